@@ -1,0 +1,74 @@
+"""Which backend types exist for which kind, and where each is implemented.
+
+Adding a backend is one folder and one line here. Nothing is imported before a route needs it,
+so a worker that never meets S3 never loads boto3.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib import import_module
+from typing import Any, cast
+
+from adapters.port import AdapterContext
+from commands.error import BackendNotImplemented, UnknownBackend
+from commands.scope import ResourceKind
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One cell of the table kind × backend type.
+
+    `open` and `check_config` live in the module: `open(context)` makes the adapter,
+    `check_config(config)` raises InvalidRouteConfig when the route is set; neither calls out.
+    """
+
+    kind: ResourceKind
+    backend_type: str
+    module: str
+    lab_only: bool = False
+
+    def open(self, context: AdapterContext) -> Any:
+        return cast(Callable[[AdapterContext], Any], import_module(self.module).open_adapter)(
+            context
+        )
+
+    def check_config(self, config: dict[str, Any]) -> None:
+        import_module(self.module).check_config(config)
+
+
+CATALOGUE: tuple[Backend, ...] = (
+    Backend(
+        ResourceKind.OBJECT_STORE, "filesystem", "adapters.filesystem.object_store", lab_only=True
+    ),
+    Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),
+)
+
+KNOWN_BACKENDS = ("filesystem", "s3", "firestore", "dynamodb", "azure_blob")
+
+
+def supported(kind: ResourceKind) -> list[str]:
+    """The backend types that hold this kind."""
+    return [entry.backend_type for entry in CATALOGUE if entry.kind is kind]
+
+
+def find_backend(kind: ResourceKind, backend_type: str) -> Backend:
+    """The cell for kind × backend type, or UnknownBackend or BackendNotImplemented."""
+    for entry in CATALOGUE:
+        if entry.kind is kind and entry.backend_type == backend_type:
+            return entry
+    choices = ", ".join(supported(kind)) or "no backend yet"
+    if backend_type not in KNOWN_BACKENDS:
+        raise UnknownBackend(
+            f"unknown backend {backend_type[:64]!r}",
+            kind=kind,
+            backend_type=backend_type[:64],
+            next_step=f"{kind} is supported on: {choices}",
+        )
+    raise BackendNotImplemented(
+        f"{kind} is not implemented on {backend_type}",
+        kind=kind,
+        backend_type=backend_type,
+        next_step=f"{kind} is supported on: {choices}",
+    )

@@ -1,0 +1,65 @@
+"""What every backend is given, whatever its kind, and what it promises in return."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Any, Protocol
+
+from commands.error import LeaseExpired
+from commands.payload import PayloadStore
+from commands.scope import Mode, Scope
+
+
+class Capability(StrEnum):
+    """An operation or option that not every backend has; what is missing raises Unsupported."""
+
+    CONDITIONAL_PUT = "conditional_put"
+    CONDITIONAL_DELETE = "conditional_delete"
+    PRESIGN_POST = "presign_post"
+    PRESIGN_GET = "presign_get"
+
+
+@dataclass(frozen=True)
+class AdapterContext:
+    """What an adapter is opened for: one scope, one route revision."""
+
+    scope: Scope
+    mode: Mode
+    """The stricter of the route's and the command's mode."""
+    config: Mapping[str, Any]
+    """The route's config, as it was set."""
+
+
+@dataclass(frozen=True)
+class Call:
+    """The circumstances of one execution of one command.
+
+    `seq` grows with the order of acceptance: of two writes on one key the one with the higher
+    `seq` is the newer. `takeover` says that an earlier attempt may already have had its effect
+    (the lease of its worker ran out): the adapter then looks before it writes.
+    """
+
+    op_id: str
+    seq: int
+    takeover: bool
+    deadline: float
+    """On the monotonic clock, seconds: the lease's end. No effect may begin after it."""
+    payloads: PayloadStore
+
+    def remaining(self) -> float:
+        """Seconds left; LeaseExpired when there are none. Asked right before each effect."""
+        left = self.deadline - time.monotonic()
+        if left <= 0:
+            raise LeaseExpired("the lease ran out before the effect")
+        return left
+
+
+class BodyReader(Protocol):
+    """A stream of content that its reader closes."""
+
+    def read(self, size: int = -1, /) -> bytes: ...
+
+    def close(self) -> None: ...

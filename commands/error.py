@@ -1,0 +1,310 @@
+"""Every error that Signalbox reports, with a stable code.
+
+    SignalboxError
+    ├── InvalidCommand            INVALID_COMMAND             400  the request itself is wrong
+    │   ├── InvalidScope          INVALID_SCOPE               400
+    │   ├── InvalidKey            INVALID_KEY                 400
+    │   ├── UnknownCommand        UNKNOWN_COMMAND             400
+    │   ├── UnsupportedVersion    UNSUPPORTED_VERSION         400
+    │   ├── TooLarge              TOO_LARGE                   413
+    │   └── OpIdReused            OP_ID_REUSED                409
+    ├── RoutingError                                               where the data should go
+    │   ├── RouteNotFound         ROUTE_NOT_FOUND             500
+    │   ├── RouteExists           ROUTE_EXISTS                409
+    │   ├── UnknownBackend        UNKNOWN_BACKEND             400
+    │   ├── BackendNotImplemented BACKEND_NOT_IMPLEMENTED     501
+    │   ├── InvalidRouteConfig    INVALID_ROUTE_CONFIG        400
+    │   ├── ForbiddenBackend      FORBIDDEN_BACKEND_CLASS     403
+    │   └── Conflict              CONFLICT                    409
+    ├── BackendError                                               what a backend answered
+    │   ├── NotFound              NOT_FOUND                   404
+    │   ├── AlreadyExists         ALREADY_EXISTS              409
+    │   ├── PreconditionFailed    PRECONDITION_FAILED         412
+    │   ├── PermissionDenied      PERMISSION_DENIED           403
+    │   ├── Misconfigured         MISCONFIGURED               500
+    │   ├── Unsupported           UNSUPPORTED_OPERATION       501
+    │   ├── IntegrityMismatch     INTEGRITY_MISMATCH          500
+    │   ├── InsufficientStorage   INSUFFICIENT_STORAGE        507  (temporary)
+    │   ├── Throttled             THROTTLED                   429  (temporary)
+    │   └── Unavailable           UNAVAILABLE                 503  (temporary)
+    └── DeliveryError                                              the way to the worker and back
+        ├── StateUnavailable      STATE_UNAVAILABLE           503  (temporary)
+        ├── BrokerUnavailable     BROKER_UNAVAILABLE          503  (temporary)
+        ├── PayloadMissing        PAYLOAD_MISSING             500
+        ├── SourceChanged         SOURCE_CHANGED              409
+        ├── LeaseExpired          LEASE_EXPIRED               503  (temporary)
+        ├── AttemptsExhausted     ATTEMPTS_EXHAUSTED          500
+        ├── OutcomePending        OUTCOME_PENDING             504
+        └── InternalError         INTERNAL_ERROR              500
+
+What crosses a process is `ErrorDetail`, plain data: exceptions do not survive JSON.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+from pydantic import BaseModel, ConfigDict
+
+
+class ErrorDetail(BaseModel):
+    """An error as data: what an outcome, an audit record or `--json` carries."""
+
+    model_config = ConfigDict(frozen=True)
+
+    code: str
+    message: str
+    http_status: int
+    temporary: bool
+    kind: str | None = None
+    tenant_id: str | None = None
+    env: str | None = None
+    backend_type: str | None = None
+    next_step: str | None = None
+
+
+class SignalboxError(Exception):
+    """An error with a stable code, the place it concerns, and the next step.
+
+    `temporary` says whether the same command may succeed when it is tried again.
+    Place names that the raiser does not know stay None until `at` fills them in.
+    """
+
+    code: ClassVar[str] = "INTERNAL_ERROR"
+    http_status: ClassVar[int] = 500
+    temporary: ClassVar[bool] = False
+
+    def __init__(
+        self,
+        message: str,
+        *,
+        kind: str | None = None,
+        tenant_id: str | None = None,
+        env: str | None = None,
+        backend_type: str | None = None,
+        next_step: str | None = None,
+    ) -> None:
+        super().__init__(message)
+        self.message = message
+        self.kind = kind
+        self.tenant_id = tenant_id
+        self.env = env
+        self.backend_type = backend_type
+        self.next_step = next_step
+
+    def at(
+        self,
+        *,
+        kind: str | None = None,
+        tenant_id: str | None = None,
+        env: str | None = None,
+        backend_type: str | None = None,
+    ) -> SignalboxError:
+        """Name the place where it is not named yet, and return the error itself."""
+        self.kind = self.kind or kind
+        self.tenant_id = self.tenant_id or tenant_id
+        self.env = self.env or env
+        self.backend_type = self.backend_type or backend_type
+        return self
+
+    def detail(self) -> ErrorDetail:
+        return ErrorDetail(
+            code=self.code,
+            message=self.message,
+            http_status=self.http_status,
+            temporary=self.temporary,
+            kind=self.kind,
+            tenant_id=self.tenant_id,
+            env=self.env,
+            backend_type=self.backend_type,
+            next_step=self.next_step,
+        )
+
+    def __str__(self) -> str:
+        place = [f"{self.kind}"] if self.kind else []
+        if self.tenant_id:
+            place.append(f"in {self.tenant_id}/{self.env or '?'}")
+        if self.backend_type:
+            place.append(f"on {self.backend_type}")
+        text = f"{self.message} [{' '.join(place)}]" if place else self.message
+        return f"{text}. {self.next_step}" if self.next_step else text
+
+
+class InvalidCommand(SignalboxError):
+    """The request itself is wrong; sending it again changes nothing."""
+
+    code, http_status = "INVALID_COMMAND", 400
+
+
+class InvalidScope(InvalidCommand):
+    code = "INVALID_SCOPE"
+
+
+class InvalidKey(InvalidCommand):
+    code = "INVALID_KEY"
+
+
+class UnknownCommand(InvalidCommand):
+    code = "UNKNOWN_COMMAND"
+
+
+class UnsupportedVersion(InvalidCommand):
+    code = "UNSUPPORTED_VERSION"
+
+
+class TooLarge(InvalidCommand):
+    code, http_status = "TOO_LARGE", 413
+
+
+class OpIdReused(InvalidCommand):
+    """The op_id is known with another content; the first one stands."""
+
+    code, http_status = "OP_ID_REUSED", 409
+
+
+class RoutingError(SignalboxError):
+    """There is no usable route, or a change of one is refused."""
+
+    code = "ROUTING_ERROR"
+
+
+class RouteNotFound(RoutingError):
+    code, http_status = "ROUTE_NOT_FOUND", 500
+
+
+class RouteExists(RoutingError):
+    code, http_status = "ROUTE_EXISTS", 409
+
+
+class UnknownBackend(RoutingError):
+    code, http_status = "UNKNOWN_BACKEND", 400
+
+
+class BackendNotImplemented(RoutingError):
+    code, http_status = "BACKEND_NOT_IMPLEMENTED", 501
+
+
+class InvalidRouteConfig(RoutingError):
+    code, http_status = "INVALID_ROUTE_CONFIG", 400
+
+
+class ForbiddenBackend(RoutingError):
+    code, http_status = "FORBIDDEN_BACKEND_CLASS", 403
+
+
+class Conflict(RoutingError):
+    """Another change came first; read the route again and decide anew."""
+
+    code, http_status = "CONFLICT", 409
+
+
+class BackendError(SignalboxError):
+    """What a backend answered, in one vocabulary for all backends."""
+
+    code = "BACKEND_ERROR"
+
+
+class NotFound(BackendError):
+    code, http_status = "NOT_FOUND", 404
+
+
+class AlreadyExists(BackendError):
+    code, http_status = "ALREADY_EXISTS", 409
+
+
+class PreconditionFailed(BackendError):
+    code, http_status = "PRECONDITION_FAILED", 412
+
+
+class PermissionDenied(BackendError):
+    code, http_status = "PERMISSION_DENIED", 403
+
+
+class Misconfigured(BackendError):
+    """The route points at something that is not there or not right (bucket, region)."""
+
+    code, http_status = "MISCONFIGURED", 500
+
+
+class Unsupported(BackendError):
+    code, http_status = "UNSUPPORTED_OPERATION", 501
+
+
+class IntegrityMismatch(BackendError):
+    code, http_status = "INTEGRITY_MISMATCH", 500
+
+
+class InsufficientStorage(BackendError):
+    code, http_status, temporary = "INSUFFICIENT_STORAGE", 507, True
+
+
+class Throttled(BackendError):
+    code, http_status, temporary = "THROTTLED", 429, True
+
+
+class Unavailable(BackendError):
+    code, http_status, temporary = "UNAVAILABLE", 503, True
+
+
+class DeliveryError(SignalboxError):
+    """The way of a command to its worker, or of its outcome back."""
+
+    code = "DELIVERY_ERROR"
+
+
+class StateUnavailable(DeliveryError):
+    code, http_status, temporary = "STATE_UNAVAILABLE", 503, True
+
+
+class BrokerUnavailable(DeliveryError):
+    """The broker did not take the wake-up; the ledger holds the command and will wake it."""
+
+    code, http_status, temporary = "BROKER_UNAVAILABLE", 503, True
+
+
+class PayloadMissing(DeliveryError):
+    code = "PAYLOAD_MISSING"
+
+
+class SourceChanged(DeliveryError):
+    code, http_status = "SOURCE_CHANGED", 409
+
+
+class LeaseExpired(DeliveryError):
+    code, http_status, temporary = "LEASE_EXPIRED", 503, True
+
+
+class AttemptsExhausted(DeliveryError):
+    code = "ATTEMPTS_EXHAUSTED"
+
+
+class OutcomePending(DeliveryError):
+    """No outcome within the time the caller was ready to wait; the command goes on."""
+
+    code, http_status = "OUTCOME_PENDING", 504
+
+
+class InternalError(SignalboxError):
+    code = "INTERNAL_ERROR"
+
+
+class RemoteError(SignalboxError):
+    """An error that happened in a worker, raised again from its `ErrorDetail`."""
+
+    def __init__(self, detail: ErrorDetail) -> None:
+        super().__init__(
+            detail.message,
+            kind=detail.kind,
+            tenant_id=detail.tenant_id,
+            env=detail.env,
+            backend_type=detail.backend_type,
+            next_step=detail.next_step,
+        )
+        self._detail = detail
+        # The class of the original is not rebuilt; its code and status are.
+        self.code = detail.code  # type: ignore[misc]
+        self.http_status = detail.http_status  # type: ignore[misc]
+        self.temporary = detail.temporary  # type: ignore[misc]
+
+    def detail(self) -> ErrorDetail:
+        return self._detail

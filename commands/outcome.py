@@ -1,0 +1,44 @@
+"""What became of a command, as data: it crosses processes and is kept by the ledger."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from commands.error import ErrorDetail, RemoteError
+
+
+class Status(StrEnum):
+    DONE = "done"
+    FAILED = "failed"
+
+
+class Outcome(BaseModel):
+    """The end of one command: its result, or its error."""
+
+    model_config = ConfigDict(frozen=True)
+
+    op_id: str
+    op: str
+    tenant_id: str
+    env: str
+    subject: str = ""
+    status: Status
+    result: dict[str, Any] | None = None
+    error: ErrorDetail | None = None
+    backend_type: str | None = None
+    route_revision: int | None = Field(None, description="Revision of the route it ran on.")
+    seq: int = Field(description="Place in the order in which the ledger accepted commands.")
+    attempt: int = Field(description="1 for a command that ran once.")
+    worker: str
+    claimed_at: datetime = Field(description="By the clock of the state Redis.")
+    duration_ms: float = Field(description="From claim to outcome, milliseconds.")
+
+    def unwrap(self) -> dict[str, Any]:
+        """The result; RemoteError with the worker's code and message if it failed."""
+        if self.error is not None:
+            raise RemoteError(self.error)
+        return self.result or {}

@@ -1,0 +1,90 @@
+"""Who a command is for: tenant, environment, mode and kind of resource."""
+
+from __future__ import annotations
+
+import re
+from enum import StrEnum
+from typing import Annotated, Literal
+
+from pydantic import AfterValidator, BaseModel, ConfigDict
+
+from commands.error import InvalidScope
+
+TENANT_PATTERN = re.compile(r"t_[a-z0-9_-]{1,61}", re.ASCII)
+ENV_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
+
+
+class Mode(StrEnum):
+    """The product a tenant runs under; all but `lab` are sold to customers."""
+
+    LAB = "lab"
+    SAAS = "saas"
+    ENTERPRISE = "enterprise"
+    T_SYSTEM = "t_system"
+
+    @property
+    def sellable(self) -> bool:
+        return self is not Mode.LAB
+
+
+class ResourceKind(StrEnum):
+    """The four kinds of storage that a route can be set for."""
+
+    OBJECT_STORE = "object_store"
+    TABULAR_STORE = "tabular_store"
+    METRICS_STORE = "metrics_store"
+    EVENT_STREAM = "event_stream"
+
+
+def check_tenant(value: str) -> str:
+    """Return `value`, or raise InvalidScope: a tenant id is `t_` and 1 to 61 of `a-z 0-9 _ -`."""
+    if not TENANT_PATTERN.fullmatch(value):
+        raise InvalidScope(
+            f"invalid tenant_id {value[:80]!r}",
+            next_step="use `t_` followed by 1 to 61 lower-case letters, digits, `_` or `-`",
+        )
+    return value
+
+
+def check_env(value: str) -> str:
+    """Return `value`, or raise InvalidScope: an env is a short lower-case name."""
+    if not ENV_PATTERN.fullmatch(value):
+        raise InvalidScope(
+            f"invalid env {value[:80]!r}",
+            next_step="use dev, staging, prod, or another lower-case name of at most 31 "
+            "letters, digits or `-` that starts with a letter",
+        )
+    return value
+
+
+TenantId = Annotated[str, AfterValidator(check_tenant)]
+Env = Annotated[str, AfterValidator(check_env)]
+
+
+class Scope(BaseModel):
+    """What a route is set for: one kind of resource of one tenant in one environment."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    kind: ResourceKind
+    tenant_id: TenantId
+    env: Env
+
+    @property
+    def field(self) -> str:
+        """The scope as `kind/tenant/env`: hash field in Redis and `subject` of StreamEvents.
+
+        None of the three parts can hold a `/`, so distinct scopes have distinct fields.
+        """
+        return f"{self.kind}/{self.tenant_id}/{self.env}"
+
+    @classmethod
+    def from_field(cls, field: str) -> Scope:
+        kind, tenant_id, env = field.split("/")
+        return cls(kind=ResourceKind(kind), tenant_id=tenant_id, env=env)
+
+    def __str__(self) -> str:
+        return f"{self.kind} in {self.tenant_id}/{self.env}"
+
+
+SchemaVersion = Literal[1]

@@ -1,0 +1,61 @@
+"""Where Signalbox's parts are, and its time limits. None of these ever selects a backend."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+class Settings(BaseSettings):
+    """Read from `SIGNALBOX_*` environment variables; durations are ISO 8601 or seconds."""
+
+    model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True)
+
+    state_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="The Redis of routes, ledger and events."
+    )
+    broker_url: str = Field(
+        "redis://127.0.0.1:6379/0", description="The Celery broker; anything Celery speaks."
+    )
+    payload_dir: Path | None = Field(
+        None, description="Directory that producers and workers share for content over the limit."
+    )
+    inline_limit_bytes: int = Field(
+        64 * 1024, ge=0, description="Larger content travels by claim check."
+    )
+    lease: timedelta = Field(
+        timedelta(seconds=30),
+        description="A claim not finished within it is taken over; raise it for slow backends.",
+    )
+    publish_grace: timedelta = Field(
+        timedelta(seconds=15),
+        description="A command not claimed this long after its wake-up is woken again.",
+    )
+    outcome_retention: timedelta = Field(
+        timedelta(hours=24), description="How long the outcome of a write is kept."
+    )
+    read_retention: timedelta = Field(
+        timedelta(minutes=10), description="How long the outcome of a read is kept."
+    )
+    max_attempts: int = Field(5, ge=1, description="Claims before a command is a dead letter.")
+    retry_delay: timedelta = Field(
+        timedelta(seconds=1),
+        description="Delay cap of the first retry; doubles with each, with full jitter.",
+    )
+    visibility_timeout: timedelta = Field(
+        timedelta(minutes=10),
+        description="When Redis as a broker delivers an unacknowledged message again.",
+    )
+    tenant_shards: int = Field(
+        4, ge=1, le=64, description="Queues per kind; producers and workers must agree."
+    )
+    log_format: Literal["console", "json"] = "console"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+
+    @property
+    def broker_is_state(self) -> bool:
+        return self.broker_url == self.state_url

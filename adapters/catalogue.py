@@ -28,6 +28,9 @@ class Backend:
     backend_type: str
     module: str
     lab_only: bool = False
+    bulk_verbs: frozenset[str] = frozenset()
+    """Verbs with a bulk form `<verb>_many([(command, call), …])`, which answers with a result
+    or a SignalboxError for each and is given no key twice."""
 
     def open(self, context: AdapterContext) -> Any:
         return cast(Callable[[AdapterContext], Any], import_module(self.module).open_adapter)(
@@ -40,7 +43,11 @@ class Backend:
 
 CATALOGUE: tuple[Backend, ...] = (
     Backend(
-        ResourceKind.OBJECT_STORE, "filesystem", "adapters.filesystem.object_store", lab_only=True
+        ResourceKind.OBJECT_STORE,
+        "filesystem",
+        "adapters.filesystem.object_store",
+        lab_only=True,
+        bulk_verbs=frozenset({"put"}),
     ),
     Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),
 )

@@ -35,7 +35,7 @@
         ├── LeaseExpired          LEASE_EXPIRED               503  (temporary)
         ├── AttemptsExhausted     ATTEMPTS_EXHAUSTED          500
         ├── OutcomePending        OUTCOME_PENDING             504
-        └── InternalError         INTERNAL_ERROR              500
+        └── InternalError         INTERNAL_ERROR              500  (temporary)
 
 What crosses a process is `ErrorDetail`, plain data: exceptions do not survive JSON.
 """
@@ -285,7 +285,9 @@ class OutcomePending(DeliveryError):
 
 
 class InternalError(SignalboxError):
-    code = "INTERNAL_ERROR"
+    """Something that no code foresaw; tried again, since it may have been passing."""
+
+    code, temporary = "INTERNAL_ERROR", True
 
 
 class RemoteError(SignalboxError):

@@ -154,8 +154,17 @@ def parse_command(document: Any, *, default_op_id: str | None = None) -> Command
 
 
 def load_command(op: str, text: bytes | str) -> Command:
-    """Read back a command of which the ledger keeps `op` and the JSON."""
-    return known_ops()[op].model_validate_json(text)
+    """Read back a command of which the ledger keeps `op` and the JSON.
+
+    Raises UnknownCommand or InvalidCommand when another release wrote what this one cannot read.
+    """
+    model = known_ops().get(op)
+    if model is None:
+        raise UnknownCommand(f"unknown command {op!r}", next_step="upgrade this worker")
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise invalid_command(error) from None
 
 
 def invalid_command(error: ValidationError, **place: str) -> InvalidCommand:

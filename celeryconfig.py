@@ -1,0 +1,74 @@
+"""All Celery settings, each with its reason. Producers and workers load this one module."""
+
+from __future__ import annotations
+
+from kombu.entity import Queue
+
+from commands.settings import Settings
+from commands.wire import all_queues
+
+_settings = Settings()
+_visibility_seconds = int(_settings.visibility_timeout.total_seconds())
+_redis_transport = {
+    # The shortest one among the apps that share a broker wins, so it is set in every place.
+    # Our leases are shorter: what a dead worker held is woken by the ledger long before.
+    "visibility_timeout": _visibility_seconds,
+    "unacked_restore_interval": 10,
+    # One list per queue instead of four: commands have no priorities.
+    "priority_steps": [0],
+    # Every queue gets its turn, so that one tenant's backlog does not starve the others.
+    "queue_order_strategy": "round_robin",
+    # A broker that went away silently must not hold a worker or a producer for ever.
+    "socket_connect_timeout": 2,
+    "socket_timeout": 15,
+    "socket_keepalive": True,
+    "health_check_interval": 10,
+}
+
+broker_url = _settings.broker_url
+broker_transport_options = (
+    _redis_transport if broker_url.startswith(("redis", "unix", "sentinel")) else {}
+)
+visibility_timeout = _visibility_seconds
+result_backend_transport_options = {"visibility_timeout": _visibility_seconds}
+# A worker that is started before its broker waits for it.
+broker_connection_retry_on_startup = True
+broker_connection_max_retries = None
+# A producer does not wait for a broker that is away: the ledger holds the command already.
+broker_connection_timeout = 2
+task_publish_retry = False
+
+# JSON alone: a message must never be able to run code, and other languages send it too.
+task_serializer = "json"
+accept_content = ["json"]
+result_serializer = "json"
+# Outcomes live in the ledger, where they cannot be lost between the effect and the result.
+task_ignore_result = True
+result_backend = None
+
+# Acknowledged when finished. The ledger would recover a lost message anyway, but a whole
+# command from a service without our client has only the broker until it is claimed.
+task_acks_late = True
+task_reject_on_worker_lost = True
+task_acks_on_failure_or_timeout = True
+# One message in hand a slot: what a worker hoards, others could have run.
+worker_prefetch_multiplier = 1
+
+# By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
+task_create_missing_queues = True
+task_queues = [Queue(name) for name in all_queues(_settings.tenant_shards)]
+task_default_queue = "commands.0"
+
+# Flower lives on these. Our own request class keeps content out of them.
+worker_send_task_events = True
+task_send_sent_event = False
+
+# On SIGTERM what is running may finish; what does not is taken over by its lease.
+worker_soft_shutdown_timeout = 20.0
+worker_enable_soft_shutdown_on_idle = False
+# Waiting commands stand in the ledger's own sorted set, never in a worker's memory as ETA.
+worker_eta_task_limit = 100
+# structlog writes the lines; Celery must not rearrange them.
+worker_hijack_root_logger = False
+worker_redirect_stdouts = False
+timezone = "UTC"

@@ -1,0 +1,61 @@
+-- Claim commands: queued -> running under a lease, first of their order keys only.
+-- KEYS[1]  the shard's hash tag
+-- ARGV     token, lease_ms, max_attempts, worker, then one ref a command
+-- Returns  the time (microseconds), then six a command: status, op, command, seq, attempt,
+--          lease_ms; status is 'run' | 'exhausted' | 'done' | 'busy' | 'wait' | 'gone'
+-- The same token claims the same commands again, so that a lost answer can be asked for anew.
+local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
+local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answers, taken = { time[1] * 1000000 + time[2] }, {}
+local claimed = 0
+
+local function answer(status, op, command, seq, attempt, lease_ms)
+  local n = #answers
+  answers[n + 1], answers[n + 2], answers[n + 3] = status, op or '', command or ''
+  answers[n + 4], answers[n + 5], answers[n + 6] = seq or 0, attempt or 0, lease_ms or 0
+end
+
+for i = 5, #ARGV do
+  local ref = ARGV[i]
+  local record = shard .. ':op:' .. ref
+  local r = redis.call('HMGET', record,
+    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl')
+  local state, order = r[1], r[6]
+  if not state then
+    answer('gone')
+  elseif state == 'done' or state == 'dead' then
+    answer('done')
+  elseif state == 'running' and r[7] ~= token and tonumber(r[8]) > now then
+    answer('busy')
+  elseif tonumber(r[9] or 0) > now then
+    answer('wait')
+  elseif order ~= ''
+    and redis.call('LINDEX', shard .. ':ord:' .. order, taken[order] or 0) ~= ref then
+    -- Its wake-up is spent: whoever finishes the command before it must wake it.
+    redis.call('HSET', record, 'w', 1)
+    answer('wait')
+  else
+    local attempt = tonumber(r[5])
+    if not (state == 'running' and r[7] == token) then
+      attempt = attempt + 1
+      claimed = claimed + 1
+    end
+    local lease_ms = lease + tonumber(r[10] or 0)
+    redis.call('HSET', record, 'st', 'running', 'tok', token, 'att', attempt, 'by', worker,
+      'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', redis.call('INCR', shard .. ':clock'))
+    redis.call('ZADD', shard .. ':due', now + lease_ms, ref)
+    if order ~= '' then
+      taken[order] = (taken[order] or 0) + 1
+    end
+    if state ~= 'running' then
+      redis.call('HINCRBY', shard .. ':count', 'running', 1)
+    end
+    answer(attempt > most and 'exhausted' or 'run', r[2], r[3], r[4], attempt, lease_ms)
+  end
+end
+if claimed > 0 then
+  redis.call('HINCRBY', shard .. ':count', 'claimed', claimed)
+end
+return answers

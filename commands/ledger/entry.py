@@ -1,0 +1,166 @@
+"""What goes into the ledger and what comes out of it."""
+
+from __future__ import annotations
+
+import zlib
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from enum import StrEnum
+
+from commands.error import SignalboxError
+from commands.model import Command
+from commands.outcome import Outcome
+
+SHARDS = 16
+"""Hash tags over which scopes are spread. Fixed: another number would hide what is stored."""
+
+
+def shard_of(ref: str) -> str:
+    """The hash tag under which all of a tenant and env's ledger keys stand."""
+    tenant_id, env, _ = ref.split("/", 2)
+    return f"{{l{zlib.crc32(f'{tenant_id}/{env}'.encode()) % SHARDS:02}}}"
+
+
+def all_shards() -> list[str]:
+    return [f"{{l{number:02}}}" for number in range(SHARDS)]
+
+
+@dataclass(frozen=True)
+class Intent:
+    """A command on its way in: the queue its wake-up goes to, and who wants to be told."""
+
+    command: Command
+    queue: str
+    reply_to: str = ""
+
+
+class Acceptance(StrEnum):
+    NEW = "new"
+    KNOWN = "same"
+    CONFLICT = "conflict"
+
+
+@dataclass(frozen=True)
+class Receipt:
+    """The ledger's answer to one intent; `outcome` if the command has ended already."""
+
+    ref: str
+    acceptance: Acceptance
+    seq: int
+    outcome: Outcome | None = None
+
+
+@dataclass(frozen=True)
+class Ticket:
+    """A wake-up: the name of a command in the ledger, and its op."""
+
+    ref: str
+    op: str
+
+
+@dataclass(frozen=True)
+class Wake:
+    """A command whose wake-up is to be published to `queue`."""
+
+    ticket: Ticket
+    queue: str
+
+
+@dataclass(frozen=True)
+class Claimed:
+    """A command that this worker, and no other, may run until `deadline`."""
+
+    command: Command
+    token: str
+    seq: int
+    attempt: int
+    deadline: float
+    """Monotonic clock, seconds."""
+    claimed_at: datetime
+    fence: str | None
+    """Of the command's route at the claim; None if its scope never had one."""
+
+    @property
+    def takeover(self) -> bool:
+        """An earlier attempt may have had its effect."""
+        return self.attempt > 1
+
+
+@dataclass(frozen=True)
+class Unrunnable:
+    """A claimed command that must not run: unreadable, or its attempts are used up."""
+
+    ref: str
+    op: str
+    seq: int
+    attempt: int
+    token: str
+    claimed_at: datetime
+    error: SignalboxError
+
+
+@dataclass(frozen=True)
+class Claims:
+    """All that one claim gave."""
+
+    claimed: list[Claimed] = field(default_factory=list)
+    unrunnable: list[Unrunnable] = field(default_factory=list)
+    skipped: dict[str, int] = field(default_factory=dict)
+    """Commands not given, by reason: done, busy, wait, gone, conflict."""
+
+
+class Action(StrEnum):
+    """What a finish does with a claimed command."""
+
+    DONE = "done"
+    DEAD = "dead"
+    RETRY = "retry"
+    RELEASE = "release"
+
+
+@dataclass(frozen=True)
+class Finish:
+    """The end of one claim: an outcome (done, dead), or back into the queue."""
+
+    ref: str
+    token: str
+    action: Action
+    outcome: Outcome | None = None
+    delay: timedelta = timedelta(0)
+
+
+@dataclass(frozen=True)
+class Finished:
+    """`refused` holds the refs whose lease was another's: their outcome was not recorded."""
+
+    refused: list[str]
+    wakes: list[Wake]
+
+
+@dataclass(frozen=True)
+class Record:
+    """One command as the ledger knows it, for people and tests."""
+
+    ref: str
+    op: str
+    state: str
+    seq: int
+    attempt: int
+    accepted_at: datetime
+    began: int | None
+    """Place among all claims of the shard."""
+    ended: int | None
+    """Place on the same count."""
+    worker: str | None
+    outcome: Outcome | None
+
+
+@dataclass(frozen=True)
+class Burial:
+    """A document that is no command, with the reason as its outcome."""
+
+    ref: str
+    op: str
+    document: str
+    """As JSON."""
+    outcome: Outcome

@@ -1,0 +1,93 @@
+-- Finish commands: record outcomes, clear intents, hand the order key over to what waited.
+-- KEYS[1]  the shard's hash tag
+-- ARGV     token, grace_ms, handover_most, then four a command:
+--          ref, action, outcome or '', delay_ms
+--          action is 'done' | 'dead' | 'retry' (after the delay) | 'release' (not attempted)
+-- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
+--          ref, op, queue of each command that is to be woken now
+local shard, token = KEYS[1], ARGV[1]
+local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
+
+local function count(name, by)
+  counts[name] = (counts[name] or 0) + by
+end
+
+local function hand_over(list)
+  local due = now + grace
+  for _, ref in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
+    local record = shard .. ':op:' .. ref
+    local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb')
+    -- One that nobody turned away has its own wake-up on the way; only spent ones are renewed.
+    if r[1] ~= 'queued' or r[2] ~= '1' or tonumber(r[5] or 0) > now then
+      return
+    end
+    redis.call('HSET', record, 'w', 0)
+    redis.call('ZADD', shard .. ':due', due, ref)
+    woken[#woken + 1], woken[#woken + 2], woken[#woken + 3] = ref, r[3], r[4]
+  end
+end
+
+for i = 4, #ARGV, 4 do
+  local ref, action, outcome = ARGV[i], ARGV[i + 1], ARGV[i + 2]
+  local record = shard .. ':op:' .. ref
+  local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att')
+  local state, order = r[1], r[3]
+  local list = shard .. ':ord:' .. (order or '')
+  local final = action == 'done' or action == 'dead'
+  local mine = state == 'running' and r[2] == token
+  -- A takeover of an earlier command on the key fences all that was claimed behind it.
+  if mine and final and order ~= '' and redis.call('LINDEX', list, 0) ~= ref then
+    mine = false
+  end
+  if mine and final then
+    redis.call('HSET', record, 'st', action, 'out', outcome, 'fin',
+      redis.call('INCR', shard .. ':clock'))
+    redis.call('ZREM', shard .. ':due', ref)
+    if action == 'done' then
+      redis.call('HDEL', record, 'cmd')
+      redis.call('PEXPIRE', record, r[4])
+    else
+      -- A dead letter keeps its command, for whoever replays it.
+      redis.call('ZADD', shard .. ':dead', now, ref)
+    end
+    count(action, 1)
+    count('running', -1)
+    if r[5] and r[5] ~= '' then
+      replies[r[5]] = (replies[r[5]] and replies[r[5]] .. '\n' or '') .. ref
+    end
+    if order ~= '' then
+      redis.call('LPOP', list)
+      released[list] = true
+    end
+  elseif mine then
+    local due = now + tonumber(ARGV[i + 3])
+    redis.call('HSET', record, 'st', 'queued', 'tok', '', 'nb', due)
+    if action == 'release' then
+      redis.call('HSET', record, 'att', tonumber(r[6]) - 1)
+    end
+    redis.call('ZADD', shard .. ':due', due, ref)
+    count(action, 1)
+    count('running', -1)
+  elseif (state == 'done' or state == 'dead') and r[2] == token then
+    mine = true -- a repeated finish whose first answer was lost
+    if order ~= '' then
+      released[list] = true
+    end
+  else
+    count('refused', 1)
+  end
+  accepted[#accepted + 1] = mine and 1 or 0
+end
+for list, _ in pairs(released) do
+  hand_over(list)
+end
+for channel, refs in pairs(replies) do
+  redis.call('PUBLISH', channel, refs)
+end
+for name, by in pairs(counts) do
+  redis.call('HINCRBY', shard .. ':count', name, by)
+end
+return { accepted, woken }

@@ -1,0 +1,322 @@
+"""The ledger: what was promised, and what became of it. The truth; messages only wake.
+
+Each method is one round trip for N commands, whatever their scopes: a script per shard in one
+pipeline. Every script may be repeated, so a caller that got no answer simply asks again.
+All raise StateUnavailable.
+
+Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag:
+
+    :op:<ref>      hash    one command: state, JSON, fingerprint, seq, attempt, lease, outcome
+    :ord:<key>     list    refs of the open writes on one order key, as accepted
+    :due           zset    every open command, by the time at which the reconciler looks at it
+    :dead          zset    dead letters by time
+    :count         hash    accepted, claimed, running, done, dead, retry, release, refused, woken
+    :seq, :clock   counters of acceptances, and of claims and finishes
+"""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections import Counter
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any, TypeVar
+
+import redis
+
+from commands.error import AttemptsExhausted, SignalboxError
+from commands.ledger.entry import (
+    Acceptance,
+    Burial,
+    Claimed,
+    Claims,
+    Finish,
+    Finished,
+    Intent,
+    Receipt,
+    Record,
+    Ticket,
+    Unrunnable,
+    Wake,
+    all_shards,
+    shard_of,
+)
+from commands.model import load_command
+from commands.outcome import Outcome
+from commands.script import Script, run_pipeline
+from commands.settings import Settings
+
+T = TypeVar("T")
+
+_PACKAGE = "commands.ledger"
+_SUBMIT, _CLAIM = Script(_PACKAGE, "submit.lua"), Script(_PACKAGE, "claim.lua")
+_FINISH, _DUE = Script(_PACKAGE, "finish.lua"), Script(_PACKAGE, "due.lua")
+_BURY = Script(_PACKAGE, "bury.lua")
+
+HANDOVER_MOST = 100
+"""Commands of one order key that are woken together: a hot key then runs in batches."""
+FENCE_KEY = "{rt}:fence"
+"""Hash of the routes' fences, by scope; written by `routing`, read here beside the claim."""
+SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
+"""The lease of a command with content grows by its size at this rate."""
+
+
+class Ledger:
+    """Promises and outcomes in the state Redis. Thread-safe."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
+        """Record the intents; an op_id that is known is not recorded again."""
+        by_shard = _group(intents, key=lambda intent: intent.command.ref)
+        calls = [self._submit_call(shard, group) for shard, group in by_shard.items()]
+        answers = run_pipeline(self._client, calls, [_SUBMIT])
+        receipts: dict[int, Receipt] = {}
+        for group, answer in zip(by_shard.values(), answers, strict=True):
+            for intent, status, seq, outcome in zip(
+                group, answer[0::3], answer[1::3], answer[2::3], strict=True
+            ):
+                receipts[id(intent)] = Receipt(
+                    ref=intent.command.ref,
+                    acceptance=Acceptance(status.decode()),
+                    seq=int(seq),
+                    outcome=Outcome.model_validate_json(outcome) if outcome else None,
+                )
+        return [receipts[id(intent)] for intent in intents]
+
+    def claim(
+        self,
+        tickets: Sequence[Ticket],
+        *,
+        token: str,
+        worker: str,
+        carried: Sequence[Intent] = (),
+    ) -> Claims:
+        """Take the commands that may run now, with the fence of every route they name.
+
+        `token` is unique to this execution; asked again with it, the ledger gives the same
+        commands again. `carried` commands came whole in a message that no ledger saw before:
+        they are recorded first, in the same round trip. The fences are read behind the claims,
+        so a route change that was acknowledged before the claim is always seen.
+        """
+        tickets = [*tickets, *(Ticket(i.command.ref, i.command.op) for i in carried)]
+        carried_by_shard = _group(carried, key=lambda intent: intent.command.ref)
+        calls = [self._submit_call(shard, group) for shard, group in carried_by_shard.items()]
+        by_shard = _group(tickets, key=lambda ticket: ticket.ref)
+        settings = [token, _milliseconds(self._settings.lease), self._settings.max_attempts, worker]
+        for shard, group in by_shard.items():
+            calls.append(_CLAIM.call([shard], settings + [ticket.ref for ticket in group]))
+        scopes = sorted({_route_field(ticket) for ticket in tickets})
+        calls.append(("HMGET", FENCE_KEY, *scopes))
+
+        started = time.monotonic()
+        answers = run_pipeline(self._client, calls, [_SUBMIT, _CLAIM])
+        fences = dict(zip(scopes, answers[-1], strict=True))
+        claims = Claims()
+        for group, answer in zip(
+            by_shard.values(), answers[len(carried_by_shard) : -1], strict=True
+        ):
+            claimed_at = datetime.fromtimestamp(int(answer[0]) / 1e6, UTC)
+            for ticket, row in zip(group, batched(answer[1:], 6), strict=True):
+                fence = fences[_route_field(ticket)]
+                _sort(claims, ticket, row, token, claimed_at, started, fence)
+        return claims
+
+    def finish(self, token: str, finishes: Sequence[Finish]) -> Finished:
+        """Record outcomes and clear the intents, as far as `token` still holds their leases.
+
+        The answer names the commands that waited behind these and are to be woken now.
+        """
+        by_shard = _group(finishes, key=lambda finish: finish.ref)
+        calls = []
+        for shard, group in by_shard.items():
+            arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
+            arguments.append(HANDOVER_MOST)
+            for finish in group:
+                outcome = finish.outcome.model_dump_json() if finish.outcome else ""
+                arguments += [finish.ref, finish.action, outcome, _milliseconds(finish.delay)]
+            calls.append(_FINISH.call([shard], arguments))
+        refused: list[str] = []
+        wakes: list[Wake] = []
+        answers = run_pipeline(self._client, calls, [_FINISH])
+        for group, (accepted, woken) in zip(by_shard.values(), answers, strict=True):
+            refused += [finish.ref for finish, ok in zip(group, accepted, strict=True) if not ok]
+            wakes += _wakes(woken)
+        return Finished(refused, wakes)
+
+    def bury(self, letters: Sequence[Burial]) -> int:
+        """Keep documents that are no commands as dead letters; how many were not known yet."""
+        calls = [
+            _BURY.call(
+                [shard_of(letter.ref)],
+                [
+                    letter.ref,
+                    letter.op,
+                    letter.document,
+                    letter.outcome.model_dump_json(),
+                    hashlib.blake2b(letter.document.encode(), digest_size=16).hexdigest(),
+                ],
+            )
+            for letter in letters
+        ]
+        return sum(run_pipeline(self._client, calls, [_BURY]))
+
+    def due(self, most: int = 200) -> list[Wake]:
+        """Commands whose due time has come, at most `most` a shard; their next one is set."""
+        grace = _milliseconds(self._settings.publish_grace)
+        calls = [_DUE.call([shard], [most, grace]) for shard in all_shards()]
+        return [
+            wake for woken in run_pipeline(self._client, calls, [_DUE]) for wake in _wakes(woken)
+        ]
+
+    def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:
+        """The outcome of each, or None while it is open or when it is not known."""
+        calls = [("HGET", _record_key(ref), "out") for ref in refs]
+        return [
+            Outcome.model_validate_json(text) if text else None
+            for text in run_pipeline(self._client, calls, [])
+        ]
+
+    def records(self, refs: Sequence[str]) -> list[Record | None]:
+        """All that is known of each command, None where nothing is."""
+        calls = [("HMGET", _record_key(ref), *_RECORD_FIELDS) for ref in refs]
+        rows = run_pipeline(self._client, calls, [])
+        return [_record(ref, row) for ref, row in zip(refs, rows, strict=True)]
+
+    def totals(self) -> dict[str, int]:
+        """Counts over all shards, with `open` and `dead_letters` as they stand now."""
+        calls: list[tuple[Any, ...]] = []
+        for shard in all_shards():
+            calls += [
+                ("HGETALL", f"{shard}:count"),
+                ("ZCARD", f"{shard}:due"),
+                ("ZCARD", f"{shard}:dead"),
+                ("ZCOUNT", f"{shard}:due", "-inf", int(time.time() * 1000)),
+            ]
+        totals = Counter[str]()
+        for counts, open_, dead, overdue in batched(run_pipeline(self._client, calls, []), 4):
+            # A pipeline answers HGETALL as a flat list under RESP2 and as a map under RESP3.
+            pairs = counts.items() if isinstance(counts, dict) else batched(counts, 2)
+            totals.update({name.decode(): int(value) for name, value in pairs})
+            totals.update({"open": open_, "dead_letters": dead, "overdue": overdue})
+        return dict(totals)
+
+    def _submit_call(self, shard: str, intents: Iterable[Intent]) -> tuple[Any, ...]:
+        arguments: list[Any] = [_milliseconds(self._settings.publish_grace)]
+        for intent in intents:
+            command = intent.command
+            order = command.order_key
+            keep = (
+                self._settings.outcome_retention
+                if command.writes
+                else self._settings.read_retention
+            )
+            arguments += [
+                command.ref,
+                command.fingerprint(),
+                command.op,
+                intent.queue,
+                f"{command.tenant_id}/{command.env}/{order}" if order else "",
+                command.model_dump_json(),
+                _milliseconds(keep),
+                intent.reply_to,
+                command.size * 1000 // SLOWEST_BYTES_PER_SECOND,
+            ]
+        return _SUBMIT.call([shard], arguments)
+
+
+_RECORD_FIELDS = ("op", "st", "seq", "att", "acc", "beg", "fin", "by", "out")
+
+
+def _sort(
+    claims: Claims,
+    ticket: Ticket,
+    row: Sequence[Any],
+    token: str,
+    claimed_at: datetime,
+    started: float,
+    fence: bytes | None,
+) -> None:
+    """Put one row of a claim's answer where it belongs."""
+    status, op, text = row[0].decode(), row[1].decode(), row[2]
+    seq, attempt, lease_ms = (int(number) for number in row[3:])
+    if status not in ("run", "exhausted"):
+        claims.skipped[status] = claims.skipped.get(status, 0) + 1
+        return
+    try:
+        if status == "exhausted":
+            raise AttemptsExhausted(
+                f"gave up after {attempt - 1} attempts, none of which came to an end",
+                next_step="see what stops the workers, then submit it under a new op_id",
+            )
+        command = load_command(op, text)
+    except SignalboxError as error:
+        claims.unrunnable.append(Unrunnable(ticket.ref, op, seq, attempt, token, claimed_at, error))
+        return
+    claims.claimed.append(
+        Claimed(
+            command=command,
+            token=token,
+            seq=seq,
+            attempt=attempt,
+            # From before the call went out: never later than the ledger's own deadline.
+            deadline=started + lease_ms / 1000,
+            claimed_at=claimed_at,
+            fence=fence.decode() if fence is not None else None,
+        )
+    )
+
+
+def _record(ref: str, row: Sequence[Any]) -> Record | None:
+    op, state, seq, attempt, accepted, began, ended, worker, outcome = row
+    if state is None:
+        return None
+    return Record(
+        ref=ref,
+        op=op.decode(),
+        state=state.decode(),
+        seq=int(seq),
+        attempt=int(attempt),
+        accepted_at=datetime.fromtimestamp(int(accepted) / 1000, UTC),
+        began=int(began) if began else None,
+        ended=int(ended) if ended else None,
+        worker=worker.decode() if worker else None,
+        outcome=Outcome.model_validate_json(outcome) if outcome else None,
+    )
+
+
+def _wakes(flat: Sequence[bytes]) -> list[Wake]:
+    return [
+        Wake(Ticket(ref.decode(), op.decode()), queue.decode())
+        for ref, op, queue in batched(flat, 3)
+    ]
+
+
+def _record_key(ref: str) -> str:
+    return f"{shard_of(ref)}:op:{ref}"
+
+
+def _route_field(ticket: Ticket) -> str:
+    tenant_id, env, _ = ticket.ref.split("/", 2)
+    return f"{ticket.op.partition('.')[0]}/{tenant_id}/{env}"
+
+
+def _group(items: Sequence[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+    """Items by shard, in their order."""
+    groups: dict[str, list[T]] = {}
+    for item in items:
+        groups.setdefault(shard_of(key(item)), []).append(item)
+    return groups
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`items` in runs of `size`; `itertools` has it from Python 3.12 on."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

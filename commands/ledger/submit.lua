@@ -1,0 +1,43 @@
+-- Accept commands: record each intent once, give it its place in the order, and a due time.
+-- KEYS[1]  the shard's hash tag
+-- ARGV     grace_ms, then nine a command:
+--          ref, fingerprint, op, queue, order key or '', command, retention_ms,
+--          reply channel or '', extra lease_ms
+-- Returns  three a command: 'new' | 'same' | 'conflict', seq, outcome or ''
+local shard = KEYS[1]
+local grace = tonumber(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answers, accepted = {}, 0
+for i = 2, #ARGV, 9 do
+  local ref, order = ARGV[i], ARGV[i + 4]
+  local record = shard .. ':op:' .. ref
+  local known = redis.call('HMGET', record, 'fp', 'seq', 'out')
+  if known[1] then
+    local same = known[1] == ARGV[i + 1]
+    answers[#answers + 1] = same and 'same' or 'conflict'
+    answers[#answers + 1] = known[2]
+    answers[#answers + 1] = same and known[3] or ''
+    -- Whoever submits again wants to be told as well: the last asker is.
+    if same and not known[3] and ARGV[i + 7] ~= '' then
+      redis.call('HSET', record, 'rep', ARGV[i + 7])
+    end
+  else
+    local seq = redis.call('INCR', shard .. ':seq')
+    redis.call('HSET', record, 'st', 'queued', 'fp', ARGV[i + 1], 'op', ARGV[i + 2],
+      'q', ARGV[i + 3], 'ord', order, 'cmd', ARGV[i + 5], 'ret', ARGV[i + 6],
+      'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', seq, 'att', 0, 'acc', now)
+    if order ~= '' then
+      redis.call('RPUSH', shard .. ':ord:' .. order, ref)
+    end
+    redis.call('ZADD', shard .. ':due', now + grace, ref)
+    accepted = accepted + 1
+    answers[#answers + 1] = 'new'
+    answers[#answers + 1] = seq
+    answers[#answers + 1] = ''
+  end
+end
+if accepted > 0 then
+  redis.call('HINCRBY', shard .. ':count', 'accepted', accepted)
+end
+return answers

@@ -1,0 +1,163 @@
+"""What an upstream service uses: submit commands, and wait for outcomes if it cares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Self
+
+import redis
+from celery import Celery
+
+from commands.error import (
+    OpIdReused,
+    OutcomePending,
+)
+from commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
+from commands.ledger.ledger import Ledger
+from commands.model import Command
+from commands.outcome import Outcome
+from commands.settings import Settings
+from commands.state import connect
+from commands.wire import queue_of
+from producers.content import ContentDesk
+from producers.publisher import Publisher, make_app
+from producers.waiter import OutcomeWaiter
+
+SUBMIT_MOST = 500
+"""Commands in one round trip to the ledger."""
+DEFAULT_WAIT = timedelta(seconds=30)
+
+
+@dataclass(frozen=True)
+class Submission:
+    """A command that the ledger holds now, or refused because its op_id is taken."""
+
+    command: Command
+    receipt: Receipt
+
+    @property
+    def op_id(self) -> str:
+        return self.command.op_id
+
+    @property
+    def accepted(self) -> bool:
+        return self.receipt.acceptance is not Acceptance.CONFLICT
+
+    def raise_if_refused(self) -> None:
+        """OpIdReused if another command has this op_id."""
+        if not self.accepted:
+            raise OpIdReused(
+                f"op_id {self.op_id} was accepted before with another content",
+                kind=self.command.kind,
+                tenant_id=self.command.tenant_id,
+                env=self.command.env,
+                next_step="use a new op_id for a new command; the first one stands",
+            )
+
+
+@dataclass
+class Batch:
+    """Commands collected to be submitted together; `submissions` is filled at the end."""
+
+    commands: list[Command] = field(default_factory=list)
+    submissions: list[Submission] = field(default_factory=list)
+
+    def add(self, command: Command) -> None:
+        self.commands.append(command)
+
+
+class Client:
+    """Submits commands to the queue. Thread-safe; one a process is enough.
+
+    A command that `submit` returned for is in the ledger: it takes effect exactly once, or ends
+    as a dead letter. Methods raise StateUnavailable within five seconds if the state Redis is
+    away; nothing was accepted then, or was accepted under its op_id and is not taken twice.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        app: Celery | None = None,
+        state: redis.Redis | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self._state = state if state is not None else connect(self.settings.state_url)
+        self.ledger = Ledger(self._state, self.settings)
+        self._publisher = Publisher(app or make_app())
+        self._waiter = OutcomeWaiter(self._state, self.ledger)
+        self.content = ContentDesk(self.settings)
+
+    def submit(self, command: Command) -> Submission:
+        """Hand over one command. Raises OpIdReused, StateUnavailable."""
+        [submission] = self.submit_many([command])
+        submission.raise_if_refused()
+        return submission
+
+    def submit_many(self, commands: Iterable[Command]) -> list[Submission]:
+        """Hand over commands, one round trip for every 500; a refused one does not stop others.
+
+        Commands on one key take effect in the order in which they stand here.
+        """
+        pending = list(commands)
+        submissions: list[Submission] = []
+        for start in range(0, len(pending), SUBMIT_MOST):
+            submissions += self._submit(pending[start : start + SUBMIT_MOST])
+        return submissions
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Collect commands and submit them together when the block ends without an exception."""
+        batch = Batch()
+        yield batch
+        batch.submissions = self.submit_many(batch.commands)
+
+    def wait(
+        self, submissions: Sequence[Submission], timeout: timedelta = DEFAULT_WAIT
+    ) -> list[Outcome | None]:
+        """Their outcomes, in order; None for what is still open when the time is over."""
+        known = {s.receipt.ref: s.receipt.outcome for s in submissions if s.receipt.outcome}
+        asked = [s.receipt.ref for s in submissions if s.accepted and s.receipt.ref not in known]
+        found = {**known, **(self._waiter.wait(asked, timeout) if asked else {})}
+        return [found.get(s.receipt.ref) if s.accepted else None for s in submissions]
+
+    def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+        """Submit and wait. Raises OutcomePending; the command goes on then."""
+        [outcome] = self.wait([self.submit(command)], timeout)
+        if outcome is None:
+            raise OutcomePending(
+                f"no outcome of {command.op} after {timeout.total_seconds():g} s",
+                kind=command.kind,
+                tenant_id=command.tenant_id,
+                env=command.env,
+                next_step=f"it goes on; ask again with: signalbox outcome {command.op_id} "
+                f"-t {command.tenant_id} -e {command.env}; "
+                "is a worker running? see: signalbox status",
+            )
+        return outcome
+
+    def close(self) -> None:
+        self._waiter.close()
+        self._state.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _submit(self, commands: Sequence[Command]) -> list[Submission]:
+        shards, channel = self.settings.tenant_shards, self._waiter.channel
+        intents = [Intent(command, queue_of(command, shards), channel) for command in commands]
+        receipts = self.ledger.submit(intents)
+        wakes, summaries = [], []
+        for intent, receipt in zip(intents, receipts, strict=True):
+            command = intent.command
+            if receipt.acceptance is Acceptance.NEW:
+                wakes.append(Wake(Ticket(receipt.ref, command.op), intent.queue))
+                summaries.append(command.summary())
+        self._publisher.publish_or_leave(wakes, summaries)
+        return [Submission(c, r) for c, r in zip(commands, receipts, strict=True)]

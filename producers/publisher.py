@@ -1,0 +1,76 @@
+"""The one producer module that knows Celery: puts wake-ups on the queue."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import structlog
+from celery import Celery
+from kombu.exceptions import KombuError
+from kombu.exceptions import OperationalError as BrokerError
+
+from commands.error import BrokerUnavailable
+from commands.ledger.entry import Wake
+from commands.ledger.ledger import batched
+from commands.wire import BATCH, MESSAGE_MOST, SUMMARY_HEADER, summarise, ticket_document
+
+log = structlog.get_logger("signalbox.publisher")
+
+
+def make_app() -> Celery:
+    """The Celery app that producers and workers share the settings of."""
+    app = Celery("signalbox")
+    app.config_from_object("celeryconfig")
+    return app
+
+
+class Publisher:
+    """Publishes wake-ups, many commands a message."""
+
+    def __init__(self, app: Celery) -> None:
+        self._app = app
+
+    def publish(self, wakes: Sequence[Wake], summaries: Sequence[str] = ()) -> None:
+        """Put a message for every 100 commands of a queue on that queue.
+
+        `summaries` stand beside the wakes, one each: what Flower shows. Raises
+        BrokerUnavailable; whatever was not published then is woken by the reconciler.
+        """
+        lines = summaries or [f"{wake.ticket.op} ref={wake.ticket.ref}" for wake in wakes]
+        queues: dict[str, list[tuple[Wake, str]]] = {}
+        for wake, line in zip(wakes, lines, strict=True):
+            queues.setdefault(wake.queue, []).append((wake, line))
+        for queue, entries in queues.items():
+            for run in batched(entries, MESSAGE_MOST):
+                self._send(queue, [wake for wake, _ in run], summarise([line for _, line in run]))
+
+    def publish_or_leave(self, wakes: Sequence[Wake], summaries: Sequence[str] = ()) -> None:
+        """Like `publish`, for commands that are safe in the ledger: a broker that is away is
+        only logged, since the reconciler wakes them when it is back."""
+        try:
+            self.publish(wakes, summaries)
+        except BrokerUnavailable as error:
+            log.warning("wake-up left to the reconciler", commands=len(wakes), error=str(error))
+
+    def _send(self, queue: str, wakes: Sequence[Wake], summary: str) -> None:
+        documents = [ticket_document(wake.ticket) for wake in wakes]
+        body: dict[str, Any]
+        if len(wakes) == 1:
+            name, body = wakes[0].ticket.op, {"command": documents[0]}
+        else:
+            name, body = BATCH, {"commands": documents}
+        headers = {SUMMARY_HEADER: summary}
+        if self._app.conf.task_always_eager:
+            # `send_task` ignores eager mode; the registered task does not.
+            self._app.tasks[name].apply(kwargs=body, headers=headers)
+            return
+        try:
+            self._app.send_task(
+                name, kwargs=body, queue=queue, headers=headers, argsrepr="()", kwargsrepr=summary
+            )
+        except (BrokerError, KombuError, OSError) as error:
+            raise BrokerUnavailable(
+                f"the broker did not take the message: {error}",
+                next_step="start it, or set SIGNALBOX_BROKER_URL; accepted commands are not lost",
+            ) from error

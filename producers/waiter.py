@@ -1,0 +1,104 @@
+"""Waiting for outcomes without polling: workers announce them, the ledger holds them."""
+
+from __future__ import annotations
+
+import threading
+import time
+import uuid
+from collections.abc import Collection
+from datetime import timedelta
+
+import redis
+
+from commands.ledger.ledger import Ledger
+from commands.outcome import Outcome
+from commands.state import state_errors
+
+RECHECK_SECONDS = 2.0
+"""An announcement can be missed (a reconnect); so often the ledger itself is asked."""
+
+
+class OutcomeWaiter:
+    """Hears the announcements of one client's outcomes on a thread of its own."""
+
+    def __init__(self, client: redis.Redis, ledger: Ledger) -> None:
+        self.channel = f"signalbox:reply:{uuid.uuid4().hex}"
+        self._client = client
+        self._ledger = ledger
+        self._changed = threading.Condition()
+        self._awaited: set[str] = set()
+        self._announced: set[str] = set()
+        self._thread: threading.Thread | None = None
+        self._subscribed = threading.Event()
+        self._closed = False
+
+    def wait(self, refs: Collection[str], timeout: timedelta) -> dict[str, Outcome]:
+        """The outcomes that exist within `timeout`; what is missing then is still open.
+
+        Raises StateUnavailable.
+        """
+        deadline = time.monotonic() + timeout.total_seconds()
+        self._listen()
+        found: dict[str, Outcome] = {}
+        open_refs = set(refs)
+        with self._changed:
+            self._awaited |= open_refs
+        try:
+            asked: Collection[str] = open_refs
+            while True:
+                names = list(asked)
+                for ref, outcome in zip(names, self._ledger.outcomes(names), strict=True):
+                    if outcome is not None:
+                        found[ref] = outcome
+                        open_refs.discard(ref)
+                left = deadline - time.monotonic()
+                if not open_refs or left <= 0:
+                    return found
+                with self._changed:
+                    heard = self._changed.wait_for(
+                        lambda: self._announced & open_refs, timeout=min(left, RECHECK_SECONDS)
+                    )
+                    asked = set(heard) if heard else set(open_refs)
+                    self._announced -= asked
+        finally:
+            with self._changed:
+                self._awaited -= set(refs)
+                self._announced -= set(refs)
+
+    def close(self) -> None:
+        self._closed = True
+        if self._thread is not None:
+            self._thread.join(timeout=5)
+
+    def _listen(self) -> None:
+        with self._changed:
+            if self._thread is None or not self._thread.is_alive():
+                self._subscribed.clear()
+                self._thread = threading.Thread(
+                    target=self._run, name="signalbox-outcomes", daemon=True
+                )
+                self._thread.start()
+        # Subscribed before the ledger is asked, or an announcement could fall in between.
+        self._subscribed.wait(RECHECK_SECONDS)
+
+    def _run(self) -> None:
+        while not self._closed:
+            try:
+                with state_errors(), self._client.pubsub() as subscription:  # type: ignore[no-untyped-call]
+                    subscription.subscribe(self.channel)
+                    while not self._closed:
+                        message = subscription.get_message(timeout=1.0)
+                        if message is None:
+                            continue
+                        if message["type"] == "subscribe":
+                            self._subscribed.set()
+                        elif message["type"] == "message":
+                            self._hear(message["data"].decode().split("\n"))
+            except Exception:  # noqa: BLE001 - whatever it was, waiters go on by asking the ledger
+                self._subscribed.set()
+                time.sleep(0.5)
+
+    def _hear(self, refs: list[str]) -> None:
+        with self._changed:
+            self._announced |= self._awaited.intersection(refs)
+            self._changed.notify_all()

@@ -1,0 +1,262 @@
+"""The ledger on a real Redis: acceptance, claims, order, hand-over, leases."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from commands import script
+from commands.ledger.entry import Acceptance, Action, Claimed, Finish, Intent, Ticket
+from commands.ledger.ledger import Ledger
+from commands.model import Command
+from commands.object_store import DeleteObject, HeadObject, PutObject
+from commands.outcome import Outcome, Status
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from commands.state import connect
+
+SETTINGS = Settings(
+    lease=timedelta(milliseconds=300), publish_grace=timedelta(seconds=15), max_attempts=2
+)
+
+
+@pytest.fixture
+def client(state_url: str) -> Iterator[redis.Redis]:
+    client = connect(state_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ledger(client: redis.Redis) -> Ledger:
+    return Ledger(client, SETTINGS)
+
+
+def put(key: str, content: bytes = b"x", tenant: str = "t_a", **more: str) -> PutObject:
+    payload = InlinePayload(data=content)
+    return PutObject(tenant_id=tenant, env="dev", key=key, payload=payload, **more)  # type: ignore[arg-type]
+
+
+def submit(ledger: Ledger, *commands: Command) -> list[Acceptance]:
+    return [r.acceptance for r in ledger.submit([Intent(c, "q") for c in commands])]
+
+
+def claim(ledger: Ledger, *commands: Command, token: str = "") -> list[Claimed]:
+    tickets = [Ticket(c.ref, c.op) for c in commands]
+    return ledger.claim(tickets, token=token or uuid.uuid4().hex, worker="w").claimed
+
+
+def done(claimed: Claimed, action: Action = Action.DONE) -> Finish:
+    command = claimed.command
+    outcome = Outcome(
+        op_id=command.op_id,
+        op=command.op,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        status=Status.DONE,
+        seq=claimed.seq,
+        attempt=claimed.attempt,
+        worker="w",
+        claimed_at=datetime.now(UTC),
+        duration_ms=1.0,
+    )
+    return Finish(command.ref, claimed.token, action, outcome)
+
+
+def wait_for_lease_to_end(claimed: Claimed) -> None:
+    while time.monotonic() <= claimed.deadline + 0.05:
+        time.sleep(0.01)
+
+
+def test_a_known_op_id_is_accepted_once_and_another_content_is_a_conflict(ledger: Ledger) -> None:
+    first = put("a", op_id="one")
+    assert submit(ledger, first, first) == [Acceptance.NEW, Acceptance.KNOWN]
+    assert submit(ledger, put("a", b"other", op_id="one")) == [Acceptance.CONFLICT]
+    assert submit(ledger, put("a", tenant="t_b", op_id="one")) == [Acceptance.NEW]
+
+
+def test_a_batch_over_many_scopes_keeps_its_receipts_in_order(ledger: Ledger) -> None:
+    commands = [put(f"k{n}", tenant=f"t_{n:03}") for n in range(100)]
+    receipts = ledger.submit([Intent(c, "q") for c in commands])
+    assert [r.ref for r in receipts] == [c.ref for c in commands]
+    assert {c.command.ref for c in claim(ledger, *commands)} == {c.ref for c in commands}
+
+
+def test_a_command_is_claimed_once_but_again_by_the_same_token(ledger: Ledger) -> None:
+    command = put("a")
+    submit(ledger, command)
+    assert len(claim(ledger, command, token="t1")) == 1
+    assert claim(ledger, command, token="t2") == []
+    again = claim(ledger, command, token="t1")
+    assert [c.attempt for c in again] == [1]
+
+
+def test_only_the_first_of_a_key_is_claimed_with_those_right_behind_it(ledger: Ledger) -> None:
+    a, b, c = put("k", b"1"), put("k", b"2"), DeleteObject(tenant_id="t_a", env="dev", key="k")
+    other = put("other")
+    submit(ledger, a, b, c, other)
+    assert claim(ledger, b) == []
+    assert [x.command for x in claim(ledger, a, c, other)] == [a, other]
+
+
+def test_a_finish_hands_the_key_over_to_those_that_were_turned_away(ledger: Ledger) -> None:
+    a, b, c, late = put("k", b"1"), put("k", b"2"), put("k", b"3"), put("k", b"4")
+    submit(ledger, a, b, c, late)
+    [first] = claim(ledger, a)
+    assert claim(ledger, b, c) == []
+    finished = ledger.finish(first.token, [done(first)])
+    assert [w.ticket.ref for w in finished.wakes] == [b.ref, c.ref]
+    both = claim(ledger, b, c, token="t2")
+    # `late` was not turned away: its own wake-up is still on the way.
+    assert ledger.finish("t2", [done(x) for x in both]).wakes == []
+    assert len(claim(ledger, late)) == 1
+
+
+def test_a_repeated_finish_gives_the_same_answer_and_counts_once(ledger: Ledger) -> None:
+    a, b = put("k", b"1"), put("k", b"2")
+    submit(ledger, a, b)
+    [first] = claim(ledger, a)
+    claim(ledger, b)
+    for _ in range(2):
+        finished = ledger.finish(first.token, [done(first)])
+        assert finished.refused == []
+    assert ledger.totals()["done"] == 1
+
+
+def test_a_lease_that_ran_out_is_taken_over_and_the_late_finish_refused(ledger: Ledger) -> None:
+    command = put("a")
+    submit(ledger, command)
+    [old] = claim(ledger, command)
+    wait_for_lease_to_end(old)
+    [new] = claim(ledger, command)
+    assert (new.attempt, new.takeover, new.seq) == (2, True, old.seq)
+    assert ledger.finish(old.token, [done(old)]).refused == [command.ref]
+    assert ledger.finish(new.token, [done(new)]).refused == []
+
+
+def test_a_takeover_of_the_first_fences_what_its_old_holder_claimed_behind_it(
+    ledger: Ledger,
+) -> None:
+    a, b = put("k", b"1"), put("k", b"2")
+    submit(ledger, a, b)
+    old = claim(ledger, a, b)
+    wait_for_lease_to_end(old[0])
+    claim(ledger, a)
+    assert ledger.finish(old[0].token, [done(x) for x in old]).refused == [a.ref, b.ref]
+
+
+def test_attempts_that_never_end_make_the_command_unrunnable(ledger: Ledger) -> None:
+    command = put("a")
+    submit(ledger, command)
+    for _ in range(SETTINGS.max_attempts):
+        [held] = claim(ledger, command)
+        wait_for_lease_to_end(held)
+    claims = ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
+    assert claims.claimed == []
+    assert [u.error.code for u in claims.unrunnable] == ["ATTEMPTS_EXHAUSTED"]
+
+
+def test_a_dead_letter_keeps_its_outcome_and_hands_its_key_over(ledger: Ledger) -> None:
+    a, b = put("k", b"1"), put("k", b"2")
+    submit(ledger, a, b)
+    [first] = claim(ledger, a)
+    claim(ledger, b)
+    finished = ledger.finish(first.token, [done(first, Action.DEAD)])
+    assert [w.ticket.ref for w in finished.wakes] == [b.ref]
+    assert ledger.totals()["dead_letters"] == 1
+    assert ledger.outcomes([a.ref])[0] is not None
+
+
+def test_a_retry_waits_for_its_delay_and_a_release_costs_no_attempt(
+    ledger: Ledger, client: redis.Redis
+) -> None:
+    command = put("a")
+    submit(ledger, command)
+    [held] = claim(ledger, command)
+    ledger.finish(held.token, [Finish(command.ref, held.token, Action.RELEASE)])
+    [held] = claim(ledger, command)
+    assert held.attempt == 1
+    delay = timedelta(seconds=30)
+    ledger.finish(held.token, [Finish(command.ref, held.token, Action.RETRY, delay=delay)])
+    assert claim(ledger, command) == []
+
+
+def test_every_open_command_has_a_due_time_and_no_closed_one(ledger: Ledger) -> None:
+    commands = [put(f"k{n}") for n in range(5)]
+    submit(ledger, *commands)
+    assert ledger.totals()["open"] == 5
+    held = claim(ledger, *commands, token="t")
+    assert ledger.totals()["open"] == 5
+    ledger.finish("t", [done(c) for c in held])
+    totals = ledger.totals()
+    assert (totals["open"], totals["running"], totals["done"]) == (0, 0, 5)
+
+
+def test_due_wakes_the_head_of_a_key_and_leaves_those_behind_to_the_hand_over(
+    client: redis.Redis,
+) -> None:
+    ledger = Ledger(client, SETTINGS.model_copy(update={"publish_grace": timedelta(0)}))
+    a, b = put("k", b"1"), put("k", b"2")
+    submit(ledger, a, b)
+    assert [w.ticket.ref for w in ledger.due()] == [a.ref]
+    [first] = claim(ledger, a)
+    assert [w.ticket.ref for w in ledger.finish(first.token, [done(first)]).wakes] == [b.ref]
+
+
+def test_a_carried_command_becomes_an_entry_at_its_claim_and_runs_once(ledger: Ledger) -> None:
+    command = put("a")
+    claims = ledger.claim([], carried=[Intent(command, "q")], token="t1", worker="w")
+    assert [c.command for c in claims.claimed] == [command]
+    again = ledger.claim([], carried=[Intent(command, "q")], token="t2", worker="w")
+    assert (again.claimed, again.skipped) == ([], {"busy": 1})
+
+
+def test_an_unknown_ticket_is_gone_not_run(ledger: Ledger) -> None:
+    claims = ledger.claim([Ticket("t_a/dev/none", "object_store.put")], token="t", worker="w")
+    assert claims.skipped == {"gone": 1}
+
+
+def test_reads_are_not_ordered(ledger: Ledger) -> None:
+    reads = [HeadObject(tenant_id="t_a", env="dev", key="k") for _ in range(3)]
+    submit(ledger, *reads)
+    assert [c.command for c in claim(ledger, reads[2], reads[0])] == [reads[2], reads[0]]
+
+
+def test_a_claim_carries_the_fence_of_each_route_it_names(
+    ledger: Ledger, client: redis.Redis
+) -> None:
+    client.hset("{rt}:fence", "object_store/t_a/dev", "7-abc")
+    mine, other = put("a"), put("a", tenant="t_b")
+    submit(ledger, mine, other)
+    fences = {c.command.tenant_id: c.fence for c in claim(ledger, mine, other)}
+    assert fences == {"t_a": "7-abc", "t_b": None}
+
+
+def test_each_call_is_one_round_trip_for_many_commands(
+    ledger: Ledger, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    warm = put("warm")
+    submit(ledger, warm)
+    [held] = claim(ledger, warm)
+    ledger.finish(held.token, [done(held)])  # every script is loaded now
+    trips: list[int] = []
+    send = script._send
+
+    def counted(client: redis.Redis, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
+        trips.append(len(calls))
+        return send(client, calls)
+
+    monkeypatch.setattr(script, "_send", counted)
+    commands = [put(f"k{n}", tenant=f"t_{n % 7}") for n in range(200)]
+    submit(ledger, *commands)
+    claimed = claim(ledger, *commands, token="t")
+    ledger.finish("t", [done(c) for c in claimed])
+    assert len(claimed) == 200
+    assert len(trips) == 3

@@ -1,0 +1,39 @@
+"""What an adapter answers, as the JSON that an outcome carries."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
+
+from adapters.object_store import ObjectStream
+from adapters.port import BodyReader
+from commands.error import Unavailable
+from commands.object_store import GetResult
+from commands.payload import CHUNK_BYTES, InlinePayload, PayloadStore, StagedPayload
+
+
+def to_result(answer: Any, payloads: PayloadStore, inline_limit: int) -> dict[str, Any]:
+    """The answer's fields; a stream is read inline if it is small, else staged."""
+    if isinstance(answer, ObjectStream):
+        with closing(answer.body) as body:
+            payload: InlinePayload | StagedPayload
+            if answer.size <= inline_limit:
+                payload = InlinePayload(data=b"".join(_chunks(body)))
+            else:
+                payload = payloads.stage(_chunks(body))
+        if payload.size != answer.size:
+            if isinstance(payload, StagedPayload):
+                payloads.remove(payload)
+            raise Unavailable(
+                f"the backend sent {payload.size} of {answer.size} bytes",
+                next_step="it is read again",
+            )
+        answer = GetResult(info=answer.info, first=answer.first, payload=payload)
+    document: dict[str, Any] = answer.model_dump(mode="json")
+    return document
+
+
+def _chunks(body: BodyReader) -> Iterator[bytes]:
+    while chunk := body.read(CHUNK_BYTES):
+        yield chunk

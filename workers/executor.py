@@ -1,0 +1,98 @@
+"""The life of a message's commands, from claim to finish: a straight line, read top to bottom.
+
+What fails for one command ends that command, never its neighbours. An exception that is no
+SignalboxError stops the line: nothing is recorded then, and the lease brings the command back.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from routing.cache import RouteCache
+from routing.registry import Registry
+
+from commands.error import SignalboxError
+from commands.ledger.entry import Claimed, Claims
+from commands.ledger.ledger import Ledger
+from commands.routing import RouteCommand
+from commands.settings import Settings
+from commands.wire import Message
+from producers.publisher import Publisher
+from routing import control
+from workers.adapter_pool import AdapterPool
+from workers.admission import admit
+from workers.finish import Finisher
+from workers.patience import wait_for_state
+from workers.stage import Admitted, Ended, Routed
+
+
+@dataclass(frozen=True)
+class Executor:
+    """Runs messages. One a process; thread-safe."""
+
+    worker: str
+    settings: Settings
+    ledger: Ledger
+    registry: Registry
+    routes: RouteCache
+    adapters: AdapterPool
+    finisher: Finisher
+    publisher: Publisher
+
+    def execute(self, message: Message) -> dict[str, int]:
+        """Run what the message asks for; how many commands ended in which way.
+
+        While the state Redis is away it waits and asks again: each step may be repeated.
+        """
+        token = uuid.uuid4().hex
+        claims = wait_for_state(lambda: self._claim(message, token))
+        storage = [c for c in claims.claimed if not isinstance(c.command, RouteCommand)]
+        routed, unrouted = wait_for_state(lambda: self._resolve(storage))
+        admitted, refused = self._guard(routed)
+        ended = unrouted + refused + self.adapters.run(admitted)
+        ended += wait_for_state(lambda: self._change_routes(claims.claimed))
+        finished, counts = wait_for_state(lambda: self.finisher.finish(token, claims, ended))
+        self.publisher.publish_or_leave(finished.wakes)
+        return claims.skipped | counts
+
+    def _claim(self, message: Message, token: str) -> Claims:
+        self.finisher.bury(message.faults)
+        return self.ledger.claim(
+            message.tickets, carried=message.carried, token=token, worker=self.worker
+        )
+
+    def _resolve(self, claimed: Sequence[Claimed]) -> tuple[list[Routed], list[Ended]]:
+        routes = self.routes.resolve_many({c.command.scope: c.fence for c in claimed})
+        routed: list[Routed] = []
+        ended: list[Ended] = []
+        for item in claimed:
+            route = routes[item.command.scope]
+            if isinstance(route, SignalboxError):
+                ended.append(Ended(item, error=route))
+            else:
+                routed.append(Routed(item, route))
+        return routed, ended
+
+    def _guard(self, routed: Iterable[Routed]) -> tuple[list[Admitted], list[Ended]]:
+        admitted: list[Admitted] = []
+        ended: list[Ended] = []
+        for item in routed:
+            try:
+                admitted.append(admit(item))
+            except SignalboxError as error:
+                ended.append(Ended(item.claimed, item.route, error=error))
+        return admitted, ended
+
+    def _change_routes(self, claimed: Iterable[Claimed]) -> list[Ended]:
+        ended: list[Ended] = []
+        for item in claimed:
+            if isinstance(item.command, RouteCommand):
+                try:
+                    ended.append(Ended(item, result=control.apply(item.command, self.registry)))
+                except SignalboxError as error:
+                    if error.temporary:
+                        raise
+                    ended.append(Ended(item, error=error))
+        return ended

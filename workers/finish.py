@@ -1,0 +1,143 @@
+"""The end of commands: their outcomes, retries and dead letters, recorded in one round trip."""
+
+from __future__ import annotations
+
+import json
+import random
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from commands.error import SignalboxError
+from commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
+from commands.ledger.ledger import Ledger
+from commands.object_store import PutObject
+from commands.outcome import Outcome, Status
+from commands.payload import PayloadStore, StagedPayload
+from commands.settings import Settings
+from commands.wire import Fault
+from workers.log import log_finish
+from workers.stage import Ended
+
+LONGEST_RETRY = timedelta(minutes=5)
+
+
+@dataclass(frozen=True)
+class Finisher:
+    """Turns ends into ledger entries, log lines and tidied payloads."""
+
+    ledger: Ledger
+    settings: Settings
+    payloads: PayloadStore
+    worker: str
+
+    def finish(
+        self, token: str, claims: Claims, ended: Sequence[Ended]
+    ) -> tuple[Finished, dict[str, int]]:
+        """Record the ends; the commands to wake now, and how many ended in which way."""
+        finishes = [self._of_ended(item) for item in ended]
+        finishes += [self._of_unrunnable(item) for item in claims.unrunnable]
+        if not finishes:
+            return Finished([], []), {}
+        finished = self.ledger.finish(token, finishes)
+        refused = set(finished.refused)
+        counts = Counter[str]()
+        for finish in finishes:
+            lost = finish.ref in refused
+            counts["refused" if lost else finish.action.value] += 1
+            log_finish(finish, lost=lost)
+        for item in ended:
+            # A dead letter keeps its payload, and one whose lease was lost is another's now.
+            if item.result is not None and item.claimed.command.ref not in refused:
+                self._tidy(item)
+        return finished, dict(counts)
+
+    def bury(self, faults: Sequence[Fault]) -> None:
+        """Keep what is no command as dead letters, each with its reason."""
+        if not faults:
+            return
+        letters = []
+        for fault in faults:
+            tenant_id, env, op_id = fault.ref.split("/", 2)
+            outcome = Outcome(
+                op_id=op_id,
+                op=fault.op,
+                tenant_id=tenant_id,
+                env=env,
+                status=Status.FAILED,
+                error=fault.error.detail(),
+                seq=0,
+                attempt=0,
+                worker=self.worker,
+                claimed_at=datetime.now(UTC),
+                duration_ms=0.0,
+            )
+            log_finish(Finish(fault.ref, "", Action.DEAD, outcome), lost=False)
+            letters.append(Burial(fault.ref, fault.op, json.dumps(fault.document), outcome))
+        self.ledger.bury(letters)
+
+    def _of_ended(self, item: Ended) -> Finish:
+        command, token = item.claimed.command, item.claimed.token
+        if not item.attempted:
+            return Finish(command.ref, token, Action.RELEASE)
+        error, attempt = item.error, item.claimed.attempt
+        if error is not None and error.temporary and attempt < self.settings.max_attempts:
+            outcome = self._outcome(item)
+            return Finish(command.ref, token, Action.RETRY, outcome, self._delay(attempt))
+        dead = error is not None and command.writes
+        return Finish(command.ref, token, Action.DEAD if dead else Action.DONE, self._outcome(item))
+
+    def _outcome(self, item: Ended) -> Outcome:
+        claimed, command = item.claimed, item.claimed.command
+        error = item.error
+        if error is not None:
+            error.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
+        elapsed = datetime.now(UTC) - claimed.claimed_at
+        return Outcome(
+            op_id=command.op_id,
+            op=command.op,
+            tenant_id=command.tenant_id,
+            env=command.env,
+            subject=command.subject,
+            status=Status.DONE if error is None else Status.FAILED,
+            result=item.result,
+            error=error.detail() if error is not None else None,
+            backend_type=item.route.backend_type if item.route else None,
+            route_revision=item.route.revision if item.route else None,
+            seq=claimed.seq,
+            attempt=claimed.attempt,
+            worker=self.worker,
+            claimed_at=claimed.claimed_at,
+            duration_ms=max(0.0, round(elapsed / timedelta(milliseconds=1), 3)),
+        )
+
+    def _of_unrunnable(self, item: Unrunnable) -> Finish:
+        tenant_id, env, op_id = item.ref.split("/", 2)
+        error: SignalboxError = item.error.at(
+            kind=item.op.partition(".")[0], tenant_id=tenant_id, env=env
+        )
+        outcome = Outcome(
+            op_id=op_id,
+            op=item.op,
+            tenant_id=tenant_id,
+            env=env,
+            status=Status.FAILED,
+            error=error.detail(),
+            seq=item.seq,
+            attempt=item.attempt,
+            worker=self.worker,
+            claimed_at=item.claimed_at,
+            duration_ms=0.0,
+        )
+        return Finish(item.ref, item.token, Action.DEAD, outcome)
+
+    def _delay(self, attempt: int) -> timedelta:
+        """Exponential with full jitter (M. Brooker, "Exponential Backoff and Jitter", 2015)."""
+        cap = min(self.settings.retry_delay * 2 ** (attempt - 1), LONGEST_RETRY)
+        return cap * random.random()
+
+    def _tidy(self, item: Ended) -> None:
+        command = item.claimed.command
+        if isinstance(command, PutObject) and isinstance(command.payload, StagedPayload):
+            self.payloads.remove(command.payload)

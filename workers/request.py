@@ -1,0 +1,42 @@
+"""What monitoring may see of a message: tenant, env, operation, key and size; never content."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery.worker.request import Request
+
+from commands.settings import Settings
+from commands.wire import SUMMARY_HEADER, read_message
+
+_SHARDS = Settings().tenant_shards
+
+
+class QuietRequest(Request):
+    """A Celery request that tells events and `inspect` a summary in place of its arguments.
+
+    A sender that is not our client lets Celery describe the arguments, content and all, so
+    what the headers say of them is not passed on.
+    """
+
+    _summary: str | None = None
+
+    @property
+    def argsrepr(self) -> str:
+        return "()"
+
+    @property
+    def kwargsrepr(self) -> str:
+        if self._summary is None:
+            said = self._request_dict.get(SUMMARY_HEADER)
+            self._summary = said if isinstance(said, str) else self._describe()
+        return self._summary
+
+    def info(self, safe: bool = False) -> dict[str, Any]:
+        described: dict[str, Any] = super().info(safe=safe)
+        return described | {"args": [], "kwargs": {"summary": self.kwargsrepr}}
+
+    def _describe(self) -> str:
+        kwargs = self._kwargs if isinstance(self._kwargs, dict) else {}
+        body = kwargs.get("commands", kwargs.get("command"))
+        return read_message(self._type, self.id, body, _SHARDS).summary()

@@ -1,0 +1,82 @@
+"""The parts of a worker, put together once in each process, after the fork."""
+
+from __future__ import annotations
+
+import os
+import threading
+from pathlib import Path
+
+import redis
+from celery import Celery
+from routing.cache import RouteCache
+from routing.registry import Registry
+from routing.tail import RouteTail
+
+from commands.ledger.ledger import Ledger
+from commands.payload import DirectoryPayloadStore
+from commands.settings import Settings
+from commands.state import connect
+from producers.publisher import Publisher
+from workers.adapter_pool import AdapterPool
+from workers.executor import Executor
+from workers.finish import Finisher
+
+
+class Runtime:
+    """An executor with what it stands on, for one process."""
+
+    def __init__(self, app: Celery, settings: Settings, state: redis.Redis, worker: str) -> None:
+        self.settings = settings
+        self.state = state
+        self.ledger = Ledger(state, settings)
+        self.publisher = Publisher(app)
+        self.registry = Registry(state)
+        self._routes = RouteCache(self.registry)
+        payloads = DirectoryPayloadStore(settings.payload_dir or Path(".signalbox/payloads"))
+        self.executor = Executor(
+            worker=worker,
+            settings=settings,
+            ledger=self.ledger,
+            registry=self.registry,
+            routes=self._routes,
+            adapters=AdapterPool(payloads, settings.inline_limit_bytes),
+            finisher=Finisher(self.ledger, settings, payloads, worker),
+            publisher=self.publisher,
+        )
+        self._tail: RouteTail | None = None
+
+    def follow_routes(self) -> None:
+        """Hear of route changes before commands ask for them; right without it, faster with it."""
+        self._tail = RouteTail(self._routes, Registry(connect(self.settings.state_url)))
+        self._tail.start()
+
+    def close(self) -> None:
+        if self._tail is not None:
+            self._tail.stop()
+        self.executor.adapters.close()
+        self.state.close()
+
+
+_lock = threading.Lock()
+_runtimes: dict[int, Runtime] = {}
+
+
+def runtime(app: Celery, worker: str) -> Runtime:
+    """This process' runtime. What the parent of a fork had open is never used in the child."""
+    with _lock:
+        current = _runtimes.get(os.getpid())
+        if current is None:
+            settings = Settings()
+            current = Runtime(app, settings, connect(settings.state_url), worker)
+            current.follow_routes()
+            _runtimes.clear()
+            _runtimes[os.getpid()] = current
+        return current
+
+
+def install(current: Runtime | None) -> None:
+    """Use this runtime in this process (eager tests with a Redis of their own), or none."""
+    with _lock:
+        _runtimes.clear()
+        if current is not None:
+            _runtimes[os.getpid()] = current

@@ -1,0 +1,54 @@
+"""The types that the executor's steps hand to one another.
+
+Each step demands what the step before returns, so mypy refuses code that skips one: adapters
+take only `Admitted` commands, and only `admission.admit` makes them.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+from routing.route import Route
+
+from adapters.catalogue import Backend
+from commands.error import SignalboxError
+from commands.ledger.entry import Claimed
+from commands.scope import Mode
+
+
+@dataclass(frozen=True)
+class Routed:
+    """A claimed command with a route at least as new as its claim."""
+
+    claimed: Claimed
+    route: Route
+
+
+@dataclass(frozen=True)
+class Admitted:
+    """A routed command that may run on its backend, under the stricter of the two modes."""
+
+    claimed: Claimed
+    route: Route
+    backend: Backend
+    mode: Mode
+
+
+@dataclass(frozen=True)
+class Ended:
+    """What came of a claimed command: a result, an error, or neither if it was not attempted."""
+
+    claimed: Claimed
+    route: Route | None = None
+    result: dict[str, Any] | None = None
+    error: SignalboxError | None = None
+
+    @property
+    def attempted(self) -> bool:
+        return self.result is not None or self.error is not None
+
+    @property
+    def may_change(self) -> bool:
+        """It is not the end: the same command comes again, and what is behind it must wait."""
+        return self.result is None and (self.error is None or self.error.temporary)

@@ -1,0 +1,28 @@
+"""The Celery tasks: one a command, and one for many; all do the same."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from celery import Celery, Task
+
+from commands.model import known_ops
+from commands.wire import BATCH, read_message
+from workers.runtime import runtime
+
+
+def register_tasks(app: Celery) -> None:
+    """Make every command a task of its own name, so that monitoring tells them apart."""
+
+    def run(task: Task, command: Any = None, commands: Any = None, **unknown: Any) -> str:
+        current = runtime(app, task.request.hostname or "eager")
+        body = commands if commands is not None else command
+        if unknown:
+            # Kept as a dead letter with its reason, like any document that is no command.
+            body = {"op": task.name, "arguments": sorted(unknown)}
+        message = read_message(task.name, task.request.id, body, current.settings.tenant_shards)
+        counts = current.executor.execute(message)
+        return " ".join(f"{name}={count}" for name, count in sorted(counts.items())) or "nothing"
+
+    for name in (*known_ops(), BATCH):
+        app.task(run, name=name, bind=True, typing=False, Request="workers.request:QuietRequest")

@@ -1,0 +1,86 @@
+"""Asset records: what is kept of an object that someone uploaded by himself."""
+
+from __future__ import annotations
+
+import hashlib
+from contextlib import closing
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING
+
+from adapters.port import Call
+from adapters.s3.fence import write
+from adapters.s3.location import Location
+from adapters.s3.look import look, quoted
+from adapters.s3.metadata import Present, pack
+from adapters.s3.upload import Target
+from commands.error import NotFound, PreconditionFailed
+from commands.object_store import AssetRecord, Condition, RegisterObject
+from commands.payload import CHUNK_BYTES, InlinePayload
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def register(
+    client: S3Client, location: Location, command: RegisterObject, call: Call, *, fenced: bool
+) -> AssetRecord:
+    """Keep the record as JSON under `assets/`, outside what `list` shows.
+
+    Raises NotFound, and PreconditionFailed when size or digest differ. An object that did not
+    come by `put` has no digest beside it: if one is demanded, the content is read for it.
+    """
+    record_key = location.full_key(command.key, "assets")
+    there = look(client, location.bucket, location.full_key(command.key), sure=True)
+    if there is None:
+        raise NotFound("there is no such object", next_step="upload it first")
+    if command.size_bytes is not None and there.size != command.size_bytes:
+        raise _differs(f"{there.size} bytes, not {command.size_bytes}")
+    sha256 = there.sha256
+    if command.sha256 is not None:
+        sha256 = sha256 or _digest(client, location, command.key, there, call)
+        if sha256 != command.sha256:
+            raise _differs(f"SHA-256 {sha256}, not {command.sha256}")
+    record = AssetRecord(
+        asset_id=_asset_id(location, command.key, there.etag),
+        key=command.key,
+        uri=location.uri(command.key),
+        size=there.size,
+        etag=there.etag,
+        content_type=there.content_type,
+        sha256=sha256,
+        metadata=command.metadata,
+        registered_at=datetime.now(UTC),
+    )
+    content = InlinePayload(data=record.model_dump_json().encode("utf-8"))
+    beside = pack({}, call, content.sha256)
+    target = Target(location.config, record_key, "application/json", beside)
+    written = write(client, target, content, call, Condition(), fenced=fenced)
+    if written.repeated:
+        answer = client.get_object(Bucket=location.bucket, Key=record_key)
+        with closing(answer["Body"]) as body:
+            return AssetRecord.model_validate_json(body.read())
+    return record
+
+
+def _asset_id(location: Location, key: str, etag: str) -> str:
+    """One id for one content under one key: a repeated `register` names the same asset."""
+    text = f"{location.scope.field}\0{key}\0{etag}".encode()
+    return f"asset_{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+
+
+def _digest(client: S3Client, location: Location, key: str, there: Present, call: Call) -> str:
+    answer = client.get_object(
+        Bucket=location.bucket, Key=location.full_key(key), IfMatch=quoted(there.etag)
+    )
+    digest = hashlib.sha256()
+    with closing(answer["Body"]) as body:
+        while chunk := body.read(CHUNK_BYTES):
+            call.remaining()
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _differs(what: str) -> PreconditionFailed:
+    return PreconditionFailed(
+        f"the object has {what}", next_step="upload it again, or register what is there"
+    )

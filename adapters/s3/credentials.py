@@ -1,0 +1,127 @@
+"""From a reference in a route to a botocore session; the secrets themselves stay in here."""
+
+from __future__ import annotations
+
+import configparser
+import functools
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import botocore.session
+from botocore.config import Config
+from botocore.credentials import (
+    AssumeRoleCredentialFetcher,
+    CredentialProvider,
+    CredentialResolver,
+    Credentials,
+    DeferredRefreshableCredentials,
+    RefreshableCredentials,
+)
+from botocore.exceptions import NoCredentialsError
+from botocore.loaders import Loader
+
+from adapters.s3.config import DEFAULT_REGION, S3Config
+from commands.error import Misconfigured
+
+# botocore reads again when under 15 minutes are left: so a rotated file counts within 5.
+_FILE_IS_GOOD_FOR = timedelta(minutes=20)
+
+_SHARED_LOADER = Loader()
+"""The parsed service models: 10 MB that each session would otherwise keep for itself."""
+
+
+@dataclass(frozen=True)
+class CredentialsReference:
+    """What a route says of credentials; equal references share one session in a process."""
+
+    profile: str | None
+    role_arn: str | None
+    credentials_file: str | None
+    region: str | None
+    """For STS; None unless there is a role."""
+
+
+def reference_of(config: S3Config) -> CredentialsReference:
+    region = (config.own_region or DEFAULT_REGION) if config.role_arn else None
+    return CredentialsReference(config.profile, config.role_arn, config.credentials_file, region)
+
+
+def make_session(reference: CredentialsReference) -> botocore.session.Session:
+    """A session of its own for one reference. Not thread-safe: the caller holds a lock.
+
+    Raises Misconfigured (no such file or section), ProfileNotFound and other botocore errors.
+    """
+    session = _base_session(reference)
+    if reference.role_arn is None:
+        return session
+    source = session.get_credentials()
+    if source is None:
+        raise NoCredentialsError()
+    timeouts = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
+    fetcher = AssumeRoleCredentialFetcher(
+        functools.partial(
+            _new_session(None).create_client, region_name=reference.region, config=timeouts
+        ),
+        source,
+        reference.role_arn,
+        extra_args={"RoleSessionName": "signalbox"},
+    )
+    assumed = _new_session(None)
+    _use(assumed, DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))
+    return assumed
+
+
+def _base_session(reference: CredentialsReference) -> botocore.session.Session:
+    if reference.credentials_file is None:
+        return _new_session(reference.profile)
+    read = functools.partial(
+        _read_file, Path(reference.credentials_file), reference.profile or "default"
+    )
+    session = _new_session(None)
+    _use(session, RefreshableCredentials.create_from_metadata(read(), read, "signalbox-file"))
+    return session
+
+
+def _new_session(profile: str | None) -> botocore.session.Session:
+    session = botocore.session.Session(profile=profile)
+    session.register_component("data_loader", _SHARED_LOADER)
+    return session
+
+
+class _Fixed(CredentialProvider):
+    """A chain of one link, so that no environment variable gets in between."""
+
+    METHOD = "signalbox"
+
+    def __init__(self, credentials: Credentials) -> None:
+        super().__init__()
+        self._credentials = credentials
+
+    def load(self) -> Credentials:
+        return self._credentials
+
+
+def _use(session: botocore.session.Session, credentials: Credentials) -> None:
+    session.register_component("credential_provider", CredentialResolver([_Fixed(credentials)]))
+
+
+def _read_file(path: Path, section: str) -> dict[str, str | None]:
+    """The credentials in the form that botocore refreshes from. Errors never quote the file."""
+    parser = configparser.ConfigParser(interpolation=None, default_section="\0none")
+    try:
+        parser.read_string(path.read_text("utf-8"))
+        found = parser[section]
+        return {
+            "access_key": found["aws_access_key_id"],
+            "secret_key": found["aws_secret_access_key"],
+            "token": found.get("aws_session_token"),
+            "expiry_time": (datetime.now(UTC) + _FILE_IS_GOOD_FOR).isoformat(),
+        }
+    except (OSError, ValueError, KeyError, configparser.Error) as error:
+        # The parser's own messages hold lines of the file: only the kind of fault is told.
+        raise Misconfigured(
+            f"credentials_file {path} cannot be used: {type(error).__name__}",
+            next_step=f"let the worker read it, with aws_access_key_id and aws_secret_access_key "
+            f"in its section [{section}]",
+        ) from None

@@ -1,0 +1,149 @@
+"""Writes and deletes that keep their condition, and never undo something newer.
+
+`fenced` means: look first. What the command itself left there is its result; what a newer
+command left stays; everything else is replaced only as it was seen (`If-Match` on its ETag).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from adapters.port import Call
+from adapters.s3.client import leased
+from adapters.s3.failure import code_of, condition_failed
+from adapters.s3.look import look, quoted
+from adapters.s3.metadata import Present
+from adapters.s3.upload import PART_BYTES, Content, Target, upload
+from commands.error import AlreadyExists, PreconditionFailed, Unavailable
+from commands.object_store import Condition
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+LOOKS = 4
+
+
+@dataclass(frozen=True)
+class Written:
+    """How a write ended: `repeated` if an earlier attempt of the same command had done it."""
+
+    etag: str
+    repeated: bool = False
+    superseded: bool = False
+
+
+def write(
+    client: S3Client,
+    target: Target,
+    content: Content,
+    call: Call,
+    condition: Condition,
+    *,
+    fenced: bool,
+) -> Written:
+    """Store `content` if `condition` holds. Raises AlreadyExists and PreconditionFailed.
+
+    A refused condition is looked into once more: an attempt whose answer was lost (botocore's
+    second, or that of an earlier worker) would otherwise be refused by its own object.
+    """
+    conditional = condition.if_absent or condition.if_match is not None
+    # For large content the look is cheap, and spares an upload that could not succeed.
+    looking = fenced or (conditional and content.size > PART_BYTES)
+    for _ in range(LOOKS):
+        headers = _headers(condition)
+        if looking:
+            there = look(client, target.config.bucket, target.full_key, sure=False)
+            if there and there.op_id == call.op_id:
+                return Written(there.etag, repeated=True)
+            if fenced:
+                if there and there.seq > call.seq:
+                    # Its own ETag was never seen, and that of the newer one is not its to give.
+                    return Written(f"superseded-{call.seq}", superseded=True)
+                headers = {"IfMatch": quoted(there.etag)} if there else {"IfNoneMatch": "*"}
+            _check(condition, there)
+        try:
+            return Written(upload(client, target, content, call, headers))
+        except ClientError as error:
+            lost = code_of(error) == "NoSuchUpload"
+            if not lost and not (headers and condition_failed(error)):
+                raise
+            if lost and not _is_ours(client, target, call):
+                raise
+            looking = True
+    raise _restless(target.full_key)
+
+
+def remove(
+    client: S3Client,
+    target: Target,
+    call: Call,
+    if_match: str | None,
+    *,
+    fenced: bool,
+) -> None:
+    """Delete what is under the key. Raises PreconditionFailed (`if_match`).
+
+    S3 takes `If-Match` on DeleteObject since 2025; some compatible services ignore it, so the
+    ETag is compared here first, and for those the condition is only as good as that.
+    On a takeover nothing there counts as done: an earlier attempt may have removed it.
+    """
+    if not fenced and if_match is None:
+        with leased(call):
+            client.delete_object(**target.address)
+        return
+    if if_match is not None:
+        quoted(if_match)
+    for _ in range(LOOKS):
+        there = look(client, target.config.bucket, target.full_key, sure=True)
+        if there is None and call.takeover:
+            return
+        if fenced and there and there.seq > call.seq:
+            return
+        _check(Condition(if_match=if_match), there)
+        if there is None:
+            return
+        try:
+            with leased(call):
+                client.delete_object(**target.address, IfMatch=quoted(there.etag))
+        except ClientError as error:
+            if code_of(error) == "NoSuchKey":
+                # What was seen is gone; perhaps by our own request, sent twice by botocore.
+                return
+            if not condition_failed(error):
+                raise
+        else:
+            return
+    raise _restless(target.full_key)
+
+
+def _headers(condition: Condition) -> dict[str, str]:
+    if condition.if_absent:
+        return {"IfNoneMatch": "*"}
+    return {} if condition.if_match is None else {"IfMatch": quoted(condition.if_match)}
+
+
+def _check(condition: Condition, there: Present | None) -> None:
+    if condition.if_absent and there:
+        raise AlreadyExists(
+            "there is an object under this key", next_step="take another key, or drop if_absent"
+        )
+    if condition.if_match is not None and (there is None or there.etag != condition.if_match):
+        found = f"the object has ETag {there.etag}" if there else "there is no object"
+        raise PreconditionFailed(
+            f"{found}, if_match demands {condition.if_match[:80]}",
+            next_step="read it again and decide anew",
+        )
+
+
+def _is_ours(client: S3Client, target: Target, call: Call) -> bool:
+    there = look(client, target.config.bucket, target.full_key, sure=False)
+    return there is not None and there.op_id == call.op_id
+
+
+def _restless(full_key: str) -> Unavailable:
+    return Unavailable(
+        f"{full_key[:80]!r} changed under each of {LOOKS} looks", next_step="it is tried again"
+    )

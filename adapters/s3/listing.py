@@ -1,0 +1,87 @@
+"""Pages of keys, and the cursor that leads from one to the next."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from adapters.s3.failure import code_of
+from adapters.s3.location import Location
+from adapters.s3.look import bare
+from commands.error import InvalidCommand
+from commands.object_store import ListObjects, ListResult, ObjectInfo
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def list_page(client: S3Client, location: Location, command: ListObjects) -> ListResult:
+    """One page as S3 orders it, in UTF-8 byte order. Raises InvalidCommand for a bad cursor."""
+    base = location.prefix("raw")
+    binding = _binding(base, command)
+    request: dict[str, Any] = {
+        "Bucket": location.bucket,
+        "Prefix": base + command.prefix,
+        "MaxKeys": command.limit,
+    }
+    if command.delimiter:
+        request["Delimiter"] = command.delimiter
+    if command.cursor is not None:
+        request["ContinuationToken"] = _open_cursor(command.cursor, binding)
+    try:
+        page = client.list_objects_v2(**request)
+    except ClientError as error:
+        if command.cursor is not None and code_of(error) in ("InvalidArgument", "InvalidToken"):
+            raise _bad_cursor() from error
+        raise
+    token = page.get("NextContinuationToken") if page.get("IsTruncated") else None
+    return ListResult(
+        objects=[
+            ObjectInfo(
+                key=entry["Key"].removeprefix(base),
+                size=entry["Size"],
+                etag=bare(entry["ETag"]),
+                modified=entry["LastModified"],
+            )
+            for entry in page.get("Contents", [])
+            # Consoles make an empty object of this name when one creates a "folder".
+            if entry["Key"] != base
+        ],
+        prefixes=[
+            entry["Prefix"].removeprefix(base)
+            for entry in page.get("CommonPrefixes", [])
+            if entry["Prefix"] != base
+        ],
+        next_cursor=_make_cursor(token, binding) if token else None,
+    )
+
+
+def _binding(base: str, command: ListObjects) -> str:
+    """Ties a cursor to its scope and question, so that one of another list is refused."""
+    text = json.dumps([base, command.prefix, command.delimiter]).encode("ascii")
+    return hashlib.blake2b(text, digest_size=8).hexdigest()
+
+
+def _make_cursor(token: str, binding: str) -> str:
+    return base64.urlsafe_b64encode(f"{binding}{token}".encode()).decode("ascii")
+
+
+def _open_cursor(cursor: str, binding: str) -> str:
+    try:
+        text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
+    except ValueError:
+        raise _bad_cursor() from None
+    if not text.startswith(binding) or text == binding or not text.isprintable():
+        raise _bad_cursor()
+    return text.removeprefix(binding)
+
+
+def _bad_cursor() -> InvalidCommand:
+    return InvalidCommand(
+        "the cursor is not one of this list",
+        next_step="send next_cursor as it came, with the same prefix and delimiter",
+    )

@@ -1,0 +1,42 @@
+"""Where a scope's objects are within a bucket."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+from adapters.s3.config import S3Config
+from commands.error import InvalidKey
+from commands.scope import Scope
+
+MAX_S3_KEY_BYTES = 1024
+
+Area = Literal["raw", "assets"]
+
+
+@dataclass(frozen=True)
+class Location:
+    """One scope on one route: it names bucket keys, and nothing outside its own prefix."""
+
+    config: S3Config
+    scope: Scope
+
+    @property
+    def bucket(self) -> str:
+        return self.config.bucket
+
+    def prefix(self, area: Area) -> str:
+        return f"tenants/{self.scope.tenant_id}/{self.scope.env}/{area}/"
+
+    def full_key(self, key: str, area: Area = "raw") -> str:
+        """The key within the bucket; InvalidKey if it is over the 1,024 bytes of S3."""
+        full = self.prefix(area) + key
+        if (over := len(full.encode("utf-8")) - MAX_S3_KEY_BYTES) > 0:
+            raise InvalidKey(
+                f"key {key[:40]!r}… is too long for S3 with its prefix {self.prefix(area)!r}",
+                next_step=f"shorten it by {over} UTF-8 bytes",
+            )
+        return full
+
+    def uri(self, key: str) -> str:
+        return f"s3://{self.bucket}/{self.full_key(key)}"

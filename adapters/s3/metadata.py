@@ -1,0 +1,82 @@
+"""What stands beside an object: the caller's metadata as it is, and ours hidden from him."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters.port import Call
+from commands.object_store import DEFAULT_CONTENT_TYPE, ObjectInfo
+
+OP_ID = "signalbox-op-id"
+SEQ = "signalbox-seq"
+SHA256 = "signalbox-sha256"
+_OURS = "signalbox-"
+_ENCODED = "signalbox64:"
+
+
+def pack(metadata: Mapping[str, str], call: Call, sha256: str) -> dict[str, str]:
+    """The object's metadata for S3: `metadata` and who wrote it."""
+    packed = {name: _encode(value) for name, value in metadata.items()}
+    return packed | {OP_ID: call.op_id, SEQ: str(call.seq), SHA256: sha256}
+
+
+def unpack(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The caller's part of an object's metadata."""
+    lower = {name.lower(): value for name, value in metadata.items()}
+    return {name: _decode(value) for name, value in lower.items() if not name.startswith(_OURS)}
+
+
+def _encode(value: str) -> str:
+    # A header loses spaces at its ends.
+    if value == value.strip(" ") and not value.startswith(_ENCODED):
+        return value
+    return _ENCODED + base64.b64encode(value.encode("ascii")).decode("ascii")
+
+
+def _decode(value: str) -> str:
+    if not value.startswith(_ENCODED):
+        return value
+    try:
+        return base64.b64decode(value.removeprefix(_ENCODED), validate=True).decode("ascii")
+    except ValueError:
+        return value
+
+
+@dataclass(frozen=True)
+class Present:
+    """What S3 knows of an object that is there."""
+
+    size: int
+    etag: str
+    modified: datetime
+    content_type: str
+    metadata: Mapping[str, str]
+
+    @property
+    def op_id(self) -> str | None:
+        """Of the command that wrote it; None if it came another way (a presigned upload)."""
+        return self.metadata.get(OP_ID)
+
+    @property
+    def seq(self) -> int:
+        """Of the command that wrote it; -1, older than any, if it came another way."""
+        seq = self.metadata.get(SEQ, "")
+        return int(seq) if seq.isascii() and seq.isdigit() else -1
+
+    @property
+    def sha256(self) -> str | None:
+        return self.metadata.get(SHA256)
+
+    def info(self, key: str) -> ObjectInfo:
+        return ObjectInfo(
+            key=key,
+            size=self.size,
+            etag=self.etag,
+            modified=self.modified,
+            content_type=self.content_type or DEFAULT_CONTENT_TYPE,
+            metadata=unpack(self.metadata),
+            sha256=self.sha256,
+        )

@@ -1,0 +1,178 @@
+"""Objects on S3 and on services that speak its protocol.
+
+An object's key in the bucket is `tenants/{tenant_id}/{env}/raw/{key}`, at most 1,024 bytes in
+all: keys may be shorter here than elsewhere by the length of that prefix.
+"""
+
+# The port gives every method its call; what only reads has no need of it.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from adapters.object_store import ObjectStore, ObjectStream
+from adapters.port import AdapterContext, Call, Capability
+from adapters.s3 import asset, fence, presign
+from adapters.s3.body import S3Body
+from adapters.s3.client import client_for
+from adapters.s3.config import S3Config, read_config
+from adapters.s3.failure import s3_errors
+from adapters.s3.listing import list_page
+from adapters.s3.location import Location
+from adapters.s3.look import bare, look
+from adapters.s3.metadata import Present, pack
+from adapters.s3.upload import Target
+from commands.error import NotFound
+from commands.object_store import (
+    AssetRecord,
+    DeleteObject,
+    DeleteResult,
+    GetObject,
+    HeadObject,
+    ListObjects,
+    ListResult,
+    ObjectInfo,
+    ObjectUri,
+    PresignedGet,
+    PresignedPost,
+    PresignGet,
+    PresignPost,
+    PutObject,
+    PutResult,
+    RegisterObject,
+    UriResult,
+)
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+def open_adapter(context: AdapterContext) -> ObjectStore:
+    """The adapter of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    location = Location(read_config(context.config), context.scope)
+    return S3ObjectStore(location)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no S3 route can have. No call out."""
+    read_config(config)
+
+
+class S3ObjectStore:
+    """The port on S3. Conditions are S3's own; what is there is looked at where they are not."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._scope = location.scope
+        capabilities = set(Capability)
+        if location.config.is_access_point:
+            capabilities.discard(Capability.PRESIGN_POST)
+        self._capabilities = frozenset(capabilities)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return self._capabilities
+
+    def put(self, command: PutObject, call: Call) -> PutResult:
+        """One request up to 8 MiB, a multipart upload beyond; a 412 is final, a 409 temporary."""
+        with s3_errors(self._scope):
+            sha256 = command.payload.sha256
+            target = Target(
+                self._config,
+                self._location.full_key(command.key),
+                command.content_type,
+                pack(command.metadata, call, sha256),
+            )
+            written = fence.write(
+                self._client(),
+                target,
+                command.payload,
+                call,
+                command.condition,
+                fenced=self._fenced(call),
+            )
+            return PutResult(
+                key=command.key,
+                size=command.payload.size,
+                etag=written.etag,
+                sha256=sha256,
+                uri=self._location.uri(command.key),
+            )
+
+    def get(self, command: GetObject, call: Call) -> ObjectStream:
+        with s3_errors(self._scope):
+            request: dict[str, Any] = {}
+            if command.first is not None or command.last is not None:
+                last = "" if command.last is None else command.last
+                request["Range"] = f"bytes={command.first or 0}-{last}"
+            answer = self._client().get_object(
+                Bucket=self._location.bucket, Key=self._location.full_key(command.key), **request
+            )
+            size, first = answer["ContentLength"], 0
+            whole = size
+            if content_range := answer.get("ContentRange"):
+                # bytes 5-9/20
+                span, _, total = content_range.removeprefix("bytes ").partition("/")
+                first, whole = int(span.partition("-")[0]), int(total)
+            there = Present(
+                size=whole,
+                etag=bare(answer["ETag"]),
+                modified=answer["LastModified"],
+                content_type=answer.get("ContentType", ""),
+                metadata=answer.get("Metadata", {}),
+            )
+            return ObjectStream(
+                there.info(command.key), first, size, S3Body(answer["Body"], self._scope)
+            )
+
+    def head(self, command: HeadObject, call: Call) -> ObjectInfo:
+        with s3_errors(self._scope):
+            full_key = self._location.full_key(command.key)
+            there = look(self._client(), self._location.bucket, full_key, sure=True)
+            if there is None:
+                raise NotFound("there is no such object", next_step="check the key")
+            return there.info(command.key)
+
+    def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
+        with s3_errors(self._scope):
+            target = Target(self._config, self._location.full_key(command.key), "", {})
+            fence.remove(self._client(), target, call, command.if_match, fenced=self._fenced(call))
+            return DeleteResult(key=command.key)
+
+    def list(self, command: ListObjects, call: Call) -> ListResult:
+        with s3_errors(self._scope):
+            return list_page(self._client(), self._location, command)
+
+    def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
+        with s3_errors(self._scope):
+            return presign.presign_post(self._client(), self._location, command)
+
+    def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
+        with s3_errors(self._scope):
+            return presign.presign_get(self._client(), self._location, command)
+
+    def uri(self, command: ObjectUri, call: Call) -> UriResult:
+        with s3_errors(self._scope):
+            return UriResult(uri=self._location.uri(command.key))
+
+    def register(self, command: RegisterObject, call: Call) -> AssetRecord:
+        with s3_errors(self._scope):
+            return asset.register(
+                self._client(), self._location, command, call, fenced=self._fenced(call)
+            )
+
+    def close(self) -> None:
+        """Nothing to give back: the clients belong to the process."""
+
+    @property
+    def _config(self) -> S3Config:
+        return self._location.config
+
+    def _client(self) -> S3Client:
+        # Asked anew each time, so that a forked child never uses its parent's.
+        return client_for(self._config)
+
+    def _fenced(self, call: Call) -> bool:
+        return call.takeover or self._config.fenced_writes

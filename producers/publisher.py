@@ -74,3 +74,27 @@ class Publisher:
                 f"the broker did not take the message: {error}",
                 next_step="start it, or set SIGNALBOX_BROKER_URL; accepted commands are not lost",
             ) from error
+
+
+def broker_report(app: Celery, queues: Sequence[str]) -> tuple[dict[str, int], list[str]]:
+    """Messages waiting in each queue, and the names of the workers that answer within 1 s.
+
+    Raises BrokerUnavailable.
+    """
+    try:
+        with app.connection_for_read() as connection:
+            channel = connection.default_channel
+            lengths = {}
+            for name in queues:
+                try:
+                    lengths[name] = channel.queue_declare(name, passive=True).message_count
+                except connection.channel_errors:
+                    lengths[name] = 0
+                    channel = connection.channel()
+        answers = app.control.ping(timeout=1.0)
+    except (BrokerError, KombuError, OSError) as error:
+        raise BrokerUnavailable(
+            f"the broker does not answer: {error}",
+            next_step="start it, or set SIGNALBOX_BROKER_URL",
+        ) from error
+    return lengths, sorted(name for answer in answers for name in answer)

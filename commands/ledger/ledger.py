@@ -17,6 +17,7 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
 from __future__ import annotations
 
 import hashlib
+import re
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -46,6 +47,7 @@ from commands.model import load_command
 from commands.outcome import Outcome
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
+from commands.state import state_errors
 
 T = TypeVar("T")
 
@@ -185,6 +187,13 @@ class Ledger:
         calls = [("HMGET", _record_key(ref), *_RECORD_FIELDS) for ref in refs]
         rows = run_pipeline(self._client, calls, [])
         return [_record(ref, row) for ref, row in zip(refs, rows, strict=True)]
+
+    def find(self, op_id: str) -> list[str]:
+        """Refs with this op_id, whatever their tenant; looks through all keys, so for people."""
+        escaped = re.sub(r"([*?\[\]\\^-])", r"\\\1", op_id)
+        with state_errors():
+            keys = list(self._client.scan_iter(match=f"*:op:*/{escaped}", count=1000))
+        return sorted(key.decode().split(":op:", 1)[1] for key in keys)
 
     def totals(self) -> dict[str, int]:
         """Counts over all shards, with `open` and `dead_letters` as they stand now."""

@@ -1,0 +1,77 @@
+"""What all subcommands share: options, the client, and how answers and errors are printed."""
+
+from __future__ import annotations
+
+import getpass
+import json
+from typing import Annotated, Any
+
+import typer
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from commands.outcome import Outcome
+from commands.scope import Mode, check_env, check_tenant
+from producers.client import Client
+from producers.folder import Place
+
+out = Console()
+err = Console(stderr=True)
+
+Tenant = Annotated[str, typer.Option("-t", "--tenant", help="Tenant id, such as t_demo.")]
+EnvName = Annotated[str, typer.Option("-e", "--env", help="Environment, such as dev.")]
+ModeName = Annotated[Mode, typer.Option("-m", "--mode", help="Mode the tenant runs under.")]
+AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")]
+
+
+def make_place(tenant: str, env: str, mode: Mode) -> Place:
+    """Whose data the command is about; InvalidScope before anything is sent."""
+    return Place(check_tenant(tenant), check_env(env), mode)
+
+
+def make_client() -> Client:
+    return Client()
+
+
+def actor() -> str:
+    """Who stands in the audit trail."""
+    return getpass.getuser()
+
+
+def print_json(document: Any) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, default=str))
+
+
+def print_pairs(document: dict[str, Any]) -> None:
+    """Names and values, one a line."""
+    table = Table.grid(padding=(0, 2))
+    for name, value in document.items():
+        if value not in (None, "", {}, []):
+            table.add_row(f"[bold]{name}[/bold]", _plain(value))
+    out.print(table)
+
+
+def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:
+    table = Table(title=title, title_justify="left")
+    for column in columns:
+        table.add_column(column, overflow="fold")
+    for row in rows:
+        table.add_row(*(_plain(value) for value in row))
+    out.print(table)
+
+
+def show(outcome: Outcome, as_json: bool) -> dict[str, Any]:
+    """Print the result of a finished command; RemoteError if it failed."""
+    result = outcome.unwrap()
+    if as_json:
+        print_json(result | {"op_id": outcome.op_id, "backend_type": outcome.backend_type})
+    else:
+        print_pairs(result | {"backend": outcome.backend_type, "op_id": outcome.op_id})
+    return result
+
+
+def _plain(value: Any) -> str:
+    text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
+    return escape("" if value is None else text)

@@ -1,0 +1,55 @@
+"""The `signalbox` command line.
+
+Exit codes: 0 done, 1 refused or failed (with the error's code on standard error), 2 usage.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+
+import typer
+from pydantic import ValidationError
+from rich.markup import escape
+
+from commands.error import SignalboxError
+from commands.model import invalid_command
+from producers.cli import objects, operate, routes, stack
+from producers.cli.common import err
+
+app = typer.Typer(
+    help="Routes storage commands of many tenants to the backend that each route names.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+)
+app.add_typer(routes.app, name="routes")
+app.add_typer(objects.app, name="object")
+operate.add_to(app)
+stack.add_to(app)
+
+
+def main() -> None:
+    """Run the command line; typed errors become a message and exit code 1."""
+    try:
+        app()
+    except SignalboxError as error:
+        _report(error)
+    except ValidationError as error:
+        _report(invalid_command(error))
+    except KeyboardInterrupt:
+        sys.exit(130)
+    except BrokenPipeError:
+        sys.stderr.close()
+        sys.exit(1)
+
+
+def _report(error: SignalboxError) -> None:
+    if "--json" in sys.argv:
+        print(json.dumps({"error": error.detail().model_dump()}), file=sys.stderr)  # noqa: T201
+    else:
+        err.print(f"[bold red]{error.code}[/bold red] {escape(str(error))}", soft_wrap=True)
+    sys.exit(1)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,327 @@
+"""`signalbox object`: objects through the queue."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.model import Command
+from commands.object_store import (
+    DEFAULT_CONTENT_TYPE,
+    Condition,
+    DeleteObject,
+    GetObject,
+    GetResult,
+    HeadObject,
+    ListObjects,
+    ObjectUri,
+    PresignGet,
+    PresignPost,
+    PutObject,
+    RegisterObject,
+)
+from commands.scope import Mode
+from producers.cli.common import (
+    AsJson,
+    EnvName,
+    ModeName,
+    Tenant,
+    Wait,
+    err,
+    make_client,
+    make_place,
+    out,
+    print_json,
+    print_rows,
+    show,
+)
+from producers.cli.progress import progress
+from producers.client import Client
+from producers.folder import Place, StoredFile, files_below, store_files
+
+app = typer.Typer(help="Put, get, list and remove objects.", no_args_is_help=True)
+
+Key = Annotated[str, typer.Argument(help="Object key, such as docs/a.txt.")]
+Meta = Annotated[
+    list[str] | None, typer.Option("--meta", metavar="NAME=VALUE", help="Metadata; repeatable.")
+]
+
+
+@app.command()
+def put(
+    tenant: Tenant,
+    env: EnvName,
+    target: Annotated[str, typer.Argument(metavar="KEY", help="Object key; with -r: the folder.")],
+    source: Annotated[
+        str | None,
+        typer.Argument(metavar="FILE|-", help="File, or - for standard input; with -r: a prefix."),
+    ] = None,
+    recursive: Annotated[bool, typer.Option("-r", "--recursive", help="DIR [PREFIX]")] = False,
+    mode: ModeName = Mode.LAB,
+    content_type: Annotated[str, typer.Option("--content-type")] = DEFAULT_CONTENT_TYPE,
+    meta: Meta = None,
+    if_absent: Annotated[bool, typer.Option("--if-absent", help="Only create.")] = False,
+    if_match: Annotated[str | None, typer.Option(help="Only replace this ETag.")] = None,
+    op_id: Annotated[str | None, typer.Option(help="Idempotency key of your own.")] = None,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Store a file or standard input: KEY FILE|-; or a folder: -r DIR [PREFIX]."""
+    place = make_place(tenant, env, mode)
+    with make_client() as client:
+        if recursive:
+            _put_folder(client, place, Path(target), source or "", as_json)
+            return
+        if source is None:
+            raise typer.BadParameter("name the FILE to store, or - for standard input")
+        payload = client.content.payload(sys.stdin.buffer if source == "-" else Path(source))
+        command = PutObject(
+            **_named(place, op_id),
+            key=target,
+            payload=payload,
+            content_type=content_type,
+            metadata=_pairs(meta),
+            condition=Condition(if_absent=if_absent, if_match=if_match),
+        )
+        show(client.run(command, timedelta(seconds=wait)), as_json)
+
+
+@app.command()
+def get(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
+    byte_range: Annotated[
+        str | None, typer.Option("--range", metavar="A-B", help="Bytes from A to B, B included.")
+    ] = None,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Read an object to standard output, or to a file with -o."""
+    first, last = _range(byte_range)
+    place = make_place(tenant, env, mode)
+    with make_client() as client:
+        command = GetObject(**_named(place), key=key, first=first, last=last)
+        outcome = client.run(command, timedelta(seconds=wait))
+        result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
+        with client.content.open(result) as content:
+            if output is not None:
+                with output.open("wb") as sink:
+                    shutil.copyfileobj(content, sink)
+            elif not as_json:
+                shutil.copyfileobj(content, sys.stdout.buffer)
+        client.content.discard(result)
+    if as_json:
+        print_json(
+            result.info.model_dump(mode="json")
+            | {"first": result.first, "bytes": result.payload.size}
+            | {"op_id": outcome.op_id, "backend_type": outcome.backend_type}
+        )
+    elif output is not None:
+        err.print(f"{result.payload.size} bytes to {output}")
+
+
+@app.command("ls")
+def list_(
+    tenant: Tenant,
+    env: EnvName,
+    prefix: Annotated[str, typer.Argument()] = "",
+    delimiter: Annotated[str, typer.Option(help="/ folds deeper keys into prefixes.")] = "",
+    limit: Annotated[int, typer.Option(min=1, help="Keys to print at most.")] = 1000,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """List keys in order."""
+    place = make_place(tenant, env, mode)
+    cursor: str | None = None
+    objects: list[dict[str, Any]] = []
+    prefixes: list[str] = []
+    with make_client() as client:
+        while True:
+            command = ListObjects(
+                **_named(place),
+                prefix=prefix,
+                delimiter=delimiter,
+                limit=min(1000, limit - len(objects) - len(prefixes)),
+                cursor=cursor,
+            )
+            page = client.run(command, timedelta(seconds=wait)).unwrap()
+            objects += page["objects"]
+            prefixes += page["prefixes"]
+            cursor = page["next_cursor"]
+            if cursor is None or len(objects) + len(prefixes) >= limit:
+                break
+    if as_json:
+        print_json({"objects": objects, "prefixes": prefixes, "next_cursor": cursor})
+        return
+    rows = [[p, "", ""] for p in prefixes]
+    rows += [[o["key"], str(o["size"]), o["modified"]] for o in objects]
+    print_rows(f"{place.tenant_id}/{place.env}", ["key", "bytes", "modified"], sorted(rows))
+    if cursor is not None:
+        err.print(f"more than {limit}; raise --limit")
+
+
+@app.command()
+def stat(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """What is known of an object."""
+    _run(HeadObject(**_named(make_place(tenant, env, mode)), key=key), wait, as_json)
+
+
+@app.command()
+def rm(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    if_match: Annotated[str | None, typer.Option(help="Only this ETag.")] = None,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Remove an object; it is no error if there is none."""
+    place = make_place(tenant, env, mode)
+    _run(DeleteObject(**_named(place), key=key, if_match=if_match), wait, as_json)
+
+
+@app.command("presign-post")
+def presign_post(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    content_type: Annotated[str, typer.Option("--content-type")] = DEFAULT_CONTENT_TYPE,
+    max_bytes: Annotated[int, typer.Option(help="Largest upload.")] = 100 * 1024 * 1024,
+    min_bytes: Annotated[int, typer.Option(help="Smallest upload.")] = 0,
+    expires: Annotated[int, typer.Option(help="Seconds that the form is good for.")] = 900,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """A form for a browser's upload straight to the backend."""
+    command = PresignPost(
+        **_named(make_place(tenant, env, mode)),
+        key=key,
+        content_type=content_type,
+        max_bytes=max_bytes,
+        min_bytes=min_bytes,
+        expires=timedelta(seconds=expires),
+    )
+    _run(command, wait, as_json)
+
+
+@app.command("presign-get")
+def presign_get(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    expires: Annotated[int, typer.Option(help="Seconds that the address is good for.")] = 900,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """An address from which the object can be read for a while."""
+    place = make_place(tenant, env, mode)
+    _run(PresignGet(**_named(place), key=key, expires=timedelta(seconds=expires)), wait, as_json)
+
+
+@app.command()
+def uri(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """The backend's own name of an object."""
+    _run(ObjectUri(**_named(make_place(tenant, env, mode)), key=key), wait, as_json)
+
+
+@app.command()
+def register(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    size: Annotated[int | None, typer.Option(min=0, help="Bytes it must have.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Digest it must have.")] = None,
+    meta: Meta = None,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """After a presigned upload: check the object and keep an asset record of it."""
+    command = RegisterObject(
+        **_named(make_place(tenant, env, mode)),
+        key=key,
+        size_bytes=size,
+        sha256=sha256,
+        metadata=_pairs(meta),
+    )
+    _run(command, wait, as_json)
+
+
+def _run(command: Command, wait: float, as_json: bool) -> None:
+    with make_client() as client:
+        show(client.run(command, timedelta(seconds=wait)), as_json)
+
+
+def _named(place: Place, op_id: str | None = None) -> dict[str, Any]:
+    named = {"tenant_id": place.tenant_id, "env": place.env, "mode": place.mode}
+    return named | ({"op_id": op_id} if op_id else {})
+
+
+def _pairs(entries: list[str] | None) -> dict[str, str]:
+    pairs = {}
+    for entry in entries or []:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{entry!r} is not NAME=VALUE")
+        pairs[name] = value
+    return pairs
+
+
+def _range(text: str | None) -> tuple[int | None, int | None]:
+    if text is None:
+        return None, None
+    first, dash, last = text.partition("-")
+    if not dash or not first.isdecimal() or (last and not last.isdecimal()):
+        raise typer.BadParameter(f"{text!r} is not a range such as 0-99 or 100-")
+    return int(first), int(last) if last else None
+
+
+def _put_folder(client: Client, place: Place, folder: Path, prefix: str, as_json: bool) -> None:
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder} is not a folder")
+    files = files_below(folder, prefix)
+    failed: list[StoredFile] = []
+    stored = 0
+    with progress(err) as bar:
+        task = bar.add_task("storing", total=len(files))
+        for item in store_files(client, place, files):
+            bar.advance(task)
+            stored += item.error is None
+            if item.error is not None:
+                failed.append(item)
+    for item in failed:
+        code = item.error.code if item.error else ""
+        err.print(f"{code} {item.file.path}: {item.error}", markup=False, soft_wrap=True)
+    if as_json:
+        print_json({"stored": stored, "failed": [str(i.file.path) for i in failed]})
+    else:
+        out.print(f"{stored} of {len(files)} files stored")
+    if failed:
+        raise typer.Exit(1)

@@ -1,0 +1,104 @@
+"""`signalbox up` and `signalbox tour`: the whole of Signalbox on one machine."""
+
+from __future__ import annotations
+
+import os
+import signal
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.settings import Settings
+from commands.state import without_password
+from producers.cli.common import err, out
+from producers.client import Client
+from producers.embedded.stack import EmbeddedStack
+from producers.embedded.stand_in import S3StandIn
+from producers.tour import Tour
+
+DATA_DIR = Path(".signalbox")
+TOUR_BUCKET = "signalbox-tour"
+
+Source = Annotated[
+    Path | None,
+    typer.Option("--src", help="Folder to store.", exists=True, file_okay=False, resolve_path=True),
+]
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the subcommands."""
+    app.command()(up)
+    app.command()(tour)
+
+
+def up(
+    play: Annotated[bool, typer.Option("--tour", help="Play the tour first.")] = False,
+    src: Source = None,
+    once: Annotated[bool, typer.Option("--once", help="End after the tour.")] = False,
+    data: Annotated[Path, typer.Option("--data", help="Where all data lives.")] = DATA_DIR,
+    workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
+) -> None:
+    """Start Redis, workers and Flower here, and keep them up until Ctrl-C."""
+    signal.signal(signal.SIGTERM, _interrupt)
+    data = data.resolve()
+    given = Settings()
+    stack = EmbeddedStack(
+        data,
+        workers=workers,
+        state_url=given.state_url if "state_url" in given.model_fields_set else None,
+        broker_url=given.broker_url if "broker_url" in given.model_fields_set else None,
+    )
+    equal = True
+    with stack:
+        os.environ.update(stack.environment)
+        for name, address in stack.addresses.items():
+            out.print(f"{name:8} {without_password(address)}", soft_wrap=True, highlight=False)
+        if play or once:
+            equal = _play(data, src)
+        if not once:
+            out.print("\nup; another terminal can now use `signalbox` with:")
+            for name, value in stack.environment.items():
+                if name.startswith("SIGNALBOX_"):
+                    out.print(f"  export {name}={value}", soft_wrap=True, highlight=False)
+            out.print("Ctrl-C stops all of it.")
+            try:
+                stack.wait()
+            except KeyboardInterrupt:
+                err.print("stopping")
+    if not equal:
+        raise typer.Exit(1)
+
+
+def tour(
+    src: Source = None,
+    data: Annotated[Path, typer.Option("--data", help="Where the tour keeps data.")] = DATA_DIR,
+) -> None:
+    """Play the tour on the stack that SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL name."""
+    if not _play(data.resolve(), src):
+        raise typer.Exit(1)
+
+
+def _play(data: Path, src: Path | None) -> bool:
+    with S3StandIn(data) as stand_in, Client() as client:
+        stand_in.create_bucket(TOUR_BUCKET)
+        out.print(f"S3       {stand_in.endpoint_url} (a local stand-in: moto)", highlight=False)
+        source = src or Path.cwd()
+        return Tour(
+            client,
+            out,
+            source,
+            own_tree=src is None,
+            base_dir=data / "objects",
+            s3_config={
+                "bucket": TOUR_BUCKET,
+                "region": "us-east-1",
+                "endpoint_url": stand_in.endpoint_url,
+                "addressing_style": "path",
+                "credentials_file": str(stand_in.credentials_file),
+            },
+        ).play()
+
+
+def _interrupt(*_: Any) -> None:
+    raise KeyboardInterrupt

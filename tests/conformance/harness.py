@@ -1,0 +1,50 @@
+"""A place for each backend in which the conformance suite may do what it likes.
+
+A backend joins the suite by one line in `HARNESSES`. A cell of the catalogue without one fails
+the suite (`test_catalogue.py`), so that no backend goes untested unnoticed.
+"""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from commands.scope import ResourceKind
+
+
+@dataclass
+class Harness:
+    """A backend that is up, and what a route to it says."""
+
+    backend_type: str
+    config: dict[str, Any]
+    bad_place: dict[str, Any]
+    """A well-formed config that names a bucket or base_dir which cannot be used."""
+
+
+@contextmanager
+def filesystem_harness() -> Iterator[Harness]:
+    """A directory of its own; the bad place is one below a plain file."""
+    with tempfile.TemporaryDirectory() as directory:
+        Path(directory, "file").touch()
+        yield Harness(
+            backend_type="filesystem",
+            config={"base_dir": f"{directory}/objects"},
+            bad_place={"base_dir": f"{directory}/file/objects"},
+        )
+
+
+def _s3_harness() -> AbstractContextManager[Harness]:
+    from tests.conformance.s3_harness import s3_harness
+
+    return s3_harness()
+
+
+HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Harness]]] = {
+    (ResourceKind.OBJECT_STORE, "filesystem"): filesystem_harness,
+    (ResourceKind.OBJECT_STORE, "s3"): _s3_harness,
+}

@@ -4,10 +4,21 @@ from __future__ import annotations
 
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+
+def _seconds(value: Any) -> Any:
+    """Environment variables are text: a plain number means seconds."""
+    try:
+        return float(value) if isinstance(value, str) else value
+    except ValueError:
+        return value
+
+
+Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
 
 
 class Settings(BaseSettings):
@@ -27,26 +38,26 @@ class Settings(BaseSettings):
     inline_limit_bytes: int = Field(
         64 * 1024, ge=0, description="Larger content travels by claim check."
     )
-    lease: timedelta = Field(
+    lease: Duration = Field(
         timedelta(seconds=30),
         description="A claim not finished within it is taken over; raise it for slow backends.",
     )
-    publish_grace: timedelta = Field(
+    publish_grace: Duration = Field(
         timedelta(seconds=15),
         description="A command not claimed this long after its wake-up is woken again.",
     )
-    outcome_retention: timedelta = Field(
+    outcome_retention: Duration = Field(
         timedelta(hours=24), description="How long the outcome of a write is kept."
     )
-    read_retention: timedelta = Field(
+    read_retention: Duration = Field(
         timedelta(minutes=10), description="How long the outcome of a read is kept."
     )
     max_attempts: int = Field(5, ge=1, description="Claims before a command is a dead letter.")
-    retry_delay: timedelta = Field(
+    retry_delay: Duration = Field(
         timedelta(seconds=1),
         description="Delay cap of the first retry; doubles with each, with full jitter.",
     )
-    visibility_timeout: timedelta = Field(
+    visibility_timeout: Duration = Field(
         timedelta(minutes=10),
         description="When Redis as a broker delivers an unacknowledged message again.",
     )

@@ -1,0 +1,93 @@
+"""Content beside a command: staged, verified, and read back in bounded memory."""
+
+from __future__ import annotations
+
+import io
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from commands.error import IntegrityMismatch, PayloadMissing, SourceChanged, TooLarge
+from commands.payload import (
+    DirectoryPayloadStore,
+    InlinePayload,
+    StagedPayload,
+    verified_chunks,
+)
+from commands.settings import Settings
+from producers.content import ContentDesk
+
+
+def desk(directory: Path | None, limit: int = 8) -> ContentDesk:
+    return ContentDesk(Settings(payload_dir=directory, inline_limit_bytes=limit))
+
+
+def test_small_content_is_inline_and_large_content_is_staged(tmp_path: Path) -> None:
+    assert isinstance(desk(tmp_path).payload(b"12345678"), InlinePayload)
+    staged = desk(tmp_path).payload(b"123456789")
+    assert isinstance(staged, StagedPayload)
+    assert DirectoryPayloadStore(tmp_path).open(staged).read() == b"123456789"
+
+
+def test_large_content_without_a_store_says_what_to_set() -> None:
+    with pytest.raises(TooLarge, match="SIGNALBOX_PAYLOAD_DIR"):
+        desk(None).payload(b"123456789")
+
+
+def test_a_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
+    payload = desk(tmp_path).payload(io.BytesIO(b"x" * 3_000_000))
+    assert payload.size == 3_000_000
+
+
+def test_a_file_that_is_gone_is_a_typed_error(tmp_path: Path) -> None:
+    with pytest.raises(SourceChanged, match="not there"):
+        desk(tmp_path).payload(tmp_path / "none")
+
+
+def test_a_file_that_grows_while_it_is_read_is_refused_and_leaves_nothing_staged(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    source, store = tmp_path / "log", tmp_path / "store"
+    source.write_bytes(b"x" * 100)
+    stage = DirectoryPayloadStore.stage
+
+    def grow(self: DirectoryPayloadStore, chunks: object) -> StagedPayload:
+        staged = stage(self, chunks)  # type: ignore[arg-type]
+        source.write_bytes(b"x" * 101)
+        return staged
+
+    monkeypatch.setattr(DirectoryPayloadStore, "stage", grow)
+    with pytest.raises(SourceChanged, match="changed while it was read"):
+        desk(store).payload(source)
+    assert list(store.iterdir()) == []
+
+
+def test_a_failed_staging_leaves_nothing_behind(tmp_path: Path) -> None:
+    def broken() -> object:
+        yield b"x"
+        raise OSError("the source went away")
+
+    with pytest.raises(OSError, match="went away"):
+        DirectoryPayloadStore(tmp_path).stage(broken())  # type: ignore[arg-type]
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_missing_staged_payload_says_what_to_share(tmp_path: Path) -> None:
+    payload = StagedPayload(ref="0" * 32, size=1, sha256="0" * 64)
+    with pytest.raises(PayloadMissing, match="SIGNALBOX_PAYLOAD_DIR"):
+        DirectoryPayloadStore(tmp_path).open(payload)
+
+
+def test_the_last_chunk_is_withheld_from_a_content_that_is_not_as_announced() -> None:
+    chunks = verified_chunks(InlinePayload(data=b"abcdef"), io.BytesIO(b"abcdeX"), chunk_bytes=2)
+    assert [next(chunks), next(chunks)] == [b"ab", b"cd"]
+    with pytest.raises(IntegrityMismatch):
+        next(chunks)
+
+
+def test_durations_are_read_as_seconds_or_iso(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SIGNALBOX_LEASE", "2.5")
+    assert Settings().lease == timedelta(seconds=2.5)
+    monkeypatch.setenv("SIGNALBOX_LEASE", "PT1M")
+    assert Settings().lease == timedelta(minutes=1)

@@ -14,15 +14,13 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from botocore.config import Config
 
 from adapters.port import Call
 from adapters.s3.config import DEFAULT_REGION, S3Config
-from adapters.s3.credentials import CredentialsReference, make_session, reference_of
+from adapters.s3.credentials import CredentialsReference, Identity, make_identity, reference_of
 
 if TYPE_CHECKING:
-    import botocore.session
     from mypy_boto3_s3 import S3Client
 
 CONNECT_SECONDS = 5.0
@@ -31,7 +29,7 @@ READ_SECONDS = 20.0
 ATTEMPTS = 2
 POOL_CONNECTIONS = 64
 MAX_CLIENTS = 256
-MAX_SESSIONS = 64
+MAX_IDENTITIES = 64
 
 _call: ContextVar[Call | None] = ContextVar("signalbox_s3_call", default=None)
 
@@ -61,7 +59,7 @@ def client_for(config: S3Config) -> S3Client:
 class _Clients:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sessions: OrderedDict[CredentialsReference, botocore.session.Session] = OrderedDict()
+        self._identities: OrderedDict[CredentialsReference, Identity] = OrderedDict()
         self._clients: OrderedDict[tuple[Any, ...], S3Client] = OrderedDict()
 
     def get(self, config: S3Config) -> S3Client:
@@ -70,19 +68,19 @@ class _Clients:
         with self._lock:
             client = self._clients.pop(key, None)
             if client is None:
-                client = _make_client(self._session(reference), config)
+                client = _make_client(self._identity(reference), config)
             self._clients[key] = client
             # One that falls out is not closed: another thread may be in the midst of using it.
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)
             return client
 
-    def _session(self, reference: CredentialsReference) -> botocore.session.Session:
-        session = self._sessions.pop(reference, None) or make_session(reference)
-        self._sessions[reference] = session
-        if len(self._sessions) > MAX_SESSIONS:
-            self._sessions.popitem(last=False)
-        return session
+    def _identity(self, reference: CredentialsReference) -> Identity:
+        identity = self._identities.pop(reference, None) or make_identity(reference)
+        self._identities[reference] = identity
+        if len(self._identities) > MAX_IDENTITIES:
+            self._identities.popitem(last=False)
+        return identity
 
 
 _clients = _Clients()
@@ -97,11 +95,10 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def _make_client(session: botocore.session.Session, config: S3Config) -> S3Client:
-    profile_region = session.get_scoped_config().get("region") if config.profile else None
-    client = boto3.Session(botocore_session=session).client(
+def _make_client(identity: Identity, config: S3Config) -> S3Client:
+    client = identity.session.client(
         "s3",
-        region_name=config.own_region or profile_region or DEFAULT_REGION,
+        region_name=config.own_region or identity.region or DEFAULT_REGION,
         endpoint_url=config.endpoint_url,
         config=Config(  # type: ignore[call-arg]  # ignore_… is not in botocore's stubs
             # Otherwise SigV2 comes back in presigned addresses.

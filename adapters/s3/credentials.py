@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import boto3
 import botocore.session
 from botocore.config import Config
 from botocore.credentials import (
@@ -47,24 +48,39 @@ def reference_of(config: S3Config) -> CredentialsReference:
     return CredentialsReference(config.profile, config.role_arn, config.credentials_file, region)
 
 
-def make_session(reference: CredentialsReference) -> botocore.session.Session:
-    """A session of its own for one reference. Not thread-safe: the caller holds a lock.
+@dataclass(frozen=True)
+class Identity:
+    """A session to make clients with, and the region of the profile it came from, if any."""
+
+    session: boto3.Session
+    region: str | None
+
+
+def make_identity(reference: CredentialsReference) -> Identity:
+    """The session of one reference. Not thread-safe: the caller holds a lock.
 
     Raises Misconfigured (no such file or section), ProfileNotFound and other botocore errors.
     """
     session = _base_session(reference)
-    if reference.role_arn is None:
-        return session
-    source = session.get_credentials()
+    region = None
+    if reference.profile and not reference.credentials_file:
+        region = session.get_scoped_config().get("region")
+    if reference.role_arn is not None:
+        session = _assume(reference.role_arn, reference.region, session)
+    return Identity(boto3.Session(botocore_session=session), region)
+
+
+def _assume(
+    role_arn: str, region: str | None, base: botocore.session.Session
+) -> botocore.session.Session:
+    source = base.get_credentials()
     if source is None:
         raise NoCredentialsError()
     timeouts = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
     fetcher = AssumeRoleCredentialFetcher(
-        functools.partial(
-            _new_session(None).create_client, region_name=reference.region, config=timeouts
-        ),
+        functools.partial(_new_session(None).create_client, region_name=region, config=timeouts),
         source,
-        reference.role_arn,
+        role_arn,
         extra_args={"RoleSessionName": "signalbox"},
     )
     assumed = _new_session(None)

@@ -2,6 +2,9 @@
 
 `fenced` means: look first. What the command itself left there is its result; what a newer
 command left stays; everything else is replaced only as it was seen (`If-Match` on its ETag).
+
+What S3 cannot see: its ETag is a digest, so content that is replaced by equal content between
+the look and the write counts as unchanged. And a deleted object leaves no `seq` behind.
 """
 
 from __future__ import annotations

@@ -155,9 +155,10 @@ def test_a_bucket_in_another_region_raises_instead_of_being_followed(
 ) -> None:
     asked: list[str] = []
 
-    def moved(request: Any, **_: Any) -> AWSResponse:
+    def moved(request: Any, **_: Any) -> Any:
         asked.append(request.method)
-        response = AWSResponse(request.url, 301, {"x-amz-bucket-region": "us-west-2"}, None)
+        headers: Any = {"x-amz-bucket-region": "us-west-2"}
+        response: Any = AWSResponse(request.url, 301, headers, None)
         response._content = b"<Error><Code>PermanentRedirect</Code></Error>"
         return response
 

@@ -1,0 +1,469 @@
+"""Writes, deletes and registrations on S3 when attempts repeat, race and break off."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, BinaryIO, cast
+
+import pytest
+from botocore.exceptions import ConnectionClosedError
+from moto import mock_aws
+
+from adapters.object_store import ObjectStore
+from adapters.port import AdapterContext, Call
+from adapters.s3.client import client_for
+from adapters.s3.config import read_config
+from adapters.s3.object_store import open_adapter
+from adapters.s3.upload import MAX_PARTS, PART_BYTES, part_bytes
+from commands.error import (
+    AlreadyExists,
+    IntegrityMismatch,
+    InvalidCommand,
+    InvalidKey,
+    LeaseExpired,
+    PreconditionFailed,
+    Unavailable,
+)
+from commands.object_store import (
+    Condition,
+    DeleteObject,
+    GetObject,
+    HeadObject,
+    ListObjects,
+    PutObject,
+    RegisterObject,
+)
+from commands.payload import CHUNK_BYTES, DirectoryPayloadStore, InlinePayload, StagedPayload
+from commands.scope import Mode, ResourceKind, Scope
+
+WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
+BASE = "tenants/t_demo/dev/raw/"
+
+
+class Lab:
+    """A store on moto with its bucket, and hooks into what its client sends."""
+
+    def __init__(self, directory: Path, **config: Any) -> None:
+        path = directory / "credentials.ini"
+        path.write_text("[default]\naws_access_key_id = LAB\naws_secret_access_key = lab\n")
+        self.payloads = DirectoryPayloadStore(directory / "payloads")
+        self._config = {"bucket": "data", "credentials_file": str(path)} | config
+        self.client = client_for(read_config(self._config))
+        self.store = self.open()
+        self._hooks: list[tuple[str, str]] = []
+
+    def open(self, tenant_id: str = "t_demo") -> ObjectStore:
+        scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant_id, env="dev")
+        return open_adapter(AdapterContext(scope, Mode.LAB, self._config))
+
+    def call(self, op_id: str, seq: int, *, takeover: bool = False, seconds: float = 60) -> Call:
+        return Call(op_id, seq, takeover, time.monotonic() + seconds, self.payloads)
+
+    def put(self, data: bytes, call: Call, **fields: Any) -> str:
+        key = fields.pop("key", "a.txt")
+        command = PutObject(key=key, payload=InlinePayload(data=data), **WHO, **fields)
+        return self.store.put(command, call).etag
+
+    def read(self, key: str = "a.txt") -> bytes:
+        stream = self.store.get(GetObject(key=key, **WHO), self.call("read", 0))
+        try:
+            return stream.body.read()
+        finally:
+            stream.body.close()
+
+    def delete(self, call: Call, **fields: Any) -> None:
+        self.store.delete(DeleteObject(key="a.txt", **WHO, **fields), call)
+
+    def exists(self) -> bool:
+        return "Contents" in self.client.list_objects_v2(Bucket="data", Prefix=BASE)
+
+    def before(self, operation: str, hook: Callable[[], None], times: int = 1) -> list[int]:
+        """Run `hook` right before the first `times` requests; returns the list of its runs."""
+        runs: list[int] = []
+
+        def once(**_: Any) -> None:
+            if len(runs) < times:
+                runs.append(1)
+                hook()
+
+        event, unique_id = f"before-call.s3.{operation}", f"hook-{len(self._hooks)}"
+        self.client.meta.events.register(event, once, unique_id=unique_id)
+        self._hooks.append((event, unique_id))
+        return runs
+
+    def after(self, operation: str, hook: Callable[[], None]) -> None:
+        """Run `hook` when S3 has answered, so that it can lose the answer."""
+        unique_id = f"hook-{len(self._hooks)}"
+        event = f"after-call.s3.{operation}"
+
+        def once(**_: Any) -> None:
+            self.client.meta.events.unregister(event, unique_id=unique_id)
+            hook()
+
+        self.client.meta.events.register(event, once, unique_id=unique_id)
+        self._hooks.append((event, unique_id))
+
+    def unhook(self) -> None:
+        for event, unique_id in self._hooks:
+            self.client.meta.events.unregister(event, unique_id=unique_id)
+
+    def open_uploads(self) -> int:
+        return len(self.client.list_multipart_uploads(Bucket="data").get("Uploads", []))
+
+
+@pytest.fixture
+def lab(tmp_path: Path) -> Iterator[Lab]:
+    with mock_aws():
+        lab = Lab(tmp_path)
+        lab.client.create_bucket(Bucket="data")
+        yield lab
+        lab.unhook()
+
+
+@pytest.fixture
+def fenced(lab: Lab, tmp_path: Path) -> Lab:
+    """The same bucket by a route with `fenced_writes`."""
+    return Lab(tmp_path, fenced_writes=True)
+
+
+def lose_the_answer() -> None:
+    raise ConnectionClosedError(endpoint_url="http://x")
+
+
+class NoisyPayloads:
+    """A payload store that makes content up, and notes how much was held at once."""
+
+    def __init__(self, size: int, *, wrong: bool = False) -> None:
+        digest = hashlib.sha256(b"\0" * size).hexdigest()
+        self.staged = StagedPayload(ref="0" * 32, size=size, sha256="f" * 64 if wrong else digest)
+        self._size = size
+        self.largest_read = 0
+
+    def stage(self, chunks: Any) -> StagedPayload:
+        return self.staged
+
+    def remove(self, payload: StagedPayload) -> None: ...
+
+    def open(self, payload: StagedPayload) -> BinaryIO:
+        content, store = io.BytesIO(b"\0" * self._size), self
+
+        class Source:
+            def read(self, size: int = -1) -> bytes:
+                store.largest_read = max(store.largest_read, size)
+                # Short reads, as pipes and sockets give them.
+                return content.read(min(size, 300_000))
+
+            def close(self) -> None:
+                content.close()
+
+        return cast(BinaryIO, Source())
+
+    def call(self, seconds: float = 60, *, takeover: bool = False) -> Call:
+        return Call("op-big", 5, takeover, time.monotonic() + seconds, self)
+
+    def command(self, **fields: Any) -> PutObject:
+        return PutObject(key="big", payload=self.staged, **WHO, **fields)
+
+
+def test_metadata_comes_back_as_it_was_and_ours_stays_hidden(lab: Lab) -> None:
+    metadata = {"plain": "x", "spaces": "  x ", "empty": "", "marked": "signalbox64:eA=="}
+    lab.put(b"one", lab.call("op-1", 1), metadata=metadata, content_type="text/plain")
+    info = lab.store.head(HeadObject(key="a.txt", **WHO), lab.call("op-2", 2))
+    assert info.metadata == metadata
+    assert info.sha256 == hashlib.sha256(b"one").hexdigest()
+    raw = lab.client.head_object(Bucket="data", Key=BASE + "a.txt")["Metadata"]
+    assert (raw["signalbox-op-id"], raw["signalbox-seq"]) == ("op-1", "1")
+
+
+def test_a_takeover_of_a_finished_put_gives_its_result_and_writes_nothing(lab: Lab) -> None:
+    etag = lab.put(b"one", lab.call("op-1", 1))
+    puts = lab.before("PutObject", lambda: None, times=9)
+    assert lab.put(b"one", lab.call("op-1", 1, takeover=True)) == etag
+    assert puts == []
+
+
+def test_a_takeover_leaves_what_a_newer_command_wrote(lab: Lab) -> None:
+    newer = lab.put(b"newer", lab.call("op-2", 2))
+    etag = lab.put(b"older", lab.call("op-1", 1, takeover=True))
+    assert lab.read() == b"newer"
+    assert etag != newer
+
+
+def test_a_takeover_replaces_what_an_older_command_wrote(lab: Lab) -> None:
+    lab.put(b"older", lab.call("op-1", 1))
+    lab.put(b"newer", lab.call("op-2", 2, takeover=True))
+    assert lab.read() == b"newer"
+
+
+def test_a_takeover_does_not_undo_a_newer_write_that_comes_between_look_and_write(
+    lab: Lab,
+) -> None:
+    lab.put(b"first", lab.call("op-1", 1))
+
+    def newer() -> None:
+        lab.put(b"newer", lab.call("op-3", 3))
+
+    runs = lab.before("PutObject", newer)
+    lab.put(b"taken over", lab.call("op-2", 2, takeover=True))
+    assert runs == [1]
+    assert lab.read() == b"newer"
+
+
+def test_a_takeover_does_not_undo_a_newer_write_to_a_key_that_was_empty(lab: Lab) -> None:
+    runs = lab.before("PutObject", lambda: void(lab.put(b"newer", lab.call("op-3", 3))))
+    lab.put(b"taken over", lab.call("op-2", 2, takeover=True))
+    assert runs == [1]
+    assert lab.read() == b"newer"
+
+
+def test_a_takeover_writes_over_an_upload_that_came_between_look_and_write(lab: Lab) -> None:
+    def upload() -> None:
+        lab.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"from a browser")
+
+    lab.before("PutObject", upload)
+    lab.put(b"taken over", lab.call("op-2", 2, takeover=True))
+    assert lab.read() == b"taken over"
+
+
+def test_a_key_that_never_rests_is_reported_as_temporary(lab: Lab) -> None:
+    bodies = iter(range(100))
+
+    def upload() -> None:
+        lab.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"%d" % next(bodies))
+
+    # Each foreign put is a request with the hook as well: twice as many runs as looks.
+    unlimited = {"busy": False}
+
+    def once() -> None:
+        if not unlimited["busy"]:
+            unlimited["busy"] = True
+            upload()
+            unlimited["busy"] = False
+
+    lab.before("PutObject", once, times=99)
+    with pytest.raises(Unavailable, match="looks"):
+        lab.put(b"x", lab.call("op-2", 2, takeover=True))
+
+
+def test_fenced_writes_keep_a_frozen_worker_from_undoing_a_newer_write(
+    lab: Lab, fenced: Lab
+) -> None:
+    fenced.put(b"newer", fenced.call("op-2", 2))
+    fenced.put(b"older", fenced.call("op-1", 1))
+    assert fenced.read() == b"newer"
+
+
+def test_a_create_whose_answer_was_lost_is_not_refused_by_its_own_object(lab: Lab) -> None:
+    lab.after("PutObject", lose_the_answer)
+    condition = Condition(if_absent=True)
+    with pytest.raises(Unavailable):
+        lab.put(b"one", lab.call("op-1", 1), condition=condition)
+    etag = lab.put(b"one", lab.call("op-1", 1), condition=condition)
+    assert etag == hashlib.md5(b"one").hexdigest()  # noqa: S324  # S3's own ETag
+    with pytest.raises(AlreadyExists):
+        lab.put(b"two", lab.call("op-2", 2), condition=condition)
+
+
+def test_a_replacement_whose_answer_was_lost_is_not_refused_by_its_own_object(lab: Lab) -> None:
+    condition = Condition(if_match=lab.put(b"one", lab.call("op-1", 1)))
+    lab.after("PutObject", lose_the_answer)
+    with pytest.raises(Unavailable):
+        lab.put(b"two", lab.call("op-2", 2), condition=condition)
+    lab.put(b"two", lab.call("op-2", 2), condition=condition)
+    with pytest.raises(PreconditionFailed):
+        lab.put(b"three", lab.call("op-3", 3), condition=condition)
+
+
+@pytest.mark.parametrize("etag", ["*", "", 'x" y', "a\nb", "W/ü"])
+def test_an_etag_that_s3_never_gave_matches_nothing(lab: Lab, etag: str) -> None:
+    lab.put(b"one", lab.call("op-1", 1))
+    with pytest.raises(PreconditionFailed):
+        lab.put(b"two", lab.call("op-2", 2), condition=Condition(if_match=etag))
+    with pytest.raises(PreconditionFailed):
+        lab.delete(lab.call("op-3", 3), if_match=etag)
+    assert lab.read() == b"one"
+
+
+def test_a_condition_on_a_missing_key_fails(lab: Lab) -> None:
+    with pytest.raises(PreconditionFailed):
+        lab.put(b"one", lab.call("op-1", 1), condition=Condition(if_match="abc"))
+    with pytest.raises(PreconditionFailed):
+        lab.delete(lab.call("op-2", 2), if_match="abc")
+
+
+def test_a_conditional_delete_does_not_remove_what_came_between_look_and_delete(lab: Lab) -> None:
+    etag = lab.put(b"one", lab.call("op-1", 1))
+    lab.before("DeleteObject", lambda: void(lab.put(b"two", lab.call("op-3", 3))))
+    with pytest.raises(PreconditionFailed):
+        lab.delete(lab.call("op-2", 2), if_match=etag)
+    assert lab.read() == b"two"
+
+
+def test_a_delete_that_is_taken_over_leaves_a_newer_object(lab: Lab) -> None:
+    lab.put(b"newer", lab.call("op-2", 2))
+    lab.delete(lab.call("op-1", 1, takeover=True))
+    assert lab.read() == b"newer"
+    lab.delete(lab.call("op-3", 3, takeover=True))
+    assert not lab.exists()
+    lab.delete(lab.call("op-3", 3, takeover=True))
+
+
+def test_a_conditional_delete_that_is_taken_over_after_its_effect_succeeds(lab: Lab) -> None:
+    etag = lab.put(b"one", lab.call("op-1", 1))
+    lab.after("DeleteObject", lose_the_answer)
+    with pytest.raises(Unavailable):
+        lab.delete(lab.call("op-2", 2), if_match=etag)
+    lab.delete(lab.call("op-2", 2, takeover=True), if_match=etag)
+    assert not lab.exists()
+
+
+def test_large_content_goes_in_parts_of_bounded_size_whatever_the_source_reads(lab: Lab) -> None:
+    size = 2 * PART_BYTES + 12345
+    noisy = NoisyPayloads(size)
+    parts = lab.before("UploadPart", lambda: None, times=99)
+    result = lab.store.put(noisy.command(), noisy.call())
+    assert len(parts) == 3
+    assert noisy.largest_read <= CHUNK_BYTES
+    head = lab.client.head_object(Bucket="data", Key=BASE + "big")
+    assert head["ContentLength"] == size
+    assert result.etag == head["ETag"].strip('"')
+    assert lab.open_uploads() == 0
+
+
+def test_content_of_any_size_fits_into_the_parts_that_s3_takes() -> None:
+    assert part_bytes(PART_BYTES * MAX_PARTS) == PART_BYTES
+    for size in (PART_BYTES * MAX_PARTS + 1, 10**12, 5 * 1024**4):
+        assert part_bytes(size) * MAX_PARTS >= size
+
+
+@pytest.mark.parametrize("size", [10, PART_BYTES, 2 * PART_BYTES, 2 * PART_BYTES + 1])
+def test_content_that_is_not_what_was_announced_is_never_stored(lab: Lab, size: int) -> None:
+    noisy = NoisyPayloads(size, wrong=True)
+    with pytest.raises(IntegrityMismatch):
+        lab.store.put(noisy.command(), noisy.call())
+    assert not lab.exists()
+    assert lab.open_uploads() == 0
+
+
+def test_an_upload_that_fails_in_the_middle_is_given_up(lab: Lab) -> None:
+    noisy = NoisyPayloads(3 * PART_BYTES)
+    lab.before("CompleteMultipartUpload", lose_the_answer)
+    with pytest.raises(Unavailable):
+        lab.store.put(noisy.command(), noisy.call())
+    assert not lab.exists()
+    assert lab.open_uploads() == 0
+
+
+def test_a_lease_that_ends_between_parts_stops_the_upload(
+    lab: Lab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    noisy = NoisyPayloads(3 * PART_BYTES)
+    call = noisy.call()
+    over = call.deadline + 1
+    monkeypatch.setattr("adapters.port.time.monotonic", time.monotonic)
+    lab.after(
+        "UploadPart", lambda: monkeypatch.setattr("adapters.port.time.monotonic", lambda: over)
+    )
+    with pytest.raises(LeaseExpired):
+        lab.store.put(noisy.command(), call)
+    assert lab.open_uploads() == 0
+
+
+def test_a_condition_that_fails_spares_the_upload_of_large_content(lab: Lab) -> None:
+    lab.put(b"there", lab.call("op-1", 1), key="big")
+    noisy = NoisyPayloads(2 * PART_BYTES)
+    started = lab.before("CreateMultipartUpload", lambda: None)
+    with pytest.raises(AlreadyExists):
+        lab.store.put(noisy.command(condition=Condition(if_absent=True)), noisy.call())
+    assert started == []
+
+
+def test_large_content_is_not_put_over_an_object_that_came_meanwhile(lab: Lab) -> None:
+    noisy = NoisyPayloads(2 * PART_BYTES)
+    lab.before(
+        "CompleteMultipartUpload",
+        lambda: void(lab.put(b"newer", lab.call("op-9", 9), key="big")),
+    )
+    lab.store.put(noisy.command(), noisy.call(takeover=True))
+    assert lab.read("big") == b"newer"
+    assert lab.open_uploads() == 0
+
+
+def test_a_finished_upload_whose_answer_was_lost_is_recognised(lab: Lab) -> None:
+    noisy = NoisyPayloads(2 * PART_BYTES)
+    lab.after("CompleteMultipartUpload", lose_the_answer)
+    with pytest.raises(Unavailable):
+        lab.store.put(noisy.command(), noisy.call())
+    started = lab.before("CreateMultipartUpload", lambda: None)
+    lab.store.put(noisy.command(), noisy.call(takeover=True))
+    assert started == []
+
+
+def test_a_key_that_is_too_long_with_its_prefix_says_by_how_much(lab: Lab) -> None:
+    longest = "k" * (1024 - len(BASE))
+    lab.put(b"fits", lab.call("op-1", 1), key=longest)
+    with pytest.raises(InvalidKey) as caught:
+        lab.put(b"does not", lab.call("op-2", 2), key=longest + "kk")
+    assert caught.value.next_step == "shorten it by 2 UTF-8 bytes"
+
+
+def test_a_cursor_leads_on_only_in_its_own_list(lab: Lab) -> None:
+    for name in "abc":
+        lab.put(b"x", lab.call(f"op-{name}", 1), key=f"p/{name} +%ü")
+    question = ListObjects(prefix="p/", limit=2, **WHO)
+    page = lab.store.list(question, lab.call("l", 1))
+    assert [entry.key for entry in page.objects] == ["p/a +%ü", "p/b +%ü"]
+    following = question.model_copy(update={"cursor": page.next_cursor})
+    rest = lab.store.list(following, lab.call("l", 1))
+    assert [entry.key for entry in rest.objects] == ["p/c +%ü"]
+    assert rest.next_cursor is None
+    other_prefix = following.model_copy(update={"prefix": "p"})
+    forged = following.model_copy(update={"cursor": "Zm9yZ2Vk"})
+    for command in (other_prefix, forged, following.model_copy(update={"cursor": "ü"})):
+        with pytest.raises(InvalidCommand):
+            lab.store.list(command, lab.call("l", 1))
+    with pytest.raises(InvalidCommand):
+        lab.open("t_other").list(following, lab.call("l", 1))
+
+
+def test_a_registration_reads_the_content_of_a_browser_upload_for_its_digest(lab: Lab) -> None:
+    lab.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"up", ContentType="text/plain")
+    digest = hashlib.sha256(b"up").hexdigest()
+    command = RegisterObject(key="a.txt", size_bytes=2, sha256=digest, **WHO)
+    record = lab.store.register(command, lab.call("op-1", 1))
+    assert (record.sha256, record.content_type) == (digest, "text/plain")
+    assert record.uri == f"s3://data/{BASE}a.txt"
+    with pytest.raises(PreconditionFailed):
+        lab.store.register(command.model_copy(update={"sha256": "0" * 64}), lab.call("op-2", 2))
+    with pytest.raises(PreconditionFailed):
+        lab.store.register(command.model_copy(update={"size_bytes": 3}), lab.call("op-3", 3))
+
+
+def test_a_registration_that_is_taken_over_gives_the_record_of_the_first_attempt(
+    lab: Lab,
+) -> None:
+    lab.put(b"one", lab.call("op-1", 1))
+    command = RegisterObject(key="a.txt", metadata={"by": "me"}, **WHO)
+    first = lab.store.register(command, lab.call("op-2", 2))
+    assert lab.store.register(command, lab.call("op-2", 2, takeover=True)) == first
+    later = lab.store.register(command, lab.call("op-3", 3))
+    assert later.asset_id == first.asset_id
+    lab.put(b"two", lab.call("op-4", 4))
+    assert lab.store.register(command, lab.call("op-5", 5)).asset_id != first.asset_id
+
+
+def test_asset_records_do_not_show_among_objects(lab: Lab) -> None:
+    lab.put(b"one", lab.call("op-1", 1))
+    lab.store.register(RegisterObject(key="a.txt", **WHO), lab.call("op-2", 2))
+    page = lab.store.list(ListObjects(**WHO), lab.call("op-3", 3))
+    assert [entry.key for entry in page.objects] == ["a.txt"]
+    keys = [entry["Key"] for entry in lab.client.list_objects_v2(Bucket="data")["Contents"]]
+    assert keys == ["tenants/t_demo/dev/assets/a.txt", BASE + "a.txt"]
+
+
+def void(_: object) -> None:
+    """Drop a result where a hook must return None."""

@@ -85,10 +85,10 @@ class Client:
         state: redis.Redis | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self._state = state if state is not None else connect(self.settings.state_url)
-        self.ledger = Ledger(self._state, self.settings)
+        self.state = state if state is not None else connect(self.settings.state_url)
+        self.ledger = Ledger(self.state, self.settings)
         self._publisher = Publisher(app or make_app())
-        self._waiter = OutcomeWaiter(self._state, self.ledger)
+        self._waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings)
 
     def submit(self, command: Command) -> Submission:
@@ -141,7 +141,7 @@ class Client:
 
     def close(self) -> None:
         self._waiter.close()
-        self._state.close()
+        self.state.close()
 
     def __enter__(self) -> Self:
         return self

@@ -1,0 +1,62 @@
+"""The documents say what is true: codes, settings, commands and files that they name exist."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+from commands import error
+from commands.settings import Settings
+from producers.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+
+
+def leaves(kind: type[error.SignalboxError]) -> set[type[error.SignalboxError]]:
+    below = {leaf for child in kind.__subclasses__() for leaf in leaves(child)}
+    return below or {kind}
+
+
+def test_every_error_code_is_on_the_page_with_its_status() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text()
+    for kind in leaves(error.SignalboxError) - {error.RemoteError}:
+        if kind.__module__ == "commands.error":
+            assert f"| `{kind.code}` | {kind.http_status} |" in page
+
+
+def test_every_setting_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "configuration.md").read_text()
+    named = set(re.findall(r"`SIGNALBOX_([A-Z_]+)`", page))
+    assert named == {name.upper() for name in Settings.model_fields}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_links_and_named_files_of_a_page_exist(page: Path) -> None:
+    text = page.read_text()
+    for target in re.findall(r"\]\(([^)#:]+)(?:#[^)]*)?\)", text):
+        assert (page.parent / target).exists(), f"{page.name} links to {target}"
+    for path in re.findall(r"`((?:\w+/)+[\w.]+\.(?:py|lua|md))`", text):
+        assert (ROOT / path).exists(), f"{page.name} names {path}"
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_subcommands_that_a_page_uses_exist(page: Path) -> None:
+    import typer.main
+
+    root = typer.main.get_command(app)
+    for line in re.findall(r"signalbox ((?:[a-z-]+ ?){1,2})", _code(page.read_text())):
+        words, group = line.split(), root
+        for word in words:
+            children = getattr(group, "commands", {})
+            if not children:
+                break
+            assert word in children, f"{page.name} uses `signalbox {line}`"
+            group = children[word]
+
+
+def _code(text: str) -> str:
+    blocks = re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"`signalbox [^`]+`", text)
+    return "\n".join(blocks + re.findall(r"^ {4}signalbox .*$", text, re.MULTILINE))

@@ -8,13 +8,14 @@ import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Final
 
 import boto3
 
 from tests.conformance.harness import Harness
 
 BUCKET = "signalbox-conformance"
-REGION = "eu-central-1"
+REGION: Final = "eu-central-1"
 _SERVER = Path(__file__).with_name("moto_s3.py")
 _CREDENTIALS = """\
 [default]

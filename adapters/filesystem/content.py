@@ -1,0 +1,108 @@
+"""Contents as plain files below `raw/`: written once under a name of their own, never changed.
+
+The index says which file is whose. A name shows its key as far as it is short and ASCII, so
+that people find their way; nothing reads a key back from it. Each attempt has a name of its
+own, so no writer can touch what another wrote, and `a` and `a/b` stand side by side.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import BinaryIO
+from urllib.parse import quote
+
+from adapters.filesystem.place import Growth, Place, Segments
+
+SEGMENT_BYTES = 150
+DEPTH_MOST = 8
+"""Directories of one key; deeper keys go on within the name of the file."""
+TEMPORARY = "."
+"""How the name of a file begins while it is written; no other name below raw/ does."""
+
+_WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
+_READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+@dataclass(frozen=True)
+class ContentFile:
+    """Where one content is, below `raw/`."""
+
+    directory: Segments
+    name: str
+
+    @classmethod
+    def fresh(cls, key: str, op_id: str) -> ContentFile:
+        """A name that no other attempt has, and that cannot lead out of `raw/`."""
+        *above, last = [_shown(segment) for segment in key.split("/")]
+        last = "%2F".join([*above[DEPTH_MOST:], last])[:SEGMENT_BYTES]
+        by = hashlib.blake2b(op_id.encode(), digest_size=6).hexdigest()
+        directory = tuple(segment[:SEGMENT_BYTES] for segment in above[:DEPTH_MOST])
+        return cls(directory, f"{last}~{by}-{os.urandom(5).hex()}")
+
+    @classmethod
+    def parse(cls, text: str) -> ContentFile:
+        """The file of which `str` gave `text`."""
+        *directory, name = text.split("/")
+        return cls(tuple(directory), name)
+
+    def __str__(self) -> str:
+        return "/".join((*self.directory, self.name))
+
+
+class ContentFolder:
+    """The files of one scope."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+
+    def write(self, file: ContentFile, chunks: Iterable[bytes], growth: Growth) -> None:
+        """Write under a temporary name, or leave nothing behind."""
+        with self.place.made(("raw", *file.directory), growth) as directory:
+            name = TEMPORARY + file.name
+            descriptor = os.open(name, _WRITE, 0o640, dir_fd=directory)
+            try:
+                with open(descriptor, "wb", buffering=0) as target:
+                    for chunk in chunks:
+                        rest = memoryview(chunk)
+                        while rest:
+                            rest = rest[target.write(rest) or 0 :]
+            except BaseException:
+                os.unlink(name, dir_fd=directory)
+                raise
+
+    def settle(self, file: ContentFile, growth: Growth) -> None:
+        """Sync the content, then give it its name; the directory's sync is left to `growth`."""
+        with self.place.opened(("raw", *file.directory)) as directory:
+            name = TEMPORARY + file.name
+            descriptor = os.open(name, _READ, dir_fd=directory)
+            try:
+                os.fsync(descriptor)
+            finally:
+                os.close(descriptor)
+            os.rename(name, file.name, src_dir_fd=directory, dst_dir_fd=directory)
+        self.place.touched(("raw", *file.directory), growth)
+
+    def open(self, file: ContentFile) -> BinaryIO:
+        """Raises FileNotFoundError when it was replaced meanwhile."""
+        with self.place.opened(("raw", *file.directory)) as directory:
+            descriptor = os.open(file.name, _READ, dir_fd=directory)
+        return open(descriptor, "rb")
+
+    def remove(self, file: ContentFile) -> None:
+        """Remove it, whether it is under its own name or still under the temporary one.
+
+        A failure leaves an orphan, which costs space and nothing else: it is not reported.
+        """
+        with suppress(OSError), self.place.opened(("raw", *file.directory)) as directory:
+            for name in (file.name, TEMPORARY + file.name):
+                with suppress(FileNotFoundError):
+                    os.unlink(name, dir_fd=directory)
+
+
+def _shown(segment: str) -> str:
+    shown = quote(segment, safe=" +,=@()&").replace("~", "%7E")
+    return "%2E" + shown[1:] if shown.startswith(".") else shown

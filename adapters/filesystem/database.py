@@ -1,0 +1,109 @@
+"""One SQLite database of a scope, in WAL with full sync: transactions, and its schema."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import apsw
+
+from adapters.filesystem.connection import POOL
+from adapters.filesystem.place import Growth, Place
+from commands.error import Misconfigured
+
+PATIENCE = 5.0
+"""Seconds to wait for another writer, at most."""
+
+
+class Database:
+    """`name` in the scope's directory. Thread-safe, and safe among processes."""
+
+    def __init__(self, place: Place, name: str, schema: str, version: int) -> None:
+        self._place = place
+        self._name = name
+        self._schema = schema
+        self._version = version
+
+    @contextmanager
+    def reading(self) -> Iterator[apsw.Connection]:
+        """A transaction that sees one state throughout."""
+        with self._transaction("BEGIN", PATIENCE) as connection:
+            yield connection
+
+    @contextmanager
+    def writing(self, seconds: float = PATIENCE) -> Iterator[apsw.Connection]:
+        """A transaction as the only writer; it waits for others, `seconds` at most.
+
+        It is committed at the end of the block and rolled back if that raises. If the commit
+        itself raises, the effect may be there or not.
+        """
+        # Immediate: a read that turns into a write later fails at once if another came between.
+        with self._transaction("BEGIN IMMEDIATE", seconds) as connection:
+            yield connection
+
+    def close(self) -> None:
+        POOL.forget(self._path())
+
+    def _path(self) -> str:
+        return f"{self._place.path}/{self._name}"
+
+    @contextmanager
+    def _transaction(self, begin: str, seconds: float) -> Iterator[apsw.Connection]:
+        path = self._path()
+        if not os.path.lexists(path):
+            self._make_directory()
+        with POOL.borrowed(path, self._prepare) as connection:
+            connection.set_busy_timeout(int(1000 * max(0.001, min(seconds, PATIENCE))))
+            connection.execute(begin)
+            try:
+                yield connection
+                connection.execute("COMMIT")
+            except BaseException:
+                if connection.in_transaction:
+                    connection.execute("ROLLBACK")
+                raise
+
+    def _prepare(self, connection: apsw.Connection) -> None:
+        connection.set_busy_timeout(int(1000 * PATIENCE))
+        _use_wal(connection)
+        connection.execute("PRAGMA synchronous = FULL")
+        if self._found_version(connection) == self._version:
+            return
+        connection.execute("BEGIN IMMEDIATE")
+        found = self._found_version(connection)
+        if found == 0:
+            connection.execute(self._schema)
+            connection.execute(f"PRAGMA user_version = {self._version:d}")
+        connection.execute("COMMIT")
+        growth = Growth()
+        self._place.touched((), growth)
+        self._place.sync(growth)
+        if found not in (0, self._version):
+            raise Misconfigured(
+                f"{self._name} has the layout {found}, this release knows {self._version}",
+                next_step="run the release that wrote it, or route to another base_dir",
+            )
+
+    def _found_version(self, connection: apsw.Connection) -> int:
+        return int(connection.pragma("user_version"))
+
+    def _make_directory(self) -> None:
+        growth = Growth()
+        with self._place.made((), growth):
+            self._place.sync(growth)
+
+
+def _use_wal(connection: apsw.Connection) -> None:
+    # SQLite does not wait for its own lock here when two processes change a new file to WAL.
+    end = time.monotonic() + PATIENCE
+    while True:
+        try:
+            connection.pragma("journal_mode", "wal")
+        except apsw.BusyError:
+            if time.monotonic() > end:
+                raise
+            time.sleep(0.005)
+        else:
+            return

@@ -1,0 +1,124 @@
+"""The index of a scope's objects: its rows are the truth about what exists.
+
+Functions here run within a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import apsw
+
+from adapters.filesystem.content import ContentFile
+from commands.object_store import AssetRecord, ObjectInfo
+
+NAME = "objects.db"
+VERSION = 1
+# Keys as bytes: SQLite then orders them as the port demands, and compares nothing but bytes.
+SCHEMA = """
+CREATE TABLE objects (
+    key          BLOB PRIMARY KEY,
+    file         TEXT NOT NULL,
+    size         INTEGER NOT NULL,
+    etag         TEXT NOT NULL,
+    sha256       TEXT NOT NULL,
+    content_type TEXT NOT NULL,
+    metadata     TEXT NOT NULL,
+    op_id        TEXT NOT NULL,
+    seq          INTEGER NOT NULL,
+    modified     INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE TABLE assets (
+    key    BLOB PRIMARY KEY,
+    record TEXT NOT NULL,
+    op_id  TEXT NOT NULL,
+    seq    INTEGER NOT NULL
+) WITHOUT ROWID;
+"""
+COLUMNS = "key, file, size, etag, sha256, content_type, metadata, op_id, seq, modified"
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One object. `modified` is in microseconds since 1970."""
+
+    key: bytes
+    file: str
+    size: int
+    etag: str
+    sha256: str
+    content_type: str
+    metadata: str
+    op_id: str
+    seq: int
+    modified: int
+
+    @property
+    def content(self) -> ContentFile:
+        return ContentFile.parse(self.file)
+
+    def info(self) -> ObjectInfo:
+        return ObjectInfo(
+            key=self.key.decode(),
+            size=self.size,
+            etag=self.etag,
+            modified=_EPOCH + timedelta(microseconds=self.modified),
+            content_type=self.content_type,
+            metadata=json.loads(self.metadata),
+            sha256=self.sha256,
+        )
+
+
+def now() -> int:
+    return (datetime.now(UTC) - _EPOCH) // timedelta(microseconds=1)
+
+
+def find(connection: apsw.Connection, key: str) -> Row | None:
+    question = f"SELECT {COLUMNS} FROM objects WHERE key = ?"  # noqa: S608 - constants
+    found: Any = connection.execute(question, (key.encode(),)).fetchone()
+    return None if found is None else Row(*found)
+
+
+def store(connection: apsw.Connection, row: Row) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+        (
+            row.key,
+            row.file,
+            row.size,
+            row.etag,
+            row.sha256,
+            row.content_type,
+            row.metadata,
+            row.op_id,
+            row.seq,
+            row.modified,
+        ),
+    )
+
+
+def remove(connection: apsw.Connection, key: str) -> None:
+    connection.execute("DELETE FROM objects WHERE key = ?", (key.encode(),))
+
+
+def find_asset(connection: apsw.Connection, key: str) -> tuple[AssetRecord, str, int] | None:
+    """The asset record with the op_id and seq of the command that renewed it last."""
+    found: Any = connection.execute(
+        "SELECT record, op_id, seq FROM assets WHERE key = ?", (key.encode(),)
+    ).fetchone()
+    if found is None:
+        return None
+    record, op_id, seq = found
+    return AssetRecord.model_validate_json(record), op_id, seq
+
+
+def store_asset(connection: apsw.Connection, record: AssetRecord, op_id: str, seq: int) -> None:
+    connection.execute(
+        "INSERT OR REPLACE INTO assets VALUES (?, ?, ?, ?)",
+        (record.key.encode(), record.model_dump_json(), op_id, seq),
+    )

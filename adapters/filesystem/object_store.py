@@ -1,0 +1,217 @@
+"""Objects in a directory of the worker's machine: for labs and tests, and as careful as a disk.
+
+Below the route's `base_dir` each tenant and env has `tenants/{tenant}/{env}/` with the contents
+as files in `raw/` and their index in `objects.db`. The index decides what exists; a content is
+synced before its row is committed, so that what is acknowledged survives a crash.
+"""
+
+# The port gives every method its call; what only reads has no need of it.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from datetime import timedelta
+from typing import Any, NoReturn
+from urllib.parse import quote
+
+from adapters.filesystem import asset, object_index, orphan, write
+from adapters.filesystem.body import FileBody
+from adapters.filesystem.config import BACKEND_TYPE, read_base_dir, refuse_sellable
+from adapters.filesystem.content import ContentFolder
+from adapters.filesystem.database import Database
+from adapters.filesystem.failure import filesystem_errors, located
+from adapters.filesystem.listing import list_page
+from adapters.filesystem.object_index import Row
+from adapters.filesystem.place import Place
+from adapters.object_store import ObjectStore, ObjectStream
+from adapters.port import AdapterContext, Call, Capability
+from commands.error import (
+    BackendError,
+    IntegrityMismatch,
+    InvalidCommand,
+    NotFound,
+    SignalboxError,
+    Unavailable,
+    Unsupported,
+)
+from commands.object_store import (
+    AssetRecord,
+    DeleteObject,
+    DeleteResult,
+    GetObject,
+    HeadObject,
+    ListObjects,
+    ListResult,
+    ObjectInfo,
+    ObjectUri,
+    PresignedGet,
+    PresignedPost,
+    PresignGet,
+    PresignPost,
+    PutObject,
+    PutResult,
+    RegisterObject,
+    UriResult,
+)
+from commands.scope import ResourceKind, Scope
+
+LOOKS = 16
+
+
+def open_adapter(context: AdapterContext) -> ObjectStore:
+    """The adapter of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
+    nothing is read or made before a command."""
+    refuse_sellable(context)
+    base_dir = read_base_dir(context.config, ResourceKind.OBJECT_STORE)
+    return FilesystemObjectStore(base_dir, context.scope)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    read_base_dir(config, ResourceKind.OBJECT_STORE)
+
+
+class FilesystemObjectStore:
+    """The port on plain files and SQLite. Every write is fenced by `seq`, not only takeovers.
+
+    Safe among threads and processes on one machine; not on network filesystems, whose locks
+    SQLite cannot rely on.
+    """
+
+    capabilities = frozenset({Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE})
+
+    def __init__(self, base_dir: str, scope: Scope) -> None:
+        self._scope = scope
+        self._place = Place(base_dir, scope)
+        self._folder = ContentFolder(self._place)
+        self._index = Database(
+            self._place, object_index.NAME, object_index.SCHEMA, object_index.VERSION
+        )
+
+    def put(self, command: PutObject, call: Call) -> PutResult:
+        """As the port says; a bulk of one."""
+        (answer,) = self.put_many([(command, call)])
+        if isinstance(answer, SignalboxError):
+            raise answer
+        return answer
+
+    def put_many(self, items: Sequence[tuple[PutObject, Call]]) -> list[PutResult | SignalboxError]:
+        """Many puts for one sync of each directory and one transaction; in the order given, so
+        that a key may come twice. An item that is refused does not spoil the others."""
+        answers: list[PutResult | SignalboxError] = []
+        with filesystem_errors(self._scope):
+            ended = write.put_many(self._folder, self._index, items)
+        for (command, _), end in zip(items, ended, strict=True):
+            if isinstance(end, SignalboxError):
+                answers.append(located(end, self._scope))
+            else:
+                answers.append(
+                    PutResult(
+                        key=command.key,
+                        size=command.payload.size,
+                        etag=end,
+                        sha256=command.payload.sha256,
+                        uri=self._uri(command.key),
+                    )
+                )
+        return answers
+
+    def get(self, command: GetObject, call: Call) -> ObjectStream:
+        with filesystem_errors(self._scope):
+            missed: Row | None = None
+            for _ in range(LOOKS):
+                row = self._row(command.key)
+                first, size = _span(command, row.size)
+                try:
+                    file = self._folder.open(row.content)
+                except FileNotFoundError:
+                    # Replaced since the row was read, unless the row is still the same.
+                    if row == missed:
+                        raise _lost() from None
+                    missed = row
+                    continue
+                if os.fstat(file.fileno()).st_size != row.size:
+                    file.close()
+                    raise _lost()
+                return ObjectStream(row.info(), first, size, FileBody(file, first, size))
+            raise Unavailable(
+                f"the object was replaced under each of {LOOKS} looks",
+                next_step="it is tried again",
+            )
+
+    def head(self, command: HeadObject, call: Call) -> ObjectInfo:
+        with filesystem_errors(self._scope):
+            return self._row(command.key).info()
+
+    def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
+        """As the port says; a newer `seq` is kept without a takeover too."""
+        with filesystem_errors(self._scope):
+            write.delete(self._folder, self._index, command, call)
+            return DeleteResult(key=command.key)
+
+    def list(self, command: ListObjects, call: Call) -> ListResult:
+        """As the port says, with everything that is known of each object."""
+        with filesystem_errors(self._scope), self._index.reading() as connection:
+            return list_page(connection, command)
+
+    def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
+        self._unsupported("presigned forms")
+
+    def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
+        self._unsupported("presigned addresses")
+
+    def uri(self, command: ObjectUri, call: Call) -> UriResult:
+        return UriResult(uri=self._uri(command.key))
+
+    def register(self, command: RegisterObject, call: Call) -> AssetRecord:
+        with filesystem_errors(self._scope):
+            return asset.register(self._index, self._scope, command, call, self._uri(command.key))
+
+    def collect_orphans(self, older_than: timedelta) -> int:
+        """Remove files that a crash left without a row; how many. See `orphan.py`."""
+        with filesystem_errors(self._scope):
+            return orphan.collect_orphans(self._place, self._index, older_than)
+
+    def close(self) -> None:
+        """Close the idle connections; streams that were handed out stay open."""
+        self._index.close()
+
+    def _row(self, key: str) -> Row:
+        with self._index.reading() as connection:
+            row = object_index.find(connection, key)
+        if row is None:
+            raise NotFound("there is no such object", next_step="check the key")
+        return row
+
+    def _uri(self, key: str) -> str:
+        """Not `file:`, since no file has this path: names of files are an inner matter."""
+        scope = self._scope
+        path = f"{self._place.base_dir}/tenants/{scope.tenant_id}/{scope.env}/raw/{key}"
+        return f"filesystem://{quote(path)}"
+
+    def _unsupported(self, what: str) -> NoReturn:
+        error = Unsupported(
+            f"{BACKEND_TYPE} has no {what}",
+            next_step="route the scope to s3 for uploads and downloads by address",
+        )
+        raise located(error, self._scope)
+
+
+def _span(command: GetObject, size: int) -> tuple[int, int]:
+    """First byte and number of bytes that the command asks for, of `size` that there are."""
+    first = command.first or 0
+    if first > 0 and first >= size:
+        raise InvalidCommand(
+            f"the range begins at byte {first} of {size}", next_step="ask for bytes that are there"
+        )
+    last = size - 1 if command.last is None else min(command.last, size - 1)
+    return first, last - first + 1
+
+
+def _lost() -> BackendError:
+    return IntegrityMismatch(
+        "the content below raw/ is gone or has another size than the index says",
+        next_step="restore the file, or put the object again",
+    )

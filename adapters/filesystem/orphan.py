@@ -1,0 +1,71 @@
+"""Files that no row names: what a crash between a write and its commit leaves behind."""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Iterator
+from contextlib import suppress
+from datetime import timedelta
+
+import apsw
+
+from adapters.filesystem.content import ContentFile
+from adapters.filesystem.database import Database
+from adapters.filesystem.place import Place, Segments
+
+
+def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int:
+    """Remove the files last written before `older_than` ago that no row names; how many.
+
+    `older_than` has to be longer than the lease of a command: a writer's file has no row until
+    its transaction, and no transaction begins after its lease.
+    Holds the names of one directory, and of the orphans, in memory.
+    """
+    before = time.time() - older_than.total_seconds()
+    with index.reading() as connection:
+        connection.execute("CREATE TEMP TABLE candidate (file TEXT PRIMARY KEY) WITHOUT ROWID")
+        try:
+            # Files first, rows second: a row committed in between spares its file.
+            connection.executemany(
+                "INSERT INTO candidate VALUES (?)",
+                ((str(file),) for file in _files(place, ("raw",), before)),
+            )
+            connection.execute("COMMIT")
+            connection.execute("BEGIN")
+            orphans = _unnamed(connection)
+        finally:
+            connection.execute("DROP TABLE temp.candidate")
+    removed = 0
+    for text in orphans:
+        file = ContentFile.parse(text)
+        with suppress(FileNotFoundError), place.opened(("raw", *file.directory)) as directory:
+            os.unlink(file.name, dir_fd=directory)
+            removed += 1
+    return removed
+
+
+def _unnamed(connection: apsw.Connection) -> list[str]:
+    found = connection.execute(
+        "SELECT file FROM candidate WHERE file NOT IN (SELECT file FROM main.objects)"
+    )
+    return [str(file) for (file,) in found]
+
+
+def _files(place: Place, segments: Segments, before: float) -> Iterator[ContentFile]:
+    try:
+        with place.opened(segments) as directory:
+            names = os.listdir(directory)
+            below: list[str] = []
+            for name in names:
+                with suppress(FileNotFoundError):
+                    status = os.stat(name, dir_fd=directory, follow_symlinks=False)
+                    if stat.S_ISDIR(status.st_mode):
+                        below.append(name)
+                    elif status.st_mtime <= before:
+                        yield ContentFile(segments[1:], name)
+    except FileNotFoundError:
+        return
+    for name in below:
+        yield from _files(place, (*segments, name), before)

@@ -1,0 +1,165 @@
+"""Puts and deletes: contents first, then one transaction that decides, then the clearing up."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import time
+from collections.abc import Sequence
+from contextlib import closing
+from dataclasses import dataclass
+
+import apsw
+
+from adapters.filesystem import object_index
+from adapters.filesystem.content import ContentFile, ContentFolder
+from adapters.filesystem.database import Database
+from adapters.filesystem.failure import translate
+from adapters.filesystem.object_index import Row
+from adapters.filesystem.place import Growth
+from adapters.port import Call
+from commands.error import AlreadyExists, PreconditionFailed, SignalboxError
+from commands.object_store import Condition, DeleteObject, PutObject
+from commands.payload import open_payload, verified_chunks
+
+
+@dataclass(frozen=True)
+class _Draft:
+    """A put on its way: the row it will have, if its turn comes."""
+
+    command: PutObject
+    call: Call
+    row: Row
+
+
+def put_many(
+    folder: ContentFolder, index: Database, items: Sequence[tuple[PutObject, Call]]
+) -> list[str | SignalboxError]:
+    """Store all of them in one transaction, in this order; the ETag or the error of each.
+
+    What is wrong with one item is its own error. A failure of the disk or of the index is that
+    of all that had come so far, and then none of them is stored.
+    """
+    ended: list[str | SignalboxError | None] = []
+    drafts: dict[int, _Draft] = {}
+    growth = Growth()
+    for number, (command, call) in enumerate(items):
+        try:
+            etag = _settled_before(index, command, call) if call.takeover else None
+            ended.append(etag)
+            if etag is None:
+                drafts[number] = _Draft(command, call, _row(command, call))
+                _write(folder, drafts[number], growth)
+        except SignalboxError as error:
+            ended[number:] = [error]
+            drafts.pop(number, None)
+        except (OSError, apsw.Error) as error:
+            ended[number:] = [translate(error)]
+            drafts.pop(number, None)
+    useless = {number: draft.row.content for number, draft in drafts.items()}
+    deciding = False
+    try:
+        for draft in drafts.values():
+            folder.settle(draft.row.content, growth)
+        folder.place.sync(growth)
+        replaced: list[ContentFile] = []
+        if drafts:
+            wait = min(_patience(draft.call) for draft in drafts.values())
+            with index.writing(wait) as connection:
+                for number, draft in drafts.items():
+                    try:
+                        there = object_index.find(connection, draft.command.key)
+                        ended[number] = _settled(there, draft.call, draft.row.etag)
+                        if ended[number] is None:
+                            _demand(draft.command.condition, there)
+                            draft.call.remaining()
+                            object_index.store(connection, draft.row)
+                            ended[number] = draft.row.etag
+                            del useless[number]
+                            if there:
+                                replaced.append(there.content)
+                    except SignalboxError as error:
+                        ended[number] = error
+                deciding = True
+    except (OSError, apsw.Error, SignalboxError) as error:
+        failure = error if isinstance(error, SignalboxError) else translate(error)
+        if not deciding:
+            _remove(folder, [draft.row.content for draft in drafts.values()])
+        # Else the commit failed: it may have happened all the same, so no file is removed.
+        return [failure if number in drafts else end or failure for number, end in enumerate(ended)]
+    _remove(folder, [*replaced, *useless.values()])
+    return [end for end in ended if end is not None]
+
+
+def delete(folder: ContentFolder, index: Database, command: DeleteObject, call: Call) -> None:
+    """Raises PreconditionFailed (`if_match`). On a takeover nothing there counts as done."""
+    with index.writing(call.remaining()) as connection:
+        there = object_index.find(connection, command.key)
+        if (there is None and call.takeover) or (there and there.seq > call.seq):
+            return
+        _demand(Condition(if_match=command.if_match), there)
+        if there is None:
+            return
+        call.remaining()
+        object_index.remove(connection, command.key)
+    folder.remove(there.content)
+
+
+def _row(command: PutObject, call: Call) -> Row:
+    sha256 = command.payload.sha256
+    # Of the command and its turn, not of the content: it changes with each write, and a
+    # command that was overtaken knows the one it would have had.
+    name = json.dumps([command.key, call.op_id, call.seq, sha256]).encode()
+    return Row(
+        key=command.key.encode(),
+        file=str(ContentFile.fresh(command.key, call.op_id)),
+        size=command.payload.size,
+        etag=hashlib.blake2b(name, digest_size=16).hexdigest(),
+        sha256=sha256,
+        content_type=command.content_type,
+        metadata=json.dumps(command.metadata),
+        op_id=call.op_id,
+        seq=call.seq,
+        modified=object_index.now(),
+    )
+
+
+def _write(folder: ContentFolder, draft: _Draft, growth: Growth) -> None:
+    payload = draft.command.payload
+    with closing(open_payload(payload, draft.call.payloads)) as source:
+        folder.write(draft.row.content, verified_chunks(payload, source), growth)
+
+
+def _settled_before(index: Database, command: PutObject, call: Call) -> str | None:
+    """Spares a takeover the writing; the payload may also be gone if the put was done."""
+    with index.reading() as connection:
+        return _settled(object_index.find(connection, command.key), call, _row(command, call).etag)
+
+
+def _settled(there: Row | None, call: Call, etag: str) -> str | None:
+    """The ETag to answer with if there is nothing to write: done already, or overtaken."""
+    if there and there.op_id == call.op_id and (call.takeover or there.seq == call.seq):
+        return there.etag
+    return etag if there and there.seq > call.seq else None
+
+
+def _demand(condition: Condition, there: Row | None) -> None:
+    if condition.if_absent and there:
+        raise AlreadyExists(
+            "there is an object under this key", next_step="take another key, or drop if_absent"
+        )
+    if condition.if_match is not None and (there is None or there.etag != condition.if_match):
+        found = f"the object has ETag {there.etag}" if there else "there is no object"
+        raise PreconditionFailed(
+            f"{found}, if_match demands {condition.if_match[:80]}",
+            next_step="read it again and decide anew",
+        )
+
+
+def _patience(call: Call) -> float:
+    return max(0.001, call.deadline - time.monotonic())
+
+
+def _remove(folder: ContentFolder, files: Sequence[ContentFile]) -> None:
+    for file in files:
+        folder.remove(file)

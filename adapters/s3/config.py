@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any, Literal, get_args
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -126,13 +126,10 @@ def read_config(config: Mapping[str, Any]) -> S3Config:
         return S3Config.model_validate(dict(config))
     except ValidationError as error:
         first = error.errors(include_url=False, include_input=False)[0]
-        where = ".".join(str(part) for part in first["loc"])
-        choices = ", ".join(S3Config.model_fields)
+        where = str(first["loc"][0]) if first["loc"] else ""
+        field = S3Config.model_fields.get(where)
         hint = (
-            f"use one of: {choices}"
-            if first["type"] == "extra_forbidden"
-            else f"addressing_style is {' or '.join(get_args(AddressingStyle))}, checksum is "
-            f"{' or '.join(get_args(Checksum))}; see docs/reference for the others"
+            f"{where}: {field.description}" if field else f"use {', '.join(S3Config.model_fields)}"
         )
         raise _refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
 

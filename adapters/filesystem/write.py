@@ -69,9 +69,8 @@ def put_many(
                 for number, draft in drafts.items():
                     try:
                         there = object_index.find(connection, draft.command.key)
-                        ended[number] = _settled(there, draft.call, draft.row.etag)
+                        ended[number] = _settled(draft.command, there, draft.call, draft.row.etag)
                         if ended[number] is None:
-                            _demand(draft.command.condition, there)
                             draft.call.remaining()
                             object_index.store(connection, draft.row)
                             ended[number] = draft.row.etag
@@ -95,10 +94,11 @@ def delete(folder: ContentFolder, index: Database, command: DeleteObject, call: 
     """Raises PreconditionFailed (`if_match`). On a takeover nothing there counts as done."""
     with index.writing(call.remaining()) as connection:
         there = object_index.find(connection, command.key)
-        if (there is None and call.takeover) or (there and there.seq > call.seq):
+        overtaken = there is not None and there.seq > call.seq
+        if call.takeover and (there is None or overtaken):
             return
         _demand(Condition(if_match=command.if_match), there)
-        if there is None:
+        if there is None or overtaken:
             return
         call.remaining()
         object_index.remove(connection, command.key)
@@ -133,14 +133,22 @@ def _write(folder: ContentFolder, draft: _Draft, growth: Growth) -> None:
 def _settled_before(index: Database, command: PutObject, call: Call) -> str | None:
     """Spares a takeover the writing; the payload may also be gone if the put was done."""
     with index.reading() as connection:
-        return _settled(object_index.find(connection, command.key), call, _row(command, call).etag)
+        there = object_index.find(connection, command.key)
+    return _settled(command, there, call, _row(command, call).etag)
 
 
-def _settled(there: Row | None, call: Call, etag: str) -> str | None:
-    """The ETag to answer with if there is nothing to write: done already, or overtaken."""
+def _settled(command: PutObject, there: Row | None, call: Call, etag: str) -> str | None:
+    """The ETag to answer with if there is nothing to write: done already, or overtaken.
+
+    Raises what `command.condition` demands. A takeover that was overtaken may have held its
+    condition in its first attempt, and cannot know: it gets the benefit of the doubt.
+    """
     if there and there.op_id == call.op_id and (call.takeover or there.seq == call.seq):
         return there.etag
-    return etag if there and there.seq > call.seq else None
+    overtaken = there is not None and there.seq > call.seq
+    if not (overtaken and call.takeover):
+        _demand(command.condition, there)
+    return etag if overtaken else None
 
 
 def _demand(condition: Condition, there: Row | None) -> None:

@@ -1,0 +1,67 @@
+"""Every case runs against every object store of the catalogue, each test as a tenant of its own."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from pathlib import Path
+
+import pytest
+
+from adapters.catalogue import CATALOGUE, Backend
+from adapters.port import AdapterContext
+from commands.payload import DirectoryPayloadStore
+from commands.scope import Mode, ResourceKind, Scope
+from tests.conformance.desk import Desk
+from tests.conformance.harness import HARNESSES, Harness
+
+OBJECT_STORES = [entry for entry in CATALOGUE if entry.kind is ResourceKind.OBJECT_STORE]
+
+OpenDesk = Callable[..., Desk]
+
+
+@pytest.fixture(scope="session", params=OBJECT_STORES, ids=lambda entry: entry.backend_type)
+def backend(request: pytest.FixtureRequest) -> Backend:
+    entry: Backend = request.param
+    return entry
+
+
+@pytest.fixture(scope="session")
+def harness(backend: Backend) -> Iterator[Harness]:
+    if (backend.kind, backend.backend_type) not in HARNESSES:
+        pytest.fail(
+            f"register a harness for {backend.backend_type} in tests/conformance/harness.py"
+        )
+    with HARNESSES[backend.kind, backend.backend_type]() as harness:
+        yield harness
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant that no other test has."""
+    return f"t_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def open_desk(
+    backend: Backend, harness: Harness, tenant: str, tmp_path: Path
+) -> Iterator[OpenDesk]:
+    """Open a store for a scope; without arguments it is that of the test's tenant in `dev`."""
+    with ExitStack() as opened:
+
+        def open_one(
+            tenant: str = tenant, env: str = "dev", config: dict[str, str] | None = None
+        ) -> Desk:
+            scope = Scope(kind=backend.kind, tenant_id=tenant, env=env)
+            config = harness.config if config is None else config
+            store = backend.open(AdapterContext(scope=scope, mode=Mode.LAB, config=config))
+            opened.callback(store.close)
+            return Desk(store, tenant, env, DirectoryPayloadStore(tmp_path / "payloads"))
+
+        yield open_one
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk) -> Desk:
+    return open_desk()

@@ -1,0 +1,119 @@
+"""Commands to one object store, in few words: what the cases of the suite speak."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import dataclass, field
+from typing import Any
+
+from adapters.object_store import ObjectStore, ObjectStream
+from adapters.port import Call
+from commands.model import new_op_id
+from commands.object_store import (
+    AssetRecord,
+    Condition,
+    DeleteObject,
+    GetObject,
+    HeadObject,
+    ListObjects,
+    ListResult,
+    ObjectInfo,
+    ObjectUri,
+    PutObject,
+    PutResult,
+    RegisterObject,
+)
+from commands.payload import InlinePayload, PayloadStore, StagedPayload
+
+_SEQUENCE = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One accepted command's place in the order; without arguments the next one."""
+
+    seq: int = field(default_factory=lambda: next(_SEQUENCE))
+    op_id: str = field(default_factory=new_op_id)
+
+
+@dataclass(frozen=True)
+class Desk:
+    """One scope's store. `turn` repeats an earlier acceptance, `takeover` says so."""
+
+    store: ObjectStore
+    tenant: str
+    env: str
+    payloads: PayloadStore
+
+    @property
+    def place(self) -> dict[str, str]:
+        return {"tenant_id": self.tenant, "env": self.env}
+
+    def call(
+        self, turn: Turn | None = None, *, takeover: bool = False, seconds: float = 60
+    ) -> Call:
+        turn = turn or Turn()
+        return Call(
+            op_id=turn.op_id,
+            seq=turn.seq,
+            takeover=takeover,
+            deadline=time.monotonic() + seconds,
+            payloads=self.payloads,
+        )
+
+    def put(
+        self,
+        key: str,
+        content: bytes | StagedPayload = b"content",
+        *,
+        call: Call | None = None,
+        if_absent: bool = False,
+        if_match: str | None = None,
+        **fields: Any,
+    ) -> PutResult:
+        payload = InlinePayload(data=content) if isinstance(content, bytes) else content
+        condition = Condition(if_absent=if_absent, if_match=if_match)
+        command = PutObject(**self.place, key=key, payload=payload, condition=condition, **fields)
+        return self.store.put(command, call or self.call())
+
+    def stream(self, key: str, first: int | None = None, last: int | None = None) -> ObjectStream:
+        command = GetObject(**self.place, key=key, first=first, last=last)
+        return self.store.get(command, self.call())
+
+    def read(self, key: str, first: int | None = None, last: int | None = None) -> bytes:
+        stream = self.stream(key, first, last)
+        with closing(stream.body) as body:
+            return b"".join(iter(lambda: body.read(64 * 1024), b""))
+
+    def head(self, key: str) -> ObjectInfo:
+        return self.store.head(HeadObject(**self.place, key=key), self.call())
+
+    def delete(self, key: str, *, if_match: str | None = None, call: Call | None = None) -> None:
+        command = DeleteObject(**self.place, key=key, if_match=if_match)
+        assert self.store.delete(command, call or self.call()).key == key
+
+    def list(self, prefix: str = "", **fields: Any) -> ListResult:
+        return self.store.list(ListObjects(**self.place, prefix=prefix, **fields), self.call())
+
+    def keys(self, prefix: str = "", **fields: Any) -> list[str]:
+        return [info.key for info in self.list(prefix, **fields).objects]
+
+    def pages(self, prefix: str = "", **fields: Any) -> Iterator[ListResult]:
+        """Every page, from first to last."""
+        cursor: str | None = None
+        while True:
+            page = self.list(prefix, cursor=cursor, **fields)
+            yield page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def uri(self, key: str) -> str:
+        return self.store.uri(ObjectUri(**self.place, key=key), self.call()).uri
+
+    def register(self, key: str, *, call: Call | None = None, **fields: Any) -> AssetRecord:
+        command = RegisterObject(**self.place, key=key, **fields)
+        return self.store.register(command, call or self.call())

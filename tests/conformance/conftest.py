@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack
 from pathlib import Path
 
@@ -13,12 +13,10 @@ from adapters.catalogue import CATALOGUE, Backend
 from adapters.port import AdapterContext
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.desk import Desk
+from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import HARNESSES, Harness
 
 OBJECT_STORES = [entry for entry in CATALOGUE if entry.kind is ResourceKind.OBJECT_STORE]
-
-OpenDesk = Callable[..., Desk]
 
 
 @pytest.fixture(scope="session", params=OBJECT_STORES, ids=lambda entry: entry.backend_type)

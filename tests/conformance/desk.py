@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
@@ -95,17 +95,17 @@ class Desk:
         command = DeleteObject(**self.place, key=key, if_match=if_match)
         assert self.store.delete(command, call or self.call()).key == key
 
-    def list(self, prefix: str = "", **fields: Any) -> ListResult:
+    def page(self, prefix: str = "", **fields: Any) -> ListResult:
         return self.store.list(ListObjects(**self.place, prefix=prefix, **fields), self.call())
 
     def keys(self, prefix: str = "", **fields: Any) -> list[str]:
-        return [info.key for info in self.list(prefix, **fields).objects]
+        return [info.key for info in self.page(prefix, **fields).objects]
 
     def pages(self, prefix: str = "", **fields: Any) -> Iterator[ListResult]:
         """Every page, from first to last."""
         cursor: str | None = None
         while True:
-            page = self.list(prefix, cursor=cursor, **fields)
+            page = self.page(prefix, cursor=cursor, **fields)
             yield page
             cursor = page.next_cursor
             if cursor is None:
@@ -117,3 +117,7 @@ class Desk:
     def register(self, key: str, *, call: Call | None = None, **fields: Any) -> AssetRecord:
         command = RegisterObject(**self.place, key=key, **fields)
         return self.store.register(command, call or self.call())
+
+
+OpenDesk = Callable[..., Desk]
+"""`(tenant, env, config)`, each with a default."""

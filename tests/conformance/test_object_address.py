@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pytest
 import urllib3
@@ -12,7 +13,7 @@ import urllib3
 from adapters.port import Capability
 from commands.error import NotFound, PreconditionFailed, SignalboxError, Unsupported
 from commands.object_store import PresignedGet, PresignedPost, PresignGet, PresignPost
-from tests.conformance.desk import Desk
+from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import Harness
 
 
@@ -87,6 +88,7 @@ def test_a_presigned_form_uploads_what_register_then_records(desk: Desk, key: st
         return
     form = presign_post(desk, key)
     assert form.expires_at > datetime.now(UTC)
+    parts: dict[str, str | bytes | tuple[str, str | bytes] | tuple[str, str | bytes, str]]
     parts = {**form.fields, "file": ("a.txt", b"by form", "text/plain")}
     assert urllib3.request("POST", form.url, fields=parts).status in (200, 201, 204)
     assert desk.read(key) == b"by form"
@@ -104,9 +106,7 @@ def test_a_uri_names_the_object_whether_it_exists_or_not(desk: Desk) -> None:
     assert desk.put("docs/a.txt").uri == uri == desk.uri("docs/a.txt")
 
 
-def test_a_uri_needs_no_call_to_the_backend(
-    open_desk: Callable[..., Desk], harness: Harness
-) -> None:
+def test_a_uri_needs_no_call_to_the_backend(open_desk: OpenDesk, harness: Harness) -> None:
     assert open_desk(config=harness.bad_place).uri("a")
 
 
@@ -126,7 +126,7 @@ def test_what_is_missing_cannot_be_registered(desk: Desk) -> None:
 
 
 @pytest.mark.parametrize("wrong", [{"size_bytes": 5}, {"size_bytes": 0}, {"sha256": "0" * 64}])
-def test_what_differs_cannot_be_registered(desk: Desk, wrong: dict[str, object]) -> None:
+def test_what_differs_cannot_be_registered(desk: Desk, wrong: dict[str, Any]) -> None:
     desk.put("a", b"four")
     with pytest.raises(PreconditionFailed):
         desk.register("a", **wrong)
@@ -152,7 +152,7 @@ def test_records_are_not_listed_with_the_objects(desk: Desk) -> None:
     desk.put("a")
     desk.register("a")
     assert desk.keys() == ["a"]
-    assert desk.list(delimiter="/").prefixes == []
+    assert desk.page(delimiter="/").prefixes == []
 
 
 def test_an_expired_lease_registers_nothing(desk: Desk) -> None:

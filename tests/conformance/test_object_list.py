@@ -21,13 +21,13 @@ def tree(desk: Desk) -> Desk:
 
 
 def test_an_empty_store_lists_nothing(desk: Desk) -> None:
-    page = desk.list()
+    page = desk.page()
     assert (page.objects, page.prefixes, page.next_cursor) == ([], [], None)
 
 
 def test_a_list_tells_size_etag_and_time(desk: Desk) -> None:
     result = desk.put("a", b"four")
-    (info,) = desk.list().objects
+    (info,) = desk.page().objects
     head = desk.head("a")
     assert (info.key, info.size, info.etag) == ("a", 4, result.etag)
     assert abs((info.modified - head.modified).total_seconds()) < 1
@@ -84,7 +84,7 @@ def test_a_prefix_has_no_wild_cards(desk: Desk, wild: str) -> None:
 def test_a_delimiter_folds_what_is_deeper(
     tree: Desk, prefix: str, objects: list[str], prefixes: list[str]
 ) -> None:
-    page = tree.list(prefix, delimiter="/")
+    page = tree.page(prefix, delimiter="/")
     assert [info.key for info in page.objects] == objects
     assert page.prefixes == prefixes
     assert page.next_cursor is None
@@ -107,23 +107,23 @@ def test_pages_of_any_size_hold_every_prefix_once(tree: Desk, limit: int) -> Non
 
 
 def test_a_last_full_page_has_no_cursor(tree: Desk) -> None:
-    assert tree.list(limit=len(TREE)).next_cursor is None
+    assert tree.page(limit=len(TREE)).next_cursor is None
 
 
 def test_many_keys_below_one_prefix_are_one_entry(desk: Desk) -> None:
     for number in range(30):
         desk.put(f"deep/{number:02}")
     desk.put("z")
-    page = desk.list(delimiter="/", limit=1)
+    page = desk.page(delimiter="/", limit=1)
     assert (page.objects, page.prefixes) == ([], ["deep/"])
-    (last,) = desk.list(delimiter="/", limit=1, cursor=page.next_cursor).objects
+    (last,) = desk.page(delimiter="/", limit=1, cursor=page.next_cursor).objects
     assert last.key == "z"
 
 
 def test_a_cursor_goes_on_though_its_key_is_deleted_and_others_come(desk: Desk) -> None:
     for key in ("a", "b", "c", "d"):
         desk.put(key)
-    page = desk.list(limit=2)
+    page = desk.page(limit=2)
     desk.delete("b")
     desk.put("a1")
     assert desk.keys(cursor=page.next_cursor) == ["c", "d"]
@@ -147,11 +147,11 @@ def test_a_cursor_goes_on_though_its_key_is_deleted_and_others_come(desk: Desk) 
 )
 def test_a_forged_cursor_is_refused(tree: Desk, cursor: str) -> None:
     with pytest.raises(InvalidCommand):
-        tree.list(cursor=cursor)
+        tree.page(cursor=cursor)
 
 
 @pytest.mark.parametrize("other", [{"prefix": "a"}, {"delimiter": "/"}])
 def test_a_cursor_of_another_list_is_refused(tree: Desk, other: dict[str, str]) -> None:
-    cursor = tree.list(limit=2).next_cursor
+    cursor = tree.page(limit=2).next_cursor
     with pytest.raises(InvalidCommand):
-        tree.list(cursor=cursor, **other)
+        tree.page(cursor=cursor, **other)

@@ -7,8 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from commands.error import Misconfigured, NotFound, SignalboxError
-from tests.conformance.conftest import OpenDesk
-from tests.conformance.desk import Desk
+from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import Harness
 
 
@@ -40,7 +39,7 @@ def test_a_neighbour_cannot_list(neighbours: list[Desk]) -> None:
     mine.put("a/b")
     other.put("z")
     assert other.keys() == ["z"]
-    assert other.list(delimiter="/").prefixes == []
+    assert other.page(delimiter="/").prefixes == []
     assert mine.keys() == ["a/b"]
 
 
@@ -48,9 +47,9 @@ def test_a_neighbour_cannot_go_on_with_a_foreign_cursor(neighbours: list[Desk]) 
     mine, other = neighbours
     for key in ("a", "b", "c"):
         mine.put(key)
-    cursor = mine.list(limit=1).next_cursor
+    cursor = mine.page(limit=1).next_cursor
     with pytest.raises(SignalboxError):
-        other.list(cursor=cursor)
+        other.page(cursor=cursor)
 
 
 def test_a_neighbour_cannot_overwrite_or_delete(neighbours: list[Desk]) -> None:
@@ -100,7 +99,7 @@ WAYS: dict[str, Callable[[Desk], object]] = {
     "get": lambda desk: desk.stream("a"),
     "head": lambda desk: desk.head("a"),
     "delete": lambda desk: desk.delete("a", if_match="x"),
-    "list": lambda desk: desk.list(),
+    "list": lambda desk: desk.page(),
     "register": lambda desk: desk.register("a"),
 }
 

@@ -56,7 +56,10 @@ worker_prefetch_multiplier = 1
 
 # By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
 task_create_missing_queues = True
-task_queues = [Queue(name) for name in all_queues(_settings.tenant_shards)]
+task_queues = [
+    Queue(name)  # type: ignore[no-untyped-call]
+    for name in all_queues(_settings.tenant_shards)
+]
 task_default_queue = "commands.0"
 
 # Flower lives on these. Our own request class keeps content out of them.

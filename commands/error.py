@@ -15,7 +15,8 @@
     │   ├── BackendNotImplemented BACKEND_NOT_IMPLEMENTED     501
     │   ├── InvalidRouteConfig    INVALID_ROUTE_CONFIG        400
     │   ├── ForbiddenBackend      FORBIDDEN_BACKEND_CLASS     403
-    │   └── Conflict              CONFLICT                    409
+    │   ├── Conflict              CONFLICT                    409
+    │   └── RegistryRegressed     REGISTRY_REGRESSED          503  (temporary)
     ├── BackendError                                               what a backend answered
     │   ├── NotFound              NOT_FOUND                   404
     │   ├── AlreadyExists         ALREADY_EXISTS              409
@@ -196,6 +197,12 @@ class Conflict(RoutingError):
     """Another change came first; read the route again and decide anew."""
 
     code, http_status = "CONFLICT", 409
+
+
+class RegistryRegressed(RoutingError):
+    """The registry is older than what was seen of it; nothing runs until it has caught up."""
+
+    code, http_status, temporary = "REGISTRY_REGRESSED", 503, True
 
 
 class BackendError(SignalboxError):

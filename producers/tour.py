@@ -140,7 +140,8 @@ def _split(
     stored: Iterable[StoredFile], backend_type: str
 ) -> tuple[list[StoredFile], list[StoredFile]]:
     """Those that ran on `backend_type`, and the others that ran."""
-    there, elsewhere = [], []
+    there: list[StoredFile] = []
+    elsewhere: list[StoredFile] = []
     for item in stored:
         if item.outcome is not None and item.error is None:
             (there if item.outcome.backend_type == backend_type else elsewhere).append(item)

@@ -134,7 +134,7 @@ class Finisher:
 
     def _delay(self, attempt: int) -> timedelta:
         """Exponential with full jitter (M. Brooker, "Exponential Backoff and Jitter", 2015)."""
-        cap = min(self.settings.retry_delay * 2 ** (attempt - 1), LONGEST_RETRY)
+        cap: timedelta = min(self.settings.retry_delay * 2 ** (attempt - 1), LONGEST_RETRY)
         return cap * random.random()
 
     def _tidy(self, item: Ended) -> None:

@@ -10,7 +10,7 @@ end
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 redis.call('HSET', record, 'st', 'dead', 'fp', ARGV[5], 'op', ARGV[2], 'ord', '', 'cmd', ARGV[3],
-  'seq', redis.call('INCR', shard .. ':seq'), 'att', 0, 'acc', now, 'out', ARGV[4])
+  'seq', 0, 'att', 0, 'acc', now, 'out', ARGV[4])
 redis.call('ZADD', shard .. ':dead', now, ref)
 redis.call('HINCRBY', shard .. ':count', 'dead', 1)
 return 1

@@ -24,6 +24,13 @@ for i = 2, #ARGV, 9 do
     end
   else
     local seq = redis.call('INCR', shard .. ':seq')
+    if seq == 1 then
+      -- Begins at the time, so that a ledger that was lost does not count below what backends
+      -- have stored as the newest: their fences would drop every write.
+      seq = now * 1000
+      redis.call('SET', shard .. ':seq', string.format('%.0f', seq))
+    end
+    seq = string.format('%.0f', seq)
     redis.call('HSET', record, 'st', 'queued', 'fp', ARGV[i + 1], 'op', ARGV[i + 2],
       'q', ARGV[i + 3], 'ord', order, 'cmd', ARGV[i + 5], 'ret', ARGV[i + 6],
       'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', seq, 'att', 0, 'acc', now)

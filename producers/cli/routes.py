@@ -6,9 +6,8 @@ import json
 from typing import Annotated, Any
 
 import typer
-from routing.cache import no_route
 from routing.event import StreamEvent
-from routing.registry import Registry
+from routing.registry import Registry, no_route
 from routing.route import Route
 
 from commands.error import InvalidCommand
@@ -137,7 +136,7 @@ def list_(
         check_tenant(tenant)
     routes: list[Route] = []
     for each in [kind] if kind else list(ResourceKind):
-        routes += registry.list(each, tenant_id=tenant, limit=limit).routes
+        routes += registry.list_page(each, tenant_id=tenant, limit=limit).routes
     if as_json:
         print_json([route.model_dump(mode="json") for route in routes])
         return

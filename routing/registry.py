@@ -1,0 +1,400 @@
+"""The registry of routes in the state Redis: every change is one event, in one script.
+
+Keys, all under the hash tag `{rt}`:
+
+    :head             hash    epoch, revision and hash of the newest event
+    :log              stream  the events; the id of each is its revision
+    :routes           hash    kind/tenant/env -> route
+    :fence            hash    kind/tenant/env -> revision and hash of the last change, also of a
+                              deleted route; the ledger's claim reads it
+    :index:<kind>     zset    tenant/env in order, for pages
+    :history:<field>  list    revisions of the scope's events, refusals too
+    :change:<id>      string  revision of a change that was applied, for a day
+
+All methods raise StateUnavailable.
+"""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis
+
+from adapters.catalogue import find_backend
+from commands.error import Conflict, RouteExists, RouteNotFound, RoutingError
+from commands.routing import RouteConfig
+from commands.scope import Mode, ResourceKind, Scope
+from commands.script import Script, run_pipeline
+from commands.state import state_errors
+from routing.event import EventData, Kind, StreamEvent, make_event
+from routing.guard import check_mode
+from routing.route import Route
+
+TAG = "{rt}"
+_CHANGE = Script("routing", "change.lua")
+_CHANGE_MEMORY = timedelta(days=1)
+_TRIES = 1000
+"""Changes of other routes that may come in between before this one gives up."""
+
+
+@dataclass(frozen=True)
+class Head:
+    """The newest event of the log; revision 0 before the first."""
+
+    epoch: str
+    revision: int
+    hash: str
+
+
+@dataclass(frozen=True)
+class Page:
+    """Routes in the order of tenant and env; `next_after` continues behind the last."""
+
+    routes: list[Route]
+    next_after: str | None
+
+
+@dataclass(frozen=True)
+class _Wanted:
+    """One change, before it is known what it changes."""
+
+    scope: Scope
+    actor: str
+    reason: str
+    change_id: str
+    if_revision: int | None
+
+
+class Registry:
+    """Reads and changes routes. Thread-safe."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def set(
+        self,
+        scope: Scope,
+        backend_type: str,
+        config: RouteConfig,
+        *,
+        mode: Mode,
+        actor: str,
+        reason: str,
+        change_id: str,
+        if_revision: int | None = None,
+    ) -> Route:
+        """Create the scope's route, or change config and mode of the one on the same backend.
+
+        A route that is already so stays, without an event. Raises RouteExists (another backend:
+        use `switch`), Conflict (`if_revision`), UnknownBackend, BackendNotImplemented,
+        InvalidRouteConfig, ForbiddenBackend; each refusal is recorded in the log.
+        """
+
+        def check(before: Route | None) -> None:
+            if before is not None and before.backend_type != backend_type:
+                raise RouteExists(
+                    f"{scope} is routed to {before.backend_type}",
+                    next_step="use `signalbox routes switch` to move it to another backend",
+                )
+
+        wanted = _Wanted(scope, actor, reason, change_id, if_revision)
+        return self._point(wanted, "set", backend_type, config, mode, check)
+
+    def switch(
+        self,
+        scope: Scope,
+        backend_type: str,
+        config: RouteConfig,
+        *,
+        mode: Mode,
+        actor: str,
+        reason: str,
+        change_id: str,
+        if_revision: int | None = None,
+    ) -> Route:
+        """Point the scope's route at another backend or place.
+
+        Raises RouteNotFound if there is none; else like `set`.
+        """
+
+        def check(before: Route | None) -> None:
+            if before is None:
+                raise no_route(scope)
+
+        wanted = _Wanted(scope, actor, reason, change_id, if_revision)
+        return self._point(wanted, "switched", backend_type, config, mode, check)
+
+    def delete(
+        self,
+        scope: Scope,
+        *,
+        actor: str,
+        reason: str,
+        change_id: str,
+        if_revision: int | None = None,
+    ) -> None:
+        """Remove the scope's route. Raises RouteNotFound, Conflict."""
+
+        def check(before: Route | None) -> None:
+            if before is None:
+                raise no_route(scope)
+
+        wanted = _Wanted(scope, actor, reason, change_id, if_revision)
+        self._change(wanted, "deleted", None, check)
+
+    def get(self, scope: Scope) -> Route | None:
+        return self.get_many([scope])[0][0]
+
+    def get_many(self, scopes: Sequence[Scope]) -> list[tuple[Route | None, str | None]]:
+        """Route and fence of each scope, read together in one round trip."""
+        fields = [scope.field for scope in scopes]
+        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.hmget(f"{TAG}:routes", fields)
+            pipeline.hmget(f"{TAG}:fence", fields)
+            routes, fences = pipeline.execute()
+        return [
+            (Route.model_validate_json(route) if route else None, fence.decode() if fence else None)
+            for route, fence in zip(routes, fences, strict=True)
+        ]
+
+    def list_page(
+        self,
+        kind: ResourceKind,
+        *,
+        tenant_id: str | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Page:
+        """A page of the kind's routes, behind `after` (`tenant/env`); two round trips."""
+        low = f"({after}" if after else (f"[{tenant_id}/" if tenant_id else "-")
+        # `0` follows `/` in ASCII: the end of everything that begins with `tenant/`.
+        high = f"({tenant_id}0" if tenant_id else "+"
+        with state_errors():
+            names = self._client.zrangebylex(f"{TAG}:index:{kind}", low, high, 0, limit)
+            members = [_text(name) for name in names]
+            fields = [f"{kind}/{member}" for member in members]
+            found = self._client.hmget(f"{TAG}:routes", fields) if fields else []
+        routes = [Route.model_validate_json(text) for text in found if text is not None]
+        return Page(routes, members[-1] if len(members) == limit else None)
+
+    def history(self, scope: Scope, limit: int = 100) -> list[StreamEvent]:
+        """The newest `limit` events of the scope, oldest first; refusals are among them."""
+        with state_errors():
+            revisions = self._client.lrange(f"{TAG}:history:{scope.field}", -limit, -1)
+        calls = [("XRANGE", f"{TAG}:log", f"{int(r)}-0", f"{int(r)}-0") for r in revisions]
+        return [event for rows in run_pipeline(self._client, calls, []) for event in _events(rows)]
+
+    def events(
+        self, after: int, limit: int = 1000, block_ms: int | None = None
+    ) -> list[StreamEvent]:
+        """Events behind a revision, oldest first; waits up to `block_ms` where there is none."""
+        with state_errors():
+            answer = self._client.xread({f"{TAG}:log": f"{after}-0"}, count=limit, block=block_ms)
+        rows = answer.values() if isinstance(answer, dict) else [rows for _, rows in answer]
+        return [event for batch in rows for event in _events(_flat(batch))]
+
+    def head(self) -> Head:
+        with state_errors():
+            return _head(self._client.hmget(f"{TAG}:head", ["epoch", "rev", "hash"]))
+
+    def _point(
+        self,
+        wanted: _Wanted,
+        kind: Kind,
+        backend_type: str,
+        config: RouteConfig,
+        mode: Mode,
+        check: Callable[[Route | None], None],
+    ) -> Route:
+        target = {"backend_type": backend_type, "config": config, "mode": mode.value}
+
+        def check_all(before: Route | None) -> None:
+            backend = find_backend(wanted.scope.kind, backend_type)
+            check_mode(wanted.scope, backend, mode)
+            backend.check_config(config)
+            check(before)
+
+        route = self._change(wanted, kind, target, check_all)
+        if route is None:
+            raise no_route(wanted.scope)  # deleted again right behind this change
+        return route
+
+    def _change(
+        self,
+        wanted: _Wanted,
+        kind: Kind,
+        target: dict[str, Any] | None,
+        check: Callable[[Route | None], None],
+    ) -> Route | None:
+        """Read head and route, check, and append; again if another change came in between."""
+        scope = wanted.scope
+        for _ in range(_TRIES):
+            head, before = self._read(scope)
+            error: RoutingError | None = None
+            try:
+                _check_revision(wanted, before)
+                check(before)
+            except RoutingError as refusal:
+                error = refusal
+                error.at(kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env)
+            if error is None and before is not None and _same(before, target):
+                return before
+            data = EventData(
+                actor=wanted.actor,
+                reason=wanted.reason,
+                before=before.target() if before else None,
+                after=target,
+                error=error.detail().model_dump() if error else None,
+                change_id=wanted.change_id,
+            )
+            event = make_event(
+                "refused" if error else kind,
+                scope.field,
+                data,
+                epoch=head.epoch,
+                revision=head.revision + 1,
+                prev=head.hash,
+            )
+            route = _route(scope, event) if error is None and target else None
+            answer = self._append(head, scope, event, route, wanted.change_id, error is not None)
+            if answer == b"moved":
+                continue
+            if error is not None:
+                raise error
+            # Known: this very change was applied before, and its answer was lost.
+            return route if answer == b"ok" else self._read(scope)[1]
+        raise Conflict(
+            f"{_TRIES} other changes came in between",
+            kind=scope.kind,
+            tenant_id=scope.tenant_id,
+            env=scope.env,
+            next_step="try again when fewer routes are being changed",
+        )
+
+    def _read(self, scope: Scope) -> tuple[Head, Route | None]:
+        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.hmget(f"{TAG}:head", ["epoch", "rev", "hash"])
+            pipeline.hget(f"{TAG}:routes", scope.field)
+            head, route = pipeline.execute()
+        return _head(head), Route.model_validate_json(route) if route else None
+
+    def _append(
+        self,
+        head: Head,
+        scope: Scope,
+        event: StreamEvent,
+        route: Route | None,
+        change_id: str,
+        refused: bool,
+    ) -> bytes:
+        arguments = [
+            # A refusal decides nothing: the same change may be asked for again, and pass.
+            f"{change_id}:refused:{uuid.uuid4().hex}" if refused else change_id,
+            head.epoch,
+            head.revision,
+            head.hash,
+            event.model_dump_json(exclude={"committed_at"}),
+            event.hash,
+            scope.field,
+            "none" if refused else ("set" if route else "delete"),
+            route.model_dump_json() if route else "",
+            scope.kind,
+            _CHANGE_MEMORY // timedelta(milliseconds=1),
+        ]
+        [answer] = run_pipeline(self._client, [_CHANGE.call([TAG], arguments)], [_CHANGE])
+        status: bytes = answer[0]
+        return status
+
+
+def no_route(scope: Scope) -> RouteNotFound:
+    """The error of a scope without a route, with the command that configures one."""
+    return RouteNotFound(
+        f"No route configured for {scope}",
+        kind=scope.kind,
+        tenant_id=scope.tenant_id,
+        env=scope.env,
+        next_step=f"Configure one with: signalbox routes set {scope.kind} <backend> "
+        f"-t {scope.tenant_id} -e {scope.env} -c <key>=<value> --reason <text>",
+    )
+
+
+def _check_revision(wanted: _Wanted, before: Route | None) -> None:
+    current = before.revision if before else 0
+    if wanted.if_revision is not None and wanted.if_revision != current:
+        raise Conflict(
+            f"the route of {wanted.scope} is at revision {current}, not {wanted.if_revision}",
+            next_step="look at it with `signalbox routes get`, and decide anew",
+        )
+
+
+def _same(before: Route, target: dict[str, Any] | None) -> bool:
+    return target is not None and target == {
+        "backend_type": before.backend_type,
+        "config": before.config,
+        "mode": before.mode.value,
+    }
+
+
+def _route(scope: Scope, event: StreamEvent) -> Route:
+    target = event.data.after or {}
+    return Route(
+        scope=scope,
+        backend_type=target["backend_type"],
+        config=target["config"],
+        mode=Mode(target["mode"]),
+        revision=event.revision,
+        hash=event.hash,
+        updated_at=event.time,
+        updated_by=event.data.actor,
+        reason=event.data.reason,
+    )
+
+
+def route_of(event: StreamEvent) -> tuple[Scope, Route | None] | None:
+    """The scope's route after this event; None if the event changed none (a refusal)."""
+    if event.data.error is not None:
+        return None
+    scope = Scope.from_field(event.subject)
+    return scope, _route(scope, event) if event.data.after else None
+
+
+def _head(row: Sequence[bytes | str | None]) -> Head:
+    epoch, revision, digest = row
+    if epoch is None or revision is None or digest is None:
+        return Head(uuid.uuid4().hex, 0, "")
+    return Head(_text(epoch), int(revision), _text(digest))
+
+
+def _text(value: bytes | str) -> str:
+    return value.decode() if isinstance(value, bytes) else value
+
+
+def _flat(batch: Any) -> list[Any]:
+    """XREAD's entries under RESP3 stand in one more list than under RESP2."""
+    return (
+        batch[0]
+        if batch
+        and isinstance(batch[0], list)
+        and batch[0]
+        and isinstance(batch[0][0], tuple | list)
+        else batch
+    )
+
+
+def _events(rows: Sequence[Any]) -> list[StreamEvent]:
+    found = []
+    for _, fields in rows:
+        pairs = (
+            fields
+            if isinstance(fields, dict)
+            else dict(zip(fields[::2], fields[1::2], strict=True))
+        )
+        document = json.loads(pairs[b"event"])
+        document["committed_at"] = datetime.fromtimestamp(int(pairs[b"at"]) / 1e6, UTC)
+        found.append(StreamEvent.model_validate(document))
+    return found

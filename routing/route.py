@@ -1,0 +1,50 @@
+"""A route: which backend holds one kind of data of one tenant in one environment."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field
+
+from commands.routing import RouteConfig
+from commands.scope import Mode, Scope
+
+
+class Route(BaseModel):
+    """A scope's backend and its config, as the last change left them."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    scope: Scope
+    backend_type: str
+    config: RouteConfig
+    mode: Mode
+    revision: int = Field(description="Revision of the event that made it so.")
+    hash: str = Field(description="Hash of that event.")
+    updated_at: datetime
+    updated_by: str
+    reason: str
+
+    @property
+    def fence(self) -> str:
+        """What a claim reads and a cached route must equal; see `fence_of`."""
+        return fence_of(self.revision, self.hash)
+
+    def target(self) -> dict[str, Any]:
+        """Where it points, for events: what `before` and `after` carry."""
+        return {
+            "backend_type": self.backend_type,
+            "config": self.config,
+            "mode": self.mode.value,
+            "revision": self.revision,
+        }
+
+
+def fence_of(revision: int, digest: str) -> str:
+    """Revision and hash: after a lost failover a revision can come again, the hash cannot."""
+    return f"{revision}-{digest[:16]}"
+
+
+def revision_of(fence: str) -> int:
+    return int(fence.partition("-")[0])

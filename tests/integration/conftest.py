@@ -1,0 +1,102 @@
+"""The real lane: a real Redis and real worker processes, one stack for a module's tests."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from producers.embedded.stack import EmbeddedStack
+from routing.registry import Registry
+from routing.route import Route
+
+from commands.model import new_op_id
+from commands.scope import Mode, ResourceKind, Scope
+from commands.settings import Settings
+from commands.state import connect
+from producers.client import Client
+
+# Short, so that what a killed worker held comes back soon.
+QUICK = {
+    "SIGNALBOX_LEASE": "3",
+    "SIGNALBOX_PUBLISH_GRACE": "2",
+    "SIGNALBOX_RETRY_DELAY": "0.2",
+}
+
+
+def wait_until(condition: Callable[[], bool], what: str, seconds: float = 60) -> None:
+    """Wait for a condition that other processes bring about."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, f"not within {seconds:g} s: {what}"
+        time.sleep(0.02)
+
+
+def object_scope(tenant: str, env: str = "dev") -> Scope:
+    return Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env=env)
+
+
+@dataclass
+class Lane:
+    """A running stack, and clients of it."""
+
+    stack: EmbeddedStack
+    settings: Settings
+    data: Path
+
+    def client(self) -> Client:
+        return Client(self.settings)
+
+    def registry(self) -> Registry:
+        return Registry(connect(self.settings.state_url))
+
+    def route_to_folder(self, tenant: str, name: str = "objects") -> Route:
+        """Point the tenant's objects at a folder of this stack, with `set` or `switch`."""
+        registry, scope = self.registry(), object_scope(tenant)
+        change = registry.set if registry.get(scope) is None else registry.switch
+        return change(
+            scope,
+            "filesystem",
+            {"base_dir": str(self.data / name)},
+            mode=Mode.LAB,
+            actor="test",
+            reason="test",
+            change_id=new_op_id(),
+        )
+
+    def wait_until_idle(self, client: Client) -> None:
+        wait_until(lambda: client.ledger.totals()["open"] == 0, "no open command")
+
+
+@contextmanager
+def lane(data: Path, workers: int, *, flower: bool = False) -> Iterator[Lane]:
+    """A stack of its own, with short leases."""
+    before = dict(os.environ)
+    os.environ.update(QUICK)
+    try:
+        with EmbeddedStack(data, workers=workers, flower=flower) as stack:
+            os.environ.update(stack.environment)
+            yield Lane(stack, Settings(), data)
+    finally:
+        os.environ.clear()
+        os.environ.update(before)
+
+
+@pytest.fixture(scope="module")
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+    with lane(tmp_path_factory.mktemp("stack"), workers=2) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+    with lane(tmp_path_factory.mktemp("stack"), workers=4) as running:
+        yield running
+
+
+PATIENCE = timedelta(seconds=90)

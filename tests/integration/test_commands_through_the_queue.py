@@ -1,0 +1,172 @@
+"""What only real workers show of failing commands: retries, dead letters, staged contents."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from producers.embedded.ports import free_port
+from producers.embedded.stand_in import S3StandIn
+
+from commands.error import OpIdReused, OutcomePending
+from commands.model import new_op_id
+from commands.object_store import GetObject, GetResult, HeadObject, PutObject
+from commands.payload import InlinePayload, StagedPayload
+from commands.routing import SetRoute
+from commands.scope import Mode, ResourceKind
+from producers.folder import FileToStore, Place, store_files
+from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+
+TENANT = "t_queue"
+
+
+def put(key: str, content: bytes = b"x", op_id: str | None = None) -> PutObject:
+    payload = InlinePayload(data=content)
+    return PutObject(
+        tenant_id=TENANT, env="dev", key=key, payload=payload, op_id=op_id or new_op_id()
+    )
+
+
+def test_a_large_content_travels_by_claim_check_and_leaves_nothing_staged(
+    two_workers: Lane,
+) -> None:
+    two_workers.route_to_folder(TENANT)
+    content = os.urandom(5 * 1024 * 1024)
+    with two_workers.client() as client:
+        payload = client.content.payload(content)
+        assert isinstance(payload, StagedPayload)
+        client.run(PutObject(tenant_id=TENANT, env="dev", key="big", payload=payload)).unwrap()
+        got = client.run(GetObject(tenant_id=TENANT, env="dev", key="big")).unwrap()
+        result = GetResult.model_validate(got)
+        with client.content.open(result) as source:
+            assert hashlib.sha256(source.read()).digest() == hashlib.sha256(content).digest()
+        client.content.discard(result)
+        store = two_workers.settings.payload_dir
+        assert store is not None
+        wait_until(lambda: not list(store.iterdir()), "the payload store is empty")
+
+
+def test_the_same_op_id_gives_the_same_outcome_and_another_content_an_error(
+    two_workers: Lane,
+) -> None:
+    two_workers.route_to_folder(TENANT)
+    with two_workers.client() as client:
+        first = client.run(put("idem", b"1", op_id="idem-1"))
+        assert client.run(put("idem", b"1", op_id="idem-1")) == first
+        with pytest.raises(OpIdReused):
+            client.submit(put("idem", b"2", op_id="idem-1"))
+        refused, fine = client.submit_many([put("idem", b"3", op_id="idem-1"), put("beside")])
+        assert not refused.accepted
+        assert client.wait([fine])[0] is not None
+
+
+def test_a_temporary_failure_is_tried_again_until_it_passes(two_workers: Lane) -> None:
+    tenant = "t_retry"
+    # Nobody listens at the endpoint until the second attempt is due.
+    port = free_port(0)
+    secret = two_workers.data / "retry-credentials"
+    secret.write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
+    two_workers.registry().set(
+        object_scope(tenant),
+        "s3",
+        {
+            "bucket": "late",
+            "region": "us-east-1",
+            "endpoint_url": f"http://127.0.0.1:{port}",
+            "addressing_style": "path",
+            "credentials_file": str(secret),
+        },
+        mode=Mode.LAB,
+        actor="test",
+        reason="test",
+        change_id=new_op_id(),
+    )
+    command = put("k").model_copy(update={"tenant_id": tenant})
+    with two_workers.client() as client:
+        submission = client.submit(command)
+
+        def tried() -> bool:
+            [record] = client.ledger.records([command.ref])
+            return record is not None and record.attempt >= 1 and record.state == "queued"
+
+        wait_until(tried, "the first attempt failed")
+        with S3StandIn(two_workers.data / "late", port=port) as server:
+            server.create_bucket("late")
+            [outcome] = client.wait([submission], PATIENCE)
+        assert outcome is not None
+        assert outcome.error is None
+        assert outcome.attempt >= 2
+
+
+def test_a_failed_write_is_a_dead_letter_and_what_is_behind_it_goes_on(two_workers: Lane) -> None:
+    two_workers.route_to_folder(TENANT)
+    missing = StagedPayload(ref="0" * 32, size=1, sha256="0" * 64)
+    broken = PutObject(tenant_id=TENANT, env="dev", key="one-key", payload=missing)
+    with two_workers.client() as client:
+        first, second = client.wait(client.submit_many([broken, put("one-key")]), PATIENCE)
+        assert first is not None
+        assert first.error is not None
+        assert first.error.code == "PAYLOAD_MISSING"
+        assert second is not None
+        assert second.error is None
+        [record] = client.ledger.records([broken.ref])
+        assert record is not None
+        assert record.state == "dead"
+
+
+def test_a_read_that_finds_nothing_is_an_answer_and_no_dead_letter(two_workers: Lane) -> None:
+    two_workers.route_to_folder(TENANT)
+    head = HeadObject(tenant_id=TENANT, env="dev", key="none")
+    with two_workers.client() as client:
+        outcome = client.run(head)
+        assert outcome.error is not None
+        assert (outcome.error.code, outcome.error.backend_type) == ("NOT_FOUND", "filesystem")
+        [record] = client.ledger.records([head.ref])
+        assert record is not None
+        assert record.state == "done"
+
+
+def test_a_route_is_set_by_a_command_on_the_queue(two_workers: Lane) -> None:
+    command = SetRoute(
+        tenant_id="t_routed",
+        env="dev",
+        resource_kind=ResourceKind.OBJECT_STORE,
+        backend_type="filesystem",
+        config={"base_dir": str(two_workers.data / "routed")},
+        actor="control plane",
+        reason="test",
+    )
+    with two_workers.client() as client:
+        assert client.run(command).unwrap()["backend_type"] == "filesystem"
+        assert client.run(command.model_copy()).unwrap()["backend_type"] == "filesystem"
+        bad = command.model_copy(update={"op_id": new_op_id(), "backend_type": "floppy"})
+        outcome = client.run(bad)
+        assert outcome.error is not None
+        assert outcome.error.code == "UNKNOWN_BACKEND"
+        outcome = client.run(put("k").model_copy(update={"tenant_id": "t_routed"}))
+        assert outcome.error is None
+
+
+def test_a_file_that_vanishes_is_reported_and_the_others_are_stored(
+    two_workers: Lane, tmp_path: Path
+) -> None:
+    two_workers.route_to_folder(TENANT)
+    (tmp_path / "there").write_text("x")
+    files = [FileToStore(tmp_path / name, f"v/{name}") for name in ("gone", "there")]
+    with two_workers.client() as client:
+        stored = {i.file.key: i.error for i in store_files(client, Place(TENANT, "dev"), files)}
+    assert stored["v/there"] is None
+    gone = stored["v/gone"]
+    assert gone is not None
+    assert gone.code == "SOURCE_CHANGED"
+
+
+def test_waiting_too_short_says_that_the_command_goes_on(two_workers: Lane) -> None:
+    two_workers.route_to_folder(TENANT)
+    with two_workers.client() as client:
+        with pytest.raises(OutcomePending, match="signalbox outcome"):
+            client.run(put("later"), timedelta(0))
+        two_workers.wait_until_idle(client)

@@ -1,0 +1,40 @@
+"""The state Redis goes away: callers are told, workers wait, and nothing accepted is lost."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+
+import pytest
+
+from commands.error import StateUnavailable
+from commands.object_store import PutObject
+from commands.payload import InlinePayload
+from tests.integration.conftest import PATIENCE, lane
+
+TENANT = "t_outage"
+
+
+def put(number: int) -> PutObject:
+    payload = InlinePayload(data=str(number).encode())
+    return PutObject(tenant_id=TENANT, env="dev", key=f"k{number:04}", payload=payload)
+
+
+@pytest.mark.timeout(240)
+def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Path) -> None:
+    with lane(tmp_path, workers=2) as running, running.client() as client:
+        running.route_to_folder(TENANT)
+        accepted = client.submit_many(put(number) for number in range(400))
+        running.stack.redis.kill()
+
+        started = time.monotonic()
+        with pytest.raises(StateUnavailable):
+            client.submit(put(9999))
+        assert time.monotonic() - started < 5
+
+        running.stack.redis.start()
+        outcomes = client.wait(accepted, PATIENCE)
+        assert [o for o in outcomes if o is None or o.error is not None] == []
+        after = client.run(put(5000), PATIENCE)
+        assert after.error is None
+        running.wait_until_idle(client)

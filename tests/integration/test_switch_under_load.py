@@ -1,0 +1,96 @@
+"""A route switched 1,000 times under a stream of puts: never a command on an old route."""
+
+from __future__ import annotations
+
+import bisect
+import threading
+
+import pytest
+
+from adapters.catalogue import find_backend
+from adapters.object_store import ObjectStore
+from adapters.port import AdapterContext, Call
+from commands.model import new_op_id
+from commands.object_store import GetObject, PutObject
+from commands.outcome import Outcome
+from commands.payload import DirectoryPayloadStore, InlinePayload
+from commands.scope import Mode, ResourceKind
+from tests.integration.conftest import PATIENCE, Lane, object_scope
+
+SWITCHES, PUTS_EACH, TENANT = 1000, 2000, "t_switch"
+PLACES = ("left", "right")
+
+
+@pytest.mark.timeout(300)
+def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(four_workers: Lane) -> None:
+    four_workers.route_to_folder(TENANT, PLACES[0])
+    outcomes: list[Outcome] = []
+    switched = threading.Event()
+
+    def put_stream(name: str) -> None:
+        with four_workers.client() as client:
+            number = 0
+            # At least so many, and for as long as the route is being switched.
+            while number < PUTS_EACH or not switched.is_set():
+                run = [_put(f"{name}/{number + n:05}") for n in range(5)]
+                number += len(run)
+                for outcome in client.wait(client.submit_many(run), PATIENCE):
+                    assert outcome is not None
+                    outcomes.append(outcome)
+
+    streams = [threading.Thread(target=put_stream, args=(name,)) for name in ("one", "two")]
+    for stream in streams:
+        stream.start()
+    registry, scope = four_workers.registry(), object_scope(TENANT)
+    for number in range(SWITCHES):
+        registry.switch(
+            scope,
+            "filesystem",
+            {"base_dir": str(four_workers.data / PLACES[(number + 1) % 2])},
+            mode=Mode.LAB,
+            actor="test",
+            reason="flip",
+            change_id=new_op_id(),
+        )
+    switched.set()
+    for stream in streams:
+        stream.join()
+
+    assert [o.error for o in outcomes if o.error] == []
+    events = [e for e in registry.events(0, limit=10 * SWITCHES) if e.subject == scope.field]
+    changes = [(event.committed_at, event.revision) for event in events]
+    times = [at for at, _ in changes]
+    stale = [
+        outcome
+        for outcome in outcomes
+        # The newest change that was committed before the claim, by the same Redis clock.
+        if (outcome.route_revision or 0)
+        < changes[bisect.bisect_right(times, outcome.claimed_at) - 1][1]
+    ]
+    assert stale == []
+    assert len({o.route_revision for o in outcomes}) > 50, "the route hardly changed meanwhile"
+
+    config_at = {event.revision: event.data.after for event in events}
+    for outcome in outcomes[:: max(1, len(outcomes) // 500)]:
+        after = config_at[outcome.route_revision or 0]
+        assert after is not None
+        assert _read(four_workers, after["config"], outcome.subject) == outcome.subject.encode()
+
+
+def _put(key: str) -> PutObject:
+    return PutObject(tenant_id=TENANT, env="dev", key=key, payload=InlinePayload(data=key.encode()))
+
+
+def _read(lane: Lane, config: dict[str, str], key: str) -> bytes:
+    """Straight from the backend that the outcome names, past queue and route."""
+    backend = find_backend(ResourceKind.OBJECT_STORE, "filesystem")
+    store: ObjectStore = backend.open(
+        AdapterContext(scope=object_scope(TENANT), mode=Mode.LAB, config=config)
+    )
+    call = Call("test", 0, False, float("inf"), DirectoryPayloadStore(lane.data))
+    stream = store.get(GetObject(tenant_id=TENANT, env="dev", key=key), call)
+    try:
+        return stream.body.read()
+    finally:
+        stream.body.close()
+        store.close()

@@ -47,6 +47,11 @@ class ConnectionPool:
         self._idle: list[_Kept] = []
         self._lent = 0
 
+    @property
+    def idle(self) -> int:
+        """Connections that wait for their next transaction."""
+        return len(self._idle)
+
     @contextmanager
     def borrowed(self, path: str, prepare: Prepare) -> Iterator[apsw.Connection]:
         """A connection that no one else uses; `prepare` sees a new one first."""

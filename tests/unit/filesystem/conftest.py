@@ -1,0 +1,24 @@
+"""One scope in a directory of the test's own."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.conformance.desk import Desk
+from tests.unit.filesystem.lab import open_desk
+
+
+@pytest.fixture
+def desk(tmp_path: Path) -> Iterator[Desk]:
+    desk = open_desk(tmp_path)
+    yield desk
+    desk.store.close()
+
+
+@pytest.fixture
+def own(tmp_path: Path) -> Path:
+    """The scope's directory."""
+    return tmp_path / "base/tenants/t_a/dev"

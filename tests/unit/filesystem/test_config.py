@@ -1,0 +1,83 @@
+"""Routes to the filesystem, and what its failures are called."""
+
+from __future__ import annotations
+
+import errno
+from typing import Any
+
+import apsw
+import pytest
+
+from adapters.filesystem.failure import translate
+from adapters.filesystem.object_store import check_config
+from commands.error import (
+    BackendError,
+    InsufficientStorage,
+    InvalidRouteConfig,
+    Misconfigured,
+    PermissionDenied,
+    SignalboxError,
+    Unavailable,
+)
+
+
+@pytest.mark.parametrize(
+    "config",
+    [
+        {},
+        {"base_dir": None},
+        {"base_dir": ""},
+        {"base_dir": 7},
+        {"base_dir": ["/srv"]},
+        {"base_dir": "srv/objects"},
+        {"base_dir": "./srv"},
+        {"base_dir": "~/objects"},
+        {"base_dir": "/srv/../etc"},
+        {"base_dir": "/srv\0/x"},
+        {"base_dir": "/srv\n"},
+        {"base_dir": "/" + "x" * 1024},
+        {"base_dir": "/srv", "bucket": "b"},
+        {"bucket": "b"},
+    ],
+    ids=repr,
+)
+def test_a_config_that_names_no_directory_is_refused(config: dict[str, Any]) -> None:
+    with pytest.raises(InvalidRouteConfig) as refused:
+        check_config(config)
+    detail = refused.value.detail()
+    assert (detail.kind, detail.backend_type) == ("object_store", "filesystem")
+    assert detail.next_step
+
+
+@pytest.mark.parametrize("base_dir", ["/srv/objects", "/srv/objects/", "/srv/with space/ä"])
+def test_an_absolute_directory_is_accepted(base_dir: str) -> None:
+    check_config({"base_dir": base_dir})
+
+
+@pytest.mark.parametrize(
+    ("error", "kind"),
+    [
+        (OSError(errno.ENOSPC, ""), InsufficientStorage),
+        (OSError(errno.EDQUOT, ""), InsufficientStorage),
+        (OSError(errno.EFBIG, ""), InsufficientStorage),
+        (OSError(errno.EACCES, ""), PermissionDenied),
+        (OSError(errno.EROFS, ""), PermissionDenied),
+        (OSError(errno.ENOTDIR, ""), Misconfigured),
+        (OSError(errno.ELOOP, ""), Misconfigured),
+        (OSError(errno.EIO, ""), Unavailable),
+        (OSError(errno.EMFILE, ""), Unavailable),
+        (apsw.FullError(), InsufficientStorage),
+        (apsw.BusyError(), Unavailable),
+        (apsw.IOError(), Unavailable),
+        (apsw.ReadOnlyError(), PermissionDenied),
+        (apsw.CorruptError(), Misconfigured),
+        (apsw.NotADBError(), Misconfigured),
+        (apsw.CantOpenError(), Misconfigured),
+        (apsw.SQLError(), BackendError),
+    ],
+    ids=lambda value: getattr(value, "__name__", repr(value)),
+)
+def test_a_failure_has_one_name(error: OSError | apsw.Error, kind: type[SignalboxError]) -> None:
+    translated = translate(error)
+    assert type(translated) is kind
+    assert translated.next_step

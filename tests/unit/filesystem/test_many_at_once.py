@@ -1,0 +1,91 @@
+"""Threads, processes and forks on one tenant."""
+
+from __future__ import annotations
+
+import multiprocessing
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.filesystem.connection import IDLE_MOST, POOL
+from adapters.filesystem.content import ContentFile, ContentFolder
+from commands.error import (
+    PreconditionFailed,
+    Unavailable,
+)
+from tests.conformance.desk import Desk, Turn
+from tests.unit.filesystem.lab import collect, files, item, open_desk, put_many
+
+
+def _write_and_count(desk: Desk, number: int) -> None:
+    # Each process continues a store that its parent has used.
+    base = 1000 * (number + 1)
+    put_many(
+        desk,
+        [item(desk, f"p{number}/{n}", call=desk.call(Turn(seq=base + n))) for n in range(10)],
+    )
+    for n in range(10):
+        desk.put("shared", f"{number}".encode() * 500, call=desk.call(Turn(seq=base + 100 + n)))
+        while True:
+            stream = desk.stream("counter")
+            value = int(stream.body.read())
+            stream.body.close()
+            # A put that is accepted later has a higher seq.
+            call = desk.call(Turn(seq=value + 10))
+            try:
+                desk.put("counter", f"{value + 1}".encode(), if_match=stream.info.etag, call=call)
+            except (PreconditionFailed, Unavailable):
+                continue
+            break
+
+
+@pytest.mark.parametrize("method", ["fork", "spawn"])
+def test_four_processes_write_one_tenant(desk: Desk, own: Path, method: str) -> None:
+    desk.put("counter", b"0", call=desk.call(Turn(seq=1)))
+    context: Any = multiprocessing.get_context(method)
+    processes = [
+        context.Process(target=_write_and_count, args=(desk, number)) for number in range(4)
+    ]
+    for process in processes:
+        process.start()
+    for process in processes:
+        process.join(90)
+    assert [process.exitcode for process in processes] == [0] * 4
+    assert desk.read("counter") == b"40"
+    assert len(desk.keys("p")) == 40
+    assert set(desk.read("shared")) == {ord("3")}
+    assert len(files(own)) == 42
+    assert collect(desk) == 0
+
+
+def test_a_reader_finds_an_object_that_is_replaced_before_its_file_is_open(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    desk.put("a", b"one")
+    contents = [b"three", b"two"]
+
+    def opened(self: ContentFolder, file: ContentFile, real: Any = ContentFolder.open) -> Any:
+        if contents:
+            desk.put("a", contents.pop())
+        return real(self, file)
+
+    monkeypatch.setattr(ContentFolder, "open", opened)
+    assert desk.read("a") == b"three"
+
+
+def test_an_open_stream_outlives_its_object(desk: Desk) -> None:
+    desk.put("a", b"content")
+    stream = desk.stream("a")
+    desk.delete("a")
+    assert stream.body.read() == b"content"
+    stream.body.close()
+
+
+def test_idle_connections_are_bounded(tmp_path: Path) -> None:
+    desks = [open_desk(tmp_path, f"t_{number}") for number in range(IDLE_MOST + 5)]
+    for desk in desks:
+        desk.page()
+    assert POOL.idle <= IDLE_MOST
+    for desk in desks:
+        desk.store.close()

@@ -1,0 +1,120 @@
+"""The bulk form of put: one transaction, each item its own end."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import apsw
+import pytest
+
+from adapters.filesystem import object_index
+from adapters.filesystem.database import Database
+from commands.error import (
+    AlreadyExists,
+    InsufficientStorage,
+    SignalboxError,
+)
+from commands.object_store import Condition, PutResult
+from tests.conformance.desk import Desk, Turn
+from tests.unit.filesystem.lab import files, item, put_many
+
+
+def test_a_bulk_stores_all_in_one_transaction(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
+    transactions: list[float] = []
+
+    def writing(self: Database, seconds: float, real: Any = Database.writing) -> Any:
+        transactions.append(seconds)
+        return real(self, seconds)
+
+    monkeypatch.setattr(Database, "writing", writing)
+    answers = put_many(desk, [item(desk, f"d/{n}", b"%d" % n) for n in range(40)])
+    assert len(transactions) == 1
+    assert [answer.key for answer in answers if isinstance(answer, PutResult)] == [
+        f"d/{n}" for n in range(40)
+    ]
+    assert [desk.read(f"d/{n}") for n in range(40)] == [b"%d" % n for n in range(40)]
+
+
+def test_bad_items_do_not_spoil_the_others(desk: Desk, own: Path) -> None:
+    desk.put("there", b"before")
+    gone = desk.payloads.stage([b"x"])
+    desk.payloads.remove(gone)
+    staged = desk.payloads.stage([b"right"])
+    wrong = staged.model_copy(update={"size": 4})
+    answers = put_many(
+        desk,
+        [
+            item(desk, "one"),
+            item(desk, "there", condition=Condition(if_absent=True)),
+            item(desk, "wrong", payload=wrong),
+            item(desk, "gone", payload=gone),
+            item(desk, "late", call=desk.call(seconds=-1)),
+            item(desk, "swap", condition=Condition(if_match="x")),
+            item(desk, "two"),
+        ],
+    )
+    assert [answer.code if isinstance(answer, SignalboxError) else "" for answer in answers] == [
+        "",
+        "ALREADY_EXISTS",
+        "INTEGRITY_MISMATCH",
+        "PAYLOAD_MISSING",
+        "LEASE_EXPIRED",
+        "PRECONDITION_FAILED",
+        "",
+    ]
+    assert all(
+        answer.tenant_id == "t_a" for answer in answers if isinstance(answer, SignalboxError)
+    )
+    assert desk.keys() == ["one", "there", "two"]
+    assert len(files(own)) == 3
+
+
+def test_a_key_that_comes_twice_takes_effect_in_order(desk: Desk, own: Path) -> None:
+    once = Condition(if_absent=True)
+    answers = put_many(
+        desk,
+        [
+            item(desk, "a", b"one", condition=once),
+            item(desk, "a", b"two", condition=once),
+            item(desk, "a", b"three"),
+        ],
+    )
+    assert isinstance(answers[1], AlreadyExists)
+    assert isinstance(answers[2], PutResult)
+    assert desk.read("a") == b"three"
+    assert desk.head("a").etag == answers[2].etag
+    assert len(files(own)) == 1
+
+
+def test_a_bulk_repeats_what_was_done_already(desk: Desk, own: Path) -> None:
+    turns = [Turn() for _ in range(3)]
+    first = put_many(desk, [item(desk, f"{n}", call=desk.call(t)) for n, t in enumerate(turns[:2])])
+    again = put_many(
+        desk, [item(desk, f"{n}", call=desk.call(t, takeover=True)) for n, t in enumerate(turns)]
+    )
+    assert again[:2] == first
+    assert desk.keys() == ["0", "1", "2"]
+    assert len(files(own)) == 3
+
+
+def test_a_failure_of_the_index_is_that_of_the_whole_bulk(
+    desk: Desk, own: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stored = iter(range(100))
+
+    def store(*args: Any, real: Any = object_index.store) -> None:
+        if next(stored) == 2:
+            raise apsw.FullError("full")
+        real(*args)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(object_index, "store", store)
+        answers = put_many(desk, [item(desk, f"{n}") for n in range(4)])
+    assert all(isinstance(answer, InsufficientStorage) for answer in answers)
+    assert desk.keys() == []
+    assert files(own) == []
+
+
+def test_an_empty_bulk_is_nothing(desk: Desk) -> None:
+    assert put_many(desk, []) == []

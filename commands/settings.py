@@ -64,6 +64,9 @@ class Settings(BaseSettings):
     tenant_shards: int = Field(
         4, ge=1, le=64, description="Queues per kind; producers and workers must agree."
     )
+    ready_file: Path | None = Field(
+        None, description="A worker makes this file when it consumes: a probe for supervisors."
+    )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

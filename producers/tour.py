@@ -11,7 +11,6 @@ from typing import Any
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
-from routing.registry import Registry
 
 from commands.error import SignalboxError
 from commands.model import new_op_id
@@ -22,6 +21,7 @@ from producers.cli.progress import progress
 from producers.cli.routes import print_events
 from producers.client import Client
 from producers.folder import FileToStore, Place, StoredFile, digests, files_below, store_files
+from routing.registry import Registry
 
 PLACE = Place("t_demo", "dev")
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=PLACE.tenant_id, env=PLACE.env)

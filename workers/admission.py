@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from routing.guard import check_mode
-
 from adapters.catalogue import find_backend
 from commands.scope import Mode
+from routing.guard import check_mode
 from workers.stage import Admitted, Routed
 
 

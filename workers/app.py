@@ -28,6 +28,8 @@ def _start_reconciler(sender: Any, **_: Any) -> None:
     reconciler = Reconciler(app, Settings(), sender.hostname)
     reconciler.start()
     _reconcilers.append(reconciler)
+    if ready_file := Settings().ready_file:
+        ready_file.touch()
 
 
 @signals.worker_shutting_down.connect(weak=False)

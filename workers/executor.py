@@ -10,9 +10,6 @@ import uuid
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from routing.cache import RouteCache
-from routing.registry import Registry
-
 from commands.error import SignalboxError
 from commands.ledger.entry import Claimed, Claims
 from commands.ledger.ledger import Ledger
@@ -21,6 +18,8 @@ from commands.settings import Settings
 from commands.wire import Message
 from producers.publisher import Publisher
 from routing import control
+from routing.cache import RouteCache
+from routing.registry import Registry
 from workers.adapter_pool import AdapterPool
 from workers.admission import admit
 from workers.finish import Finisher

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import redis
 from celery import Celery
-from routing.cache import RouteCache
-from routing.registry import Registry
-from routing.tail import RouteTail
 
 from commands.ledger.ledger import Ledger
 from commands.payload import DirectoryPayloadStore
 from commands.settings import Settings
 from commands.state import connect
 from producers.publisher import Publisher
+from routing.cache import RouteCache
+from routing.registry import Registry
+from routing.tail import RouteTail
 from workers.adapter_pool import AdapterPool
 from workers.executor import Executor
 from workers.finish import Finisher

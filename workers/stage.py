@@ -9,12 +9,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from routing.route import Route
-
 from adapters.catalogue import Backend
 from commands.error import SignalboxError
 from commands.ledger.entry import Claimed
 from commands.scope import Mode
+from routing.route import Route
 
 
 @dataclass(frozen=True)

@@ -6,9 +6,6 @@ import json
 from typing import Annotated, Any
 
 import typer
-from routing.event import StreamEvent
-from routing.registry import Registry, no_route
-from routing.route import Route
 
 from commands.error import InvalidCommand
 from commands.model import new_op_id
@@ -26,6 +23,9 @@ from producers.cli.common import (
     print_pairs,
     print_rows,
 )
+from routing.event import StreamEvent
+from routing.registry import Registry, no_route
+from routing.route import Route
 
 app = typer.Typer(help="Set, switch and explain routes.", no_args_is_help=True)
 

@@ -1,0 +1,92 @@
+"""Processes that the embedded stack starts, each a group of its own, and ends by their ids."""
+
+from __future__ import annotations
+
+import contextlib
+import ctypes
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping, Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from commands.error import Unavailable
+
+_PR_SET_PDEATHSIG = 1
+
+
+class ManagedProcess:
+    """One child with its log file. It ends with its parent, however that ends (on Linux)."""
+
+    def __init__(
+        self,
+        name: str,
+        command: Sequence[str],
+        log: Path,
+        environment: Mapping[str, str] | None = None,
+    ) -> None:
+        self.name = name
+        self.log = log
+        self._command = list(command)
+        self._environment = dict(environment) if environment is not None else None
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise Unavailable(f"{self.name} was not started")
+        return self._process.pid
+
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.poll() is None
+
+    def start(self) -> None:
+        self.log.parent.mkdir(parents=True, exist_ok=True)
+        with self.log.open("ab") as sink:
+            self._process = subprocess.Popen(  # noqa: S603 - our own commands
+                self._command,
+                stdin=subprocess.DEVNULL,
+                stdout=sink,
+                stderr=subprocess.STDOUT,
+                env=self._environment,
+                start_new_session=True,
+                # Runs in the child alone, before any thread of it exists.
+                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+            )
+
+    def wait_until(self, ready: Callable[[], bool], limit: timedelta) -> None:
+        """Return when `ready()` is true; Unavailable with the log's end if it never is."""
+        deadline = time.monotonic() + limit.total_seconds()
+        while not ready():
+            if not self.running or time.monotonic() > deadline:
+                state = "did not get ready" if self.running else "ended at once"
+                self.stop()
+                tail = self.log.read_text(errors="replace")[-2000:]
+                raise Unavailable(f"{self.name} {state}:\n{tail}", next_step=f"see {self.log}")
+            time.sleep(0.02)
+
+    def stop(self, limit: timedelta = timedelta(seconds=25)) -> None:
+        """SIGTERM, and SIGKILL for what is left of the group when `limit` is over."""
+        if self._process is None:
+            return
+        if self.running:
+            self._process.terminate()
+            with contextlib.suppress(subprocess.TimeoutExpired):
+                self._process.wait(limit.total_seconds())
+        self.kill()
+
+    def kill(self) -> None:
+        """SIGKILL for the whole group, and wait for its end."""
+        if self._process is None:
+            return
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)
+        self._process.wait()
+
+
+def _end_with_parent() -> None:
+    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

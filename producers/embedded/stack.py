@@ -1,0 +1,172 @@
+"""The whole of Signalbox on one machine: Redis, workers and Flower, started and stopped as one."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import sys
+import time
+import urllib.request
+from contextlib import ExitStack
+from datetime import timedelta
+from pathlib import Path
+from typing import IO, Self
+
+from commands.error import Conflict, Unavailable
+from producers.embedded.ports import free_port
+from producers.embedded.process import ManagedProcess
+from producers.embedded.redis_server import RedisServer
+
+WORKER_READY_WITHIN = timedelta(seconds=60)
+
+
+class EmbeddedStack:
+    """A context manager. All data lies below `data_dir` and survives a restart.
+
+    `state_url` and `broker_url` name servers that run already; what is not given is started.
+    """
+
+    def __init__(
+        self,
+        data_dir: Path,
+        *,
+        workers: int = 2,
+        flower: bool = True,
+        state_url: str | None = None,
+        broker_url: str | None = None,
+    ) -> None:
+        self._data_dir = data_dir
+        self._worker_count = workers
+        self._with_flower = flower
+        self._given = (state_url, broker_url)
+        self._started = ExitStack()
+        self._number = 0
+        self.workers: list[ManagedProcess] = []
+        self.addresses: dict[str, str] = {}
+        self.environment: dict[str, str] = {}
+        self._redis: RedisServer | None = None
+
+    @property
+    def redis(self) -> RedisServer:
+        """The Redis that this stack started."""
+        if self._redis is None:
+            raise Unavailable("this stack uses a Redis that it did not start")
+        return self._redis
+
+    def start(self) -> None:
+        """Start everything; returns when all of it answers. Raises Conflict, Unavailable."""
+        try:
+            self._started.enter_context(_only_user_of(self._data_dir))
+            state_url, broker_url = self._given
+            if state_url is None or broker_url is None:
+                self._redis = RedisServer(self._data_dir / "redis")
+                self._redis.start()
+                self._started.callback(self._redis.stop)
+                state_url, broker_url = (
+                    state_url or self._redis.url,
+                    broker_url or self._redis.url,
+                )
+            self.addresses = {"state": state_url, "broker": broker_url}
+            self.environment = {
+                "SIGNALBOX_STATE_URL": state_url,
+                "SIGNALBOX_BROKER_URL": broker_url,
+                "SIGNALBOX_PAYLOAD_DIR": str(self._data_dir / "payloads"),
+            }
+            started = [self._launch_worker() for _ in range(self._worker_count)]
+            if self._with_flower:
+                self._start_flower()
+            for worker, ready in started:
+                worker.wait_until(ready.exists, WORKER_READY_WITHIN)
+        except BaseException:
+            self.stop()
+            raise
+
+    def start_worker(self) -> ManagedProcess:
+        """One more worker; returns when it consumes."""
+        worker, ready = self._launch_worker()
+        worker.wait_until(ready.exists, WORKER_READY_WITHIN)
+        return worker
+
+    def wait(self) -> None:
+        """Return only by an exception: KeyboardInterrupt, or Unavailable if a part ended."""
+        while True:
+            for worker in self.workers:
+                if not worker.running:
+                    raise Unavailable(f"{worker.name} ended", next_step=f"see {worker.log}")
+            time.sleep(0.5)
+
+    def stop(self) -> None:
+        """Stop all that this stack started, the newest first, workers all at once."""
+        for worker in self.workers:
+            if worker.running:
+                os.kill(worker.pid, 15)
+        self._started.close()
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _launch_worker(self) -> tuple[ManagedProcess, Path]:
+        self._number += 1
+        name = f"w{self._number}"
+        ready = self._data_dir / f"{name}.ready"
+        ready.unlink(missing_ok=True)
+        worker = ManagedProcess(
+            name,
+            [sys.executable, "-m", "producers.cli.main", "worker", "--name", name],
+            self._data_dir / "logs" / f"{name}.log",
+            os.environ | self.environment | {"SIGNALBOX_READY_FILE": str(ready)},
+        )
+        worker.start()
+        self._started.callback(worker.stop)
+        self.workers.append(worker)
+        return worker, ready
+
+    def _start_flower(self) -> None:
+        port = free_port(5555)
+        address = f"http://127.0.0.1:{port}"
+        flower = ManagedProcess(
+            "flower",
+            [
+                *(sys.executable, "-m", "celery", "-A", "workers.app", "flower"),
+                *("--address=127.0.0.1", f"--port={port}"),
+            ],
+            self._data_dir / "logs" / "flower.log",
+            # Without it Flower's API is closed; it listens on loopback alone.
+            os.environ | self.environment | {"FLOWER_UNAUTHENTICATED_API": "true"},
+        )
+        flower.start()
+        self._started.callback(flower.stop, timedelta(seconds=3))
+        flower.wait_until(lambda: _answers(f"{address}/healthcheck"), WORKER_READY_WITHIN)
+        self.addresses["flower"] = address
+
+
+def _answers(url: str) -> bool:
+    try:
+        urllib.request.urlopen(url, timeout=1).close()  # noqa: S310 - our own Flower
+    except OSError:
+        return False
+    return True
+
+
+def _only_user_of(data_dir: Path) -> IO[str]:
+    """Hold the directory for this process. Raises Conflict if another stack holds it."""
+    data_dir.mkdir(parents=True, exist_ok=True)
+    holder = (data_dir / "stack.pid").open("a+")
+    try:
+        fcntl.flock(holder, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except OSError as error:
+        holder.seek(0)
+        pid = holder.read().strip()
+        holder.close()
+        raise Conflict(
+            f"{data_dir} is in use by another stack (process {pid})",
+            next_step="stop that one, or name another directory with --data",
+        ) from error
+    holder.truncate(0)
+    holder.write(str(os.getpid()))
+    holder.flush()
+    return holder

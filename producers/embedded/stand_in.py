@@ -1,0 +1,68 @@
+"""A local stand-in for S3: moto's server, for tours and tests. It is not S3."""
+
+from __future__ import annotations
+
+import os
+import sys
+import urllib.error
+import urllib.request
+from datetime import timedelta
+from pathlib import Path
+from typing import Self
+
+from commands.error import Unavailable
+from producers.embedded.ports import free_port
+from producers.embedded.process import ManagedProcess
+
+
+class S3StandIn:
+    """moto's server on a free port. What it holds is in memory, and gone when it stops."""
+
+    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+        self._data_dir = data_dir
+        self._port = port or free_port(9300)
+        self.credentials_file = data_dir / "stand-in-credentials"
+        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
+        self._process = ManagedProcess(
+            "s3-stand-in", command, data_dir / "logs" / "s3-stand-in.log"
+        )
+
+    @property
+    def endpoint_url(self) -> str:
+        return f"http://127.0.0.1:{self._port}"
+
+    def start(self) -> None:
+        """Start it; returns when it answers. Raises Unavailable."""
+        self._data_dir.mkdir(parents=True, exist_ok=True)
+        descriptor = os.open(self.credentials_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
+        with os.fdopen(descriptor, "w") as secret:
+            secret.write("[default]\naws_access_key_id = stand-in\n")
+            secret.write("aws_secret_access_key = stand-in\n")
+        self._process.start()
+        self._process.wait_until(self._answers, timedelta(seconds=60))
+
+    def create_bucket(self, name: str) -> None:
+        """Make a bucket, by the plain request that S3 takes for it; no error if it is there."""
+        request = urllib.request.Request(f"{self.endpoint_url}/{name}", method="PUT")  # noqa: S310
+        try:
+            urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
+        except urllib.error.HTTPError as error:
+            if error.code != 409:
+                raise Unavailable(f"the stand-in refused the bucket {name}: {error}") from error
+
+    def stop(self) -> None:
+        self._process.stop(timedelta(seconds=2))
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def _answers(self) -> bool:
+        try:
+            urllib.request.urlopen(f"{self.endpoint_url}/moto-api/", timeout=1).close()  # noqa: S310
+        except OSError:
+            return False
+        return True

@@ -1,0 +1,40 @@
+# The newest Python that is there and new enough; PYTHON=… chooses another.
+PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done || true)
+BIN := .venv/bin
+
+.PHONY: help env run test check bench lock clean
+
+help:
+	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
+	@echo "make test   the whole suite (ARGS=... goes to pytest)"
+	@echo "make check  format, lint, types, direction of imports"
+	@echo "make bench  what a command costs (ARGS=--seconds 20)"
+	@echo "make lock   choose the newest versions anew"
+
+env:
+	@test -n "$(PYTHON)" || { echo "signalbox: install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) bootstrap.py
+
+run: env
+	@$(BIN)/signalbox up --tour $(if $(SRC),--src "$(SRC)") $(ARGS)
+
+test: env
+	@$(BIN)/python -m pytest $(ARGS)
+
+check: env
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: env
+	@$(BIN)/python -m benchmarks $(ARGS)
+
+lock: env
+	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+		--all-extras --no-emit-index-url --no-emit-find-links --upgrade \
+		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
+
+clean:
+	rm -rf .venv .signalbox .mypy_cache .pytest_cache .ruff_cache

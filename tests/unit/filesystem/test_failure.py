@@ -31,7 +31,12 @@ from commands.error import (
 from tests.conformance.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, files, open_desk
 
+names_of_descriptors = pytest.mark.skipif(
+    not Path("/proc/self/fd").exists(), reason="reads /proc: run it on Linux"
+)
 
+
+@names_of_descriptors
 def test_a_content_is_durable_before_its_row(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
     desk.put("docs/before")
     steps: list[str] = []
@@ -55,6 +60,7 @@ def test_a_content_is_durable_before_its_row(desk: Desk, monkeypatch: pytest.Mon
     assert steps == ["sync .a~", "rename", "sync doc", "row"]
 
 
+@names_of_descriptors
 def test_new_directories_are_synced_from_their_parents(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:

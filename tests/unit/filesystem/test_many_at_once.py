@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import itertools
 import multiprocessing
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -89,3 +92,76 @@ def test_idle_connections_are_bounded(tmp_path: Path) -> None:
     assert POOL.idle <= IDLE_MOST
     for desk in desks:
         desk.store.close()
+
+
+def _put_for_ever(desk: Desk, acknowledged: Any, start: int) -> None:
+    for n in itertools.count(start):
+        call = desk.call(Turn(seq=n))
+        if n % 3:
+            desk.put(f"d{n % 7}/{n % 50}", b"%d" % n * 3000, call=call)
+        else:
+            put_many(
+                desk,
+                [item(desk, f"d{n % 7}/{n % 50}", b"%d" % n * 3000, call=call)]
+                + [item(desk, f"bulk/{b}", b"b", call=desk.call(Turn(seq=n))) for b in range(5)],
+            )
+        acknowledged.send((f"d{n % 7}/{n % 50}", n))
+
+
+def test_what_was_acknowledged_before_a_kill_is_there_whole(desk: Desk, own: Path) -> None:
+    context = multiprocessing.get_context("fork")
+    newest: dict[str, int] = {}
+    for round_ in range(6):
+        receiver, sender = context.Pipe(duplex=False)
+        args = (desk, sender, 1 + 100_000 * round_)
+        process = context.Process(target=_put_for_ever, args=args)
+        process.start()
+        sender.close()
+        for n in itertools.count():
+            if n == 10 + 7 * round_:
+                process.kill()
+            try:
+                key, number = receiver.recv()
+            except EOFError:
+                break
+            newest[key] = number
+        process.join(30)
+        for key, number in newest.items():
+            content = desk.read(key)
+            # The put that was cut off may have happened or not.
+            found = int(content[: len(content) // 3000])
+            assert found >= number
+            assert content == b"%d" % found * 3000
+    rows = desk.page().objects
+    assert all(len(desk.read(info.key)) == info.size for info in rows)
+    collect(desk)
+    assert len(files(own)) == len(rows)
+
+
+def _put_one(desk: Desk, number: int) -> None:
+    desk.put(f"child/{number}", call=desk.call(Turn(seq=10**9)))
+
+
+def test_a_fork_amid_the_writes_of_other_threads_harms_neither(desk: Desk) -> None:
+    context = multiprocessing.get_context("fork")
+    ended = threading.Event()
+
+    def write(number: int) -> int:
+        for n in itertools.count():
+            desk.put(f"thread/{number}", b"%d" % n)
+            if ended.is_set():
+                return n
+        raise AssertionError
+
+    with ThreadPoolExecutor(4) as threads:
+        writers = [threads.submit(write, number) for number in range(4)]
+        children = [context.Process(target=_put_one, args=(desk, n)) for n in range(8)]
+        for child in children:
+            child.start()
+        for child in children:
+            child.join(60)
+        ended.set()
+        last = [writer.result() for writer in writers]
+    assert [child.exitcode for child in children] == [0] * 8
+    assert len(desk.keys("child/")) == 8
+    assert [desk.read(f"thread/{n}") for n in range(4)] == [b"%d" % n for n in last]

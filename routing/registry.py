@@ -26,7 +26,7 @@ from typing import Any
 import redis
 
 from adapters.catalogue import find_backend
-from commands.error import Conflict, RouteExists, RouteNotFound, RoutingError
+from commands.error import Conflict, InvalidRouteConfig, RouteExists, RouteNotFound, RoutingError
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from commands.script import Script, run_pipeline
@@ -248,7 +248,7 @@ class Registry:
                 actor=wanted.actor,
                 reason=wanted.reason,
                 before=before.target() if before else None,
-                after=target,
+                after=_without_values(target) if isinstance(error, InvalidRouteConfig) else target,
                 error=error.detail().model_dump() if error else None,
                 change_id=wanted.change_id,
             )
@@ -338,6 +338,11 @@ def _same(before: Route, target: dict[str, Any] | None) -> bool:
         "config": before.config,
         "mode": before.mode.value,
     }
+
+
+def _without_values(target: dict[str, Any] | None) -> dict[str, Any] | None:
+    """A config that was refused for what is in it may hold a credential: names alone."""
+    return target and target | {"config": dict.fromkeys(target["config"], "(not recorded)")}
 
 
 def _route(scope: Scope, event: StreamEvent) -> Route:

@@ -11,15 +11,15 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from producers.embedded.stack import EmbeddedStack
-from routing.registry import Registry
-from routing.route import Route
 
 from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
 from commands.state import connect
 from producers.client import Client
+from producers.embedded.stack import EmbeddedStack
+from routing.registry import Registry
+from routing.route import Route
 
 # Short, so that what a killed worker held comes back soon.
 QUICK = {

@@ -8,8 +8,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-from producers.embedded.ports import free_port
-from producers.embedded.stand_in import S3StandIn
 
 from commands.error import OpIdReused, OutcomePending
 from commands.model import new_op_id
@@ -17,6 +15,8 @@ from commands.object_store import GetObject, GetResult, HeadObject, PutObject
 from commands.payload import InlinePayload, StagedPayload
 from commands.routing import SetRoute
 from commands.scope import Mode, ResourceKind
+from producers.embedded.ports import free_port
+from producers.embedded.stand_in import S3StandIn
 from producers.folder import FileToStore, Place, store_files
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 

@@ -41,7 +41,7 @@ def ledger(client: redis.Redis) -> Ledger:
 
 def put(key: str, content: bytes = b"x", tenant: str = "t_a", **more: str) -> PutObject:
     payload = InlinePayload(data=content)
-    return PutObject(tenant_id=tenant, env="dev", key=key, payload=payload, **more)  # type: ignore[arg-type]
+    return PutObject(tenant_id=tenant, env="dev", key=key, payload=payload, **more)
 
 
 def submit(ledger: Ledger, *commands: Command) -> list[Acceptance]:

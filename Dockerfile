@@ -1,0 +1,26 @@
+# One image for workers, Flower and the command line.
+FROM python:3.12-slim AS build
+WORKDIR /app
+COPY requirements.lock pyproject.toml README.md celeryconfig.py ./
+COPY adapters adapters
+COPY commands commands
+COPY producers producers
+COPY routing routing
+COPY workers workers
+RUN python -m venv /opt/signalbox \
+    && /opt/signalbox/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+    && /opt/signalbox/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+
+FROM python:3.12-slim
+RUN useradd --create-home --uid 10001 signalbox \
+    && install -d -o signalbox /var/lib/signalbox/payloads
+COPY --from=build /opt/signalbox /opt/signalbox
+ENV PATH="/opt/signalbox/bin:$PATH" \
+    PYTHONUNBUFFERED=1 \
+    SIGNALBOX_PAYLOAD_DIR=/var/lib/signalbox/payloads \
+    SIGNALBOX_LOG_FORMAT=json
+USER signalbox
+WORKDIR /home/signalbox
+# SIGTERM begins the worker's soft shutdown: what runs may finish.
+STOPSIGNAL SIGTERM
+CMD ["signalbox", "worker"]

@@ -1,0 +1,115 @@
+"""docker-compose.yml and Dockerfile name only what exists in the project."""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer.main
+import yaml
+
+import celeryconfig
+from commands.settings import Settings
+from producers.cli.main import app
+
+ROOT = Path(__file__).parents[2]
+COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
+SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
+DOCKERFILE = (ROOT / "Dockerfile").read_text()
+OWN = sorted(name for name, service in SERVICES.items() if "build" in service)
+
+
+def check_command(words: list[str]) -> None:
+    """The command line of a service of ours starts something that is there."""
+    if words[0] == "signalbox":
+        command = typer.main.get_command(app)
+        sub = getattr(command, "commands", {})[words[1]]
+        options = {name for parameter in sub.params for name in parameter.opts}
+        assert {word for word in words[2:] if word.startswith("--")} <= options
+    elif words[0] == "celery":
+        module = importlib.import_module(words[words.index("-A") + 1])
+        assert module.app.main == "signalbox"
+        assert words[words.index("-A") + 2] in ("flower", "worker")
+    else:
+        assert words[:2] == ["python", "-m"]
+        assert importlib.util.find_spec(words[2]) is not None
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_the_command_of_a_service_of_ours_exists(name: str) -> None:
+    check_command(shlex.split(SERVICES[name]["command"]))
+
+
+def test_the_command_of_the_image_exists() -> None:
+    [command] = re.findall(r"^CMD (.*)$", DOCKERFILE, re.MULTILINE)
+    check_command(yaml.safe_load(command))
+
+
+@pytest.mark.parametrize("name", OWN)
+def test_every_variable_is_a_setting(name: str) -> None:
+    for variable in SERVICES[name]["environment"]:
+        if variable.startswith("SIGNALBOX_"):
+            assert variable.removeprefix("SIGNALBOX_").lower() in Settings.model_fields
+        else:
+            assert variable == "FLOWER_BASIC_AUTH"
+
+
+def test_every_variable_of_the_image_is_a_setting() -> None:
+    for variable in re.findall(r"(SIGNALBOX_[A-Z_]+)", DOCKERFILE):
+        assert variable.removeprefix("SIGNALBOX_").lower() in Settings.model_fields
+
+
+def test_addresses_name_services_and_the_ports_they_listen_on() -> None:
+    text = (ROOT / "docker-compose.yml").read_text()
+    for host, port in re.findall(r"redis://(\w+):(\d+)", text):
+        assert host in SERVICES
+        assert port == "6379"
+    for service in SERVICES.values():
+        for mapping in service.get("ports", []):
+            address, _, container = mapping.rpartition(":")
+            assert address.startswith("127.0.0.1:"), "a stand-in or Flower is not for the world"
+            assert re.search(rf"(--port=|-p ){container}\b", service["command"])
+
+
+def test_every_dependency_is_a_service_with_a_health_check() -> None:
+    for service in SERVICES.values():
+        for needed in service.get("depends_on", {}):
+            assert "healthcheck" in SERVICES[needed]
+
+
+def test_every_volume_is_declared() -> None:
+    for service in SERVICES.values():
+        for mount in service.get("volumes", []):
+            assert mount.partition(":")[0] in COMPOSE["volumes"]
+
+
+def test_the_state_redis_loses_nothing_that_it_acknowledged() -> None:
+    command = SERVICES["state"]["command"]
+    for setting in ("--appendonly yes", "--appendfsync always", "--maxmemory-policy noeviction"):
+        assert setting in command
+    assert any(mount.endswith(":/data") for mount in SERVICES["state"]["volumes"])
+
+
+def test_docker_waits_longer_than_the_soft_shutdown() -> None:
+    grace = int(SERVICES["worker"]["stop_grace_period"].removesuffix("s"))
+    assert grace > celeryconfig.worker_soft_shutdown_timeout + 10
+
+
+def test_what_the_image_copies_is_there_and_all_packages_are_copied() -> None:
+    copied: set[str] = set()
+    for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE):
+        *sources, _ = line.split()
+        copied |= set(sources)
+    for source in copied:
+        assert (ROOT / source).exists()
+    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
+    assert packages - {"tests", "benchmarks"} <= copied
+
+
+def test_the_image_does_not_run_as_root() -> None:
+    assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE) == ["signalbox"]

@@ -87,7 +87,7 @@ class Client:
         self.settings = settings or Settings()
         self.state = state if state is not None else connect(self.settings.state_url)
         self.ledger = Ledger(self.state, self.settings)
-        self._publisher = Publisher(app or make_app())
+        self._publisher = Publisher(app or make_app(self.settings))
         self._waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings)
 

@@ -13,15 +13,17 @@ from kombu.exceptions import OperationalError as BrokerError
 from commands.error import BrokerUnavailable
 from commands.ledger.entry import Wake
 from commands.ledger.ledger import batched
+from commands.settings import Settings
 from commands.wire import BATCH, MESSAGE_MOST, SUMMARY_HEADER, summarise, ticket_document
 
 log = structlog.get_logger("signalbox.publisher")
 
 
-def make_app() -> Celery:
-    """The Celery app that producers and workers share the settings of."""
+def make_app(settings: Settings) -> Celery:
+    """The Celery app that producers and workers share the settings of, on this broker."""
     app = Celery("signalbox")
     app.config_from_object("celeryconfig")
+    app.conf.broker_url = settings.broker_url
     return app
 
 

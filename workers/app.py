@@ -12,7 +12,7 @@ from workers.log import configure_logging
 from workers.reconciler import Reconciler
 from workers.tasks import register_tasks
 
-app = make_app()
+app = make_app(Settings())
 register_tasks(app)
 _reconcilers: list[Reconciler] = []
 

@@ -65,7 +65,7 @@ def status(as_json: AsJson = False) -> None:
     """Queues, workers, and how many commands are open, running, overdue or dead."""
     settings = Settings()
     totals = Ledger(connect(settings.state_url), settings).totals()
-    queues, workers = broker_report(make_app(), all_queues(settings.tenant_shards))
+    queues, workers = broker_report(make_app(settings), all_queues(settings.tenant_shards))
     if as_json:
         print_json({"ledger": totals, "queues": queues, "workers": workers})
         return

@@ -50,7 +50,8 @@ result_backend = None
 # command from a service without our client has only the broker until it is claimed.
 task_acks_late = True
 task_reject_on_worker_lost = True
-task_acks_on_failure_or_timeout = True
+task_acks_on_failure = True
+task_acks_on_timeout = True
 # One message in hand a slot: what a worker hoards, others could have run.
 worker_prefetch_multiplier = 1
 

@@ -33,7 +33,9 @@ def fetch(running: Lane, path: str) -> str:
 @pytest.mark.timeout(120)
 def test_flower_names_task_tenant_env_key_and_size_but_no_content(watched: Lane) -> None:
     watched.route_to_folder(TENANT)
-    wait_until(lambda: bool(json.loads(fetch(watched, "/api/workers?refresh=1"))), "Flower sees the worker")
+    wait_until(
+        lambda: bool(json.loads(fetch(watched, "/api/workers?refresh=1"))), "Flower sees the worker"
+    )
     with watched.client() as client:
         ours = PutObject(
             tenant_id=TENANT, env="dev", key="ours.txt", payload=InlinePayload(data=SECRET)

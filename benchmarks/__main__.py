@@ -12,11 +12,8 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from producers.embedded.stack import EmbeddedStack
 from rich.console import Console
 from rich.table import Table
-from routing.cache import RouteCache
-from routing.registry import Registry
 
 from commands.ledger.entry import Action, Finish, Intent, Ticket
 from commands.ledger.ledger import Ledger
@@ -28,6 +25,9 @@ from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
 from commands.state import connect
 from producers.client import Client
+from producers.embedded.stack import EmbeddedStack
+from routing.cache import RouteCache
+from routing.registry import Registry
 
 TENANT = "t_bench"
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANT, env="dev")

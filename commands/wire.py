@@ -14,7 +14,8 @@ from typing import Any
 
 from commands.error import InvalidCommand, SignalboxError
 from commands.ledger.entry import Intent, Ticket
-from commands.model import Command, known_ops, parse_command
+from commands.model import Command
+from commands.parse import known_ops, parse_command
 from commands.scope import ENV_PATTERN, TENANT_PATTERN
 
 BATCH = "commands.batch"

@@ -15,9 +15,10 @@ from typing import BinaryIO
 from pydantic import ValidationError
 
 from commands.error import OutcomePending, RemoteError, SignalboxError, SourceChanged
-from commands.model import Command, invalid_command
+from commands.model import Command
 from commands.object_store import GetObject, GetResult, PutObject
 from commands.outcome import Outcome
+from commands.parse import invalid_command
 from commands.payload import CHUNK_BYTES
 from commands.scope import Mode
 from producers.client import Client, Submission

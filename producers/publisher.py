@@ -12,7 +12,7 @@ from kombu.exceptions import OperationalError as BrokerError
 
 from commands.error import BrokerUnavailable
 from commands.ledger.entry import Wake
-from commands.ledger.ledger import batched
+from commands.ledger.row import batched
 from commands.settings import Settings
 from commands.wire import BATCH, MESSAGE_MOST, SUMMARY_HEADER, summarise, ticket_document
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery, Task
 
-from commands.model import known_ops
+from commands.parse import known_ops
 from commands.wire import BATCH, read_message
 from workers.runtime import runtime
 

@@ -20,17 +20,15 @@ import hashlib
 import re
 import time
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import redis
 
-from commands.error import AttemptsExhausted, SignalboxError
 from commands.ledger.entry import (
     Acceptance,
     Burial,
-    Claimed,
     Claims,
     Finish,
     Finished,
@@ -38,12 +36,11 @@ from commands.ledger.entry import (
     Receipt,
     Record,
     Ticket,
-    Unrunnable,
     Wake,
     all_shards,
     shard_of,
 )
-from commands.model import load_command
+from commands.ledger.row import RECORD_FIELDS, batched, read_record, read_wakes, sort_claim
 from commands.outcome import Outcome
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
@@ -124,7 +121,7 @@ class Ledger:
             claimed_at = datetime.fromtimestamp(int(answer[0]) / 1e6, UTC)
             for ticket, row in zip(group, batched(answer[1:], 6), strict=True):
                 fence = fences[_route_field(ticket)]
-                _sort(claims, ticket, row, token, claimed_at, started, fence)
+                sort_claim(claims, ticket, row, token, claimed_at, started, fence)
         return claims
 
     def finish(self, token: str, finishes: Sequence[Finish]) -> Finished:
@@ -146,7 +143,7 @@ class Ledger:
         answers = run_pipeline(self._client, calls, [_FINISH])
         for group, (accepted, woken) in zip(by_shard.values(), answers, strict=True):
             refused += [finish.ref for finish, ok in zip(group, accepted, strict=True) if not ok]
-            wakes += _wakes(woken)
+            wakes += read_wakes(woken)
         return Finished(refused, wakes)
 
     def bury(self, letters: Sequence[Burial]) -> int:
@@ -171,7 +168,9 @@ class Ledger:
         grace = _milliseconds(self._settings.publish_grace)
         calls = [_DUE.call([shard], [most, grace]) for shard in all_shards()]
         return [
-            wake for woken in run_pipeline(self._client, calls, [_DUE]) for wake in _wakes(woken)
+            wake
+            for woken in run_pipeline(self._client, calls, [_DUE])
+            for wake in read_wakes(woken)
         ]
 
     def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:
@@ -184,9 +183,9 @@ class Ledger:
 
     def records(self, refs: Sequence[str]) -> list[Record | None]:
         """All that is known of each command, None where nothing is."""
-        calls = [("HMGET", _record_key(ref), *_RECORD_FIELDS) for ref in refs]
+        calls = [("HMGET", _record_key(ref), *RECORD_FIELDS) for ref in refs]
         rows = run_pipeline(self._client, calls, [])
-        return [_record(ref, row) for ref, row in zip(refs, rows, strict=True)]
+        return [read_record(ref, row) for ref, row in zip(refs, rows, strict=True)]
 
     def find(self, op_id: str) -> list[str]:
         """Refs with this op_id, whatever their tenant; looks through all keys, so for people."""
@@ -237,73 +236,6 @@ class Ledger:
         return _SUBMIT.call([shard], arguments)
 
 
-_RECORD_FIELDS = ("op", "st", "seq", "att", "acc", "beg", "fin", "by", "out")
-
-
-def _sort(
-    claims: Claims,
-    ticket: Ticket,
-    row: Sequence[Any],
-    token: str,
-    claimed_at: datetime,
-    started: float,
-    fence: bytes | None,
-) -> None:
-    """Put one row of a claim's answer where it belongs."""
-    status, op, text = row[0].decode(), row[1].decode(), row[2]
-    seq, attempt, lease_ms = (int(number) for number in row[3:])
-    if status not in ("run", "exhausted"):
-        claims.skipped[status] = claims.skipped.get(status, 0) + 1
-        return
-    try:
-        if status == "exhausted":
-            raise AttemptsExhausted(
-                f"gave up after {attempt - 1} attempts, none of which came to an end",
-                next_step="see what stops the workers, then submit it under a new op_id",
-            )
-        command = load_command(op, text)
-    except SignalboxError as error:
-        claims.unrunnable.append(Unrunnable(ticket.ref, op, seq, attempt, token, claimed_at, error))
-        return
-    claims.claimed.append(
-        Claimed(
-            command=command,
-            token=token,
-            seq=seq,
-            attempt=attempt,
-            # From before the call went out: never later than the ledger's own deadline.
-            deadline=started + lease_ms / 1000,
-            claimed_at=claimed_at,
-            fence=fence.decode() if fence is not None else None,
-        )
-    )
-
-
-def _record(ref: str, row: Sequence[Any]) -> Record | None:
-    op, state, seq, attempt, accepted, began, ended, worker, outcome = row
-    if state is None:
-        return None
-    return Record(
-        ref=ref,
-        op=op.decode(),
-        state=state.decode(),
-        seq=int(seq),
-        attempt=int(attempt),
-        accepted_at=datetime.fromtimestamp(int(accepted) / 1000, UTC),
-        began=int(began) if began else None,
-        ended=int(ended) if ended else None,
-        worker=worker.decode() if worker else None,
-        outcome=Outcome.model_validate_json(outcome) if outcome else None,
-    )
-
-
-def _wakes(flat: Sequence[bytes]) -> list[Wake]:
-    return [
-        Wake(Ticket(ref.decode(), op.decode()), queue.decode())
-        for ref, op, queue in batched(flat, 3)
-    ]
-
-
 def _record_key(ref: str) -> str:
     return f"{shard_of(ref)}:op:{ref}"
 
@@ -319,12 +251,6 @@ def _group(items: Sequence[T], key: Callable[[T], str]) -> dict[str, list[T]]:
     for item in items:
         groups.setdefault(shard_of(key(item)), []).append(item)
     return groups
-
-
-def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """`items` in runs of `size`; `itertools` has it from Python 3.12 on."""
-    for start in range(0, len(items), size):
-        yield items[start : start + size]
 
 
 def _milliseconds(duration: timedelta) -> int:

@@ -13,7 +13,7 @@ from pydantic import ValidationError
 from rich.markup import escape
 
 from commands.error import SignalboxError
-from commands.model import invalid_command
+from commands.parse import invalid_command
 from producers.cli import objects, operate, routes, stack
 from producers.cli.common import err
 

@@ -11,7 +11,7 @@ import typer
 
 from commands.error import NotFound
 from commands.ledger.ledger import Ledger
-from commands.model import known_ops
+from commands.parse import known_ops
 from commands.settings import Settings
 from commands.state import connect, without_password
 from commands.wire import all_queues

@@ -8,8 +8,8 @@ import pytest
 
 from commands.error import InvalidKey, SignalboxError
 from commands.key import check_key, check_prefix
-from commands.model import known_ops, load_command, parse_command
 from commands.object_store import PutObject
+from commands.parse import known_ops, load_command, parse_command
 from commands.payload import InlinePayload, StagedPayload
 
 HEAD = {"op": "object_store.head", "tenant_id": "t_x", "env": "dev", "key": "k"}

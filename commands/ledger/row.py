@@ -1,0 +1,86 @@
+"""The rows that the ledger's scripts answer with, as what they mean."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from commands.error import AttemptsExhausted, SignalboxError
+from commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
+from commands.outcome import Outcome
+from commands.parse import load_command
+
+T = TypeVar("T")
+
+RECORD_FIELDS = ("op", "st", "seq", "att", "acc", "beg", "fin", "by", "out")
+
+
+def sort_claim(
+    claims: Claims,
+    ticket: Ticket,
+    row: Sequence[Any],
+    token: str,
+    claimed_at: datetime,
+    started: float,
+    fence: bytes | None,
+) -> None:
+    """Put one row of a claim's answer where it belongs."""
+    status, op, text = row[0].decode(), row[1].decode(), row[2]
+    seq, attempt, lease_ms = (int(number) for number in row[3:])
+    if status not in ("run", "exhausted"):
+        claims.skipped[status] = claims.skipped.get(status, 0) + 1
+        return
+    try:
+        if status == "exhausted":
+            raise AttemptsExhausted(
+                f"gave up after {attempt - 1} attempts, none of which came to an end",
+                next_step="see what stops the workers, then submit it under a new op_id",
+            )
+        command = load_command(op, text)
+    except SignalboxError as error:
+        claims.unrunnable.append(Unrunnable(ticket.ref, op, seq, attempt, token, claimed_at, error))
+        return
+    claims.claimed.append(
+        Claimed(
+            command=command,
+            token=token,
+            seq=seq,
+            attempt=attempt,
+            # From before the call went out: never later than the ledger's own deadline.
+            deadline=started + lease_ms / 1000,
+            claimed_at=claimed_at,
+            fence=fence.decode() if fence is not None else None,
+        )
+    )
+
+
+def read_record(ref: str, row: Sequence[Any]) -> Record | None:
+    op, state, seq, attempt, accepted, began, ended, worker, outcome = row
+    if state is None:
+        return None
+    return Record(
+        ref=ref,
+        op=op.decode(),
+        state=state.decode(),
+        seq=int(seq),
+        attempt=int(attempt),
+        accepted_at=datetime.fromtimestamp(int(accepted) / 1000, UTC),
+        began=int(began) if began else None,
+        ended=int(ended) if ended else None,
+        worker=worker.decode() if worker else None,
+        outcome=Outcome.model_validate_json(outcome) if outcome else None,
+    )
+
+
+def read_wakes(flat: Sequence[bytes]) -> list[Wake]:
+    return [
+        Wake(Ticket(ref.decode(), op.decode()), queue.decode())
+        for ref, op, queue in batched(flat, 3)
+    ]
+
+
+def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
+    """`items` in runs of `size`; `itertools` has it from Python 3.12 on."""
+    for start in range(0, len(items), size):
+        yield items[start : start + size]

@@ -1,0 +1,84 @@
+"""How a command is read from JSON: a message's, or the ledger's own copy."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from pydantic import ValidationError
+
+# Imported for what they register: the commands that can be read.
+import commands.object_store
+import commands.routing  # noqa: F401
+from commands.error import InvalidCommand, SignalboxError, UnknownCommand, UnsupportedVersion
+from commands.model import MODELS, SCHEMA_VERSION, Command
+
+
+def known_ops() -> dict[str, type[Command]]:
+    """Every command by its `op`."""
+    return MODELS
+
+
+def parse_command(document: Any, *, default_op_id: str | None = None) -> Command:
+    """Build the command that a JSON document describes.
+
+    Raises UnsupportedVersion, UnknownCommand or InvalidCommand (with the scope as far as it
+    can be read); a key or scope error inside keeps its own type.
+    """
+    if not isinstance(document, dict):
+        raise InvalidCommand(
+            f"a command is a JSON object, not {type(document).__name__}",
+            next_step="see docs/wire-contract.md",
+        )
+    place = {
+        name: value[:80]
+        for name in ("tenant_id", "env")
+        if isinstance(value := document.get(name), str)
+    }
+    version, op = document.get("v", SCHEMA_VERSION), document.get("op")
+    if version != SCHEMA_VERSION:
+        raise UnsupportedVersion(
+            f"schema version {version!r} is not known; this Signalbox speaks {SCHEMA_VERSION}",
+            next_step="upgrade the workers first, or send the older version",
+            **place,
+        )
+    model = known_ops().get(op) if isinstance(op, str) else None
+    if model is None:
+        raise UnknownCommand(
+            f"unknown command {str(op)[:80]!r}",
+            next_step=f"use one of: {', '.join(sorted(known_ops()))}",
+            **place,
+        )
+    if default_op_id is not None and "op_id" not in document:
+        document = document | {"op_id": default_op_id}
+    try:
+        return model.model_validate_json(json.dumps(document))
+    except ValidationError as error:
+        raise invalid_command(error, **place) from None
+    except SignalboxError as error:
+        raise error.at(**place) from None
+
+
+def load_command(op: str, text: bytes | str) -> Command:
+    """Read back a command of which the ledger keeps `op` and the JSON.
+
+    Raises UnknownCommand or InvalidCommand when another release wrote what this one cannot read.
+    """
+    model = known_ops().get(op)
+    if model is None:
+        raise UnknownCommand(f"unknown command {op!r}", next_step="upgrade this worker")
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        raise invalid_command(error) from None
+
+
+def invalid_command(error: ValidationError, **place: str) -> InvalidCommand:
+    """The first fault of a failed validation as a typed error; content is never repeated."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "command"
+    return InvalidCommand(
+        f"{where}: {first['msg']}",
+        next_step="see the JSON Schema that `signalbox schema` prints",
+        **place,
+    )

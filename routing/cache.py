@@ -12,8 +12,8 @@ from collections.abc import Mapping
 
 from commands.error import RegistryRegressed, SignalboxError
 from commands.scope import Scope
-from routing.registry import Registry, no_route
-from routing.route import Route, revision_of
+from routing.registry import Registry
+from routing.route import Route, no_route, revision_of
 
 MOST = 100_000
 """Scopes kept; the one that was not asked for longest goes first."""

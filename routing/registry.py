@@ -16,39 +16,30 @@ All methods raise StateUnavailable.
 
 from __future__ import annotations
 
-import json
 import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import redis
 
 from adapters.catalogue import find_backend
-from commands.error import Conflict, InvalidRouteConfig, RouteExists, RouteNotFound, RoutingError
+from commands.error import Conflict, InvalidRouteConfig, RouteExists, RoutingError
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from commands.script import Script, run_pipeline
 from commands.state import state_errors
 from routing.event import EventData, Kind, StreamEvent, make_event
 from routing.guard import check_mode
-from routing.route import Route
+from routing.route import Route, no_route, route_after
+from routing.row import Head, read_events, read_head, text_of
 
 TAG = "{rt}"
 _CHANGE = Script("routing", "change.lua")
 _CHANGE_MEMORY = timedelta(days=1)
 _TRIES = 1000
 """Changes of other routes that may come in between before this one gives up."""
-
-
-@dataclass(frozen=True)
-class Head:
-    """The newest event of the log; revision 0 before the first."""
-
-    epoch: str
-    revision: int
-    hash: str
 
 
 @dataclass(frozen=True)
@@ -176,7 +167,7 @@ class Registry:
         high = f"({tenant_id}0" if tenant_id else "+"
         with state_errors():
             names = self._client.zrangebylex(f"{TAG}:index:{kind}", low, high, 0, limit)
-            members = [_text(name) for name in names]
+            members = [text_of(name) for name in names]
             fields = [f"{kind}/{member}" for member in members]
             found = self._client.hmget(f"{TAG}:routes", fields) if fields else []
         routes = [Route.model_validate_json(text) for text in found if text is not None]
@@ -187,20 +178,23 @@ class Registry:
         with state_errors():
             revisions = self._client.lrange(f"{TAG}:history:{scope.field}", -limit, -1)
         calls = [("XRANGE", f"{TAG}:log", f"{int(r)}-0", f"{int(r)}-0") for r in revisions]
-        return [event for rows in run_pipeline(self._client, calls, []) for event in _events(rows)]
+        return [
+            event for rows in run_pipeline(self._client, calls, []) for event in read_events(rows)
+        ]
 
     def events(
         self, after: int, limit: int = 1000, block_ms: int | None = None
     ) -> list[StreamEvent]:
         """Events behind a revision, oldest first; waits up to `block_ms` where there is none."""
+        log = f"{TAG}:log"
         with state_errors():
-            answer = self._client.xread({f"{TAG}:log": f"{after}-0"}, count=limit, block=block_ms)
-        rows = answer.values() if isinstance(answer, dict) else [rows for _, rows in answer]
-        return [event for batch in rows for event in _events(_flat(batch))]
+            if block_ms is not None:
+                self._client.xread({log: f"{after}-0"}, count=1, block=block_ms)
+            return read_events(self._client.xrange(log, f"({after}-0", "+", limit) or [])
 
     def head(self) -> Head:
         with state_errors():
-            return _head(self._client.hmget(f"{TAG}:head", ["epoch", "rev", "hash"]))
+            return read_head(self._client.hmget(f"{TAG}:head", ["epoch", "rev", "hash"]))
 
     def _point(
         self,
@@ -260,7 +254,7 @@ class Registry:
                 revision=head.revision + 1,
                 prev=head.hash,
             )
-            route = _route(scope, event) if error is None and target else None
+            route = route_after(scope, event) if error is None and target else None
             answer = self._append(head, scope, event, route, wanted.change_id, error is not None)
             if answer == b"moved":
                 continue
@@ -281,7 +275,7 @@ class Registry:
             pipeline.hmget(f"{TAG}:head", ["epoch", "rev", "hash"])
             pipeline.hget(f"{TAG}:routes", scope.field)
             head, route = pipeline.execute()
-        return _head(head), Route.model_validate_json(route) if route else None
+        return read_head(head), Route.model_validate_json(route) if route else None
 
     def _append(
         self,
@@ -311,18 +305,6 @@ class Registry:
         return status
 
 
-def no_route(scope: Scope) -> RouteNotFound:
-    """The error of a scope without a route, with the command that configures one."""
-    return RouteNotFound(
-        f"No route configured for {scope}",
-        kind=scope.kind,
-        tenant_id=scope.tenant_id,
-        env=scope.env,
-        next_step=f"Configure one with: signalbox routes set {scope.kind} <backend> "
-        f"-t {scope.tenant_id} -e {scope.env} -c <key>=<value> --reason <text>",
-    )
-
-
 def _check_revision(wanted: _Wanted, before: Route | None) -> None:
     current = before.revision if before else 0
     if wanted.if_revision is not None and wanted.if_revision != current:
@@ -343,63 +325,3 @@ def _same(before: Route, target: dict[str, Any] | None) -> bool:
 def _without_values(target: dict[str, Any] | None) -> dict[str, Any] | None:
     """A config that was refused for what is in it may hold a credential: names alone."""
     return target and target | {"config": dict.fromkeys(target["config"], "(not recorded)")}
-
-
-def _route(scope: Scope, event: StreamEvent) -> Route:
-    target = event.data.after or {}
-    return Route(
-        scope=scope,
-        backend_type=target["backend_type"],
-        config=target["config"],
-        mode=Mode(target["mode"]),
-        revision=event.revision,
-        hash=event.hash,
-        updated_at=event.time,
-        updated_by=event.data.actor,
-        reason=event.data.reason,
-    )
-
-
-def route_of(event: StreamEvent) -> tuple[Scope, Route | None] | None:
-    """The scope's route after this event; None if the event changed none (a refusal)."""
-    if event.data.error is not None:
-        return None
-    scope = Scope.from_field(event.subject)
-    return scope, _route(scope, event) if event.data.after else None
-
-
-def _head(row: Sequence[bytes | str | None]) -> Head:
-    epoch, revision, digest = row
-    if epoch is None or revision is None or digest is None:
-        return Head(uuid.uuid4().hex, 0, "")
-    return Head(_text(epoch), int(revision), _text(digest))
-
-
-def _text(value: bytes | str) -> str:
-    return value.decode() if isinstance(value, bytes) else value
-
-
-def _flat(batch: Any) -> list[Any]:
-    """XREAD's entries under RESP3 stand in one more list than under RESP2."""
-    return (
-        batch[0]
-        if batch
-        and isinstance(batch[0], list)
-        and batch[0]
-        and isinstance(batch[0][0], tuple | list)
-        else batch
-    )
-
-
-def _events(rows: Sequence[Any]) -> list[StreamEvent]:
-    found = []
-    for _, fields in rows:
-        pairs = (
-            fields
-            if isinstance(fields, dict)
-            else dict(zip(fields[::2], fields[1::2], strict=True))
-        )
-        document = json.loads(pairs[b"event"])
-        document["committed_at"] = datetime.fromtimestamp(int(pairs[b"at"]) / 1e6, UTC)
-        found.append(StreamEvent.model_validate(document))
-    return found

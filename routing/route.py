@@ -7,8 +7,10 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from commands.error import RouteNotFound
 from commands.routing import RouteConfig
 from commands.scope import Mode, Scope
+from routing.event import StreamEvent
 
 
 class Route(BaseModel):
@@ -48,3 +50,38 @@ def fence_of(revision: int, digest: str) -> str:
 
 def revision_of(fence: str) -> int:
     return int(fence.partition("-")[0])
+
+
+def no_route(scope: Scope) -> RouteNotFound:
+    """The error of a scope without a route, with the command that configures one."""
+    return RouteNotFound(
+        f"No route configured for {scope}",
+        kind=scope.kind,
+        tenant_id=scope.tenant_id,
+        env=scope.env,
+        next_step=f"Configure one with: signalbox routes set {scope.kind} <backend> "
+        f"-t {scope.tenant_id} -e {scope.env} -c <key>=<value> --reason <text>",
+    )
+
+
+def route_after(scope: Scope, event: StreamEvent) -> Route:
+    target = event.data.after or {}
+    return Route(
+        scope=scope,
+        backend_type=target["backend_type"],
+        config=target["config"],
+        mode=Mode(target["mode"]),
+        revision=event.revision,
+        hash=event.hash,
+        updated_at=event.time,
+        updated_by=event.data.actor,
+        reason=event.data.reason,
+    )
+
+
+def route_of(event: StreamEvent) -> tuple[Scope, Route | None] | None:
+    """The scope's route after this event; None if the event changed none (a refusal)."""
+    if event.data.error is not None:
+        return None
+    scope = Scope.from_field(event.subject)
+    return scope, route_after(scope, event) if event.data.after else None

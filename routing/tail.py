@@ -8,8 +8,9 @@ import structlog
 
 from commands.error import StateUnavailable
 from routing.cache import RouteCache
-from routing.registry import Head, Registry, route_of
-from routing.route import fence_of
+from routing.registry import Registry
+from routing.route import fence_of, route_of
+from routing.row import Head
 
 log = structlog.get_logger("signalbox.routes")
 BLOCK_MS = 1000

@@ -206,9 +206,7 @@ class Ledger:
             ]
         totals = Counter[str]()
         for counts, open_, dead, overdue in batched(run_pipeline(self._client, calls, []), 4):
-            # A pipeline answers HGETALL as a flat list under RESP2 and as a map under RESP3.
-            pairs = counts.items() if isinstance(counts, dict) else batched(counts, 2)
-            totals.update({name.decode(): int(value) for name, value in pairs})
+            totals.update({name.decode(): int(value) for name, value in counts.items()})
             totals.update({"open": open_, "dead_letters": dead, "overdue": overdue})
         return dict(totals)
 

@@ -24,8 +24,8 @@ from producers.cli.common import (
     print_rows,
 )
 from routing.event import StreamEvent
-from routing.registry import Registry, no_route
-from routing.route import Route
+from routing.registry import Registry
+from routing.route import Route, no_route
 
 app = typer.Typer(help="Set, switch and explain routes.", no_args_is_help=True)
 

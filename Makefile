@@ -1,6 +1,10 @@
-# The newest Python that is there and new enough; PYTHON=… chooses another.
-PYTHON ?= $(shell for p in python3.13 python3.12 python3.11 python3; do \
-	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done || true)
+# The newest Python that is new enough and whole; PYTHON=… chooses another. Where none is,
+# bootstrap.py says of python3 what it lacks.
+ifeq ($(origin PYTHON),undefined)
+PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
+	$$p -c 'import sys, ensurepip, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null \
+	&& echo $$p && exit; done; command -v python3)
+endif
 BIN := .venv/bin
 
 .PHONY: help env run test check bench lock clean

@@ -31,7 +31,7 @@
     └── DeliveryError                                              the way to the worker and back
         ├── StateUnavailable      STATE_UNAVAILABLE           503  (temporary)
         ├── BrokerUnavailable     BROKER_UNAVAILABLE          503  (temporary)
-        ├── PayloadMissing        PAYLOAD_MISSING             500
+        ├── PayloadMissing        PAYLOAD_MISSING             500  (temporary)
         ├── SourceChanged         SOURCE_CHANGED              409
         ├── LeaseExpired          LEASE_EXPIRED               503  (temporary)
         ├── AttemptsExhausted     ATTEMPTS_EXHAUSTED          500
@@ -270,7 +270,9 @@ class BrokerUnavailable(DeliveryError):
 
 
 class PayloadMissing(DeliveryError):
-    code = "PAYLOAD_MISSING"
+    """Tried again: another worker may share the directory that this one does not."""
+
+    code, temporary = "PAYLOAD_MISSING", True
 
 
 class SourceChanged(DeliveryError):

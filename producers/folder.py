@@ -76,7 +76,12 @@ def files_below(
 
 
 def store_files(
-    client: Client, place: Place, files: Iterable[FileToStore], *, patience: timedelta = PATIENCE
+    client: Client,
+    place: Place,
+    files: Iterable[FileToStore],
+    *,
+    batch_commands: int = BATCH_COMMANDS,
+    patience: timedelta = PATIENCE,
 ) -> Iterator[StoredFile]:
     """Put each file under its key, many a message; yields each as its outcome arrives.
 
@@ -115,7 +120,7 @@ def store_files(
             continue
         waiting.append((file, command))
         waiting_bytes += min(command.size, client.settings.inline_limit_bytes)
-        if len(waiting) >= BATCH_COMMANDS or waiting_bytes >= BATCH_BYTES:
+        if len(waiting) >= batch_commands or waiting_bytes >= BATCH_BYTES:
             flush()
             if len(window) > WINDOW_BATCHES:
                 yield from _collect(client, window.popleft(), patience)

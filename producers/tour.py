@@ -20,7 +20,15 @@ from commands.state import connect
 from producers.cli.progress import progress
 from producers.cli.routes import print_events
 from producers.client import Client
-from producers.folder import FileToStore, Place, StoredFile, digests, files_below, store_files
+from producers.folder import (
+    BATCH_COMMANDS,
+    FileToStore,
+    Place,
+    StoredFile,
+    digests,
+    files_below,
+    store_files,
+)
 from routing.registry import Registry
 
 PLACE = Place("t_demo", "dev")
@@ -87,7 +95,10 @@ class Tour:
         stored: list[StoredFile] = []
         with progress(self.console) as bar:
             task = bar.add_task("storing", total=len(files))
-            for number, item in enumerate(store_files(self.client, PLACE, files)):
+            # Small batches for a small folder: the switch is to fall into the middle of it.
+            size = max(1, min(BATCH_COMMANDS, len(files) // 20))
+            stream = store_files(self.client, PLACE, files, batch_commands=size)
+            for number, item in enumerate(stream):
                 stored.append(item)
                 bar.advance(task)
                 if item.error is not None:

@@ -1,4 +1,8 @@
-"""Processes that the embedded stack starts, each a group of its own, and ends by their ids."""
+"""Processes that the embedded stack starts, each a group of its own, and ends by their ids.
+
+On Linux a child is told to end when the *thread* that started it ends (`prctl(2)`): start them
+from a thread that lives as long as they should.
+"""
 
 from __future__ import annotations
 
@@ -16,6 +20,8 @@ from pathlib import Path
 from commands.error import Unavailable
 
 _PR_SET_PDEATHSIG = 1
+# Looked up here: between fork and exec a loader's lock may be held by a thread that is gone.
+_PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class ManagedProcess:
@@ -45,7 +51,16 @@ class ManagedProcess:
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
+        """Start it; nothing is known yet of whether it works. Raises OSError."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
+        parent = os.getpid()
+
+        def end_with_parent() -> None:
+            if _PRCTL is not None:
+                _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
+                if os.getppid() != parent:
+                    os._exit(1)  # it ended in between, and no signal will come
+
         with self.log.open("ab") as sink:
             self._process = subprocess.Popen(  # noqa: S603 - our own commands
                 self._command,
@@ -54,14 +69,15 @@ class ManagedProcess:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                # Runs in the child alone, before any thread of it exists.
-                preexec_fn=_end_with_parent if sys.platform == "linux" else None,
+                # It makes two system calls and takes no lock, so that threads here do no harm.
+                preexec_fn=end_with_parent if _PRCTL is not None else None,
             )
 
     def wait_until(self, ready: Callable[[], bool], limit: timedelta) -> None:
         """Return when `ready()` is true; Unavailable with the log's end if it never is."""
         deadline = time.monotonic() + limit.total_seconds()
-        while not ready():
+        # What has ended is not asked: another process may answer in its place.
+        while not (self.running and ready()):
             if not self.running or time.monotonic() > deadline:
                 state = "did not get ready" if self.running else "ended at once"
                 self.stop()
@@ -73,11 +89,15 @@ class ManagedProcess:
         """SIGTERM, and SIGKILL for what is left of the group when `limit` is over."""
         if self._process is None:
             return
-        if self.running:
-            self._process.terminate()
-            with contextlib.suppress(subprocess.TimeoutExpired):
-                self._process.wait(limit.total_seconds())
-        self.kill()
+        try:
+            if self.running:
+                # To the process alone: a worker's own children finish what they have in hand.
+                self._process.terminate()
+                with contextlib.suppress(subprocess.TimeoutExpired):
+                    self._process.wait(limit.total_seconds())
+        finally:
+            # A second Ctrl-C in the meantime must not leave anything behind.
+            self.kill()
 
     def kill(self) -> None:
         """SIGKILL for the whole group, and wait for its end."""
@@ -86,7 +106,3 @@ class ManagedProcess:
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)
         self._process.wait()
-
-
-def _end_with_parent() -> None:
-    ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGTERM)

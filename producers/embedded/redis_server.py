@@ -9,6 +9,8 @@ from datetime import timedelta
 from pathlib import Path
 
 import redis
+from redis.backoff import NoBackoff
+from redis.retry import Retry
 
 from commands.error import Unavailable
 from producers.embedded.ports import free_port
@@ -40,11 +42,15 @@ def find_redis_server() -> str:
 
 
 class RedisServer:
-    """One server on loopback with the settings that the ledger's promise stands on."""
+    """One server on loopback with the settings that the ledger's promise stands on.
+
+    Without `port` one is chosen, anew if another process takes it before the first start.
+    """
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         self._data_dir = data_dir
         self.port = port or free_port(6379)
+        self._may_move = port is None
         self._process: ManagedProcess | None = None
 
     @property
@@ -58,11 +64,27 @@ class RedisServer:
         return self._process.pid
 
     def start(self) -> None:
-        """Start it, on the same port and data as before; returns when it answers."""
+        """Start it, on the same port and data as before; returns when it answers.
+
+        Raises Unavailable, with the end of its log.
+        """
+        binary = find_redis_server()
+        try:
+            self._start(binary)
+        except Unavailable:
+            if not self._may_move or free_port(self.port) == self.port:
+                raise
+            self.port = free_port()
+            self._start(binary)
+        # Clients hold the address from now on.
+        self._may_move = False
+
+    def _start(self, binary: str) -> None:
         self._data_dir.mkdir(parents=True, exist_ok=True)
         settings = {
             "port": str(self.port),
             "bind": "127.0.0.1",
+            "protected-mode": "yes",
             "dir": str(self._data_dir),
             # What was acknowledged is on disk, and nothing is ever thrown out to make room.
             "appendonly": "yes",
@@ -72,7 +94,7 @@ class RedisServer:
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         log = self._data_dir / "redis.log"
-        self._process = ManagedProcess("redis", [find_redis_server(), *arguments], log)
+        self._process = ManagedProcess("redis", [binary, *arguments], log)
         self._process.start()
         self._process.wait_until(self._answers, READY_WITHIN)
 
@@ -80,13 +102,23 @@ class RedisServer:
         if self._process is not None:
             self._process.stop()
 
+    def restart(self) -> None:
+        """Stop it in order and start it again, on the same port and data."""
+        self.stop()
+        self.start()
+
     def kill(self) -> None:
         """SIGKILL, as a crash would; `start` brings it back with what it had acknowledged."""
         if self._process is not None:
             self._process.kill()
 
     def _answers(self) -> bool:
-        client = redis.Redis(port=self.port, socket_connect_timeout=0.5, socket_timeout=0.5)
+        client = redis.Redis(
+            port=self.port,
+            socket_connect_timeout=0.5,
+            socket_timeout=0.5,
+            retry=Retry(NoBackoff(), 0),  # who waits for it asks again
+        )
         try:
             # Another's server on that port would answer as well: ask whose it is.
             return str(client.info("server")["process_id"]) == str(self.pid) and bool(client.ping())

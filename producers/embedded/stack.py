@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import signal
 import sys
 import time
 import urllib.request
@@ -99,7 +100,7 @@ class EmbeddedStack:
         """Stop all that this stack started, the newest first, workers all at once."""
         for worker in self.workers:
             if worker.running:
-                os.kill(worker.pid, 15)
+                os.kill(worker.pid, signal.SIGTERM)
         self._started.close()
 
     def __enter__(self) -> Self:
@@ -127,6 +128,15 @@ class EmbeddedStack:
 
     def _start_flower(self) -> None:
         port = free_port(5555)
+        try:
+            self._start_flower_on(port)
+        except Unavailable:
+            # Another process may have taken the port since.
+            if free_port(port) == port:
+                raise
+            self._start_flower_on(free_port())
+
+    def _start_flower_on(self, port: int) -> None:
         address = f"http://127.0.0.1:{port}"
         flower = ManagedProcess(
             "flower",

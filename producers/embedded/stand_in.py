@@ -20,7 +20,9 @@ class S3StandIn:
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         self._data_dir = data_dir
-        self._port = port or free_port(9300)
+        # Any port: a tidy one would be taken by the next stand-in that starts in this second too,
+        # and either would answer for the other.
+        self._port = port or free_port()
         self.credentials_file = data_dir / "stand-in-credentials"
         command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
         self._process = ManagedProcess(

@@ -20,6 +20,7 @@ from producers.client import Client
 from producers.embedded.stack import EmbeddedStack
 from routing.registry import Registry
 from routing.route import Route
+from tests.conftest import need_redis
 
 # Short, so that what a killed worker held comes back soon.
 QUICK = {
@@ -76,6 +77,7 @@ class Lane:
 @contextmanager
 def lane(data: Path, workers: int, *, flower: bool = False) -> Iterator[Lane]:
     """A stack of its own, with short leases."""
+    need_redis()
     before = dict(os.environ)
     os.environ.update(QUICK)
     try:

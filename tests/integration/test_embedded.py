@@ -10,6 +10,7 @@ import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -69,6 +70,17 @@ def ended(process: psutil.Process) -> bool:
         return process.status() == psutil.STATUS_ZOMBIE
     except psutil.NoSuchProcess:
         return True
+
+
+@contextmanager
+def none_outlives(processes: list[psutil.Process]) -> Iterator[None]:
+    """A test that fails must not leave behind what it looked for."""
+    try:
+        yield
+    finally:
+        for process in processes:
+            with suppress(psutil.NoSuchProcess):
+                process.kill()
 
 
 def test_redis_has_the_settings_that_the_ledger_stands_on(server: RedisServer) -> None:
@@ -154,7 +166,8 @@ def test_a_stopped_stack_leaves_no_process_and_frees_its_directory(tmp_path: Pat
         assert set(stack.addresses) == {"state", "broker", "flower"}
         with redis.Redis.from_url(stack.addresses["state"]) as client:
             client.set("kept", "yes")
-    assert [process for process in started if not ended(process)] == []
+    with none_outlives(started):
+        assert [process for process in started if not ended(process)] == []
 
     with (
         EmbeddedStack(tmp_path, workers=0, flower=False) as again,
@@ -194,9 +207,10 @@ def test_nothing_is_left_when_the_process_of_the_stack_is_killed(tmp_path: Path)
     assert parent.stdout.readline() == b"up\n"
     children = below(psutil.Process(parent.pid))
     assert len(children) >= 2
-    parent.kill()
-    parent.wait()
-    wait_until(lambda: all(ended(child) for child in children), "its children ended")
+    with none_outlives(children):
+        parent.kill()
+        parent.wait()
+        wait_until(lambda: all(ended(child) for child in children), "its children ended", 30)
 
 
 def test_given_addresses_are_used_and_no_redis_is_started(
@@ -229,8 +243,9 @@ def test_a_process_that_ignores_the_request_to_stop_is_killed_with_its_children(
     process.wait_until(lambda: "ready" in log.read_text(), timedelta(seconds=30))
     group = [psutil.Process(process.pid), *below(psutil.Process(process.pid))]
     assert len(group) == 2
-    process.stop(timedelta(seconds=0.2))
-    wait_until(lambda: all(ended(member) for member in group), "the group ended")
+    with none_outlives(group):
+        process.stop(timedelta(seconds=0.2))
+        wait_until(lambda: all(ended(member) for member in group), "the group ended", 10)
 
 
 def test_the_stand_in_keeps_its_credentials_private_and_takes_buckets(tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import importlib
 import importlib.util
 import re
 import shlex
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -109,6 +110,39 @@ def test_what_the_image_copies_is_there_and_all_packages_are_copied() -> None:
         assert (ROOT / source).exists()
     packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
     assert packages - {"tests", "benchmarks"} <= copied
+
+
+def test_the_installed_project_holds_every_package_and_every_script_of_lua() -> None:
+    # The image installs it as it is built, where a clone finds what lies about.
+    tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
+    found = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for top in ("adapters", "commands", "producers", "routing", "workers")
+        for path in ROOT.glob(f"{top}/**/__init__.py")
+    }
+    assert set(tools["packages"]) == found
+    with_lua = {
+        ".".join(path.parent.relative_to(ROOT).parts)
+        for package in found
+        for path in (ROOT / package.replace(".", "/")).glob("*.lua")
+    }
+    assert {name for name, kept in tools["package-data"].items() if "*.lua" in kept} == with_lua
+
+
+def test_the_payloads_of_image_and_volume_are_in_one_place_that_the_user_owns() -> None:
+    [folder] = re.findall(r"SIGNALBOX_PAYLOAD_DIR=(\S+)", DOCKERFILE)
+    assert f"install -d -o signalbox {folder}\n" in DOCKERFILE
+    for name in OWN:
+        assert SERVICES[name]["environment"]["SIGNALBOX_PAYLOAD_DIR"] == folder
+        assert f"payloads:{folder}" in SERVICES[name]["volumes"]
+
+
+def test_a_service_that_ends_is_started_again() -> None:
+    assert {service.get("restart") for service in SERVICES.values()} == {"unless-stopped"}
+
+
+def test_docker_asks_a_worker_to_end_by_the_signal_of_its_soft_shutdown() -> None:
+    assert re.findall(r"^STOPSIGNAL (.*)$", DOCKERFILE, re.MULTILINE) == ["SIGTERM"]
 
 
 def test_the_image_does_not_run_as_root() -> None:

@@ -55,6 +55,9 @@ task_acks_on_timeout = True
 # One message in hand a slot: what a worker hoards, others could have run.
 worker_prefetch_multiplier = 1
 
+# A message that is none of ours becomes a dead letter instead of ending the worker.
+worker_consumer = "workers.consumer:SteadyConsumer"
+
 # By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
 task_create_missing_queues = True
 task_queues = [

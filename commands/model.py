@@ -22,7 +22,8 @@ def new_op_id() -> str:
     return str(uuid_utils.uuid7())
 
 
-OpId = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._:-]{0,127}$")]
+OP_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
+OpId = Annotated[str, Field(pattern=f"^{OP_ID_PATTERN}$")]
 
 
 class Command(BaseModel):

@@ -15,6 +15,8 @@ from pydantic import BaseModel, ConfigDict, Field
 from commands.error import IntegrityMismatch, PayloadMissing
 
 CHUNK_BYTES = 1024 * 1024
+LARGEST_BYTES = 5 * 1024**4
+"""No backend takes a larger object; a lease grows with the size, so it must have an end."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -45,7 +47,7 @@ class StagedPayload(BaseModel):
 
     type: Literal["staged"] = "staged"
     ref: str = Field(pattern=r"^[0-9a-f]{32}$", description="Name within the payload store.")
-    size: int = Field(ge=0, description="Length in bytes.")
+    size: int = Field(ge=0, le=LARGEST_BYTES, description="Length in bytes.")
     sha256: Sha256
 
 

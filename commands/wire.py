@@ -7,14 +7,16 @@ readers who do not use Python.
 
 from __future__ import annotations
 
+import json
+import re
 import zlib
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from commands.error import InvalidCommand, SignalboxError
 from commands.ledger.entry import Intent, Ticket
-from commands.model import Command
+from commands.model import OP_ID_PATTERN, Command
 from commands.parse import known_ops, parse_command
 from commands.scope import ENV_PATTERN, TENANT_PATTERN
 
@@ -24,6 +26,9 @@ MESSAGE_MOST = 100
 """Commands in one message of ours: it should fit well within one lease."""
 MESSAGE_LIMIT = 1000
 """Commands in one message of anyone's."""
+_REF = re.compile(
+    f"(?:{TENANT_PATTERN.pattern})/(?:{ENV_PATTERN.pattern})/(?:{OP_ID_PATTERN})", re.ASCII
+)
 SUMMARY_HEADER = "signalbox_summary"
 """Message header: one line for monitoring, without content."""
 
@@ -75,62 +80,102 @@ def summarise(lines: Sequence[str]) -> str:
     return shown if len(lines) <= 3 else f"{len(lines)} commands: {shown}; …"
 
 
-def read_message(task_name: str, task_id: str, body: Any, tenant_shards: int) -> Message:
+def read_message(
+    task_name: str, task_id: str, arguments: Mapping[str, Any], tenant_shards: int
+) -> Message:
     """Sort the documents of one message; what cannot be read becomes a fault, never an exception.
 
-    A whole command without an `op_id` takes the task's id (and its place in a batch), which
-    stays the same when the broker delivers the message again.
+    `arguments` are the message's keyword arguments. A whole command without an `op_id` takes
+    the task's id (and its place in a batch), which stays the same when the broker delivers the
+    message again.
     """
     message = Message()
-    documents = body if isinstance(body, list) else [body]
-    if task_name == BATCH and (not isinstance(body, list) or len(body) > MESSAGE_LIMIT):
+    name = "commands" if task_name == BATCH else "command"
+    body = arguments.get(name)
+    if task_name != BATCH:
+        documents = [_with_strangers(body, arguments)]
+    elif isinstance(body, list) and len(body) <= MESSAGE_LIMIT and len(arguments) == 1:
+        documents = body
+    else:
         error = InvalidCommand(
-            f"`commands` must be a list of at most {MESSAGE_LIMIT} commands",
+            f"the one argument is `commands`, a list of at most {MESSAGE_LIMIT} commands",
             next_step="see docs/wire-contract.md",
         )
-        message.faults.append(Fault(f"-/-/{task_id}", BATCH, None, error))
+        message.faults.append(Fault(f"-/-/{task_id}", BATCH, body, error))
         return message
     for index, document in enumerate(documents):
         default_id = task_id if task_name != BATCH else f"{task_id}.{index}"
         try:
+            _check_unicode(document)
             ticket = _read_ticket(document)
             if ticket is not None:
                 message.tickets.append(ticket)
                 continue
-            if task_name != BATCH and isinstance(document, dict):
-                document = {"op": task_name, **document}
-            command = parse_command(document, default_op_id=default_id)
+            command = parse_command(_under_task(document, task_name), default_op_id=default_id)
             message.carried.append(Intent(command, queue_of(command, tenant_shards)))
         except SignalboxError as error:
             op = document.get("op") if isinstance(document, dict) else None
-            op = op if isinstance(op, str) else task_name
-            message.faults.append(Fault(_fault_ref(document, default_id), op[:80], document, error))
+            op = op if isinstance(op, str) and op.isascii() else task_name
+            ref = _fault_ref(document, default_id)
+            tenant_id, env, _ = ref.split("/", 2)
+            error.at(tenant_id=tenant_id, env=env)
+            message.faults.append(Fault(ref, op[:80], document, error))
     return message
+
+
+def _with_strangers(body: Any, arguments: Mapping[str, Any]) -> Any:
+    """Arguments beside `command` are unknown fields of it: refused, and kept with it."""
+    strangers = {name: value for name, value in arguments.items() if name != "command"}
+    if not strangers:
+        return body
+    return {"arguments": strangers, **(body if isinstance(body, dict) else {"command": body})}
+
+
+def _under_task(document: Any, task_name: str) -> Any:
+    """A command that came alone may leave out its op, and must not have another than its task."""
+    if task_name == BATCH or not isinstance(document, dict):
+        return document
+    if document.get("op", task_name) != task_name and _is_op(document["op"]):
+        raise InvalidCommand(
+            f"the task is {task_name}, but the command's op is another",
+            next_step="give both the same name, or leave out `op`",
+        )
+    return {"op": task_name, **document}
+
+
+def _is_op(name: Any) -> bool:
+    return isinstance(name, str) and name in known_ops()
+
+
+def _check_unicode(document: Any) -> None:
+    """Half of a surrogate pair passes through JSON, but is no text that could be stored."""
+    try:
+        json.dumps(document, ensure_ascii=False).encode("utf-8")
+    except (UnicodeEncodeError, RecursionError) as error:
+        raise InvalidCommand(
+            "the command holds text that is not valid Unicode, or is nested too deeply",
+            next_step="send UTF-8 text",
+        ) from error
 
 
 def _read_ticket(document: Any) -> Ticket | None:
     if not isinstance(document, dict) or "ticket" not in document:
         return None
     ref, op = document.get("ref"), document.get("op")
-    if not (isinstance(ref, str) and ref.count("/") == 2 and isinstance(op, str)):
+    if not (isinstance(ref, str) and _REF.fullmatch(ref) and _is_op(op)):
         raise InvalidCommand(
             "the ticket has no valid ref and op", next_step="send the whole command instead"
         )
-    return Ticket(ref, op)
+    return Ticket(ref, str(op))
 
 
 def _fault_ref(document: Any, default_id: str) -> str:
     """Under the command's own name where its scope is readable, else under no tenant's."""
     if isinstance(document, dict):
-        tenant_id, env = document.get("tenant_id"), document.get("env")
-        if (
-            isinstance(tenant_id, str)
-            and isinstance(env, str)
-            and TENANT_PATTERN.fullmatch(tenant_id)
-            and ENV_PATTERN.fullmatch(env)
-        ):
-            op_id = document.get("op_id", default_id)
-            if isinstance(op_id, str) and 0 < len(op_id) <= 128:
-                return f"{tenant_id}/{env}/{op_id}"
-            return f"{tenant_id}/{env}/{default_id}"
+        parts = [document.get("tenant_id"), document.get("env")]
+        parts.append(document.get("op_id", default_id))
+        for op_id in (parts[2], default_id):
+            ref = "/".join(str(part) for part in (*parts[:2], op_id))
+            if _REF.fullmatch(ref):
+                return ref
     return f"-/-/{default_id}"

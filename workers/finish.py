@@ -9,9 +9,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from commands.error import SignalboxError
+from commands.error import OpIdReused, SignalboxError
 from commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
 from commands.ledger.ledger import Ledger
+from commands.model import Command
 from commands.object_store import PutObject
 from commands.outcome import Outcome, Status
 from commands.payload import PayloadStore, StagedPayload
@@ -38,6 +39,7 @@ class Finisher:
         """Record the ends; the commands to wake now, and how many ended in which way."""
         finishes = [self._of_ended(item) for item in ended]
         finishes += [self._of_unrunnable(item) for item in claims.unrunnable]
+        self.bury([_conflict(command) for command in claims.conflicts])
         if not finishes:
             return Finished([], []), {}
         finished = self.ledger.finish(token, finishes)
@@ -141,3 +143,16 @@ class Finisher:
         command = item.claimed.command
         if isinstance(command, PutObject) and isinstance(command.payload, StagedPayload):
             self.payloads.remove(command.payload)
+
+
+def _conflict(command: Command) -> Fault:
+    """A command whose op_id is taken: kept under a name of its own, the same each time it comes."""
+    error = OpIdReused(
+        f"op_id {command.op_id} was accepted before with another content",
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step="use a new op_id for a new command; the first one stands",
+    )
+    ref = f"{command.ref}.{command.fingerprint()[:8]}"
+    return Fault(ref, command.op, command.model_dump(mode="json"), error)

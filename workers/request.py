@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 
 from commands.settings import Settings
@@ -21,6 +22,12 @@ class QuietRequest(Request):
 
     _summary: str | None = None
 
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        if not isinstance(self._args, list | tuple) or not isinstance(self._kwargs, dict):
+            # The consumer keeps it; a task could not even be called with it.
+            raise InvalidTaskError("arguments are no list, or keyword arguments no object")
+
     @property
     def argsrepr(self) -> str:
         return "()"
@@ -37,6 +44,4 @@ class QuietRequest(Request):
         return described | {"args": [], "kwargs": {"summary": self.kwargsrepr}}
 
     def _describe(self) -> str:
-        kwargs = self._kwargs if isinstance(self._kwargs, dict) else {}
-        body = kwargs.get("commands", kwargs.get("command"))
-        return read_message(self._type, self.id, body, _SHARDS).summary()
+        return read_message(self._type, self.id, self._kwargs, _SHARDS).summary()

@@ -14,13 +14,14 @@ from workers.runtime import runtime
 def register_tasks(app: Celery) -> None:
     """Make every command a task of its own name, so that monitoring tells them apart."""
 
-    def run(task: Task, command: Any = None, commands: Any = None, **unknown: Any) -> str:
+    def run(task: Task, *positional: Any, **arguments: Any) -> str:
         current = runtime(app, task.request.hostname or "eager")
-        body = commands if commands is not None else command
-        if unknown:
-            # Kept as a dead letter with its reason, like any document that is no command.
-            body = {"op": task.name, "arguments": sorted(unknown)}
-        message = read_message(task.name, task.request.id, body, current.settings.tenant_shards)
+        if positional:
+            # Not of the contract: refused as an unknown argument is, and kept with its reason.
+            arguments["positional"] = list(positional)
+        message = read_message(
+            task.name, task.request.id, arguments, current.settings.tenant_shards
+        )
         counts = current.executor.execute(message)
         return " ".join(f"{name}={count}" for name, count in sorted(counts.items())) or "nothing"
 

@@ -1,6 +1,6 @@
 -- Claim commands: queued -> running under a lease, first of their order keys only.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, lease_ms, max_attempts, worker, then one ref a command
+-- ARGV     token, lease_ms, max_attempts, worker, then ref and op for each command
 -- Returns  the time (microseconds), then six a command: status, op, command, seq, attempt,
 --          lease_ms; status is 'run' | 'exhausted' | 'done' | 'busy' | 'wait' | 'gone'
 -- The same token claims the same commands again, so that a lost answer can be asked for anew.
@@ -17,13 +17,14 @@ local function answer(status, op, command, seq, attempt, lease_ms)
   answers[n + 4], answers[n + 5], answers[n + 6] = seq or 0, attempt or 0, lease_ms or 0
 end
 
-for i = 5, #ARGV do
+for i = 5, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record,
     'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl')
   local state, order = r[1], r[6]
-  if not state then
+  -- The op decides whose fence is read, so a ticket with another one is not this command's.
+  if not state or r[2] ~= ARGV[i + 1] then
     answer('gone')
   elseif state == 'done' or state == 'dead' then
     answer('done')

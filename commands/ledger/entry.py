@@ -106,7 +106,9 @@ class Claims:
     claimed: list[Claimed] = field(default_factory=list)
     unrunnable: list[Unrunnable] = field(default_factory=list)
     skipped: dict[str, int] = field(default_factory=dict)
-    """Commands not given, by reason: done, busy, wait, gone, conflict."""
+    """Commands not given, by reason: done, busy, wait, gone."""
+    conflicts: list[Command] = field(default_factory=list)
+    """Carried commands whose op_id another command has; they must not run."""
 
 
 class Action(StrEnum):

@@ -16,7 +16,6 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
 
 from __future__ import annotations
 
-import hashlib
 import re
 import time
 from collections import Counter
@@ -102,12 +101,16 @@ class Ledger:
         so a route change that was acknowledged before the claim is always seen.
         """
         tickets = [*tickets, *(Ticket(i.command.ref, i.command.op) for i in carried)]
+        if not tickets:
+            return Claims()
         carried_by_shard = _group(carried, key=lambda intent: intent.command.ref)
         calls = [self._submit_call(shard, group) for shard, group in carried_by_shard.items()]
         by_shard = _group(tickets, key=lambda ticket: ticket.ref)
         settings = [token, _milliseconds(self._settings.lease), self._settings.max_attempts, worker]
         for shard, group in by_shard.items():
-            calls.append(_CLAIM.call([shard], settings + [ticket.ref for ticket in group]))
+            calls.append(
+                _CLAIM.call([shard], settings + [part for t in group for part in (t.ref, t.op)])
+            )
         scopes = sorted({_route_field(ticket) for ticket in tickets})
         calls.append(("HMGET", FENCE_KEY, *scopes))
 
@@ -115,6 +118,11 @@ class Ledger:
         answers = run_pipeline(self._client, calls, [_SUBMIT, _CLAIM])
         fences = dict(zip(scopes, answers[-1], strict=True))
         claims = Claims()
+        # Fewer groups than answers: those of the submits come first.
+        for intents, answer in zip(carried_by_shard.values(), answers, strict=False):
+            for intent, status in zip(intents, answer[0::3], strict=True):
+                if status == b"conflict":
+                    claims.conflicts.append(intent.command)
         for group, answer in zip(
             by_shard.values(), answers[len(carried_by_shard) : -1], strict=True
         ):
@@ -156,7 +164,6 @@ class Ledger:
                     letter.op,
                     letter.document,
                     letter.outcome.model_dump_json(),
-                    hashlib.blake2b(letter.document.encode(), digest_size=16).hexdigest(),
                 ],
             )
             for letter in letters

@@ -13,6 +13,12 @@ for i = 2, #ARGV, 9 do
   local ref, order = ARGV[i], ARGV[i + 4]
   local record = shard .. ':op:' .. ref
   local known = redis.call('HMGET', record, 'fp', 'seq', 'out')
+  if known[1] == '' then
+    -- What was buried here was no command: the corrected one takes its place.
+    redis.call('DEL', record)
+    redis.call('ZREM', shard .. ':dead', ref)
+    known[1] = false
+  end
   if known[1] then
     local same = known[1] == ARGV[i + 1]
     answers[#answers + 1] = same and 'same' or 'conflict'

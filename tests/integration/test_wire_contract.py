@@ -11,6 +11,7 @@ from typing import Any
 import celery
 import pytest
 
+from commands.object_store import PutObject
 from commands.outcome import Outcome
 from producers.client import Client
 from tests.integration.conftest import Lane, wait_until
@@ -155,6 +156,10 @@ def test_the_same_op_id_with_another_content_does_not_run(
         foreign.send("object_store.put", {"command": put("z", op_id="behind")})
         outcome_of(client, f"{TENANT}/dev/behind")
         assert outcome_of(client, f"{TENANT}/dev/same") == first
+        second = PutObject.model_validate_json(json.dumps(put("same", b"second", op_id="same")))
+        kept = outcome_of(client, f"{second.ref}.{second.fingerprint()[:8]}")
+        assert kept.error is not None
+        assert kept.error.code == "OP_ID_REUSED"
         head = {"op": "object_store.head", "tenant_id": TENANT, "env": "dev", "key": "same"}
         task_id = foreign.send("object_store.head", {"command": head})
         assert outcome_of(client, f"{TENANT}/dev/{task_id}").unwrap()["size"] == 5

@@ -1,0 +1,92 @@
+"""Celery's consumer, made steady: a message that is none of ours becomes a dead letter.
+
+Stock Celery discards some malformed messages, prints their content, and ends its process on
+others, which then come back to end the next worker.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from typing import Any
+
+from celery.worker.consumer import Consumer
+
+from commands.error import InvalidCommand, SignalboxError, UnknownCommand
+from commands.parse import known_ops
+from commands.wire import Fault
+from workers.patience import wait_for_state
+from workers.runtime import runtime
+
+HELD_BYTES = 64 * 1024
+"""Of a message that cannot be read, so much is kept for whoever looks into it."""
+
+
+class SteadyConsumer(Consumer):
+    """Keeps what it cannot hand to a task, acknowledges it, and goes on."""
+
+    def create_task_handler(self, *arguments: Any, **keywords: Any) -> Callable[[Any], None]:
+        receive = super().create_task_handler(*arguments, **keywords)
+
+        def on_task_received(message: Any) -> None:
+            try:
+                receive(message)
+            except _CONTENT_ERRORS as error:
+                # First: Celery counts KeyError and its like among the broker's own errors.
+                self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
+            except self.connection_errors + self.channel_errors:
+                raise
+            except Exception as error:  # noqa: BLE001 - whatever a message does, the worker lives
+                self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
+
+        return on_task_received
+
+    def on_unknown_message(self, body: Any, message: Any) -> None:
+        self._keep(message, InvalidCommand("the message names no task", next_step=_NEXT))
+
+    def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
+        known = ", ".join(sorted(known_ops()))
+        self._keep(message, UnknownCommand("no such task", next_step=f"use one of: {known}"))
+
+    def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
+        self._keep(message, InvalidCommand(_say(exc), next_step=_NEXT))
+
+    def on_decode_error(self, message: Any, exc: Exception) -> None:
+        self._keep(message, InvalidCommand(_say(exc), next_step=_NEXT))
+
+    def _keep(self, message: Any, error: SignalboxError) -> None:
+        headers = message.headers if isinstance(message.headers, dict) else {}
+        name = headers.get("id") or message.delivery_tag
+        name = name if isinstance(name, str) and name.isascii() and len(name) <= 128 else "unnamed"
+        task = headers.get("task")
+        document = {
+            "task": task if isinstance(task, str) else None,
+            "content_type": str(message.content_type),
+            "body": _text(message.body)[:HELD_BYTES],
+        }
+        finisher = runtime(self.app, self.hostname).executor.finisher
+        fault = Fault(f"-/-/{name.replace('/', '_')}", "message", document, error)
+        wait_for_state(lambda: finisher.bury([fault]))
+        message.ack_log_error(_Quiet(), self.connection_errors)
+
+
+_CONTENT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
+_NEXT = "see docs/wire-contract.md; the message is kept as a dead letter"
+
+
+class _Quiet:
+    """A logger for an acknowledgement that fails: the broker delivers the message again."""
+
+    def critical(self, *_: Any, **__: Any) -> None:
+        return
+
+
+def _say(error: Exception) -> str:
+    # The class alone: messages of decoders quote what they could not decode.
+    return f"the message cannot be read ({type(error).__name__})"
+
+
+def _text(body: Any) -> str:
+    if isinstance(body, bytes | memoryview):
+        return bytes(body).decode("utf-8", "backslashreplace")
+    return body if isinstance(body, str) else json.dumps(body, default=repr)

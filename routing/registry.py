@@ -25,13 +25,14 @@ from typing import Any
 import redis
 
 from adapters.catalogue import find_backend
-from commands.error import Conflict, InvalidRouteConfig, RouteExists, RoutingError
+from commands.error import Conflict, RouteExists, RoutingError
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from commands.script import Script, run_pipeline
 from commands.state import state_errors
 from routing.event import EventData, Kind, StreamEvent, make_event
 from routing.guard import check_mode
+from routing.refusal import recordable
 from routing.route import Route, no_route, route_after
 from routing.row import Head, read_events, read_head, text_of
 
@@ -81,9 +82,11 @@ class Registry:
     ) -> Route:
         """Create the scope's route, or change config and mode of the one on the same backend.
 
-        A route that is already so stays, without an event. Raises RouteExists (another backend:
-        use `switch`), Conflict (`if_revision`), UnknownBackend, BackendNotImplemented,
-        InvalidRouteConfig, ForbiddenBackend; each refusal is recorded in the log.
+        A route that is already so stays, without an event. So does whatever a repeat of an applied
+        `change_id` finds; it returns the route as it is now, or as that change made it where it
+        is deleted since. Raises RouteExists (another backend: use `switch`), Conflict
+        (`if_revision`), UnknownBackend, BackendNotImplemented, InvalidRouteConfig,
+        ForbiddenBackend; each refusal is recorded in the log.
         """
 
         def check(before: Route | None) -> None:
@@ -129,7 +132,7 @@ class Registry:
         change_id: str,
         if_revision: int | None = None,
     ) -> None:
-        """Remove the scope's route. Raises RouteNotFound, Conflict."""
+        """Remove the scope's route, once a `change_id`. Raises RouteNotFound, Conflict."""
 
         def check(before: Route | None) -> None:
             if before is None:
@@ -143,6 +146,8 @@ class Registry:
 
     def get_many(self, scopes: Sequence[Scope]) -> list[tuple[Route | None, str | None]]:
         """Route and fence of each scope, read together in one round trip."""
+        if not scopes:
+            return []
         fields = [scope.field for scope in scopes]
         with state_errors(), self._client.pipeline(transaction=True) as pipeline:
             pipeline.hmget(f"{TAG}:routes", fields)
@@ -215,7 +220,7 @@ class Registry:
 
         route = self._change(wanted, kind, target, check_all)
         if route is None:
-            raise no_route(wanted.scope)  # deleted again right behind this change
+            raise no_route(wanted.scope)  # a repeat, deleted since, and trimmed from the log
         return route
 
     def _change(
@@ -228,7 +233,10 @@ class Registry:
         """Read head and route, check, and append; again if another change came in between."""
         scope = wanted.scope
         for _ in range(_TRIES):
-            head, before = self._read(scope)
+            head, before, applied = self._read(scope, wanted.change_id)
+            if applied is not None:
+                # Before any check: a repeat must not conflict with its own effect.
+                return before or self._made_by(applied, scope)
             error: RoutingError | None = None
             try:
                 _check_revision(wanted, before)
@@ -242,7 +250,7 @@ class Registry:
                 actor=wanted.actor,
                 reason=wanted.reason,
                 before=before.target() if before else None,
-                after=_without_values(target) if isinstance(error, InvalidRouteConfig) else target,
+                after=recordable(scope, target) if error else target,
                 error=error.detail().model_dump() if error else None,
                 change_id=wanted.change_id,
             )
@@ -260,8 +268,9 @@ class Registry:
                 continue
             if error is not None:
                 raise error
-            # Known: this very change was applied before, and its answer was lost.
-            return route if answer == b"ok" else self._read(scope)[1]
+            if answer == b"ok":
+                return route
+            # Known: applied since the read, by a retry or another worker. The next read tells.
         raise Conflict(
             f"{_TRIES} other changes came in between",
             kind=scope.kind,
@@ -270,12 +279,25 @@ class Registry:
             next_step="try again when fewer routes are being changed",
         )
 
-    def _read(self, scope: Scope) -> tuple[Head, Route | None]:
+    def _read(self, scope: Scope, change_id: str) -> tuple[Head, Route | None, int | None]:
+        """Head, route, and the revision that this change made if it was applied before."""
         with state_errors(), self._client.pipeline(transaction=True) as pipeline:
             pipeline.hmget(f"{TAG}:head", ["epoch", "rev", "hash"])
             pipeline.hget(f"{TAG}:routes", scope.field)
-            head, route = pipeline.execute()
-        return read_head(head), Route.model_validate_json(route) if route else None
+            pipeline.get(f"{TAG}:change:{change_id}")
+            head, route, applied = pipeline.execute()
+        return (
+            read_head(head),
+            Route.model_validate_json(route) if route else None,
+            int(applied) if applied else None,
+        )
+
+    def _made_by(self, revision: int, scope: Scope) -> Route | None:
+        """The route as that event made it; None for a deletion, or if the log has it no more."""
+        events = self.events(revision - 1, limit=1)
+        if not events or events[0].revision != revision or events[0].data.after is None:
+            return None
+        return route_after(scope, events[0])
 
     def _append(
         self,
@@ -320,8 +342,3 @@ def _same(before: Route, target: dict[str, Any] | None) -> bool:
         "config": before.config,
         "mode": before.mode.value,
     }
-
-
-def _without_values(target: dict[str, Any] | None) -> dict[str, Any] | None:
-    """A config that was refused for what is in it may hold a credential: names alone."""
-    return target and target | {"config": dict.fromkeys(target["config"], "(not recorded)")}

@@ -1,0 +1,35 @@
+"""The guard: what is for the lab does not hold what is sold."""
+
+from __future__ import annotations
+
+import pytest
+
+from adapters.catalogue import find_backend
+from commands.error import ForbiddenBackend
+from commands.scope import Mode, ResourceKind, Scope
+from routing.guard import check_mode
+
+SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev")
+LAB_ONLY = find_backend(SCOPE.kind, "filesystem")
+SOLD = [mode for mode in Mode if mode.sellable]
+
+
+@pytest.mark.parametrize("sold", SOLD)
+def test_the_stricter_of_two_modes_holds_whichever_side_names_it(sold: Mode) -> None:
+    for modes in ((sold,), (sold, Mode.LAB), (Mode.LAB, sold)):
+        with pytest.raises(ForbiddenBackend) as caught:
+            check_mode(SCOPE, LAB_ONLY, *modes)
+        assert (caught.value.code, caught.value.http_status) == ("FORBIDDEN_BACKEND_CLASS", 403)
+        text = str(caught.value)
+        for word in ("object_store", "t_x", "dev", "filesystem", sold.value):
+            assert word in text
+        assert caught.value.next_step
+
+
+def test_a_lab_may_use_what_is_for_the_lab() -> None:
+    check_mode(SCOPE, LAB_ONLY, Mode.LAB, Mode.LAB)
+
+
+@pytest.mark.parametrize("mode", list(Mode))
+def test_a_cloud_backend_serves_every_mode(mode: Mode) -> None:
+    check_mode(SCOPE, find_backend(SCOPE.kind, "s3"), mode, Mode.LAB)

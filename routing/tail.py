@@ -64,3 +64,9 @@ class RouteTail:
                 # What happened meanwhile is unknown; the fence holds without the tail.
                 self._at = None
                 self._stopped.wait(0.5)
+            except ValueError:
+                # An event of a newer version, in a rolling upgrade. To skip it alone would hide
+                # a change; to end here would leave every later one to be read by the claims.
+                self._at = None
+                log.warning("unreadable event in the route log", exc_info=True)
+                self._stopped.wait(0.5)

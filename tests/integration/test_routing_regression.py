@@ -1,0 +1,130 @@
+"""A registry that went back in time, and a log that a worker cannot read, on a real Redis."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Callable, Iterator
+
+import pytest
+import redis
+from structlog.testing import capture_logs
+
+from commands.error import RegistryRegressed
+from commands.model import new_op_id
+from commands.scope import Mode, ResourceKind, Scope
+from commands.state import connect
+from routing.cache import RouteCache
+from routing.registry import Registry
+from routing.route import Route
+from routing.tail import RouteTail
+
+SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
+KEYS = ["{rt}:head", "{rt}:routes", "{rt}:fence"]
+
+
+@pytest.fixture
+def client(state_url: str) -> Iterator[redis.Redis]:
+    client = connect(state_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+def point(registry: Registry, base_dir: str) -> Route:
+    act = registry.set if registry.get(SCOPE) is None else registry.switch
+    return act(
+        SCOPE,
+        "filesystem",
+        {"base_dir": base_dir},
+        mode=Mode.LAB,
+        actor="a",
+        reason="r",
+        change_id=new_op_id(),
+    )
+
+
+def restore(client: redis.Redis, dump: dict[str, bytes | None]) -> None:
+    """Bring the registry back to what it was, as a backup or a lagging replica would."""
+    client.delete(*KEYS)
+    for key, value in dump.items():
+        if value is not None:
+            client.restore(key, 0, value)
+
+
+def dumped(client: redis.Redis) -> dict[str, bytes | None]:
+    return {key: client.dump(key) for key in KEYS}
+
+
+def wait_until(condition: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + 15
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+@pytest.mark.parametrize("forgotten", [False, True])
+def test_a_route_older_than_what_this_process_has_seen_is_not_used(
+    client: redis.Redis, forgotten: bool
+) -> None:
+    registry = Registry(client)
+    cache = RouteCache(registry)
+    old = point(registry, "/old")
+    backup = dumped(client)
+    new = point(registry, "/new")
+    assert cache.resolve(SCOPE, new.fence) == new
+    if forgotten:
+        cache.forget()
+    restore(client, backup)
+    for _ in range(2):  # it does not get used to it
+        with pytest.raises(RegistryRegressed) as caught:
+            cache.resolve(SCOPE, old.fence)
+    assert (caught.value.tenant_id, caught.value.temporary) == ("t_a", True)
+
+
+def test_a_fence_that_vanished_is_a_regression_too(client: redis.Redis) -> None:
+    registry = Registry(client)
+    cache = RouteCache(registry)
+    route = point(registry, "/a")
+    cache.resolve(SCOPE, route.fence)
+    client.delete(*KEYS)
+    with pytest.raises(RegistryRegressed):
+        cache.resolve(SCOPE, None)
+
+
+def test_a_registry_that_has_caught_up_is_used_again(client: redis.Redis) -> None:
+    registry = Registry(client)
+    cache = RouteCache(registry)
+    old = point(registry, "/old")
+    backup = dumped(client)
+    cache.resolve(SCOPE, point(registry, "/new").fence)
+    restore(client, backup)
+    with pytest.raises(RegistryRegressed):
+        cache.resolve(SCOPE, old.fence)
+    client.delete("{rt}:log")
+    again = point(registry, "/again")
+    assert cache.resolve(SCOPE, again.fence) == again
+
+
+def test_an_event_that_this_version_cannot_read_does_not_end_the_tail(
+    client: redis.Redis, state_url: str
+) -> None:
+    registry = Registry(client)
+    point(registry, "/a")
+    cache = RouteCache(registry)
+    tail = RouteTail(cache, Registry(connect(state_url)))
+    tail.start()
+    wait_until(lambda: tail._at is not None)
+    # As a newer version might write one: a kind that this one does not know.
+    head = registry.head()
+    event = json.loads(registry.events(0)[0].model_dump_json(exclude={"committed_at"}))
+    event |= {"subject": "queue_store/t_a/dev", "revision": 2, "prev": head.hash, "hash": "f" * 64}
+    with capture_logs() as logs:
+        client.hset("{rt}:head", mapping={"rev": 2, "hash": "f" * 64})
+        client.xadd("{rt}:log", {"event": json.dumps(event), "at": "1000000"}, id="2-0")
+        wait_until(lambda: any("unreadable" in each["event"] for each in logs))
+    wait_until(lambda: tail._at is not None)
+    route = point(registry, "/b")
+    wait_until(lambda: cache._known.get(SCOPE, (None, None))[1] == route)
+    assert tail._thread.is_alive()
+    tail.stop()

@@ -6,6 +6,8 @@
     │   ├── InvalidKey            INVALID_KEY                 400
     │   ├── UnknownCommand        UNKNOWN_COMMAND             400
     │   ├── UnsupportedVersion    UNSUPPORTED_VERSION         400
+    │   ├── InvalidSetting        INVALID_SETTING             400
+    │   ├── LocalFileError        LOCAL_FILE                  400
     │   ├── TooLarge              TOO_LARGE                   413
     │   └── OpIdReused            OP_ID_REUSED                409
     ├── RoutingError                                               where the data should go
@@ -151,6 +153,18 @@ class UnknownCommand(InvalidCommand):
 
 class UnsupportedVersion(InvalidCommand):
     code = "UNSUPPORTED_VERSION"
+
+
+class InvalidSetting(InvalidCommand):
+    """An environment variable of ours does not hold what it should."""
+
+    code = "INVALID_SETTING"
+
+
+class LocalFileError(InvalidCommand):
+    """A file on the caller's own machine cannot be read or written."""
+
+    code = "LOCAL_FILE"
 
 
 class TooLarge(InvalidCommand):

@@ -27,7 +27,9 @@ class Settings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True)
 
     state_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="The Redis of routes, ledger and events."
+        "redis://127.0.0.1:6379/0",
+        pattern=r"^(redis|rediss|unix)://",
+        description="The Redis of routes, ledger and events.",
     )
     broker_url: str = Field(
         "redis://127.0.0.1:6379/0", description="The Celery broker; anything Celery speaks."

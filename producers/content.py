@@ -42,9 +42,9 @@ class ContentDesk:
                 expected = content.stat().st_size
                 payload = self._payload(source)
                 found = content.stat().st_size
-        except FileNotFoundError as error:
+        except OSError as error:
             raise SourceChanged(
-                f"{content} is not there (any more)", next_step="nothing was stored of it"
+                f"{content} cannot be read: {error.strerror}", next_step="nothing was stored of it"
             ) from error
         if not payload.size == expected == found:
             if isinstance(payload, StagedPayload):

@@ -14,7 +14,7 @@ from typing import BinaryIO
 
 from pydantic import ValidationError
 
-from commands.error import OutcomePending, RemoteError, SignalboxError, SourceChanged
+from commands.error import OutcomePending, RemoteError, SignalboxError
 from commands.model import Command
 from commands.object_store import GetObject, GetResult, PutObject
 from commands.outcome import Outcome
@@ -115,9 +115,6 @@ def store_files(
         except SignalboxError as error:
             yield StoredFile(file, 0, None, None, error)
             continue
-        except OSError as error:
-            yield StoredFile(file, 0, None, None, _unreadable(file, error))
-            continue
         waiting.append((file, command))
         waiting_bytes += min(command.size, client.settings.inline_limit_bytes)
         if len(waiting) >= batch_commands or waiting_bytes >= BATCH_BYTES:
@@ -145,9 +142,11 @@ def digests(
                 if outcome is None:
                     raise OutcomePending("no outcome yet")
                 result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
-                with client.content.open(result) as source:
-                    digest = _sha256(source)
-                client.content.discard(result)
+                try:
+                    with client.content.open(result) as source:
+                        digest = _sha256(source)
+                finally:
+                    client.content.discard(result)
                 yield command.subject, digest
             except SignalboxError as error:
                 yield command.subject, error
@@ -175,9 +174,3 @@ def _sha256(source: BinaryIO) -> str:
     while chunk := source.read(CHUNK_BYTES):
         digest.update(chunk)
     return digest.hexdigest()
-
-
-def _unreadable(file: FileToStore, error: OSError) -> SourceChanged:
-    return SourceChanged(
-        f"{file.path} cannot be read: {error.strerror}", next_step="nothing was stored of it"
-    )

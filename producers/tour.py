@@ -73,7 +73,7 @@ class Tour:
         self._route("filesystem", {"base_dir": str(self.base_dir)}, "look at the former place")
         self._list("filesystem")
         self._compare(before)
-        self._title("6. the audit trail of the route")
+        self._title("6. the audit trail")
         print_events("", self.registry.history(SCOPE, limit=20))
         return self._verdict(len(first) + len(second))
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import getpass
 import json
+import sys
 from typing import Annotated, Any
 
 import typer
@@ -16,8 +17,9 @@ from commands.scope import Mode, check_env, check_tenant
 from producers.client import Client
 from producers.folder import Place
 
-out = Console()
-err = Console(stderr=True)
+# Into a pipe or a file nothing is cut to a terminal's width.
+out = Console(width=None if sys.stdout.isatty() else 240)
+err = Console(stderr=True, width=None if sys.stderr.isatty() else 240)
 
 Tenant = Annotated[str, typer.Option("-t", "--tenant", help="Tenant id, such as t_demo.")]
 EnvName = Annotated[str, typer.Option("-e", "--env", help="Environment, such as dev.")]
@@ -46,11 +48,11 @@ def print_json(document: Any) -> None:
 
 def print_pairs(document: dict[str, Any]) -> None:
     """Names and values, one a line."""
-    table = Table.grid(padding=(0, 2))
-    for name, value in document.items():
-        if value not in (None, "", {}, []):
-            table.add_row(f"[bold]{name}[/bold]", _plain(value))
-    out.print(table)
+    shown = {n: v for n, v in document.items() if v not in (None, "", {}, [])}
+    width = max(map(len, shown), default=0)
+    for name, value in shown.items():
+        # Never wrapped: what is printed here is copied elsewhere.
+        out.print(f"[bold]{name:{width}}[/bold]  {_plain(value)}", soft_wrap=True, highlight=False)
 
 
 def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:

@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from commands.error import SignalboxError
+from commands.error import InvalidSetting, LocalFileError, SignalboxError
 from commands.parse import invalid_command
 from producers.cli import objects, operate, routes, stack
 from producers.cli.common import err
@@ -35,12 +35,20 @@ def main() -> None:
     except SignalboxError as error:
         _report(error)
     except ValidationError as error:
-        _report(invalid_command(error))
-    except KeyboardInterrupt:
-        sys.exit(130)
+        _report(_invalid_setting(error) if error.title == "Settings" else invalid_command(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
+    except OSError as error:
+        _report(LocalFileError(f"{error.filename or 'a file'}: {error.strerror}"))
+    except KeyboardInterrupt:
+        sys.exit(130)
+
+
+def _invalid_setting(error: ValidationError) -> InvalidSetting:
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = f"SIGNALBOX_{str(first['loc'][0]).upper()}"
+    return InvalidSetting(f"{name}: {first['msg']}", next_step="see docs/configuration.md")
 
 
 def _report(error: SignalboxError) -> None:

@@ -60,7 +60,9 @@ def put(
     target: Annotated[str, typer.Argument(metavar="KEY", help="Object key; with -r: the folder.")],
     source: Annotated[
         str | None,
-        typer.Argument(metavar="FILE|-", help="File, or - for standard input; with -r: a prefix."),
+        typer.Argument(
+            metavar="FILE|-", help="File, or - for standard input; with -r: keys begin with it."
+        ),
     ] = None,
     recursive: Annotated[bool, typer.Option("-r", "--recursive", help="DIR [PREFIX]")] = False,
     mode: ModeName = Mode.LAB,
@@ -76,6 +78,8 @@ def put(
     place = make_place(tenant, env, mode)
     with make_client() as client:
         if recursive:
+            if op_id or if_absent or if_match or meta or content_type != DEFAULT_CONTENT_TYPE:
+                raise typer.BadParameter("-r stores many objects: options of one do not apply")
             _put_folder(client, place, Path(target), source or "", as_json)
             return
         if source is None:
@@ -112,13 +116,15 @@ def get(
         command = GetObject(**_named(place), key=key, first=first, last=last)
         outcome = client.run(command, timedelta(seconds=wait))
         result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
-        with client.content.open(result) as content:
-            if output is not None:
-                with output.open("wb") as sink:
-                    shutil.copyfileobj(content, sink)
-            elif not as_json:
-                shutil.copyfileobj(content, sys.stdout.buffer)
-        client.content.discard(result)
+        try:
+            with client.content.open(result) as content:
+                if output is not None:
+                    with output.open("wb") as sink:
+                        shutil.copyfileobj(content, sink)
+                elif not as_json:
+                    shutil.copyfileobj(content, sys.stdout.buffer)
+        finally:
+            client.content.discard(result)
     if as_json:
         print_json(
             result.info.model_dump(mode="json")
@@ -306,7 +312,7 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
 def _put_folder(client: Client, place: Place, folder: Path, prefix: str, as_json: bool) -> None:
     if not folder.is_dir():
         raise typer.BadParameter(f"{folder} is not a folder")
-    files = files_below(folder, prefix)
+    files = files_below(folder, f"{prefix.rstrip('/')}/" if prefix else "")
     failed: list[StoredFile] = []
     stored = 0
     with progress(err) as bar:

@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from commands.error import NotFound
+from commands.error import InvalidCommand, NotFound
 from commands.ledger.ledger import Ledger
 from commands.parse import known_ops
 from commands.settings import Settings
@@ -36,6 +36,10 @@ def outcome(
     """What became of a command; without -t and -e every tenant's commands are searched."""
     settings = Settings()
     ledger = Ledger(connect(settings.state_url), settings)
+    if (tenant is None) != (env is None):
+        raise typer.BadParameter("give both -t and -e, or neither")
+    if not op_id.isprintable():
+        raise InvalidCommand("the op_id is no printable text", next_step="copy it from the answer")
     if op_id.count("/") == 2:
         refs = [op_id]
     elif tenant and env:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -191,35 +192,49 @@ def parse_config(entries: list[str] | None) -> dict[str, Any]:
 
 
 def print_events(title: str, events: list[StreamEvent]) -> None:
-    rows = [
-        [
+    """A table of changes; the route is named once if all are of one route."""
+    subjects = {event.subject for event in events}
+    one = len(subjects) == 1
+    rows = []
+    for event in events:
+        error = event.data.error
+        row = [
             event.revision,
-            event.time.strftime("%Y-%m-%d %H:%M:%S"),
+            event.time.strftime("%m-%d %H:%M:%S"),
             event.type.rpartition(".")[2],
-            event.subject,
             event.data.actor,
             event.data.reason,
             _place(event.data.before),
-            _place(event.data.after) if event.data.error is None else event.data.error["code"],
+            _place(event.data.after) if error is None else error["code"],
         ]
-        for event in events
-    ]
-    columns = ["rev", "time (UTC)", "what", "route", "who", "why", "before", "after"]
-    print_rows(title, columns, rows)
+        rows.append(row if one else [row[0], event.subject, *row[1:]])
+    columns = ["rev", "time (UTC)", "what", "who", "why", "before", "after"]
+    if one:
+        title = f"{title} {subjects.pop()}".strip()
+    print_rows(title, columns if one else [columns[0], "route", *columns[1:]], rows)
 
 
 def print_event(event: StreamEvent, as_json: bool) -> None:
     if as_json:
         print_json(event.model_dump(mode="json"))
-    else:
-        print_events("", [event])
+        return
+    data = event.data
+    after = _place(data.after) if data.error is None else data.error["code"]
+    out.print(
+        f"{event.revision} {event.time:%H:%M:%S} {event.type.rpartition('.')[2]} {event.subject} "
+        f"{_place(data.before)} -> {after} ({data.actor}: {data.reason})",
+        soft_wrap=True,
+        markup=False,
+    )
 
 
 def _place(route: dict[str, Any] | None) -> str:
+    """Backend and place in a few words; `--json` has the whole config."""
     if not route:
         return "–"
-    config = " ".join(f"{k}={v}" for k, v in route.get("config", {}).items())
-    return f"{route['backend_type']} {config}"
+    config = route.get("config", {})
+    place = config.get("bucket") or Path(str(config.get("base_dir", ""))).name
+    return f"{route['backend_type']} {place}".strip()
 
 
 def _value(text: str) -> str | bool | list[str]:

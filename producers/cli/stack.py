@@ -41,6 +41,8 @@ def up(
 ) -> None:
     """Start Redis, workers and Flower here, and keep them up until Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
+    # A shell that starts it with & has it ignore Ctrl-C; it is to end all the same.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     data = data.resolve()
     given = Settings()
     stack = EmbeddedStack(
@@ -53,7 +55,9 @@ def up(
     with stack:
         os.environ.update(stack.environment)
         for name, address in stack.addresses.items():
-            out.print(f"{name:8} {without_password(address)}", soft_wrap=True, highlight=False)
+            given_by = " (given, not started here)" if address in stack.given else ""
+            line = f"{name:8} {without_password(address)}{given_by}"
+            out.print(line, soft_wrap=True, highlight=False)
         if play or once:
             equal = _play(data, src)
         if not once:
@@ -63,7 +67,7 @@ def up(
                     out.print(f"  export {name}={value}", soft_wrap=True, highlight=False)
             out.print("Ctrl-C stops all of it.")
             try:
-                stack.wait()
+                stack.wait(lambda text: err.print(text, soft_wrap=True))
             except KeyboardInterrupt:
                 err.print("stopping")
     if not equal:

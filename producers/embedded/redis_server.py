@@ -63,6 +63,10 @@ class RedisServer:
             raise Unavailable("Redis was not started")
         return self._process.pid
 
+    @property
+    def running(self) -> bool:
+        return self._process is not None and self._process.running
+
     def start(self) -> None:
         """Start it, on the same port and data as before; returns when it answers.
 

@@ -8,6 +8,8 @@ import signal
 import sys
 import time
 import urllib.request
+from collections import deque
+from collections.abc import Callable
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -18,6 +20,8 @@ from producers.embedded.ports import free_port
 from producers.embedded.process import ManagedProcess
 from producers.embedded.redis_server import RedisServer
 
+RESTARTS_MOST = 6
+"""Workers that are replaced within a minute."""
 WORKER_READY_WITHIN = timedelta(seconds=60)
 
 
@@ -46,6 +50,11 @@ class EmbeddedStack:
         self.addresses: dict[str, str] = {}
         self.environment: dict[str, str] = {}
         self._redis: RedisServer | None = None
+
+    @property
+    def given(self) -> list[str]:
+        """Addresses of servers that run already: not started here, and not stopped."""
+        return [address for address in self._given if address is not None]
 
     @property
     def redis(self) -> RedisServer:
@@ -88,12 +97,22 @@ class EmbeddedStack:
         worker.wait_until(ready.exists, WORKER_READY_WITHIN)
         return worker
 
-    def wait(self) -> None:
-        """Return only by an exception: KeyboardInterrupt, or Unavailable if a part ended."""
+    def wait(self, say: Callable[[str], None]) -> None:
+        """Keep the workers up: one that ended is followed by another, and `say` tells of it.
+
+        Returns only by an exception: KeyboardInterrupt, or Unavailable if Redis ended or
+        workers end again and again.
+        """
+        ended: deque[float] = deque(maxlen=RESTARTS_MOST)
         while True:
-            for worker in self.workers:
-                if not worker.running:
-                    raise Unavailable(f"{worker.name} ended", next_step=f"see {worker.log}")
+            if self._redis is not None and not self._redis.running:
+                raise Unavailable("Redis ended", next_step=f"see {self._data_dir}/redis/redis.log")
+            for worker in [worker for worker in self.workers if not worker.running]:
+                if len(ended) == RESTARTS_MOST and time.monotonic() - ended[0] < 60:
+                    raise Unavailable("workers end again and again", next_step=f"see {worker.log}")
+                ended.append(time.monotonic())
+                self.workers.remove(worker)
+                say(f"{worker.name} ended; {self.start_worker().name} takes its place")
             time.sleep(0.5)
 
     def stop(self) -> None:

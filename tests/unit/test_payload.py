@@ -41,7 +41,7 @@ def test_a_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_a_typed_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceChanged, match="not there"):
+    with pytest.raises(SourceChanged, match="No such file"):
         desk(tmp_path).payload(tmp_path / "none")
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -55,17 +56,8 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Create a route, or change the config of the one that is there."""
-    route = _registry().set(
-        _scope(kind, tenant, env),
-        backend,
-        parse_config(config),
-        mode=mode,
-        actor=actor(),
-        reason=reason,
-        if_revision=if_revision,
-        change_id=new_op_id(),
-    )
-    _show(route, as_json)
+    change = _registry().set
+    _point(change, _scope(kind, tenant, env), backend, config, mode, reason, if_revision, as_json)
 
 
 @app.command()
@@ -81,17 +73,8 @@ def switch(
     as_json: AsJson = False,
 ) -> None:
     """Point an existing route at another backend or place, while traffic runs."""
-    route = _registry().switch(
-        _scope(kind, tenant, env),
-        backend,
-        parse_config(config),
-        mode=mode,
-        actor=actor(),
-        reason=reason,
-        if_revision=if_revision,
-        change_id=new_op_id(),
-    )
-    _show(route, as_json)
+    change = _registry().switch
+    _point(change, _scope(kind, tenant, env), backend, config, mode, reason, if_revision, as_json)
 
 
 @app.command()
@@ -226,6 +209,29 @@ def print_event(event: StreamEvent, as_json: bool) -> None:
         soft_wrap=True,
         markup=False,
     )
+
+
+def _point(
+    change: Callable[..., Route],
+    scope: Scope,
+    backend: str,
+    config: list[str] | None,
+    mode: Mode,
+    reason: str,
+    if_revision: int | None,
+    as_json: bool,
+) -> None:
+    route = change(
+        scope,
+        backend,
+        parse_config(config),
+        mode=mode,
+        actor=actor(),
+        reason=reason,
+        if_revision=if_revision,
+        change_id=new_op_id(),
+    )
+    _show(route, as_json)
 
 
 def _place(route: dict[str, Any] | None) -> str:

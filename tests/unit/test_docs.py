@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from adapters.s3.config import S3Config
 from commands import error
 from commands.settings import Settings
 from producers.cli.main import app
@@ -60,3 +61,8 @@ def test_subcommands_that_a_page_uses_exist(page: Path) -> None:
 def _code(text: str) -> str:
     blocks = re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"`signalbox [^`]+`", text)
     return "\n".join(blocks + re.findall(r"^ {4}signalbox .*$", text, re.MULTILINE))
+
+
+def test_every_config_key_of_s3_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "backends.md").read_text().partition("## s3")[2]
+    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set(S3Config.model_fields)

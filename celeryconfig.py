@@ -61,7 +61,7 @@ worker_consumer = "workers.consumer:SteadyConsumer"
 # By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
 task_create_missing_queues = True
 task_queues = [
-    Queue(name)  # type: ignore[no-untyped-call]
+    Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
     for name in all_queues(_settings.tenant_shards)
 ]
 task_default_queue = "commands.0"

@@ -56,5 +56,5 @@ def run_pipeline(
 def _send(client: redis.Redis, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
     with client.pipeline(transaction=False) as pipeline:
         for call in calls:
-            pipeline.execute_command(*call)  # type: ignore[no-untyped-call]
+            pipeline.execute_command(*call)  # type: ignore[no-untyped-call]  # untyped in redis-py
         return pipeline.execute(raise_on_error=False)

@@ -19,9 +19,11 @@ local function hand_over(list)
   local due = now + grace
   for _, ref in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
     local record = shard .. ':op:' .. ref
-    local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb')
+    local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb', 'until')
+    -- A dead worker's whole claim comes back at once, not one command a lease.
+    local free = r[1] == 'queued' or (r[1] == 'running' and tonumber(r[6]) <= now)
     -- One that nobody turned away has its own wake-up on the way; only spent ones are renewed.
-    if r[1] ~= 'queued' or r[2] ~= '1' or tonumber(r[5] or 0) > now then
+    if not free or r[2] ~= '1' or tonumber(r[5] or 0) > now then
       return
     end
     redis.call('HSET', record, 'w', 0)

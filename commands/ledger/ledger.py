@@ -27,6 +27,7 @@ import redis
 
 from commands.ledger.entry import (
     Acceptance,
+    Action,
     Burial,
     Claims,
     Finish,
@@ -143,7 +144,8 @@ class Ledger:
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
             arguments.append(HANDOVER_MOST)
             for finish in group:
-                outcome = finish.outcome.model_dump_json() if finish.outcome else ""
+                final = finish.action in (Action.DONE, Action.DEAD)
+                outcome = finish.outcome.model_dump_json() if final and finish.outcome else ""
                 arguments += [finish.ref, finish.action, outcome, _milliseconds(finish.delay)]
             calls.append(_FINISH.call([shard], arguments))
         refused: list[str] = []

@@ -210,6 +210,19 @@ def test_due_wakes_the_head_of_a_key_and_leaves_those_behind_to_the_hand_over(
     assert [w.ticket.ref for w in ledger.finish(first.token, [done(first)]).wakes] == [b.ref]
 
 
+def test_what_a_dead_worker_held_of_one_key_is_woken_together_behind_the_first(
+    ledger: Ledger,
+) -> None:
+    a, b, c = put("k", b"1"), put("k", b"2"), put("k", b"3")
+    submit(ledger, a, b, c)
+    held = claim(ledger, a, b, c)
+    wait_for_lease_to_end(held[0])
+    assert [w.ticket.ref for w in ledger.due()] == [a.ref]
+    [first] = claim(ledger, a)
+    assert [w.ticket.ref for w in ledger.finish(first.token, [done(first)]).wakes] == [b.ref, c.ref]
+    assert [x.command for x in claim(ledger, b, c)] == [b, c]
+
+
 def test_a_carried_command_becomes_an_entry_at_its_claim_and_runs_once(ledger: Ledger) -> None:
     command = put("a")
     claims = ledger.claim([], carried=[Intent(command, "q")], token="t1", worker="w")

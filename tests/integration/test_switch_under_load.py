@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import bisect
 import threading
+from pathlib import Path
 
 import pytest
 
@@ -71,26 +72,33 @@ def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(four_workers
     assert len({o.route_revision for o in outcomes}) > 50, "the route hardly changed meanwhile"
 
     config_at = {event.revision: event.data.after for event in events}
-    for outcome in outcomes[:: max(1, len(outcomes) // 500)]:
+    stores = {place: _open(four_workers, place) for place in PLACES}
+    for outcome in outcomes:
         after = config_at[outcome.route_revision or 0]
         assert after is not None
-        assert _read(four_workers, after["config"], outcome.subject) == outcome.subject.encode()
+        store = stores[Path(after["config"]["base_dir"]).name]
+        assert _read(store, four_workers, outcome.subject) == outcome.subject.encode()
+    for store in stores.values():
+        store.close()
 
 
 def _put(key: str) -> PutObject:
     return PutObject(tenant_id=TENANT, env="dev", key=key, payload=InlinePayload(data=key.encode()))
 
 
-def _read(lane: Lane, config: dict[str, str], key: str) -> bytes:
-    """Straight from the backend that the outcome names, past queue and route."""
+def _open(lane: Lane, place: str) -> ObjectStore:
+    """The backend itself, past queue and route."""
     backend = find_backend(ResourceKind.OBJECT_STORE, "filesystem")
-    store: ObjectStore = backend.open(
-        AdapterContext(scope=object_scope(TENANT), mode=Mode.LAB, config=config)
-    )
+    config = {"base_dir": str(lane.data / place)}
+    context = AdapterContext(scope=object_scope(TENANT), mode=Mode.LAB, config=config)
+    store: ObjectStore = backend.open(context)
+    return store
+
+
+def _read(store: ObjectStore, lane: Lane, key: str) -> bytes:
     call = Call("test", 0, False, float("inf"), DirectoryPayloadStore(lane.data))
     stream = store.get(GetObject(tenant_id=TENANT, env="dev", key=key), call)
     try:
         return stream.body.read()
     finally:
         stream.body.close()
-        store.close()

@@ -30,7 +30,10 @@ class Backend:
     lab_only: bool = False
     bulk_verbs: frozenset[str] = frozenset()
     """Verbs with a bulk form `<verb>_many([(command, call), …])`, which answers with a result
-    or a SignalboxError for each and is given no key twice."""
+    or a SignalboxError for each and is given no order key twice."""
+    ordered_bulk_verbs: frozenset[str] = frozenset()
+    """Verbs whose bulk form takes an order key many times, in accepted order; it attempts none
+    behind one of the same key that ended in a temporary error."""
 
     def open(self, context: AdapterContext) -> Any:
         return cast(Callable[[AdapterContext], Any], import_module(self.module).open_adapter)(

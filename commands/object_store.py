@@ -11,6 +11,7 @@ from commands.error import InvalidKey
 from commands.key import ObjectKey, ObjectPrefix
 from commands.model import Command, register
 from commands.payload import Payload, Sha256
+from commands.result import Result
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 # S3 takes 2,048 bytes; 256 of them are for the op_id, seq and SHA-256 that we keep beside.
@@ -184,12 +185,6 @@ class RegisterObject(ObjectCommand):
     size_bytes: int | None = Field(None, ge=0, description="Refuse if the object has another size.")
     sha256: Sha256 | None = Field(None, description="Refuse if the content has another digest.")
     metadata: Metadata = Field(default_factory=dict)
-
-
-class Result(BaseModel):
-    model_config = ConfigDict(
-        frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
-    )
 
 
 class ObjectInfo(Result):

@@ -8,8 +8,11 @@ from typing import Any
 from pydantic import ValidationError
 
 # Imported for what they register: the commands that can be read.
+import commands.event_stream
+import commands.metrics_store
 import commands.object_store
-import commands.routing  # noqa: F401
+import commands.routing
+import commands.tabular_store  # noqa: F401
 from commands.error import InvalidCommand, SignalboxError, UnknownCommand, UnsupportedVersion
 from commands.model import MODELS, SCHEMA_VERSION, Command
 

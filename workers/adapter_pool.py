@@ -49,9 +49,9 @@ class AdapterPool:
         work: list[Callable[[], list[Ended]]] = []
         bulks: dict[tuple[str, str, Mode, str], list[Admitted]] = {}
         for chain in chains.values():
-            first = chain[0]
-            if len(chain) == 1 and first.claimed.command.verb in first.backend.bulk_verbs:
-                bulks.setdefault((*_place(first), first.claimed.command.verb), []).append(first)
+            if _fits_bulk(chain):
+                verb = chain[0].claimed.command.verb
+                bulks.setdefault((*_place(chain[0]), verb), []).extend(chain)
             else:
                 work.append(partial(self._run_chain, chain))
         work += [partial(self._run_bulk, group) for group in bulks.values()]
@@ -127,6 +127,16 @@ class AdapterPool:
                 # Not closed: another thread may be using it. It goes when nobody does.
                 self._open.popitem(last=False)
         return adapter
+
+
+def _fits_bulk(chain: Chain) -> bool:
+    first = chain[0]
+    verb = first.claimed.command.verb
+    if len(chain) == 1:
+        return verb in first.backend.bulk_verbs | first.backend.ordered_bulk_verbs
+    return verb in first.backend.ordered_bulk_verbs and all(
+        item.claimed.command.verb == verb and _place(item) == _place(first) for item in chain
+    )
 
 
 def _place(item: Admitted) -> tuple[str, str, Mode]:

@@ -1,4 +1,4 @@
-"""Every case runs against every object store of the catalogue, each test as a tenant of its own."""
+"""Every case runs against every backend of its kind, each test as a tenant of its own."""
 
 from __future__ import annotations
 
@@ -16,10 +16,17 @@ from commands.scope import Mode, ResourceKind, Scope
 from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import HARNESSES, Harness
 
-OBJECT_STORES = [entry for entry in CATALOGUE if entry.kind is ResourceKind.OBJECT_STORE]
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module's `KIND` says whose backends its cases run on; without one it is all of them."""
+    if "backend" in metafunc.fixturenames:
+        kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)
+        entries = [entry for entry in CATALOGUE if kind in (None, entry.kind)]
+        names = [f"{entry.kind}-{entry.backend_type}" for entry in entries]
+        metafunc.parametrize("backend", entries, ids=names, indirect=True, scope="session")
 
 
-@pytest.fixture(scope="session", params=OBJECT_STORES, ids=lambda entry: entry.backend_type)
+@pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
     entry: Backend = request.param
     return entry

@@ -13,8 +13,11 @@ import urllib3
 from adapters.port import Capability
 from commands.error import NotFound, PreconditionFailed, SignalboxError, Unsupported
 from commands.object_store import PresignedGet, PresignedPost, PresignGet, PresignPost
+from commands.scope import ResourceKind
 from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import Harness
+
+KIND = ResourceKind.OBJECT_STORE
 
 
 def presign_get(desk: Desk, key: str = "a", **fields: timedelta) -> PresignedGet:

@@ -9,7 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from commands.error import AlreadyExists, NotFound, PreconditionFailed, Unavailable
+from commands.scope import ResourceKind
 from tests.conformance.desk import Desk
+
+KIND = ResourceKind.OBJECT_STORE
 
 LARGE = 9 * 1024**2
 

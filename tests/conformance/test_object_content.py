@@ -10,7 +10,10 @@ import pytest
 
 from commands.error import IntegrityMismatch, InvalidCommand, LeaseExpired, NotFound, PayloadMissing
 from commands.payload import StagedPayload
+from commands.scope import ResourceKind
 from tests.conformance.desk import Desk
+
+KIND = ResourceKind.OBJECT_STORE
 
 DIGITS = b"0123456789"
 

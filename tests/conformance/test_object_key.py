@@ -7,7 +7,10 @@ import unicodedata
 import pytest
 
 from commands.error import InvalidKey, NotFound
+from commands.scope import ResourceKind
 from tests.conformance.desk import Desk
+
+KIND = ResourceKind.OBJECT_STORE
 
 ODD_KEYS = [
     "with space",

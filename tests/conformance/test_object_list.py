@@ -8,7 +8,10 @@ import json
 import pytest
 
 from commands.error import InvalidCommand
+from commands.scope import ResourceKind
 from tests.conformance.desk import Desk
+
+KIND = ResourceKind.OBJECT_STORE
 
 TREE = ["a", "a-b", "a/b", "a/b/c", "a/b/d", "a0", "b/c/d/e", "b/c2", "c"]
 

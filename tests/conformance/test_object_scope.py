@@ -7,8 +7,11 @@ from collections.abc import Callable
 import pytest
 
 from commands.error import Misconfigured, NotFound, SignalboxError
+from commands.scope import ResourceKind
 from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import Harness
+
+KIND = ResourceKind.OBJECT_STORE
 
 
 @pytest.fixture(params=["longer tenant", "shorter tenant", "other env", "longer env"])

@@ -5,7 +5,10 @@ from __future__ import annotations
 import pytest
 
 from commands.error import NotFound, PreconditionFailed
+from commands.scope import ResourceKind
 from tests.conformance.desk import Desk, Turn
+
+KIND = ResourceKind.OBJECT_STORE
 
 
 @pytest.mark.parametrize("if_absent", [False, True])

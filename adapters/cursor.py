@@ -1,0 +1,51 @@
+"""Cursors: where a page ended, tied to the question that it answered.
+
+A cursor says only behind which place of the question's own answer to go on, so a forged one
+reaches nothing that the question does not.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import json
+from typing import Any
+
+from commands.error import InvalidCommand
+from commands.model import Command
+
+_NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "cursor", "limit"}
+
+
+def make_cursor(question: Command, place: Any) -> str:
+    """The cursor for `place`, which is any JSON."""
+    return base64.urlsafe_b64encode(
+        json.dumps([_binding(question), place], separators=(",", ":")).encode()
+    ).decode()
+
+
+def open_cursor(question: Command, cursor: str) -> Any:
+    """The place. Raises InvalidCommand for a cursor of another question, or none at all."""
+    try:
+        binding, place = json.loads(
+            base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
+        )
+        if binding == _binding(question):
+            return place
+    except (ValueError, TypeError, RecursionError):
+        pass
+    raise cursor_refused()
+
+
+def cursor_refused() -> InvalidCommand:
+    """The error for a cursor whose place does not fit its question."""
+    return InvalidCommand(
+        "the cursor is not one of this question",
+        next_step="send next_cursor as it came, with the same question",
+    )
+
+
+def _binding(question: Command) -> str:
+    document = question.model_dump(mode="json", exclude=_NOT_OF_THE_QUESTION)
+    text = json.dumps(document, sort_keys=True).encode()
+    return hashlib.blake2b(text, digest_size=8).hexdigest()

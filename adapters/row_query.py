@@ -1,0 +1,173 @@
+"""What filters and order of a table query mean, for every backend alike.
+
+A backend may have its server do any part of this that gives the same answer.
+"""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from collections.abc import Callable, Iterable, Iterator
+from datetime import datetime
+from enum import IntEnum
+from typing import Any, Final
+
+from adapters.cursor import cursor_refused, make_cursor, open_cursor
+from commands.error import InvalidCommand
+from commands.tabular_store import Filter, QueryResult, QueryRows, Row
+from commands.value import Value, data_size, json_form, read_value
+
+PAGE_BYTES: Final = 1024 * 1024
+"""Of rows or events in a page; the one that crosses it is the last."""
+
+
+class ValueClass(IntEnum):
+    """Values compare within their class; a total order puts the classes in this order."""
+
+    NULL = 0
+    BOOL = 1
+    NUMBER = 2
+    TIMESTAMP = 3
+    STRING = 4
+    BYTES = 5
+    NESTED = 6
+
+
+def class_of(value: Value) -> ValueClass:
+    if value is None:
+        return ValueClass.NULL
+    if isinstance(value, bool):
+        return ValueClass.BOOL
+    if isinstance(value, int | float):
+        return ValueClass.NUMBER
+    if isinstance(value, datetime):
+        return ValueClass.TIMESTAMP
+    if isinstance(value, str):
+        return ValueClass.STRING
+    return ValueClass.BYTES if isinstance(value, bytes) else ValueClass.NESTED
+
+
+_COMPARE: dict[str, Callable[[Any, Any], bool]] = {
+    "eq": operator.eq,
+    "lt": operator.lt,
+    "le": operator.le,
+    "gt": operator.gt,
+    "ge": operator.ge,
+}
+
+OrderKey = tuple[int, Any, bytes]
+"""Sorts rows: class and value of the ordering column, then the key as UTF-8."""
+
+
+def order_key(query: QueryRows, row: Row) -> OrderKey:
+    """The row's place in the query's order."""
+    if query.order_by is None:
+        return (0, 0, row.key.encode())
+    value = row.data[query.order_by]
+    return (class_of(value), _comparable(value), row.key.encode())
+
+
+def passes(query: QueryRows, row: Row) -> bool:
+    """Whether the row is in the answer."""
+    if query.order_by is not None and (
+        query.order_by not in row.data or class_of(row.data[query.order_by]) is ValueClass.NESTED
+    ):
+        return False
+    return all(_holds(test, row) for test in query.filters)
+
+
+def check_query(query: QueryRows) -> None:
+    """Raise InvalidCommand for a comparison that has no order."""
+    for test in query.filters:
+        if test.op != "eq" and class_of(test.value) in (ValueClass.NESTED, ValueClass.NULL):
+            raise InvalidCommand(
+                f"the filter on {test.column[:40]!r} compares null, a list or an object by order",
+                next_step="use eq, or compare with a number, string, bytes, bool or timestamp",
+            )
+
+
+def open_place(query: QueryRows) -> OrderKey | None:
+    """The place behind which the page begins; None: at the beginning. Raises InvalidCommand."""
+    check_query(query)
+    if query.cursor is None:
+        return None
+    try:
+        kind, value, key = open_cursor(query, query.cursor)
+        value = read_value(value)
+        kind = ValueClass(kind)
+        if query.order_by is not None and class_of(value) is not kind:
+            raise cursor_refused()
+        return (int(kind), _comparable(value) if query.order_by is not None else 0, key.encode())
+    except (ValueError, TypeError, AttributeError):
+        raise cursor_refused() from None
+
+
+def make_place(query: QueryRows, row: Row) -> str:
+    """The cursor that continues behind `row`."""
+    value = row.data[query.order_by] if query.order_by is not None else None
+    return make_cursor(query, [int(class_of(value)), json_form(value), row.key])
+
+
+def page_of(query: QueryRows, rows: Iterable[Row]) -> QueryResult:
+    """A page of rows that come in the query's order from its place on; others are passed over.
+
+    Reads no further than it must.
+    """
+    place = open_place(query)
+    return _cut(query, (row for row in rows if _wanted(query, place, row)))
+
+
+def page_of_unordered(query: QueryRows, rows: Iterable[Row]) -> QueryResult:
+    """A page of rows that come in any order: reads all of them, and keeps a page in memory."""
+    place = open_place(query)
+    wanted = (row for row in rows if _wanted(query, place, row))
+    pick = heapq.nlargest if query.descending else heapq.nsmallest
+    return _cut(query, iter(pick(query.limit + 1, wanted, key=lambda row: order_key(query, row))))
+
+
+def _wanted(query: QueryRows, place: OrderKey | None, row: Row) -> bool:
+    if not passes(query, row):
+        return False
+    if place is None:
+        return True
+    return order_key(query, row) < place if query.descending else order_key(query, row) > place
+
+
+def _cut(query: QueryRows, rows: Iterator[Row]) -> QueryResult:
+    page: list[Row] = []
+    size = 0
+    for row in rows:
+        if len(page) == query.limit or size > PAGE_BYTES:
+            return QueryResult(rows=page, next_cursor=make_place(query, page[-1]))
+        page.append(row)
+        size += data_size(row.data) + len(row.key)
+    return QueryResult(rows=page)
+
+
+def _holds(test: Filter, row: Row) -> bool:
+    if test.column not in row.data:
+        return False
+    value = row.data[test.column]
+    if class_of(value) is not class_of(test.value):
+        return False
+    if class_of(value) is ValueClass.NESTED:
+        return same(value, test.value)
+    return _COMPARE[test.op](_comparable(value), _comparable(test.value))
+
+
+def same(value: Value, other: Value) -> bool:
+    """Equal, without Python's `True == 1` inside lists and objects."""
+    if class_of(value) is not class_of(other):
+        return False
+    if isinstance(value, dict) and isinstance(other, dict):
+        return value.keys() == other.keys() and all(same(value[n], other[n]) for n in value)
+    if isinstance(value, list) and isinstance(other, list):
+        return len(value) == len(other) and all(map(same, value, other))
+    return bool(value == other)
+
+
+def _comparable(value: Value) -> Any:
+    # Strings by their UTF-8, which orders them by code point.
+    if isinstance(value, str):
+        return value.encode()
+    return 0 if value is None else value

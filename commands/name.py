@@ -1,0 +1,52 @@
+"""Names of tables, rows, series, labels and streams: checked once, here; never normalised."""
+
+from __future__ import annotations
+
+import unicodedata
+from typing import Annotated
+
+from pydantic import AfterValidator
+
+from commands.error import InvalidKey
+
+MAX_NAME_BYTES = 256
+MAX_ROW_KEY_BYTES = 512
+
+
+def check_name(value: str, what: str = "name", most: int = MAX_NAME_BYTES) -> str:
+    """Return `value` as it is, or raise InvalidKey.
+
+    Refused: empty, over `most` UTF-8 bytes, control characters, lone surrogates. All else is a
+    name, `..` and `a/b` too: each backend encodes what it must.
+    """
+    try:
+        size = len(value.encode("utf-8"))
+    except UnicodeEncodeError:
+        raise InvalidKey(f"the {what} is not valid Unicode", next_step="send UTF-8 text") from None
+    if not value:
+        raise InvalidKey(f"the {what} is empty", next_step="name it")
+    if size > most:
+        raise InvalidKey(
+            f"the {what} {value[:40]!r}… has {size} bytes",
+            next_step=f"keep it within {most} UTF-8 bytes",
+        )
+    if any(unicodedata.category(character) == "Cc" for character in value):
+        raise InvalidKey(
+            f"the {what} {value[:80]!r} holds a control character",
+            next_step="remove NUL, newline and other control characters",
+        )
+    return value
+
+
+def _name(what: str, most: int = MAX_NAME_BYTES) -> AfterValidator:
+    return AfterValidator(lambda value: check_name(value, what, most))
+
+
+TableName = Annotated[str, _name("table name")]
+RowKey = Annotated[str, _name("row key", MAX_ROW_KEY_BYTES)]
+ColumnName = Annotated[str, _name("column name")]
+SeriesName = Annotated[str, _name("series name")]
+LabelName = Annotated[str, _name("label name")]
+StreamName = Annotated[str, _name("stream name")]
+EventId = Annotated[str, _name("event id")]
+EventType = Annotated[str, _name("event type")]

@@ -17,8 +17,14 @@
     │   ├── BackendNotImplemented BACKEND_NOT_IMPLEMENTED     501
     │   ├── InvalidRouteConfig    INVALID_ROUTE_CONFIG        400
     │   ├── ForbiddenBackend      FORBIDDEN_BACKEND_CLASS     403
+    │   ├── PolicyForbids         POLICY_FORBIDS              403
+    │   ├── RouteLocked           ROUTE_LOCKED                423
+    │   ├── LockLost              LOCK_LOST                   409
     │   ├── Conflict              CONFLICT                    409
-    │   └── RegistryRegressed     REGISTRY_REGRESSED          503  (temporary)
+    │   └── RegistryRegressed     REGISTRY_REGRESSED          503  (waits)
+    ├── QuotaError                                                 what the tenant's policy allows
+    │   ├── QuotaExceeded         QUOTA_EXCEEDED              403
+    │   └── RateLimited           RATE_LIMITED                429  (waits)
     ├── BackendError                                               what a backend answered
     │   ├── NotFound              NOT_FOUND                   404
     │   ├── AlreadyExists         ALREADY_EXISTS              409
@@ -40,6 +46,7 @@
         ├── OutcomePending        OUTCOME_PENDING             504
         └── InternalError         INTERNAL_ERROR              500  (temporary)
 
+A temporary error is tried again until the attempts are used up; one that `waits` spends none.
 What crosses a process is `ErrorDetail`, plain data: exceptions do not survive JSON.
 """
 
@@ -64,6 +71,7 @@ class ErrorDetail(BaseModel):
     env: str | None = None
     backend_type: str | None = None
     next_step: str | None = None
+    retry_after: float | None = None
 
 
 class SignalboxError(Exception):
@@ -76,6 +84,8 @@ class SignalboxError(Exception):
     code: ClassVar[str] = "INTERNAL_ERROR"
     http_status: ClassVar[int] = 500
     temporary: ClassVar[bool] = False
+    waits: ClassVar[bool] = False
+    """The command was not attempted and comes again, however often; implies `temporary`."""
 
     def __init__(
         self,
@@ -86,8 +96,11 @@ class SignalboxError(Exception):
         env: str | None = None,
         backend_type: str | None = None,
         next_step: str | None = None,
+        retry_after: float | None = None,
     ) -> None:
+        """`retry_after` is in seconds: when to try again, where that is known."""
         super().__init__(message)
+        self.retry_after = retry_after
         self.message = message
         self.kind = kind
         self.tenant_id = tenant_id
@@ -121,6 +134,7 @@ class SignalboxError(Exception):
             env=self.env,
             backend_type=self.backend_type,
             next_step=self.next_step,
+            retry_after=self.retry_after,
         )
 
     def __str__(self) -> str:
@@ -213,10 +227,44 @@ class Conflict(RoutingError):
     code, http_status = "CONFLICT", 409
 
 
-class RegistryRegressed(RoutingError):
-    """The registry is older than what was seen of it; nothing runs until it has caught up."""
+class PolicyForbids(RoutingError):
+    """The tenant's policy does not allow this backend or region."""
 
-    code, http_status, temporary = "REGISTRY_REGRESSED", 503, True
+    code, http_status = "POLICY_FORBIDS", 403
+
+
+class RouteLocked(RoutingError):
+    """Someone else holds the route's strategy lock."""
+
+    code, http_status = "ROUTE_LOCKED", 423
+
+
+class LockLost(RoutingError):
+    """The strategy lock that the change counts on ran out, or is another's now."""
+
+    code, http_status = "LOCK_LOST", 409
+
+
+class RegistryRegressed(RoutingError):
+    """The registry is older than what was seen of it; nothing runs until that is mended."""
+
+    code, http_status, temporary, waits = "REGISTRY_REGRESSED", 503, True, True
+
+
+class QuotaError(SignalboxError):
+    """The tenant's policy allows no more."""
+
+    code = "QUOTA_ERROR"
+
+
+class QuotaExceeded(QuotaError):
+    code, http_status = "QUOTA_EXCEEDED", 403
+
+
+class RateLimited(QuotaError):
+    """Over the tenant's commands per second; `retry_after` says when its turn may come."""
+
+    code, http_status, temporary, waits = "RATE_LIMITED", 429, True, True
 
 
 class BackendError(SignalboxError):
@@ -324,6 +372,7 @@ class RemoteError(SignalboxError):
             env=detail.env,
             backend_type=detail.backend_type,
             next_step=detail.next_step,
+            retry_after=detail.retry_after,
         )
         self._detail = detail
         # The class of the original is not rebuilt; its code and status are.

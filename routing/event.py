@@ -15,11 +15,22 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 TYPE_PREFIX = "io.signalbox.route."
-Kind = Literal["set", "switched", "deleted", "refused"]
+Kind = Literal[
+    "set",
+    "switched",
+    "deleted",  # a route
+    "locked",
+    "lock_renewed",
+    "unlocked",
+    "lock_forced",  # its strategy lock
+    "policy_set",
+    "rebased",  # the registry: a new epoch
+    "refused",
+]
 
 
 class EventData(BaseModel):
-    """What happened to one scope's route: by whom, why, from what, to what."""
+    """What happened to one subject: by whom, why, from what, to what."""
 
     model_config = ConfigDict(frozen=True)
 
@@ -40,7 +51,7 @@ class StreamEvent(BaseModel):
     id: str
     source: str
     type: str
-    subject: str = Field(description="kind/tenant/env")
+    subject: str = Field(description="kind/tenant/env, policy/tenant or registry")
     time: datetime
     datacontenttype: Literal["application/json"] = "application/json"
     epoch: str = Field(description="Of the registry: another one is another history.")

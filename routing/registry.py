@@ -5,10 +5,13 @@ Keys, all under the hash tag `{rt}`:
     :head             hash    epoch, revision and hash of the newest event
     :log              stream  the events; the id of each is its revision
     :routes           hash    kind/tenant/env -> route
-    :fence            hash    kind/tenant/env -> revision and hash of the last change, also of a
-                              deleted route; the ledger's claim reads it
+    :locks            hash    kind/tenant/env -> strategy lock, also one that ran out
+    :policies         hash    tenant -> policy
+    :fence            hash    kind/tenant/env and policy/tenant -> revision and hash of the last
+                              change, also of a deleted route; `@epoch` -> the registry's epoch.
+                              The ledger's claim reads it
     :index:<kind>     zset    tenant/env in order, for pages
-    :history:<field>  list    revisions of the scope's events, refusals too
+    :history:<subject>  list  revisions of the subject's events, refusals too
     :change:<id>      string  revision of a change that was applied, for a day
 
 All methods raise StateUnavailable.
@@ -16,31 +19,22 @@ All methods raise StateUnavailable.
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import timedelta
 from typing import Any
 
 import redis
 
-from adapters.catalogue import find_backend
-from commands.error import Conflict, RouteExists, RoutingError
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
-from commands.script import Script, run_pipeline
 from commands.state import state_errors
-from routing.event import EventData, Kind, StreamEvent, make_event
-from routing.guard import check_mode
+from routing.event import StreamEvent
+from routing.lock import check_lock
+from routing.log import TAG, Draft, EventLog, Seen, Wanted
+from routing.pointing import Target, check_revision, pointing
 from routing.refusal import recordable
 from routing.route import Route, no_route, route_after
-from routing.row import Head, read_events, read_head, text_of
-
-TAG = "{rt}"
-_CHANGE = Script("routing", "change.lua")
-_CHANGE_MEMORY = timedelta(days=1)
-_TRIES = 1000
-"""Changes of other routes that may come in between before this one gives up."""
+from routing.row import Head, text_of
 
 
 @dataclass(frozen=True)
@@ -52,14 +46,12 @@ class Page:
 
 
 @dataclass(frozen=True)
-class _Wanted:
-    """One change, before it is known what it changes."""
+class Plan:
+    """What a change would come to, and what it found."""
 
-    scope: Scope
-    actor: str
-    reason: str
-    change_id: str
-    if_revision: int | None
+    seen: Seen
+    after: dict[str, Any] | None
+    changes: bool
 
 
 class Registry:
@@ -67,6 +59,7 @@ class Registry:
 
     def __init__(self, client: redis.Redis) -> None:
         self._client = client
+        self.log = EventLog(client)
 
     def set(
         self,
@@ -79,25 +72,20 @@ class Registry:
         reason: str,
         change_id: str,
         if_revision: int | None = None,
+        lock_token: int | None = None,
     ) -> Route:
         """Create the scope's route, or change config and mode of the one on the same backend.
 
         A route that is already so stays, without an event. So does whatever a repeat of an applied
         `change_id` finds; it returns the route as it is now, or as that change made it where it
-        is deleted since. Raises RouteExists (another backend: use `switch`), Conflict
-        (`if_revision`), UnknownBackend, BackendNotImplemented, InvalidRouteConfig,
-        ForbiddenBackend; each refusal is recorded in the log.
+        is deleted since. Raises RouteLocked, LockLost, RouteExists (another backend: use
+        `switch`), Conflict (`if_revision`), UnknownBackend, BackendNotImplemented,
+        InvalidRouteConfig, ForbiddenBackend, PolicyForbids; each refusal is recorded in the log.
         """
-
-        def check(before: Route | None) -> None:
-            if before is not None and before.backend_type != backend_type:
-                raise RouteExists(
-                    f"{scope} is routed to {before.backend_type}",
-                    next_step="use `signalbox routes switch` to move it to another backend",
-                )
-
-        wanted = _Wanted(scope, actor, reason, change_id, if_revision)
-        return self._point(wanted, "set", backend_type, config, mode, check)
+        target = Target("set", backend_type, config, mode)
+        asked = recordable(scope, target.document())
+        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
+        return self._point(wanted, scope, target, if_revision)
 
     def switch(
         self,
@@ -110,18 +98,35 @@ class Registry:
         reason: str,
         change_id: str,
         if_revision: int | None = None,
+        lock_token: int | None = None,
     ) -> Route:
         """Point the scope's route at another backend or place.
 
         Raises RouteNotFound if there is none; else like `set`.
         """
+        target = Target("switched", backend_type, config, mode)
+        asked = recordable(scope, target.document())
+        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
+        return self._point(wanted, scope, target, if_revision)
 
-        def check(before: Route | None) -> None:
-            if before is None:
-                raise no_route(scope)
-
-        wanted = _Wanted(scope, actor, reason, change_id, if_revision)
-        return self._point(wanted, "switched", backend_type, config, mode, check)
+    def plan_switch(
+        self,
+        scope: Scope,
+        backend_type: str,
+        config: RouteConfig,
+        *,
+        mode: Mode,
+        actor: str,
+        if_revision: int | None = None,
+        lock_token: int | None = None,
+    ) -> Plan:
+        """What `switch` would do now; raises what it would raise, and records nothing."""
+        wanted = Wanted.of(scope, actor, "", "", lock_token)
+        seen = self.log.see(wanted)
+        draft = pointing(
+            wanted, scope, Target("switched", backend_type, config, mode), if_revision
+        )(seen)
+        return Plan(seen, draft.after if draft else None, draft is not None)
 
     def delete(
         self,
@@ -131,15 +136,21 @@ class Registry:
         reason: str,
         change_id: str,
         if_revision: int | None = None,
+        lock_token: int | None = None,
     ) -> None:
-        """Remove the scope's route, once a `change_id`. Raises RouteNotFound, Conflict."""
+        """Remove the scope's route, once a `change_id`.
 
-        def check(before: Route | None) -> None:
-            if before is None:
+        Raises RouteLocked, LockLost, RouteNotFound, Conflict.
+        """
+
+        def decide(seen: Seen) -> Draft:
+            check_lock(scope, seen.lock, actor, lock_token)
+            check_revision(scope, if_revision, seen.route)
+            if seen.route is None:
                 raise no_route(scope)
+            return Draft("deleted", "delete", seen.route.target(), None)
 
-        wanted = _Wanted(scope, actor, reason, change_id, if_revision)
-        self._change(wanted, "deleted", None, check)
+        self.log.change(Wanted.of(scope, actor, reason, change_id, lock_token), decide)
 
     def get(self, scope: Scope) -> Route | None:
         return self.get_many([scope])[0][0]
@@ -180,165 +191,33 @@ class Registry:
 
     def history(self, scope: Scope, limit: int = 100) -> list[StreamEvent]:
         """The newest `limit` events of the scope, oldest first; refusals are among them."""
-        with state_errors():
-            revisions = self._client.lrange(f"{TAG}:history:{scope.field}", -limit, -1)
-        calls = [("XRANGE", f"{TAG}:log", f"{int(r)}-0", f"{int(r)}-0") for r in revisions]
-        return [
-            event for rows in run_pipeline(self._client, calls, []) for event in read_events(rows)
-        ]
+        return self.log.history(scope.field, limit)
 
     def events(
         self, after: int, limit: int = 1000, block_ms: int | None = None
     ) -> list[StreamEvent]:
-        """Events behind a revision, oldest first; waits up to `block_ms` where there is none."""
-        log = f"{TAG}:log"
-        with state_errors():
-            if block_ms is not None:
-                self._client.xread({log: f"{after}-0"}, count=1, block=block_ms)
-            return read_events(self._client.xrange(log, f"({after}-0", "+", limit) or [])
+        """See `EventLog.events`."""
+        return self.log.events(after, limit, block_ms)
 
     def head(self) -> Head:
-        with state_errors():
-            return read_head(self._client.hmget(f"{TAG}:head", ["epoch", "rev", "hash"]))
+        return self.log.head()
 
     def _point(
-        self,
-        wanted: _Wanted,
-        kind: Kind,
-        backend_type: str,
-        config: RouteConfig,
-        mode: Mode,
-        check: Callable[[Route | None], None],
+        self, wanted: Wanted, scope: Scope, target: Target, if_revision: int | None
     ) -> Route:
-        target = {"backend_type": backend_type, "config": config, "mode": mode.value}
+        seen, event = self.log.change(wanted, pointing(wanted, scope, target, if_revision))
+        if event is not None:
+            return route_after(scope, event)
+        if seen.route is not None:
+            return seen.route
+        made = self._made_by(seen.applied, scope)
+        if made is None:
+            raise no_route(scope)  # a repeat, deleted since, and trimmed from the log
+        return made
 
-        def check_all(before: Route | None) -> None:
-            backend = find_backend(wanted.scope.kind, backend_type)
-            check_mode(wanted.scope, backend, mode)
-            backend.check_config(config)
-            check(before)
-
-        route = self._change(wanted, kind, target, check_all)
-        if route is None:
-            raise no_route(wanted.scope)  # a repeat, deleted since, and trimmed from the log
-        return route
-
-    def _change(
-        self,
-        wanted: _Wanted,
-        kind: Kind,
-        target: dict[str, Any] | None,
-        check: Callable[[Route | None], None],
-    ) -> Route | None:
-        """Read head and route, check, and append; again if another change came in between."""
-        scope = wanted.scope
-        for _ in range(_TRIES):
-            head, before, applied = self._read(scope, wanted.change_id)
-            if applied is not None:
-                # Before any check: a repeat must not conflict with its own effect.
-                return before or self._made_by(applied, scope)
-            error: RoutingError | None = None
-            try:
-                _check_revision(wanted, before)
-                check(before)
-            except RoutingError as refusal:
-                error = refusal
-                error.at(kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env)
-            if error is None and before is not None and _same(before, target):
-                return before
-            data = EventData(
-                actor=wanted.actor,
-                reason=wanted.reason,
-                before=before.target() if before else None,
-                after=recordable(scope, target) if error else target,
-                error=error.detail().model_dump() if error else None,
-                change_id=wanted.change_id,
-            )
-            event = make_event(
-                "refused" if error else kind,
-                scope.field,
-                data,
-                epoch=head.epoch,
-                revision=head.revision + 1,
-                prev=head.hash,
-            )
-            route = route_after(scope, event) if error is None and target else None
-            answer = self._append(head, scope, event, route, wanted.change_id, error is not None)
-            if answer == b"moved":
-                continue
-            if error is not None:
-                raise error
-            if answer == b"ok":
-                return route
-            # Known: applied since the read, by a retry or another worker. The next read tells.
-        raise Conflict(
-            f"{_TRIES} other changes came in between",
-            kind=scope.kind,
-            tenant_id=scope.tenant_id,
-            env=scope.env,
-            next_step="try again when fewer routes are being changed",
-        )
-
-    def _read(self, scope: Scope, change_id: str) -> tuple[Head, Route | None, int | None]:
-        """Head, route, and the revision that this change made if it was applied before."""
-        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.hmget(f"{TAG}:head", ["epoch", "rev", "hash"])
-            pipeline.hget(f"{TAG}:routes", scope.field)
-            pipeline.get(f"{TAG}:change:{change_id}")
-            head, route, applied = pipeline.execute()
-        return (
-            read_head(head),
-            Route.model_validate_json(route) if route else None,
-            int(applied) if applied else None,
-        )
-
-    def _made_by(self, revision: int, scope: Scope) -> Route | None:
-        """The route as that event made it; None for a deletion, or if the log has it no more."""
-        events = self.events(revision - 1, limit=1)
+    def _made_by(self, revision: int | None, scope: Scope) -> Route | None:
+        """The route as that event made it, if the log still has it."""
+        events = self.events(revision - 1, limit=1) if revision else []
         if not events or events[0].revision != revision or events[0].data.after is None:
             return None
         return route_after(scope, events[0])
-
-    def _append(
-        self,
-        head: Head,
-        scope: Scope,
-        event: StreamEvent,
-        route: Route | None,
-        change_id: str,
-        refused: bool,
-    ) -> bytes:
-        arguments = [
-            # A refusal decides nothing: the same change may be asked for again, and pass.
-            f"{change_id}:refused:{uuid.uuid4().hex}" if refused else change_id,
-            head.epoch,
-            head.revision,
-            head.hash,
-            event.model_dump_json(exclude={"committed_at"}),
-            event.hash,
-            scope.field,
-            "none" if refused else ("set" if route else "delete"),
-            route.model_dump_json() if route else "",
-            scope.kind,
-            _CHANGE_MEMORY // timedelta(milliseconds=1),
-        ]
-        [answer] = run_pipeline(self._client, [_CHANGE.call([TAG], arguments)], [_CHANGE])
-        status: bytes = answer[0]
-        return status
-
-
-def _check_revision(wanted: _Wanted, before: Route | None) -> None:
-    current = before.revision if before else 0
-    if wanted.if_revision is not None and wanted.if_revision != current:
-        raise Conflict(
-            f"the route of {wanted.scope} is at revision {current}, not {wanted.if_revision}",
-            next_step="look at it with `signalbox routes get`, and decide anew",
-        )
-
-
-def _same(before: Route, target: dict[str, Any] | None) -> bool:
-    return target is not None and target == {
-        "backend_type": before.backend_type,
-        "config": before.config,
-        "mode": before.mode.value,
-    }

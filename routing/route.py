@@ -10,7 +10,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from commands.error import RouteNotFound
 from commands.routing import RouteConfig
 from commands.scope import Mode, Scope
-from routing.event import StreamEvent
+from routing.event import TYPE_PREFIX, StreamEvent
 
 
 class Route(BaseModel):
@@ -80,8 +80,8 @@ def route_after(scope: Scope, event: StreamEvent) -> Route:
 
 
 def route_of(event: StreamEvent) -> tuple[Scope, Route | None] | None:
-    """The scope's route after this event; None if the event changed none (a refusal)."""
-    if event.data.error is not None:
+    """The scope's route after this event; None if the event changed none."""
+    if event.type.removeprefix(TYPE_PREFIX) not in ("set", "switched", "deleted"):
         return None
     scope = Scope.from_field(event.subject)
     return scope, route_after(scope, event) if event.data.after else None

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import json
-import uuid
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
+
+import uuid_utils
 
 from routing.event import StreamEvent
 
@@ -21,10 +22,15 @@ class Head:
     hash: str
 
 
+def new_epoch() -> str:
+    """A name for a history of the registry; of two, the later one is the greater."""
+    return str(uuid_utils.uuid7())
+
+
 def read_head(row: Sequence[bytes | str | None]) -> Head:
     epoch, revision, digest = row
     if epoch is None or revision is None or digest is None:
-        return Head(uuid.uuid4().hex, 0, "")
+        return Head(new_epoch(), 0, "")
     return Head(text_of(epoch), int(revision), text_of(digest))
 
 

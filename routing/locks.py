@@ -1,0 +1,117 @@
+"""Taking, renewing and giving back strategy locks; each is an event of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import redis
+
+from commands.error import InvalidCommand, LockLost
+from commands.scope import Scope
+from commands.state import state_errors
+from routing.lock import StrategyLock, check_lock
+from routing.log import TAG, Draft, EventLog, Seen, Wanted
+
+
+class Locks:
+    """The strategy locks of a registry. Thread-safe. All methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._log = EventLog(client)
+
+    def lock(
+        self,
+        scope: Scope,
+        ttl: timedelta,
+        *,
+        actor: str,
+        reason: str,
+        change_id: str,
+        lock_token: int | None = None,
+    ) -> StrategyLock:
+        """Take the scope's strategy lock, or renew it if `actor` holds it.
+
+        While it is held, only `actor` changes the route. A renewal keeps the token. Raises
+        RouteLocked, LockLost (`lock_token`, for a renewal that must not become a new lock).
+        """
+        if not timedelta(seconds=1) <= ttl <= timedelta(days=7):
+            raise InvalidCommand("ttl is out of range", next_step="use 1 second to 7 days")
+
+        def taken(seen: Seen, revision: int) -> StrategyLock:
+            return StrategyLock(
+                owner=actor,
+                reason=reason,
+                token=seen.lock.token if seen.lock else revision,
+                since_ms=seen.lock.since_ms if seen.lock else seen.now_ms,
+                until_ms=seen.now_ms + ttl // timedelta(milliseconds=1),
+            )
+
+        def decide(seen: Seen) -> Draft:
+            check_lock(scope, seen.lock, actor, lock_token)
+            lock = taken(seen, seen.head.revision + 1)
+            return Draft(
+                "lock_renewed" if seen.lock else "locked",
+                "lock",
+                seen.lock.document() if seen.lock else None,
+                lock.document(),
+                lambda event: taken(seen, event.revision).model_dump_json(),
+            )
+
+        asked = {"ttl_seconds": ttl.total_seconds()}
+        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
+        seen, event = self._log.change(wanted, decide)
+        if event is not None:
+            return taken(seen, event.revision)
+        if seen.lock is not None and seen.lock.owner == actor:
+            return seen.lock
+        raise LockLost(
+            f"the lock that this change took of {scope} is held no more",
+            next_step="take it anew",
+        )
+
+    def unlock(
+        self,
+        scope: Scope,
+        *,
+        actor: str,
+        reason: str,
+        change_id: str,
+        force: bool = False,
+        lock_token: int | None = None,
+    ) -> StrategyLock | None:
+        """Give the lock back, or with `force` take it from whoever holds it; the lock that was.
+
+        Nothing happens if none is held. Raises RouteLocked, LockLost.
+        """
+
+        def decide(seen: Seen) -> Draft | None:
+            if not force:
+                check_lock(scope, seen.lock, actor, lock_token)
+            if seen.lock is None:
+                return None
+            forced = force and seen.lock.owner != actor
+            return Draft(
+                "lock_forced" if forced else "unlocked",
+                "force" if forced else "unlock",
+                seen.lock.document(),
+                None,
+            )
+
+        token = None if force else lock_token
+        wanted = Wanted.of(scope, actor, reason, change_id, token)
+        seen, _ = self._log.change(wanted, decide)
+        return seen.lock
+
+    def held(self, scopes: Sequence[Scope]) -> list[StrategyLock | None]:
+        """The lock that is held now on each scope, in one round trip."""
+        if not scopes:
+            return []
+        with state_errors(), self._client.pipeline(transaction=False) as pipeline:
+            pipeline.time()
+            pipeline.hmget(f"{TAG}:locks", [scope.field for scope in scopes])
+            time, rows = pipeline.execute()
+        now_ms = time[0] * 1000 + time[1] // 1000
+        found = [StrategyLock.model_validate_json(row) if row else None for row in rows]
+        return [lock if lock and lock.held_at(now_ms) else None for lock in found]

@@ -1,0 +1,249 @@
+"""The event log, and the one way in which anything in the registry changes.
+
+A change reads what it is about, decides, and appends one event in one script, which applies the
+event's effect as well; it is decided anew if another change came in between. What is refused is
+an event too.
+"""
+
+from __future__ import annotations
+
+import bisect
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+import redis
+
+from commands.error import Conflict, RoutingError
+from commands.scope import Scope
+from commands.script import Script, run_pipeline
+from commands.state import state_errors
+from routing.event import EventData, Kind, StreamEvent, make_event
+from routing.lock import StrategyLock
+from routing.policy import FREE, Policy, Terms
+from routing.route import Route
+from routing.row import Head, read_events, read_head
+
+TAG = "{rt}"
+_CHANGE = Script("routing", "change.lua")
+_CHANGE_MEMORY = timedelta(days=1)
+_TRIES = 1000
+"""Changes of other subjects that may come in between before this one gives up."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """One change, before it is known what it changes."""
+
+    subject: str
+    tenant_id: str
+    actor: str
+    reason: str
+    change_id: str
+    asked: dict[str, Any] | None = None
+    """What a refusal's event says was asked for."""
+    lock_token: int | None = None
+    scope: Scope | None = None
+    """None for what concerns no one route: a policy, a rebase."""
+
+    @classmethod
+    def of(
+        cls,
+        scope: Scope,
+        actor: str,
+        reason: str,
+        change_id: str,
+        lock_token: int | None = None,
+        asked: dict[str, Any] | None = None,
+    ) -> Wanted:
+        """A change that concerns one scope's route."""
+        return cls(scope.field, scope.tenant_id, actor, reason, change_id, asked, lock_token, scope)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """What a change finds, read together."""
+
+    head: Head
+    route: Route | None
+    policy: Policy | None
+    lock: StrategyLock | None
+    """The one that is held now."""
+    now_ms: int
+    """By the state Redis' clock."""
+    applied: int | None
+    """Revision that this very change made, if it was applied before."""
+
+    @property
+    def terms(self) -> Terms:
+        return self.policy.terms if self.policy else FREE
+
+
+@dataclass(frozen=True)
+class Draft:
+    """What a change comes to: its event, and what to store once the event is made."""
+
+    kind: Kind
+    action: str
+    before: dict[str, Any] | None
+    after: dict[str, Any] | None
+    store: Callable[[StreamEvent], str] = lambda _: ""
+    epoch: str | None = None
+    """A new one, for a rebase."""
+
+
+Decide = Callable[[Seen], Draft | None]
+"""What to do about what was seen; None: it is so already. Raises RoutingError to refuse."""
+
+
+class EventLog:
+    """Reads the log, and appends to it. Thread-safe. All methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def head(self) -> Head:
+        with state_errors():
+            return read_head(self._client.hmget(f"{TAG}:head", ["epoch", "rev", "hash"]))
+
+    def events(
+        self, after: int, limit: int = 1000, block_ms: int | None = None
+    ) -> list[StreamEvent]:
+        """Events behind a revision, oldest first; waits up to `block_ms` where there is none."""
+        log = f"{TAG}:log"
+        with state_errors():
+            if block_ms is not None:
+                self._client.xread({log: f"{after}-0"}, count=1, block=block_ms)
+            return read_events(self._client.xrange(log, f"({after}-0", "+", limit) or [])
+
+    def history(self, subject: str, limit: int = 100) -> list[StreamEvent]:
+        """The newest `limit` events of a subject, oldest first; refusals are among them."""
+        with state_errors():
+            revisions = self._client.lrange(f"{TAG}:history:{subject}", -limit, -1)
+        calls = [("XRANGE", f"{TAG}:log", f"{int(r)}-0", f"{int(r)}-0") for r in revisions]
+        return [
+            event for rows in run_pipeline(self._client, calls, []) for event in read_events(rows)
+        ]
+
+    def behind(self, moment: datetime) -> int:
+        """The revision behind which all events were committed at `moment` or later."""
+        head = self.head().revision
+
+        def committed(revision: int) -> float:
+            events = self.events(revision - 1, limit=1)
+            at = events[0].committed_at if events else None
+            return at.timestamp() if at else float("inf")
+
+        return bisect.bisect_left(range(1, head + 1), moment.timestamp(), key=committed)
+
+    def change(self, wanted: Wanted, decide: Decide) -> tuple[Seen, StreamEvent | None]:
+        """Make the change once a `change_id`: what was found, and the event, None if there was
+        nothing to do. Raises what `decide` raises, once that is recorded, and Conflict."""
+        for _ in range(_TRIES):
+            seen = self.see(wanted)
+            if seen.applied is not None:
+                # Before any check: a repeat must not conflict with its own effect.
+                return seen, None
+            refusal: RoutingError | None = None
+            try:
+                draft = decide(seen)
+            except RoutingError as error:
+                refusal = _at(error, wanted)
+                draft = Draft("refused", "none", _target(seen), wanted.asked)
+            if draft is None:
+                return seen, None
+            event = self._event(wanted, seen, draft, refusal)
+            answer = self._append(wanted, seen.head, draft, event)
+            if answer == b"moved":
+                continue
+            if refusal is not None:
+                raise refusal
+            if answer == b"ok":
+                return seen, event
+            # Known: applied since the read, by a retry or another worker. The next read tells.
+        raise _at(
+            Conflict(
+                f"{_TRIES} other changes came in between",
+                next_step="try again when fewer routes are being changed",
+            ),
+            wanted,
+        )
+
+    def see(self, wanted: Wanted) -> Seen:
+        """What the change would find now, in one round trip."""
+        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.time()
+            pipeline.hmget(f"{TAG}:head", ["epoch", "rev", "hash"])
+            pipeline.hget(f"{TAG}:routes", wanted.subject)
+            pipeline.hget(f"{TAG}:locks", wanted.subject)
+            pipeline.hget(f"{TAG}:policies", wanted.tenant_id)
+            pipeline.get(f"{TAG}:change:{wanted.change_id}")
+            time, head, route, lock, policy, applied = pipeline.execute()
+        now_ms = time[0] * 1000 + time[1] // 1000
+        held = StrategyLock.model_validate_json(lock) if lock else None
+        return Seen(
+            head=read_head(head),
+            route=Route.model_validate_json(route) if route else None,
+            policy=Policy.model_validate_json(policy) if policy else None,
+            lock=held if held and held.held_at(now_ms) else None,
+            now_ms=now_ms,
+            applied=int(applied) if applied else None,
+        )
+
+    def _event(
+        self, wanted: Wanted, seen: Seen, draft: Draft, refusal: RoutingError | None
+    ) -> StreamEvent:
+        data = EventData(
+            actor=wanted.actor,
+            reason=wanted.reason,
+            before=draft.before,
+            after=draft.after,
+            error=refusal.detail().model_dump() if refusal else None,
+            change_id=wanted.change_id,
+        )
+        return make_event(
+            draft.kind,
+            wanted.subject,
+            data,
+            epoch=draft.epoch or seen.head.epoch,
+            revision=seen.head.revision + 1,
+            prev=seen.head.hash,
+        )
+
+    def _append(self, wanted: Wanted, head: Head, draft: Draft, event: StreamEvent) -> bytes:
+        refused = draft.kind == "refused"
+        arguments: Sequence[Any] = [
+            # A refusal decides nothing: the same change may be asked for again, and pass.
+            f"{wanted.change_id}:refused:{uuid.uuid4().hex}" if refused else wanted.change_id,
+            head.epoch,
+            head.revision,
+            head.hash,
+            event.model_dump_json(exclude={"committed_at"}),
+            event.epoch,
+            event.hash,
+            wanted.subject,
+            draft.action,
+            draft.store(event),
+            wanted.actor,
+            "" if wanted.lock_token is None else wanted.lock_token,
+            _CHANGE_MEMORY // timedelta(milliseconds=1),
+        ]
+        [answer] = run_pipeline(self._client, [_CHANGE.call([TAG], arguments)], [_CHANGE])
+        status: bytes = answer[0]
+        return status
+
+
+def _target(seen: Seen) -> dict[str, Any] | None:
+    return seen.route.target() if seen.route else None
+
+
+def _at(error: RoutingError, wanted: Wanted) -> RoutingError:
+    scope = wanted.scope
+    error.at(
+        kind=scope.kind if scope else None,
+        tenant_id=wanted.tenant_id or None,
+        env=scope.env if scope else None,
+    )
+    return error

@@ -1,0 +1,88 @@
+"""Tenants' policies in the registry; each change of one is an event of the log."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import redis
+
+from commands.error import Conflict
+from commands.state import state_errors
+from routing.log import TAG, Draft, EventLog, Seen, Wanted
+from routing.policy import Policy, Terms, policy_after, policy_subject
+
+
+class Policies:
+    """The policies of a registry. Thread-safe. All methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+        self._log = EventLog(client)
+
+    def set(
+        self,
+        tenant_id: str,
+        terms: Terms,
+        *,
+        actor: str,
+        reason: str,
+        change_id: str,
+        if_revision: int | None = None,
+    ) -> Policy:
+        """Give the tenant these terms, in place of any it has; workers hold to them from their
+        next claim on. Routes that they forbid stay, and their commands are refused.
+
+        Raises Conflict (`if_revision`; 0: only if there is no policy).
+        """
+
+        def decide(seen: Seen) -> Draft | None:
+            current = seen.policy.revision if seen.policy else 0
+            if if_revision is not None and if_revision != current:
+                raise Conflict(
+                    f"the policy of {tenant_id} is at revision {current}, not {if_revision}",
+                    next_step="look at it with `signalbox policy get`, and decide anew",
+                )
+            if seen.policy is not None and seen.policy.terms == terms:
+                return None
+            before = seen.policy.terms.model_dump(mode="json") if seen.policy else None
+            return Draft(
+                "policy_set",
+                "policy",
+                before,
+                terms.model_dump(mode="json"),
+                lambda event: policy_after(tenant_id, event).model_dump_json(),
+            )
+
+        asked = terms.model_dump(mode="json")
+        wanted = Wanted(policy_subject(tenant_id), tenant_id, actor, reason, change_id, asked)
+        seen, event = self._log.change(wanted, decide)
+        if event is not None:
+            return policy_after(tenant_id, event)
+        assert seen.policy is not None  # noqa: S101 - policies are never removed
+        return seen.policy
+
+    def get(self, tenant_id: str) -> Policy | None:
+        return self.get_many([tenant_id])[tenant_id][0]
+
+    def get_many(self, tenants: Sequence[str]) -> dict[str, tuple[Policy | None, str | None]]:
+        """Policy and fence of each tenant, read together in one round trip."""
+        if not tenants:
+            return {}
+        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
+            pipeline.hmget(f"{TAG}:policies", list(tenants))
+            pipeline.hmget(f"{TAG}:fence", [policy_subject(tenant) for tenant in tenants])
+            rows, fences = pipeline.execute()
+        return {
+            tenant: (
+                Policy.model_validate_json(row) if row else None,
+                fence.decode() if fence else None,
+            )
+            for tenant, row, fence in zip(tenants, rows, fences, strict=True)
+        }
+
+    def all(self) -> list[Policy]:
+        """Every tenant's policy, by tenant; read in steps, so for people."""
+        with state_errors():
+            rows = [row for _, row in self._client.hscan_iter(f"{TAG}:policies", count=1000)]
+        found = [Policy.model_validate_json(row) for row in rows]
+        return sorted(found, key=lambda policy: policy.tenant_id)

@@ -86,6 +86,8 @@ class SignalboxError(Exception):
     temporary: ClassVar[bool] = False
     waits: ClassVar[bool] = False
     """The command was not attempted and comes again, however often; implies `temporary`."""
+    retry_after: float | None = None
+    """Seconds after which to try again, where that is known."""
 
     def __init__(
         self,
@@ -96,11 +98,8 @@ class SignalboxError(Exception):
         env: str | None = None,
         backend_type: str | None = None,
         next_step: str | None = None,
-        retry_after: float | None = None,
     ) -> None:
-        """`retry_after` is in seconds: when to try again, where that is known."""
         super().__init__(message)
-        self.retry_after = retry_after
         self.message = message
         self.kind = kind
         self.tenant_id = tenant_id
@@ -372,13 +371,13 @@ class RemoteError(SignalboxError):
             env=detail.env,
             backend_type=detail.backend_type,
             next_step=detail.next_step,
-            retry_after=detail.retry_after,
         )
         self._detail = detail
         # The class of the original is not rebuilt; its code and status are.
         self.code = detail.code  # type: ignore[misc]
         self.http_status = detail.http_status  # type: ignore[misc]
         self.temporary = detail.temporary  # type: ignore[misc]
+        self.retry_after = detail.retry_after
 
     def detail(self) -> ErrorDetail:
         return self._detail

@@ -1,39 +1,46 @@
-"""Routes in a worker's memory. The fence makes them right, the tail only makes them fast.
+"""Routes and policies in a worker's memory. The fences make them right, the tail makes them fast.
 
-An entry is used only if its fence is exactly the one that the claim just read from Redis, so a
-stale route cannot be used, however late or lost its event is. A fence that went back since this
-process last saw it shows a registry that lost changes; nothing runs on such a route.
+Three things show that the registry lost changes: a fence older than this process has seen, an
+epoch that began earlier than the one it knows, and a log whose head went back or was rewritten
+(which the tail finds). Nothing runs then, until the registry has caught up or was rebased.
 """
 
 from __future__ import annotations
 
-import threading
-from collections import OrderedDict
 from collections.abc import Mapping
 
 from commands.error import RegistryRegressed, SignalboxError
 from commands.scope import Scope
+from routing.fenced import FencedCache, Regression
+from routing.policies import Policies
+from routing.policy import FREE, Policy, Terms
 from routing.registry import Registry
-from routing.route import Route, fence_of, no_route, revision_of
+from routing.route import Route, no_route
 
-MOST = 100_000
-"""Scopes kept; the one that was taken in longest ago goes first."""
+_NEXT = (
+    "see what it lost (`signalbox audit verify --archive`), set those routes again, then: "
+    "signalbox routes rebase --reason <text>"
+)
 
 
 class RouteCache:
-    """Scope -> fence and route (None: known to have none). Thread-safe."""
+    """What this process knows of the registry. Thread-safe."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._registry = registry
-        self._known: OrderedDict[Scope, tuple[str | None, Route | None]] = OrderedDict()
-        self._lock = threading.Lock()
+    def __init__(self, registry: Registry, policies: Policies | None = None) -> None:
+        self._routes: FencedCache[Scope, Route] = FencedCache(registry.get_many)
+        self._policies: FencedCache[str, Policy] | None = (
+            FencedCache(policies.get_many) if policies else None
+        )
+        self._epoch: str | None = None
+        self._lost: str | None = None
 
     def resolve(self, scope: Scope, fence: str | None) -> Route:
         """The route of one scope; see `resolve_many`. Raises RouteNotFound, RegistryRegressed."""
-        known = self._known.get(scope)
-        if known is not None and known[0] == fence and known[1] is not None:
-            return known[1]
-        route = self.resolve_many({scope: fence})[scope]
+        route: Route | SignalboxError | None = None
+        if self._lost is None:
+            route = self._routes.peek(scope, fence)
+        if route is None:
+            route = self.resolve_many({scope: fence})[scope]
         if isinstance(route, SignalboxError):
             raise route
         return route
@@ -46,71 +53,86 @@ class RouteCache:
         `fences` holds what the claim read: None where a scope never had a route. At most one
         round trip, for all whose entry has another fence. Raises StateUnavailable.
         """
+        if self._lost is not None:
+            return {scope: _regressed(scope, self._lost) for scope in fences}
         found: dict[Scope, Route | SignalboxError] = {}
-        # With what was seen of each before the read: another thread may take in a newer route
-        # meanwhile, and that is no regression.
-        missing: dict[Scope, str | None] = {}
-        for scope, fence in fences.items():
-            known = self._known.get(scope)
-            if known is None or known[0] != fence:
-                missing[scope] = _newer(fence, known[0] if known else None)
+        for scope, route in self._routes.get_many(fences).items():
+            if isinstance(route, Regression):
+                found[scope] = _regressed(scope, _went_back("the route", route))
             else:
-                found[scope] = known[1] or no_route(scope)
-        if missing:
-            answers = self._registry.get_many(list(missing))
-            for (scope, seen), (route, fence) in zip(missing.items(), answers, strict=True):
-                found[scope] = self._take(scope, seen, fence, route)
+                found[scope] = route or no_route(scope)
         return found
+
+    def terms_many(self, fences: Mapping[str, str | None]) -> dict[str, Terms | SignalboxError]:
+        """The terms of each tenant, at least as new as the fence of its policy; else as above."""
+        if self._policies is None:
+            return dict.fromkeys(fences, FREE)
+        found: dict[str, Terms | SignalboxError] = {}
+        for tenant_id, policy in self._policies.get_many(fences).items():
+            if isinstance(policy, Regression):
+                message = _went_back("the policy", policy)
+                found[tenant_id] = RegistryRegressed(message, tenant_id=tenant_id, next_step=_NEXT)
+            else:
+                found[tenant_id] = policy.terms if policy else FREE
+        return found
+
+    def enter(self, epoch: str | None) -> RegistryRegressed | None:
+        """Note the epoch that a claim or the tail read; the error if it is an earlier one.
+
+        A later epoch is a history that an operator began: what was seen of the one before counts
+        no more.
+        """
+        known = self._epoch
+        if epoch == known:
+            return None
+        if known is None or (epoch is not None and epoch > known):
+            if known is not None:
+                self._reset()
+            self._epoch = epoch
+            return None
+        return RegistryRegressed(
+            f"the registry is in epoch {epoch or 'none'}, this worker has seen {known}",
+            next_step=_NEXT,
+        )
 
     def learn(self, scope: Scope, fence: str, route: Route | None) -> None:
         """Take in what the event log says; an entry that is newer already stays."""
-        with self._lock:
-            self._keep(scope, fence, route)
+        self._routes.learn(scope, fence, route)
+
+    def learn_policy(self, policy: Policy, fence: str) -> None:
+        if self._policies is not None:
+            self._policies.learn(policy.tenant_id, fence, policy)
 
     def forget(self) -> None:
-        """Drop all routes: the log had a gap, so nothing is known of what is kept.
+        """Drop what is kept, but not how new it was: the log had a gap."""
+        self._routes.forget()
+        if self._policies is not None:
+            self._policies.forget()
 
-        The revisions stay, under fences that no claim can read: a registry that comes back
-        older than they are has lost changes.
-        """
-        with self._lock:
-            self._known = OrderedDict(
-                (scope, (fence_of(revision_of(fence), ""), None))
-                for scope, (fence, _) in self._known.items()
-                if fence is not None
-            )
+    def distrust(self, reason: str) -> None:
+        """Refuse everything: the registry lost changes, and no one knows which."""
+        self._lost = reason
 
-    def _take(
-        self, scope: Scope, seen: str | None, fence: str | None, route: Route | None
-    ) -> Route | SignalboxError:
-        if _newer(fence, seen) != fence:
-            # The registry is older than it was: restored, or a replica that lost changes was
-            # promoted. Nothing runs on what it says until it has caught up.
-            return RegistryRegressed(
-                f"the route was at {seen}, and is at {fence} now",
-                kind=scope.kind,
-                tenant_id=scope.tenant_id,
-                env=scope.env,
-                next_step="look at `signalbox routes history`, set the routes again that are "
-                "older than they were, and restart the workers",
-            )
-        with self._lock:
-            self._keep(scope, fence, route)
-        return route or no_route(scope)
+    def trust(self) -> None:
+        """The log goes on where it was seen last: refuse no more."""
+        self._lost = None
 
-    def _keep(self, scope: Scope, fence: str | None, route: Route | None) -> None:
-        """Unless what is known is newer: another thread read later, or the tail was first."""
-        known = self._known.get(scope)
-        if known is not None and _newer(fence, known[0]) != fence:
-            return
-        self._known[scope] = (fence, route)
-        self._known.move_to_end(scope)
-        if len(self._known) > MOST:
-            self._known.popitem(last=False)
+    def _reset(self) -> None:
+        self._routes.reset()
+        if self._policies is not None:
+            self._policies.reset()
+        self._lost = None
 
 
-def _newer(fence: str | None, other: str | None) -> str | None:
-    """The one of the higher revision; `fence` if they are equal in that, None is the oldest."""
-    if other is None:
-        return fence
-    return other if fence is None or revision_of(fence) < revision_of(other) else fence
+def _went_back(what: str, regression: Regression) -> str:
+    return f"{what} was at {regression.seen}, and is at {regression.now} now"
+
+
+def _regressed(scope: Scope, message: str) -> RegistryRegressed:
+    return RegistryRegressed(
+        message,
+        kind=scope.kind,
+        tenant_id=scope.tenant_id,
+        env=scope.env,
+        next_step=_NEXT,
+    )

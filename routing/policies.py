@@ -62,23 +62,20 @@ class Policies:
         return seen.policy
 
     def get(self, tenant_id: str) -> Policy | None:
-        return self.get_many([tenant_id])[tenant_id][0]
+        return self.get_many([tenant_id])[0][0]
 
-    def get_many(self, tenants: Sequence[str]) -> dict[str, tuple[Policy | None, str | None]]:
+    def get_many(self, tenants: Sequence[str]) -> list[tuple[Policy | None, str | None]]:
         """Policy and fence of each tenant, read together in one round trip."""
         if not tenants:
-            return {}
+            return []
         with state_errors(), self._client.pipeline(transaction=True) as pipeline:
             pipeline.hmget(f"{TAG}:policies", list(tenants))
             pipeline.hmget(f"{TAG}:fence", [policy_subject(tenant) for tenant in tenants])
             rows, fences = pipeline.execute()
-        return {
-            tenant: (
-                Policy.model_validate_json(row) if row else None,
-                fence.decode() if fence else None,
-            )
-            for tenant, row, fence in zip(tenants, rows, fences, strict=True)
-        }
+        return [
+            (Policy.model_validate_json(row) if row else None, fence.decode() if fence else None)
+            for row, fence in zip(rows, fences, strict=True)
+        ]
 
     def all(self) -> list[Policy]:
         """Every tenant's policy, by tenant; read in steps, so for people."""

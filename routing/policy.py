@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 
 from commands.error import PolicyForbids
 from commands.scope import Mode, ResourceKind, Scope, TenantId
-from routing.event import StreamEvent
+from routing.event import TYPE_PREFIX, StreamEvent
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
@@ -85,6 +85,13 @@ def policy_after(tenant_id: str, event: StreamEvent) -> Policy:
         updated_by=event.data.actor,
         reason=event.data.reason,
     )
+
+
+def policy_of(event: StreamEvent) -> Policy | None:
+    """The policy that the event made, if it is about one."""
+    if event.type != TYPE_PREFIX + "policy_set":
+        return None
+    return policy_after(event.subject.removeprefix(policy_subject("")), event)
 
 
 def check_place(scope: Scope, terms: Terms, backend_type: str, config: dict[str, Any]) -> None:

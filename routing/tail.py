@@ -1,4 +1,4 @@
-"""Follows the route log, so that a worker knows a change before a command asks for it."""
+"""Follows the event log, so that a worker knows a change before a command asks for it."""
 
 from __future__ import annotations
 
@@ -8,7 +8,9 @@ import structlog
 
 from commands.error import StateUnavailable
 from routing.cache import RouteCache
-from routing.registry import Registry
+from routing.event import StreamEvent
+from routing.log import EventLog
+from routing.policy import policy_of
 from routing.route import fence_of, route_of
 from routing.row import Head
 
@@ -19,12 +21,14 @@ BLOCK_MS = 1000
 class RouteTail:
     """A thread with its own cursor in the log. Anything odd there empties the cache."""
 
-    def __init__(self, cache: RouteCache, registry: Registry) -> None:
+    def __init__(self, cache: RouteCache, events: EventLog) -> None:
         self._cache = cache
-        self._registry = registry
+        self._events = events
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="route-tail", daemon=True)
         self._at: Head | None = None
+        self._seen: Head | None = None
+        """The newest that was ever read of this epoch, through gaps and lost connections."""
 
     def start(self) -> None:
         self._thread.start()
@@ -36,25 +40,64 @@ class RouteTail:
 
     def turn(self) -> None:
         """Wait for events and take them in. Raises StateUnavailable."""
-        if self._at is None:
-            self._at = self._registry.head()
-            self._cache.forget()
-        events = self._registry.events(self._at.revision, block_ms=BLOCK_MS)
+        if self._at is None and not self._begin():
+            self._stopped.wait(BLOCK_MS / 1000)
+            return
+        assert self._at is not None  # noqa: S101 - `_begin` has set it
+        events = self._events.events(self._at.revision, block_ms=BLOCK_MS)
         for event in events:
             follows = event.revision == self._at.revision + 1
             if not follows or event.prev != self._at.hash:
                 log.warning("gap in the route log", at=self._at.revision, next=event.revision)
                 self._at = None
                 return
-            self._at = Head(event.epoch, event.revision, event.hash)
-            change = route_of(event)
-            if change is not None:
-                scope, route = change
-                self._cache.learn(scope, fence_of(event.revision, event.hash), route)
-        if not events and self._registry.head() != self._at and self._at.revision:
-            # Behind the head with nothing to read: trimmed, or another history.
-            newer = self._registry.events(self._at.revision, limit=1)
+            self._take(event)
+        if not events and self._events.head() != self._at:
+            # Behind the head with nothing to read: trimmed, restored, or another history.
+            newer = self._events.events(self._at.revision, limit=1)
             self._at = self._at if newer else None
+
+    def _begin(self) -> bool:
+        """Start at the head, if it is that of a log which goes on where it was seen last."""
+        head = self._events.head()
+        lost = self._what_was_lost(head)
+        if lost is not None:
+            self._cache.distrust(lost)
+            log.error("the registry lost changes: nothing runs", reason=lost, now=head.revision)
+            return False
+        self._cache.trust()
+        if head.revision:
+            self._cache.enter(head.epoch)
+        self._cache.forget()
+        self._at = head
+        self._seen = head if head.revision else self._seen
+        return True
+
+    def _what_was_lost(self, head: Head) -> str | None:
+        seen = self._seen
+        if seen is None or (head.revision and head.epoch > seen.epoch):
+            return None
+        if head.revision < seen.revision or head.epoch != seen.epoch:
+            return (
+                f"the registry was at revision {seen.revision} of epoch {seen.epoch}, and is at "
+                f"{head.revision} of {head.epoch if head.revision else 'none'} now"
+            )
+        found = self._events.events(seen.revision - 1, limit=1)
+        if found and found[0].revision == seen.revision and found[0].hash != seen.hash:
+            return f"revision {seen.revision} of the log is another event than it was"
+        return None
+
+    def _take(self, event: StreamEvent) -> None:
+        self._at = self._seen = Head(event.epoch, event.revision, event.hash)
+        self._cache.enter(event.epoch)
+        fence = fence_of(event.revision, event.hash)
+        change = route_of(event)
+        if change is not None:
+            scope, route = change
+            self._cache.learn(scope, fence, route)
+        policy = policy_of(event)
+        if policy is not None:
+            self._cache.learn_policy(policy, fence)
 
     def _run(self) -> None:
         while not self._stopped.is_set():

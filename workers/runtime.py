@@ -15,6 +15,8 @@ from commands.settings import Settings
 from commands.state import connect
 from producers.publisher import Publisher
 from routing.cache import RouteCache
+from routing.log import EventLog
+from routing.policies import Policies
 from routing.registry import Registry
 from routing.tail import RouteTail
 from workers.adapter_pool import AdapterPool
@@ -31,7 +33,7 @@ class Runtime:
         self.ledger = Ledger(state, settings)
         self.publisher = Publisher(app)
         self.registry = Registry(state)
-        self._routes = RouteCache(self.registry)
+        self._routes = RouteCache(self.registry, Policies(state))
         payloads = DirectoryPayloadStore(settings.payload_dir or Path(".signalbox/payloads"))
         self.executor = Executor(
             worker=worker,
@@ -47,7 +49,7 @@ class Runtime:
 
     def follow_routes(self) -> None:
         """Hear of route changes before commands ask for them; right without it, faster with it."""
-        self._tail = RouteTail(self._routes, Registry(connect(self.settings.state_url)))
+        self._tail = RouteTail(self._routes, EventLog(connect(self.settings.state_url)))
         self._tail.start()
 
     def close(self) -> None:

@@ -109,6 +109,10 @@ class Claims:
     """Commands not given, by reason: done, busy, wait, gone."""
     conflicts: list[Command] = field(default_factory=list)
     """Carried commands whose op_id another command has; they must not run."""
+    policies: dict[str, str | None] = field(default_factory=dict)
+    """The fence of each tenant's policy, read behind the claims like those of the routes."""
+    epoch: str | None = None
+    """Of the registry; None before its first change."""
 
 
 class Action(StrEnum):

@@ -56,7 +56,8 @@ _BURY = Script(_PACKAGE, "bury.lua")
 HANDOVER_MOST = 100
 """Commands of one order key that are woken together: a hot key then runs in batches."""
 FENCE_KEY = "{rt}:fence"
-"""Hash of the routes' fences, by scope; written by `routing`, read here beside the claim."""
+"""Hash of the fences of routes (by scope) and policies (by tenant), and the registry's epoch;
+written by `routing`, read here beside the claim."""
 SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
 """The lease of a command with content grows by its size at this rate."""
 
@@ -113,12 +114,15 @@ class Ledger:
                 _CLAIM.call([shard], settings + [part for t in group for part in (t.ref, t.op)])
             )
         scopes = sorted({_route_field(ticket) for ticket in tickets})
-        calls.append(("HMGET", FENCE_KEY, *scopes))
+        tenants = sorted({ticket.ref.partition("/")[0] for ticket in tickets})
+        policies = [f"policy/{tenant}" for tenant in tenants]
+        calls.append(("HMGET", FENCE_KEY, "@epoch", *policies, *scopes))
 
         started = time.monotonic()
         answers = run_pipeline(self._client, calls, [_SUBMIT, _CLAIM])
-        fences = dict(zip(scopes, answers[-1], strict=True))
-        claims = Claims()
+        epoch, *others = [fence.decode() if fence else None for fence in answers[-1]]
+        fences = dict(zip(scopes, others[len(tenants) :], strict=True))
+        claims = Claims(epoch=epoch, policies=dict(zip(tenants, others, strict=False)))
         # Fewer groups than answers: those of the submits come first.
         for intents, answer in zip(carried_by_shard.values(), answers, strict=False):
             for intent, status in zip(intents, answer[0::3], strict=True):

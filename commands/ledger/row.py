@@ -23,7 +23,7 @@ def sort_claim(
     token: str,
     claimed_at: datetime,
     started: float,
-    fence: bytes | None,
+    fence: str | None,
 ) -> None:
     """Put one row of a claim's answer where it belongs."""
     status, op, text = row[0].decode(), row[1].decode(), row[2]
@@ -50,7 +50,7 @@ def sort_claim(
             # From before the call went out: never later than the ledger's own deadline.
             deadline=started + lease_ms / 1000,
             claimed_at=claimed_at,
-            fence=fence.decode() if fence is not None else None,
+            fence=fence,
         )
     )
 

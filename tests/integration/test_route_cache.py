@@ -14,6 +14,7 @@ from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
 from commands.state import connect
 from routing.cache import RouteCache
+from routing.log import EventLog
 from routing.registry import Registry
 from routing.route import Route, revision_of
 from routing.tail import RouteTail
@@ -128,7 +129,7 @@ def test_no_reader_ever_gets_a_route_older_than_the_fence_it_read(state_url: str
     registry = Registry(connect(state_url))
     point(registry, "/0")
     cache = RouteCache(Registry(connect(state_url)))
-    tail = RouteTail(cache, Registry(connect(state_url)))
+    tail = RouteTail(cache, EventLog(connect(state_url)))
     tail.start()
     flipped = threading.Event()
     stale: list[tuple[str, int]] = []
@@ -160,11 +161,11 @@ def test_no_reader_ever_gets_a_route_older_than_the_fence_it_read(state_url: str
 def test_the_tail_fills_the_cache_before_anyone_asks(client: redis.Redis, state_url: str) -> None:
     registry = CountingRegistry(client)
     cache = RouteCache(registry)
-    tail = RouteTail(cache, Registry(connect(state_url)))
+    tail = RouteTail(cache, EventLog(connect(state_url)))
     tail.start()
     wait_until(lambda: tail._at is not None)
     route = point(registry, "/a")
-    wait_until(lambda: SCOPE in cache._known)
+    wait_until(lambda: SCOPE in cache._routes._known)
     before = registry.reads
     assert cache.resolve(SCOPE, fence(client)) == route
     assert registry.reads == before
@@ -178,7 +179,7 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
     registry = Registry(client)
     point(registry, "/a")
     cache = RouteCache(Registry(connect(state_url)))
-    tail = RouteTail(cache, Registry(connect(state_url)))
+    tail = RouteTail(cache, EventLog(connect(state_url)))
     tail.turn()
     if harm == "trimmed":
         point(registry, "/b")
@@ -190,9 +191,9 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
         point(registry, "/y")
     cache.learn(SCOPE, "1-aaaaaaaaaaaaaaaa", None)
     tail.turn()
-    assert SCOPE not in cache._known or tail._at is None
+    assert SCOPE not in cache._routes._known or tail._at is None
     tail.turn()
     tail.turn()
     last = point(registry, "/last")
     tail.turn()
-    assert cache._known[SCOPE][1] == last
+    assert cache._routes._known[SCOPE][1] == last

@@ -15,6 +15,7 @@ from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
 from commands.state import connect
 from routing.cache import RouteCache
+from routing.log import EventLog
 from routing.registry import Registry
 from routing.route import Route
 from routing.tail import RouteTail
@@ -112,7 +113,7 @@ def test_an_event_that_this_version_cannot_read_does_not_end_the_tail(
     registry = Registry(client)
     point(registry, "/a")
     cache = RouteCache(registry)
-    tail = RouteTail(cache, Registry(connect(state_url)))
+    tail = RouteTail(cache, EventLog(connect(state_url)))
     tail.start()
     wait_until(lambda: tail._at is not None)
     # As a newer version might write one: a kind that this one does not know.
@@ -125,6 +126,6 @@ def test_an_event_that_this_version_cannot_read_does_not_end_the_tail(
         wait_until(lambda: any("unreadable" in each["event"] for each in logs))
     wait_until(lambda: tail._at is not None)
     route = point(registry, "/b")
-    wait_until(lambda: cache._known.get(SCOPE, (None, None))[1] == route)
+    wait_until(lambda: cache._routes._known.get(SCOPE, (None, None))[1] == route)
     assert tail._thread.is_alive()
     tail.stop()

@@ -1,0 +1,121 @@
+"""Values in a worker's memory that are used only under the fence that a claim just read.
+
+A stale value cannot be used, however late or lost its event is. A fence that went back since
+this process last saw it shows a registry that lost changes.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Generic, TypeVar
+
+from routing.route import fence_of, revision_of
+
+MOST = 100_000
+"""Values kept; the one that was taken in longest ago goes first."""
+
+K = TypeVar("K", bound=Hashable)
+V = TypeVar("V")
+
+
+@dataclass(frozen=True)
+class Regression:
+    """What was asked for is older in the registry than this process has seen it."""
+
+    seen: str | None
+    now: str | None
+
+
+class FencedCache(Generic[K, V]):
+    """Key -> fence and value (None: known to have none). Thread-safe."""
+
+    def __init__(
+        self, read: Callable[[Sequence[K]], Sequence[tuple[V | None, str | None]]]
+    ) -> None:
+        self._read = read
+        self._known: OrderedDict[K, tuple[str | None, V | None]] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def peek(self, key: K, fence: str | None) -> V | None:
+        """The value if it is kept under just this fence, without a round trip."""
+        known = self._known.get(key)
+        return known[1] if known is not None and known[0] == fence else None
+
+    def get_many(self, fences: Mapping[K, str | None]) -> dict[K, V | Regression | None]:
+        """A value at least as new as its fence for each key, None where there is none.
+
+        `fences` holds what the claim read: None where a key never had a value. At most one
+        round trip, for all whose entry has another fence. Raises StateUnavailable.
+        """
+        found: dict[K, V | Regression | None] = {}
+        # With what was seen of each before the read: another thread may take in a newer value
+        # meanwhile, and that is no regression.
+        missing: dict[K, str | None] = {}
+        for key, fence in fences.items():
+            known = self._known.get(key)
+            if known is None and fence is None:
+                # It never was there, as far as anyone knows: not worth a round trip.
+                found[key] = None
+            elif known is None or known[0] != fence:
+                missing[key] = _newer(fence, known[0] if known else None)
+            else:
+                found[key] = known[1]
+        if missing:
+            answers = self._read(list(missing))
+            for (key, seen), (value, fence) in zip(missing.items(), answers, strict=True):
+                found[key] = self._take(key, seen, fence, value)
+        return found
+
+    def learn(self, key: K, fence: str, value: V | None) -> None:
+        """Take in what the event log says; an entry that is newer already stays."""
+        with self._lock:
+            self._keep(key, fence, value)
+
+    def forget(self) -> None:
+        """Drop all values: the log had a gap, so nothing is known of what is kept.
+
+        The revisions stay, under fences that no claim can read: a registry that comes back
+        older than they are has lost changes.
+        """
+        with self._lock:
+            self._known = OrderedDict(
+                (key, (fence_of(revision_of(fence), ""), None))
+                for key, (fence, _) in self._known.items()
+                if fence is not None
+            )
+
+    def reset(self) -> None:
+        """Drop all, the revisions too: another history has begun."""
+        with self._lock:
+            self._known = OrderedDict()
+
+    def _take(
+        self, key: K, seen: str | None, fence: str | None, value: V | None
+    ) -> V | Regression | None:
+        if _newer(fence, seen) != fence:
+            # The registry is older than it was: restored, or a replica that lost changes was
+            # promoted. Nothing runs on what it says until that is mended.
+            return Regression(seen, fence)
+        with self._lock:
+            self._keep(key, fence, value)
+        return value
+
+    def _keep(self, key: K, fence: str | None, value: V | None) -> None:
+        """Unless what is known is newer: another thread read later, or the tail was first."""
+        known = self._known.get(key)
+        if known is not None and _newer(fence, known[0]) != fence:
+            return
+        self._known[key] = (fence, value)
+        self._known.move_to_end(key)
+        if len(self._known) > MOST:
+            self._known.popitem(last=False)
+
+
+def _newer(fence: str | None, other: str | None) -> str | None:
+    """The one of the higher revision; `fence` if they are equal in that, None is the oldest."""
+    if other is None:
+        return fence
+    return other if fence is None or revision_of(fence) < revision_of(other) else fence

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
@@ -33,6 +33,14 @@ class AdapterContext:
     """The route's config, as it was set."""
 
 
+@dataclass
+class Growth:
+    """How many objects and bytes more are stored; negative for less."""
+
+    objects: int = 0
+    bytes: int = 0
+
+
 @dataclass(frozen=True)
 class Call:
     """The circumstances of one execution of one command.
@@ -48,6 +56,10 @@ class Call:
     deadline: float
     """On the monotonic clock, seconds: the lease's end. No effect may begin after it."""
     payloads: PayloadStore
+    measured: bool = False
+    """The tenant has a quota of objects or bytes: find out what a write replaces, for `grew`,
+    even if that costs a call."""
+    growth: Growth = field(default_factory=Growth, compare=False)
 
     def remaining(self) -> float:
         """Seconds left; LeaseExpired when there are none. Asked right before each effect."""
@@ -55,6 +67,11 @@ class Call:
         if left <= 0:
             raise LeaseExpired("the lease ran out before the effect")
         return left
+
+    def grew(self, objects: int, size: int) -> None:
+        """Say how a write of objects changed what is stored; left out where it is not known,
+        and where a takeover finds its effect."""
+        self.growth.objects, self.growth.bytes = objects, size
 
 
 class BodyReader(Protocol):

@@ -76,6 +76,11 @@ class Command(BaseModel):
         return 0
 
     @property
+    def new_objects(self) -> int:
+        """Objects that the command may add to what is stored, which a quota may limit."""
+        return 0
+
+    @property
     def subject(self) -> str:
         """What the command is about (a key, a table and row), for logs and Flower."""
         return ""

@@ -83,6 +83,10 @@ class PutObject(ObjectCommand):
     def size(self) -> int:
         return self.payload.size
 
+    @property
+    def new_objects(self) -> int:
+        return 1
+
     def fingerprint_fields(self) -> dict[str, Any]:
         # The content counts, not where it was staged: a second try stages it anew.
         fields = self.model_dump(mode="json", exclude={"op_id", "v", "payload"})

@@ -128,8 +128,11 @@ class Client:
         """Submit and wait. Raises OutcomePending; the command goes on then."""
         [outcome] = self.wait([self.submit(command)], timeout)
         if outcome is None:
+            [record] = self.ledger.records([command.ref])
+            why = record.waits_for if record else None
+            waits = f"; it waits: {why.code} {why.message}" if why else ""
             raise OutcomePending(
-                f"no outcome of {command.op} after {timeout.total_seconds():g} s",
+                f"no outcome of {command.op} after {timeout.total_seconds():g} s{waits}",
                 kind=command.kind,
                 tenant_id=command.tenant_id,
                 env=command.env,

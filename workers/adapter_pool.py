@@ -79,27 +79,32 @@ class AdapterPool:
         command = item.claimed.command
         try:
             method = getattr(self._adapter(item), command.verb)
-            result = to_result(method(command, self._call(item)), self._payloads, self._limit)
+            call = self._call(item)
+            return self._ended(item, call, method(command, call))
         except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
             return Ended(item.claimed, item.route, error=_typed(error, item))
-        return Ended(item.claimed, item.route, result=result)
 
     def _run_bulk(self, group: list[Admitted]) -> list[Ended]:
         if len(group) == 1:
             return [self._run_one(group[0])]
         try:
             method = getattr(self._adapter(group[0]), f"{group[0].claimed.command.verb}_many")
-            answers = method([(item.claimed.command, self._call(item)) for item in group])
+            calls = [self._call(item) for item in group]
+            answers = method(
+                [(item.claimed.command, call) for item, call in zip(group, calls, strict=True)]
+            )
         except Exception as error:  # noqa: BLE001 - the end of this call's commands alone
             return [Ended(i.claimed, i.route, error=_typed(error, i)) for i in group]
         return [
             Ended(item.claimed, item.route, error=_typed(answer, item))
             if isinstance(answer, SignalboxError)
-            else Ended(
-                item.claimed, item.route, result=to_result(answer, self._payloads, self._limit)
-            )
-            for item, answer in zip(group, answers, strict=True)
+            else self._ended(item, call, answer)
+            for item, call, answer in zip(group, calls, answers, strict=True)
         ]
+
+    def _ended(self, item: Admitted, call: Call, answer: Any) -> Ended:
+        result = to_result(answer, self._payloads, self._limit)
+        return Ended(item.claimed, item.route, result=result, growth=call.growth)
 
     def _call(self, item: Admitted) -> Call:
         claimed = item.claimed
@@ -109,6 +114,7 @@ class AdapterPool:
             takeover=claimed.takeover,
             deadline=claimed.deadline,
             payloads=self._payloads,
+            measured=(item.quotas.objects, item.quotas.bytes) != (None, None),
         )
 
     def _adapter(self, item: Admitted) -> Any:

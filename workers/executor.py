@@ -7,12 +7,14 @@ SignalboxError stops the line: nothing is recorded then, and the lease brings th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
+from copy import copy
 from dataclasses import dataclass
 
 from commands.error import SignalboxError
 from commands.ledger.entry import Claimed, Claims
 from commands.ledger.ledger import Ledger
+from commands.ledger.usage import UsageBook
 from commands.routing import RouteCommand
 from commands.settings import Settings
 from commands.wire import Message
@@ -24,6 +26,7 @@ from workers.adapter_pool import AdapterPool
 from workers.admission import admit
 from workers.finish import Finisher
 from workers.patience import wait_for_state
+from workers.quota import within_quotas
 from workers.stage import Admitted, Ended, Routed
 
 
@@ -34,6 +37,7 @@ class Executor:
     worker: str
     settings: Settings
     ledger: Ledger
+    usage: UsageBook
     registry: Registry
     routes: RouteCache
     adapters: AdapterPool
@@ -47,10 +51,10 @@ class Executor:
         """
         token = uuid.uuid4().hex
         claims = wait_for_state(lambda: self._claim(message, token))
-        storage = [c for c in claims.claimed if not isinstance(c.command, RouteCommand)]
-        routed, unrouted = wait_for_state(lambda: self._resolve(storage))
+        routed, unrouted = wait_for_state(lambda: self._resolve(claims))
         admitted, refused = self._guard(routed)
-        ended = unrouted + refused + self.adapters.run(admitted)
+        allowed, limited = wait_for_state(lambda: within_quotas(admitted, self.usage))
+        ended = unrouted + refused + limited + self.adapters.run(allowed)
         ended += wait_for_state(lambda: self._change_routes(claims.claimed))
         finished, counts = wait_for_state(lambda: self.finisher.finish(token, claims, ended))
         self.publisher.publish_or_leave(finished.wakes)
@@ -62,16 +66,24 @@ class Executor:
             message.tickets, carried=message.carried, token=token, worker=self.worker
         )
 
-    def _resolve(self, claimed: Sequence[Claimed]) -> tuple[list[Routed], list[Ended]]:
+    def _resolve(self, claims: Claims) -> tuple[list[Routed], list[Ended]]:
+        claimed = [c for c in claims.claimed if not isinstance(c.command, RouteCommand)]
+        lost = self.routes.enter(claims.epoch)
+        if lost is not None:
+            return [], [Ended(item, error=copy(lost)) for item in claimed]
         routes = self.routes.resolve_many({c.command.scope: c.fence for c in claimed})
+        tenants = {c.command.tenant_id for c in claimed}
+        terms = self.routes.terms_many({tenant: claims.policies[tenant] for tenant in tenants})
         routed: list[Routed] = []
         ended: list[Ended] = []
         for item in claimed:
-            route = routes[item.command.scope]
+            route, its = routes[item.command.scope], terms[item.command.tenant_id]
             if isinstance(route, SignalboxError):
                 ended.append(Ended(item, error=route))
+            elif isinstance(its, SignalboxError):
+                ended.append(Ended(item, route, error=copy(its)))
             else:
-                routed.append(Routed(item, route))
+                routed.append(Routed(item, route, its))
         return routed, ended
 
     def _guard(self, routed: Iterable[Routed]) -> tuple[list[Admitted], list[Ended]]:

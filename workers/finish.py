@@ -20,6 +20,7 @@ from commands.settings import Settings
 from commands.wire import Fault
 from workers.log import log_finish
 from workers.stage import Ended
+from workers.usage import usage_of
 
 LONGEST_RETRY = timedelta(minutes=5)
 
@@ -84,11 +85,16 @@ class Finisher:
         if not item.attempted:
             return Finish(command.ref, token, Action.RELEASE)
         error, attempt = item.error, item.claimed.attempt
+        if error is not None and error.waits:
+            wait = timedelta(seconds=error.retry_after or 1 + random.random())
+            delay = min(wait, LONGEST_RETRY)
+            return Finish(command.ref, token, Action.RELEASE, self._outcome(item), delay)
         if error is not None and error.temporary and attempt < self.settings.max_attempts:
             outcome = self._outcome(item)
             return Finish(command.ref, token, Action.RETRY, outcome, self._delay(attempt))
         dead = error is not None and command.writes
-        return Finish(command.ref, token, Action.DEAD if dead else Action.DONE, self._outcome(item))
+        action = Action.DEAD if dead else Action.DONE
+        return Finish(command.ref, token, action, self._outcome(item), usage=usage_of(item))
 
     def _outcome(self, item: Ended) -> Outcome:
         claimed, command = item.claimed, item.claimed.command

@@ -10,6 +10,7 @@ import redis
 from celery import Celery
 
 from commands.ledger.ledger import Ledger
+from commands.ledger.usage import UsageBook
 from commands.payload import DirectoryPayloadStore
 from commands.settings import Settings
 from commands.state import connect
@@ -39,6 +40,7 @@ class Runtime:
             worker=worker,
             settings=settings,
             ledger=self.ledger,
+            usage=UsageBook(state),
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes),

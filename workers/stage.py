@@ -10,9 +10,11 @@ from dataclasses import dataclass
 from typing import Any
 
 from adapters.catalogue import Backend
+from adapters.port import Growth
 from commands.error import SignalboxError
 from commands.ledger.entry import Claimed
 from commands.scope import Mode
+from routing.policy import Quotas, Terms
 from routing.route import Route
 
 
@@ -22,16 +24,19 @@ class Routed:
 
     claimed: Claimed
     route: Route
+    terms: Terms
+    """What the tenant's policy says, as new as the claim too."""
 
 
 @dataclass(frozen=True)
 class Admitted:
-    """A routed command that may run on its backend, under the stricter of the two modes."""
+    """A routed command that may run on its backend, under the strictest of the modes."""
 
     claimed: Claimed
     route: Route
     backend: Backend
     mode: Mode
+    quotas: Quotas
 
 
 @dataclass(frozen=True)
@@ -42,6 +47,7 @@ class Ended:
     route: Route | None = None
     result: dict[str, Any] | None = None
     error: SignalboxError | None = None
+    growth: Growth | None = None
 
     @property
     def attempted(self) -> bool:

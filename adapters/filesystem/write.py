@@ -75,6 +75,7 @@ def put_many(
                             draft.call.remaining()
                             object_index.store(connection, draft.row)
                             ended[number] = draft.row.etag
+                            _tell_growth(draft, there)
                             del useless[number]
                             if there:
                                 replaced.append(there.content)
@@ -103,7 +104,12 @@ def delete(folder: ContentFolder, index: Database, command: DeleteObject, call: 
             return
         call.remaining()
         object_index.remove(connection, command.key)
+    call.grew(-1, -there.size)
     folder.remove(there.content)
+
+
+def _tell_growth(draft: _Draft, there: Row | None) -> None:
+    draft.call.grew(int(there is None), draft.row.size - (there.size if there else 0))
 
 
 def _row(command: PutObject, call: Call) -> Row:

@@ -85,6 +85,7 @@ class S3ObjectStore:
                 command.content_type,
                 pack(command.metadata, call, sha256),
             )
+            before = self._measured(target, call)
             written = fence.write(
                 self._client(),
                 target,
@@ -93,6 +94,8 @@ class S3ObjectStore:
                 command.condition,
                 fenced=self._fenced(call),
             )
+            if before is not None:
+                call.grew(1 - before[0], command.payload.size - before[1])
             return PutResult(
                 key=command.key,
                 size=command.payload.size,
@@ -138,7 +141,10 @@ class S3ObjectStore:
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         with s3_errors(self._scope):
             target = Target(self._config, self._location.full_key(command.key), "", {})
+            before = self._measured(target, call)
             fence.remove(self._client(), target, call, command.if_match, fenced=self._fenced(call))
+            if before is not None:
+                call.grew(-before[0], -before[1])
             return DeleteResult(key=command.key)
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
@@ -173,6 +179,14 @@ class S3ObjectStore:
     def _client(self) -> S3Client:
         # Asked anew each time, so that a forked child never uses its parent's.
         return client_for(self._config)
+
+    def _measured(self, target: Target, call: Call) -> tuple[int, int] | None:
+        """Objects and bytes under the key now, asked only if it matters: S3 does not tell them
+        with a write. A takeover may find its own effect, so it leaves the count alone."""
+        if not call.measured or call.takeover:
+            return None
+        there = look(self._client(), self._location.bucket, target.full_key, sure=False)
+        return (1, there.size) if there else (0, 0)
 
     def _fenced(self, call: Call) -> bool:
         return call.takeover or self._config.fenced_writes

@@ -2,27 +2,14 @@
 
 from __future__ import annotations
 
-import zlib
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
-from commands.error import SignalboxError
+from commands.error import ErrorDetail, SignalboxError
+from commands.ledger.usage import Usage
 from commands.model import Command
 from commands.outcome import Outcome
-
-SHARDS = 16
-"""Hash tags over which scopes are spread. Fixed: another number would hide what is stored."""
-
-
-def shard_of(ref: str) -> str:
-    """The hash tag under which all of a tenant and env's ledger keys stand."""
-    tenant_id, env, _ = ref.split("/", 2)
-    return f"{{l{zlib.crc32(f'{tenant_id}/{env}'.encode()) % SHARDS:02}}}"
-
-
-def all_shards() -> list[str]:
-    return [f"{{l{number:02}}}" for number in range(SHARDS)]
 
 
 @dataclass(frozen=True)
@@ -133,6 +120,7 @@ class Finish:
     action: Action
     outcome: Outcome | None = None
     delay: timedelta = timedelta(0)
+    usage: Usage | None = None
 
 
 @dataclass(frozen=True)
@@ -159,6 +147,8 @@ class Record:
     """Place on the same count."""
     worker: str | None
     outcome: Outcome | None
+    waits_for: ErrorDetail | None
+    """The error for which an open command comes again."""
 
 
 @dataclass(frozen=True)

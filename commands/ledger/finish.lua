@@ -1,7 +1,7 @@
 -- Finish commands: record outcomes, clear intents, hand the order key over to what waited.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, grace_ms, handover_most, then four a command:
---          ref, action, outcome or '', delay_ms
+-- ARGV     token, grace_ms, handover_most, month, month_kept_s, then five a command:
+--          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
 --          action is 'done' | 'dead' | 'retry' (after the delay) | 'release' (not attempted)
 -- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
 --          ref, op, queue of each command that is to be woken now
@@ -10,6 +10,27 @@ local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
+local uses, health = {}, {}
+local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
+
+-- One command's use, added to its scope's; written once a scope, at the end.
+local function count_use(packed)
+  local parts = {}
+  for part in string.gmatch(packed, '%S+') do
+    parts[#parts + 1] = part
+  end
+  local sums = uses[parts[1]]
+  if not sums then
+    sums = { 0, 0, 0, 0, 0, 0, 0 }
+    uses[parts[1]] = sums
+  end
+  for n = 1, 7 do
+    sums[n] = sums[n] + tonumber(parts[n + 1])
+  end
+  if parts[9] then
+    health[parts[1]] = parts[9]
+  end
+end
 
 local function count(name, by)
   counts[name] = (counts[name] or 0) + by
@@ -32,7 +53,7 @@ local function hand_over(list)
   end
 end
 
-for i = 4, #ARGV, 4 do
+for i = 6, #ARGV, 5 do
   local ref, action, outcome = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att')
@@ -48,6 +69,9 @@ for i = 4, #ARGV, 4 do
     redis.call('HSET', record, 'st', action, 'out', outcome, 'fin',
       redis.call('INCR', shard .. ':clock'))
     redis.call('ZREM', shard .. ':due', ref)
+    if ARGV[i + 4] ~= '' then
+      count_use(ARGV[i + 4])
+    end
     if action == 'done' then
       redis.call('HDEL', record, 'cmd')
       redis.call('PEXPIRE', record, r[4])
@@ -66,7 +90,7 @@ for i = 4, #ARGV, 4 do
     end
   elseif mine then
     local due = now + tonumber(ARGV[i + 3])
-    redis.call('HSET', record, 'st', 'queued', 'tok', '', 'nb', due)
+    redis.call('HSET', record, 'st', 'queued', 'tok', '', 'nb', due, 'why', outcome)
     if action == 'release' then
       redis.call('HSET', record, 'att', tonumber(r[6]) - 1)
     end
@@ -82,6 +106,21 @@ for i = 4, #ARGV, 4 do
     count('refused', 1)
   end
   accepted[#accepted + 1] = mine and 1 or 0
+end
+for scope, sums in pairs(uses) do
+  local stored = shard .. ':use:' .. scope
+  local month = stored .. ':' .. ARGV[4]
+  for n = 1, 7 do
+    if sums[n] ~= 0 then
+      redis.call('HINCRBY', n <= 5 and month or stored, NAMES[n], sums[n])
+    end
+  end
+  redis.call('EXPIRE', month, ARGV[5])
+  if health[scope] == 'ok' then
+    redis.call('HSET', stored, 'ok_at', now)
+  elseif health[scope] then
+    redis.call('HSET', stored, 'error_at', now, 'error', health[scope])
+  end
 end
 for list, _ in pairs(released) do
   hand_over(list)

@@ -11,6 +11,9 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :due           zset    every open command, by the time at which the reconciler looks at it
     :dead          zset    dead letters by time
     :count         hash    accepted, claimed, running, done, dead, retry, release, refused, woken
+    :use:<scope>   hash    what is stored in a scope, and how its backend last did; with
+                           `:<month>` behind it what the scope's commands did in that month
+    :rate:<tenant/env>  hash  the token bucket of its commands per second
     :seq, :clock   counters of acceptances, and of claims and finishes
 """
 
@@ -37,10 +40,10 @@ from commands.ledger.entry import (
     Record,
     Ticket,
     Wake,
-    all_shards,
-    shard_of,
 )
 from commands.ledger.row import RECORD_FIELDS, batched, read_record, read_wakes, sort_claim
+from commands.ledger.shard import all_shards, shard_of
+from commands.ledger.usage import MONTH_KEPT_DAYS, this_month
 from commands.outcome import Outcome
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
@@ -146,11 +149,11 @@ class Ledger:
         calls = []
         for shard, group in by_shard.items():
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
-            arguments.append(HANDOVER_MOST)
+            arguments += [HANDOVER_MOST, this_month(), MONTH_KEPT_DAYS * 86400]
             for finish in group:
-                final = finish.action in (Action.DONE, Action.DEAD)
-                outcome = finish.outcome.model_dump_json() if final and finish.outcome else ""
-                arguments += [finish.ref, finish.action, outcome, _milliseconds(finish.delay)]
+                arguments += [finish.ref, finish.action, _told(finish)]
+                use = finish.usage.packed() if finish.usage else ""
+                arguments += [_milliseconds(finish.delay), use]
             calls.append(_FINISH.call([shard], arguments))
         refused: list[str] = []
         wakes: list[Wake] = []
@@ -245,6 +248,15 @@ class Ledger:
                 command.size * 1000 // SLOWEST_BYTES_PER_SECOND,
             ]
         return _SUBMIT.call([shard], arguments)
+
+
+def _told(finish: Finish) -> str:
+    """The outcome, or for a command that comes again the error for which it waits."""
+    if finish.outcome is None:
+        return ""
+    if finish.action in (Action.DONE, Action.DEAD):
+        return finish.outcome.model_dump_json()
+    return finish.outcome.error.model_dump_json() if finish.outcome.error else ""
 
 
 def _record_key(ref: str) -> str:

@@ -6,14 +6,14 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, TypeVar
 
-from commands.error import AttemptsExhausted, SignalboxError
+from commands.error import AttemptsExhausted, ErrorDetail, SignalboxError
 from commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
 from commands.outcome import Outcome
 from commands.parse import load_command
 
 T = TypeVar("T")
 
-RECORD_FIELDS = ("op", "st", "seq", "att", "acc", "beg", "fin", "by", "out")
+RECORD_FIELDS = ("op", "st", "seq", "att", "acc", "beg", "fin", "by", "out", "why")
 
 
 def sort_claim(
@@ -56,7 +56,7 @@ def sort_claim(
 
 
 def read_record(ref: str, row: Sequence[Any]) -> Record | None:
-    op, state, seq, attempt, accepted, began, ended, worker, outcome = row
+    op, state, seq, attempt, accepted, began, ended, worker, outcome, why = row
     if state is None:
         return None
     return Record(
@@ -70,6 +70,7 @@ def read_record(ref: str, row: Sequence[Any]) -> Record | None:
         ended=int(ended) if ended else None,
         worker=worker.decode() if worker else None,
         outcome=Outcome.model_validate_json(outcome) if outcome else None,
+        waits_for=ErrorDetail.model_validate_json(why) if why and state == b"queued" else None,
     )
 
 

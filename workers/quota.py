@@ -1,0 +1,99 @@
+"""How much of a message may run now: tenants' quotas and rates, asked before any backend is.
+
+A tenant without quotas costs nothing here; those that have some are asked for in one round trip.
+What runs at the same moment elsewhere is not counted yet, so a quota may be overrun by it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from commands.error import QuotaExceeded, RateLimited, SignalboxError
+from commands.ledger.usage import Allowance, Demand, UsageBook
+from commands.scope import ResourceKind
+from routing.policy import Quotas
+from workers.stage import Admitted, Ended
+
+
+def within_quotas(
+    admitted: Sequence[Admitted], book: UsageBook
+) -> tuple[list[Admitted], list[Ended]]:
+    """Those that may run now, and the ends of the others. Raises StateUnavailable.
+
+    Commands over the rate are let in as accepted, so none overtakes an earlier one of its key.
+    """
+    free: list[Admitted] = []
+    groups: dict[tuple[str, str], list[Admitted]] = {}
+    for item in admitted:
+        command = item.claimed.command
+        if item.quotas.any:
+            groups.setdefault((command.tenant_id, command.env), []).append(item)
+        else:
+            free.append(item)
+    if not groups:
+        return free, []
+    demands = [
+        Demand(
+            tenant_id,
+            env,
+            f"{ResourceKind.OBJECT_STORE}/{tenant_id}/{env}",
+            len(group),
+            group[0].quotas.commands_per_second,
+        )
+        for (tenant_id, env), group in groups.items()
+    ]
+    ended: list[Ended] = []
+    for group, allowance in zip(groups.values(), book.allow(demands), strict=True):
+        tally = _Tally(allowance, group[0].quotas)
+        for number, item in enumerate(group):
+            error = tally.judge(item, number)
+            if error is None:
+                free.append(item)
+            else:
+                ended.append(Ended(item.claimed, item.route, error=error))
+    return free, ended
+
+
+class _Tally:
+    """What is stored in a scope, and what the commands that were let in may add to it."""
+
+    def __init__(self, allowance: Allowance, quotas: Quotas) -> None:
+        self._allowance = allowance
+        self._quotas = quotas
+        self._objects = allowance.objects
+        self._bytes = allowance.bytes
+
+    def judge(self, item: Admitted, number: int) -> SignalboxError | None:
+        command = item.claimed.command
+        over = number - self._allowance.granted
+        if over >= 0:
+            return self._rate_limited(self._allowance.wait + over * self._allowance.interval)
+        if not command.new_objects:
+            return None
+        objects, size = self._objects + command.new_objects, self._bytes + command.size
+        if self._quotas.objects is not None and objects > self._quotas.objects:
+            return _exceeded(f"{self._quotas.objects} objects", f"{self._objects} are stored")
+        if self._quotas.bytes is not None and size > self._quotas.bytes:
+            return _exceeded(
+                f"{self._quotas.bytes} bytes",
+                f"{self._bytes} are stored, this would add {command.size}",
+            )
+        self._objects, self._bytes = objects, size
+        return None
+
+    def _rate_limited(self, seconds: float) -> RateLimited:
+        error = RateLimited(
+            f"over the tenant's {self._quotas.commands_per_second:g} commands per second",
+            next_step="it waits for its turn; send less, or raise the rate with "
+            "`signalbox policy set`",
+        )
+        error.retry_after = round(seconds, 3)
+        return error
+
+
+def _exceeded(limit: str, found: str) -> QuotaExceeded:
+    return QuotaExceeded(
+        f"the tenant's quota is {limit}: {found}",
+        next_step="delete what is not needed, or raise the quota with `signalbox policy set`; "
+        "if the count is wrong: signalbox routes check --recount",
+    )

@@ -5,6 +5,7 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
@@ -12,6 +13,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from commands.model import Command
 from commands.outcome import Outcome
 from commands.scope import Mode, check_env, check_tenant
 from producers.client import Client
@@ -37,13 +39,30 @@ def make_client() -> Client:
     return Client()
 
 
+def named(place: Place, op_id: str | None = None) -> dict[str, Any]:
+    """The fields that every command has."""
+    fields = {"tenant_id": place.tenant_id, "env": place.env, "mode": place.mode}
+    return fields | ({} if op_id is None else {"op_id": op_id})
+
+
+def pairs(entries: list[str] | None) -> dict[str, str]:
+    """`NAME=VALUE` options as a dictionary."""
+    found = {}
+    for entry in entries or []:
+        name, equals, value = entry.partition("=")
+        if not equals:
+            raise typer.BadParameter(f"{entry!r} is not NAME=VALUE")
+        found[name] = value
+    return found
+
+
 def actor() -> str:
     """Who stands in the audit trail."""
     return getpass.getuser()
 
 
-def print_json(document: Any) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, default=str))
+def print_json(document: Any, *, to_error: bool = False) -> None:
+    typer.echo(json.dumps(document, ensure_ascii=False, default=str), err=to_error)
 
 
 def print_pairs(document: dict[str, Any]) -> None:
@@ -72,6 +91,12 @@ def show(outcome: Outcome, as_json: bool) -> dict[str, Any]:
     else:
         print_pairs(result | {"backend": outcome.backend_type, "op_id": outcome.op_id})
     return result
+
+
+def run_and_show(command: Command, wait: float, as_json: bool) -> None:
+    """Run one command and print its result."""
+    with make_client() as client:
+        show(client.run(command, timedelta(seconds=wait)), as_json)
 
 
 def _plain(value: Any) -> str:

@@ -14,7 +14,7 @@ from rich.markup import escape
 
 from commands.error import InvalidSetting, LocalFileError, SignalboxError
 from commands.parse import invalid_command
-from producers.cli import objects, operate, routes, stack
+from producers.cli import events, metrics, objects, operate, routes, stack, tables
 from producers.cli.common import err
 
 app = typer.Typer(
@@ -24,6 +24,9 @@ app = typer.Typer(
 )
 app.add_typer(routes.app, name="routes")
 app.add_typer(objects.app, name="object")
+app.add_typer(tables.app, name="table")
+app.add_typer(metrics.app, name="metrics")
+app.add_typer(events.app, name="events")
 operate.add_to(app)
 stack.add_to(app)
 

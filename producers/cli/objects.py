@@ -11,7 +11,6 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.model import Command
 from commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     Condition,
@@ -36,9 +35,12 @@ from producers.cli.common import (
     err,
     make_client,
     make_place,
+    named,
     out,
+    pairs,
     print_json,
     print_rows,
+    run_and_show,
     show,
 )
 from producers.cli.progress import progress
@@ -86,11 +88,11 @@ def put(
             raise typer.BadParameter("name the FILE to store, or - for standard input")
         payload = client.content.payload(sys.stdin.buffer if source == "-" else Path(source))
         command = PutObject(
-            **_named(place, op_id),
+            **named(place, op_id),
             key=target,
             payload=payload,
             content_type=content_type,
-            metadata=_pairs(meta),
+            metadata=pairs(meta),
             condition=Condition(if_absent=if_absent, if_match=if_match),
         )
         show(client.run(command, timedelta(seconds=wait)), as_json)
@@ -113,7 +115,7 @@ def get(
     first, last = _range(byte_range)
     place = make_place(tenant, env, mode)
     with make_client() as client:
-        command = GetObject(**_named(place), key=key, first=first, last=last)
+        command = GetObject(**named(place), key=key, first=first, last=last)
         outcome = client.run(command, timedelta(seconds=wait))
         result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
         try:
@@ -154,7 +156,7 @@ def list_(
     with make_client() as client:
         while True:
             command = ListObjects(
-                **_named(place),
+                **named(place),
                 prefix=prefix,
                 delimiter=delimiter,
                 limit=min(1000, limit - len(objects) - len(prefixes)),
@@ -186,7 +188,7 @@ def stat(
     as_json: AsJson = False,
 ) -> None:
     """What is known of an object."""
-    _run(HeadObject(**_named(make_place(tenant, env, mode)), key=key), wait, as_json)
+    run_and_show(HeadObject(**named(make_place(tenant, env, mode)), key=key), wait, as_json)
 
 
 @app.command()
@@ -201,7 +203,7 @@ def rm(
 ) -> None:
     """Remove an object; it is no error if there is none."""
     place = make_place(tenant, env, mode)
-    _run(DeleteObject(**_named(place), key=key, if_match=if_match), wait, as_json)
+    run_and_show(DeleteObject(**named(place), key=key, if_match=if_match), wait, as_json)
 
 
 @app.command("presign-post")
@@ -219,14 +221,14 @@ def presign_post(
 ) -> None:
     """A form for a browser's upload straight to the backend."""
     command = PresignPost(
-        **_named(make_place(tenant, env, mode)),
+        **named(make_place(tenant, env, mode)),
         key=key,
         content_type=content_type,
         max_bytes=max_bytes,
         min_bytes=min_bytes,
         expires=timedelta(seconds=expires),
     )
-    _run(command, wait, as_json)
+    run_and_show(command, wait, as_json)
 
 
 @app.command("presign-get")
@@ -241,7 +243,9 @@ def presign_get(
 ) -> None:
     """An address from which the object can be read for a while."""
     place = make_place(tenant, env, mode)
-    _run(PresignGet(**_named(place), key=key, expires=timedelta(seconds=expires)), wait, as_json)
+    run_and_show(
+        PresignGet(**named(place), key=key, expires=timedelta(seconds=expires)), wait, as_json
+    )
 
 
 @app.command()
@@ -254,7 +258,7 @@ def uri(
     as_json: AsJson = False,
 ) -> None:
     """The backend's own name of an object."""
-    _run(ObjectUri(**_named(make_place(tenant, env, mode)), key=key), wait, as_json)
+    run_and_show(ObjectUri(**named(make_place(tenant, env, mode)), key=key), wait, as_json)
 
 
 @app.command()
@@ -271,33 +275,13 @@ def register(
 ) -> None:
     """After a presigned upload: check the object and keep an asset record of it."""
     command = RegisterObject(
-        **_named(make_place(tenant, env, mode)),
+        **named(make_place(tenant, env, mode)),
         key=key,
         size_bytes=size,
         sha256=sha256,
-        metadata=_pairs(meta),
+        metadata=pairs(meta),
     )
-    _run(command, wait, as_json)
-
-
-def _run(command: Command, wait: float, as_json: bool) -> None:
-    with make_client() as client:
-        show(client.run(command, timedelta(seconds=wait)), as_json)
-
-
-def _named(place: Place, op_id: str | None = None) -> dict[str, Any]:
-    named = {"tenant_id": place.tenant_id, "env": place.env, "mode": place.mode}
-    return named | ({"op_id": op_id} if op_id else {})
-
-
-def _pairs(entries: list[str] | None) -> dict[str, str]:
-    pairs = {}
-    for entry in entries or []:
-        name, equals, value = entry.partition("=")
-        if not equals:
-            raise typer.BadParameter(f"{entry!r} is not NAME=VALUE")
-        pairs[name] = value
-    return pairs
+    run_and_show(command, wait, as_json)
 
 
 def _range(text: str | None) -> tuple[int | None, int | None]:

@@ -1,0 +1,222 @@
+"""`signalbox events`: event streams through the queue."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+
+from commands.error import OutcomePending, SignalboxError
+from commands.event_stream import AppendEvent, Event, ReadEvents
+from commands.model import Command
+from commands.scope import Mode
+from producers.cli.common import (
+    AsJson,
+    EnvName,
+    ModeName,
+    Tenant,
+    Wait,
+    err,
+    make_client,
+    make_place,
+    named,
+    out,
+    print_json,
+    run_and_show,
+)
+from producers.cli.lines import (
+    ONE_WAIT,
+    OpPrefix,
+    WaitLines,
+    lines_of_input,
+    one_each,
+    store_lines,
+)
+from producers.cli.notation import json_object, moment
+from producers.cli.paging import Limit
+from producers.client import Client
+from producers.folder import Place
+from producers.ingest import Naming
+from producers.line_input import Line
+
+app = typer.Typer(help="Append to event streams, read and follow them.", no_args_is_help=True)
+
+Stream = Annotated[str, typer.Argument(metavar="STREAM", help="Stream name.")]
+After = Annotated[int, typer.Option(min=0, help="Version of the last event already read.")]
+PAGE_MOST = 1000
+POLL_SECONDS = 1.0
+
+
+@app.command()
+def append(
+    tenant: Tenant,
+    env: EnvName,
+    stream: Stream,
+    type_: Annotated[
+        str, typer.Argument(metavar="TYPE|-", help="Event type; - alone: events as JSON lines.")
+    ],
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA", help="JSON object; left out: empty.")
+    ] = None,
+    mode: ModeName = Mode.LAB,
+    id_: Annotated[
+        str | None, typer.Option("--id", help="Unique in its stream; left out: the op_id.")
+    ] = None,
+    at: Annotated[
+        str | None, typer.Option("--time", help="When it happened: 2026-01-31T12:00:00Z.")
+    ] = None,
+    expect: Annotated[
+        int | None, typer.Option(help="Only if the stream ends at this version; 0: empty.")
+    ] = None,
+    op_id: Annotated[str | None, typer.Option(help="Idempotency key of your own.")] = None,
+    op_prefix: OpPrefix = None,
+    wait: WaitLines = None,
+    as_json: AsJson = False,
+) -> None:
+    """Append one event: STREAM TYPE [DATA]; or many from standard input: STREAM -.
+
+    Each line is {"type": …, "data": {…}} and may have id and time. Lines are appended in order.
+    """
+    place = make_place(tenant, env, mode)
+    if type_ == "-" and data is None:
+        if op_id or id_ or at or expect is not None:
+            raise typer.BadParameter("STREAM - appends many: options of one stand in its line")
+        events = one_each(
+            Naming(op_prefix),
+            lambda line, name: _event(place, stream, line, name),
+            lines_of_input(),
+        )
+        store_lines(events, wait, as_json)
+        return
+    if op_prefix:
+        raise typer.BadParameter("--op-prefix is for many events; one takes --op-id")
+    command = AppendEvent(
+        **named(place, op_id),
+        stream=stream,
+        event=Event(
+            id=id_,
+            type=type_,
+            time=moment(at) if at else None,
+            data=json_object(data) if data is not None else {},
+        ),
+        expected_version=expect,
+    )
+    run_and_show(command, ONE_WAIT if wait is None else wait, as_json)
+
+
+@app.command()
+def read(
+    tenant: Tenant,
+    env: EnvName,
+    stream: Stream,
+    after: After = 0,
+    limit: Limit = 100,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Print events behind a version, in order, one a line."""
+    place = make_place(tenant, env, mode)
+    found: list[dict[str, Any]] = []
+    with make_client() as client:
+        for event in _events(client, place, stream, after, limit, wait):
+            after = event["version"]
+            if as_json:
+                found.append(event)
+            else:
+                _print_event(event, as_json=False)
+    if as_json:
+        print_json({"stream": stream, "events": found, "next_after": after})
+
+
+@app.command()
+def tail(
+    tenant: Tenant,
+    env: EnvName,
+    stream: Stream,
+    after: After = 0,
+    from_now: Annotated[bool, typer.Option("--from-now", help="Only events to come.")] = False,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Print events as they come, until Ctrl-C; with --json one document a line."""
+    if from_now and after:
+        raise typer.BadParameter("--after and --from-now exclude each other")
+    place = make_place(tenant, env, mode)
+    with make_client() as client:
+        if from_now:
+            after = _end(client, place, stream, wait)
+        while True:
+            try:
+                for event in _events(client, place, stream, after, None, wait):
+                    _print_event(event, as_json)
+                    after = event["version"]
+            except SignalboxError as error:
+                # What passes by itself does not end the following.
+                if not (error.temporary or isinstance(error, OutcomePending)):
+                    raise
+                err.print(f"{error.code} {error}", markup=False, soft_wrap=True, highlight=False)
+            time.sleep(POLL_SECONDS)
+
+
+def _events(
+    client: Client, place: Place, stream: str, after: int, limit: int | None, wait: float
+) -> Iterator[dict[str, Any]]:
+    """Events behind `after` up to the stream's present end, or `limit` of them."""
+    left = limit
+    while left is None or left > 0:
+        most = PAGE_MOST if left is None else min(PAGE_MOST, left)
+        command = ReadEvents(**named(place), stream=stream, after=after, limit=most)
+        page = client.run(command, timedelta(seconds=wait)).unwrap()
+        yield from page["events"]
+        if not page["events"]:
+            return
+        after = page["next_after"]
+        left = None if left is None else left - len(page["events"])
+
+
+def _end(client: Client, place: Place, stream: str, wait: float) -> int:
+    """The stream's last version, found in few reads since versions have no gaps."""
+
+    def is_behind(version: int) -> bool:
+        command = ReadEvents(**named(place), stream=stream, after=version, limit=1)
+        return bool(client.run(command, timedelta(seconds=wait)).unwrap()["events"])
+
+    if not is_behind(0):
+        return 0
+    there, end = 0, 1
+    while is_behind(end):
+        there, end = end, end * 2
+    # An event stands behind `there`, none behind `end`.
+    while end - there > 1:
+        middle = (there + end) // 2
+        there, end = (middle, end) if is_behind(middle) else (there, middle)
+    return end
+
+
+def _print_event(event: dict[str, Any], as_json: bool) -> None:
+    if as_json:
+        print_json(event)
+        return
+    data = json.dumps(event["data"], ensure_ascii=False)
+    at = event["time"] or event["recorded_at"]
+    out.print(
+        f"{event['version']} {at} {event['type']} {data}",
+        soft_wrap=True,
+        markup=False,
+        highlight=False,
+    )
+
+
+def _event(place: Place, stream: str, line: Line, op_id: str) -> Command:
+    document = line.document(("type",), ("data", "id", "time"))
+    return AppendEvent(
+        **named(place, op_id),
+        stream=stream,
+        event=Event(data=document.pop("data", {}), **document),
+    )

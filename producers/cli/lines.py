@@ -1,0 +1,116 @@
+"""Standard input line by line: what storing rows, points and events has in common.
+
+A line that is no valid JSON object of its kind ends the input: what stands before it is stored,
+nothing behind it is sent. A command that fails is reported and does not stop the others.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+
+from commands.error import SignalboxError
+from commands.model import Command
+from producers.cli.common import err, make_client, out, print_json
+from producers.cli.progress import progress
+from producers.ingest import PATIENCE, Ended, Ingest, Naming, Piece
+from producers.line_input import Line, read_lines
+
+OpPrefix = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="With -: op_ids are NAME-<line number>, so that a repeated run has no second effect.",
+    ),
+]
+WaitLines = Annotated[
+    float | None,
+    typer.Option("--wait", min=0, help="Seconds to wait for an outcome: 30; with -: 600."),
+]
+ONE_WAIT = 30.0
+
+Pieces = Iterator[Piece | None]
+
+
+def lines_of_input() -> Iterator[Line | None]:
+    return read_lines(sys.stdin.fileno())
+
+
+def one_each(
+    naming: Naming, make: Callable[[Line, str], Command], lines: Iterator[Line | None]
+) -> Pieces:
+    """A command for each line; `make` is given the op_id that the line has by its number."""
+    for line in lines:
+        if line is None:
+            yield None
+            continue
+        try:
+            command = make(line, naming.op_id(line.number))
+        except (SignalboxError, ValidationError) as error:
+            raise line.fault(error) from None
+        yield Piece(command, line.number, line.number, 1, len(line.text))
+
+
+def store_lines(pieces: Pieces, wait: float | None, as_json: bool) -> None:
+    """Store them, print the counts, and exit with 1 unless everything was stored."""
+    source = _Source(pieces)
+    patience = PATIENCE if wait is None else timedelta(seconds=wait)
+    with make_client() as client:
+        ingest = Ingest(client, patience)
+        try:
+            with progress(err) as bar:
+                bar.disable = not err.is_terminal
+                task = bar.add_task("storing", total=None)
+                for ended in ingest.run(source):
+                    bar.advance(task, ended.lines)
+                    if ended.error is not None:
+                        _report(ended, ended.error, as_json)
+        finally:
+            _print_counts(ingest, as_json)
+    if source.fault is not None:
+        raise source.fault
+    if ingest.failed:
+        raise typer.Exit(1)
+
+
+class _Source:
+    """The pieces up to the first fault, which is kept: what stands before it is to be stored."""
+
+    def __init__(self, pieces: Pieces) -> None:
+        self._pieces = pieces
+        self.fault: SignalboxError | OSError | None = None
+
+    def __iter__(self) -> Pieces:
+        try:
+            yield from self._pieces
+        except (SignalboxError, OSError) as error:
+            self.fault = error
+
+
+def _report(ended: Ended, error: SignalboxError, as_json: bool) -> None:
+    place = f"line {ended.first}" + (f"-{ended.last}" if ended.last != ended.first else "")
+    if as_json:
+        document = {"first": ended.first, "last": ended.last, "op_id": ended.op_id}
+        print_json(document | {"error": error.detail().model_dump()}, to_error=True)
+    else:
+        err.print(f"{place}: {error.code} {error}", markup=False, soft_wrap=True, highlight=False)
+
+
+def _print_counts(ingest: Ingest, as_json: bool) -> None:
+    counts: dict[str, Any] = {
+        "sent": ingest.sent,
+        "stored": ingest.stored,
+        "failed": ingest.failed,
+        "open": ingest.open,
+    }
+    if as_json:
+        print_json(counts)
+        return
+    more = f", {ingest.failed} failed" if ingest.failed else ""
+    more += f", {ingest.open} without an outcome yet" if ingest.open else ""
+    out.print(f"{ingest.stored} of {ingest.sent} lines stored{more}", highlight=False)

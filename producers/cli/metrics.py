@@ -1,0 +1,221 @@
+"""`signalbox metrics`: points of series through the queue."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+from pydantic import ValidationError
+from typer.core import TyperCommand
+
+from commands.error import SignalboxError
+from commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
+from commands.model import Command
+from commands.scope import Mode
+from producers.cli.common import (
+    AsJson,
+    EnvName,
+    ModeName,
+    Tenant,
+    Wait,
+    make_client,
+    make_place,
+    named,
+    pairs,
+    print_json,
+    print_rows,
+    run_and_show,
+)
+from producers.cli.lines import (
+    ONE_WAIT,
+    OpPrefix,
+    Pieces,
+    WaitLines,
+    lines_of_input,
+    store_lines,
+)
+from producers.cli.notation import duration, moment, number
+from producers.cli.paging import Limit, say_if_more, walk
+from producers.folder import Place
+from producers.ingest import Naming, Piece
+from producers.line_input import Line
+
+app = typer.Typer(help="Ingest points of metrics and query them.", no_args_is_help=True)
+
+LabelPairs = Annotated[
+    list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Label; repeatable.")
+]
+PAGE_MOST = 10_000
+GROUP_POINTS = 500
+"""Points of one command that is made of lines."""
+
+
+class WithNegativeNumbers(TyperCommand):
+    """Takes `-5` for the number that it is, and for no option."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        if "--" not in args:
+            numbers = [arg for arg in args if re.match(r"-\.?\d", arg)]
+            if numbers:
+                args = [arg for arg in args if arg not in numbers] + ["--", *numbers]
+        return super().parse_args(ctx, args)
+
+
+@app.command(cls=WithNegativeNumbers)
+def ingest(
+    tenant: Tenant,
+    env: EnvName,
+    series: Annotated[
+        str, typer.Argument(metavar="SERIES|-", help="Series; - alone: points as JSON lines.")
+    ],
+    value: Annotated[str | None, typer.Argument(metavar="VALUE", help="Number.")] = None,
+    at: Annotated[
+        str | None, typer.Option(metavar="TIME", help="2026-01-31T12:00:00Z; left out: now.")
+    ] = None,
+    label: LabelPairs = None,
+    mode: ModeName = Mode.LAB,
+    op_id: Annotated[str | None, typer.Option(help="Idempotency key of your own.")] = None,
+    op_prefix: OpPrefix = None,
+    wait: WaitLines = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store one point: SERIES VALUE; or many from standard input: -.
+
+    Each line is {"series": …, "timestamp": …, "value": …} and may have labels. Up to 500 lines
+    make one command; with --op-prefix its op_id is NAME-<first line>-<last line>.
+    """
+    place = make_place(tenant, env, mode)
+    if value is None:
+        if series != "-":
+            raise typer.BadParameter("give the point's VALUE, or - alone for standard input")
+        if op_id or at or label:
+            raise typer.BadParameter("- ingests many points: options of one stand in its line")
+        store_lines(_grouped(place, Naming(op_prefix), lines_of_input()), wait, as_json)
+        return
+    if op_prefix:
+        raise typer.BadParameter("--op-prefix is for many points; one takes --op-id")
+    point = Point(
+        series=series,
+        timestamp=moment(at) if at else datetime.now(UTC),
+        value=number(value),
+        labels=pairs(label),
+    )
+    command = IngestPoints(**named(place, op_id), points=[point])
+    run_and_show(command, ONE_WAIT if wait is None else wait, as_json)
+
+
+@app.command()
+def query(
+    tenant: Tenant,
+    env: EnvName,
+    series: Annotated[str, typer.Argument(metavar="SERIES", help="Series name.")],
+    start: Annotated[
+        str | None, typer.Option("--from", metavar="TIME", help="From this time on.")
+    ] = None,
+    end: Annotated[
+        str | None, typer.Option("--to", metavar="TIME", help="To before it; left out: now.")
+    ] = None,
+    last: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="In place of --from: 30s, 5m, 1h, 7d.")
+    ] = None,
+    agg: Annotated[
+        Aggregation | None, typer.Option(help="One value for each window and group.")
+    ] = None,
+    window: Annotated[
+        str | None, typer.Option(metavar="DURATION", help="Left out: the whole range.")
+    ] = None,
+    by: Annotated[
+        list[str] | None, typer.Option(metavar="LABEL", help="Group by it; repeatable.")
+    ] = None,
+    label: LabelPairs = None,
+    limit: Limit = 1000,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Points of one series in a range of time, as they are or aggregated."""
+    if (start is None) == (last is None):
+        raise typer.BadParameter("give --from (and --to), or --last")
+    until = moment(end) if end else datetime.now(UTC)
+    place = make_place(tenant, env, mode)
+    try:
+        since = moment(start) if start else until - duration(last or "")
+    except OverflowError:
+        raise typer.BadParameter("--last reaches back before year 1") from None
+
+    def ask(most: int, cursor: str | None) -> Command:
+        return QueryPoints(
+            **named(place),
+            series=series,
+            start=since,
+            end=until,
+            labels=pairs(label),
+            aggregation=agg,
+            window=duration(window) if window else None,
+            group_by=by or [],
+            limit=min(PAGE_MOST, most),
+            cursor=cursor,
+        )
+
+    name = "points" if agg is None else "windows"
+    with make_client() as client:
+        entries, cursor = walk(client, wait, limit, ask, lambda page: page[name])
+    if as_json:
+        print_json({name: entries, "next_cursor": cursor})
+        return
+    columns = ["timestamp" if agg is None else "start", "labels", "value"]
+    columns += [] if agg is None else ["count"]
+    title = f"{place.tenant_id}/{place.env} {series}" + (f" {agg}" if agg else "")
+    print_rows(title, columns, [[entry[column] for column in columns] for entry in entries])
+    say_if_more(limit, cursor)
+
+
+@dataclass
+class _Group:
+    """Points that go into one command."""
+
+    lines: list[int] = field(default_factory=list)
+    points: list[Point] = field(default_factory=list)
+    identities: set[Any] = field(default_factory=set)
+    size: int = 0
+
+    def takes(self, point: Point) -> bool:
+        # The same point again goes into a later command, whose value then stands.
+        return len(self.points) < GROUP_POINTS and point.identity not in self.identities
+
+    def add(self, line: Line, point: Point) -> None:
+        self.lines.append(line.number)
+        self.points.append(point)
+        self.identities.add(point.identity)
+        self.size += len(line.text)
+
+
+def _grouped(place: Place, naming: Naming, lines: Iterator[Line | None]) -> Pieces:
+    group = _Group()
+
+    def piece() -> Iterator[Piece]:
+        nonlocal group
+        if group.points:
+            first, last = group.lines[0], group.lines[-1]
+            command = IngestPoints(**named(place, naming.op_id(first, last)), points=group.points)
+            yield Piece(command, first, last, len(group.lines), group.size)
+        group = _Group()
+
+    for line in lines:
+        if line is None:
+            yield from piece()
+            yield None
+            continue
+        try:
+            point = Point(**line.document(("series", "timestamp", "value"), ("labels",)))
+        except (SignalboxError, ValidationError) as error:
+            yield from piece()
+            raise line.fault(error) from None
+        if not group.takes(point):
+            yield from piece()
+        group.add(line, point)
+    yield from piece()

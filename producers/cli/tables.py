@@ -1,0 +1,182 @@
+"""`signalbox table`: rows of tables through the queue."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from commands.model import Command
+from commands.scope import Mode
+from commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
+from producers.cli.common import (
+    AsJson,
+    EnvName,
+    ModeName,
+    Tenant,
+    Wait,
+    make_client,
+    make_place,
+    named,
+    print_json,
+    print_rows,
+    run_and_show,
+)
+from producers.cli.lines import (
+    ONE_WAIT,
+    OpPrefix,
+    WaitLines,
+    lines_of_input,
+    one_each,
+    store_lines,
+)
+from producers.cli.notation import comparison, json_object, shown
+from producers.cli.paging import Limit, say_if_more, walk
+from producers.folder import Place
+from producers.ingest import Naming
+from producers.line_input import Line
+
+app = typer.Typer(help="Store, read and query rows of tables.", no_args_is_help=True)
+
+Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table name.")]
+Key = Annotated[str, typer.Argument(metavar="KEY", help="Row key.")]
+PAGE_MOST = 1000
+
+
+@app.command()
+def upsert(
+    tenant: Tenant,
+    env: EnvName,
+    table: Table,
+    key: Annotated[
+        str, typer.Argument(metavar="KEY|-", help="Row key; - alone: rows as JSON lines.")
+    ],
+    data: Annotated[
+        str | None, typer.Argument(metavar="DATA|-", help="JSON object, or - for standard input.")
+    ] = None,
+    mode: ModeName = Mode.LAB,
+    if_absent: Annotated[bool, typer.Option("--if-absent", help="Only create.")] = False,
+    if_revision: Annotated[int | None, typer.Option(help="Only replace this revision.")] = None,
+    op_id: Annotated[str | None, typer.Option(help="Idempotency key of your own.")] = None,
+    op_prefix: OpPrefix = None,
+    wait: WaitLines = None,
+    as_json: AsJson = False,
+) -> None:
+    """Store one row: TABLE KEY DATA; or many from standard input: TABLE -.
+
+    Each line is {"key": …, "data": {…}} and may have if_absent, if_revision and op_id.
+    """
+    place = make_place(tenant, env, mode)
+    if data is None:
+        if key != "-":
+            raise typer.BadParameter("give the row's DATA, or - for standard input")
+        if op_id or if_absent or if_revision is not None:
+            raise typer.BadParameter("TABLE - stores many rows: options of one stand in its line")
+        rows = one_each(
+            Naming(op_prefix), lambda line, name: _row(place, table, line, name), lines_of_input()
+        )
+        store_lines(rows, wait, as_json)
+        return
+    if op_prefix:
+        raise typer.BadParameter("--op-prefix is for many rows; one takes --op-id")
+    command = UpsertRow(
+        **named(place, op_id),
+        table_name=table,
+        key=key,
+        data=json_object(sys.stdin.buffer.read() if data == "-" else data),
+        condition=RowCondition(if_absent=if_absent, if_revision=if_revision),
+    )
+    run_and_show(command, ONE_WAIT if wait is None else wait, as_json)
+
+
+@app.command()
+def get(
+    tenant: Tenant,
+    env: EnvName,
+    table: Table,
+    key: Key,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Read one row."""
+    place = make_place(tenant, env, mode)
+    run_and_show(GetRow(**named(place), table_name=table, key=key), wait, as_json)
+
+
+@app.command()
+def rm(
+    tenant: Tenant,
+    env: EnvName,
+    table: Table,
+    key: Key,
+    if_revision: Annotated[int | None, typer.Option(help="Only this revision.")] = None,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Remove a row; it is no error if there is none."""
+    fields = named(make_place(tenant, env, mode))
+    command = DeleteRow(**fields, table_name=table, key=key, if_revision=if_revision)
+    run_and_show(command, wait, as_json)
+
+
+@app.command()
+def query(
+    tenant: Tenant,
+    env: EnvName,
+    table: Table,
+    where: Annotated[
+        list[str] | None,
+        typer.Option(metavar="COMPARISON", help="'age>=18', 'name=Ann'; all that are given hold."),
+    ] = None,
+    order_by: Annotated[str | None, typer.Option(help="Column; left out: by key.")] = None,
+    desc: Annotated[bool, typer.Option("--desc", help="The other way round.")] = False,
+    limit: Limit = 100,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Rows that pass all comparisons, in order; values are JSON, or text without quotes."""
+    place = make_place(tenant, env, mode)
+    filters = [comparison(text) for text in where or []]
+
+    def ask(most: int, cursor: str | None) -> Command:
+        return QueryRows(
+            **named(place),
+            table_name=table,
+            filters=filters,
+            order_by=order_by,
+            descending=desc,
+            limit=min(PAGE_MOST, most),
+            cursor=cursor,
+        )
+
+    with make_client() as client:
+        rows, cursor = walk(client, wait, limit, ask, lambda page: page["rows"])
+    if as_json:
+        print_json({"rows": rows, "next_cursor": cursor})
+        return
+    columns = list(dict.fromkeys(name for row in rows for name in row["data"]))
+    cells: list[list[Any]] = [
+        [row["key"], row["revision"]]
+        + [shown(row["data"][name]) if name in row["data"] else "" for name in columns]
+        for row in rows
+    ]
+    print_rows(f"{place.tenant_id}/{place.env} {table}", ["key", "revision", *columns], cells)
+    say_if_more(limit, cursor)
+
+
+def _row(place: Place, table: str, line: Line, op_id: str) -> Command:
+    document = line.document(("key", "data"), ("if_absent", "if_revision", "op_id"))
+    own = document.get("op_id")
+    return UpsertRow(
+        **named(place, op_id if own is None else own),
+        table_name=table,
+        key=document["key"],
+        data=document["data"],
+        condition=RowCondition(
+            if_absent=document.get("if_absent", False), if_revision=document.get("if_revision")
+        ),
+    )

@@ -1,0 +1,94 @@
+"""Reading input line by line, and noticing when it pauses."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from pydantic import ValidationError
+
+from commands.error import InvalidCommand, SignalboxError, TooLarge
+from commands.parse import invalid_command
+
+MAX_LINE_BYTES = 8 * 1024 * 1024
+"""A row or event has a mebibyte of data at most; escaped, its JSON may be six times as long."""
+PAUSE_SECONDS = 0.2
+_READ_BYTES = 64 * 1024
+
+
+@dataclass(frozen=True)
+class Line:
+    """A line with content; `number` counts from 1, empty lines too."""
+
+    number: int
+    text: bytes
+
+    def document(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, Any]:
+        """The JSON object that the line is. Raises InvalidCommand if it is none, lacks a field,
+        or has one that is not named here."""
+        try:
+            document = json.loads(self.text.decode("utf-8-sig"))
+        except UnicodeDecodeError:
+            raise InvalidCommand("it is not UTF-8", next_step="send UTF-8") from None
+        except json.JSONDecodeError as error:
+            raise InvalidCommand(
+                f"it is no JSON: {error.msg} at column {error.colno}",
+                next_step="write one JSON object on each line",
+            ) from None
+        except (ValueError, RecursionError):
+            raise InvalidCommand(
+                "its JSON cannot be read", next_step="shorten numbers, flatten nested values"
+            ) from None
+        names = f"the fields are {', '.join([*required, *optional])}"
+        if not isinstance(document, dict):
+            raise InvalidCommand("it is no JSON object", next_step=names)
+        for name in required:
+            if name not in document:
+                raise InvalidCommand(f"it has no {name!r}", next_step=names)
+        for name in document:
+            if name not in required and name not in optional:
+                raise InvalidCommand(f"it has the unknown field {name[:40]!r}", next_step=names)
+        return document
+
+    def fault(self, error: SignalboxError | ValidationError) -> SignalboxError:
+        """The error, which now names the line."""
+        found = invalid_command(error) if isinstance(error, ValidationError) else error
+        found.message = f"line {self.number}: {found.message}"
+        return found
+
+
+def read_lines(descriptor: int) -> Iterator[Line | None]:
+    """The lines that hold anything but blanks, as they come; None when no more is there just now.
+
+    Raises TooLarge for a line over `MAX_LINE_BYTES`, OSError.
+    """
+    number, rest, paused = 0, b"", True
+    while True:
+        if not paused and not select.select([descriptor], [], [], PAUSE_SECONDS)[0]:
+            yield None
+            paused = True
+        chunk = os.read(descriptor, _READ_BYTES)
+        paused = False
+        *whole, rest = (rest + chunk).split(b"\n")
+        if not chunk and rest:
+            whole, rest = [rest], b""
+        for text in whole:
+            number += 1
+            _check_length(number, text)
+            if text.strip():
+                yield Line(number, text)
+        if not chunk:
+            return
+        _check_length(number + 1, rest)
+
+
+def _check_length(number: int, text: bytes) -> None:
+    if len(text) > MAX_LINE_BYTES:
+        raise TooLarge(
+            f"line {number}: it is over {MAX_LINE_BYTES} bytes long",
+            next_step="end each JSON object with a newline",
+        )

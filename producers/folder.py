@@ -10,7 +10,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
@@ -55,6 +55,11 @@ class Place:
     tenant_id: str
     env: str
     mode: Mode = Mode.LAB
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What every command of this place has."""
+        return {"tenant_id": self.tenant_id, "env": self.env, "mode": self.mode}
 
 
 def files_below(

@@ -41,8 +41,7 @@ def make_client() -> Client:
 
 def named(place: Place, op_id: str | None = None) -> dict[str, Any]:
     """The fields that every command has."""
-    fields = {"tenant_id": place.tenant_id, "env": place.env, "mode": place.mode}
-    return fields | ({} if op_id is None else {"op_id": op_id})
+    return place.fields | ({} if op_id is None else {"op_id": op_id})
 
 
 def pairs(entries: list[str] | None) -> dict[str, str]:

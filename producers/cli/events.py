@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterator
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
 
 from commands.error import OutcomePending, SignalboxError
-from commands.event_stream import AppendEvent, Event, ReadEvents
+from commands.event_stream import AppendEvent, Event
 from commands.model import Command
 from commands.scope import Mode
 from producers.cli.common import (
@@ -38,16 +37,15 @@ from producers.cli.lines import (
 )
 from producers.cli.notation import json_object, moment
 from producers.cli.paging import Limit
-from producers.client import Client
 from producers.folder import Place
 from producers.ingest import Naming
 from producers.line_input import Line
+from producers.stream_reader import end_of, events_behind
 
 app = typer.Typer(help="Append to event streams, read and follow them.", no_args_is_help=True)
 
 Stream = Annotated[str, typer.Argument(metavar="STREAM", help="Stream name.")]
 After = Annotated[int, typer.Option(min=0, help="Version of the last event already read.")]
-PAGE_MOST = 1000
 POLL_SECONDS = 1.0
 
 
@@ -123,7 +121,7 @@ def read(
     place = make_place(tenant, env, mode)
     found: list[dict[str, Any]] = []
     with make_client() as client:
-        for event in _events(client, place, stream, after, limit, wait):
+        for event in events_behind(client, place, stream, after, limit, timedelta(seconds=wait)):
             after = event["version"]
             if as_json:
                 found.append(event)
@@ -148,12 +146,13 @@ def tail(
     if from_now and after:
         raise typer.BadParameter("--after and --from-now exclude each other")
     place = make_place(tenant, env, mode)
+    patience = timedelta(seconds=wait)
     with make_client() as client:
         if from_now:
-            after = _end(client, place, stream, wait)
+            after = end_of(client, place, stream, patience)
         while True:
             try:
-                for event in _events(client, place, stream, after, None, wait):
+                for event in events_behind(client, place, stream, after, None, patience):
                     _print_event(event, as_json)
                     after = event["version"]
             except SignalboxError as error:
@@ -162,41 +161,6 @@ def tail(
                     raise
                 err.print(f"{error.code} {error}", markup=False, soft_wrap=True, highlight=False)
             time.sleep(POLL_SECONDS)
-
-
-def _events(
-    client: Client, place: Place, stream: str, after: int, limit: int | None, wait: float
-) -> Iterator[dict[str, Any]]:
-    """Events behind `after` up to the stream's present end, or `limit` of them."""
-    left = limit
-    while left is None or left > 0:
-        most = PAGE_MOST if left is None else min(PAGE_MOST, left)
-        command = ReadEvents(**named(place), stream=stream, after=after, limit=most)
-        page = client.run(command, timedelta(seconds=wait)).unwrap()
-        yield from page["events"]
-        if not page["events"]:
-            return
-        after = page["next_after"]
-        left = None if left is None else left - len(page["events"])
-
-
-def _end(client: Client, place: Place, stream: str, wait: float) -> int:
-    """The stream's last version, found in few reads since versions have no gaps."""
-
-    def is_behind(version: int) -> bool:
-        command = ReadEvents(**named(place), stream=stream, after=version, limit=1)
-        return bool(client.run(command, timedelta(seconds=wait)).unwrap()["events"])
-
-    if not is_behind(0):
-        return 0
-    there, end = 0, 1
-    while is_behind(end):
-        there, end = end, end * 2
-    # An event stands behind `there`, none behind `end`.
-    while end - there > 1:
-        middle = (there + end) // 2
-        there, end = (middle, end) if is_behind(middle) else (there, middle)
-    return end
 
 
 def _print_event(event: dict[str, Any], as_json: bool) -> None:

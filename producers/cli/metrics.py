@@ -3,16 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
 from typer.core import TyperCommand
 
-from commands.error import SignalboxError
 from commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
 from commands.model import Command
 from commands.scope import Mode
@@ -33,16 +29,14 @@ from producers.cli.common import (
 from producers.cli.lines import (
     ONE_WAIT,
     OpPrefix,
-    Pieces,
     WaitLines,
     lines_of_input,
     store_lines,
 )
 from producers.cli.notation import duration, moment, number
 from producers.cli.paging import Limit, say_if_more, walk
-from producers.folder import Place
-from producers.ingest import Naming, Piece
-from producers.line_input import Line
+from producers.cli.point_lines import grouped
+from producers.ingest import Naming
 
 app = typer.Typer(help="Ingest points of metrics and query them.", no_args_is_help=True)
 
@@ -50,8 +44,6 @@ LabelPairs = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Label; repeatable.")
 ]
 PAGE_MOST = 10_000
-GROUP_POINTS = 500
-"""Points of one command that is made of lines."""
 
 
 class WithNegativeNumbers(TyperCommand):
@@ -94,7 +86,7 @@ def ingest(
             raise typer.BadParameter("give the point's VALUE, or - alone for standard input")
         if op_id or at or label:
             raise typer.BadParameter("- ingests many points: options of one stand in its line")
-        store_lines(_grouped(place, Naming(op_prefix), lines_of_input()), wait, as_json)
+        store_lines(grouped(place, Naming(op_prefix), lines_of_input()), wait, as_json)
         return
     if op_prefix:
         raise typer.BadParameter("--op-prefix is for many points; one takes --op-id")
@@ -172,50 +164,3 @@ def query(
     title = f"{place.tenant_id}/{place.env} {series}" + (f" {agg}" if agg else "")
     print_rows(title, columns, [[entry[column] for column in columns] for entry in entries])
     say_if_more(limit, cursor)
-
-
-@dataclass
-class _Group:
-    """Points that go into one command."""
-
-    lines: list[int] = field(default_factory=list)
-    points: list[Point] = field(default_factory=list)
-    identities: set[Any] = field(default_factory=set)
-    size: int = 0
-
-    def takes(self, point: Point) -> bool:
-        # The same point again goes into a later command, whose value then stands.
-        return len(self.points) < GROUP_POINTS and point.identity not in self.identities
-
-    def add(self, line: Line, point: Point) -> None:
-        self.lines.append(line.number)
-        self.points.append(point)
-        self.identities.add(point.identity)
-        self.size += len(line.text)
-
-
-def _grouped(place: Place, naming: Naming, lines: Iterator[Line | None]) -> Pieces:
-    group = _Group()
-
-    def piece() -> Iterator[Piece]:
-        nonlocal group
-        if group.points:
-            first, last = group.lines[0], group.lines[-1]
-            command = IngestPoints(**named(place, naming.op_id(first, last)), points=group.points)
-            yield Piece(command, first, last, len(group.lines), group.size)
-        group = _Group()
-
-    for line in lines:
-        if line is None:
-            yield from piece()
-            yield None
-            continue
-        try:
-            point = Point(**line.document(("series", "timestamp", "value"), ("labels",)))
-        except (SignalboxError, ValidationError) as error:
-            yield from piece()
-            raise line.fault(error) from None
-        if not group.takes(point):
-            yield from piece()
-        group.add(line, point)
-    yield from piece()

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
 
 from commands.error import InvalidKey, SignalboxError
@@ -135,6 +138,44 @@ def test_an_inline_and_a_staged_copy_of_one_content_are_the_same_command() -> No
 @pytest.mark.parametrize("op", sorted(known_ops()))
 def test_each_command_is_registered_under_the_op_it_bears(op: str) -> None:
     assert known_ops()[op].model_fields["op"].default == op
+
+
+GOLDEN: list[dict[str, Any]] = [
+    json.loads(line)
+    for line in Path(__file__).with_name("golden_commands.jsonl").read_text().splitlines()
+]
+
+
+@pytest.mark.parametrize("document", GOLDEN, ids=lambda document: document["op"])
+def test_a_command_keeps_the_form_in_which_it_travels(document: dict[str, Any]) -> None:
+    command = parse_command(document)
+    # As text too: 1 and 1.0 are equal, but not the same value.
+    assert json.dumps(json.loads(command.model_dump_json()), sort_keys=True) == json.dumps(
+        document, sort_keys=True
+    )
+    jsonschema.Draft202012Validator(type(command).model_json_schema()).validate(document)
+
+
+@pytest.mark.parametrize(
+    ("data", "code"),
+    [
+        ({"n": 2**63}, "INVALID_COMMAND"),
+        ({"n": float("nan")}, "INVALID_COMMAND"),
+        ({"n": {"$bytes": "!"}}, "INVALID_COMMAND"),
+        ({"n": {"$timestamp": "2026-01-31T12:00:00"}}, "INVALID_COMMAND"),
+        ({"n": {"$float": "1"}}, "INVALID_COMMAND"),
+        ({"$n": 1}, "INVALID_COMMAND"),
+        ({"": 1}, "INVALID_KEY"),
+        ({"a\0b": 1}, "INVALID_KEY"),
+        ([], "INVALID_COMMAND"),
+        ({"n": "x" * (1024 * 1024)}, "TOO_LARGE"),
+    ],
+)
+def test_data_without_a_type_is_refused(data: Any, code: str) -> None:
+    with pytest.raises(SignalboxError) as caught:
+        parse_command({**GOLDEN[0], "data": data})
+    assert caught.value.code == code
+    assert caught.value.next_step
 
 
 def test_a_summary_names_key_and_size_but_no_content() -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
 from pathlib import Path
+from typing import Any
 
+import jsonschema
 import pytest
 
 from adapters.s3.config import S3Config
 from commands import error
+from commands.parse import known_ops, parse_command
 from commands.settings import Settings
 from producers.cli.main import app
 
@@ -66,3 +70,38 @@ def _code(text: str) -> str:
 def test_every_config_key_of_s3_is_on_the_page() -> None:
     page = (ROOT / "docs" / "backends.md").read_text().partition("## s3")[2]
     assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set(S3Config.model_fields)
+
+
+def _contract_examples() -> list[dict[str, Any]]:
+    """The commands that the wire contract shows, one an indented block."""
+    page = (ROOT / "docs" / "wire-contract.md").read_text()
+    blocks = re.findall(r"(?:^ {4}.*\n)+", page, re.MULTILINE)
+    documents = [json.loads(block) for block in blocks if block.startswith('    {"op"')]
+    return [document for document in documents if "tenant_id" in document]
+
+
+EXAMPLES = _contract_examples()
+
+
+def test_the_contract_shows_the_commands_of_every_kind() -> None:
+    shown = {example["op"] for example in EXAMPLES}
+    assert shown >= {
+        "object_store.put",
+        "tabular_store.upsert",
+        "tabular_store.query",
+        "metrics_store.ingest",
+        "metrics_store.query",
+        "event_stream.append",
+        "event_stream.read",
+    }
+
+
+@pytest.mark.parametrize("example", EXAMPLES, ids=lambda example: example["op"])
+def test_a_command_that_the_contract_shows_is_one_and_fits_its_schema(
+    example: dict[str, Any],
+) -> None:
+    command = parse_command(example)
+    schema = known_ops()[example["op"]].model_json_schema()
+    jsonschema.Draft202012Validator(schema).validate(example)
+    again = parse_command(json.loads(command.model_dump_json()))
+    assert again == command

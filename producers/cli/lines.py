@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from typing import Annotated, Any
 
@@ -63,11 +64,9 @@ def store_lines(pieces: Pieces, wait: float | None, as_json: bool) -> None:
     with make_client() as client:
         ingest = Ingest(client, patience)
         try:
-            with progress(err) as bar:
-                bar.disable = not err.is_terminal
-                task = bar.add_task("storing", total=None)
+            with _count_shown() as count:
                 for ended in ingest.run(source):
-                    bar.advance(task, ended.lines)
+                    count(ended.lines)
                     if ended.error is not None:
                         _report(ended, ended.error, as_json)
         finally:
@@ -90,6 +89,17 @@ class _Source:
             yield from self._pieces
         except (SignalboxError, OSError) as error:
             self.fault = error
+
+
+@contextmanager
+def _count_shown() -> Iterator[Callable[[int], None]]:
+    """A bar that is told of lines as they end; none where standard error is no terminal."""
+    if not err.is_terminal:
+        yield lambda lines: None
+        return
+    with progress(err) as bar:
+        task = bar.add_task("storing", total=None)
+        yield lambda lines: bar.advance(task, lines)
 
 
 def _report(ended: Ended, error: SignalboxError, as_json: bool) -> None:

@@ -56,9 +56,14 @@ class Lane:
     def registry(self) -> Registry:
         return Registry(connect(self.settings.state_url))
 
-    def route_to_folder(self, tenant: str, name: str = "objects") -> Route:
-        """Point the tenant's objects at a folder of this stack, with `set` or `switch`."""
-        registry, scope = self.registry(), object_scope(tenant)
+    def route_to_folder(
+        self,
+        tenant: str,
+        name: str = "objects",
+        kind: ResourceKind = ResourceKind.OBJECT_STORE,
+    ) -> Route:
+        """Point the tenant's data at a folder of this stack, with `set` or `switch`."""
+        registry, scope = self.registry(), Scope(kind=kind, tenant_id=tenant, env="dev")
         change = registry.set if registry.get(scope) is None else registry.switch
         return change(
             scope,

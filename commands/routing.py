@@ -1,12 +1,15 @@
-"""The commands that change routes."""
+"""The commands about routes: change, lock and try them."""
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Annotated, Literal
 
-from pydantic import Field
+from pydantic import Field, model_validator
 
+from commands.error import ErrorDetail
 from commands.model import Command, register
+from commands.result import Result
 from commands.scope import ResourceKind, Scope
 
 ConfigValue = str | int | float | bool | list[str]
@@ -15,15 +18,10 @@ Reason = Annotated[str, Field(min_length=1, max_length=500)]
 Actor = Annotated[str, Field(min_length=1, max_length=200)]
 
 
-class RouteCommand(Command):
-    """A change of one scope's route; changes of one route take effect in accepted order."""
+class ControlCommand(Command):
+    """A command about one scope's route, not about what is stored behind it."""
 
     resource_kind: ResourceKind
-    reason: Reason = Field(description="Why; it stands in the audit trail.")
-    actor: Actor = Field(description="Who; it stands in the audit trail.")
-    if_revision: int | None = Field(
-        None, ge=0, description="Change only this revision; 0: only if there is no route."
-    )
 
     @property
     def scope(self) -> Scope:
@@ -31,15 +29,33 @@ class RouteCommand(Command):
 
     @property
     def order_key(self) -> str | None:
-        return f"routing:{self.resource_kind}"
+        return f"routing:{self.resource_kind}" if self.writes else None
 
     @property
     def subject(self) -> str:
         return str(self.resource_kind)
 
 
+class RouteCommand(ControlCommand):
+    """A change of a route or its lock; changes of one route take effect in accepted order."""
+
+    reason: Reason = Field(description="Why; it stands in the audit trail.")
+    actor: Actor = Field(description="Who; it stands in the audit trail.")
+    lock_token: int | None = Field(
+        None, ge=1, description="Change only while this strategy lock is held: LOCK_LOST else."
+    )
+
+
+class RouteChange(RouteCommand):
+    """A change of the route itself."""
+
+    if_revision: int | None = Field(
+        None, ge=0, description="Change only this revision; 0: only if there is no route."
+    )
+
+
 @register
-class SetRoute(RouteCommand):
+class SetRoute(RouteChange):
     """Create a route, or change the config of the one that is there on the same backend."""
 
     op: Literal["routing.set"] = "routing.set"
@@ -48,7 +64,7 @@ class SetRoute(RouteCommand):
 
 
 @register
-class SwitchRoute(RouteCommand):
+class SwitchRoute(RouteChange):
     """Point an existing route at another backend or place."""
 
     op: Literal["routing.switch"] = "routing.switch"
@@ -57,7 +73,60 @@ class SwitchRoute(RouteCommand):
 
 
 @register
-class DeleteRoute(RouteCommand):
+class DeleteRoute(RouteChange):
     """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
 
     op: Literal["routing.delete"] = "routing.delete"
+
+
+@register
+class LockRoute(RouteCommand):
+    """Take a route's strategy lock, or renew it: no one else changes the route then."""
+
+    op: Literal["routing.lock"] = "routing.lock"
+    ttl: timedelta = Field(ge=timedelta(seconds=1), le=timedelta(days=7))
+
+
+@register
+class UnlockRoute(RouteCommand):
+    """Give a route's strategy lock back, or with `force` take it from whoever holds it."""
+
+    op: Literal["routing.unlock"] = "routing.unlock"
+    force: bool = False
+
+
+@register
+class ProbeRoute(ControlCommand):
+    """Try the backend of a route, or one that it might be switched to: write, read, compare and
+    delete under a reserved name."""
+
+    writes = False
+    op: Literal["routing.probe"] = "routing.probe"
+    backend_type: str | None = Field(
+        None, min_length=1, max_length=64, description="None: the route as it is."
+    )
+    config: RouteConfig = Field(default_factory=dict, description="Of that backend.")
+
+    @model_validator(mode="after")
+    def _config_has_a_backend(self) -> ProbeRoute:
+        if self.config and self.backend_type is None:
+            raise ValueError("a config needs its backend_type")
+        return self
+
+
+class ProbeStep(Result):
+    name: str
+    milliseconds: float
+
+
+class ProbeResult(Result):
+    """How the backend did; the steps up to the one that failed."""
+
+    backend_type: str
+    revision: int | None = Field(description="Of the route; None for another target.")
+    steps: list[ProbeStep]
+    error: ErrorDetail | None = None
+
+    @property
+    def healthy(self) -> bool:
+        return self.error is None

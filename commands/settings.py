@@ -69,6 +69,14 @@ class Settings(BaseSettings):
     ready_file: Path | None = Field(
         None, description="A worker makes this file when it consumes: a probe for supervisors."
     )
+    route_log_keep: int = Field(
+        100_000,
+        ge=0,
+        description="StreamEvents that stay in the state Redis once they are archived.",
+    )
+    price_file: Path | None = Field(
+        None, description="Prices for the estimates of `signalbox routes check`."
+    )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

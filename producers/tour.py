@@ -17,8 +17,8 @@ from commands.model import new_op_id
 from commands.object_store import ListObjects
 from commands.scope import Mode, ResourceKind, Scope
 from commands.state import connect
+from producers.cli.event_text import print_events
 from producers.cli.progress import progress
-from producers.cli.routes import print_events
 from producers.client import Client
 from producers.folder import (
     BATCH_COMMANDS,

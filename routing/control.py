@@ -5,35 +5,47 @@ from __future__ import annotations
 from typing import Any
 
 from commands.error import UnknownCommand
-from commands.routing import DeleteRoute, RouteCommand, SetRoute, SwitchRoute
+from commands.routing import (
+    DeleteRoute,
+    LockRoute,
+    RouteCommand,
+    SetRoute,
+    SwitchRoute,
+    UnlockRoute,
+)
 from routing.registry import Registry
 
 
 def apply(command: RouteCommand, registry: Registry) -> dict[str, Any]:
-    """Make the change; the route as it is then. A repeat of the command changes nothing more.
+    """Make the change; the route or lock as it is then. A repeat changes nothing more.
 
-    Raises what `Registry.set`, `switch` and `delete` raise.
+    Raises what the methods of `Registry` and `Locks` raise.
     """
-    if isinstance(command, SetRoute | SwitchRoute):
-        change = registry.set if isinstance(command, SetRoute) else registry.switch
-        route = change(
-            command.scope,
-            command.backend_type,
-            command.config,
-            mode=command.mode,
-            actor=command.actor,
-            reason=command.reason,
-            change_id=command.ref,
-            if_revision=command.if_revision,
-        )
-        return route.model_dump(mode="json")
-    if isinstance(command, DeleteRoute):
-        registry.delete(
-            command.scope,
-            actor=command.actor,
-            reason=command.reason,
-            change_id=command.ref,
-            if_revision=command.if_revision,
-        )
-        return {"deleted": command.scope.field}
+    scope = command.scope
+    who: dict[str, Any] = {
+        "actor": command.actor,
+        "reason": command.reason,
+        "change_id": command.ref,
+        "lock_token": command.lock_token,
+    }
+    match command:
+        case SetRoute() | SwitchRoute():
+            change = registry.set if isinstance(command, SetRoute) else registry.switch
+            route = change(
+                scope,
+                command.backend_type,
+                command.config,
+                mode=command.mode,
+                if_revision=command.if_revision,
+                **who,
+            )
+            return route.model_dump(mode="json")
+        case DeleteRoute():
+            registry.delete(scope, if_revision=command.if_revision, **who)
+            return {"deleted": scope.field}
+        case LockRoute():
+            return dict(registry.locks.lock(scope, command.ttl, **who).document())
+        case UnlockRoute():
+            lock = registry.locks.unlock(scope, force=command.force, **who)
+            return {"unlocked": lock.document() if lock else None}
     raise UnknownCommand(f"{command.op} changes no route", next_step="use set, switch or delete")

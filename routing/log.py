@@ -108,6 +108,12 @@ class EventLog:
         with state_errors():
             return read_head(self._client.hmget(f"{TAG}:head", ["epoch", "rev", "hash"]))
 
+    def base(self) -> Head:
+        """The newest event that was trimmed from the log; revision 0 while all are there."""
+        with state_errors():
+            row = self._client.hmget(f"{TAG}:head", ["epoch", "base_rev", "base_hash"])
+        return read_head(row) if row[1] is not None else Head("", 0, "")
+
     def events(
         self, after: int, limit: int = 1000, block_ms: int | None = None
     ) -> list[StreamEvent]:

@@ -30,8 +30,10 @@ from commands.scope import Mode, ResourceKind, Scope
 from commands.state import state_errors
 from routing.event import StreamEvent
 from routing.lock import check_lock
+from routing.locks import Locks
 from routing.log import TAG, Draft, EventLog, Seen, Wanted
 from routing.pointing import Target, check_revision, pointing
+from routing.policies import Policies
 from routing.refusal import recordable
 from routing.route import Route, no_route, route_after
 from routing.row import Head, text_of
@@ -58,8 +60,10 @@ class Registry:
     """Reads and changes routes. Thread-safe."""
 
     def __init__(self, client: redis.Redis) -> None:
-        self._client = client
+        self.client = client
         self.log = EventLog(client)
+        self.locks = Locks(client)
+        self.policies = Policies(client)
 
     def set(
         self,
@@ -160,7 +164,7 @@ class Registry:
         if not scopes:
             return []
         fields = [scope.field for scope in scopes]
-        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
+        with state_errors(), self.client.pipeline(transaction=True) as pipeline:
             pipeline.hmget(f"{TAG}:routes", fields)
             pipeline.hmget(f"{TAG}:fence", fields)
             routes, fences = pipeline.execute()
@@ -182,10 +186,10 @@ class Registry:
         # `0` follows `/` in ASCII: the end of everything that begins with `tenant/`.
         high = f"({tenant_id}0" if tenant_id else "+"
         with state_errors():
-            names = self._client.zrangebylex(f"{TAG}:index:{kind}", low, high, 0, limit)
+            names = self.client.zrangebylex(f"{TAG}:index:{kind}", low, high, 0, limit)
             members = [text_of(name) for name in names]
             fields = [f"{kind}/{member}" for member in members]
-            found = self._client.hmget(f"{TAG}:routes", fields) if fields else []
+            found = self.client.hmget(f"{TAG}:routes", fields) if fields else []
         routes = [Route.model_validate_json(text) for text in found if text is not None]
         return Page(routes, members[-1] if len(members) == limit else None)
 

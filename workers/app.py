@@ -8,13 +8,14 @@ from celery import signals
 
 from commands.settings import Settings
 from producers.publisher import make_app
+from workers.archiver import Archiver
 from workers.log import configure_logging
 from workers.reconciler import Reconciler
 from workers.tasks import register_tasks
 
 app = make_app(Settings())
 register_tasks(app)
-_reconcilers: list[Reconciler] = []
+_background: list[Reconciler | Archiver] = []
 
 
 @signals.setup_logging.connect(weak=False)
@@ -23,16 +24,18 @@ def _set_up_logging(**_: Any) -> None:
 
 
 @signals.worker_ready.connect(weak=False)
-def _start_reconciler(sender: Any, **_: Any) -> None:
+def _start_background(sender: Any, **_: Any) -> None:
     # In the worker's main process, once its pool has forked: threads do not survive a fork.
-    reconciler = Reconciler(app, Settings(), sender.hostname)
-    reconciler.start()
-    _reconcilers.append(reconciler)
-    if ready_file := Settings().ready_file:
+    settings = Settings()
+    _background.append(Reconciler(app, settings, sender.hostname))
+    _background.append(Archiver.of(settings, sender.hostname))
+    for each in _background:
+        each.start()
+    if ready_file := settings.ready_file:
         ready_file.touch()
 
 
 @signals.worker_shutting_down.connect(weak=False)
-def _stop_reconciler(**_: Any) -> None:
-    for reconciler in _reconcilers:
-        reconciler.stop()
+def _stop_background(**_: Any) -> None:
+    for each in _background:
+        each.stop()

@@ -15,7 +15,7 @@ from commands.error import SignalboxError
 from commands.ledger.entry import Claimed, Claims
 from commands.ledger.ledger import Ledger
 from commands.ledger.usage import UsageBook
-from commands.routing import RouteCommand
+from commands.routing import ControlCommand, ProbeRoute, RouteCommand
 from commands.settings import Settings
 from commands.wire import Message
 from producers.publisher import Publisher
@@ -26,6 +26,7 @@ from workers.adapter_pool import AdapterPool
 from workers.admission import admit
 from workers.finish import Finisher
 from workers.patience import wait_for_state
+from workers.probe import Prober
 from workers.quota import within_quotas
 from workers.stage import Admitted, Ended, Routed
 
@@ -43,6 +44,7 @@ class Executor:
     adapters: AdapterPool
     finisher: Finisher
     publisher: Publisher
+    prober: Prober
 
     def execute(self, message: Message) -> dict[str, int]:
         """Run what the message asks for; how many commands ended in which way.
@@ -55,7 +57,7 @@ class Executor:
         admitted, refused = self._guard(routed)
         allowed, limited = wait_for_state(lambda: within_quotas(admitted, self.usage))
         ended = unrouted + refused + limited + self.adapters.run(allowed)
-        ended += wait_for_state(lambda: self._change_routes(claims.claimed))
+        ended += wait_for_state(lambda: self._control(claims.claimed))
         finished, counts = wait_for_state(lambda: self.finisher.finish(token, claims, ended))
         self.publisher.publish_or_leave(finished.wakes)
         return claims.skipped | counts
@@ -67,7 +69,7 @@ class Executor:
         )
 
     def _resolve(self, claims: Claims) -> tuple[list[Routed], list[Ended]]:
-        claimed = [c for c in claims.claimed if not isinstance(c.command, RouteCommand)]
+        claimed = [c for c in claims.claimed if not isinstance(c.command, ControlCommand)]
         lost = self.routes.enter(claims.epoch)
         if lost is not None:
             return [], [Ended(item, error=copy(lost)) for item in claimed]
@@ -96,14 +98,17 @@ class Executor:
                 ended.append(Ended(item.claimed, item.route, error=error))
         return admitted, ended
 
-    def _change_routes(self, claimed: Iterable[Claimed]) -> list[Ended]:
+    def _control(self, claimed: Iterable[Claimed]) -> list[Ended]:
         ended: list[Ended] = []
         for item in claimed:
-            if isinstance(item.command, RouteCommand):
-                try:
+            try:
+                if isinstance(item.command, RouteCommand):
                     ended.append(Ended(item, result=control.apply(item.command, self.registry)))
-                except SignalboxError as error:
-                    if error.temporary:
-                        raise
-                    ended.append(Ended(item, error=error))
+                elif isinstance(item.command, ProbeRoute):
+                    answer = self.prober.probe(item)
+                    ended.append(Ended(item, result=answer.model_dump(mode="json")))
+            except SignalboxError as error:
+                if error.temporary:
+                    raise
+                ended.append(Ended(item, error=error))
         return ended

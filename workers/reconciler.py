@@ -13,23 +13,13 @@ from celery import Celery
 from commands.error import SignalboxError
 from commands.ledger.ledger import Ledger
 from commands.settings import Settings
-from commands.state import connect, state_errors
+from commands.state import connect
 from producers.publisher import Publisher
+from workers.leader import Leader
 
 log = structlog.get_logger("signalbox.reconciler")
 
-LEADER_KEY = "signalbox:reconciler"
-LEADER_MS = 4000
-"""A leader that died is followed by another within this time and a turn."""
 TURN_SECONDS = 0.5
-
-# Renewed by its holder, or taken when nobody holds it.
-_LEAD = """
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
-redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
-return 1
-"""
 
 
 class Reconciler:
@@ -39,8 +29,7 @@ class Reconciler:
         self._client = connect(settings.state_url)
         self._ledger = Ledger(self._client, settings)
         self._publisher = Publisher(app)
-        self._lead = self._client.register_script(_LEAD)
-        self._name = name
+        self._leader = Leader(self._client, "reconciler", name)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="reconciler", daemon=True)
 
@@ -55,9 +44,7 @@ class Reconciler:
 
         Raises StateUnavailable, BrokerUnavailable; what was not published is due again later.
         """
-        with state_errors():
-            leads = self._lead(keys=[LEADER_KEY], args=[self._name, LEADER_MS])
-        if not leads:
+        if not self._leader.leads():
             return 0
         wakes = self._ledger.due()
         self._publisher.publish(wakes)

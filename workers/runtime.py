@@ -17,12 +17,12 @@ from commands.state import connect
 from producers.publisher import Publisher
 from routing.cache import RouteCache
 from routing.log import EventLog
-from routing.policies import Policies
 from routing.registry import Registry
 from routing.tail import RouteTail
 from workers.adapter_pool import AdapterPool
 from workers.executor import Executor
 from workers.finish import Finisher
+from workers.probe import Prober
 
 
 class Runtime:
@@ -34,7 +34,7 @@ class Runtime:
         self.ledger = Ledger(state, settings)
         self.publisher = Publisher(app)
         self.registry = Registry(state)
-        self._routes = RouteCache(self.registry, Policies(state))
+        self._routes = RouteCache(self.registry, self.registry.policies)
         payloads = DirectoryPayloadStore(settings.payload_dir or Path(".signalbox/payloads"))
         self.executor = Executor(
             worker=worker,
@@ -46,6 +46,7 @@ class Runtime:
             adapters=AdapterPool(payloads, settings.inline_limit_bytes),
             finisher=Finisher(self.ledger, settings, payloads, worker),
             publisher=self.publisher,
+            prober=Prober(self.registry, payloads),
         )
         self._tail: RouteTail | None = None
 

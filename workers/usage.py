@@ -13,6 +13,7 @@ from commands.error import (
     Unavailable,
 )
 from commands.ledger.usage import Usage
+from commands.routing import ProbeRoute
 from workers.stage import Ended
 
 _SICK = (Unavailable, Throttled, PermissionDenied, Misconfigured, InsufficientStorage)
@@ -21,9 +22,12 @@ _SICK = (Unavailable, Throttled, PermissionDenied, Misconfigured, InsufficientSt
 
 def usage_of(item: Ended) -> Usage | None:
     """None for a command that never came to a backend, or comes again."""
+    command = item.claimed.command
+    if isinstance(command, ProbeRoute) and item.result and command.backend_type is None:
+        error = item.result["error"]
+        return Usage(scope=command.scope.field, health=error["code"] if error else "ok")
     if item.route is None or (item.error is not None and item.error.waits):
         return None
-    command = item.claimed.command
     done = item.error is None
     growth = item.growth
     return Usage(

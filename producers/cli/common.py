@@ -13,11 +13,14 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from commands.model import Command
+from commands.model import Command, new_op_id
 from commands.outcome import Outcome
-from commands.scope import Mode, check_env, check_tenant
+from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
+from commands.settings import Settings
+from commands.state import connect
 from producers.client import Client
 from producers.folder import Place
+from routing.registry import Registry
 
 # Into a pipe or a file nothing is cut to a terminal's width.
 out = Console(width=None if sys.stdout.isatty() else 240)
@@ -27,6 +30,8 @@ Tenant = Annotated[str, typer.Option("-t", "--tenant", help="Tenant id, such as 
 EnvName = Annotated[str, typer.Option("-e", "--env", help="Environment, such as dev.")]
 ModeName = Annotated[Mode, typer.Option("-m", "--mode", help="Mode the tenant runs under.")]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
+Kind = Annotated[ResourceKind, typer.Argument(help="Kind of resource.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit trail.")]
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")]
 
 
@@ -37,6 +42,20 @@ def make_place(tenant: str, env: str, mode: Mode) -> Place:
 
 def make_client() -> Client:
     return Client()
+
+
+def make_registry() -> Registry:
+    return Registry(connect(Settings().state_url))
+
+
+def make_scope(kind: ResourceKind, tenant: str, env: str) -> Scope:
+    """Which route the command is about; InvalidScope before anything is read."""
+    return Scope(kind=kind, tenant_id=check_tenant(tenant), env=check_env(env))
+
+
+def who(reason: str) -> dict[str, Any]:
+    """What a change of the registry is recorded with."""
+    return {"actor": actor(), "reason": reason, "change_id": new_op_id()}
 
 
 def named(place: Place, op_id: str | None = None) -> dict[str, Any]:

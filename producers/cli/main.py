@@ -14,7 +14,18 @@ from rich.markup import escape
 
 from commands.error import InvalidSetting, LocalFileError, SignalboxError
 from commands.parse import invalid_command
-from producers.cli import events, metrics, objects, operate, routes, stack, tables
+from producers.cli import (
+    audit,
+    events,
+    metrics,
+    objects,
+    operate,
+    policy,
+    route_view,
+    routes,
+    stack,
+    tables,
+)
 from producers.cli.common import err
 
 app = typer.Typer(
@@ -23,6 +34,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 app.add_typer(routes.app, name="routes")
+route_view.add_to(routes.app)
+app.add_typer(policy.app, name="policy")
+app.add_typer(audit.app, name="audit")
 app.add_typer(objects.app, name="object")
 app.add_typer(tables.app, name="table")
 app.add_typer(metrics.app, name="metrics")

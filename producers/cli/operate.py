@@ -17,6 +17,8 @@ from commands.state import connect, without_password
 from commands.wire import all_queues
 from producers.cli.common import AsJson, out, print_json, print_pairs, print_rows
 from producers.publisher import broker_report, make_app
+from routing.archive_mark import ArchiveMark
+from routing.log import EventLog
 
 
 def add_to(app: typer.Typer) -> None:
@@ -68,16 +70,22 @@ def outcome(
 def status(as_json: AsJson = False) -> None:
     """Queues, workers, and how many commands are open, running, overdue or dead."""
     settings = Settings()
-    totals = Ledger(connect(settings.state_url), settings).totals()
+    state = connect(settings.state_url)
+    totals = Ledger(state, settings).totals()
+    mark, head = ArchiveMark(state).read(), EventLog(state).head()
     queues, workers = broker_report(make_app(settings), all_queues(settings.tenant_shards))
     if as_json:
-        print_json({"ledger": totals, "queues": queues, "workers": workers})
+        archive = {"revision": mark.revision, "of": head.revision, "waits_for": mark.waits_for}
+        print_json({"ledger": totals, "queues": queues, "workers": workers, "archive": archive})
         return
+    behind = head.revision - mark.revision
     print_pairs(
         {
             "state": without_password(settings.state_url),
             "broker": without_password(settings.broker_url),
             "workers": ", ".join(workers) or "none",
+            "archive": f"{mark.revision} of {head.revision} events"
+            + (f"; waits: {mark.waits_for}" if behind and mark.waits_for else ""),
         }
     )
     print_rows("commands", ["", "number"], [[name, totals[name]] for name in sorted(totals)])

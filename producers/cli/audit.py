@@ -1,0 +1,124 @@
+"""`signalbox audit`: who changed what, and whether the record is whole."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime
+from typing import Annotated
+
+import typer
+
+from commands.error import IntegrityMismatch
+from commands.scope import check_tenant
+from producers.archive import archived_events
+from producers.cli.common import AsJson, make_client, make_registry, out, print_json
+from producers.cli.event_text import print_event, print_events
+from producers.cli.notation import duration, moment
+from routing.chain import Chain, Fault
+from routing.event import StreamEvent
+from routing.log import EventLog
+
+app = typer.Typer(help="Who changed what, and whether the record is whole.", no_args_is_help=True)
+
+
+@app.command()
+def log(
+    tenant: Annotated[str | None, typer.Option("-t", "--tenant", help="Only this tenant.")] = None,
+    since: Annotated[
+        str | None, typer.Option("--since", help="A time, or how long ago: 2h, 7d.")
+    ] = None,
+    until: Annotated[str | None, typer.Option("--until", help="A time, or how long ago.")] = None,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many events.")] = 1000,
+    as_json: AsJson = False,
+) -> None:
+    """Changes of routes, locks and policies, and refusals; as JSON one event a line."""
+    events = make_registry().log
+    begin = events.behind(_when(since)) if since else 0
+    end = events.behind(_when(until)) if until else events.head().revision
+    if tenant is not None:
+        check_tenant(tenant)
+    chosen: list[StreamEvent] = []
+    for event in _walk(events, begin, end):
+        if tenant is None or tenant in event.subject.split("/"):
+            chosen.append(event)
+            # Bounded, however long the log is.
+            if len(chosen) > 2 * limit:
+                del chosen[:-limit]
+    chosen = chosen[-limit:]
+    if as_json:
+        for event in chosen:
+            print_event(event, as_json=True)
+    else:
+        print_events("audit log", chosen)
+
+
+@app.command()
+def verify(
+    archive: Annotated[
+        bool, typer.Option("--archive", help="The archive too, and that the log goes on from it.")
+    ] = False,
+    as_json: AsJson = False,
+) -> None:
+    """Walk the chain of events and name the first broken link.
+
+    Each event carries the hash of the one before it, so what was changed, removed or put in
+    later shows. Exit code 1 if it does.
+    """
+    events = make_registry().log
+    base = events.base()
+    chain = Chain(overlap=base.revision)
+    if archive:
+        with make_client() as client:
+            for event in archived_events(client):
+                chain.add(event)
+    else:
+        chain.begin(base)
+    archived = chain.count
+    for event in _walk(events, base.revision, events.head().revision):
+        chain.add(event)
+    chain.end(events.head())
+    if chain.fault is not None:
+        _refuse(chain.fault, as_json)
+    document = {
+        "whole": True,
+        "events": chain.count,
+        "archived": archived,
+        "first": chain.first_revision,
+        "last": chain.last_revision,
+        "hash": chain.last_hash,
+    }
+    if as_json:
+        print_json(document)
+    elif chain.count:
+        first, last = chain.first_revision, chain.last_revision
+        out.print(f"whole: {chain.count} events, revisions {first} to {last}", highlight=False)
+        out.print(
+            f"keep this elsewhere to prove it later: {last} {chain.last_hash}", soft_wrap=True
+        )
+    else:
+        out.print("whole: there are no events yet")
+
+
+def _walk(events: EventLog, begin: int, end: int) -> Iterator[StreamEvent]:
+    while begin < end:
+        page = [event for event in events.events(begin, limit=1000) if event.revision <= end]
+        if not page:
+            return
+        yield from page
+        begin = page[-1].revision
+
+
+def _when(text: str) -> datetime:
+    if text[-1:].isalpha() and text[:1].isdigit() and "T" not in text:
+        return datetime.now(UTC) - duration(text)
+    return moment(text)
+
+
+def _refuse(fault: Fault, as_json: bool) -> None:
+    if as_json:
+        print_json({"whole": False, "revision": fault.revision, "reason": fault.reason})
+        raise typer.Exit(1)
+    raise IntegrityMismatch(
+        f"the chain of events is broken at revision {fault.revision}: {fault.reason}",
+        next_step="compare with the archive and with backups; what stands before it is whole",
+    )

@@ -1,0 +1,133 @@
+"""What `signalbox routes check` finds and prints."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from commands.error import SignalboxError
+from commands.ledger.usage import UsageBook
+from commands.scope import Mode, ResourceKind, Scope
+from commands.settings import Settings
+from producers.cli.common import err, make_client, make_registry, out, print_json, print_pairs
+from producers.cli.progress import progress
+from producers.client import Client
+from producers.diagnosis import count_objects, probe
+from routing.policy import FREE, Terms
+from routing.price import PriceTables, estimate, load_prices
+from routing.route import no_route
+from routing.view import RouteStatus, SystemView
+
+
+def diagnose(
+    scopes: Sequence[Scope],
+    mode: Mode,
+    prices: Path | None,
+    recount: bool,
+    wait: float,
+    as_json: bool,
+    *,
+    must_exist: bool,
+) -> bool:
+    """Whether every backend did what it should. Raises RouteNotFound if there is no route."""
+    registry = make_registry()
+    book = UsageBook(registry.client)
+    tables = load_prices(prices or Settings().price_file)
+    found = registry.get_many(list(scopes))
+    routes = [route for route, _ in found if route is not None]
+    if not routes:
+        raise no_route(scopes[0])
+    if must_exist and len(routes) < len(scopes):
+        raise no_route(scopes[0])
+    policy = registry.policies.get(scopes[0].tenant_id)
+    terms = policy.terms if policy else FREE
+    well = True
+    with make_client() as client:
+        for route in routes:
+            if recount and route.scope.kind is ResourceKind.OBJECT_STORE:
+                _recount(client, book, route.scope, mode, wait)
+            health = _probed(client, route.scope, mode, wait)
+            [status] = SystemView(registry, book).of([route])
+            well = well and health["error"] is None
+            document = {"scope": route.scope.field, "backend": route.backend_type, "probe": health}
+            document |= _money(status, terms, tables)
+            if as_json:
+                print_json(document)
+            else:
+                _print(document)
+    return well
+
+
+def _probed(client: Client, scope: Scope, mode: Mode, wait: float) -> dict[str, Any]:
+    try:
+        return probe(client, scope, mode, wait).model_dump(mode="json")
+    except SignalboxError as error:
+        return {"steps": [], "error": error.detail().model_dump()}
+
+
+def _recount(client: Client, book: UsageBook, scope: Scope, mode: Mode, wait: float) -> None:
+    with progress(err) as bars:
+        task = bars.add_task(f"counting {scope}", total=None)
+        count = count_objects(
+            client, scope, mode, wait, None, lambda n: bars.update(task, completed=n)
+        )
+    book.recount(scope, count.objects, count.bytes)
+
+
+def _money(status: RouteStatus, terms: Terms, tables: PriceTables) -> dict[str, Any]:
+    use, quotas = status.use, terms.quotas
+    document: dict[str, Any] = {
+        "health": use.health,
+        "use": status.document()["use"],
+        "quota": {
+            "objects": quotas.objects,
+            "bytes": quotas.bytes,
+            "commands_per_second": quotas.commands_per_second,
+        },
+        "lock": status.lock.document() if status.lock else None,
+    }
+    try:
+        cost = estimate(use, status.route.backend_type, tables, terms.price_table)
+        document["cost_this_month"] = asdict(cost) | {"total": cost.total}
+    except SignalboxError as error:
+        document["cost_this_month"] = {"error": error.detail().model_dump()}
+    return document
+
+
+def _print(document: dict[str, Any]) -> None:
+    probe_, use, quota = document["probe"], document["use"], document["quota"]
+    steps = ", ".join(f"{step['name']} {step['milliseconds']} ms" for step in probe_["steps"])
+    error, cost = probe_["error"], document["cost_this_month"]
+    tried = f"ok: {steps}"
+    if error is not None:
+        where = f" (after {steps})" if steps else ""
+        tried = f"{error['code']} {error['message']}{where}. {error['next_step'] or ''}"
+    stored = "not counted"
+    if use["objects"] is not None:
+        stored = f"{use['objects']} objects, {use['bytes']} bytes"
+    limits = ", ".join(f"{name} {limit}" for name, limit in quota.items() if limit is not None)
+    if "error" in cost:
+        money = cost["error"]["message"]
+    else:
+        storage = "storage not counted" if cost["storage"] is None else f"{cost['storage']:.4f}"
+        money = (
+            f"{cost['total']:.4f} (storage {storage}, writes {cost['writes']:.4f}, "
+            f"reads {cost['reads']:.4f}, out {cost['out']:.4f})"
+        )
+    lock = document["lock"]
+    print_pairs(
+        {
+            "route": document["scope"],
+            "backend": document["backend"],
+            "probe": tried,
+            "stored": stored,
+            "this month": f"{use['writes']} writes, {use['reads']} reads, "
+            f"{use['failures']} failures, {use['bytes_in']} bytes in, {use['bytes_out']} out",
+            "quota": limits or "none",
+            "cost": money,
+            "locked by": f"{lock['owner']} until {lock['until']}: {lock['reason']}" if lock else "",
+        }
+    )
+    out.print()

@@ -1,0 +1,71 @@
+"""StreamEvents as people read them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from producers.cli.common import out, print_json, print_rows
+from routing.event import StreamEvent
+
+_PLACES = ("bucket", "container", "table", "project")
+"""What backends call the place where they keep data."""
+
+
+def print_events(title: str, events: list[StreamEvent]) -> None:
+    """A table of changes; the route is named once if all are of one route."""
+    subjects = {event.subject for event in events}
+    one = len(subjects) == 1
+    rows = []
+    for event in events:
+        error = event.data.error
+        row = [
+            event.revision,
+            event.time.strftime("%m-%d %H:%M:%S"),
+            event.type.rpartition(".")[2],
+            event.data.actor,
+            event.data.reason,
+            _state(event.data.before),
+            _state(event.data.after) if error is None else error["code"],
+        ]
+        rows.append(row if one else [row[0], event.subject, *row[1:]])
+    columns = ["rev", "time (UTC)", "what", "who", "why", "before", "after"]
+    if one:
+        title = f"{title} {subjects.pop()}".strip()
+    print_rows(title, columns if one else [columns[0], "route", *columns[1:]], rows)
+
+
+def print_event(event: StreamEvent, as_json: bool) -> None:
+    if as_json:
+        print_json(event.model_dump(mode="json"))
+        return
+    data = event.data
+    after = _state(data.after) if data.error is None else data.error["code"]
+    out.print(
+        f"{event.revision} {event.time:%H:%M:%S} {event.type.rpartition('.')[2]} {event.subject} "
+        f"{_state(data.before)} -> {after} ({data.actor}: {data.reason})",
+        soft_wrap=True,
+        markup=False,
+    )
+
+
+def _state(state: dict[str, Any] | None) -> str:
+    """A route, lock or policy in a few words; `--json` has all of it."""
+    if not state:
+        return "–"
+    if "backend_type" in state:
+        config = state.get("config", {})
+        place = next(
+            (
+                config[name]
+                for name in ("bucket", "container", "table", "project")
+                if name in config
+            ),
+            Path(str(config.get("base_dir", ""))).name,
+        )
+        return f"{state['backend_type']} {place}".strip()
+    if "owner" in state:
+        return f"{state['owner']} until {state['until'][:19].replace('T', ' ')}"
+    if "epoch" in state:
+        return f"epoch {state['epoch'][:8]}"
+    return " ".join(f"{name}={value}" for name, value in state.items() if value not in (None, {}))

@@ -1,0 +1,95 @@
+"""`signalbox routes switch --dry-run`: what a switch would come to, with nothing changed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import typer
+
+from commands.error import RoutingError
+from commands.routing import RouteConfig
+from commands.scope import Mode, ResourceKind, Scope
+from producers.cli.common import actor, make_client, make_registry, out, print_json, print_pairs
+from producers.diagnosis import count_objects, probe
+from routing.route import Route
+
+
+def rehearse(
+    scope: Scope,
+    backend_type: str,
+    config: RouteConfig,
+    mode: Mode,
+    if_revision: int | None,
+    lock_token: int | None,
+    wait: float,
+    as_json: bool,
+) -> None:
+    """Print before, after, the verdict, a probe of the target, and what would stay behind.
+
+    Exit code 1 if the switch would be refused or the target does not work.
+    """
+    registry = make_registry()
+    refusal: RoutingError | None = None
+    before = registry.get(scope)
+    try:
+        plan = registry.plan_switch(
+            scope,
+            backend_type,
+            config,
+            mode=mode,
+            actor=actor(),
+            if_revision=if_revision,
+            lock_token=lock_token,
+        )
+        before = plan.seen.route
+    except RoutingError as error:
+        refusal = error.at(kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env)  # type: ignore[assignment]
+    document: dict[str, Any] = {
+        "scope": scope.field,
+        "before": before.target() if before else None,
+        "after": {"backend_type": backend_type, "config": config, "mode": mode.value},
+        "verdict": refusal.detail().model_dump() if refusal else "allowed",
+    }
+    healthy = refusal is None
+    if refusal is None:
+        with make_client() as client:
+            found = probe(client, scope, mode, wait, backend_type, config)
+            healthy = found.healthy
+            document["probe"] = found.model_dump(mode="json")
+            document["stays_behind"] = _left(client, before, mode, wait)
+    if as_json:
+        print_json(document)
+    else:
+        _print(document)
+    if not healthy:
+        raise typer.Exit(1)
+
+
+def _left(client: Any, before: Route | None, mode: Mode, wait: float) -> dict[str, Any] | str:
+    """What a switch does not move: data stays where it was written."""
+    if before is None:
+        return "nothing"
+    if before.scope.kind is not ResourceKind.OBJECT_STORE:
+        return "all that is stored there; it is counted for object_store alone"
+    count = count_objects(client, before.scope, mode, wait)
+    return {"objects": count.objects, "bytes": count.bytes, "at_least": not count.whole}
+
+
+def _print(document: dict[str, Any]) -> None:
+    verdict = document["verdict"]
+    shown = document | {
+        "verdict": verdict
+        if isinstance(verdict, str)
+        else f"{verdict['code']} {verdict['message']}"
+    }
+    if "probe" in document:
+        tried = document["probe"]
+        steps = ", ".join(f"{step['name']} {step['milliseconds']} ms" for step in tried["steps"])
+        error = tried["error"]
+        shown["probe"] = f"{steps}; {error['code']} {error['message']}" if error else f"ok: {steps}"
+        left = document["stays_behind"]
+        if isinstance(left, dict):
+            more = "at least " if left["at_least"] else ""
+            shown["stays_behind"] = f"{more}{left['objects']} objects, {left['bytes']} bytes"
+    print_pairs(shown)
+    out.print("nothing was changed")

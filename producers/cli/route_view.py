@@ -1,0 +1,138 @@
+"""`signalbox routes list`, `history`, `watch`, `check`: looking at routes."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from commands.ledger.usage import UsageBook
+from commands.scope import Mode, ResourceKind, check_tenant
+from producers.cli.common import (
+    AsJson,
+    EnvName,
+    Kind,
+    ModeName,
+    Tenant,
+    Wait,
+    err,
+    make_registry,
+    make_scope,
+    print_json,
+    print_rows,
+)
+from producers.cli.diagnosis import diagnose
+from producers.cli.event_text import print_event, print_events
+from routing.view import RouteStatus, SystemView
+
+
+def add_to(app: typer.Typer) -> None:
+    """Register the subcommands."""
+    app.command("list")(list_)
+    app.command()(history)
+    app.command()(watch)
+    app.command()(check)
+
+
+def list_(
+    kind: Annotated[
+        ResourceKind | None, typer.Option("-k", "--kind", help="Only this kind of resource.")
+    ] = None,
+    tenant: Annotated[str | None, typer.Option("-t", "--tenant", help="Only this tenant.")] = None,
+    after: Annotated[
+        str | None, typer.Option("--after", metavar="TENANT/ENV", help="Continue behind it.")
+    ] = None,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Routes of a kind to show.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Routes of all tenants with health, use and lock, a page of each kind at a time."""
+    if after is not None and kind is None:
+        raise typer.BadParameter("--after continues one kind: add --kind")
+    if tenant is not None:
+        check_tenant(tenant)
+    registry = make_registry()
+    view = SystemView(registry, UsageBook(registry.client))
+    for each in [kind] if kind else list(ResourceKind):
+        page = view.page(each, tenant_id=tenant, after=after, limit=limit)
+        if as_json:
+            routes = [status.document() for status in page.statuses]
+            print_json({"kind": each, "routes": routes, "next_after": page.next_after})
+        elif page.statuses or kind:
+            columns = ["tenant", "env", "backend", "config", "rev", "health", "use", "locked by"]
+            print_rows(each, columns, [_row(status) for status in page.statuses])
+            if page.next_after:
+                more = f"--kind {each} --after {page.next_after}"
+                err.print(f"more: signalbox routes list {more}", soft_wrap=True)
+
+
+def history(
+    kind: Kind,
+    tenant: Tenant,
+    env: EnvName,
+    limit: Annotated[int, typer.Option(min=1)] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """Who changed a route, when, why, from what to what; refusals too."""
+    events = make_registry().history(make_scope(kind, tenant, env), limit=limit)
+    if as_json:
+        print_json([event.model_dump(mode="json") for event in events])
+    else:
+        print_events("history", events)
+
+
+def watch(
+    after: Annotated[int | None, typer.Option(help="Start behind this revision.")] = None,
+    as_json: AsJson = False,
+) -> None:
+    """Print every change, lock, policy and refusal as it happens, until Ctrl-C."""
+    log = make_registry().log
+    cursor = log.head().revision if after is None else after
+    if not as_json:
+        err.print(f"watching behind revision {cursor}; Ctrl-C ends it")
+    while True:
+        for event in log.events(cursor, limit=100, block_ms=1000):
+            cursor = event.revision
+            print_event(event, as_json)
+
+
+def check(
+    tenant: Tenant,
+    env: EnvName,
+    kind: Annotated[
+        ResourceKind | None, typer.Argument(help="Kind; left out: every route of tenant and env.")
+    ] = None,
+    mode: ModeName = Mode.LAB,
+    prices: Annotated[Path | None, typer.Option("--prices", help="TOML file of prices.")] = None,
+    recount: Annotated[
+        bool, typer.Option("--recount", help="Count the stored objects anew; walks all of them.")
+    ] = False,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Try a route's backend from a worker; show its use, quota and estimated cost.
+
+    Exit code 1 if a backend does not do what it should.
+    """
+    kinds = [kind] if kind else list(ResourceKind)
+    scopes = [make_scope(each, tenant, env) for each in kinds]
+    if not diagnose(scopes, mode, prices, recount, wait, as_json, must_exist=kind is not None):
+        raise typer.Exit(1)
+
+
+def _row(status: RouteStatus) -> list[Any]:
+    route, lock = status.route, status.lock
+    its = status.use
+    use = f"{its.writes} writes, {its.reads} reads"
+    if its.objects is not None:
+        use += f"; {its.objects} objects, {its.bytes} bytes"
+    return [
+        route.scope.tenant_id,
+        route.scope.env,
+        route.backend_type,
+        route.config,
+        route.revision,
+        its.health,
+        use,
+        f"{lock.owner} until {lock.until:%H:%M:%S}: {lock.reason}" if lock else "",
+    ]

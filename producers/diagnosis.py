@@ -1,0 +1,71 @@
+"""What a worker finds behind a route, asked through the queue."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import timedelta
+
+from commands.object_store import ListObjects
+from commands.routing import ProbeResult, ProbeRoute, RouteConfig
+from commands.scope import Mode, Scope
+from producers.client import Client
+
+COUNT_MOST = 100_000
+"""Objects that a count looks at, unless it is to be whole."""
+
+
+@dataclass(frozen=True)
+class Count:
+    """What is stored in a scope."""
+
+    objects: int
+    bytes: int
+    whole: bool
+    """False: there is more."""
+
+
+def probe(
+    client: Client,
+    scope: Scope,
+    mode: Mode,
+    wait: float,
+    backend_type: str | None = None,
+    config: RouteConfig | None = None,
+) -> ProbeResult:
+    """Have a worker try the route's backend, or another target. Raises OutcomePending, and the
+    error for which the backend was not touched at all."""
+    command = ProbeRoute(
+        tenant_id=scope.tenant_id,
+        env=scope.env,
+        mode=mode,
+        resource_kind=scope.kind,
+        backend_type=backend_type,
+        config=config or {},
+    )
+    result = client.run(command, timedelta(seconds=wait)).unwrap()
+    return ProbeResult.model_validate_json(json.dumps(result))
+
+
+def count_objects(
+    client: Client,
+    scope: Scope,
+    mode: Mode,
+    wait: float,
+    most: int | None = COUNT_MOST,
+    told: Callable[[int], None] = lambda _: None,
+) -> Count:
+    """Walk the scope's list of objects, page by page; `told` hears how many so far."""
+    objects = size = 0
+    cursor: str | None = None
+    while most is None or objects < most:
+        command = ListObjects(tenant_id=scope.tenant_id, env=scope.env, mode=mode, cursor=cursor)
+        page = client.run(command, timedelta(seconds=wait)).unwrap()
+        objects += len(page["objects"])
+        size += sum(entry["size"] for entry in page["objects"])
+        told(objects)
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return Count(objects, size, whole=True)
+    return Count(objects, size, whole=False)

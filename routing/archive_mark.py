@@ -1,0 +1,64 @@
+"""How far the log is archived; kept in the registry, and what was archived may be trimmed."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import redis
+
+from commands.script import Script, run_pipeline
+from commands.state import state_errors
+from routing.event import StreamEvent
+from routing.log import TAG
+from routing.row import text_of
+
+_TRIM = Script("routing", "trim.lua")
+_KEY = f"{TAG}:archive"
+
+
+@dataclass(frozen=True)
+class Mark:
+    """The last archived event: its revision and hash, and its version in the archive."""
+
+    revision: int = 0
+    hash: str = ""
+    version: int = 0
+    waits_for: str = ""
+    """Why the archiver does not go on; empty if it does."""
+
+
+class ArchiveMark:
+    """Reads and moves the mark. Methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def read(self) -> Mark:
+        with state_errors():
+            row = self._client.hmget(_KEY, ["rev", "hash", "version", "waits_for"])
+        revision, digest, version, waits = (text_of(part) if part else "" for part in row)
+        return Mark(int(revision or 0), digest, int(version or 0), waits)
+
+    def move(self, event: StreamEvent, version: int) -> None:
+        """All up to this event are archived."""
+        with state_errors():
+            self._client.hset(
+                _KEY,
+                mapping={
+                    "rev": event.revision,
+                    "hash": event.hash,
+                    "version": version,
+                    "waits_for": "",
+                },
+            )
+
+    def wait(self, reason: str) -> None:
+        """Say why it does not go on."""
+        with state_errors():
+            self._client.hset(_KEY, "waits_for", reason)
+
+    def trim(self, last: StreamEvent, most: int) -> int:
+        """Remove events up to `last`, `most` of them at most; none that is not archived."""
+        arguments = [last.revision, last.hash, most]
+        [removed] = run_pipeline(self._client, [_TRIM.call([TAG], arguments)], [_TRIM])
+        return int(removed)

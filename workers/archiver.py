@@ -1,0 +1,155 @@
+"""Appends every StreamEvent to the archive: once, in order, and again from where it stopped.
+
+A thread in every worker, of which one at a time leads. Appends go through the queue like any
+other command, so the archive's route may be switched as well. An event's id in the archive is its
+hash and each append names the version that it follows, so two leaders at once do no harm.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+
+import structlog
+
+from commands.error import SignalboxError
+from commands.outcome import Outcome, Status
+from commands.settings import Settings
+from producers.archive import ARCHIVE_SCOPE, archived_events, archiving
+from producers.client import Client
+from routing.archive_mark import ArchiveMark, Mark
+from routing.event import StreamEvent
+from routing.registry import Registry
+from routing.route import Route
+from workers.leader import Leader
+
+log = structlog.get_logger("signalbox.archiver")
+
+TURN_SECONDS = 1.0
+TURN_MOST = 200
+"""Events in a turn."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two tries at an archive that refuses."""
+_PATIENCE = timedelta(seconds=20)
+
+
+class Archiver:
+    """Archives, and trims what is archived and older than the newest `keep` events."""
+
+    def __init__(self, client: Client, registry: Registry, name: str, keep: int) -> None:
+        self._client = client
+        self._registry = registry
+        self._mark = ArchiveMark(registry.client)
+        self._leader = Leader(registry.client, "archiver", name)
+        self._keep = keep
+        self._said = ""
+        self._batch = TURN_MOST
+        self._pause = 0.0
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="archiver", daemon=True)
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> Archiver:
+        """One with connections of its own."""
+        client = Client(settings)
+        return cls(client, Registry(client.state), name, settings.route_log_keep)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def turn(self) -> int:
+        """Archive some events, if this is the leader and there are any; how many.
+
+        Raises StateUnavailable, BrokerUnavailable.
+        """
+        if not self._leader.leads():
+            return 0
+        mark = self._mark.read()
+        events = self._registry.events(mark.revision, limit=self._batch)
+        if not events:
+            self._trim(mark)
+            return 0
+        route = self._registry.get(ARCHIVE_SCOPE)
+        if route is None:
+            self._wait(
+                f"no route for {ARCHIVE_SCOPE}: set one with signalbox routes set "
+                f"{ARCHIVE_SCOPE.kind} <backend> -t {ARCHIVE_SCOPE.tenant_id} "
+                f"-e {ARCHIVE_SCOPE.env}"
+            )
+            return 0
+        return self._append(mark, events, route)
+
+    def _append(self, mark: Mark, events: Sequence[StreamEvent], route: Route) -> int:
+        appends = [
+            command.model_copy(update={"expected_version": mark.version + number})
+            for number, command in enumerate(archiving(events, route.mode))
+        ]
+        outcomes = self._client.wait(self._client.submit_many(appends), _PATIENCE)
+        done = 0
+        for event, outcome in zip(events, outcomes, strict=True):
+            if outcome is None or outcome.status is not Status.DONE:
+                self._stumble(outcome)
+                break
+            version = outcome.unwrap()["version"]
+            if version != mark.version + 1:
+                # Another archive than the mark is of, or it was there from before a lost mark.
+                log.info("the archive is at another version", version=version)
+            mark = Mark(event.revision, event.hash, version)
+            self._mark.move(event, version)
+            done += 1
+        if done == len(events):
+            self._said, self._pause = "", 0.0
+            self._batch = min(TURN_MOST, self._batch * 4)
+        return done
+
+    def _stumble(self, outcome: Outcome | None) -> None:
+        # What ends badly is a dead letter each time: so one at a time, and seldom.
+        self._batch, self._pause = 1, min(LONGEST_PAUSE, 2 * self._pause + TURN_SECONDS)
+        if outcome is None:
+            self._wait("the archive does not answer; see signalbox status")
+            return
+        error = outcome.error
+        if error is None:
+            return
+        self._wait(f"{error.code} {error.message}")
+        if error.code == "PRECONDITION_FAILED":
+            self._count_anew()
+
+    def _count_anew(self) -> None:
+        """The route leads to another archive than before: go on at the end of that one."""
+        mark = self._mark.read()
+        events = self._registry.events(mark.revision - 1, limit=1) if mark.revision else []
+        version = sum(1 for _ in archived_events(self._client))
+        log.warning("the archive has another length than thought", version=version)
+        if events and events[0].revision == mark.revision:
+            self._mark.move(events[0], version)
+
+    def _trim(self, mark: Mark) -> None:
+        base = self._registry.log.base().revision
+        upto = min(mark.revision - self._keep, base + TURN_MOST)
+        if upto <= base:
+            return
+        events = self._registry.events(upto - 1, limit=1)
+        if events and events[0].revision == upto:
+            self._mark.trim(events[0], TURN_MOST)
+
+    def _wait(self, reason: str) -> None:
+        if reason != self._said:
+            self._said = reason
+            log.warning("the archiver waits", reason=reason)
+            self._mark.wait(reason)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(TURN_SECONDS + self._pause):
+            try:
+                while self.turn() and not self._stopped.is_set():
+                    pass
+            except SignalboxError as error:
+                log.warning("the archiver waits", error=str(error))
+            except Exception:
+                # Without this thread nothing would be archived any more: it goes on.
+                log.exception("archiver turn failed")

@@ -1,0 +1,32 @@
+"""One worker at a time does what needs doing once: a lock that its holder renews."""
+
+from __future__ import annotations
+
+import redis
+
+from commands.state import state_errors
+
+LEADER_MS = 4000
+"""A leader that died is followed by another within this time and a turn."""
+
+# Renewed by its holder, or taken when nobody holds it.
+_LEAD = """
+local holder = redis.call('GET', KEYS[1])
+if holder and holder ~= ARGV[1] then return 0 end
+redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
+return 1
+"""
+
+
+class Leader:
+    """A candidate for one task. Two may lead for a moment, when one was frozen."""
+
+    def __init__(self, client: redis.Redis, task: str, name: str) -> None:
+        self._key = f"signalbox:{task}"
+        self._name = name
+        self._lead = client.register_script(_LEAD)
+
+    def leads(self) -> bool:
+        """Whether this one leads now. Raises StateUnavailable."""
+        with state_errors():
+            return bool(self._lead(keys=[self._key], args=[self._name, LEADER_MS]))

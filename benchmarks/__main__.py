@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.ingest import ingest_cost
 from commands.ledger.entry import Action, Finish, Intent, Ticket
 from commands.ledger.ledger import Ledger
 from commands.model import Command, new_op_id
@@ -136,20 +137,22 @@ def main() -> None:
         with EmbeddedStack(data, workers=2, flower=False) as stack:
             os.environ.update(stack.environment)
             settings = Settings()
-            Registry(connect(settings.state_url)).set(
-                SCOPE,
-                "filesystem",
-                {"base_dir": str(data / "objects")},
-                mode=Mode.LAB,
-                actor="bench",
-                reason="bench",
-                change_id=new_op_id(),
-            )
+            for scope in (SCOPE, SCOPE.model_copy(update={"kind": ResourceKind.TABULAR_STORE})):
+                Registry(connect(settings.state_url)).set(
+                    scope,
+                    "filesystem",
+                    {"base_dir": str(data / "objects")},
+                    mode=Mode.LAB,
+                    actor="bench",
+                    reason="bench",
+                    change_id=new_op_id(),
+                )
             console.print(f"{os.cpu_count()} cores; Redis with appendfsync always")
             ledger_cost(settings)
             resolve_cost(settings)
             with Client(settings) as client:
                 end_to_end(client, arguments.seconds)
+            ingest_cost(console, data, [worker.pid for worker in stack.workers])
 
 
 if __name__ == "__main__":

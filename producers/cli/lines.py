@@ -95,7 +95,7 @@ class _Source:
 def _count_shown() -> Iterator[Callable[[int], None]]:
     """A bar that is told of lines as they end; none where standard error is no terminal."""
     if not err.is_terminal:
-        yield lambda lines: None
+        yield lambda _: None
         return
     with progress(err) as bar:
         task = bar.add_task("storing", total=None)

@@ -14,7 +14,7 @@ from typing import Any
 from commands.error import InvalidCommand
 from commands.model import Command
 
-_NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "cursor", "limit"}
+_NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "deadline", "cursor", "limit"}
 
 
 def make_cursor(question: Command, place: Any) -> str:

@@ -42,6 +42,7 @@
         ├── PayloadMissing        PAYLOAD_MISSING             500  (temporary)
         ├── SourceChanged         SOURCE_CHANGED              409
         ├── LeaseExpired          LEASE_EXPIRED               503  (temporary)
+        ├── DeadlineExceeded      DEADLINE_EXCEEDED           504
         ├── AttemptsExhausted     ATTEMPTS_EXHAUSTED          500
         ├── OutcomePending        OUTCOME_PENDING             504
         └── InternalError         INTERNAL_ERROR              500  (temporary)
@@ -342,6 +343,12 @@ class SourceChanged(DeliveryError):
 
 class LeaseExpired(DeliveryError):
     code, http_status, temporary = "LEASE_EXPIRED", 503, True
+
+
+class DeadlineExceeded(DeliveryError):
+    """The command's deadline passed before its turn came; nothing was executed."""
+
+    code, http_status = "DEADLINE_EXCEEDED", 504
 
 
 class AttemptsExhausted(DeliveryError):

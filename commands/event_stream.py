@@ -7,9 +7,10 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from commands.model import Command, register
+from commands.moment import Moment
 from commands.name import EventId, EventType, StreamName
 from commands.result import Result
-from commands.value import Moment, TypedData, data_size
+from commands.value import TypedData, data_size
 
 
 class Event(BaseModel):

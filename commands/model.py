@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final
 import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field
 
+from commands.moment import Moment
 from commands.scope import Env, Mode, ResourceKind, SchemaVersion, Scope, TenantId
 
 SCHEMA_VERSION: Final = 1
@@ -46,6 +47,9 @@ class Command(BaseModel):
     tenant_id: TenantId
     env: Env
     mode: Mode = Mode.LAB
+    deadline: Moment | None = Field(
+        None, description="Not begun after it: DEADLINE_EXCEEDED. None: whenever its turn comes."
+    )
 
     @property
     def kind(self) -> str:
@@ -92,7 +96,7 @@ class Command(BaseModel):
 
     def fingerprint_fields(self) -> dict[str, Any]:
         """The fields that make two commands under one op_id the same command."""
-        return self.model_dump(mode="json", exclude={"op_id", "v"})
+        return self.model_dump(mode="json", exclude={"op_id", "v", "deadline"})
 
     def fingerprint(self) -> str:
         """A digest of what the command asks for; 32 hexadecimal digits."""

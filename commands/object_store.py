@@ -89,7 +89,7 @@ class PutObject(ObjectCommand):
 
     def fingerprint_fields(self) -> dict[str, Any]:
         # The content counts, not where it was staged: a second try stages it anew.
-        fields = self.model_dump(mode="json", exclude={"op_id", "v", "payload"})
+        fields = self.model_dump(mode="json", exclude={"op_id", "v", "deadline", "payload"})
         return fields | {"sha256": self.payload.sha256, "size": self.payload.size}
 
 

@@ -55,6 +55,11 @@ class Settings(BaseSettings):
         timedelta(minutes=10), description="How long the outcome of a read is kept."
     )
     max_attempts: int = Field(5, ge=1, description="Claims before a command is a dead letter.")
+    max_open: int = Field(
+        200_000,
+        ge=0,
+        description="Open commands of a tenant and env; more are RATE_LIMITED. 0: any number.",
+    )
     retry_delay: Duration = Field(
         timedelta(seconds=1),
         description="Delay cap of the first retry; doubles with each, with full jitter.",

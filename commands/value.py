@@ -19,12 +19,13 @@ from __future__ import annotations
 import base64
 import math
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import AfterValidator, AwareDatetime, BeforeValidator, PlainSerializer, WithJsonSchema
+from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from commands.error import InvalidCommand, TooLarge
+from commands.moment import in_utc
 from commands.name import check_name
 
 MAX_DATA_BYTES = 1024 * 1024
@@ -75,7 +76,7 @@ def read_value(value: Any, depth: int = 0) -> Value:
     if isinstance(value, bytes):
         return value
     if isinstance(value, datetime):
-        return _in_utc(value)
+        return in_utc(value)
     if depth >= MAX_DEPTH:
         raise InvalidCommand(f"data is nested over {MAX_DEPTH} levels deep", next_step="flatten it")
     if isinstance(value, Mapping):
@@ -141,7 +142,7 @@ def _read_tagged(tag: str, content: Any) -> Value:
         if tag == "$bytes" and isinstance(content, str):
             return base64.b64decode(content, validate=True)
         if tag == "$timestamp" and isinstance(content, str):
-            return _in_utc(datetime.fromisoformat(content))
+            return in_utc(datetime.fromisoformat(content))
         if tag == "$float" and type(content) in (int, float):
             return read_value(float(content))
     except (ValueError, OverflowError):
@@ -151,15 +152,6 @@ def _read_tagged(tag: str, content: Any) -> Value:
         next_step='use {"$bytes": "base64"}, {"$timestamp": "2026-01-31T12:00:00Z"} '
         'or {"$float": 1}',
     )
-
-
-def _in_utc(moment: datetime) -> datetime:
-    if moment.tzinfo is None:
-        raise InvalidCommand("a timestamp has no time zone", next_step="add Z or an offset")
-    try:
-        return moment.astimezone(UTC)
-    except OverflowError:
-        raise InvalidCommand("a timestamp is out of range", next_step="use years 1-9999") from None
 
 
 _SCHEMA = {
@@ -178,5 +170,3 @@ TypedData = Annotated[
     PlainSerializer(json_form, when_used="json"),
     WithJsonSchema({"type": "object", "additionalProperties": _SCHEMA}),
 ]
-Moment = Annotated[AwareDatetime, AfterValidator(_in_utc)]
-"""A time in UTC, to the microsecond."""

@@ -14,7 +14,9 @@ from celery import Celery
 from commands.error import (
     OpIdReused,
     OutcomePending,
+    RateLimited,
 )
+from commands.ledger.dead import DeadLetters, Replayed
 from commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
 from commands.ledger.ledger import Ledger
 from commands.model import Command
@@ -44,10 +46,20 @@ class Submission:
 
     @property
     def accepted(self) -> bool:
-        return self.receipt.acceptance is not Acceptance.CONFLICT
+        return self.receipt.acceptance in (Acceptance.NEW, Acceptance.KNOWN)
 
     def raise_if_refused(self) -> None:
-        """OpIdReused if another command has this op_id."""
+        """OpIdReused if another command has this op_id, RateLimited if too many are open."""
+        if self.receipt.acceptance is Acceptance.FULL:
+            error = RateLimited(
+                "too many commands of this tenant and env are open",
+                kind=self.command.kind,
+                tenant_id=self.command.tenant_id,
+                env=self.command.env,
+                next_step="submit it again later; nothing was accepted",
+            )
+            error.retry_after = 1.0
+            raise error
         if not self.accepted:
             raise OpIdReused(
                 f"op_id {self.op_id} was accepted before with another content",
@@ -90,9 +102,10 @@ class Client:
         self._publisher = Publisher(app or make_app(self.settings))
         self._waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings)
+        self.dead = DeadLetters(self.state, self.settings)
 
     def submit(self, command: Command) -> Submission:
-        """Hand over one command. Raises OpIdReused, StateUnavailable."""
+        """Hand over one command. Raises OpIdReused, RateLimited, StateUnavailable."""
         [submission] = self.submit_many([command])
         submission.raise_if_refused()
         return submission
@@ -141,6 +154,12 @@ class Client:
                 "is a worker running? see: signalbox status",
             )
         return outcome
+
+    def replay(self, refs: Sequence[str]) -> Replayed:
+        """Run dead letters again; see `DeadLetters.replay`."""
+        replayed = self.dead.replay(refs)
+        self._publisher.publish_or_leave(replayed.wakes)
+        return replayed
 
     def close(self) -> None:
         self._waiter.close()

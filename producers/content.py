@@ -64,8 +64,12 @@ class ContentDesk:
 
     def discard(self, result: GetResult) -> None:
         """Give up what was staged for a get, once it was read."""
-        if isinstance(result.payload, StagedPayload):
-            self._need_store(result.payload.size).remove(result.payload)
+        self.remove(result.payload)
+
+    def remove(self, payload: InlinePayload | StagedPayload) -> None:
+        """Give up what was staged; nothing for what is inline."""
+        if isinstance(payload, StagedPayload):
+            self._need_store(payload.size).remove(payload)
 
     def _payload(self, source: BinaryIO) -> InlinePayload | StagedPayload:
         head = source.read(self._limit + 1)

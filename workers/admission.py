@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from adapters.catalogue import find_backend
+from commands.error import DeadlineExceeded
+from commands.ledger.entry import Claimed
 from commands.scope import Mode
 from routing.guard import check_mode
 from routing.policy import check_place
@@ -11,16 +13,28 @@ from workers.stage import Admitted, Routed
 
 def admit(routed: Routed) -> Admitted:
     """Let the command through, or raise BackendNotImplemented, UnknownBackend, ForbiddenBackend,
-    PolicyForbids.
+    PolicyForbids, DeadlineExceeded.
 
     A route is checked when it is set; it is checked again here, because the command has a mode
     of its own, because the tenant's policy may be newer than the route, and because this
     worker's catalogue may be another than the operator's.
     """
     command, route, terms = routed.claimed.command, routed.route, routed.terms
+    check_deadline(routed.claimed)
     backend = find_backend(route.scope.kind, route.backend_type)
     modes = (route.mode, terms.mode, command.mode)
     check_mode(route.scope, backend, *modes)
     check_place(route.scope, terms, route.backend_type, route.config)
     mode = next((mode for mode in modes if mode.sellable), Mode.LAB)
     return Admitted(routed.claimed, route, backend, mode, terms.quotas)
+
+
+def check_deadline(claimed: Claimed) -> None:
+    """Raise DeadlineExceeded for a command whose turn came too late."""
+    deadline = claimed.command.deadline
+    if deadline is not None and claimed.claimed_at >= deadline:
+        earlier = "; an earlier attempt may have had its effect" if claimed.takeover else ""
+        raise DeadlineExceeded(
+            f"its turn came after its deadline {deadline.isoformat()}{earlier}",
+            next_step="submit it under a new op_id with a later deadline, if it is still wanted",
+        )

@@ -23,7 +23,7 @@ from routing import control
 from routing.cache import RouteCache
 from routing.registry import Registry
 from workers.adapter_pool import AdapterPool
-from workers.admission import admit
+from workers.admission import admit, check_deadline
 from workers.finish import Finisher
 from workers.patience import wait_for_state
 from workers.probe import Prober
@@ -101,7 +101,10 @@ class Executor:
     def _control(self, claimed: Iterable[Claimed]) -> list[Ended]:
         ended: list[Ended] = []
         for item in claimed:
+            if not isinstance(item.command, ControlCommand):
+                continue
             try:
+                check_deadline(item)
                 if isinstance(item.command, RouteCommand):
                     ended.append(Ended(item, result=control.apply(item.command, self.registry)))
                 elif isinstance(item.command, ProbeRoute):

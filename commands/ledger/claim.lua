@@ -21,7 +21,7 @@ for i = 5, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record,
-    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl')
+    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base')
   local state, order = r[1], r[6]
   -- The op decides whose fence is read, so a ticket with another one is not this command's.
   if not state or r[2] ~= ARGV[i + 1] then
@@ -53,7 +53,7 @@ for i = 5, #ARGV, 2 do
     if state ~= 'running' then
       redis.call('HINCRBY', shard .. ':count', 'running', 1)
     end
-    answer(attempt > most and 'exhausted' or 'run', r[2], r[3], r[4], attempt, lease_ms)
+    answer(attempt - tonumber(r[11] or 0) > most and 'exhausted' or 'run', r[2], r[3], r[4], attempt, lease_ms)
   end
 end
 if claimed > 0 then

@@ -25,6 +25,7 @@ class Acceptance(StrEnum):
     NEW = "new"
     KNOWN = "same"
     CONFLICT = "conflict"
+    FULL = "full"
 
 
 @dataclass(frozen=True)

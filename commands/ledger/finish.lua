@@ -10,7 +10,7 @@ local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
-local uses, health = {}, {}
+local uses, health, closed = {}, {}, {}
 local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
 
 -- One command's use, added to its scope's; written once a scope, at the end.
@@ -79,6 +79,8 @@ for i = 6, #ARGV, 5 do
       -- A dead letter keeps its command, for whoever replays it.
       redis.call('ZADD', shard .. ':dead', now, ref)
     end
+    local place = string.match(ref, '^[^/]*/[^/]*')
+    closed[place] = (closed[place] or 0) + 1
     count(action, 1)
     count('running', -1)
     if r[5] and r[5] ~= '' then
@@ -106,6 +108,9 @@ for i = 6, #ARGV, 5 do
     count('refused', 1)
   end
   accepted[#accepted + 1] = mine and 1 or 0
+end
+for place, by in pairs(closed) do
+  redis.call('HINCRBY', shard .. ':open', place, -by)
 end
 for scope, sums in pairs(uses) do
   local stored = shard .. ':use:' .. scope

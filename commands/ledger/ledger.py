@@ -10,7 +10,9 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :ord:<key>     list    refs of the open writes on one order key, as accepted
     :due           zset    every open command, by the time at which the reconciler looks at it
     :dead          zset    dead letters by time
-    :count         hash    accepted, claimed, running, done, dead, retry, release, refused, woken
+    :open          hash    open commands, by tenant and env
+    :count         hash    accepted, claimed, running, done, dead, retry, release, refused, woken,
+                           replayed, purged
     :use:<scope>   hash    what is stored in a scope, and how its backend last did; with
                            `:<month>` behind it what the scope's commands did in that month
     :rate:<tenant/env>  hash  the token bucket of its commands per second
@@ -75,7 +77,8 @@ class Ledger:
     def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
         """Record the intents; an op_id that is known is not recorded again."""
         by_shard = _group(intents, key=lambda intent: intent.command.ref)
-        calls = [self._submit_call(shard, group) for shard, group in by_shard.items()]
+        most = self._settings.max_open
+        calls = [self._submit_call(shard, group, most) for shard, group in by_shard.items()]
         answers = run_pipeline(self._client, calls, [_SUBMIT])
         receipts: dict[int, Receipt] = {}
         for group, answer in zip(by_shard.values(), answers, strict=True):
@@ -109,7 +112,8 @@ class Ledger:
         if not tickets:
             return Claims()
         carried_by_shard = _group(carried, key=lambda intent: intent.command.ref)
-        calls = [self._submit_call(shard, group) for shard, group in carried_by_shard.items()]
+        # What a message brought is here already: it is not turned away, however many are open.
+        calls = [self._submit_call(shard, group, 0) for shard, group in carried_by_shard.items()]
         by_shard = _group(tickets, key=lambda ticket: ticket.ref)
         settings = [token, _milliseconds(self._settings.lease), self._settings.max_attempts, worker]
         for shard, group in by_shard.items():
@@ -226,8 +230,8 @@ class Ledger:
             totals.update({"open": open_, "dead_letters": dead, "overdue": overdue})
         return dict(totals)
 
-    def _submit_call(self, shard: str, intents: Iterable[Intent]) -> tuple[Any, ...]:
-        arguments: list[Any] = [_milliseconds(self._settings.publish_grace)]
+    def _submit_call(self, shard: str, intents: Iterable[Intent], most: int) -> tuple[Any, ...]:
+        arguments: list[Any] = [_milliseconds(self._settings.publish_grace), most]
         for intent in intents:
             command = intent.command
             order = command.order_key

@@ -1,16 +1,23 @@
 -- Accept commands: record each intent once, give it its place in the order, and a due time.
 -- KEYS[1]  the shard's hash tag
--- ARGV     grace_ms, then nine a command:
+-- ARGV     grace_ms, open commands allowed a tenant and env (0: any number), then nine a command:
 --          ref, fingerprint, op, queue, order key or '', command, retention_ms,
 --          reply channel or '', extra lease_ms
--- Returns  three a command: 'new' | 'same' | 'conflict', seq, outcome or ''
+-- Returns  three a command: 'new' | 'same' | 'conflict' | 'full', seq, outcome or ''
 local shard = KEYS[1]
 local grace = tonumber(ARGV[1])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local most = tonumber(ARGV[2])
 local answers, accepted = {}, 0
-for i = 2, #ARGV, 9 do
+local opened, open = {}, {}
+for i = 3, #ARGV, 9 do
   local ref, order = ARGV[i], ARGV[i + 4]
+  local place = string.match(ref, '^[^/]*/[^/]*')
+  if not open[place] then
+    open[place] = tonumber(redis.call('HGET', shard .. ':open', place) or 0)
+    opened[place] = 0
+  end
   local record = shard .. ':op:' .. ref
   local known = redis.call('HMGET', record, 'fp', 'seq', 'out')
   if known[1] == '' then
@@ -28,6 +35,8 @@ for i = 2, #ARGV, 9 do
     if same and not known[3] and ARGV[i + 7] ~= '' then
       redis.call('HSET', record, 'rep', ARGV[i + 7])
     end
+  elseif most > 0 and open[place] + opened[place] >= most then
+    answers[#answers + 1], answers[#answers + 2], answers[#answers + 3] = 'full', 0, ''
   else
     local seq = redis.call('INCR', shard .. ':seq')
     if seq == 1 then
@@ -45,6 +54,7 @@ for i = 2, #ARGV, 9 do
     end
     redis.call('ZADD', shard .. ':due', now + grace, ref)
     accepted = accepted + 1
+    opened[place] = opened[place] + 1
     answers[#answers + 1] = 'new'
     answers[#answers + 1] = seq
     answers[#answers + 1] = ''
@@ -52,5 +62,10 @@ for i = 2, #ARGV, 9 do
 end
 if accepted > 0 then
   redis.call('HINCRBY', shard .. ':count', 'accepted', accepted)
+end
+for place, by in pairs(opened) do
+  if by > 0 then
+    redis.call('HINCRBY', shard .. ':open', place, by)
+  end
 end
 return answers

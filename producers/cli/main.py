@@ -16,6 +16,7 @@ from commands.error import InvalidSetting, LocalFileError, SignalboxError
 from commands.parse import invalid_command
 from producers.cli import (
     audit,
+    dead,
     events,
     metrics,
     objects,
@@ -37,6 +38,7 @@ app.add_typer(routes.app, name="routes")
 route_view.add_to(routes.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
+app.add_typer(dead.app, name="dead")
 app.add_typer(objects.app, name="object")
 app.add_typer(tables.app, name="table")
 app.add_typer(metrics.app, name="metrics")

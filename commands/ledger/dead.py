@@ -1,0 +1,153 @@
+"""Dead letters: commands that ended for good with an error, and documents that are no commands.
+
+They are kept until someone replays or purges them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis
+
+from commands.ledger.entry import Ticket, Wake
+from commands.ledger.shard import all_shards, shard_for, shard_of
+from commands.outcome import Outcome
+from commands.script import Script, run_pipeline
+from commands.settings import Settings
+from commands.state import state_errors
+
+_REPLAY = Script("commands.ledger", "replay.lua")
+_PURGE = Script("commands.ledger", "purge.lua")
+_PAGE = 500
+_FIELDS = ("op", "fp", "cmd", "out", "att")
+
+
+@dataclass(frozen=True)
+class Which:
+    """Which dead letters are meant; None: any."""
+
+    tenant_id: str | None = None
+    env: str | None = None
+    kind: str | None = None
+    code: str | None = None
+    older_than: timedelta | None = None
+
+
+@dataclass(frozen=True)
+class DeadLetter:
+    """One dead letter, with what it takes to judge it."""
+
+    ref: str
+    op: str
+    document: str
+    """The command as JSON, or what came instead of one."""
+    is_command: bool
+    attempts: int
+    died_at: datetime
+    outcome: Outcome
+
+    @property
+    def code(self) -> str:
+        return self.outcome.error.code if self.outcome.error else ""
+
+
+@dataclass(frozen=True)
+class Replayed:
+    """What a replay came to: what to publish, and why some were left alone."""
+
+    wakes: list[Wake]
+    left: dict[str, str]
+
+
+class DeadLetters:
+    """Looks through dead letters, replays and purges them. Methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+        self._client = client
+        self._settings = settings
+
+    def find(self, which: Which) -> Iterator[DeadLetter]:
+        """Those that are meant, oldest first in each shard; read in pages as they are asked for."""
+        if which.tenant_id and which.env:
+            shards = [shard_for(which.tenant_id, which.env)]
+        else:
+            shards = all_shards()
+        until: Any = "+inf"
+        if which.older_than is not None:
+            until = int((datetime.now(UTC) - which.older_than).timestamp() * 1000)
+        for shard in shards:
+            with state_errors():
+                # The names are taken first: a replay while reading would shift the pages.
+                rows: Any = self._client.zrangebyscore(
+                    f"{shard}:dead", "-inf", until, withscores=True
+                )
+            for start in range(0, len(rows), _PAGE):
+                page = [(ref.decode(), at) for ref, at in rows[start : start + _PAGE]]
+                page = [(ref, at) for ref, at in page if _meant(which, ref)]
+                for letter in self._read(page):
+                    if which.kind not in (None, letter.op.partition(".")[0]):
+                        continue
+                    if which.code in (None, letter.code):
+                        yield letter
+
+    def get(self, ref: str) -> DeadLetter | None:
+        with state_errors():
+            at = self._client.zscore(f"{shard_of(ref)}:dead", ref)
+        return next(self._read([(ref, at)]), None) if at is not None else None
+
+    def replay(self, refs: Sequence[str]) -> Replayed:
+        """Accept them anew under their op_ids, each at the end of its order; one round trip.
+
+        What an earlier attempt did is not done twice: the next one looks before it writes.
+        """
+        grace = self._settings.publish_grace // timedelta(milliseconds=1)
+        groups = _by_shard(refs)
+        calls = [_REPLAY.call([shard], [grace, *group]) for shard, group in groups.items()]
+        wakes: list[Wake] = []
+        left: dict[str, str] = {}
+        answers = run_pipeline(self._client, calls, [_REPLAY])
+        for group, answer in zip(groups.values(), answers, strict=True):
+            for ref, status, op, queue in zip(
+                group, answer[::3], answer[1::3], answer[2::3], strict=True
+            ):
+                if status == b"new":
+                    wakes.append(Wake(Ticket(ref, op.decode()), queue.decode()))
+                else:
+                    left[ref] = status.decode()
+        return Replayed(wakes, left)
+
+    def purge(self, refs: Sequence[str]) -> int:
+        """Forget them; how many there were. Their op_ids may be used anew."""
+        groups = _by_shard(refs)
+        calls = [_PURGE.call([shard], group) for shard, group in groups.items()]
+        return sum(sum(answer) for answer in run_pipeline(self._client, calls, [_PURGE]))
+
+    def _read(self, page: Sequence[tuple[str, float]]) -> Iterator[DeadLetter]:
+        calls = [("HMGET", f"{shard_of(ref)}:op:{ref}", *_FIELDS) for ref, _ in page]
+        for (ref, at), row in zip(page, run_pipeline(self._client, calls, []), strict=True):
+            op, fingerprint, document, outcome, attempts = row
+            if outcome is not None:
+                yield DeadLetter(
+                    ref=ref,
+                    op=op.decode(),
+                    document=(document or b"").decode(),
+                    is_command=fingerprint != b"",
+                    attempts=int(attempts),
+                    died_at=datetime.fromtimestamp(at / 1000, UTC),
+                    outcome=Outcome.model_validate_json(outcome),
+                )
+
+
+def _meant(which: Which, ref: str) -> bool:
+    tenant_id, env, _ = ref.split("/", 2)
+    return which.tenant_id in (None, tenant_id) and which.env in (None, env)
+
+
+def _by_shard(refs: Sequence[str]) -> dict[str, list[str]]:
+    groups: dict[str, list[str]] = {}
+    for ref in refs:
+        groups.setdefault(shard_of(ref), []).append(ref)
+    return groups

@@ -1,0 +1,38 @@
+-- Accept dead letters anew, at the end of their order.
+-- KEYS[1]  the shard's hash tag
+-- ARGV     grace_ms, then the refs
+-- Returns  three a command: 'new' | 'not dead' | 'no command', op, queue
+local shard, grace = KEYS[1], tonumber(ARGV[1])
+local time = redis.call('TIME')
+local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local answers, replayed = {}, 0
+for i = 2, #ARGV do
+  local ref = ARGV[i]
+  local record = shard .. ':op:' .. ref
+  local r = redis.call('HMGET', record, 'st', 'fp', 'op', 'q', 'ord', 'att')
+  local n = #answers
+  answers[n + 1], answers[n + 2], answers[n + 3] = 'new', r[3] or '', r[4] or ''
+  if r[1] ~= 'dead' then
+    answers[n + 1] = 'not dead'
+  elseif r[2] == '' then
+    answers[n + 1] = 'no command'
+  else
+    local seq = string.format('%.0f', redis.call('INCR', shard .. ':seq'))
+    -- The attempts go on counting, since one of them may have had its effect: the next is a
+    -- takeover. `base` is what the limit counts from.
+    redis.call('HSET', record, 'st', 'queued', 'tok', '', 'seq', seq, 'base', r[6], 'nb', 0,
+      'w', 0, 'acc', now)
+    redis.call('HDEL', record, 'out', 'fin', 'why')
+    if r[5] ~= '' then
+      redis.call('RPUSH', shard .. ':ord:' .. r[5], ref)
+    end
+    redis.call('ZREM', shard .. ':dead', ref)
+    redis.call('ZADD', shard .. ':due', now + grace, ref)
+    redis.call('HINCRBY', shard .. ':open', string.match(ref, '^[^/]*/[^/]*'), 1)
+    replayed = replayed + 1
+  end
+end
+if replayed > 0 then
+  redis.call('HINCRBY', shard .. ':count', 'replayed', replayed)
+end
+return answers

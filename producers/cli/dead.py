@@ -1,0 +1,214 @@
+"""`signalbox dead`: what ended for good with an error; look at it, replay it, purge it."""
+
+from __future__ import annotations
+
+import itertools
+import json
+from collections.abc import Iterator
+from typing import Annotated, Any
+
+import typer
+
+from commands.error import NotFound, SignalboxError
+from commands.ledger.dead import DeadLetter, Which
+from commands.parse import load_command
+from commands.payload import StagedPayload
+from commands.scope import ResourceKind, check_env, check_tenant
+from producers.cli.common import AsJson, err, make_client, out, print_json, print_pairs, print_rows
+from producers.cli.notation import duration
+from producers.client import Client
+
+app = typer.Typer(help="Dead letters: look, replay, purge.", no_args_is_help=True)
+
+TenantFilter = Annotated[str | None, typer.Option("-t", "--tenant", help="Only this tenant.")]
+EnvFilter = Annotated[str | None, typer.Option("-e", "--env", help="Only this environment.")]
+KindFilter = Annotated[ResourceKind | None, typer.Option("-k", "--kind", help="Only this kind.")]
+CodeFilter = Annotated[str | None, typer.Option("--code", help="Only this error, as UNAVAILABLE.")]
+OlderThan = Annotated[str | None, typer.Option("--older-than", help="Only older ones: 2h, 30d.")]
+Refs = Annotated[
+    list[str] | None, typer.Argument(metavar="[REF]...", help="TENANT/ENV/OP_ID, as `ls` prints.")
+]
+All = Annotated[bool, typer.Option("--all", help="Without a filter: really all of them.")]
+_STEP = 500
+
+
+@app.command()
+def ls(
+    tenant: TenantFilter = None,
+    env: EnvFilter = None,
+    kind: KindFilter = None,
+    code: CodeFilter = None,
+    older_than: OlderThan = None,
+    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 100,
+    as_json: AsJson = False,
+) -> None:
+    """List dead letters, with error, attempts, worker and time."""
+    with make_client() as client:
+        letters = client.dead.find(_which(tenant, env, kind, code, older_than))
+        shown = list(itertools.islice(letters, limit + 1))
+    if as_json:
+        for letter in shown[:limit]:
+            print_json(_document(letter))
+        return
+    rows = [
+        [
+            letter.ref,
+            letter.op,
+            letter.outcome.subject,
+            letter.code,
+            letter.attempts,
+            letter.outcome.worker,
+            f"{letter.died_at:%m-%d %H:%M:%S}",
+        ]
+        for letter in shown[:limit]
+    ]
+    columns = ["ref", "op", "subject", "error", "attempts", "worker", "died (UTC)"]
+    print_rows("dead letters", columns, rows)
+    if len(shown) > limit:
+        err.print(f"more than {limit}; raise --limit, or filter")
+
+
+@app.command()
+def show(
+    ref: Annotated[str, typer.Argument(help="TENANT/ENV/OP_ID.")], as_json: AsJson = False
+) -> None:
+    """All that is known of one dead letter; content is left out."""
+    with make_client() as client:
+        letter = client.dead.get(ref) if ref.count("/") >= 2 else None
+    if letter is None:
+        raise NotFound(f"there is no dead letter {ref[:200]}", next_step="see: signalbox dead ls")
+    document = _document(letter)
+    if as_json:
+        print_json(document)
+    else:
+        print_pairs(document | (document.pop("error") or {}))
+
+
+@app.command()
+def replay(
+    refs: Refs = None,
+    tenant: TenantFilter = None,
+    env: EnvFilter = None,
+    kind: KindFilter = None,
+    code: CodeFilter = None,
+    older_than: OlderThan = None,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Run dead letters again, each once, at the end of its order; op_ids stay as they are."""
+    replayed = 0
+    left: dict[str, str] = {}
+    with make_client() as client:
+        which = _which(tenant, env, kind, code, older_than)
+        for step in _chosen(client, refs, which, everything):
+            answer = client.replay([letter.ref for letter in step])
+            replayed += len(answer.wakes)
+            left |= answer.left
+    if as_json:
+        print_json({"replayed": replayed, "left": left})
+        return
+    out.print(f"{replayed} dead letters run again")
+    for ref, reason in left.items():
+        err.print(f"left: {ref} ({reason})", markup=False, soft_wrap=True)
+
+
+@app.command()
+def purge(
+    refs: Refs = None,
+    tenant: TenantFilter = None,
+    env: EnvFilter = None,
+    kind: KindFilter = None,
+    code: CodeFilter = None,
+    older_than: OlderThan = None,
+    everything: All = False,
+    as_json: AsJson = False,
+) -> None:
+    """Forget dead letters for good, with the content that was staged for them."""
+    purged = 0
+    with make_client() as client:
+        which = _which(tenant, env, kind, code, older_than)
+        for step in _chosen(client, refs, which, everything):
+            purged += client.dead.purge([letter.ref for letter in step])
+            for letter in step:
+                _discard(client, letter)
+    if as_json:
+        print_json({"purged": purged})
+    else:
+        out.print(f"{purged} dead letters purged")
+
+
+def _which(
+    tenant: str | None,
+    env: str | None,
+    kind: ResourceKind | None,
+    code: str | None,
+    older_than: str | None,
+) -> Which:
+    return Which(
+        tenant_id=None if tenant is None else check_tenant(tenant),
+        env=None if env is None else check_env(env),
+        kind=kind,
+        code=code,
+        older_than=None if older_than is None else duration(older_than),
+    )
+
+
+def _chosen(
+    client: Client, refs: list[str] | None, which: Which, everything: bool
+) -> Iterator[list[DeadLetter]]:
+    """The dead letters that are meant, in steps of one round trip each."""
+    if refs:
+        letters = [client.dead.get(ref) for ref in refs if ref.count("/") >= 2]
+        if missing := len(refs) - sum(letter is not None for letter in letters):
+            raise NotFound(f"{missing} of these are no dead letters", next_step="see: dead ls")
+        yield [letter for letter in letters if letter is not None]
+        return
+    if which == Which() and not everything:
+        raise typer.BadParameter("name them, filter them, or say --all")
+    found = client.dead.find(which)
+    while step := list(itertools.islice(found, _STEP)):
+        yield step
+
+
+def _document(letter: DeadLetter) -> dict[str, Any]:
+    outcome = letter.outcome
+    return {
+        "ref": letter.ref,
+        "op": letter.op,
+        "subject": outcome.subject,
+        "can_be_replayed": letter.is_command,
+        "attempts": letter.attempts,
+        "worker": outcome.worker,
+        "claimed_at": outcome.claimed_at.isoformat(),
+        "died_at": letter.died_at.isoformat(),
+        "backend_type": outcome.backend_type,
+        "route_revision": outcome.route_revision,
+        "document": _without_content(letter.document),
+        "error": outcome.error.model_dump() if outcome.error else None,
+    }
+
+
+def _without_content(document: str) -> Any:
+    """The command with what it stores left out: that is the tenant's, not the operator's."""
+    try:
+        fields = json.loads(document)
+    except ValueError:
+        return f"({len(document)} characters)"
+    if not isinstance(fields, dict):
+        return f"({len(document)} characters)"
+    hidden = {"data", "points", "event"}
+    shown = {name: "(not shown)" if name in hidden else fields[name] for name in fields}
+    if isinstance(fields.get("payload"), dict):
+        shown["payload"] = {n: v for n, v in fields["payload"].items() if n != "data"}
+    return shown
+
+
+def _discard(client: Client, letter: DeadLetter) -> None:
+    if not letter.is_command:
+        return
+    try:
+        payload = getattr(load_command(letter.op, letter.document), "payload", None)
+    except SignalboxError:
+        return
+    if isinstance(payload, StagedPayload):
+        client.content.remove(payload)

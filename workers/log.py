@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import suppress
+from typing import TextIO, cast
 
 import structlog
 
@@ -11,6 +13,20 @@ from commands.ledger.entry import Action, Finish
 from commands.settings import Settings
 
 log = structlog.get_logger("signalbox.command")
+
+
+class _Sink:
+    """Standard error. A line that cannot be written is lost, and nothing else: a log on a full
+    disk must not end the threads that run commands or wake them."""
+
+    def write(self, text: str) -> int:
+        with suppress(OSError):
+            return sys.stderr.write(text)
+        return 0
+
+    def flush(self) -> None:
+        with suppress(OSError):
+            sys.stderr.flush()
 
 
 def configure_logging(settings: Settings) -> None:
@@ -30,7 +46,7 @@ def configure_logging(settings: Settings) -> None:
     structlog.configure(
         processors=[*shared, renderer],
         wrapper_class=structlog.make_filtering_bound_logger(level),
-        logger_factory=structlog.WriteLoggerFactory(sys.stderr),
+        logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Sink())),
         cache_logger_on_first_use=True,
     )
     # Celery and the libraries speak through the standard library: warnings and worse.

@@ -34,6 +34,7 @@
     │   ├── Unsupported           UNSUPPORTED_OPERATION       501
     │   ├── IntegrityMismatch     INTEGRITY_MISMATCH          500
     │   ├── InsufficientStorage   INSUFFICIENT_STORAGE        507  (temporary)
+    │   ├── BackendResting        BACKEND_RESTING             503  (waits)
     │   ├── Throttled             THROTTLED                   429  (temporary)
     │   └── Unavailable           UNAVAILABLE                 503  (temporary)
     └── DeliveryError                                              the way to the worker and back
@@ -313,6 +314,12 @@ class Throttled(BackendError):
 
 class Unavailable(BackendError):
     code, http_status, temporary = "UNAVAILABLE", 503, True
+
+
+class BackendResting(BackendError):
+    """The backend was found down a moment ago; its commands wait until it answers again."""
+
+    code, http_status, temporary, waits = "BACKEND_RESTING", 503, True, True
 
 
 class DeliveryError(SignalboxError):

@@ -24,6 +24,7 @@ from routing.cache import RouteCache
 from routing.registry import Registry
 from workers.adapter_pool import AdapterPool
 from workers.admission import admit, check_deadline
+from workers.breaker import Breakers
 from workers.finish import Finisher
 from workers.patience import wait_for_state
 from workers.probe import Prober
@@ -39,6 +40,7 @@ class Executor:
     settings: Settings
     ledger: Ledger
     usage: UsageBook
+    breakers: Breakers
     registry: Registry
     routes: RouteCache
     adapters: AdapterPool
@@ -56,7 +58,7 @@ class Executor:
         routed, unrouted = wait_for_state(lambda: self._resolve(claims))
         admitted, refused = self._guard(routed)
         allowed, limited = wait_for_state(lambda: within_quotas(admitted, self.usage))
-        ended = unrouted + refused + limited + self.adapters.run(allowed)
+        ended = unrouted + refused + limited + self.breakers.run(allowed, self.adapters.run)
         ended += wait_for_state(lambda: self._control(claims.claimed))
         finished, counts = wait_for_state(lambda: self.finisher.finish(token, claims, ended))
         self.publisher.publish_or_leave(finished.wakes)

@@ -84,11 +84,12 @@ class Finisher:
         command, token = item.claimed.command, item.claimed.token
         if not item.attempted:
             return Finish(command.ref, token, Action.RELEASE)
-        error, attempt = item.error, item.claimed.attempt
+        error, attempt = item.error, item.claimed.counted
         if error is not None and error.waits:
             wait = timedelta(seconds=error.retry_after or 1 + random.random())
             delay = min(wait, LONGEST_RETRY)
-            return Finish(command.ref, token, Action.RELEASE, self._outcome(item), delay)
+            action = Action.PARK if item.tried else Action.RELEASE
+            return Finish(command.ref, token, action, self._outcome(item), delay)
         if error is not None and error.temporary and attempt < self.settings.max_attempts:
             outcome = self._outcome(item)
             return Finish(command.ref, token, Action.RETRY, outcome, self._delay(attempt))

@@ -20,6 +20,7 @@ from routing.log import EventLog
 from routing.registry import Registry
 from routing.tail import RouteTail
 from workers.adapter_pool import AdapterPool
+from workers.breaker import Breakers
 from workers.executor import Executor
 from workers.finish import Finisher
 from workers.probe import Prober
@@ -41,6 +42,7 @@ class Runtime:
             settings=settings,
             ledger=self.ledger,
             usage=UsageBook(state),
+            breakers=Breakers(state, worker),
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes),

@@ -48,6 +48,8 @@ class Ended:
     result: dict[str, Any] | None = None
     error: SignalboxError | None = None
     growth: Growth | None = None
+    tried: bool = False
+    """It waits although it was attempted, and may have had its effect."""
 
     @property
     def attempted(self) -> bool:

@@ -1,8 +1,8 @@
 -- Claim commands: queued -> running under a lease, first of their order keys only.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     token, lease_ms, max_attempts, worker, then ref and op for each command
--- Returns  the time (microseconds), then six a command: status, op, command, seq, attempt,
---          lease_ms; status is 'run' | 'exhausted' | 'done' | 'busy' | 'wait' | 'gone'
+-- Returns  the time (microseconds), then seven a command: status, op, command, seq, attempt,
+--          lease_ms, attempts that do not count; status is 'run' | 'exhausted' | 'done' | 'busy' | 'wait' | 'gone'
 -- The same token claims the same commands again, so that a lost answer can be asked for anew.
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -11,10 +11,11 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers, taken = { time[1] * 1000000 + time[2] }, {}
 local claimed = 0
 
-local function answer(status, op, command, seq, attempt, lease_ms)
+local function answer(status, op, command, seq, attempt, lease_ms, base)
   local n = #answers
   answers[n + 1], answers[n + 2], answers[n + 3] = status, op or '', command or ''
   answers[n + 4], answers[n + 5], answers[n + 6] = seq or 0, attempt or 0, lease_ms or 0
+  answers[n + 7] = base or 0
 end
 
 for i = 5, #ARGV, 2 do
@@ -53,7 +54,9 @@ for i = 5, #ARGV, 2 do
     if state ~= 'running' then
       redis.call('HINCRBY', shard .. ':count', 'running', 1)
     end
-    answer(attempt - tonumber(r[11] or 0) > most and 'exhausted' or 'run', r[2], r[3], r[4], attempt, lease_ms)
+    local base = tonumber(r[11] or 0)
+    local status = attempt - base > most and 'exhausted' or 'run'
+    answer(status, r[2], r[3], r[4], attempt, lease_ms, base)
   end
 end
 if claimed > 0 then

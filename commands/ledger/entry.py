@@ -62,6 +62,8 @@ class Claimed:
     token: str
     seq: int
     attempt: int
+    counted: int
+    """Attempts that count towards the limit: not those on a backend at rest, or before a replay."""
     deadline: float
     """Monotonic clock, seconds."""
     claimed_at: datetime
@@ -110,6 +112,7 @@ class Action(StrEnum):
     DEAD = "dead"
     RETRY = "retry"
     RELEASE = "release"
+    PARK = "park"
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@
 -- ARGV     token, grace_ms, handover_most, month, month_kept_s, then five a command:
 --          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
 --          action is 'done' | 'dead' | 'retry' (after the delay) | 'release' (not attempted)
+--          | 'park' (attempted, but the attempt does not count)
 -- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
 --          ref, op, queue of each command that is to be woken now
 local shard, token = KEYS[1], ARGV[1]
@@ -95,6 +96,9 @@ for i = 6, #ARGV, 5 do
     redis.call('HSET', record, 'st', 'queued', 'tok', '', 'nb', due, 'why', outcome)
     if action == 'release' then
       redis.call('HSET', record, 'att', tonumber(r[6]) - 1)
+    elseif action == 'park' then
+      -- The attempts go on counting, since the next one is a takeover; their limit moves along.
+      redis.call('HINCRBY', record, 'base', 1)
     end
     redis.call('ZADD', shard .. ':due', due, ref)
     count(action, 1)

@@ -139,7 +139,7 @@ class Ledger:
             by_shard.values(), answers[len(carried_by_shard) : -1], strict=True
         ):
             claimed_at = datetime.fromtimestamp(int(answer[0]) / 1e6, UTC)
-            for ticket, row in zip(group, batched(answer[1:], 6), strict=True):
+            for ticket, row in zip(group, batched(answer[1:], 7), strict=True):
                 fence = fences[_route_field(ticket)]
                 sort_claim(claims, ticket, row, token, claimed_at, started, fence)
         return claims

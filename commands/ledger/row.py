@@ -27,14 +27,14 @@ def sort_claim(
 ) -> None:
     """Put one row of a claim's answer where it belongs."""
     status, op, text = row[0].decode(), row[1].decode(), row[2]
-    seq, attempt, lease_ms = (int(number) for number in row[3:])
+    seq, attempt, lease_ms, base = (int(number) for number in row[3:])
     if status not in ("run", "exhausted"):
         claims.skipped[status] = claims.skipped.get(status, 0) + 1
         return
     try:
         if status == "exhausted":
             raise AttemptsExhausted(
-                f"gave up after {attempt - 1} attempts, none of which came to an end",
+                f"gave up after {attempt - base - 1} attempts, none of which came to an end",
                 next_step="see what stops the workers, then submit it under a new op_id",
             )
         command = load_command(op, text)
@@ -47,6 +47,7 @@ def sort_claim(
             token=token,
             seq=seq,
             attempt=attempt,
+            counted=attempt - base,
             # From before the call went out: never later than the ledger's own deadline.
             deadline=started + lease_ms / 1000,
             claimed_at=claimed_at,

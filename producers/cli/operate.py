@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from commands.breaker_report import BreakerReport
 from commands.error import InvalidCommand, NotFound
 from commands.ledger.ledger import Ledger
 from commands.parse import known_ops
@@ -73,10 +74,19 @@ def status(as_json: AsJson = False) -> None:
     state = connect(settings.state_url)
     totals = Ledger(state, settings).totals()
     mark, head = ArchiveMark(state).read(), EventLog(state).head()
+    resting = BreakerReport(state).read()
     queues, workers = broker_report(make_app(settings), all_queues(settings.tenant_shards))
     if as_json:
         archive = {"revision": mark.revision, "of": head.revision, "waits_for": mark.waits_for}
-        print_json({"ledger": totals, "queues": queues, "workers": workers, "archive": archive})
+        print_json(
+            {
+                "ledger": totals,
+                "queues": queues,
+                "workers": workers,
+                "archive": archive,
+                "resting": resting,
+            }
+        )
         return
     behind = head.revision - mark.revision
     print_pairs(
@@ -89,6 +99,8 @@ def status(as_json: AsJson = False) -> None:
         }
     )
     print_rows("commands", ["", "number"], [[name, totals[name]] for name in sorted(totals)])
+    if resting:
+        print_rows("backends that rest", ["worker", "backend", "config"], [[*r] for r in resting])
     waiting = [[name, number] for name, number in queues.items() if number]
     print_rows("queues that hold messages", ["queue", "messages"], waiting)
 

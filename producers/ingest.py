@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import re
+import time
 from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
 
-from commands.error import InvalidCommand, OpIdReused, OutcomePending, RemoteError, SignalboxError
+from commands.error import InvalidCommand, OutcomePending, RemoteError, SignalboxError
+from commands.ledger.entry import Acceptance
 from commands.model import OP_ID_PATTERN, Command, new_op_id
 from commands.outcome import Outcome
 from producers.client import SUBMIT_MOST, Client, Submission
@@ -20,6 +22,8 @@ WINDOW_BYTES = 8 * 1024 * 1024
 """Of the lines that those commands were made of."""
 PATIENCE = timedelta(minutes=10)
 """For the outcomes of the oldest batch; a crashed worker's are back long before."""
+FULL_SECONDS = 0.5
+"""Until it is asked again whether the tenant may have more commands open."""
 MAX_PREFIX = 100
 
 
@@ -122,10 +126,24 @@ class Ingest:
             return
         pieces, self._waiting, self._waiting_bytes = self._waiting, [], 0
         self.sent += sum(piece.lines for piece in pieces)
-        submissions = self._client.submit_many([piece.command for piece in pieces])
+        submissions = self._submit([piece.command for piece in pieces])
         self._window.append(list(zip(pieces, submissions, strict=True)))
         self._window_commands += len(pieces)
         self._window_bytes += _size(pieces)
+
+    def _submit(self, commands: Sequence[Command]) -> list[Submission]:
+        """Hand over all. Those that found too many open come again, before anything behind them."""
+        submissions = self._client.submit_many(commands)
+        deadline = time.monotonic() + self._patience.total_seconds()
+        while time.monotonic() < deadline:
+            full = [n for n, s in enumerate(submissions) if s.receipt.acceptance is Acceptance.FULL]
+            if not full:
+                break
+            time.sleep(FULL_SECONDS)
+            again = self._client.submit_many([commands[n] for n in full])
+            for n, submission in zip(full, again, strict=True):
+                submissions[n] = submission
+        return submissions
 
     def _collect(self) -> Iterator[Ended]:
         batch = self._window.popleft()
@@ -157,7 +175,7 @@ def _error_of(
 ) -> SignalboxError | None:
     try:
         submission.raise_if_refused()
-    except OpIdReused as error:
+    except SignalboxError as error:
         return error
     if outcome is None:
         return OutcomePending(

@@ -13,14 +13,14 @@ COMMAND = [sys.executable, "-m", "producers.cli.main"]
 
 
 def run(
-    *arguments: str, stdin: bytes = b"", timeout: float = 120
+    *arguments: str, stdin: bytes = b"", **environment: str
 ) -> subprocess.CompletedProcess[bytes]:
     return subprocess.run(
         [*COMMAND, *arguments],
         input=stdin,
         capture_output=True,
-        env=os.environ | {"COLUMNS": "200"},
-        timeout=timeout,
+        env=os.environ | {"COLUMNS": "200"} | environment,
+        timeout=120,
     )
 
 

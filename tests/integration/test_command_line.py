@@ -4,9 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import os
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
@@ -14,27 +11,10 @@ from pathlib import Path
 import pytest
 
 from producers.embedded.stand_in import S3StandIn
+from tests.integration.command_line import done, options, run
 from tests.integration.conftest import Lane
 
 HERE = ["-t", "t_cli", "-e", "dev"]
-
-
-def run(
-    *arguments: str, stdin: bytes = b"", **environment: str
-) -> subprocess.CompletedProcess[bytes]:
-    return subprocess.run(
-        [sys.executable, "-m", "producers.cli.main", *arguments],
-        input=stdin,
-        capture_output=True,
-        env=os.environ | {"COLUMNS": "200"} | environment,
-        timeout=60,
-    )
-
-
-def done(*arguments: str, stdin: bytes = b"") -> bytes:
-    result = run(*arguments, stdin=stdin)
-    assert result.returncode == 0, result.stderr.decode()
-    return result.stdout
 
 
 def refused(code: str, *arguments: str, stdin: bytes = b"", **environment: str) -> str:
@@ -67,7 +47,7 @@ def s3_options(stand_in: S3StandIn, bucket: str = "cli") -> list[str]:
         "addressing_style": "path",
         "credentials_file": str(stand_in.credentials_file),
     }
-    return [part for name, value in config.items() for part in ("-c", f"{name}={value}")]
+    return options(config)
 
 
 def test_an_object_goes_in_and_comes_out(routed: Lane, tmp_path: Path) -> None:

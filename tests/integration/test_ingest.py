@@ -1,60 +1,27 @@
-"""Standard input line by line: what is stored, what is reported, and what a crash leaves."""
+"""Standard input line by line: what is stored, and what is reported."""
 
 from __future__ import annotations
 
 import json
-import os
-import resource
 import subprocess
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
 import pytest
+from typer.testing import CliRunner
 
-from commands.scope import ResourceKind
+from producers.cli.main import app
 from tests.integration.command_line import COMMAND, answer, json_lines, run
-from tests.integration.conftest import Lane, lane, wait_until
-
-TENANT = "t_ingest"
-HERE = ["-t", TENANT, "-e", "dev"]
-LINES = 5000
+from tests.integration.conftest import Lane, wait_until
+from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row
 
 
 @pytest.fixture(scope="module")
 def routed(two_workers: Lane) -> Lane:
     route(two_workers)
     return two_workers
-
-
-def route(running: Lane) -> None:
-    for kind in (
-        ResourceKind.TABULAR_STORE,
-        ResourceKind.METRICS_STORE,
-        ResourceKind.EVENT_STREAM,
-    ):
-        running.route_to_folder(TENANT, kind=kind)
-
-
-def row(number: int, size: int = 10) -> dict[str, Any]:
-    return {"key": f"k{number:05}", "data": {"number": number, "text": "x" * size}}
-
-
-def event(number: int) -> dict[str, Any]:
-    return {"type": "counted", "data": {"number": number}}
-
-
-def numbers_in(table: str) -> list[int]:
-    rows = answer("table", "query", table, "--limit", "100000", *HERE)["rows"]
-    return [entry["data"]["number"] for entry in rows]
-
-
-def numbers_of(stream: str) -> list[int]:
-    events = answer("events", "read", stream, "--limit", "100000", *HERE)["events"]
-    assert [entry["version"] for entry in events] == list(range(1, len(events) + 1))
-    return [entry["data"]["number"] for entry in events]
 
 
 def test_a_malformed_line_ends_the_input_and_what_stands_before_it_is_stored(
@@ -130,6 +97,37 @@ def test_the_same_lines_under_the_same_prefix_have_one_effect(routed: Lane) -> N
     assert numbers_of("once") == [0, 1, 2]
 
 
+def test_more_lines_than_may_be_open_at_once_wait_their_turn(routed: Lane) -> None:
+    # One row again and again: what is turned away must not be overtaken by what stands behind it.
+    rows = [row(1) | {"data": {"number": number}} for number in range(120)]
+    result = run(
+        *("table", "upsert", "full", "-", *HERE), stdin=json_lines(rows), SIGNALBOX_MAX_OPEN="50"
+    )
+    assert result.returncode == 0, result.stderr.decode()
+    assert b"120 of 120 lines stored" in result.stdout
+    assert numbers_in("full") == [119]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("table", "upsert", "t", "k"),
+        ("table", "upsert", "t", "-", "--if-absent"),
+        ("table", "query", "t", "--where", "age"),
+        ("metrics", "ingest", "cpu"),
+        ("metrics", "ingest", "cpu", "many"),
+        ("metrics", "ingest", "cpu", "1", "--label", "host"),
+        ("metrics", "query", "cpu"),
+        ("metrics", "query", "cpu", "--last", "5y"),
+        ("events", "append", "s", "-", "--id", "one"),
+        ("events", "tail", "s", "--after", "1", "--from-now"),
+    ],
+    ids=" ".join,
+)
+def test_wrong_usage_exits_with_two(arguments: tuple[str, ...]) -> None:
+    assert CliRunner().invoke(app, [*arguments, *HERE]).exit_code == 2
+
+
 def test_lines_that_come_slowly_are_stored_as_they_come(routed: Lane) -> None:
     arguments = ["events", "append", "slow", "-", *HERE]
     with subprocess.Popen(
@@ -174,70 +172,3 @@ def follower(stream: str, sink: Path, *more: str) -> Iterator[subprocess.Popen[b
             yield process
         finally:
             process.kill()
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.parametrize("kind", ["rows", "events"])
-def test_every_line_is_there_once_after_a_worker_was_killed(tmp_path: Path, kind: str) -> None:
-    source = tmp_path / "lines"
-    make, words = {
-        "rows": (row, ["table", "upsert", "killed", "-"]),
-        "events": (event, ["events", "append", "killed", "-"]),
-    }[kind]
-    source.write_bytes(json_lines(make(number) for number in range(LINES)))
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
-        route(running)
-        with source.open("rb") as stdin:
-            process = subprocess.Popen(
-                [*COMMAND, *words, *HERE, "--op-prefix", "import"],
-                stdin=stdin, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
-            )  # fmt: skip
-        wait_until(lambda: client.ledger.totals().get("done", 0) > LINES // 10, "a part is stored")
-        running.stack.workers[0].kill()
-        assert client.ledger.totals()["open"] > 0, "killed too late to mean anything"
-        output, errors = process.communicate(timeout=240)
-        assert process.returncode == 0, errors.decode()
-        assert f"{LINES} of {LINES} lines stored" in output.decode()
-        running.wait_until_idle(client)
-        found = numbers_in("killed") if kind == "rows" else numbers_of("killed")
-        assert found == list(range(LINES))
-        totals = client.ledger.totals()
-        assert (totals["open"], totals["dead_letters"]) == (0, 0)
-
-
-@pytest.mark.timeout(300)
-@pytest.mark.skipif(
-    sys.platform != "linux", reason="limits the files of a running worker: run it on Linux"
-)
-def test_what_was_acknowledged_before_the_disk_was_full_is_there_and_the_store_goes_on(
-    tmp_path: Path,
-) -> None:
-    rows = [row(number, size=1000) for number in range(1500)]
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
-        route(running)
-        assert answer("table", "upsert", "full", "-", *HERE, stdin=json_lines(rows[:1]))["stored"]
-        pids = [worker.pid for worker in running.stack.workers]
-        # A file that may not grow over this is, to whoever writes it, a disk that is full.
-        limits(pids, 600 * 1024)
-        result = run("table", "upsert", "full", "-", *HERE, "--json", stdin=json_lines(rows))
-        assert result.returncode == 1, "the disk was never full"
-        reports = [json.loads(line) for line in result.stderr.splitlines()]
-        failed = {report["first"] - 1 for report in reports}
-        assert len(failed) == json.loads(result.stdout)["failed"]
-        assert json.loads(result.stdout)["open"] == 0
-        limits(pids, resource.RLIM_INFINITY)
-        stored = set(range(len(rows))) - failed
-        assert stored, "nothing was stored before the disk was full"
-        present = numbers_in("full")
-        assert len(present) == len(set(present))
-        assert set(present) >= stored
-        assert answer("table", "upsert", "full", "-", *HERE, stdin=json_lines(rows))["failed"] == 0
-        assert numbers_in("full") == list(range(len(rows)))
-        assert all(os.path.exists(f"/proc/{pid}") for pid in pids)
-        running.wait_until_idle(client)
-
-
-def limits(pids: list[int], size: int) -> None:
-    for pid in pids:
-        _, hard = resource.prlimit(pid, resource.RLIMIT_FSIZE)
-        resource.prlimit(pid, resource.RLIMIT_FSIZE, (size, hard))

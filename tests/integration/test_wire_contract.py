@@ -13,6 +13,7 @@ import pytest
 
 from commands.object_store import PutObject
 from commands.outcome import Outcome
+from commands.scope import ResourceKind
 from producers.client import Client
 from tests.integration.conftest import Lane, wait_until
 
@@ -163,3 +164,35 @@ def test_the_same_op_id_with_another_content_does_not_run(
         head = {"op": "object_store.head", "tenant_id": TENANT, "env": "dev", "key": "same"}
         task_id = foreign.send("object_store.head", {"command": head})
         assert outcome_of(client, f"{TENANT}/dev/{task_id}").unwrap()["size"] == 5
+
+
+@pytest.mark.parametrize(
+    ("command", "fields"),
+    [
+        (
+            {"op": "tabular_store.upsert", "table_name": "t", "key": "k", "data": {"n": 1.0}},
+            {"table_name", "key", "revision"},
+        ),
+        (
+            {
+                "op": "metrics_store.ingest",
+                "points": [{"series": "s", "timestamp": "2026-01-31T12:00:00Z", "value": 1}],
+            },
+            {"points"},
+        ),
+        (
+            {"op": "event_stream.append", "stream": "s", "event": {"type": "happened"}},
+            {"stream", "event_id", "version", "duplicate"},
+        ),
+    ],
+)
+def test_the_other_kinds_run_from_bare_messages_too(
+    two_workers: Lane, foreign: Foreign, command: dict[str, Any], fields: set[str]
+) -> None:
+    kind = ResourceKind(command["op"].partition(".")[0])
+    two_workers.route_to_folder(TENANT, kind=kind)
+    message = {"command": {"tenant_id": TENANT, "env": "dev", **command}}
+    task_id = foreign.send(command["op"], message)
+    with two_workers.client() as client:
+        result = outcome_of(client, f"{TENANT}/dev/{task_id}").unwrap()
+    assert set(result) == fields

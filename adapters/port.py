@@ -9,6 +9,7 @@ from enum import StrEnum
 from typing import Any, Protocol
 
 from commands.error import LeaseExpired
+from commands.fault import reach
 from commands.payload import PayloadStore
 from commands.scope import Mode, Scope
 
@@ -66,6 +67,7 @@ class Call:
         left = self.deadline - time.monotonic()
         if left <= 0:
             raise LeaseExpired("the lease ran out before the effect")
+        reach("effect.before")
         return left
 
     def grew(self, objects: int, size: int) -> None:

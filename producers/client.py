@@ -16,6 +16,7 @@ from commands.error import (
     OutcomePending,
     RateLimited,
 )
+from commands.fault import reach
 from commands.ledger.dead import DeadLetters, Replayed
 from commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
 from commands.ledger.ledger import Ledger
@@ -175,6 +176,7 @@ class Client:
         shards, channel = self.settings.tenant_shards, self._waiter.channel
         intents = [Intent(command, queue_of(command, shards), channel) for command in commands]
         receipts = self.ledger.submit(intents)
+        reach("submit.after")
         wakes, summaries = [], []
         for intent, receipt in zip(intents, receipts, strict=True):
             command = intent.command

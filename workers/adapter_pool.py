@@ -13,6 +13,7 @@ import structlog
 
 from adapters.port import AdapterContext, Call
 from commands.error import InternalError, SignalboxError
+from commands.fault import reach
 from commands.payload import PayloadStore
 from commands.scope import Mode
 from workers.content import to_result
@@ -80,7 +81,9 @@ class AdapterPool:
         try:
             method = getattr(self._adapter(item), command.verb)
             call = self._call(item)
-            return self._ended(item, call, method(command, call))
+            answer = method(command, call)
+            reach("batch.middle")
+            return self._ended(item, call, answer)
         except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
             return Ended(item.claimed, item.route, error=_typed(error, item))
 

@@ -12,6 +12,7 @@ from copy import copy
 from dataclasses import dataclass
 
 from commands.error import SignalboxError
+from commands.fault import reach
 from commands.ledger.entry import Claimed, Claims
 from commands.ledger.ledger import Ledger
 from commands.ledger.usage import UsageBook
@@ -54,14 +55,18 @@ class Executor:
         While the state Redis is away it waits and asks again: each step may be repeated.
         """
         token = uuid.uuid4().hex
+        reach("claim.before")
         claims = wait_for_state(lambda: self._claim(message, token))
+        reach("claim.after")
         routed, unrouted = wait_for_state(lambda: self._resolve(claims))
         admitted, refused = self._guard(routed)
         allowed, limited = wait_for_state(lambda: within_quotas(admitted, self.usage))
         ended = unrouted + refused + limited + self.breakers.run(allowed, self.adapters.run)
         ended += wait_for_state(lambda: self._control(claims.claimed))
+        reach("effect.after")
         finished, counts = wait_for_state(lambda: self.finisher.finish(token, claims, ended))
         self.publisher.publish_or_leave(finished.wakes)
+        reach("finish.after")
         return claims.skipped | counts
 
     def _claim(self, message: Message, token: str) -> Claims:

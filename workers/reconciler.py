@@ -11,6 +11,7 @@ import structlog
 from celery import Celery
 
 from commands.error import SignalboxError
+from commands.fault import reach
 from commands.ledger.ledger import Ledger
 from commands.settings import Settings
 from commands.state import connect
@@ -47,6 +48,7 @@ class Reconciler:
         if not self._leader.leads():
             return 0
         wakes = self._ledger.due()
+        reach("due.after")
         self._publisher.publish(wakes)
         if wakes:
             log.info("woken", commands=len(wakes))

@@ -1,0 +1,93 @@
+"""Fault points: named places at which a test can have this process die, freeze, wait or fail.
+
+They are armed by `SIGNALBOX_FAULTS` in the environment of a test's worker, and by nothing else:
+
+    SIGNALBOX_FAULTS="effect.after=kill@7;claim.after=stop@0.01;effect.before=sleep:0.5@1"
+
+`@7` is the seventh time that the point is reached, `@0.01` one time in a hundred, at random;
+`kill` is SIGKILL, `stop` SIGSTOP, `sleep:0.5` half a second, `raise` a ConnectionError. While
+nothing is armed a point costs one look at a variable.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import signal
+import threading
+import time
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+POINTS = {
+    "submit.after": "the ledger has the commands, their wake-ups are not published",
+    "claim.before": "a message was taken, nothing is claimed",
+    "claim.after": "commands are claimed, none has run",
+    "batch.middle": "some of a message's commands have run, others not",
+    "effect.before": "right before an adapter's effect, with the lease just checked",
+    "effect.after": "all effects are done, nothing is recorded",
+    "finish.after": "outcomes are recorded, the message is not acknowledged",
+    "due.after": "the reconciler has moved due times on, and not published",
+}
+
+
+@dataclass
+class _Fault:
+    """What happens at a point, and when."""
+
+    act: Callable[[], None]
+    nth: int | None
+    chance: float
+    reached: int = 0
+    lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def reach(self) -> None:
+        with self.lock:
+            self.reached += 1
+            now = self.reached == self.nth if self.nth else random.random() < self.chance
+        if now:
+            self.act()
+
+
+_armed: dict[str, _Fault] = {}
+
+
+def reach(point: str) -> None:
+    """Do what is armed at this point, if anything is."""
+    if _armed:
+        fault = _armed.get(point)
+        if fault is not None:
+            fault.reach()
+
+
+def arm(text: str) -> None:
+    """Arm what `SIGNALBOX_FAULTS` says, in place of what was. Raises ValueError."""
+    armed = {}
+    for part in filter(None, text.split(";")):
+        point, _, rest = part.partition("=")
+        action, _, when = rest.partition("@")
+        if point not in POINTS:
+            raise ValueError(f"{point!r} is no fault point; there are {', '.join(POINTS)}")
+        nth = int(when) if when.isdigit() else None
+        armed[point] = _Fault(_action(action), nth, 0.0 if nth else float(when or 1))
+    global _armed
+    _armed = armed
+
+
+def _action(text: str) -> Callable[[], None]:
+    name, _, argument = text.partition(":")
+    if name == "sleep":
+        return lambda: time.sleep(float(argument))
+    if name == "raise":
+        return _fail
+    signals = {"kill": signal.SIGKILL, "stop": signal.SIGSTOP}
+    if name not in signals:
+        raise ValueError(f"{name!r} is no action; there are kill, stop, sleep:<seconds> and raise")
+    return lambda: os.kill(os.getpid(), signals[name])
+
+
+def _fail() -> None:
+    raise ConnectionError("a fault that a test has armed")
+
+
+arm(os.environ.get("SIGNALBOX_FAULTS", ""))

@@ -6,7 +6,10 @@ import hashlib
 import io
 import os
 import tempfile
+import time
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, Protocol
 
@@ -102,7 +105,21 @@ class DirectoryPayloadStore:
             ) from None
 
     def remove(self, payload: StagedPayload) -> None:
-        (self._directory / payload.ref).unlink(missing_ok=True)
+        self.forget(payload.ref)
+
+    def older_than(self, age: timedelta) -> Iterator[str]:
+        """Names of what was staged, or begun to be, before `age` ago."""
+        before = time.time() - age.total_seconds()
+        if not self._directory.is_dir():
+            return
+        for entry in os.scandir(self._directory):
+            with suppress(FileNotFoundError):
+                if entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < before:
+                    yield entry.name
+
+    def forget(self, name: str) -> None:
+        """Remove what is staged under this name, if it is there."""
+        (self._directory / name).unlink(missing_ok=True)
 
 
 def open_payload(payload: InlinePayload | StagedPayload, store: PayloadStore) -> BinaryIO:

@@ -54,6 +54,10 @@ class Settings(BaseSettings):
     read_retention: Duration = Field(
         timedelta(minutes=10), description="How long the outcome of a read is kept."
     )
+    orphan_grace: Duration = Field(
+        timedelta(hours=24),
+        description="Staged content that nothing names is removed this long after it was written.",
+    )
     max_attempts: int = Field(5, ge=1, description="Claims before a command is a dead letter.")
     max_open: int = Field(
         200_000,

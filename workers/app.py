@@ -9,13 +9,14 @@ from celery import signals
 from commands.settings import Settings
 from producers.publisher import make_app
 from workers.archiver import Archiver
+from workers.janitor import Janitor
 from workers.log import configure_logging
 from workers.reconciler import Reconciler
 from workers.tasks import register_tasks
 
 app = make_app(Settings())
 register_tasks(app)
-_background: list[Reconciler | Archiver] = []
+_background: list[Reconciler | Archiver | Janitor] = []
 
 
 @signals.setup_logging.connect(weak=False)
@@ -29,6 +30,7 @@ def _start_background(sender: Any, **_: Any) -> None:
     settings = Settings()
     _background.append(Reconciler(app, settings, sender.hostname))
     _background.append(Archiver.of(settings, sender.hostname))
+    _background.append(Janitor(settings, sender.hostname))
     for each in _background:
         each.start()
     if ready_file := settings.ready_file:

@@ -1,0 +1,104 @@
+"""Removes what crashes left behind: staged contents, and files that no row names.
+
+A thread in every worker, of which one at a time leads. It looks seldom and takes its time.
+"""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+
+import structlog
+
+from adapters.catalogue import find_backend
+from adapters.port import AdapterContext
+from commands.error import SignalboxError
+from commands.ledger.staged import staged_refs
+from commands.payload import DirectoryPayloadStore
+from commands.scope import ResourceKind
+from commands.settings import Settings
+from commands.state import connect
+from routing.registry import Registry
+from routing.route import Route
+from workers.leader import Leader
+
+log = structlog.get_logger("signalbox.janitor")
+
+TURN_SECONDS = 600.0
+LEAD_SECONDS = 2.0
+"""How often the lead is asked for, so that no other begins meanwhile."""
+
+
+class Janitor:
+    """Clears up behind crashed producers, workers and readers."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        self._settings = settings
+        self._client = connect(settings.state_url)
+        self._registry = Registry(self._client)
+        self._payloads = DirectoryPayloadStore(settings.payload_dir or Path(".signalbox/payloads"))
+        self._leader = Leader(self._client, "janitor", name)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def turn(self) -> tuple[int, int]:
+        """Clear up once: staged contents and stored files removed. Raises StateUnavailable."""
+        return self._clear_payloads(), self._clear_stores()
+
+    def _clear_payloads(self) -> int:
+        # Listed before the ledger is read: what is staged and submitted meanwhile is not on it.
+        old = set(self._payloads.older_than(self._settings.orphan_grace))
+        if not old:
+            return 0
+        old.difference_update(staged_refs(self._client))
+        for name in old:
+            self._payloads.forget(name)
+        return len(old)
+
+    def _clear_stores(self) -> int:
+        removed = 0
+        for kind in ResourceKind:
+            after: str | None = None
+            while not self._stopped.is_set():
+                page = self._registry.list_page(kind, after=after, limit=500)
+                for route in page.routes:
+                    removed += self._clear_store(route)
+                after = page.next_after
+                if after is None:
+                    break
+        return removed
+
+    def _clear_store(self, route: Route) -> int:
+        try:
+            backend = find_backend(route.scope.kind, route.backend_type)
+            adapter = backend.open(
+                AdapterContext(scope=route.scope, mode=route.mode, config=route.config)
+            )
+            collect = getattr(adapter, "collect_orphans", None)
+            return int(collect(self._settings.orphan_grace)) if collect else 0
+        except SignalboxError as error:
+            log.warning("not cleared up", scope=route.scope.field, error=str(error))
+            return 0
+
+    def _run(self) -> None:
+        left = TURN_SECONDS
+        while not self._stopped.wait(LEAD_SECONDS):
+            try:
+                leads = self._leader.leads()
+                left = left - LEAD_SECONDS if leads else TURN_SECONDS
+                if leads and left <= 0:
+                    left = TURN_SECONDS
+                    payloads, files = self.turn()
+                    if payloads or files:
+                        log.info("cleared up", payloads=payloads, files=files)
+            except SignalboxError as error:
+                log.warning("the janitor waits", error=str(error))
+            except Exception:
+                # It is not needed for anything to be right; it tries again next time.
+                log.exception("janitor turn failed")

@@ -53,6 +53,24 @@ CATALOGUE: tuple[Backend, ...] = (
         bulk_verbs=frozenset({"put"}),
     ),
     Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),
+    Backend(
+        ResourceKind.TABULAR_STORE,
+        "firestore",
+        "adapters.firestore.tabular_store",
+        bulk_verbs=frozenset({"upsert"}),
+    ),
+    Backend(
+        ResourceKind.METRICS_STORE,
+        "firestore",
+        "adapters.firestore.metrics_store",
+        bulk_verbs=frozenset({"ingest"}),
+    ),
+    Backend(
+        ResourceKind.EVENT_STREAM,
+        "firestore",
+        "adapters.firestore.event_stream",
+        ordered_bulk_verbs=frozenset({"append"}),
+    ),
 )
 
 KNOWN_BACKENDS = ("filesystem", "s3", "firestore", "dynamodb", "azure_blob")

@@ -44,7 +44,16 @@ def _s3_harness() -> AbstractContextManager[Harness]:
     return s3_harness()
 
 
+def _firestore_harness() -> AbstractContextManager[Harness]:
+    from tests.conformance.firestore_harness import firestore_harness
+
+    return firestore_harness()
+
+
 HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Harness]]] = {
     (ResourceKind.OBJECT_STORE, "filesystem"): filesystem_harness,
     (ResourceKind.OBJECT_STORE, "s3"): _s3_harness,
+    (ResourceKind.TABULAR_STORE, "firestore"): _firestore_harness,
+    (ResourceKind.METRICS_STORE, "firestore"): _firestore_harness,
+    (ResourceKind.EVENT_STREAM, "firestore"): _firestore_harness,
 }

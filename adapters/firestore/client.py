@@ -1,0 +1,138 @@
+"""The process's Firestore channels: one for each way in, shared by all projects and databases.
+
+A channel depends on nothing but the credentials, or the emulator's address. It is made in the
+process that uses it: gRPC does not survive a fork, so a child of a process that has used it is
+refused a client instead of hanging.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from dataclasses import dataclass
+
+import google.auth
+import grpc  # type: ignore[import-untyped]  # ships no types
+from google.api_core import grpc_helpers
+from google.auth import exceptions as auth
+from google.cloud.firestore_v1.services.firestore import FirestoreClient
+from google.cloud.firestore_v1.services.firestore.transports.grpc import FirestoreGrpcTransport
+from google.oauth2 import service_account
+
+from adapters.firestore.config import FirestoreConfig
+from commands.error import InternalError, Misconfigured, PermissionDenied
+
+ENDPOINT = "firestore.googleapis.com:443"
+SCOPES = ("https://www.googleapis.com/auth/datastore",)
+MAX_CLIENTS = 64
+
+_OPTIONS = [
+    ("grpc.keepalive_time_ms", 30_000),
+    # The default is two minutes, in which an outage that is over would still fail every call.
+    ("grpc.initial_reconnect_backoff_ms", 500),
+    ("grpc.max_reconnect_backoff_ms", 5_000),
+    ("grpc.max_send_message_length", -1),
+    ("grpc.max_receive_message_length", -1),
+]
+# Without this the proxy of http_proxy would be asked for an emulator on this machine.
+_EMULATOR_OPTIONS = [*_OPTIONS, ("grpc.enable_http_proxy", 0)]
+
+
+@dataclass(frozen=True)
+class _Way:
+    """What of a config a channel depends on."""
+
+    credentials_file: str | None
+    emulator_host: str | None
+
+
+def client_for(config: FirestoreConfig) -> FirestoreClient:
+    """The shared client for what of `config` a channel depends on. No call to Firestore.
+
+    Raises Misconfigured (no such key file), PermissionDenied (no credentials), and
+    InternalError in a process forked from one that had a client.
+    """
+    return _clients.get(config)
+
+
+def metadata_for(config: FirestoreConfig) -> tuple[tuple[str, str], ...]:
+    """What is sent with each call."""
+    sent = (("google-cloud-resource-prefix", config.database_name),)
+    # An emulator takes this as the project's owner, whom no security rules bind.
+    return (*sent, ("authorization", "Bearer owner")) if config.emulator_host else sent
+
+
+class _Clients:
+    def __init__(self, *, of_a_fork: bool = False) -> None:
+        self._lock = threading.Lock()
+        self._clients: OrderedDict[_Way, FirestoreClient] = OrderedDict()
+        self._of_a_fork = of_a_fork
+
+    @property
+    def used(self) -> bool:
+        return bool(self._clients) or self._of_a_fork
+
+    def get(self, config: FirestoreConfig) -> FirestoreClient:
+        if self._of_a_fork:
+            raise InternalError(
+                "this process was forked from one that was using Firestore",
+                next_step="start workers from a process that has run no command on Firestore",
+            )
+        way = _Way(None if config.emulator_host else config.credentials_file, config.emulator_host)
+        with self._lock:
+            client = self._clients.pop(way, None) or _make_client(way)
+            self._clients[way] = client
+            # One that falls out is not closed: another thread may be in the midst of using it.
+            if len(self._clients) > MAX_CLIENTS:
+                self._clients.popitem(last=False)
+            return client
+
+
+_clients = _Clients()
+
+
+def _forget() -> None:
+    # The parent's threads and sockets are not here, and its lock may be held for ever.
+    global _clients
+    _parents.append(_clients)
+    _clients = _Clients(of_a_fork=_clients.used)
+
+
+_parents: list[_Clients] = []
+"""Kept alive in a forked child: ending a channel there would wait for threads it does not have."""
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def _make_client(way: _Way) -> FirestoreClient:
+    if way.emulator_host is not None:
+        channel = grpc.insecure_channel(way.emulator_host, options=_EMULATOR_OPTIONS)
+    else:
+        # Never `create_channel` of the SDK's client: it would look at the environment.
+        channel = grpc_helpers.create_channel(
+            ENDPOINT, credentials=_credentials(way.credentials_file), options=_OPTIONS
+        )
+    return FirestoreClient(transport=FirestoreGrpcTransport(channel=channel))
+
+
+def _credentials(credentials_file: str | None) -> google.auth.credentials.Credentials:
+    if credentials_file is None:
+        try:
+            return google.auth.default(scopes=SCOPES)[0]
+        except auth.GoogleAuthError as error:
+            raise PermissionDenied(
+                f"the worker has no Google identity ({type(error).__name__})",
+                next_step="give it application default credentials, or set `credentials_file`",
+            ) from None
+    try:
+        return service_account.Credentials.from_service_account_file(  # type: ignore[no-any-return, no-untyped-call]
+            credentials_file, scopes=SCOPES
+        )
+    except (OSError, ValueError, auth.GoogleAuthError) as error:
+        # The message may quote the file.
+        raise Misconfigured(
+            f"the credentials_file {credentials_file[-80:]!r} is no service account's key that "
+            f"this worker can read ({type(error).__name__})",
+            next_step="put the key file there, or name another `credentials_file` in the route",
+        ) from None

@@ -1,0 +1,102 @@
+"""The config of a route to Firestore: what may stand in it, and what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+
+from commands.error import InvalidRouteConfig
+from commands.scope import ResourceKind
+
+BACKEND_TYPE = "firestore"
+
+_PROJECT = re.compile(r"(?:[a-z0-9.-]{1,63}:)?[a-z][a-z0-9-]{4,28}[a-z0-9]")
+_DATABASE = re.compile(r"\(default\)|[a-z][a-z0-9-]{2,61}[a-z0-9]")
+_HOST = re.compile(r"(?:[A-Za-z0-9.-]{1,253}|\[[0-9A-Fa-f:.]{2,45}\]):(?P<port>[0-9]{1,5})")
+_SECRET = re.compile(
+    r"secret|password|passwd|passphrase|token|credential|private_?key|api_?key|access_?key"
+)
+
+
+class FirestoreConfig(BaseModel):
+    """One route's config. Credentials stand in it by reference only.
+
+    Without a reference the worker's own identity is used (application default credentials).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    project: str = Field(description="Id of the Google Cloud project.")
+    database: str = Field("(default)", description="Id of a database in Native mode.")
+    credentials_file: str | None = Field(
+        None, min_length=1, description="A service account's key file in the worker's file system."
+    )
+    emulator_host: str | None = Field(
+        None, description="host:port of an emulator; FIRESTORE_EMULATOR_HOST is not looked at."
+    )
+    prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z][A-Za-z0-9_-]{0,62}$|^$",
+        description="Put before the name of every collection; begins with a letter.",
+    )
+
+    @field_validator("project")
+    @classmethod
+    def _project_is_an_id(cls, project: str) -> str:
+        if not _PROJECT.fullmatch(project):
+            raise ValueError("give the project's id, such as my-project-123")
+        return project
+
+    @field_validator("database")
+    @classmethod
+    def _database_is_an_id(cls, database: str) -> str:
+        if not _DATABASE.fullmatch(database):
+            raise ValueError("give (default), or the id of a database")
+        return database
+
+    @field_validator("emulator_host")
+    @classmethod
+    def _emulator_is_an_address(cls, host: str | None) -> str | None:
+        if host is None:
+            return None
+        match = _HOST.fullmatch(host)
+        if match is None or not 0 < int(match["port"]) < 65536:
+            raise ValueError("give host:port, without http://")
+        return host
+
+    @property
+    def database_name(self) -> str:
+        """The database as Firestore's API names it."""
+        return f"projects/{self.project}/databases/{self.database}"
+
+
+def read_config(config: Mapping[str, Any], kind: ResourceKind) -> FirestoreConfig:
+    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    for key in config:
+        if key not in FirestoreConfig.model_fields and _SECRET.search(key.lower()):
+            raise _refuse(
+                kind,
+                f"config key {key[:64]!r} looks like a secret: credentials never stand in a route",
+                "name a reference instead: credentials_file",
+            )
+    if not config.get("project"):
+        raise _refuse(
+            kind, "the route has no project", "set `project` in its config; nothing falls back"
+        )
+    try:
+        return FirestoreConfig.model_validate(dict(config))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = str(first["loc"][0])[:64] if first["loc"] else ""
+        field = FirestoreConfig.model_fields.get(where)
+        choices = ", ".join(FirestoreConfig.model_fields)
+        hint = f"{where}: {field.description}" if field else f"use {choices}"
+        message = f"config {where or 'as a whole'}: {first['msg']}"
+        raise _refuse(kind, message, hint) from None
+
+
+def _refuse(kind: ResourceKind, message: str, next_step: str) -> InvalidRouteConfig:
+    return InvalidRouteConfig(message, kind=kind, backend_type=BACKEND_TYPE, next_step=next_step)

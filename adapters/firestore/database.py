@@ -1,0 +1,184 @@
+"""The calls to one database, each bounded by the lease and by a timeout of its own.
+
+The SDK's retries are off. What is repeated here may be repeated: reads, writes under a
+precondition (whose second attempt fails and is looked into), and writes that nothing overwrites.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator, Sequence
+from typing import Any, TypeVar
+
+from google.api_core import exceptions as api
+
+from adapters.firestore.client import client_for, metadata_for
+from adapters.firestore.config import FirestoreConfig
+from adapters.firestore.failure import CHANGED, PASSING
+from adapters.firestore.message import (
+    BatchGet,
+    BatchWrite,
+    Commit,
+    CursorPb,
+    MaskPb,
+    Message,
+    RunQuery,
+    StructuredQueryPb,
+)
+from adapters.firestore.name import Collection
+from adapters.port import Call
+
+CALL_SECONDS = 20.0
+PAUSES = (0.05, 0.2)
+"""Seconds at most before the second and third attempt of a call."""
+MOST_WRITES = 500
+MOST_BYTES = 3 * 1024 * 1024
+"""Of one request. Firestore takes 10 MiB, its emulator 4."""
+CHUNK = 300
+"""Documents a request in a walk over many."""
+
+Answer = TypeVar("Answer")
+
+
+class Changed(Exception):
+    """A document is no longer what the write's precondition says, and nothing was written."""
+
+
+class Database:
+    """One database of one project. Thread-safe; raises the SDK's errors, and LeaseExpired."""
+
+    def __init__(self, config: FirestoreConfig) -> None:
+        self._config = config
+        self._name = config.database_name
+        self._metadata = metadata_for(config)
+
+    def read(self, names: Sequence[str], call: Call, *fields: str) -> dict[str, Message | None]:
+        """These documents, with only these fields where any are named; None: not there.
+
+        One request. The caller bounds how many, and how large what comes back may be.
+        """
+        request = BatchGet(database=self._name, documents=names)
+        if fields:
+            BatchGet.pb(request).mask.CopyFrom(MaskPb(field_paths=fields))
+
+        def send(timeout: float) -> dict[str, Message | None]:
+            found: dict[str, Message | None] = dict.fromkeys(names)
+            for part in self._ask("batch_get_documents", request, timeout):
+                document = type(part).pb(part).found
+                if document.name:
+                    found[document.name] = document
+            return found
+
+        return _attempt(send, call)
+
+    def commit(self, writes: Sequence[Message], call: Call) -> None:
+        """Do all writes or none. Raises Changed."""
+        request = Commit(database=self._name)
+        Commit.pb(request).writes.extend(writes)
+        try:
+            _attempt(lambda timeout: self._ask("commit", request, timeout), call)
+        except CHANGED as error:
+            raise Changed from error
+
+    def write_each(self, writes: Sequence[Message], call: Call) -> list[Exception | None]:
+        """Do each write for itself, at most 500 of distinct documents; what became of each:
+        None, Changed, or an error of the SDK's."""
+        request = BatchWrite(database=self._name)
+        BatchWrite.pb(request).writes.extend(writes)
+        answer = _attempt(lambda timeout: self._ask("batch_write", request, timeout), call)
+        return [_failure(status) for status in type(answer).pb(answer).status]
+
+    def walk(
+        self,
+        collection: Collection,
+        call: Call,
+        *,
+        order: str = "__name__",
+        descending: bool = False,
+        start: Message | None = None,
+        end: Message | None = None,
+        where: Message | None = None,
+        first: int = CHUNK,
+        fields_of_order: Callable[[Message], Message] | None = None,
+    ) -> Iterator[Message]:
+        """The collection's documents in order, as they are asked for: `first` of them with the
+        first request. `start` and `end` are cursors; `fields_of_order` gives a document's value
+        of `order`, where that is not its name."""
+        query = StructuredQueryPb()
+        getattr(query, "from").add(collection_id=collection.id)
+        query.order_by.add(direction=2 if descending else 1).field.field_path = order
+        if end is not None:
+            query.end_at.CopyFrom(end)
+        if where is not None:
+            query.where.CopyFrom(where)
+        limit = first
+        while True:
+            query.limit.value = limit
+            if start is not None:
+                query.start_at.CopyFrom(start)
+            last, count = None, 0
+            for document in self._stream(collection.parent, query, call):
+                yield document
+                last, count = document, count + 1
+            if last is None or count < limit:
+                return
+            start = CursorPb(before=False)
+            if fields_of_order is None:
+                start.values.add(reference_value=last.name)
+            else:
+                start.values.append(fields_of_order(last))
+            limit = CHUNK
+
+    def _stream(self, parent: str, query: Message, call: Call) -> Iterator[Message]:
+        request = RunQuery(parent=parent)
+        RunQuery.pb(request).structured_query.CopyFrom(query)
+        stream = _attempt(lambda timeout: self._ask("run_query", request, timeout), call)
+        try:
+            for part in stream:
+                document = type(part).pb(part).document
+                if document.name:
+                    yield document
+        finally:
+            # The reader has enough, or failed: what is still on its way is not fetched.
+            stream.cancel()
+
+    def _ask(self, method: str, request: Any, timeout: float) -> Any:
+        # Asked anew each time, so that a forked child never uses its parent's channel.
+        client = client_for(self._config)
+        return getattr(client, method)(
+            request=request, retry=None, timeout=timeout, metadata=self._metadata
+        )
+
+
+def earliest(calls: Sequence[Call]) -> Call:
+    """The call whose lease ends first: what is done for all of them is done within it."""
+    return min(calls, key=lambda call: call.deadline)
+
+
+def groups(sizes: Sequence[int], most: int = MOST_WRITES) -> Iterator[range]:
+    """Cut a row of writes of these sizes in bytes into requests."""
+    begin = total = 0
+    for number, size in enumerate(sizes):
+        if number > begin and (number - begin >= most or total + size > MOST_BYTES):
+            yield range(begin, number)
+            begin, total = number, 0
+        total += size
+    if begin < len(sizes):
+        yield range(begin, len(sizes))
+
+
+def _attempt(send: Callable[[float], Answer], call: Call) -> Answer:
+    for most in PAUSES:
+        try:
+            return send(min(CALL_SECONDS, call.remaining()))
+        except PASSING:
+            time.sleep(min(random.uniform(0, most), call.remaining()))
+    return send(min(CALL_SECONDS, call.remaining()))
+
+
+def _failure(status: Message) -> Exception | None:
+    if status.code == 0:
+        return None
+    error = api.from_grpc_status(status.code, status.message)  # type: ignore[no-untyped-call]
+    return Changed() if isinstance(error, CHANGED) else error

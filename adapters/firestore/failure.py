@@ -1,0 +1,106 @@
+"""What Firestore and gRPC report, in the vocabulary of `commands/error.py`.
+
+Messages of the service are not passed on: they name documents and can hold content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from google.api_core import exceptions as api
+from google.auth import exceptions as auth
+
+from adapters.firestore.config import BACKEND_TYPE
+from commands.error import (
+    Misconfigured,
+    PermissionDenied,
+    SignalboxError,
+    Throttled,
+    TooLarge,
+    Unavailable,
+)
+from commands.scope import Scope
+
+LATER = "it is tried again; nothing is to be done unless it stays"
+_SIZE_WORDS = ("longer than", "exceeds", "maximum", "too large", "too many", "too big", "size")
+
+CHANGED = (api.FailedPrecondition, api.AlreadyExists, api.NotFound)
+"""What a write whose precondition does not hold may raise; NotFound also for want of a database."""
+PASSING = (api.ServiceUnavailable, api.Aborted)
+"""Worth another attempt at once, whatever was asked."""
+
+
+def translate(error: api.GoogleAPICallError | auth.GoogleAuthError) -> SignalboxError:
+    """The error for callers, without a place."""
+    name = type(error).__name__
+    if isinstance(error, auth.TransportError):
+        return Unavailable(f"no answer about credentials ({name})", next_step=LATER)
+    if isinstance(error, api.Unauthenticated | auth.GoogleAuthError):
+        return PermissionDenied(
+            f"the credentials are not accepted ({name})",
+            next_step="check the route's `credentials_file`, or the worker's own identity",
+        )
+    if isinstance(error, api.PermissionDenied | api.Forbidden):
+        return PermissionDenied(
+            f"access is denied ({name})",
+            next_step="give the service account the role roles/datastore.user in the project",
+        )
+    if isinstance(error, api.NotFound):
+        return Misconfigured(
+            "the project or its database does not exist",
+            next_step="check `project` and `database` in the route's config",
+        )
+    if isinstance(error, api.ResourceExhausted | api.TooManyRequests):
+        return Throttled(f"Firestore asks for fewer requests ({name})", next_step=LATER)
+    if isinstance(error, api.InvalidArgument | api.BadRequest):
+        return _invalid(error)
+    if isinstance(error, api.MethodNotImplemented):
+        return Misconfigured(
+            f"the database cannot do this ({name})",
+            next_step="use a Firestore database in Native mode",
+        )
+    return Unavailable(f"Firestore could not do it now ({name})", next_step=LATER)
+
+
+def too_large(what: str) -> TooLarge:
+    return TooLarge(
+        f"{what} is over what a document of Firestore takes (1 MiB with its names and indexes)",
+        next_step="send less, or keep large content in an object_store",
+    )
+
+
+def _invalid(error: api.GoogleAPICallError) -> SignalboxError:
+    text = (error.message or "").lower()
+    if isinstance(error, api.FailedPrecondition):
+        # No write's precondition, those are caught before: Datastore mode, or a missing index.
+        return Misconfigured(
+            "the database does not serve this request (FailedPrecondition)",
+            next_step="use a database in Native mode, and exempt no field from its indexes but "
+            "those that docs/backends.md names",
+        )
+    if any(word in text for word in _SIZE_WORDS):
+        return too_large("it")
+    return Misconfigured(
+        f"Firestore does not take the request ({type(error).__name__})",
+        next_step="check `project`, `database` and `prefix` in the route's config",
+    )
+
+
+@contextmanager
+def firestore_errors(scope: Scope) -> Iterator[None]:
+    """Let only SignalboxErrors out, each naming its place."""
+    try:
+        yield
+    except SignalboxError as error:
+        located(error, scope)
+        raise
+    except (api.GoogleAPICallError, auth.GoogleAuthError) as error:
+        raise located(translate(error), scope) from error
+
+
+def located(error: SignalboxError, scope: Scope) -> SignalboxError:
+    """The error with its place named."""
+    return error.at(
+        kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env, backend_type=BACKEND_TYPE
+    )

@@ -1,0 +1,137 @@
+"""Points on Firestore: each write of a point is a document of its own that nothing overwrites.
+
+Its id says series, time, labels and the `seq` of its command, so a write needs no condition: a
+repetition writes the same again, and the reader takes the highest `seq` of a point. What a point
+was before stays beside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from itertools import chain
+from typing import Any
+
+from google.api_core import exceptions as api
+
+from adapters.firestore.config import read_config
+from adapters.firestore.database import CHUNK, Database, earliest, groups
+from adapters.firestore.failure import firestore_errors, located, translate
+from adapters.firestore.message import CursorPb, Message, WritePb, new_document, set_value
+from adapters.firestore.name import Collection, Layout, point_id, time_id
+from adapters.firestore.point import points_of
+from adapters.metrics_store import MetricsStore
+from adapters.port import AdapterContext, Call, Capability
+from adapters.window import page_of, read_from
+from commands.error import SignalboxError, Unavailable
+from commands.metrics_store import (
+    IngestPoints,
+    IngestResult,
+    Point,
+    PointsResult,
+    QueryPoints,
+    canonical_labels,
+)
+from commands.scope import ResourceKind
+
+Item = tuple[IngestPoints, Call]
+
+
+def open_adapter(context: AdapterContext) -> MetricsStore:
+    """The adapter of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    return FirestoreMetricsStore(context)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no Firestore route can have. No call out."""
+    read_config(config, ResourceKind.METRICS_STORE)
+
+
+class FirestoreMetricsStore:
+    """The port on Firestore."""
+
+    def __init__(self, context: AdapterContext) -> None:
+        config = read_config(context.config, ResourceKind.METRICS_STORE)
+        self._scope = context.scope
+        self._layout = Layout.of(config, context.scope)
+        self._database = Database(config)
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        return frozenset()
+
+    def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
+        """One request for up to 500 points."""
+        answer = self.ingest_many([(command, call)])[0]
+        if isinstance(answer, SignalboxError):
+            raise answer
+        return answer
+
+    def ingest_many(self, items: Sequence[Item]) -> list[IngestResult | SignalboxError]:
+        """One request for up to 500 points, whichever commands they are of."""
+        failed: dict[int, SignalboxError] = {}
+        writes = list(
+            chain.from_iterable(
+                ((number, self._write(point, call)) for point in command.points)
+                for number, (command, call) in enumerate(items)
+            )
+        )
+        for group in groups([write.ByteSize() for _, write in writes]):
+            part = [writes[place] for place in group]
+            lease = earliest([items[number][1] for number, _ in part])
+            try:
+                with firestore_errors(self._scope):
+                    ends = self._database.write_each([write for _, write in part], lease)
+            except SignalboxError as error:
+                failed |= {number: failed.get(number, error) for number, _ in part}
+                continue
+            for (number, _), failure in zip(part, ends, strict=True):
+                if failure is not None:
+                    failed.setdefault(number, self._error(failure))
+        return [
+            failed.get(number) or IngestResult(points=len(command.points))
+            for number, (command, _) in enumerate(items)
+        ]
+
+    def query(self, command: QueryPoints, call: Call) -> PointsResult:
+        """Reads the points of the range, whatever their labels; for a page of plain points
+        little more than the page."""
+        with firestore_errors(self._scope):
+            collection = self._collection(command.series)
+            plain = command.aggregation is None and not command.labels
+            documents = self._database.walk(
+                collection,
+                call,
+                start=_cursor(collection, time_id(read_from(command))),
+                end=_cursor(collection, time_id(command.end)),
+                first=min(CHUNK, command.limit + 1) if plain else CHUNK,
+            )
+            return page_of(command, points_of(documents))
+
+    def close(self) -> None:
+        """Nothing to give back: the channels belong to the process."""
+
+    def _write(self, point: Point, call: Call) -> Message:
+        labels = canonical_labels(point.labels)
+        document = new_document(
+            self._collection(point.series).document(point_id(point.timestamp, labels, call.seq))
+        )
+        set_value(document.fields["labels"], labels)
+        set_value(document.fields["value"], point.value)
+        return WritePb(update=document)
+
+    def _error(self, failure: Exception) -> SignalboxError:
+        error = (
+            translate(failure)
+            if isinstance(failure, api.GoogleAPICallError)
+            else Unavailable("a point was not written", next_step="it is tried again")
+        )
+        return located(error, self._scope)
+
+    def _collection(self, series: str) -> Collection:
+        return self._layout.collection("series", series, "points")
+
+
+def _cursor(collection: Collection, document_id: str) -> Message:
+    cursor = CursorPb(before=True)
+    cursor.values.add(reference_value=collection.document(document_id))
+    return cursor

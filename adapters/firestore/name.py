@@ -1,0 +1,117 @@
+"""Names of documents: every name of a caller is one segment of a path, spelled so that no two
+names share one, and none means anything to Firestore.
+
+Firestore refuses `.`, `..`, `__x__` and over 1,500 bytes as an id, and takes `/` for another
+level. Ids sort by their UTF-8 bytes; those made here are ASCII.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import string
+from dataclasses import dataclass
+from datetime import datetime
+
+from adapters.firestore.config import FirestoreConfig
+from adapters.window import micros
+from commands.scope import Scope
+
+_PLAIN = frozenset((string.ascii_letters + string.digits + "-_.").encode())
+_MICROS_OFFSET = 2**60
+"""Makes every microsecond of the years 1 to 9999 a positive number of 16 hex digits."""
+_MAX_SEQ = 2**63 - 1
+LABELS_MOST = 1400
+"""Bytes of a point's spelled labels in its id; beyond, a digest tells points apart."""
+
+
+@dataclass(frozen=True)
+class Layout:
+    """Where one scope's documents lie; `root` is the document above all of them."""
+
+    root: str
+    prefix: str
+
+    @classmethod
+    def of(cls, config: FirestoreConfig, scope: Scope) -> Layout:
+        prefix = config.prefix
+        # Tenants and envs are of `a-z 0-9 _ -` and begin with a letter: nothing to encode.
+        root = (
+            f"{config.database_name}/documents/{prefix}tenants/{scope.tenant_id}"
+            f"/{prefix}envs/{scope.env}"
+        )
+        return cls(root, prefix)
+
+    def collection(self, group: str, name: str, members: str) -> Collection:
+        """The collection `members` of one table, series or stream."""
+        return Collection(
+            f"{self.root}/{self.prefix}{group}/{segment(name)}", f"{self.prefix}{members}"
+        )
+
+
+@dataclass(frozen=True)
+class Collection:
+    """Documents of one sort under one parent document."""
+
+    parent: str
+    id: str
+
+    def document(self, document_id: str) -> str:
+        return f"{self.parent}/{self.id}/{document_id}"
+
+
+def segment(name: str) -> str:
+    """The id for a name of at most 256 bytes: letters and digits as they are, `=2F` for others."""
+    return "n" + "".join(chr(b) if b in _PLAIN else f"={b:02X}" for b in name.encode())
+
+
+def row_id(key: bytes) -> str:
+    """The id for a row's key: sorts as the key's UTF-8 does."""
+    return "k" + key.hex()
+
+
+def row_key(document_name: str) -> str:
+    """The key of the row in this document."""
+    return bytes.fromhex(document_name.rpartition("/")[2][1:]).decode()
+
+
+def time_id(timestamp: datetime) -> str:
+    """What the ids of points begin with: sorts as time does, and before every point of it."""
+    return f"{micros(timestamp) + _MICROS_OFFSET:016x}"
+
+
+def point_id(timestamp: datetime, labels: str, seq: int) -> str:
+    """The id of a point as one command wrote it: by time, canonical labels, newest first.
+
+    Points whose labels agree in the first 1,400 spelled bytes are in no order among themselves.
+    """
+    spelled = spell(labels)
+    if len(spelled) > LABELS_MOST:
+        # Labels end in `}`, a digest never does: the two forms cannot meet.
+        digest = hashlib.sha256(labels.encode()).hexdigest()[:32]
+        spelled = f"{spelled[:LABELS_MOST]}!{digest}"
+    return f"{time_id(timestamp)}{spelled}!{_MAX_SEQ - seq:016x}"
+
+
+def point_time(document_id: str) -> int:
+    """Microseconds since 1970 of the point with this id."""
+    return int(document_id[:16], 16) - _MICROS_OFFSET
+
+
+def point_seq(document_id: str) -> int:
+    """The `seq` of the command that wrote the document."""
+    return _MAX_SEQ - int(document_id[-16:], 16)
+
+
+def spell(labels: str) -> str:
+    """Canonical labels in ASCII without `/`, in the order of their UTF-8 bytes."""
+    out = []
+    for byte in labels.encode():
+        if byte == 0x2E:
+            out.append(".0")
+        elif byte == 0x2F:
+            out.append(".1")
+        elif byte >= 0x7E:
+            out.append(f"~{byte:02x}")
+        else:
+            out.append(chr(byte))
+    return "".join(out)

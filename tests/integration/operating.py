@@ -1,0 +1,52 @@
+"""What tests of the registry do as operators, in few words."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+from commands.model import new_op_id
+from commands.scope import Mode, ResourceKind, Scope
+from routing.event import TYPE_PREFIX
+from routing.lock import StrategyLock
+from routing.policy import Policy, Terms
+from routing.registry import Registry
+from routing.route import Route
+
+SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
+
+
+def by(actor: str = "ann", **more: Any) -> dict[str, Any]:
+    """Who makes a change, and why; a change of its own unless a change_id is given."""
+    return {"actor": actor, "reason": "because", "change_id": new_op_id()} | more
+
+
+def point(
+    registry: Registry,
+    base_dir: str = "/a",
+    actor: str = "ann",
+    *,
+    scope: Scope = SCOPE,
+    mode: Mode = Mode.LAB,
+    **more: Any,
+) -> Route:
+    """Point the scope's route at a folder, with `set` or `switch`."""
+    change = registry.set if registry.get(scope) is None else registry.switch
+    return change(scope, "filesystem", {"base_dir": base_dir}, mode=mode, **by(actor, **more))
+
+
+def take(
+    registry: Registry, actor: str = "ann", seconds: float = 60, scope: Scope = SCOPE, **more: Any
+) -> StrategyLock:
+    """Take or renew the scope's strategy lock."""
+    return registry.locks.lock(scope, timedelta(seconds=seconds), **by(actor, **more))
+
+
+def give_terms(registry: Registry, tenant: str = "t_a", **terms: Any) -> Policy:
+    """Give the tenant these terms."""
+    return registry.policies.set(tenant, Terms.model_validate(terms), **by())
+
+
+def kinds(registry: Registry) -> list[str]:
+    """What happened, as the log has it."""
+    return [event.type.removeprefix(TYPE_PREFIX) for event in registry.events(0)]

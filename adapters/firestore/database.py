@@ -106,7 +106,7 @@ class Database:
         first request. `start` and `end` are cursors; `fields_of_order` gives a document's value
         of `order`, where that is not its name."""
         query = StructuredQueryPb()
-        getattr(query, "from").add(collection_id=collection.id)
+        query.from_.add(collection_id=collection.id)
         query.order_by.add(direction=2 if descending else 1).field.field_path = order
         if end is not None:
             query.end_at.CopyFrom(end)

@@ -143,7 +143,7 @@ class FirestoreTabularStore:
             except SignalboxError as error:
                 answers.append(located(error, self._scope))
         for number, failure in zip(writes, self._write(list(writes.values()), lease), strict=True):
-            if isinstance(failure, Changed | PASSING):
+            if isinstance(failure, (Changed, *PASSING)):
                 answers[number] = self._alone(*items[number])
             elif isinstance(failure, api.GoogleAPICallError):
                 answers[number] = located(translate(failure), self._scope)

@@ -201,6 +201,9 @@ class ObjectInfo(Result):
     content_type: str = DEFAULT_CONTENT_TYPE
     metadata: dict[str, str] = Field(default_factory=dict)
     sha256: str | None = Field(None, description="Of the content, where the writer gave it.")
+    replica: str | None = Field(
+        None, description="Region of the replica that answered in the bucket's place; it may lag."
+    )
 
 
 class PutResult(Result):

@@ -111,7 +111,8 @@ def check_place(scope: Scope, terms: Terms, backend_type: str, config: dict[str,
 
 def regions_of(config: dict[str, Any]) -> list[str]:
     """Every region that a route's config names: where it writes, and where it may read."""
-    named = [config.get("region"), *(config.get("read_regions") or [])]
+    replicas = [str(entry).partition(":")[0] for entry in config.get("read_replicas") or []]
+    named = [config.get("region"), *replicas]
     return [str(region) for region in named if region]
 
 

@@ -19,6 +19,7 @@ from botocore.config import Config
 from adapters.port import Call
 from adapters.s3.config import DEFAULT_REGION, S3Config
 from adapters.s3.credentials import CredentialsReference, Identity, make_identity, reference_of
+from commands.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -48,12 +49,12 @@ def leased(call: Call) -> Iterator[None]:
         _call.reset(token)
 
 
-def client_for(config: S3Config) -> S3Client:
-    """The shared client for what of `config` a client depends on.
+def client_for(config: S3Config, scope: Scope | None = None) -> S3Client:
+    """The shared client for what of `config` a client depends on, and with session tags of `scope`.
 
     No call to the backend; raises Misconfigured or a botocore error for a bad reference.
     """
-    return _clients.get(config)
+    return _clients.get(config, scope)
 
 
 class _Clients:
@@ -62,9 +63,9 @@ class _Clients:
         self._identities: OrderedDict[CredentialsReference, Identity] = OrderedDict()
         self._clients: OrderedDict[tuple[Any, ...], S3Client] = OrderedDict()
 
-    def get(self, config: S3Config) -> S3Client:
-        reference = reference_of(config)
-        key = (reference, config.own_region, config.endpoint_url, config.style, config.checksums)
+    def get(self, config: S3Config, scope: Scope | None) -> S3Client:
+        reference = reference_of(config, scope)
+        key = (reference, config.own_region, config.endpoint, config.style, config.checksums)
         with self._lock:
             client = self._clients.pop(key, None)
             if client is None:
@@ -99,7 +100,7 @@ def _make_client(identity: Identity, config: S3Config) -> S3Client:
     client = identity.session.client(
         "s3",
         region_name=config.own_region or identity.region or DEFAULT_REGION,
-        endpoint_url=config.endpoint_url,
+        endpoint_url=config.endpoint,
         config=Config(  # type: ignore[call-arg]  # ignore_… is not in botocore's stubs
             # Otherwise SigV2 comes back in presigned addresses.
             signature_version="s3v4",

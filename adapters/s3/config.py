@@ -16,6 +16,7 @@ DEFAULT_REGION = "us-east-1"
 """Where neither the route nor its profile names a region; never taken from the environment."""
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
+_REGION = re.compile(r"[a-z0-9-]{1,40}")
 _ACCESS_POINT = re.compile(
     r"arn:aws[a-z-]*:s3:(?P<region>[a-z0-9-]+):\d{12}:accesspoint[/:][a-z0-9-]{3,50}"
 )
@@ -37,9 +38,11 @@ class S3Config(BaseModel):
 
     bucket: str = Field(description="Bucket name, or the ARN of an access point.")
     region: str | None = Field(
-        None, pattern=r"^[a-z0-9-]{1,40}$", description="The ARN's region goes before it."
+        None, pattern=f"^{_REGION.pattern}$", description="The ARN's region goes before it."
     )
-    endpoint_url: str | None = Field(None, description="An S3-compatible service.")
+    endpoint_url: str | None = Field(
+        None, description="An S3-compatible service; {region} in it stands for the region."
+    )
     addressing_style: AddressingStyle = Field(
         "auto",
         description="auto: path on an own endpoint or for a bucket with a dot, else virtual.",
@@ -56,6 +59,20 @@ class S3Config(BaseModel):
         min_length=1,
         description="INI file in the worker's file system; the section is `profile` or default.",
     )
+    sts_endpoint_url: str | None = Field(
+        None, description="Where the role is assumed; default: STS of the region."
+    )
+    session_tags: bool = Field(
+        False,
+        description="Assume the role anew for each tenant and env, with them as session tags "
+        "`tenant_id` and `env`, so that its policy can be bound to their prefix.",
+    )
+    read_replicas: list[str] = Field(
+        default_factory=list,
+        max_length=5,
+        description="region:bucket of replicas that get and head ask, in this order, when the "
+        "bucket does not answer.",
+    )
     kms_key_id: str | None = Field(None, min_length=1, description="Encrypt with this KMS key.")
     fenced_writes: bool = Field(
         False, description="Look before each write, so that no older command undoes a newer one."
@@ -68,7 +85,16 @@ class S3Config(BaseModel):
             raise ValueError("give a bucket name, or arn:aws:s3:region:account:accesspoint/name")
         return bucket
 
-    @field_validator("endpoint_url")
+    @field_validator("read_replicas")
+    @classmethod
+    def _replicas_are_named(cls, replicas: list[str]) -> list[str]:
+        for replica in replicas:
+            region, _, bucket = replica.partition(":")
+            if not _REGION.fullmatch(region) or not _BUCKET.fullmatch(bucket):
+                raise ValueError("give region:bucket, such as eu-west-1:my-replica")
+        return replicas
+
+    @field_validator("endpoint_url", "sts_endpoint_url")
     @classmethod
     def _endpoint_is_bare(cls, url: str | None) -> str | None:
         if url is None:
@@ -84,11 +110,28 @@ class S3Config(BaseModel):
     def _style_fits(self) -> S3Config:
         if self.is_access_point and self.addressing_style == "path":
             raise ValueError("addressing_style: an access point cannot be addressed by path")
+        if self.role_arn is None and (self.session_tags or self.sts_endpoint_url):
+            raise ValueError("session_tags and sts_endpoint_url need a role_arn")
         return self
 
     @property
     def is_access_point(self) -> bool:
         return self.bucket.startswith("arn:")
+
+    @property
+    def replicas(self) -> list[S3Config]:
+        """A config for each replica, which has none itself."""
+        places = [replica.partition(":") for replica in self.read_replicas]
+        return [
+            self.model_copy(update={"region": region, "bucket": bucket, "read_replicas": []})
+            for region, _, bucket in places
+        ]
+
+    @property
+    def endpoint(self) -> str | None:
+        """The address of the service in this config's region; None: Amazon's own."""
+        region = self.own_region or DEFAULT_REGION
+        return self.endpoint_url and self.endpoint_url.replace("{region}", region)
 
     @property
     def own_region(self) -> str | None:

@@ -7,6 +7,7 @@ import functools
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import boto3
 import botocore.session
@@ -24,6 +25,7 @@ from botocore.loaders import Loader
 
 from adapters.s3.config import DEFAULT_REGION, S3Config
 from commands.error import Misconfigured
+from commands.scope import Scope
 
 # botocore reads again when under 15 minutes are left: so a rotated file counts within 5.
 _FILE_IS_GOOD_FOR = timedelta(minutes=20)
@@ -41,11 +43,25 @@ class CredentialsReference:
     credentials_file: str | None
     region: str | None
     """For STS; None unless there is a role."""
+    sts_endpoint_url: str | None = None
+    tags: tuple[tuple[str, str], ...] = ()
+    """Session tags of the role."""
 
 
-def reference_of(config: S3Config) -> CredentialsReference:
+def reference_of(config: S3Config, scope: Scope | None = None) -> CredentialsReference:
+    """The reference in a route's config; with session tags it is that of one scope alone."""
     region = (config.own_region or DEFAULT_REGION) if config.role_arn else None
-    return CredentialsReference(config.profile, config.role_arn, config.credentials_file, region)
+    tags: tuple[tuple[str, str], ...] = ()
+    if config.session_tags and scope is not None:
+        tags = (("tenant_id", scope.tenant_id), ("env", scope.env))
+    return CredentialsReference(
+        config.profile,
+        config.role_arn,
+        config.credentials_file,
+        region,
+        config.sts_endpoint_url,
+        tags,
+    )
 
 
 @dataclass(frozen=True)
@@ -66,22 +82,32 @@ def make_identity(reference: CredentialsReference) -> Identity:
     if reference.profile and not reference.credentials_file:
         region = session.get_scoped_config().get("region")
     if reference.role_arn is not None:
-        session = _assume(reference.role_arn, reference.region, session)
+        session = _assume(reference, reference.role_arn, session)
     return Identity(boto3.Session(botocore_session=session), region)
 
 
 def _assume(
-    role_arn: str, region: str | None, base: botocore.session.Session
+    reference: CredentialsReference, role_arn: str, base: botocore.session.Session
 ) -> botocore.session.Session:
     source = base.get_credentials()
     if source is None:
         raise NoCredentialsError()
+    # For the account's own audit trail: 64 characters at most.
+    name = "-".join(["signalbox", *(value for _, value in reference.tags)])[:64]
+    extra: dict[str, Any] = {"RoleSessionName": name}
+    if reference.tags:
+        extra["Tags"] = [{"Key": key, "Value": value} for key, value in reference.tags]
     timeouts = Config(connect_timeout=5, read_timeout=10, retries={"total_max_attempts": 2})
     fetcher = AssumeRoleCredentialFetcher(
-        functools.partial(_new_session(None).create_client, region_name=region, config=timeouts),
+        functools.partial(
+            _new_session(None).create_client,
+            region_name=reference.region,
+            endpoint_url=reference.sts_endpoint_url,
+            config=timeouts,
+        ),
         source,
         role_arn,
-        extra_args={"RoleSessionName": "signalbox"},
+        extra_args=extra,
     )
     assumed = _new_session(None)
     _use(assumed, DeferredRefreshableCredentials(fetcher.fetch_credentials, "assume-role"))

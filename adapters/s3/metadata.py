@@ -70,7 +70,7 @@ class Present:
     def sha256(self) -> str | None:
         return self.metadata.get(SHA256)
 
-    def info(self, key: str) -> ObjectInfo:
+    def info(self, key: str, replica: str | None = None) -> ObjectInfo:
         return ObjectInfo(
             key=key,
             size=self.size,
@@ -79,4 +79,5 @@ class Present:
             content_type=self.content_type or DEFAULT_CONTENT_TYPE,
             metadata=unpack(self.metadata),
             sha256=self.sha256,
+            replica=replica,
         )

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
-from adapters.s3 import asset, fence, presign
+from adapters.s3 import asset, fence, presign, replica
 from adapters.s3.body import S3Body
 from adapters.s3.client import client_for
 from adapters.s3.config import S3Config, read_config
@@ -105,14 +105,15 @@ class S3ObjectStore:
             )
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
+        request: dict[str, Any] = {"Key": self._location.full_key(command.key)}
+        if command.first is not None or command.last is not None:
+            last = "" if command.last is None else command.last
+            request["Range"] = f"bytes={command.first or 0}-{last}"
+        answer, region = replica.read(
+            self._location,
+            lambda client, config: client.get_object(Bucket=config.bucket, **request),
+        )
         with s3_errors(self._scope):
-            request: dict[str, Any] = {}
-            if command.first is not None or command.last is not None:
-                last = "" if command.last is None else command.last
-                request["Range"] = f"bytes={command.first or 0}-{last}"
-            answer = self._client().get_object(
-                Bucket=self._location.bucket, Key=self._location.full_key(command.key), **request
-            )
             size, first = answer["ContentLength"], 0
             whole = size
             if content_range := answer.get("ContentRange"):
@@ -127,16 +128,18 @@ class S3ObjectStore:
                 metadata=answer.get("Metadata", {}),
             )
             return ObjectStream(
-                there.info(command.key), first, size, S3Body(answer["Body"], self._scope)
+                there.info(command.key, region), first, size, S3Body(answer["Body"], self._scope)
             )
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
+        full_key = self._location.full_key(command.key)
+        there, region = replica.read(
+            self._location, lambda client, config: look(client, config.bucket, full_key, sure=True)
+        )
         with s3_errors(self._scope):
-            full_key = self._location.full_key(command.key)
-            there = look(self._client(), self._location.bucket, full_key, sure=True)
             if there is None:
                 raise NotFound("there is no such object", next_step="check the key")
-            return there.info(command.key)
+            return there.info(command.key, region)
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         with s3_errors(self._scope):
@@ -178,7 +181,7 @@ class S3ObjectStore:
 
     def _client(self) -> S3Client:
         # Asked anew each time, so that a forked child never uses its parent's.
-        return client_for(self._config)
+        return client_for(self._config, self._scope)
 
     def _measured(self, target: Target, call: Call) -> tuple[int, int] | None:
         """Objects and bytes under the key now, asked only if it matters: S3 does not tell them

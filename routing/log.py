@@ -157,7 +157,7 @@ class EventLog:
                 draft = decide(seen)
             except RoutingError as error:
                 refusal = _at(error, wanted)
-                draft = Draft("refused", "none", _target(seen), wanted.asked)
+                draft = Draft("refused", "none", _before(wanted, seen), wanted.asked)
             if draft is None:
                 return seen, None
             event = self._event(wanted, seen, draft, refusal)
@@ -241,7 +241,10 @@ class EventLog:
         return status
 
 
-def _target(seen: Seen) -> dict[str, Any] | None:
+def _before(wanted: Wanted, seen: Seen) -> dict[str, Any] | None:
+    """What a refused change would have changed."""
+    if wanted.scope is None:
+        return seen.policy.terms.model_dump(mode="json") if seen.policy else None
     return seen.route.target() if seen.route else None
 
 

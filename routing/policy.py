@@ -102,18 +102,23 @@ def check_place(scope: Scope, terms: Terms, backend_type: str, config: dict[str,
     if rule.backends is not None and backend_type not in rule.backends:
         raise _forbidden(scope, backend_type, f"backend {backend_type}", rule.backends)
     if rule.regions is not None:
-        named: list[str | None] = [*regions_of(config)]
-        for region in named or [None]:
+        for region in regions_of(config):
             if region not in rule.regions:
                 what = "a place without a region" if region is None else f"region {region}"
                 raise _forbidden(scope, backend_type, what, rule.regions)
 
 
-def regions_of(config: dict[str, Any]) -> list[str]:
-    """Every region that a route's config names: where it writes, and where it may read."""
-    replicas = [str(entry).partition(":")[0] for entry in config.get("read_replicas") or []]
-    named = [config.get("region"), *replicas]
-    return [str(region) for region in named if region]
+def regions_of(config: dict[str, Any]) -> list[str | None]:
+    """Every region that a route's config leads to: where it writes (None: it does not say), and
+    where it may read."""
+    # What an access point's name says holds, whatever `region` says beside it.
+    arns = [str(value).split(":") for value in config.values() if str(value).startswith("arn:aws")]
+    buckets: list[str | None] = [arn[3] or None for arn in arns if arn[2] == "s3"]
+    replicas = config.get("read_replicas") or []
+    return [
+        *(buckets or [config.get("region") or None]),
+        *(str(replica).partition(":")[0] for replica in replicas),
+    ]
 
 
 def _forbidden(scope: Scope, backend_type: str, what: str, allowed: list[str]) -> PolicyForbids:

@@ -15,6 +15,7 @@ from commands.scope import ResourceKind
 from commands.state import connect
 from routing import control
 from routing.event import first_broken
+from routing.lock import StrategyLock
 from routing.log import EventLog, Seen, Wanted
 from routing.registry import Registry
 from tests.integration.conftest import Lane, object_scope
@@ -38,7 +39,7 @@ def test_a_lock_that_comes_in_between_read_and_change_stops_the_change(
     registry: Registry, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point(registry)
-    see, told = EventLog.see, []
+    see, told = EventLog.see, list[StrategyLock | None]()
 
     def overtaken(self: EventLog, wanted: Wanted) -> Seen:
         seen = see(self, wanted)
@@ -61,7 +62,7 @@ def test_the_script_itself_refuses_what_a_lock_forbids_though_the_head_did_not_m
     """A lock that the read did not show, as if its event had not moved the head."""
     point(registry)
     take(registry, "bob")
-    see, hidden = EventLog.see, []
+    see, hidden = EventLog.see, list[StrategyLock | None]()
 
     def without_lock(self: EventLog, wanted: Wanted) -> Seen:
         seen = see(self, wanted)

@@ -156,6 +156,12 @@ def earliest(calls: Sequence[Call]) -> Call:
     return min(calls, key=lambda call: call.deadline)
 
 
+def room(size: int) -> int:
+    """Bytes to reckon with in a request for a document of so much data, as commands count it:
+    names, types and JSON make it more, six times at the very worst."""
+    return 3 * size + 4096
+
+
 def groups(sizes: Sequence[int], most: int = MOST_WRITES) -> Iterator[range]:
     """Cut a row of writes of these sizes in bytes into requests."""
     begin = total = 0

@@ -12,7 +12,7 @@ from typing import Any
 from adapters.event_stream import EventStream
 from adapters.firestore.append import Item, append_group
 from adapters.firestore.config import read_config
-from adapters.firestore.database import CHUNK, Database, groups
+from adapters.firestore.database import CHUNK, Database, groups, room
 from adapters.firestore.event import stored_event
 from adapters.firestore.failure import firestore_errors, located
 from adapters.firestore.message import CursorPb
@@ -68,7 +68,7 @@ class FirestoreEventStream:
         """Two requests for up to 250 events of whichever streams."""
         answers: list[AppendResult | SignalboxError] = []
         stopped: dict[str, SignalboxError] = {}
-        for group in groups([command.size + 4096 for command, _ in items], MOST_EVENTS):
+        for group in groups([room(command.size) for command, _ in items], MOST_EVENTS):
             part = [items[number] for number in group]
             open_ones = [item for item in part if item[0].stream not in stopped]
             given = iter(self._append(open_ones))

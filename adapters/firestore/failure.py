@@ -36,7 +36,7 @@ def translate(error: api.GoogleAPICallError | auth.GoogleAuthError) -> Signalbox
     name = type(error).__name__
     if isinstance(error, auth.TransportError):
         return Unavailable(f"no answer about credentials ({name})", next_step=LATER)
-    if isinstance(error, api.Unauthenticated | auth.GoogleAuthError):
+    if isinstance(error, api.Unauthenticated | auth.GoogleAuthError) or _is_revoked(error):
         return PermissionDenied(
             f"the credentials are not accepted ({name})",
             next_step="check the route's `credentials_file`, or the worker's own identity",
@@ -68,6 +68,11 @@ def too_large(what: str) -> TooLarge:
         f"{what} is over what a document of Firestore takes (1 MiB with its names and indexes)",
         next_step="send less, or keep large content in an object_store",
     )
+
+
+def _is_revoked(error: api.GoogleAPICallError) -> bool:
+    # gRPC reports as UNAVAILABLE whatever goes wrong when a token is fetched.
+    return isinstance(error, api.ServiceUnavailable) and "invalid_grant" in (error.message or "")
 
 
 def _invalid(error: api.GoogleAPICallError) -> SignalboxError:

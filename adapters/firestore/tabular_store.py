@@ -12,7 +12,7 @@ from google.api_core import exceptions as api
 
 from adapters.firestore import row_walk
 from adapters.firestore.config import read_config
-from adapters.firestore.database import Changed, Database, earliest, groups
+from adapters.firestore.database import Changed, Database, earliest, groups, room
 from adapters.firestore.failure import PASSING, firestore_errors, located, translate
 from adapters.firestore.message import Message
 from adapters.firestore.name import Collection, Layout, row_id
@@ -85,7 +85,7 @@ class FirestoreTabularStore:
     def upsert_many(self, items: Sequence[Item]) -> list[Answer]:
         """Two requests for up to 500 rows; those that another writer came before, one by one."""
         answers: list[Answer] = []
-        for group in groups([command.size + 4096 for command, _ in items]):
+        for group in groups([room(command.size) for command, _ in items]):
             part = [items[number] for number in group]
             try:
                 with firestore_errors(self._scope):

@@ -9,7 +9,7 @@ import sys
 import time
 import urllib.request
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from datetime import timedelta
 from pathlib import Path
@@ -39,10 +39,12 @@ class EmbeddedStack:
         flower: bool = True,
         state_url: str | None = None,
         broker_url: str | None = None,
+        worker_options: Sequence[str] = (),
     ) -> None:
         self._data_dir = data_dir
         self._worker_count = workers
         self._with_flower = flower
+        self._worker_options = worker_options
         self._given = (state_url, broker_url)
         self._started = ExitStack()
         self._number = 0
@@ -136,7 +138,10 @@ class EmbeddedStack:
         ready.unlink(missing_ok=True)
         worker = ManagedProcess(
             name,
-            [sys.executable, "-m", "producers.cli.main", "worker", "--name", name],
+            [
+                *(sys.executable, "-m", "producers.cli.main", "worker", "--name", name),
+                *self._worker_options,
+            ],
             self._data_dir / "logs" / f"{name}.log",
             os.environ | self.environment | {"SIGNALBOX_READY_FILE": str(ready)},
         )

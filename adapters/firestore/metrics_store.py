@@ -1,14 +1,12 @@
-"""Points on Firestore: each write of a point is a document of its own that nothing overwrites.
+"""Points on Firestore: a document for each, named by what names the point.
 
-Its id says series, time, labels and the `seq` of its command, so a write needs no condition: a
-repetition writes the same again, and the reader takes the highest `seq` of a point. What a point
-was before stays beside it.
+A point is created without a look; only where there is one already is its `seq` read, and the
+higher one stands.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from itertools import chain
 from typing import Any
 
 from google.api_core import exceptions as api
@@ -16,9 +14,9 @@ from google.api_core import exceptions as api
 from adapters.firestore.config import read_config
 from adapters.firestore.database import CHUNK, Database, earliest, groups
 from adapters.firestore.failure import firestore_errors, located, translate
-from adapters.firestore.message import CursorPb, Message, WritePb, new_document, set_value
+from adapters.firestore.message import CursorPb, Message, new_document, set_value
 from adapters.firestore.name import Collection, Layout, point_id, time_id
-from adapters.firestore.point import points_of
+from adapters.firestore.point import points_of, write_points
 from adapters.metrics_store import MetricsStore
 from adapters.port import AdapterContext, Call, Capability
 from adapters.window import page_of, read_from
@@ -67,26 +65,24 @@ class FirestoreMetricsStore:
         return answer
 
     def ingest_many(self, items: Sequence[Item]) -> list[IngestResult | SignalboxError]:
-        """One request for up to 500 points, whichever commands they are of."""
+        """One request for up to 500 points, whichever commands they are of; two more where
+        some are there already."""
         failed: dict[int, SignalboxError] = {}
-        writes = list(
-            chain.from_iterable(
-                ((number, self._write(point, call)) for point in command.points)
-                for number, (command, call) in enumerate(items)
-            )
-        )
-        for group in groups([write.ByteSize() for _, write in writes]):
-            part = [writes[place] for place in group]
-            lease = earliest([items[number][1] for number, _ in part])
-            try:
-                with firestore_errors(self._scope):
-                    ends = self._database.write_each([write for _, write in part], lease)
-            except SignalboxError as error:
-                failed |= {number: failed.get(number, error) for number, _ in part}
-                continue
-            for (number, _), failure in zip(part, ends, strict=True):
-                if failure is not None:
-                    failed.setdefault(number, self._error(failure))
+        newest: dict[str, Message] = {}
+        wanted_by: dict[str, list[int]] = {}
+        for number, (command, call) in sorted(enumerate(items), key=lambda item: item[1][1].seq):
+            for point in command.points:
+                document = self._document(point, call)
+                newest[document.name] = document
+                wanted_by.setdefault(document.name, []).append(number)
+        documents = list(newest.values())
+        for group in groups([document.ByteSize() for document in documents]):
+            part = documents[group.start : group.stop]
+            lease = earliest([items[n][1] for document in part for n in wanted_by[document.name]])
+            for document, error in zip(part, self._store(part, lease), strict=True):
+                if error is not None:
+                    for number in wanted_by[document.name]:
+                        failed.setdefault(number, error)
         return [
             failed.get(number) or IngestResult(points=len(command.points))
             for number, (command, _) in enumerate(items)
@@ -110,20 +106,29 @@ class FirestoreMetricsStore:
     def close(self) -> None:
         """Nothing to give back: the channels belong to the process."""
 
-    def _write(self, point: Point, call: Call) -> Message:
+    def _store(self, part: list[Message], lease: Call) -> list[SignalboxError | None]:
+        try:
+            with firestore_errors(self._scope):
+                ends = write_points(self._database, part, lease)
+        except SignalboxError as error:
+            return [error] * len(part)
+        return [None if end is None else self._error(end) for end in ends]
+
+    def _document(self, point: Point, call: Call) -> Message:
         labels = canonical_labels(point.labels)
         document = new_document(
-            self._collection(point.series).document(point_id(point.timestamp, labels, call.seq))
+            self._collection(point.series).document(point_id(point.timestamp, labels))
         )
         set_value(document.fields["labels"], labels)
+        set_value(document.fields["seq"], call.seq)
         set_value(document.fields["value"], point.value)
-        return WritePb(update=document)
+        return document
 
     def _error(self, failure: Exception) -> SignalboxError:
         error = (
             translate(failure)
             if isinstance(failure, api.GoogleAPICallError)
-            else Unavailable("a point was not written", next_step="it is tried again")
+            else Unavailable("the point changed under each look", next_step="it is tried again")
         )
         return located(error, self._scope)
 

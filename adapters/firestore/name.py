@@ -19,7 +19,6 @@ from commands.scope import Scope
 _PLAIN = frozenset((string.ascii_letters + string.digits + "-_.").encode())
 _MICROS_OFFSET = 2**60
 """Makes every microsecond of the years 1 to 9999 a positive number of 16 hex digits."""
-_MAX_SEQ = 2**63 - 1
 LABELS_MOST = 1400
 """Bytes of a point's spelled labels in its id; beyond, a digest tells points apart."""
 
@@ -79,8 +78,8 @@ def time_id(timestamp: datetime) -> str:
     return f"{micros(timestamp) + _MICROS_OFFSET:016x}"
 
 
-def point_id(timestamp: datetime, labels: str, seq: int) -> str:
-    """The id of a point as one command wrote it: by time, canonical labels, newest first.
+def point_id(timestamp: datetime, labels: str) -> str:
+    """The id of a point: sorts by time, then canonical labels.
 
     Points whose labels agree in the first 1,400 spelled bytes are in no order among themselves.
     """
@@ -89,17 +88,14 @@ def point_id(timestamp: datetime, labels: str, seq: int) -> str:
         # Labels end in `}`, a digest never does: the two forms cannot meet.
         digest = hashlib.sha256(labels.encode()).hexdigest()[:32]
         spelled = f"{spelled[:LABELS_MOST]}!{digest}"
-    return f"{time_id(timestamp)}{spelled}!{_MAX_SEQ - seq:016x}"
+    return time_id(timestamp) + spelled
 
 
-def point_time(document_id: str) -> int:
-    """Microseconds since 1970 of the point with this id."""
-    return int(document_id[:16], 16) - _MICROS_OFFSET
-
-
-def point_seq(document_id: str) -> int:
-    """The `seq` of the command that wrote the document."""
-    return _MAX_SEQ - int(document_id[-16:], 16)
+def point_place(document_name: str) -> tuple[int, str]:
+    """What the order of ids tells of a point: its time in microseconds since 1970, and its
+    spelled labels as far as they are not cut off."""
+    document_id = document_name.rpartition("/")[2]
+    return int(document_id[:16], 16) - _MICROS_OFFSET, document_id[16 : 16 + LABELS_MOST]
 
 
 def spell(labels: str) -> str:

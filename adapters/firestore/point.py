@@ -1,39 +1,70 @@
-"""From documents in the order of their ids to points in the order of the port."""
+"""Points as documents: writing them so that the newest value stands, and reading them in order.
+
+A point's document is named by series, time and labels, and holds `labels`, `value` and the `seq`
+of the command that wrote it.
+"""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from itertools import groupby
 
-from adapters.firestore.message import Message
-from adapters.firestore.name import LABELS_MOST, point_seq, point_time
+from adapters.firestore.database import Changed, Database
+from adapters.firestore.message import Message, put
+from adapters.firestore.name import point_place
+from adapters.port import Call
 from adapters.window import moment
 from commands.metrics_store import PointValue
 
-_RUN = 16 + LABELS_MOST
+LOOKS = 5
+
+
+def write_points(
+    database: Database, documents: Sequence[Message], lease: Call
+) -> list[Exception | None]:
+    """Store up to 500 points, each unless its document holds a `seq` as high; what became of each.
+
+    They are taken to be new, which costs no look; those that are not are looked at and replaced.
+    """
+    ends: list[Exception | None] = [Changed()] * len(documents)
+    found: dict[str, Message | None] = {}
+    for _ in range(LOOKS):
+        todo = [number for number, end in enumerate(ends) if isinstance(end, Changed)]
+        if found:
+            for number in todo:
+                there = found[documents[number].name]
+                if there is not None and _seq(there) >= _seq(documents[number]):
+                    ends[number] = None
+            todo = [number for number in todo if ends[number] is not None]
+        if not todo:
+            break
+        writes = [put(documents[number], found.get(documents[number].name)) for number in todo]
+        for number, end in zip(todo, database.write_each(writes, lease), strict=True):
+            ends[number] = end
+        again = [documents[number].name for number in todo if isinstance(ends[number], Changed)]
+        found = database.read(again, lease, "seq") if again else {}
+    return ends
 
 
 def points_of(documents: Iterator[Message]) -> Iterator[PointValue]:
-    """Each point once, with the value of its highest `seq`, by time and then labels.
+    """Points by time and then labels, from documents in the order of their ids.
 
     Keeps one point in memory; of points whose labels agree in the first 1,400 bytes of their
     spelling, all of one time.
     """
-    for (time, _), run in groupby(documents, key=_place):
-        best: dict[bytes, tuple[int, float]] = {}
-        for document in run:
-            labels = document.fields["labels"].string_value.encode()
-            seq = point_seq(document.name)
-            if labels not in best or seq > best[labels][0]:
-                best[labels] = (seq, document.fields["value"].double_value)
-        for labels in sorted(best):
+    for (time, _), run in groupby(documents, key=lambda document: point_place(document.name)):
+        for document in sorted(run, key=lambda document: _labels(document).encode()):
             yield PointValue(
-                timestamp=moment(time), labels=json.loads(labels), value=best[labels][1]
+                timestamp=moment(time),
+                labels=json.loads(_labels(document)),
+                value=document.fields["value"].double_value,
             )
 
 
-def _place(document: Message) -> tuple[int, str]:
-    document_id = document.name.rpartition("/")[2]
-    # Without the `!` and seq at the end, and without the digest of what is cut off.
-    return point_time(document_id), document_id[:-17][16:_RUN]
+def _labels(document: Message) -> str:
+    return str(document.fields["labels"].string_value)
+
+
+def _seq(document: Message) -> int:
+    return int(document.fields["seq"].integer_value)

@@ -49,7 +49,7 @@ def is_done(trace: Trace, command: UpsertRow | DeleteRow, call: Call) -> bool:
 
     Raises AlreadyExists and PreconditionFailed where the command's condition does not hold.
     """
-    if trace.seq == call.seq:
+    if trace.seq == call.seq and trace.gone == isinstance(command, DeleteRow):
         return True
     overtaken = trace.seq > call.seq
     if not (overtaken and call.takeover):

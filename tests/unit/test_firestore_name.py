@@ -21,8 +21,7 @@ from adapters.firestore.name import (
     LABELS_MOST,
     Layout,
     point_id,
-    point_seq,
-    point_time,
+    point_place,
     row_id,
     row_key,
     segment,
@@ -38,7 +37,6 @@ from commands.value import Value
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 LABELS = st.dictionaries(TEXT, TEXT, max_size=4).map(canonical_labels)
 TIMES = st.datetimes(timezones=st.just(UTC))
-SEQS = st.integers(1, 2**63 - 1)
 SCALARS = st.one_of(
     st.none(),
     st.booleans(),
@@ -102,22 +100,21 @@ def test_scopes_and_prefixes_lie_apart() -> None:
     assert "/documents/sb_tenants/t_a/sb_envs/dev" in Layout.of(prefixed, scope).root
 
 
-@given(TIMES, LABELS, SEQS, TIMES, LABELS, SEQS)
-def test_ids_of_points_sort_by_time_then_labels_then_newest_first(
-    time: datetime, labels: str, seq: int, time2: datetime, labels2: str, seq2: int
+@given(TIMES, LABELS, TIMES, LABELS)
+def test_ids_of_points_sort_by_time_then_labels(
+    time: datetime, labels: str, time2: datetime, labels2: str
 ) -> None:
-    one, other = point_id(time, labels, seq), point_id(time2, labels2, seq2)
+    one, other = point_id(time, labels), point_id(time2, labels2)
     assert allowed(one)
     if max(len(spell(labels)), len(spell(labels2))) <= LABELS_MOST:
-        places = (time, labels.encode(), -seq), (time2, labels2.encode(), -seq2)
-        assert (one < other) == (places[0] < places[1])
-    assert (point_time(one), point_seq(one)) == (micros(time), seq)
+        assert (one < other) == ((time, labels.encode()) < (time2, labels2.encode()))
+    assert point_place(f"points/{one}") == (micros(time), spell(labels)[:LABELS_MOST])
     assert time_id(time) < one < time_id(time + timedelta(microseconds=1)) or time.year == 9999
 
 
 def test_labels_that_are_cut_off_in_an_id_are_still_told_apart() -> None:
     now = datetime.now(UTC)
-    ids = {point_id(now, canonical_labels({"a": '"' * 1000 + end}), 1) for end in "abc"}
+    ids = {point_id(now, canonical_labels({"a": '"' * 1000 + end})) for end in "abc"}
     assert len(ids) == 3
     assert all(map(allowed, ids))
 

@@ -53,7 +53,8 @@ def _check_text(value: str, what: str) -> None:
             f"the {what} {value[:40]!r}… has {size} bytes",
             next_step=f"keep it within {MAX_KEY_BYTES} UTF-8 bytes",
         )
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    # Most keys are printable, and seen to be so at once.
+    if not value.isprintable() and any(unicodedata.category(c) == "Cc" for c in value):
         raise InvalidKey(
             f"the {what} {value[:80]!r} holds a control character",
             next_step="remove NUL, newline and other control characters",

@@ -30,7 +30,8 @@ def check_name(value: str, what: str = "name", most: int = MAX_NAME_BYTES) -> st
             f"the {what} {value[:40]!r}… has {size} bytes",
             next_step=f"keep it within {most} UTF-8 bytes",
         )
-    if any(unicodedata.category(character) == "Cc" for character in value):
+    # Most names are printable, and seen to be so at once.
+    if not value.isprintable() and any(unicodedata.category(c) == "Cc" for c in value):
         raise InvalidKey(
             f"the {what} {value[:80]!r} holds a control character",
             next_step="remove NUL, newline and other control characters",

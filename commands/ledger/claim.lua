@@ -9,7 +9,10 @@ local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers, taken = { time[1] * 1000000 + time[2] }, {}
-local claimed = 0
+local claimed, running = 0, 0
+local dues = {}
+-- Taken in one step for all that may be claimed; a number that is not used is a gap.
+local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 4) / 2) - (#ARGV - 4) / 2
 
 local function answer(status, op, command, seq, attempt, lease_ms, base)
   local n = #answers
@@ -46,20 +49,27 @@ for i = 5, #ARGV, 2 do
     end
     local lease_ms = lease + tonumber(r[10] or 0)
     redis.call('HSET', record, 'st', 'running', 'tok', token, 'att', attempt, 'by', worker,
-      'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', redis.call('INCR', shard .. ':clock'))
-    redis.call('ZADD', shard .. ':due', now + lease_ms, ref)
+      'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', clock + (i - 3) / 2)
+    dues[#dues + 1], dues[#dues + 2] = now + lease_ms, ref
     if order ~= '' then
       taken[order] = (taken[order] or 0) + 1
     end
     if state ~= 'running' then
-      redis.call('HINCRBY', shard .. ':count', 'running', 1)
+      running = running + 1
     end
     local base = tonumber(r[11] or 0)
     local status = attempt - base > most and 'exhausted' or 'run'
     answer(status, r[2], r[3], r[4], attempt, lease_ms, base)
   end
 end
+-- A script's call takes some thousands of arguments at most.
+for first = 1, #dues, 2000 do
+  redis.call('ZADD', shard .. ':due', unpack(dues, first, math.min(first + 1999, #dues)))
+end
 if claimed > 0 then
   redis.call('HINCRBY', shard .. ':count', 'claimed', claimed)
+end
+if running > 0 then
+  redis.call('HINCRBY', shard .. ':count', 'running', running)
 end
 return answers

@@ -11,7 +11,8 @@ local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
-local uses, health, closed = {}, {}, {}
+local uses, health, closed, ended = {}, {}, {}, {}
+local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 5) / 5) - (#ARGV - 5) / 5
 local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
 
 -- One command's use, added to its scope's; written once a scope, at the end.
@@ -67,9 +68,8 @@ for i = 6, #ARGV, 5 do
     mine = false
   end
   if mine and final then
-    redis.call('HSET', record, 'st', action, 'out', outcome, 'fin',
-      redis.call('INCR', shard .. ':clock'))
-    redis.call('ZREM', shard .. ':due', ref)
+    redis.call('HSET', record, 'st', action, 'out', outcome, 'fin', clock + (i - 1) / 5)
+    ended[#ended + 1] = ref
     if ARGV[i + 4] ~= '' then
       count_use(ARGV[i + 4])
     end
@@ -101,6 +101,9 @@ for i = 6, #ARGV, 5 do
       redis.call('HINCRBY', record, 'base', 1)
     end
     redis.call('ZADD', shard .. ':due', due, ref)
+    if ARGV[i + 4] ~= '' then
+      count_use(ARGV[i + 4]) -- how the attempt found its backend
+    end
     count(action, 1)
     count('running', -1)
   elseif (state == 'done' or state == 'dead') and r[2] == token then
@@ -112,6 +115,9 @@ for i = 6, #ARGV, 5 do
     count('refused', 1)
   end
   accepted[#accepted + 1] = mine and 1 or 0
+end
+for first = 1, #ended, 2000 do
+  redis.call('ZREM', shard .. ':due', unpack(ended, first, math.min(first + 1999, #ended)))
 end
 for place, by in pairs(closed) do
   redis.call('HINCRBY', shard .. ':open', place, -by)

@@ -10,7 +10,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local most = tonumber(ARGV[2])
 local answers, accepted = {}, 0
-local opened, open = {}, {}
+local opened, open, dues = {}, {}, {}
 for i = 3, #ARGV, 9 do
   local ref, order = ARGV[i], ARGV[i + 4]
   local place = string.match(ref, '^[^/]*/[^/]*')
@@ -52,13 +52,17 @@ for i = 3, #ARGV, 9 do
     if order ~= '' then
       redis.call('RPUSH', shard .. ':ord:' .. order, ref)
     end
-    redis.call('ZADD', shard .. ':due', now + grace, ref)
+    dues[#dues + 1], dues[#dues + 2] = now + grace, ref
     accepted = accepted + 1
     opened[place] = opened[place] + 1
     answers[#answers + 1] = 'new'
     answers[#answers + 1] = seq
     answers[#answers + 1] = ''
   end
+end
+-- A script's call takes some thousands of arguments at most.
+for first = 1, #dues, 2000 do
+  redis.call('ZADD', shard .. ':due', unpack(dues, first, math.min(first + 1999, #dues)))
 end
 if accepted > 0 then
   redis.call('HINCRBY', shard .. ':count', 'accepted', accepted)

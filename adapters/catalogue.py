@@ -54,6 +54,13 @@ CATALOGUE: tuple[Backend, ...] = (
     ),
     Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),
     Backend(
+        ResourceKind.EVENT_STREAM,
+        "filesystem",
+        "adapters.filesystem.event_stream",
+        lab_only=True,
+        ordered_bulk_verbs=frozenset({"append"}),
+    ),
+    Backend(
         ResourceKind.TABULAR_STORE,
         "firestore",
         "adapters.firestore.tabular_store",

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -11,10 +14,13 @@ from adapters.port import Call
 from commands.error import (
     SignalboxError,
 )
+from commands.model import Command
 from commands.object_store import PutObject, PutResult
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import ResourceKind, Scope
-from tests.conformance.desk import Desk
+from tests.conformance.desk import Desk, Turn
+
+NO_PAYLOADS = DirectoryPayloadStore(Path("/nonexistent"))
 
 
 def open_desk(directory: Path, tenant: str = "t_a") -> Desk:
@@ -42,3 +48,29 @@ def put_many(desk: Desk, items: list[tuple[PutObject, Call]]) -> list[PutResult 
 def collect(desk: Desk, older_than: timedelta = timedelta(0)) -> int:
     assert isinstance(desk.store, FilesystemObjectStore)
     return desk.store.collect_orphans(older_than)
+
+
+def call_of(command: Command, *, seconds: float = 60, **fields: Any) -> Call:
+    """The call of an accepted command; its `seq` is the next one where none is given."""
+    return Call(
+        op_id=command.op_id,
+        seq=fields.pop("seq", None) or Turn().seq,
+        takeover=fields.pop("takeover", False),
+        deadline=time.monotonic() + seconds,
+        payloads=NO_PAYLOADS,
+    )
+
+
+@contextmanager
+def commits(database: Path) -> Iterator[Callable[[], int]]:
+    """Counts the transactions that are committed to it: frames of its log that end one."""
+    wal = Path(f"{database}-wal")
+    before = _ends(wal)
+    yield lambda: _ends(wal) - before
+
+
+def _ends(wal: Path) -> int:
+    log = wal.read_bytes()
+    size, salt = int.from_bytes(log[8:12], "big"), log[16:24]
+    headers = (log[at : at + 24] for at in range(32, len(log), size + 24))
+    return sum(head[4:8] != bytes(4) and head[8:16] == salt for head in headers)

@@ -1,0 +1,31 @@
+"""Data as it is kept in a database: the JSON form of `commands/value.py` as text."""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from commands.value import Data, json_form, read_value
+
+_encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
+
+
+def data_text(data: Data) -> str:
+    """The text of checked data; `read_text` gives it back equal, each value in its own type."""
+    return _encode(json_form(data))
+
+
+def read_text(text: str) -> Data:
+    """The inverse of `data_text`. What was checked when it came is not checked again."""
+    data: Data = _decode(text)
+    return data
+
+
+def _untagged(entry: dict[str, Any]) -> Any:
+    # No name of the data itself begins with $.
+    if len(entry) == 1 and next(iter(entry)).startswith("$"):
+        return read_value(entry)
+    return entry
+
+
+_decode: Final = json.JSONDecoder(object_hook=_untagged).decode

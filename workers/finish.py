@@ -20,7 +20,7 @@ from commands.settings import Settings
 from commands.wire import Fault
 from workers.log import log_finish
 from workers.stage import Ended
-from workers.usage import usage_of
+from workers.usage import sickness_of, usage_of
 
 LONGEST_RETRY = timedelta(minutes=5)
 
@@ -89,10 +89,10 @@ class Finisher:
             wait = timedelta(seconds=error.retry_after or 1 + random.random())
             delay = min(wait, LONGEST_RETRY)
             action = Action.PARK if item.tried else Action.RELEASE
-            return Finish(command.ref, token, action, self._outcome(item), delay)
+            return Finish(command.ref, token, action, self._outcome(item), delay, sickness_of(item))
         if error is not None and error.temporary and attempt < self.settings.max_attempts:
-            outcome = self._outcome(item)
-            return Finish(command.ref, token, Action.RETRY, outcome, self._delay(attempt))
+            outcome, delay = self._outcome(item), self._delay(attempt)
+            return Finish(command.ref, token, Action.RETRY, outcome, delay, sickness_of(item))
         dead = error is not None and command.writes
         action = Action.DEAD if dead else Action.DONE
         return Finish(command.ref, token, action, self._outcome(item), usage=usage_of(item))

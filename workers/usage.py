@@ -5,9 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 from commands.error import (
+    BackendResting,
+    DeadlineExceeded,
     InsufficientStorage,
     Misconfigured,
     PermissionDenied,
+    QuotaError,
+    RoutingError,
     SignalboxError,
     Throttled,
     Unavailable,
@@ -18,20 +22,25 @@ from workers.stage import Ended
 
 _SICK = (Unavailable, Throttled, PermissionDenied, Misconfigured, InsufficientStorage)
 """Errors of a backend as a whole, not of one command."""
+_REFUSED = (RoutingError, QuotaError, DeadlineExceeded)
+"""Errors of a command that never came to its backend."""
 
 
 def usage_of(item: Ended) -> Usage | None:
-    """None for a command that never came to a backend, or comes again."""
+    """None for a command without a route; one that was refused is a failure and no write."""
     command = item.claimed.command
     if isinstance(command, ProbeRoute) and item.result and command.backend_type is None:
         error = item.result["error"]
         return Usage(scope=command.scope.field, health=error["code"] if error else "ok")
-    if item.route is None or (item.error is not None and item.error.waits):
+    if item.route is None:
         return None
+    scope = item.route.scope.field
+    if isinstance(item.error, _REFUSED):
+        return Usage(scope, failures=1)
     done = item.error is None
     growth = item.growth
     return Usage(
-        scope=item.route.scope.field,
+        scope=scope,
         reads=int(not command.writes),
         writes=int(command.writes),
         failures=int(not done),
@@ -43,6 +52,16 @@ def usage_of(item: Ended) -> Usage | None:
     )
 
 
+def sickness_of(item: Ended) -> Usage | None:
+    """What an attempt that comes again found of its backend; it is counted when it ends."""
+    if item.route is None or not isinstance(item.error, (*_SICK, BackendResting)):
+        return None
+    if isinstance(item.error, BackendResting):
+        # Only what was tried found it so itself.
+        return Usage(item.route.scope.field, health=Unavailable.code) if item.tried else None
+    return Usage(item.route.scope.field, health=item.error.code)
+
+
 def _health(error: SignalboxError | None) -> str:
     if error is None:
         return "ok"
@@ -51,4 +70,9 @@ def _health(error: SignalboxError | None) -> str:
 
 def _content_bytes(result: dict[str, Any] | None) -> int:
     payload = (result or {}).get("payload")
-    return int(payload["size"]) if payload and "size" in payload else 0
+    if not payload:
+        return 0
+    if "data" in payload:
+        text: str = payload["data"]  # base64, with its padding
+        return len(text) // 4 * 3 - text[-2:].count("=")
+    return int(payload["size"])

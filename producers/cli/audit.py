@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Annotated
 
@@ -65,24 +66,23 @@ def verify(
     later shows. Exit code 1 if it does.
     """
     events = make_registry().log
-    base = events.base()
-    chain = Chain(overlap=base.revision)
+    chain = Chain()
     if archive:
+        chain.begin_archive(events.base())
         with make_client() as client:
             for event in archived_events(client):
                 chain.add(event)
-    else:
-        chain.begin(base)
     archived = chain.count
-    for event in _walk(events, base.revision, events.head().revision):
-        chain.add(event)
-    chain.end(events.head())
+    base = events.base()
+    chain.begin_log(base)
+    _add_log(chain, events, base.revision)
     if chain.fault is not None:
         _refuse(chain.fault, as_json)
     document = {
         "whole": True,
         "events": chain.count,
         "archived": archived,
+        "lost": chain.lost,
         "first": chain.first_revision,
         "last": chain.last_revision,
         "hash": chain.last_hash,
@@ -92,6 +92,8 @@ def verify(
     elif chain.count:
         first, last = chain.first_revision, chain.last_revision
         out.print(f"whole: {chain.count} events, revisions {first} to {last}", highlight=False)
+        if chain.lost:
+            out.print(f"{chain.lost} of them the registry had lost before a rebase")
         out.print(
             f"keep this elsewhere to prove it later: {last} {chain.last_hash}", soft_wrap=True
         )
@@ -99,12 +101,40 @@ def verify(
         out.print("whole: there are no events yet")
 
 
+def _add_log(chain: Chain, events: EventLog, begin: int) -> None:
+    """Take the log to its end, not only as far as the head says, and compare the two."""
+    while chain.fault is None:
+        try:
+            page = events.events(begin, limit=1000)
+        except ValueError:
+            _add_readable(chain, events, begin)
+            return
+        for event in page:
+            chain.add(event)
+        if page and page[-1].revision > begin:
+            begin = page[-1].revision
+            continue
+        head = events.head()
+        if page or head.revision <= begin or not events.events(begin, limit=1):
+            chain.end(head)
+            return
+
+
+def _add_readable(chain: Chain, events: EventLog, begin: int) -> None:
+    """Up to the event that cannot be read as one."""
+    with suppress(ValueError):
+        while page := events.events(begin, limit=1):
+            chain.add(page[0])
+            begin = page[0].revision
+    chain.add_unreadable()
+
+
 def _walk(events: EventLog, begin: int, end: int) -> Iterator[StreamEvent]:
     while begin < end:
         page = [event for event in events.events(begin, limit=1000) if event.revision <= end]
-        if not page:
-            return
         yield from page
+        if not page or page[-1].revision <= begin:
+            return
         begin = page[-1].revision
 
 

@@ -55,14 +55,8 @@ def _state(state: dict[str, Any] | None) -> str:
         return "–"
     if "backend_type" in state:
         config = state.get("config", {})
-        place = next(
-            (
-                config[name]
-                for name in ("bucket", "container", "table", "project")
-                if name in config
-            ),
-            Path(str(config.get("base_dir", ""))).name,
-        )
+        named = [str(config[name]) for name in _PLACES if name in config]
+        place = named[0] if named else Path(str(config.get("base_dir", ""))).name
         return f"{state['backend_type']} {place}".strip()
     if "owner" in state:
         return f"{state['owner']} until {state['until'][:19].replace('T', ' ')}"

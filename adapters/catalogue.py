@@ -62,6 +62,13 @@ CATALOGUE: tuple[Backend, ...] = (
     ),
     Backend(
         ResourceKind.TABULAR_STORE,
+        "filesystem",
+        "adapters.filesystem.tabular_store",
+        lab_only=True,
+        ordered_bulk_verbs=frozenset({"upsert"}),
+    ),
+    Backend(
+        ResourceKind.TABULAR_STORE,
         "firestore",
         "adapters.firestore.tabular_store",
         bulk_verbs=frozenset({"upsert"}),

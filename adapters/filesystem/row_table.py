@@ -1,0 +1,170 @@
+"""Rows of tables in SQLite: what a write on one comes to, and the trace that it leaves.
+
+A deleted row stays as a tombstone with the `seq` of its deletion, so that an older write that
+comes late finds it. Functions here run within a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+from typing import Any, Final
+
+import apsw
+
+from adapters.filesystem.data_text import data_text, read_text
+from adapters.port import Call
+from adapters.window import micros
+from commands.error import AlreadyExists, NotFound, PreconditionFailed
+from commands.tabular_store import (
+    DeleteRow,
+    DeleteRowResult,
+    GetRow,
+    Row,
+    UpsertResult,
+    UpsertRow,
+)
+
+NAME = "tables.db"
+VERSION = 1
+# `gone` is when the row was deleted, in microseconds since 1970; `data` is null from then on.
+SCHEMA = """
+CREATE TABLE tables (
+    number INTEGER PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE
+);
+CREATE TABLE rows (
+    tab  INTEGER NOT NULL,
+    key  TEXT NOT NULL,
+    seq  INTEGER NOT NULL,
+    gone INTEGER,
+    data TEXT,
+    PRIMARY KEY (tab, key)
+) WITHOUT ROWID;
+CREATE INDEX tombstones ON rows (gone) WHERE gone IS NOT NULL;
+"""
+TOMBSTONE_KEPT: Final = timedelta(days=7)
+"""Far longer than any worker can be frozen and still hold a command."""
+PRUNED_MOST: Final = 100
+"""Tombstones that one transaction removes."""
+
+_WRITE = """
+INSERT INTO rows VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET seq = excluded.seq, gone = excluded.gone, data = excluded.data
+WHERE excluded.seq > rows.seq
+"""
+
+
+@dataclass(frozen=True)
+class _Trace:
+    """What the last write on a row left there."""
+
+    seq: int = 0
+    gone: bool = True
+
+
+class WriteTurn:
+    """The writes of one transaction."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._tables: dict[str, int] = {}
+        self._now = micros(datetime.now(UTC))
+        self._prune()
+
+    def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
+        """As the port says."""
+        condition = command.condition
+        if condition.if_absent or condition.if_revision is not None:
+            trace = self._trace(command)
+            if not _settled(trace, call):
+                if condition.if_absent and not trace.gone:
+                    raise AlreadyExists(
+                        "there is a row with this key",
+                        next_step="take another key, or drop if_absent",
+                    )
+                _demand(condition.if_revision, trace)
+        call.remaining()
+        self._write(command, call.seq, None, data_text(command.data))
+        return UpsertResult(table_name=command.table_name, key=command.key, revision=call.seq)
+
+    def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
+        """As the port says; where there is no row either, a tombstone keeps older writes out."""
+        if command.if_revision is not None:
+            trace = self._trace(command)
+            if not _settled(trace, call):
+                _demand(command.if_revision, trace)
+        call.remaining()
+        self._write(command, call.seq, self._now, None)
+        return DeleteRowResult(table_name=command.table_name, key=command.key)
+
+    def _write(
+        self, command: UpsertRow | DeleteRow, seq: int, gone: int | None, data: str | None
+    ) -> None:
+        """Nothing is written over the trace of this command itself, or of a newer one."""
+        number = self._tables.get(command.table_name)
+        if number is None:
+            number = _table_number(self._connection, command.table_name)
+            if number is None:
+                self._connection.execute(
+                    "INSERT INTO tables (name) VALUES (?)", (command.table_name,)
+                )
+                number = self._connection.last_insert_rowid()
+            self._tables[command.table_name] = number
+        self._connection.execute(_WRITE, (number, command.key, seq, gone, data))
+
+    def _trace(self, command: UpsertRow | DeleteRow) -> _Trace:
+        found: Any = self._connection.execute(
+            "SELECT seq, gone IS NOT NULL FROM rows "
+            "WHERE tab = (SELECT number FROM tables WHERE name = ?) AND key = ?",
+            (command.table_name, command.key),
+        ).fetchone()
+        return _Trace() if found is None else _Trace(found[0], bool(found[1]))
+
+    def _prune(self) -> None:
+        before = self._now - micros_of(TOMBSTONE_KEPT)
+        self._connection.execute(
+            "DELETE FROM rows WHERE (tab, key) IN "
+            "(SELECT tab, key FROM rows WHERE gone < ? ORDER BY gone LIMIT ?)",
+            (before, PRUNED_MOST),
+        )
+
+
+def find_row(connection: apsw.Connection, command: GetRow) -> Row:
+    """Raises NotFound."""
+    found: Any = connection.execute(
+        "SELECT key, data, seq FROM rows "
+        "WHERE tab = (SELECT number FROM tables WHERE name = ?) AND key = ? AND gone IS NULL",
+        (command.table_name, command.key),
+    ).fetchone()
+    if found is None:
+        raise NotFound("there is no such row", next_step="check the table and the key")
+    return row_of(*found)
+
+
+def row_of(key: str, data: str, seq: int) -> Row:
+    """The row as it was stored; not checked anew."""
+    return Row.model_construct(key=key, data=read_text(data), revision=seq)
+
+
+def micros_of(span: timedelta) -> int:
+    return span // timedelta(microseconds=1)
+
+
+def _table_number(connection: apsw.Connection, name: str) -> int | None:
+    found: Any = connection.execute("SELECT number FROM tables WHERE name = ?", (name,)).fetchone()
+    return None if found is None else int(found[0])
+
+
+def _settled(trace: _Trace, call: Call) -> bool:
+    """Whether the row bears this command's own trace, or a repetition was overtaken: it may have
+    held its condition in its first attempt."""
+    return trace.seq == call.seq or (trace.seq > call.seq and call.takeover)
+
+
+def _demand(revision: int | None, trace: _Trace) -> None:
+    if revision is not None and (trace.gone or trace.seq != revision):
+        found = "there is no row" if trace.gone else f"the row has revision {trace.seq}"
+        raise PreconditionFailed(
+            f"{found}, if_revision demands {revision}", next_step="read it again and decide anew"
+        )

@@ -4,9 +4,12 @@ They are armed by `SIGNALBOX_FAULTS` in the environment of a test's worker, and 
 
     SIGNALBOX_FAULTS="effect.after=kill@7;claim.after=stop@0.01;effect.before=sleep:0.5@1"
 
+    SIGNALBOX_FAULTS="command.before=kill~poison"
+
 `@7` is the seventh time that the point is reached, `@0.01` one time in a hundred, at random;
-`kill` is SIGKILL, `stop` SIGSTOP, `sleep:0.5` half a second, `raise` a ConnectionError. While
-nothing is armed a point costs one look at a variable.
+`~poison` only where the command's subject holds that text. `kill` is SIGKILL, `stop` SIGSTOP,
+`sleep:0.5` half a second, `raise` a ConnectionError. While nothing is armed a point costs one
+look at a variable.
 """
 
 from __future__ import annotations
@@ -23,6 +26,7 @@ POINTS = {
     "submit.after": "the ledger has the commands, their wake-ups are not published",
     "claim.before": "a message was taken, nothing is claimed",
     "claim.after": "commands are claimed, none has run",
+    "command.before": "one command is about to run",
     "batch.middle": "some of a message's commands have run, others not",
     "effect.before": "right before an adapter's effect, with the lease just checked",
     "effect.after": "all effects are done, nothing is recorded",
@@ -38,10 +42,13 @@ class _Fault:
     act: Callable[[], None]
     nth: int | None
     chance: float
+    needle: str
     reached: int = 0
     lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def reach(self) -> None:
+    def reach(self, subject: str) -> None:
+        if self.needle not in subject:
+            return
         with self.lock:
             self.reached += 1
             now = self.reached == self.nth if self.nth else random.random() < self.chance
@@ -52,12 +59,12 @@ class _Fault:
 _armed: dict[str, _Fault] = {}
 
 
-def reach(point: str) -> None:
-    """Do what is armed at this point, if anything is."""
+def reach(point: str, subject: str = "") -> None:
+    """Do what is armed at this point, if anything is; `subject` is the command's."""
     if _armed:
         fault = _armed.get(point)
         if fault is not None:
-            fault.reach()
+            fault.reach(subject)
 
 
 def arm(text: str) -> None:
@@ -65,11 +72,12 @@ def arm(text: str) -> None:
     armed = {}
     for part in filter(None, text.split(";")):
         point, _, rest = part.partition("=")
+        rest, _, needle = rest.partition("~")
         action, _, when = rest.partition("@")
         if point not in POINTS:
             raise ValueError(f"{point!r} is no fault point; there are {', '.join(POINTS)}")
         nth = int(when) if when.isdigit() else None
-        armed[point] = _Fault(_action(action), nth, 0.0 if nth else float(when or 1))
+        armed[point] = _Fault(_action(action), nth, 0.0 if nth else float(when or 1), needle)
     global _armed
     _armed = armed
 

@@ -59,6 +59,9 @@ class Settings(BaseSettings):
         description="Staged content that nothing names is removed this long after it was written.",
     )
     max_attempts: int = Field(5, ge=1, description="Claims before a command is a dead letter.")
+    max_deaths: int = Field(
+        3, ge=1, description="Workers that may die with a command before it is a dead letter."
+    )
     max_open: int = Field(
         200_000,
         ge=0,

@@ -45,7 +45,8 @@ def all_queues(tenant_shards: int) -> list[str]:
 
 
 def ticket_document(ticket: Ticket) -> dict[str, Any]:
-    return {"ticket": 1, "op": ticket.op, "ref": ticket.ref}
+    document = {"ticket": 1, "op": ticket.op, "ref": ticket.ref}
+    return document | {"alone": True} if ticket.alone else document
 
 
 @dataclass(frozen=True)
@@ -65,6 +66,11 @@ class Message:
     tickets: list[Ticket] = field(default_factory=list)
     carried: list[Intent] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
+
+    @property
+    def alone(self) -> bool:
+        """Nothing else is to run beside it in its process."""
+        return any(ticket.alone for ticket in self.tickets)
 
     def summary(self) -> str:
         """One line without content: what Flower may show."""
@@ -166,7 +172,7 @@ def _read_ticket(document: Any) -> Ticket | None:
         raise InvalidCommand(
             "the ticket has no valid ref and op", next_step="send the whole command instead"
         )
-    return Ticket(ref, str(op))
+    return Ticket(ref, str(op), document.get("alone") is True)
 
 
 def _fault_ref(document: Any, default_id: str) -> str:

@@ -34,16 +34,16 @@ class Publisher:
         self._app = app
 
     def publish(self, wakes: Sequence[Wake], summaries: Sequence[str] = ()) -> None:
-        """Put a message for every 100 commands of a queue on that queue.
+        """Put a message for every 100 commands of a queue and group on that queue.
 
         `summaries` stand beside the wakes, one each: what Flower shows. Raises
         BrokerUnavailable; whatever was not published then is woken by the reconciler.
         """
         lines = summaries or [f"{wake.ticket.op} ref={wake.ticket.ref}" for wake in wakes]
-        queues: dict[str, list[tuple[Wake, str]]] = {}
+        groups: dict[tuple[str, str], list[tuple[Wake, str]]] = {}
         for wake, line in zip(wakes, lines, strict=True):
-            queues.setdefault(wake.queue, []).append((wake, line))
-        for queue, entries in queues.items():
+            groups.setdefault((wake.queue, wake.group), []).append((wake, line))
+        for (queue, _), entries in groups.items():
             for run in batched(entries, MESSAGE_MOST):
                 self._send(queue, [wake for wake, _ in run], summarise([line for _, line in run]))
 

@@ -81,8 +81,9 @@ class AdapterPool:
         try:
             method = getattr(self._adapter(item), command.verb)
             call = self._call(item)
+            reach("command.before", command.subject)
             answer = method(command, call)
-            reach("batch.middle")
+            reach("batch.middle", command.subject)
             return self._ended(item, call, answer)
         except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
             return Ended(item.claimed, item.route, error=_typed(error, item))
@@ -93,6 +94,8 @@ class AdapterPool:
         try:
             method = getattr(self._adapter(group[0]), f"{group[0].claimed.command.verb}_many")
             calls = [self._call(item) for item in group]
+            for item in group:
+                reach("command.before", item.claimed.command.subject)
             answers = method(
                 [(item.claimed.command, call) for item, call in zip(group, calls, strict=True)]
             )

@@ -30,6 +30,7 @@ from workers.finish import Finisher
 from workers.patience import wait_for_state
 from workers.probe import Prober
 from workers.quota import within_quotas
+from workers.solitude import Solitude
 from workers.stage import Admitted, Ended, Routed
 
 
@@ -47,6 +48,7 @@ class Executor:
     adapters: AdapterPool
     finisher: Finisher
     publisher: Publisher
+    solitude: Solitude
     prober: Prober
 
     def execute(self, message: Message) -> dict[str, int]:
@@ -54,6 +56,11 @@ class Executor:
 
         While the state Redis is away it waits and asks again: each step may be repeated.
         """
+        # Entered before the claim: what waits holds no lease, and dies with no suspect.
+        with self.solitude.entered(alone=message.alone):
+            return self._run(message)
+
+    def _run(self, message: Message) -> dict[str, int]:
         token = uuid.uuid4().hex
         reach("claim.before")
         claims = wait_for_state(lambda: self._claim(message, token))

@@ -24,6 +24,7 @@ from workers.breaker import Breakers
 from workers.executor import Executor
 from workers.finish import Finisher
 from workers.probe import Prober
+from workers.solitude import Solitude
 
 
 class Runtime:
@@ -48,6 +49,7 @@ class Runtime:
             adapters=AdapterPool(payloads, settings.inline_limit_bytes),
             finisher=Finisher(self.ledger, settings, payloads, worker),
             publisher=self.publisher,
+            solitude=Solitude(),
             prober=Prober(self.registry, payloads),
         )
         self._tail: RouteTail | None = None

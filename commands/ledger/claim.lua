@@ -1,8 +1,8 @@
 -- Claim commands: queued -> running under a lease, first of their order keys only.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, lease_ms, max_attempts, worker, then ref and op for each command
+-- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, then ref and op for each command
 -- Returns  the time (microseconds), then seven a command: status, op, command, seq, attempt,
---          lease_ms, attempts that do not count; status is 'run' | 'exhausted' | 'done' | 'busy' | 'wait' | 'gone'
+--          lease_ms, attempts that do not count; status is 'run' | 'exhausted' | 'poison' | 'done' | 'busy' | 'wait' | 'gone'
 -- The same token claims the same commands again, so that a lost answer can be asked for anew.
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -12,7 +12,7 @@ local answers, taken = { time[1] * 1000000 + time[2] }, {}
 local claimed, running = 0, 0
 local dues = {}
 -- Taken in one step for all that may be claimed; a number that is not used is a gap.
-local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 4) / 2) - (#ARGV - 4) / 2
+local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 5) / 2) - (#ARGV - 5) / 2
 
 local function answer(status, op, command, seq, attempt, lease_ms, base)
   local n = #answers
@@ -21,11 +21,11 @@ local function answer(status, op, command, seq, attempt, lease_ms, base)
   answers[n + 7] = base or 0
 end
 
-for i = 5, #ARGV, 2 do
+for i = 6, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record,
-    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base')
+    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base', 'crash')
   local state, order = r[1], r[6]
   -- The op decides whose fence is read, so a ticket with another one is not this command's.
   if not state or r[2] ~= ARGV[i + 1] then
@@ -42,14 +42,17 @@ for i = 5, #ARGV, 2 do
     redis.call('HSET', record, 'w', 1)
     answer('wait')
   else
-    local attempt = tonumber(r[5])
+    local attempt, deaths = tonumber(r[5]), tonumber(r[12] or 0)
     if not (state == 'running' and r[7] == token) then
       attempt = attempt + 1
       claimed = claimed + 1
+      if state == 'running' then
+        deaths = redis.call('HINCRBY', record, 'crash', 1)
+      end
     end
     local lease_ms = lease + tonumber(r[10] or 0)
     redis.call('HSET', record, 'st', 'running', 'tok', token, 'att', attempt, 'by', worker,
-      'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', clock + (i - 3) / 2)
+      'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', clock + (i - 4) / 2)
     dues[#dues + 1], dues[#dues + 2] = now + lease_ms, ref
     if order ~= '' then
       taken[order] = (taken[order] or 0) + 1
@@ -59,6 +62,9 @@ for i = 5, #ARGV, 2 do
     end
     local base = tonumber(r[11] or 0)
     local status = attempt - base > most and 'exhausted' or 'run'
+    if deaths >= tonumber(ARGV[5]) then
+      status = 'poison'
+    end
     answer(status, r[2], r[3], r[4], attempt, lease_ms, base)
   end
 end

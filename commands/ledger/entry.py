@@ -44,6 +44,8 @@ class Ticket:
 
     ref: str
     op: str
+    alone: bool = False
+    """It is suspected of killing its workers: nothing else may run beside it in the process."""
 
 
 @dataclass(frozen=True)
@@ -52,6 +54,8 @@ class Wake:
 
     ticket: Ticket
     queue: str
+    group: str = ""
+    """Wake-ups of another group go into another message."""
 
 
 @dataclass(frozen=True)

@@ -39,15 +39,23 @@ local function count(name, by)
 end
 
 local function hand_over(list)
-  local due = now + grace
+  local due, suspects = now + grace, 0
   for _, ref in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
     local record = shard .. ':op:' .. ref
-    local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb', 'until')
+    local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb', 'until', 'crash')
     -- A dead worker's whole claim comes back at once, not one command a lease.
     local free = r[1] == 'queued' or (r[1] == 'running' and tonumber(r[6]) <= now)
     -- One that nobody turned away has its own wake-up on the way; only spent ones are renewed.
     if not free or r[2] ~= '1' or tonumber(r[5] or 0) > now then
       return
+    end
+    -- What killed one worker, or was there, comes in small steps: see due.lua.
+    local deaths = tonumber(r[7] or 0) + (r[1] == 'running' and 1 or 0)
+    if deaths > 0 then
+      suspects = suspects + (deaths > 1 and 10 or 1)
+      if suspects > 10 then
+        return
+      end
     end
     redis.call('HSET', record, 'w', 0)
     redis.call('ZADD', shard .. ':due', due, ref)

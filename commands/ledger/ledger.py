@@ -43,7 +43,14 @@ from commands.ledger.entry import (
     Ticket,
     Wake,
 )
-from commands.ledger.row import RECORD_FIELDS, batched, read_record, read_wakes, sort_claim
+from commands.ledger.row import (
+    RECORD_FIELDS,
+    batched,
+    read_due,
+    read_record,
+    read_wakes,
+    sort_claim,
+)
 from commands.ledger.shard import all_shards, shard_of
 from commands.ledger.usage import MONTH_KEPT_DAYS, this_month
 from commands.outcome import Outcome
@@ -115,7 +122,8 @@ class Ledger:
         # What a message brought is here already: it is not turned away, however many are open.
         calls = [self._submit_call(shard, group, 0) for shard, group in carried_by_shard.items()]
         by_shard = _group(tickets, key=lambda ticket: ticket.ref)
-        settings = [token, _milliseconds(self._settings.lease), self._settings.max_attempts, worker]
+        settings: list[Any] = [token, _milliseconds(self._settings.lease)]
+        settings += [self._settings.max_attempts, worker, self._settings.max_deaths]
         for shard, group in by_shard.items():
             calls.append(
                 _CLAIM.call([shard], settings + [part for t in group for part in (t.ref, t.op)])
@@ -188,9 +196,7 @@ class Ledger:
         grace = _milliseconds(self._settings.publish_grace)
         calls = [_DUE.call([shard], [most, grace]) for shard in all_shards()]
         return [
-            wake
-            for woken in run_pipeline(self._client, calls, [_DUE])
-            for wake in read_wakes(woken)
+            wake for woken in run_pipeline(self._client, calls, [_DUE]) for wake in read_due(woken)
         ]
 
     def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:

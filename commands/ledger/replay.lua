@@ -22,7 +22,7 @@ for i = 2, #ARGV do
     -- takeover. `base` is what the limit counts from.
     redis.call('HSET', record, 'st', 'queued', 'tok', '', 'seq', seq, 'base', r[6], 'nb', 0,
       'w', 0, 'acc', now)
-    redis.call('HDEL', record, 'out', 'fin', 'why')
+    redis.call('HDEL', record, 'out', 'fin', 'why', 'crash', 'sg')
     if r[5] ~= '' then
       redis.call('RPUSH', shard .. ':ord:' .. r[5], ref)
     end

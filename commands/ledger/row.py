@@ -28,7 +28,7 @@ def sort_claim(
     """Put one row of a claim's answer where it belongs."""
     status, op, text = row[0].decode(), row[1].decode(), row[2]
     seq, attempt, lease_ms, base = (int(number) for number in row[3:])
-    if status not in ("run", "exhausted"):
+    if status not in ("run", "exhausted", "poison"):
         claims.skipped[status] = claims.skipped.get(status, 0) + 1
         return
     try:
@@ -36,6 +36,11 @@ def sort_claim(
             raise AttemptsExhausted(
                 f"gave up after {attempt - base - 1} attempts, none of which came to an end",
                 next_step="see what stops the workers, then submit it under a new op_id",
+            )
+        if status == "poison":
+            raise AttemptsExhausted(
+                "each of the workers that began it died with it",
+                next_step="look for what it is that kills them before it is replayed",
             )
         command = load_command(op, text)
     except SignalboxError as error:
@@ -79,6 +84,17 @@ def read_wakes(flat: Sequence[bytes]) -> list[Wake]:
     return [
         Wake(Ticket(ref.decode(), op.decode()), queue.decode())
         for ref, op, queue in batched(flat, 3)
+    ]
+
+
+def read_due(flat: Sequence[bytes]) -> list[Wake]:
+    return [
+        Wake(
+            Ticket(ref.decode(), op.decode(), alone=group.startswith(b"!")),
+            queue.decode(),
+            group.decode(),
+        )
+        for ref, op, queue, group in batched(flat, 4)
     ]
 
 

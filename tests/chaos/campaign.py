@@ -44,6 +44,7 @@ class Plan:
             "SIGNALBOX_RETRY_DELAY": "0.2",
             # A command may be struck more often than any real one.
             "SIGNALBOX_MAX_ATTEMPTS": "100",
+            "SIGNALBOX_MAX_DEATHS": "100",
             "SIGNALBOX_LOG_LEVEL": "error",
         }
     )

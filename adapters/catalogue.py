@@ -68,6 +68,13 @@ CATALOGUE: tuple[Backend, ...] = (
         ordered_bulk_verbs=frozenset({"upsert"}),
     ),
     Backend(
+        ResourceKind.METRICS_STORE,
+        "filesystem",
+        "adapters.filesystem.metrics_store",
+        lab_only=True,
+        bulk_verbs=frozenset({"ingest"}),
+    ),
+    Backend(
         ResourceKind.TABULAR_STORE,
         "firestore",
         "adapters.firestore.tabular_store",

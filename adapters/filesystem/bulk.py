@@ -45,16 +45,15 @@ def decide_many(
         ):
             decide = open_turn(connection)
             for command, call in items:
-                key = command.order_key
-                if stopped and key in stopped:
-                    answers.append(stopped[key])
+                if stopped and command.order_key in stopped:
+                    answers.append(stopped[command.order_key])
                     continue
                 try:
                     answers.append(decide(command, call))
                 except SignalboxError as error:
                     answers.append(located(error, scope))
-                    if error.temporary and key is not None:
-                        stopped[key] = error
+                    if error.temporary and command.order_key is not None:
+                        stopped[command.order_key] = error
     except SignalboxError as error:
         return [error] * len(items)
     return answers

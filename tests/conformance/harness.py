@@ -55,6 +55,7 @@ HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Ha
     (ResourceKind.OBJECT_STORE, "s3"): _s3_harness,
     (ResourceKind.EVENT_STREAM, "filesystem"): filesystem_harness,
     (ResourceKind.TABULAR_STORE, "filesystem"): filesystem_harness,
+    (ResourceKind.METRICS_STORE, "filesystem"): filesystem_harness,
     (ResourceKind.TABULAR_STORE, "firestore"): _firestore_harness,
     (ResourceKind.METRICS_STORE, "firestore"): _firestore_harness,
     (ResourceKind.EVENT_STREAM, "firestore"): _firestore_harness,

@@ -1,0 +1,128 @@
+"""Points in SQLite: small rows, in the order in which queries walk them.
+
+Functions here run within a transaction of the caller's.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from functools import lru_cache
+from typing import Any, Final
+
+import apsw
+
+from adapters.port import Call
+from adapters.window import micros, moment, page_of, read_from
+from commands.metrics_store import (
+    IngestPoints,
+    IngestResult,
+    Point,
+    PointsResult,
+    PointValue,
+    QueryPoints,
+    canonical_labels,
+)
+
+NAME = "metrics.db"
+VERSION = 1
+# A number for each series and each set of labels. `value` is of no declared type: as REAL it
+# would lose the sign of -0.0.
+SCHEMA = """
+CREATE TABLE series (
+    number INTEGER PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE
+);
+CREATE TABLE labels (
+    number INTEGER PRIMARY KEY,
+    name   TEXT NOT NULL UNIQUE
+);
+CREATE TABLE points (
+    series INTEGER NOT NULL,
+    time   INTEGER NOT NULL,
+    labels INTEGER NOT NULL,
+    seq    INTEGER NOT NULL,
+    value  NOT NULL,
+    PRIMARY KEY (series, time, labels)
+) WITHOUT ROWID;
+"""
+LABELS_KEPT: Final = 1024
+"""Sets of labels that a query keeps in memory."""
+
+_WRITE = """
+INSERT INTO points VALUES (?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE SET seq = excluded.seq, value = excluded.value
+WHERE excluded.seq >= points.seq
+"""
+# Cross join: points first, by time, so that only those of one time have to be sorted.
+_WALK = """
+SELECT time, name, value FROM points CROSS JOIN labels ON number = points.labels
+WHERE series = (SELECT number FROM series WHERE name = ?) AND time >= ? AND time < ?{}
+ORDER BY time, name
+"""
+
+
+class IngestTurn:
+    """The ingests of one transaction. It knows the numbers of names, so each is asked once."""
+
+    def __init__(self, connection: apsw.Connection) -> None:
+        self._connection = connection
+        self._series = _Numbers(connection, "series")
+        self._labels = _Numbers(connection, "labels")
+
+    def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
+        """As the port says; all of the command's points, or none."""
+        call.remaining()
+        self._connection.executemany(_WRITE, [self._row(p, call.seq) for p in command.points])
+        return IngestResult(points=len(command.points))
+
+    def _row(self, point: Point, seq: int) -> tuple[int, int, int, int, float]:
+        series = self._series[point.series]
+        labels = self._labels[canonical_labels(point.labels)]
+        return (series, micros(point.timestamp), labels, seq, point.value)
+
+
+class _Numbers(dict[str, int]):
+    """The number of each name in one table; a new one is entered."""
+
+    def __init__(self, connection: apsw.Connection, table: str) -> None:
+        super().__init__()
+        self._connection = connection
+        self._find = f"SELECT number FROM {table} WHERE name = ?"  # noqa: S608 - a constant
+        self._add = f"INSERT INTO {table} (name) VALUES (?)"  # noqa: S608 - a constant
+
+    def __missing__(self, name: str) -> int:
+        found: Any = self._connection.execute(self._find, (name,)).fetchone()
+        if found is None:
+            self._connection.execute(self._add, (name,))
+            found = (self._connection.last_insert_rowid(),)
+        number = self[name] = int(found[0])
+        return number
+
+
+def query_points(connection: apsw.Connection, query: QueryPoints) -> PointsResult:
+    """The page. Raises InvalidCommand for a cursor of another query."""
+    return page_of(query, _points(connection, query))
+
+
+def _points(connection: apsw.Connection, query: QueryPoints) -> Iterator[PointValue]:
+    """Points that may be in the answer, read one by one as they are asked for."""
+    values: list[Any] = [query.series, micros(read_from(query)), micros(query.end)]
+    conditions = ""
+    for name, value in query.labels.items():
+        # A name that SQLite's notation of paths cannot hold is left to `page_of`.
+        if '"' not in name and "\\" not in name:
+            conditions += " AND json_extract(name, ?) = ?"
+            values += [f'$."{name}"', value]
+    labels_of = lru_cache(maxsize=LABELS_KEPT)(_read_labels)
+    found: Any = connection.execute(_WALK.format(conditions), values)
+    for time, labels, value in found:
+        # Not checked anew: it was when it came.
+        yield PointValue.model_construct(
+            timestamp=moment(time), labels=labels_of(labels), value=value
+        )
+
+
+def _read_labels(spelling: str) -> dict[str, str]:
+    labels: dict[str, str] = json.loads(spelling)
+    return labels

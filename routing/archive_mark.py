@@ -23,6 +23,8 @@ class Mark:
     revision: int = 0
     hash: str = ""
     version: int = 0
+    route: str = ""
+    """Fence of the archive's route when its length was counted."""
     waits_for: str = ""
     """Why the archiver does not go on; empty if it does."""
 
@@ -35,9 +37,9 @@ class ArchiveMark:
 
     def read(self) -> Mark:
         with state_errors():
-            row = self._client.hmget(_KEY, ["rev", "hash", "version", "waits_for"])
-        revision, digest, version, waits = (text_of(part) if part else "" for part in row)
-        return Mark(int(revision or 0), digest, int(version or 0), waits)
+            row = self._client.hmget(_KEY, ["rev", "hash", "version", "route", "waits_for"])
+        revision, digest, version, route, waits = (text_of(part) if part else "" for part in row)
+        return Mark(int(revision or 0), digest, int(version or 0), route, waits)
 
     def move(self, event: StreamEvent, version: int) -> None:
         """All up to this event are archived."""
@@ -51,6 +53,11 @@ class ArchiveMark:
                     "waits_for": "",
                 },
             )
+
+    def recount(self, version: int, route: str) -> None:
+        """The archive behind this route (its fence) ends at this version."""
+        with state_errors():
+            self._client.hset(_KEY, mapping={"version": version, "route": route})
 
     def wait(self, reason: str) -> None:
         """Say why it does not go on."""

@@ -9,15 +9,18 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Sequence
+from dataclasses import replace
 from datetime import timedelta
 
 import structlog
 
-from commands.error import SignalboxError
+from commands.error import OutcomePending, RemoteError, SignalboxError
 from commands.outcome import Outcome, Status
 from commands.settings import Settings
-from producers.archive import ARCHIVE_SCOPE, archived_events, archiving
+from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archiving
 from producers.client import Client
+from producers.folder import Place
+from producers.stream_reader import end_of
 from routing.archive_mark import ArchiveMark, Mark
 from routing.event import StreamEvent
 from routing.registry import Registry
@@ -81,7 +84,14 @@ class Archiver:
                 f"-e {ARCHIVE_SCOPE.env}"
             )
             return 0
-        return self._append(mark, events, route)
+        try:
+            if mark.route != route.fence:
+                mark = self._count(mark, route)
+            return self._append(mark, events, route)
+        except (RemoteError, OutcomePending) as error:
+            self._pause = min(LONGEST_PAUSE, 2 * self._pause + TURN_SECONDS)
+            self._wait(f"{error.code} {error.message}")
+            return 0
 
     def _append(self, mark: Mark, events: Sequence[StreamEvent], route: Route) -> int:
         appends = [
@@ -92,13 +102,13 @@ class Archiver:
         done = 0
         for event, outcome in zip(events, outcomes, strict=True):
             if outcome is None or outcome.status is not Status.DONE:
-                self._stumble(outcome)
+                self._stumble(outcome, route)
                 break
             version = outcome.unwrap()["version"]
             if version != mark.version + 1:
                 # Another archive than the mark is of, or it was there from before a lost mark.
                 log.info("the archive is at another version", version=version)
-            mark = Mark(event.revision, event.hash, version)
+            mark = replace(mark, revision=event.revision, hash=event.hash, version=version)
             self._mark.move(event, version)
             done += 1
         if done == len(events):
@@ -106,7 +116,7 @@ class Archiver:
             self._batch = min(TURN_MOST, self._batch * 4)
         return done
 
-    def _stumble(self, outcome: Outcome | None) -> None:
+    def _stumble(self, outcome: Outcome | None, route: Route) -> None:
         # What ends badly is a dead letter each time: so one at a time, and seldom.
         self._batch, self._pause = 1, min(LONGEST_PAUSE, 2 * self._pause + TURN_SECONDS)
         if outcome is None:
@@ -117,16 +127,15 @@ class Archiver:
             return
         self._wait(f"{error.code} {error.message}")
         if error.code == "PRECONDITION_FAILED":
-            self._count_anew()
+            self._count(self._mark.read(), route)
 
-    def _count_anew(self) -> None:
-        """The route leads to another archive than before: go on at the end of that one."""
-        mark = self._mark.read()
-        events = self._registry.events(mark.revision - 1, limit=1) if mark.revision else []
-        version = sum(1 for _ in archived_events(self._client))
-        log.warning("the archive has another length than thought", version=version)
-        if events and events[0].revision == mark.revision:
-            self._mark.move(events[0], version)
+    def _count(self, mark: Mark, route: Route) -> Mark:
+        """Another archive than the mark is of: go on at the end of what is there."""
+        place = Place(ARCHIVE_SCOPE.tenant_id, ARCHIVE_SCOPE.env, route.mode)
+        version = end_of(self._client, place, ARCHIVE_STREAM, _PATIENCE)
+        log.info("the archive was counted", version=version, thought=mark.version)
+        self._mark.recount(version, route.fence)
+        return replace(mark, version=version, route=route.fence)
 
     def _trim(self, mark: Mark) -> None:
         base = self._registry.log.base().revision

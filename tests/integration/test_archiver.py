@@ -1,0 +1,131 @@
+"""The archive of StreamEvents: all of them, once, in order, through kills and switches."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from commands.scope import Mode
+from producers.archive import ARCHIVE_SCOPE, archived_events
+from producers.client import Client
+from producers.embedded.process import ManagedProcess
+from routing.archive_mark import ArchiveMark
+from routing.registry import Registry
+from tests.integration import command_line
+from tests.integration.conftest import Lane, lane, wait_until
+from tests.integration.operating import SCOPE, by, point
+
+KEEP = 10
+
+
+@pytest.fixture
+def archive_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+    monkeypatch.setenv("SIGNALBOX_ROUTE_LOG_KEEP", str(KEEP))
+    with lane(tmp_path / "stack", workers=2) as running:
+        yield running
+
+
+def to_archive(running: Lane, name: str) -> None:
+    registry = running.registry()
+    act = registry.set if registry.get(ARCHIVE_SCOPE) is None else registry.switch
+    config = {"base_dir": str(running.data / name)}
+    act(ARCHIVE_SCOPE, "filesystem", config, mode=Mode.LAB, **by())
+
+
+def wait_until_archived(registry: Registry, seconds: float = 60) -> None:
+    mark = ArchiveMark(registry.client)
+    wait_until(lambda: mark.read().revision == registry.head().revision, "all is archived", seconds)
+
+
+def wait_until_trimmed(registry: Registry) -> None:
+    upto = registry.head().revision - KEEP
+    wait_until(lambda: registry.log.base().revision == upto, "what is archived is trimmed")
+
+
+def answer(*arguments: str) -> Any:
+    result = command_line.here(*arguments, "--json")
+    assert result.exit_code == 0, result.output
+    return json.loads(result.stdout)
+
+
+def archived(client: Client) -> list[int]:
+    return [event.revision for event in archived_events(client)]
+
+
+def leader(running: Lane, state: redis.Redis) -> ManagedProcess | None:
+    """The worker that leads the archiving, if it runs."""
+    name = (state.get("signalbox:archiver") or b"").decode().partition("@")[0]
+    alive = [worker for worker in running.stack.workers if worker.running]
+    return next((worker for worker in alive if worker.name == name), None)
+
+
+@pytest.mark.timeout(180)
+def test_every_event_is_archived_once_and_in_order_though_the_leader_is_killed_again_and_again(
+    archive_lane: Lane,
+) -> None:
+    registry = archive_lane.registry()
+    to_archive(archive_lane, "archive")
+    for number in range(300):
+        point(registry, f"/{number}")
+        if number % 150 == 75:
+            victim: list[ManagedProcess] = []
+            wait_until(
+                lambda victim=victim: (
+                    victim.append(leader(archive_lane, registry.client))  # type: ignore[misc]
+                    or victim[-1] is not None
+                ),
+                "a worker leads",
+            )
+            victim[-1].kill()
+            archive_lane.stack.start_worker()
+    wait_until_archived(registry)
+    with archive_lane.client() as client:
+        assert archived(client) == list(range(1, registry.head().revision + 1))
+    wait_until_trimmed(registry)
+    found = answer("audit", "verify", "--archive")
+    assert (found["whole"], found["first"], found["archived"]) == (True, 1, 301)
+    found = answer("audit", "verify")
+    assert (found["events"], found["first"]) == (KEEP, 301 - KEEP + 1)
+
+
+@pytest.mark.timeout(120)
+def test_without_a_route_it_waits_and_says_so_and_trims_nothing(archive_lane: Lane) -> None:
+    registry = archive_lane.registry()
+    for number in range(2 * KEEP):
+        point(registry, f"/{number}")
+    mark = ArchiveMark(registry.client)
+    wait_until(lambda: "event_stream" in mark.read().waits_for, "it says what it waits for")
+    status = answer("status")["archive"]
+    assert (status["revision"], status["of"]) == (0, 2 * KEEP)
+    assert "signalbox routes set event_stream" in status["waits_for"]
+    assert "waits: no route for event_stream" in command_line.here("status").stdout
+    assert registry.client.xlen("{rt}:log") == 2 * KEEP
+
+    to_archive(archive_lane, "first")
+    wait_until_archived(registry)
+    wait_until_trimmed(registry)
+    assert answer("status")["archive"]["waits_for"] == ""
+    assert registry.client.xlen("{rt}:log") == KEEP
+    assert len(registry.history(SCOPE)) == registry.client.llen(f"{{rt}}:history:{SCOPE.field}")
+    assert [event.revision for event in registry.history(SCOPE)] == list(range(12, 21))
+    for options in ([], ["--archive"]):
+        assert answer("audit", "verify", *options)["last"] == 2 * KEEP + 1
+
+    # Another archive: it goes on there with what comes, and no event ends as a dead letter.
+    to_archive(archive_lane, "second")
+    for number in range(2 * KEEP):
+        point(registry, f"/again/{number}")
+    wait_until_archived(registry)
+    wait_until_trimmed(registry)
+    with archive_lane.client() as client:
+        assert archived(client) == list(range(2 * KEEP + 2, 4 * KEEP + 3))
+        assert answer("audit", "verify", "--archive")["first"] == 2 * KEEP + 2
+        to_archive(archive_lane, "first")
+        wait_until_archived(registry)
+        assert archived(client) == [*range(1, 2 * KEEP + 2), 4 * KEEP + 3]
+        assert client.ledger.totals()["dead_letters"] == 0

@@ -1,0 +1,119 @@
+"""Archivers turn by turn: two that lead at once, one that dies before it notes what it did."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commands.error import StateUnavailable
+from commands.scope import Mode
+from producers.archive import ARCHIVE_SCOPE, archived_events
+from producers.client import Client
+from routing.archive_mark import ArchiveMark
+from routing.registry import Registry
+from tests.integration.conftest import Lane, lane
+from tests.integration.operating import by, point
+from workers.archiver import Archiver
+
+KEEP = 5
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+    """A lane whose own archivers never lead."""
+    with lane(tmp_path / "stack", workers=1) as running:
+        running.registry().client.set("signalbox:archiver", "nobody")
+        running.registry().client.persist("signalbox:archiver")
+        config = {"base_dir": str(running.data / "archive")}
+        running.registry().set(ARCHIVE_SCOPE, "filesystem", config, mode=Mode.LAB, **by())
+        yield running
+
+
+def make_archiver(running: Lane, name: str, keep: int = 10**6) -> Archiver:
+    """One that takes itself for the leader, whoever is."""
+    client = running.client()
+    archiver = Archiver(client, Registry(client.state), name, keep)
+    archiver._leader.leads = lambda: True  # type: ignore[method-assign]
+    return archiver
+
+
+def archived(client: Client) -> list[int]:
+    return [event.revision for event in archived_events(client)]
+
+
+@pytest.mark.timeout(120)
+def test_one_that_died_between_the_append_and_the_mark_is_followed_without_a_gap_or_a_double(
+    desk: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    registry = desk.registry()
+    for number in range(20):
+        point(registry, f"/{number}")
+    moved = []
+    move = ArchiveMark.move
+
+    def dying(self: ArchiveMark, event: object, version: int) -> None:
+        moved.append(version)
+        if version > 7:
+            raise StateUnavailable("dies here")
+        move(self, event, version)  # type: ignore[arg-type]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(ArchiveMark, "move", dying)
+        with pytest.raises(StateUnavailable):
+            make_archiver(desk, "first").turn()
+    assert ArchiveMark(registry.client).read().revision == 7
+    for number in range(5):
+        point(registry, f"/more/{number}")
+    assert make_archiver(desk, "second").turn() == 19
+    with desk.client() as client:
+        assert archived(client) == list(range(1, 27))
+        assert client.ledger.totals()["dead_letters"] == 0
+
+
+@pytest.mark.timeout(120)
+def test_two_that_lead_at_once_do_no_harm(desk: Lane) -> None:
+    registry = desk.registry()
+    ended = threading.Event()
+
+    def archive(name: str) -> None:
+        archiver = make_archiver(desk, name, KEEP)
+        while not ended.is_set() or archiver._mark.read().revision < registry.head().revision:
+            archiver.turn()
+
+    archivers = [threading.Thread(target=archive, args=(name,)) for name in ("a", "b")]
+    for each in archivers:
+        each.start()
+    for number in range(150):
+        point(registry, f"/{number}")
+    ended.set()
+    for each in archivers:
+        each.join()
+    with desk.client() as client:
+        assert archived(client) == list(range(1, 152))
+    assert registry.client.xlen("{rt}:log") >= KEEP
+
+
+@pytest.mark.timeout(120)
+def test_a_registry_that_began_anew_goes_on_at_the_end_of_the_archive_that_is_there(
+    desk: Lane,
+) -> None:
+    registry = desk.registry()
+    for number in range(9):
+        point(registry, f"/{number}")
+    assert make_archiver(desk, "a").turn() == 10
+    config = registry.get(ARCHIVE_SCOPE)
+    assert config is not None
+    for key in registry.client.scan_iter("{rt}:*"):
+        registry.client.delete(key)
+    # The worker that runs has seen the registry of before, and refuses the new one.
+    desk.stack.workers[0].kill()
+    desk.stack.start_worker()
+    registry.set(ARCHIVE_SCOPE, "filesystem", config.config, mode=Mode.LAB, **by())
+    point(registry, "/new")
+    assert make_archiver(desk, "b").turn() == 2
+    with desk.client() as client:
+        assert archived(client) == [*range(1, 11), 1, 2]
+        assert client.ledger.totals()["dead_letters"] == 0

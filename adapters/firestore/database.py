@@ -28,6 +28,7 @@ from adapters.firestore.message import (
 )
 from adapters.firestore.name import Collection
 from adapters.port import Call
+from commands.error import LeaseExpired
 
 CALL_SECONDS = 20.0
 PAUSES = (0.05, 0.2)
@@ -154,6 +155,15 @@ class Database:
 def earliest(calls: Sequence[Call]) -> Call:
     """The call whose lease ends first: what is done for all of them is done within it."""
     return min(calls, key=lambda call: call.deadline)
+
+
+def lapsed(call: Call) -> LeaseExpired | None:
+    """The error of a call whose lease ran out: in a batch it is not to stop the others."""
+    try:
+        call.remaining()
+    except LeaseExpired as error:
+        return error
+    return None
 
 
 def room(size: int) -> int:

@@ -12,7 +12,7 @@ from typing import Any
 from adapters.event_stream import EventStream
 from adapters.firestore.append import Item, append_group
 from adapters.firestore.config import read_config
-from adapters.firestore.database import CHUNK, Database, groups, room
+from adapters.firestore.database import CHUNK, Database, groups, lapsed, room
 from adapters.firestore.event import stored_event
 from adapters.firestore.failure import firestore_errors, located
 from adapters.firestore.message import CursorPb
@@ -28,7 +28,7 @@ from commands.event_stream import (
     StoredEvent,
 )
 from commands.scope import ResourceKind
-from commands.value import data_size
+from commands.value import MAX_INT, data_size
 
 MOST_EVENTS = 250
 """In one commit, so that with their heads they are at most 500 writes."""
@@ -66,26 +66,31 @@ class FirestoreEventStream:
 
     def append_many(self, items: Sequence[Item]) -> list[AppendResult | SignalboxError]:
         """Two requests for up to 250 events of whichever streams."""
-        answers: list[AppendResult | SignalboxError] = []
+        answers: dict[int, AppendResult | SignalboxError] = {}
         stopped: dict[str, SignalboxError] = {}
         for group in groups([room(command.size) for command, _ in items], MOST_EVENTS):
-            part = [items[number] for number in group]
-            open_ones = [item for item in part if item[0].stream not in stopped]
-            given = iter(self._append(open_ones))
-            for command, _ in part:
-                answer = stopped.get(command.stream) or next(given)
+            open_ones: list[int] = []
+            for number in group:
+                command, call = items[number]
+                error = stopped.get(command.stream) or lapsed(call)
+                if error is None:
+                    open_ones.append(number)
+                else:
+                    stopped[command.stream] = answers[number] = located(error, self._scope)
+            given = self._append([items[number] for number in open_ones])
+            for number, answer in zip(open_ones, given, strict=True):
+                answers[number] = answer
                 if isinstance(answer, SignalboxError):
                     located(answer, self._scope)
                     if answer.temporary:
-                        stopped[command.stream] = answer
-                answers.append(answer)
-        return answers
+                        stopped[items[number][0].stream] = answer
+        return [answers[number] for number in range(len(items))]
 
     def read(self, command: ReadEvents, call: Call) -> EventsResult:
         """One request for up to 300 events; reads no more than it gives."""
         with firestore_errors(self._scope):
             start = CursorPb(before=False)
-            start.values.add(integer_value=command.after)
+            start.values.add(integer_value=min(command.after, MAX_INT))
             documents = self._database.walk(
                 self._layout.collection("streams", command.stream, "events"),
                 call,

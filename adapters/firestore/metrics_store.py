@@ -12,7 +12,7 @@ from typing import Any
 from google.api_core import exceptions as api
 
 from adapters.firestore.config import read_config
-from adapters.firestore.database import CHUNK, Database, earliest, groups
+from adapters.firestore.database import CHUNK, Database, earliest, groups, lapsed
 from adapters.firestore.failure import firestore_errors, located, translate
 from adapters.firestore.message import CursorPb, Message, new_document, set_value
 from adapters.firestore.name import Collection, Layout, point_id, time_id
@@ -67,10 +67,16 @@ class FirestoreMetricsStore:
     def ingest_many(self, items: Sequence[Item]) -> list[IngestResult | SignalboxError]:
         """One request for up to 500 points, whichever commands they are of; two more where
         some are there already."""
-        failed: dict[int, SignalboxError] = {}
+        failed: dict[int, SignalboxError] = {
+            number: located(error, self._scope)
+            for number, (_, call) in enumerate(items)
+            if (error := lapsed(call)) is not None
+        }
         newest: dict[str, Message] = {}
         wanted_by: dict[str, list[int]] = {}
         for number, (command, call) in sorted(enumerate(items), key=lambda item: item[1][1].seq):
+            if number in failed:
+                continue
             for point in command.points:
                 document = self._document(point, call)
                 newest[document.name] = document
@@ -79,10 +85,10 @@ class FirestoreMetricsStore:
         for group in groups([document.ByteSize() for document in documents]):
             part = documents[group.start : group.stop]
             lease = earliest([items[n][1] for document in part for n in wanted_by[document.name]])
-            for document, error in zip(part, self._store(part, lease), strict=True):
-                if error is not None:
+            for document, failure in zip(part, self._store(part, lease), strict=True):
+                if failure is not None:
                     for number in wanted_by[document.name]:
-                        failed.setdefault(number, error)
+                        failed.setdefault(number, failure)
         return [
             failed.get(number) or IngestResult(points=len(command.points))
             for number, (command, _) in enumerate(items)

@@ -12,7 +12,7 @@ from google.api_core import exceptions as api
 
 from adapters.firestore import row_walk
 from adapters.firestore.config import read_config
-from adapters.firestore.database import Changed, Database, earliest, groups, room
+from adapters.firestore.database import Changed, Database, earliest, groups, lapsed, room
 from adapters.firestore.failure import PASSING, firestore_errors, located, translate
 from adapters.firestore.message import Message
 from adapters.firestore.name import Collection, Layout, row_id
@@ -84,15 +84,13 @@ class FirestoreTabularStore:
 
     def upsert_many(self, items: Sequence[Item]) -> list[Answer]:
         """Two requests for up to 500 rows; those that another writer came before, one by one."""
-        answers: list[Answer] = []
-        for group in groups([room(command.size) for command, _ in items]):
-            part = [items[number] for number in group]
-            try:
-                with firestore_errors(self._scope):
-                    answers += self._upsert_group(part)
-            except SignalboxError as error:
-                answers += [error] * len(part)
-        return answers
+        answers: list[Answer | None] = [lapsed(call) for _, call in items]
+        open_ones = [number for number, answer in enumerate(answers) if answer is None]
+        for group in groups([room(items[number][0].size) for number in open_ones]):
+            part = open_ones[group.start : group.stop]
+            for number, answer in zip(part, self._group([items[n] for n in part]), strict=True):
+                answers[number] = answer
+        return [self._placed(answer) for answer in answers if answer is not None]
 
     def get(self, command: GetRow, call: Call) -> Row:
         with firestore_errors(self._scope):
@@ -128,6 +126,16 @@ class FirestoreTabularStore:
     def close(self) -> None:
         """Nothing to give back: the channels belong to the process."""
 
+    def _group(self, part: list[Item]) -> list[Answer]:
+        try:
+            with firestore_errors(self._scope):
+                return self._upsert_group(part)
+        except SignalboxError as error:
+            return [error] * len(part)
+
+    def _placed(self, answer: Answer) -> Answer:
+        return located(answer, self._scope) if isinstance(answer, SignalboxError) else answer
+
     def _upsert_group(self, items: list[Item]) -> list[Answer]:
         lease = earliest([call for _, call in items])
         names = [self._name(command) for command, _ in items]
@@ -141,12 +149,12 @@ class FirestoreTabularStore:
                     writes[number] = upsert_write(name, trace, command, call)
                 answers.append(_done(command, call))
             except SignalboxError as error:
-                answers.append(located(error, self._scope))
+                answers.append(error)
         for number, failure in zip(writes, self._write(list(writes.values()), lease), strict=True):
             if isinstance(failure, (Changed, *PASSING)):
                 answers[number] = self._alone(*items[number])
             elif isinstance(failure, api.GoogleAPICallError):
-                answers[number] = located(translate(failure), self._scope)
+                answers[number] = translate(failure)
         return answers
 
     def _write(self, writes: list[Message], lease: Call) -> list[Exception | None]:

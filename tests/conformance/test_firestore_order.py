@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from commands.error import LeaseExpired
 from commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
 from commands.metrics_store import IngestPoints, IngestResult, Point, QueryPoints, canonical_labels
 from commands.payload import DirectoryPayloadStore
@@ -71,3 +72,24 @@ def test_a_batch_with_one_point_many_times_keeps_the_newest_and_may_be_repeated(
     for _ in range(2):
         assert store.ingest_many(items) == [IngestResult(points=1)] * 4
         assert [point.value for point in store.query(query, spot.call(9)).points] == [1.0]
+
+
+def test_a_lease_that_ran_out_stops_what_is_behind_it_on_its_stream_alone(spot: Spot) -> None:
+    store = spot.open(ResourceKind.EVENT_STREAM)
+    turns = [("a", 60.0), ("b", 60.0), ("a", 0.0), ("a", 60.0), ("b", 60.0)]
+    items = [
+        (AppendEvent(**spot.names, stream=name, event=Event(type="t")), spot.call(1, seconds))
+        for name, seconds in turns
+    ]
+    answers = store.append_many(items)
+    kinds = [type(answer) for answer in answers]
+    assert kinds == [AppendResult, AppendResult, LeaseExpired, LeaseExpired, AppendResult]
+    assert answers[2].backend_type == "firestore"
+
+
+def test_a_lease_that_ran_out_spoils_no_other_ingest(spot: Spot) -> None:
+    store = spot.open(ResourceKind.METRICS_STORE)
+    point = Point(series="cpu", timestamp=DAY, value=1)
+    ingest = IngestPoints(**spot.names, points=[point])
+    answers = store.ingest_many([(ingest, spot.call(1, 0.0)), (ingest, spot.call(2))])
+    assert [type(answer) for answer in answers] == [LeaseExpired, IngestResult]

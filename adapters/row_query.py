@@ -19,6 +19,9 @@ from commands.value import Value, data_size, json_form, read_value
 
 PAGE_BYTES: Final = 1024 * 1024
 """Of rows or events in a page; the one that crosses it is the last."""
+ORDER_BYTES: Final = 1024
+"""Of a string or bytes by which rows are ordered; those that agree so far are ordered by key. A
+cursor holds them, so it stays short whatever the rows hold."""
 
 
 class ValueClass(IntEnum):
@@ -56,7 +59,7 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 OrderKey = tuple[int, Any, bytes]
-"""Sorts rows: class and value of the ordering column, then the key as UTF-8."""
+"""Sorts rows: class and value of the ordering column, strings as UTF-8, then the key as UTF-8."""
 
 
 def order_key(query: QueryRows, row: Row) -> OrderKey:
@@ -64,7 +67,7 @@ def order_key(query: QueryRows, row: Row) -> OrderKey:
     if query.order_by is None:
         return (0, 0, row.key.encode())
     value = row.data[query.order_by]
-    return (class_of(value), _comparable(value), row.key.encode())
+    return (class_of(value), _rank(value), row.key.encode())
 
 
 def passes(query: QueryRows, row: Row) -> bool:
@@ -93,19 +96,20 @@ def open_place(query: QueryRows) -> OrderKey | None:
         return None
     try:
         kind, value, key = open_cursor(query, query.cursor)
-        value = read_value(value)
-        kind = ValueClass(kind)
-        if query.order_by is not None and class_of(value) is not kind:
-            raise cursor_refused()
-        return (int(kind), _comparable(value) if query.order_by is not None else 0, key.encode())
+        kind, value, key = ValueClass(kind), read_value(value), key.encode()
     except (ValueError, TypeError, AttributeError):
         raise cursor_refused() from None
+    if query.order_by is None:
+        return (0, 0, key)
+    if kind is ValueClass.NESTED or class_of(value) is not _RANKED_AS.get(kind, kind):
+        raise cursor_refused()
+    return (int(kind), value, key)
 
 
 def make_place(query: QueryRows, row: Row) -> str:
     """The cursor that continues behind `row`."""
-    value = row.data[query.order_by] if query.order_by is not None else None
-    return make_cursor(query, [int(class_of(value)), json_form(value), row.key])
+    kind, value, _ = order_key(query, row)
+    return make_cursor(query, [int(kind), json_form(value), row.key])
 
 
 def page_of(query: QueryRows, rows: Iterable[Row]) -> QueryResult:
@@ -171,3 +175,17 @@ def _comparable(value: Value) -> Any:
     if isinstance(value, str):
         return value.encode()
     return 0 if value is None else value
+
+
+_RANKED_AS: dict[ValueClass, ValueClass] = {
+    ValueClass.NULL: ValueClass.NUMBER,
+    ValueClass.STRING: ValueClass.BYTES,
+}
+"""The class of a `_rank` where it is another than the value's."""
+
+
+def _rank(value: Value) -> Any:
+    # A string is cut off before its encoding: one of a mebibyte costs no more than a short one.
+    if isinstance(value, str | bytes):
+        return _comparable(value[:ORDER_BYTES])[:ORDER_BYTES]
+    return _comparable(value)

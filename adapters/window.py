@@ -6,11 +6,13 @@ one window's groups in memory.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from adapters.cursor import cursor_refused, make_cursor, open_cursor
+from commands.error import InvalidCommand
 from commands.metrics_store import (
     Aggregation,
     PointsResult,
@@ -22,6 +24,7 @@ from commands.metrics_store import (
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _RESOLUTION = timedelta(microseconds=1)
+_SCALE = 2.0**-64
 
 
 def micros(moment: datetime) -> int:
@@ -93,6 +96,8 @@ class _Group:
     labels: dict[str, str]
     count: int = 0
     total: float = 0.0
+    scaled: float = 0.0
+    """The total times `_SCALE`, which cannot overflow."""
     least: float = float("inf")
     most: float = float("-inf")
     last: float = 0.0
@@ -100,20 +105,36 @@ class _Group:
     def add(self, value: float) -> None:
         self.count += 1
         self.total += value
+        self.scaled += value * _SCALE
         self.least = min(self.least, value)
         self.most = max(self.most, value)
         self.last = value
 
     def value(self, aggregation: Aggregation) -> float:
         values = {
-            Aggregation.SUM: self.total,
+            Aggregation.SUM: self._sum(),
             Aggregation.COUNT: float(self.count),
             Aggregation.MIN: self.least,
             Aggregation.MAX: self.most,
-            Aggregation.AVG: self.total / self.count,
+            Aggregation.AVG: self._average(),
             Aggregation.LAST: self.last,
         }
+        if not math.isfinite(values[aggregation]):
+            raise InvalidCommand(
+                "the sum of a window is over what a float holds",
+                next_step="take avg, or narrower windows",
+            )
         return values[aggregation]
+
+    def _sum(self) -> float:
+        # What overflowed on the way may have come back.
+        return self.total if math.isfinite(self.total) else self.scaled / _SCALE
+
+    def _average(self) -> float:
+        scaled = self.scaled / self.count / _SCALE
+        average = self.total / self.count if math.isfinite(self.total) else scaled
+        # Rounding may have led out of the range of the values.
+        return min(max(average, self.least), self.most)
 
 
 def _folded(
@@ -164,9 +185,10 @@ def _open_place(query: QueryPoints) -> tuple[datetime, str]:
     try:
         at, labels = place
         found = moment(int(at))
-    except (ValueError, TypeError, OverflowError):
+        labels.encode()
+    except (ValueError, TypeError, AttributeError, OverflowError):
         raise cursor_refused() from None
-    if not (query.start <= found < query.end and isinstance(labels, str)):
+    if not query.start <= found < query.end:
         raise cursor_refused()
     return found, labels
 

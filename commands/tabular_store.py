@@ -100,8 +100,9 @@ class QueryRows(Command):
     filters: list[Filter] = Field(default_factory=list, max_length=10)
     order_by: ColumnName | None = Field(
         None,
-        description="Column to order by, then by key; rows without it are left out, and so are "
-        "lists and objects. None: by key, in UTF-8 byte order.",
+        description="Column to order by (strings and bytes by their first 1,024 bytes), then by "
+        "key; rows without it are left out, and so are lists and objects. None: by key, in UTF-8 "
+        "byte order.",
     )
     descending: bool = False
     limit: int = Field(100, ge=1, le=1000, description="Rows in a page; large rows make it fewer.")

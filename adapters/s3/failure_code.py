@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.aws.failure import CHECK_CREDENTIALS, LATER
 from commands.error import (
     InsufficientStorage,
     InvalidCommand,
@@ -23,8 +24,6 @@ _ACCESS = (
     "allow it in the policies of the role and the bucket "
     "(and s3:ListBucket, without which a missing key looks forbidden)"
 )
-CHECK_CREDENTIALS = "check the profile, role_arn or credentials_file that the route names"
-LATER = "it is tried again; nothing is to be done unless it stays"
 
 Answer = tuple[type[SignalboxError], str, str]
 MISSING_BUCKET: Answer = (Misconfigured, "the bucket does not exist", _BUCKET)

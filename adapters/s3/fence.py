@@ -14,9 +14,10 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
+from adapters.aws.client import leased
+from adapters.aws.failure import code_of
 from adapters.port import Call
-from adapters.s3.client import leased
-from adapters.s3.failure import code_of, condition_failed
+from adapters.s3.failure import condition_failed
 from adapters.s3.look import look, quoted
 from adapters.s3.metadata import Present
 from adapters.s3.upload import PART_BYTES, Content, Target, upload

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from adapters.s3.failure import code_of
+from adapters.aws.failure import code_of
 from adapters.s3.location import Location
 from adapters.s3.look import bare
 from commands.error import InvalidCommand

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from adapters.s3.failure import status_of
+from adapters.aws.failure import status_of
 from adapters.s3.metadata import Present
 from commands.error import PreconditionFailed
 

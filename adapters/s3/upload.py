@@ -11,8 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.aws.client import leased
 from adapters.port import Call
-from adapters.s3.client import leased
 from adapters.s3.config import S3Config
 from adapters.s3.look import bare
 from commands.error import TooLarge

@@ -12,10 +12,10 @@ from pathlib import Path
 import boto3
 import pytest
 
+from adapters.aws.credentials import reference_of
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from adapters.s3.config import read_config
-from adapters.s3.credentials import reference_of
 from adapters.s3.object_store import open_adapter
 from commands.error import InvalidRouteConfig, NotFound, Unavailable
 from commands.model import new_op_id

@@ -12,8 +12,9 @@ from botocore import exceptions as boto
 from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
+from adapters.aws.client import leased
 from adapters.port import AdapterContext, Call
-from adapters.s3.client import client_for, leased
+from adapters.s3.client import client_for
 from adapters.s3.config import read_config
 from adapters.s3.failure import s3_errors, translate
 from adapters.s3.object_store import open_adapter

@@ -23,7 +23,7 @@ from botocore.credentials import (
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader
 
-from adapters.s3.config import DEFAULT_REGION, S3Config
+from adapters.aws.config import DEFAULT_REGION, AwsConfig
 from commands.error import Misconfigured
 from commands.scope import Scope
 
@@ -48,7 +48,7 @@ class CredentialsReference:
     """Session tags of the role."""
 
 
-def reference_of(config: S3Config, scope: Scope | None = None) -> CredentialsReference:
+def reference_of(config: AwsConfig, scope: Scope | None = None) -> CredentialsReference:
     """The reference in a route's config; with session tags it is that of one scope alone."""
     region = (config.own_region or DEFAULT_REGION) if config.role_arn else None
     tags: tuple[tuple[str, str], ...] = ()

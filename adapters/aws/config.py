@@ -1,0 +1,121 @@
+"""What every route to a service of AWS may say: region, endpoint, and whose credentials."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, TypeVar
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from commands.error import InvalidRouteConfig
+from commands.scope import ResourceKind
+
+DEFAULT_REGION = "us-east-1"
+"""Where neither the route nor its profile names a region; never taken from the environment."""
+REGION_PATTERN = r"[a-z0-9-]{1,40}"
+
+_SECRET = re.compile(
+    r"secret|password|passwd|passphrase|token|credential|access_?key|private_?key|api_?key"
+)
+
+
+class AwsConfig(BaseModel):
+    """Credentials stand in a config by reference only.
+
+    Without a reference the worker's own identity is used (its role, or its environment).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    region: str | None = Field(
+        None, pattern=f"^{REGION_PATTERN}$", description="Such as eu-central-1."
+    )
+    endpoint_url: str | None = Field(
+        None, description="A compatible service; {region} in it stands for the region."
+    )
+    profile: str | None = Field(None, min_length=1, description="A profile of the worker.")
+    role_arn: str | None = Field(
+        None, pattern=r"^arn:aws[a-z-]*:iam::\d{12}:role/.+$", description="Assumed through STS."
+    )
+    credentials_file: str | None = Field(
+        None,
+        min_length=1,
+        description="INI file in the worker's file system; the section is `profile` or default.",
+    )
+    sts_endpoint_url: str | None = Field(
+        None, description="Where the role is assumed; default: STS of the region."
+    )
+    session_tags: bool = Field(
+        False,
+        description="Assume the role anew for each tenant and env, with them as session tags "
+        "`tenant_id` and `env`, so that its policy can be bound to their data.",
+    )
+
+    @field_validator("endpoint_url", "sts_endpoint_url")
+    @classmethod
+    def _endpoint_is_bare(cls, url: str | None) -> str | None:
+        if url is None:
+            return None
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give http://host:port or https://host:port")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("an endpoint holds neither credentials nor a query")
+        return url
+
+    @model_validator(mode="after")
+    def _role_is_there(self) -> AwsConfig:
+        if self.role_arn is None and (self.session_tags or self.sts_endpoint_url):
+            raise ValueError("session_tags and sts_endpoint_url need a role_arn")
+        return self
+
+    @property
+    def own_region(self) -> str | None:
+        """The region that the config names."""
+        return self.region
+
+    @property
+    def endpoint(self) -> str | None:
+        """The address of the service in this config's region; None: Amazon's own."""
+        region = self.own_region or DEFAULT_REGION
+        return self.endpoint_url and self.endpoint_url.replace("{region}", region)
+
+
+Model = TypeVar("Model", bound=AwsConfig)
+
+
+def read_aws_config(
+    model: type[Model],
+    config: Mapping[str, Any],
+    required: tuple[str, ...],
+    kind: ResourceKind,
+    backend_type: str,
+) -> Model:
+    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+
+    def refuse(message: str, next_step: str) -> InvalidRouteConfig:
+        return InvalidRouteConfig(
+            message, kind=kind, backend_type=backend_type, next_step=next_step
+        )
+
+    for key in config:
+        if key not in model.model_fields and _SECRET.search(key.lower()):
+            raise refuse(
+                f"config key {key[:64]!r} looks like a secret: credentials never stand in a route",
+                "name a reference instead: profile, role_arn or credentials_file",
+            )
+    for key in required:
+        if not config.get(key):
+            raise refuse(
+                f"the route has no {key}", f"set `{key}` in its config; nothing falls back"
+            )
+    try:
+        return model.model_validate(dict(config))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = str(first["loc"][0])[:64] if first["loc"] else ""
+        field = model.model_fields.get(where)
+        hint = f"{where}: {field.description}" if field else f"use {', '.join(model.model_fields)}"
+        raise refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None

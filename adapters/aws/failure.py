@@ -1,0 +1,81 @@
+"""What botocore reports where a service of AWS did not answer, in the words of `commands/error.py`.
+
+Only codes, class names and request ids are passed on: messages of services and of parameter
+checks can hold keys, signatures or content.
+"""
+
+from __future__ import annotations
+
+from botocore import exceptions as boto
+from botocore.exceptions import BotoCoreError, ClientError
+
+from commands.error import (
+    IntegrityMismatch,
+    InvalidCommand,
+    Misconfigured,
+    PermissionDenied,
+    SignalboxError,
+    Unavailable,
+)
+
+CHECK_CREDENTIALS = "check the profile, role_arn or credentials_file that the route names"
+LATER = "it is tried again; nothing is to be done unless it stays"
+
+OWN_CREDENTIALS = (
+    boto.NoCredentialsError,
+    boto.PartialCredentialsError,
+    boto.UnknownCredentialError,
+    boto.NoAuthTokenError,
+    boto.TokenRetrievalError,
+    boto.UnknownTokenProviderError,
+    boto.RefreshWithMFAUnsupportedError,
+    boto.SSOError,
+    boto.LoginError,
+)
+NO_ANSWER = (
+    boto.ConnectionError,
+    boto.HTTPClientError,
+    boto.IncompleteReadError,
+    boto.MetadataRetrievalError,
+    # The instance's metadata service or a credential process, which come and go.
+    boto.CredentialRetrievalError,
+)
+
+
+def code_of(error: ClientError) -> str:
+    return str(error.response.get("Error", {}).get("Code", ""))
+
+
+def status_of(error: ClientError) -> int:
+    return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
+
+
+def trace_of(error: ClientError) -> str:
+    """Code (or status), operation and request id: what of an answer may be told."""
+    request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "")
+    trace = f", request {request_id}" if request_id else ""
+    return f"{code_of(error) or status_of(error)} to {error.operation_name}{trace}"
+
+
+def translate_botocore(error: BotoCoreError, service: str) -> SignalboxError:
+    """The error for callers, without a place; every family of botocore's has one."""
+    name = type(error).__name__
+    if isinstance(error, OWN_CREDENTIALS):
+        return PermissionDenied(f"no usable credentials ({name})", next_step=CHECK_CREDENTIALS)
+    if isinstance(error, NO_ANSWER):
+        return Unavailable(f"no answer from {service} ({name})", next_step=LATER)
+    if isinstance(error, boto.ProfileNotFound):
+        return Misconfigured(
+            "the profile does not exist in the worker",
+            next_step="create it there, or name another `profile` in the route's config",
+        )
+    if isinstance(error, boto.ChecksumError | boto.FlexibleChecksumError):
+        return IntegrityMismatch(
+            f"what {service} sent is damaged ({name})", next_step="read it again"
+        )
+    if isinstance(error, boto.ParamValidationError):
+        return InvalidCommand(
+            f"{service} cannot be asked this ({name})",
+            next_step="check the key and the route's config",
+        )
+    return Misconfigured(f"the {service} client cannot work ({name})", next_step="check the route")

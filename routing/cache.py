@@ -1,12 +1,14 @@
 """Routes and policies in a worker's memory. The fences make them right, the tail makes them fast.
 
-Three things show that the registry lost changes: a fence older than this process has seen, an
-epoch that began earlier than the one it knows, and a log whose head went back or was rewritten
-(which the tail finds). Nothing runs then, until the registry has caught up or was rebased.
+Three things show that the registry lost changes: a fence older than this process has seen, a
+head (read with each claim) that went back or is of an epoch begun earlier, and a log that was
+rewritten (which the tail finds). Nothing runs then, until the registry has caught up or was
+rebased.
 """
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Mapping
 
 from commands.error import RegistryRegressed, SignalboxError
@@ -16,6 +18,7 @@ from routing.policies import Policies
 from routing.policy import FREE, Policy, Terms
 from routing.registry import Registry
 from routing.route import Route, no_route
+from routing.row import Position
 
 _NEXT = (
     "see what it lost (`signalbox audit verify --archive`), set those routes again, then: "
@@ -31,7 +34,8 @@ class RouteCache:
         self._policies: FencedCache[str, Policy] | None = (
             FencedCache(policies.get_many) if policies else None
         )
-        self._epoch: str | None = None
+        self._lock = threading.Lock()
+        self._position: Position | None = None
         self._lost: str | None = None
 
     def resolve(self, scope: Scope, fence: str | None) -> Route:
@@ -76,24 +80,37 @@ class RouteCache:
                 found[tenant_id] = policy.terms if policy else FREE
         return found
 
-    def enter(self, epoch: str | None) -> RegistryRegressed | None:
-        """Note the epoch that a claim or the tail read; the error if it is an earlier one.
+    @property
+    def position(self) -> Position | None:
+        """How far this process has seen the registry; to be asked before a claim is sent."""
+        return self._position
+
+    def enter(self, read: str | None, seen: Position | None) -> RegistryRegressed | None:
+        """Note how far the registry is, as a claim read it; the error if it was further when
+        that was sent (`seen`): whatever was lost since, no fence need show it.
 
         A later epoch is a history that an operator began: what was seen of the one before counts
         no more.
         """
-        known = self._epoch
-        if epoch == known:
-            return None
-        if known is None or (epoch is not None and epoch > known):
-            if known is not None:
-                self._reset()
-            self._epoch = epoch
-            return None
-        return RegistryRegressed(
-            f"the registry is in epoch {epoch or 'none'}, this worker has seen {known}",
-            next_step=_NEXT,
-        )
+        now = Position.parse(read) if read is not None else None
+        if seen is not None and (now is None or now.lost(seen)):
+            reason = f"the registry is at {now or 'nothing'}, this worker has seen {seen}"
+            # Until the tail has looked: further changes would soon hide that some were lost.
+            self.distrust(reason)
+            return RegistryRegressed(reason, next_step=_NEXT)
+        if now is not None:
+            self.reach(now)
+        return None
+
+    def reach(self, now: Position) -> None:
+        """Note how far the registry is; what is earlier than known is passed over."""
+        with self._lock:
+            known = self._position
+            if known is not None and now.lost(known):
+                return
+            self._position = now
+        if known is not None and known.epoch != now.epoch:
+            self._begin_anew()
 
     def learn(self, scope: Scope, fence: str, route: Route | None) -> None:
         """Take in what the event log says; an entry that is newer already stays."""
@@ -113,11 +130,19 @@ class RouteCache:
         """Refuse everything: the registry lost changes, and no one knows which."""
         self._lost = reason
 
-    def trust(self) -> None:
-        """The log goes on where it was seen last: refuse no more."""
+    @property
+    def distrusted(self) -> bool:
+        return self._lost is not None
+
+    def trust(self, now: Position | None) -> None:
+        """The log goes on where it was seen last, and is here now: refuse no more."""
+        with self._lock:
+            known, self._position = self._position, now
+        if known is not None and now is not None and known.epoch != now.epoch:
+            self._begin_anew()
         self._lost = None
 
-    def _reset(self) -> None:
+    def _begin_anew(self) -> None:
         self._routes.reset()
         if self._policies is not None:
             self._policies.reset()

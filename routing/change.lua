@@ -35,9 +35,9 @@ if action == 'set' or action == 'delete' or action == 'lock' or action == 'unloc
 end
 local revision = string.format('%d', tonumber(ARGV[3]) + 1)
 redis.call('HSET', rt .. ':head', 'epoch', ARGV[6], 'rev', revision, 'hash', ARGV[7])
-if not head[1] or head[1] ~= ARGV[6] then
-  redis.call('HSET', rt .. ':fence', '@epoch', ARGV[6])
-end
+-- Beside the fences, so that every claim reads how far the registry is.
+redis.call('HSET', rt .. ':fence', '@epoch', ARGV[6] .. '/' .. revision .. '-'
+  .. string.sub(ARGV[7], 1, 16))
 redis.call('XADD', rt .. ':log', revision .. '-0', 'event', ARGV[5], 'subject', subject, 'at',
   time[1] .. string.format('%06d', time[2]))
 redis.call('RPUSH', rt .. ':history:' .. subject, revision)

@@ -8,8 +8,8 @@ Keys, all under the hash tag `{rt}`:
     :locks            hash    kind/tenant/env -> strategy lock, also one that ran out
     :policies         hash    tenant -> policy
     :fence            hash    kind/tenant/env and policy/tenant -> revision and hash of the last
-                              change, also of a deleted route; `@epoch` -> the registry's epoch.
-                              The ledger's claim reads it
+                              change, also of a deleted route; `@epoch` -> the head: epoch/revision
+                              and hash. The ledger's claim reads it
     :index:<kind>     zset    tenant/env in order, for pages
     :history:<subject>  list  revisions of the subject's events, refusals too
     :change:<id>      string  revision of a change that was applied, for a day

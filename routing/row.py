@@ -11,6 +11,7 @@ from typing import Any
 import uuid_utils
 
 from routing.event import StreamEvent
+from routing.route import fence_of, revision_of
 
 
 @dataclass(frozen=True)
@@ -20,6 +21,34 @@ class Head:
     epoch: str
     revision: int
     hash: str
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far the registry is: its epoch, and revision and hash of its newest event."""
+
+    epoch: str
+    fence: str
+
+    @classmethod
+    def of(cls, head: Head) -> Position:
+        return cls(head.epoch, fence_of(head.revision, head.hash))
+
+    @classmethod
+    def parse(cls, text: str) -> Position:
+        """What change.lua writes beside the fences."""
+        epoch, _, fence = text.partition("/")
+        return cls(epoch, fence)
+
+    def lost(self, seen: Position) -> bool:
+        """Whether a registry that is here has lost something of what it was when at `seen`."""
+        if self.epoch != seen.epoch:
+            return self.epoch < seen.epoch
+        now, then = revision_of(self.fence), revision_of(seen.fence)
+        return now < then or (now == then and self.fence != seen.fence)
+
+    def __str__(self) -> str:
+        return f"revision {revision_of(self.fence)} of epoch {self.epoch}"
 
 
 def new_epoch() -> str:

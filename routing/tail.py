@@ -12,7 +12,7 @@ from routing.event import StreamEvent
 from routing.log import EventLog
 from routing.policy import policy_of
 from routing.route import fence_of, route_of
-from routing.row import Head
+from routing.row import Head, Position
 
 log = structlog.get_logger("signalbox.routes")
 BLOCK_MS = 1000
@@ -40,14 +40,17 @@ class RouteTail:
 
     def turn(self) -> None:
         """Wait for events and take them in. Raises StateUnavailable."""
+        if self._cache.distrusted:
+            self._at = None  # a claim has found something lost: look where the log is
         if self._at is None and not self._begin():
             self._stopped.wait(BLOCK_MS / 1000)
             return
         assert self._at is not None  # noqa: S101 - `_begin` has set it
         events = self._events.events(self._at.revision, block_ms=BLOCK_MS)
         for event in events:
-            follows = event.revision == self._at.revision + 1
-            if not follows or event.prev != self._at.hash:
+            follows = event.revision == self._at.revision + 1 and event.prev == self._at.hash
+            # What was edited must not get into the cache under the fence of what was written.
+            if not follows or event.hash != event.digest():
                 log.warning("gap in the route log", at=self._at.revision, next=event.revision)
                 self._at = None
                 return
@@ -65,9 +68,7 @@ class RouteTail:
             self._cache.distrust(lost)
             log.error("the registry lost changes: nothing runs", reason=lost, now=head.revision)
             return False
-        self._cache.trust()
-        if head.revision:
-            self._cache.enter(head.epoch)
+        self._cache.trust(Position.of(head) if head.revision else None)
         self._cache.forget()
         self._at = head
         self._seen = head if head.revision else self._seen
@@ -89,7 +90,7 @@ class RouteTail:
 
     def _take(self, event: StreamEvent) -> None:
         self._at = self._seen = Head(event.epoch, event.revision, event.hash)
-        self._cache.enter(event.epoch)
+        self._cache.reach(Position.of(self._at))
         fence = fence_of(event.revision, event.hash)
         change = route_of(event)
         if change is not None:
@@ -104,9 +105,12 @@ class RouteTail:
             try:
                 self.turn()
             except StateUnavailable:
-                # What happened meanwhile is unknown; the fence holds without the tail.
+                # It may come back older, and be changed until it looks newer: nothing runs before
+                # this has looked where the log goes on.
+                if self._seen is not None:
+                    self._cache.distrust("the state Redis was away and was not looked at since")
                 self._at = None
-                self._stopped.wait(0.5)
+                self._stopped.wait(0.2)
             except ValueError:
                 # An event of a newer version, in a rolling upgrade. To skip it alone would hide
                 # a change; to end here would leave every later one to be read by the claims.

@@ -23,6 +23,7 @@ from producers.publisher import Publisher
 from routing import control
 from routing.cache import RouteCache
 from routing.registry import Registry
+from routing.row import Position
 from workers.adapter_pool import AdapterPool
 from workers.admission import admit, check_deadline
 from workers.breaker import Breakers
@@ -63,9 +64,10 @@ class Executor:
     def _run(self, message: Message) -> dict[str, int]:
         token = uuid.uuid4().hex
         reach("claim.before")
+        seen = self.routes.position
         claims = wait_for_state(lambda: self._claim(message, token))
         reach("claim.after")
-        routed, unrouted = wait_for_state(lambda: self._resolve(claims))
+        routed, unrouted = wait_for_state(lambda: self._resolve(claims, seen))
         admitted, refused = self._guard(routed)
         allowed, limited = wait_for_state(lambda: within_quotas(admitted, self.usage))
         ended = unrouted + refused + limited + self.breakers.run(allowed, self.adapters.run)
@@ -82,9 +84,9 @@ class Executor:
             message.tickets, carried=message.carried, token=token, worker=self.worker
         )
 
-    def _resolve(self, claims: Claims) -> tuple[list[Routed], list[Ended]]:
+    def _resolve(self, claims: Claims, seen: Position | None) -> tuple[list[Routed], list[Ended]]:
         claimed = [c for c in claims.claimed if not isinstance(c.command, ControlCommand)]
-        lost = self.routes.enter(claims.epoch)
+        lost = self.routes.enter(claims.epoch, seen)
         if lost is not None:
             return [], [Ended(item, error=copy(lost)) for item in claimed]
         routes = self.routes.resolve_many({c.command.scope: c.fence for c in claimed})

@@ -10,12 +10,14 @@ from typing import Any
 import pytest
 import redis
 
+from commands.routing import RouteConfig
 from commands.scope import Mode
 from producers.archive import ARCHIVE_SCOPE, archived_events
 from producers.client import Client
 from producers.embedded.process import ManagedProcess
 from routing.archive_mark import ArchiveMark
 from routing.registry import Registry
+from routing.row import text_of
 from tests.integration import command_line
 from tests.integration.conftest import Lane, lane, wait_until
 from tests.integration.operating import SCOPE, by, point
@@ -33,7 +35,7 @@ def archive_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[La
 def to_archive(running: Lane, name: str) -> None:
     registry = running.registry()
     act = registry.set if registry.get(ARCHIVE_SCOPE) is None else registry.switch
-    config = {"base_dir": str(running.data / name)}
+    config: RouteConfig = {"base_dir": str(running.data / name)}
     act(ARCHIVE_SCOPE, "filesystem", config, mode=Mode.LAB, **by())
 
 
@@ -59,7 +61,7 @@ def archived(client: Client) -> list[int]:
 
 def leader(running: Lane, state: redis.Redis) -> ManagedProcess | None:
     """The worker that leads the archiving, if it runs."""
-    name = (state.get("signalbox:archiver") or b"").decode().partition("@")[0]
+    name = text_of(state.get("signalbox:archiver") or b"").partition("@")[0]
     alive = [worker for worker in running.stack.workers if worker.running]
     return next((worker for worker in alive if worker.name == name), None)
 

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands.error import StateUnavailable
+from commands.routing import RouteConfig
 from commands.scope import Mode
 from producers.archive import ARCHIVE_SCOPE, archived_events
 from producers.client import Client
@@ -27,7 +28,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
     with lane(tmp_path / "stack", workers=1) as running:
         running.registry().client.set("signalbox:archiver", "nobody")
         running.registry().client.persist("signalbox:archiver")
-        config = {"base_dir": str(running.data / "archive")}
+        config: RouteConfig = {"base_dir": str(running.data / "archive")}
         running.registry().set(ARCHIVE_SCOPE, "filesystem", config, mode=Mode.LAB, **by())
         yield running
 

@@ -1,0 +1,201 @@
+"""A state Redis that comes back older than it was: nothing runs on what it lost."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from commands.object_store import PutObject
+from commands.outcome import Outcome
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from commands.state import connect
+from producers.client import Client, Submission
+from producers.embedded.redis_server import RedisServer
+from producers.embedded.stack import EmbeddedStack
+from routing.rebase import rebase
+from routing.registry import Registry
+from tests.conftest import need_redis
+from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until
+from tests.integration.operating import by, point
+
+TENANTS = ("t_seen", "t_unseen")
+
+
+@dataclass
+class Desk:
+    """A stack whose state Redis can be made to lose something, and one to ask it with."""
+
+    data: Path
+    state: RedisServer
+    stack: EmbeddedStack
+    client: Client
+    registry: Registry
+
+    def point(self, tenant: str, name: str) -> None:
+        point(self.registry, str(self.data / name), scope=object_scope(tenant))
+
+    def submit(self, key: str) -> list[Submission]:
+        """A put for each tenant, each in a message of its own."""
+        return [self.client.submit(put(tenant, key)) for tenant in TENANTS]
+
+    def done(self, submitted: list[Submission]) -> list[Outcome]:
+        outcomes = self.client.wait(submitted, PATIENCE)
+        found = [outcome for outcome in outcomes if outcome and outcome.error is None]
+        assert len(found) == len(submitted)
+        return found
+
+    def folders_with(self, key: str) -> set[str]:
+        """The places in which a content of this key was stored."""
+        found = [path.relative_to(self.data).parts for path in self.data.rglob(f"*{key}*")]
+        return {parts[0] for parts in found if "raw" in parts}
+
+
+def put(tenant: str, key: str) -> PutObject:
+    return PutObject(tenant_id=tenant, env="dev", key=key, payload=InlinePayload(data=b"x"))
+
+
+@pytest.fixture
+def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+    need_redis()
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    with ExitStack() as ended:
+        # The broker is another server: what it holds does not go back in time.
+        servers = [RedisServer(tmp_path / name) for name in ("state", "broker")]
+        for server in servers:
+            server.start()
+            ended.callback(server.stop)
+        state, broker = servers
+        stack = EmbeddedStack(
+            tmp_path / "stack",
+            workers=0,
+            flower=False,
+            state_url=state.url,
+            broker_url=broker.url,
+        )
+        ended.enter_context(stack)
+        monkeypatch.setenv("SIGNALBOX_PAYLOAD_DIR", stack.environment["SIGNALBOX_PAYLOAD_DIR"])
+        settings = Settings(state_url=state.url, broker_url=broker.url)
+        client = ended.enter_context(Client(settings))
+        yield Desk(tmp_path, state, stack, client, Registry(connect(state.url)))
+
+
+def back_up(desk: Desk) -> Path:
+    """A copy of the append-only file, or from Redis 7 on of its folder."""
+    backup = desk.data / "backup"
+    backup.mkdir()
+    for path in (desk.data / "state").glob("appendonly*"):
+        copy = shutil.copytree if path.is_dir() else shutil.copy
+        copy(path, backup / path.name)
+    assert any(backup.iterdir())
+    return backup
+
+
+def restart_older(desk: Desk, backup: Path) -> None:
+    """Crash the state Redis, and bring it back with the data of `backup`."""
+    desk.state.kill()
+    shutil.rmtree(desk.data / "state")
+    shutil.copytree(backup, desk.data / "state")
+    desk.state.start()
+
+
+def wait_until_refused(desk: Desk, submitted: list[Submission]) -> None:
+    refs = [submission.command.ref for submission in submitted]
+
+    def refused() -> bool:
+        records = [record for record in desk.client.ledger.records(refs) if record]
+        codes = [record.waits_for.code if record.waits_for else "" for record in records]
+        return codes == ["REGISTRY_REGRESSED"] * len(refs)
+
+    wait_until(refused, "all wait for the registry", 30)
+
+
+@pytest.mark.timeout(120)
+@pytest.mark.parametrize("begun_anew", [False, True])
+def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_rebased(
+    desk: Desk, begun_anew: bool
+) -> None:
+    for tenant in TENANTS:
+        desk.point(tenant, "old")
+    backup = back_up(desk)
+    desk.point("t_unseen", "new")
+    # It began after this change, and no command has asked for that route: it knows the head alone.
+    desk.stack.start_worker()
+    desk.point("t_seen", "new")
+    first = desk.client.run(put("t_seen", "before"), PATIENCE)
+    assert first.error is None
+
+    restart_older(desk, backup)
+    submitted = desk.submit("after")
+    wait_until_refused(desk, submitted)
+    if begun_anew:
+        # As many changes as were lost, and more: still another history than the worker knows.
+        for number in range(4):
+            desk.point("t_other", f"other{number}")
+        again = desk.submit("more")
+        wait_until_refused(desk, again)
+        submitted += again
+    assert desk.folders_with("after") == set()
+
+    for tenant in TENANTS:
+        desk.point(tenant, "new")
+    wait_until_refused(desk, submitted)
+    rebase(desk.registry.log, **by(reason="restored from the backup of the morning"))
+    outcomes = desk.done(submitted)
+    assert {outcome.attempt for outcome in outcomes} == {1}, "waiting spent attempts"
+    assert desk.folders_with("after") == {"new"}
+    desk.stack.workers[0].kill()
+    desk.stack.start_worker()
+    desk.done(desk.submit("restarted"))
+
+
+@pytest.mark.timeout(120)
+def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a_rebase(
+    desk: Desk,
+) -> None:
+    for tenant in TENANTS:
+        desk.point(tenant, "old")
+    replica = RedisServer(desk.data / "replica")
+    replica.start()
+    link = connect(replica.url)
+    link.replicaof("127.0.0.1", desk.state.port)
+
+    def in_step() -> bool:
+        info = link.info("replication")
+        behind = connect(desk.state.url).info("replication")["master_repl_offset"]
+        return bool(info["master_link_status"] == "up" and info["slave_repl_offset"] == behind)
+
+    wait_until(in_step, "the replica is in step", 30)
+    desk.stack.start_worker()
+    desk.done(desk.submit("before"))
+    wait_until(in_step, "the replica is in step", 30)
+    link.replicaof("NO", "ONE")
+    desk.point("t_seen", "new")
+    lost = desk.client.run(put("t_seen", "seen"), PATIENCE)
+    assert lost.route_revision == 3
+
+    desk.state.kill()
+    replica.stop()
+    promoted = RedisServer(desk.data / "replica", desk.state.port)
+    promoted.start()
+    try:
+        # A change on the promoted one takes the lost change's revision, with another hash.
+        desk.point("t_unseen", "newer")
+        assert desk.registry.head().revision == 3
+        submitted = desk.submit("after")
+        wait_until_refused(desk, submitted)
+        assert desk.folders_with("after") == set()
+        desk.point("t_seen", "new")
+        rebase(desk.registry.log, **by(reason="the replica was promoted"))
+        desk.done(submitted)
+        assert desk.folders_with("after") == {"new", "newer"}
+    finally:
+        for worker in desk.stack.workers:
+            worker.kill()
+        promoted.stop()

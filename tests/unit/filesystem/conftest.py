@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from pathlib import Path
 
 import pytest
 
+from adapters.filesystem.tabular_store import FilesystemTabularStore
 from tests.conformance.desk import Desk
 from tests.unit.filesystem.lab import open_desk
+from tests.unit.filesystem.table_lab import open_store
 
 
 @pytest.fixture
@@ -22,3 +25,9 @@ def desk(tmp_path: Path) -> Iterator[Desk]:
 def own(tmp_path: Path) -> Path:
     """The scope's directory."""
     return tmp_path / "base/tenants/t_a/dev"
+
+
+@pytest.fixture
+def table(tmp_path: Path) -> Iterator[FilesystemTabularStore]:
+    with closing(open_store(tmp_path)) as table:
+        yield table

@@ -6,10 +6,11 @@ from typing import Any
 
 import typer
 
-from commands.error import RoutingError
+from commands.error import RoutingError, SignalboxError
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from producers.cli.common import actor, make_client, make_registry, out, print_json, print_pairs
+from producers.client import Client
 from producers.diagnosis import count_objects, probe
 from routing.route import Route
 
@@ -56,7 +57,7 @@ def rehearse(
             found = probe(client, scope, mode, wait, backend_type, config)
             healthy = found.healthy
             document["probe"] = found.model_dump(mode="json")
-            document["stays_behind"] = _left(client, before, mode, wait)
+            document["stays_behind"] = _left(client, before, wait)
     if as_json:
         print_json(document)
     else:
@@ -65,13 +66,18 @@ def rehearse(
         raise typer.Exit(1)
 
 
-def _left(client: Any, before: Route | None, mode: Mode, wait: float) -> dict[str, Any] | str:
+def _left(client: Client, before: Route | None, wait: float) -> dict[str, Any] | str:
     """What a switch does not move: data stays where it was written."""
     if before is None:
         return "nothing"
     if before.scope.kind is not ResourceKind.OBJECT_STORE:
         return "all that is stored there; it is counted for object_store alone"
-    count = count_objects(client, before.scope, mode, wait)
+    try:
+        # In the route's own mode: a switch to another one may be just what is rehearsed.
+        count = count_objects(client, before.scope, before.mode, wait)
+    except SignalboxError as error:
+        # Off a backend that is broken is where a switch is wanted most.
+        return f"not counted: {error.code} {error.message}"
     return {"objects": count.objects, "bytes": count.bytes, "at_least": not count.whole}
 
 

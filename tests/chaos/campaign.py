@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -81,12 +83,15 @@ def run(plan: Plan, folder: Path) -> Report:
         with Client(Settings()) as client:
             load = Load(client, journal, plan.seed)
             killer = Killer(stack, plan.harm, plan.seed)
-            killer.start()
-            while not killer.done or journal.accepted < plan.commands_least:
-                load.step()
-            killer.join()
-            struck = time.monotonic()
-            load.finish()
+            with ThreadPoolExecutor(1) as other:
+                struck_enough = threading.Event()
+                loading = other.submit(_load_until, struck_enough, load, journal, plan)
+                try:
+                    killer.run()
+                finally:
+                    struck_enough.set()
+                struck = time.monotonic()
+                loading.result()
             quiet = time.monotonic()
             load.judge(verdict)
         Auditor(routes, folder / "payloads").judge(journal, verdict)
@@ -99,6 +104,12 @@ def run(plan: Plan, folder: Path) -> Report:
             quiet - started,
             quiet - struck,
         )
+
+
+def _load_until(enough: threading.Event, load: Load, journal: Journal, plan: Plan) -> None:
+    while not enough.is_set() or journal.accepted < plan.commands_least:
+        load.step()
+    load.finish()
 
 
 def _route(stack: EmbeddedStack, folder: Path) -> dict[ResourceKind, Route]:

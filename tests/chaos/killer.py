@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 import random
 import signal
-import threading
 import time
 from dataclasses import dataclass
 
@@ -33,37 +32,23 @@ class Killer:
         self._random = random.Random(seed)
         self.kills = 0
         self.freezes = 0
-        self._failure: BaseException | None = None
-        self._thread = threading.Thread(target=self._run, daemon=True)
 
-    def start(self) -> None:
-        self._thread.start()
-
-    @property
-    def done(self) -> bool:
-        return not self._thread.is_alive()
-
-    def join(self) -> None:
-        self._thread.join()
-        if self._failure is not None:
-            raise self._failure
-
-    def _run(self) -> None:
-        try:
-            while self.kills < self._harm.kills or self.freezes < self._harm.freezes:
-                # At random moments, so that every step of a command's life is struck.
-                time.sleep(self._harm.pause + self._random.random() * self._harm.pause)
-                self._replace_the_fallen()
-                worker = self._random.choice(self._stack.workers)
-                freeze = self.freezes < self._harm.freezes and (
-                    self.kills >= self._harm.kills or self._random.random() < 0.2
-                )
-                if freeze:
-                    self._freeze(worker)
-                else:
-                    self._kill(worker)
-        except BaseException as failure:  # noqa: BLE001 - raised again by `join`
-            self._failure = failure
+    def run(self) -> None:
+        """Strike until enough is done. Its thread must live as long as the workers it starts:
+        they are told to end with it."""
+        while self.kills < self._harm.kills or self.freezes < self._harm.freezes:
+            # At random moments, so that every step of a command's life is struck.
+            time.sleep(self._harm.pause + self._random.random() * self._harm.pause)
+            self._replace_the_fallen()
+            worker = self._random.choice(self._stack.workers)
+            freeze = self.freezes < self._harm.freezes and (
+                self.kills >= self._harm.kills or self._random.random() < 0.2
+            )
+            if freeze:
+                self._freeze(worker)
+            else:
+                self._kill(worker)
+        self._replace_the_fallen()
 
     def _replace_the_fallen(self) -> None:
         """A fault point that was armed may have killed some."""

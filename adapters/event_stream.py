@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from adapters.port import Call, Capability
+from adapters.port import Call
 from commands.error import SignalboxError
 from commands.event_stream import AppendEvent, AppendResult, EventsResult, ReadEvents
 
 
 class EventStream(Protocol):
     """One tenant's streams in one environment on one backend. Methods are thread-safe."""
-
-    @property
-    def capabilities(self) -> frozenset[Capability]: ...
 
     def append(self, command: AppendEvent, call: Call) -> AppendResult:
         """Add the event durably at the next version, so that no reader ever sees a gap.

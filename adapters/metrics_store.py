@@ -9,16 +9,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from adapters.port import Call, Capability
+from adapters.port import Call
 from commands.error import SignalboxError
 from commands.metrics_store import IngestPoints, IngestResult, PointsResult, QueryPoints
 
 
 class MetricsStore(Protocol):
     """One tenant's series in one environment on one backend. Methods are thread-safe."""
-
-    @property
-    def capabilities(self) -> frozenset[Capability]: ...
 
     def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
         """Store all of the command's points durably.

@@ -14,7 +14,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Protocol
 
-from adapters.port import Call, Capability
+from adapters.port import Call
 from commands.error import SignalboxError
 from commands.tabular_store import (
     DeleteRow,
@@ -30,9 +30,6 @@ from commands.tabular_store import (
 
 class TabularStore(Protocol):
     """One tenant's tables in one environment on one backend. Methods are thread-safe."""
-
-    @property
-    def capabilities(self) -> frozenset[Capability]: ...
 
     def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
         """Write the whole row durably, or not at all; a table is there once it has a row.

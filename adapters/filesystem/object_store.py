@@ -57,6 +57,7 @@ from commands.object_store import (
 )
 from commands.scope import ResourceKind, Scope
 
+CAPABILITIES = frozenset({Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE})
 LOOKS = 16
 
 
@@ -80,7 +81,7 @@ class FilesystemObjectStore:
     SQLite cannot rely on.
     """
 
-    capabilities = frozenset({Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE})
+    capabilities = CAPABILITIES
 
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self._scope = scope

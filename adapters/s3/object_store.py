@@ -49,6 +49,10 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
+CAPABILITIES = frozenset(Capability)
+"""An access point takes no presigned POST."""
+
+
 def open_adapter(context: AdapterContext) -> ObjectStore:
     """The adapter of one route. Raises InvalidRouteConfig; nothing is called before a command."""
     location = Location(read_config(context.config), context.scope)
@@ -66,7 +70,7 @@ class S3ObjectStore:
     def __init__(self, location: Location) -> None:
         self._location = location
         self._scope = location.scope
-        capabilities = set(Capability)
+        capabilities = set(CAPABILITIES)
         if location.config.is_access_point:
             capabilities.discard(Capability.PRESIGN_POST)
         self._capabilities = frozenset(capabilities)

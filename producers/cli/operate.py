@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from adapters.overview import markdown, overview
 from commands.breaker_report import BreakerReport
 from commands.error import InvalidCommand, NotFound
 from commands.ledger.ledger import Ledger
@@ -27,6 +28,7 @@ def add_to(app: typer.Typer) -> None:
     app.command()(outcome)
     app.command()(status)
     app.command()(schema)
+    app.command()(backends)
     app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(worker)
 
 
@@ -115,6 +117,17 @@ def schema(
     chosen = [op] if op else sorted(models)
     document = {name: models[name].model_json_schema() for name in chosen}
     print_json(document[op] if op else document)
+
+
+def backends(
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As README has it.")] = False,
+) -> None:
+    """Which backend holds which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED."""
+    if as_markdown:
+        typer.echo(markdown())
+        return
+    header, *rows = overview()
+    print_rows("backends", header, [[*row] for row in rows])
 
 
 def worker(

@@ -10,6 +10,7 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
+from adapters.overview import markdown
 from adapters.s3.config import S3Config
 from commands import error
 from commands.parse import known_ops, parse_command
@@ -105,3 +106,7 @@ def test_a_command_that_the_contract_shows_is_one_and_fits_its_schema(
     jsonschema.Draft202012Validator(schema).validate(example)
     again = parse_command(json.loads(command.model_dump_json()))
     assert again == command
+
+
+def test_the_table_of_backends_is_that_of_the_catalogue() -> None:
+    assert markdown() in (ROOT / "README.md").read_text(), "run: signalbox backends --markdown"

@@ -1,0 +1,43 @@
+"""The table of kinds and backends, as README and `signalbox backends` show it."""
+
+from __future__ import annotations
+
+from adapters.catalogue import CATALOGUE
+from adapters.port import Capability
+from commands.scope import ResourceKind
+
+_WORDS = {
+    Capability.CONDITIONAL_PUT: "conditional put",
+    Capability.CONDITIONAL_DELETE: "conditional delete",
+}
+
+
+def backend_types() -> list[str]:
+    """In the order of the catalogue."""
+    return list(dict.fromkeys(entry.backend_type for entry in CATALOGUE))
+
+
+def overview() -> list[list[str]]:
+    """Header and rows: `yes` or a dash for each kind, then for each option of object stores."""
+    cells = {(entry.kind, entry.backend_type): entry for entry in CATALOGUE}
+    names = backend_types()
+    labs = {entry.backend_type for entry in CATALOGUE if entry.lab_only}
+    rows = [["", *(f"{name} (lab)" if name in labs else name for name in names)]]
+    rows += [
+        [kind, *("yes" if (kind, name) in cells else "–" for name in names)]
+        for kind in ResourceKind
+    ]
+    for capability in Capability:
+        row = [f"· {_WORDS.get(capability, capability.replace('_', ' '))}"]
+        for name in names:
+            entry = cells.get((ResourceKind.OBJECT_STORE, name))
+            row.append("yes" if entry and capability in entry.capabilities else "–")
+        rows.append(row)
+    return rows
+
+
+def markdown() -> str:
+    """The table as Markdown."""
+    header, *rows = overview()
+    lines = [header, ["---"] * len(header), *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import uuid
 from collections.abc import Iterator
 from contextlib import ExitStack
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -15,6 +16,10 @@ from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
 from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import HARNESSES, Harness
+from tests.conformance.metrics_desk import MetricsDesk, OpenMetricsDesk
+from tests.conformance.stream_desk import OpenStreamDesk, StreamDesk
+from tests.conformance.table_desk import OpenTableDesk, TableDesk
+from tests.conformance.turn import AnyCaller, OpenAt
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -49,24 +54,60 @@ def tenant() -> str:
 
 
 @pytest.fixture
-def open_desk(
-    backend: Backend, harness: Harness, tenant: str, tmp_path: Path
-) -> Iterator[OpenDesk]:
-    """Open a store for a scope; without arguments it is that of the test's tenant in `dev`."""
+def open_at(backend: Backend, harness: Harness, tenant: str, tmp_path: Path) -> Iterator[OpenAt]:
+    """Open a store for a scope, and a desk before it; the default is the test's tenant in `dev`."""
     with ExitStack() as opened:
 
         def open_one(
-            tenant: str = tenant, env: str = "dev", config: dict[str, str] | None = None
-        ) -> Desk:
+            desk: type[AnyCaller],
+            tenant: str = tenant,
+            env: str = "dev",
+            config: dict[str, str] | None = None,
+        ) -> AnyCaller:
             scope = Scope(kind=backend.kind, tenant_id=tenant, env=env)
             config = harness.config if config is None else config
             store = backend.open(AdapterContext(scope=scope, mode=Mode.LAB, config=config))
             opened.callback(store.close)
-            return Desk(store, tenant, env, DirectoryPayloadStore(tmp_path / "payloads"))
+            return desk(store, tenant, env, DirectoryPayloadStore(tmp_path / "payloads"))
 
         yield open_one
 
 
 @pytest.fixture
+def open_desk(open_at: OpenAt) -> OpenDesk:
+    return partial(open_at, Desk)
+
+
+@pytest.fixture
 def desk(open_desk: OpenDesk) -> Desk:
     return open_desk()
+
+
+@pytest.fixture
+def open_table_desk(open_at: OpenAt) -> OpenTableDesk:
+    return partial(open_at, TableDesk)
+
+
+@pytest.fixture
+def table(open_table_desk: OpenTableDesk) -> TableDesk:
+    return open_table_desk()
+
+
+@pytest.fixture
+def open_metrics_desk(open_at: OpenAt) -> OpenMetricsDesk:
+    return partial(open_at, MetricsDesk)
+
+
+@pytest.fixture
+def metrics(open_metrics_desk: OpenMetricsDesk) -> MetricsDesk:
+    return open_metrics_desk()
+
+
+@pytest.fixture
+def open_stream_desk(open_at: OpenAt) -> OpenStreamDesk:
+    return partial(open_at, StreamDesk)
+
+
+@pytest.fixture
+def stream(open_stream_desk: OpenStreamDesk) -> StreamDesk:
+    return open_stream_desk()

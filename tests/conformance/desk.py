@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from typing import Any
 
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import Call
-from commands.model import new_op_id
 from commands.object_store import (
     AssetRecord,
     Condition,
@@ -26,43 +23,17 @@ from commands.object_store import (
     PutResult,
     RegisterObject,
 )
-from commands.payload import InlinePayload, PayloadStore, StagedPayload
+from commands.payload import InlinePayload, StagedPayload
+from tests.conformance.turn import Caller, Turn
 
-_SEQUENCE = itertools.count(1)
-
-
-@dataclass(frozen=True)
-class Turn:
-    """One accepted command's place in the order; without arguments the next one."""
-
-    seq: int = field(default_factory=lambda: next(_SEQUENCE))
-    op_id: str = field(default_factory=new_op_id)
+__all__ = ["Desk", "OpenDesk", "Turn"]
 
 
 @dataclass(frozen=True)
-class Desk:
-    """One scope's store. `turn` repeats an earlier acceptance, `takeover` says so."""
+class Desk(Caller):
+    """One scope's object store."""
 
     store: ObjectStore
-    tenant: str
-    env: str
-    payloads: PayloadStore
-
-    @property
-    def place(self) -> dict[str, str]:
-        return {"tenant_id": self.tenant, "env": self.env}
-
-    def call(
-        self, turn: Turn | None = None, *, takeover: bool = False, seconds: float = 60
-    ) -> Call:
-        turn = turn or Turn()
-        return Call(
-            op_id=turn.op_id,
-            seq=turn.seq,
-            takeover=takeover,
-            deadline=time.monotonic() + seconds,
-            payloads=self.payloads,
-        )
 
     def put(
         self,

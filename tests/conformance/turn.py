@@ -1,0 +1,64 @@
+"""What the desks of all kinds share: who commands, and each command's place in the order."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, TypeVar
+
+from adapters.port import Call
+from commands.error import SignalboxError
+from commands.model import new_op_id
+from commands.payload import PayloadStore
+
+_SEQUENCE = itertools.count(1)
+
+
+@dataclass(frozen=True)
+class Turn:
+    """One accepted command's place in the order; without arguments the next one."""
+
+    seq: int = field(default_factory=lambda: next(_SEQUENCE))
+    op_id: str = field(default_factory=new_op_id)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """One scope's store. `turn` repeats an earlier acceptance, `takeover` says so."""
+
+    store: Any
+    tenant: str
+    env: str
+    payloads: PayloadStore
+
+    @property
+    def place(self) -> dict[str, str]:
+        return {"tenant_id": self.tenant, "env": self.env}
+
+    def call(
+        self, turn: Turn | None = None, *, takeover: bool = False, seconds: float = 60
+    ) -> Call:
+        turn = turn or Turn()
+        return Call(
+            op_id=turn.op_id,
+            seq=turn.seq,
+            takeover=takeover,
+            deadline=time.monotonic() + seconds,
+            payloads=self.payloads,
+        )
+
+    def late(self) -> Call:
+        """A call whose lease has run out."""
+        return self.call(seconds=-1)
+
+
+AnyCaller = TypeVar("AnyCaller", bound=Caller)
+OpenAt = Callable[..., Any]
+"""`(desk, tenant, env, config)`: a desk of that class; all but the first have defaults."""
+
+
+def codes(answers: Sequence[object]) -> list[str]:
+    """What each answer of a bulk call is: `OK`, or the code of its error."""
+    return [answer.code if isinstance(answer, SignalboxError) else "OK" for answer in answers]

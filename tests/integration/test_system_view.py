@@ -18,7 +18,7 @@ from producers.embedded.ports import free_port
 from producers.embedded.stand_in import S3StandIn
 from tests.integration import command_line
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
-from tests.integration.operating import by, give_terms, point, take
+from tests.integration.operating import by, give_terms, take
 
 BUCKET = "view-bucket"
 
@@ -166,49 +166,3 @@ def test_cost_is_reckoned_from_the_price_file_and_the_tenants_table(
     default = check(tenant)["cost_this_month"]
     assert default["error"]["code"] == "INVALID_SETTING"
     assert "contract" in default["error"]["message"]
-
-
-@pytest.mark.timeout(120)
-def test_a_dry_run_says_what_a_switch_would_come_to_and_changes_nothing(
-    two_workers: Lane, s3: S3StandIn
-) -> None:
-    registry, tenant = two_workers.registry(), "t_dry"
-    two_workers.route_to_folder(tenant, "dry")
-    with two_workers.client() as client:
-        for number in range(3):
-            client.run(put(tenant, f"k{number}"), PATIENCE).unwrap()
-    where = ("-t", tenant, "-e", "dev", "--dry-run")
-
-    def rehearse(backend: str, config: RouteConfig, *more: str, exit_code: int = 0) -> Any:
-        options = command_line.options(config)
-        head = registry.head()
-        words = ("routes", "switch", "object_store", backend, *where, *more, *options)
-        found = ask(*words, exit_code=exit_code)
-        assert registry.head() == head, "a dry run changed the registry"
-        return found
-
-    for mode in ("lab", "saas"):  # what stays behind is on a backend of the lab
-        found = rehearse("s3", s3_config(s3), "-m", mode)
-        assert found["verdict"] == "allowed"
-        assert found["before"]["backend_type"] == "filesystem"
-        assert (found["after"]["backend_type"], found["after"]["mode"]) == ("s3", mode)
-        assert found["probe"]["error"] is None
-        assert found["stays_behind"] == {"objects": 3, "bytes": 30, "at_least": False}
-
-    bad = rehearse("s3", s3_config(s3, bucket="no-such-bucket"), exit_code=1)
-    assert (bad["verdict"], bad["probe"]["error"]["code"]) == ("allowed", "MISCONFIGURED")
-    folder: RouteConfig = {"base_dir": str(two_workers.data / "x")}
-    refused = rehearse("filesystem", folder, "-m", "saas", exit_code=1)
-    assert refused["verdict"]["code"] == "FORBIDDEN_BACKEND_CLASS"
-    assert "probe" not in refused
-    assert not (two_workers.data / "x").exists()
-    take(registry, "somebody", scope=object_scope(tenant))
-    assert rehearse("s3", s3_config(s3), exit_code=1)["verdict"]["code"] == "ROUTE_LOCKED"
-    registry.locks.unlock(object_scope(tenant), **by("somebody"))
-
-    # Away from a backend that is broken: that is when an operator asks.
-    (two_workers.data / "dry-broken").write_text("a file")
-    point(registry, str(two_workers.data / "dry-broken"), scope=object_scope(tenant))
-    away = rehearse("s3", s3_config(s3))
-    assert (away["verdict"], away["probe"]["error"]) == ("allowed", None)
-    assert "MISCONFIGURED" in away["stays_behind"]

@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from importlib import import_module
 from typing import Any, cast
 
-from adapters.port import AdapterContext
+from adapters.port import AdapterContext, Capability
 from commands.error import BackendNotImplemented, UnknownBackend
 from commands.scope import ResourceKind
 
@@ -39,6 +39,11 @@ class Backend:
         return cast(Callable[[AdapterContext], Any], import_module(self.module).open_adapter)(
             context
         )
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """What it can do beyond the operations that every backend of its kind has."""
+        return getattr(import_module(self.module), "CAPABILITIES", frozenset())
 
     def check_config(self, config: dict[str, Any]) -> None:
         import_module(self.module).check_config(config)

@@ -6,19 +6,20 @@ from pathlib import Path
 from typing import Any
 
 from producers.cli.common import out, print_json, print_rows
+from producers.cli.policy_text import sentence
 from routing.event import StreamEvent
 
+_NOTHING = "–"
 _PLACES = ("bucket", "container", "table", "project")
 """What backends call the place where they keep data."""
 
 
 def print_events(title: str, events: list[StreamEvent]) -> None:
-    """A table of changes; the route is named once if all are of one route."""
+    """A table of changes; what they are about is named once if it is the same for all."""
     subjects = {event.subject for event in events}
     one = len(subjects) == 1
     rows = []
     for event in events:
-        error = event.data.error
         row = [
             event.revision,
             event.time.strftime("%m-%d %H:%M:%S"),
@@ -26,13 +27,13 @@ def print_events(title: str, events: list[StreamEvent]) -> None:
             event.data.actor,
             event.data.reason,
             _state(event.data.before),
-            _state(event.data.after) if error is None else error["code"],
+            _after(event),
         ]
         rows.append(row if one else [row[0], event.subject, *row[1:]])
     columns = ["rev", "time (UTC)", "what", "who", "why", "before", "after"]
     if one:
         title = f"{title} {subjects.pop()}".strip()
-    print_rows(title, columns if one else [columns[0], "route", *columns[1:]], rows)
+    print_rows(title, columns if one else [columns[0], "subject", *columns[1:]], rows)
 
 
 def print_event(event: StreamEvent, as_json: bool) -> None:
@@ -40,19 +41,27 @@ def print_event(event: StreamEvent, as_json: bool) -> None:
         print_json(event.model_dump(mode="json"))
         return
     data = event.data
-    after = _state(data.after) if data.error is None else data.error["code"]
     out.print(
         f"{event.revision} {event.time:%H:%M:%S} {event.type.rpartition('.')[2]} {event.subject} "
-        f"{_state(data.before)} -> {after} ({data.actor}: {data.reason})",
+        f"{_state(data.before)} -> {_after(event)} ({data.actor}: {data.reason})",
         soft_wrap=True,
         markup=False,
     )
 
 
+def _after(event: StreamEvent) -> str:
+    """What it was made; of a refusal why not, and what was asked for."""
+    data = event.data
+    if data.error is None:
+        return _state(data.after)
+    asked = _state(data.after)
+    return data.error["code"] if asked == _NOTHING else f"{data.error['code']} for {asked}"
+
+
 def _state(state: dict[str, Any] | None) -> str:
     """A route, lock or policy in a few words; `--json` has all of it."""
     if not state:
-        return "–"
+        return _NOTHING
     if "backend_type" in state:
         config = state.get("config", {})
         named = [str(config[name]) for name in _PLACES if name in config]
@@ -61,5 +70,7 @@ def _state(state: dict[str, Any] | None) -> str:
     if "owner" in state:
         return f"{state['owner']} until {state['until'][:19].replace('T', ' ')}"
     if "epoch" in state:
-        return f"epoch {state['epoch'][:8]}"
-    return " ".join(f"{name}={value}" for name, value in state.items() if value not in (None, {}))
+        return f"epoch {state['epoch']}"
+    if "ttl_seconds" in state:
+        return f"{state['ttl_seconds']:g} s"
+    return sentence(state)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from pydantic import ValidationError
@@ -21,7 +22,8 @@ from producers.cli.common import (
     print_rows,
     who,
 )
-from routing.policy import Policy, Terms
+from producers.cli.policy_text import words
+from routing.policy import FREE, Policy, Terms
 
 app = typer.Typer(help="What a tenant may do, where, and how much.", no_args_is_help=True)
 
@@ -48,10 +50,15 @@ def set_(
     file: Annotated[
         Path | None, typer.Option("--file", help="All terms as JSON, instead of the options.")
     ] = None,
-    if_revision: Annotated[int | None, typer.Option("--if-revision")] = None,
+    if_revision: Annotated[
+        int | None, typer.Option("--if-revision", help="Change only this revision; 0: only create.")
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a tenant these terms; they replace all of the ones before."""
+    """Give a tenant these terms. They replace all that it had: what is left out is lifted.
+
+    To change one of many, edit the terms that `policy get --json` prints, and use --file.
+    """
     allowed: dict[str, dict[str, list[str]]] = {}
     for what, entries in (("backends", backends), ("regions", regions)):
         for entry in entries or []:
@@ -65,8 +72,13 @@ def set_(
         "quotas": {"objects": max_objects, "bytes": max_bytes, "commands_per_second": max_rate},
         "price_table": price_table,
     }
+    terms = _terms(lambda: Terms.model_validate(document))
+    if file is not None:
+        if terms != FREE:
+            raise typer.BadParameter("--file holds all terms: leave the other options out")
+        terms = _terms(lambda: Terms.model_validate_json(file.read_text()))
     policy = make_registry().policies.set(
-        check_tenant(tenant), _terms(file, document), if_revision=if_revision, **who(reason)
+        check_tenant(tenant), terms, if_revision=if_revision, **who(reason)
     )
     _show(policy, as_json)
 
@@ -91,20 +103,18 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print_json([policy.model_dump(mode="json") for policy in policies])
         return
-    rows = [[p.tenant_id, p.revision, *_words(p.terms).values()] for p in policies]
+    rows = [[p.tenant_id, p.revision, *words(p.terms).values()] for p in policies]
     columns = ["tenant", "revision", "mode", "allowed", "quotas", "prices"]
     print_rows("policies", columns, rows)
 
 
-def _terms(file: Path | None, document: dict[str, Any]) -> Terms:
+def _terms(read: Callable[[], Terms]) -> Terms:
     try:
-        if file is not None:
-            return Terms.model_validate_json(file.read_text())
-        return Terms.model_validate(document)
+        return read()
     except ValidationError as error:
         raise invalid_command(error) from None
     except UnicodeDecodeError:
-        raise InvalidCommand(f"{file} is no text", next_step="write the terms as JSON") from None
+        raise InvalidCommand("the file is no text", next_step="write the terms as JSON") from None
 
 
 def _show(policy: Policy, as_json: bool) -> None:
@@ -112,19 +122,11 @@ def _show(policy: Policy, as_json: bool) -> None:
         print_json(policy.model_dump(mode="json"))
     else:
         print_pairs(
-            {"tenant": policy.tenant_id, "revision": policy.revision} | _words(policy.terms)
+            {"tenant": policy.tenant_id}
+            | words(policy.terms)
+            | {
+                "revision": policy.revision,
+                "set by": f"{policy.updated_by} at {policy.updated_at:%Y-%m-%d %H:%M:%S} UTC",
+                "reason": policy.reason,
+            }
         )
-
-
-def _words(terms: Terms) -> dict[str, str]:
-    allowed = []
-    for kind, rule in terms.allowed.items():
-        named = rule.model_dump(exclude_none=True)
-        allowed += [f"{kind} {what}: {', '.join(names)}" for what, names in named.items()]
-    quotas = terms.quotas.model_dump(exclude_none=True)
-    return {
-        "mode": terms.mode.value,
-        "allowed": "; ".join(allowed) or "everything",
-        "quotas": ", ".join(f"{name} {limit}" for name, limit in quotas.items()) or "none",
-        "prices": terms.price_table or "default",
-    }

@@ -70,7 +70,7 @@ def history(
     kind: Kind,
     tenant: Tenant,
     env: EnvName,
-    limit: Annotated[int, typer.Option(min=1)] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="The newest so many events.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """Who changed a route, when, why, from what to what; refusals too."""

@@ -1,0 +1,44 @@
+"""A policy's terms as people read them."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from pydantic import ValidationError
+
+from routing.policy import Terms
+
+
+def words(terms: Terms) -> dict[str, str]:
+    """Each of the terms in words, with what holds where nothing is set."""
+    return {
+        "mode": terms.mode.value,
+        "allowed": _allowed(terms) or "everything",
+        "quotas": _quotas(terms) or "none",
+        "prices": terms.price_table or "default",
+    }
+
+
+def sentence(document: dict[str, Any]) -> str:
+    """What an event says of a policy: only what is set."""
+    try:
+        terms = Terms.model_validate(document)
+    except ValidationError:
+        # Of a later version: its own words are better than none.
+        return " ".join(f"{name}={value}" for name, value in document.items() if value)
+    prices = f"prices {terms.price_table}" if terms.price_table else ""
+    parts = (f"mode {terms.mode}", _allowed(terms), _quotas(terms), prices)
+    return "; ".join(part for part in parts if part)
+
+
+def _allowed(terms: Terms) -> str:
+    found = []
+    for kind, rule in terms.allowed.items():
+        named = rule.model_dump(exclude_none=True)
+        found += [f"{kind} {what}: {', '.join(names) or 'none'}" for what, names in named.items()]
+    return "; ".join(found)
+
+
+def _quotas(terms: Terms) -> str:
+    quotas = terms.quotas.model_dump(exclude_none=True)
+    return ", ".join(f"{name} {limit}" for name, limit in quotas.items())

@@ -97,6 +97,24 @@ CATALOGUE: tuple[Backend, ...] = (
         "adapters.firestore.event_stream",
         ordered_bulk_verbs=frozenset({"append"}),
     ),
+    Backend(
+        ResourceKind.TABULAR_STORE,
+        "dynamodb",
+        "adapters.dynamodb.tabular_store",
+        bulk_verbs=frozenset({"upsert"}),
+    ),
+    Backend(
+        ResourceKind.METRICS_STORE,
+        "dynamodb",
+        "adapters.dynamodb.metrics_store",
+        bulk_verbs=frozenset({"ingest"}),
+    ),
+    Backend(
+        ResourceKind.EVENT_STREAM,
+        "dynamodb",
+        "adapters.dynamodb.event_stream",
+        ordered_bulk_verbs=frozenset({"append"}),
+    ),
 )
 
 KNOWN_BACKENDS = ("filesystem", "s3", "firestore", "dynamodb", "azure_blob")

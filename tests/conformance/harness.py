@@ -50,6 +50,12 @@ def _firestore_harness() -> AbstractContextManager[Harness]:
     return firestore_harness()
 
 
+def _dynamodb_harness() -> AbstractContextManager[Harness]:
+    from tests.conformance.dynamodb_harness import dynamodb_harness
+
+    return dynamodb_harness()
+
+
 HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Harness]]] = {
     (ResourceKind.OBJECT_STORE, "filesystem"): filesystem_harness,
     (ResourceKind.OBJECT_STORE, "s3"): _s3_harness,
@@ -59,4 +65,7 @@ HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Ha
     (ResourceKind.TABULAR_STORE, "firestore"): _firestore_harness,
     (ResourceKind.METRICS_STORE, "firestore"): _firestore_harness,
     (ResourceKind.EVENT_STREAM, "firestore"): _firestore_harness,
+    (ResourceKind.TABULAR_STORE, "dynamodb"): _dynamodb_harness,
+    (ResourceKind.METRICS_STORE, "dynamodb"): _dynamodb_harness,
+    (ResourceKind.EVENT_STREAM, "dynamodb"): _dynamodb_harness,
 }

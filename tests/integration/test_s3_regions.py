@@ -23,7 +23,7 @@ from commands.object_store import GetObject, HeadObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.s3_harness import s3_server
+from tests.conformance.aws_server import aws_server
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="prod")
 PLACE = {"tenant_id": "t_a", "env": "prod", "key": "k"}
@@ -70,7 +70,7 @@ def pour(source: socket.socket, sink: socket.socket) -> None:
 @pytest.fixture
 def service() -> Iterator[str]:
     """A service with a bucket in each of two regions."""
-    with s3_server() as endpoint:
+    with aws_server() as endpoint:
         for region in ("eu-west-1", "eu-west-2"):
             boto3.client(
                 "s3",

@@ -1,0 +1,33 @@
+"""The config of a route to DynamoDB: what may stand in it, and what it means."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import Field
+
+from adapters.aws.config import REGION_PATTERN, AwsConfig, read_aws_config
+from commands.scope import ResourceKind
+
+BACKEND_TYPE = "dynamodb"
+
+
+class DynamoDBConfig(AwsConfig):
+    """One route's config."""
+
+    table: str = Field(
+        pattern=r"^[A-Za-z0-9_.-]{3,255}$",
+        description="Name of a table with partition key `pk` (S) and sort key `sk` (B).",
+    )
+    region: str = Field(
+        pattern=f"^{REGION_PATTERN}$", description="The table's region, such as eu-central-1."
+    )
+    consistent_read: bool = Field(
+        True, description="false: reads cost half, and may miss what was written a moment ago."
+    )
+
+
+def read_config(config: Mapping[str, Any], kind: ResourceKind) -> DynamoDBConfig:
+    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    return read_aws_config(DynamoDBConfig, config, ("table", "region"), kind, BACKEND_TYPE)

@@ -1,0 +1,173 @@
+"""What DynamoDB and botocore report, in the vocabulary of `commands/error.py`.
+
+Messages of the service are not passed on: they can hold keys and content.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from adapters.aws.failure import (
+    CHECK_CREDENTIALS,
+    LATER,
+    code_of,
+    status_of,
+    trace_of,
+    translate_botocore,
+)
+from adapters.dynamodb.config import BACKEND_TYPE
+from commands.error import (
+    InsufficientStorage,
+    Misconfigured,
+    PermissionDenied,
+    SignalboxError,
+    Throttled,
+    TooLarge,
+    Unavailable,
+)
+from commands.scope import Scope
+
+Answer = tuple[type[SignalboxError], str, str]
+_DOWN: Answer = (Unavailable, "DynamoDB could not do it now", LATER)
+_BUSY: Answer = (
+    Throttled,
+    "the table takes no more requests now",
+    "it is tried again; if it stays, give the table more capacity or make it on-demand",
+)
+_DENIED: Answer = (
+    PermissionDenied,
+    "access is denied",
+    "allow GetItem, PutItem, Query, BatchGetItem and BatchWriteItem on the table",
+)
+_BAD_CREDENTIALS: Answer = (PermissionDenied, "the credentials are not accepted", CHECK_CREDENTIALS)
+_NO_TABLE: Answer = (
+    Misconfigured,
+    "the table does not exist",
+    "check `table` and `region` in the route's config, and create it as docs/backends.md says",
+)
+_BAD_KEYS: Answer = (
+    Misconfigured,
+    "the table does not take the request",
+    "its partition key must be `pk` (S) and its sort key `sk` (B), and it has no other index",
+)
+_TOO_LARGE: Answer = (
+    TooLarge,
+    "it is over what an item of DynamoDB takes (400 KB with its names)",
+    "send less, or keep large content in an object_store",
+)
+
+_SIZE_WORDS = (
+    "size has exceeded",
+    "size to update has exceeded",
+    "exceeds the maximum",
+    "too large",
+)
+_CODES: dict[str, Answer] = {
+    **dict.fromkeys(("ResourceNotFoundException", "TableNotFoundException"), _NO_TABLE),
+    **dict.fromkeys(("AccessDeniedException", "AccessDenied"), _DENIED),
+    **dict.fromkeys(
+        (
+            "UnrecognizedClientException",
+            "InvalidSignatureException",
+            "IncompleteSignatureException",
+            "IncompleteSignature",
+            "MissingAuthenticationTokenException",
+            "MissingAuthenticationToken",
+            "InvalidClientTokenId",
+            "ExpiredTokenException",
+            "ExpiredToken",
+        ),
+        _BAD_CREDENTIALS,
+    ),
+    **dict.fromkeys(
+        (
+            "ProvisionedThroughputExceededException",
+            "ProvisionedThroughputExceeded",
+            "ThrottlingException",
+            "ThrottlingError",
+            "Throttling",
+            "RequestLimitExceeded",
+            "LimitExceededException",
+        ),
+        _BUSY,
+    ),
+    **dict.fromkeys(
+        (
+            "TransactionConflictException",
+            "TransactionConflict",
+            "TransactionInProgressException",
+            "TransactionCanceledException",
+            "ReplicatedWriteConflictException",
+            "InternalServerError",
+            "ServiceUnavailable",
+        ),
+        _DOWN,
+    ),
+    **dict.fromkeys(
+        ("ItemCollectionSizeLimitExceededException", "ItemCollectionSizeLimitExceeded"),
+        (InsufficientStorage, "a partition is full", "remove the table's local secondary indexes"),
+    ),
+    "RequestEntityTooLarge": _TOO_LARGE,
+}
+
+
+def translate(error: ClientError | BotoCoreError) -> SignalboxError:
+    """The error for callers, without a place."""
+    if isinstance(error, BotoCoreError):
+        return translate_botocore(error, "DynamoDB")
+    kind, text, next_step = _answer(error)
+    return kind(f"{text} ({trace_of(error)})", next_step=next_step)
+
+
+def translate_reason(code: str) -> SignalboxError:
+    """The error for one item of a cancelled transaction, by the code of its reason."""
+    kind, text, next_step = _TOO_LARGE if code == "ValidationError" else _CODES.get(code, _DOWN)
+    return kind(f"{text} ({code} in a transaction)", next_step=next_step)
+
+
+def too_large(what: str) -> TooLarge:
+    return TooLarge(
+        f"{what} is over what an item of DynamoDB takes (400 KB with its names)",
+        next_step="send less, or keep large content in an object_store",
+    )
+
+
+@contextmanager
+def dynamodb_errors(scope: Scope) -> Iterator[None]:
+    """Let only SignalboxErrors out, each naming its place."""
+    try:
+        yield
+    except SignalboxError as error:
+        located(error, scope)
+        raise
+    except (ClientError, BotoCoreError) as error:
+        raise located(translate(error), scope) from error
+
+
+def located(error: SignalboxError, scope: Scope) -> SignalboxError:
+    """The error with its place named."""
+    return error.at(
+        kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env, backend_type=BACKEND_TYPE
+    )
+
+
+def is_size(error: ClientError) -> bool:
+    """Whether a ValidationException is about the size of an item."""
+    text = str(error.response.get("Error", {}).get("Message", "")).lower()
+    return any(words in text for words in _SIZE_WORDS)
+
+
+def _answer(error: ClientError) -> Answer:
+    code, status = code_of(error), status_of(error)
+    if code == "ValidationException":
+        return _TOO_LARGE if is_size(error) else _BAD_KEYS
+    if code in _CODES:
+        return _CODES[code]
+    if status >= 500:
+        return _DOWN
+    if status == 413:
+        return _TOO_LARGE
+    return (Misconfigured, "DynamoDB refuses it", "check the route's config")

@@ -1,0 +1,67 @@
+"""Items as DynamoDB's API spells them, and what they weigh.
+
+Data stands as one text, its JSON form: DynamoDB's numbers have 38 digits and end at 1E+126, and
+do not tell a float from an integer.
+"""
+
+from __future__ import annotations
+
+import json
+from typing import Any, Final
+
+from adapters.dynamodb.failure import too_large
+from adapters.dynamodb.key import Key
+from commands.value import Value, json_form, read_value
+
+Item = dict[str, Any]
+"""Attribute names with values such as {"S": "text"}."""
+
+MOST_ITEM_BYTES: Final = 400 * 1024
+_NUMBER_BYTES = 21
+
+
+def keyed(key: Key, **attributes: Any) -> Item:
+    """The item of this key."""
+    return {"pk": {"S": key.pk}, "sk": {"B": key.sk}, **attributes}
+
+
+def key_of(item: Item) -> Key:
+    return Key(item["pk"]["S"], bytes(item["sk"]["B"]))
+
+
+def number(value: int) -> dict[str, str]:
+    return {"N": str(value)}
+
+
+def read_integer(item: Item, name: str) -> int:
+    """0 where there is none."""
+    return int(item[name]["N"]) if name in item else 0
+
+
+def to_json(value: Value) -> str:
+    """A typed value as text; `from_json` gives it back equal."""
+    return json.dumps(json_form(value), ensure_ascii=False, separators=(",", ":"))
+
+
+def from_json(text: str) -> Value:
+    return read_value(json.loads(text))
+
+
+def weight(item: Item) -> int:
+    """Bytes as DynamoDB counts them, or a few more."""
+    total = 0
+    for name, attribute in item.items():
+        [(kind, value)] = attribute.items()
+        total += len(name)
+        if kind == "S":
+            total += len(value) if value.isascii() else len(value.encode())
+        else:
+            total += len(value) if kind == "B" else _NUMBER_BYTES
+    return total
+
+
+def fitting(item: Item, what: str) -> Item:
+    """The item itself. Raises TooLarge."""
+    if weight(item) > MOST_ITEM_BYTES:
+        raise too_large(what)
+    return item

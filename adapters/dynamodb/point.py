@@ -1,0 +1,55 @@
+"""Points as items, which nothing overwrites: each has the `seq` of its command in its key, and of
+a point's items the one with the highest counts.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+from collections.abc import Iterator
+from itertools import groupby
+
+from adapters.dynamodb.item import Item, keyed
+from adapters.dynamodb.key import LABELS_MOST, Layout, day_of, split_point
+from adapters.window import moment
+from commands.metrics_store import Point, PointValue, canonical_labels
+
+_DOUBLE = struct.Struct(">d")
+
+
+def point_item(layout: Layout, point: Point, seq: int) -> Item:
+    """The item of a point: its value as a double, which DynamoDB's numbers cannot hold."""
+    labels = canonical_labels(point.labels)
+    key = layout.point(point.series, point.timestamp, labels, seq)
+    item = keyed(key, value={"B": _DOUBLE.pack(point.value)})
+    if len(labels.encode()) > LABELS_MOST:
+        item["labels"] = {"S": labels}
+    return item
+
+
+def day_item(layout: Layout, point: Point) -> Item:
+    """The item that says that the series has points on this one's day."""
+    return keyed(layout.day(point.series, day_of(point.timestamp)))
+
+
+def points_of(items: Iterator[Item]) -> Iterator[PointValue]:
+    """Points by time and then labels, each once, from items in the order of their keys.
+
+    Keeps one point in memory; of points whose labels agree in their first 960 bytes, all of one
+    time.
+    """
+    for (time, _), run in groupby(items, key=_place):
+        newest: dict[str, tuple[int, bytes]] = {}
+        for item in run:
+            _, spelled, seq = split_point(bytes(item["sk"]["B"]))
+            labels = item["labels"]["S"] if "labels" in item else spelled.decode()
+            value = (seq, bytes(item["value"]["B"]))
+            newest[labels] = max(newest.get(labels, value), value)
+        for labels in sorted(newest, key=str.encode):
+            [number] = _DOUBLE.unpack(newest[labels][1])
+            yield PointValue(timestamp=moment(time), labels=json.loads(labels), value=number)
+
+
+def _place(item: Item) -> tuple[int, bytes]:
+    time, labels, _ = split_point(bytes(item["sk"]["B"]))
+    return time, labels[:LABELS_MOST]

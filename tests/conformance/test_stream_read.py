@@ -15,8 +15,8 @@ from tests.unit.typed_values import exact
 KIND = ResourceKind.EVENT_STREAM
 
 
-def fill(stream: StreamDesk, count: int, **fields: str) -> None:
-    items = [stream.item({"n": n}, **fields) for n in range(1, count + 1)]
+def fill(stream: StreamDesk, count: int) -> None:
+    items = [stream.item({"n": n}) for n in range(1, count + 1)]
     stream.store.append_many(items)
 
 

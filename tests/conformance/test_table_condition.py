@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import pytest
 
@@ -108,7 +109,7 @@ def test_a_refused_write_leaves_the_revision(table: TableDesk) -> None:
 
 @pytest.mark.parametrize("condition", [{"if_absent": True}, {"if_revision": 10**9}])
 def test_a_refusal_names_its_place_and_the_next_step(
-    table: TableDesk, condition: dict[str, bool | int]
+    table: TableDesk, condition: dict[str, Any]
 ) -> None:
     table.upsert("ann")
     with pytest.raises(SignalboxError) as refused:

@@ -48,11 +48,13 @@ def test_a_column_is_a_name_and_nothing_else(table: TableDesk) -> None:
     assert table.data("k") == data
 
 
-@pytest.mark.parametrize("column", ODD_COLUMNS[:-2], ids=ascii)
-def test_any_column_can_be_filtered_and_ordered_by(table: TableDesk, column: str) -> None:
-    table.fill({"one": {column: 2}, "two": {column: 1}, "none": {f"{column}_": 1}})
-    assert table.keys(order_by=column) == ["two", "one"]
-    assert table.keys((column, "eq", 1)) == ["two"]
+def test_any_column_can_be_filtered_and_ordered_by(table: TableDesk) -> None:
+    columns = ODD_COLUMNS[:-2]
+    rows = {"one": dict.fromkeys(columns, 2), "two": dict.fromkeys(columns, 1)}
+    table.fill(rows | {"without": {f"{column}_": 1 for column in columns}})
+    for column in columns:
+        assert table.keys(order_by=column) == ["two", "one"], column
+        assert table.keys((column, "eq", 1)) == ["two"], column
 
 
 def test_a_column_with_dots_is_no_path(table: TableDesk) -> None:

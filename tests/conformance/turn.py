@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 import time
 from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -57,6 +58,12 @@ class Caller:
 AnyCaller = TypeVar("AnyCaller", bound=Caller)
 OpenAt = Callable[..., Any]
 """`(desk, tenant, env, config)`: a desk of that class; all but the first have defaults."""
+
+
+def overtaken(takeover: bool) -> AbstractContextManager[None]:
+    """Around a write that came late: one that takes over is answered as if it had been done;
+    what a frozen worker that woke is told does not matter, as long as nothing changes."""
+    return nullcontext() if takeover else suppress(SignalboxError)
 
 
 def codes(answers: Sequence[object]) -> list[str]:

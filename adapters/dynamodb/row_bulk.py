@@ -1,6 +1,6 @@
 """Many upserts in few requests: transactions of up to 100, without those that stand in their way.
 
-A transaction costs twice the write units of its puts, and a thirtieth of the worker's time.
+A transaction costs twice the write units of single puts, and a twentieth of the worker's time.
 """
 
 from __future__ import annotations

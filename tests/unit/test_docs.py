@@ -11,6 +11,7 @@ import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
 from adapters.overview import markdown
+from adapters.dynamodb.config import DynamoDBConfig
 from adapters.s3.config import S3Config
 from commands import error
 from commands.parse import known_ops, parse_command
@@ -71,6 +72,14 @@ def _code(text: str) -> str:
 def test_every_config_key_of_s3_is_on_the_page() -> None:
     page = (ROOT / "docs" / "backends.md").read_text().partition("## s3")[2]
     assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set(S3Config.model_fields)
+
+
+def test_every_config_key_of_dynamodb_is_on_the_page() -> None:
+    page = (ROOT / "docs" / "backends.md").read_text().partition("## dynamodb")[2]
+    section = page.partition("\n## ")[0]
+    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == set(
+        DynamoDBConfig.model_fields
+    )
 
 
 def _contract_examples() -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
+from benchmarks.control import control_cost
 from benchmarks.ingest import ingest_cost
 from commands.ledger.entry import Action, Finish, Intent, Ticket
 from commands.ledger.ledger import Ledger
@@ -153,6 +154,7 @@ def main() -> None:
             with Client(settings) as client:
                 end_to_end(client, arguments.seconds)
             ingest_cost(console, data, [worker.pid for worker in stack.workers])
+        control_cost(console, data)
 
 
 if __name__ == "__main__":

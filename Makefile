@@ -24,6 +24,7 @@ run: env
 	@$(BIN)/signalbox up --tour $(if $(SRC),--src "$(SRC)") $(ARGS)
 
 test: env
+	@$(BIN)/python tests/servers/install.py
 	@$(BIN)/python -m pytest $(ARGS)
 
 check: env

@@ -58,6 +58,7 @@ CATALOGUE: tuple[Backend, ...] = (
         bulk_verbs=frozenset({"put"}),
     ),
     Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),
+    Backend(ResourceKind.OBJECT_STORE, "azure_blob", "adapters.azure_blob.object_store"),
     Backend(
         ResourceKind.EVENT_STREAM,
         "filesystem",

@@ -23,8 +23,10 @@ from commands.object_store import (
     ObjectUri,
     PresignedGet,
     PresignedPost,
+    PresignedPut,
     PresignGet,
     PresignPost,
+    PresignPut,
     PutObject,
     PutResult,
     RegisterObject,
@@ -75,6 +77,9 @@ class ObjectStore(Protocol):
 
     def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
         """A form that takes exactly this key and content type within the size limits."""
+
+    def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
+        """An address for one PUT; neither size nor, on Azure, content type can be held to."""
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
         """An address to read the object from; no check that it exists."""

@@ -20,6 +20,7 @@ class Capability(StrEnum):
     CONDITIONAL_PUT = "conditional_put"
     CONDITIONAL_DELETE = "conditional_delete"
     PRESIGN_POST = "presign_post"
+    PRESIGN_PUT = "presign_put"
     PRESIGN_GET = "presign_get"
 
 

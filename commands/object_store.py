@@ -165,6 +165,16 @@ class PresignPost(ObjectCommand):
 
 
 @register
+class PresignPut(ObjectCommand):
+    """An address to which the whole content can be uploaded with one PUT."""
+
+    writes = False
+    op: Literal["object_store.presign_put"] = "object_store.presign_put"
+    content_type: ContentType = DEFAULT_CONTENT_TYPE
+    expires: Seconds = timedelta(minutes=15)
+
+
+@register
 class PresignGet(ObjectCommand):
     """An address from which anyone who has it can read the object for a while."""
 
@@ -237,6 +247,14 @@ class PresignedPost(Result):
 
     url: str
     fields: dict[str, str]
+    expires_at: datetime
+
+
+class PresignedPut(Result):
+    """PUT the content to `url`, with these headers."""
+
+    url: str
+    headers: dict[str, str]
     expires_at: datetime
 
 

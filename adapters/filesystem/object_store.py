@@ -48,8 +48,10 @@ from commands.object_store import (
     ObjectUri,
     PresignedGet,
     PresignedPost,
+    PresignedPut,
     PresignGet,
     PresignPost,
+    PresignPut,
     PutObject,
     PutResult,
     RegisterObject,
@@ -159,6 +161,9 @@ class FilesystemObjectStore:
 
     def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
         self._unsupported("presigned forms")
+
+    def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
+        self._unsupported("presigned uploads")
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
         self._unsupported("presigned addresses")

@@ -17,8 +17,9 @@ from adapters.filesystem.database import Database
 from adapters.filesystem.failure import translate
 from adapters.filesystem.object_index import Row
 from adapters.filesystem.place import Growth
+from adapters.object_condition import demand
 from adapters.port import Call
-from commands.error import AlreadyExists, PreconditionFailed, SignalboxError
+from commands.error import SignalboxError
 from commands.object_store import Condition, DeleteObject, PutObject
 from commands.payload import open_payload, verified_chunks
 
@@ -99,7 +100,7 @@ def delete(folder: ContentFolder, index: Database, command: DeleteObject, call: 
         overtaken = there is not None and there.seq > call.seq
         if call.takeover and (there is None or overtaken):
             return
-        _demand(Condition(if_match=command.if_match), there)
+        demand(Condition(if_match=command.if_match), there.etag if there else None)
         if there is None or overtaken:
             return
         call.remaining()
@@ -154,21 +155,8 @@ def _settled(command: PutObject, there: Row | None, call: Call, etag: str) -> st
         return there.etag
     overtaken = there is not None and there.seq > call.seq
     if not (overtaken and call.takeover):
-        _demand(command.condition, there)
+        demand(command.condition, there.etag if there else None)
     return etag if overtaken else None
-
-
-def _demand(condition: Condition, there: Row | None) -> None:
-    if condition.if_absent and there:
-        raise AlreadyExists(
-            "there is an object under this key", next_step="take another key, or drop if_absent"
-        )
-    if condition.if_match is not None and (there is None or there.etag != condition.if_match):
-        found = f"the object has ETag {there.etag}" if there else "there is no object"
-        raise PreconditionFailed(
-            f"{found}, if_match demands {condition.if_match[:80]}",
-            next_step="read it again and decide anew",
-        )
 
 
 def _patience(call: Call) -> float:

@@ -16,12 +16,12 @@ from botocore.exceptions import ClientError
 
 from adapters.aws.client import leased
 from adapters.aws.failure import code_of
+from adapters.object_condition import demand
 from adapters.port import Call
 from adapters.s3.failure import condition_failed
 from adapters.s3.look import look, quoted
-from adapters.s3.metadata import Present
 from adapters.s3.upload import PART_BYTES, Content, Target, upload
-from commands.error import AlreadyExists, PreconditionFailed, Unavailable
+from commands.error import Unavailable
 from commands.object_store import Condition
 
 if TYPE_CHECKING:
@@ -67,7 +67,7 @@ def write(
                     # Its own ETag was never seen, and that of the newer one is not its to give.
                     return Written(f"superseded-{call.seq}", superseded=True)
                 headers = {"IfMatch": quoted(there.etag)} if there else {"IfNoneMatch": "*"}
-            _check(condition, there)
+            demand(condition, there.etag if there else None)
         try:
             return Written(upload(client, target, content, call, headers))
         except ClientError as error:
@@ -106,7 +106,7 @@ def remove(
             return
         if fenced and there and there.seq > call.seq:
             return
-        _check(Condition(if_match=if_match), there)
+        demand(Condition(if_match=if_match), there.etag if there else None)
         if there is None:
             return
         try:
@@ -127,19 +127,6 @@ def _headers(condition: Condition) -> dict[str, str]:
     if condition.if_absent:
         return {"IfNoneMatch": "*"}
     return {} if condition.if_match is None else {"IfMatch": quoted(condition.if_match)}
-
-
-def _check(condition: Condition, there: Present | None) -> None:
-    if condition.if_absent and there:
-        raise AlreadyExists(
-            "there is an object under this key", next_step="take another key, or drop if_absent"
-        )
-    if condition.if_match is not None and (there is None or there.etag != condition.if_match):
-        found = f"the object has ETag {there.etag}" if there else "there is no object"
-        raise PreconditionFailed(
-            f"{found}, if_match demands {condition.if_match[:80]}",
-            next_step="read it again and decide anew",
-        )
 
 
 def _is_ours(client: S3Client, target: Target, call: Call) -> bool:

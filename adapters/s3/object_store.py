@@ -37,8 +37,10 @@ from commands.object_store import (
     ObjectUri,
     PresignedGet,
     PresignedPost,
+    PresignedPut,
     PresignGet,
     PresignPost,
+    PresignPut,
     PutObject,
     PutResult,
     RegisterObject,
@@ -161,6 +163,10 @@ class S3ObjectStore:
     def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
         with s3_errors(self._scope):
             return presign.presign_post(self._client(), self._location, command)
+
+    def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
+        with s3_errors(self._scope):
+            return presign.presign_put(self._client(), self._location, command)
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
         with s3_errors(self._scope):

@@ -12,7 +12,14 @@ from typing import TYPE_CHECKING, Any
 
 from adapters.s3.location import Location
 from commands.error import Unsupported
-from commands.object_store import PresignedGet, PresignedPost, PresignGet, PresignPost
+from commands.object_store import (
+    PresignedGet,
+    PresignedPost,
+    PresignedPut,
+    PresignGet,
+    PresignPost,
+    PresignPut,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -42,6 +49,28 @@ def presign_post(client: S3Client, location: Location, command: PresignPost) -> 
         ExpiresIn=seconds,
     )
     return PresignedPost(url=form["url"], fields=form["fields"], expires_at=expires_at)
+
+
+def presign_put(client: S3Client, location: Location, command: PresignPut) -> PresignedPut:
+    """An address to PUT the content to, with this content type; S3 cannot hold it to a size."""
+    headers = {"Content-Type": command.content_type}
+    params: dict[str, Any] = {"ContentType": command.content_type}
+    if location.config.kms_key_id:
+        params |= {
+            "ServerSideEncryption": "aws:kms",
+            "SSEKMSKeyId": location.config.kms_key_id,
+        }
+        headers |= {
+            "x-amz-server-side-encryption": "aws:kms",
+            "x-amz-server-side-encryption-aws-kms-key-id": location.config.kms_key_id,
+        }
+    seconds, expires_at = _expiry(command.expires)
+    url = client.generate_presigned_url(
+        "put_object",
+        Params={"Bucket": location.bucket, "Key": location.full_key(command.key), **params},
+        ExpiresIn=seconds,
+    )
+    return PresignedPut(url=url, headers=headers, expires_at=expires_at)
 
 
 def presign_get(client: S3Client, location: Location, command: PresignGet) -> PresignedGet:

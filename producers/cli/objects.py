@@ -22,6 +22,7 @@ from commands.object_store import (
     ObjectUri,
     PresignGet,
     PresignPost,
+    PresignPut,
     PutObject,
     RegisterObject,
 )
@@ -226,6 +227,27 @@ def presign_post(
         content_type=content_type,
         max_bytes=max_bytes,
         min_bytes=min_bytes,
+        expires=timedelta(seconds=expires),
+    )
+    run_and_show(command, wait, as_json)
+
+
+@app.command("presign-put")
+def presign_put(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    content_type: Annotated[str, typer.Option("--content-type")] = DEFAULT_CONTENT_TYPE,
+    expires: Annotated[int, typer.Option(help="Seconds that the address is good for.")] = 900,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """An address to which the content can be uploaded with one PUT for a while."""
+    command = PresignPut(
+        **named(make_place(tenant, env, mode)),
+        key=key,
+        content_type=content_type,
         expires=timedelta(seconds=expires),
     )
     run_and_show(command, wait, as_json)

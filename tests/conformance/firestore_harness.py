@@ -18,6 +18,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.absent import absent
 from tests.conformance.harness import Harness
 
 _PROGRAM = Path(__file__).with_name("firestore_emulator.py")
@@ -45,7 +46,7 @@ def firestore_emulator() -> str:
     """host:port of an emulator that lives as long as this process."""
     jar = find_emulator()
     if jar is None or shutil.which("java") is None:
-        pytest.fail(f"no Firestore emulator: {_INSTALL}")
+        absent("firestore", _INSTALL)
     server = subprocess.Popen(
         [sys.executable, "-P", str(_PROGRAM), str(jar)],
         stdin=subprocess.PIPE,

@@ -44,6 +44,12 @@ def _s3_harness() -> AbstractContextManager[Harness]:
     return s3_harness()
 
 
+def _azure_harness() -> AbstractContextManager[Harness]:
+    from tests.conformance.azure_harness import azure_harness
+
+    return azure_harness()
+
+
 def _firestore_harness() -> AbstractContextManager[Harness]:
     from tests.conformance.firestore_harness import firestore_harness
 
@@ -59,6 +65,7 @@ def _dynamodb_harness() -> AbstractContextManager[Harness]:
 HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Harness]]] = {
     (ResourceKind.OBJECT_STORE, "filesystem"): filesystem_harness,
     (ResourceKind.OBJECT_STORE, "s3"): _s3_harness,
+    (ResourceKind.OBJECT_STORE, "azure_blob"): _azure_harness,
     (ResourceKind.EVENT_STREAM, "filesystem"): filesystem_harness,
     (ResourceKind.TABULAR_STORE, "filesystem"): filesystem_harness,
     (ResourceKind.METRICS_STORE, "filesystem"): filesystem_harness,

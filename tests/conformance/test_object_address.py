@@ -12,7 +12,14 @@ import urllib3
 
 from adapters.port import Capability
 from commands.error import NotFound, PreconditionFailed, SignalboxError, Unsupported
-from commands.object_store import PresignedGet, PresignedPost, PresignGet, PresignPost
+from commands.object_store import (
+    PresignedGet,
+    PresignedPost,
+    PresignedPut,
+    PresignGet,
+    PresignPost,
+    PresignPut,
+)
 from commands.scope import ResourceKind
 from tests.conformance.desk import Desk, OpenDesk
 from tests.conformance.harness import Harness
@@ -29,6 +36,11 @@ def presign_post(desk: Desk, key: str = "a", content_type: str = "text/plain") -
     return desk.store.presign_post(command, desk.call())
 
 
+def presign_put(desk: Desk, key: str = "a", content_type: str = "text/plain") -> PresignedPut:
+    command = PresignPut(**desk.place, key=key, content_type=content_type)
+    return desk.store.presign_put(command, desk.call())
+
+
 def put_absent(desk: Desk) -> None:
     desk.put("a", if_absent=True)
 
@@ -40,6 +52,7 @@ def delete_matching(desk: Desk) -> None:
 USES: dict[Capability, Callable[[Desk], object]] = {
     Capability.PRESIGN_GET: presign_get,
     Capability.PRESIGN_POST: presign_post,
+    Capability.PRESIGN_PUT: presign_put,
     Capability.CONDITIONAL_PUT: put_absent,
     Capability.CONDITIONAL_DELETE: delete_matching,
 }
@@ -163,3 +176,17 @@ def test_an_expired_lease_registers_nothing(desk: Desk) -> None:
     with pytest.raises(SignalboxError) as refused:
         desk.register("a", call=desk.call(seconds=-1))
     assert refused.value.code == "LEASE_EXPIRED"
+
+
+def test_what_is_put_to_a_presigned_address_is_there(desk: Desk) -> None:
+    if Capability.PRESIGN_PUT not in desk.store.capabilities:
+        with pytest.raises(Unsupported):
+            presign_put(desk)
+        return
+    address = presign_put(desk, "up/load ü?#%.txt")
+    answer = urllib3.request("PUT", address.url, body=b"uploaded", headers=address.headers)
+    assert answer.status in (200, 201), answer.data
+    assert desk.read("up/load ü?#%.txt") == b"uploaded"
+    assert desk.head("up/load ü?#%.txt").content_type == "text/plain"
+    assert address.expires_at > datetime.now(UTC)
+    assert desk.register("up/load ü?#%.txt", size_bytes=8).size == 8

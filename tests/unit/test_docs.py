@@ -9,9 +9,12 @@ from typing import Any
 
 import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
+from pydantic import BaseModel
 
-from adapters.overview import markdown
+from adapters.azure_blob.config import AzureConfig
 from adapters.dynamodb.config import DynamoDBConfig
+from adapters.firestore.config import FirestoreConfig
+from adapters.overview import markdown
 from adapters.s3.config import S3Config
 from commands import error
 from commands.parse import known_ops, parse_command
@@ -69,17 +72,20 @@ def _code(text: str) -> str:
     return "\n".join(blocks + re.findall(r"^ {4}signalbox .*$", text, re.MULTILINE))
 
 
-def test_every_config_key_of_s3_is_on_the_page() -> None:
-    page = (ROOT / "docs" / "backends.md").read_text().partition("## s3")[2]
-    assert set(re.findall(r"^\| `(\w+)`", page, re.MULTILINE)) == set(S3Config.model_fields)
+CONFIGS: dict[str, type[BaseModel]] = {
+    "azure_blob": AzureConfig,
+    "dynamodb": DynamoDBConfig,
+    "firestore": FirestoreConfig,
+    "s3": S3Config,
+}
 
 
-def test_every_config_key_of_dynamodb_is_on_the_page() -> None:
-    page = (ROOT / "docs" / "backends.md").read_text().partition("## dynamodb")[2]
+@pytest.mark.parametrize("backend", CONFIGS)
+def test_every_config_key_of_a_backend_is_on_the_page(backend: str) -> None:
+    page = (ROOT / "docs" / "backends.md").read_text().partition(f"## {backend} ")[2]
     section = page.partition("\n## ")[0]
-    assert set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE)) == set(
-        DynamoDBConfig.model_fields
-    )
+    keys = set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
+    assert keys == set(CONFIGS[backend].model_fields)
 
 
 def _contract_examples() -> list[dict[str, Any]]:

@@ -1,0 +1,77 @@
+"""Asset records: what is kept of an object that someone uploaded by himself."""
+
+from __future__ import annotations
+
+import hashlib
+from datetime import UTC, datetime
+
+from azure.storage.blob import BlobClient
+
+from adapters.azure_blob.blob import Draft, if_match, look
+from adapters.azure_blob.client import READ_SECONDS
+from adapters.azure_blob.fence import write
+from adapters.azure_blob.location import Location
+from adapters.azure_blob.metadata import pack
+from adapters.port import Call
+from commands.error import NotFound, PreconditionFailed
+from commands.object_store import AssetRecord, Condition, RegisterObject
+from commands.payload import InlinePayload
+
+
+def register(
+    blob: BlobClient,
+    record_blob: BlobClient,
+    location: Location,
+    command: RegisterObject,
+    call: Call,
+    *,
+    fenced: bool,
+) -> AssetRecord:
+    """Keep the record as JSON under `assets/`, outside what `list` shows.
+
+    Raises NotFound, and PreconditionFailed when size or digest differ. An object that did not
+    come by `put` has no digest beside it: if one is demanded, the content is read for it.
+    """
+    there = look(blob)
+    if there is None:
+        raise NotFound("there is no such object", next_step="upload it first")
+    if command.size_bytes is not None and there.size != command.size_bytes:
+        raise _differs(f"{there.size} bytes, not {command.size_bytes}")
+    sha256 = there.sha256
+    if command.sha256 is not None:
+        sha256 = sha256 or _digest(blob, there.etag, call)
+        if sha256 != command.sha256:
+            raise _differs(f"SHA-256 {sha256}, not {command.sha256}")
+    text = f"{location.scope.field}\0{command.key}\0{there.etag}".encode()
+    record = AssetRecord(
+        asset_id=f"asset_{hashlib.blake2b(text, digest_size=16).hexdigest()}",
+        key=command.key,
+        uri=location.uri(command.key),
+        size=there.size,
+        etag=there.etag,
+        content_type=there.content_type,
+        sha256=sha256,
+        metadata=command.metadata,
+        registered_at=datetime.now(UTC),
+    )
+    content = InlinePayload(data=record.model_dump_json().encode())
+    draft = Draft(content, "application/json", pack({}, call, content.sha256))
+    written = write(record_blob, draft, call, Condition(), fenced=fenced)
+    if written.repeated:
+        kept = record_blob.download_blob(timeout=int(READ_SECONDS)).readall()
+        return AssetRecord.model_validate_json(kept)
+    return record
+
+
+def _digest(blob: BlobClient, etag: str, call: Call) -> str:
+    digest = hashlib.sha256()
+    for chunk in blob.download_blob(timeout=int(READ_SECONDS), **if_match(etag)).chunks():
+        call.remaining()
+        digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _differs(what: str) -> PreconditionFailed:
+    return PreconditionFailed(
+        f"the object has {what}", next_step="upload it again, or register what is there"
+    )

@@ -1,0 +1,105 @@
+"""The config of a route to Azure Blob Storage: what may stand in it, and what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+from urllib.parse import urlsplit
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+
+from commands.error import InvalidRouteConfig
+from commands.scope import ResourceKind
+
+BACKEND_TYPE = "azure_blob"
+_CONTAINER = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]")
+_SECRET = re.compile(r"secret|password|passwd|token|credential|connection|key|sas|sig")
+
+
+class AzureConfig(BaseModel):
+    """One route's config. Credentials stand in it by reference only.
+
+    Without a reference the worker's own identity is used (a managed identity, or what
+    azure-identity finds).
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    account_url: str = Field(
+        description="https://<account>.blob.core.windows.net, or that of an emulator."
+    )
+    container: str = Field(description="The container; it must be there.")
+    account_key_file: str | None = Field(
+        None, min_length=1, description="File in the worker's file system with the account's key."
+    )
+    sas_file: str | None = Field(
+        None, min_length=1, description="File with a SAS token; it can presign nothing."
+    )
+    fenced_writes: bool = Field(
+        False, description="Look before each write, so that no older command undoes a newer one."
+    )
+
+    @field_validator("account_url")
+    @classmethod
+    def _url_is_bare(cls, url: str) -> str:
+        parts = urlsplit(url)
+        if parts.scheme not in ("http", "https") or not parts.hostname:
+            raise ValueError("give https://<account>.blob.core.windows.net")
+        if "@" in parts.netloc or parts.query or parts.fragment:
+            raise ValueError("an address holds neither credentials nor a query")
+        return url.rstrip("/")
+
+    @field_validator("container")
+    @classmethod
+    def _container_is_a_name(cls, container: str) -> str:
+        if not _CONTAINER.fullmatch(container):
+            raise ValueError(
+                "a container has 3 to 63 lower-case letters, digits and single hyphens"
+            )
+        return container
+
+    @model_validator(mode="after")
+    def _one_reference(self) -> AzureConfig:
+        if self.account_key_file and self.sas_file:
+            raise ValueError("account_key_file and sas_file exclude each other")
+        return self
+
+    @property
+    def account(self) -> str:
+        """The account's name: the host's first part, or the path of an emulator's address."""
+        parts = urlsplit(self.account_url)
+        return parts.path.strip("/") or str(parts.hostname).partition(".")[0]
+
+
+def read_config(config: Mapping[str, Any]) -> AzureConfig:
+    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    for key in config:
+        if key not in AzureConfig.model_fields and _SECRET.search(str(key).lower()):
+            raise _refuse(
+                f"config key {str(key)[:64]!r} looks like a secret: credentials never stand in a "
+                "route",
+                "name a reference instead: account_key_file or sas_file",
+            )
+    if not config.get("container"):
+        raise _refuse(
+            "the route has no container", "set `container` in its config; nothing falls back"
+        )
+    try:
+        return AzureConfig.model_validate(dict(config))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = str(first["loc"][0]) if first["loc"] else ""
+        field = AzureConfig.model_fields.get(where)
+        hint = (
+            f"{where}: {field.description}"
+            if field
+            else f"use {', '.join(AzureConfig.model_fields)}"
+        )
+        raise _refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
+
+
+def _refuse(message: str, next_step: str) -> InvalidRouteConfig:
+    return InvalidRouteConfig(
+        message, kind=ResourceKind.OBJECT_STORE, backend_type=BACKEND_TYPE, next_step=next_step
+    )

@@ -1,0 +1,47 @@
+"""Where a scope's objects are within a container, and which keys Azure can hold."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+from urllib.parse import quote
+
+from adapters.azure_blob.config import AzureConfig
+from adapters.azure_blob.name import to_name
+from commands.error import InvalidKey
+from commands.scope import Scope
+
+MAX_NAME_CHARACTERS = 1024
+MAX_SEGMENTS = 254
+
+Area = Literal["raw", "assets"]
+
+
+@dataclass(frozen=True)
+class Location:
+    """One scope on one route: it names blobs, and nothing outside its own prefix."""
+
+    config: AzureConfig
+    scope: Scope
+
+    def prefix(self, area: Area = "raw") -> str:
+        return f"tenants/{self.scope.tenant_id}/{self.scope.env}/{area}/"
+
+    def name(self, key: str, area: Area = "raw") -> str:
+        """The blob's name. Raises InvalidKey for one that is too long or too deep for Azure."""
+        name = self.prefix(area) + to_name(key)
+        if (over := len(name) - MAX_NAME_CHARACTERS) > 0:
+            raise InvalidKey(
+                f"key {key[:40]!r}… is {over} characters (of up to 4 bytes) too long for Azure "
+                f"with its prefix {self.prefix(area)!r}",
+                next_step=f"shorten it by {over} characters",
+            )
+        if (count := name.count("/") + 1) > MAX_SEGMENTS:
+            raise InvalidKey(
+                f"key {key[:40]!r}… has {count - 4} segments, and many bytes in all",
+                next_step=f"Azure takes {MAX_SEGMENTS - 4}: use fewer",
+            )
+        return name
+
+    def uri(self, key: str) -> str:
+        return f"{self.config.account_url}/{self.config.container}/{quote(self.name(key))}"

@@ -1,0 +1,193 @@
+"""Objects in a container of Azure Blob Storage."""
+
+# The port gives every method its call; what only reads has no need of it.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from azure.storage.blob import BlobClient
+
+from adapters.azure_blob import asset, fence, presign
+from adapters.azure_blob.blob import Draft, bare, look
+from adapters.azure_blob.body import AzureBody
+from adapters.azure_blob.client import READ_SECONDS, client_for
+from adapters.azure_blob.config import BACKEND_TYPE, read_config
+from adapters.azure_blob.failure import azure_errors
+from adapters.azure_blob.listing import list_page
+from adapters.azure_blob.location import Area, Location
+from adapters.azure_blob.metadata import Present, pack
+from adapters.object_store import ObjectStore, ObjectStream
+from adapters.port import AdapterContext, Call, Capability
+from commands.error import InvalidCommand, NotFound, Unsupported
+from commands.object_store import (
+    AssetRecord,
+    DeleteObject,
+    DeleteResult,
+    GetObject,
+    HeadObject,
+    ListObjects,
+    ListResult,
+    ObjectInfo,
+    ObjectUri,
+    PresignedGet,
+    PresignedPost,
+    PresignedPut,
+    PresignGet,
+    PresignPost,
+    PresignPut,
+    PutObject,
+    PutResult,
+    RegisterObject,
+    UriResult,
+)
+
+CAPABILITIES = frozenset(Capability) - {Capability.PRESIGN_POST}
+
+
+def open_adapter(context: AdapterContext) -> ObjectStore:
+    """The adapter of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    return AzureObjectStore(Location(read_config(context.config), context.scope))
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    read_config(config)
+
+
+class AzureObjectStore:
+    """The port on block blobs. Conditions are Azure's own."""
+
+    def __init__(self, location: Location) -> None:
+        self._location = location
+        self._config = location.config
+        self._scope = location.scope
+
+    @property
+    def capabilities(self) -> frozenset[Capability]:
+        """Whoever writes through a SAS presigns nothing: a SAS cannot sign another."""
+        if self._config.sas_file is None:
+            return CAPABILITIES
+        return CAPABILITIES - {Capability.PRESIGN_GET, Capability.PRESIGN_PUT}
+
+    def put(self, command: PutObject, call: Call) -> PutResult:
+        """One request up to 8 MiB, staged blocks beyond."""
+        with azure_errors(self._scope):
+            blob, sha256 = self._blob(command.key), command.payload.sha256
+            metadata = pack(command.metadata, call, sha256)
+            draft = Draft(command.payload, command.content_type, metadata)
+            before = self._measured(blob, call)
+            written = fence.write(blob, draft, call, command.condition, fenced=self._fenced(call))
+            if before is not None:
+                call.grew(1 - before[0], command.payload.size - before[1])
+            return PutResult(
+                key=command.key,
+                size=command.payload.size,
+                etag=written.etag,
+                sha256=sha256,
+                uri=self._location.uri(command.key),
+            )
+
+    def get(self, command: GetObject, call: Call) -> ObjectStream:
+        with azure_errors(self._scope):
+            blob, first = self._blob(command.key), command.first or 0
+            span: dict[str, Any] = {}
+            if command.first is not None or command.last is not None:
+                span["offset"] = first
+                if command.last is not None:
+                    span["length"] = command.last - first + 1
+            found = blob.download_blob(timeout=int(READ_SECONDS), **span)
+            properties = found.properties
+            there = Present(
+                size=_whole_size(properties),
+                etag=bare(properties.etag),
+                modified=properties.last_modified,
+                content_type=properties.content_settings.content_type or "",
+                metadata=properties.metadata or {},
+            )
+            if first and first >= there.size:
+                raise InvalidCommand("the range begins past the end", next_step="ask for less")
+            return ObjectStream(
+                there.info(command.key), first, found.size, AzureBody(found, self._scope)
+            )
+
+    def head(self, command: HeadObject, call: Call) -> ObjectInfo:
+        with azure_errors(self._scope):
+            there = look(self._blob(command.key))
+            if there is None:
+                raise NotFound("there is no such object", next_step="check the key")
+            return there.info(command.key)
+
+    def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
+        with azure_errors(self._scope):
+            blob = self._blob(command.key)
+            before = self._measured(blob, call)
+            fence.remove(blob, call, command.if_match, fenced=self._fenced(call))
+            if before is not None:
+                call.grew(-before[0], -before[1])
+            return DeleteResult(key=command.key)
+
+    def list(self, command: ListObjects, call: Call) -> ListResult:
+        with azure_errors(self._scope):
+            container = client_for(self._config).get_container_client(self._config.container)
+            return list_page(container, self._location, command)
+
+    def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
+        raise Unsupported(
+            "Azure takes no form posts",
+            kind=self._scope.kind,
+            tenant_id=self._scope.tenant_id,
+            env=self._scope.env,
+            backend_type=BACKEND_TYPE,
+            next_step="use presign_put for uploads",
+        )
+
+    def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
+        with azure_errors(self._scope):
+            return presign.presign_put(self._location, command)
+
+    def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
+        with azure_errors(self._scope):
+            return presign.presign_get(self._location, command)
+
+    def uri(self, command: ObjectUri, call: Call) -> UriResult:
+        with azure_errors(self._scope):
+            return UriResult(uri=self._location.uri(command.key))
+
+    def register(self, command: RegisterObject, call: Call) -> AssetRecord:
+        with azure_errors(self._scope):
+            return asset.register(
+                self._blob(command.key),
+                self._blob(command.key, "assets"),
+                self._location,
+                command,
+                call,
+                fenced=self._fenced(call),
+            )
+
+    def close(self) -> None:
+        """Nothing to give back: the clients belong to the process."""
+
+    def _blob(self, key: str, area: Area = "raw") -> BlobClient:
+        # Asked anew each time, so that a forked child never uses its parent's.
+        name = self._location.name(key, area)
+        return client_for(self._config).get_blob_client(self._config.container, name)
+
+    def _measured(self, blob: BlobClient, call: Call) -> tuple[int, int] | None:
+        """Objects and bytes under the key now, asked only if it matters. A takeover may find its
+        own effect, so it leaves the count alone."""
+        if not call.measured or call.takeover:
+            return None
+        there = look(blob)
+        return (1, there.size) if there else (0, 0)
+
+    def _fenced(self, call: Call) -> bool:
+        return call.takeover or self._config.fenced_writes
+
+
+def _whole_size(properties: Any) -> int:
+    # "bytes 5-9/20" for a range.
+    content_range = properties.content_range
+    return int(content_range.rpartition("/")[2]) if content_range else int(properties.size)

@@ -1,0 +1,20 @@
+"""What a put's or delete's condition demands of what is there, for every object store alike."""
+
+from __future__ import annotations
+
+from commands.error import AlreadyExists, PreconditionFailed
+from commands.object_store import Condition
+
+
+def demand(condition: Condition, etag: str | None) -> None:
+    """Raise AlreadyExists or PreconditionFailed; `etag` is that of the object, None without one."""
+    if condition.if_absent and etag is not None:
+        raise AlreadyExists(
+            "there is an object under this key", next_step="take another key, or drop if_absent"
+        )
+    if condition.if_match is not None and etag != condition.if_match:
+        found = f"the object has ETag {etag}" if etag is not None else "there is no object"
+        raise PreconditionFailed(
+            f"{found}, if_match demands {condition.if_match[:80]}",
+            next_step="read it again and decide anew",
+        )

@@ -1,0 +1,73 @@
+"""Azure Blob Storage for the conformance suite: Azurite from npm, and a container on it."""
+
+from __future__ import annotations
+
+import atexit
+import functools
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from azure.storage.blob import BlobServiceClient
+
+from tests.absent import absent
+from tests.conformance.harness import Harness
+
+CONTAINER = "signalbox-conformance"
+ACCOUNT = "devstoreaccount1"
+# Azurite's own, the same everywhere and good for nothing else.
+KEY = "Eby8vdM02xNOcqFlqUwJPLlmEtlCDXJ1OUzFT50uSRZ6IFsuFq2UVErCz4I6tq/K1SZFPTOtr/KBHBeksoGMGw=="
+_PROGRAM = Path(__file__).with_name("azure_server.py")
+_SCRIPT = Path(__file__).parents[1] / "servers/node_modules/azurite/dist/src/blob/main.js"
+
+
+@functools.cache
+def azurite() -> str:
+    """The address of an account on an Azurite that lives as long as this process."""
+    if shutil.which("node") is None or not _SCRIPT.is_file():
+        absent("azure_blob", "install node 20 or newer, then `python tests/servers/install.py`")
+    server = subprocess.Popen(
+        [sys.executable, "-P", str(_PROGRAM), str(_SCRIPT)],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert server.stdin is not None
+    assert server.stdout is not None
+    atexit.register(_end, server)
+    port = server.stdout.readline().strip()
+    assert port, "Azurite did not start (its output is above)"
+    return f"http://127.0.0.1:{port}/{ACCOUNT}"
+
+
+def _end(server: subprocess.Popen[str]) -> None:
+    assert server.stdin is not None
+    server.stdin.close()
+    server.wait(timeout=10)
+
+
+@contextmanager
+def azure_harness() -> Iterator[Harness]:
+    """A fresh container; the bad place is one that nobody made."""
+    url = azurite()
+    service = BlobServiceClient(url, credential={"account_name": ACCOUNT, "account_key": KEY})
+    container = service.get_container_client(CONTAINER)
+    if not container.exists():
+        container.create_container()
+    with tempfile.TemporaryDirectory() as directory:
+        key_file = Path(directory, "key")
+        key_file.write_text(KEY)
+        config = {
+            "account_url": url,
+            "container": CONTAINER,
+            "account_key_file": str(key_file),
+        }
+        yield Harness(
+            backend_type="azure_blob",
+            config=config,
+            bad_place=config | {"container": "no-such-container"},
+        )

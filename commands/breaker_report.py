@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 import redis
 
 from commands.state import state_errors
 
 _KEY = "signalbox:breakers"
-_FRESH_SECONDS = 120
-"""A report is renewed with each failed probe; an older one is of a worker that is gone."""
+_PROBE_SECONDS = 10
+"""A rest is over when a probe has found the backend, which takes a moment; one that nobody
+probes, since no command comes, is over too."""
 
 Place = tuple[str, str]
 """Backend type, and config of the route as JSON."""
@@ -24,10 +25,12 @@ class BreakerReport:
     def __init__(self, state: redis.Redis) -> None:
         self._state = state
 
-    def write(self, worker: str, opened: Sequence[Place], closed: Sequence[Place]) -> None:
+    def write(self, worker: str, opened: Mapping[Place, float], closed: Sequence[Place]) -> None:
+        """`opened` says for how many seconds each place rests."""
         with state_errors(), self._state.pipeline(transaction=False) as pipeline:
-            for place in opened:
-                pipeline.hset(_KEY, json.dumps([worker, *place]), f"{time.time():.0f}")
+            for place, rest in opened.items():
+                until = time.time() + rest + _PROBE_SECONDS
+                pipeline.hset(_KEY, json.dumps([worker, *place]), f"{until:.0f}")
             for place in closed:
                 pipeline.hdel(_KEY, json.dumps([worker, *place]))
             pipeline.execute()
@@ -36,6 +39,6 @@ class BreakerReport:
         """Worker, backend type and config of each breaker that is open."""
         with state_errors():
             rows = self._state.hgetall(_KEY)
-        oldest = time.time() - _FRESH_SECONDS
-        found = [json.loads(name) for name, at in rows.items() if float(at) > oldest]
+        now = time.time()
+        found = [json.loads(name) for name, until in rows.items() if float(until) > now]
         return sorted((worker, backend_type, config) for worker, backend_type, config in found)

@@ -149,7 +149,7 @@ class Breakers:
             log.info("backend is back", backend=place[0], config=place[1])
         if opened or closed:
             with suppress(StateUnavailable):  # the breaker does its work without being seen
-                self._report.write(self._worker, [place for place, _ in opened], closed)
+                self._report.write(self._worker, dict(opened), closed)
         return dict(opened)
 
 

@@ -30,6 +30,11 @@ class AzureConfig(BaseModel):
         description="https://<account>.blob.core.windows.net, or that of an emulator."
     )
     container: str = Field(description="The container; it must be there.")
+    region: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="Where the account is, as its operator knows; a policy may ask for it.",
+    )
     account_key_file: str | None = Field(
         None, min_length=1, description="File in the worker's file system with the account's key."
     )

@@ -31,6 +31,11 @@ class FirestoreConfig(BaseModel):
 
     project: str = Field(description="Id of the Google Cloud project.")
     database: str = Field("(default)", description="Id of a database in Native mode.")
+    region: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="Where the database is, as its operator knows; a policy may ask for it.",
+    )
     credentials_file: str | None = Field(
         None, min_length=1, description="A service account's key file in the worker's file system."
     )

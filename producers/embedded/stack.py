@@ -99,6 +99,10 @@ class EmbeddedStack:
         worker.wait_until(ready.exists, WORKER_READY_WITHIN)
         return worker
 
+    def launch_worker(self) -> ManagedProcess:
+        """One more worker; returns at once."""
+        return self._launch_worker()[0]
+
     def wait(self, say: Callable[[str], None]) -> None:
         """Keep the workers up: one that ended is followed by another, and `say` tells of it.
 

@@ -7,7 +7,7 @@ import threading
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -21,7 +21,7 @@ from routing.registry import Registry
 from routing.route import Route
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm, Killer
-from tests.chaos.load import ENV, TENANT, Load
+from tests.chaos.load import BATCHES, ENV, TENANT, Load
 from tests.chaos.verdict import Auditor
 
 
@@ -36,8 +36,8 @@ class Plan:
     faults: str = ""
     """Armed in the workers: see commands/fault.py."""
     seed: int = 1
-    restarts: int = 0
-    """Of Redis, with SIGKILL."""
+    batches: tuple[int, ...] = BATCHES
+    """Sizes of what is submitted together, each as likely as the next."""
     settings: dict[str, str] = field(
         default_factory=lambda: {
             # Short, so that a kill costs seconds: what a dead worker held comes back soon.
@@ -59,8 +59,13 @@ class Report:
     plan: Plan
     verdict: Verdict
     kills: int
+    struck: int
+    """Of the kills, those of the killer's own; the others died at fault points."""
     freezes: int
-    restarts: int
+    child_deaths: int
+    """Prefork children that died at fault points, beside the kills."""
+    open: int
+    """Commands that the ledger holds when all is over."""
     seconds: float
     quiet_after: float
     """Seconds from the last blow until nothing was open any more."""
@@ -68,21 +73,13 @@ class Report:
 
 def run(plan: Plan, folder: Path) -> Report:
     """Play the plan in a folder of its own."""
-    environment = plan.settings | {"SIGNALBOX_FAULTS": plan.faults}
-    with ExitStack() as running:
-        running.enter_context(_environment(environment))
-        stack = running.enter_context(
-            EmbeddedStack(
-                folder, workers=plan.workers, flower=False, worker_options=["-P", plan.pool]
-            )
-        )
-        os.environ.update(stack.environment)
-        routes = _route(stack, folder)
+    with embedded(plan, folder) as stack:
+        routes = route_all(stack, folder)
         journal, verdict = Journal(), Verdict()
         started = time.monotonic()
         with Client(Settings()) as client:
-            load = Load(client, journal, plan.seed)
-            killer = Killer(stack, plan.harm, plan.seed)
+            load = Load(client, journal, plan.seed, plan.batches)
+            killer = Killer(stack, plan.harm, plan.seed, folder / "logs")
             with ThreadPoolExecutor(1) as other:
                 struck_enough = threading.Event()
                 loading = other.submit(_load_until, struck_enough, load, journal, plan)
@@ -91,19 +88,38 @@ def run(plan: Plan, folder: Path) -> Report:
                 finally:
                     struck_enough.set()
                 struck = time.monotonic()
+                while not loading.done():
+                    killer.replace_the_fallen()
+                    time.sleep(0.05)
                 loading.result()
             quiet = time.monotonic()
             load.judge(verdict)
+            left = _open_when_all_is_over(client, killer)
         Auditor(routes, folder / "payloads").judge(journal, verdict)
         return Report(
             plan,
             verdict,
             killer.kills,
+            killer.struck,
             killer.freezes,
-            0,
+            killer.child_deaths,
+            left,
             quiet - started,
             quiet - struck,
         )
+
+
+@contextmanager
+def embedded(plan: Plan, folder: Path) -> Iterator[EmbeddedStack]:
+    """The plan's stack, and an environment in which clients find it."""
+    with (
+        _environment(plan.settings | {"SIGNALBOX_FAULTS": plan.faults}),
+        EmbeddedStack(
+            folder, workers=plan.workers, flower=False, worker_options=["-P", plan.pool]
+        ) as stack,
+    ):
+        os.environ.update(stack.environment)
+        yield stack
 
 
 def _load_until(enough: threading.Event, load: Load, journal: Journal, plan: Plan) -> None:
@@ -112,7 +128,16 @@ def _load_until(enough: threading.Event, load: Load, journal: Journal, plan: Pla
     load.finish()
 
 
-def _route(stack: EmbeddedStack, folder: Path) -> dict[ResourceKind, Route]:
+def _open_when_all_is_over(client: Client, killer: Killer) -> int:
+    """What is still open a while after the last outcome was seen."""
+    deadline = time.monotonic() + 60
+    while (left := client.ledger.totals()["open"]) and time.monotonic() < deadline:
+        killer.replace_the_fallen()
+        time.sleep(0.1)
+    return left
+
+
+def route_all(stack: EmbeddedStack, folder: Path) -> dict[ResourceKind, Route]:
     registry = Registry(connect(stack.addresses["state"]))
     return {
         kind: registry.set(

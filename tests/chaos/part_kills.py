@@ -1,0 +1,108 @@
+"""Worker groups killed at random moments and at every fault point; plain Celery beside them."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from tests.chaos.campaign import Plan, run
+from tests.chaos.killer import Harm
+from tests.chaos.part import Part, Play, Row
+from tests.chaos.stock import run_stock
+from tests.chaos.submitter import run_submitter
+
+KILLS = 75
+LONG = "command.before=sleep:0.2@0.02"
+# One point may hold one fault, so the two ends of a command take two plays.
+POINTS = ";".join(
+    [
+        "claim.before=kill@0.003",
+        "claim.after=kill@0.003",
+        "batch.middle=kill@0.002",
+        "effect.before=kill@0.0005",
+        "effect.after=kill@0.005",
+        "finish.after=kill@0.005",
+        "due.after=kill@0.02",
+        "command.before=kill@0.0005",
+    ]
+)
+
+
+def a_campaign(plan: Plan) -> Play:
+    """A campaign of our workers, as a row."""
+
+    def play(folder: Path) -> Row:
+        report = run(plan, folder)
+        verdict = report.verdict
+        return Row(
+            {
+                "kills": report.kills,
+                "at fault points": report.kills - report.struck,
+                "children": report.child_deaths,
+                "freezes": report.freezes,
+                "commands": verdict.commands,
+                "lost": verdict.lost,
+                "doubled": verdict.doubled,
+                "disordered": verdict.disordered,
+                "failed": verdict.failed,
+                "open": report.open,
+            },
+            verdict.clean and report.open == 0,
+            verdict.notes,
+        )
+
+    return play
+
+
+def stock(pool: str) -> Play:
+    """Plain Celery: its figures are for comparison, and break no promise of ours."""
+
+    def play(folder: Path) -> Row:
+        kills = 2 * KILLS
+        verdict, _ = run_stock(folder, kills=kills, pool=pool, pause=0.8)
+        return Row(
+            {
+                "kills": kills,
+                "commands": verdict.commands,
+                "lost": verdict.lost,
+                "doubled": verdict.doubled,
+            },
+            good=True,
+        )
+
+    return play
+
+
+def plan(seed: int, **fields: Any) -> Plan:
+    harm = Harm(kills=KILLS, freezes=2, pause=0.8)
+    return Plan(harm, commands_least=13_000, workers=3, seed=seed, **fields)
+
+
+KILLS_PART = Part(
+    "kills",
+    "Killed workers",
+    """
+Whole worker groups are ended with SIGKILL at random moments, and others frozen for longer than
+their lease (3 s here), under a load of commands of all four kinds: objects and rows created once,
+objects and rows written and deleted again and again, points, and events. Half of the submissions
+are single commands, the others batches of up to 100. *Long* has one command in fifty take 200 ms.
+*At fault points* arms a kill, at random, at each named point of a command's life
+(`commands/fault.py`); with prefork it is mostly the child that dies there. *Killed clients* are
+processes that die between the ledger's answer and the wake-ups; half of them submit the same
+commands again. Plain Celery has the settings that its documentation names for this (late
+acknowledgement, reject on worker lost, prefetch 1, a visibility timeout of 10 s), the same Redis,
+and one synced line a task as its effect.
+""",
+    {
+        "threads": a_campaign(plan(seed=11)),
+        "threads, singles": a_campaign(plan(seed=12, batches=(1,))),
+        "threads, long": a_campaign(plan(seed=13, faults=LONG)),
+        "threads, at fault points": a_campaign(plan(seed=14, faults=POINTS)),
+        "prefork": a_campaign(plan(seed=15, pool="prefork")),
+        "prefork, long": a_campaign(plan(seed=16, pool="prefork", faults=LONG)),
+        "prefork, at fault points": a_campaign(plan(seed=17, pool="prefork", faults=POINTS)),
+        "killed clients": run_submitter,
+        "plain Celery, threads": stock("threads"),
+        "plain Celery, prefork": stock("prefork"),
+    },
+)

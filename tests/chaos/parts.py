@@ -1,0 +1,7 @@
+"""All parts of `make chaos`, as they are played and as they stand in the document."""
+
+from __future__ import annotations
+
+from tests.chaos.part_kills import KILLS_PART
+
+PARTS = (KILLS_PART,)

@@ -1,0 +1,112 @@
+"""Keeps what plays came to in docs/reliability.json, and writes docs/reliability.md from it."""
+
+from __future__ import annotations
+
+import fcntl
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Sequence
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from producers.embedded.redis_server import find_redis_server
+from tests.chaos.part import Part, Row
+
+DOCS = Path(__file__).parents[2] / "docs"
+RECORD, DOCUMENT = DOCS / "reliability.json", DOCS / "reliability.md"
+
+HEAD = """\
+# Reliability
+
+What Signalbox lost, doubled or put out of order while its processes were killed, as measured by
+`make chaos`, which also wrote this page. Effects are looked for in the backends themselves, past
+the ledger and the workers:
+
+- **lost**: the command was accepted, and its effect is not there;
+- **doubled**: its effect is there twice (an event appended twice, a creation refused because it
+  had happened already), or an effect is there that nobody asked for;
+- **disordered**: a newer value was undone, or a stream has another order than was accepted;
+- **open**: commands that the ledger still held when all was over: a stuck key would be one.
+
+The figures are those of one machine that other programs used as well, so times are upper bounds.
+"""
+
+
+def keep(part: Part, name: str, row: Row, seconds: float, folder: Path = DOCS) -> None:
+    """Put a row in the place of the one that was there."""
+    with (folder / RECORD.name).open("a+") as file:
+        fcntl.flock(file, fcntl.LOCK_EX)  # parts may be played side by side
+        file.seek(0)
+        record: dict[str, Any] = json.loads(file.read() or "{}")
+        record.setdefault(part.name, {})[name] = {
+            "values": dict(row.values),
+            "good": row.good,
+            "notes": row.notes,
+            "seconds": round(seconds),
+            "facts": facts(),
+        }
+        file.seek(0)
+        file.truncate()
+        file.write(json.dumps(record, indent=1) + "\n")
+
+
+def write(parts: Sequence[Part], folder: Path = DOCS) -> None:
+    """The document, from all that is kept."""
+    record = json.loads((folder / RECORD.name).read_text())
+    lines = [HEAD]
+    missing: list[str] = []
+    for part in parts:
+        rows = record.get(part.name, {})
+        played = [name for name in part.plays if name in rows]
+        missing += [f"- `{part.name}`: {name}" for name in part.plays if name not in rows]
+        if played:
+            lines += _section(part, {name: rows[name] for name in played})
+    lines += ["## What was not played", ""]
+    lines += missing or ["Everything was."]
+    (folder / DOCUMENT.name).write_text("\n".join(lines) + "\n")
+
+
+def facts() -> str:
+    """The machine and the run, in a line."""
+    memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
+    server = subprocess.run(
+        [find_redis_server(), "--version"], capture_output=True, text=True, check=True
+    ).stdout.split()
+    redis = next((word for word in server if word.startswith("v=")), "v=?")[2:]
+    commit = subprocess.run(
+        ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
+    ).stdout.strip()
+    return (
+        f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB, "
+        f"{platform.system()} {platform.release().split('-')[0]}, "
+        f"Python {platform.python_version()}, Redis {redis}, commit {commit or 'unknown'}"
+    )
+
+
+def _section(part: Part, rows: dict[str, dict[str, Any]]) -> list[str]:
+    columns: list[str] = []
+    for row in rows.values():
+        columns += [name for name in row["values"] if name not in columns]
+    lines = [f"## {part.title}", "", part.text.strip(), ""]
+    lines.append("| " + " | ".join(["", *columns, "seconds"]) + " |")
+    lines.append("| " + " | ".join(["---"] + ["---:"] * (len(columns) + 1)) + " |")
+    for name, row in rows.items():
+        cells = [_text(row["values"].get(column, "–")) for column in columns]
+        lines.append("| " + " | ".join([name, *cells, str(row["seconds"])]) + " |")
+    lines.append("")
+    for name, row in rows.items():
+        lines += [f"- {name}: {note}" for note in row["notes"]]
+    if any(row["notes"] for row in rows.values()):
+        lines.append("")
+    seen = sorted({row["facts"] for row in rows.values()})
+    lines += [f"Played on: {'; '.join(seen)}. Again with: `make chaos ONLY={part.name}`.", ""]
+    return lines
+
+
+def _text(value: Any) -> str:
+    if isinstance(value, float):
+        return f"{value:,.2f}" if value < 10 else f"{value:,.0f}"
+    return f"{value:,}" if isinstance(value, int) else str(value)

@@ -27,6 +27,7 @@ from routing.row import Position
 from workers.adapter_pool import AdapterPool
 from workers.admission import admit, check_deadline
 from workers.breaker import Breakers
+from workers.evidence import archive_reads
 from workers.finish import Finisher
 from workers.patience import wait_for_state
 from workers.probe import Prober
@@ -87,12 +88,14 @@ class Executor:
     def _resolve(self, claims: Claims, seen: Position | None) -> tuple[list[Routed], list[Ended]]:
         claimed = [c for c in claims.claimed if not isinstance(c.command, ControlCommand)]
         lost = self.routes.enter(claims.epoch, seen)
+        routed: list[Routed] = []
+        if self.routes.distrusted:
+            routed, claimed = archive_reads(claimed, self.registry)
         if lost is not None:
-            return [], [Ended(item, error=copy(lost)) for item in claimed]
+            return routed, [Ended(item, error=copy(lost)) for item in claimed]
         routes = self.routes.resolve_many({c.command.scope: c.fence for c in claimed})
         tenants = {c.command.tenant_id for c in claimed}
         terms = self.routes.terms_many({tenant: claims.policies[tenant] for tenant in tenants})
-        routed: list[Routed] = []
         ended: list[Ended] = []
         for item in claimed:
             route, its = routes[item.command.scope], terms[item.command.tenant_id]

@@ -30,16 +30,17 @@ def log(
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="A time, or how long ago.")] = None,
     limit: Annotated[int, typer.Option(min=1, help="The newest so many events.")] = 1000,
+    archive: Annotated[
+        bool, typer.Option("--archive", help="From the archive: also what was trimmed or lost.")
+    ] = False,
     as_json: AsJson = False,
 ) -> None:
     """Changes of routes, locks and policies, and refusals; as JSON one event a line."""
-    events = make_registry().log
-    begin = events.behind(_when(since)) if since else 0
-    end = events.behind(_when(until)) if until else events.head().revision
+    first, last = _when(since) if since else None, _when(until) if until else None
     if tenant is not None:
         check_tenant(tenant)
     chosen: list[StreamEvent] = []
-    for event in _walk(events, begin, end):
+    for event in (_archived if archive else _logged)(first, last):
         if tenant is None or tenant in event.subject.split("/"):
             chosen.append(event)
             # Bounded, however long the log is.
@@ -133,7 +134,18 @@ def _add_readable(chain: Chain, events: EventLog, begin: int) -> None:
     chain.add_unreadable()
 
 
-def _walk(events: EventLog, begin: int, end: int) -> Iterator[StreamEvent]:
+def _archived(first: datetime | None, last: datetime | None) -> Iterator[StreamEvent]:
+    with make_client() as client:
+        for event in archived_events(client):
+            at = event.committed_at or event.time
+            if (first is None or at >= first) and (last is None or at < last):
+                yield event
+
+
+def _logged(first: datetime | None, last: datetime | None) -> Iterator[StreamEvent]:
+    events = make_registry().log
+    begin = events.behind(first) if first else 0
+    end = events.behind(last) if last else events.head().revision
     while begin < end:
         page = [event for event in events.events(begin, limit=1000) if event.revision <= end]
         yield from page

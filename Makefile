@@ -7,13 +7,14 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
 endif
 BIN := .venv/bin
 
-.PHONY: help env run test check bench lock clean
+.PHONY: help env run test check bench chaos lock clean
 
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
 	@echo "make test   the whole suite (ARGS=... goes to pytest)"
 	@echo "make check  format, lint, types, direction of imports"
 	@echo "make bench  what a command costs (ARGS=--seconds 20)"
+	@echo "make chaos  what is lost when processes are killed: 90 minutes (ONLY=kills)"
 	@echo "make lock   choose the newest versions anew"
 
 env:
@@ -25,7 +26,7 @@ run: env
 
 test: env
 	@$(BIN)/python tests/servers/install.py
-	@$(BIN)/python -m pytest $(ARGS)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 --dist loadgroup)
 
 check: env
 	$(BIN)/ruff format --check .
@@ -35,6 +36,10 @@ check: env
 
 bench: env
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+# A row has spaces in its name: ONLY="'kills:threads, long' stop".
+chaos: env
+	@$(BIN)/python -m tests.chaos $(ONLY)
 
 lock: env
 	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \

@@ -7,13 +7,12 @@ from typing import NoReturn
 
 import pytest
 
-ABSENT: dict[str, str] = {}
-"""What was not tested, and what to install for it."""
+NOT_TESTED = "NOT TESTED: "
+"""With it begins the reason of such a skip."""
 
 
 def absent(what: str, install: str) -> NoReturn:
     """Skip the test, and have the end of the run say so; in CI it is a failure."""
     if os.environ.get("CI"):
         pytest.fail(f"{what} cannot be tested here: {install}")
-    ABSENT[what] = install
-    pytest.skip(f"not run: {install}")
+    pytest.skip(f"{NOT_TESTED}{what} ({install})")

@@ -3,18 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from adapters.catalogue import Backend
 from commands.error import Unavailable
 from producers.embedded.redis_server import RedisServer, find_redis_server
-from tests.absent import ABSENT, absent
+from tests.absent import NOT_TESTED, absent
+
+ROOT = Path(__file__).parent
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """How `pytest -n` spreads the tests: those with stacks of processes in one group, since they
+    wait for one another's workers otherwise; each backend's in another, for its one server."""
+    for item in items:
+        folder = item.path.relative_to(ROOT).parts[0]
+        parameters = getattr(item, "callspec", None)
+        backend = parameters.params.get("backend") if parameters else None
+        if folder in ("integration", "chaos"):
+            item.add_marker(pytest.mark.xdist_group("stack"))
+        elif isinstance(backend, Backend):
+            item.add_marker(pytest.mark.xdist_group(backend.backend_type))
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What this machine could not test is said at the end, in words."""
-    for what, install in ABSENT.items():
-        terminalreporter.write_line(f"NOT TESTED: {what} ({install})", yellow=True)
+    reasons = {str(report.longrepr[2]) for report in terminalreporter.getreports("skipped")}
+    for reason in sorted(reason for reason in reasons if NOT_TESTED in reason):
+        terminalreporter.write_line(reason.removeprefix("Skipped: "), yellow=True)
 
 
 def need_redis() -> None:

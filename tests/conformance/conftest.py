@@ -23,10 +23,11 @@ from tests.conformance.turn import AnyCaller, OpenAt
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module's `KIND` says whose backends its cases run on; without one it is all of them."""
+    """A module's `KIND` or `KINDS` say whose backends its cases run on; else it is all of them."""
     if "backend" in metafunc.fixturenames:
         kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)
-        entries = [entry for entry in CATALOGUE if kind in (None, entry.kind)]
+        kinds = getattr(metafunc.module, "KINDS", (kind,) if kind else tuple(ResourceKind))
+        entries = [entry for entry in CATALOGUE if entry.kind in kinds]
         names = [f"{entry.kind}-{entry.backend_type}" for entry in entries]
         metafunc.parametrize("backend", entries, ids=names, indirect=True, scope="session")
 

@@ -11,7 +11,7 @@ import pytest
 
 from commands.error import InvalidCommand
 from commands.scope import ResourceKind
-from tests.conformance.table_desk import TableDesk
+from tests.conformance.table_desk import OpenTableDesk, TableDesk
 
 KIND = ResourceKind.TABULAR_STORE
 
@@ -151,3 +151,15 @@ def test_a_cursor_of_another_query_is_refused(table: TableDesk, other: dict[str,
     changed = query | other
     with pytest.raises(InvalidCommand):
         table.page(*changed.pop("where"), cursor=cursor, **changed)
+
+
+@pytest.mark.parametrize("order_by", [None, "n"])
+def test_a_cursor_of_a_neighbour_is_refused(
+    open_table_desk: OpenTableDesk, tenant: str, order_by: str | None
+) -> None:
+    mine = open_table_desk()
+    mine.fill({key: {"n": 1} for key in "abc"})
+    cursor = mine.page(limit=1, order_by=order_by).next_cursor
+    for other in ((f"{tenant}b", "dev"), (tenant, "prod")):
+        with pytest.raises(InvalidCommand):
+            open_table_desk(*other).page(cursor=cursor, order_by=order_by)

@@ -113,7 +113,7 @@ def run(plan: Plan, folder: Path) -> Report:
 def embedded(plan: Plan, folder: Path) -> Iterator[EmbeddedStack]:
     """The plan's stack, and an environment in which clients find it."""
     with (
-        _environment(plan.settings | {"SIGNALBOX_FAULTS": plan.faults}),
+        environment(plan.settings | {"SIGNALBOX_FAULTS": plan.faults}),
         EmbeddedStack(
             folder, workers=plan.workers, flower=False, worker_options=["-P", plan.pool]
         ) as stack,
@@ -154,7 +154,8 @@ def route_all(stack: EmbeddedStack, folder: Path) -> dict[ResourceKind, Route]:
 
 
 @contextmanager
-def _environment(values: dict[str, str]) -> Iterator[None]:
+def environment(values: dict[str, str]) -> Iterator[None]:
+    """These variables, and what else is set inside, until the end of the block."""
     before = dict(os.environ)
     os.environ.update(values)
     try:

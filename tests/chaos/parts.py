@@ -3,5 +3,6 @@
 from __future__ import annotations
 
 from tests.chaos.part_kills import KILLS_PART
+from tests.chaos.part_writes import WRITES_PART
 
-PARTS = (KILLS_PART,)
+PARTS = (KILLS_PART, WRITES_PART)

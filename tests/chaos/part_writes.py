@@ -1,0 +1,126 @@
+"""Every write of every backend killed behind its effect, or frozen before it, and taken over."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from adapters.catalogue import CATALOGUE
+from commands.ledger.dead import Which
+from commands.model import new_op_id
+from commands.scope import Mode, ResourceKind, Scope
+from commands.settings import Settings
+from commands.state import connect
+from producers.client import Client
+from producers.embedded.redis_server import RedisServer
+from routing.registry import Registry
+from tests.chaos.campaign import environment
+from tests.chaos.load import ENV, TENANT
+from tests.chaos.part import CannotRun, Part, Play, Row
+from tests.chaos.write import WRITES, Write
+from tests.chaos.write_bench import FROZEN_TURNS, KILLED_TURNS, LEASE, LOCKED_TURNS, TURN, Bench
+from tests.conformance.harness import HARNESSES
+
+
+def a_write(write: Write, backend_type: str, fenced: bool) -> Play:
+    """The write's row on a backend."""
+
+    def play(folder: Path) -> Row:
+        quick = {"SIGNALBOX_LEASE": str(LEASE), "SIGNALBOX_LOG_LEVEL": "error"}
+        quick |= {"SIGNALBOX_MAX_ATTEMPTS": "100", "SIGNALBOX_MAX_DEATHS": "100"}
+        quick |= {"SIGNALBOX_PAYLOAD_DIR": str(folder / "payloads")}
+        redis = RedisServer(folder / "redis")
+        redis.start()
+        quick |= {"SIGNALBOX_STATE_URL": redis.url, "SIGNALBOX_BROKER_URL": redis.url}
+        try:
+            with environment(quick), HARNESSES[write.kind, backend_type]() as harness:
+                config = harness.config | ({"fenced_writes": True} if fenced else {})
+                scope = Scope(kind=write.kind, tenant_id=TENANT, env=ENV)
+                route = Registry(connect(redis.url)).set(
+                    scope,
+                    backend_type,
+                    config,
+                    mode=Mode.LAB,
+                    actor="chaos",
+                    reason="chaos",
+                    change_id=new_op_id(),
+                )
+                with Client(Settings()) as client:
+                    bench = Bench(write, route, client, folder)
+                    for turn in range(KILLED_TURNS):
+                        bench.killed_turn(turn)
+                    after_kills = bench.counts["undone"]
+                    locks = backend_type == "filesystem"
+                    for turn in range(LOCKED_TURNS if locks else FROZEN_TURNS):
+                        bench.locked_turn(turn) if locks else bench.frozen_turn(turn)
+                    return _row(
+                        bench,
+                        client,
+                        after_kills,
+                        unfenced=_may_undo(write, backend_type) and not fenced,
+                    )
+        except pytest.skip.Exception as reason:
+            raise CannotRun(str(reason)) from None
+        finally:
+            redis.stop()
+
+    return play
+
+
+def _may_undo(write: Write, backend_type: str) -> bool:
+    """In cloud object stores a first attempt is conditional only if the route says so."""
+    return write.kind is ResourceKind.OBJECT_STORE and backend_type != "filesystem"
+
+
+def _row(bench: Bench, client: Client, after_kills: int, *, unfenced: bool) -> Row:
+    counts = bench.counts
+    letters = list(client.dead.find(Which(tenant_id=TENANT)))
+    values = {name: counts[name] for name in ("killed", "frozen", "commands", "lost", "doubled")}
+    values["undone by takeovers"] = after_kills
+    values["undone by the thawed"] = counts["undone"] - after_kills
+    values["failed"] = len(letters)
+    values["open"] = client.ledger.totals()["open"]
+    promised = [name for name in values if name not in ("killed", "frozen", "commands")]
+    notes = bench.notes + [f"{letter.op}: {letter.code}" for letter in letters[:3]]
+    if unfenced:
+        promised.remove("undone by the thawed")
+    return Row(values, all(values[name] == 0 for name in promised), notes)
+
+
+def _plays() -> dict[str, Play]:
+    plays: dict[str, Play] = {}
+    for backend in CATALOGUE:
+        if (backend.kind, backend.backend_type) not in HARNESSES:
+            continue
+        for write in WRITES:
+            if write.kind is not backend.kind:
+                continue
+            name = f"{backend.backend_type} {write.name}"
+            plays[name] = a_write(write, backend.backend_type, fenced=False)
+            if _may_undo(write, backend.backend_type) and write.name in (
+                "put",
+                "replace",
+                "delete",
+            ):
+                plays[f"{name} (fenced)"] = a_write(write, backend.backend_type, fenced=True)
+    return plays
+
+
+WRITES_PART = Part(
+    "writes",
+    "Each write of each backend",
+    f"""
+A writer is a process that is forked for one command. {KILLED_TURNS * TURN} of them a row are killed
+by SIGKILL: most between the effect and its record in the ledger, one in five between two steps of
+the effect where it has several (where it has one, that writer ends unharmed). Another takes over;
+half of the names have a newer command by then. {FROZEN_TURNS * TURN} more are frozen right before
+the effect, when the lease has just been checked, and woken when their command was taken over and a
+newer one done. On the filesystem a writer that is frozen inside a transaction holds up all others
+of its tenant and env: {LOCKED_TURNS} there, each woken when its lease is over. *Fenced* is
+`fenced_writes: true` in the route. Object stores without it have the limit that
+[the architecture](architecture.md) names: the column shows it for writers that are all frozen at
+the worst moment.
+""",
+    _plays(),
+)

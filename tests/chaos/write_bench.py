@@ -1,0 +1,149 @@
+"""One write on one backend: struck down name by name, taken over, and looked at."""
+
+from __future__ import annotations
+
+import os
+import time
+from collections import Counter, deque
+from collections.abc import Callable
+from functools import partial
+from pathlib import Path
+
+from adapters.catalogue import find_backend
+from adapters.port import AdapterContext, Call
+from commands.model import Command, new_op_id
+from commands.payload import DirectoryPayloadStore
+from commands.scope import Mode
+from producers.client import Client
+from routing.route import Route
+from tests.chaos.strike import (
+    answer_of,
+    execute,
+    execute_all,
+    forked,
+    thaw,
+    wait_frozen,
+    wait_killed,
+)
+from tests.chaos.write import Found, Write
+
+TURN, KILLED_TURNS, FROZEN_TURNS = 25, 5, 2
+LOCKED_TURNS = 4
+"""Of a backend whose frozen writer holds a lock: one name a turn."""
+LEASE = 2.0
+AT_ONCE = 2
+"""Forked at the same time: more would only use up one another's leases."""
+KILLS = ("effect.after=kill", "effect.after=kill", "effect.after=kill", "effect.after=kill",
+         "effect.before=kill@2")  # fmt: skip
+FREEZE = "effect.before=stop@1"
+
+
+class Bench:
+    """One write on one backend, a ledger of its own, and the counts."""
+
+    def __init__(self, write: Write, route: Route, client: Client, folder: Path) -> None:
+        self._write, self._route, self._client, self._folder = write, route, client, folder
+        self.counts = Counter[str]()
+        self.notes: list[str] = []
+
+    def killed_turn(self, turn: int) -> None:
+        """Kill a writer a name; every other name has a newer write by then."""
+        names = [f"k{turn}-{number}" for number in range(TURN)]
+        fault = KILLS[turn % len(KILLS)]
+        struck = self._strike(names, fault, wait_killed, "killed")
+        self._take_over(names, struck, newer=set(names[::2]))
+        self._look(names, newer=set(names[::2]))
+
+    def frozen_turn(self, turn: int) -> None:
+        """Freeze a writer a name; it wakes when a newer write has been done."""
+        names = [f"f{turn}-{number}" for number in range(TURN)]
+        frozen: list[int] = []
+        struck = self._strike(names, FREEZE, partial(_is_frozen, frozen), "frozen")
+        try:
+            self._take_over(names, struck, newer=set(names))
+        finally:
+            for child in frozen:
+                thaw(child)
+        self._look(names, newer=set(names))
+
+    def locked_turn(self, turn: int) -> None:
+        """As `frozen_turn`, where the frozen writer holds the database's lock: the takeover waits
+        for it, and it wakes when its lease is over and the takeover has tried."""
+        names = [f"l{turn}"]
+        frozen: list[int] = []
+        struck = self._strike(names, FREEZE, partial(_is_frozen, frozen), "frozen")
+        later = [self._write.newer(name, "new") for name in names]
+        self._client.submit_many(later)
+        takeover = forked(partial(execute_all, [*struck, *later]))
+        time.sleep(LEASE + 1)
+        for child in frozen:
+            thaw(child)
+        os.waitpid(takeover, 0)
+        self.counts["commands"] += 2
+        self._look(names, newer=set(names))
+
+    def _strike(
+        self,
+        names: list[str],
+        fault: str,
+        struck_down: Callable[[int], bool],
+        count: str,
+    ) -> list[Command]:
+        if self._write.before is not None:
+            before = [self._write.before(name, "old") for name in names]
+            self._client.submit_many(before)
+            answer_of(lambda: execute_all(before), self._folder)
+        commands = [self._write.struck(name, "old") for name in names]
+        running: deque[int] = deque()
+        for command in commands:
+            self._client.submit(command)
+            running.append(forked(partial(execute, [command], fault)))
+            if len(running) == AT_ONCE:
+                self.counts[count] += struck_down(running.popleft())
+        while running:
+            self.counts[count] += struck_down(running.popleft())
+        return commands
+
+    def _take_over(self, names: list[str], struck: list[Command], newer: set[str]) -> None:
+        later = [self._write.newer(name, "new") for name in names if name in newer]
+        self._client.submit_many(later)
+        answer_of(lambda: execute_all([*struck, *later]), self._folder)
+        self.counts["commands"] += len(struck) + len(later)
+
+    def _look(self, names: list[str], newer: set[str]) -> None:
+        found: dict[str, Found] = answer_of(lambda: self._find(names), self._folder)
+        for name in names:
+            there = tuple(found[name])
+            expected = self._write.after_newer if name in newer else self._write.after_struck
+            if there == expected:
+                continue
+            more, less = Counter(there) - Counter(expected), Counter(expected) - Counter(there)
+            if name in newer and less["new"]:
+                self.counts["undone"] += 1
+            elif less:
+                self.counts["lost"] += 1
+            elif more:
+                self.counts["doubled"] += 1
+            else:
+                self.counts["undone"] += 1
+            if len(self.notes) < 3:
+                self.notes.append(f"{name} holds {there}, not {expected}")
+
+    def _find(self, names: list[str]) -> dict[str, Found]:
+        route = self._route
+        context = AdapterContext(scope=route.scope, mode=Mode.LAB, config=route.config)
+        store = find_backend(route.scope.kind, route.backend_type).open(context)
+        payloads = DirectoryPayloadStore(self._folder / "payloads")
+        return {
+            name: self._write.find(
+                store, Call(new_op_id(), 1, False, time.monotonic() + 60, payloads), name
+            )
+            for name in names
+        }
+
+
+def _is_frozen(frozen: list[int], child: int) -> bool:
+    stopped = wait_frozen(child)
+    if stopped:
+        frozen.append(child)
+    return stopped

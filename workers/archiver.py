@@ -47,7 +47,9 @@ class Archiver:
         self._leader = Leader(registry.client, "archiver", name)
         self._keep = keep
         self._said = ""
-        self._batch = TURN_MOST
+        self._batch = 1
+        self._left: tuple[int, str] | None = None
+        """Where this one left the mark."""
         self._pause = 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="archiver", daemon=True)
@@ -72,6 +74,10 @@ class Archiver:
         if not self._leader.leads():
             return 0
         mark = self._mark.read()
+        if (mark.revision, mark.hash) != self._left:
+            # Moved by another, or by a restore: its version may be behind the archive's. Of several
+            # new events the first would then be refused, and one behind it could be let in.
+            self._batch = 1
         events = self._registry.events(mark.revision, limit=self._batch)
         if not events:
             self._trim(mark)
@@ -110,6 +116,7 @@ class Archiver:
                 log.info("the archive is at another version", version=version)
             mark = replace(mark, revision=event.revision, hash=event.hash, version=version)
             self._mark.move(event, version)
+            self._left = (event.revision, event.hash)
             done += 1
         if done == len(events):
             self._said, self._pause = "", 0.0

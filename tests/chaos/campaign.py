@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -71,20 +71,52 @@ class Report:
     """Seconds from the last blow until nothing was open any more."""
 
 
+@dataclass
+class UnderLoad:
+    """A stack with a load on it, and a killer that replaces workers that end."""
+
+    stack: EmbeddedStack
+    client: Client
+    killer: Killer
+    verdict: Verdict = field(default_factory=Verdict)
+    open: int = 0
+    seconds: float = 0.0
+    quiet_after: float = 0.0
+
+
 def run(plan: Plan, folder: Path) -> Report:
     """Play the plan in a folder of its own."""
-    with embedded(plan, folder) as stack:
+    scene = strike_under_load(plan, folder, lambda scene: scene.killer.run())
+    return Report(
+        plan,
+        scene.verdict,
+        scene.killer.kills,
+        scene.killer.struck,
+        scene.killer.freezes,
+        scene.killer.child_deaths,
+        scene.open,
+        scene.seconds,
+        scene.quiet_after,
+    )
+
+
+def strike_under_load(
+    plan: Plan, folder: Path, strike: Callable[[UnderLoad], None], broker_url: str | None = None
+) -> UnderLoad:
+    """Load, until `strike` is over and enough is submitted; then the verdict."""
+    with embedded(plan, folder, broker_url) as stack:
         routes = route_all(stack, folder)
-        journal, verdict = Journal(), Verdict()
+        journal = Journal()
         started = time.monotonic()
         with Client(Settings()) as client:
             load = Load(client, journal, plan.seed, plan.batches)
             killer = Killer(stack, plan.harm, plan.seed, folder / "logs")
+            scene = UnderLoad(stack, client, killer)
             with ThreadPoolExecutor(1) as other:
                 struck_enough = threading.Event()
                 loading = other.submit(_load_until, struck_enough, load, journal, plan)
                 try:
-                    killer.run()
+                    strike(scene)
                 finally:
                     struck_enough.set()
                 struck = time.monotonic()
@@ -93,29 +125,24 @@ def run(plan: Plan, folder: Path) -> Report:
                     time.sleep(0.05)
                 loading.result()
             quiet = time.monotonic()
-            load.judge(verdict)
-            left = _open_when_all_is_over(client, killer)
-        Auditor(routes, folder / "payloads").judge(journal, verdict)
-        return Report(
-            plan,
-            verdict,
-            killer.kills,
-            killer.struck,
-            killer.freezes,
-            killer.child_deaths,
-            left,
-            quiet - started,
-            quiet - struck,
-        )
+            scene.seconds, scene.quiet_after = quiet - started, quiet - struck
+            load.judge(scene.verdict)
+            scene.open = _open_when_all_is_over(client, killer)
+        Auditor(routes, folder / "payloads").judge(journal, scene.verdict)
+        return scene
 
 
 @contextmanager
-def embedded(plan: Plan, folder: Path) -> Iterator[EmbeddedStack]:
+def embedded(plan: Plan, folder: Path, broker_url: str | None = None) -> Iterator[EmbeddedStack]:
     """The plan's stack, and an environment in which clients find it."""
     with (
         environment(plan.settings | {"SIGNALBOX_FAULTS": plan.faults}),
         EmbeddedStack(
-            folder, workers=plan.workers, flower=False, worker_options=["-P", plan.pool]
+            folder,
+            workers=plan.workers,
+            flower=False,
+            broker_url=broker_url,
+            worker_options=["-P", plan.pool],
         ) as stack,
     ):
         os.environ.update(stack.environment)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 from tests.chaos.part_kills import KILLS_PART
+from tests.chaos.part_redis import REDIS_PART
+from tests.chaos.part_stop import STOP_PART
 from tests.chaos.part_writes import WRITES_PART
 
-PARTS = (KILLS_PART, WRITES_PART)
+PARTS = (KILLS_PART, WRITES_PART, REDIS_PART, STOP_PART)

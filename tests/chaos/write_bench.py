@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import time
+import uuid
 from collections import Counter, deque
 from collections.abc import Callable
 from functools import partial
@@ -43,12 +44,14 @@ class Bench:
 
     def __init__(self, write: Write, route: Route, client: Client, folder: Path) -> None:
         self._write, self._route, self._client, self._folder = write, route, client, folder
+        # A server may serve several rows one after the other.
+        self._own = uuid.uuid4().hex[:8]
         self.counts = Counter[str]()
         self.notes: list[str] = []
 
     def killed_turn(self, turn: int) -> None:
         """Kill a writer a name; every other name has a newer write by then."""
-        names = [f"k{turn}-{number}" for number in range(TURN)]
+        names = [f"k{self._own}-{turn}-{number}" for number in range(TURN)]
         fault = KILLS[turn % len(KILLS)]
         struck = self._strike(names, fault, wait_killed, "killed")
         self._take_over(names, struck, newer=set(names[::2]))
@@ -56,7 +59,7 @@ class Bench:
 
     def frozen_turn(self, turn: int) -> None:
         """Freeze a writer a name; it wakes when a newer write has been done."""
-        names = [f"f{turn}-{number}" for number in range(TURN)]
+        names = [f"f{self._own}-{turn}-{number}" for number in range(TURN)]
         frozen: list[int] = []
         struck = self._strike(names, FREEZE, partial(_is_frozen, frozen), "frozen")
         try:
@@ -69,7 +72,7 @@ class Bench:
     def locked_turn(self, turn: int) -> None:
         """As `frozen_turn`, where the frozen writer holds the database's lock: the takeover waits
         for it, and it wakes when its lease is over and the takeover has tried."""
-        names = [f"l{turn}"]
+        names = [f"l{self._own}-{turn}"]
         frozen: list[int] = []
         struck = self._strike(names, FREEZE, partial(_is_frozen, frozen), "frozen")
         later = [self._write.newer(name, "new") for name in names]

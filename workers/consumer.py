@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from contextlib import suppress
 from typing import Any
 
 from celery.worker.consumer import Consumer
@@ -40,6 +41,12 @@ class SteadyConsumer(Consumer):
                 self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
 
         return on_task_received
+
+    def on_connection_error_after_connected(self, exc: Exception) -> None:
+        # kombu 5.7 restores what it has in hand through a transport that it has just closed, which
+        # then has no address: without this the worker ends, when it should only connect again.
+        with suppress(AttributeError):
+            super().on_connection_error_after_connected(exc)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
         self._keep(message, InvalidCommand("the message names no task", next_step=_NEXT))

@@ -21,12 +21,16 @@ class QuietRequest(Request):
     """
 
     _summary: str | None = None
+    _connection_errors: tuple[type[BaseException], ...]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         if not isinstance(self._args, list | tuple) or not isinstance(self._kwargs, dict):
             # The consumer keeps it; a task could not even be called with it.
             raise InvalidTaskError("arguments are no list, or keyword arguments no object")
+        # An acknowledgement on a connection that was lost and closed meanwhile (AttributeError in
+        # kombu 5.7, from the event loop) must not end the worker: the ledger has the outcome.
+        self._connection_errors = (*self._connection_errors, AttributeError)
 
     @property
     def argsrepr(self) -> str:

@@ -10,7 +10,8 @@ import pytest
 from commands.error import StateUnavailable
 from commands.object_store import PutObject
 from commands.payload import InlinePayload
-from tests.integration.conftest import PATIENCE, lane
+from producers.client import Client
+from tests.integration.conftest import PATIENCE, lane, wait_until
 
 TENANT = "t_outage"
 
@@ -38,3 +39,28 @@ def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Pa
         after = client.run(put(5000), PATIENCE)
         assert after.error is None
         running.wait_until_idle(client)
+
+
+@pytest.mark.timeout(240)
+def test_workers_with_messages_in_hand_outlive_a_redis_that_is_killed_again_and_again(
+    tmp_path: Path,
+) -> None:
+    with lane(tmp_path, workers=2) as running, running.client() as client:
+        running.route_to_folder(TENANT)
+        accepted = []
+        for turn in range(6):
+            # Singles, so that every slot has a message that is not acknowledged yet.
+            accepted += [client.submit(put(turn * 200 + number)) for number in range(200)]
+            running.stack.redis.kill()
+            running.stack.redis.start()
+            wait_until(lambda: _answers(client), "the client has found Redis again")
+        outcomes = client.wait(accepted, PATIENCE)
+        assert [o for o in outcomes if o is None or o.error is not None] == []
+        assert [worker.name for worker in running.stack.workers if not worker.running] == []
+
+
+def _answers(client: Client) -> bool:
+    try:
+        return client.ledger.totals()["open"] >= 0
+    except StateUnavailable:
+        return False

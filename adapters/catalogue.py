@@ -116,9 +116,15 @@ CATALOGUE: tuple[Backend, ...] = (
         "adapters.dynamodb.event_stream",
         ordered_bulk_verbs=frozenset({"append"}),
     ),
+    Backend(
+        ResourceKind.TABULAR_STORE,
+        "postgres",
+        "adapters.postgres.tabular_store",
+        bulk_verbs=frozenset({"upsert"}),
+    ),
 )
 
-KNOWN_BACKENDS = ("filesystem", "s3", "firestore", "dynamodb", "azure_blob")
+KNOWN_BACKENDS = frozenset(entry.backend_type for entry in CATALOGUE)
 
 
 def supported(kind: ResourceKind) -> list[str]:

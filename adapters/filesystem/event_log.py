@@ -11,7 +11,7 @@ from typing import Any
 
 import apsw
 
-from adapters.filesystem.data_text import data_text, read_text
+from adapters.data_text import data_text, read_text
 from adapters.port import Call
 from adapters.row_query import PAGE_BYTES
 from adapters.window import micros, moment

@@ -6,16 +6,16 @@ comes late finds it. Functions here run within a transaction of the caller's.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any, Final
 
 import apsw
 
-from adapters.filesystem.data_text import data_text, read_text
+from adapters.data_text import data_text, read_text
 from adapters.port import Call
+from adapters.row_condition import Trace, demand
 from adapters.window import micros
-from commands.error import AlreadyExists, NotFound, PreconditionFailed
+from commands.error import NotFound
 from commands.tabular_store import (
     DeleteRow,
     DeleteRowResult,
@@ -55,14 +55,6 @@ WHERE excluded.seq > rows.seq
 """
 
 
-@dataclass(frozen=True)
-class _Trace:
-    """What the last write on a row left there."""
-
-    seq: int = 0
-    gone: bool = True
-
-
 class WriteTurn:
     """The writes of one transaction."""
 
@@ -76,14 +68,7 @@ class WriteTurn:
         """As the port says."""
         condition = command.condition
         if condition.if_absent or condition.if_revision is not None:
-            trace = self._trace(command)
-            if not _settled(trace, call):
-                if condition.if_absent and not trace.gone:
-                    raise AlreadyExists(
-                        "there is a row with this key",
-                        next_step="take another key, or drop if_absent",
-                    )
-                _demand(condition.if_revision, trace)
+            demand(command, self._trace(command), call)
         call.remaining()
         self._write(command, call.seq, None, data_text(command.data))
         return UpsertResult(table_name=command.table_name, key=command.key, revision=call.seq)
@@ -91,9 +76,7 @@ class WriteTurn:
     def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
         """As the port says; where there is no row either, a tombstone keeps older writes out."""
         if command.if_revision is not None:
-            trace = self._trace(command)
-            if not _settled(trace, call):
-                _demand(command.if_revision, trace)
+            demand(command, self._trace(command), call)
         call.remaining()
         self._write(command, call.seq, self._now, None)
         return DeleteRowResult(table_name=command.table_name, key=command.key)
@@ -113,13 +96,13 @@ class WriteTurn:
             self._tables[command.table_name] = number
         self._connection.execute(_WRITE, (number, command.key, seq, gone, data))
 
-    def _trace(self, command: UpsertRow | DeleteRow) -> _Trace:
+    def _trace(self, command: UpsertRow | DeleteRow) -> Trace:
         found: Any = self._connection.execute(
             "SELECT seq, gone IS NOT NULL FROM rows "
             "WHERE tab = (SELECT number FROM tables WHERE name = ?) AND key = ?",
             (command.table_name, command.key),
         ).fetchone()
-        return _Trace() if found is None else _Trace(found[0], bool(found[1]))
+        return Trace() if found is None else Trace(found[0], bool(found[1]))
 
     def _prune(self) -> None:
         before = self._now - micros_of(TOMBSTONE_KEPT)
@@ -154,17 +137,3 @@ def micros_of(span: timedelta) -> int:
 def _table_number(connection: apsw.Connection, name: str) -> int | None:
     found: Any = connection.execute("SELECT number FROM tables WHERE name = ?", (name,)).fetchone()
     return None if found is None else int(found[0])
-
-
-def _settled(trace: _Trace, call: Call) -> bool:
-    """Whether the row bears this command's own trace, or a repetition was overtaken: it may have
-    held its condition in its first attempt."""
-    return trace.seq == call.seq or (trace.seq > call.seq and call.takeover)
-
-
-def _demand(revision: int | None, trace: _Trace) -> None:
-    if revision is not None and (trace.gone or trace.seq != revision):
-        found = "there is no row" if trace.gone else f"the row has revision {trace.seq}"
-        raise PreconditionFailed(
-            f"{found}, if_revision demands {revision}", next_step="read it again and decide anew"
-        )

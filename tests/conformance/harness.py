@@ -62,6 +62,12 @@ def _dynamodb_harness() -> AbstractContextManager[Harness]:
     return dynamodb_harness()
 
 
+def _postgres_harness() -> AbstractContextManager[Harness]:
+    from tests.conformance.postgres_harness import postgres_harness
+
+    return postgres_harness()
+
+
 HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Harness]]] = {
     (ResourceKind.OBJECT_STORE, "filesystem"): filesystem_harness,
     (ResourceKind.OBJECT_STORE, "s3"): _s3_harness,
@@ -74,5 +80,6 @@ HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Ha
     (ResourceKind.EVENT_STREAM, "firestore"): _firestore_harness,
     (ResourceKind.TABULAR_STORE, "dynamodb"): _dynamodb_harness,
     (ResourceKind.METRICS_STORE, "dynamodb"): _dynamodb_harness,
+    (ResourceKind.TABULAR_STORE, "postgres"): _postgres_harness,
     (ResourceKind.EVENT_STREAM, "dynamodb"): _dynamodb_harness,
 }

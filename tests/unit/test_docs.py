@@ -15,6 +15,7 @@ from adapters.azure_blob.config import AzureConfig
 from adapters.dynamodb.config import DynamoDBConfig
 from adapters.firestore.config import FirestoreConfig
 from adapters.overview import markdown
+from adapters.postgres.config import PostgresConfig
 from adapters.s3.config import S3Config
 from commands import error
 from commands.parse import known_ops, parse_command
@@ -76,6 +77,7 @@ CONFIGS: dict[str, type[BaseModel]] = {
     "azure_blob": AzureConfig,
     "dynamodb": DynamoDBConfig,
     "firestore": FirestoreConfig,
+    "postgres": PostgresConfig,
     "s3": S3Config,
 }
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from adapters.filesystem.data_text import data_text, read_text
+from adapters.data_text import data_text, read_text
 from commands.error import InvalidCommand, InvalidKey, TooLarge
 from commands.tabular_store import Row, UpsertRow
 from commands.value import (

@@ -1,0 +1,155 @@
+"""The process's connections to PostgreSQL: one pool for a distinct route config.
+
+Nothing here survives a fork: the child begins without pools.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+from psycopg import sql
+from psycopg_pool import ConnectionPool
+
+from adapters.postgres.config import PostgresConfig
+from commands.error import Misconfigured
+
+CONNECT_SECONDS = 5
+POOL_CONNECTIONS = 8
+MAX_POOLS = 64
+# Of two workers that meet a new schema at once, one makes it and the other waits.
+_MAKING = 7_126_004_231
+
+_TABLE = """
+CREATE TABLE IF NOT EXISTS {schema}.rows (
+    tenant text NOT NULL,
+    env text NOT NULL,
+    tab text NOT NULL,
+    key bytea NOT NULL,
+    seq bigint NOT NULL,
+    gone timestamptz,
+    data text,
+    PRIMARY KEY (tenant, env, tab, key)
+)
+"""
+_TOMBSTONES = """
+CREATE INDEX IF NOT EXISTS rows_tombstones ON {schema}.rows (gone) WHERE gone IS NOT NULL
+"""
+
+
+@contextmanager
+def connected(config: PostgresConfig, seconds: float) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in a transaction, committed at the end of the block, within `seconds`.
+
+    Raises Misconfigured for a bad reference, and psycopg's errors.
+    """
+    with _pools.get(config).connection(timeout=min(seconds, CONNECT_SECONDS)) as connection:
+        limit = max(1, int(seconds * 1000))
+        connection.execute(
+            "SELECT set_config('statement_timeout', %s, true), "
+            "set_config('lock_timeout', %s, true)",
+            (f"{limit}", f"{limit}"),
+        )
+        yield connection
+
+
+class _Pools:
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._pools: OrderedDict[tuple[PostgresConfig, int], ConnectionPool] = OrderedDict()
+
+    def get(self, config: PostgresConfig) -> ConnectionPool:
+        # With the time of the file: a rotated password makes a new pool.
+        key = (config, _changed(config.password_file))
+        with self._lock:
+            pool = self._pools.pop(key, None) or _make_pool(config)
+            self._pools[key] = pool
+            spare = self._pools.popitem(last=False)[1] if len(self._pools) > MAX_POOLS else None
+        if spare is not None:
+            spare.close(timeout=0)
+        return pool
+
+
+_pools = _Pools()
+
+
+def _forget() -> None:
+    # The parent's sockets are shared with the child: neither used nor closed there.
+    global _pools
+    _pools = _Pools()
+
+
+os.register_at_fork(after_in_child=_forget)
+
+
+def _make_pool(config: PostgresConfig) -> ConnectionPool:
+    options: dict[str, Any] = {
+        "host": config.host,
+        "port": config.port,
+        "dbname": config.database,
+        "user": config.user,
+        "password": _password(config),
+        "sslmode": config.sslmode,
+        "connect_timeout": CONNECT_SECONDS,
+        "application_name": "signalbox",
+        "options": "-c synchronous_commit=on",
+        # No file of the user's says with which password; host and database stand above.
+        "passfile": os.devnull,
+    }
+    if config.sslrootcert is not None:
+        options["sslrootcert"] = config.sslrootcert
+    # The first connection makes the tables, and says at once what is wrong with the route.
+    with psycopg.connect(**options) as connection:
+        _make_tables(connection, config.db_schema)
+    return ConnectionPool(
+        kwargs=options,
+        configure=_use_schema(config.db_schema),
+        min_size=0,
+        max_size=POOL_CONNECTIONS,
+        max_idle=60,
+        open=True,
+    )
+
+
+def _make_tables(connection: psycopg.Connection[Any], schema: str) -> None:
+    name = sql.Identifier(schema)
+    found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.rows",)).fetchone()
+    if found is not None and found[0] is not None:
+        return
+    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+    for statement in (_TABLE, _TOMBSTONES):
+        connection.execute(sql.SQL(statement).format(schema=name))
+
+
+def _use_schema(schema: str) -> Any:
+    def configure(connection: psycopg.Connection[Any]) -> None:
+        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
+        connection.commit()
+
+    return configure
+
+
+def _password(config: PostgresConfig) -> str:
+    if config.password_file is None:
+        return ""
+    try:
+        return Path(config.password_file).read_text("utf-8").rstrip("\n")
+    except (OSError, ValueError) as error:
+        raise Misconfigured(
+            f"{config.password_file} cannot be read: {type(error).__name__}",
+            next_step="put the password into it, readable for the worker",
+        ) from None
+
+
+def _changed(path: str | None) -> int:
+    try:
+        return os.stat(path).st_mtime_ns if path else 0
+    except OSError:
+        return 0

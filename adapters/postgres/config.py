@@ -1,0 +1,77 @@
+"""The config of a route to PostgreSQL: what may stand in it, and what it means."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any, Literal
+
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+
+from commands.error import InvalidRouteConfig
+from commands.scope import ResourceKind
+
+BACKEND_TYPE = "postgres"
+_SECRET = re.compile(r"secret|password$|passwd|token|credential|dsn|url")
+
+
+class PostgresConfig(BaseModel):
+    """One route's config. The password stands in it by reference only."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    host: str = Field(
+        min_length=1, max_length=255, description="Host name, or directory of a Unix socket."
+    )
+    port: int = Field(5432, ge=1, le=65535)
+    database: str = Field(min_length=1, max_length=63, description="It must be there.")
+    user: str = Field(min_length=1, max_length=63)
+    password_file: str | None = Field(
+        None, min_length=1, description="File in the worker's file system with the password."
+    )
+    sslmode: Literal["disable", "require", "verify-ca", "verify-full"] = Field(
+        "verify-full", description="disable is for a socket or a trusted network."
+    )
+    sslrootcert: str | None = Field(
+        None, min_length=1, description="File of the authorities; default: the system's."
+    )
+    db_schema: str = Field(
+        "signalbox",
+        pattern=r"^[a-z_][a-z0-9_]{0,62}$",
+        description="Schema of the tables; made on first use where the user may.",
+    )
+    region: str | None = Field(
+        None,
+        pattern=r"^[a-z0-9-]{1,40}$",
+        description="Where the server is, as its operator knows; a policy may ask for it.",
+    )
+
+
+def read_config(config: Mapping[str, Any]) -> PostgresConfig:
+    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    for key in config:
+        if key not in PostgresConfig.model_fields and _SECRET.search(str(key).lower()):
+            raise _refuse(
+                f"config key {str(key)[:64]!r} looks like a secret: credentials never stand in a "
+                "route",
+                "name a reference instead: password_file",
+            )
+    try:
+        # The command line sends a port as text.
+        return PostgresConfig.model_validate(dict(config))
+    except ValidationError as error:
+        first = error.errors(include_url=False, include_input=False)[0]
+        where = str(first["loc"][0]) if first["loc"] else ""
+        field = PostgresConfig.model_fields.get(where)
+        hint = (
+            f"{where}: {field.description or 'see docs/backends.md'}"
+            if field
+            else f"use {', '.join(PostgresConfig.model_fields)}"
+        )
+        raise _refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
+
+
+def _refuse(message: str, next_step: str) -> InvalidRouteConfig:
+    return InvalidRouteConfig(
+        message, kind=ResourceKind.TABULAR_STORE, backend_type=BACKEND_TYPE, next_step=next_step
+    )

@@ -1,0 +1,234 @@
+"""Tables in PostgreSQL: rows of all tenants in one table of ours, keyed by tenant and env first.
+
+Every write takes the row's own lock, looks, decides and writes in one transaction, fenced by
+`seq`; a deleted row stays as a tombstone for a while.
+"""
+
+# The port gives every method its call; what only reads has no need of it.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, Final
+
+import psycopg
+
+from adapters.data_text import data_text, read_text
+from adapters.port import AdapterContext, Call
+from adapters.postgres.client import connected
+from adapters.postgres.config import PostgresConfig, read_config
+from adapters.postgres.failure import postgres_errors
+from adapters.row_condition import Trace, demand
+from adapters.row_query import open_place, page_of, page_of_unordered
+from adapters.tabular_store import TabularStore
+from commands.error import NotFound, SignalboxError
+from commands.scope import Scope
+from commands.tabular_store import (
+    DeleteRow,
+    DeleteRowResult,
+    GetRow,
+    QueryResult,
+    QueryRows,
+    Row,
+    UpsertResult,
+    UpsertRow,
+)
+
+READ_SECONDS: Final = 20.0
+PAGE: Final = 500
+"""Rows fetched at once."""
+_PRUNE = """
+DELETE FROM rows WHERE (tenant, env, tab, key) IN (
+    SELECT tenant, env, tab, key FROM rows WHERE gone < now() - interval '7 days'
+    ORDER BY gone LIMIT 100 FOR UPDATE SKIP LOCKED
+)
+"""
+_LOCK = """
+SELECT pg_advisory_xact_lock(place) FROM (SELECT unnest(%s::bigint[]) AS place ORDER BY 1) AS places
+"""
+_LOOK = """
+SELECT tab, key, seq, gone IS NOT NULL FROM rows
+WHERE tenant = %s AND env = %s AND (tab, key) IN (SELECT unnest(%s::text[]), unnest(%s::bytea[]))
+"""
+_WRITE = """
+INSERT INTO rows (tenant, env, tab, key, seq, gone, data)
+SELECT %s, %s, tab, key, seq, CASE WHEN data IS NULL THEN now() END, data
+FROM unnest(%s::text[], %s::bytea[], %s::bigint[], %s::text[]) AS w (tab, key, seq, data)
+ON CONFLICT (tenant, env, tab, key)
+DO UPDATE SET seq = excluded.seq, gone = excluded.gone, data = excluded.data
+WHERE excluded.seq > rows.seq
+"""
+_GET = """
+SELECT key, data, seq FROM rows
+WHERE tenant = %s AND env = %s AND tab = %s AND key = %s AND gone IS NULL
+"""
+_WALK = """
+SELECT key, data, seq FROM rows
+WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL AND {behind}
+ORDER BY key {direction} LIMIT %s
+"""
+
+Write = UpsertRow | DeleteRow
+
+
+def open_adapter(context: AdapterContext) -> TabularStore:
+    """The adapter of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    return PostgresTabularStore(read_config(context.config), context.scope)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    read_config(config)
+
+
+class PostgresTabularStore:
+    """The port on PostgreSQL."""
+
+    def __init__(self, config: PostgresConfig, scope: Scope) -> None:
+        self._config = config
+        self._scope = scope
+        self._place = (scope.tenant_id, scope.env)
+
+    def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
+        """As the port says; a bulk of one."""
+        (answer,) = self.upsert_many([(command, call)])
+        if isinstance(answer, SignalboxError):
+            raise answer
+        return answer
+
+    def upsert_many(
+        self, items: Sequence[tuple[UpsertRow, Call]]
+    ) -> list[UpsertResult | SignalboxError]:
+        """Many upserts in one transaction of a handful of statements; no row twice."""
+        ended = self._write([(command, call) for command, call in items])
+        return [
+            error or UpsertResult(table_name=command.table_name, key=command.key, revision=call.seq)
+            for (command, call), error in zip(items, ended, strict=True)
+        ]
+
+    def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
+        """As the port says; where there is no row either, a tombstone keeps older writes out."""
+        [error] = self._write([(command, call)])
+        if error is not None:
+            raise error
+        return DeleteRowResult(table_name=command.table_name, key=command.key)
+
+    def get(self, command: GetRow, call: Call) -> Row:
+        with (
+            postgres_errors(self._scope),
+            connected(self._config, READ_SECONDS) as connection,
+        ):
+            found = connection.execute(
+                _GET, (*self._place, command.table_name, command.key.encode())
+            ).fetchone()
+            if found is None:
+                raise NotFound("there is no such row", next_step="check the table and the key")
+            return _row(*found)
+
+    def query(self, command: QueryRows, call: Call) -> QueryResult:
+        """By key it reads little more than the page; with `order_by` it reads the table."""
+        with (
+            postgres_errors(self._scope),
+            connected(self._config, READ_SECONDS) as connection,
+        ):
+            if command.order_by is not None:
+                return page_of_unordered(command, self._walk(connection, command, None))
+            place = open_place(command)
+            return page_of(command, self._walk(connection, command, place[2] if place else None))
+
+    def close(self) -> None:
+        """Nothing to give back: the connections belong to the process."""
+
+    def _write(self, items: Sequence[tuple[Write, Call]]) -> list[SignalboxError | None]:
+        """Decide and write all of them; the error of each, or None."""
+        ended: dict[int, SignalboxError] = {}
+        left: list[float] = []
+        for number, (_, call) in enumerate(items):
+            try:
+                left.append(call.remaining())
+            except SignalboxError as error:
+                ended[number] = self._located(error)
+        try:
+            if left:
+                with (
+                    postgres_errors(self._scope),
+                    connected(self._config, min(left)) as connection,
+                ):
+                    ended |= self._decide(connection, items, ended)
+        except SignalboxError as error:
+            # The transaction failed: what was refused in it counts no more either.
+            return [error] * len(items)
+        return [ended.get(number) for number in range(len(items))]
+
+    def _decide(
+        self,
+        connection: psycopg.Connection[Any],
+        items: Sequence[tuple[Write, Call]],
+        ended: Mapping[int, SignalboxError],
+    ) -> dict[int, SignalboxError]:
+        connection.execute(_PRUNE)
+        connection.execute(_LOCK, ([self._lock(command) for command, _ in items],))
+        traces = self._look(connection, items)
+        refused: dict[int, SignalboxError] = {}
+        writes = []
+        for number, (command, call) in enumerate(items):
+            if number in ended:
+                continue
+            name = (command.table_name, command.key.encode())
+            try:
+                demand(command, traces.get(name, Trace()), call)
+                call.remaining()
+            except SignalboxError as error:
+                refused[number] = self._located(error)
+                continue
+            data = data_text(command.data) if isinstance(command, UpsertRow) else None
+            writes.append((*name, call.seq, data))
+        if writes:
+            columns = [list(column) for column in zip(*writes, strict=True)]
+            connection.execute(_WRITE, (*self._place, *columns))
+        return refused
+
+    def _look(
+        self, connection: psycopg.Connection[Any], items: Sequence[tuple[Write, Call]]
+    ) -> dict[tuple[str, bytes], Trace]:
+        tables = [command.table_name for command, _ in items]
+        keys = [command.key.encode() for command, _ in items]
+        rows = connection.execute(_LOOK, (*self._place, tables, keys))
+        return {(tab, bytes(key)): Trace(seq, gone) for tab, key, seq, gone in rows}
+
+    def _walk(
+        self, connection: psycopg.Connection[Any], query: QueryRows, behind: bytes | None
+    ) -> Iterator[Row]:
+        """Rows in the order of their keys, in pages, as they are asked for."""
+        sign, direction = ("<", "DESC") if query.descending and not query.order_by else (">", "ASC")
+        while True:
+            place = "true" if behind is None else f"key {sign} %s"
+            statement = _WALK.format(behind=place, direction=direction)
+            values = [*self._place, query.table_name, *([] if behind is None else [behind]), PAGE]
+            rows = connection.execute(statement, values).fetchall()
+            for row in rows:
+                yield _row(*row)
+            if len(rows) < PAGE:
+                return
+            behind = bytes(rows[-1][0])
+
+    def _lock(self, command: Write) -> int:
+        text = "\x1f".join((*self._place, command.table_name, command.key)).encode()
+        digest = hashlib.blake2b(text, digest_size=8).digest()
+        return int.from_bytes(digest, "big", signed=True)
+
+    def _located(self, error: SignalboxError) -> SignalboxError:
+        scope = self._scope
+        return error.at(
+            kind=scope.kind,
+            tenant_id=scope.tenant_id,
+            env=scope.env,
+            backend_type="postgres",
+        )
+
+
+def _row(key: bytes, data: str, seq: int) -> Row:
+    """The row as it was stored; not checked anew."""
+    return Row.model_construct(key=bytes(key).decode(), data=read_text(data), revision=seq)

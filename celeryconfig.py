@@ -27,8 +27,11 @@ _redis_transport = {
 }
 
 broker_url = _settings.broker_url
+_on_rabbitmq = broker_url.startswith(("amqp", "pyamqp"))
+# A publish that RabbitMQ has not confirmed may be lost with its node.
+_other_transport = {"confirm_publish": True} if _on_rabbitmq else {}
 broker_transport_options = (
-    _redis_transport if broker_url.startswith(("redis", "unix", "sentinel")) else {}
+    _redis_transport if broker_url.startswith(("redis", "unix", "sentinel")) else _other_transport
 )
 visibility_timeout = _visibility_seconds
 result_backend_transport_options = {"visibility_timeout": _visibility_seconds}
@@ -61,8 +64,11 @@ worker_consumer = "workers.consumer:SteadyConsumer"
 
 # By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
 task_create_missing_queues = True
+# RabbitMQ keeps a quorum queue on disk and on a majority of its nodes; a classic one is lost with
+# its node. Celery finds the type, and sets the prefetch for each consumer, as these need it.
+_queue_arguments = {"x-queue-type": "quorum"} if _on_rabbitmq else None
 task_queues = [
-    Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
+    Queue(name, queue_arguments=_queue_arguments)  # type: ignore[no-untyped-call]  # kombu has no types
     for name in all_queues(_settings.tenant_shards)
 ]
 task_default_queue = "commands.0"

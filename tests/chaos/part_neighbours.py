@@ -1,0 +1,113 @@
+"""What one tenant's backlog, or a backend that hangs, does to others."""
+
+from __future__ import annotations
+
+import time
+import zlib
+from pathlib import Path
+
+from producers.embedded.stand_in import S3StandIn
+from tests.chaos.lab import lab, p99, put
+from tests.chaos.part import Part, Play, Row, Value
+from tests.chaos.relay import Relay
+
+BACKLOG = 100_000
+SAMPLES = 300
+SLOWER_MOST = 3.0
+HANG_SECONDS = 120.0
+LOSS_MOST = 0.2
+SHARDS = 4
+
+
+def noisy(same_queue: bool) -> Play:
+    """A backlog beside single commands, whose tenant shares the backlog's queue or does not."""
+
+    def play(folder: Path) -> Row:
+        noisy_tenant = "t_noisy"
+        shard = zlib.crc32(noisy_tenant.encode()) % SHARDS
+        quiet = next(
+            tenant
+            for tenant in (f"t_quiet{number}" for number in range(1000))
+            if (zlib.crc32(tenant.encode()) % SHARDS == shard) is same_queue
+        )
+        with lab(folder) as room:
+            room.route(noisy_tenant)
+            room.route(quiet)
+            room.waits(quiet, 20, 30)
+            idle = room.waits(quiet, SAMPLES, 120)
+            started = time.monotonic()
+            for first in range(0, BACKLOG, 500):
+                room.client.submit_many(put(noisy_tenant, f"k{first + n}") for n in range(500))
+            submitted = time.monotonic() - started
+            open_then = room.client.ledger.totals()["open"]
+            busy = room.waits(quiet, SAMPLES, 60)
+            open_after = room.client.ledger.totals()["open"]
+        factor = p99(busy) / p99(idle)
+        values = {
+            "idle p99 ms": 1000 * p99(idle),
+            "p99 ms beside it": 1000 * p99(busy),
+            "times": factor,
+            "samples": len(busy),
+            "submitted in s": submitted,
+            "open at first": open_then,
+            "open at last": open_after,
+        }
+        return Row(values, factor <= SLOWER_MOST)
+
+    return play
+
+
+def hanging(folder: Path) -> Row:
+    """An S3 that accepts connections and never answers, beside a folder that works."""
+    stand_in = S3StandIn(folder / "s3")
+    stand_in.start()
+    relay = Relay(int(stand_in.endpoint_url.rpartition(":")[2]))
+    relay.silent = True
+    try:
+        with lab(folder) as room:
+            room.route("t_up")
+            room.route(
+                "t_hangs",
+                "s3",
+                bucket="hangs",
+                region="us-east-1",
+                endpoint_url=f"http://127.0.0.1:{relay.port}",
+                credentials_file=str(stand_in.credentials_file),
+            )
+            room.throughput("t_up", 5)
+            before = room.throughput("t_up", 30)
+            room.client.submit_many(put("t_hangs", f"k{number}") for number in range(300))
+            beside = room.throughput("t_up", HANG_SECONDS)
+    finally:
+        relay.close()
+        stand_in.stop()
+    loss = 1 - beside / before
+    values: dict[str, Value] = {
+        "commands/s before": before,
+        "beside it": beside,
+        "lost": f"{100 * loss:.0f} %",
+    }
+    return Row(values, loss <= LOSS_MOST)
+
+
+NOISY_PART = Part(
+    "noisy",
+    "A tenant with a backlog",
+    f"""
+One tenant has {BACKLOG:,} open commands; another sends single commands, one after the other, and
+waits for each. Promised is a p99 of at most {SLOWER_MOST:g} times the idle one for a tenant whose
+commands go through another queue. There are {SHARDS} queues a kind (`SIGNALBOX_TENANT_SHARDS`); a
+tenant that shares the backlog's queue stands behind it, and the second row is what that comes to
+(at most 60 s are waited).
+""",
+    {"another queue": noisy(False), "the same queue": noisy(True)},
+)
+HANGING_PART = Part(
+    "hanging",
+    "A backend that hangs",
+    f"""
+A tenant's S3 accepts connections and never answers, for {HANG_SECONDS:g} s, with 300 commands open
+for it; another tenant's throughput on a folder may lose {100 * LOSS_MOST:g} %.
+""",
+    {"hanging S3": hanging},
+)

@@ -1,0 +1,66 @@
+"""A RabbitMQ of our own, where one is installed: a node with data, port and names of its own."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from datetime import timedelta
+from pathlib import Path
+
+from kombu import Connection
+from kombu.exceptions import OperationalError
+
+from producers.embedded.ports import free_port
+from producers.embedded.process import ManagedProcess
+from tests.chaos.part import CannotRun
+
+# The wrapper on the PATH changes the user; the program itself does not.
+PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
+
+
+@contextmanager
+def rabbitmq(folder: Path) -> Iterator[str]:
+    """The URL of a broker on loopback. Raises CannotRun where none is installed."""
+    found = str(PROGRAM) if PROGRAM.exists() else shutil.which("rabbitmq-server")
+    if found is None:
+        raise CannotRun("no RabbitMQ here: install rabbitmq-server")
+    port, names = free_port(), free_port()
+    url = f"amqp://guest:guest@127.0.0.1:{port}//"
+    home = folder / "rabbitmq"
+    home.mkdir(parents=True)
+    environment = os.environ | {
+        "HOME": str(home),
+        "RABBITMQ_NODENAME": f"chaos{port}@localhost",
+        "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
+        "RABBITMQ_NODE_PORT": str(port),
+        "RABBITMQ_DIST_PORT": str(free_port()),
+        "RABBITMQ_MNESIA_BASE": str(home / "data"),
+        "RABBITMQ_LOG_BASE": str(home / "log"),
+        "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
+        "RABBITMQ_CONFIG_FILE": str(home / "none"),
+        "ERL_EPMD_PORT": str(names),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
+    (home / "plugins").write_text("[].\n")
+    server = ManagedProcess("rabbitmq", [found], folder / "logs" / "rabbitmq.log", environment)
+    server.start()
+    try:
+        server.wait_until(lambda: _answers(url), timedelta(seconds=120))
+        yield url
+    finally:
+        server.stop()
+        # Erlang's own name server, which the node started on a port of ours.
+        if epmd := shutil.which("epmd"):
+            subprocess.run([epmd, "-port", str(names), "-kill"], capture_output=True, check=False)
+
+
+def _answers(url: str) -> bool:
+    try:
+        with Connection(url, connect_timeout=1) as connection:
+            connection.ensure_connection(max_retries=1, interval_start=0)
+    except (OSError, OperationalError):
+        return False
+    return True

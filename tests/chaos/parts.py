@@ -3,10 +3,20 @@
 from __future__ import annotations
 
 from tests.chaos.part_kills import KILLS_PART
+from tests.chaos.part_large import LARGE_PART
 from tests.chaos.part_neighbours import HANGING_PART, NOISY_PART
 from tests.chaos.part_rabbitmq import RABBITMQ_PART
 from tests.chaos.part_redis import REDIS_PART
 from tests.chaos.part_stop import STOP_PART
 from tests.chaos.part_writes import WRITES_PART
 
-PARTS = (KILLS_PART, WRITES_PART, REDIS_PART, STOP_PART, NOISY_PART, HANGING_PART, RABBITMQ_PART)
+PARTS = (
+    KILLS_PART,
+    WRITES_PART,
+    REDIS_PART,
+    STOP_PART,
+    NOISY_PART,
+    HANGING_PART,
+    LARGE_PART,
+    RABBITMQ_PART,
+)

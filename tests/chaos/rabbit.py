@@ -10,7 +10,7 @@ from contextlib import contextmanager
 from datetime import timedelta
 from pathlib import Path
 
-from kombu import Connection
+from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
 from producers.embedded.ports import free_port
@@ -59,7 +59,7 @@ def rabbitmq(folder: Path) -> Iterator[str]:
 
 def _answers(url: str) -> bool:
     try:
-        with Connection(url, connect_timeout=1) as connection:
+        with Connection(url, connect_timeout=1) as connection:  # type: ignore[no-untyped-call]
             connection.ensure_connection(max_retries=1, interval_start=0)
     except (OSError, OperationalError):
         return False

@@ -11,6 +11,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+from celery.worker import state
 from celery.worker.consumer import Consumer
 
 from commands.error import InvalidCommand, SignalboxError, UnknownCommand
@@ -37,6 +38,12 @@ class SteadyConsumer(Consumer):
                 self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
             except self.connection_errors + self.channel_errors:
                 raise
+            except RuntimeError as error:
+                if state.should_stop is None and state.should_terminate is None:
+                    self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
+                else:
+                    # A pool that is stopping takes nothing more; another worker will.
+                    message.reject_log_error(_Quiet(), self.connection_errors, requeue=True)
             except Exception as error:  # noqa: BLE001 - whatever a message does, the worker lives
                 self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
 

@@ -80,6 +80,8 @@ class UnderLoad:
     killer: Killer
     verdict: Verdict = field(default_factory=Verdict)
     open: int = 0
+    dead: int = 0
+    """Dead letters; messages that were none are among them."""
     seconds: float = 0.0
     quiet_after: float = 0.0
 
@@ -128,6 +130,7 @@ def strike_under_load(
             scene.seconds, scene.quiet_after = quiet - started, quiet - struck
             load.judge(scene.verdict)
             scene.open = _open_when_all_is_over(client, killer)
+            scene.dead = client.ledger.totals()["dead_letters"]
         Auditor(routes, folder / "payloads").judge(journal, scene.verdict)
         return scene
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -42,6 +44,17 @@ class Lab:
             reason="chaos",
             change_id=new_op_id(),
         )
+
+    @contextmanager
+    def frozen(self) -> Iterator[None]:
+        """The workers stand still inside the block."""
+        for worker in self.stack.workers:
+            os.killpg(worker.pid, signal.SIGSTOP)
+        try:
+            yield
+        finally:
+            for worker in self.stack.workers:
+                os.killpg(worker.pid, signal.SIGCONT)
 
     def waits(self, tenant: str, samples: int, seconds: float) -> list[float]:
         """Seconds from submission to outcome of single commands, one after the other; fewer of

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import zlib
 from pathlib import Path
 
@@ -35,10 +34,10 @@ def noisy(same_queue: bool) -> Play:
             room.route(quiet)
             room.waits(quiet, 20, 30)
             idle = room.waits(quiet, SAMPLES, 120)
-            started = time.monotonic()
-            for first in range(0, BACKLOG, 500):
-                room.client.submit_many(put(noisy_tenant, f"k{first + n}") for n in range(500))
-            submitted = time.monotonic() - started
+            # Nothing is taken while the backlog is made: it would never become one.
+            with room.frozen():
+                for first in range(0, BACKLOG, 500):
+                    room.client.submit_many(put(noisy_tenant, f"k{first + n}") for n in range(500))
             open_then = room.client.ledger.totals()["open"]
             busy = room.waits(quiet, SAMPLES, 60)
             open_after = room.client.ledger.totals()["open"]
@@ -48,7 +47,6 @@ def noisy(same_queue: bool) -> Play:
             "p99 ms beside it": 1000 * p99(busy),
             "times": factor,
             "samples": len(busy),
-            "submitted in s": submitted,
             "open at first": open_then,
             "open at last": open_after,
         }
@@ -78,13 +76,18 @@ def hanging(folder: Path) -> Row:
             before = room.throughput("t_up", 30)
             room.client.submit_many(put("t_hangs", f"k{number}") for number in range(300))
             beside = room.throughput("t_up", HANG_SECONDS)
+            relay.silent = False
+            room.throughput("t_up", 30)  # until what hangs has timed out
+            after = room.throughput("t_up", 30)
     finally:
         relay.close()
         stand_in.stop()
-    loss = 1 - beside / before
+    # The machine is shared: what it gives before and after, together, is the measure.
+    loss = 1 - beside / ((before + after) / 2)
     values: dict[str, Value] = {
         "commands/s before": before,
         "beside it": beside,
+        "after it": after,
         "lost": f"{100 * loss:.0f} %",
     }
     return Row(values, loss <= LOSS_MOST)

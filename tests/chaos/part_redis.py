@@ -61,7 +61,11 @@ def restarts(pool: str, times: int) -> Play:
             "consuming after, median s": statistics.median(waits),
             "at most s": max(waits),
         }
-        good = verdict.clean and scene.open == 0 and max(waits) <= CONSUMING_WITHIN
+        good = (
+            verdict.clean
+            and scene.open == scene.killer.kills == 0
+            and max(waits) <= CONSUMING_WITHIN
+        )
         return Row(values, good, verdict.notes)
 
     return play
@@ -141,7 +145,7 @@ REDIS_PART = Part(
     f"""
 Redis, which is broker and state, is ended with SIGKILL under load and started again on what it had
 synced; *consuming after* is the time from its first answer until one more command is done, and at
-most {CONSUMING_WITHIN:g} s is promised. *Silent connections*: every connection of a worker stays
+most {CONSUMING_WITHIN:g} s is promised, and that no worker ends. *Silent connections*: every connection of a worker stays
 open and carries nothing any more, new ones work; at most {NOTICED_WITHIN:g} s.
 """,
     {

@@ -47,10 +47,11 @@ def stops(pool: str, faults: str = "") -> Play:
             "disordered": verdict.disordered,
             "failed": verdict.failed,
             "open": scene.open,
+            "dead letters": scene.dead,
             "gone after, median s": statistics.median(waits),
             "at most s": max(waits),
         }
-        good = verdict.clean and scene.open == 0 and max(waits) <= GONE_WITHIN
+        good = verdict.clean and scene.open == scene.dead == 0 and max(waits) <= GONE_WITHIN
         return Row(values, good, verdict.notes)
 
     return play

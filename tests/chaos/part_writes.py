@@ -120,7 +120,8 @@ newer one done. On the filesystem a writer that is frozen inside a transaction h
 of its tenant and env: {LOCKED_TURNS} there, each woken when its lease is over. *Fenced* is
 `fenced_writes: true` in the route. Object stores without it have the limit that
 [the architecture](architecture.md) names: the column shows it for writers that are all frozen at
-the worst moment.
+the worst moment. On S3 that moment is shorter than here: the lease is asked for once more before
+each request's first byte.
 """,
     _plays(),
 )

@@ -14,7 +14,7 @@ FOLDER = Path(__file__).resolve().parent
 STAMP = FOLDER / "node_modules" / "signalbox-stamp"
 
 
-def main():
+def main() -> None:
     if shutil.which("npm") is None:
         print("no npm here: azure_blob is not tested (install node 20 or newer for it)")
         return

@@ -16,6 +16,8 @@ class Row:
     values: Mapping[str, Value]
     good: bool
     notes: list[str] = field(default_factory=list)
+    promised: bool = True
+    """False: figures to compare with, of something that is not ours."""
 
 
 Play = Callable[[Path], Row]

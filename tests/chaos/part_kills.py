@@ -68,6 +68,7 @@ def stock(pool: str) -> Play:
                 "doubled": verdict.doubled,
             },
             good=True,
+            promised=False,
         )
 
     return play

@@ -98,10 +98,10 @@ NOISY_PART = Part(
     "A tenant with a backlog",
     f"""
 One tenant has {BACKLOG:,} open commands; another sends single commands, one after the other, and
-waits for each. Promised is a p99 of at most {SLOWER_MOST:g} times the idle one for a tenant whose
-commands go through another queue. There are {SHARDS} queues a kind (`SIGNALBOX_TENANT_SHARDS`); a
-tenant that shares the backlog's queue stands behind it, and the second row is what that comes to
-(at most 60 s are waited).
+waits for each. Promised is a p99 of at most {SLOWER_MOST:g} times the idle one. There are {SHARDS}
+queues a kind (`SIGNALBOX_TENANT_SHARDS`): a tenant on another queue than the backlog waits for a
+worker's slot, one on the same queue for all of the backlog that stands before it (at most 60 s are
+waited here).
 """,
     {"another queue": noisy(False), "the same queue": noisy(True)},
 )

@@ -145,8 +145,9 @@ REDIS_PART = Part(
     f"""
 Redis, which is broker and state, is ended with SIGKILL under load and started again on what it had
 synced; *consuming after* is the time from its first answer until one more command is done, and at
-most {CONSUMING_WITHIN:g} s is promised, and that no worker ends. *Silent connections*: every connection of a worker stays
-open and carries nothing any more, new ones work; at most {NOTICED_WITHIN:g} s.
+most {CONSUMING_WITHIN:g} s is promised, and that no worker ends. *Silent connections*: every
+connection of a worker stays open and carries nothing any more, new ones work; at most
+{NOTICED_WITHIN:g} s.
 """,
     {
         "threads": restarts("threads", RESTARTS),

@@ -44,6 +44,7 @@ def keep(part: Part, name: str, row: Row, seconds: float, folder: Path = DOCS) -
         record.setdefault(part.name, {})[name] = {
             "values": dict(row.values),
             "good": row.good,
+            "promised": row.promised,
             "notes": row.notes,
             "seconds": round(seconds),
             "facts": facts(),
@@ -91,11 +92,12 @@ def _section(part: Part, rows: dict[str, dict[str, Any]]) -> list[str]:
     for row in rows.values():
         columns += [name for name in row["values"] if name not in columns]
     lines = [f"## {part.title}", "", part.text.strip(), ""]
-    lines.append("| " + " | ".join(["", *columns, "seconds"]) + " |")
-    lines.append("| " + " | ".join(["---"] + ["---:"] * (len(columns) + 1)) + " |")
+    lines.append("| " + " | ".join(["", *columns, "seconds", "promise"]) + " |")
+    lines.append("| " + " | ".join(["---"] + ["---:"] * (len(columns) + 2)) + " |")
     for name, row in rows.items():
         cells = [_text(row["values"].get(column, "–")) for column in columns]
-        lines.append("| " + " | ".join([name, *cells, str(row["seconds"])]) + " |")
+        promise = ("kept" if row["good"] else "**broken**") if row["promised"] else "–"
+        lines.append("| " + " | ".join([name, *cells, str(row["seconds"]), promise]) + " |")
     lines.append("")
     for name, row in rows.items():
         lines += [f"- {name}: {note}" for note in row["notes"]]

@@ -29,8 +29,8 @@ def register(
 ) -> AssetRecord:
     """Keep the record as JSON under `assets/`, outside what `list` shows.
 
-    Raises NotFound, and PreconditionFailed when size or digest differ. An object that did not
-    come by `put` has no digest beside it: if one is demanded, the content is read for it.
+    Raises NotFound, and PreconditionFailed when size or digest differ. If a digest is demanded,
+    the content is read for it: who uploads to a presigned address can write what he likes beside.
     """
     there = look(blob)
     if there is None:
@@ -39,7 +39,7 @@ def register(
         raise _differs(f"{there.size} bytes, not {command.size_bytes}")
     sha256 = there.sha256
     if command.sha256 is not None:
-        sha256 = sha256 or _digest(blob, there.etag, call)
+        sha256 = _digest(blob, there.etag, call)
         if sha256 != command.sha256:
             raise _differs(f"SHA-256 {sha256}, not {command.sha256}")
     text = f"{location.scope.field}\0{command.key}\0{there.etag}".encode()
@@ -65,7 +65,8 @@ def register(
 
 def _digest(blob: BlobClient, etag: str, call: Call) -> str:
     digest = hashlib.sha256()
-    for chunk in blob.download_blob(timeout=int(READ_SECONDS), **if_match(etag)).chunks():
+    content = blob.download_blob(timeout=int(READ_SECONDS), decompress=False, **if_match(etag))
+    for chunk in content.chunks():
         call.remaining()
         digest.update(chunk)
     return digest.hexdigest()

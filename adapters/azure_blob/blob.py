@@ -16,7 +16,8 @@ from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 
 from adapters.azure_blob.client import READ_SECONDS
-from adapters.azure_blob.failure import MISSING_CONTAINER, code_of
+from adapters.azure_blob.failure import code_of
+from adapters.azure_blob.failure_code import MISSING_CONTAINER
 from adapters.azure_blob.metadata import Present
 from adapters.port import Call
 from commands.error import PreconditionFailed, TooLarge

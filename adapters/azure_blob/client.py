@@ -8,7 +8,6 @@ from __future__ import annotations
 import os
 import threading
 from collections import OrderedDict
-from pathlib import Path
 from typing import Any
 
 import requests
@@ -16,8 +15,8 @@ from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobServiceClient
 from requests.adapters import HTTPAdapter
 
+from adapters.azure_blob import credential
 from adapters.azure_blob.config import AzureConfig
-from commands.error import Misconfigured
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -31,11 +30,6 @@ def client_for(config: AzureConfig) -> BlobServiceClient:
     return _clients.get(config)
 
 
-def account_key(config: AzureConfig) -> str | None:
-    """The account's key, for what is signed here; None if the route has no such reference."""
-    return _read(config.account_key_file) if config.account_key_file else None
-
-
 class _Clients:
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -43,8 +37,7 @@ class _Clients:
 
     def get(self, config: AzureConfig) -> BlobServiceClient:
         # With the time of the file: a rotated key makes a new client.
-        reference = config.account_key_file or config.sas_file
-        key = (config.account_url, reference, _changed(reference))
+        key = (config.account_url, credential.reference(config), credential.changed(config))
         with self._lock:
             client = self._clients.pop(key, None) or _make_client(config)
             self._clients[key] = client
@@ -70,8 +63,9 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
     pool = HTTPAdapter(pool_connections=8, pool_maxsize=POOL_CONNECTIONS)
     session.mount("https://", pool)
     session.mount("http://", pool)
-    # Proxies and certificates of the environment are the operator's; its credentials are not.
-    session.auth = None
+    # Proxies and certificates of the environment are the operator's; its credentials are not:
+    # without this, requests puts those of a .netrc in place of the route's.
+    session.auth = _leave_as_signed
     return BlobServiceClient(
         config.account_url,
         credential=_credential(config),
@@ -80,39 +74,23 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
         read_timeout=READ_SECONDS,
         # Retries belong to the executor.
         retry_total=0,
+        # Data goes where the route says, and nowhere else.
+        permit_redirects=False,
         max_single_put_size=2 * CHUNK_BYTES,
         max_single_get_size=CHUNK_BYTES,
         max_chunk_get_size=CHUNK_BYTES,
     )
 
 
+def _leave_as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:
+    return request
+
+
 def _credential(config: AzureConfig) -> Any:
-    if config.account_key_file is not None:
-        return {"account_name": config.account, "account_key": _read(config.account_key_file)}
-    if config.sas_file is not None:
-        return _read(config.sas_file).lstrip("?")
+    if (key := credential.account_key(config)) is not None:
+        return {"account_name": config.account, "account_key": key}
+    if (token := credential.sas_token(config)) is not None:
+        return token
     from azure.identity import DefaultAzureCredential  # heavy, and not every route needs it
 
     return DefaultAzureCredential()
-
-
-def _read(path: str) -> str:
-    try:
-        text = Path(path).read_text("utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise Misconfigured(
-            f"{path} cannot be read: {type(error).__name__}",
-            next_step="put the account's key or the SAS token into it, readable for the worker",
-        ) from None
-    if not text or "\n" in text:
-        raise Misconfigured(
-            f"{path} does not hold one line", next_step="put the key or the token alone into it"
-        )
-    return text
-
-
-def _changed(path: str | None) -> int:
-    try:
-        return os.stat(path).st_mtime_ns if path else 0
-    except OSError:
-        return 0

@@ -35,8 +35,16 @@ class AzureConfig(BaseModel):
         pattern=r"^[a-z0-9-]{1,40}$",
         description="Where the account is, as its operator knows; a policy may ask for it.",
     )
+    prefix: str = Field(
+        "",
+        pattern=r"^[A-Za-z0-9][A-Za-z0-9_-]{0,62}$|^$",
+        description="First part of every blob's name, for a container that others use too.",
+    )
     account_key_file: str | None = Field(
         None, min_length=1, description="File in the worker's file system with the account's key."
+    )
+    connection_string_file: str | None = Field(
+        None, min_length=1, description="File with a connection string; its AccountKey is used."
     )
     sas_file: str | None = Field(
         None, min_length=1, description="File with a SAS token; it can presign nothing."
@@ -64,10 +72,21 @@ class AzureConfig(BaseModel):
             )
         return container
 
+    @field_validator("prefix")
+    @classmethod
+    def _prefix_is_apart(cls, prefix: str) -> str:
+        # Below it, what this route stores would stand among what another one stores.
+        if prefix == "tenants":
+            raise ValueError("`tenants` is where routes without a prefix store")
+        return prefix
+
     @model_validator(mode="after")
     def _one_reference(self) -> AzureConfig:
-        if self.account_key_file and self.sas_file:
-            raise ValueError("account_key_file and sas_file exclude each other")
+        named = [self.account_key_file, self.connection_string_file, self.sas_file]
+        if len(named) - named.count(None) > 1:
+            raise ValueError("account_key_file, connection_string_file and sas_file exclude others")
+        if not any(named) and not self.account_url.startswith("https"):
+            raise ValueError("account_url: the worker's own identity is shown over https only")
         return self
 
     @property
@@ -84,7 +103,7 @@ def read_config(config: Mapping[str, Any]) -> AzureConfig:
             raise _refuse(
                 f"config key {str(key)[:64]!r} looks like a secret: credentials never stand in a "
                 "route",
-                "name a reference instead: account_key_file or sas_file",
+                "name a reference instead: account_key_file, connection_string_file or sas_file",
             )
     if not config.get("container"):
         raise _refuse(

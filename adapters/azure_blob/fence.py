@@ -14,7 +14,8 @@ from azure.storage.blob import BlobClient
 
 from adapters.azure_blob.blob import BLOCK_BYTES, Draft, Match, if_absent, if_match, look, timeout
 from adapters.azure_blob.blob import write as write_blob
-from adapters.azure_blob.failure import MISSING_CONTAINER, code_of, condition_failed
+from adapters.azure_blob.failure import code_of, condition_failed
+from adapters.azure_blob.failure_code import MISSING_CONTAINER
 from adapters.object_condition import demand
 from adapters.port import Call
 from commands.error import Unavailable

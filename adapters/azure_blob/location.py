@@ -25,21 +25,24 @@ class Location:
     scope: Scope
 
     def prefix(self, area: Area = "raw") -> str:
-        return f"tenants/{self.scope.tenant_id}/{self.scope.env}/{area}/"
+        own = f"{self.config.prefix}/" if self.config.prefix else ""
+        return f"{own}tenants/{self.scope.tenant_id}/{self.scope.env}/{area}/"
 
     def name(self, key: str, area: Area = "raw") -> str:
         """The blob's name. Raises InvalidKey for one that is too long or too deep for Azure."""
         name = self.prefix(area) + to_name(key)
-        if (over := len(name) - MAX_NAME_CHARACTERS) > 0:
+        # Azure counts in UTF-16, where a character beyond U+FFFF is two.
+        if (over := len(name.encode("utf-16-le")) // 2 - MAX_NAME_CHARACTERS) > 0:
             raise InvalidKey(
                 f"key {key[:40]!r}… is {over} characters (of up to 4 bytes) too long for Azure "
                 f"with its prefix {self.prefix(area)!r}",
                 next_step=f"shorten it by {over} characters",
             )
-        if (count := name.count("/") + 1) > MAX_SEGMENTS:
+        room = MAX_SEGMENTS - self.prefix(area).count("/")
+        if (count := key.count("/") + 1) > room:
             raise InvalidKey(
-                f"key {key[:40]!r}… has {count - 4} segments, and many bytes in all",
-                next_step=f"Azure takes {MAX_SEGMENTS - 4}: use fewer",
+                f"key {key[:40]!r}… has {count} segments, and many bytes in all",
+                next_step=f"Azure takes {room}: use fewer",
             )
         return name
 

@@ -93,7 +93,8 @@ class AzureObjectStore:
     def get(self, command: GetObject, call: Call) -> ObjectStream:
         with azure_errors(self._scope):
             blob, first = self._blob(command.key), command.first or 0
-            span: dict[str, Any] = {}
+            # Stored bytes, also where an uploader said that they are compressed.
+            span: dict[str, Any] = {"decompress": False}
             if command.first is not None or command.last is not None:
                 span["offset"] = first
                 if command.last is not None:

@@ -11,7 +11,8 @@ from typing import Any
 
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
-from adapters.azure_blob.client import READ_SECONDS, account_key, client_for
+from adapters.azure_blob.client import READ_SECONDS, client_for
+from adapters.azure_blob.credential import account_key
 from adapters.azure_blob.location import Location
 from commands.error import Unsupported
 from commands.object_store import PresignedGet, PresignedPut, PresignGet, PresignPut

@@ -20,7 +20,8 @@ GOOD = {"account_url": ACCOUNT, "container": "data"}
     ("url", "account"), [(ACCOUNT, "acme"), ("http://127.0.0.1:10000/devstore/", "devstore")]
 )
 def test_the_account_is_in_its_address(url: str, account: str) -> None:
-    assert read_config(GOOD | {"account_url": url}).account == account
+    config = GOOD | {"account_url": url, "account_key_file": "/key"}
+    assert read_config(config).account == account
 
 
 @pytest.mark.parametrize(
@@ -32,6 +33,11 @@ def test_the_account_is_in_its_address(url: str, account: str) -> None:
         {"account_url": "acme"},
         {"account_url": f"{ACCOUNT}?sig=x"},
         {"account_key_file": "/a", "sas_file": "/b"},
+        {"account_key_file": "/a", "connection_string_file": "/b"},
+        {"account_url": "http://127.0.0.1:10000/devstore"},
+        {"prefix": "tenants"},
+        {"prefix": "a/b"},
+        {"prefix": "a."},
         {"colour": "green"},
     ],
 )
@@ -60,7 +66,7 @@ def test_a_client_is_shared_until_its_key_changes(tmp_path: Path) -> None:
     assert client_for(config) is not first
 
 
-@pytest.mark.parametrize("content", ["", "two\nlines", None])
+@pytest.mark.parametrize("content", ["", "two\nlines", "not base64", "ü", None])
 def test_a_key_file_that_is_none_is_misconfigured(tmp_path: Path, content: str | None) -> None:
     key_file = tmp_path / "key"
     if content is not None:

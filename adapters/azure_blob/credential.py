@@ -1,0 +1,83 @@
+"""What the files that a route refers to hold: the account's key, or a SAS token."""
+
+from __future__ import annotations
+
+import base64
+import os
+from pathlib import Path
+
+from adapters.azure_blob.config import AzureConfig
+from commands.error import Misconfigured
+
+
+def account_key(config: AzureConfig) -> str | None:
+    """The account's key; None if the route refers to none. Raises Misconfigured."""
+    if config.account_key_file is not None:
+        return _checked(_line(config.account_key_file), config.account_key_file)
+    if config.connection_string_file is not None:
+        return _key_within(config.connection_string_file, config)
+    return None
+
+
+def sas_token(config: AzureConfig) -> str | None:
+    """The SAS token; None if the route refers to none. Raises Misconfigured."""
+    return _line(config.sas_file).lstrip("?") if config.sas_file is not None else None
+
+
+def reference(config: AzureConfig) -> tuple[str | None, ...]:
+    """Which files it refers to."""
+    return (config.account_key_file, config.connection_string_file, config.sas_file)
+
+
+def changed(config: AzureConfig) -> tuple[int, ...]:
+    """When each of the files was last written, so that a rotated key is noticed."""
+    return tuple(_written(path) for path in reference(config) if path)
+
+
+def _key_within(path: str, config: AzureConfig) -> str:
+    # Only the key is taken from it: where the data goes is the route's to say.
+    pairs = (part.partition("=") for part in _line(path).split(";"))
+    fields = {name.strip().lower(): value.strip() for name, _, value in pairs}
+    key, account = fields.get("accountkey"), fields.get("accountname", config.account)
+    url = fields.get("blobendpoint", config.account_url).rstrip("/")
+    if not key:
+        raise Misconfigured(f"{path} holds no AccountKey", next_step="use sas_file for a SAS token")
+    if (account, url) != (config.account, config.account_url):
+        raise Misconfigured(
+            f"{path} is of another account than account_url",
+            next_step="correct either of them in the route's config",
+        )
+    return _checked(key, path)
+
+
+def _checked(key: str, path: str) -> str:
+    try:
+        base64.b64decode(key, validate=True)
+    except ValueError:
+        raise Misconfigured(
+            f"{path} holds no account's key: it is not base64",
+            next_step="put the key into it as Azure shows it",
+        ) from None
+    return key
+
+
+def _line(path: str) -> str:
+    try:
+        text = Path(path).read_text("utf-8").strip()
+    except (OSError, ValueError) as error:
+        raise Misconfigured(
+            f"{path} cannot be read: {type(error).__name__}",
+            next_step="put the account's key or the SAS token into it, readable for the worker",
+        ) from None
+    if not text or "\n" in text:
+        raise Misconfigured(
+            f"{path} does not hold one line", next_step="put the key or the token alone into it"
+        )
+    return text
+
+
+def _written(path: str) -> int:
+    try:
+        return os.stat(path).st_mtime_ns
+    except OSError:
+        return 0

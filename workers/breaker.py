@@ -44,9 +44,11 @@ class _Breaker:
         """Seconds until a command may run; None: now."""
         if self.is_open and now < self.open_until:
             return self.open_until - now
-        hanging = sum(1 for began in self.running if now - began > HANGING_SECONDS)
-        if hanging >= HANGING_MOST:
-            return FIRST_REST
+        hanging = [now - began for began in self.running if now - began > HANGING_SECONDS]
+        if len(hanging) >= HANGING_MOST:
+            # The longer it hangs the less often it is asked for: each look at a parked command
+            # is work that the healthy backends' commands wait for.
+            return min(LONGEST_REST, max(hanging))
         if self.is_open:
             # The others wait for what this one finds.
             self.open_until = now + self.rest

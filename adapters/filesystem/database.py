@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
 import apsw
@@ -20,11 +20,20 @@ PATIENCE = 5.0
 class Database:
     """`name` in the scope's directory. Thread-safe, and safe among processes."""
 
-    def __init__(self, place: Place, name: str, schema: str, version: int) -> None:
+    def __init__(
+        self,
+        place: Place,
+        name: str,
+        schema: str,
+        version: int,
+        upgrades: Mapping[int, str] | None = None,
+    ) -> None:
+        """`upgrades` lead from an older version of the schema to the next one."""
         self._place = place
         self._name = name
         self._schema = schema
         self._version = version
+        self._upgrades = upgrades or {}
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
@@ -60,9 +69,14 @@ class Database:
             try:
                 yield connection
                 connection.execute("COMMIT")
-            except BaseException:
+            except BaseException as error:
+                # Asked before anything else runs: a quota or a limit on file sizes is, to SQLite,
+                # an I/O error like any other, and only the system's number tells.
+                number = connection.system_errno if isinstance(error, apsw.IOError) else 0
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
+                if number:
+                    raise OSError(number, os.strerror(number)) from error
                 raise
 
     def _prepare(self, connection: apsw.Connection) -> None:
@@ -75,12 +89,17 @@ class Database:
         found = self._found_version(connection)
         if found == 0:
             connection.execute(self._schema)
+            found = self._version
+        while found in self._upgrades:
+            connection.execute(self._upgrades[found])
+            found += 1
+        if found == self._version:
             connection.execute(f"PRAGMA user_version = {self._version:d}")
         connection.execute("COMMIT")
         growth = Growth()
         self._place.touched((), growth)
         self._place.sync(growth)
-        if found not in (0, self._version):
+        if found != self._version:
             raise Misconfigured(
                 f"{self._name} has the layout {found}, this release knows {self._version}",
                 next_step="run the release that wrote it, or route to another base_dir",

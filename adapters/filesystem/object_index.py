@@ -16,9 +16,9 @@ from adapters.filesystem.content import ContentFile
 from commands.object_store import AssetRecord, ObjectInfo
 
 NAME = "objects.db"
-VERSION = 1
+VERSION = 2
 # Keys as bytes: SQLite then orders them as the port demands, and compares nothing but bytes.
-SCHEMA = """
+_OBJECTS = """
 CREATE TABLE objects (
     key          BLOB PRIMARY KEY,
     file         TEXT NOT NULL,
@@ -38,7 +38,14 @@ CREATE TABLE assets (
     seq    INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
+# A table of its own, so that lists read past none of it.
+_CONTENTS = "CREATE TABLE contents (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
+SCHEMA = _OBJECTS + _CONTENTS
+UPGRADES = {1: _CONTENTS}
 COLUMNS = "key, file, size, etag, sha256, content_type, metadata, op_id, seq, modified"
+
+SMALL = "#"
+"""How the place of a content begins that stands in the index; no file's name does."""
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -59,8 +66,9 @@ class Row:
     modified: int
 
     @property
-    def content(self) -> ContentFile:
-        return ContentFile.parse(self.file)
+    def content(self) -> ContentFile | int:
+        """The file below `raw/`, or the id of a small content in the index itself."""
+        return int(self.file[1:]) if self.file[0] == SMALL else ContentFile.parse(self.file)
 
     def info(self) -> ObjectInfo:
         return ObjectInfo(
@@ -104,6 +112,21 @@ def store(connection: apsw.Connection, row: Row) -> None:
 
 def remove(connection: apsw.Connection, key: str) -> None:
     connection.execute("DELETE FROM objects WHERE key = ?", (key.encode(),))
+
+
+def keep_small(connection: apsw.Connection, data: bytes) -> str:
+    """Store a small content in the index; its place, for `Row.file`."""
+    connection.execute("INSERT INTO contents (data) VALUES (?)", (data,))
+    return f"{SMALL}{connection.last_insert_rowid()}"
+
+
+def find_small(connection: apsw.Connection, number: int) -> bytes | None:
+    found: Any = connection.execute("SELECT data FROM contents WHERE id = ?", (number,)).fetchone()
+    return None if found is None else found[0]
+
+
+def forget_small(connection: apsw.Connection, number: int) -> None:
+    connection.execute("DELETE FROM contents WHERE id = ?", (number,))
 
 
 def find_asset(connection: apsw.Connection, key: str) -> tuple[AssetRecord, str, int] | None:

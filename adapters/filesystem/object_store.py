@@ -1,8 +1,9 @@
 """Objects in a directory of the worker's machine: for labs and tests, and as careful as a disk.
 
 Below the route's `base_dir` each tenant and env has `tenants/{tenant}/{env}/` with the contents
-as files in `raw/` and their index in `objects.db`. The index decides what exists; a content is
-synced before its row is committed, so that what is acknowledged survives a crash.
+as files in `raw/` and their index in `objects.db`, which holds small contents itself. The index
+decides what exists; a content is synced before its row is committed, or with it, so that what is
+acknowledged survives a crash.
 """
 
 # The port gives every method its call; what only reads has no need of it.
@@ -13,6 +14,7 @@ from __future__ import annotations
 import os
 from collections.abc import Mapping, Sequence
 from datetime import timedelta
+from io import BytesIO
 from typing import Any, NoReturn
 from urllib.parse import quote
 
@@ -90,7 +92,11 @@ class FilesystemObjectStore:
         self._place = Place(base_dir, scope)
         self._folder = ContentFolder(self._place)
         self._index = Database(
-            self._place, object_index.NAME, object_index.SCHEMA, object_index.VERSION
+            self._place,
+            object_index.NAME,
+            object_index.SCHEMA,
+            object_index.VERSION,
+            object_index.UPGRADES,
         )
 
     def put(self, command: PutObject, call: Call) -> PutResult:
@@ -125,8 +131,14 @@ class FilesystemObjectStore:
         with filesystem_errors(self._scope):
             missed: Row | None = None
             for _ in range(LOOKS):
-                row = self._row(command.key)
+                row, small = self._found(command.key)
                 first, size = _span(command, row.size)
+                if isinstance(row.content, int):
+                    if small is None or len(small) != row.size:
+                        raise _lost()
+                    return ObjectStream(
+                        row.info(), first, size, FileBody(BytesIO(small), first, size)
+                    )
                 try:
                     file = self._folder.open(row.content)
                 except FileNotFoundError:
@@ -146,7 +158,7 @@ class FilesystemObjectStore:
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         with filesystem_errors(self._scope):
-            return self._row(command.key).info()
+            return self._found(command.key, content=False)[0].info()
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         """As the port says; a newer `seq` is kept without a takeover too."""
@@ -184,12 +196,16 @@ class FilesystemObjectStore:
         """Close the idle connections; streams that were handed out stay open."""
         self._index.close()
 
-    def _row(self, key: str) -> Row:
+    def _found(self, key: str, *, content: bool = True) -> tuple[Row, bytes | None]:
+        """The object's row, and its content if that stands in the index."""
+        small = None
         with self._index.reading() as connection:
             row = object_index.find(connection, key)
+            if row is not None and content and isinstance(row.content, int):
+                small = object_index.find_small(connection, row.content)
         if row is None:
             raise NotFound("there is no such object", next_step="check the key")
-        return row
+        return row, small
 
     def _uri(self, key: str) -> str:
         """Not `file:`, since no file has this path: names of files are an inner matter."""

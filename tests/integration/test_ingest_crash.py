@@ -65,6 +65,7 @@ def test_what_was_acknowledged_before_the_disk_was_full_is_there_and_the_store_g
         assert result.returncode == 1, "the disk was never full"
         reports = [json.loads(line) for line in result.stderr.splitlines()]
         failed = {report["first"] - 1 for report in reports}
+        assert {report["error"]["code"] for report in reports} == {"INSUFFICIENT_STORAGE"}
         assert len(failed) == json.loads(result.stdout)["failed"]
         assert json.loads(result.stdout)["open"] == 0
         limits(pids, resource.RLIM_INFINITY)

@@ -23,6 +23,7 @@ from routing.registry import Registry
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until
 from tests.integration.operating import by, point
+from tests.integration.stored import keys_below
 
 TENANTS = ("t_seen", "t_unseen")
 
@@ -51,9 +52,8 @@ class Desk:
         return found
 
     def folders_with(self, key: str) -> set[str]:
-        """The places in which a content of this key was stored."""
-        found = [path.relative_to(self.data).parts for path in self.data.rglob(f"*{key}*")]
-        return {parts[0] for parts in found if "raw" in parts}
+        """The places in which an object of this key was stored."""
+        return {place.name for place in self.data.iterdir() if key in keys_below(place)}
 
 
 def put(tenant: str, key: str) -> PutObject:

@@ -8,10 +8,18 @@ from pathlib import Path
 
 import pytest
 
+from adapters.filesystem import write
 from adapters.filesystem.tabular_store import FilesystemTabularStore
 from tests.conformance.desk import Desk
 from tests.unit.filesystem.lab import open_desk
 from tests.unit.filesystem.table_lab import open_store
+
+
+@pytest.fixture(autouse=True)
+def in_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Every content is a file here, except in tests of small ones."""
+    if request.node.get_closest_marker("small") is None:
+        monkeypatch.setattr(write, "SMALL_BYTES", -1)
 
 
 @pytest.fixture

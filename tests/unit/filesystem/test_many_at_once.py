@@ -11,6 +11,7 @@ from typing import Any
 
 import pytest
 
+from adapters.filesystem import write
 from adapters.filesystem.connection import IDLE_MOST, POOL
 from adapters.filesystem.content import ContentFile, ContentFolder
 from commands.error import (
@@ -22,7 +23,8 @@ from tests.unit.filesystem.lab import collect, files, item, open_desk, put_many
 
 
 def _write_and_count(desk: Desk, number: int) -> None:
-    # Each process continues a store that its parent has used.
+    # Each process continues a store that its parent has used. A spawned one knows of no patch.
+    write.SMALL_BYTES = -1
     base = 1000 * (number + 1)
     put_many(
         desk,

@@ -13,10 +13,11 @@ from commands.state import state_errors
 
 
 class Script:
-    """A `.lua` file beside the module that calls it."""
+    """A `.lua` file beside the module that calls it, behind those whose functions it uses."""
 
-    def __init__(self, package: str, name: str) -> None:
-        self.source = resources.files(package).joinpath(name).read_text()
+    def __init__(self, package: str, *names: str) -> None:
+        folder = resources.files(package)
+        self.source = "\n".join(folder.joinpath(name).read_text() for name in names)
         # SHA-1 is Redis' own name for a script, not a safeguard.
         self.digest = hashlib.sha1(self.source.encode(), usedforsecurity=False).hexdigest()
 

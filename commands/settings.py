@@ -67,6 +67,12 @@ class Settings(BaseSettings):
         ge=0,
         description="Open commands of a tenant and env; more are RATE_LIMITED. 0: any number.",
     )
+    tenant_window: int = Field(
+        400,
+        ge=0,
+        description="Commands of a tenant, env and kind on the queue at a time; the others "
+        "wait in the ledger and hold up nobody. 0: any number.",
+    )
     retry_delay: Duration = Field(
         timedelta(seconds=1),
         description="Delay cap of the first retry; doubles with each, with full jitter.",

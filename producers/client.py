@@ -47,7 +47,7 @@ class Submission:
 
     @property
     def accepted(self) -> bool:
-        return self.receipt.acceptance in (Acceptance.NEW, Acceptance.KNOWN)
+        return self.receipt.acceptance not in (Acceptance.CONFLICT, Acceptance.FULL)
 
     def raise_if_refused(self) -> None:
         """OpIdReused if another command has this op_id, RateLimited if too many are open."""

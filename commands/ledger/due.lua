@@ -1,6 +1,6 @@
 -- Find commands whose due time has come: a lost wake-up, a dead worker, a retry, a hand-over.
 -- KEYS[1]  the shard's hash tag
--- ARGV     most, grace_ms
+-- ARGV     most, grace_ms, commands of a scope let go together
 -- Returns  ref, op, queue, group of each command to be woken; those of one group in one message
 --
 -- What a dead worker held is suspect: one of them may have killed it. So it comes back in small
@@ -51,6 +51,12 @@ for _, ref in ipairs(redis.call('ZRANGEBYSCORE', shard .. ':due', '-inf', now, '
   else
     redis.call('ZREM', shard .. ':due', ref)
   end
+end
+-- What is held goes on when others of its scope end. Where none has for so long, all that are
+-- on the queue may wait for something: a few more go by.
+for _, scope in ipairs(
+  redis.call('ZRANGEBYSCORE', shard .. ':holds', '-inf', now - grace, 'LIMIT', 0, 10)) do
+  let_go(shard, scope, tonumber(ARGV[3]), now, grace, woken, '')
 end
 if #woken > 0 then
   redis.call('HINCRBY', shard .. ':count', 'woken', #woken / 4)

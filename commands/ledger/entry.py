@@ -23,6 +23,8 @@ class Intent:
 
 class Acceptance(StrEnum):
     NEW = "new"
+    HELD = "held"
+    """New too; its wake-up goes out when enough commands of its scope have ended."""
     KNOWN = "same"
     CONFLICT = "conflict"
     FULL = "full"

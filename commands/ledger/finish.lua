@@ -1,18 +1,20 @@
 -- Finish commands: record outcomes, clear intents, hand the order key over to what waited.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, grace_ms, handover_most, month, month_kept_s, then five a command:
+-- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the
+--          queue (0: any number), commands let go together, then five a command:
 --          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
 --          action is 'done' | 'dead' | 'retry' (after the delay) | 'release' (not attempted)
 --          | 'park' (attempted, but the attempt does not count)
 -- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
---          ref, op, queue of each command that is to be woken now
+--          ref, op, queue and '' of each command that is to be woken now
 local shard, token = KEYS[1], ARGV[1]
 local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
-local uses, health, closed, ended = {}, {}, {}, {}
-local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 5) / 5) - (#ARGV - 5) / 5
+local uses, health, closed, scopes, ended = {}, {}, {}, {}, {}
+local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 7) / 5) - (#ARGV - 7) / 5
 local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
 
 -- One command's use, added to its scope's; written once a scope, at the end.
@@ -59,37 +61,42 @@ local function hand_over(list)
     end
     redis.call('HSET', record, 'w', 0)
     redis.call('ZADD', shard .. ':due', due, ref)
-    woken[#woken + 1], woken[#woken + 2], woken[#woken + 3] = ref, r[3], r[4]
+    local n = #woken
+    woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = ref, r[3], r[4], ''
   end
 end
 
-for i = 6, #ARGV, 5 do
+for i = 8, #ARGV, 5 do
   local ref, action, outcome = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local record = shard .. ':op:' .. ref
-  local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att')
+  local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att', 'op')
   local state, order = r[1], r[3]
   local list = shard .. ':ord:' .. (order or '')
   local final = action == 'done' or action == 'dead'
   local mine = state == 'running' and r[2] == token
-  -- A takeover of an earlier command on the key fences all that was claimed behind it.
-  if mine and final and order ~= '' and redis.call('LINDEX', list, 0) ~= ref then
-    mine = false
+  local line = {}
+  if mine and final and order ~= '' then
+    line = redis.call('LRANGE', list, 0, 1)
+    -- A takeover of an earlier command on the key fences all that was claimed behind it.
+    mine = line[1] == ref
   end
   if mine and final then
-    redis.call('HSET', record, 'st', action, 'out', outcome, 'fin', clock + (i - 1) / 5)
+    local fin = clock + (i - 3) / 5
     ended[#ended + 1] = ref
     if ARGV[i + 4] ~= '' then
       count_use(ARGV[i + 4])
     end
     if action == 'done' then
-      redis.call('HDEL', record, 'cmd')
+      redis.call('HSET', record, 'st', action, 'out', outcome, 'fin', fin, 'cmd', '')
       redis.call('PEXPIRE', record, r[4])
     else
       -- A dead letter keeps its command, for whoever replays it.
+      redis.call('HSET', record, 'st', action, 'out', outcome, 'fin', fin)
       redis.call('ZADD', shard .. ':dead', now, ref)
     end
-    local place = string.match(ref, '^[^/]*/[^/]*')
+    local place, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, r[7])
     closed[place] = (closed[place] or 0) + 1
+    scopes[scope] = (scopes[scope] or 0) + 1
     count(action, 1)
     count('running', -1)
     if r[5] and r[5] ~= '' then
@@ -97,7 +104,7 @@ for i = 6, #ARGV, 5 do
     end
     if order ~= '' then
       redis.call('LPOP', list)
-      released[list] = true
+      released[list] = line[2] and true or nil
     end
   elseif mine then
     local due = now + tonumber(ARGV[i + 3])
@@ -147,6 +154,14 @@ for scope, sums in pairs(uses) do
 end
 for list, _ in pairs(released) do
   hand_over(list)
+end
+for scope, by in pairs(scopes) do
+  redis.call('HINCRBY', shard .. ':open', scope, -by)
+  local flying, held = on_queue(shard, scope)
+  -- Not one by one: what was held goes on in messages of many.
+  if held > 0 and flying <= window - together then
+    let_go(shard, scope, window - flying, now, grace, woken, '')
+  end
 end
 for channel, refs in pairs(replies) do
   redis.call('PUBLISH', channel, refs)

@@ -9,8 +9,10 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :op:<ref>      hash    one command: state, JSON, fingerprint, seq, attempt, lease, outcome
     :ord:<key>     list    refs of the open writes on one order key, as accepted
     :due           zset    every open command, by the time at which the reconciler looks at it
+    :hold:<scope>  list    op, queue and ref of open commands that are not on the queue yet
+    :holds         zset    the scopes with such commands, by the time when some were let go
     :dead          zset    dead letters by time
-    :open          hash    open commands, by tenant and env
+    :open          hash    open commands, by tenant and env, and by tenant, env and kind
     :count         hash    accepted, claimed, running, done, dead, retry, release, refused, woken,
                            replayed, purged
     :use:<scope>   hash    what is stored in a scope, and how its backend last did; with
@@ -46,7 +48,6 @@ from commands.ledger.entry import (
 from commands.ledger.row import (
     RECORD_FIELDS,
     batched,
-    read_due,
     read_record,
     read_wakes,
     sort_claim,
@@ -61,12 +62,17 @@ from commands.state import state_errors
 T = TypeVar("T")
 
 _PACKAGE = "commands.ledger"
-_SUBMIT, _CLAIM = Script(_PACKAGE, "submit.lua"), Script(_PACKAGE, "claim.lua")
-_FINISH, _DUE = Script(_PACKAGE, "finish.lua"), Script(_PACKAGE, "due.lua")
+_HOLD = "hold.lua"
+_SUBMIT, _CLAIM = Script(_PACKAGE, _HOLD, "submit.lua"), Script(_PACKAGE, "claim.lua")
+_FINISH, _DUE = Script(_PACKAGE, _HOLD, "finish.lua"), Script(_PACKAGE, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "bury.lua")
 
 HANDOVER_MOST = 100
 """Commands of one order key that are woken together: a hot key then runs in batches."""
+TOGETHER_MOST = 100
+"""Commands of one scope that are let go together, when some were held."""
+FAR = 9e15
+"""The due time of a command that is held; see hold.lua."""
 FENCE_KEY = "{rt}:fence"
 """Hash of the fences of routes (by scope) and policies (by tenant), and the registry's epoch;
 written by `routing`, read here beside the claim."""
@@ -84,8 +90,8 @@ class Ledger:
     def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
         """Record the intents; an op_id that is known is not recorded again."""
         by_shard = _group(intents, key=lambda intent: intent.command.ref)
-        most = self._settings.max_open
-        calls = [self._submit_call(shard, group, most) for shard, group in by_shard.items()]
+        most, window = self._settings.max_open, self._settings.tenant_window
+        calls = [self._submit_call(shard, group, most, window) for shard, group in by_shard.items()]
         answers = run_pipeline(self._client, calls, [_SUBMIT])
         receipts: dict[int, Receipt] = {}
         for group, answer in zip(by_shard.values(), answers, strict=True):
@@ -120,7 +126,7 @@ class Ledger:
             return Claims()
         carried_by_shard = _group(carried, key=lambda intent: intent.command.ref)
         # What a message brought is here already: it is not turned away, however many are open.
-        calls = [self._submit_call(shard, group, 0) for shard, group in carried_by_shard.items()]
+        calls = [self._submit_call(shard, group, 0, 0) for shard, group in carried_by_shard.items()]
         by_shard = _group(tickets, key=lambda ticket: ticket.ref)
         settings: list[Any] = [token, _milliseconds(self._settings.lease)]
         settings += [self._settings.max_attempts, worker, self._settings.max_deaths]
@@ -162,6 +168,7 @@ class Ledger:
         for shard, group in by_shard.items():
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
             arguments += [HANDOVER_MOST, this_month(), MONTH_KEPT_DAYS * 86400]
+            arguments += [self._settings.tenant_window, self._together]
             for finish in group:
                 arguments += [finish.ref, finish.action, _told(finish)]
                 use = finish.usage.packed() if finish.usage else ""
@@ -194,10 +201,9 @@ class Ledger:
     def due(self, most: int = 200) -> list[Wake]:
         """Commands whose due time has come, at most `most` a shard; their next one is set."""
         grace = _milliseconds(self._settings.publish_grace)
-        calls = [_DUE.call([shard], [most, grace]) for shard in all_shards()]
-        return [
-            wake for woken in run_pipeline(self._client, calls, [_DUE]) for wake in read_due(woken)
-        ]
+        calls = [_DUE.call([shard], [most, grace, self._together]) for shard in all_shards()]
+        answers = run_pipeline(self._client, calls, [_DUE])
+        return [wake for woken in answers for wake in read_wakes(woken)]
 
     def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:
         """The outcome of each, or None while it is open or when it is not known."""
@@ -221,7 +227,7 @@ class Ledger:
         return sorted(key.decode().split(":op:", 1)[1] for key in keys)
 
     def totals(self) -> dict[str, int]:
-        """Counts over all shards, with `open` and `dead_letters` as they stand now."""
+        """Counts over all shards, with `open`, `held` and `dead_letters` as they stand now."""
         calls: list[tuple[Any, ...]] = []
         for shard in all_shards():
             calls += [
@@ -229,15 +235,24 @@ class Ledger:
                 ("ZCARD", f"{shard}:due"),
                 ("ZCARD", f"{shard}:dead"),
                 ("ZCOUNT", f"{shard}:due", "-inf", int(time.time() * 1000)),
+                ("ZCOUNT", f"{shard}:due", FAR, "+inf"),
             ]
         totals = Counter[str]()
-        for counts, open_, dead, overdue in batched(run_pipeline(self._client, calls, []), 4):
+        rows = batched(run_pipeline(self._client, calls, []), 5)
+        for counts, open_, dead, overdue, held in rows:
             totals.update({name.decode(): int(value) for name, value in counts.items()})
-            totals.update({"open": open_, "dead_letters": dead, "overdue": overdue})
+            totals.update({"open": open_, "dead_letters": dead, "overdue": overdue, "held": held})
         return dict(totals)
 
-    def _submit_call(self, shard: str, intents: Iterable[Intent], most: int) -> tuple[Any, ...]:
-        arguments: list[Any] = [_milliseconds(self._settings.publish_grace), most]
+    @property
+    def _together(self) -> int:
+        """Half a window at most, so that the other half is at work meanwhile."""
+        return max(1, min(TOGETHER_MOST, self._settings.tenant_window // 2))
+
+    def _submit_call(
+        self, shard: str, intents: Iterable[Intent], most: int, window: int
+    ) -> tuple[Any, ...]:
+        arguments: list[Any] = [_milliseconds(self._settings.publish_grace), most, window]
         for intent in intents:
             command = intent.command
             order = command.order_key

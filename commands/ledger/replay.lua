@@ -29,6 +29,7 @@ for i = 2, #ARGV do
     redis.call('ZREM', shard .. ':dead', ref)
     redis.call('ZADD', shard .. ':due', now + grace, ref)
     redis.call('HINCRBY', shard .. ':open', string.match(ref, '^[^/]*/[^/]*'), 1)
+    redis.call('HINCRBY', shard .. ':open', scope_of(ref, r[3]), 1)
     replayed = replayed + 1
   end
 end

@@ -82,13 +82,6 @@ def read_record(ref: str, row: Sequence[Any]) -> Record | None:
 
 def read_wakes(flat: Sequence[bytes]) -> list[Wake]:
     return [
-        Wake(Ticket(ref.decode(), op.decode()), queue.decode())
-        for ref, op, queue in batched(flat, 3)
-    ]
-
-
-def read_due(flat: Sequence[bytes]) -> list[Wake]:
-    return [
         Wake(
             Ticket(ref.decode(), op.decode(), alone=group.startswith(b"!")),
             queue.decode(),

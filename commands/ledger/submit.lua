@@ -1,19 +1,31 @@
 -- Accept commands: record each intent once, give it its place in the order, and a due time.
 -- KEYS[1]  the shard's hash tag
--- ARGV     grace_ms, open commands allowed a tenant and env (0: any number), then nine a command:
---          ref, fingerprint, op, queue, order key or '', command, retention_ms,
---          reply channel or '', extra lease_ms
--- Returns  three a command: 'new' | 'same' | 'conflict' | 'full', seq, outcome or ''
+-- ARGV     grace_ms, open commands allowed a tenant and env, commands of a scope on the queue
+--          (0 in both: any number), then nine a command: ref, fingerprint, op, queue,
+--          order key or '', command, retention_ms, reply channel or '', extra lease_ms
+-- Returns  three a command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq, outcome or ''
 local shard = KEYS[1]
-local grace = tonumber(ARGV[1])
+local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local most = tonumber(ARGV[2])
-local answers, accepted = {}, 0
-local opened, open, dues = {}, {}, {}
-for i = 3, #ARGV, 9 do
-  local ref, order = ARGV[i], ARGV[i + 4]
-  local place = string.match(ref, '^[^/]*/[^/]*')
+local answers, dues = {}, {}
+local open, opened, scopes = {}, {}, {}
+local first = tonumber(redis.call('GET', shard .. ':seq') or 0)
+if first == 0 then
+  -- Begins at the time, so that a ledger that was lost does not count below what backends
+  -- have stored as the newest: their fences would drop every write.
+  first = now * 1000
+end
+local seq = first
+
+local function read_scope(scope)
+  local flying, held = on_queue(shard, scope)
+  return { flying = flying, held = held, opened = 0, entries = {} }
+end
+
+for i = 4, #ARGV, 9 do
+  local ref, op, order = ARGV[i], ARGV[i + 2], ARGV[i + 4]
+  local place, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, op)
   if not open[place] then
     open[place] = tonumber(redis.call('HGET', shard .. ':open', place) or 0)
     opened[place] = 0
@@ -26,50 +38,65 @@ for i = 3, #ARGV, 9 do
     redis.call('ZREM', shard .. ':dead', ref)
     known[1] = false
   end
+  local n = #answers
   if known[1] then
     local same = known[1] == ARGV[i + 1]
-    answers[#answers + 1] = same and 'same' or 'conflict'
-    answers[#answers + 1] = known[2]
-    answers[#answers + 1] = same and known[3] or ''
+    answers[n + 1], answers[n + 2] = same and 'same' or 'conflict', known[2]
+    answers[n + 3] = same and known[3] or ''
     -- Whoever submits again wants to be told as well: the last asker is.
     if same and not known[3] and ARGV[i + 7] ~= '' then
       redis.call('HSET', record, 'rep', ARGV[i + 7])
     end
   elseif most > 0 and open[place] + opened[place] >= most then
-    answers[#answers + 1], answers[#answers + 2], answers[#answers + 3] = 'full', 0, ''
+    answers[n + 1], answers[n + 2], answers[n + 3] = 'full', 0, ''
   else
-    local seq = redis.call('INCR', shard .. ':seq')
-    if seq == 1 then
-      -- Begins at the time, so that a ledger that was lost does not count below what backends
-      -- have stored as the newest: their fences would drop every write.
-      seq = now * 1000
-      redis.call('SET', shard .. ':seq', string.format('%.0f', seq))
-    end
-    seq = string.format('%.0f', seq)
-    redis.call('HSET', record, 'st', 'queued', 'fp', ARGV[i + 1], 'op', ARGV[i + 2],
+    seq = seq + 1
+    local number = string.format('%.0f', seq)
+    redis.call('HSET', record, 'st', 'queued', 'fp', ARGV[i + 1], 'op', op,
       'q', ARGV[i + 3], 'ord', order, 'cmd', ARGV[i + 5], 'ret', ARGV[i + 6],
-      'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', seq, 'att', 0, 'acc', now)
+      'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', number, 'att', 0, 'acc', now)
     if order ~= '' then
       redis.call('RPUSH', shard .. ':ord:' .. order, ref)
     end
-    dues[#dues + 1], dues[#dues + 2] = now + grace, ref
-    accepted = accepted + 1
     opened[place] = opened[place] + 1
-    answers[#answers + 1] = 'new'
-    answers[#answers + 1] = seq
-    answers[#answers + 1] = ''
+    local its = scopes[scope]
+    if not its then
+      its = read_scope(scope)
+      scopes[scope] = its
+    end
+    its.opened = its.opened + 1
+    local due = now + grace
+    answers[n + 1], answers[n + 2], answers[n + 3] = 'new', number, ''
+    if window > 0 and (its.held + #its.entries > 0 or its.flying >= window) then
+      its.entries[#its.entries + 1] = op .. ' ' .. ARGV[i + 3] .. ' ' .. ref
+      answers[n + 1], due = 'held', FAR
+    else
+      its.flying = its.flying + 1
+    end
+    dues[#dues + 1], dues[#dues + 2] = due, ref
   end
 end
--- A script's call takes some thousands of arguments at most.
-for first = 1, #dues, 2000 do
-  redis.call('ZADD', shard .. ':due', unpack(dues, first, math.min(first + 1999, #dues)))
+if seq > first then
+  redis.call('SET', shard .. ':seq', string.format('%.0f', seq))
+  redis.call('HINCRBY', shard .. ':count', 'accepted', seq - first)
 end
-if accepted > 0 then
-  redis.call('HINCRBY', shard .. ':count', 'accepted', accepted)
+-- A script's call takes some thousands of arguments at most.
+for at = 1, #dues, 2000 do
+  redis.call('ZADD', shard .. ':due', unpack(dues, at, math.min(at + 1999, #dues)))
 end
 for place, by in pairs(opened) do
   if by > 0 then
     redis.call('HINCRBY', shard .. ':open', place, by)
+  end
+end
+for scope, its in pairs(scopes) do
+  redis.call('HINCRBY', shard .. ':open', scope, its.opened)
+  if #its.entries > 0 then
+    for at = 1, #its.entries, 2000 do
+      redis.call('RPUSH', shard .. ':hold:' .. scope,
+        unpack(its.entries, at, math.min(at + 1999, #its.entries)))
+    end
+    redis.call('ZADD', shard .. ':holds', 'NX', now, scope)
   end
 end
 return answers

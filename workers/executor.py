@@ -29,6 +29,7 @@ from workers.admission import admit, check_deadline
 from workers.breaker import Breakers
 from workers.evidence import archive_reads
 from workers.finish import Finisher
+from workers.neighbours import Neighbours
 from workers.patience import wait_for_state
 from workers.probe import Prober
 from workers.quota import within_quotas
@@ -51,6 +52,7 @@ class Executor:
     finisher: Finisher
     publisher: Publisher
     solitude: Solitude
+    neighbours: Neighbours
     prober: Prober
 
     def execute(self, message: Message) -> dict[str, int]:
@@ -74,7 +76,10 @@ class Executor:
         ended = unrouted + refused + limited + self.breakers.run(allowed, self.adapters.run)
         ended += wait_for_state(lambda: self._control(claims.claimed))
         reach("effect.after")
-        finished, counts = wait_for_state(lambda: self.finisher.finish(token, claims, ended))
+        crowded = self.neighbours.beside({item.command.tenant_id for item in claims.claimed})
+        finished, counts = wait_for_state(
+            lambda: self.finisher.finish(token, claims, ended, crowded=crowded)
+        )
         self.publisher.publish_or_leave(finished.wakes)
         reach("finish.after")
         return claims.skipped | counts

@@ -35,7 +35,7 @@ class Finisher:
     worker: str
 
     def finish(
-        self, token: str, claims: Claims, ended: Sequence[Ended]
+        self, token: str, claims: Claims, ended: Sequence[Ended], *, crowded: bool = False
     ) -> tuple[Finished, dict[str, int]]:
         """Record the ends; the commands to wake now, and how many ended in which way."""
         finishes = [self._of_ended(item) for item in ended]
@@ -43,7 +43,7 @@ class Finisher:
         self.bury([_conflict(command) for command in claims.conflicts])
         if not finishes:
             return Finished([], []), {}
-        finished = self.ledger.finish(token, finishes)
+        finished = self.ledger.finish(token, finishes, crowded=crowded)
         refused = set(finished.refused)
         counts = Counter[str]()
         for finish in finishes:

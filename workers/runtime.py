@@ -23,6 +23,7 @@ from workers.adapter_pool import AdapterPool
 from workers.breaker import Breakers
 from workers.executor import Executor
 from workers.finish import Finisher
+from workers.neighbours import Neighbours
 from workers.probe import Prober
 from workers.solitude import Solitude
 
@@ -50,6 +51,7 @@ class Runtime:
             finisher=Finisher(self.ledger, settings, payloads, worker),
             publisher=self.publisher,
             solitude=Solitude(),
+            neighbours=Neighbours(),
             prober=Prober(self.registry, payloads),
         )
         self._tail: RouteTail | None = None

@@ -71,6 +71,8 @@ HANDOVER_MOST = 100
 """Commands of one order key that are woken together: a hot key then runs in batches."""
 TOGETHER_MOST = 100
 """Commands of one scope that are let go together, when some were held."""
+CROWDED_SHARE = 8
+"""While other tenants are at work, a scope has this part of its window."""
 FAR = 9e15
 """The due time of a command that is held; see hold.lua."""
 FENCE_KEY = "{rt}:fence"
@@ -158,17 +160,21 @@ class Ledger:
                 sort_claim(claims, ticket, row, token, claimed_at, started, fence)
         return claims
 
-    def finish(self, token: str, finishes: Sequence[Finish]) -> Finished:
+    def finish(self, token: str, finishes: Sequence[Finish], *, crowded: bool = False) -> Finished:
         """Record outcomes and clear the intents, as far as `token` still holds their leases.
 
-        The answer names the commands that waited behind these and are to be woken now.
+        The answer names the commands that waited behind these and are to be woken now; of those
+        that were held fewer, if other tenants are at work as well (`crowded`).
         """
+        window = self._settings.tenant_window
+        if crowded and window:
+            window = max(1, window // CROWDED_SHARE)
         by_shard = _group(finishes, key=lambda finish: finish.ref)
         calls = []
         for shard, group in by_shard.items():
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
             arguments += [HANDOVER_MOST, this_month(), MONTH_KEPT_DAYS * 86400]
-            arguments += [self._settings.tenant_window, self._together]
+            arguments += [window, _together(window)]
             for finish in group:
                 arguments += [finish.ref, finish.action, _told(finish)]
                 use = finish.usage.packed() if finish.usage else ""
@@ -201,7 +207,8 @@ class Ledger:
     def due(self, most: int = 200) -> list[Wake]:
         """Commands whose due time has come, at most `most` a shard; their next one is set."""
         grace = _milliseconds(self._settings.publish_grace)
-        calls = [_DUE.call([shard], [most, grace, self._together]) for shard in all_shards()]
+        together = _together(self._settings.tenant_window)
+        calls = [_DUE.call([shard], [most, grace, together]) for shard in all_shards()]
         answers = run_pipeline(self._client, calls, [_DUE])
         return [wake for woken in answers for wake in read_wakes(woken)]
 
@@ -244,11 +251,6 @@ class Ledger:
             totals.update({"open": open_, "dead_letters": dead, "overdue": overdue, "held": held})
         return dict(totals)
 
-    @property
-    def _together(self) -> int:
-        """Half a window at most, so that the other half is at work meanwhile."""
-        return max(1, min(TOGETHER_MOST, self._settings.tenant_window // 2))
-
     def _submit_call(
         self, shard: str, intents: Iterable[Intent], most: int, window: int
     ) -> tuple[Any, ...]:
@@ -273,6 +275,11 @@ class Ledger:
                 command.size * 1000 // SLOWEST_BYTES_PER_SECOND,
             ]
         return _SUBMIT.call([shard], arguments)
+
+
+def _together(window: int) -> int:
+    """Half a window at most, so that the other half is at work meanwhile."""
+    return max(1, min(TOGETHER_MOST, window // 2))
 
 
 def _told(finish: Finish) -> str:

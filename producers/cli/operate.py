@@ -71,7 +71,7 @@ def outcome(
 
 
 def status(as_json: AsJson = False) -> None:
-    """Queues, workers, and how many commands are open, running, overdue or dead."""
+    """Queues, workers, and how many commands are open, running, held, overdue or dead."""
     settings = Settings()
     state = connect(settings.state_url)
     totals = Ledger(state, settings).totals()

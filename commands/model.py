@@ -13,7 +13,7 @@ import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field
 
 from commands.moment import Moment
-from commands.scope import Env, Mode, ResourceKind, SchemaVersion, Scope, TenantId
+from commands.scope import Env, Mode, SchemaVersion, Scope, TenantId, scope_of
 
 SCHEMA_VERSION: Final = 1
 
@@ -62,7 +62,7 @@ class Command(BaseModel):
     @property
     def scope(self) -> Scope:
         """The scope whose route the command runs on."""
-        return Scope(kind=ResourceKind(self.kind), tenant_id=self.tenant_id, env=self.env)
+        return scope_of(self.kind, self.tenant_id, self.env)
 
     @property
     def ref(self) -> str:

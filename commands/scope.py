@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
@@ -85,6 +86,12 @@ class Scope(BaseModel):
 
     def __str__(self) -> str:
         return f"{self.kind} in {self.tenant_id}/{self.env}"
+
+
+@lru_cache(maxsize=8192)
+def scope_of(kind: str, tenant_id: str, env: str) -> Scope:
+    """The scope of these; made and checked once, since every command asks for its own."""
+    return Scope(kind=ResourceKind(kind), tenant_id=tenant_id, env=env)
 
 
 SchemaVersion = Literal[1]

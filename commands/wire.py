@@ -112,11 +112,11 @@ def read_message(
     for index, document in enumerate(documents):
         default_id = task_id if task_name != BATCH else f"{task_id}.{index}"
         try:
-            _check_unicode(document)
             ticket = _read_ticket(document)
             if ticket is not None:
                 message.tickets.append(ticket)
                 continue
+            _check_unicode(document)
             command = parse_command(_under_task(document, task_name), default_op_id=default_id)
             message.carried.append(Intent(command, queue_of(command, tenant_shards)))
         except SignalboxError as error:

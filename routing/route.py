@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
+from functools import cached_property
 from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from commands.breaker_report import Place
 from commands.error import RouteNotFound
 from commands.routing import RouteConfig
 from commands.scope import Mode, Scope
@@ -32,6 +35,11 @@ class Route(BaseModel):
     def fence(self) -> str:
         """What a claim reads and a cached route must equal; see `fence_of`."""
         return fence_of(self.revision, self.hash)
+
+    @cached_property
+    def place(self) -> Place:
+        """Type and config of the backend: what routes have in common that lead to one place."""
+        return (self.backend_type, json.dumps(self.config, sort_keys=True))
 
     def target(self) -> dict[str, Any]:
         """Where it points, for events: what `before` and `after` carry."""

@@ -8,7 +8,6 @@ over, one command goes through as a probe: it closes the breaker, or opens it fo
 
 from __future__ import annotations
 
-import json
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -164,7 +163,7 @@ def _at_rest(end: Ended, resting: dict[Place, float]) -> Ended:
 
 def _place(item: Admitted | Ended) -> Place:
     assert item.route is not None  # noqa: S101 - whatever comes to a breaker has one
-    return (item.route.backend_type, json.dumps(item.route.config, sort_keys=True))
+    return item.route.place
 
 
 def _resting(item: Admitted | Ended, wait: float) -> BackendResting:

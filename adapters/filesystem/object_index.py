@@ -6,9 +6,9 @@ Functions here run within a transaction of the caller's.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+import time
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import Any, NamedTuple
 
 import apsw
 
@@ -50,8 +50,7 @@ SMALL = "#"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
-@dataclass(frozen=True)
-class Row:
+class Row(NamedTuple):
     """One object. `modified` is in microseconds since 1970."""
 
     key: bytes
@@ -83,7 +82,7 @@ class Row:
 
 
 def now() -> int:
-    return (datetime.now(UTC) - _EPOCH) // timedelta(microseconds=1)
+    return time.time_ns() // 1000
 
 
 def find(connection: apsw.Connection, key: str) -> Row | None:
@@ -93,21 +92,7 @@ def find(connection: apsw.Connection, key: str) -> Row | None:
 
 
 def store(connection: apsw.Connection, row: Row) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
-        (
-            row.key,
-            row.file,
-            row.size,
-            row.etag,
-            row.sha256,
-            row.content_type,
-            row.metadata,
-            row.op_id,
-            row.seq,
-            row.modified,
-        ),
-    )
+    connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
 def remove(connection: apsw.Connection, key: str) -> None:

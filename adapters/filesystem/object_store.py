@@ -91,6 +91,8 @@ class FilesystemObjectStore:
         self._scope = scope
         self._place = Place(base_dir, scope)
         self._folder = ContentFolder(self._place)
+        above = f"{base_dir}/tenants/{scope.tenant_id}/{scope.env}/raw/"
+        self._address = f"filesystem://{quote(above)}"
         self._index = Database(
             self._place,
             object_index.NAME,
@@ -209,9 +211,7 @@ class FilesystemObjectStore:
 
     def _uri(self, key: str) -> str:
         """Not `file:`, since no file has this path: names of files are an inner matter."""
-        scope = self._scope
-        path = f"{self._place.base_dir}/tenants/{scope.tenant_id}/{scope.env}/raw/{key}"
-        return f"filesystem://{quote(path)}"
+        return f"{self._address}{quote(key)}"
 
     def _unsupported(self, what: str) -> NoReturn:
         error = Unsupported(

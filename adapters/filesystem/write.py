@@ -11,7 +11,7 @@ import json
 import time
 from collections.abc import Sequence
 from contextlib import closing
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 import apsw
 
@@ -31,21 +31,14 @@ SMALL_BYTES = 16 * 1024
 """Contents up to this size stand in the index: it takes them faster than a folder takes files."""
 
 
-@dataclass(frozen=True)
-class _Draft:
+class _Draft(NamedTuple):
     """A put on its way: the row it will have, if its turn comes."""
 
     command: PutObject
     call: Call
     row: Row
-
-    @property
-    def small(self) -> bytes | None:
-        """The content if it needs no file."""
-        payload = self.command.payload
-        if isinstance(payload, InlinePayload) and payload.size <= SMALL_BYTES:
-            return payload.data
-        return None
+    small: bytes | None
+    """The content if it needs no file."""
 
 
 def put_many(
@@ -64,7 +57,7 @@ def put_many(
             etag = _settled_before(index, command, call) if call.takeover else None
             ended.append(etag)
             if etag is None:
-                drafts[number] = _Draft(command, call, _row(command, call))
+                drafts[number] = _draft(command, call)
                 if drafts[number].small is None:
                     _write(folder, drafts[number], growth)
         except SignalboxError as error:
@@ -134,7 +127,7 @@ def delete(folder: ContentFolder, index: Database, command: DeleteObject, call: 
 def _placed(connection: apsw.Connection, draft: _Draft) -> Row:
     if draft.small is None:
         return draft.row
-    return replace(draft.row, file=object_index.keep_small(connection, draft.small))
+    return draft.row._replace(file=object_index.keep_small(connection, draft.small))
 
 
 def _let_go(connection: apsw.Connection, there: Row | None) -> list[ContentFile]:
@@ -151,23 +144,31 @@ def _tell_growth(draft: _Draft, there: Row | None) -> None:
     draft.call.grew(int(there is None), draft.row.size - (there.size if there else 0))
 
 
-def _row(command: PutObject, call: Call) -> Row:
-    sha256 = command.payload.sha256
-    # Of the command and its turn, not of the content: it changes with each write, and a
-    # command that was overtaken knows the one it would have had.
-    name = json.dumps([command.key, call.op_id, call.seq, sha256]).encode()
-    return Row(
+def _draft(command: PutObject, call: Call) -> _Draft:
+    payload, small = command.payload, None
+    if isinstance(payload, InlinePayload) and payload.size <= SMALL_BYTES:
+        small = payload.data
+    sha256 = payload.sha256
+    row = Row(
         key=command.key.encode(),
-        file=str(ContentFile.fresh(command.key, call.op_id)),
-        size=command.payload.size,
-        etag=hashlib.blake2b(name, digest_size=16).hexdigest(),
+        file=str(ContentFile.fresh(command.key, call.op_id)) if small is None else "",
+        size=payload.size,
+        etag=_etag(command, call, sha256),
         sha256=sha256,
         content_type=command.content_type,
-        metadata=json.dumps(command.metadata),
+        metadata=json.dumps(command.metadata) if command.metadata else "{}",
         op_id=call.op_id,
         seq=call.seq,
         modified=object_index.now(),
     )
+    return _Draft(command, call, row, small)
+
+
+def _etag(command: PutObject, call: Call, sha256: str) -> str:
+    """Of the command and its turn, not of the content: it changes with each write, and a
+    command that was overtaken knows the one it would have had."""
+    name = json.dumps([command.key, call.op_id, call.seq, sha256]).encode()
+    return hashlib.blake2b(name, digest_size=16).hexdigest()
 
 
 def _write(folder: ContentFolder, draft: _Draft, growth: Growth) -> None:
@@ -181,7 +182,7 @@ def _settled_before(index: Database, command: PutObject, call: Call) -> str | No
     """Spares a takeover the writing; the payload may also be gone if the put was done."""
     with index.reading() as connection:
         there = object_index.find(connection, command.key)
-    return _settled(command, there, call, _row(command, call).etag)
+    return _settled(command, there, call, _etag(command, call, command.payload.sha256))
 
 
 def _settled(command: PutObject, there: Row | None, call: Call, etag: str) -> str | None:

@@ -8,11 +8,11 @@ from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from adapters.port import Call
+from adapters.s3.engine import Engine, Target
+from adapters.s3.etag import quoted
 from adapters.s3.fence import write
 from adapters.s3.location import Location
-from adapters.s3.look import look, quoted
 from adapters.s3.metadata import Present, pack
-from adapters.s3.upload import Target
 from commands.error import NotFound, PreconditionFailed
 from commands.object_store import AssetRecord, Condition, RegisterObject
 from commands.payload import CHUNK_BYTES, InlinePayload
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def register(
-    client: S3Client, location: Location, command: RegisterObject, call: Call, *, fenced: bool
+    engine: Engine, location: Location, command: RegisterObject, call: Call, *, fenced: bool
 ) -> AssetRecord:
     """Keep the record as JSON under `assets/`, outside what `list` shows.
 
@@ -30,14 +30,14 @@ def register(
     come by `put` has no digest beside it: if one is demanded, the content is read for it.
     """
     record_key = location.full_key(command.key, "assets")
-    there = look(client, location.bucket, location.full_key(command.key), sure=True)
+    there = engine.look(location.full_key(command.key), sure=True)
     if there is None:
         raise NotFound("there is no such object", next_step="upload it first")
     if command.size_bytes is not None and there.size != command.size_bytes:
         raise _differs(f"{there.size} bytes, not {command.size_bytes}")
     sha256 = there.sha256
     if command.sha256 is not None:
-        sha256 = sha256 or _digest(client, location, command.key, there, call)
+        sha256 = sha256 or _digest(engine.client, location, command.key, there, call)
         if sha256 != command.sha256:
             raise _differs(f"SHA-256 {sha256}, not {command.sha256}")
     record = AssetRecord(
@@ -54,9 +54,9 @@ def register(
     content = InlinePayload(data=record.model_dump_json().encode("utf-8"))
     beside = pack({}, call, content.sha256)
     target = Target(location.config, record_key, "application/json", beside)
-    written = write(client, target, content, call, Condition(), fenced=fenced)
+    written = write(engine, target, content, call, Condition(), fenced=fenced)
     if written.repeated:
-        answer = client.get_object(Bucket=location.bucket, Key=record_key)
+        answer = engine.client.get_object(Bucket=location.bucket, Key=record_key)
         with closing(answer["Body"]) as body:
             return AssetRecord.model_validate_json(body.read())
     return record

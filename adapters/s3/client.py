@@ -1,25 +1,81 @@
-"""The process's S3 clients."""
+"""The process's S3 clients, and the engine for a bucket."""
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any, cast
+from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
 from adapters.aws.client import check_lease, shared_client
 from adapters.aws.config import DEFAULT_REGION
-from adapters.aws.credentials import Identity, reference_of
+from adapters.aws.credentials import CredentialsReference, Identity, reference_of
+from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.config import S3Config
+from adapters.s3.engine import Engine
+from adapters.s3.obstore_engine import ObstoreEngine
+from adapters.s3.obstore_rule import mocked, route_fits
+from adapters.s3.obstore_store import make_store, usable
 from commands.scope import Scope
 
 if TYPE_CHECKING:
+    from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_s3 import S3Client
+    from obstore.store import S3Store
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
 # Retries belong to the executor; the second attempt is for a pooled connection gone stale.
 ATTEMPTS = 2
 POOL_CONNECTIONS = 64
+MAX_STORES = 64
+"""Buckets of one connection that obstore keeps sockets for."""
+
+
+class Connection:
+    """A client, and obstore's stores for the buckets that are reached in the same way."""
+
+    def __init__(self, identity: Identity, config: S3Config) -> None:
+        self.client = _make_client(identity, config)
+        # Those that the client signs with, which it has found by now.
+        self._credentials = identity.session.get_credentials()
+        self._stores: dict[str, tuple[ReadOnlyCredentials, S3Store | None]] = {}
+
+    def store(self, config: S3Config) -> S3Store | None:
+        """That for the bucket and the credentials of now; None where obstore is not to be used."""
+        if self._credentials is None or mocked():
+            return None
+        frozen = self._credentials.get_frozen_credentials()
+        kept = self._stores.get(config.bucket)
+        if kept is not None and kept[0] == frozen:
+            return kept[1]
+        # Of two threads that come first at once, each makes one, and one of them stays.
+        store = make_store(config, self.client, frozen) if usable() else None
+        if len(self._stores) >= MAX_STORES:
+            self._stores.clear()
+        self._stores[config.bucket] = frozen, store
+        return store
+
+
+class Access:
+    """The way to one bucket with one scope's identity."""
+
+    def __init__(self, config: S3Config, scope: Scope) -> None:
+        self.config = config
+        self._scope = scope
+        self._reference, self._distinct = _shared_by(config, scope)
+        self._fits = route_fits(config)
+
+    def engine(self) -> Engine:
+        """To be asked anew for each command, so that a forked child never uses its parent's.
+
+        No call to the bucket; raises Misconfigured or a botocore error for a bad reference.
+        """
+        connection: Connection = shared_client(
+            self._reference, self._distinct, lambda identity: Connection(identity, self.config)
+        )
+        boto3 = Boto3Engine(connection.client, self.config, self._scope)
+        store = connection.store(self.config) if self._fits else None
+        return boto3 if store is None else ObstoreEngine(store, boto3)
 
 
 def client_for(config: S3Config, scope: Scope | None = None) -> S3Client:
@@ -27,10 +83,18 @@ def client_for(config: S3Config, scope: Scope | None = None) -> S3Client:
 
     No call to the backend; raises Misconfigured or a botocore error for a bad reference.
     """
+    reference, distinct = _shared_by(config, scope)
+    connection: Connection = shared_client(
+        reference, distinct, lambda identity: Connection(identity, config)
+    )
+    return connection.client
+
+
+def _shared_by(
+    config: S3Config, scope: Scope | None
+) -> tuple[CredentialsReference, tuple[str | None, ...]]:
     distinct = ("s3", config.own_region, config.endpoint, config.style, config.checksums)
-    reference = reference_of(config, scope)
-    client = shared_client(reference, distinct, lambda identity: _make_client(identity, config))
-    return cast("S3Client", client)
+    return reference_of(config, scope), distinct
 
 
 def _make_client(identity: Identity, config: S3Config) -> S3Client:

@@ -44,6 +44,9 @@ class S3Config(AwsConfig):
         "bucket does not answer.",
     )
     kms_key_id: str | None = Field(None, min_length=1, description="Encrypt with this KMS key.")
+    engine: Literal["auto", "boto3"] = Field(
+        "auto", description="boto3: send nothing by obstore, not even what is small."
+    )
     fenced_writes: bool = Field(
         False, description="Look before each write, so that no older command undoes a newer one."
     )
@@ -73,6 +76,11 @@ class S3Config(AwsConfig):
     @property
     def is_access_point(self) -> bool:
         return self.bucket.startswith("arn:")
+
+    @property
+    def has_own_host(self) -> bool:
+        """An access point, or a bucket whose name makes it of another sort (`--x-s3`)."""
+        return self.is_access_point or "--" in self.bucket
 
     @property
     def replicas(self) -> list[S3Config]:

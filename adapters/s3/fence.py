@@ -10,22 +10,18 @@ the look and the write counts as unchanged. And a deleted object leaves no `seq`
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from adapters.aws.client import leased
 from adapters.aws.failure import code_of
 from adapters.object_condition import demand
 from adapters.port import Call
+from adapters.s3.engine import Engine, Target
+from adapters.s3.etag import quoted
 from adapters.s3.failure import condition_failed
-from adapters.s3.look import look, quoted
-from adapters.s3.upload import PART_BYTES, Content, Target, upload
+from adapters.s3.upload import PART_BYTES, Content, upload
 from commands.error import Unavailable
 from commands.object_store import Condition
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 LOOKS = 4
 
@@ -40,7 +36,7 @@ class Written:
 
 
 def write(
-    client: S3Client,
+    engine: Engine,
     target: Target,
     content: Content,
     call: Call,
@@ -59,7 +55,7 @@ def write(
     for _ in range(LOOKS):
         headers = _headers(condition)
         if looking:
-            there = look(client, target.config.bucket, target.full_key, sure=False)
+            there = engine.look(target.full_key, sure=False)
             if there and there.op_id == call.op_id:
                 return Written(there.etag, repeated=True)
             if fenced:
@@ -69,19 +65,19 @@ def write(
                 headers = {"IfMatch": quoted(there.etag)} if there else {"IfNoneMatch": "*"}
             demand(condition, there.etag if there else None)
         try:
-            return Written(upload(client, target, content, call, headers))
+            return Written(upload(engine, target, content, call, headers))
         except ClientError as error:
             lost = code_of(error) == "NoSuchUpload"
             if not lost and not (headers and condition_failed(error)):
                 raise
-            if lost and not _is_ours(client, target, call):
+            if lost and not _is_ours(engine, target, call):
                 raise
             looking = True
     raise _restless(target.full_key)
 
 
 def remove(
-    client: S3Client,
+    engine: Engine,
     target: Target,
     call: Call,
     if_match: str | None,
@@ -95,13 +91,12 @@ def remove(
     On a takeover nothing there counts as done: an earlier attempt may have removed it.
     """
     if not fenced and if_match is None:
-        with leased(call):
-            client.delete_object(**target.address)
+        engine.delete(target.full_key, call)
         return
     if if_match is not None:
         quoted(if_match)
     for _ in range(LOOKS):
-        there = look(client, target.config.bucket, target.full_key, sure=True)
+        there = engine.look(target.full_key, sure=True)
         if there is None and call.takeover:
             return
         if fenced and there and there.seq > call.seq:
@@ -110,8 +105,7 @@ def remove(
         if there is None:
             return
         try:
-            with leased(call):
-                client.delete_object(**target.address, IfMatch=quoted(there.etag))
+            engine.delete(target.full_key, call, if_match=quoted(there.etag))
         except ClientError as error:
             if code_of(error) == "NoSuchKey":
                 # What was seen is gone; perhaps by our own request, sent twice by botocore.
@@ -129,8 +123,8 @@ def _headers(condition: Condition) -> dict[str, str]:
     return {} if condition.if_match is None else {"IfMatch": quoted(condition.if_match)}
 
 
-def _is_ours(client: S3Client, target: Target, call: Call) -> bool:
-    there = look(client, target.config.bucket, target.full_key, sure=False)
+def _is_ours(engine: Engine, target: Target, call: Call) -> bool:
+    there = engine.look(target.full_key, sure=False)
     return there is not None and there.op_id == call.op_id
 
 

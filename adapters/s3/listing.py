@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from adapters.aws.failure import code_of
+from adapters.s3.etag import bare
 from adapters.s3.location import Location
-from adapters.s3.look import bare
 from commands.error import InvalidCommand
 from commands.object_store import ListObjects, ListResult, ObjectInfo
 

@@ -10,20 +10,18 @@ all: keys may be shorter here than elsewhere by the length of that prefix.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
 from adapters.s3 import asset, fence, presign, replica
-from adapters.s3.body import S3Body
-from adapters.s3.client import client_for
+from adapters.s3.client import Access
 from adapters.s3.config import S3Config, read_config
+from adapters.s3.engine import Engine, Target
 from adapters.s3.failure import s3_errors
 from adapters.s3.listing import list_page
 from adapters.s3.location import Location
-from adapters.s3.look import bare, look
-from adapters.s3.metadata import Present, pack
-from adapters.s3.upload import Target
+from adapters.s3.metadata import pack
 from commands.error import NotFound
 from commands.object_store import (
     AssetRecord,
@@ -47,10 +45,6 @@ from commands.object_store import (
     UriResult,
 )
 
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
-
-
 CAPABILITIES = frozenset(Capability)
 """An access point takes no presigned POST."""
 
@@ -72,6 +66,9 @@ class S3ObjectStore:
     def __init__(self, location: Location) -> None:
         self._location = location
         self._scope = location.scope
+        self._accesses = [
+            Access(config, self._scope) for config in (location.config, *location.config.replicas)
+        ]
         capabilities = set(CAPABILITIES)
         if location.config.is_access_point:
             capabilities.discard(Capability.PRESIGN_POST)
@@ -93,7 +90,7 @@ class S3ObjectStore:
             )
             before = self._measured(target, call)
             written = fence.write(
-                self._client(),
+                self._engine(),
                 target,
                 command.payload,
                 call,
@@ -111,36 +108,20 @@ class S3ObjectStore:
             )
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
-        request: dict[str, Any] = {"Key": self._location.full_key(command.key)}
-        if command.first is not None or command.last is not None:
-            last = "" if command.last is None else command.last
-            request["Range"] = f"bytes={command.first or 0}-{last}"
-        answer, region = replica.read(
-            self._location,
-            lambda client, config: client.get_object(Bucket=config.bucket, **request),
+        full_key = self._location.full_key(command.key)
+        opened, region = replica.read(
+            self._scope,
+            self._accesses,
+            lambda engine: engine.get(full_key, command.first, command.last),
         )
         with s3_errors(self._scope):
-            size, first = answer["ContentLength"], 0
-            whole = size
-            if content_range := answer.get("ContentRange"):
-                # bytes 5-9/20
-                span, _, total = content_range.removeprefix("bytes ").partition("/")
-                first, whole = int(span.partition("-")[0]), int(total)
-            there = Present(
-                size=whole,
-                etag=bare(answer["ETag"]),
-                modified=answer["LastModified"],
-                content_type=answer.get("ContentType", ""),
-                metadata=answer.get("Metadata", {}),
-            )
-            return ObjectStream(
-                there.info(command.key, region), first, size, S3Body(answer["Body"], self._scope)
-            )
+            info = opened.there.info(command.key, region)
+            return ObjectStream(info, opened.first, opened.size, opened.body)
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         full_key = self._location.full_key(command.key)
         there, region = replica.read(
-            self._location, lambda client, config: look(client, config.bucket, full_key, sure=True)
+            self._scope, self._accesses, lambda engine: engine.look(full_key, sure=True)
         )
         with s3_errors(self._scope):
             if there is None:
@@ -151,26 +132,26 @@ class S3ObjectStore:
         with s3_errors(self._scope):
             target = Target(self._config, self._location.full_key(command.key), "", {})
             before = self._measured(target, call)
-            fence.remove(self._client(), target, call, command.if_match, fenced=self._fenced(call))
+            fence.remove(self._engine(), target, call, command.if_match, fenced=self._fenced(call))
             if before is not None:
                 call.grew(-before[0], -before[1])
             return DeleteResult(key=command.key)
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
         with s3_errors(self._scope):
-            return list_page(self._client(), self._location, command)
+            return list_page(self._engine().client, self._location, command)
 
     def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
         with s3_errors(self._scope):
-            return presign.presign_post(self._client(), self._location, command)
+            return presign.presign_post(self._engine().client, self._location, command)
 
     def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
         with s3_errors(self._scope):
-            return presign.presign_put(self._client(), self._location, command)
+            return presign.presign_put(self._engine().client, self._location, command)
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
         with s3_errors(self._scope):
-            return presign.presign_get(self._client(), self._location, command)
+            return presign.presign_get(self._engine().client, self._location, command)
 
     def uri(self, command: ObjectUri, call: Call) -> UriResult:
         with s3_errors(self._scope):
@@ -179,7 +160,7 @@ class S3ObjectStore:
     def register(self, command: RegisterObject, call: Call) -> AssetRecord:
         with s3_errors(self._scope):
             return asset.register(
-                self._client(), self._location, command, call, fenced=self._fenced(call)
+                self._engine(), self._location, command, call, fenced=self._fenced(call)
             )
 
     def close(self) -> None:
@@ -189,16 +170,15 @@ class S3ObjectStore:
     def _config(self) -> S3Config:
         return self._location.config
 
-    def _client(self) -> S3Client:
-        # Asked anew each time, so that a forked child never uses its parent's.
-        return client_for(self._config, self._scope)
+    def _engine(self) -> Engine:
+        return self._accesses[0].engine()
 
     def _measured(self, target: Target, call: Call) -> tuple[int, int] | None:
         """Objects and bytes under the key now, asked only if it matters: S3 does not tell them
         with a write. A takeover may find its own effect, so it leaves the count alone."""
         if not call.measured or call.takeover:
             return None
-        there = look(self._client(), self._location.bucket, target.full_key, sure=False)
+        there = self._engine().look(target.full_key, sure=False)
         return (1, there.size) if there else (0, 0)
 
     def _fenced(self, call: Call) -> bool:

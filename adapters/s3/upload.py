@@ -2,19 +2,17 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from adapters.aws.client import leased
 from adapters.port import Call
-from adapters.s3.config import S3Config
-from adapters.s3.look import bare
+from adapters.s3.boto3_engine import address, digest, properties
+from adapters.s3.engine import Engine, Target
+from adapters.s3.etag import bare
 from commands.error import TooLarge
 from commands.payload import InlinePayload, StagedPayload, open_payload, verified_chunks
 
@@ -28,36 +26,8 @@ MAX_OBJECT_BYTES = 5 * 1024**4
 Content = InlinePayload | StagedPayload
 
 
-@dataclass(frozen=True)
-class Target:
-    """Where content goes and what stands beside it."""
-
-    config: S3Config
-    full_key: str
-    content_type: str
-    metadata: dict[str, str]
-
-    @property
-    def address(self) -> dict[str, Any]:
-        return {"Bucket": self.config.bucket, "Key": self.full_key}
-
-    @property
-    def properties(self) -> dict[str, Any]:
-        fields: dict[str, Any] = {"ContentType": self.content_type, "Metadata": self.metadata}
-        if self.config.kms_key_id:
-            fields |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": self.config.kms_key_id}
-        return fields
-
-    def digest(self, body: bytes) -> dict[str, Any]:
-        """What lets S3 refuse a damaged body: botocore's CRC32, or the MD5 that all know."""
-        if self.config.checksums == "when_supported":
-            return {}
-        md5 = hashlib.md5(body, usedforsecurity=False).digest()
-        return {"ContentMD5": base64.b64encode(md5).decode("ascii")}
-
-
 def upload(
-    client: S3Client, target: Target, content: Content, call: Call, condition: dict[str, Any]
+    engine: Engine, target: Target, content: Content, call: Call, condition: dict[str, Any]
 ) -> str:
     """Store `content` whole or not at all, and return its ETag.
 
@@ -70,17 +40,15 @@ def upload(
             f"{content.size} bytes are over the {MAX_OBJECT_BYTES} of an S3 object",
             next_step="store it as several objects",
         )
+    if isinstance(content, InlinePayload) and content.size <= PART_BYTES:
+        return engine.put(target, content.data, call, condition)
     with closing(open_payload(content, call.payloads)) as source:
         parts = _parts(verified_chunks(content, source), part_bytes(content.size))
         if content.size > PART_BYTES:
-            return _in_parts(client, target, parts, call, condition)
+            return _in_parts(engine.client, target, parts, call, condition)
         # Joined before it is sent: a wrong content fails here, and nothing has gone out.
         body = b"".join(parts)
-    with leased(call):
-        answer = client.put_object(
-            **target.address, **target.properties, **target.digest(body), **condition, Body=body
-        )
-    return bare(answer["ETag"])
+    return engine.put(target, body, call, condition)
 
 
 def part_bytes(size: int) -> int:
@@ -104,15 +72,15 @@ def _in_parts(
 ) -> str:
     """Our own multipart upload: that of boto3 cannot be conditional."""
     with leased(call):
-        started = client.create_multipart_upload(**target.address, **target.properties)
+        started = client.create_multipart_upload(**address(target), **properties(target))
     upload_id = started["UploadId"]
     try:
         sent: list[Any] = []
         for number, body in enumerate(parts, start=1):
             with leased(call):
                 part = client.upload_part(
-                    **target.address,
-                    **target.digest(body),
+                    **address(target),
+                    **digest(target, body),
                     UploadId=upload_id,
                     PartNumber=number,
                     Body=body,
@@ -121,11 +89,11 @@ def _in_parts(
             sent.append({"PartNumber": number, "ETag": part["ETag"], **checksums})
         with leased(call):
             done = client.complete_multipart_upload(
-                **target.address, **condition, UploadId=upload_id, MultipartUpload={"Parts": sent}
+                **address(target), **condition, UploadId=upload_id, MultipartUpload={"Parts": sent}
             )
     except BaseException:
         # Parts cost money until they are given up; a bucket's lifecycle rule does the rest.
         with suppress(ClientError, BotoCoreError):
-            client.abort_multipart_upload(**target.address, UploadId=upload_id)
+            client.abort_multipart_upload(**address(target), UploadId=upload_id)
         raise
     return bare(done["ETag"])

@@ -1,0 +1,34 @@
+-- Read before finish.lua and due.lua: lets commands go that wait for their scope's turn.
+--
+-- Of a scope at most `window` commands are on the queue, however many are open: so no backlog
+-- stands there before the commands of others. Those behind it are held here, in accepted order.
+local FAR = 9e15 -- the due time of what is held: nobody looks at it
+
+local function scope_of(ref, op)
+  return string.match(ref, '^[^/]*/[^/]*') .. '/' .. string.match(op, '^[^.]*')
+end
+
+-- Of a scope's open commands all that are not held are on the queue, or were taken from it.
+local function on_queue(shard, scope)
+  local open = tonumber(redis.call('HGET', shard .. ':open', scope) or 0)
+  local held = redis.call('LLEN', shard .. ':hold:' .. scope)
+  return open - held, held
+end
+
+-- Give the oldest `most` to the queue: ref, op, queue, and what `sign` is, of each, into `woken`.
+local function let_go(shard, scope, most, now, grace, woken, sign)
+  local list = shard .. ':hold:' .. scope
+  for _, entry in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
+    local op, queue, ref = string.match(entry, '^(%S+) (%S+) (.*)$')
+    -- XX: one that came to its end all the same is no longer there.
+    redis.call('ZADD', shard .. ':due', 'XX', now + grace, ref)
+    local n = #woken
+    woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = ref, op, queue, sign
+  end
+  redis.call('LTRIM', list, most, -1)
+  if redis.call('LLEN', list) == 0 then
+    redis.call('ZREM', shard .. ':holds', scope)
+  else
+    redis.call('ZADD', shard .. ':holds', now, scope)
+  end
+end

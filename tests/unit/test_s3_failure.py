@@ -31,7 +31,13 @@ WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
 def config(tmp_path: Path) -> dict[str, Any]:
     path = tmp_path / "credentials.ini"
     path.write_text("[default]\naws_access_key_id = AKIDLAB\naws_secret_access_key = s3cr3t\n")
-    return {"bucket": "data", "region": "eu-west-1", "credentials_file": str(path)}
+    return {
+        "bucket": "data",
+        "region": "eu-west-1",
+        "credentials_file": str(path),
+        # The stub stands within boto3.
+        "engine": "boto3",
+    }
 
 
 @pytest.fixture

@@ -1,0 +1,120 @@
+"""Every request by boto3: the engine that can do it all."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from adapters.aws.client import leased
+from adapters.aws.failure import status_of
+from adapters.port import Call
+from adapters.s3.body import S3Body
+from adapters.s3.config import S3Config
+from adapters.s3.engine import Headers, Opened, Target
+from adapters.s3.etag import bare
+from adapters.s3.metadata import Present
+from commands.scope import Scope
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+
+class Boto3Engine:
+    """An Engine. botocore's own second attempt asks for the lease as well."""
+
+    def __init__(self, client: S3Client, config: S3Config, scope: Scope) -> None:
+        self._client = client
+        self._config = config
+        self.scope = scope
+
+    @property
+    def client(self) -> S3Client:
+        return self._client
+
+    @property
+    def checks_content(self) -> bool:
+        """Whether what is read is held against the checksum that S3 keeps."""
+        return self._config.checksums == "when_supported"
+
+    def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
+        with leased(call):
+            answer = self._client.put_object(
+                **address(target),
+                **properties(target),
+                **digest(target, content),
+                **condition,
+                Body=content,
+            )
+        return bare(answer["ETag"])
+
+    def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
+        request: dict[str, Any] = {"Bucket": self._config.bucket, "Key": full_key}
+        if first is not None or last is not None:
+            request["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
+        answer = self._client.get_object(**request)
+        size, start = answer["ContentLength"], 0
+        whole = size
+        if content_range := answer.get("ContentRange"):
+            # bytes 5-9/20
+            span, _, total = content_range.removeprefix("bytes ").partition("/")
+            start, whole = int(span.partition("-")[0]), int(total)
+        there = Present(
+            size=whole,
+            etag=bare(answer["ETag"]),
+            modified=answer["LastModified"],
+            content_type=answer.get("ContentType", ""),
+            metadata=answer.get("Metadata", {}),
+        )
+        return Opened(there, start, size, S3Body(answer["Body"], self.scope))
+
+    def look(self, full_key: str, *, sure: bool) -> Present | None:
+        try:
+            answer = self._client.head_object(Bucket=self._config.bucket, Key=full_key)
+        except ClientError as error:
+            if status_of(error) != 404:
+                raise
+            if sure:
+                self._demand_bucket()
+            return None
+        return Present(
+            size=answer["ContentLength"],
+            etag=bare(answer["ETag"]),
+            modified=answer["LastModified"],
+            content_type=answer.get("ContentType", ""),
+            metadata=answer.get("Metadata", {}),
+        )
+
+    def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
+        condition: dict[str, Any] = {} if if_match is None else {"IfMatch": if_match}
+        with leased(call):
+            self._client.delete_object(Bucket=self._config.bucket, Key=full_key, **condition)
+
+    def _demand_bucket(self) -> None:
+        try:
+            self._client.head_bucket(Bucket=self._config.bucket)
+        except ClientError as error:
+            # Not allowed to ask; but who may not list gets 403 for missing keys too, not 404.
+            if status_of(error) != 403:
+                raise
+
+
+def address(target: Target) -> dict[str, Any]:
+    return {"Bucket": target.config.bucket, "Key": target.full_key}
+
+
+def properties(target: Target) -> dict[str, Any]:
+    fields: dict[str, Any] = {"ContentType": target.content_type, "Metadata": target.metadata}
+    if target.config.kms_key_id:
+        fields |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": target.config.kms_key_id}
+    return fields
+
+
+def digest(target: Target, body: bytes | memoryview) -> dict[str, Any]:
+    """What lets S3 refuse a damaged body: botocore's CRC32, or the MD5 that all know."""
+    if target.config.checksums == "when_supported":
+        return {}
+    md5 = hashlib.md5(body, usedforsecurity=False).digest()
+    return {"ContentMD5": base64.b64encode(md5).decode("ascii")}

@@ -49,7 +49,7 @@ class Connection:
         if kept is not None and kept[0] == frozen:
             return kept[1]
         # Of two threads that come first at once, each makes one, and one of them stays.
-        store = make_store(config, self.client, frozen) if usable() else None
+        store = make_store(config, self.client, frozen) if usable(self.client) else None
         if len(self._stores) >= MAX_STORES:
             self._stores.clear()
         self._stores[config.bucket] = frozen, store

@@ -47,18 +47,18 @@ _UNASKED = (
     "AWS_SSE_KMS_KEY_ID",
     "AWS_SSE_BUCKET_KEY_ENABLED",
     "AWS_SSE_CUSTOMER_KEY_BASE64",
-    # botocore's authorities, of which obstore knows nothing.
-    "AWS_CA_BUNDLE",
-    "REQUESTS_CA_BUNDLE",
 )
+# Authorities that botocore trusts in place of the system's.
+_AUTHORITIES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 def route_fits(config: S3Config) -> bool:
     return config.engine == "auto" and not config.kms_key_id and not config.has_own_host
 
 
-def environment_fits() -> bool:
-    return not any(name in os.environ for name in _UNASKED)
+def environment_fits(endpoint: str) -> bool:
+    names = _UNASKED if endpoint.startswith("http://") else _UNASKED + _AUTHORITIES
+    return not any(name in os.environ for name in names)
 
 
 def mocked() -> bool:

@@ -24,9 +24,9 @@ _used = False
 _lost = False
 
 
-def usable() -> bool:
-    """Whether this process may use obstore at all."""
-    return not _lost and environment_fits()
+def usable(client: S3Client) -> bool:
+    """Whether this process may use obstore for what `client` reaches."""
+    return not _lost and environment_fits(client.meta.endpoint_url)
 
 
 def make_store(config: S3Config, client: S3Client, credentials: ReadOnlyCredentials) -> S3Store:

@@ -10,12 +10,12 @@ from pathlib import Path
 
 import pytest
 
-from adapters.catalogue import CATALOGUE, Backend
+from adapters.catalogue import Backend
 from adapters.port import AdapterContext
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
 from tests.conformance.desk import Desk, OpenDesk
-from tests.conformance.harness import HARNESSES, Harness
+from tests.conformance.harness import HARNESSES, Harness, Variant, served
 from tests.conformance.metrics_desk import MetricsDesk, OpenMetricsDesk
 from tests.conformance.stream_desk import OpenStreamDesk, StreamDesk
 from tests.conformance.table_desk import OpenTableDesk, TableDesk
@@ -27,9 +27,10 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if "backend" in metafunc.fixturenames:
         kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)
         kinds = getattr(metafunc.module, "KINDS", (kind,) if kind else tuple(ResourceKind))
-        entries = [entry for entry in CATALOGUE if entry.kind in kinds]
-        names = [f"{entry.kind}-{entry.backend_type}" for entry in entries]
-        metafunc.parametrize("backend", entries, ids=names, indirect=True, scope="session")
+        entries = served(kinds)
+        metafunc.parametrize(
+            "backend", list(entries.values()), ids=list(entries), indirect=True, scope="session"
+        )
 
 
 @pytest.fixture(scope="session")
@@ -45,6 +46,9 @@ def harness(backend: Backend) -> Iterator[Harness]:
             f"register a harness for {backend.backend_type} in tests/conformance/harness.py"
         )
     with HARNESSES[backend.kind, backend.backend_type]() as harness:
+        if isinstance(backend, Variant):
+            harness.config |= backend.config
+            harness.bad_place |= backend.config
         yield harness
 
 

@@ -7,12 +7,13 @@ the suite (`test_catalogue.py`), so that no backend goes untested unnoticed.
 from __future__ import annotations
 
 import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from adapters.catalogue import CATALOGUE, Backend
 from commands.scope import ResourceKind
 
 
@@ -83,3 +84,27 @@ HARNESSES: dict[tuple[ResourceKind, str], Callable[[], AbstractContextManager[Ha
     (ResourceKind.TABULAR_STORE, "postgres"): _postgres_harness,
     (ResourceKind.EVENT_STREAM, "dynamodb"): _dynamodb_harness,
 }
+
+VARIANTS: dict[str, dict[str, dict[str, Any]]] = {"s3": {"boto3": {"engine": "boto3"}}}
+"""Configs with which other code serves the same backend: its cases run with each once more."""
+
+
+@dataclass(frozen=True)
+class Variant(Backend):
+    """A cell of the catalogue with one of those."""
+
+    name: str = ""
+
+    @property
+    def config(self) -> dict[str, Any]:
+        return VARIANTS[self.backend_type][self.name]
+
+
+def served(kinds: Collection[ResourceKind]) -> dict[str, Backend]:
+    """All that the cases of these kinds run on, by name."""
+    found = {}
+    for entry in (entry for entry in CATALOGUE if entry.kind in kinds):
+        found[f"{entry.kind}-{entry.backend_type}"] = entry
+        for name in VARIANTS.get(entry.backend_type, ()):
+            found[f"{entry.kind}-{entry.backend_type}-{name}"] = Variant(**vars(entry), name=name)
+    return found

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import os
+import time
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.config import Config
 
 from adapters.aws.client import check_lease, shared_client
 from adapters.aws.config import DEFAULT_REGION
-from adapters.aws.credentials import CredentialsReference, Identity, reference_of
+from adapters.aws.credentials import Identity, reference_of
 from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.config import S3Config
 from adapters.s3.engine import Engine
@@ -29,6 +32,8 @@ ATTEMPTS = 2
 POOL_CONNECTIONS = 64
 MAX_STORES = 64
 """Buckets of one connection that obstore keeps sockets for."""
+CREDENTIALS_SECONDS = 1.0
+"""For so long it is not asked whether there are newer ones."""
 
 
 class Connection:
@@ -56,26 +61,36 @@ class Connection:
         return store
 
 
+@dataclass(frozen=True)
+class _Kept:
+    engine: Engine
+    pid: int
+    until: float
+
+
 class Access:
     """The way to one bucket with one scope's identity."""
 
     def __init__(self, config: S3Config, scope: Scope) -> None:
         self.config = config
         self._scope = scope
-        self._reference, self._distinct = _shared_by(config, scope)
         self._fits = route_fits(config)
+        self._kept: _Kept | None = None
 
     def engine(self) -> Engine:
         """To be asked anew for each command, so that a forked child never uses its parent's.
 
         No call to the bucket; raises Misconfigured or a botocore error for a bad reference.
         """
-        connection: Connection = shared_client(
-            self._reference, self._distinct, lambda identity: Connection(identity, self.config)
-        )
+        kept, now = self._kept, time.monotonic()
+        if kept and now < kept.until and kept.pid == os.getpid() and not mocked():
+            return kept.engine
+        connection = _connection(self.config, self._scope)
         boto3 = Boto3Engine(connection.client, self.config, self._scope)
         store = connection.store(self.config) if self._fits else None
-        return boto3 if store is None else ObstoreEngine(store, boto3)
+        engine = boto3 if store is None else ObstoreEngine(store, boto3)
+        self._kept = _Kept(engine, os.getpid(), now + CREDENTIALS_SECONDS)
+        return engine
 
 
 def client_for(config: S3Config, scope: Scope | None = None) -> S3Client:
@@ -83,18 +98,15 @@ def client_for(config: S3Config, scope: Scope | None = None) -> S3Client:
 
     No call to the backend; raises Misconfigured or a botocore error for a bad reference.
     """
-    reference, distinct = _shared_by(config, scope)
-    connection: Connection = shared_client(
-        reference, distinct, lambda identity: Connection(identity, config)
-    )
-    return connection.client
+    return _connection(config, scope).client
 
 
-def _shared_by(
-    config: S3Config, scope: Scope | None
-) -> tuple[CredentialsReference, tuple[str | None, ...]]:
+def _connection(config: S3Config, scope: Scope | None) -> Connection:
     distinct = ("s3", config.own_region, config.endpoint, config.style, config.checksums)
-    return reference_of(config, scope), distinct
+    made: Connection = shared_client(
+        reference_of(config, scope), distinct, lambda identity: Connection(identity, config)
+    )
+    return made
 
 
 def _make_client(identity: Identity, config: S3Config) -> S3Client:

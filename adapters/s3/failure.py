@@ -6,8 +6,7 @@ checks can hold keys, signatures or content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
@@ -35,17 +34,27 @@ def translate(error: ClientError | BotoCoreError) -> SignalboxError:
     return translate_botocore(error, "S3")
 
 
-@contextmanager
-def s3_errors(scope: Scope) -> Iterator[None]:
+class s3_errors:  # noqa: N801 - used like a function; one made by contextlib costs more than a key
     """Let only SignalboxErrors out, each naming its place."""
-    place = {"tenant_id": scope.tenant_id, "env": scope.env, "backend_type": "s3"}
-    try:
-        yield
-    except SignalboxError as error:
-        error.at(kind=ResourceKind.OBJECT_STORE, **place)
-        raise
-    except (ClientError, BotoCoreError) as error:
-        raise translate(error).at(kind=ResourceKind.OBJECT_STORE, **place) from error
+
+    __slots__ = ("_scope",)
+
+    def __init__(self, scope: Scope) -> None:
+        self._scope = scope
+
+    def __enter__(self) -> None: ...
+
+    def __exit__(
+        self, kind: object, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if error is None:
+            return
+        scope = self._scope
+        place = {"tenant_id": scope.tenant_id, "env": scope.env, "backend_type": "s3"}
+        if isinstance(error, SignalboxError):
+            error.at(kind=ResourceKind.OBJECT_STORE, **place)
+        elif isinstance(error, ClientError | BotoCoreError):
+            raise translate(error).at(kind=ResourceKind.OBJECT_STORE, **place) from error
 
 
 def _from_answer(error: ClientError) -> SignalboxError:

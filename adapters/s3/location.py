@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Literal
 
 from adapters.s3.config import S3Config
@@ -28,10 +29,18 @@ class Location:
     def prefix(self, area: Area) -> str:
         return f"tenants/{self.scope.tenant_id}/{self.scope.env}/{area}/"
 
+    @cached_property
+    def _raw(self) -> str:
+        return self.prefix("raw")
+
     def full_key(self, key: str, area: Area = "raw") -> str:
         """The key within the bucket; InvalidKey if it is over the 1,024 bytes of S3."""
-        full = self.prefix(area) + key
-        if (over := len(full.encode("utf-8")) - MAX_S3_KEY_BYTES) > 0:
+        full = (self._raw if area == "raw" else self.prefix(area)) + key
+        # No character takes more than four bytes.
+        if (
+            len(full) * 4 > MAX_S3_KEY_BYTES
+            and (over := len(full.encode("utf-8")) - MAX_S3_KEY_BYTES) > 0
+        ):
             raise InvalidKey(
                 f"key {key[:40]!r}… is too long for S3 with its prefix {self.prefix(area)!r}",
                 next_step=f"shorten it by {over} UTF-8 bytes",
@@ -39,4 +48,7 @@ class Location:
         return full
 
     def uri(self, key: str) -> str:
-        return f"s3://{self.bucket}/{self.full_key(key)}"
+        return self.uri_of(self.full_key(key))
+
+    def uri_of(self, full_key: str) -> str:
+        return f"s3://{self.bucket}/{full_key}"

@@ -19,14 +19,17 @@ _ENCODED = "signalbox64:"
 
 def pack(metadata: Mapping[str, str], call: Call, sha256: str) -> dict[str, str]:
     """The object's metadata for S3: `metadata` and who wrote it."""
-    packed = {name: _encode(value) for name, value in metadata.items()}
-    return packed | {OP_ID: call.op_id, SEQ: str(call.seq), SHA256: sha256}
+    ours = {OP_ID: call.op_id, SEQ: str(call.seq), SHA256: sha256}
+    return {name: _encode(value) for name, value in metadata.items()} | ours
 
 
 def unpack(metadata: Mapping[str, str]) -> dict[str, str]:
     """The caller's part of an object's metadata."""
-    lower = {name.lower(): value for name, value in metadata.items()}
-    return {name: _decode(value) for name, value in lower.items() if not name.startswith(_OURS)}
+    return {
+        lower: _decode(value)
+        for name, value in metadata.items()
+        if not (lower := name.lower()).startswith(_OURS)
+    }
 
 
 def _encode(value: str) -> str:

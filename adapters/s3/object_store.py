@@ -104,7 +104,7 @@ class S3ObjectStore:
                 size=command.payload.size,
                 etag=written.etag,
                 sha256=sha256,
-                uri=self._location.uri(command.key),
+                uri=self._location.uri_of(target.full_key),
             )
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
@@ -114,9 +114,8 @@ class S3ObjectStore:
             self._accesses,
             lambda engine: engine.get(full_key, command.first, command.last),
         )
-        with s3_errors(self._scope):
-            info = opened.there.info(command.key, region)
-            return ObjectStream(info, opened.first, opened.size, opened.body)
+        info = opened.there.info(command.key, region)
+        return ObjectStream(info, opened.first, opened.size, opened.body)
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         full_key = self._location.full_key(command.key)

@@ -116,14 +116,13 @@ class ObstoreEngine:
 
 def _present(result: GetResult) -> Present:
     meta, attributes = result.meta, result.attributes
-    content_type = attributes.get("Content-Type", "")
     return Present(
         size=meta["size"],
         etag=bare(meta["e_tag"] or ""),
         modified=meta["last_modified"],
-        content_type=content_type,
-        # Names of metadata come in lower case, the standard ones do not.
-        metadata={name: value for name, value in attributes.items() if name.islower()},
+        content_type=attributes.pop("Content-Type", ""),
+        # Names of metadata come in lower case, those of standard headers do not.
+        metadata={name: value for name, value in attributes.items() if name == name.lower()},
     )
 
 

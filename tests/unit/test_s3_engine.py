@@ -266,8 +266,9 @@ def test_a_stream_that_breaks_off_is_temporary(
 
 
 def test_new_credentials_make_a_new_store(
-    service: StandIn, config: dict[str, Any], tmp_path: Path
+    service: StandIn, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("adapters.s3.client.CREDENTIALS_SECONDS", 0)
     service.answers = [answer(headers={"ETag": '"abc"'})] * 2
     put(config, tmp_path)
     credentials: Any = client_for(read_config(config), SCOPE)._request_signer._credentials  # type: ignore[attr-defined]

@@ -1,0 +1,170 @@
+"""What a small put and get on S3 cost in processor time: through the adapter, and by bare boto3.
+
+The service is a stub in a process of its own; the time is that of this process alone, with all
+its threads. Threads are as many as a worker has, and one.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from rich.console import Console
+from rich.table import Table
+
+from adapters.object_store import ObjectStore
+from adapters.port import AdapterContext, Call
+from adapters.s3.object_store import open_adapter
+from benchmarks.figure import load_average
+from commands.model import new_op_id
+from commands.object_store import GetObject, PutObject
+from commands.payload import DirectoryPayloadStore, InlinePayload
+from commands.scope import Mode, ResourceKind, Scope
+
+BUCKET, REGION, KEY = "bench", "eu-central-1", "bench"
+WORKER_THREADS = 16
+CONTENT = b"x" * 1024
+WAYS = {"put": 6000, "get": 6000}
+BARE_EACH = 4
+"""So many times fewer requests by boto3, which takes longer."""
+ROUNDS = 3
+SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_bench", env="dev")
+
+Step = Callable[[int], object]
+
+
+@contextmanager
+def s3_stub() -> Iterator[str]:
+    """The address of a stub that ends with this block."""
+    stub = Path(__file__).with_name("s3_stub.py")
+    with subprocess.Popen(  # noqa: S603 - our own program
+        [sys.executable, "-P", str(stub)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as process:
+        try:
+            assert process.stdout is not None  # noqa: S101 - it is a pipe
+            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
+        finally:
+            process.terminate()
+
+
+def bare_client(endpoint: str) -> Any:
+    """A client as boto3 makes it, with sockets for all threads."""
+    return boto3.client(
+        "s3",
+        endpoint_url=endpoint,
+        region_name=REGION,
+        aws_access_key_id=KEY,
+        aws_secret_access_key=KEY,
+        config=Config(max_pool_connections=WORKER_THREADS),
+    )
+
+
+@contextmanager
+def adapter(endpoint: str) -> Iterator[tuple[ObjectStore, DirectoryPayloadStore]]:
+    """The adapter of a route to the stub, and where its payloads are staged."""
+    with tempfile.TemporaryDirectory() as folder:
+        credentials = Path(folder, "credentials.ini")
+        credentials.write_text(
+            f"[default]\naws_access_key_id={KEY}\naws_secret_access_key={KEY}\n", "utf-8"
+        )
+        config = {
+            "bucket": BUCKET,
+            "region": REGION,
+            "endpoint_url": endpoint,
+            "credentials_file": str(credentials),
+        }
+        store = open_adapter(AdapterContext(SCOPE, Mode.SAAS, config))
+        yield store, DirectoryPayloadStore(Path(folder, "payloads"))
+        store.close()
+
+
+def call_for(number: int, payloads: DirectoryPayloadStore) -> Call:
+    return Call(new_op_id(), number, False, time.monotonic() + 3600, payloads)
+
+
+def per_cpu_second(step: Step, rounds: int, threads: int) -> float:
+    """Steps a second of this process's processor time."""
+    numbers = count()
+
+    def share(_: int) -> None:
+        for _ in range(rounds // threads):
+            step(next(numbers))
+
+    with ThreadPoolExecutor(threads) as pool:
+        list(pool.map(step, range(threads)))
+        before = time.process_time()
+        list(pool.map(share, range(threads)))
+        spent = time.process_time() - before
+    return rounds // threads * threads / spent
+
+
+def s3_small_cost(console: Console) -> dict[str, float]:
+    """The ratios, adapter to bare boto3, in operations a second of processor time."""
+    table = Table(title=f"S3, 1 KiB: operations a CPU second ({load_average()})")
+    for column in ("", "threads", "bare boto3", "adapter", "ratio"):
+        table.add_column(column, justify="right")
+    ratios = {}
+    with s3_stub() as endpoint, adapter(endpoint) as (store, payloads):
+        client = bare_client(endpoint)
+        payload = InlinePayload(data=CONTENT)
+        place = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
+        most = max(WAYS.values())
+        # As they stand before the adapter in a worker: parsed, claimed, and with their calls.
+        puts = [PutObject(key=f"k{n:06}", payload=payload, **place) for n in range(most)]
+        gets = [GetObject(key=f"k{n:06}", **place) for n in range(most)]
+        calls = [call_for(n, payloads) for n in range(most)]
+
+        def bare_put(number: int) -> None:
+            client.put_object(Bucket=BUCKET, Key=f"k{number:06}", Body=CONTENT)
+
+        def bare_get(number: int) -> None:
+            client.get_object(Bucket=BUCKET, Key=f"k{number:06}")["Body"].read()
+
+        def put(number: int) -> None:
+            store.put(puts[number], calls[number])
+
+        def get(number: int) -> None:
+            body = store.get(gets[number], calls[number]).body
+            if len(body.read()) != len(CONTENT):
+                raise RuntimeError("an object came back shorter than it went")
+            body.close()
+
+        steps: dict[str, tuple[Step, Step]] = {"put": (bare_put, put), "get": (bare_get, get)}
+        for threads in (WORKER_THREADS, 1):
+            for name, rounds in WAYS.items():
+                bare, ours = steps[name]
+                rates = [
+                    (
+                        per_cpu_second(bare, rounds // BARE_EACH, threads),
+                        per_cpu_second(ours, rounds, threads),
+                    )
+                    for _ in range(ROUNDS)
+                ]
+                best = [max(rate) for rate in zip(*rates, strict=True)]
+                ratios[f"{name}_{threads}"] = best[1] / best[0]
+                table.add_row(
+                    name,
+                    str(threads),
+                    *(f"{rate:,.0f}" for rate in best),
+                    f"{best[1] / best[0]:.1f} x",
+                )
+    console.print(table)
+    return ratios
+
+
+def main() -> None:
+    s3_small_cost(Console())
+
+
+if __name__ == "__main__":
+    main()

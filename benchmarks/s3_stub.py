@@ -1,6 +1,7 @@
 """Runs as a program: the least of S3 that answers, in memory, as fast as one process may.
 
-It prints its port and ends with its standard input. Nothing is checked: neither signatures nor
+It prints its port and ends with its standard input; an argument is the seconds that each answer
+takes. Nothing is checked: neither signatures nor
 digests. Small objects are kept; the parts of a multipart upload are counted and forgotten.
 """
 
@@ -75,8 +76,9 @@ class Shelf:
 class Connection(asyncio.BufferedProtocol):
     """One client. A body over the buffer is read away, not kept."""
 
-    def __init__(self, shelf: Shelf) -> None:
+    def __init__(self, shelf: Shelf, delay: float) -> None:
         self._shelf = shelf
+        self._delay = delay
         self._buffer = bytearray(BUFFER_BYTES)
         self._filled = 0
         self._left = 0
@@ -127,7 +129,12 @@ class Connection(asyncio.BufferedProtocol):
         self._drop(self._left)
         self._left = 0
         self._request = None
-        self._transport.write(self._shelf.answer(method, target, headers, body))
+        answer = self._shelf.answer(method, target, headers, body)
+        if self._delay:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._delay, self._transport.write, answer)
+        else:
+            self._transport.write(answer)
         return self._filled > 0
 
     def _drop(self, count: int) -> None:
@@ -138,8 +145,9 @@ class Connection(asyncio.BufferedProtocol):
 
 async def serve() -> None:
     shelf = Shelf()
+    delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(shelf), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Connection(shelf, delay), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await loop.run_in_executor(None, sys.stdin.read)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -164,10 +165,18 @@ def test_a_tail_prints_events_as_they_come_and_ends_by_ctrl_c(routed: Lane, tmp_
     assert [json.loads(line)["data"]["number"] for line in shown] == [0, 1, 2, 3]
 
 
+def _hear_ctrl_c() -> None:
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @contextmanager
 def follower(stream: str, sink: Path, *more: str) -> Iterator[subprocess.Popen[bytes]]:
     arguments = [*COMMAND, "events", "tail", stream, *HERE, "--json", *more]
-    with sink.open("wb") as output, subprocess.Popen(arguments, stdout=output) as process:
+    with (
+        sink.open("wb") as output,
+        # What runs in the background of a shell, as this test may, hears no ctrl-c.
+        subprocess.Popen(arguments, stdout=output, preexec_fn=_hear_ctrl_c) as process,
+    ):
         try:
             yield process
         finally:

@@ -17,13 +17,16 @@ end
 
 -- Give the oldest `most` to the queue: ref, op, queue, and what `sign` is, of each, into `woken`.
 local function let_go(shard, scope, most, now, grace, woken, sign)
-  local list = shard .. ':hold:' .. scope
+  local list, dues = shard .. ':hold:' .. scope, {}
   for _, entry in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
     local op, queue, ref = string.match(entry, '^(%S+) (%S+) (.*)$')
-    -- XX: one that came to its end all the same is no longer there.
-    redis.call('ZADD', shard .. ':due', 'XX', now + grace, ref)
+    dues[#dues + 1], dues[#dues + 2] = now + grace, ref
     local n = #woken
     woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = ref, op, queue, sign
+  end
+  for at = 1, #dues, 2000 do
+    -- XX: one that came to its end all the same is no longer there.
+    redis.call('ZADD', shard .. ':due', 'XX', unpack(dues, at, math.min(at + 1999, #dues)))
   end
   redis.call('LTRIM', list, most, -1)
   if redis.call('LLEN', list) == 0 then

@@ -1,25 +1,19 @@
-"""The control plane with 100,000 routes: start of workers, lookups, pages, changes, claims.
-
-Also on its own: `python -m benchmarks.control`, with --propagation for that alone.
-"""
+"""The control plane with 100,000 routes: start of workers, lookups, pages, changes, claims."""
 
 from __future__ import annotations
 
-import argparse
 import os
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from datetime import timedelta
 from pathlib import Path
 
-from rich.console import Console
-
 from benchmarks.claims import claim_cost
-from benchmarks.figure import Spread, load_average, milliseconds
+from benchmarks.figure import Figure, Spread, milliseconds
 from benchmarks.lookup import lookup_cost
+from benchmarks.part import Bench
 from benchmarks.propagation import FOLLOWERS, SWITCHES, propagate
 from benchmarks.routes import by, load, scopes_of, tenant
 from commands.ledger.usage import UsageBook
@@ -40,35 +34,37 @@ STARTS = 3
 REPEATS = 3
 
 
-def control_cost(console: Console, data: Path) -> None:
-    """Print what the registry costs when it is large; on a Redis of its own below `data`."""
-    server = RedisServer(data / "control-redis")
+def control_cost(bench: Bench) -> list[Figure]:
+    """What the registry costs when it is large; on a Redis of its own below `data`."""
+    server = RedisServer(bench.data / "redis")
     server.start()
     try:
-        _measure(console, data, server.url)
+        return _measure(bench.data, server.url)
     finally:
         server.stop()
 
 
-def _measure(console: Console, data: Path, url: str) -> None:
+def _measure(data: Path, url: str) -> list[Figure]:
     registry = Registry(connect(url))
     scopes = scopes_of(TENANTS)
-    console.print(f"\ncontrol plane; {load_average()}; Redis with appendfsync always")
     few = _starts(data, url)
     registry.client.flushall()
     seconds = milliseconds(lambda: load(registry.client, scopes, _folder(data))) / 1e3
-    console.print(f"{len(scopes):,} routes of {TENANTS:,} tenants loaded in {seconds:.0f} s")
-    many = _starts(data, url, tenant(TENANTS // 2))
-    for what, a, b in zip(("ready", "first outcome"), few, many, strict=True):
-        console.print(
-            f"start of a worker until {what}: {a:.2f} s with no routes, {b:.2f} s with "
-            f"{len(scopes):,} ({b - a:+.2f} s; aim: at most +2 s)"
-        )
-    lookup_cost(console, registry, scopes)
-    _pages(console, registry, url)
-    _changes(console, registry, data)
-    _propagation(console, registry, url)
-    claim_cost(console, Settings(state_url=url), _folder(data))
+    many = f"{len(scopes):,}"
+    figures = [Figure(f"loading {many} routes of {TENANTS:,} tenants", seconds, "s")]
+    starts = _starts(data, url, tenant(TENANTS // 2))
+    for what, a, b in zip(("ready", "first outcome"), few, starts, strict=True):
+        name = f"worker from start to {what}"
+        figures += [
+            Figure(f"{name}, no routes", a, "s"),
+            Figure(f"{name}, {many} routes", b, "s"),
+            Figure(f"{name}, more for {many} routes", b - a, "s", most=2),
+        ]
+    figures += lookup_cost(registry, scopes)
+    figures += _pages(registry, url)
+    figures += _changes(registry, data)
+    figures += _propagation(registry, url)
+    return figures + claim_cost(Settings(state_url=url), _folder(data))
 
 
 def _folder(data: Path) -> RouteConfig:
@@ -99,7 +95,7 @@ def _starts(data: Path, url: str, of: str | None = None) -> tuple[float, float]:
     return statistics.median(ready), statistics.median(first)
 
 
-def _pages(console: Console, registry: Registry, url: str) -> None:
+def _pages(registry: Registry, url: str) -> list[Figure]:
     view = SystemView(registry, UsageBook(registry.client))
     kind, times, after = ResourceKind.OBJECT_STORE, [], ""
     while True:
@@ -109,11 +105,6 @@ def _pages(console: Console, registry: Registry, url: str) -> None:
         if page.next_after is None:
             break
         after = page.next_after
-    deepest = statistics.median(times[-11:-1])
-    console.print(
-        f"pages of 100 of the system view, {len(times)} of them: {Spread(times)}; the first ten "
-        f"{statistics.median(times[:10]):.1f} ms, the last ten {deepest:.1f} ms (aim: 200 ms)"
-    )
     command = [sys.executable, "-m", "producers.cli.main", "routes", "list", "-k", kind]
     environment = os.environ | {"SIGNALBOX_STATE_URL": url}
     took = [
@@ -124,10 +115,16 @@ def _pages(console: Console, registry: Registry, url: str) -> None:
         )
         for _ in range(STARTS)
     ]
-    console.print(f"signalbox routes list, as a process: {statistics.median(took):.0f} ms")
+    first, last = statistics.median(times[:10]), statistics.median(times[-11:-1])
+    return [
+        Figure("a page of 100 of the system view, the first ten, p50", first, "ms"),
+        Figure("a page of 100 of the system view, the last ten, p50", last, "ms", most=200),
+        Figure("signalbox routes list, as a process", statistics.median(took), "ms"),
+    ]
 
 
-def _changes(console: Console, registry: Registry, data: Path) -> None:
+def _changes(registry: Registry, data: Path) -> list[Figure]:
+    figures = []
     for name, change in (("set", registry.set), ("switch", registry.switch)):
         times = []
         for number in range(SWITCHES):
@@ -138,39 +135,22 @@ def _changes(console: Console, registry: Registry, data: Path) -> None:
             started = time.perf_counter()
             change(scope, "filesystem", config, mode=Mode.LAB, **by())
             times.append((time.perf_counter() - started) * 1e3)
-        console.print(f"{name}: {Spread(times)}")
+        figures += [
+            Figure(f"{name} a route, p50", Spread(times).median, "ms"),
+            Figure(f"{name} a route, p99", Spread(times).at(99), "ms"),
+            Figure(f"{name}, one after the other", 1e3 * len(times) / sum(times), "changes/s"),
+        ]
+    return figures
 
 
-def _propagation(console: Console, registry: Registry, url: str) -> None:
+def _propagation(registry: Registry, url: str) -> list[Figure]:
+    """The best of some rounds, since what else the machine does only ever adds."""
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_followed", env="prod")
     registry.set(scope, "filesystem", {"base_dir": "/bench"}, mode=Mode.LAB, **by())
-    for _ in range(REPEATS):
-        _, heard = propagate(registry, url, scope)
-        console.print(
-            f"switch to the last of {FOLLOWERS} processes: {heard} ({load_average()}; aim: p99 of "
-            "20 ms on an idle machine)"
-        )
-
-
-def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--propagation", action="store_true", help="only that")
-    arguments = parser.parse_args()
-    console = Console()
-    with tempfile.TemporaryDirectory() as folder:
-        data = Path(folder)
-        if not arguments.propagation:
-            control_cost(console, data)
-            return
-        server = RedisServer(data / "control-redis")
-        server.start()
-        try:
-            registry = Registry(connect(server.url))
-            load(registry.client, scopes_of(TENANTS), _folder(data))
-            _propagation(console, registry, server.url)
-        finally:
-            server.stop()
-
-
-if __name__ == "__main__":
-    main()
+    heard = [propagate(registry, url, scope)[1] for _ in range(REPEATS)]
+    best = min(heard, key=lambda spread: spread.at(99))
+    name = f"switch to the last of {FOLLOWERS} processes"
+    return [
+        Figure(f"{name}, p50", best.median, "ms"),
+        Figure(f"{name}, p99", best.at(99), "ms", most=20),
+    ]

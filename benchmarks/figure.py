@@ -1,4 +1,4 @@
-"""Measured times, and how they are spread."""
+"""One measured figure with its aim, measured times, and how they are spread."""
 
 from __future__ import annotations
 
@@ -6,6 +6,57 @@ import os
 import statistics
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+NOISE = 0.35
+"""The part by which a ratio of two runs may differ on a machine that others use as well."""
+
+
+@dataclass(frozen=True)
+class Figure:
+    """A value in its unit. `name` is unique in its part."""
+
+    name: str
+    value: float
+    unit: str
+    least: float | None = None
+    """The aim: not below it."""
+    most: float | None = None
+    """The aim: not above it."""
+    tolerance: float | None = None
+    """Of a ratio that `make bench-check` compares: the part by which it may be worse."""
+    series: str = ""
+    """Figures of one series are drawn together."""
+    at: float | None = None
+    """Its place in the series: routes, tenants, commands."""
+
+    @property
+    def kept(self) -> bool | None:
+        """Whether the aim was met; None without an aim."""
+        if self.least is None and self.most is None:
+            return None
+        above = self.least is None or self.value >= self.least
+        return above and (self.most is None or self.value <= self.most)
+
+    @property
+    def aim(self) -> str:
+        """The aim in words, or nothing."""
+        words = [f"≥ {spell(self.least)}"] if self.least is not None else []
+        words += [f"≤ {spell(self.most)}"] if self.most is not None else []
+        return " and ".join(words)
+
+    @property
+    def less_is_better(self) -> bool:
+        return self.most is not None
+
+
+def spell(value: float) -> str:
+    """A value for people: three digits that count, thousands apart."""
+    if value == int(value) and abs(value) < 10**15:
+        return f"{int(value):,}"
+    if abs(value) >= 100:
+        return f"{value:,.0f}"
+    return f"{value:.1f}" if abs(value) >= 10 else f"{value:.3g}"
 
 
 class Spread:

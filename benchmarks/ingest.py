@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import time
@@ -10,43 +11,62 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import psutil
-from rich.console import Console
-from rich.table import Table
+
+from benchmarks.figure import NOISE, Figure
+from benchmarks.lane import ENV, lane
+from benchmarks.part import Bench
+from commands.scope import ResourceKind
 
 TENANT = "t_bench"
 LINES = (10_000, 100_000)
 MIB = 1024 * 1024
+WHO = ("the command line", "a worker")
+GROWTH_AIM = 1.25
+"""Memory is flat: ten times the lines take so many times the memory at most."""
 COMMAND = [sys.executable, "-m", "producers.cli.main", "table", "upsert"]
 
 
-def ingest_cost(console: Console, data: Path, workers: Sequence[int]) -> None:
-    """Rows a second, and the peak resident memory of the command line and of a worker.
+def ingest_cost(bench: Bench) -> list[Figure]:
+    """Rows a second, and the peak resident memory of the command line and of a worker, which is
+    flat if 100,000 lines take as much as 10,000."""
+    figures, peaks = [], {}
+    with lane(bench.data) as it:
+        it.route(TENANT, ResourceKind.TABULAR_STORE)
+        workers = [worker.pid for worker in it.stack.workers]
+        for number in LINES:
+            rate, *peaks[number] = _ingest(bench.data, it.stack.environment, number, workers)
+            what = f"{number:,} lines"
+            figures.append(Figure(f"table upsert from {what}", rate, "rows/s"))
+            for who, peak in zip(WHO, peaks[number], strict=True):
+                figures.append(Figure(f"peak of {who}, {what}", peak / MIB, "MiB"))
+    for who, few, many in zip(WHO, *peaks.values(), strict=True):
+        name = f"peak of {who}, {LINES[1]:,} to {LINES[0]:,} lines"
+        figures.append(Figure(name, many / few, "x", most=GROWTH_AIM, tolerance=NOISE))
+    return figures
 
-    `workers` are process ids. Memory is flat if the second row is like the first.
-    """
-    table = Table(title=f"signalbox table upsert TABLE -, {len(workers)} workers")
-    for column in ("lines", "lines/s", "command line, peak MiB", "worker, peak MiB"):
-        table.add_column(column, justify="right")
-    for number in LINES:
-        source = data / "rows.jsonl"
-        _write_rows(source, number)
-        started = time.perf_counter()
-        with source.open("rb") as stdin:
-            process = subprocess.Popen(  # noqa: S603 - our own command
-                [*COMMAND, f"b{number}", "-", "-t", TENANT, "-e", "dev", "--json"],
-                stdin=stdin,
-                stdout=subprocess.PIPE,
-            )
-        peaks = _peaks(process, workers)
-        seconds = time.perf_counter() - started
-        assert process.stdout is not None  # noqa: S101 - for the type checker
-        counts = json.loads(process.stdout.read())
-        process.stdout.close()
-        if counts["stored"] != number:
-            raise RuntimeError(f"not all rows were stored: {counts}")
-        memory = [f"{peak / MIB:.0f}" for peak in peaks]
-        table.add_row(f"{number:,}", f"{number / seconds:,.0f}", *memory)
-    console.print(table)
+
+def _ingest(
+    data: Path, environment: dict[str, str], number: int, workers: Sequence[int]
+) -> tuple[float, int, int]:
+    """Rows a second, and both peaks in bytes."""
+    source = data / "rows.jsonl"
+    _write_rows(source, number)
+    started = time.perf_counter()
+    with source.open("rb") as stdin:
+        process = subprocess.Popen(  # noqa: S603 - our own command
+            [*COMMAND, f"b{number}", "-", "-t", TENANT, "-e", ENV, "--json"],
+            stdin=stdin,
+            stdout=subprocess.PIPE,
+            env=os.environ | environment,
+        )
+    own, theirs = _peaks(process, workers)
+    seconds = time.perf_counter() - started
+    assert process.stdout is not None  # noqa: S101 - for the type checker
+    counts = json.loads(process.stdout.read())
+    process.stdout.close()
+    if counts["stored"] != number:
+        raise RuntimeError(f"not all rows were stored: {counts}")
+    return number / seconds, own, theirs
 
 
 def _write_rows(source: Path, number: int) -> None:

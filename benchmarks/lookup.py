@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from rich.console import Console
-
-from benchmarks.figure import milliseconds
+from benchmarks.figure import NOISE, Figure, milliseconds
 from benchmarks.routes import shuffled
 from commands.scope import Scope
 from routing.cache import RouteCache
@@ -13,7 +11,7 @@ from routing.registry import Registry
 FEW = 10
 
 
-def lookup_cost(console: Console, registry: Registry, scopes: list[Scope]) -> None:
+def lookup_cost(registry: Registry, scopes: list[Scope]) -> list[Figure]:
     """Microseconds of a lookup; `scopes` are all routes of the registry."""
     cache = RouteCache(registry, registry.policies)
     fences: dict[Scope, str | None] = {}
@@ -38,9 +36,12 @@ def lookup_cost(console: Console, registry: Registry, scopes: list[Scope]) -> No
     learn(few)
     alone = each(few * 10_000)
     seconds = milliseconds(lambda: learn(scopes)) / 1e3
-    among, all_ = each(few * 10_000), each(shuffled(scopes))
-    console.print(
-        f"lookup of one of {FEW} routes: {alone:.2f} µs with {FEW} known, {among:.2f} µs with "
-        f"{len(scopes):,} known ({among / alone:.2f} x); of any of them, none used lately: "
-        f"{all_:.2f} µs ({all_ / alone:.1f} x); to know all took {seconds:.1f} s"
-    )
+    among, any_ = each(few * 10_000), each(shuffled(scopes))
+    many = f"{len(scopes):,}"
+    return [
+        Figure(f"lookup of one of {FEW} routes", alone, "µs"),
+        Figure(f"the same, {many} known", among, "µs"),
+        Figure(f"lookup, {many} known to {FEW} known", among / alone, "x", tolerance=NOISE),
+        Figure(f"lookup of any of {many}, none used lately", any_, "µs"),
+        Figure(f"reading {many} routes into the cache", seconds, "s"),
+    ]

@@ -1,0 +1,53 @@
+"""Rows, points and events on Firestore and DynamoDB: in bulk against one a call.
+
+The servers are those of the conformance suite: Google's emulator, and moto. Their absolute figures
+say nothing of the clouds; the ratio says how many round trips the bulk form saves.
+"""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Callable
+from contextlib import AbstractContextManager
+
+from benchmarks.bulk import BULK, opened, rate_of
+from benchmarks.figure import NOISE, Figure
+from benchmarks.part import Bench, CannotMeasure
+from commands.scope import Mode
+from tests.conformance.dynamodb_harness import dynamodb_harness
+from tests.conformance.firestore_harness import find_emulator, firestore_harness
+from tests.conformance.harness import Harness
+
+BATCH = 100
+FIRESTORE_AIM = 10.0
+"""Times one a call."""
+
+
+def firestore_bulk(bench: Bench) -> list[Figure]:
+    """Raises CannotMeasure without Java and the emulator."""
+    if find_emulator() is None or shutil.which("java") is None:
+        raise CannotMeasure("it wants Java and Google's Firestore emulator")
+    return _bulk(bench, firestore_harness, FIRESTORE_AIM)
+
+
+def dynamodb_bulk(bench: Bench) -> list[Figure]:
+    return _bulk(bench, dynamodb_harness, None)
+
+
+def _bulk(
+    bench: Bench, harness: Callable[[], AbstractContextManager[Harness]], aim: float | None
+) -> list[Figure]:
+    figures = []
+    with harness() as place:
+        for kind, (what, _) in BULK.items():
+            with opened(kind, place.backend_type, place.config, Mode.SAAS) as store:
+                single = rate_of(kind, store, 1, bench.seconds / 3)
+                batch = rate_of(kind, store, BATCH, bench.seconds / 3)
+            its_aim = aim if what == "rows" else None
+            name = f"{what}, {BATCH} a call to single"
+            figures += [
+                Figure(f"{what}, 1 a call", single, f"{what}/s"),
+                Figure(f"{what}, {BATCH} a call", batch, f"{what}/s"),
+                Figure(name, batch / single, "x", least=its_aim, tolerance=NOISE),
+            ]
+    return figures

@@ -1,0 +1,33 @@
+"""With 1, 2 and 4 worker processes: throughput, and what a command costs."""
+
+from __future__ import annotations
+
+from benchmarks.figure import Figure
+from benchmarks.lane import for_seconds, lane, puts
+from benchmarks.part import Bench
+
+TENANT, BATCH = "t_bench", 100
+PROCESSES = (1, 2, 4)
+
+
+def process_growth(bench: Bench) -> list[Figure]:
+    """Batches of 100 durable 1 KiB puts."""
+    figures, alone = [], 0.0
+    for number in PROCESSES:
+        with lane(bench.data / str(number), workers=number) as it:
+            it.route(TENANT)
+            it.run([puts(TENANT, BATCH) for _ in range(10 * number)])
+            cost = it.cost(for_seconds(TENANT, BATCH, bench.seconds))
+        alone = alone or cost.rate
+        figures += [
+            Figure(f"throughput, {number} processes", cost.rate, "commands/s"),
+            Figure(
+                f"processor time, {number} processes",
+                cost.micros,
+                "µs of CPU a command",
+                series="worker processes",
+                at=number,
+            ),
+            Figure(f"throughput, {number} to 1", cost.rate / alone, "x"),
+        ]
+    return figures

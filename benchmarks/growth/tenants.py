@@ -1,0 +1,39 @@
+"""With commands of 1 to 1,000 tenants: each message is one tenant's, and tenants take turns."""
+
+from __future__ import annotations
+
+from benchmarks.figure import Figure
+from benchmarks.growth.flat import flat
+from benchmarks.growth.routes import tenant
+from benchmarks.lane import lane, puts
+from benchmarks.part import Bench
+from benchmarks.routes import load
+from commands.object_store import PutObject
+from commands.scope import ResourceKind, Scope
+
+LEVELS = (1, 10, 100, 1_000)
+BATCH, BATCHES, ROUNDS = 100, 100, 3
+
+
+def tenant_growth(bench: Bench) -> list[Figure]:
+    """Processor time of a durable 1 KiB put, 100 a submit. Every tenant had a command before."""
+    rows: dict[int, list[float]] = {}
+    with lane(bench.data) as it:
+        scopes = [
+            Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant(number), env="dev")
+            for number in range(max(LEVELS))
+        ]
+        load(it.registry.client, scopes, {"base_dir": str(bench.data / "stored")})
+        for level in LEVELS:
+            it.run(puts(tenant(number), BATCH) for number in range(min(level, BATCHES)))
+            it.run(puts(tenant(number), 1) for number in range(level))
+            turn = 0
+            rows[level] = []
+            for _ in range(ROUNDS):
+                rows[level].append(it.cost(_batches(level, turn)).micros)
+                turn += BATCHES
+    return flat("tenants", rows)
+
+
+def _batches(level: int, first: int) -> list[list[PutObject]]:
+    return [puts(tenant(number % level), BATCH) for number in range(first, first + BATCHES)]

@@ -1,0 +1,160 @@
+"""Workers, a Redis and a client of a benchmark, and the processor time that all of them take."""
+
+from __future__ import annotations
+
+import itertools
+import time
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.routes import by
+from commands.model import Command
+from commands.object_store import PutObject
+from commands.payload import InlinePayload
+from commands.routing import RouteConfig
+from commands.scope import Mode, ResourceKind, Scope
+from commands.settings import Settings
+from commands.state import connect
+from producers.client import Client, Submission
+from producers.embedded.redis_server import RedisServer
+from producers.embedded.stack import EmbeddedStack
+from routing.registry import Registry
+
+PATIENCE = timedelta(minutes=5)
+AHEAD = 4
+"""Submissions on their way at any time."""
+PAYLOAD = InlinePayload(data=b"x" * 1024)
+ENV = "dev"
+_NUMBERS = itertools.count()
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What some commands took: `wall` seconds, and `cpu` seconds of all processes together."""
+
+    commands: int
+    wall: float
+    cpu: float
+
+    @property
+    def rate(self) -> float:
+        """Commands a second."""
+        return self.commands / self.wall
+
+    @property
+    def micros(self) -> float:
+        """Microseconds of processor time a command."""
+        return self.cpu / self.commands * 1e6
+
+
+@dataclass(frozen=True)
+class Lane:
+    """What a benchmark talks to."""
+
+    data: Path
+    stack: EmbeddedStack
+    redis: RedisServer
+    settings: Settings
+    client: Client
+
+    @property
+    def registry(self) -> Registry:
+        return Registry(connect(self.settings.state_url))
+
+    def route(self, tenant: str, kind: ResourceKind = ResourceKind.OBJECT_STORE) -> None:
+        """Send this tenant's commands to the embedded backend."""
+        scope = Scope(kind=kind, tenant_id=tenant, env=ENV)
+        config: RouteConfig = {"base_dir": str(self.data / "stored")}
+        self.registry.set(scope, "filesystem", config, mode=Mode.LAB, **by())
+
+    def run(self, batches: Iterable[Sequence[Command]], ahead: int = AHEAD) -> int:
+        """Submit each batch, with so many on their way; how many commands were done.
+
+        Raises RuntimeError if one was not.
+        """
+        done, pending = 0, deque[list[Submission]]()
+        for batch in batches:
+            pending.append(self.client.submit_many(batch))
+            if len(pending) >= ahead:
+                done += self._settle(pending.popleft())
+        return done + sum(self._settle(submissions) for submissions in pending)
+
+    def cost(self, batches: Iterable[Sequence[Command]], ahead: int = AHEAD) -> Cost:
+        """What it takes to run them, from submit to outcome."""
+        cpu, started = self.cpu(), time.perf_counter()
+        commands = self.run(batches, ahead)
+        wall = time.perf_counter() - started
+        return Cost(commands, wall, self.cpu() - cpu)
+
+    def cpu(self) -> float:
+        """Seconds of processor time so far: this process, the workers, Redis."""
+        workers = [psutil.Process(worker.pid) for worker in self.stack.workers if worker.running]
+        children = [child for worker in workers for child in worker.children(recursive=True)]
+        return time.process_time() + cpu_of([psutil.Process(self.redis.pid), *workers, *children])
+
+    def _settle(self, submissions: list[Submission]) -> int:
+        for outcome in self.client.wait(submissions, PATIENCE):
+            if outcome is None or outcome.error is not None:
+                raise RuntimeError(f"a command was not done: {outcome and outcome.error}")
+        return len(submissions)
+
+
+def cpu_of(processes: Iterable[psutil.Process]) -> float:
+    """Seconds of processor time of these."""
+    times = [process.cpu_times() for process in processes]
+    return float(sum(each.user + each.system for each in times))
+
+
+@contextmanager
+def lane(
+    data: Path, workers: int = 2, redis: RedisServer | None = None, **settings: Any
+) -> Iterator[Lane]:
+    """A Redis (unless one is given) and so many workers below `data`.
+
+    `settings` are the client's, beside the addresses.
+    """
+    own = redis is None
+    server = redis or RedisServer(data / "redis")
+    if own:
+        server.start()
+    try:
+        with EmbeddedStack(
+            data,
+            workers=workers,
+            flower=False,
+            state_url=server.url,
+            broker_url=server.url,
+        ) as stack:
+            its = Settings(
+                state_url=server.url,
+                broker_url=server.url,
+                payload_dir=data / "payloads",
+                **settings,
+            )
+            with Client(its) as client:
+                yield Lane(data, stack, server, its, client)
+    finally:
+        if own:
+            server.stop()
+
+
+def puts(tenant: str, size: int) -> list[PutObject]:
+    """New 1 KiB puts, each under a key of its own."""
+    return [
+        PutObject(tenant_id=tenant, env=ENV, key=f"k{next(_NUMBERS):09}", payload=PAYLOAD)
+        for _ in range(size)
+    ]
+
+
+def for_seconds(tenant: str, size: int, seconds: float) -> Iterator[list[PutObject]]:
+    """Batches of so many puts, until the time is over."""
+    end = time.monotonic() + seconds
+    while time.monotonic() < end:
+        yield puts(tenant, size)

@@ -1,0 +1,144 @@
+"""All parts, in the order in which they are measured and stand in the document."""
+
+from __future__ import annotations
+
+from benchmarks.batch import batch_cost
+from benchmarks.bulk import bulk_cost
+from benchmarks.cloud_bulk import dynamodb_bulk, firestore_bulk
+from benchmarks.control import control_cost
+from benchmarks.fence import fence_cost
+from benchmarks.flips import flip_cost
+from benchmarks.growth.backlog import backlog_growth
+from benchmarks.growth.drain import drain_growth
+from benchmarks.growth.processes import process_growth
+from benchmarks.growth.routes import route_growth
+from benchmarks.growth.tenants import tenant_growth
+from benchmarks.ingest import ingest_cost
+from benchmarks.ledger import ledger_cost
+from benchmarks.part import Part
+
+PARTS = (
+    Part(
+        "batch",
+        "a",
+        "Signalbox, singly and in batches",
+        "Durable 1 KiB puts on the embedded object store, from submit to outcome, with 400 on "
+        "their way and two worker processes.",
+        batch_cost,
+        quick=True,
+    ),
+    Part(
+        "ledger",
+        "a",
+        "The ledger alone",
+        "Each step of 1 KiB puts against the state Redis, in one thread, without workers: medians "
+        "of the calls, divided by the commands in each.",
+        ledger_cost,
+        quick=True,
+    ),
+    Part(
+        "bulk",
+        "c",
+        "The embedded stores",
+        "Rows, points and events straight into the adapter, past queue and route: one thread, each "
+        "call durable before it answers. The making of the commands is not counted.",
+        bulk_cost,
+        quick=True,
+    ),
+    Part(
+        "firestore",
+        "c",
+        "Firestore",
+        "The same against Google's emulator on this machine. Its times say nothing of the cloud; "
+        "the ratio says what the bulk form saves.",
+        firestore_bulk,
+    ),
+    Part(
+        "dynamodb",
+        "c",
+        "DynamoDB",
+        "The same against a moto server, which handles one request at a time and works for each "
+        "item of a batch as for a single one: in the cloud, where round trips are what takes "
+        "time, a batch saves more.",
+        dynamodb_bulk,
+    ),
+    Part(
+        "fence",
+        "d",
+        "Lookup and fence",
+        "A worker's lookup of a route it knows, against asking Redis; and what the claim's round "
+        "trip takes more because it reads the fences.",
+        fence_cost,
+        quick=True,
+    ),
+    Part(
+        "flips",
+        "d",
+        "A route switched under load",
+        "One route is switched between two places as fast as it goes, while two streams put "
+        "objects through it. Of each outcome Redis' own clock says which route was current at the "
+        "claim; an older one would be a command on an old route.",
+        flip_cost,
+    ),
+    Part(
+        "control",
+        "d",
+        "With 100,000 routes",
+        "Start of workers, lookups, pages of the system view, changes, how soon eight processes "
+        "know of a change (the best of three rounds), and what quotas cost.",
+        control_cost,
+    ),
+    Part(
+        "ingest",
+        "e",
+        "Many lines from standard input",
+        "`signalbox table upsert TABLE -` with two workers, as a process of its own, and the most "
+        "memory that it and a worker took meanwhile.",
+        ingest_cost,
+    ),
+    Part(
+        "processes",
+        "f",
+        "Worker processes",
+        "Durable 1 KiB puts, 100 a submit. Producer and Redis share the cores with the workers: "
+        "with as many busy processes as cores, more workers add nothing.",
+        process_growth,
+    ),
+    Part(
+        "routes",
+        "f",
+        "Routes",
+        "Durable 1 KiB puts, 100 a submit, of ten tenants in turn, while the registry holds the "
+        "routes of others beside theirs. Medians of three rounds.",
+        route_growth,
+        quick=True,
+    ),
+    Part(
+        "tenants",
+        "f",
+        "Tenants",
+        "Durable 1 KiB puts, 100 a submit; each submit is one tenant's, and tenants take turns. "
+        "Medians of three rounds.",
+        tenant_growth,
+        quick=True,
+    ),
+    Part(
+        "backlog",
+        "f",
+        "Backlog in the ledger",
+        "Submit, claim and finish of 1 KiB puts, 100 a call, while so many commands of twenty "
+        "tenants stay open; every second call is of a tenant with a backlog. Processor time of one "
+        "client and Redis. Memory is what Redis says it uses, by the last commands that were "
+        "opened.",
+        backlog_growth,
+        quick=True,
+    ),
+    Part(
+        "drain",
+        "f",
+        "A backlog that is worked off",
+        "So many durable 1 KiB puts of one tenant are open when two workers go on; until the last "
+        "outcome.",
+        drain_growth,
+    ),
+)

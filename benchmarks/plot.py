@@ -1,0 +1,88 @@
+"""docs/benchmarks.svg: how fast the queues are, and that cost stays the same while all grows."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from benchmarks.figure import Figure, spell
+from benchmarks.record import Kept
+
+if TYPE_CHECKING:
+    from matplotlib.axes import Axes
+
+OURS, THEIRS, INK, PALE = "#1f6feb", "#9aa4b2", "#24292f", "#d0d7de"
+LINES = {
+    "routes": ("#1f6feb", "o"),
+    "tenants": ("#c2410c", "s"),
+    "open commands": ("#15803d", "D"),
+    "backlog": ("#7c3aed", "^"),
+}
+"""Series that are to be flat, with colour and mark."""
+THROUGHPUT = "throughput"
+OWN = "Signalbox"
+
+
+def draw(record: Mapping[str, Kept], path: Path) -> None:
+    """Write the drawing, as SVG or as what the path's ending says."""
+    import matplotlib as mpl
+
+    mpl.use("Agg")
+    import matplotlib.pyplot as plt
+
+    with plt.rc_context({"svg.hashsalt": "signalbox", "font.size": 9}):
+        figure, (left, right) = plt.subplots(
+            1, 2, figsize=(11, 4.2), layout="constrained", width_ratios=(1.15, 1)
+        )
+        _bars(left, record)
+        _lines(right, record)
+        for axes in (left, right):
+            axes.spines[["top", "right"]].set_visible(False)
+            axes.set_axisbelow(True)
+        metadata = {"Date": None} if path.suffix == ".svg" else None
+        figure.savefig(path, metadata=metadata, facecolor="white", dpi=150)
+        plt.close(figure)
+
+
+def series_of(record: Mapping[str, Kept], name: str) -> list[Figure]:
+    """All figures of a series, in their order."""
+    return [each for part in record.values() for each in part.figures if each.series == name]
+
+
+def _bars(axes: Axes, record: Mapping[str, Kept]) -> None:
+    bars = series_of(record, THROUGHPUT)
+    names = [bar.name.removesuffix(", throughput") for bar in bars]
+    colours = [OURS if name.startswith(OWN) else THEIRS for name in names]
+    axes.barh(names, [bar.value for bar in bars], color=colours, height=0.7)
+    axes.invert_yaxis()
+    for place, bar in enumerate(bars):
+        axes.annotate(
+            spell(round(bar.value)),
+            (bar.value, place),
+            xytext=(4, 0),
+            textcoords="offset points",
+            va="center",
+            color=INK,
+        )
+    if bars:
+        axes.set_xscale("log")
+        axes.set_xlim(min(bar.value for bar in bars) / 3, max(bar.value for bar in bars) * 4)
+    axes.grid(axis="x", color=PALE, linewidth=0.6)
+    axes.set_xlabel("commands a second, from submit to effect (logarithmic)")
+    axes.set_title("Durable 1 KiB puts, same Redis and disk", loc="left", color=INK)
+
+
+def _lines(axes: Axes, record: Mapping[str, Kept]) -> None:
+    for name, (colour, mark) in LINES.items():
+        points = [(each.at, each.value) for each in series_of(record, name) if each.at is not None]
+        if points:
+            axes.plot(*zip(*points, strict=True), color=colour, marker=mark, label=name, ms=5)
+    axes.set_xscale("log")
+    axes.set_ylim(bottom=0)
+    axes.grid(color=PALE, linewidth=0.6)
+    axes.set_xlabel("number of them (logarithmic)")
+    axes.set_ylabel("µs of processor time a command")
+    axes.set_title("Cost of a command while all grows (flat is good)", loc="left", color=INK)
+    if axes.get_legend_handles_labels()[0]:
+        axes.legend(frameon=False, ncols=2, loc="lower right")

@@ -163,7 +163,8 @@ def s3_small_cost(console: Console) -> dict[str, float]:
 
 
 def main() -> None:
-    s3_small_cost(Console())
+    console = Console()
+    console.print(s3_small_cost(console))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -44,7 +42,6 @@ class Boto3Engine:
             answer = self._client.put_object(
                 **address(target),
                 **properties(target),
-                **digest(target, content),
                 **condition,
                 Body=content,
             )
@@ -110,11 +107,3 @@ def properties(target: Target) -> dict[str, Any]:
     if target.config.kms_key_id:
         fields |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": target.config.kms_key_id}
     return fields
-
-
-def digest(target: Target, body: bytes | memoryview) -> dict[str, Any]:
-    """What lets S3 refuse a damaged body: botocore's CRC32, or the MD5 that all know."""
-    if target.config.checksums == "when_supported":
-        return {}
-    md5 = hashlib.md5(body, usedforsecurity=False).digest()
-    return {"ContentMD5": base64.b64encode(md5).decode("ascii")}

@@ -110,6 +110,8 @@ def _connection(config: S3Config, scope: Scope | None) -> Connection:
 
 
 def _make_client(identity: Identity, config: S3Config) -> S3Client:
+    # What lets S3 refuse a damaged body: a CRC32, or the signed SHA-256 that all know.
+    signed = {} if config.checksums == "when_supported" else {"payload_signing_enabled": True}
     client = identity.session.client(
         "s3",
         region_name=config.own_region or identity.region or DEFAULT_REGION,
@@ -121,6 +123,7 @@ def _make_client(identity: Identity, config: S3Config) -> S3Client:
                 "addressing_style": config.style,
                 "us_east_1_regional_endpoint": "regional",
                 "use_arn_region": True,
+                **signed,
             },  # type: ignore[arg-type]  # Literals widen in a dict
             connect_timeout=CONNECT_SECONDS,
             read_timeout=READ_SECONDS,

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
@@ -10,7 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from adapters.aws.client import leased
 from adapters.port import Call
-from adapters.s3.boto3_engine import address, digest, properties
+from adapters.s3.boto3_engine import address, properties
 from adapters.s3.engine import Engine, Target
 from adapters.s3.etag import bare
 from commands.error import TooLarge
@@ -20,6 +22,8 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 PART_BYTES = 8 * 1024**2
+BYTES_AT_ONCE = 3 * PART_BYTES
+"""Of parts under way; one more is read meanwhile."""
 MAX_PARTS = 10_000
 MAX_OBJECT_BYTES = 5 * 1024**4
 
@@ -43,11 +47,11 @@ def upload(
     if isinstance(content, InlinePayload) and content.size <= PART_BYTES:
         return engine.put(target, content.data, call, condition)
     with closing(open_payload(content, call.payloads)) as source:
-        parts = _parts(verified_chunks(content, source), part_bytes(content.size))
+        chunks = verified_chunks(content, source)
         if content.size > PART_BYTES:
-            return _in_parts(engine.client, target, parts, call, condition)
+            return _in_parts(engine.client, target, content.size, chunks, call, condition)
         # Joined before it is sent: a wrong content fails here, and nothing has gone out.
-        body = b"".join(parts)
+        body = b"".join(chunks)
     return engine.put(target, body, call, condition)
 
 
@@ -56,44 +60,80 @@ def part_bytes(size: int) -> int:
     return max(PART_BYTES, -(-size // MAX_PARTS))
 
 
-def _parts(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
-    buffer = bytearray()
+def _parts(
+    chunks: Iterator[bytes], size: int, spare: list[bytearray]
+) -> Iterator[bytes | bytearray]:
+    """Parts of `size` bytes and a shorter last one, in buffers of `spare` where it has one left:
+    fresh memory for each costs as much as copying into it."""
+    buffer, filled = bytearray(), 0
     for chunk in chunks:
-        buffer += chunk
-        while len(buffer) > size:
-            yield bytes(buffer[:size])
-            del buffer[:size]
-    if buffer:
-        yield bytes(buffer)
+        rest = memoryview(chunk)
+        while rest:
+            if filled == 0:
+                buffer = spare.pop() if spare else bytearray(size)
+            piece = rest[: size - filled]
+            rest = rest[len(piece) :]
+            memoryview(buffer)[filled : filled + len(piece)] = piece
+            filled += len(piece)
+            if filled == size:
+                filled = 0
+                yield buffer
+    if filled:
+        yield bytes(memoryview(buffer)[:filled])
 
 
 def _in_parts(
-    client: S3Client, target: Target, parts: Iterator[bytes], call: Call, condition: dict[str, Any]
+    client: S3Client,
+    target: Target,
+    size: int,
+    chunks: Iterator[bytes],
+    call: Call,
+    condition: dict[str, Any],
 ) -> str:
     """Our own multipart upload: that of boto3 cannot be conditional."""
     with leased(call):
         started = client.create_multipart_upload(**address(target), **properties(target))
-    upload_id = started["UploadId"]
+    upload = {**address(target), "UploadId": started["UploadId"]}
     try:
-        sent: list[Any] = []
-        for number, body in enumerate(parts, start=1):
-            with leased(call):
-                part = client.upload_part(
-                    **address(target),
-                    **digest(target, body),
-                    UploadId=upload_id,
-                    PartNumber=number,
-                    Body=body,
-                )
-            checksums = {"ChecksumCRC32": part["ChecksumCRC32"]} if "ChecksumCRC32" in part else {}
-            sent.append({"PartNumber": number, "ETag": part["ETag"], **checksums})
+        sent = _send(client, upload, size, chunks, call)
         with leased(call):
             done = client.complete_multipart_upload(
-                **address(target), **condition, UploadId=upload_id, MultipartUpload={"Parts": sent}
+                **upload, **condition, MultipartUpload={"Parts": sent}
             )
     except BaseException:
         # Parts cost money until they are given up; a bucket's lifecycle rule does the rest.
         with suppress(ClientError, BotoCoreError):
-            client.abort_multipart_upload(**address(target), UploadId=upload_id)
+            client.abort_multipart_upload(**upload)
         raise
     return bare(done["ETag"])
+
+
+def _send(
+    client: S3Client, upload: dict[str, Any], size: int, chunks: Iterator[bytes], call: Call
+) -> list[Any]:
+    """Send the parts, a few at once while the next is read; none is under way any more after."""
+
+    def send(number: int, body: Any) -> dict[str, Any]:
+        with leased(call):
+            part = client.upload_part(**upload, PartNumber=number, Body=body)
+        if isinstance(body, bytearray):
+            spare.append(body)
+        checksums = {"ChecksumCRC32": part["ChecksumCRC32"]} if "ChecksumCRC32" in part else {}
+        return {"PartNumber": number, "ETag": part["ETag"], **checksums}
+
+    each = part_bytes(size)
+    at_once = max(1, BYTES_AT_ONCE // each)
+    spare: list[bytearray] = []
+    sent: list[Any] = []
+    under_way: deque[Future[dict[str, Any]]] = deque()
+    with ThreadPoolExecutor(at_once, thread_name_prefix="s3-part") as senders:
+        try:
+            for number, body in enumerate(_parts(chunks, each, spare), start=1):
+                if len(under_way) == at_once:
+                    sent.append(under_way.popleft().result())
+                under_way.append(senders.submit(send, number, body))
+            sent += [part.result() for part in under_way]
+        except BaseException:
+            senders.shutdown(cancel_futures=True)
+            raise
+    return sent

@@ -35,7 +35,7 @@ class S3Config(AwsConfig):
         description="auto: path on an own endpoint or for a bucket with a dot, else virtual.",
     )
     checksum: Checksum | None = Field(
-        None, description="CRC32 with each write; default: when_required on an own endpoint."
+        None, description="One kept with each write; default: when_required on an own endpoint."
     )
     read_replicas: list[str] = Field(
         default_factory=list,

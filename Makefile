@@ -7,13 +7,15 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
 endif
 BIN := .venv/bin
 
-.PHONY: help env run test check bench chaos lock clean
+.PHONY: help env run test check bench bench-full bench-check chaos lock clean
 
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
 	@echo "make test   the whole suite (ARGS=... goes to pytest)"
 	@echo "make check  format, lint, types, direction of imports"
-	@echo "make bench  what a command costs (ARGS=--seconds 20)"
+	@echo "make bench  what a command costs: 15 minutes (ARGS=ledger); writes docs/benchmarks.md"
+	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
+	@echo "make bench-check  has a ratio fallen since those that are committed?"
 	@echo "make chaos  what is lost when processes are killed: 90 minutes (ONLY=kills)"
 	@echo "make lock   choose the newest versions anew"
 
@@ -36,6 +38,12 @@ check: env
 
 bench: env
 	@$(BIN)/python -m benchmarks $(ARGS)
+
+bench-full: env
+	@$(BIN)/python -m benchmarks --full $(ARGS)
+
+bench-check: env
+	@$(BIN)/python -m benchmarks --check $(ARGS)
 
 # A row has spaces in its name: ONLY="'kills:threads, long' stop".
 chaos: env

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import itertools
 import time
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -28,8 +27,8 @@ from producers.embedded.stack import EmbeddedStack
 from routing.registry import Registry
 
 PATIENCE = timedelta(minutes=5)
-AHEAD = 4
-"""Submissions on their way at any time."""
+AHEAD = 400
+"""Commands on their way at most."""
 PAYLOAD = InlinePayload(data=b"x" * 1024)
 ENV = "dev"
 _NUMBERS = itertools.count()
@@ -75,16 +74,19 @@ class Lane:
         self.registry.set(scope, "filesystem", config, mode=Mode.LAB, **by())
 
     def run(self, batches: Iterable[Sequence[Command]], ahead: int = AHEAD) -> int:
-        """Submit each batch, with so many on their way; how many commands were done.
+        """Submit each batch, with so many commands on their way; how many were done.
 
         Raises RuntimeError if one was not.
         """
-        done, pending = 0, deque[list[Submission]]()
+        done, pending = 0, list[Submission]()
         for batch in batches:
-            pending.append(self.client.submit_many(batch))
+            pending += self.client.submit_many(batch)
             if len(pending) >= ahead:
-                done += self._settle(pending.popleft())
-        return done + sum(self._settle(submissions) for submissions in pending)
+                # Of half of them at once, so that to ask costs little and work is left meanwhile.
+                half = len(pending) // 2
+                done += self._settle(pending[:half])
+                del pending[:half]
+        return done + self._settle(pending)
 
     def cost(self, batches: Iterable[Sequence[Command]], ahead: int = AHEAD) -> Cost:
         """What it takes to run them, from submit to outcome."""

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 
 import psutil
 import redis
@@ -30,24 +34,18 @@ def backlog_growth(bench: Bench) -> list[Figure]:
     """Processor time of submit, claim and finish (this process and Redis) of a tenant that has
     a backlog and of one that has none, and Redis' memory for an open command."""
     levels = LEVELS + (FULL_LEVELS if bench.full else ())
-    server = RedisServer(bench.data / "redis")
-    server.start()
-    try:
-        client = connect(server.url)
-        book = Ledger(
-            client, Settings(state_url=server.url, max_open=0, publish_grace=timedelta(hours=1))
-        )
-        trip(book, BATCH)
-        rows: dict[int, list[float]] = {}
-        open_, used = 0, _memory(client)
-        for level in levels:
-            _open_more(book, open_, level)
-            each = (_memory(client) - used) / (level - open_)
-            open_, used = level, _memory(client)
-            rows[level] = [_micros(book, server) for _ in range(ROUNDS)]
-            kept, used = (_memory(client) - used) / (ROUNDS * TRIPS * BATCH), _memory(client)
-    finally:
-        server.stop()
+    rows: dict[int, list[float]] = {level: [] for level in levels}
+    with ExitStack() as stack:
+        # A Redis for each, so that they are measured in turns: what else the machine does is
+        # shared by all.
+        places = {level: stack.enter_context(_place(bench.data / str(level))) for level in levels}
+        for level, place in places.items():
+            each = place.open(level)
+        used = place.memory()
+        for _ in range(ROUNDS):
+            for level, its in places.items():
+                rows[level].append(its.micros())
+        kept = (place.memory() - used) / (ROUNDS * TRIPS * BATCH)
     return [
         *flat("open commands", rows),
         Figure("Redis for an open command of 1 KiB", each, "bytes"),
@@ -56,21 +54,44 @@ def backlog_growth(bench: Bench) -> list[Figure]:
     ]
 
 
-def _memory(client: redis.Redis) -> int:
-    """Bytes that Redis uses."""
-    return int(client.info("memory")["used_memory"])
+@dataclass(frozen=True)
+class _Place:
+    """A ledger on a Redis of its own."""
+
+    server: RedisServer
+    client: redis.Redis
+    book: Ledger
+
+    def open(self, level: int) -> float:
+        """Submit so many commands, tenants in turn; bytes that each takes in Redis."""
+        empty = self.memory()
+        for number, first in enumerate(range(0, level, STEP)):
+            commands = puts(f"t_backlog_{number % TENANTS}", min(STEP, level - first))
+            self.book.submit([Intent(command, "bench") for command in commands])
+        return (self.memory() - empty) / level
+
+    def memory(self) -> int:
+        """Bytes that Redis uses."""
+        return int(self.client.info("memory")["used_memory"])
+
+    def micros(self) -> float:
+        """Of processor time a command, for its way through the ledger."""
+        both = [psutil.Process(), psutil.Process(self.server.pid)]
+        before = cpu_of(both)
+        for number in range(TRIPS):
+            trip(self.book, BATCH, "t_backlog_0" if number % 2 else "t_bench")
+        return (cpu_of(both) - before) / (TRIPS * BATCH) * 1e6
 
 
-def _open_more(book: Ledger, begin: int, end: int) -> None:
-    """Submit until so many are open, tenants in turn."""
-    for number, first in enumerate(range(begin, end, STEP)):
-        commands = puts(f"t_backlog_{number % TENANTS}", min(STEP, end - first))
-        book.submit([Intent(command, "bench") for command in commands])
-
-
-def _micros(book: Ledger, server: RedisServer) -> float:
-    both = [psutil.Process(), psutil.Process(server.pid)]
-    before = cpu_of(both)
-    for number in range(TRIPS):
-        trip(book, BATCH, "t_backlog_0" if number % 2 else "t_bench")
-    return (cpu_of(both) - before) / (TRIPS * BATCH) * 1e6
+@contextmanager
+def _place(data: Path) -> Iterator[_Place]:
+    server = RedisServer(data)
+    server.start()
+    try:
+        client = connect(server.url)
+        settings = Settings(state_url=server.url, max_open=0, publish_grace=timedelta(hours=1))
+        book = Ledger(client, settings)
+        trip(book, BATCH)
+        yield _Place(server, client, book)
+    finally:
+        server.stop()

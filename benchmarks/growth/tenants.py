@@ -4,10 +4,9 @@ from __future__ import annotations
 
 from benchmarks.figure import Figure
 from benchmarks.growth.flat import flat
-from benchmarks.growth.routes import tenant
-from benchmarks.lane import lane, puts
+from benchmarks.lane import ENV, lane, puts
 from benchmarks.part import Bench
-from benchmarks.routes import load
+from benchmarks.routes import load, tenant
 from commands.object_store import PutObject
 from commands.scope import ResourceKind, Scope
 
@@ -17,21 +16,19 @@ BATCH, BATCHES, ROUNDS = 100, 100, 3
 
 def tenant_growth(bench: Bench) -> list[Figure]:
     """Processor time of a durable 1 KiB put, 100 a submit. Every tenant had a command before."""
-    rows: dict[int, list[float]] = {}
+    rows: dict[int, list[float]] = {level: [] for level in LEVELS}
     with lane(bench.data) as it:
         scopes = [
-            Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant(number), env="dev")
+            Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant(number), env=ENV)
             for number in range(max(LEVELS))
         ]
         load(it.registry.client, scopes, {"base_dir": str(bench.data / "stored")})
-        for level in LEVELS:
-            it.run(puts(tenant(number), BATCH) for number in range(min(level, BATCHES)))
-            it.run(puts(tenant(number), 1) for number in range(level))
-            turn = 0
-            rows[level] = []
-            for _ in range(ROUNDS):
-                rows[level].append(it.cost(_batches(level, turn)).micros)
-                turn += BATCHES
+        it.run(puts(tenant(number), 1) for number in range(max(LEVELS)))
+        it.run(puts(tenant(number), BATCH) for number in range(BATCHES))
+        # In turns, so that what else the machine does is shared by all.
+        for turn in range(ROUNDS):
+            for level, its in rows.items():
+                its.append(it.cost(_batches(level, turn * BATCHES)).micros)
     return flat("tenants", rows)
 
 

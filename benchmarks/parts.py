@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from benchmarks import named
 from benchmarks.batch import batch_cost
 from benchmarks.bulk import bulk_cost
 from benchmarks.cloud_bulk import dynamodb_bulk, firestore_bulk
@@ -19,6 +20,15 @@ from benchmarks.part import Part
 
 PARTS = (
     Part(
+        "queues",
+        "a",
+        "Beside other queues",
+        "The same durable 1 KiB put through each, with the settings that each recommends, on the "
+        "same Redis and the same disk, with two worker processes. The others have no ledger: they "
+        "give the put and no promise.",
+        named.queues,
+    ),
+    Part(
         "batch",
         "a",
         "Signalbox, singly and in batches",
@@ -35,6 +45,30 @@ PARTS = (
         "of the calls, divided by the commands in each.",
         ledger_cost,
         quick=True,
+    ),
+    Part(
+        "buffer",
+        "a",
+        "The client's buffer",
+        "Commands a second that one client gets accepted, added one by one to a buffer, against "
+        "one submit each.",
+        named.buffer,
+    ),
+    Part(
+        "pools",
+        "a",
+        "Pools of a worker",
+        "One worker, 400 durable 1 KiB puts on their way: on a backend that waits (an S3 that "
+        "takes 20 ms to answer) and on one that computes (the embedded store).",
+        named.pools,
+    ),
+    Part(
+        "s3-small",
+        "b",
+        "1 KiB on S3",
+        "Against a stub in memory, in a process of its own: operations a second of processor time "
+        "of the client's process, best of three rounds.",
+        named.s3_small,
     ),
     Part(
         "bulk",
@@ -95,6 +129,14 @@ PARTS = (
         "`signalbox table upsert TABLE -` with two workers, as a process of its own, and the most "
         "memory that it and a worker took meanwhile.",
         ingest_cost,
+    ),
+    Part(
+        "s3-large",
+        "e",
+        "1 GiB to S3",
+        "Against the same stub, each upload in a process of its own, boto3's own `upload_fileobj` "
+        "beside it.",
+        named.s3_large,
     ),
     Part(
         "processes",

@@ -9,6 +9,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+from benchmarks.disk import synced_ms
 from benchmarks.figure import Figure, load_average, spell
 from benchmarks.part import LETTERS, Part
 from tests.chaos.record import facts
@@ -56,7 +57,7 @@ def keep(part: Part, figures: Sequence[Figure], seconds: float, folder: Path = D
         file.seek(0)
         record: dict[str, Any] = json.loads(file.read() or "{}")
         record[part.name] = {
-            "facts": f"{facts()}, {load_average()}",
+            "facts": f"{facts()}, a synced write of 4 KiB {synced_ms():.2f} ms, {load_average()}",
             "seconds": round(seconds),
             "figures": [_row(figure) for figure in figures],
         }

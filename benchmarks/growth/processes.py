@@ -20,14 +20,20 @@ def process_growth(bench: Bench) -> list[Figure]:
             cost = it.cost(for_seconds(TENANT, BATCH, bench.seconds))
         alone = alone or cost.rate
         figures += [
-            Figure(f"throughput, {number} processes", cost.rate, "commands/s"),
+            Figure(f"throughput, {_spell(number)}", cost.rate, "commands/s"),
             Figure(
-                f"processor time, {number} processes",
+                f"processor time, {_spell(number)}",
                 cost.micros,
                 "µs of CPU a command",
                 series="worker processes",
                 at=number,
             ),
-            Figure(f"throughput, {number} to 1", cost.rate / alone, "x"),
         ]
+        if number > 1:
+            ratio = cost.rate / alone
+            figures.append(Figure(f"throughput, {number} processes to 1", ratio, "x"))
     return figures
+
+
+def _spell(number: int) -> str:
+    return "1 process" if number == 1 else f"{number} processes"

@@ -1,0 +1,24 @@
+"""`python -m benchmarks.queues`: the same durable put through Signalbox and other queues."""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+from pathlib import Path
+
+from rich.console import Console
+
+from benchmarks.queues.compare import NAMES, queue_cost
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python -m benchmarks.queues", description=__doc__)
+    parser.add_argument("--seconds", type=float, default=3.0, help="of load a round")
+    parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="bench-queues-") as folder:
+        queue_cost(Console(), Path(folder), options.seconds, options.only)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,17 @@
+"""Huey on Redis without results. It has no late acknowledgement: a killed worker loses its task."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from huey import RedisHuey  # type: ignore[import-untyped]
+
+from benchmarks.queues.address import redis_url
+from benchmarks.queues.effect import durable_put
+
+huey: Any = RedisHuey("bench", url=redis_url(), results=False)
+_task: Any = huey.task()(durable_put)
+
+
+def send(folder: str, name: str, data: str) -> None:
+    _task(folder, name, data)

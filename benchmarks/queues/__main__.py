@@ -9,14 +9,19 @@ from pathlib import Path
 from rich.console import Console
 
 from benchmarks.queues.compare import NAMES, queue_cost
+from benchmarks.queues.profile import profile_signalbox
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queues", description=__doc__)
     parser.add_argument("--seconds", type=float, default=3.0, help="of load a round")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
+    parser.add_argument("--profile", choices=["signalbox"], help="where its time goes instead")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-queues-") as folder:
+        if options.profile:
+            profile_signalbox(Console(), Path(folder), options.seconds)
+            return
         queue_cost(Console(), Path(folder), options.seconds, options.only)
 
 

@@ -8,9 +8,9 @@ from dramatiq.brokers.redis import RedisBroker
 from benchmarks.queues.address import redis_url
 from benchmarks.queues.effect import durable_put
 
-broker = RedisBroker(url=redis_url())
+broker = RedisBroker(url=redis_url())  # type: ignore[no-untyped-call]
 dramatiq.set_broker(broker)
-_actor = dramatiq.actor(durable_put, queue_name="bench-dramatiq")
+_actor = dramatiq.actor(queue_name="bench-dramatiq")(durable_put)
 
 
 def send(folder: str, name: str, data: str) -> None:

@@ -56,8 +56,7 @@ class QueueCost:
 def measure(queue: Contender, redis_pid: int, seconds: float) -> QueueCost:
     """Raises RuntimeError if an effect is missing."""
     warm = _round(queue, "warm", _whole(WARM, queue.size), redis_pid)
-    commands = warm.commands
-    rounds = []
+    rounds: list[Round] = []
     for number in range(ROUNDS):
         last = rounds[-1] if rounds else warm
         commands = _whole(min(MOST, last.commands / last.wall * seconds), queue.size)
@@ -79,7 +78,7 @@ def _round(queue: Contender, name: str, commands: int, redis_pid: int) -> Round:
     queue.begin(name)
     names = [f"k{next(_NUMBERS):09}" for _ in range(commands)]
     calls = [names[start : start + queue.size] for start in range(0, commands, queue.size)]
-    cpu, watching, started = _cpu(queue, redis_pid), 0.0, time.perf_counter()
+    cpu, started = _cpu(queue, redis_pid), time.perf_counter()
     with ThreadPoolExecutor(PRODUCERS) as producers:
         shares = [calls[number::PRODUCERS] for number in range(PRODUCERS)]
         sending = [producers.submit(_send, queue, share) for share in shares]

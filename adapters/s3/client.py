@@ -17,13 +17,12 @@ from adapters.s3.config import S3Config
 from adapters.s3.engine import Engine
 from adapters.s3.obstore_engine import ObstoreEngine
 from adapters.s3.obstore_rule import mocked, route_fits
-from adapters.s3.obstore_store import make_store, usable
+from adapters.s3.obstore_store import KeptStore, make_store, usable
 from commands.scope import Scope
 
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_s3 import S3Client
-    from obstore.store import S3Store
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -43,9 +42,9 @@ class Connection:
         self.client = _make_client(identity, config)
         # Those that the client signs with, which it has found by now.
         self._credentials = identity.session.get_credentials()
-        self._stores: dict[str, tuple[ReadOnlyCredentials, S3Store | None]] = {}
+        self._stores: dict[str, tuple[ReadOnlyCredentials, KeptStore | None]] = {}
 
-    def store(self, config: S3Config) -> S3Store | None:
+    def store(self, config: S3Config) -> KeptStore | None:
         """That for the bucket and the credentials of now; None where obstore is not to be used."""
         if self._credentials is None or mocked():
             return None

@@ -1,4 +1,9 @@
-"""Small requests by obstore; what it may not send, and what fails with it, by boto3."""
+"""Small requests by obstore; what it may not send, and what fails with it, by boto3.
+
+obstore follows redirects, and nothing tells whether it has: an answer counts only if it shows that
+it comes from where it was asked. That of a put is the MD5 of the content; others carry the mark of
+an object that Signalbox wrote. One of a delete could show nothing, so that obstore is not asked.
+"""
 
 from __future__ import annotations
 
@@ -16,14 +21,14 @@ from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.engine import Headers, Opened, Target
 from adapters.s3.etag import bare
 from adapters.s3.failure_code import DOWN, STATUSES
-from adapters.s3.metadata import Present
+from adapters.s3.metadata import OP_ID, Present
 from adapters.s3.obstore_rule import SMALL_BYTES, key_fits, put_fits
+from adapters.s3.obstore_store import KeptStore
 from commands.error import Unavailable
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from obstore import GetOptions, GetResult, PutMode
-    from obstore.store import S3Store
 
 FAILED = (BaseError, OSError, ValueError, NotImplementedError)
 _STATUS = re.compile(r"non-2xx status code: (5\d\d|429)\b")
@@ -33,8 +38,9 @@ _TIMED_OUT = "kind: Timeout"
 class ObstoreEngine:
     """An Engine; `obstore_rule` says what it leaves to boto3."""
 
-    def __init__(self, store: S3Store, boto3: Boto3Engine) -> None:
-        self._store = store
+    def __init__(self, kept: KeptStore, boto3: Boto3Engine) -> None:
+        self._kept = kept
+        self._store = kept.store
         self._boto3 = boto3
 
     @property
@@ -42,7 +48,7 @@ class ObstoreEngine:
         return self._boto3.client
 
     def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
-        if put_fits(target, content):
+        if self._kept.etags_are_digests and put_fits(target, content):
             attributes = {"Content-Type": target.content_type} | target.metadata
             call.remaining()
             try:
@@ -57,8 +63,13 @@ class ObstoreEngine:
             except FAILED as error:
                 _raise_if_down(error)
             else:
-                if etag := answer["e_tag"]:
-                    return bare(etag)
+                etag = bare(answer["e_tag"] or "")
+                if etag == hashlib.md5(content, usedforsecurity=False).hexdigest():
+                    return etag
+                # With KMS as the bucket's default, or a service with ETags of its own.
+                self._kept.etags_are_digests = False
+                if self._is_there(target, etag):
+                    return etag
         return self._boto3.put(target, content, call, condition)
 
     def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
@@ -74,7 +85,9 @@ class ObstoreEngine:
     def look(self, full_key: str, *, sure: bool) -> Present | None:
         if key_fits(full_key):
             try:
-                return _present(obstore.get(self._store, full_key, options={"head": True}))
+                there = _present(obstore.get(self._store, full_key, options={"head": True}))
+                if there.op_id is not None:
+                    return there
             except FileNotFoundError:
                 if not sure:
                     return None
@@ -83,35 +96,27 @@ class ObstoreEngine:
         return self._boto3.look(full_key, sure=sure)
 
     def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
-        if if_match is None and key_fits(full_key):
-            call.remaining()
-            try:
-                obstore.delete(self._store, full_key)
-            except FAILED as error:
-                _raise_if_down(error)
-            else:
-                return
         self._boto3.delete(full_key, call, if_match)
 
+    def _is_there(self, target: Target, etag: str) -> bool:
+        there = self._boto3.look(target.full_key, sure=False)
+        return there is not None and (there.etag, there.op_id) == (etag, target.metadata[OP_ID])
+
     def _open(self, result: GetResult, *, whole: bool) -> Opened | None:
-        """The answer, unless boto3 has to vouch for its content."""
+        """The answer, unless boto3 has to vouch for it."""
         there = _present(result)
+        if there.sha256 is None:
+            return None
         first, end = result.range
         size = end - first
         if size <= SMALL_BYTES:
             content = bytes(result.bytes())
-            if whole and not self._is_intact(content, there):
+            if whole and hashlib.sha256(content).hexdigest() != there.sha256:
                 return None
             return Opened(there, first, size, ContentBody(content))
         if whole and self._boto3.checks_content:
             return None
         return Opened(there, first, size, StreamBody(result.stream(SMALL_BYTES), self._boto3.scope))
-
-    def _is_intact(self, content: bytes, there: Present) -> bool:
-        """Whether our digest says so; without one, whether nobody asked for a check."""
-        if there.sha256 is None:
-            return not self._boto3.checks_content
-        return hashlib.sha256(content).hexdigest() == there.sha256
 
 
 def _present(result: GetResult) -> Present:

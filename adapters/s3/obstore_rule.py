@@ -1,18 +1,19 @@
 """Which requests obstore may send, and which are boto3's: all of the choice stands here.
 
-obstore sends put, get, head and delete of single small objects, at a fraction of the processor
-time. It is not asked
+obstore sends puts, gets and heads of single small objects, at a fraction of the processor time. It
+is not asked
 
-- for lists (it matches prefixes by whole segments, and has no place to go on from), parts,
-  presigned addresses and conditional deletes, which it does not have;
+- for lists (it matches prefixes by whole segments, and has no place to go on from), parts and
+  presigned addresses, which it does not have, and deletes (it would follow a redirect, and report
+  as done what some other place has answered);
 - on routes with a KMS key, to access points and directory buckets, or where `engine` says `boto3`;
 - for keys that it would change or refuse, and metadata that it would sign otherwise than S3;
 - in a child of a process that has used it, where it hangs, or where the environment would tell it
   what no argument can take back.
 
-Whatever it answers but success is asked of boto3 once more, whose answer counts: it knows S3's
-codes, tells a missing bucket from a missing object, and follows no redirect. Only a service that
-is down or does not answer is not asked twice.
+Whatever it answers but success that can be told for one is asked of boto3 once more, whose answer
+counts: it knows S3's codes, tells a missing bucket from a missing object, and follows no redirect.
+Only a service that is down or does not answer is not asked twice.
 """
 
 from __future__ import annotations

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 from urllib.parse import urlsplit
 
@@ -24,12 +25,21 @@ _used = False
 _lost = False
 
 
+@dataclass
+class KeptStore:
+    """A store, and what was learnt of its bucket."""
+
+    store: S3Store
+    etags_are_digests: bool = True
+    """Whether the ETag of a put is the MD5 of its content."""
+
+
 def usable(client: S3Client) -> bool:
     """Whether this process may use obstore for what `client` reaches."""
     return not _lost and environment_fits(client.meta.endpoint_url)
 
 
-def make_store(config: S3Config, client: S3Client, credentials: ReadOnlyCredentials) -> S3Store:
+def make_store(config: S3Config, client: S3Client, credentials: ReadOnlyCredentials) -> KeptStore:
     """A store for one bucket, with all that the environment could say otherwise said here.
 
     It sends a request once: the lease is asked before, and a second attempt is boto3's.
@@ -62,7 +72,7 @@ def make_store(config: S3Config, client: S3Client, credentials: ReadOnlyCredenti
     }
     if config.checksums == "when_supported":
         said["checksum_algorithm"] = "SHA256"
-    return S3Store(
+    store = S3Store(
         config.bucket,
         config=said,
         credential_provider=lambda: secrets,
@@ -75,6 +85,7 @@ def make_store(config: S3Config, client: S3Client, credentials: ReadOnlyCredenti
         },
         retry_config={"max_retries": 0},
     )
+    return KeptStore(store)
 
 
 def _forked() -> None:

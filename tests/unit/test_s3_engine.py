@@ -18,15 +18,18 @@ from adapters.s3.engine import Engine, Target
 from adapters.s3.object_store import open_adapter
 from adapters.s3.obstore_engine import ObstoreEngine
 from adapters.s3.obstore_rule import SMALL_BYTES, key_fits, put_fits
-from commands.error import LeaseExpired, Throttled, Unavailable
-from commands.object_store import GetObject, PutObject
+from commands.error import LeaseExpired, SignalboxError, Throttled, Unavailable
+from commands.object_store import DeleteObject, GetObject, HeadObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
 from tests.unit.s3_stand_in import StandIn, answer, stand_in
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")
 WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
-THERE = {"ETag": '"abc"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
+FOREIGN = {"ETag": '"abc"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
+OURS = FOREIGN | {"x-amz-meta-signalbox-op-id": "op-1", "x-amz-meta-signalbox-sha256": "0" * 64}
+MD5_OF_ONE = hashlib.md5(b"one").hexdigest()  # noqa: S324  # S3's own ETag
+STORED = answer(headers={"ETag": f'"{MD5_OF_ONE}"'})
 
 
 @pytest.fixture
@@ -75,8 +78,8 @@ def read(config: dict[str, Any], tmp_path: Path) -> bytes:
 def test_small_puts_go_by_obstore_in_one_request(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    service.answers = [answer(headers={"ETag": '"abc"'})]
-    assert put(config, tmp_path, metadata={"colour": "green"}) == "abc"
+    service.answers = [STORED]
+    assert put(config, tmp_path, metadata={"colour": "green"}) == MD5_OF_ONE
     (request,) = service.requests
     assert not request.by_boto3
     assert request.line == "PUT /data/tenants/t_demo/dev/raw/a HTTP/1.1"
@@ -128,7 +131,7 @@ def test_no_environment_variable_moves_what_obstore_sends(
         "AWS_S3_EXPRESS": "true",
     }.items():
         monkeypatch.setenv(name, value)
-    service.answers = [answer(headers={"ETag": '"abc"'})]
+    service.answers = [STORED]
     put(config, tmp_path)
     (request,) = service.requests
     assert request.line == "PUT /data/tenants/t_demo/dev/raw/a HTTP/1.1"
@@ -195,12 +198,8 @@ def test_nothing_is_sent_once_the_lease_is_over(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
     target = Target(read_config(config), "a", "text/plain", {})
-    for act in (
-        lambda: engine(config).put(target, b"one", make_call(tmp_path, -1), {}),
-        lambda: engine(config).delete("a", make_call(tmp_path, -1)),
-    ):
-        with pytest.raises(LeaseExpired):
-            act()
+    with pytest.raises(LeaseExpired):
+        engine(config).put(target, b"one", make_call(tmp_path, -1), {})
     assert service.requests == []
 
 
@@ -231,34 +230,71 @@ def test_content_that_is_not_of_our_digest_is_read_by_boto3(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
     # Metadata stays when someone copies other content over an object.
-    headers = THERE | {"x-amz-meta-signalbox-sha256": "0" * 64}
-    service.answers = [answer(headers=headers, body=b"other")] * 2
+    service.answers = [answer(headers=OURS, body=b"other")] * 2
     assert read(config, tmp_path) == b"other"
     assert [request.by_boto3 for request in service.requests] == [False, True]
 
 
-def test_content_without_a_digest_is_boto3s_where_checksums_are_wanted(
+def test_what_signalbox_did_not_write_is_read_by_boto3(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    service.answers = [answer(headers=THERE, body=b"other")] * 3
+    service.answers = [answer(headers=FOREIGN, body=b"other")] * 4
     assert read(config, tmp_path) == b"other"
-    assert read(config | {"checksum": "when_supported"}, tmp_path) == b"other"
-    assert [request.by_boto3 for request in service.requests] == [False, False, True]
+    there = engine(config).look("a", sure=True)
+    assert there is not None
+    assert there.etag == "abc"
+    assert [request.by_boto3 for request in service.requests] == [False, True] * 2
 
 
-def test_large_content_is_streamed_by_obstore(
-    service: StandIn, config: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("checksum", ["when_required", "when_supported"])
+def test_large_content_is_streamed_by_obstore_unless_s3_has_a_checksum_of_it(
+    service: StandIn, config: dict[str, Any], tmp_path: Path, checksum: str
 ) -> None:
     content = os.urandom(3 * SMALL_BYTES + 7)
-    service.answers = [answer(headers=THERE, body=content)]
-    assert read(config, tmp_path) == content
-    assert [request.by_boto3 for request in service.requests] == [False]
+    service.answers = [answer(headers=OURS, body=content)] * 2
+    assert read(config | {"checksum": checksum}, tmp_path) == content
+    assert service.requests[-1].by_boto3 == (checksum == "when_supported")
+
+
+REDIRECTS = [301, 302, 303, 307, 308]
+
+
+@pytest.mark.parametrize("status", REDIRECTS)
+def test_no_redirect_is_taken_for_an_answer(
+    service: StandIn, config: dict[str, Any], tmp_path: Path, status: int
+) -> None:
+    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    call = make_call(tmp_path)
+    for act in (
+        lambda: put(config, tmp_path),
+        lambda: read(config, tmp_path),
+        lambda: store.head(HeadObject(key="a", **WHO), call),
+        lambda: store.delete(DeleteObject(key="a", **WHO), call),
+    ):
+        with stand_in() as elsewhere:
+            elsewhere.answers = [answer(headers=FOREIGN, body=b"a page")] * 3
+            moved = answer(status, headers={"Location": f"{elsewhere.endpoint}/page"})
+            service.answers = [moved] * 4
+            with pytest.raises(SignalboxError) as caught:
+                act()
+            assert caught.value.code != "NOT_FOUND"
+
+
+def test_etags_that_are_no_digests_are_confirmed_once_and_then_left_to_boto3(
+    service: StandIn, config: dict[str, Any], tmp_path: Path
+) -> None:
+    stored = answer(headers={"ETag": '"abc"'})
+    service.answers = [stored, answer(headers=OURS), stored]
+    assert put(config, tmp_path) == "abc"
+    assert put(config, tmp_path) == "abc"
+    asked = [(request.line.split(" ")[0], request.by_boto3) for request in service.requests]
+    assert asked == [("PUT", False), ("HEAD", True), ("PUT", True)]
 
 
 def test_a_stream_that_breaks_off_is_temporary(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    whole = answer(headers=THERE, body=b"x" * 3 * SMALL_BYTES)
+    whole = answer(headers=OURS, body=b"x" * 3 * SMALL_BYTES)
     service.answers = [whole[: -SMALL_BYTES // 2]]
     with pytest.raises(Unavailable, match="broke off") as caught:
         read(config, tmp_path)
@@ -269,7 +305,7 @@ def test_new_credentials_make_a_new_store(
     service: StandIn, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.s3.client.CREDENTIALS_SECONDS", 0)
-    service.answers = [answer(headers={"ETag": '"abc"'})] * 2
+    service.answers = [STORED] * 2
     put(config, tmp_path)
     credentials: Any = client_for(read_config(config), SCOPE)._request_signer._credentials  # type: ignore[attr-defined]
     credentials._frozen_credentials = credentials._frozen_credentials._replace(access_key="NEW")
@@ -281,12 +317,12 @@ def test_new_credentials_make_a_new_store(
 def test_a_child_of_a_process_that_used_obstore_uses_boto3(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    service.answers = [answer(headers={"ETag": '"abc"'})] * 2
+    service.answers = [STORED] * 2
     put(config, tmp_path)
     child = os.fork()
     if child == 0:
         fits = isinstance(engine(config), ObstoreEngine)
-        os._exit(1 if fits or put(config, tmp_path) != "abc" else 0)
+        os._exit(1 if fits or put(config, tmp_path) != MD5_OF_ONE else 0)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     assert isinstance(engine(config), ObstoreEngine)
     assert [request.by_boto3 for request in service.requests] == [False, True]

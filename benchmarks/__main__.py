@@ -12,7 +12,7 @@ from pathlib import Path
 from rich.console import Console
 from rich.table import Table
 
-from benchmarks import plot, record
+from benchmarks import plot, record, scaling
 from benchmarks.compare import Fallen, fallen, in_both
 from benchmarks.figure import Figure, load_average, spell
 from benchmarks.part import Bench, CannotMeasure, Part
@@ -39,7 +39,10 @@ def main() -> int:
         if figures:
             record.keep(part, figures, time.monotonic() - started)
     record.write(PARTS)
-    plot.draw(record.read(), record.DOCS / record.DRAWING)
+    kept = record.read()
+    plot.draw(kept, record.DOCS / record.DRAWING)
+    if not scaling.write(kept):
+        console.print("docs/scaling.md was left as it is: a figure that it reckons with is missing")
     return 0
 
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from benchmarks.figure import NOISE, Figure
-from benchmarks.lane import for_seconds, lane, puts
+from benchmarks.lane import Cost, for_seconds, lane, puts
 from benchmarks.part import Bench
 
 TENANT = "t_bench"
 ROWS = ((1, 50), (1, 2000), (10, 400), (100, 400), (500, 2000))
 """Commands a submit, and on their way."""
+SPLIT = (100, 400)
+"""The row of which the parts are told; docs/scaling.md reckons with them."""
 WINDOW = 400
 """Of one tenant so many are on the queue at a time; see `SIGNALBOX_TENANT_WINDOW`."""
 
@@ -34,4 +36,14 @@ def batch_cost(bench: Bench) -> list[Figure]:
         if cost is not costs[0]:
             faster = cost.rate / costs[0].rate
             figures.append(Figure(f"{name} to single", faster, "x", tolerance=NOISE))
-    return figures
+    return figures + _parts(costs[ROWS.index(SPLIT)])
+
+
+def _parts(cost: Cost) -> list[Figure]:
+    spent, what = cost.spent, f"{SPLIT[0]} a submit"
+    return [
+        Figure(f"of the client, {what}", cost.each(spent.client) * 1e6, "µs a command"),
+        Figure(f"of the workers, {what}", cost.each(spent.workers) * 1e6, "µs a command"),
+        Figure(f"of Redis, {what}", cost.each(spent.redis) * 1e6, "µs a command"),
+        Figure(f"what Redis writes, {what}", cost.each(spent.written), "bytes a command"),
+    ]

@@ -49,9 +49,14 @@ def _measure(data: Path, url: str) -> list[Figure]:
     scopes = scopes_of(TENANTS)
     few = _starts(data, url)
     registry.client.flushall()
+    empty = registry.client.info("memory")["used_memory"]
     seconds = milliseconds(lambda: load(registry.client, scopes, _folder(data))) / 1e3
     many = f"{len(scopes):,}"
-    figures = [Figure(f"loading {many} routes of {TENANTS:,} tenants", seconds, "s")]
+    used = registry.client.info("memory")["used_memory"] - empty
+    figures = [
+        Figure(f"loading {many} routes of {TENANTS:,} tenants", seconds, "s"),
+        Figure("Redis for a route and its event", used / len(scopes), "bytes"),
+    ]
     starts = _starts(data, url, tenant(TENANTS // 2))
     for what, a, b in zip(("ready", "first outcome"), few, starts, strict=True):
         name = f"worker from start to {what}"

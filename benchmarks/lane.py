@@ -35,12 +35,35 @@ _NUMBERS = itertools.count()
 
 
 @dataclass(frozen=True)
+class Spent:
+    """Seconds of processor time, by process, and bytes that Redis wrote to its disk."""
+
+    client: float
+    workers: float
+    redis: float
+    written: float
+    """Zero where the system does not tell it."""
+
+    @property
+    def cpu(self) -> float:
+        return self.client + self.workers + self.redis
+
+    def since(self, earlier: Spent) -> Spent:
+        return Spent(
+            self.client - earlier.client,
+            self.workers - earlier.workers,
+            self.redis - earlier.redis,
+            self.written - earlier.written,
+        )
+
+
+@dataclass(frozen=True)
 class Cost:
-    """What some commands took: `wall` seconds, and `cpu` seconds of all processes together."""
+    """What some commands took; `wall` in seconds."""
 
     commands: int
     wall: float
-    cpu: float
+    spent: Spent
 
     @property
     def rate(self) -> float:
@@ -49,8 +72,12 @@ class Cost:
 
     @property
     def micros(self) -> float:
-        """Microseconds of processor time a command."""
-        return self.cpu / self.commands * 1e6
+        """Microseconds of processor time a command, of all processes together."""
+        return self.each(self.spent.cpu) * 1e6
+
+    def each(self, spent: float) -> float:
+        """The part of one command."""
+        return spent / self.commands
 
 
 @dataclass(frozen=True)
@@ -90,16 +117,23 @@ class Lane:
 
     def cost(self, batches: Iterable[Sequence[Command]], ahead: int = AHEAD) -> Cost:
         """What it takes to run them, from submit to outcome."""
-        cpu, started = self.cpu(), time.perf_counter()
+        before, started = self.spent(), time.perf_counter()
         commands = self.run(batches, ahead)
         wall = time.perf_counter() - started
-        return Cost(commands, wall, self.cpu() - cpu)
+        return Cost(commands, wall, self.spent().since(before))
 
-    def cpu(self) -> float:
-        """Seconds of processor time so far: this process, the workers, Redis."""
+    def spent(self) -> Spent:
+        """All that was spent so far."""
         workers = [psutil.Process(worker.pid) for worker in self.stack.workers if worker.running]
-        children = [child for worker in workers for child in worker.children(recursive=True)]
-        return time.process_time() + cpu_of([psutil.Process(self.redis.pid), *workers, *children])
+        workers += [child for worker in workers for child in worker.children(recursive=True)]
+        redis = psutil.Process(self.redis.pid)
+        written = redis.io_counters().write_bytes if psutil.LINUX else 0
+        return Spent(
+            time.process_time(),
+            cpu_of(workers),
+            cpu_of([redis]),
+            float(written),
+        )
 
     def _settle(self, submissions: list[Submission]) -> int:
         for outcome in self.client.wait(submissions, PATIENCE):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import psutil
+
 from benchmarks.figure import NOISE, Figure, milliseconds
 from benchmarks.routes import shuffled
 from commands.scope import Scope
@@ -35,7 +37,9 @@ def lookup_cost(registry: Registry, scopes: list[Scope]) -> list[Figure]:
     few = scopes[:FEW]
     learn(few)
     alone = each(few * 10_000)
+    memory = psutil.Process().memory_info().rss
     seconds = milliseconds(lambda: learn(scopes)) / 1e3
+    memory = psutil.Process().memory_info().rss - memory
     among, any_ = each(few * 10_000), each(shuffled(scopes))
     many = f"{len(scopes):,}"
     return [
@@ -44,4 +48,5 @@ def lookup_cost(registry: Registry, scopes: list[Scope]) -> list[Figure]:
         Figure(f"lookup, {many} known to {FEW} known", among / alone, "x", tolerance=NOISE),
         Figure(f"lookup of any of {many}, none used lately", any_, "µs"),
         Figure(f"reading {many} routes into the cache", seconds, "s"),
+        Figure("memory of a route in the cache", memory / len(scopes), "bytes"),
     ]

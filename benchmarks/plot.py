@@ -14,14 +14,16 @@ if TYPE_CHECKING:
 
 OURS, THEIRS, INK, PALE = "#1f6feb", "#9aa4b2", "#24292f", "#d0d7de"
 LINES = {
-    "routes": ("#1f6feb", "o"),
-    "tenants": ("#c2410c", "s"),
-    "open commands": ("#15803d", "D"),
-    "backlog": ("#7c3aed", "^"),
+    "routes": ("routes", "#1f6feb", "o"),
+    "tenants": ("tenants", "#c2410c", "s"),
+    "open commands": ("open commands (ledger alone)", "#15803d", "D"),
+    "backlog": ("backlog that is worked off", "#7c3aed", "^"),
 }
-"""Series that are to be flat, with colour and mark."""
+"""Series that are to be flat, with name, colour and mark."""
 THROUGHPUT = "throughput"
-OWN = "Signalbox"
+OWN = "signalbox"
+BESIDE_OTHERS, ALONE = "queues", "batch"
+"""Parts: the bars are those of the first that was measured."""
 
 
 def draw(record: Mapping[str, Kept], path: Path) -> None:
@@ -51,11 +53,12 @@ def series_of(record: Mapping[str, Kept], name: str) -> list[Figure]:
 
 
 def _bars(axes: Axes, record: Mapping[str, Kept]) -> None:
-    bars = series_of(record, THROUGHPUT)
-    names = [bar.name.removesuffix(", throughput") for bar in bars]
-    colours = [OURS if name.startswith(OWN) else THEIRS for name in names]
+    # Side by side only what one run measured.
+    runs = [{name: record[name]} for name in (BESIDE_OTHERS, ALONE) if name in record]
+    bars = sorted(series_of(runs[0], THROUGHPUT) if runs else [], key=lambda bar: bar.value)
+    names = [bar.name for bar in bars]
+    colours = [OURS if name.lower().startswith(OWN) else THEIRS for name in names]
     axes.barh(names, [bar.value for bar in bars], color=colours, height=0.7)
-    axes.invert_yaxis()
     for place, bar in enumerate(bars):
         axes.annotate(
             spell(round(bar.value)),
@@ -67,6 +70,8 @@ def _bars(axes: Axes, record: Mapping[str, Kept]) -> None:
         )
     if bars:
         axes.set_xscale("log")
+        axes.xaxis.set_major_formatter(_plain)
+        axes.minorticks_off()
         axes.set_xlim(min(bar.value for bar in bars) / 3, max(bar.value for bar in bars) * 4)
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.set_xlabel("commands a second, from submit to effect (logarithmic)")
@@ -74,15 +79,22 @@ def _bars(axes: Axes, record: Mapping[str, Kept]) -> None:
 
 
 def _lines(axes: Axes, record: Mapping[str, Kept]) -> None:
-    for name, (colour, mark) in LINES.items():
+    for name, (label, colour, mark) in LINES.items():
         points = [(each.at, each.value) for each in series_of(record, name) if each.at is not None]
         if points:
-            axes.plot(*zip(*points, strict=True), color=colour, marker=mark, label=name, ms=5)
+            axes.plot(*zip(*points, strict=True), color=colour, marker=mark, label=label, ms=5)
     axes.set_xscale("log")
+    axes.xaxis.set_major_formatter(_plain)
+    axes.minorticks_off()
     axes.set_ylim(bottom=0)
     axes.grid(color=PALE, linewidth=0.6)
     axes.set_xlabel("number of them (logarithmic)")
     axes.set_ylabel("µs of processor time a command")
     axes.set_title("Cost of a command while all grows (flat is good)", loc="left", color=INK)
     if axes.get_legend_handles_labels()[0]:
-        axes.legend(frameon=False, ncols=2, loc="lower right")
+        axes.legend(frameon=False, ncols=2, loc="lower center", bbox_to_anchor=(0.5, 0.0))
+
+
+def _plain(value: float, _place: float) -> str:
+    """1,000 and not a power of ten."""
+    return f"{value:,.0f}"

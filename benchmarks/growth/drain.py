@@ -42,7 +42,7 @@ def _drain(it: Lane, level: int) -> tuple[float, float]:
     try:
         for first in range(0, level, BATCH):
             it.client.submit_many(puts(TENANT, min(BATCH, level - first)))
-        cpu, started = it.cpu(), time.perf_counter()
+        before, started = it.spent(), time.perf_counter()
     finally:
         _signal(it, signal.SIGCONT)
     end = time.monotonic() + PATIENCE.total_seconds()
@@ -51,7 +51,7 @@ def _drain(it: Lane, level: int) -> tuple[float, float]:
             raise RuntimeError(f"the backlog of {level} was not worked off")
         time.sleep(0.05)
     seconds = time.perf_counter() - started
-    return (it.cpu() - cpu) / level * 1e6, level / seconds
+    return it.spent().since(before).cpu / level * 1e6, level / seconds
 
 
 def _signal(it: Lane, number: int) -> None:

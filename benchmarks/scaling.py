@@ -1,0 +1,99 @@
+"""docs/scaling.md: what many tenants and commands need, reckoned from the figures on record."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from string import Template
+
+from benchmarks.figure import spell
+from benchmarks.record import DOCS, Kept
+
+PAGE, TEXT = "scaling.md", Path(__file__).with_name("scaling.md.template")
+DAY = 86_400
+TENANTS, KINDS, COMMANDS = 100_000, 4, 1_000_000_000
+PEAK, BUSY, LATENCY = 3.0, 0.6, 5.0
+"""The busiest second to the average one; how busy a core may be; seconds that a command is open."""
+BATCH = 100
+RETENTIONS = (24 * 3600, 3600, 600)
+SOURCES = {
+    "client": ("batch", "of the client, 100 a submit"),
+    "workers": ("batch", "of the workers, 100 a submit"),
+    "redis": ("batch", "of Redis, 100 a submit"),
+    "written": ("batch", "what Redis writes, 100 a submit"),
+    "single": ("batch", "processor time, single"),
+    "open": ("backlog", "Redis for an open command of 1 KiB"),
+    "kept": ("backlog", "Redis for a command that is done, while its outcome is kept"),
+    "route": ("control", "Redis for a route and its event"),
+    "cached": ("control", "memory of a route in the cache"),
+}
+"""Each input: part and name of the figure."""
+GIB, TIB = 2**30, 2**40
+
+
+@dataclass(frozen=True)
+class Input:
+    """A figure that the page reckons with."""
+
+    symbol: str
+    value: float
+    unit: str
+    source: str
+
+
+def inputs(record: Mapping[str, Kept]) -> dict[str, Input]:
+    """Those that are on record."""
+    found = {}
+    for symbol, (part, name) in SOURCES.items():
+        for figure in record[part].figures if part in record else []:
+            if figure.name == name:
+                source = f"`{part}`: {name}"
+                found[symbol] = Input(symbol, figure.value, figure.unit, source)
+    return found
+
+
+def reckon(given: Mapping[str, float]) -> dict[str, float]:
+    """All that the page says, from the inputs by their symbols; see the page for each formula."""
+    average = COMMANDS / DAY
+    peak = average * PEAK
+    cores = {who: peak * given[who] / 1e6 / BUSY for who in ("client", "workers", "redis")}
+    return {
+        "average": average,
+        "peak": peak,
+        "client_cores": cores["client"],
+        "worker_cores": cores["workers"],
+        "redis_cores": cores["redis"],
+        "one_redis": BUSY * 1e6 / given["redis"],
+        "one_redis_day": BUSY * 1e6 / given["redis"] * DAY / PEAK / 1e6,
+        "single_cores": peak * given["single"] / 1e6 / BUSY,
+        "messages": peak / BATCH,
+        "open_commands": peak * LATENCY,
+        "open_gib": peak * LATENCY * given["open"] / GIB,
+        "hour_open_gib": peak * 3600 * given["open"] / GIB,
+        "routes": float(TENANTS * KINDS),
+        "routes_gib": TENANTS * KINDS * given["route"] / GIB,
+        "cache_gib": TENANTS * KINDS * given["cached"] / GIB,
+        "written_mib": peak * given["written"] / 2**20,
+        "written_tib": COMMANDS * given["written"] / TIB,
+        **{f"kept_{r}": average * r * given["kept"] / GIB for r in RETENTIONS},
+    }
+
+
+def write(record: Mapping[str, Kept], folder: Path = DOCS) -> bool:
+    """Write the page; False, and nothing is written, while one of its figures is not there."""
+    found = inputs(record)
+    if set(found) != set(SOURCES):
+        return False
+    results = reckon({symbol: each.value for symbol, each in found.items()})
+    words = {f"r_{name}": spell(float(f"{value:.3g}")) for name, value in results.items()}
+    words |= {f"i_{symbol}": spell(each.value) for symbol, each in found.items()}
+    rows = [
+        f"| `{each.symbol}` | {spell(each.value)} | {each.unit} | {each.source} |"
+        for each in found.values()
+    ]
+    text = Template(TEXT.read_text()).substitute(
+        words, inputs="\n".join(rows), facts=record["batch"].facts
+    )
+    (folder / PAGE).write_text(text)
+    return True

@@ -17,12 +17,13 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=3.0, help="of load a round")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--profile", choices=["signalbox"], help="where its time goes instead")
+    parser.add_argument("--appendfsync", choices=["always", "everysec"], default="always")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="bench-queues-") as folder:
         if options.profile:
             profile_signalbox(Console(), Path(folder), options.seconds)
             return
-        queue_cost(Console(), Path(folder), options.seconds, options.only)
+        queue_cost(Console(), Path(folder), options.seconds, options.only, options.appendfsync)
 
 
 if __name__ == "__main__":

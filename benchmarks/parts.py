@@ -180,7 +180,7 @@ PARTS = (
         "f",
         "A backlog that is worked off",
         "So many durable 1 KiB puts of one tenant are open when two workers go on; until the last "
-        "outcome.",
+        "outcome. Processor time is that of workers and Redis alone.",
         drain_growth,
     ),
 )

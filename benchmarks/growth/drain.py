@@ -51,7 +51,8 @@ def _drain(it: Lane, level: int) -> tuple[float, float]:
             raise RuntimeError(f"the backlog of {level} was not worked off")
         time.sleep(0.05)
     seconds = time.perf_counter() - started
-    return it.spent().since(before).cpu / level * 1e6, level / seconds
+    spent = it.spent().since(before)
+    return (spent.workers + spent.redis) / level * 1e6, level / seconds
 
 
 def _signal(it: Lane, number: int) -> None:

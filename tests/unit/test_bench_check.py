@@ -13,6 +13,8 @@ from benchmarks.growth.flat import flat
 from benchmarks.part import Part
 from benchmarks.plot import draw
 from benchmarks.record import DOCUMENT, keep, read, write
+from benchmarks.scaling import PAGE, SOURCES, reckon
+from benchmarks.scaling import write as write_scaling
 
 
 def ratio(value: float, most: float | None = None, name: str = "faster") -> Figure:
@@ -110,3 +112,26 @@ def test_a_drawing_is_made_of_what_is_there(tmp_path: Path) -> None:
 )
 def test_values_are_spelled_with_the_digits_that_count(value: float, words: str) -> None:
     assert spell(value) == words
+
+
+def test_the_arithmetic_of_scaling_is_what_its_page_says() -> None:
+    given = dict.fromkeys(SOURCES, 0.0) | {"redis": 60.0, "workers": 120.0, "kept": 1024.0}
+    found = reckon(given)
+    assert found["average"] == pytest.approx(11_574, rel=1e-4)
+    assert found["peak"] == pytest.approx(34_722, rel=1e-4)
+    assert found["one_redis"] == pytest.approx(10_000)
+    assert found["redis_cores"] == pytest.approx(3.4722, rel=1e-4)
+    assert found["worker_cores"] == pytest.approx(6.9444, rel=1e-4)
+    assert found["kept_86400"] == pytest.approx(10**9 * 1024 / 2**30)
+
+
+def test_the_page_on_scaling_is_written_once_all_its_figures_are_there(tmp_path: Path) -> None:
+    keep(part_of("batch"), [], 1, tmp_path)
+    assert not write_scaling(read(tmp_path), tmp_path)
+    for part in {part for part, _ in SOURCES.values()}:
+        its = [Figure(name, 50, "µs") for owner, name in SOURCES.values() if owner == part]
+        keep(part_of(part), its, 1, tmp_path)
+    assert write_scaling(read(tmp_path), tmp_path)
+    page = (tmp_path / PAGE).read_text()
+    assert "= 34,700 commands/s" in page
+    assert "$" not in page

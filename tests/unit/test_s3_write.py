@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import io
+import threading
 import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
@@ -356,6 +357,52 @@ def test_an_upload_that_fails_in_the_middle_is_given_up(lab: Lab) -> None:
         lab.store.put(noisy.command(), noisy.call())
     assert not lab.exists()
     assert lab.open_uploads() == 0
+
+
+def test_no_part_is_sent_after_an_upload_was_given_up(lab: Lab) -> None:
+    noisy = NoisyPayloads(20 * PART_BYTES)
+    sent: list[str] = []
+
+    def part(params: dict[str, Any], **_: Any) -> None:
+        sent.append("part")
+        if len(sent) == 5:
+            lose_the_answer()
+
+    events = lab.client.meta.events
+    events.register("before-call.s3.UploadPart", part, unique_id="part")
+    events.register(
+        "before-call.s3.AbortMultipartUpload", lambda **_: sent.append("end"), unique_id="end"
+    )
+    try:
+        with pytest.raises(Unavailable):
+            lab.store.put(noisy.command(), noisy.call())
+    finally:
+        events.unregister("before-call.s3.UploadPart", unique_id="part")
+        events.unregister("before-call.s3.AbortMultipartUpload", unique_id="end")
+    assert sent[-1] == "end"
+    assert sent.count("part") <= 5 + 3
+    assert lab.open_uploads() == 0
+
+
+def test_parts_arrive_in_order_whichever_is_sent_first(lab: Lab) -> None:
+    content = b"".join(bytes([number]) * (PART_BYTES // 2) for number in range(15))
+    staged = lab.payloads.stage([content])
+    command = PutObject(key="a.txt", payload=staged, **WHO)
+    slow = threading.Event()
+
+    def later(params: dict[str, Any], **_: Any) -> None:
+        if int(params["query_string"]["partNumber"]) == 1:
+            slow.wait(5)
+        else:
+            slow.set()
+
+    lab.client.meta.events.register("before-call.s3.UploadPart", later, unique_id="later")
+    try:
+        lab.store.put(command, lab.call("op-1", 1))
+    finally:
+        lab.client.meta.events.unregister("before-call.s3.UploadPart", unique_id="later")
+    assert slow.is_set()
+    assert lab.read() == content
 
 
 def test_a_lease_that_ends_between_parts_stops_the_upload(

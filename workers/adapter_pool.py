@@ -17,7 +17,7 @@ from commands.fault import reach
 from commands.payload import PayloadStore
 from commands.scope import Mode
 from workers.content import to_result
-from workers.stage import Admitted, Ended
+from workers.stage import Admitted, Ended, Watch
 
 log = structlog.get_logger("signalbox.worker")
 
@@ -38,7 +38,7 @@ class AdapterPool:
         self._open: OrderedDict[tuple[str, str, Mode], Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def run(self, admitted: Sequence[Admitted]) -> list[Ended]:
+    def run(self, admitted: Sequence[Admitted], watch: Watch) -> list[Ended]:
         """Run all of them; an end for each. Commands on one key run in accepted order, and stop
         at one whose end is still open (a temporary error): those behind it are not attempted.
         """
@@ -54,8 +54,8 @@ class AdapterPool:
                 verb = chain[0].claimed.command.verb
                 bulks.setdefault((*_place(chain[0]), verb), []).extend(chain)
             else:
-                work.append(partial(self._run_chain, chain))
-        work += [partial(self._run_bulk, group) for group in bulks.values()]
+                work.append(partial(self._run_chain, chain, watch))
+        work += [partial(self._run_bulk, group, watch) for group in bulks.values()]
         if len(work) == 1:
             return work[0]()
         return [ended for part in self._threads.map(lambda job: job(), work) for ended in part]
@@ -67,16 +67,23 @@ class AdapterPool:
             while self._open:
                 self._open.popitem()[1].close()
 
-    def _run_chain(self, chain: Chain) -> list[Ended]:
+    def _run_chain(self, chain: Chain, watch: Watch) -> list[Ended]:
         ended: list[Ended] = []
         for item in chain:
             if ended and ended[-1].may_change:
                 ended.append(Ended(item.claimed, item.route))
             else:
-                ended.append(self._run_one(item))
+                ended.append(self._run_one(item, watch))
         return ended
 
-    def _run_one(self, item: Admitted) -> Ended:
+    def _run_one(self, item: Admitted, watch: Watch) -> Ended:
+        if refused := watch.begin([item]):
+            return refused[0]
+        end = self._call_one(item)
+        watch.ended([end])
+        return end
+
+    def _call_one(self, item: Admitted) -> Ended:
         command = item.claimed.command
         try:
             method = getattr(self._adapter(item), command.verb)
@@ -88,9 +95,16 @@ class AdapterPool:
         except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
             return Ended(item.claimed, item.route, error=_typed(error, item))
 
-    def _run_bulk(self, group: list[Admitted]) -> list[Ended]:
+    def _run_bulk(self, group: list[Admitted], watch: Watch) -> list[Ended]:
         if len(group) == 1:
-            return [self._run_one(group[0])]
+            return [self._run_one(group[0], watch)]
+        if refused := watch.begin(group):
+            return refused
+        ended = self._call_bulk(group)
+        watch.ended(ended)
+        return ended
+
+    def _call_bulk(self, group: list[Admitted]) -> list[Ended]:
         try:
             method = getattr(self._adapter(group[0]), f"{group[0].claimed.command.verb}_many")
             calls = [self._call(item) for item in group]

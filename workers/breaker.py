@@ -1,9 +1,10 @@
 """Circuit breakers: a backend that is down or hangs parks its commands, and holds up no others.
 
 One for each place that routes of this process lead to (backend type and config). It opens after
-`FAILURES` commands in a row found the backend unavailable, or while `HANGING_MOST` calls have
-been without an answer for `HANGING_SECONDS`. Parked commands spend no attempts. When its time is
-over, one command goes through as a probe: it closes the breaker, or opens it for twice as long.
+`FAILURES` commands in a row found the backend unavailable, or while `HANGING_MOST` messages have
+heard nothing from it for `HANGING_SECONDS`; what they have not begun is then parked as well. Parked
+commands spend no attempts. When its time is over, one command goes through as a probe: it closes
+the breaker, or opens it for twice as long.
 """
 
 from __future__ import annotations
@@ -18,8 +19,9 @@ import redis
 import structlog
 
 from commands.breaker_report import BreakerReport, Place
-from commands.error import BackendResting, StateUnavailable, Unavailable
-from workers.stage import Admitted, Ended
+from commands.error import BackendResting, LeaseExpired, StateUnavailable, Unavailable
+from commands.ledger.ledger import SLOWEST_BYTES_PER_SECOND
+from workers.stage import Admitted, Ended, Watch
 
 log = structlog.get_logger("signalbox.breaker")
 
@@ -31,44 +33,60 @@ HANGING_SECONDS = 5.0
 
 
 @dataclass
+class _Turn:
+    """One message's commands at one place, while they run."""
+
+    heard: float
+    """When they began, or when the backend last answered one of them."""
+    patience: float
+    """Seconds without an answer after which they hang: large content takes its time."""
+    probe: bool
+    """One command that finds out whether the backend is back."""
+
+    def silence(self, now: float) -> float:
+        """Seconds since it was heard, if that is too long; else 0."""
+        silence = now - self.heard
+        return silence if silence > self.patience else 0.0
+
+
+@dataclass
 class _Breaker:
     failures: int = 0
     rest: float = FIRST_REST
     open_until: float = 0.0
     is_open: bool = False
-    running: list[float] = field(default_factory=list)
-    """When each call that has no answer yet began."""
+    is_reported: bool = False
+    probing: bool = False
+    running: list[_Turn] = field(default_factory=list)
 
     def wait(self, now: float) -> float | None:
         """Seconds until a command may run; None: now."""
         if self.is_open and now < self.open_until:
             return self.open_until - now
-        hanging = [now - began for began in self.running if now - began > HANGING_SECONDS]
-        if len(hanging) >= HANGING_MOST:
+        silences = [silence for turn in self.running if (silence := turn.silence(now))]
+        if len(silences) >= HANGING_MOST:
             # The longer it hangs the less often it is asked for: each look at a parked command
             # is work that the healthy backends' commands wait for.
-            return min(LONGEST_REST, max(hanging))
+            return min(LONGEST_REST, max(silences))
         if self.is_open:
             # The others wait for what this one finds.
             self.open_until = now + self.rest
+            self.probing = True
         return None
 
-    def failed(self, now: float, commands: int) -> bool:
-        """Whether it opens, or stays open, by the failure of so many commands."""
+    def failed(self, now: float, commands: int) -> None:
+        """Note the failure of a call of so many commands; it may open by it."""
         self.failures += commands
-        if self.is_open:
+        if self.is_open and self.probing:
             self.rest = min(LONGEST_REST, 2 * self.rest)
+            self.probing = False
         elif self.failures < FAILURES:
-            return False
+            return
         self.is_open = True
         self.open_until = now + self.rest
-        return True
 
-    def worked(self) -> bool:
-        """Whether it closes by this success."""
-        was_open = self.is_open
-        self.failures, self.rest, self.is_open = 0, FIRST_REST, False
-        return was_open
+    def worked(self) -> None:
+        self.failures, self.rest, self.is_open, self.probing = 0, FIRST_REST, False, False
 
 
 class Breakers:
@@ -81,19 +99,48 @@ class Breakers:
         self._breakers: dict[Place, _Breaker] = {}
 
     def run(
-        self, admitted: Sequence[Admitted], run: Callable[[Sequence[Admitted]], list[Ended]]
+        self, admitted: Sequence[Admitted], run: Callable[[Sequence[Admitted], Watch], list[Ended]]
     ) -> list[Ended]:
         """Run those whose backend is up, as far as anyone knows, and park the others."""
-        gated, parked = self._gate(admitted)
-        ran: list[Ended] = []
+        turns: dict[Place, _Turn] = {}
+        gated, parked = self._gate(admitted, turns)
         try:
-            ran = run(gated)
+            ran = run(gated, _Watched(self, turns))
         finally:
-            resting = self._note(gated, ran)
+            resting = self._end(turns)
         # What the breaker opened on waits with the others: a backend's rest spends no attempts.
         return parked + [_at_rest(end, resting) for end in ran]
 
-    def _gate(self, admitted: Sequence[Admitted]) -> tuple[list[Admitted], list[Ended]]:
+    def begin(self, items: Sequence[Admitted], turn: _Turn) -> list[Ended]:
+        """The ends of commands of one place that waited for their turn in vain, or none."""
+        now = time.monotonic()
+        with self._lock:
+            breaker = self._breakers[_place(items[0])]
+            wait = turn.silence(now)
+            if breaker.is_open and not turn.probe:
+                wait = max(wait, breaker.open_until - now, FIRST_REST)
+        if not wait:
+            return []
+        wait = min(LONGEST_REST, wait)
+        return [Ended(item.claimed, item.route, error=_resting(item, wait)) for item in items]
+
+    def ended(self, ends: Sequence[Ended], turn: _Turn) -> None:
+        """Learn from the ends of one call."""
+        now = time.monotonic()
+        if all(isinstance(end.error, LeaseExpired) for end in ends):
+            return  # it says nothing about the backend
+        with self._lock:
+            breaker = self._breakers[_place(ends[0])]
+            # One that worked is enough: the backend is there.
+            if all(isinstance(end.error, Unavailable) for end in ends):
+                breaker.failed(now, len(ends))
+            else:
+                turn.heard = now
+                breaker.worked()
+
+    def _gate(
+        self, admitted: Sequence[Admitted], turns: dict[Place, _Turn]
+    ) -> tuple[list[Admitted], list[Ended]]:
         waits: dict[Place, float | None] = {}
         gated: list[Admitted] = []
         parked: list[Ended] = []
@@ -105,10 +152,13 @@ class Breakers:
                     breaker = self._breakers.setdefault(place, _Breaker())
                     waits[place] = breaker.wait(now)
                     if waits[place] is None:
-                        breaker.running.append(now)
+                        turns[place] = _Turn(now, HANGING_SECONDS, breaker.is_open)
+                        breaker.running.append(turns[place])
                 wait = waits[place]
                 if wait is None:
                     gated.append(item)
+                    slow = item.claimed.command.size / SLOWEST_BYTES_PER_SECOND
+                    turns[place].patience = max(turns[place].patience, HANGING_SECONDS + slow)
                     if self._breakers[place].is_open:
                         # The probe is one command, whatever else came with it.
                         waits[place] = self._breakers[place].rest
@@ -116,42 +166,43 @@ class Breakers:
                     parked.append(Ended(item.claimed, item.route, error=_resting(item, wait)))
         return gated, parked
 
-    def _note(self, gated: Sequence[Admitted], ended: Sequence[Ended]) -> dict[Place, float]:
-        """Learn from how they ended; the places that are at rest now, and for how long."""
-        ends = {item.claimed.command.ref: item for item in ended}
-        healthy: dict[Place, bool] = {}
-        sick: dict[Place, int] = {}
-        for item in gated:
-            end = ends.get(item.claimed.command.ref)
-            if end is None or not end.attempted:
-                continue
-            place, down = _place(end), isinstance(end.error, Unavailable)
-            # One that worked is enough: the backend is there.
-            healthy[place] = healthy.get(place, False) or not down
-            sick[place] = sick.get(place, 0) + down
-        now = time.monotonic()
+    def _end(self, turns: dict[Place, _Turn]) -> dict[Place, float]:
+        """The places that are at rest now, and for how long; tell of what changed."""
+        resting: dict[Place, float] = {}
+        closed: list[Place] = []
         with self._lock:
-            opened, closed = [], []
-            for place in sorted({_place(item) for item in gated}):
+            for place, turn in sorted(turns.items()):
                 breaker = self._breakers[place]
-                if breaker.running:
-                    breaker.running.pop(0)
-                if place not in healthy:
-                    continue
-                if healthy[place] and breaker.worked():
+                breaker.running = [each for each in breaker.running if each is not turn]
+                if breaker.is_open:
+                    resting[place] = breaker.rest
+                elif breaker.is_reported and not breaker.is_open:
                     closed.append(place)
-                elif not healthy[place] and breaker.failed(now, sick[place]):
-                    opened.append((place, breaker.rest))
+                breaker.is_reported = breaker.is_open
                 if not (breaker.is_open or breaker.failures or breaker.running):
                     del self._breakers[place]
-        for place, rest in opened:
+        for place, rest in resting.items():
             log.warning("backend rests", backend=place[0], config=place[1], seconds=rest)
         for place in closed:
             log.info("backend is back", backend=place[0], config=place[1])
-        if opened or closed:
+        if resting or closed:
             with suppress(StateUnavailable):  # the breaker does its work without being seen
-                self._report.write(self._worker, dict(opened), closed)
-        return dict(opened)
+                self._report.write(self._worker, resting, closed)
+        return resting
+
+
+@dataclass(frozen=True)
+class _Watched:
+    """What the adapters' threads ask and tell while one message's commands run."""
+
+    breakers: Breakers
+    turns: dict[Place, _Turn]
+
+    def begin(self, items: Sequence[Admitted]) -> list[Ended]:
+        return self.breakers.begin(items, self.turns[_place(items[0])])
+
+    def ended(self, ends: Sequence[Ended]) -> None:
+        self.breakers.ended(ends, self.turns[_place(ends[0])])
 
 
 def _at_rest(end: Ended, resting: dict[Place, float]) -> Ended:

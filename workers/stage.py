@@ -6,8 +6,9 @@ take only `Admitted` commands, and only `admission.admit` makes them.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
 
 from adapters.catalogue import Backend
 from adapters.port import Growth
@@ -59,3 +60,13 @@ class Ended:
     def may_change(self) -> bool:
         """It is not the end: the same command comes again, and what is behind it must wait."""
         return self.result is None and (self.error is None or self.error.temporary)
+
+
+class Watch(Protocol):
+    """Looks on while admitted commands run. Thread-safe."""
+
+    def begin(self, items: Sequence[Admitted]) -> list[Ended]:
+        """Asked right before a call of these: their ends if they may not run any more, or none."""
+
+    def ended(self, ends: Sequence[Ended]) -> None:
+        """Told of the commands of one call."""

@@ -1,0 +1,167 @@
+"""Breakers, with a clock of the test's own."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Sequence
+from datetime import UTC, datetime
+
+import fakeredis
+import pytest
+
+from adapters.catalogue import find_backend
+from commands.error import BackendResting, LeaseExpired, NotFound, SignalboxError, Unavailable
+from commands.ledger.entry import Claimed
+from commands.object_store import PutObject
+from commands.payload import InlinePayload, StagedPayload
+from commands.scope import Mode
+from routing.policy import FREE
+from routing.route import Route
+from workers import breaker
+from workers.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST, Breakers
+from workers.stage import Admitted, Ended, Watch
+
+GIB = 2**30
+
+
+class Clock:
+    now = 1000.0
+
+    def monotonic(self) -> float:
+        return self.now
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(breaker, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def breakers() -> Breakers:
+    return Breakers(fakeredis.FakeRedis(), "w")
+
+
+def item(key: str = "k", size: int | None = None) -> Admitted:
+    payload = InlinePayload(data=b"x")
+    staged = StagedPayload(ref="0" * 32, size=size, sha256="0" * 64) if size else payload
+    command = PutObject(tenant_id="t_a", env="dev", key=key, payload=staged)
+    route = Route(
+        scope=command.scope,
+        backend_type="filesystem",
+        config={"base_dir": "/somewhere"},
+        mode=Mode.LAB,
+        revision=1,
+        hash="0" * 64,
+        updated_at=datetime.now(UTC),
+        updated_by="a",
+        reason="r",
+    )
+    claimed = Claimed(command, "t", 1, 1, 1, time.monotonic() + 30, datetime.now(UTC), "1-0")
+    backend = find_backend(command.scope.kind, "filesystem")
+    return Admitted(claimed, route, backend, Mode.LAB, FREE.quotas)
+
+
+def end(of: Admitted, error: SignalboxError | None = None) -> Ended:
+    return Ended(of.claimed, of.route, result=None if error else {}, error=error)
+
+
+def all_end_by(error: SignalboxError | None) -> object:
+    def run(items: Sequence[Admitted], watch: Watch) -> list[Ended]:
+        ends = []
+        for each in items:
+            refused = watch.begin([each])
+            ends += refused or [end(each, error)]
+            if not refused:
+                watch.ended(ends[-1:])
+        return ends
+
+    return run
+
+
+def resting(ends: Sequence[Ended]) -> list[bool]:
+    return [isinstance(each.error, BackendResting) for each in ends]
+
+
+def down() -> Unavailable:
+    return Unavailable("no answer", next_step="wait")
+
+
+def run(breakers: Breakers, count: int, error: SignalboxError | None) -> list[Ended]:
+    return breakers.run([item(f"k{n}") for n in range(count)], all_end_by(error))  # type: ignore[arg-type]
+
+
+def test_after_some_failures_the_rest_of_the_same_message_is_not_begun(
+    breakers: Breakers, clock: Clock
+) -> None:
+    ends = run(breakers, 10, down())
+    assert all(resting(ends))
+    assert [each.tried for each in ends] == [True] * FAILURES + [False] * (10 - FAILURES)
+
+
+def test_one_probe_a_rest_and_each_failed_one_doubles_it(breakers: Breakers, clock: Clock) -> None:
+    run(breakers, FAILURES, down())
+    rests = []
+    for _ in range(8):
+        assert [each.tried for each in run(breakers, 1, down())] == [False]
+        began = clock.now
+        while not any(each.tried for each in run(breakers, 3, down())):
+            clock.now += 0.25
+        rests.append(clock.now - began)
+    assert rests == [1, 2, 4, 8, 16, LONGEST_REST, LONGEST_REST, LONGEST_REST]
+    clock.now += LONGEST_REST
+    assert resting(run(breakers, 1, None)) == [False]
+    assert resting(run(breakers, 5, None)) == [False] * 5
+
+
+@pytest.mark.parametrize("error", [None, NotFound("no", next_step="n")])
+def test_any_answer_is_an_answer(
+    breakers: Breakers, clock: Clock, error: SignalboxError | None
+) -> None:
+    for _ in range(3):
+        run(breakers, FAILURES - 1, down())
+        assert not any(resting(run(breakers, 1, error)))
+
+
+def test_a_lease_that_ran_out_says_nothing(breakers: Breakers, clock: Clock) -> None:
+    run(breakers, FAILURES - 1, down())
+    run(breakers, 1, LeaseExpired("late"))
+    assert all(resting(run(breakers, 1, down())))
+
+
+def test_what_has_not_begun_when_the_backend_hangs_is_parked(
+    breakers: Breakers, clock: Clock
+) -> None:
+    items = [item("a"), item("b")]
+
+    def hang(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
+        assert watch.begin(given[:1]) == []
+        clock.now += HANGING_SECONDS + 1
+        return [end(given[0]), *watch.begin(given[1:])]
+
+    assert resting(breakers.run(items, hang)) == [False, True]
+
+
+def test_large_content_takes_its_time(breakers: Breakers, clock: Clock) -> None:
+    items = [item("a", GIB), item("b", GIB)]
+
+    def slow(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
+        assert watch.begin(given[:1]) == []
+        clock.now += 60
+        assert watch.begin(given[1:]) == []
+        return [end(each) for each in given]
+
+    assert resting(breakers.run(items, slow)) == [False, False]
+
+
+def test_two_messages_that_hang_park_a_third(breakers: Breakers, clock: Clock) -> None:
+    def third(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
+        clock.now += HANGING_SECONDS + 1
+        assert all(resting(run(breakers, 3, None)))
+        return [end(each) for each in given]
+
+    def second(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
+        return breakers.run([item("second")], third) and [end(each) for each in given]
+
+    assert resting(breakers.run([item("first")], second)) == [False]

@@ -7,28 +7,21 @@ from benchmarks.lane import Cost, for_seconds, lane, puts
 from benchmarks.part import Bench
 
 TENANT = "t_bench"
-ROWS = ((1, 50), (1, 2000), (10, 400), (100, 400), (500, 2000))
+ROWS = ((1, 50), (10, 400), (100, 400), (500, 2000))
 """Commands a submit, and on their way."""
 SPLIT = (100, 400)
 """The row of which the parts are told; docs/scaling.md reckons with them."""
-WINDOW = 400
-"""Of one tenant so many are on the queue at a time; see `SIGNALBOX_TENANT_WINDOW`."""
 
 
 def batch_cost(bench: Bench) -> list[Figure]:
-    """Commands a second with two workers, processor time a command, and what a batch saves.
-
-    Of 2,000 single ones on their way most wait in the ledger, and go to the workers in batches.
-    """
+    """Commands a second with two workers, processor time a command, and what a batch saves."""
     figures: list[Figure] = []
     with lane(bench.data) as it:
         it.route(TENANT)
         it.run(puts(TENANT, 100) for _ in range(20))
         costs = [it.cost(for_seconds(TENANT, size, bench.seconds), n) for size, n in ROWS]
-    for (size, ahead), cost in zip(ROWS, costs, strict=True):
+    for (size, _), cost in zip(ROWS, costs, strict=True):
         name = "single" if size == 1 else f"{size} a submit"
-        if size == 1 and ahead > WINDOW:
-            name += ", in a backlog"
         figures += [
             Figure(f"Signalbox, {name}", cost.rate, "commands/s", series="throughput"),
             Figure(f"processor time, {name}", cost.micros, "µs a command"),

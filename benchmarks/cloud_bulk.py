@@ -10,7 +10,7 @@ import shutil
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 
-from benchmarks.bulk import BULK, opened, rate_of
+from benchmarks.bulk import BULK, opened, rates_of
 from benchmarks.figure import NOISE, Figure
 from benchmarks.part import Bench, CannotMeasure
 from commands.scope import Mode
@@ -41,8 +41,7 @@ def _bulk(
     with harness() as place:
         for kind, (what, _) in BULK.items():
             with opened(kind, place.backend_type, place.config, Mode.SAAS) as store:
-                single = rate_of(kind, store, 1, bench.seconds / 3)
-                batch = rate_of(kind, store, BATCH, bench.seconds / 3)
+                single, batch = rates_of(kind, store, (1, BATCH), bench.seconds / 2).values()
             its_aim = aim if what == "rows" else None
             name = f"{what}, {BATCH} a call to single"
             figures += [

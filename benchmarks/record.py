@@ -35,8 +35,8 @@ producer, workers and Redis.
 **Again.** `make bench` measures everything but the rows that take long, in about 15 minutes;
 `make bench-full` those too; `make bench ARGS="ledger bulk"` these parts alone. `make bench-check`
 measures the quick ratios once more, compares them with the ones here, and fails if one got worse
-by more than its tolerance (in the last column): it never looks at times. A part with such a ratio
-is measured twice before it counts.
+by more than its tolerance (in the last column): it never looks at times. A part in which one fell
+is measured once more, and only what fell both times counts.
 """
 
 

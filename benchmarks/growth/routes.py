@@ -17,7 +17,7 @@ from commands.state import connect
 from producers.embedded.redis_server import RedisServer
 
 LEVELS = (10, 1_000, 100_000)
-IN_USE, BATCH, BATCHES, ROUNDS = 10, 100, 100, 3
+IN_USE, BATCH, BATCHES, ROUNDS = 10, 100, 60, 3
 
 
 def route_growth(bench: Bench) -> list[Figure]:

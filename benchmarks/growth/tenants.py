@@ -11,7 +11,7 @@ from commands.object_store import PutObject
 from commands.scope import ResourceKind, Scope
 
 LEVELS = (1, 10, 100, 1_000)
-BATCH, BATCHES, ROUNDS = 100, 100, 3
+BATCH, BATCHES, ROUNDS = 100, 60, 3
 
 
 def tenant_growth(bench: Bench) -> list[Figure]:

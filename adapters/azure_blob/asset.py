@@ -8,8 +8,8 @@ from datetime import UTC, datetime
 from azure.storage.blob import BlobClient
 
 from adapters.azure_blob.blob import Draft, if_match, look
-from adapters.azure_blob.client import READ_SECONDS
 from adapters.azure_blob.fence import write
+from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.location import Location
 from adapters.azure_blob.metadata import pack
 from adapters.port import Call

@@ -15,9 +15,9 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 
-from adapters.azure_blob.client import READ_SECONDS
 from adapters.azure_blob.failure import code_of
 from adapters.azure_blob.failure_code import MISSING_CONTAINER
+from adapters.azure_blob.lease import READ_SECONDS, leased
 from adapters.azure_blob.metadata import Present
 from adapters.port import Call
 from commands.error import PreconditionFailed, TooLarge
@@ -78,15 +78,16 @@ def write(blob: BlobClient, draft: Draft, call: Call, match: Match) -> str:
         content_type=draft.content_type,
         content_md5=bytearray(hashlib.md5(body, usedforsecurity=False).digest()),
     )
-    answer = blob.upload_blob(
-        body,
-        length=len(body),
-        overwrite=True,
-        metadata=draft.metadata,
-        content_settings=settings,
-        **timeout(call),
-        **match,
-    )
+    with leased(call) as bounds:
+        answer = blob.upload_blob(
+            body,
+            length=len(body),
+            overwrite=True,
+            metadata=draft.metadata,
+            content_settings=settings,
+            **bounds,
+            **match,
+        )
     return bare(str(answer["etag"]))
 
 
@@ -107,12 +108,6 @@ def if_match(etag: str) -> Match:
 def bare(etag: str) -> str:
     """The ETag as Signalbox names it, without the quotes of HTTP."""
     return etag.strip('"')
-
-
-def timeout(call: Call) -> dict[str, Any]:
-    """Bounds of one request within the lease. Raises LeaseExpired; asked right before it."""
-    left = call.remaining()
-    return {"timeout": max(1, int(left)), "read_timeout": min(READ_SECONDS, left)}
 
 
 def block_bytes(size: int) -> int:
@@ -138,13 +133,15 @@ def _in_blocks(
     upload, names = uuid.uuid4().hex, []
     for number, body in enumerate(blocks):
         name = base64.b64encode(f"{upload}{number:06}".encode()).decode()
-        blob.stage_block(name, body, length=len(body), validate_content=True, **timeout(call))
+        with leased(call) as bounds:
+            blob.stage_block(name, body, length=len(body), validate_content=True, **bounds)
         names.append(BlobBlock(block_id=name))
-    answer = blob.commit_block_list(
-        names,
-        metadata=draft.metadata,
-        content_settings=ContentSettings(content_type=draft.content_type),
-        **timeout(call),
-        **match,
-    )
+    with leased(call) as bounds:
+        answer = blob.commit_block_list(
+            names,
+            metadata=draft.metadata,
+            content_settings=ContentSettings(content_type=draft.content_type),
+            **bounds,
+            **match,
+        )
     return bare(str(answer["etag"]))

@@ -11,15 +11,14 @@ from collections import OrderedDict
 from typing import Any
 
 import requests
-from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobServiceClient
 from requests.adapters import HTTPAdapter
 
 from adapters.azure_blob import credential
 from adapters.azure_blob.config import AzureConfig
+from adapters.azure_blob.lease import READ_SECONDS, LeasedTransport
 
 CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0
 CHUNK_BYTES = 4 * 1024**2
 POOL_CONNECTIONS = 64
 MAX_CLIENTS = 256
@@ -69,7 +68,7 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
     return BlobServiceClient(
         config.account_url,
         credential=_credential(config),
-        transport=RequestsTransport(session=session, session_owner=False),
+        transport=LeasedTransport(session=session, session_owner=False),
         connection_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         # Retries belong to the executor.

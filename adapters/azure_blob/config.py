@@ -50,7 +50,9 @@ class AzureConfig(BaseModel):
         None, min_length=1, description="File with a SAS token; it can presign nothing."
     )
     fenced_writes: bool = Field(
-        False, description="Look before each write, so that no older command undoes a newer one."
+        True,
+        description="Look before each write, so that no older command undoes a newer one; false "
+        "spares a request, and a worker frozen in the moment of sending may then undo one.",
     )
 
     @field_validator("account_url")

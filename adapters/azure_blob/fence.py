@@ -12,10 +12,11 @@ from dataclasses import dataclass
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient
 
-from adapters.azure_blob.blob import BLOCK_BYTES, Draft, Match, if_absent, if_match, look, timeout
+from adapters.azure_blob.blob import BLOCK_BYTES, Draft, Match, if_absent, if_match, look
 from adapters.azure_blob.blob import write as write_blob
 from adapters.azure_blob.failure import code_of, condition_failed
 from adapters.azure_blob.failure_code import MISSING_CONTAINER
+from adapters.azure_blob.lease import leased
 from adapters.object_condition import demand
 from adapters.port import Call
 from commands.error import Unavailable
@@ -50,7 +51,9 @@ def write(
             if there and there.op_id == call.op_id:
                 return Written(there.etag, repeated=True)
             if fenced:
-                if there and there.seq > call.seq:
+                # A first attempt with a condition has its answer from that alone: it may name
+                # the newer one's own ETag, and a success without effect would be a lost step.
+                if there and there.seq > call.seq and (call.takeover or not conditional):
                     # Its own ETag was never seen, and that of the newer one is not its to give.
                     return Written(f"superseded-{call.seq}")
                 match = if_match(there.etag) if there else if_absent()
@@ -77,7 +80,8 @@ def remove(blob: BlobClient, call: Call, expected: str | None, *, fenced: bool) 
         there = look(blob)
         if there is None and call.takeover:
             return
-        if fenced and there and there.seq > call.seq:
+        newer = there is not None and there.seq > call.seq
+        if fenced and newer and (call.takeover or expected is None):
             return
         demand(condition, there.etag if there else None)
         if there is None:
@@ -94,7 +98,8 @@ def remove(blob: BlobClient, call: Call, expected: str | None, *, fenced: bool) 
 
 def _delete(blob: BlobClient, call: Call, match: Match) -> None:
     try:
-        blob.delete_blob(delete_snapshots="include", **timeout(call), **match)
+        with leased(call) as bounds:
+            blob.delete_blob(delete_snapshots="include", **bounds, **match)
     except ResourceNotFoundError as error:
         if code_of(error) in MISSING_CONTAINER:
             raise

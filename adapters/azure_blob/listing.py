@@ -8,8 +8,8 @@ from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobPrefix, ContainerClient
 
 from adapters.azure_blob.blob import bare
-from adapters.azure_blob.client import READ_SECONDS
 from adapters.azure_blob.failure import status_of
+from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.location import Location
 from adapters.azure_blob.name import to_key, to_prefix
 from adapters.cursor import cursor_refused, make_cursor, open_cursor

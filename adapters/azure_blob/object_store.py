@@ -13,9 +13,10 @@ from azure.storage.blob import BlobClient
 from adapters.azure_blob import asset, fence, presign
 from adapters.azure_blob.blob import Draft, bare, look
 from adapters.azure_blob.body import AzureBody
-from adapters.azure_blob.client import READ_SECONDS, client_for
+from adapters.azure_blob.client import client_for
 from adapters.azure_blob.config import BACKEND_TYPE, read_config
 from adapters.azure_blob.failure import azure_errors
+from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.listing import list_page
 from adapters.azure_blob.location import Area, Location
 from adapters.azure_blob.metadata import Present, pack

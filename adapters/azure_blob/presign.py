@@ -11,8 +11,9 @@ from typing import Any
 
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
-from adapters.azure_blob.client import READ_SECONDS, client_for
+from adapters.azure_blob.client import client_for
 from adapters.azure_blob.credential import account_key
+from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.location import Location
 from commands.error import Unsupported
 from commands.object_store import PresignedGet, PresignedPut, PresignGet, PresignPut

@@ -35,7 +35,9 @@ def a_write(write: Write, backend_type: str, fenced: bool) -> Play:
         quick |= {"SIGNALBOX_STATE_URL": redis.url, "SIGNALBOX_BROKER_URL": redis.url}
         try:
             with environment(quick), HARNESSES[write.kind, backend_type]() as harness:
-                config = harness.config | ({"fenced_writes": True} if fenced else {})
+                config = harness.config | (
+                    {"fenced_writes": fenced} if _may_undo(write, backend_type) else {}
+                )
                 scope = Scope(kind=write.kind, tenant_id=TENANT, env=ENV)
                 route = Registry(connect(redis.url)).set(
                     scope,

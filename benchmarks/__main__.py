@@ -32,7 +32,7 @@ def main() -> int:
     options = parser.parse_args()
     chosen = _chosen(options.only)
     if options.check:
-        return _check([part for part in chosen if part.quick], options.seconds)
+        return _check([part for part in chosen if options.only or part.quick], options.seconds)
     for part in [] if options.render else chosen:
         started = time.monotonic()
         figures = _measure(part, options.seconds, full=options.full)

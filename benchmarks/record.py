@@ -34,8 +34,9 @@ producer, workers and Redis.
 
 **Again.** `make bench` measures everything but the rows that take long, in about 15 minutes;
 `make bench-full` those too; `make bench ARGS="ledger bulk"` these parts alone. `make bench-check`
-measures the quick ratios once more, compares them with the ones here, and fails if one got worse
-by more than its tolerance (in the last column): it never looks at times. A part in which one fell
+measures the quick parts once more (others where `ARGS` names them), compares their ratios with the
+ones here, and fails if one got worse by more than its tolerance (in the last column): it never
+looks at times. A part in which one fell
 is measured once more, and only what fell both times counts.
 """
 

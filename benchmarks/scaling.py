@@ -92,8 +92,11 @@ def write(record: Mapping[str, Kept], folder: Path = DOCS) -> bool:
         f"| `{each.symbol}` | {spell(each.value)} | {each.unit} | {each.source} |"
         for each in found.values()
     ]
+    parts = sorted({part for part, _ in SOURCES.values()})
     text = Template(TEXT.read_text()).substitute(
-        words, inputs="\n".join(rows), facts=record["batch"].facts
+        words,
+        inputs="\n".join(rows),
+        facts="\n".join(f"- `{part}`: {record[part].facts}" for part in parts),
     )
     (folder / PAGE).write_text(text)
     return True

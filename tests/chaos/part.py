@@ -16,6 +16,8 @@ class Row:
     values: Mapping[str, Value]
     good: bool
     notes: list[str] = field(default_factory=list)
+    limit: bool = False
+    """Kept as far as promised; figures beyond that show a limit that the documents name."""
     promised: bool = True
     """False: figures to compare with, of something that is not ours."""
 

@@ -87,7 +87,9 @@ def _row(bench: Bench, client: Client, after_kills: int, *, unfenced: bool) -> R
     notes = bench.notes + [f"{letter.op}: {letter.code}" for letter in letters[:3]]
     if unfenced:
         promised.remove("undone by the thawed")
-    return Row(values, all(values[name] == 0 for name in promised), notes)
+    # A row whose writers never froze has shown nothing.
+    good = counts["frozen"] > 0 and all(values[name] == 0 for name in promised)
+    return Row(values, good, notes, limit=unfenced and values["undone by the thawed"] > 0)
 
 
 def _plays() -> dict[str, Play]:
@@ -120,10 +122,9 @@ half of the names have a newer command by then. {FROZEN_TURNS * TURN} more are f
 the effect, when the lease has just been checked, and woken when their command was taken over and a
 newer one done. On the filesystem a writer that is frozen inside a transaction holds up all others
 of its tenant and env: {LOCKED_TURNS} there, each woken when its lease is over. *Fenced* is
-`fenced_writes: true` in the route. Object stores without it have the limit that
+`fenced_writes: true` in the route, the default on Azure; the other rows have `false`. Object stores without it have the limit that
 [the architecture](architecture.md) names: the column shows it for writers that are all frozen at
-the worst moment. On S3 that moment is shorter than here: the lease is asked for once more before
-each request's first byte.
+the worst moment, behind the last question for the lease; *limit* in the last column says so.
 """,
     _plays(),
 )

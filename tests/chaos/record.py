@@ -45,6 +45,7 @@ def keep(part: Part, name: str, row: Row, seconds: float, folder: Path = DOCS) -
             "values": dict(row.values),
             "good": row.good,
             "promised": row.promised,
+            "limit": row.limit,
             "notes": row.notes,
             "seconds": round(seconds),
             "facts": facts(),
@@ -57,7 +58,8 @@ def keep(part: Part, name: str, row: Row, seconds: float, folder: Path = DOCS) -
 def write(parts: Sequence[Part], folder: Path = DOCS) -> None:
     """The document, from all that is kept."""
     record = json.loads((folder / RECORD.name).read_text())
-    lines = [HEAD]
+    seconds = sum(row["seconds"] for rows in record.values() for row in rows.values())
+    lines = [HEAD, f"All rows below took {seconds / 60:.0f} minutes together.\n"]
     missing: list[str] = []
     for part in parts:
         rows = record.get(part.name, {})
@@ -96,7 +98,7 @@ def _section(part: Part, rows: dict[str, dict[str, Any]]) -> list[str]:
     lines.append("| " + " | ".join(["---"] + ["---:"] * (len(columns) + 2)) + " |")
     for name, row in rows.items():
         cells = [_text(row["values"].get(column, "–")) for column in columns]
-        promise = ("kept" if row["good"] else "**broken**") if row["promised"] else "–"
+        promise = _promise(row)
         lines.append("| " + " | ".join([name, *cells, str(row["seconds"]), promise]) + " |")
     lines.append("")
     for name, row in rows.items():
@@ -106,6 +108,14 @@ def _section(part: Part, rows: dict[str, dict[str, Any]]) -> list[str]:
     seen = sorted({row["facts"] for row in rows.values()})
     lines += [f"Played on: {'; '.join(seen)}. Again with: `make chaos ONLY={part.name}`.", ""]
     return lines
+
+
+def _promise(row: dict[str, Any]) -> str:
+    if not row["promised"]:
+        return "–"
+    if not row["good"]:
+        return "**broken**"
+    return "limit" if row.get("limit") else "kept"
 
 
 def _text(value: Any) -> str:

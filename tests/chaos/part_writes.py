@@ -122,7 +122,8 @@ half of the names have a newer command by then. {FROZEN_TURNS * TURN} more are f
 the effect, when the lease has just been checked, and woken when their command was taken over and a
 newer one done. On the filesystem a writer that is frozen inside a transaction holds up all others
 of its tenant and env: {LOCKED_TURNS} there, each woken when its lease is over. *Fenced* is
-`fenced_writes: true` in the route, the default on Azure; the other rows have `false`. Object stores without it have the limit that
+`fenced_writes: true` in the route, the default on Azure; the other rows have
+`false`. Object stores without it have the limit that
 [the architecture](architecture.md) names: the column shows it for writers that are all frozen at
 the worst moment, behind the last question for the lease; *limit* in the last column says so.
 """,

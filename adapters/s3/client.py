@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import os
+import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import structlog
 from botocore.config import Config
 
 from adapters.aws.client import check_lease, shared_client
@@ -23,6 +25,8 @@ from commands.scope import Scope
 if TYPE_CHECKING:
     from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_s3 import S3Client
+
+log = structlog.get_logger("signalbox.s3")
 
 CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
@@ -42,6 +46,7 @@ class Connection:
         self.client = _make_client(identity, config)
         # Those that the client signs with, which it has found by now.
         self._credentials = identity.session.get_credentials()
+        self._lock = threading.Lock()
         self._stores: dict[str, tuple[ReadOnlyCredentials, KeptStore | None]] = {}
 
     def store(self, config: S3Config) -> KeptStore | None:
@@ -49,15 +54,19 @@ class Connection:
         if self._credentials is None or mocked():
             return None
         frozen = self._credentials.get_frozen_credentials()
-        kept = self._stores.get(config.bucket)
-        if kept is not None and kept[0] == frozen:
-            return kept[1]
-        # Of two threads that come first at once, each makes one, and one of them stays.
-        store = make_store(config, self.client, frozen) if usable(self.client) else None
-        if len(self._stores) >= MAX_STORES:
-            self._stores.clear()
-        self._stores[config.bucket] = frozen, store
-        return store
+        with self._lock:
+            kept = self._stores.get(config.bucket)
+            if kept is not None and kept[0] == frozen:
+                return kept[1]
+            store = make_store(config, self.client, frozen) if usable(self.client) else None
+            if store is None:
+                log.warning(
+                    "boto3 alone, after a fork or for the environment", bucket=config.bucket
+                )
+            if len(self._stores) >= MAX_STORES:
+                self._stores.clear()
+            self._stores[config.bucket] = frozen, store
+            return store
 
 
 @dataclass(frozen=True)

@@ -59,7 +59,9 @@ def write(
             if there and there.op_id == call.op_id:
                 return Written(there.etag, repeated=True)
             if fenced:
-                if there and there.seq > call.seq:
+                # A first attempt with a condition has its answer from that alone: it may name
+                # the newer one's own ETag, and a success without effect would be a lost step.
+                if there and there.seq > call.seq and (call.takeover or not conditional):
                     # Its own ETag was never seen, and that of the newer one is not its to give.
                     return Written(f"superseded-{call.seq}", superseded=True)
                 headers = {"IfMatch": quoted(there.etag)} if there else {"IfNoneMatch": "*"}
@@ -99,7 +101,8 @@ def remove(
         there = engine.look(target.full_key, sure=True)
         if there is None and call.takeover:
             return
-        if fenced and there and there.seq > call.seq:
+        newer = there is not None and there.seq > call.seq
+        if fenced and newer and (call.takeover or if_match is None):
             return
         demand(Condition(if_match=if_match), there.etag if there else None)
         if there is None:

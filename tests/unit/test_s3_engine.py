@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from moto import mock_aws
 
 from adapters.port import AdapterContext, Call
 from adapters.s3.client import Access, client_for
@@ -102,6 +103,15 @@ def test_a_route_that_obstore_cannot_serve_is_all_boto3s(
 ) -> None:
     assert isinstance(engine(config), ObstoreEngine)
     assert not isinstance(engine(config, **more), ObstoreEngine)
+
+
+def test_obstore_does_not_go_past_moto_to_the_real_s3(config: dict[str, Any]) -> None:
+    before = Access(read_config(config), SCOPE)
+    assert isinstance(before.engine(), ObstoreEngine)
+    with mock_aws():
+        assert not isinstance(before.engine(), ObstoreEngine)
+        assert not isinstance(engine(config), ObstoreEngine)
+    assert isinstance(engine(config), ObstoreEngine)
 
 
 @pytest.mark.parametrize("name", ["AWS_CHECKSUM_ALGORITHM", "AWS_SERVER_SIDE_ENCRYPTION"])

@@ -18,7 +18,7 @@ from commands.outcome import Outcome, Status
 from commands.payload import PayloadStore, StagedPayload
 from commands.settings import Settings
 from commands.wire import Fault
-from workers.log import log_finish
+from workers.log import log_finish, log_finishes
 from workers.stage import Ended
 from workers.usage import sickness_of, usage_of
 
@@ -49,7 +49,7 @@ class Finisher:
         for finish in finishes:
             lost = finish.ref in refused
             counts["refused" if lost else finish.action.value] += 1
-            log_finish(finish, lost=lost)
+        log_finishes(finishes, refused)
         for item in ended:
             # A dead letter keeps its payload, and one whose lease was lost is another's now.
             if item.result is not None and item.claimed.command.ref not in refused:

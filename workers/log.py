@@ -1,18 +1,24 @@
-"""One readable line per command, with names instead of content."""
+"""A readable line for each command, with names instead of content; one for many alike."""
 
 from __future__ import annotations
 
 import logging
 import sys
+from collections.abc import Sequence
+from collections.abc import Set as AbstractSet
 from contextlib import suppress
 from typing import TextIO, cast
 
 import structlog
 
 from commands.ledger.entry import Action, Finish
+from commands.outcome import Outcome
 from commands.settings import Settings
 
 log = structlog.get_logger("signalbox.command")
+
+EACH_MOST = 10
+"""More commands of one message that succeeded alike share a line: lines cost as much as puts."""
 
 
 class _Sink:
@@ -53,14 +59,44 @@ def configure_logging(settings: Settings) -> None:
     logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)
 
 
+def log_finishes(finishes: Sequence[Finish], lost: AbstractSet[str]) -> None:
+    """The lines of a message's ends; `lost` are the refs whose lease was another's by then."""
+    alike: dict[tuple[object, ...], list[Outcome]] = {}
+    for finish in finishes:
+        outcome = finish.outcome
+        if (
+            finish.action is Action.DONE
+            and outcome
+            and not outcome.error
+            and finish.ref not in lost
+        ):
+            place = (outcome.tenant_id, outcome.env, outcome.backend_type, outcome.route_revision)
+            alike.setdefault((outcome.op, *place), []).append(outcome)
+        else:
+            log_finish(finish, lost=finish.ref in lost)
+    for outcomes in alike.values():
+        if len(outcomes) > EACH_MOST:
+            _log_many(outcomes)
+        else:
+            for outcome in outcomes:
+                _log_outcome(outcome, "done")
+
+
 def log_finish(finish: Finish, *, lost: bool) -> None:
     """The line of one command's end."""
     outcome = finish.outcome
     if outcome is None:
         log.debug("released", ref=finish.ref)
         return
+    more: dict[str, object] = {}
+    if finish.action is Action.RETRY:
+        more["retry_in_s"] = round(finish.delay.total_seconds(), 3)
+    _log_outcome(outcome, "lease lost" if lost else finish.action.value, **more)
+
+
+def _log_outcome(outcome: Outcome, status: str, **more: object) -> None:
     fields: dict[str, object] = {
-        "status": "lease lost" if lost else finish.action.value,
+        "status": status,
         "tenant": outcome.tenant_id,
         "env": outcome.env,
         "subject": outcome.subject,
@@ -70,10 +106,28 @@ def log_finish(finish: Finish, *, lost: bool) -> None:
         "ms": outcome.duration_ms,
         "op_id": outcome.op_id,
         "worker": outcome.worker,
+        **more,
     }
-    if finish.action is Action.RETRY:
-        fields["retry_in_s"] = round(finish.delay.total_seconds(), 3)
     if outcome.error is not None:
         log.warning(outcome.op, code=outcome.error.code, error=outcome.error.message, **fields)
     else:
         log.info(outcome.op, **fields)
+
+
+def _log_many(outcomes: Sequence[Outcome]) -> None:
+    first = outcomes[0]
+    log.info(
+        first.op,
+        status="done",
+        commands=len(outcomes),
+        tenant=first.tenant_id,
+        env=first.env,
+        backend=first.backend_type,
+        revision=first.route_revision,
+        ms=max(outcome.duration_ms for outcome in outcomes),
+        first_op_id=first.op_id,
+        last_op_id=outcomes[-1].op_id,
+        worker=first.worker,
+    )
+    for outcome in outcomes:
+        log.debug(outcome.op, status="done", subject=outcome.subject, op_id=outcome.op_id)

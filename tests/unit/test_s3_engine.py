@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import os
 import time
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from botocore.credentials import ReadOnlyCredentials
 from moto import mock_aws
 
 from adapters.port import AdapterContext, Call
@@ -19,6 +21,7 @@ from adapters.s3.engine import Engine, Target
 from adapters.s3.object_store import open_adapter
 from adapters.s3.obstore_engine import ObstoreEngine
 from adapters.s3.obstore_rule import SMALL_BYTES, key_fits, put_fits
+from adapters.s3.obstore_store import make_store
 from commands.error import LeaseExpired, SignalboxError, Throttled, Unavailable
 from commands.object_store import DeleteObject, GetObject, HeadObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
@@ -87,6 +90,41 @@ def test_small_puts_go_by_obstore_in_one_request(
     assert request.headers["x-amz-content-sha256"] == hashlib.sha256(b"one").hexdigest()
     assert request.headers["x-amz-meta-colour"] == "green"
     assert request.headers["x-amz-meta-signalbox-op-id"] == "op-1"
+
+
+def test_s3_is_given_a_checksum_to_keep_where_the_route_wants_one(
+    service: StandIn, config: dict[str, Any], tmp_path: Path
+) -> None:
+    service.answers = [STORED] * 2
+    put(config, tmp_path)
+    put(config | {"checksum": "when_supported"}, tmp_path)
+    plain, checked = (request.headers for request in service.requests)
+    assert "x-amz-checksum-sha256" not in plain
+    digest = base64.b64encode(hashlib.sha256(b"one").digest()).decode()
+    assert checked["x-amz-checksum-sha256"] == digest
+
+
+@pytest.mark.parametrize(
+    ("more", "endpoint"),
+    [
+        ({}, "https://data.s3.eu-west-1.amazonaws.com"),
+        ({"addressing_style": "path"}, "https://s3.eu-west-1.amazonaws.com"),
+        ({"bucket": "my.data"}, "https://s3.eu-west-1.amazonaws.com"),
+        ({"endpoint_url": "http://minio:9000"}, "http://minio:9000"),
+        (
+            {"endpoint_url": "http://minio:9000", "addressing_style": "virtual"},
+            "http://data.minio:9000",
+        ),
+    ],
+)
+def test_obstore_asks_the_host_that_boto3_would(
+    config: dict[str, Any], more: dict[str, Any], endpoint: str
+) -> None:
+    read = read_config({name: config[name] for name in config if name != "endpoint_url"} | more)
+    store = make_store(read, client_for(read), ReadOnlyCredentials("LAB", "lab", None)).store
+    assert store.config["endpoint"] == endpoint
+    virtual = str(store.config["virtual_hosted_style_request"]).lower()
+    assert virtual == str(f"{read.bucket}." in endpoint).lower()
 
 
 @pytest.mark.parametrize(

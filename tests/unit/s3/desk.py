@@ -1,0 +1,50 @@
+"""Commands to a stand-in of S3, in few words, and what it may answer."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from pathlib import Path
+from typing import Any
+
+from adapters.port import AdapterContext, Call
+from adapters.s3.client import Access
+from adapters.s3.config import read_config
+from adapters.s3.engine import Engine
+from adapters.s3.object_store import open_adapter
+from commands.object_store import GetObject, PutObject
+from commands.payload import DirectoryPayloadStore, InlinePayload
+from commands.scope import Mode, ResourceKind, Scope
+from tests.unit.s3.stand_in import answer
+
+SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")
+WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
+FOREIGN = {"ETag": '"abc"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
+OURS = FOREIGN | {"x-amz-meta-signalbox-op-id": "op-1", "x-amz-meta-signalbox-sha256": "0" * 64}
+MD5_OF_ONE = hashlib.md5(b"one").hexdigest()  # noqa: S324  # S3's own ETag
+STORED = answer(headers={"ETag": f'"{MD5_OF_ONE}"'})
+
+
+def engine(config: dict[str, Any], **more: Any) -> Engine:
+    return Access(read_config(config | more), SCOPE).engine()
+
+
+def make_call(tmp_path: Path, seconds: float = 60) -> Call:
+    return Call("op-1", 1, False, time.monotonic() + seconds, DirectoryPayloadStore(tmp_path))
+
+
+def put(config: dict[str, Any], tmp_path: Path, **fields: Any) -> str:
+    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    command = PutObject.model_validate(
+        {"key": "a", "payload": InlinePayload(data=b"one"), **WHO, **fields}
+    )
+    return store.put(command, make_call(tmp_path)).etag
+
+
+def read(config: dict[str, Any], tmp_path: Path) -> bytes:
+    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    body = store.get(GetObject(key="a", **WHO), make_call(tmp_path)).body
+    try:
+        return b"".join(iter(lambda: body.read(100_000), b""))
+    finally:
+        body.close()

@@ -22,6 +22,15 @@ LINES = {
 """Series that are to be flat, with name, colour and mark."""
 THROUGHPUT = "throughput"
 OWN = "signalbox"
+LABELS = {
+    "celery": "bare Celery",
+    "dramatiq": "Dramatiq",
+    "huey": "Huey",
+    "rq": "RQ",
+    "signalbox": "Signalbox, single",
+    "signalbox 100": "Signalbox, 100 a submit",
+    "signalbox 500": "Signalbox, 500 a submit",
+}
 BESIDE_OTHERS, ALONE = "queues", "batch"
 """Parts: the bars are those of the first that was measured."""
 
@@ -56,7 +65,7 @@ def _bars(axes: Axes, record: Mapping[str, Kept]) -> None:
     # Side by side only what one run measured.
     runs = [{name: record[name]} for name in (BESIDE_OTHERS, ALONE) if name in record]
     bars = sorted(series_of(runs[0], THROUGHPUT) if runs else [], key=lambda bar: bar.value)
-    names = [bar.name for bar in bars]
+    names = [LABELS.get(bar.name, bar.name) for bar in bars]
     colours = [OURS if name.lower().startswith(OWN) else THEIRS for name in names]
     axes.barh(names, [bar.value for bar in bars], color=colours, height=0.7)
     for place, bar in enumerate(bars):

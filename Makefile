@@ -13,7 +13,7 @@ help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
 	@echo "make test   the whole suite (ARGS=... goes to pytest)"
 	@echo "make check  format, lint, types, direction of imports"
-	@echo "make bench  what a command costs: 15 minutes (ARGS=ledger); writes docs/benchmarks.md"
+	@echo "make bench  what a command costs (ARGS=ledger); writes docs/benchmarks.md"
 	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
 	@echo "make bench-check  has a ratio fallen since those that are committed?"
 	@echo "make chaos  what is lost when processes are killed: 90 minutes (ONLY=kills)"

@@ -25,7 +25,7 @@ def main() -> int:
     """0, or 1 if a ratio fell."""
     parser = argparse.ArgumentParser(prog="python -m benchmarks", description=__doc__)
     parser.add_argument("only", nargs="*", help=f"of {', '.join(part.name for part in PARTS)}")
-    parser.add_argument("--seconds", type=float, default=5.0, help="of load a row")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of load a row")
     parser.add_argument("--full", action="store_true", help="with the rows that take long")
     parser.add_argument("--check", action="store_true", help="compare ratios, and record nothing")
     parser.add_argument("--render", action="store_true", help="only write the document anew")

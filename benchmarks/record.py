@@ -32,8 +32,8 @@ Redis here syncs its append-only file before it answers (`appendfsync always`), 
 point and event is synced before it counts. *Processor time* is that of all processes together:
 producer, workers and Redis.
 
-**Again.** `make bench` measures everything but the rows that take long, in about 15 minutes;
-`make bench-full` those too; `make bench ARGS="ledger bulk"` these parts alone. `make bench-check`
+**Again.** `make bench` measures everything but the rows that take long (the parts on this page took
+MINUTES minutes together); `make bench-full` those too; `make bench ARGS="ledger bulk"` these parts alone. `make bench-check`
 measures the quick parts once more (others where `ARGS` names them), compares their ratios with the
 ones here, and fails if one got worse by more than its tolerance (in the last column): it never
 looks at times. A part in which one fell
@@ -80,7 +80,8 @@ def read(folder: Path = DOCS) -> dict[str, Kept]:
 def write(parts: Sequence[Part], folder: Path = DOCS) -> None:
     """The document, from all that is kept."""
     record = read(folder)
-    lines = [HEAD]
+    minutes = sum(kept.seconds for kept in record.values()) / 60
+    lines = [HEAD.replace("MINUTES", f"{minutes:.0f}")]
     for letter, title in LETTERS.items():
         its = [part for part in parts if part.letter == letter and part.name in record]
         if its:

@@ -33,11 +33,11 @@ point and event is synced before it counts. *Processor time* is that of all proc
 producer, workers and Redis.
 
 **Again.** `make bench` measures everything but the rows that take long (the parts on this page took
-MINUTES minutes together); `make bench-full` those too; `make bench ARGS="ledger bulk"` these parts alone. `make bench-check`
-measures the quick parts once more (others where `ARGS` names them), compares their ratios with the
-ones here, and fails if one got worse by more than its tolerance (in the last column): it never
-looks at times. A part in which one fell
-is measured once more, and only what fell both times counts.
+MINUTES minutes together); `make bench-full` those too; `make bench ARGS="ledger bulk"` these parts
+alone. `make bench-check` measures the quick parts once more (others where `ARGS` names them),
+compares their ratios with the ones here, and fails if one got worse by more than its tolerance (in
+the last column): it never looks at times. A part in which one fell is measured once more, and only
+what fell both times counts.
 """
 
 

@@ -56,11 +56,8 @@ task_acks_late = True
 task_reject_on_worker_lost = True
 task_acks_on_failure = True
 task_acks_on_timeout = True
-# Measured (docs/performance.md): threads, since storage commands mostly wait and a batch's objects
-# run side by side within a slot anyway. More of them help only single commands on slow services;
-# commands that compute want processes (`--pool prefork`), at 100 MiB each.
-worker_pool = "threads"
-worker_concurrency = 4
+# The pool is chosen by `signalbox worker` (threads, 4 slots, as measured: docs/performance.md), and
+# not here: Celery would take a pool that is set here for one that was asked for as prefork.
 # One message in hand a slot: what a worker hoards, others could have run.
 worker_prefetch_multiplier = 1
 

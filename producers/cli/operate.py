@@ -133,12 +133,8 @@ def backends(
 def worker(
     context: typer.Context,
     name: Annotated[str, typer.Option("--name", help="Unique name; a host is added.")] = "worker",
-    concurrency: Annotated[
-        int | None, typer.Option("-c", "--concurrency", min=1, help="Messages at a time; 4.")
-    ] = None,
-    pool: Annotated[
-        str | None, typer.Option("-P", "--pool", help="threads (the default) or prefork.")
-    ] = None,
+    concurrency: Annotated[int, typer.Option("-c", "--concurrency", min=1)] = 4,
+    pool: Annotated[str, typer.Option("-P", "--pool", help="threads or prefork.")] = "threads",
 ) -> None:
     """Run a worker until SIGTERM; further options go to Celery's own worker."""
     settings = Settings()
@@ -148,10 +144,10 @@ def worker(
         soft_wrap=True,
     )
     sys.stdout.flush()
+    # Threads, since storage commands mostly wait, and a batch's objects run side by side within a
+    # slot anyway; commands that compute want processes, at 100 MiB each.
     arguments = ["-m", "celery", "-A", "workers.app", "worker", "--loglevel", "WARNING"]
-    arguments += ["--without-mingle"]
-    arguments += ["--pool", pool] if pool else []
-    arguments += ["--concurrency", str(concurrency)] if concurrency else []
+    arguments += ["--pool", pool, "--concurrency", str(concurrency), "--without-mingle"]
     arguments += ["--hostname", name if "@" in name else f"{name}@%h", *context.args]
     # SIGTERM is to mean Celery's soft shutdown, within which what runs may finish.
     environment = os.environ | {"REMAP_SIGTERM": "SIGQUIT"}

@@ -99,8 +99,8 @@ NOISY_PART = Part(
     f"""
 One tenant has {BACKLOG:,} open commands; another sends single commands, one after the other, and
 waits for each. Promised is a p99 of at most {SLOWER_MOST:g} times the idle one. There are {SHARDS}
-queues a kind (`SIGNALBOX_TENANT_SHARDS`), and the other tenant shares the backlog's or does not: most
-of a backlog waits in the ledger, not on a queue (`SIGNALBOX_TENANT_WINDOW`).
+queues a kind (`SIGNALBOX_TENANT_SHARDS`), and the other tenant shares the backlog's or does not:
+most of a backlog waits in the ledger, not on a queue (`SIGNALBOX_TENANT_WINDOW`).
 """,
     {"another queue": noisy(False), "the same queue": noisy(True)},
 )

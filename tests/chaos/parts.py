@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.chaos.part_kills import KILLS_PART
 from tests.chaos.part_large import LARGE_PART
 from tests.chaos.part_neighbours import HANGING_PART, NOISY_PART
+from tests.chaos.part_poison import POISON_PART
 from tests.chaos.part_rabbitmq import RABBITMQ_PART
 from tests.chaos.part_redis import REDIS_PART
 from tests.chaos.part_stop import STOP_PART
@@ -15,6 +16,7 @@ PARTS = (
     WRITES_PART,
     REDIS_PART,
     STOP_PART,
+    POISON_PART,
     NOISY_PART,
     HANGING_PART,
     LARGE_PART,

@@ -1,0 +1,151 @@
+"""Commands that kill whoever runs them, and dead letters that are replayed."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Sequence
+from datetime import timedelta
+from pathlib import Path
+
+from commands.ledger.dead import DeadLetter, Which
+from commands.object_store import Condition, ListObjects, PutObject
+from commands.payload import InlinePayload
+from producers.client import Client
+from tests.chaos.lab import Lab, lab, p99, put
+from tests.chaos.load import ENV
+from tests.chaos.part import Part, Row, Value
+
+DEADLY = "poison"
+"""What the key of a command holds that kills."""
+POISONED, INNOCENT = "t_poisoned", "t_innocent"
+DOSES = 20
+DOSE_SECONDS = 2.0
+RUNS_MOST = 3
+SLOWER_MOST = 1.5
+REPLAYED = 1000
+PATIENCE = timedelta(seconds=120)
+
+
+def poison(folder: Path) -> Row:
+    """Every 2 s one of them, singly or amid a batch, beside a neighbour's single commands."""
+    armed = f"command.before=kill~{DEADLY}"
+    with lab(
+        folder,
+        pool="prefork",
+        faults=armed,
+        SIGNALBOX_LEASE="3",
+        SIGNALBOX_PUBLISH_GRACE="2",
+    ) as room:
+        room.route(INNOCENT)
+        room.route(POISONED)
+        seconds = DOSES * DOSE_SECONDS
+        room.waits(INNOCENT, 50, 30)
+        before = room.waits(INNOCENT, 10**6, seconds)
+        ended = threading.Event()
+        giver = threading.Thread(target=_give, args=(room, ended))
+        giver.start()
+        beside = room.waits(INNOCENT, 10**6, seconds)
+        ended.wait(60)
+        giver.join(60)
+        _wait_until_nothing_is_open(room.client)
+        letters = list(room.client.dead.find(Which(tenant_id=POISONED)))
+        stored = _keys(room.client, POISONED)
+    factor = p99(beside) / p99(before)
+    deadly = [letter for letter in letters if DEADLY in letter.document]
+    values: dict[str, Value] = {
+        "poisonous": DOSES,
+        "dead letters": len(letters),
+        "runs at most": max(letter.attempts for letter in deadly),
+        "innocent in their batches": _innocent(),
+        "of them done": len(stored),
+        "p99 ms without": 1000 * p99(before),
+        "p99 ms beside": 1000 * p99(beside),
+        "times": factor,
+    }
+    kept = len(letters) == len(deadly) == DOSES and _runs_enough(deadly)
+    return Row(values, kept and len(stored) == _innocent() and factor <= SLOWER_MOST)
+
+
+def replay(folder: Path) -> Row:
+    """Dead letters by a route that leads nowhere, replayed twice when it is mended."""
+    with lab(folder) as room:
+        nowhere = folder / "a-file"
+        nowhere.touch()
+        room.route(POISONED, base_dir=str(nowhere))
+        payload = InlinePayload(data=b"x")
+        commands = [
+            PutObject(
+                tenant_id=POISONED,
+                env=ENV,
+                key=f"k{number:04}",
+                payload=payload,
+                condition=Condition(if_absent=True),
+            )
+            for number in range(REPLAYED)
+        ]
+        room.client.wait(room.client.submit_many(commands), PATIENCE)
+        dead = [letter.ref for letter in room.client.dead.find(Which(tenant_id=POISONED))]
+        room.route(POISONED)
+        threads = [threading.Thread(target=room.client.replay, args=(dead,)) for _ in range(2)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        _wait_until_nothing_is_open(room.client)
+        left = len(list(room.client.dead.find(Which(tenant_id=POISONED))))
+        stored = _keys(room.client, POISONED)
+    values: dict[str, Value] = {"replayed": len(dead), "effects": len(stored), "dead letters": left}
+    return Row(values, len(dead) == len(stored) == REPLAYED and left == 0)
+
+
+def _give(room: Lab, ended: threading.Event) -> None:
+    """Half of the doses in the midst of a batch of harmless commands."""
+    for dose in range(DOSES):
+        commands = [put(POISONED, f"{DEADLY}{dose}")]
+        if dose % 2:
+            commands += [put(POISONED, f"d{dose}-{number}") for number in range(20)]
+        room.client.submit_many(commands)
+        time.sleep(DOSE_SECONDS)
+    ended.set()
+
+
+def _innocent() -> int:
+    return DOSES // 2 * 20
+
+
+def _runs_enough(letters: Sequence[DeadLetter]) -> bool:
+    return max(letter.attempts for letter in letters) <= RUNS_MOST
+
+
+def _wait_until_nothing_is_open(client: Client) -> None:
+    until = time.monotonic() + PATIENCE.total_seconds()
+    while client.ledger.totals()["open"] and time.monotonic() < until:
+        time.sleep(0.1)
+
+
+def _keys(client: Client, tenant: str) -> list[str]:
+    keys: list[str] = []
+    cursor = None
+    while True:
+        ask = ListObjects(tenant_id=tenant, env=ENV, limit=1000, cursor=cursor)
+        page = client.run(ask, PATIENCE).unwrap()
+        keys += [entry["key"] for entry in page["objects"]]
+        cursor = page["next_cursor"]
+        if cursor is None:
+            return keys
+
+
+POISON_PART = Part(
+    "poison",
+    "Commands that kill, and replayed dead letters",
+    f"""
+*Poison*: {DOSES} commands that kill the process that runs them, one every {DOSE_SECONDS:g} s,
+half of them amid a batch of 20 others, with prefork, whose children die and are replaced. Promised
+are at most {RUNS_MOST} runs of each, that all of them and nothing else become dead letters, and
+that another tenant's single commands have a p99 of at most {SLOWER_MOST:g} times that without
+poison. *Replay*: {REPLAYED:,} commands that failed for good, since their route led nowhere, are
+replayed by two clients at once when it is mended; each creates an object that must not exist.
+""",
+    {"poison": poison, "replay": replay},
+)

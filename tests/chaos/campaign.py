@@ -38,6 +38,8 @@ class Plan:
     seed: int = 1
     batches: tuple[int, ...] = BATCHES
     """Sizes of what is submitted together, each as likely as the next."""
+    pause: float = 0.0
+    """Seconds between submissions: what lasts long is to end with a number that can be checked."""
     settings: dict[str, str] = field(
         default_factory=lambda: {
             # Short, so that a kill costs seconds: what a dead worker held comes back soon.
@@ -155,6 +157,7 @@ def embedded(plan: Plan, folder: Path, broker_url: str | None = None) -> Iterato
 def _load_until(enough: threading.Event, load: Load, journal: Journal, plan: Plan) -> None:
     while not enough.is_set() or journal.accepted < plan.commands_least:
         load.step()
+        time.sleep(plan.pause)
     load.finish()
 
 

@@ -36,7 +36,9 @@ def stops(pool: str, faults: str = "") -> Play:
                 worker.kill()
                 scene.stack.start_worker()
 
-        plan = Plan(Harm(), commands_least=3000, workers=3, pool=pool, faults=faults, seed=31)
+        plan = Plan(
+            Harm(), commands_least=3000, workers=3, pool=pool, faults=faults, seed=31, pause=0.05
+        )
         scene = strike_under_load(plan, folder, strike)
         verdict = scene.verdict
         values = {

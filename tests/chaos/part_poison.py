@@ -56,14 +56,14 @@ def poison(folder: Path) -> Row:
     values: dict[str, Value] = {
         "poisonous": DOSES,
         "dead letters": len(letters),
-        "runs at most": max(letter.attempts for letter in deadly),
+        "runs at most": _runs_most(deadly),
         "innocent in their batches": _innocent(),
         "of them done": len(stored),
         "p99 ms without": 1000 * p99(before),
         "p99 ms beside": 1000 * p99(beside),
         "times": factor,
     }
-    kept = len(letters) == len(deadly) == DOSES and _runs_enough(deadly)
+    kept = len(letters) == len(deadly) == DOSES and _runs_most(deadly) <= RUNS_MOST
     return Row(values, kept and len(stored) == _innocent() and factor <= SLOWER_MOST)
 
 
@@ -114,8 +114,9 @@ def _innocent() -> int:
     return DOSES // 2 * 20
 
 
-def _runs_enough(letters: Sequence[DeadLetter]) -> bool:
-    return max(letter.attempts for letter in letters) <= RUNS_MOST
+def _runs_most(letters: Sequence[DeadLetter]) -> int:
+    """The last attempt is the one that finds that it must not run."""
+    return max(letter.attempts for letter in letters) - 1
 
 
 def _wait_until_nothing_is_open(client: Client) -> None:

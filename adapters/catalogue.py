@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib import import_module
+from types import ModuleType
 from typing import Any, cast
 
 from adapters.port import AdapterContext, Capability
@@ -36,17 +37,19 @@ class Backend:
     behind one of the same key that ended in a temporary error."""
 
     def open(self, context: AdapterContext) -> Any:
-        return cast(Callable[[AdapterContext], Any], import_module(self.module).open_adapter)(
-            context
-        )
+        return cast(Callable[[AdapterContext], Any], self.load().open_adapter)(context)
+
+    def load(self) -> ModuleType:
+        """Its module, with the SDK behind it: seconds the first time, nothing later."""
+        return import_module(self.module)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
         """What it can do beyond the operations that every backend of its kind has."""
-        return getattr(import_module(self.module), "CAPABILITIES", frozenset())
+        return getattr(self.load(), "CAPABILITIES", frozenset())
 
     def check_config(self, config: dict[str, Any]) -> None:
-        import_module(self.module).check_config(config)
+        self.load().check_config(config)
 
 
 CATALOGUE: tuple[Backend, ...] = (

@@ -11,17 +11,37 @@ from producers.publisher import make_app
 from workers.archiver import Archiver
 from workers.janitor import Janitor
 from workers.log import configure_logging
+from workers.prefork import Preloader, keep_what_is_loaded
 from workers.reconciler import Reconciler
+from workers.runtime import runtime
 from workers.tasks import register_tasks
 
 app = make_app(Settings())
 register_tasks(app)
 _background: list[Reconciler | Archiver | Janitor] = []
+_preloader = Preloader(Settings())
+_names: list[str] = []
 
 
 @signals.setup_logging.connect(weak=False)
 def _set_up_logging(**_: Any) -> None:
     configure_logging(Settings())
+
+
+@signals.worker_init.connect(weak=False)
+def _learn_name(sender: Any, **_: Any) -> None:
+    _names[:] = [sender.hostname]
+
+
+@signals.worker_before_create_process.connect(weak=False)
+def _prepare_fork(**_: Any) -> None:
+    _preloader.before_fork()
+
+
+@signals.worker_process_init.connect(weak=False)
+def _set_up_child(**_: Any) -> None:
+    # Here rather than with its first command, which would wait for it.
+    runtime(app, *_names)
 
 
 @signals.worker_ready.connect(weak=False)
@@ -33,6 +53,7 @@ def _start_background(sender: Any, **_: Any) -> None:
     _background.append(Janitor(settings, sender.hostname))
     for each in _background:
         each.start()
+    keep_what_is_loaded()
     if ready_file := settings.ready_file:
         ready_file.touch()
 

@@ -15,12 +15,14 @@ from commands.ledger.entry import Wake
 from commands.ledger.row import batched
 from commands.settings import Settings
 from commands.wire import BATCH, MESSAGE_MOST, SUMMARY_HEADER, summarise, ticket_document
+from producers.redis_transport import use_one_client_a_channel
 
 log = structlog.get_logger("signalbox.publisher")
 
 
 def make_app(settings: Settings) -> Celery:
     """The Celery app that producers and workers share the settings of, on this broker."""
+    use_one_client_a_channel()
     app = Celery("signalbox")
     app.config_from_object("celeryconfig")
     app.conf.broker_url = settings.broker_url

@@ -11,6 +11,8 @@ from typing import Any
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import redis as stock
 
+from commands.state import DRIVER
+
 
 class Channel(stock.Channel):
     _shared: Any = None
@@ -23,6 +25,10 @@ class Channel(stock.Channel):
         if self._shared is None or self._shared.connection_pool is not self.pool:
             self._shared = super()._create_client()  # type: ignore[no-untyped-call]  # kombu has no types
         return self._shared
+
+    def _connparams(self, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        stock_parameters = super()._connparams(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+        return {"driver_info": DRIVER, **stock_parameters}
 
 
 class Transport(stock.Transport):

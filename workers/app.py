@@ -11,11 +11,13 @@ from producers.publisher import make_app
 from workers.archiver import Archiver
 from workers.janitor import Janitor
 from workers.log import configure_logging
+from workers.pool import use_steady_pool
 from workers.prefork import Preloader, keep_what_is_loaded
 from workers.reconciler import Reconciler
 from workers.runtime import runtime
 from workers.tasks import register_tasks
 
+use_steady_pool()
 app = make_app(Settings())
 register_tasks(app)
 _background: list[Reconciler | Archiver | Janitor] = []

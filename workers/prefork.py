@@ -36,7 +36,8 @@ class Preloader:
     def before_fork(self) -> None:
         """If the state Redis is away, the children load what they need by themselves."""
         now = time.monotonic()
-        if self._looked is not None and now - self._looked < LOOK_SECONDS:
+        recent = self._looked is not None and now - self._looked < LOOK_SECONDS
+        if self._loaded and recent:
             return
         self._looked = now
         # A child has itself ended with its parent, and loads a parser of C for it, 40 ms, unless

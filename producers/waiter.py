@@ -6,6 +6,7 @@ import threading
 import time
 import uuid
 from collections.abc import Collection
+from contextlib import suppress
 from datetime import timedelta
 
 import redis
@@ -16,6 +17,8 @@ from commands.state import state_errors
 
 RECHECK_SECONDS = 2.0
 """An announcement can be missed (a reconnect); so often the ledger itself is asked."""
+LISTEN_SECONDS = 1.0
+"""So often the listener looks whether it is still needed."""
 
 
 class OutcomeWaiter:
@@ -68,6 +71,8 @@ class OutcomeWaiter:
     def close(self) -> None:
         self._closed = True
         if self._thread is not None:
+            with suppress(redis.RedisError):
+                self._client.publish(self.channel, "")  # it need not listen to the end
             self._thread.join(timeout=5)
 
     def _listen(self) -> None:
@@ -87,7 +92,7 @@ class OutcomeWaiter:
                 with state_errors(), self._client.pubsub() as subscription:  # type: ignore[no-untyped-call]
                     subscription.subscribe(self.channel)
                     while not self._closed:
-                        message = subscription.get_message(timeout=1.0)
+                        message = subscription.get_message(timeout=LISTEN_SECONDS)
                         if message is None:
                             continue
                         if message["type"] == "subscribe":

@@ -1,0 +1,28 @@
+"""The client's listener for outcomes."""
+
+from __future__ import annotations
+
+import threading
+from datetime import timedelta
+
+import pytest
+
+from producers import waiter
+from tests.integration.conftest import Lane
+
+
+def listeners() -> list[threading.Thread]:
+    return [t for t in threading.enumerate() if t.name == "signalbox-outcomes"]
+
+
+def test_closing_a_client_ends_its_listener_at_once(
+    two_workers: Lane, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(waiter, "LISTEN_SECONDS", 3600.0)
+    before = listeners()
+    with two_workers.client() as client:
+        listener = waiter.OutcomeWaiter(client.state, client.ledger)
+        listener.wait(["nobody/dev/none"], timedelta(0))
+        assert len(listeners()) == len(before) + 1
+        listener.close()
+    assert listeners() == before

@@ -23,9 +23,7 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
 
 from __future__ import annotations
 
-import re
 import time
-from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
@@ -41,14 +39,12 @@ from commands.ledger.entry import (
     Finished,
     Intent,
     Receipt,
-    Record,
     Ticket,
     Wake,
 )
+from commands.ledger.reader import LedgerReader
 from commands.ledger.row import (
-    RECORD_FIELDS,
     batched,
-    read_record,
     read_wakes,
     sort_claim,
 )
@@ -57,7 +53,6 @@ from commands.ledger.usage import MONTH_KEPT_DAYS, this_month
 from commands.outcome import Outcome
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
-from commands.state import state_errors
 
 T = TypeVar("T")
 
@@ -73,8 +68,6 @@ TOGETHER_MOST = 100
 """Commands of one scope that are let go together, when some were held."""
 CROWDED_SHARE = 8
 """While other tenants are at work, a scope has this part of its window."""
-FAR = 9e15
-"""The due time of a command that is held; see hold.lua."""
 FENCE_KEY = "{rt}:fence"
 """Hash of the fences of routes (by scope) and policies (by tenant), and the registry's epoch;
 written by `routing`, read here beside the claim."""
@@ -82,11 +75,11 @@ SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
 """The lease of a command with content grows by its size at this rate."""
 
 
-class Ledger:
+class Ledger(LedgerReader):
     """Promises and outcomes in the state Redis. Thread-safe."""
 
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
-        self._client = client
+        super().__init__(client)
         self._settings = settings
 
     def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
@@ -212,45 +205,6 @@ class Ledger:
         answers = run_pipeline(self._client, calls, [_DUE])
         return [wake for woken in answers for wake in read_wakes(woken)]
 
-    def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:
-        """The outcome of each, or None while it is open or when it is not known."""
-        calls = [("HGET", _record_key(ref), "out") for ref in refs]
-        return [
-            Outcome.model_validate_json(text) if text else None
-            for text in run_pipeline(self._client, calls, [])
-        ]
-
-    def records(self, refs: Sequence[str]) -> list[Record | None]:
-        """All that is known of each command, None where nothing is."""
-        calls = [("HMGET", _record_key(ref), *RECORD_FIELDS) for ref in refs]
-        rows = run_pipeline(self._client, calls, [])
-        return [read_record(ref, row) for ref, row in zip(refs, rows, strict=True)]
-
-    def find(self, op_id: str) -> list[str]:
-        """Refs with this op_id, whatever their tenant; looks through all keys, so for people."""
-        escaped = re.sub(r"([*?\[\]\\^-])", r"\\\1", op_id)
-        with state_errors():
-            keys = list(self._client.scan_iter(match=f"*:op:*/{escaped}", count=1000))
-        return sorted(key.decode().split(":op:", 1)[1] for key in keys)
-
-    def totals(self) -> dict[str, int]:
-        """Counts over all shards, with `open`, `held` and `dead_letters` as they stand now."""
-        calls: list[tuple[Any, ...]] = []
-        for shard in all_shards():
-            calls += [
-                ("HGETALL", f"{shard}:count"),
-                ("ZCARD", f"{shard}:due"),
-                ("ZCARD", f"{shard}:dead"),
-                ("ZCOUNT", f"{shard}:due", "-inf", int(time.time() * 1000)),
-                ("ZCOUNT", f"{shard}:due", FAR, "+inf"),
-            ]
-        totals = Counter[str]()
-        rows = batched(run_pipeline(self._client, calls, []), 5)
-        for counts, open_, dead, overdue, held in rows:
-            totals.update({name.decode(): int(value) for name, value in counts.items()})
-            totals.update({"open": open_, "dead_letters": dead, "overdue": overdue, "held": held})
-        return dict(totals)
-
     def _submit_call(
         self, shard: str, intents: Iterable[Intent], most: int, window: int
     ) -> tuple[Any, ...]:
@@ -289,10 +243,6 @@ def _told(finish: Finish) -> str:
     if finish.action in (Action.DONE, Action.DEAD):
         return finish.outcome.model_dump_json()
     return finish.outcome.error.model_dump_json() if finish.outcome.error else ""
-
-
-def _record_key(ref: str) -> str:
-    return f"{shard_of(ref)}:op:{ref}"
 
 
 def _route_field(ticket: Ticket) -> str:

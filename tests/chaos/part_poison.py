@@ -43,7 +43,7 @@ def poison(folder: Path) -> Row:
         seconds = DOSES * DOSE_SECONDS
         room.throughput(INNOCENT, 5)  # every child has run something
         room.throughput(INNOCENT, 5)  # every child has run something
-        before = room.waits(INNOCENT, 10**6, seconds)
+        before = room.waits(INNOCENT, 10**6, seconds / 2)
         ended = threading.Event()
         giver = threading.Thread(target=_give, args=(room, ended))
         giver.start()

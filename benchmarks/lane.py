@@ -21,9 +21,10 @@ from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
 from commands.state import connect
-from producers.client import Client, Submission
+from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from producers.embedded.stack import EmbeddedStack
+from producers.submission import Submission
 from routing.registry import Registry
 
 PATIENCE = timedelta(minutes=5)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Self
@@ -11,64 +11,23 @@ from typing import Self
 import redis
 from celery import Celery
 
-from commands.error import (
-    OpIdReused,
-    OutcomePending,
-    RateLimited,
-)
+from commands.error import OutcomePending
 from commands.fault import reach
 from commands.ledger.dead import DeadLetters, Replayed
-from commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
+from commands.ledger.entry import Acceptance, Intent, Ticket, Wake
 from commands.ledger.ledger import Ledger
 from commands.model import Command
 from commands.outcome import Outcome
 from commands.settings import Settings
 from commands.state import connect
 from commands.wire import queue_of
+from producers.buffer import Buffer, BufferLimits
 from producers.content import ContentDesk
 from producers.publisher import Publisher, make_app
+from producers.submission import SUBMIT_MOST, Submission
 from producers.waiter import OutcomeWaiter
 
-SUBMIT_MOST = 500
-"""Commands in one round trip to the ledger."""
 DEFAULT_WAIT = timedelta(seconds=30)
-
-
-@dataclass(frozen=True)
-class Submission:
-    """A command that the ledger holds now, or refused because its op_id is taken."""
-
-    command: Command
-    receipt: Receipt
-
-    @property
-    def op_id(self) -> str:
-        return self.command.op_id
-
-    @property
-    def accepted(self) -> bool:
-        return self.receipt.acceptance not in (Acceptance.CONFLICT, Acceptance.FULL)
-
-    def raise_if_refused(self) -> None:
-        """OpIdReused if another command has this op_id, RateLimited if too many are open."""
-        if self.receipt.acceptance is Acceptance.FULL:
-            error = RateLimited(
-                "too many commands of this tenant and env are open",
-                kind=self.command.kind,
-                tenant_id=self.command.tenant_id,
-                env=self.command.env,
-                next_step="submit it again later; nothing was accepted",
-            )
-            error.retry_after = 1.0
-            raise error
-        if not self.accepted:
-            raise OpIdReused(
-                f"op_id {self.op_id} was accepted before with another content",
-                kind=self.command.kind,
-                tenant_id=self.command.tenant_id,
-                env=self.command.env,
-                next_step="use a new op_id for a new command; the first one stands",
-            )
 
 
 @dataclass
@@ -104,6 +63,7 @@ class Client:
         self._waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings)
         self.dead = DeadLetters(self.state, self.settings)
+        self._buffers: list[Buffer] = []
 
     def submit(self, command: Command) -> Submission:
         """Hand over one command. Raises OpIdReused, RateLimited, StateUnavailable."""
@@ -129,6 +89,15 @@ class Client:
         yield batch
         batch.submissions = self.submit_many(batch.commands)
 
+    def buffer(self, limits: BufferLimits | None = None) -> Buffer:
+        """A buffer that hands commands over in the background; `close` flushes it."""
+        self._buffers = [buffer for buffer in self._buffers if not buffer.closed]
+        buffer = Buffer(
+            self, limits or BufferLimits(), inline_limit=self.settings.inline_limit_bytes
+        )
+        self._buffers.append(buffer)
+        return buffer
+
     def wait(
         self, submissions: Sequence[Submission], timeout: timedelta = DEFAULT_WAIT
     ) -> list[Outcome | None]:
@@ -140,7 +109,12 @@ class Client:
 
     def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
         """Submit and wait. Raises OutcomePending; the command goes on then."""
-        [outcome] = self.wait([self.submit(command)], timeout)
+        return self.outcome(self.submit(command), timeout)
+
+    def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+        """Wait for the outcome of one. Raises OutcomePending; the command goes on then."""
+        command = submission.command
+        [outcome] = self.wait([submission], timeout)
         if outcome is None:
             [record] = self.ledger.records([command.ref])
             why = record.waits_for if record else None
@@ -163,8 +137,12 @@ class Client:
         return replayed
 
     def close(self) -> None:
-        self._waiter.close()
-        self.state.close()
+        """Flush the buffers, and raise what one of them could not hand over; then disconnect."""
+        with ExitStack() as last_first:
+            last_first.callback(self.state.close)
+            last_first.callback(self._waiter.close)
+            for buffer in self._buffers:
+                last_first.callback(buffer.close)
 
     def __enter__(self) -> Self:
         return self

@@ -21,7 +21,8 @@ from commands.outcome import Outcome
 from commands.parse import invalid_command
 from commands.payload import CHUNK_BYTES
 from commands.scope import Mode
-from producers.client import Client, Submission
+from producers.client import Client
+from producers.submission import Submission
 
 BATCH_COMMANDS = 100
 BATCH_BYTES = 4 * 1024 * 1024

@@ -10,10 +10,10 @@ from dataclasses import dataclass
 from datetime import timedelta
 
 from commands.error import InvalidCommand, OutcomePending, RemoteError, SignalboxError
-from commands.ledger.entry import Acceptance
 from commands.model import OP_ID_PATTERN, Command, new_op_id
 from commands.outcome import Outcome
-from producers.client import SUBMIT_MOST, Client, Submission
+from producers.client import Client
+from producers.submission import SUBMIT_MOST, Submission
 
 BATCH_BYTES = 1024 * 1024
 WINDOW_COMMANDS = 3000
@@ -136,7 +136,7 @@ class Ingest:
         submissions = self._client.submit_many(commands)
         deadline = time.monotonic() + self._patience.total_seconds()
         while time.monotonic() < deadline:
-            full = [n for n, s in enumerate(submissions) if s.receipt.acceptance is Acceptance.FULL]
+            full = [n for n, s in enumerate(submissions) if s.full]
             if not full:
                 break
             time.sleep(FULL_SECONDS)

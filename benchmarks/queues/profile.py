@@ -20,9 +20,10 @@ from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
 from commands.state import connect
 from commands.wire import Message
-from producers.client import Client, Submission
+from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from producers.publisher import make_app
+from producers.submission import Submission
 from workers.log import configure_logging
 from workers.runtime import Runtime
 

@@ -14,8 +14,8 @@ from benchmarks.lane import ENV, PATIENCE, Lane, lane
 from benchmarks.queues.contender import DATA, WORKERS
 from commands.object_store import PutObject
 from commands.payload import InlinePayload
-from producers.client import Submission
 from producers.embedded.redis_server import RedisServer
+from producers.submission import Submission
 
 _PAYLOAD = InlinePayload(data=DATA.encode())
 

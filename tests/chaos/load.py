@@ -17,7 +17,8 @@ from commands.outcome import Status
 from commands.payload import InlinePayload
 from commands.scope import ResourceKind
 from commands.tabular_store import DeleteRow, RowCondition, UpsertRow
-from producers.client import Client, Submission
+from producers.client import Client
+from producers.submission import Submission
 from tests.chaos.journal import Journal, Verdict
 
 TENANT, ENV = "t_chaos", "dev"

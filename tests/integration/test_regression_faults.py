@@ -15,9 +15,10 @@ from commands.outcome import Outcome
 from commands.payload import InlinePayload
 from commands.settings import Settings
 from commands.state import connect
-from producers.client import Client, Submission
+from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from producers.embedded.stack import EmbeddedStack
+from producers.submission import Submission
 from routing.rebase import rebase
 from routing.registry import Registry
 from tests.conftest import need_redis

@@ -1,0 +1,293 @@
+"""A buffer in front of the client: commands added one by one are handed over many together.
+
+One thread hands over, in the order of the adds. A command is in the ledger when its `Pending` says
+so, not before: what is only in the buffer is lost with the process.
+"""
+
+from __future__ import annotations
+
+import atexit
+import os
+import threading
+import time
+from collections import deque
+from concurrent import futures
+from copy import copy
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from types import TracebackType
+from typing import Self
+
+import structlog
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from commands.error import (
+    DeliveryError,
+    InvalidSetting,
+    OutcomePending,
+    RateLimited,
+    SignalboxError,
+    StateUnavailable,
+)
+from commands.model import Command
+from producers.lanes import Lanes
+from producers.pending import Pending, Submitter
+from producers.submission import SUBMIT_MOST, Submission
+
+log = structlog.get_logger("signalbox.buffer")
+
+FRAME_BYTES = 512
+"""Counted for a command beside its content."""
+SLOWEST_RETRY = 2.0
+"""Seconds, at most, between two tries to reach the ledger."""
+
+
+@dataclass(frozen=True)
+class BufferLimits:
+    """When a buffer hands over, and how much it holds. Raises InvalidSetting."""
+
+    count: int = 100
+    """As soon as so many commands wait (at most 500 go in one round trip),"""
+    size: int = 1024 * 1024
+    """or bytes,"""
+    linger: timedelta = timedelta(milliseconds=5)
+    """or the oldest has waited so long."""
+    most: int = 10_000
+    """Commands that it holds; adds wait while it is full,"""
+    most_bytes: int = 64 * 1024 * 1024
+    """or holds so many bytes."""
+    patience: timedelta = timedelta(seconds=60)
+    """A command that the ledger does not take for so long is given up."""
+
+    def __post_init__(self) -> None:
+        numbers = (self.count, self.size, self.most, self.most_bytes)
+        if min(numbers) < 1 or self.linger < timedelta(0) or self.patience < timedelta(0):
+            raise InvalidSetting(
+                "a limit of the buffer is not positive",
+                next_step="use numbers of at least 1, and times of at least 0",
+            )
+
+
+class Buffer:
+    """Takes commands from any thread and hands them over by one of its own.
+
+    Commands on one key take effect in the order of their adds. While too many commands of a
+    tenant and env are open, those of it wait in the buffer, in order; others pass. What the
+    ledger refused, or did not take within the limits' patience, is told to the command's
+    `Pending`; if nobody asked there, `close` raises the first. A process that ends closes its
+    buffers; one that is killed loses what was not handed over. A buffer does not live on in a
+    forked process: make one there.
+    """
+
+    def __init__(self, submitter: Submitter, limits: BufferLimits, *, inline_limit: int) -> None:
+        self.limits = limits
+        self.closed = False
+        self._submitter = submitter
+        self._inline_limit = inline_limit
+        lock = threading.Lock()
+        self._work, self._room = threading.Condition(lock), threading.Condition(lock)
+        self._lanes = Lanes[Pending](limits.count, limits.size, limits.linger.total_seconds())
+        self._held: dict[Pending, int] = {}
+        self._bytes = 0
+        self._lost: deque[Pending] = deque(maxlen=1000)
+        self._process = os.getpid()
+        self._thread = threading.Thread(target=self._run, name="signalbox-buffer", daemon=True)
+        self._thread.start()
+        # The thread is a daemon, which still runs while these handlers do.
+        atexit.register(self._close_at_exit)
+
+    def add(self, command: Command, timeout: timedelta | None = None) -> Pending:
+        """Put a command behind those that were added before; wait while the buffer is full.
+
+        Raises RateLimited if it is full for longer than `timeout` (None: the limits' patience),
+        DeliveryError if it is closed. Nothing was added then.
+        """
+        self._check_process(command)
+        weight = self._weight(command)
+        patience = (self.limits.patience if timeout is None else timeout).total_seconds()
+        with self._room:
+            if not self._room.wait_for(lambda: self.closed or self._fits(weight), patience):
+                raise RateLimited(
+                    f"the buffer is full: {len(self._held)} commands, {self._bytes} bytes",
+                    kind=command.kind,
+                    tenant_id=command.tenant_id,
+                    env=command.env,
+                    next_step="add it again later, or make the buffer larger; "
+                    "if it stays full, see whether the state Redis answers",
+                )
+            if self.closed:
+                raise _closed(command, "the buffer is closed", "make another")
+            pending = Pending(command, self._submitter)
+            self._held[pending] = weight
+            self._bytes += weight
+            if self._lanes.add(_place(pending), pending, weight):
+                self._work.notify()
+        return pending
+
+    def flush(self, timeout: timedelta | None = None) -> None:
+        """Hand over now, and wait until all that was added before is settled.
+
+        Raises OutcomePending if that takes longer than `timeout`.
+        """
+        with self._work:
+            waited_for = [pending.settled for pending in self._held]
+            self._lanes.hurry()
+            self._work.notify()
+        _, left = futures.wait(waited_for, timeout.total_seconds() if timeout else None)
+        if left:
+            raise OutcomePending(
+                f"{len(left)} commands are in the buffer still",
+                next_step="they go on; see whether the state Redis answers",
+            )
+
+    def close(self) -> None:
+        """Flush, and end the thread. Again is harmless.
+
+        Raises the first error that kept a command from being accepted, unless it was told before.
+        """
+        if os.getpid() != self._process:
+            return
+        self._end()
+        lost = [pending for pending in self._lost if not pending.asked]
+        self._lost.clear()
+        if lost:
+            try:
+                lost[0].submission()
+            except SignalboxError as error:
+                error.add_note(f"{len(lost)} commands of the buffer were not accepted")
+                raise
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._close_at_exit()  # the block's own error is the one to be seen
+
+    def _end(self) -> None:
+        atexit.unregister(self._close_at_exit)
+        with self._work:
+            self.closed = True
+            self._lanes.hurry()
+            self._work.notify()
+            self._room.notify_all()
+        self._thread.join()
+
+    def _close_at_exit(self) -> None:
+        try:
+            self.close()
+        except SignalboxError as error:
+            log.error("the buffer could not hand over all", error=str(error), code=error.code)
+
+    def _check_process(self, command: Command) -> None:
+        # Before the lock, which a thread of the parent may have held at the fork.
+        if os.getpid() != self._process:
+            raise _closed(command, "the buffer is of the parent process", "make a client here")
+
+    def _weight(self, command: Command) -> int:
+        # Larger contents are staged; the command names them alone.
+        return FRAME_BYTES + min(command.size, self._inline_limit)
+
+    def _fits(self, weight: int) -> bool:
+        room = self._bytes + weight <= self.limits.most_bytes and len(self._held) < self.limits.most
+        return room or not self._held
+
+    def _run(self) -> None:
+        while group := self._next():
+            self._hand_over(group)
+
+    def _next(self) -> list[Pending]:
+        """The commands to hand over next; none at the end."""
+        with self._work:
+            while True:
+                group = self._lanes.take(SUBMIT_MOST)
+                if group or (self.closed and not self._held):
+                    return group
+                self._work.wait(self._lanes.seconds())
+
+    def _hand_over(self, group: list[Pending]) -> None:
+        overdue = time.monotonic() - self.limits.patience.total_seconds()
+        again, settled, lost = [], [], []
+        for pending, end in zip(group, self._try(group), strict=True):
+            if isinstance(end, Submission):
+                if end.full and pending.since > overdue:
+                    again.append((_place(pending), pending))
+                    continue
+                pending.settled.set_result(end)
+            else:
+                pending.settled.set_exception(end)
+            settled.append(pending)
+            if not (isinstance(end, Submission) and end.accepted):
+                lost.append(pending)
+        with self._room:
+            self._lanes.put_back({_place(pending) for pending in group}, again)
+            for pending in settled:
+                self._bytes -= self._held.pop(pending)
+            self._lost.extend(lost)
+            self._room.notify_all()
+
+    def _try(self, group: list[Pending]) -> list[Submission | SignalboxError]:
+        """What became of each. Where one spoils a call, it does so alone."""
+        try:
+            return [*self._submit(group)]
+        except Exception as error:  # noqa: BLE001 - it reaches whoever asks
+            if len(group) == 1 or isinstance(error, StateUnavailable):
+                return [_own(error, pending.command) for pending in group]
+        ends: list[Submission | SignalboxError] = []
+        full: dict[str, Submission] = {}
+        for pending in group:
+            # Behind one that is to come again none of its place goes on.
+            before = full.get(_place(pending))
+            [end] = [_instead(before, pending)] if before else self._try([pending])
+            if isinstance(end, Submission) and end.full:
+                full[_place(pending)] = end
+            ends.append(end)
+        return ends
+
+    def _submit(self, group: list[Pending]) -> list[Submission]:
+        """Until it succeeds: under its op_id a command that was accepted is not taken twice."""
+        left = group[0].since + self.limits.patience.total_seconds() - time.monotonic()
+        retrying = Retrying(
+            retry=retry_if_exception_type(StateUnavailable),
+            wait=wait_random_exponential(multiplier=0.1, max=SLOWEST_RETRY),
+            stop=stop_after_delay(max(0.0, left)),
+            reraise=True,
+        )
+        commands = [pending.command for pending in group]
+        submissions: list[Submission] = retrying(self._submitter.submit_many, commands)
+        return submissions
+
+
+def _place(pending: Pending) -> str:
+    return f"{pending.command.tenant_id}/{pending.command.env}"
+
+
+def _instead(full: Submission, pending: Pending) -> Submission:
+    return replace(full, command=pending.command)
+
+
+def _own(error: Exception, command: Command) -> SignalboxError:
+    """An error for this command alone: they are raised in many threads."""
+    if isinstance(error, SignalboxError):
+        own = copy(error)
+    else:
+        own = DeliveryError(
+            f"the command could not be handed over ({type(error).__name__})",
+            next_step="see this error's cause; nothing was accepted",
+        )
+        own.__cause__ = error
+    return own.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
+
+
+def _closed(command: Command, message: str, next_step: str) -> DeliveryError:
+    return DeliveryError(
+        message,
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step=f"{next_step}; nothing was added",
+    )

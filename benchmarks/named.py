@@ -72,12 +72,6 @@ def _of_queue(name: str, value: float) -> Figure:
     return Figure(name, value, "x", least, most, NOISE if compared else None)
 
 
-def buffer(bench: Bench) -> list[Figure]:
-    """The client's buffer against single submits."""
-    answer = cast(Answer, _function("benchmarks.buffer", "buffer_cost")(bench.console))
-    return [Figure(name, value, "x", tolerance=NOISE) for name, value in answer.items()]
-
-
 def _function(module: str, name: str) -> Callable[..., object]:
     try:
         return cast(Callable[..., object], getattr(import_module(module), name))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from benchmarks import named
 from benchmarks.batch import batch_cost
+from benchmarks.buffer import buffer_cost
 from benchmarks.bulk import bulk_cost
 from benchmarks.cloud_bulk import dynamodb_bulk, firestore_bulk
 from benchmarks.control import control_cost
@@ -51,9 +52,9 @@ PARTS = (
         "buffer",
         "a",
         "The client's buffer",
-        "Commands a second that one client gets accepted, added one by one to a buffer, against "
-        "one submit each.",
-        named.buffer,
+        "Durable 1 KiB puts by one thread that has one command at a time: each submitted, or added "
+        "to a buffer that hands many over together. Two worker processes.",
+        buffer_cost,
     ),
     Part(
         "pools",

@@ -1,0 +1,40 @@
+"""The page about the Python client: its snippets run, one after the other."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+from commands.scope import ResourceKind
+from producers.buffer import BufferLimits
+from tests.integration.command_line import done
+from tests.integration.conftest import Lane
+
+PAGE = Path(__file__).parents[2] / "docs" / "client.md"
+
+
+def test_every_snippet_does_what_it_says(two_workers: Lane) -> None:
+    for kind in (ResourceKind.OBJECT_STORE, ResourceKind.TABULAR_STORE):
+        done("routes", "set", kind, "filesystem", "-t", "t_acme", "-e", "dev", "--reason", "page",
+             "-c", f"base_dir={two_workers.data / kind}")  # fmt: skip
+    names: dict[str, Any] = {}
+    snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
+    assert len(snippets) == 6
+    for snippet in snippets:
+        exec(snippet, names)  # noqa: S102 - our own page
+    outcomes = [names["outcome"], names["done"], *names["outcomes"]]
+    assert all(outcome is not None and outcome.error is None for outcome in outcomes)
+    assert names["accepted"].accepted
+
+
+def test_limits_are_those_of_the_page() -> None:
+    rows = dict(re.findall(r"^\| `(.+?)` \| (.+?) \|", PAGE.read_text(), re.MULTILINE))
+    its = BufferLimits()
+    assert rows == {
+        "count": str(its.count),
+        "size": f"{its.size // 2**20} MiB",
+        "linger": f"{its.linger.microseconds // 1000} ms",
+        "most`, `most_bytes": f"{its.most:,}, {its.most_bytes // 2**20} MiB",
+        "patience": f"{its.patience.seconds} s",
+    }

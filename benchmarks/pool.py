@@ -7,8 +7,6 @@ commands that compute (an embedded backend), submitted singly and 100 a message.
 from __future__ import annotations
 
 import os
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Iterator
@@ -22,6 +20,7 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figure import load_average
+from benchmarks.stub import running
 from commands.model import new_op_id
 from commands.object_store import PutObject
 from commands.payload import InlinePayload
@@ -64,29 +63,15 @@ def pool_cost(console: Console) -> dict[str, float]:
 def _worker(data: Path, pool: str, slots: int) -> Iterator[EmbeddedStack]:
     options = ["-c", str(slots), "-P", pool]
     stack = EmbeddedStack(data, workers=1, flower=False, worker_options=options)
-    stub = Path(__file__).with_name("s3_stub.py")
     credentials = data / "credentials"
     credentials.write_text("[default]\naws_access_key_id = a\naws_secret_access_key = b\n")
-    with (
-        subprocess.Popen(  # noqa: S603 - our own program
-            [sys.executable, "-P", str(stub), str(DELAY)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        ) as process,
-        stack,
-    ):
+    with running("s3_stub", str(DELAY)) as endpoint, stack:
         os.environ.update(stack.environment)
-        assert process.stdout is not None  # noqa: S101 - it is a pipe
-        port = process.stdout.readline().strip()
         _route(COMPUTES, "filesystem", {"base_dir": str(data / "objects")})
         config: dict[str, str] = {"bucket": "bench", "region": "eu-central-1"}
-        config |= {"endpoint_url": f"http://127.0.0.1:{port}"}
+        config |= {"endpoint_url": endpoint}
         _route(WAITS, "s3", config | {"credentials_file": str(credentials)})
-        try:
-            yield stack
-        finally:
-            process.terminate()
+        yield stack
 
 
 def _route(tenant: str, backend_type: str, config: dict[str, Any]) -> None:

@@ -20,7 +20,8 @@ from rich.console import Console
 from rich.table import Table
 
 from benchmarks.figure import load_average
-from benchmarks.s3_small import BUCKET, CONTENT, SCOPE, adapter, bare_client, call_for, s3_stub
+from benchmarks.s3_small import BUCKET, CONTENT, SCOPE, adapter, bare_client, call_for
+from benchmarks.stub import running
 from commands.object_store import PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload, StagedPayload
 
@@ -65,7 +66,7 @@ def s3_large_cost(console: Console) -> dict[str, float]:
     """`throughput`: adapter to bare boto3, median of rounds; `memory_mib`: the adapter's peak
     above idle, the worst of them."""
     runs: dict[str, list[dict[str, float]]] = {BARE: [], OURS: []}
-    with tempfile.TemporaryDirectory() as folder, s3_stub() as endpoint:
+    with tempfile.TemporaryDirectory() as folder, running("s3_stub") as endpoint:
         block = os.urandom(MIB)
         staged = DirectoryPayloadStore(Path(folder)).stage(block for _ in range(GIB // MIB))
         for _ in range(ROUNDS):

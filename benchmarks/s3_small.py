@@ -7,8 +7,6 @@ its threads. Threads are as many as a worker has, and one.
 from __future__ import annotations
 
 import statistics
-import subprocess
-import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator
@@ -27,6 +25,7 @@ from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from adapters.s3.object_store import open_adapter
 from benchmarks.figure import load_average
+from benchmarks.stub import running
 from commands.model import new_op_id
 from commands.object_store import GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
@@ -41,20 +40,6 @@ BARE, OURS = 320, 2240
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_bench", env="dev")
 
 Step = Callable[[int], object]
-
-
-@contextmanager
-def s3_stub() -> Iterator[str]:
-    """The address of a stub that ends with this block."""
-    stub = Path(__file__).with_name("s3_stub.py")
-    with subprocess.Popen(  # noqa: S603 - our own program
-        [sys.executable, "-P", str(stub)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-    ) as process:
-        try:
-            assert process.stdout is not None  # noqa: S101 - it is a pipe
-            yield f"http://127.0.0.1:{process.stdout.readline().strip()}"
-        finally:
-            process.terminate()
 
 
 def bare_client(endpoint: str) -> Any:
@@ -115,7 +100,7 @@ def s3_small_cost(console: Console) -> dict[str, float]:
     for column in ("", "threads", "bare boto3", "adapter", "ratio"):
         table.add_column(column, justify="right")
     ratios = {}
-    with s3_stub() as endpoint, adapter(endpoint) as (store, payloads):
+    with running("s3_stub") as endpoint, adapter(endpoint) as (store, payloads):
         client = bare_client(endpoint)
         payload = InlinePayload(data=CONTENT)
         place = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}

@@ -1,8 +1,8 @@
 """Runs as a program: the least of S3 that answers, in memory, as fast as one process may.
 
 It prints its port and ends with its standard input; an argument is the seconds that each answer
-takes. Nothing is checked: neither signatures nor
-digests. Small objects are kept; the parts of a multipart upload are counted and forgotten.
+takes. Nothing is checked: neither signatures nor digests. Small objects are kept; the parts of a
+multipart upload are counted and forgotten.
 """
 
 from __future__ import annotations
@@ -142,8 +142,7 @@ class Connection(asyncio.BufferedProtocol):
         self._filled = rest
 
 
-async def serve() -> None:
-    shelf = Shelf()
+async def serve(shelf: Shelf) -> None:
     delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     loop = asyncio.get_running_loop()
     server = await loop.create_server(lambda: Connection(shelf, delay), "127.0.0.1", 0)
@@ -152,4 +151,4 @@ async def serve() -> None:
 
 
 if __name__ == "__main__":
-    asyncio.run(serve())
+    asyncio.run(serve(Shelf()))

@@ -19,6 +19,7 @@ from producers.cli import (
     dead,
     events,
     metrics,
+    object_links,
     objects,
     operate,
     policy,
@@ -40,6 +41,7 @@ app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dead.app, name="dead")
 app.add_typer(objects.app, name="object")
+object_links.add_to(objects.app)
 app.add_typer(tables.app, name="table")
 app.add_typer(metrics.app, name="metrics")
 app.add_typer(events.app, name="events")

@@ -19,12 +19,7 @@ from commands.object_store import (
     GetResult,
     HeadObject,
     ListObjects,
-    ObjectUri,
-    PresignGet,
-    PresignPost,
-    PresignPut,
     PutObject,
-    RegisterObject,
 )
 from commands.scope import Mode
 from producers.cli.common import (
@@ -205,105 +200,6 @@ def rm(
     """Remove an object; it is no error if there is none."""
     place = make_place(tenant, env, mode)
     run_and_show(DeleteObject(**named(place), key=key, if_match=if_match), wait, as_json)
-
-
-@app.command("presign-post")
-def presign_post(
-    tenant: Tenant,
-    env: EnvName,
-    key: Key,
-    content_type: Annotated[str, typer.Option("--content-type")] = DEFAULT_CONTENT_TYPE,
-    max_bytes: Annotated[int, typer.Option(help="Largest upload.")] = 100 * 1024 * 1024,
-    min_bytes: Annotated[int, typer.Option(help="Smallest upload.")] = 0,
-    expires: Annotated[int, typer.Option(help="Seconds that the form is good for.")] = 900,
-    mode: ModeName = Mode.LAB,
-    wait: Wait = 30,
-    as_json: AsJson = False,
-) -> None:
-    """A form for a browser's upload straight to the backend."""
-    command = PresignPost(
-        **named(make_place(tenant, env, mode)),
-        key=key,
-        content_type=content_type,
-        max_bytes=max_bytes,
-        min_bytes=min_bytes,
-        expires=timedelta(seconds=expires),
-    )
-    run_and_show(command, wait, as_json)
-
-
-@app.command("presign-put")
-def presign_put(
-    tenant: Tenant,
-    env: EnvName,
-    key: Key,
-    content_type: Annotated[str, typer.Option("--content-type")] = DEFAULT_CONTENT_TYPE,
-    expires: Annotated[int, typer.Option(help="Seconds that the address is good for.")] = 900,
-    mode: ModeName = Mode.LAB,
-    wait: Wait = 30,
-    as_json: AsJson = False,
-) -> None:
-    """An address to which the content can be uploaded with one PUT for a while."""
-    command = PresignPut(
-        **named(make_place(tenant, env, mode)),
-        key=key,
-        content_type=content_type,
-        expires=timedelta(seconds=expires),
-    )
-    run_and_show(command, wait, as_json)
-
-
-@app.command("presign-get")
-def presign_get(
-    tenant: Tenant,
-    env: EnvName,
-    key: Key,
-    expires: Annotated[int, typer.Option(help="Seconds that the address is good for.")] = 900,
-    mode: ModeName = Mode.LAB,
-    wait: Wait = 30,
-    as_json: AsJson = False,
-) -> None:
-    """An address from which the object can be read for a while."""
-    place = make_place(tenant, env, mode)
-    run_and_show(
-        PresignGet(**named(place), key=key, expires=timedelta(seconds=expires)), wait, as_json
-    )
-
-
-@app.command()
-def uri(
-    tenant: Tenant,
-    env: EnvName,
-    key: Key,
-    mode: ModeName = Mode.LAB,
-    wait: Wait = 30,
-    as_json: AsJson = False,
-) -> None:
-    """The backend's own name of an object."""
-    run_and_show(ObjectUri(**named(make_place(tenant, env, mode)), key=key), wait, as_json)
-
-
-@app.command()
-def register(
-    tenant: Tenant,
-    env: EnvName,
-    key: Key,
-    size: Annotated[int | None, typer.Option(min=0, help="Bytes it must have.")] = None,
-    sha256: Annotated[str | None, typer.Option(help="Digest it must have.")] = None,
-    meta: Meta = None,
-    mode: ModeName = Mode.LAB,
-    wait: Wait = 30,
-    as_json: AsJson = False,
-) -> None:
-    """After a presigned upload: check the object and keep an asset record of it."""
-    command = RegisterObject(
-        **named(make_place(tenant, env, mode)),
-        key=key,
-        size_bytes=size,
-        sha256=sha256,
-        metadata=pairs(meta),
-    )
-    run_and_show(command, wait, as_json)
 
 
 def _range(text: str | None) -> tuple[int | None, int | None]:

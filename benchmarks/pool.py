@@ -34,7 +34,7 @@ from routing.registry import Registry
 POOLS = [("threads", 1), ("threads", 4), ("threads", 16), ("prefork", 2), ("prefork", 4)]
 DELAY = 0.02
 """Seconds that the S3 takes for an answer."""
-SECONDS = 4.0
+SECONDS = 1.5
 WAITS, COMPUTES = "t_waits", "t_computes"
 
 

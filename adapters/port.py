@@ -47,12 +47,15 @@ class Growth:
 class Call:
     """The circumstances of one execution of one command.
 
-    `seq` grows with the order of acceptance: of two writes on one key the one with the higher
-    `seq` is the newer. `takeover` says that an earlier attempt may already have had its effect
-    (the lease of its worker ran out): the adapter then looks before it writes.
+    `mark` names the acceptance that is executed, and is unique for ever in its tenant and env:
+    what a backend keeps beside an effect, so that a later attempt knows its own. (An op_id may be
+    used again after its retention.) `seq` grows with the order of acceptance: of two writes on one
+    key the one with the higher `seq` is the newer. `takeover` says that an earlier attempt may
+    already have had its effect (the lease of its worker ran out): the adapter then looks before
+    it writes.
     """
 
-    op_id: str
+    mark: str
     seq: int
     takeover: bool
     deadline: float

@@ -129,7 +129,7 @@ class AdapterPool:
     def _call(self, item: Admitted) -> Call:
         claimed = item.claimed
         return Call(
-            op_id=claimed.command.op_id,
+            mark=str(claimed.mark),
             seq=claimed.seq,
             takeover=claimed.takeover,
             deadline=claimed.deadline,

@@ -50,7 +50,7 @@ class Prober:
         check_place(command.scope, terms, backend_type, config)
         mode = next((mode for mode in (terms.mode, *modes) if mode.sellable), Mode.LAB)
         call = Call(
-            op_id=command.op_id,
+            mark=str(claimed.mark),
             seq=claimed.seq,
             takeover=claimed.takeover,
             deadline=claimed.deadline,

@@ -48,7 +48,7 @@ def write(
         match = _match(condition)
         if looking:
             there = look(blob)
-            if there and there.op_id == call.op_id:
+            if there and there.op_id == call.mark:
                 return Written(there.etag, repeated=True)
             if fenced:
                 # A first attempt with a condition has its answer from that alone: it may name

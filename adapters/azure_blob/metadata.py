@@ -22,7 +22,7 @@ OP_ID, SEQ, SHA256, CALLERS = (
 
 def pack(metadata: Mapping[str, str], call: Call, sha256: str) -> dict[str, str]:
     """The blob's metadata: `metadata` and who wrote it."""
-    packed = {OP_ID: call.op_id, SEQ: str(call.seq), SHA256: sha256}
+    packed = {OP_ID: call.mark, SEQ: str(call.seq), SHA256: sha256}
     if metadata:
         text = json.dumps(dict(metadata), separators=(",", ":"))
         packed[CALLERS] = base64.b64encode(text.encode()).decode()

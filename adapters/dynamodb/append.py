@@ -92,7 +92,7 @@ class _Turn:
         head = self._heads[command.stream]
         if mark in self._known:
             version, op_id = self._known[mark]
-            return _result(command, version, duplicate=op_id != call.op_id)
+            return _result(command, version, duplicate=op_id != call.mark)
         if command.expected_version not in (None, head.version):
             return PreconditionFailed(
                 f"the stream ends at version {head.version}, "
@@ -105,9 +105,9 @@ class _Turn:
         except TooLarge as error:
             return error
         self._put_new(item)
-        self._put_new(keyed(mark, version=number(version), op={"S": call.op_id}))
+        self._put_new(keyed(mark, version=number(version), op={"S": call.mark}))
         head.version = version
-        self._known[mark] = (version, call.op_id)
+        self._known[mark] = (version, call.mark)
         return _result(command, version, duplicate=False)
 
     def all_puts(self) -> list[dict[str, Any]]:

@@ -28,7 +28,7 @@ def event_item(key: Key, command: AppendEvent, call: Call, version: int) -> Item
     item = keyed(
         key,
         version=number(version),
-        op={"S": call.op_id},
+        op={"S": call.mark},
         id={"S": command.event_id},
         type={"S": event.type},
         recorded_at={"S": datetime.now(UTC).isoformat()},

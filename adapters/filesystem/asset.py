@@ -22,7 +22,7 @@ def register(
     """
     with index.writing(call.remaining()) as connection:
         kept = object_index.find_asset(connection, command.key)
-        if kept and kept[1] == call.op_id and (call.takeover or kept[2] == call.seq):
+        if kept and kept[1] == call.mark and (call.takeover or kept[2] == call.seq):
             return kept[0]
         there = object_index.find(connection, command.key)
         if there is None:
@@ -45,7 +45,7 @@ def register(
         )
         call.remaining()
         if kept is None or kept[2] <= call.seq:
-            object_index.store_asset(connection, record, call.op_id, call.seq)
+            object_index.store_asset(connection, record, call.mark, call.seq)
     return record
 
 

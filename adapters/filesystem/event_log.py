@@ -103,7 +103,7 @@ class AppendTurn:
                 event.type,
                 None if event.time is None else micros(event.time),
                 self._now,
-                call.op_id,
+                call.mark,
                 data_text(event.data),
             ),
         )
@@ -116,7 +116,7 @@ class AppendTurn:
         ).fetchone()
         if found is None:
             return None
-        return _result(command, found[0], duplicate=found[1] != call.op_id)
+        return _result(command, found[0], duplicate=found[1] != call.mark)
 
 
 def read_events(connection: apsw.Connection, command: ReadEvents) -> EventsResult:

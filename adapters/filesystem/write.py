@@ -151,13 +151,13 @@ def _draft(command: PutObject, call: Call) -> _Draft:
     sha256 = payload.sha256
     row = Row(
         key=command.key.encode(),
-        file=str(ContentFile.fresh(command.key, call.op_id)) if small is None else "",
+        file=str(ContentFile.fresh(command.key, call.mark)) if small is None else "",
         size=payload.size,
         etag=_etag(command, call, sha256),
         sha256=sha256,
         content_type=command.content_type,
         metadata=json.dumps(command.metadata) if command.metadata else "{}",
-        op_id=call.op_id,
+        op_id=call.mark,
         seq=call.seq,
         modified=object_index.now(),
     )
@@ -167,7 +167,7 @@ def _draft(command: PutObject, call: Call) -> _Draft:
 def _etag(command: PutObject, call: Call, sha256: str) -> str:
     """Of the command and its turn, not of the content: it changes with each write, and a
     command that was overtaken knows the one it would have had."""
-    name = json.dumps([command.key, call.op_id, call.seq, sha256]).encode()
+    name = json.dumps([command.key, call.mark, call.seq, sha256]).encode()
     return hashlib.blake2b(name, digest_size=16).hexdigest()
 
 
@@ -191,7 +191,7 @@ def _settled(command: PutObject, there: Row | None, call: Call, etag: str) -> st
     Raises what `command.condition` demands. A takeover that was overtaken may have held its
     condition in its first attempt, and cannot know: it gets the benefit of the doubt.
     """
-    if there and there.op_id == call.op_id and (call.takeover or there.seq == call.seq):
+    if there and there.op_id == call.mark and (call.takeover or there.seq == call.seq):
         return there.etag
     overtaken = there is not None and there.seq > call.seq
     if not (overtaken and call.takeover):

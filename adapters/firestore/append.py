@@ -73,7 +73,7 @@ class _Turn:
         head = self._heads[command.stream]
         if name in self._known:
             version, op_id = self._known[name]
-            return _result(command, version, duplicate=op_id != call.op_id)
+            return _result(command, version, duplicate=op_id != call.mark)
         if command.expected_version not in (None, head.version):
             return PreconditionFailed(
                 f"the stream ends at version {head.version}, "
@@ -84,7 +84,7 @@ class _Turn:
         if document.ByteSize() > MOST_DOCUMENT_BYTES:
             return too_large("the event")
         head.version += 1
-        self._known[name] = (head.version, call.op_id)
+        self._known[name] = (head.version, call.mark)
         self.events.append(put(document, None))
         return _result(command, head.version, duplicate=False)
 

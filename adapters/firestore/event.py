@@ -58,7 +58,7 @@ def event_document(name: str, command: AppendEvent, call: Call, version: int) ->
     document = new_document(name)
     fields = document.fields
     set_value(fields["version"], version)
-    set_value(fields["op"], call.op_id)
+    set_value(fields["op"], call.mark)
     set_value(fields["id"], command.event_id)
     set_value(fields["type"], event.type)
     set_value(fields["time"], event.time)

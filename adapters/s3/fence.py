@@ -56,7 +56,7 @@ def write(
         headers = _headers(condition)
         if looking:
             there = engine.look(target.full_key, sure=False)
-            if there and there.op_id == call.op_id:
+            if there and there.op_id == call.mark:
                 return Written(there.etag, repeated=True)
             if fenced:
                 # A first attempt with a condition has its answer from that alone: it may name
@@ -128,7 +128,7 @@ def _headers(condition: Condition) -> dict[str, str]:
 
 def _is_ours(engine: Engine, target: Target, call: Call) -> bool:
     there = engine.look(target.full_key, sure=False)
-    return there is not None and there.op_id == call.op_id
+    return there is not None and there.op_id == call.mark
 
 
 def _restless(full_key: str) -> Unavailable:

@@ -19,7 +19,7 @@ _ENCODED = "signalbox64:"
 
 def pack(metadata: Mapping[str, str], call: Call, sha256: str) -> dict[str, str]:
     """The object's metadata for S3: `metadata` and who wrote it."""
-    ours = {OP_ID: call.op_id, SEQ: str(call.seq), SHA256: sha256}
+    ours = {OP_ID: call.mark, SEQ: str(call.seq), SHA256: sha256}
     return {name: _encode(value) for name, value in metadata.items()} | ours
 
 

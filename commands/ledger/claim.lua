@@ -1,8 +1,8 @@
 -- Claim commands: queued -> running under a lease, first of their order keys only.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, then ref and op for each command
--- Returns  the time (microseconds), then seven a command: status, op, command, seq, attempt,
---          lease_ms, attempts that do not count; status is 'run' | 'exhausted' | 'poison' | 'done' | 'busy' | 'wait' | 'gone'
+-- Returns  the time (microseconds), then eight a command: status, op, command, seq, attempt,
+--          lease_ms, attempts that do not count, seq of the first acceptance; status is 'run' | 'exhausted' | 'poison' | 'done' | 'busy' | 'wait' | 'gone'
 -- The same token claims the same commands again, so that a lost answer can be asked for anew.
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -14,18 +14,18 @@ local dues = {}
 -- Taken in one step for all that may be claimed; a number that is not used is a gap.
 local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 5) / 2) - (#ARGV - 5) / 2
 
-local function answer(status, op, command, seq, attempt, lease_ms, base)
+local function answer(status, op, command, seq, attempt, lease_ms, base, mark)
   local n = #answers
   answers[n + 1], answers[n + 2], answers[n + 3] = status, op or '', command or ''
   answers[n + 4], answers[n + 5], answers[n + 6] = seq or 0, attempt or 0, lease_ms or 0
-  answers[n + 7] = base or 0
+  answers[n + 7], answers[n + 8] = base or 0, mark or 0
 end
 
 for i = 6, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record,
-    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base', 'crash')
+    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base', 'crash', 'mark')
   local state, order = r[1], r[6]
   -- The op decides whose fence is read, so a ticket with another one is not this command's.
   if not state or r[2] ~= ARGV[i + 1] then
@@ -65,7 +65,7 @@ for i = 6, #ARGV, 2 do
     if deaths >= tonumber(ARGV[5]) then
       status = 'poison'
     end
-    answer(status, r[2], r[3], r[4], attempt, lease_ms, base)
+    answer(status, r[2], r[3], r[4], attempt, lease_ms, base, r[13] or r[4])
   end
 end
 -- A script's call takes some thousands of arguments at most.

@@ -67,6 +67,8 @@ class Claimed:
     command: Command
     token: str
     seq: int
+    mark: int
+    """The `seq` of its first acceptance, which a replay leaves as it is: what marks its effects."""
     attempt: int
     counted: int
     """Attempts that count towards the limit: not those on a backend at rest, or before a replay."""

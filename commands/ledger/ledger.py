@@ -57,8 +57,8 @@ from commands.settings import Settings
 T = TypeVar("T")
 
 _PACKAGE = "commands.ledger"
-_HOLD = "hold.lua"
-_SUBMIT, _CLAIM = Script(_PACKAGE, _HOLD, "submit.lua"), Script(_PACKAGE, "claim.lua")
+_HOLD, _SEQ = "hold.lua", "seq.lua"
+_SUBMIT, _CLAIM = Script(_PACKAGE, _HOLD, _SEQ, "submit.lua"), Script(_PACKAGE, "claim.lua")
 _FINISH, _DUE = Script(_PACKAGE, _HOLD, "finish.lua"), Script(_PACKAGE, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "bury.lua")
 
@@ -148,7 +148,7 @@ class Ledger(LedgerReader):
             by_shard.values(), answers[len(carried_by_shard) : -1], strict=True
         ):
             claimed_at = datetime.fromtimestamp(int(answer[0]) / 1e6, UTC)
-            for ticket, row in zip(group, batched(answer[1:], 7), strict=True):
+            for ticket, row in zip(group, batched(answer[1:], 8), strict=True):
                 fence = fences[_route_field(ticket)]
                 sort_claim(claims, ticket, row, token, claimed_at, started, fence)
         return claims

@@ -9,7 +9,7 @@ local answers, replayed = {}, 0
 for i = 2, #ARGV do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
-  local r = redis.call('HMGET', record, 'st', 'fp', 'op', 'q', 'ord', 'att')
+  local r = redis.call('HMGET', record, 'st', 'fp', 'op', 'q', 'ord', 'att', 'seq')
   local n = #answers
   answers[n + 1], answers[n + 2], answers[n + 3] = 'new', r[3] or '', r[4] or ''
   if r[1] ~= 'dead' then
@@ -17,7 +17,10 @@ for i = 2, #ARGV do
   elseif r[2] == '' then
     answers[n + 1] = 'no command'
   else
-    local seq = string.format('%.0f', redis.call('INCR', shard .. ':seq'))
+    local seq = string.format('%.0f', next_seq(shard, time))
+    redis.call('SET', shard .. ':seq', seq)
+    -- What an earlier attempt left on the backend bears the number of the first acceptance.
+    redis.call('HSETNX', record, 'mark', r[7])
     -- The attempts go on counting, since one of them may have had its effect: the next is a
     -- takeover. `base` is what the limit counts from.
     redis.call('HSET', record, 'st', 'queued', 'tok', '', 'seq', seq, 'base', r[6], 'nb', 0,

@@ -27,7 +27,7 @@ def sort_claim(
 ) -> None:
     """Put one row of a claim's answer where it belongs."""
     status, op, text = row[0].decode(), row[1].decode(), row[2]
-    seq, attempt, lease_ms, base = (int(number) for number in row[3:])
+    seq, attempt, lease_ms, base, mark = (int(number) for number in row[3:])
     if status not in ("run", "exhausted", "poison"):
         claims.skipped[status] = claims.skipped.get(status, 0) + 1
         return
@@ -51,6 +51,7 @@ def sort_claim(
             command=command,
             token=token,
             seq=seq,
+            mark=mark,
             attempt=attempt,
             counted=attempt - base,
             # From before the call went out: never later than the ledger's own deadline.

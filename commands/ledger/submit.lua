@@ -10,12 +10,7 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers, dues = {}, {}
 local open, opened, scopes = {}, {}, {}
-local first = tonumber(redis.call('GET', shard .. ':seq') or 0)
-if first == 0 then
-  -- Begins at the time, so that a ledger that was lost does not count below what backends
-  -- have stored as the newest: their fences would drop every write.
-  first = now * 1000
-end
+local first = next_seq(shard, time) - 1
 local seq = first
 
 local function read_scope(scope)

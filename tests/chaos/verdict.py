@@ -136,7 +136,7 @@ class Auditor:
 
     def _call(self) -> Call:
         return Call(
-            op_id=new_op_id(),
+            mark=new_op_id(),
             seq=1,
             takeover=False,
             deadline=time.monotonic() + 60,

@@ -40,7 +40,7 @@ class MetricsDesk(Caller):
     def item(self, *points: Point, call: Call | None = None) -> Item:
         """An ingest, and the call that it comes with."""
         call = call or self.call()
-        return IngestPoints(**self.place, op_id=call.op_id, points=list(points)), call
+        return IngestPoints(**self.place, op_id=call.mark, points=list(points)), call
 
     def ingest(self, *points: Point, call: Call | None = None) -> None:
         result = self.store.ingest(*self.item(*points, call=call))

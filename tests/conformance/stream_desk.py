@@ -41,7 +41,7 @@ class StreamDesk(Caller):
         call = call or self.call()
         command = AppendEvent(
             **self.place,
-            op_id=call.op_id,
+            op_id=call.mark,
             stream=stream,
             event=Event(type=type, data=data or {}, **fields),
             expected_version=expected_version,

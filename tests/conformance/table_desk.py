@@ -45,7 +45,7 @@ class TableDesk(Caller):
         call = call or self.call()
         command = UpsertRow(
             **self.place,
-            op_id=call.op_id,
+            op_id=call.mark,
             table_name=table,
             key=key,
             data=data or {},
@@ -85,7 +85,7 @@ class TableDesk(Caller):
     ) -> None:
         call = call or self.call()
         command = DeleteRow(
-            **self.place, op_id=call.op_id, table_name=table, key=key, if_revision=if_revision
+            **self.place, op_id=call.mark, table_name=table, key=key, if_revision=if_revision
         )
         result = self.store.delete(command, call)
         assert (result.table_name, result.key) == (table, key)

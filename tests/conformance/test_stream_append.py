@@ -41,8 +41,8 @@ def test_each_stream_counts_for_itself(stream: StreamDesk) -> None:
 
 def test_an_event_without_an_id_takes_that_of_its_command(stream: StreamDesk) -> None:
     call = stream.call()
-    assert stream.append(call=call).event_id == call.op_id
-    assert [event.id for event in stream.events()] == [call.op_id]
+    assert stream.append(call=call).event_id == call.mark
+    assert [event.id for event in stream.events()] == [call.mark]
 
 
 def test_an_id_that_is_there_is_a_duplicate_and_has_no_effect(stream: StreamDesk) -> None:
@@ -62,7 +62,7 @@ def test_an_id_counts_once_in_each_stream(stream: StreamDesk) -> None:
 def test_an_id_may_be_the_op_id_of_another_command(stream: StreamDesk) -> None:
     call = stream.call()
     stream.append({"n": 1}, call=call)
-    assert stream.append({"n": 2}, id=call.op_id).duplicate
+    assert stream.append({"n": 2}, id=call.mark).duplicate
 
 
 def test_versions_go_on_behind_a_duplicate(stream: StreamDesk) -> None:

@@ -43,7 +43,7 @@ class Caller:
     ) -> Call:
         turn = turn or Turn()
         return Call(
-            op_id=turn.op_id,
+            mark=turn.op_id,
             seq=turn.seq,
             takeover=takeover,
             deadline=time.monotonic() + seconds,

@@ -89,7 +89,7 @@ def service() -> Iterator[str]:
 
 def call(tmp_path: Path) -> Call:
     return Call(
-        op_id=new_op_id(),
+        mark=new_op_id(),
         seq=1,
         takeover=False,
         deadline=time.monotonic() + 30,

@@ -58,7 +58,7 @@ def item(key: str = "k", size: int | None = None) -> Admitted:
         updated_by="a",
         reason="r",
     )
-    claimed = Claimed(command, "t", 1, 1, 1, time.monotonic() + 30, datetime.now(UTC), "1-0")
+    claimed = Claimed(command, "t", 1, 1, 1, 1, time.monotonic() + 30, datetime.now(UTC), "1-0")
     backend = find_backend(command.scope.kind, "filesystem")
     return Admitted(claimed, route, backend, Mode.LAB, FREE.quotas)
 

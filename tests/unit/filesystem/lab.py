@@ -53,7 +53,7 @@ def collect(desk: Desk, older_than: timedelta = timedelta(0)) -> int:
 def call_of(command: Command, *, seconds: float = 60, **fields: Any) -> Call:
     """The call of an accepted command; its `seq` is the next one where none is given."""
     return Call(
-        op_id=command.op_id,
+        mark=command.op_id,
         seq=fields.pop("seq", None) or Turn().seq,
         takeover=fields.pop("takeover", False),
         deadline=time.monotonic() + seconds,

@@ -11,7 +11,7 @@ from commands.error import InvalidKey
 from commands.key import ObjectKey, ObjectPrefix
 from commands.model import Command, register
 from commands.payload import Payload, Sha256
-from commands.result import Result
+from commands.result import Result, WriteResult
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 # S3 takes 2,048 bytes; 256 of them are for the op_id, seq and SHA-256 that we keep beside.
@@ -216,7 +216,7 @@ class ObjectInfo(Result):
     )
 
 
-class PutResult(Result):
+class PutResult(WriteResult):
     key: str
     size: int
     etag: str
@@ -232,7 +232,7 @@ class GetResult(Result):
     payload: Payload
 
 
-class DeleteResult(Result):
+class DeleteResult(WriteResult):
     key: str
 
 
@@ -267,7 +267,7 @@ class UriResult(Result):
     uri: str
 
 
-class AssetRecord(Result):
+class AssetRecord(WriteResult):
     """What `register` keeps: one record a key, beside the object and not listed with objects."""
 
     asset_id: str

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, Field
 
 
 class Result(BaseModel):
@@ -10,4 +10,13 @@ class Result(BaseModel):
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
+    )
+
+
+class WriteResult(Result):
+    """The answer to a write that leaves what is newer as it is."""
+
+    superseded: bool = Field(
+        False,
+        description="The effect of a newer command was there already: this one changed nothing.",
     )

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from commands.model import Command, register
 from commands.name import ColumnName, RowKey, TableName
-from commands.result import Result
+from commands.result import Result, WriteResult
 from commands.value import TypedData, TypedValue, data_size
 
 Revision = Annotated[int, Field(ge=1)]
@@ -115,13 +115,13 @@ class QueryRows(Command):
         return f"{self.table_name}/*"
 
 
-class UpsertResult(Result):
+class UpsertResult(WriteResult):
     table_name: str
     key: str
     revision: int = Field(description="Grows with each write of the row.")
 
 
-class DeleteRowResult(Result):
+class DeleteRowResult(WriteResult):
     table_name: str
     key: str
 

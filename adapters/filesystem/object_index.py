@@ -128,5 +128,5 @@ def find_asset(connection: apsw.Connection, key: str) -> tuple[AssetRecord, str,
 def store_asset(connection: apsw.Connection, record: AssetRecord, op_id: str, seq: int) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO assets VALUES (?, ?, ?, ?)",
-        (record.key.encode(), record.model_dump_json(), op_id, seq),
+        (record.key.encode(), record.model_dump_json(exclude={"superseded"}), op_id, seq),
     )

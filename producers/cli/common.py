@@ -32,6 +32,8 @@ ModeName = Annotated[Mode, typer.Option("-m", "--mode", help="Mode the tenant ru
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Kind = Annotated[ResourceKind, typer.Argument(help="Kind of resource.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit trail.")]
+SUPERSEDED = "Nothing was changed: the effect of a newer command was there already."
+
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")]
 
 
@@ -106,8 +108,11 @@ def show(outcome: Outcome, as_json: bool) -> dict[str, Any]:
     result = outcome.unwrap()
     if as_json:
         print_json(result | {"op_id": outcome.op_id, "backend_type": outcome.backend_type})
-    else:
-        print_pairs(result | {"backend": outcome.backend_type, "op_id": outcome.op_id})
+        return result
+    plain = {name: value for name, value in result.items() if name != "superseded"}
+    print_pairs(plain | {"backend": outcome.backend_type, "op_id": outcome.op_id})
+    if result.get("superseded"):
+        err.print(SUPERSEDED)
     return result
 
 

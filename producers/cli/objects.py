@@ -23,6 +23,7 @@ from commands.object_store import (
 )
 from commands.scope import Mode
 from producers.cli.common import (
+    SUPERSEDED,
     AsJson,
     EnvName,
     ModeName,
@@ -216,6 +217,7 @@ def _put_folder(client: Client, place: Place, folder: Path, prefix: str, as_json
         raise typer.BadParameter(f"{folder} is not a folder")
     files = files_below(folder, f"{prefix.rstrip('/')}/" if prefix else "")
     failed: list[StoredFile] = []
+    superseded: list[StoredFile] = []
     stored = 0
     with progress(err) as bar:
         task = bar.add_task("storing", total=len(files))
@@ -224,11 +226,17 @@ def _put_folder(client: Client, place: Place, folder: Path, prefix: str, as_json
             stored += item.error is None
             if item.error is not None:
                 failed.append(item)
+            elif item.outcome is not None and item.outcome.unwrap().get("superseded"):
+                superseded.append(item)
+    for item in superseded:
+        err.print(f"{item.file.path}: {SUPERSEDED}", markup=False, soft_wrap=True)
     for item in failed:
         code = item.error.code if item.error else ""
         err.print(f"{code} {item.file.path}: {item.error}", markup=False, soft_wrap=True)
     if as_json:
-        print_json({"stored": stored, "failed": [str(i.file.path) for i in failed]})
+        lists = {"failed": failed, "superseded": superseded}
+        paths = {name: [str(item.file.path) for item in items] for name, items in lists.items()}
+        print_json({"stored": stored} | paths)
     else:
         out.print(f"{stored} of {len(files)} files stored")
     if failed:

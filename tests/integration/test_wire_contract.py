@@ -73,7 +73,7 @@ def test_a_bare_message_runs_and_its_outcome_has_the_documented_fields(
         "op_id", "op", "tenant_id", "env", "subject", "status", "result", "error",
         "backend_type", "route_revision", "seq", "attempt", "worker", "claimed_at", "duration_ms",
     }  # fmt: skip
-    assert set(outcome.unwrap()) == {"key", "size", "etag", "sha256", "uri"}
+    assert set(outcome.unwrap()) == {"superseded", "key", "size", "etag", "sha256", "uri"}
 
 
 def test_a_message_without_op_id_takes_its_own_id_and_is_not_doubled_by_redelivery(
@@ -171,7 +171,7 @@ def test_the_same_op_id_with_another_content_does_not_run(
     [
         (
             {"op": "tabular_store.upsert", "table_name": "t", "key": "k", "data": {"n": 1.0}},
-            {"table_name", "key", "revision"},
+            {"superseded", "table_name", "key", "revision"},
         ),
         (
             {

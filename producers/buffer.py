@@ -74,9 +74,10 @@ class Buffer:
     Commands on one key take effect in the order of their adds. While too many commands of a
     tenant and env are open, those of it wait in the buffer, in order; others pass. What the
     ledger refused, or did not take within the limits' patience, is told to the command's
-    `Pending`; if nobody asked there, `close` raises the first. A process that ends closes its
-    buffers; one that is killed loses what was not handed over. A buffer does not live on in a
-    forked process: make one there.
+    `Pending`; if nobody asked there, `close` raises the first. A process that ends by returning or
+    by an exception closes its buffers; one that is ended by a signal without a handler (SIGTERM
+    too) loses what was not handed over. A buffer does not live on in a forked process: make one
+    there.
     """
 
     def __init__(self, submitter: Submitter, limits: BufferLimits, *, inline_limit: int) -> None:
@@ -90,6 +91,8 @@ class Buffer:
         self._held: dict[Pending, int] = {}
         self._bytes = 0
         self._lost: deque[Pending] = deque(maxlen=1000)
+        self._broken: DeliveryError | None = None
+        """What ended the thread before its time."""
         self._process = os.getpid()
         self._thread = threading.Thread(target=self._run, name="signalbox-buffer", daemon=True)
         self._thread.start()
@@ -100,7 +103,7 @@ class Buffer:
         """Put a command behind those that were added before; wait while the buffer is full.
 
         Raises RateLimited if it is full for longer than `timeout` (None: the limits' patience),
-        DeliveryError if it is closed. Nothing was added then.
+        DeliveryError if it is closed or broken. Nothing was added then.
         """
         self._check_process(command)
         weight = self._weight(command)
@@ -116,7 +119,7 @@ class Buffer:
                     "if it stays full, see whether the state Redis answers",
                 )
             if self.closed:
-                raise _closed(command, "the buffer is closed", "make another")
+                raise _closed(command, "the buffer is closed", "make another", cause=self._broken)
             pending = Pending(command, self._submitter)
             self._held[pending] = weight
             self._bytes += weight
@@ -143,11 +146,16 @@ class Buffer:
     def close(self) -> None:
         """Flush, and end the thread. Again is harmless.
 
-        Raises the first error that kept a command from being accepted, unless it was told before.
+        Raises the first error that kept a command from being accepted, unless it was told before,
+        and DeliveryError if the buffer broke.
         """
         if os.getpid() != self._process:
             return
         self._end()
+        if self._broken is not None:
+            broken, self._broken = self._broken, None
+            self._lost.clear()
+            raise broken
         lost = [pending for pending in self._lost if not pending.asked]
         self._lost.clear()
         if lost:
@@ -197,8 +205,30 @@ class Buffer:
         return room or not self._held
 
     def _run(self) -> None:
-        while group := self._next():
-            self._hand_over(group)
+        try:
+            while group := self._next():
+                self._hand_over(group)
+        except BaseException as error:  # noqa: BLE001 - adds, `Pending`s and `close` raise it
+            self._break(error)
+
+    def _break(self, cause: BaseException) -> None:
+        """Without its thread nothing is handed over any more: tell everyone who waits or comes."""
+        log.error("the buffer broke", exc_info=cause)
+        with self._room:
+            left = list(self._held)
+            self._held.clear()
+            self._bytes = 0
+            self.closed = True
+            self._broken = DeliveryError(
+                f"the buffer broke ({type(cause).__name__}) with {len(left)} commands in it",
+                next_step="see this error's cause; submit them again under their op_ids, "
+                "which takes none twice",
+            )
+            self._broken.__cause__ = cause
+            self._room.notify_all()
+        for pending in left:
+            if not pending.settled.done():
+                pending.settled.set_exception(_own(self._broken, pending.command))
 
     def _next(self) -> list[Pending]:
         """The commands to hand over next; none at the end."""
@@ -274,6 +304,7 @@ def _own(error: Exception, command: Command) -> SignalboxError:
     """An error for this command alone: they are raised in many threads."""
     if isinstance(error, SignalboxError):
         own = copy(error)
+        own.__cause__ = error.__cause__
     else:
         own = DeliveryError(
             f"the command could not be handed over ({type(error).__name__})",
@@ -283,11 +314,15 @@ def _own(error: Exception, command: Command) -> SignalboxError:
     return own.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
 
 
-def _closed(command: Command, message: str, next_step: str) -> DeliveryError:
-    return DeliveryError(
-        message,
+def _closed(
+    command: Command, message: str, next_step: str, cause: DeliveryError | None = None
+) -> DeliveryError:
+    error = DeliveryError(
+        message if cause is None else cause.message,
         kind=command.kind,
         tenant_id=command.tenant_id,
         env=command.env,
         next_step=f"{next_step}; nothing was added",
     )
+    error.__cause__ = cause
+    return error

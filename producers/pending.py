@@ -28,6 +28,9 @@ class Pending:
         self.command = command
         self.since = time.monotonic()
         self.settled = futures.Future[Submission]()
+        """For code that awaits: `asyncio.wrap_future(pending.settled)`. It cannot be cancelled: the
+        command goes on when whoever waited for it has given up."""
+        self.settled.set_running_or_notify_cancel()
         self.asked = False
         """Someone was told that it was not accepted."""
         self._submitter = submitter

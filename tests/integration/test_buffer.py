@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -20,15 +21,18 @@ from producers.client import Client
 from producers.pending import Pending
 from tests.integration.conftest import PATIENCE, Lane, lane
 
+PAGE = Path(__file__).parents[2] / "docs" / "client.md"
+
 PRODUCER = """
 import sys
+import time
 from datetime import timedelta
 from commands.object_store import PutObject
 from commands.payload import InlinePayload
 from producers.buffer import BufferLimits
 from producers.client import Client
 
-tenant, end = sys.argv[1:]
+tenant, end, handler = sys.argv[1:]
 linger = timedelta(hours=1) if end != "kill" else timedelta(milliseconds=5)
 buffer = Client().buffer(BufferLimits(linger=linger))
 number = 0
@@ -42,6 +46,11 @@ while end == "kill" or number < 50:
         print(number, flush=True)
 if end == "raise":
     raise SystemExit("an error of its own")
+if end == "term":
+    exec(handler)
+    print("ready", flush=True)
+    while True:
+        time.sleep(60)
 """
 
 
@@ -126,7 +135,7 @@ def test_a_process_that_ends_hands_over_what_it_has(two_workers: Lane, end: str)
     tenant = f"t_ends_{end}"
     two_workers.route_to_folder(tenant)
     subprocess.run(
-        [sys.executable, "-c", PRODUCER, tenant, end],
+        [sys.executable, "-c", PRODUCER, tenant, end, ""],
         env=os.environ | two_workers.stack.environment,
         check=end == "return",
         timeout=60,
@@ -136,10 +145,28 @@ def test_a_process_that_ends_hands_over_what_it_has(two_workers: Lane, end: str)
         assert len(stored(client, tenant)) == 50
 
 
+def test_sigterm_hands_over_with_the_two_lines_of_the_page(two_workers: Lane) -> None:
+    [handler] = re.findall(r"```python\n(import signal\n.*?)```", PAGE.read_text(), re.DOTALL)
+    two_workers.route_to_folder("t_term")
+    producer = subprocess.Popen(
+        [sys.executable, "-c", PRODUCER, "t_term", "term", handler],
+        env=os.environ | two_workers.stack.environment,
+        stdout=subprocess.PIPE,
+        text=True,
+    )
+    assert producer.stdout is not None
+    assert producer.stdout.readline() == "ready\n"
+    producer.terminate()
+    assert producer.wait(60) == 143
+    with two_workers.client() as client:
+        two_workers.wait_until_idle(client)
+        assert len(stored(client, "t_term")) == 50
+
+
 def test_a_killed_producer_keeps_what_it_was_told_is_accepted(two_workers: Lane) -> None:
     two_workers.route_to_folder("t_killed")
     producer = subprocess.Popen(
-        [sys.executable, "-c", PRODUCER, "t_killed", "kill"],
+        [sys.executable, "-c", PRODUCER, "t_killed", "kill", ""],
         env=os.environ | two_workers.stack.environment,
         stdout=subprocess.PIPE,
         text=True,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+import signal
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +21,13 @@ def test_every_snippet_does_what_it_says(two_workers: Lane) -> None:
              "-c", f"base_dir={two_workers.data / kind}")  # fmt: skip
     names: dict[str, Any] = {}
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(snippets) == 6
-    for snippet in snippets:
-        exec(snippet, names)  # noqa: S102 - our own page
+    assert len(snippets) == 7
+    before = signal.getsignal(signal.SIGTERM)
+    try:
+        for snippet in snippets:
+            exec(snippet, names)  # noqa: S102 - our own page
+    finally:
+        signal.signal(signal.SIGTERM, before)
     outcomes = [names["outcome"], names["done"], *names["outcomes"]]
     assert all(outcome is not None and outcome.error is None for outcome in outcomes)
     assert names["accepted"].accepted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
 import threading
 from collections.abc import Callable, Iterator
@@ -377,3 +378,56 @@ def _in_a_fork(check: Callable[[], bool]) -> bool:
             os._exit(code)
     _, status = os.waitpid(pid, 0)
     return os.waitstatus_to_exitcode(status) == 0
+
+
+def test_whoever_gives_up_waiting_ends_nothing() -> None:
+    async def give_up(pending: Pending) -> None:
+        with pytest.raises(asyncio.TimeoutError):
+            await asyncio.wait_for(asyncio.wrap_future(pending.settled), 0.01)
+
+    ledger = Ledger()
+    with buffer(ledger, count=1) as its:
+        ledger.open.clear()
+        first = its.add(put(0))
+        asyncio.run(give_up(first))
+        assert not first.settled.cancel()
+        ledger.open.set()
+        assert first.submission(SOON).accepted
+        assert its.add(put(1)).submission(SOON).accepted
+    assert ledger.accepted == subjects(range(2))
+
+
+class Broken(BaseException):
+    """What no part of the buffer expects."""
+
+
+def test_what_ends_the_thread_is_told_to_everyone() -> None:
+    ledger = Ledger()
+    with buffer(ledger, count=1) as its:
+        ledger.open.clear()
+        ledger.failures = [Broken()]  # type: ignore[list-item]
+        pending = [its.add(put(number)) for number in range(5)]
+        ledger.open.set()
+        for each in pending:
+            with pytest.raises(DeliveryError, match=r"broke \(Broken\)") as told:
+                each.submission(SOON)
+            assert isinstance(told.value.__cause__, Broken)
+            assert told.value.tenant_id == "t_a"
+        with pytest.raises(DeliveryError, match="broke"):
+            its.add(put(9), timeout=SOON)
+        with pytest.raises(DeliveryError, match="broke"):
+            its.close()
+        its.close()
+
+
+def test_adds_that_wait_for_room_are_told_when_the_thread_ends() -> None:
+    ledger = Ledger()
+    with buffer(ledger, count=1, most=1) as its:
+        ledger.open.clear()
+        ledger.failures = [Broken()]  # type: ignore[list-item]
+        its.add(put(0))
+        threading.Timer(0.05, ledger.open.set).start()
+        with pytest.raises(DeliveryError, match="broke"):
+            its.add(put(1), timeout=SOON)
+        with pytest.raises(DeliveryError, match="broke"):
+            its.close()

@@ -1,4 +1,4 @@
-"""What an upsert's or delete's condition demands of a row, for stores that decide it themselves."""
+"""What a write on a row comes to over what it finds there, for every backend alike."""
 
 from __future__ import annotations
 
@@ -15,6 +15,22 @@ class Trace:
 
     seq: int = 0
     gone: bool = True
+    mark: str | None = None
+    """As `kept_mark` gave it."""
+
+    def is_of(self, call: Call) -> bool:
+        """Whether this command left it, in this acceptance or in one that was replayed."""
+        mark = str(self.seq) if self.mark is None else self.mark
+        return self.seq == call.seq or mark == call.mark
+
+    def supersedes(self, call: Call) -> bool:
+        """Whether a newer command left it, so that this one changes nothing."""
+        return self.seq > call.seq and not self.is_of(call)
+
+
+def kept_mark(call: Call) -> str | None:
+    """What a row keeps of the mark: nothing where its `seq` says it, which is all but replays."""
+    return None if call.mark == str(call.seq) else call.mark
 
 
 def demand(command: UpsertRow | DeleteRow, trace: Trace, call: Call) -> None:
@@ -23,7 +39,7 @@ def demand(command: UpsertRow | DeleteRow, trace: Trace, call: Call) -> None:
     Nothing is demanded of a row that bears this command's own trace, nor by a repetition that
     was overtaken: it may have held its condition in its first attempt.
     """
-    if trace.seq == call.seq or (trace.seq > call.seq and call.takeover):
+    if trace.is_of(call) or (trace.seq > call.seq and call.takeover):
         return
     if isinstance(command, UpsertRow):
         if command.condition.if_absent and not trace.gone:

@@ -1,14 +1,13 @@
 """Rows as items, and what a write on one comes to; no calls.
 
-A row's item holds `seq` (of the command that wrote it) and `row`, its data. A deletion leaves a
-tombstone, without `row` but with `expires`, so that an older write that comes late finds the newer
-one's trace.
+A row's item holds `seq` (of the command that wrote it), `row`, its data, and `mark` as `kept_mark`
+gives it. A deletion leaves a tombstone, without `row` but with `expires`, so that an older write
+that comes late finds the newer one's trace.
 """
 
 from __future__ import annotations
 
 import time
-from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
@@ -16,11 +15,12 @@ from adapters.dynamodb.item import Item, fitting, from_json, keyed, number, read
 from adapters.dynamodb.key import Key
 from adapters.dynamodb.table import Table
 from adapters.port import Call
-from commands.error import AlreadyExists, PreconditionFailed
+from adapters.row_condition import Trace, demand, kept_mark
 from commands.tabular_store import DeleteRow, Row, UpsertRow
 
 TOMBSTONE_KEPT = timedelta(days=7)
-"""Far longer than any worker can be frozen and still hold a command."""
+"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
+ledger may be when it is restored."""
 
 _FENCE = "(attribute_not_exists(#seq) OR #seq < :seq)"
 
@@ -42,46 +42,40 @@ def delete_put(table: Table, key: Key, command: DeleteRow, call: Call) -> dict[s
 def _put(
     table: Table, item: Item, call: Call, if_absent: bool, if_revision: int | None
 ) -> dict[str, Any]:
+    mark = kept_mark(call)
+    if mark is not None:
+        item["mark"] = {"S": mark}
     values: Item = {":seq": number(call.seq)}
     names = {"#seq": "seq"}
-    expression = _FENCE
+    demanded = ""
     if if_absent:
-        expression += " AND attribute_not_exists(#row)"
-        names["#row"] = "row"
+        demanded = "attribute_not_exists(#row)"
     elif if_revision is not None:
-        expression += " AND #seq = :revision AND attribute_exists(#row)"
-        names["#row"] = "row"
+        demanded = "#seq = :revision AND attribute_exists(#row)"
         values[":revision"] = number(if_revision)
-    return table.condition(item, expression, names, values)
+    if not demanded:
+        return table.condition(item, _FENCE, names, values)
+    names["#row"] = "row"
+    if mark is not None:
+        # Replayed: what an earlier acceptance wrote is this command's own, and bears its mark.
+        own = "#mark = :mark"
+        names["#mark"], values[":mark"] = "mark", {"S": mark}
+        if mark.isdecimal():
+            own += " OR (#seq = :first AND attribute_not_exists(#mark))"
+            values[":first"] = {"N": mark}
+        demanded = f"({demanded}) OR {own}"
+    return table.condition(item, f"{_FENCE} AND ({demanded})", names, values)
 
 
-@dataclass(frozen=True)
-class _Trace:
-    """What the last write on a row left there."""
-
-    seq: int
-    gone: bool
-
-    @classmethod
-    def of(cls, found: Item | None) -> _Trace:
-        return (
-            cls(0, True) if found is None else cls(read_integer(found, "seq"), "row" not in found)
-        )
-
-
-def is_done(found: Item | None, command: UpsertRow | DeleteRow, call: Call) -> bool:
-    """Whether a put that was refused by what was `found` had nothing left to do: its command had
-    done it already, or a newer one came after.
+def superseded(found: Item | None, command: UpsertRow | DeleteRow, call: Call) -> bool | None:
+    """What a put that was refused by what was `found` comes to: whether a newer command kept it
+    out; None if nothing did, so that it is to be tried again.
 
     Raises AlreadyExists and PreconditionFailed where the command's condition does not hold.
     """
-    trace = _Trace.of(found)
-    if trace.seq == call.seq and trace.gone == isinstance(command, DeleteRow):
-        return True
-    overtaken = trace.seq > call.seq
-    if not (overtaken and call.takeover):
-        _check(trace, command)
-    return overtaken
+    trace = _trace_of(found)
+    demand(command, trace, call)
+    return None if trace.seq < call.seq else trace.supersedes(call)
 
 
 def row_of(item: Item) -> Row | None:
@@ -95,17 +89,8 @@ def row_of(item: Item) -> Row | None:
     )
 
 
-def _check(trace: _Trace, command: UpsertRow | DeleteRow) -> None:
-    if isinstance(command, UpsertRow):
-        if command.condition.if_absent and not trace.gone:
-            raise AlreadyExists(
-                "there is a row with this key", next_step="take another key, or drop if_absent"
-            )
-        wanted = command.condition.if_revision
-    else:
-        wanted = command.if_revision
-    if wanted is not None and (trace.gone or trace.seq != wanted):
-        found = "there is no row" if trace.gone else f"the row has revision {trace.seq}"
-        raise PreconditionFailed(
-            f"{found}, if_revision demands {wanted}", next_step="read it again and decide anew"
-        )
+def _trace_of(found: Item | None) -> Trace:
+    if found is None:
+        return Trace()
+    mark = found["mark"]["S"] if "mark" in found else None
+    return Trace(read_integer(found, "seq"), "row" not in found, mark)

@@ -15,7 +15,7 @@ from adapters.aws.failure import code_of
 from adapters.dynamodb.batch import earliest, lapsed
 from adapters.dynamodb.failure import translate_reason
 from adapters.dynamodb.item import Item
-from adapters.dynamodb.row import is_done
+from adapters.dynamodb.row import superseded
 from adapters.dynamodb.table import Cancelled, Table
 from adapters.port import Call
 from commands.error import SignalboxError, Unavailable
@@ -72,15 +72,16 @@ def _refused(code: str, found: Item | None, command: UpsertRow, call: Call) -> A
     if code != "ConditionalCheckFailed":
         return translate_reason(code)
     try:
-        if is_done(found, command, call):
-            return done(command, call)
+        late = superseded(found, command, call)
     except SignalboxError as error:
         return error
-    return restless()
+    return restless() if late is None else done(command, call, superseded=late)
 
 
-def done(command: UpsertRow, call: Call) -> UpsertResult:
-    return UpsertResult(table_name=command.table_name, key=command.key, revision=call.seq)
+def done(command: UpsertRow, call: Call, *, superseded: bool = False) -> UpsertResult:
+    return UpsertResult(
+        table_name=command.table_name, key=command.key, revision=call.seq, superseded=superseded
+    )
 
 
 def restless() -> Unavailable:

@@ -13,7 +13,7 @@ from adapters.dynamodb.config import read_config
 from adapters.dynamodb.failure import dynamodb_errors, located
 from adapters.dynamodb.item import weight
 from adapters.dynamodb.key import Layout
-from adapters.dynamodb.row import delete_put, is_done, row_of, upsert_put
+from adapters.dynamodb.row import delete_put, row_of, superseded, upsert_put
 from adapters.dynamodb.row_bulk import Answer, done, restless, upsert_group
 from adapters.dynamodb.table import Refused, Table
 from adapters.port import AdapterContext, Call, Capability
@@ -59,8 +59,8 @@ class DynamoDBTabularStore:
     def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
         """One request."""
         with dynamodb_errors(self._scope):
-            self._write(self._upsert_put(command, call), command, call)
-            return done(command, call)
+            late = self._write(self._upsert_put(command, call), command, call)
+            return done(command, call, superseded=late)
 
     def upsert_many(
         self, items: Sequence[tuple[UpsertRow, Call]]
@@ -93,8 +93,8 @@ class DynamoDBTabularStore:
         """One request. Where there is no row either, a tombstone keeps older writes out."""
         with dynamodb_errors(self._scope):
             key = self._layout.row(command.table_name, command.key)
-            self._write(delete_put(self._table, key, command, call), command, call)
-            return DeleteRowResult(table_name=command.table_name, key=command.key)
+            late = self._write(delete_put(self._table, key, command, call), command, call)
+            return DeleteRowResult(table_name=command.table_name, key=command.key, superseded=late)
 
     def query(self, command: QueryRows, call: Call) -> QueryResult:
         """By key: reads little more than the page. With filters: until the page is full. With
@@ -123,12 +123,16 @@ class DynamoDBTabularStore:
         key = self._layout.row(command.table_name, command.key)
         return upsert_put(self._table, key, command, call)
 
-    def _write(self, put: dict[str, Any], command: UpsertRow | DeleteRow, call: Call) -> None:
+    def _write(self, put: dict[str, Any], command: UpsertRow | DeleteRow, call: Call) -> bool:
+        """Whether a newer command's trace kept it out; nothing is written over its own either."""
         try:
             self._table.put(put, call)
         except Refused as refused:
-            if not is_done(refused.found, command, call):
+            late = superseded(refused.found, command, call)
+            if late is None:
                 raise restless() from None
+            return late
+        return False
 
     def _upsert_part(
         self,

@@ -13,7 +13,7 @@ import apsw
 
 from adapters.data_text import data_text, read_text
 from adapters.port import Call
-from adapters.row_condition import Trace, demand
+from adapters.row_condition import Trace, demand, kept_mark
 from adapters.window import micros
 from commands.error import NotFound
 from commands.tabular_store import (
@@ -26,8 +26,9 @@ from commands.tabular_store import (
 )
 
 NAME = "tables.db"
-VERSION = 1
+VERSION = 2
 # `gone` is when the row was deleted, in microseconds since 1970; `data` is null from then on.
+# `mark` is as `kept_mark` gives it.
 SCHEMA = """
 CREATE TABLE tables (
     number INTEGER PRIMARY KEY,
@@ -39,18 +40,22 @@ CREATE TABLE rows (
     seq  INTEGER NOT NULL,
     gone INTEGER,
     data TEXT,
+    mark TEXT,
     PRIMARY KEY (tab, key)
 ) WITHOUT ROWID;
 CREATE INDEX tombstones ON rows (gone) WHERE gone IS NOT NULL;
 """
+UPGRADES = {1: "ALTER TABLE rows ADD COLUMN mark TEXT"}
 TOMBSTONE_KEPT: Final = timedelta(days=7)
-"""Far longer than any worker can be frozen and still hold a command."""
+"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
+ledger may be when it is restored."""
 PRUNED_MOST: Final = 100
 """Tombstones that one transaction removes."""
 
 _WRITE = """
-INSERT INTO rows VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET seq = excluded.seq, gone = excluded.gone, data = excluded.data
+INSERT INTO rows (tab, key, seq, gone, data, mark) VALUES (?, ?, ?, ?, ?, ?)
+ON CONFLICT DO UPDATE
+SET seq = excluded.seq, gone = excluded.gone, data = excluded.data, mark = excluded.mark
 WHERE excluded.seq > rows.seq
 """
 
@@ -69,22 +74,28 @@ class WriteTurn:
         condition = command.condition
         if condition.if_absent or condition.if_revision is not None:
             demand(command, self._trace(command), call)
-        call.remaining()
-        self._write(command, call.seq, None, data_text(command.data))
-        return UpsertResult(table_name=command.table_name, key=command.key, revision=call.seq)
+        superseded = self._write(command, call, None, data_text(command.data))
+        return UpsertResult(
+            table_name=command.table_name,
+            key=command.key,
+            revision=call.seq,
+            superseded=superseded,
+        )
 
     def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
         """As the port says; where there is no row either, a tombstone keeps older writes out."""
         if command.if_revision is not None:
             demand(command, self._trace(command), call)
-        call.remaining()
-        self._write(command, call.seq, self._now, None)
-        return DeleteRowResult(table_name=command.table_name, key=command.key)
+        superseded = self._write(command, call, self._now, None)
+        return DeleteRowResult(
+            table_name=command.table_name, key=command.key, superseded=superseded
+        )
 
     def _write(
-        self, command: UpsertRow | DeleteRow, seq: int, gone: int | None, data: str | None
-    ) -> None:
-        """Nothing is written over the trace of this command itself, or of a newer one."""
+        self, command: UpsertRow | DeleteRow, call: Call, gone: int | None, data: str | None
+    ) -> bool:
+        """Whether a newer command's trace kept it out; nothing is written over its own either."""
+        call.remaining()
         number = self._tables.get(command.table_name)
         if number is None:
             number = _table_number(self._connection, command.table_name)
@@ -94,15 +105,18 @@ class WriteTurn:
                 )
                 number = self._connection.last_insert_rowid()
             self._tables[command.table_name] = number
-        self._connection.execute(_WRITE, (number, command.key, seq, gone, data))
+        self._connection.execute(
+            _WRITE, (number, command.key, call.seq, gone, data, kept_mark(call))
+        )
+        return self._connection.changes() == 0 and self._trace(command).supersedes(call)
 
     def _trace(self, command: UpsertRow | DeleteRow) -> Trace:
         found: Any = self._connection.execute(
-            "SELECT seq, gone IS NOT NULL FROM rows "
+            "SELECT seq, gone IS NOT NULL, mark FROM rows "
             "WHERE tab = (SELECT number FROM tables WHERE name = ?) AND key = ?",
             (command.table_name, command.key),
         ).fetchone()
-        return Trace() if found is None else Trace(found[0], bool(found[1]))
+        return Trace() if found is None else Trace(found[0], bool(found[1]), found[2])
 
     def _prune(self) -> None:
         before = self._now - micros_of(TOMBSTONE_KEPT)

@@ -57,7 +57,11 @@ class FilesystemTabularStore:
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self._scope = scope
         self._database = Database(
-            Place(base_dir, scope), row_table.NAME, row_table.SCHEMA, row_table.VERSION
+            Place(base_dir, scope),
+            row_table.NAME,
+            row_table.SCHEMA,
+            row_table.VERSION,
+            row_table.UPGRADES,
         )
 
     @property

@@ -5,7 +5,8 @@ Every write is fenced by `seq`, at the price of reading two fields of the docume
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from typing import Any
 
 from google.api_core import exceptions as api
@@ -18,13 +19,13 @@ from adapters.firestore.message import Message
 from adapters.firestore.name import Collection, Layout, row_id
 from adapters.firestore.row import (
     TRACE_FIELDS,
-    Trace,
     delete_write,
-    is_done,
     row_of,
+    trace_of,
     upsert_write,
 )
 from adapters.port import AdapterContext, Call, Capability
+from adapters.row_condition import demand
 from adapters.tabular_store import TabularStore
 from commands.error import NotFound, SignalboxError, Unavailable
 from commands.scope import ResourceKind
@@ -71,16 +72,8 @@ class FirestoreTabularStore:
     def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
         """Two requests; more only if another writer comes in between."""
         with firestore_errors(self._scope):
-            name = self._name(command)
-            for _ in range(LOOKS):
-                trace = Trace.of(self._database.read([name], call, *TRACE_FIELDS)[name])
-                if not is_done(trace, command, call):
-                    try:
-                        self._database.commit([upsert_write(name, trace, command, call)], call)
-                    except Changed:
-                        continue
-                return _done(command, call)
-            raise _restless()
+            superseded = self._write(command, call, partial(upsert_write, command=command))
+            return _done(command, call, superseded)
 
     def upsert_many(self, items: Sequence[Item]) -> list[Answer]:
         """Two requests for up to 500 rows; those that another writer came before, one by one."""
@@ -104,16 +97,10 @@ class FirestoreTabularStore:
     def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
         """Two requests. Where there is no row either, a tombstone keeps older writes out."""
         with firestore_errors(self._scope):
-            name = self._name(command)
-            for _ in range(LOOKS):
-                trace = Trace.of(self._database.read([name], call, *TRACE_FIELDS)[name])
-                if not is_done(trace, command, call):
-                    try:
-                        self._database.commit([delete_write(name, trace, command, call)], call)
-                    except Changed:
-                        continue
-                return DeleteRowResult(table_name=command.table_name, key=command.key)
-            raise _restless()
+            superseded = self._write(command, call, partial(delete_write, command=command))
+            return DeleteRowResult(
+                table_name=command.table_name, key=command.key, superseded=superseded
+            )
 
     def query(self, command: QueryRows, call: Call) -> QueryResult:
         """By key: reads little more than the page. With filters or `order_by`: reads the table,
@@ -125,6 +112,26 @@ class FirestoreTabularStore:
 
     def close(self) -> None:
         """Nothing to give back: the channels belong to the process."""
+
+    def _write(
+        self, command: UpsertRow | DeleteRow, call: Call, make: Callable[..., Message]
+    ) -> bool:
+        """Whether a newer command's trace kept it out; nothing is written over its own either."""
+        name = self._name(command)
+        for _ in range(LOOKS):
+            found = self._database.read([name], call, *TRACE_FIELDS)[name]
+            trace = trace_of(found)
+            demand(command, trace, call)
+            if trace.seq >= call.seq:
+                return trace.supersedes(call)
+            try:
+                self._database.commit([make(name, found, call=call)], call)
+            except Changed:
+                continue
+            return False
+        raise Unavailable(
+            f"the row changed under each of {LOOKS} looks", next_step="it is tried again"
+        )
 
     def _group(self, part: list[Item]) -> list[Answer]:
         try:
@@ -143,21 +150,24 @@ class FirestoreTabularStore:
         answers: list[Answer] = []
         writes: dict[int, Message] = {}
         for number, (name, (command, call)) in enumerate(zip(names, items, strict=True)):
-            trace = Trace.of(found[name])
+            trace = trace_of(found[name])
             try:
-                if not is_done(trace, command, call):
-                    writes[number] = upsert_write(name, trace, command, call)
-                answers.append(_done(command, call))
+                demand(command, trace, call)
+                if trace.seq < call.seq:
+                    writes[number] = upsert_write(name, found[name], command, call)
+                answers.append(_done(command, call, trace.supersedes(call)))
             except SignalboxError as error:
                 answers.append(error)
-        for number, failure in zip(writes, self._write(list(writes.values()), lease), strict=True):
+        for number, failure in zip(
+            writes, self._write_each(list(writes.values()), lease), strict=True
+        ):
             if isinstance(failure, (Changed, *PASSING)):
                 answers[number] = self._alone(*items[number])
             elif isinstance(failure, api.GoogleAPICallError):
                 answers[number] = translate(failure)
         return answers
 
-    def _write(self, writes: list[Message], lease: Call) -> list[Exception | None]:
+    def _write_each(self, writes: list[Message], lease: Call) -> list[Exception | None]:
         if not writes:
             return []
         try:
@@ -179,11 +189,7 @@ class FirestoreTabularStore:
         return self._layout.collection("tables", table_name, "rows")
 
 
-def _done(command: UpsertRow, call: Call) -> UpsertResult:
-    return UpsertResult(table_name=command.table_name, key=command.key, revision=call.seq)
-
-
-def _restless() -> Unavailable:
-    return Unavailable(
-        f"the row changed under each of {LOOKS} looks", next_step="it is tried again"
+def _done(command: UpsertRow, call: Call, superseded: bool) -> UpsertResult:
+    return UpsertResult(
+        table_name=command.table_name, key=command.key, revision=call.seq, superseded=superseded
     )

@@ -35,11 +35,18 @@ CREATE TABLE IF NOT EXISTS {schema}.rows (
     seq bigint NOT NULL,
     gone timestamptz,
     data text,
+    mark text,
     PRIMARY KEY (tenant, env, tab, key)
 )
 """
 _TOMBSTONES = """
 CREATE INDEX IF NOT EXISTS rows_tombstones ON {schema}.rows (gone) WHERE gone IS NOT NULL
+"""
+_MARK = "ALTER TABLE {schema}.rows ADD COLUMN IF NOT EXISTS mark text"
+# Asked first: the statement above locks the table, and only its owner may give it.
+_COMPLETE = """
+SELECT 1 FROM pg_attribute
+WHERE attrelid = to_regclass(%s) AND attname = 'mark' AND NOT attisdropped
 """
 
 
@@ -119,12 +126,11 @@ def _make_pool(config: PostgresConfig) -> ConnectionPool:
 
 def _make_tables(connection: psycopg.Connection[Any], schema: str) -> None:
     name = sql.Identifier(schema)
-    found = connection.execute("SELECT to_regclass(%s)", (f"{schema}.rows",)).fetchone()
-    if found is not None and found[0] is not None:
+    if connection.execute(_COMPLETE, (f"{schema}.rows",)).fetchone() is not None:
         return
     connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-    for statement in (_TABLE, _TOMBSTONES):
+    for statement in (_TABLE, _TOMBSTONES, _MARK):
         connection.execute(sql.SQL(statement).format(schema=name))
 
 

@@ -20,7 +20,7 @@ from adapters.port import AdapterContext, Call
 from adapters.postgres.client import connected
 from adapters.postgres.config import PostgresConfig, read_config
 from adapters.postgres.failure import postgres_errors
-from adapters.row_condition import Trace, demand
+from adapters.row_condition import Trace, demand, kept_mark
 from adapters.row_query import open_place, page_of, page_of_unordered
 from adapters.tabular_store import TabularStore
 from commands.error import NotFound, SignalboxError
@@ -49,15 +49,16 @@ _LOCK = """
 SELECT pg_advisory_xact_lock(place) FROM (SELECT unnest(%s::bigint[]) AS place ORDER BY 1) AS places
 """
 _LOOK = """
-SELECT tab, key, seq, gone IS NOT NULL FROM rows
+SELECT tab, key, seq, gone IS NOT NULL, mark FROM rows
 WHERE tenant = %s AND env = %s AND (tab, key) IN (SELECT unnest(%s::text[]), unnest(%s::bytea[]))
 """
 _WRITE = """
-INSERT INTO rows (tenant, env, tab, key, seq, gone, data)
-SELECT %s, %s, tab, key, seq, CASE WHEN data IS NULL THEN now() END, data
-FROM unnest(%s::text[], %s::bytea[], %s::bigint[], %s::text[]) AS w (tab, key, seq, data)
-ON CONFLICT (tenant, env, tab, key)
-DO UPDATE SET seq = excluded.seq, gone = excluded.gone, data = excluded.data
+INSERT INTO rows (tenant, env, tab, key, seq, gone, data, mark)
+SELECT %s, %s, tab, key, seq, CASE WHEN data IS NULL THEN now() END, data, mark
+FROM unnest(%s::text[], %s::bytea[], %s::bigint[], %s::text[], %s::text[])
+AS w (tab, key, seq, data, mark)
+ON CONFLICT (tenant, env, tab, key) DO UPDATE
+SET seq = excluded.seq, gone = excluded.gone, data = excluded.data, mark = excluded.mark
 WHERE excluded.seq > rows.seq
 """
 _GET = """
@@ -104,16 +105,23 @@ class PostgresTabularStore:
         """Many upserts in one transaction of a handful of statements; no row twice."""
         ended = self._write([(command, call) for command, call in items])
         return [
-            error or UpsertResult(table_name=command.table_name, key=command.key, revision=call.seq)
-            for (command, call), error in zip(items, ended, strict=True)
+            end
+            if isinstance(end, SignalboxError)
+            else UpsertResult(
+                table_name=command.table_name,
+                key=command.key,
+                revision=call.seq,
+                superseded=end,
+            )
+            for (command, call), end in zip(items, ended, strict=True)
         ]
 
     def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
         """As the port says; where there is no row either, a tombstone keeps older writes out."""
-        [error] = self._write([(command, call)])
-        if error is not None:
-            raise error
-        return DeleteRowResult(table_name=command.table_name, key=command.key)
+        [end] = self._write([(command, call)])
+        if isinstance(end, SignalboxError):
+            raise end
+        return DeleteRowResult(table_name=command.table_name, key=command.key, superseded=end)
 
     def get(self, command: GetRow, call: Call) -> Row:
         with (
@@ -141,9 +149,9 @@ class PostgresTabularStore:
     def close(self) -> None:
         """Nothing to give back: the connections belong to the process."""
 
-    def _write(self, items: Sequence[tuple[Write, Call]]) -> list[SignalboxError | None]:
-        """Decide and write all of them; the error of each, or None."""
-        ended: dict[int, SignalboxError] = {}
+    def _write(self, items: Sequence[tuple[Write, Call]]) -> list[bool | SignalboxError]:
+        """Decide and write all of them; whether each was superseded, or its error."""
+        ended: dict[int, bool | SignalboxError] = {}
         left: list[float] = []
         for number, (_, call) in enumerate(items):
             try:
@@ -160,35 +168,38 @@ class PostgresTabularStore:
         except SignalboxError as error:
             # The transaction failed: what was refused in it counts no more either.
             return [error] * len(items)
-        return [ended.get(number) for number in range(len(items))]
+        return [ended[number] for number in range(len(items))]
 
     def _decide(
         self,
         connection: psycopg.Connection[Any],
         items: Sequence[tuple[Write, Call]],
-        ended: Mapping[int, SignalboxError],
-    ) -> dict[int, SignalboxError]:
+        ended: Mapping[int, bool | SignalboxError],
+    ) -> dict[int, bool | SignalboxError]:
+        """The ends of those that have none yet."""
         connection.execute(_PRUNE)
         connection.execute(_LOCK, ([self._lock(command) for command, _ in items],))
         traces = self._look(connection, items)
-        refused: dict[int, SignalboxError] = {}
+        ends: dict[int, bool | SignalboxError] = {}
         writes = []
         for number, (command, call) in enumerate(items):
             if number in ended:
                 continue
             name = (command.table_name, command.key.encode())
+            trace = traces.get(name, Trace())
             try:
-                demand(command, traces.get(name, Trace()), call)
+                demand(command, trace, call)
                 call.remaining()
             except SignalboxError as error:
-                refused[number] = self._located(error)
+                ends[number] = self._located(error)
                 continue
+            ends[number] = trace.supersedes(call)
             data = data_text(command.data) if isinstance(command, UpsertRow) else None
-            writes.append((*name, call.seq, data))
+            writes.append((*name, call.seq, data, kept_mark(call)))
         if writes:
             columns = [list(column) for column in zip(*writes, strict=True)]
             connection.execute(_WRITE, (*self._place, *columns))
-        return refused
+        return ends
 
     def _look(
         self, connection: psycopg.Connection[Any], items: Sequence[tuple[Write, Call]]
@@ -196,7 +207,7 @@ class PostgresTabularStore:
         tables = [command.table_name for command, _ in items]
         keys = [command.key.encode() for command, _ in items]
         rows = connection.execute(_LOOK, (*self._place, tables, keys))
-        return {(tab, bytes(key)): Trace(seq, gone) for tab, key, seq, gone in rows}
+        return {(tab, bytes(key)): Trace(seq, gone, mark) for tab, key, seq, gone, mark in rows}
 
     def _walk(
         self, connection: psycopg.Connection[Any], query: QueryRows, behind: bytes | None

@@ -59,6 +59,14 @@ class TableDesk(Caller):
         assert result.key == key
         return result.revision
 
+    def late_upsert(self, key: str, call: Call, **fields: Any) -> bool:
+        """Whether it was superseded; alone and in bulk it is to be the same."""
+        item = self.item(key, {"n": "late"}, call=call, **fields)
+        alone = self.store.upsert(*item)
+        (bulk,) = self.store.upsert_many([item])
+        assert bulk == alone
+        return alone.superseded
+
     def fill(self, rows: dict[str, dict[str, Any]], table: str = "people") -> None:
         """Many rows, in few calls."""
         answers = self.store.upsert_many(
@@ -82,13 +90,15 @@ class TableDesk(Caller):
         table: str = "people",
         if_revision: int | None = None,
         call: Call | None = None,
-    ) -> None:
+    ) -> bool:
+        """Whether it was superseded."""
         call = call or self.call()
         command = DeleteRow(
             **self.place, op_id=call.mark, table_name=table, key=key, if_revision=if_revision
         )
         result = self.store.delete(command, call)
         assert (result.table_name, result.key) == (table, key)
+        return result.superseded
 
     def page(
         self,

@@ -137,7 +137,11 @@ def test_a_bulk_upsert_that_was_done_is_answered_again(table: TableDesk) -> None
     first = upsert(takeover=False)
     assert codes(first) == ["OK"] * 4
     table.delete("d")
-    assert upsert(takeover=True) == first
+    *again, late = upsert(takeover=True)
+    assert again == first[:3]
+    assert isinstance(late, UpsertResult)
+    assert late.model_copy(update={"superseded": False}) == first[3]
+    assert late.superseded
     assert table.keys() == ["a", "b", "c"]
 
 

@@ -24,6 +24,16 @@ class Turn:
     seq: int = field(default_factory=lambda: next(_SEQUENCE))
     op_id: str = field(default_factory=new_op_id)
 
+    @classmethod
+    def numbered(cls) -> Turn:
+        """One that is marked by its number, as the ledger does it."""
+        seq = next(_SEQUENCE)
+        return cls(seq, str(seq))
+
+    def replayed(self) -> Turn:
+        """The same command accepted once more, at the end of the order."""
+        return Turn(op_id=self.op_id)
+
 
 @dataclass(frozen=True)
 class Caller:

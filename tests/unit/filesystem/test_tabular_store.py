@@ -15,7 +15,15 @@ from adapters.filesystem.tabular_store import FilesystemTabularStore
 from commands.error import LeaseExpired, NotFound, SignalboxError
 from commands.tabular_store import RowCondition, UpsertResult
 from tests.unit.filesystem.lab import call_of, commits
-from tests.unit.filesystem.table_lab import delete, get, items, put, row, rows
+from tests.unit.filesystem.table_lab import (
+    delete,
+    get,
+    items,
+    open_store,
+    put,
+    row,
+    rows,
+)
 
 
 def codes(answers: list[UpsertResult | SignalboxError]) -> list[str]:
@@ -92,3 +100,18 @@ def test_old_tombstones_go_in_passing_some_with_each_write(
     put(table, row("kept"))
     assert tombstones(own) == 0
     assert [found.key for found in rows(table)] == ["kept"]
+
+
+def test_tables_of_the_release_before_go_on(tmp_path: Path, own: Path) -> None:
+    before = open_store(tmp_path)
+    seen = put(before, row("old", n=1))
+    delete(before, "gone")
+    before.close()
+    with closing(apsw.Connection(str(own / "tables.db"))) as database:
+        database.execute("ALTER TABLE rows DROP COLUMN mark; PRAGMA user_version = 1")
+    table = open_store(tmp_path)
+    assert get(table, "old").revision == seen
+    put(table, row("old", RowCondition(if_revision=seen), n=2))
+    put(table, row("gone", n=3))
+    assert [found.data for found in rows(table)] == [{"n": 3}, {"n": 2}]
+    table.close()

@@ -1,0 +1,47 @@
+"""What only PostgreSQL has: a table that a release before has made."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import psycopg
+import pytest
+
+from adapters.catalogue import find_backend
+from adapters.port import AdapterContext
+from adapters.postgres.client import _TABLE
+from commands.payload import DirectoryPayloadStore
+from commands.scope import Mode, ResourceKind, Scope
+from tests.conformance.harness import Harness
+from tests.conformance.postgres_harness import postgres_harness
+from tests.conformance.table_desk import TableDesk
+from tests.conformance.turn import Turn
+
+
+@pytest.fixture(scope="module")
+def harness() -> Iterator[Harness]:
+    with postgres_harness() as harness:
+        yield harness
+
+
+def test_rows_of_the_release_before_go_on(harness: Harness, tmp_path: Path) -> None:
+    place = {"host": harness.config["host"], "user": "postgres", "dbname": "postgres"}
+    older = _TABLE.replace("    mark text,\n", "").format(schema="before")
+    assert "mark" not in older
+    with psycopg.connect(**place) as connection:
+        connection.execute("CREATE SCHEMA before")
+        connection.execute(older.encode())
+        connection.execute(
+            "INSERT INTO before.rows VALUES ('t_a', 'dev', 'people', 'ann', 1, NULL, '{}')"
+        )
+    scope = Scope(kind=ResourceKind.TABULAR_STORE, tenant_id="t_a", env="dev")
+    config = harness.config | {"db_schema": "before"}
+    store = find_backend(scope.kind, "postgres").open(
+        AdapterContext(scope=scope, mode=Mode.LAB, config=config)
+    )
+    table = TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+    assert table.get("ann").revision == 1
+    turn = Turn(seq=2)
+    table.upsert("ann", {"n": 2}, call=table.call(turn), if_revision=1)
+    assert not table.late_upsert("ann", table.call(turn.replayed(), takeover=True), if_revision=1)

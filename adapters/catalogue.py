@@ -29,6 +29,9 @@ class Backend:
     backend_type: str
     module: str
     lab_only: bool = False
+    scopes_fail_alone: bool = False
+    """What fails is most often one scope's own (its database files), not the place that the config
+    names: the scopes of one config then rest each by itself."""
     bulk_verbs: frozenset[str] = frozenset()
     """Verbs with a bulk form `<verb>_many([(command, call), …])`, which answers with a result
     or a SignalboxError for each and is given no order key twice."""
@@ -58,6 +61,7 @@ CATALOGUE: tuple[Backend, ...] = (
         "filesystem",
         "adapters.filesystem.object_store",
         lab_only=True,
+        scopes_fail_alone=True,
         bulk_verbs=frozenset({"put"}),
     ),
     Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),
@@ -67,6 +71,7 @@ CATALOGUE: tuple[Backend, ...] = (
         "filesystem",
         "adapters.filesystem.event_stream",
         lab_only=True,
+        scopes_fail_alone=True,
         ordered_bulk_verbs=frozenset({"append"}),
     ),
     Backend(
@@ -74,6 +79,7 @@ CATALOGUE: tuple[Backend, ...] = (
         "filesystem",
         "adapters.filesystem.tabular_store",
         lab_only=True,
+        scopes_fail_alone=True,
         ordered_bulk_verbs=frozenset({"upsert"}),
     ),
     Backend(
@@ -81,6 +87,7 @@ CATALOGUE: tuple[Backend, ...] = (
         "filesystem",
         "adapters.filesystem.metrics_store",
         lab_only=True,
+        scopes_fail_alone=True,
         bulk_verbs=frozenset({"ingest"}),
     ),
     Backend(

@@ -15,8 +15,9 @@ _PROBE_SECONDS = 10
 """A rest is over when a probe has found the backend, which takes a moment; one that nobody
 probes, since no command comes, is over too."""
 
-Place = tuple[str, str]
-"""Backend type, and config of the route as JSON."""
+Place = tuple[str, str, str]
+"""What fails together: backend type, config of the route as JSON, and the scope where each fails
+by itself, else an empty text."""
 
 
 class BreakerReport:
@@ -35,10 +36,11 @@ class BreakerReport:
                 pipeline.hdel(_KEY, json.dumps([worker, *place]))
             pipeline.execute()
 
-    def read(self) -> list[tuple[str, str, str]]:
-        """Worker, backend type and config of each breaker that is open."""
+    def read(self) -> list[tuple[str, str, str, str]]:
+        """Worker, backend type, config and scope (or an empty text) of each open breaker."""
         with state_errors():
             rows = self._state.hgetall(_KEY)
         now = time.time()
         found = [json.loads(name) for name, until in rows.items() if float(until) > now]
-        return sorted((worker, backend_type, config) for worker, backend_type, config in found)
+        # A worker of the release before writes no scope.
+        return sorted((*row, "")[:4] for row in found)

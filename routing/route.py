@@ -9,6 +9,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
+from adapters.catalogue import find_backend
 from commands.breaker_report import Place
 from commands.error import RouteNotFound
 from commands.routing import RouteConfig
@@ -38,8 +39,10 @@ class Route(BaseModel):
 
     @cached_property
     def place(self) -> Place:
-        """Type and config of the backend: what routes have in common that lead to one place."""
-        return (self.backend_type, json.dumps(self.config, sort_keys=True))
+        """What fails together: the routes of one config, or this scope alone."""
+        config = json.dumps(self.config, sort_keys=True)
+        backend = find_backend(self.scope.kind, self.backend_type)
+        return self.backend_type, config, self.scope.field if backend.scopes_fail_alone else ""
 
     def target(self) -> dict[str, Any]:
         """Where it points, for events: what `before` and `after` carry."""

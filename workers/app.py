@@ -11,6 +11,7 @@ from producers.publisher import make_app
 from workers.archiver import Archiver
 from workers.janitor import Janitor
 from workers.log import configure_logging
+from workers.pacer import Pacer
 from workers.pool import use_steady_pool
 from workers.prefork import Preloader, keep_what_is_loaded
 from workers.reconciler import Reconciler
@@ -20,7 +21,7 @@ from workers.tasks import register_tasks
 use_steady_pool()
 app = make_app(Settings())
 register_tasks(app)
-_background: list[Reconciler | Archiver | Janitor] = []
+_background: list[Reconciler | Pacer | Archiver | Janitor] = []
 _preloader = Preloader(Settings())
 _names: list[str] = []
 
@@ -51,6 +52,7 @@ def _start_background(sender: Any, **_: Any) -> None:
     # In the worker's main process, once its pool has forked: threads do not survive a fork.
     settings = Settings()
     _background.append(Reconciler(app, settings, sender.hostname))
+    _background.append(Pacer(app, settings, sender.hostname))
     _background.append(Archiver.of(settings, sender.hostname))
     _background.append(Janitor(settings, sender.hostname))
     for each in _background:

@@ -1,6 +1,7 @@
 """Circuit breakers: a backend that is down or hangs parks its commands, and holds up no others.
 
-One for each place that routes of this process lead to (backend type and config). It opens after
+One for each place that routes of this process lead to: what fails together, so a backend type and
+config, or a scope of it where each has files of its own (`scopes_fail_alone`). It opens after
 `FAILURES` commands in a row found the backend unavailable, or while `HANGING_MOST` messages have
 heard nothing from it for `HANGING_SECONDS`; what they have not begun is then parked as well. Parked
 commands spend no attempts. When its time is over, one command goes through as a probe: it closes
@@ -60,7 +61,7 @@ class _Breaker:
     running: list[_Turn] = field(default_factory=list)
 
     def wait(self, now: float) -> float | None:
-        """Seconds until a command may run; None: now."""
+        """Seconds until a command may run; None: now, and one alone if it is open."""
         if self.is_open and now < self.open_until:
             return self.open_until - now
         silences = [silence for turn in self.running if (silence := turn.silence(now))]
@@ -68,11 +69,12 @@ class _Breaker:
             # The longer it hangs the less often it is asked for: each look at a parked command
             # is work that the healthy backends' commands wait for.
             return min(LONGEST_REST, max(silences))
-        if self.is_open:
-            # The others wait for what this one finds.
-            self.open_until = now + self.rest
-            self.probing = True
         return None
+
+    def probe(self, now: float) -> None:
+        """One command finds out whether the backend is back; the others wait for what it finds."""
+        self.open_until = now + self.rest
+        self.probing = True
 
     def failed(self, now: float, commands: int) -> None:
         """Note the failure of a call of so many commands; it may open by it."""
@@ -98,12 +100,19 @@ class Breakers:
         self._lock = threading.Lock()
         self._breakers: dict[Place, _Breaker] = {}
 
+    def screen(self, admitted: Sequence[Admitted]) -> tuple[list[Admitted], list[Ended]]:
+        """Those whose backend is up, as far as anyone knows, and the ends of the others.
+
+        Asked before anything is spent on them, such as tokens of their tenant's rate.
+        """
+        return self._split(admitted)
+
     def run(
         self, admitted: Sequence[Admitted], run: Callable[[Sequence[Admitted], Watch], list[Ended]]
     ) -> list[Ended]:
         """Run those whose backend is up, as far as anyone knows, and park the others."""
         turns: dict[Place, _Turn] = {}
-        gated, parked = self._gate(admitted, turns)
+        gated, parked = self._split(admitted, turns)
         try:
             ran = run(gated, _Watched(self, turns))
         finally:
@@ -138,33 +147,42 @@ class Breakers:
                 turn.heard = now
                 breaker.worked()
 
-    def _gate(
-        self, admitted: Sequence[Admitted], turns: dict[Place, _Turn]
+    def _split(
+        self, admitted: Sequence[Admitted], turns: dict[Place, _Turn] | None = None
     ) -> tuple[list[Admitted], list[Ended]]:
+        """Those that may run, and the ends of the others; the former begin a turn in `turns`."""
         waits: dict[Place, float | None] = {}
-        gated: list[Admitted] = []
+        ready: list[Admitted] = []
         parked: list[Ended] = []
         now = time.monotonic()
         with self._lock:
             for item in admitted:
                 place = _place(item)
+                breaker = self._breakers.get(place)
+                if breaker is None:
+                    if turns is None:
+                        ready.append(item)
+                        continue
+                    breaker = self._breakers[place] = _Breaker()
                 if place not in waits:
-                    breaker = self._breakers.setdefault(place, _Breaker())
                     waits[place] = breaker.wait(now)
-                    if waits[place] is None:
+                    if waits[place] is None and turns is not None:
+                        if breaker.is_open:
+                            breaker.probe(now)
                         turns[place] = _Turn(now, HANGING_SECONDS, breaker.is_open)
                         breaker.running.append(turns[place])
                 wait = waits[place]
-                if wait is None:
-                    gated.append(item)
+                if wait is not None:
+                    parked.append(Ended(item.claimed, item.route, error=_resting(item, wait)))
+                    continue
+                ready.append(item)
+                if breaker.is_open:
+                    # The probe is one command, whatever else came with it.
+                    waits[place] = breaker.rest
+                if turns is not None:
                     slow = item.claimed.command.size / SLOWEST_BYTES_PER_SECOND
                     turns[place].patience = max(turns[place].patience, HANGING_SECONDS + slow)
-                    if self._breakers[place].is_open:
-                        # The probe is one command, whatever else came with it.
-                        waits[place] = self._breakers[place].rest
-                else:
-                    parked.append(Ended(item.claimed, item.route, error=_resting(item, wait)))
-        return gated, parked
+        return ready, parked
 
     def _end(self, turns: dict[Place, _Turn]) -> dict[Place, float]:
         """The places that are at rest now, and for how long; tell of what changed."""
@@ -182,9 +200,9 @@ class Breakers:
                 if not (breaker.is_open or breaker.failures or breaker.running):
                     del self._breakers[place]
         for place, rest in resting.items():
-            log.warning("backend rests", backend=place[0], config=place[1], seconds=rest)
+            log.warning("backend rests", **_named(place), seconds=rest)
         for place in closed:
-            log.info("backend is back", backend=place[0], config=place[1])
+            log.info("backend is back", **_named(place))
         if resting or closed:
             with suppress(StateUnavailable):  # the breaker does its work without being seen
                 self._report.write(self._worker, resting, closed)
@@ -215,6 +233,11 @@ def _at_rest(end: Ended, resting: dict[Place, float]) -> Ended:
 def _place(item: Admitted | Ended) -> Place:
     assert item.route is not None  # noqa: S101 - whatever comes to a breaker has one
     return item.route.place
+
+
+def _named(place: Place) -> dict[str, str]:
+    backend_type, config, scope = place
+    return {"backend": backend_type, "config": config} | ({"scope": scope} if scope else {})
 
 
 def _resting(item: Admitted | Ended, wait: float) -> BackendResting:

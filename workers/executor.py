@@ -32,7 +32,7 @@ from workers.finish import Finisher
 from workers.neighbours import Neighbours
 from workers.patience import wait_for_state
 from workers.probe import Prober
-from workers.quota import within_quotas
+from workers.quota import give_back, within_quotas
 from workers.solitude import Solitude
 from workers.stage import Admitted, Ended, Routed
 
@@ -72,8 +72,11 @@ class Executor:
         reach("claim.after")
         routed, unrouted = wait_for_state(lambda: self._resolve(claims, seen))
         admitted, refused = self._guard(routed)
-        allowed, limited = wait_for_state(lambda: within_quotas(admitted, self.usage))
-        ended = unrouted + refused + limited + self.breakers.run(allowed, self.adapters.run)
+        ready, resting = self.breakers.screen(admitted)
+        allowed, limited = wait_for_state(lambda: within_quotas(ready, self.usage))
+        ran = self.breakers.run(allowed, self.adapters.run)
+        wait_for_state(lambda: give_back(allowed, ran, self.usage))
+        ended = unrouted + refused + resting + limited + ran
         ended += wait_for_state(lambda: self._control(claims.claimed))
         reach("effect.after")
         crowded = self.neighbours.beside({item.command.tenant_id for item in claims.claimed})

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from commands.error import OpIdReused, SignalboxError
+from commands.error import OpIdReused, RateLimited, SignalboxError
 from commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
 from commands.ledger.ledger import Ledger
 from commands.model import Command
@@ -23,6 +23,9 @@ from workers.stage import Ended
 from workers.usage import sickness_of, usage_of
 
 LONGEST_RETRY = timedelta(minutes=5)
+LONGEST_LINE = timedelta(days=1)
+"""What waits for its tenant's rate is let go from its line; the due time only guards against a
+mistake there, and looking at each now and then would be work that grows with the backlog."""
 
 
 @dataclass(frozen=True)
@@ -85,6 +88,9 @@ class Finisher:
         if not item.attempted:
             return Finish(command.ref, token, Action.RELEASE)
         error, attempt = item.error, item.claimed.counted
+        if isinstance(error, RateLimited):
+            outcome, delay = self._outcome(item), _time_left(command)
+            return Finish(command.ref, token, Action.PACE, outcome, delay)
         if error is not None and error.waits:
             wait = timedelta(seconds=error.retry_after or 1 + random.random())
             delay = min(wait, LONGEST_RETRY)
@@ -150,6 +156,13 @@ class Finisher:
         command = item.claimed.command
         if isinstance(command, PutObject) and isinstance(command.payload, StagedPayload):
             self.payloads.remove(command.payload)
+
+
+def _time_left(command: Command) -> timedelta:
+    """Until its deadline, at which it has to end whatever it waits for."""
+    if command.deadline is None:
+        return LONGEST_LINE
+    return min(LONGEST_LINE, max(timedelta(0), command.deadline - datetime.now(UTC)))
 
 
 def _conflict(command: Command) -> Fault:

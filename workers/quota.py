@@ -6,13 +6,17 @@ What runs at the same moment elsewhere is not counted yet, so a quota may be ove
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 
-from commands.error import QuotaExceeded, RateLimited, SignalboxError
+from commands.error import BackendResting, QuotaExceeded, RateLimited, SignalboxError
 from commands.ledger.usage import Allowance, Demand, UsageBook
 from commands.scope import ResourceKind
 from routing.policy import Quotas
 from workers.stage import Admitted, Ended
+
+Place = tuple[str, str]
+"""Tenant and env: what quotas hold for."""
 
 
 def within_quotas(
@@ -22,36 +26,56 @@ def within_quotas(
 
     Commands over the rate are let in as accepted, so none overtakes an earlier one of its key.
     """
-    free: list[Admitted] = []
-    groups: dict[tuple[str, str], list[Admitted]] = {}
+    free = [item for item in admitted if not item.quotas.any]
+    groups: dict[Place, list[Admitted]] = {}
     for item in admitted:
-        command = item.claimed.command
         if item.quotas.any:
-            groups.setdefault((command.tenant_id, command.env), []).append(item)
-        else:
-            free.append(item)
+            groups.setdefault(_place(item), []).append(item)
     if not groups:
         return free, []
+    for group in groups.values():
+        group.sort(key=lambda item: item.claimed.seq)
     demands = [
         Demand(
             tenant_id,
             env,
             f"{ResourceKind.OBJECT_STORE}/{tenant_id}/{env}",
-            len(group),
             group[0].quotas.commands_per_second,
+            [(item.claimed.command.kind, item.claimed.seq) for item in group],
         )
         for (tenant_id, env), group in groups.items()
     ]
     ended: list[Ended] = []
     for group, allowance in zip(groups.values(), book.allow(demands), strict=True):
         tally = _Tally(allowance, group[0].quotas)
-        for number, item in enumerate(group):
-            error = tally.judge(item, number)
+        for item, place in zip(group, allowance.places, strict=True):
+            error = tally.judge(item, place)
             if error is None:
                 free.append(item)
             else:
                 ended.append(Ended(item.claimed, item.route, error=error))
     return free, ended
+
+
+def give_back(allowed: Sequence[Admitted], ended: Sequence[Ended], book: UsageBook) -> None:
+    """Give back the tokens of those that were allowed and not attempted, since their backend was
+    found at rest meanwhile. Raises StateUnavailable.
+    """
+    rates = {_place(item): rate for item in allowed if (rate := item.quotas.commands_per_second)}
+    if not rates:
+        return
+    tokens = Counter[tuple[str, str, float]]()
+    for end in ended:
+        place = _place(end)
+        idle = not end.attempted or (isinstance(end.error, BackendResting) and not end.tried)
+        if idle and place in rates:
+            tokens[(*place, rates[place])] += 1
+    book.give_back(tokens)
+
+
+def _place(item: Admitted | Ended) -> Place:
+    command = item.claimed.command
+    return command.tenant_id, command.env
 
 
 class _Tally:
@@ -63,11 +87,10 @@ class _Tally:
         self._objects = allowance.objects
         self._bytes = allowance.bytes
 
-    def judge(self, item: Admitted, number: int) -> SignalboxError | None:
+    def judge(self, item: Admitted, place: int) -> SignalboxError | None:
         command = item.claimed.command
-        over = number - self._allowance.granted
-        if over >= 0:
-            return self._rate_limited(self._allowance.wait + over * self._allowance.interval)
+        if place:
+            return self._rate_limited(self._allowance.wait + (place - 1) * self._allowance.interval)
         if not command.new_objects:
             return None
         objects, size = self._objects + command.new_objects, self._bytes + command.size
@@ -87,7 +110,7 @@ class _Tally:
             next_step="it waits for its turn; send less, or raise the rate with "
             "`signalbox policy set`",
         )
-        error.retry_after = round(seconds, 3)
+        error.retry_after = max(0.001, round(seconds, 3))
         return error
 
 

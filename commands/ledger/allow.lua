@@ -1,31 +1,49 @@
--- How many commands of a tenant and env may run now: a token bucket, kept as the time at which
--- it would be full again (the generic cell rate algorithm).
+-- Which commands of a tenant and env may run now; what they take is taken from their bucket.
 -- KEYS[1]  the shard's hash tag
--- ARGV     tenant/env, microseconds a command (0: no limit), burst, commands asked for,
---          kind/tenant/env whose stored objects and bytes are wanted
--- Returns  commands granted, microseconds until the first of the others may run, objects, bytes
--- The others are given a turn each, one interval apart, so that they do not all come back at once.
-local shard, place = KEYS[1], ARGV[1]
-local interval, burst, asked = tonumber(ARGV[2]), tonumber(ARGV[3]), tonumber(ARGV[4])
-local granted, wait = asked, 0
+-- ARGV     tenant/env, microseconds a command (0: no limit), kind/tenant/env whose stored objects
+--          and bytes are wanted, then two a command, as accepted: kind, seq
+-- Returns  microseconds until there is a token again, objects, bytes, then one number a command:
+--          0 if it may run, else its place among those of its kind that wait
+-- No token is kept for what waits: it stands in a line, which pace.lua lets go at the rate. So one
+-- that was accepted behind the first of the line waits as well, whatever the bucket holds.
+local shard, place, interval = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local time = redis.call('TIME')
+local now = time[1] * 1000000 + time[2]
+local full, tokens, wait = now, 0, 0
+local lines, places = {}, {}
 if interval > 0 then
-  local key = shard .. ':rate:' .. place
-  local time = redis.call('TIME')
-  local now = time[1] * 1000000 + time[2]
-  local b = redis.call('HMGET', key, 'full', 'turn')
-  local full = math.max(tonumber(b[1] or 0), now)
-  granted = math.min(asked, math.max(0, math.floor((now + burst * interval - full) / interval)))
-  full = full + granted * interval
-  local turn = 0
-  if granted < asked then
-    turn = math.max(tonumber(b[2] or 0), full - burst * interval) + interval
-    wait = math.max(interval, turn - now)
-    turn = turn + (asked - granted - 1) * interval
-  else
-    turn = tonumber(b[2] or 0)
-  end
-  redis.call('HSET', key, 'full', string.format('%.0f', full), 'turn', string.format('%.0f', turn))
-  redis.call('PEXPIRE', key, math.ceil((math.max(full, turn) - now) / 1000) + 1000)
+  full = full_at(shard, place, interval, now)
+  tokens = tokens_of(full, interval, now)
 end
-local use = redis.call('HMGET', shard .. ':use:' .. ARGV[5], 'objects', 'bytes')
-return { granted, wait, tonumber(use[1] or 0), tonumber(use[2] or 0) }
+
+local function line_of(kind)
+  local line = lines[kind]
+  if not line then
+    local key = shard .. ':line:' .. place .. '/' .. kind
+    local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
+    line = { first = first[2] and tonumber(first[2]) or math.huge, waiting = redis.call('ZCARD', key) }
+    lines[kind] = line
+  end
+  return line
+end
+
+for i = 4, #ARGV, 2 do
+  local answer = 0
+  if interval > 0 then
+    local line = line_of(ARGV[i])
+    if tokens > 0 and tonumber(ARGV[i + 1]) <= line.first then
+      tokens = tokens - 1
+      full = full + interval
+    else
+      line.waiting = line.waiting + 1
+      answer = line.waiting
+    end
+  end
+  places[#places + 1] = answer
+end
+if interval > 0 then
+  keep_full(shard, place, full, now)
+  wait = math.max(0, full - LATE - now)
+end
+local use = redis.call('HMGET', shard .. ':use:' .. ARGV[3], 'objects', 'bytes')
+return { wait, tonumber(use[1] or 0), tonumber(use[2] or 0), unpack(places) }

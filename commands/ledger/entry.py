@@ -121,6 +121,8 @@ class Action(StrEnum):
     RETRY = "retry"
     RELEASE = "release"
     PARK = "park"
+    PACE = "pace"
+    """Over the tenant's rate: it waits in its scope's line, at most for the delay."""
 
 
 @dataclass(frozen=True)

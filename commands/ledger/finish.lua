@@ -4,7 +4,8 @@
 --          queue (0: any number), commands let go together, then five a command:
 --          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
 --          action is 'done' | 'dead' | 'retry' (after the delay) | 'release' (not attempted)
---          | 'park' (attempted, but the attempt does not count)
+--          | 'park' (attempted, but the attempt does not count) | 'pace' (not attempted; it waits
+--          in its scope's line for the tenant's rate, for the delay at most)
 -- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
 --          ref, op, queue and '' of each command that is to be woken now
 local shard, token = KEYS[1], ARGV[1]
@@ -109,13 +110,18 @@ for i = 8, #ARGV, 5 do
   elseif mine then
     local due = now + tonumber(ARGV[i + 3])
     redis.call('HSET', record, 'st', 'queued', 'tok', '', 'nb', due, 'why', outcome)
-    if action == 'release' then
+    if action == 'release' or action == 'pace' then
       redis.call('HSET', record, 'att', tonumber(r[6]) - 1)
     elseif action == 'park' then
       -- The attempts go on counting, since the next one is a takeover; their limit moves along.
       redis.call('HINCRBY', record, 'base', 1)
     end
     redis.call('ZADD', shard .. ':due', due, ref)
+    if action == 'pace' then
+      local scope = scope_of(ref, r[7])
+      redis.call('ZADD', shard .. ':line:' .. scope, redis.call('HGET', record, 'seq'), ref)
+      redis.call('SADD', shard .. ':lines', scope)
+    end
     if ARGV[i + 4] ~= '' then
       count_use(ARGV[i + 4]) -- how the attempt found its backend
     end

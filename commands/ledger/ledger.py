@@ -18,6 +18,9 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :use:<scope>   hash    what is stored in a scope, and how its backend last did; with
                            `:<month>` behind it what the scope's commands did in that month
     :rate:<tenant/env>  hash  the token bucket of its commands per second
+    :line:<scope>  zset    refs of open commands that wait for that rate, by seq
+    :lines         set     the scopes with such commands
+    :going:<tenant/env>  set  those that were let go from their line and are not claimed yet
     :seq, :clock   counters of acceptances, and of claims and finishes
 """
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
@@ -12,7 +12,9 @@ from commands.ledger.shard import shard_for
 from commands.scope import Scope
 from commands.script import Script, run_pipeline
 
-_ALLOW = Script("commands.ledger", "allow.lua")
+_PACKAGE, _RATE = "commands.ledger", "rate.lua"
+_ALLOW = Script(_PACKAGE, _RATE, "allow.lua")
+_GIVE_BACK = Script(_PACKAGE, _RATE, "give_back.lua")
 MONTH_KEPT_DAYS = 400
 
 
@@ -78,18 +80,21 @@ class Demand:
     env: str
     stored_in: str
     """The scope, as `kind/tenant/env`, whose stored objects and bytes are limited."""
-    commands: int
     per_second: float | None
+    commands: Sequence[tuple[str, int]]
+    """Kind and seq of each, as accepted."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """`granted` of the commands may run now; the next ones each `interval` after `wait`."""
+    """Which commands of a demand may run now."""
 
-    granted: int
+    places: Sequence[int]
+    """Of each command: 0 if it may run, else its place among those of its kind that wait."""
     wait: float
+    """Seconds until there is a token again."""
     interval: float
-    """Both in seconds."""
+    """Seconds from one token to the next."""
     objects: int
     bytes: int
     """Stored now."""
@@ -102,22 +107,29 @@ class UsageBook:
         self._client = client
 
     def allow(self, demands: Sequence[Demand]) -> list[Allowance]:
-        """How much of each demand may run now, in one round trip; what is granted is taken."""
+        """Which commands of each demand may run now, in one round trip; their tokens are taken."""
         calls = []
-        intervals = []
         for demand in demands:
             place = f"{demand.tenant_id}/{demand.env}"
-            rate = demand.per_second
-            interval = max(1, round(1e6 / rate)) if rate else 0
-            intervals.append(interval / 1e6)
-            burst = max(1, int(rate)) if rate else 1
-            arguments = [place, interval, burst, demand.commands, demand.stored_in]
+            arguments = [place, interval_of(demand.per_second), demand.stored_in]
+            arguments += [part for command in demand.commands for part in command]
             calls.append(_ALLOW.call([shard_for(demand.tenant_id, demand.env)], arguments))
         answers = run_pipeline(self._client, calls, [_ALLOW])
         return [
-            Allowance(int(granted), int(wait) / 1e6, interval, int(objects), int(size))
-            for interval, (granted, wait, objects, size) in zip(intervals, answers, strict=True)
+            Allowance(places, wait / 1e6, interval_of(demand.per_second) / 1e6, objects, size)
+            for demand, (wait, objects, size, *places) in zip(demands, answers, strict=True)
         ]
+
+    def give_back(self, tokens: Mapping[tuple[str, str, float], int]) -> None:
+        """Give back the tokens of commands that did not run after all, by tenant, env and rate."""
+        calls = [
+            _GIVE_BACK.call(
+                [shard_for(tenant_id, env)], [f"{tenant_id}/{env}", interval_of(rate), number]
+            )
+            for (tenant_id, env, rate), number in tokens.items()
+        ]
+        if calls:
+            run_pipeline(self._client, calls, [_GIVE_BACK])
 
     def read(self, scopes: Sequence[Scope], month: str | None = None) -> list[Use]:
         """The use of each scope in a month (`2026-11`; this one), in one round trip."""
@@ -135,6 +147,11 @@ class UsageBook:
         """Replace what is counted as stored by what was found there."""
         key = f"{shard_for(scope.tenant_id, scope.env)}:use:{scope.field}"
         run_pipeline(self._client, [("HSET", key, "objects", objects, "bytes", size)], [])
+
+
+def interval_of(per_second: float | None) -> int:
+    """Microseconds from one command to the next at this rate; 0 without one."""
+    return max(1, round(1e6 / per_second)) if per_second else 0
 
 
 def this_month() -> str:

@@ -102,7 +102,8 @@ def status(as_json: AsJson = False) -> None:
     )
     print_rows("commands", ["", "number"], [[name, totals[name]] for name in sorted(totals)])
     if resting:
-        print_rows("backends that rest", ["worker", "backend", "config"], [[*r] for r in resting])
+        columns = ["worker", "backend", "config", "scope"]
+        print_rows("backends that rest", columns, [[*r] for r in resting])
     waiting = [[name, number] for name, number in queues.items() if number]
     print_rows("queues that hold messages", ["queue", "messages"], waiting)
 

@@ -98,7 +98,7 @@ def test_commands_of_a_backend_that_is_down_wait_without_attempts_and_run_when_i
         refs = [submission.command.ref for submission in down]
         report = BreakerReport(client.state)
         wait_until(lambda: len(report.read()) > 0, "a breaker opens")
-        [(_, backend_type, where), *_] = report.read()
+        [(_, backend_type, where, _), *_] = report.read()
         assert (backend_type, BUCKET in where) == ("s3", True)
 
         def all_parked() -> bool:

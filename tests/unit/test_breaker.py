@@ -43,13 +43,18 @@ def breakers() -> Breakers:
     return Breakers(fakeredis.FakeRedis(), "w")
 
 
-def item(key: str = "k", size: int | None = None) -> Admitted:
+def item(
+    key: str = "k",
+    size: int | None = None,
+    tenant: str = "t_a",
+    backend_type: str = "filesystem",
+) -> Admitted:
     payload = InlinePayload(data=b"x")
     staged = StagedPayload(ref="0" * 32, size=size, sha256="0" * 64) if size else payload
-    command = PutObject(tenant_id="t_a", env="dev", key=key, payload=staged)
+    command = PutObject(tenant_id=tenant, env="dev", key=key, payload=staged)
     route = Route(
         scope=command.scope,
-        backend_type="filesystem",
+        backend_type=backend_type,
         config={"base_dir": "/somewhere"},
         mode=Mode.LAB,
         revision=1,
@@ -59,7 +64,7 @@ def item(key: str = "k", size: int | None = None) -> Admitted:
         reason="r",
     )
     claimed = Claimed(command, "t", 1, 1, 1, 1, time.monotonic() + 30, datetime.now(UTC), "1-0")
-    backend = find_backend(command.scope.kind, "filesystem")
+    backend = find_backend(command.scope.kind, backend_type)
     return Admitted(claimed, route, backend, Mode.LAB, FREE.quotas)
 
 
@@ -165,3 +170,29 @@ def test_two_messages_that_hang_park_a_third(breakers: Breakers, clock: Clock) -
         return breakers.run([item("second")], third) and [end(each) for each in given]
 
     assert resting(breakers.run([item("first")], second)) == [False]
+
+
+@pytest.mark.parametrize(("backend_type", "together"), [("filesystem", False), ("s3", True)])
+def test_a_tenant_whose_files_are_locked_parks_no_other_tenant_of_its_base_dir(
+    breakers: Breakers, clock: Clock, backend_type: str, together: bool
+) -> None:
+    locked = [item(f"k{n}", backend_type=backend_type) for n in range(FAILURES)]
+    breakers.run(locked, all_end_by(down()))  # type: ignore[arg-type]
+    other = item(tenant="t_b", backend_type=backend_type)
+    assert resting(breakers.screen([other])[1]) == [True] * together
+    [(_, found, _, scope)] = breakers._report.read()
+    assert (found, scope) == (backend_type, "" if together else "object_store/t_a/dev")
+
+
+def test_the_screen_lets_one_probe_pass_and_begins_nothing(
+    breakers: Breakers, clock: Clock
+) -> None:
+    run(breakers, FAILURES, down())
+    items = [item(f"k{n}") for n in range(3)]
+    assert breakers.screen(items)[0] == []
+    clock.now += 1.5
+    for _ in range(2):
+        ready, parked = breakers.screen(items)
+        assert (ready, len(parked)) == (items[:1], 2)
+    assert sorted(resting(run(breakers, 3, None))) == [False, True, True]
+    assert breakers.screen(items) == (items, [])

@@ -1,0 +1,75 @@
+"""Lets commands go that wait for their tenant's rate.
+
+A thread in every worker, of which one at a time leads. It reads the policies anew each turn, so a
+rate that was changed or lifted counts for what waits already. Its work is that of the rates, not
+of the backlogs: what waits is not looked at.
+"""
+
+from __future__ import annotations
+
+import threading
+
+import structlog
+from celery import Celery
+
+from commands.error import SignalboxError
+from commands.ledger.line import Lines
+from commands.settings import Settings
+from commands.state import connect
+from producers.publisher import Publisher
+from routing.policies import Policies
+from workers.leader import Leader
+
+log = structlog.get_logger("signalbox.pacer")
+
+TURN_SECONDS = 0.25
+
+
+class Pacer:
+    """Wakes as many commands of a tenant as its rate allows, as accepted."""
+
+    def __init__(self, app: Celery, settings: Settings, name: str) -> None:
+        client = connect(settings.state_url)
+        self._lines = Lines(client, settings)
+        self._policies = Policies(client)
+        self._publisher = Publisher(app)
+        self._leader = Leader(client, "pacer", name)
+        self._stopped = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="pacer", daemon=True)
+
+    def start(self) -> None:
+        self._thread.start()
+
+    def stop(self) -> None:
+        self._stopped.set()
+
+    def turn(self) -> int:
+        """One turn, if this is the leader: how many commands were let go.
+
+        Raises StateUnavailable, BrokerUnavailable; what was not published is woken when it is due.
+        """
+        if not self._leader.leads():
+            return 0
+        waiting = self._lines.waiting()
+        if not waiting:
+            return 0
+        tenants = sorted({tenant_id for tenant_id, _ in waiting})
+        rates = {
+            tenant_id: policy.terms.quotas.commands_per_second if policy else None
+            for tenant_id, (policy, _) in zip(
+                tenants, self._policies.get_many(tenants), strict=True
+            )
+        }
+        wakes = self._lines.let_go(waiting, rates)
+        self._publisher.publish(wakes)
+        return len(wakes)
+
+    def _run(self) -> None:
+        while not self._stopped.wait(TURN_SECONDS):
+            try:
+                self.turn()
+            except SignalboxError as error:
+                log.warning("pacer waits", error=str(error))
+            except Exception:
+                # Without this thread nothing that waits for a rate would go on.
+                log.exception("pacer turn failed")

@@ -55,8 +55,9 @@ class ObjectStore(Protocol):
 
         Raises AlreadyExists (`if_absent`), PreconditionFailed (`if_match`), IntegrityMismatch
         (the content is not what was announced: nothing is stored), TooLarge.
-        On a takeover: done already by this op_id: its result; a newer `seq` is there: nothing
-        is written and the result is that of this command.
+        On a takeover: done already, as the mark of what is there says: its result; a newer `seq`
+        is there, of an object or of a deletion: nothing is written, and the result is that of
+        this command, `superseded`.
         """
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
@@ -68,7 +69,8 @@ class ObjectStore(Protocol):
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         """Remove the object; no error if there is none. Raises PreconditionFailed (`if_match`).
 
-        On a takeover an object with a newer `seq` stays.
+        On a takeover an object with a newer `seq` stays, and the result is `superseded`. One that
+        had its effect before succeeds again, whatever its condition.
         """
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
@@ -90,6 +92,8 @@ class ObjectStore(Protocol):
     def register(self, command: RegisterObject, call: Call) -> AssetRecord:
         """Check that the object is there and keep its asset record; a second call renews it.
 
+        On a takeover a record of this command is its result, and so is one of a newer command,
+        `superseded`.
         Raises NotFound, and PreconditionFailed when size or digest differ.
         """
 

@@ -6,7 +6,7 @@ PermissionDenied, Misconfigured, Throttled, Unavailable and InsufficientStorage.
 
 Every write is conditional on `seq`: a write that finds the trace of a newer one on its row (a
 deletion too) changes nothing. If `call.takeover`, it answers as if it had been done and then
-overtaken; and one that finds its own effect answers with it.
+overtaken, `superseded`; and one that finds its own effect, by its mark, is asked for no condition.
 """
 
 from __future__ import annotations

@@ -91,8 +91,8 @@ class _Turn:
         mark = self._layout.mark(command.stream, command.event_id)
         head = self._heads[command.stream]
         if mark in self._known:
-            version, op_id = self._known[mark]
-            return _result(command, version, duplicate=op_id != call.mark)
+            version, by = self._known[mark]
+            return _result(command, version, duplicate=by != call.mark)
         if command.expected_version not in (None, head.version):
             return PreconditionFailed(
                 f"the stream ends at version {head.version}, "

@@ -22,8 +22,12 @@ def register(
     """
     with index.writing(call.remaining()) as connection:
         kept = object_index.find_asset(connection, command.key)
-        if kept and kept[1] == call.mark and (call.takeover or kept[2] == call.seq):
-            return kept[0]
+        if kept and object_index.is_of(kept, call):
+            return kept.record
+        superseded = kept is not None and kept.seq > call.seq
+        if kept and superseded and call.takeover:
+            # It may have been done before: what it demanded is not asked of what is newer.
+            return kept.record.model_copy(update={"superseded": True})
         there = object_index.find(connection, command.key)
         if there is None:
             raise NotFound("there is no such object", next_step="upload it first")
@@ -42,10 +46,11 @@ def register(
             sha256=there.sha256,
             metadata=command.metadata,
             registered_at=datetime.now(UTC),
+            superseded=superseded,
         )
         call.remaining()
-        if kept is None or kept[2] <= call.seq:
-            object_index.store_asset(connection, record, call.mark, call.seq)
+        if not superseded:
+            object_index.store_asset(connection, record, call)
     return record
 
 

@@ -38,11 +38,11 @@ class ContentFile:
     name: str
 
     @classmethod
-    def fresh(cls, key: str, op_id: str) -> ContentFile:
+    def fresh(cls, key: str, mark: str) -> ContentFile:
         """A name that no other attempt has, and that cannot lead out of `raw/`."""
         *above, last = [_shown(segment) for segment in key.split("/")]
         last = "%2F".join([*above[DEPTH_MOST:], last])[:SEGMENT_BYTES]
-        by = hashlib.blake2b(op_id.encode(), digest_size=6).hexdigest()
+        by = hashlib.blake2b(mark.encode(), digest_size=6).hexdigest()
         directory = tuple(segment[:SEGMENT_BYTES] for segment in above[:DEPTH_MOST])
         return cls(directory, f"{last}~{by}-{os.urandom(5).hex()}")
 

@@ -26,8 +26,8 @@ from commands.event_stream import (
 from commands.value import MAX_INT
 
 NAME = "events.db"
-VERSION = 1
-# A number for each stream's name, so that events and their index are short. `op_id` is of the
+VERSION = 2
+# A number for each stream's name, so that events and their index are short. `mark` is of the
 # command that added the event, which tells a repetition from a duplicate.
 SCHEMA = """
 CREATE TABLE streams (
@@ -41,12 +41,14 @@ CREATE TABLE events (
     type     TEXT NOT NULL,
     time     INTEGER,
     recorded INTEGER NOT NULL,
-    op_id    TEXT NOT NULL,
+    mark     TEXT NOT NULL,
     data     TEXT NOT NULL,
     PRIMARY KEY (stream, version),
     UNIQUE (stream, id)
 ) WITHOUT ROWID;
 """
+# In version 1 the marks were op_ids.
+UPGRADES = {1: "ALTER TABLE events RENAME COLUMN op_id TO mark"}
 
 
 class AppendTurn:
@@ -111,7 +113,7 @@ class AppendTurn:
 
     def _find(self, number: int | None, command: AppendEvent, call: Call) -> AppendResult | None:
         found: Any = self._connection.execute(
-            "SELECT version, op_id FROM events WHERE stream = ? AND id = ?",
+            "SELECT version, mark FROM events WHERE stream = ? AND id = ?",
             (number, command.event_id),
         ).fetchone()
         if found is None:

@@ -47,7 +47,11 @@ class FilesystemEventStream:
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self._scope = scope
         self._database = Database(
-            Place(base_dir, scope), event_log.NAME, event_log.SCHEMA, event_log.VERSION
+            Place(base_dir, scope),
+            event_log.NAME,
+            event_log.SCHEMA,
+            event_log.VERSION,
+            event_log.UPGRADES,
         )
 
     @property

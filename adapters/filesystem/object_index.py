@@ -8,15 +8,16 @@ from __future__ import annotations
 import json
 import time
 from datetime import UTC, datetime, timedelta
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
 import apsw
 
 from adapters.filesystem.content import ContentFile
+from adapters.port import Call
 from commands.object_store import AssetRecord, ObjectInfo
 
 NAME = "objects.db"
-VERSION = 2
+VERSION = 3
 # Keys as bytes: SQLite then orders them as the port demands, and compares nothing but bytes.
 _OBJECTS = """
 CREATE TABLE objects (
@@ -27,23 +28,43 @@ CREATE TABLE objects (
     sha256       TEXT NOT NULL,
     content_type TEXT NOT NULL,
     metadata     TEXT NOT NULL,
-    op_id        TEXT NOT NULL,
+    mark         TEXT NOT NULL,
     seq          INTEGER NOT NULL,
     modified     INTEGER NOT NULL
 ) WITHOUT ROWID;
 CREATE TABLE assets (
     key    BLOB PRIMARY KEY,
     record TEXT NOT NULL,
-    op_id  TEXT NOT NULL,
+    mark   TEXT NOT NULL,
     seq    INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
 # A table of its own, so that lists read past none of it.
 _CONTENTS = "CREATE TABLE contents (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
-SCHEMA = _OBJECTS + _CONTENTS
-UPGRADES = {1: _CONTENTS}
-COLUMNS = "key, file, size, etag, sha256, content_type, metadata, op_id, seq, modified"
+# `gone` is when the object was deleted, in microseconds since 1970.
+_TOMBSTONES = """
+CREATE TABLE tombstones (
+    key  BLOB PRIMARY KEY,
+    mark TEXT NOT NULL,
+    seq  INTEGER NOT NULL,
+    gone INTEGER NOT NULL
+) WITHOUT ROWID;
+CREATE INDEX oldest_tombstones ON tombstones (gone);
+"""
+SCHEMA = _OBJECTS + _CONTENTS + _TOMBSTONES
+# Until version 2 the marks were op_ids.
+_MARKS = """
+ALTER TABLE objects RENAME COLUMN op_id TO mark;
+ALTER TABLE assets RENAME COLUMN op_id TO mark;
+"""
+UPGRADES = {1: _CONTENTS, 2: _MARKS + _TOMBSTONES}
+COLUMNS = "key, file, size, etag, sha256, content_type, metadata, mark, seq, modified"
 
+TOMBSTONE_KEPT: Final = timedelta(days=7)
+"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
+ledger may be when it is restored."""
+PRUNED_MOST: Final = 1000
+"""Tombstones that one transaction removes."""
 SMALL = "#"
 """How the place of a content begins that stands in the index; no file's name does."""
 
@@ -60,7 +81,7 @@ class Row(NamedTuple):
     sha256: str
     content_type: str
     metadata: str
-    op_id: str
+    mark: str
     seq: int
     modified: int
 
@@ -81,8 +102,28 @@ class Row(NamedTuple):
         )
 
 
+class Tombstone(NamedTuple):
+    """What a deletion leaves, so that an older write that comes late finds it."""
+
+    mark: str
+    seq: int
+
+
+class Asset(NamedTuple):
+    """An asset record, with the mark and number of the command that renewed it last."""
+
+    record: AssetRecord
+    mark: str
+    seq: int
+
+
 def now() -> int:
     return time.time_ns() // 1000
+
+
+def is_of(trace: Row | Tombstone | Asset, call: Call) -> bool:
+    """Whether this command left it. Its number tells it too: an older release kept op_ids."""
+    return trace.mark == call.mark or trace.seq == call.seq
 
 
 def find(connection: apsw.Connection, key: str) -> Row | None:
@@ -91,12 +132,44 @@ def find(connection: apsw.Connection, key: str) -> Row | None:
     return None if found is None else Row(*found)
 
 
+def find_trace(connection: apsw.Connection, key: str) -> Row | Tombstone | None:
+    """What the last write on the key left: the object, or the tombstone of a deletion."""
+    row = find(connection, key)
+    if row is not None:
+        return row
+    found: Any = connection.execute(
+        "SELECT mark, seq FROM tombstones WHERE key = ?", (key.encode(),)
+    ).fetchone()
+    return None if found is None else Tombstone(*found)
+
+
 def store(connection: apsw.Connection, row: Row) -> None:
     connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
 
 
-def remove(connection: apsw.Connection, key: str) -> None:
+def remove(connection: apsw.Connection, key: str, call: Call) -> None:
+    """Leave a tombstone in place of the object, or where none was."""
     connection.execute("DELETE FROM objects WHERE key = ?", (key.encode(),))
+    connection.execute(
+        "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)",
+        (key.encode(), call.mark, call.seq, now()),
+    )
+
+
+def lift(connection: apsw.Connection, key: str) -> None:
+    """Remove the tombstone: there is an object again."""
+    connection.execute("DELETE FROM tombstones WHERE key = ?", (key.encode(),))
+
+
+def prune(connection: apsw.Connection, older_than: timedelta) -> bool:
+    """Remove some of the tombstones that are older; whether there may be more."""
+    before = now() - older_than // timedelta(microseconds=1)
+    connection.execute(
+        "DELETE FROM tombstones WHERE key IN "
+        "(SELECT key FROM tombstones WHERE gone < ? ORDER BY gone LIMIT ?)",
+        (before, PRUNED_MOST),
+    )
+    return connection.changes() == PRUNED_MOST
 
 
 def keep_small(connection: apsw.Connection, data: bytes) -> str:
@@ -114,19 +187,23 @@ def forget_small(connection: apsw.Connection, number: int) -> None:
     connection.execute("DELETE FROM contents WHERE id = ?", (number,))
 
 
-def find_asset(connection: apsw.Connection, key: str) -> tuple[AssetRecord, str, int] | None:
-    """The asset record with the op_id and seq of the command that renewed it last."""
+def find_asset(connection: apsw.Connection, key: str) -> Asset | None:
     found: Any = connection.execute(
-        "SELECT record, op_id, seq FROM assets WHERE key = ?", (key.encode(),)
+        "SELECT record, mark, seq FROM assets WHERE key = ?", (key.encode(),)
     ).fetchone()
     if found is None:
         return None
-    record, op_id, seq = found
-    return AssetRecord.model_validate_json(record), op_id, seq
+    record, mark, seq = found
+    return Asset(AssetRecord.model_validate_json(record), mark, seq)
 
 
-def store_asset(connection: apsw.Connection, record: AssetRecord, op_id: str, seq: int) -> None:
+def store_asset(connection: apsw.Connection, record: AssetRecord, call: Call) -> None:
     connection.execute(
         "INSERT OR REPLACE INTO assets VALUES (?, ?, ?, ?)",
-        (record.key.encode(), record.model_dump_json(exclude={"superseded"}), op_id, seq),
+        (
+            record.key.encode(),
+            record.model_dump_json(exclude={"superseded"}),
+            call.mark,
+            call.seq,
+        ),
     )

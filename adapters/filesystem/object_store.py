@@ -25,7 +25,7 @@ from adapters.filesystem.content import ContentFolder
 from adapters.filesystem.database import Database
 from adapters.filesystem.failure import filesystem_errors, located
 from adapters.filesystem.listing import list_page
-from adapters.filesystem.object_index import Row
+from adapters.filesystem.object_index import TOMBSTONE_KEPT, Row
 from adapters.filesystem.place import Place
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
@@ -122,9 +122,10 @@ class FilesystemObjectStore:
                     PutResult(
                         key=command.key,
                         size=command.payload.size,
-                        etag=end,
+                        etag=end.etag,
                         sha256=command.payload.sha256,
                         uri=self._uri(command.key),
+                        superseded=end.superseded,
                     )
                 )
         return answers
@@ -163,10 +164,11 @@ class FilesystemObjectStore:
             return self._found(command.key, content=False)[0].info()
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
-        """As the port says; a newer `seq` is kept without a takeover too."""
+        """As the port says; a newer `seq` is kept without a takeover too, and a tombstone keeps
+        older writes out for `TOMBSTONE_KEPT`."""
         with filesystem_errors(self._scope):
-            write.delete(self._folder, self._index, command, call)
-            return DeleteResult(key=command.key)
+            superseded = write.delete(self._folder, self._index, command, call)
+            return DeleteResult(key=command.key, superseded=superseded)
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
         """As the port says, with everything that is known of each object."""
@@ -190,8 +192,13 @@ class FilesystemObjectStore:
             return asset.register(self._index, self._scope, command, call, self._uri(command.key))
 
     def collect_orphans(self, older_than: timedelta) -> int:
-        """Remove files that a crash left without a row; how many. See `orphan.py`."""
+        """Remove files that a crash left without a row; how many. See `orphan.py`. Tombstones
+        that are older than `TOMBSTONE_KEPT` go as well."""
         with filesystem_errors(self._scope):
+            pruned = True
+            while pruned:
+                with self._index.writing() as connection:
+                    pruned = object_index.prune(connection, TOMBSTONE_KEPT)
             return orphan.collect_orphans(self._place, self._index, older_than)
 
     def close(self) -> None:

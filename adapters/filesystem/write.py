@@ -19,7 +19,7 @@ from adapters.filesystem import object_index
 from adapters.filesystem.content import ContentFile, ContentFolder
 from adapters.filesystem.database import Database
 from adapters.filesystem.failure import translate
-from adapters.filesystem.object_index import Row
+from adapters.filesystem.object_index import Row, Tombstone
 from adapters.filesystem.place import Growth
 from adapters.object_condition import demand
 from adapters.port import Call
@@ -29,6 +29,13 @@ from commands.payload import InlinePayload, open_payload, verified_chunks
 
 SMALL_BYTES = 16 * 1024
 """Contents up to this size stand in the index: it takes them faster than a folder takes files."""
+
+
+class Stored(NamedTuple):
+    """The end of a put: the ETag of what it stored, or would have stored."""
+
+    etag: str
+    superseded: bool = False
 
 
 class _Draft(NamedTuple):
@@ -43,20 +50,20 @@ class _Draft(NamedTuple):
 
 def put_many(
     folder: ContentFolder, index: Database, items: Sequence[tuple[PutObject, Call]]
-) -> list[str | SignalboxError]:
-    """Store all of them in one transaction, in this order; the ETag or the error of each.
+) -> list[Stored | SignalboxError]:
+    """Store all of them in one transaction, in this order; the end or the error of each.
 
     What is wrong with one item, or with the writing of its content, is its own error. A failed
     sync or commit is that of all that had come so far, and then none of them is stored.
     """
-    ended: list[str | SignalboxError | None] = []
+    ended: list[Stored | SignalboxError | None] = []
     drafts: dict[int, _Draft] = {}
     growth = Growth()
     for number, (command, call) in enumerate(items):
         try:
-            etag = _settled_before(index, command, call) if call.takeover else None
-            ended.append(etag)
-            if etag is None:
+            settled = _settled_before(index, command, call) if call.takeover else None
+            ended.append(settled)
+            if settled is None:
                 drafts[number] = _draft(command, call)
                 if drafts[number].small is None:
                     _write(folder, drafts[number], growth)
@@ -83,14 +90,17 @@ def put_many(
             with index.writing(wait) as connection:
                 for number, draft in drafts.items():
                     try:
-                        there = object_index.find(connection, draft.command.key)
-                        ended[number] = _settled(draft.command, there, draft.call, draft.row.etag)
+                        trace = object_index.find_trace(connection, draft.command.key)
+                        ended[number] = _settled(draft.command, trace, draft.call, draft.row.etag)
                         if ended[number] is None:
                             # Asked under the writers' lock: whoever took the command over
                             # comes before it and the lease is gone, or after the commit.
                             draft.call.remaining()
                             object_index.store(connection, _placed(connection, draft))
-                            ended[number] = draft.row.etag
+                            ended[number] = Stored(draft.row.etag)
+                            there = trace if isinstance(trace, Row) else None
+                            if trace and not there:
+                                object_index.lift(connection, draft.command.key)
                             _tell_growth(draft, there)
                             useless.pop(number, None)
                             replaced += _let_go(connection, there)
@@ -107,21 +117,28 @@ def put_many(
     return [end for end in ended if end is not None]
 
 
-def delete(folder: ContentFolder, index: Database, command: DeleteObject, call: Call) -> None:
-    """Raises PreconditionFailed (`if_match`). On a takeover nothing there counts as done."""
+def delete(folder: ContentFolder, index: Database, command: DeleteObject, call: Call) -> bool:
+    """Whether it was superseded. Raises PreconditionFailed (`if_match`).
+
+    Where there is no object either, a tombstone keeps older writes out.
+    """
     with index.writing(call.remaining()) as connection:
-        there = object_index.find(connection, command.key)
-        overtaken = there is not None and there.seq > call.seq
-        if call.takeover and (there is None or overtaken):
-            return
-        demand(Condition(if_match=command.if_match), there.etag if there else None)
-        if there is None or overtaken:
-            return
+        trace = object_index.find_trace(connection, command.key)
+        there = trace if isinstance(trace, Row) else None
+        own = trace is not None and object_index.is_of(trace, call)
+        overtaken = trace is not None and trace.seq > call.seq
+        # A takeover that finds nothing at all may have left a tombstone that was removed since.
+        if not (own or (call.takeover and (overtaken or trace is None))):
+            demand(Condition(if_match=command.if_match), there.etag if there else None)
+        if overtaken:
+            return not own
         call.remaining()
-        object_index.remove(connection, command.key)
+        object_index.remove(connection, command.key, call)
         files = _let_go(connection, there)
-    call.grew(-1, -there.size)
+    if there is not None:
+        call.grew(-1, -there.size)
     _remove(folder, files)
+    return False
 
 
 def _placed(connection: apsw.Connection, draft: _Draft) -> Row:
@@ -157,7 +174,7 @@ def _draft(command: PutObject, call: Call) -> _Draft:
         sha256=sha256,
         content_type=command.content_type,
         metadata=json.dumps(command.metadata) if command.metadata else "{}",
-        op_id=call.mark,
+        mark=call.mark,
         seq=call.seq,
         modified=object_index.now(),
     )
@@ -178,25 +195,28 @@ def _write(folder: ContentFolder, draft: _Draft, growth: Growth) -> None:
         folder.write(file, verified_chunks(payload, source), growth)
 
 
-def _settled_before(index: Database, command: PutObject, call: Call) -> str | None:
+def _settled_before(index: Database, command: PutObject, call: Call) -> Stored | None:
     """Spares a takeover the writing; the payload may also be gone if the put was done."""
     with index.reading() as connection:
-        there = object_index.find(connection, command.key)
-    return _settled(command, there, call, _etag(command, call, command.payload.sha256))
+        trace = object_index.find_trace(connection, command.key)
+    return _settled(command, trace, call, _etag(command, call, command.payload.sha256))
 
 
-def _settled(command: PutObject, there: Row | None, call: Call, etag: str) -> str | None:
-    """The ETag to answer with if there is nothing to write: done already, or overtaken.
+def _settled(
+    command: PutObject, trace: Row | Tombstone | None, call: Call, etag: str
+) -> Stored | None:
+    """What to answer with if there is nothing to write: done already, or overtaken.
 
     Raises what `command.condition` demands. A takeover that was overtaken may have held its
     condition in its first attempt, and cannot know: it gets the benefit of the doubt.
     """
-    if there and there.op_id == call.mark and (call.takeover or there.seq == call.seq):
-        return there.etag
-    overtaken = there is not None and there.seq > call.seq
+    there = trace if isinstance(trace, Row) else None
+    if there and object_index.is_of(there, call):
+        return Stored(there.etag)
+    overtaken = trace is not None and trace.seq > call.seq
     if not (overtaken and call.takeover):
         demand(command.condition, there.etag if there else None)
-    return etag if overtaken else None
+    return Stored(etag, superseded=True) if overtaken else None
 
 
 def _patience(call: Call) -> float:

@@ -72,8 +72,8 @@ class _Turn:
         name = self._names[command.stream, command.event_id]
         head = self._heads[command.stream]
         if name in self._known:
-            version, op_id = self._known[name]
-            return _result(command, version, duplicate=op_id != call.mark)
+            version, by = self._known[name]
+            return _result(command, version, duplicate=by != call.mark)
         if command.expected_version not in (None, head.version):
             return PreconditionFailed(
                 f"the stream ends at version {head.version}, "

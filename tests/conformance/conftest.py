@@ -23,11 +23,17 @@ from tests.conformance.turn import AnyCaller, OpenAt
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module's `KIND` or `KINDS` say whose backends its cases run on; else it is all of them."""
+    """A module's `KIND` or `KINDS` say whose backends its cases run on; else it is all of them.
+    `BACKENDS` names those that keep its promise, where not all of the kind do."""
     if "backend" in metafunc.fixturenames:
         kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)
         kinds = getattr(metafunc.module, "KINDS", (kind,) if kind else tuple(ResourceKind))
-        entries = served(kinds)
+        only: set[str] | None = getattr(metafunc.module, "BACKENDS", None)
+        entries = {
+            name: entry
+            for name, entry in served(kinds).items()
+            if only is None or entry.backend_type in only
+        }
         metafunc.parametrize(
             "backend", list(entries.values()), ids=list(entries), indirect=True, scope="session"
         )

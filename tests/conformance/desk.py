@@ -62,9 +62,12 @@ class Desk(Caller):
     def head(self, key: str) -> ObjectInfo:
         return self.store.head(HeadObject(**self.place, key=key), self.call())
 
-    def delete(self, key: str, *, if_match: str | None = None, call: Call | None = None) -> None:
+    def delete(self, key: str, *, if_match: str | None = None, call: Call | None = None) -> bool:
+        """Whether it was superseded."""
         command = DeleteObject(**self.place, key=key, if_match=if_match)
-        assert self.store.delete(command, call or self.call()).key == key
+        result = self.store.delete(command, call or self.call())
+        assert result.key == key
+        return result.superseded
 
     def page(self, prefix: str = "", **fields: Any) -> ListResult:
         return self.store.list(ListObjects(**self.place, prefix=prefix, **fields), self.call())

@@ -67,6 +67,35 @@ def test_an_id_of_another_command_is_a_duplicate_in_a_takeover_too(stream: Strea
     assert stream.history() == [(1, {"n": 1})]
 
 
+@named
+def test_a_replayed_append_knows_its_event(stream: StreamDesk, event_id: str | None) -> None:
+    turn = Turn()
+    item = stream.item({"n": 1}, call=stream.call(turn), id=event_id, expected_version=0)
+    first = stream.store.append(*item)
+    stream.append({"n": 2})
+    again = stream.store.append(item[0], stream.call(turn.replayed(), takeover=True))
+    assert again == first
+    assert not again.duplicate
+    assert stream.history() == [(1, {"n": 1}), (2, {"n": 2})]
+
+
+@repeated
+def test_an_op_id_used_anew_names_the_event_that_was_there(
+    stream: StreamDesk, takeover: bool
+) -> None:
+    """The id of an event is used once in its stream, for ever; an op_id is one by default."""
+    nightly = {"op_id": "nightly"}
+    command, call = stream.item({"day": 1}, call=stream.call(Turn.numbered()))
+    assert not stream.store.append(command.model_copy(update=nightly), call).duplicate
+    command, call = stream.item({"day": 2}, call=stream.call(Turn.numbered(), takeover=takeover))
+    answer = stream.store.append(command.model_copy(update=nightly), call)
+    assert (answer.version, answer.duplicate) == (1, True)
+    command, call = stream.item({"day": 2}, id="day-2", call=stream.call(Turn.numbered()))
+    answer = stream.store.append(command.model_copy(update=nightly), call)
+    assert (answer.version, answer.duplicate) == (2, False)
+    assert stream.history() == [(1, {"day": 1}), (2, {"day": 2})]
+
+
 @repeated
 def test_a_bulk_append_that_was_done_is_answered_again(stream: StreamDesk, takeover: bool) -> None:
     turns = [Turn() for _ in range(6)]

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
+
+import apsw
 
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.port import Call
@@ -32,6 +34,19 @@ def open_desk(directory: Path, tenant: str = "t_a") -> Desk:
 def files(own: Path) -> list[str]:
     raw = own / "raw"
     return sorted(str(path.relative_to(raw)) for path in raw.rglob("*") if not path.is_dir())
+
+
+def rows(own: Path, statements: str, name: str = "objects.db") -> list[Any]:
+    """What the statements answer on the scope's database."""
+    with closing(apsw.Connection(str(own / name))) as connection:
+        return list(connection.execute(statements))
+
+
+def take_back_marks(own: Path) -> None:
+    """Make of an index what the release without marks and tombstones had left."""
+    for table in ("objects", "assets"):
+        rows(own, f"ALTER TABLE {table} RENAME COLUMN mark TO op_id")
+    rows(own, "DROP TABLE tombstones; PRAGMA user_version = 2")
 
 
 def item(desk: Desk, key: str, content: bytes = b"x", **fields: Any) -> tuple[PutObject, Call]:

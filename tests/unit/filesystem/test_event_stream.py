@@ -20,7 +20,7 @@ from adapters.port import Call
 from commands.error import LeaseExpired, PreconditionFailed, SignalboxError, Unavailable
 from commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
 from commands.scope import ResourceKind, Scope
-from tests.unit.filesystem.lab import call_of, commits
+from tests.unit.filesystem.lab import call_of, commits, rows
 
 HERE = {"tenant_id": "t_a", "env": "dev"}
 
@@ -176,3 +176,16 @@ def test_a_read_costs_its_page(stream: FilesystemEventStream) -> None:
     for _ in range(100):
         assert read(stream, after=9_000, limit=1) == [9_001]
     assert time.perf_counter() - begin < 2
+
+
+def test_streams_of_the_release_before_go_on(tmp_path: Path, own: Path) -> None:
+    scope = Scope(kind=ResourceKind.EVENT_STREAM, **HERE)
+    with closing(FilesystemEventStream(str(tmp_path / "base"), scope)) as before:
+        first = append(event_id="e")
+        assert before.append(first, call_of(first)).version == 1
+    rename = "ALTER TABLE events RENAME COLUMN mark TO op_id; PRAGMA user_version = 1"
+    rows(own, rename, "events.db")
+    with closing(FilesystemEventStream(str(tmp_path / "base"), scope)) as stream:
+        assert stream.append(first, call_of(first)).version == 1
+        second = append(event_id="f")
+        assert stream.append(second, call_of(second)).version == 2

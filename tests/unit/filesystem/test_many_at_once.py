@@ -36,8 +36,8 @@ def _write_and_count(desk: Desk, number: int) -> None:
             stream = desk.stream("counter")
             value = int(stream.body.read())
             stream.body.close()
-            # A put that is accepted later has a higher seq.
-            call = desk.call(Turn(seq=value + 10))
+            # A put that is accepted later has a higher seq, and none has that of another.
+            call = desk.call(Turn(seq=10 * (value + 1) + number))
             try:
                 desk.put("counter", f"{value + 1}".encode(), if_match=stream.info.etag, call=call)
             except (PreconditionFailed, Unavailable):

@@ -7,28 +7,27 @@ from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
-import apsw
 import pytest
 
 from adapters.filesystem import object_index
 from adapters.filesystem.write import SMALL_BYTES
 from commands.error import AlreadyExists, IntegrityMismatch
 from tests.conformance.desk import Desk, Turn
-from tests.unit.filesystem.lab import commits, files, item, open_desk, put_many
+from tests.unit.filesystem.lab import (
+    commits,
+    files,
+    item,
+    open_desk,
+    put_many,
+    rows,
+    take_back_marks,
+)
 
 pytestmark = pytest.mark.small
 
 
 def contents(own: Path) -> int:
     return int(rows(own, "SELECT count(*) FROM contents")[0][0])
-
-
-def rows(own: Path, question: str) -> list[Any]:
-    connection = apsw.Connection(str(own / "objects.db"))
-    try:
-        return list(connection.execute(question))
-    finally:
-        connection.close()
 
 
 @pytest.mark.parametrize("size", [0, 1, SMALL_BYTES])
@@ -93,9 +92,8 @@ def test_an_index_of_the_release_before_goes_on(
     large = b"L" * (SMALL_BYTES + 1)
     before.put("old", large)
     before.store.close()
-    connection = apsw.Connection(str(own / "objects.db"))
-    connection.execute("DROP TABLE contents; PRAGMA user_version = 1")
-    connection.close()
+    take_back_marks(own)
+    rows(own, "DROP TABLE contents; PRAGMA user_version = 1")
     desk = open_desk(tmp_path)
     desk.put("new", b"small")
     assert (desk.read("old"), desk.read("new")) == (large, b"small")

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
+from commands.clock import lease_clock
 from commands.error import LeaseExpired
 from commands.fault import reach
 from commands.payload import PayloadStore
@@ -59,7 +59,7 @@ class Call:
     seq: int
     takeover: bool
     deadline: float
-    """On the monotonic clock, seconds: the lease's end. No effect may begin after it."""
+    """On `commands.clock.lease_clock`, seconds: the lease's end. No effect may begin after it."""
     payloads: PayloadStore
     measured: bool = False
     """The tenant has a quota of objects or bytes: find out what a write replaces, for `grew`,
@@ -68,7 +68,7 @@ class Call:
 
     def remaining(self) -> float:
         """Seconds left; LeaseExpired when there are none. Asked right before each effect."""
-        left = self.deadline - time.monotonic()
+        left = self.deadline - lease_clock()
         if left <= 0:
             raise LeaseExpired("the lease ran out before the effect")
         reach("effect.before")

@@ -15,6 +15,7 @@ from adapters.catalogue import find_backend
 from adapters.port import AdapterContext, Call
 from benchmarks.figure import NOISE, Figure
 from benchmarks.part import Bench
+from commands.clock import lease_clock
 from commands.error import SignalboxError
 from commands.event_stream import AppendEvent, Event
 from commands.metrics_store import IngestPoints, Point
@@ -102,7 +103,7 @@ def items(kind: ResourceKind, size: int) -> list[tuple[Command, Call]]:
     for number in itertools.islice(_numbers, size):
         command = _command(kind, number)
         payloads = DirectoryPayloadStore(Path())  # for contents, of which there are none
-        pairs.append((command, Call(command.op_id, number, False, time.monotonic() + 60, payloads)))
+        pairs.append((command, Call(command.op_id, number, False, lease_clock() + 60, payloads)))
     return pairs
 
 

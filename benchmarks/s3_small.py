@@ -26,6 +26,7 @@ from adapters.port import AdapterContext, Call
 from adapters.s3.object_store import open_adapter
 from benchmarks.figure import load_average
 from benchmarks.stub import running
+from commands.clock import lease_clock
 from commands.model import new_op_id
 from commands.object_store import GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
@@ -74,7 +75,7 @@ def adapter(endpoint: str) -> Iterator[tuple[ObjectStore, DirectoryPayloadStore]
 
 
 def call_for(number: int, payloads: DirectoryPayloadStore) -> Call:
-    return Call(new_op_id(), number, False, time.monotonic() + 3600, payloads)
+    return Call(new_op_id(), number, False, lease_clock() + 3600, payloads)
 
 
 def per_cpu_second(step: Step, rounds: int, threads: int) -> float:

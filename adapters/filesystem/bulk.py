@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from typing import TypeVar
 
@@ -11,6 +10,7 @@ import apsw
 from adapters.filesystem.database import Database
 from adapters.filesystem.failure import filesystem_errors, located
 from adapters.port import Call
+from commands.clock import lease_clock
 from commands.error import SignalboxError
 from commands.model import Command
 from commands.scope import Scope
@@ -75,5 +75,5 @@ def decide_one(
 
 def _patience(calls: Iterable[Call]) -> float:
     """Seconds to wait for another writer: within each lease that has not run out yet."""
-    now = time.monotonic()
+    now = lease_clock()
     return min((call.deadline - now for call in calls if call.deadline > now), default=0.001)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Sequence
 from contextlib import closing
 from typing import NamedTuple
@@ -23,6 +22,7 @@ from adapters.filesystem.object_index import Row, Tombstone
 from adapters.filesystem.place import Growth
 from adapters.object_condition import demand
 from adapters.port import Call
+from commands.clock import lease_clock
 from commands.error import SignalboxError
 from commands.object_store import Condition, DeleteObject, PutObject
 from commands.payload import InlinePayload, open_payload, verified_chunks
@@ -220,7 +220,7 @@ def _settled(
 
 
 def _patience(call: Call) -> float:
-    return max(0.001, call.deadline - time.monotonic())
+    return max(0.001, call.deadline - lease_clock())
 
 
 def _remove(folder: ContentFolder, files: Sequence[ContentFile]) -> None:

@@ -73,7 +73,7 @@ class Claimed:
     counted: int
     """Attempts that count towards the limit: not those on a backend at rest, or before a replay."""
     deadline: float
-    """Monotonic clock, seconds."""
+    """On `commands.clock.lease_clock`, seconds."""
     claimed_at: datetime
     fence: str | None
     """Of the command's route at the claim; None if its scope never had one."""

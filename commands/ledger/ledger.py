@@ -26,13 +26,13 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterable, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any, TypeVar
 
 import redis
 
+from commands.clock import lease_clock
 from commands.ledger.entry import (
     Acceptance,
     Action,
@@ -137,7 +137,7 @@ class Ledger(LedgerReader):
         policies = [f"policy/{tenant}" for tenant in tenants]
         calls.append(("HMGET", FENCE_KEY, "@epoch", *policies, *scopes))
 
-        started = time.monotonic()
+        started = lease_clock()
         answers = run_pipeline(self._client, calls, [_SUBMIT, _CLAIM])
         epoch, *others = [fence.decode() if fence else None for fence in answers[-1]]
         fences = dict(zip(scopes, others[len(tenants) :], strict=True))

@@ -39,7 +39,7 @@ def sort_claim(
             )
         if status == "poison":
             raise AttemptsExhausted(
-                "each of the workers that began it died with it",
+                "each of the workers that began it died with it, or could not record its end",
                 next_step="look for what it is that kills them before it is replayed",
             )
         command = load_command(op, text)

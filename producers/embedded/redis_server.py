@@ -44,11 +44,15 @@ def find_redis_server() -> str:
 class RedisServer:
     """One server on loopback with the settings that the ledger's promise stands on.
 
-    Without `port` one is chosen, anew if another process takes it before the first start.
+    Without `port` one is chosen, anew if another process takes it before the first start; without
+    `binary` it is what `find_redis_server` finds.
     """
 
-    def __init__(self, data_dir: Path, port: int | None = None) -> None:
+    def __init__(
+        self, data_dir: Path, port: int | None = None, *, binary: str | None = None
+    ) -> None:
         self._data_dir = data_dir
+        self._binary = binary
         self.port = port or free_port(6379)
         self._may_move = port is None
         self._process: ManagedProcess | None = None
@@ -72,7 +76,7 @@ class RedisServer:
 
         Raises Unavailable, with the end of its log.
         """
-        binary = find_redis_server()
+        binary = self._binary or find_redis_server()
         try:
             self._start(binary)
         except Unavailable:

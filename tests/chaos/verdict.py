@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
 from contextlib import closing
 from datetime import timedelta
@@ -11,6 +10,7 @@ from typing import Any
 
 from adapters.catalogue import find_backend
 from adapters.port import AdapterContext, Call
+from commands.clock import lease_clock
 from commands.event_stream import ReadEvents
 from commands.metrics_store import QueryPoints
 from commands.model import new_op_id
@@ -139,6 +139,6 @@ class Auditor:
             mark=new_op_id(),
             seq=1,
             takeover=False,
-            deadline=time.monotonic() + 60,
+            deadline=lease_clock() + 60,
             payloads=self._payloads,
         )

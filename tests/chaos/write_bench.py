@@ -12,6 +12,7 @@ from pathlib import Path
 
 from adapters.catalogue import find_backend
 from adapters.port import AdapterContext, Call
+from commands.clock import lease_clock
 from commands.model import Command, new_op_id
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode
@@ -139,7 +140,7 @@ class Bench:
         payloads = DirectoryPayloadStore(self._folder / "payloads")
         return {
             name: self._write.find(
-                store, Call(new_op_id(), 1, False, time.monotonic() + 60, payloads), name
+                store, Call(new_op_id(), 1, False, lease_clock() + 60, payloads), name
             )
             for name in names
         }

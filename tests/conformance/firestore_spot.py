@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import time
 from dataclasses import dataclass
 from typing import Any
 
 from adapters.catalogue import find_backend
 from adapters.port import AdapterContext, Call
+from commands.clock import lease_clock
 from commands.model import new_op_id
 from commands.payload import PayloadStore
 from commands.scope import Mode, ResourceKind, Scope
@@ -35,7 +35,7 @@ class Spot:
         return self.open(ResourceKind.TABULAR_STORE, **config)
 
     def call(self, seq: int, seconds: float = 60) -> Call:
-        return Call(new_op_id(), seq, False, time.monotonic() + seconds, self.payloads)
+        return Call(new_op_id(), seq, False, lease_clock() + seconds, self.payloads)
 
     def upsert(self, key: str, data: dict[str, Any]) -> UpsertRow:
         return UpsertRow(**self.names, table_name="people", key=key, data=data)

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import itertools
-import time
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
 from adapters.port import Call
+from commands.clock import lease_clock
 from commands.error import SignalboxError
 from commands.model import new_op_id
 from commands.payload import PayloadStore
@@ -56,7 +56,7 @@ class Caller:
             mark=turn.op_id,
             seq=turn.seq,
             takeover=takeover,
-            deadline=time.monotonic() + seconds,
+            deadline=lease_clock() + seconds,
             payloads=self.payloads,
         )
 

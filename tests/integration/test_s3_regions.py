@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import socket
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -17,6 +16,7 @@ from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from adapters.s3.config import read_config
 from adapters.s3.object_store import open_adapter
+from commands.clock import lease_clock
 from commands.error import InvalidRouteConfig, NotFound, Unavailable
 from commands.model import new_op_id
 from commands.object_store import GetObject, HeadObject, PutObject
@@ -92,7 +92,7 @@ def call(tmp_path: Path) -> Call:
         mark=new_op_id(),
         seq=1,
         takeover=False,
-        deadline=time.monotonic() + 30,
+        deadline=lease_clock() + 30,
         payloads=DirectoryPayloadStore(tmp_path / "payloads"),
     )
 

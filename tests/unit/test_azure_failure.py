@@ -13,6 +13,7 @@ from adapters.azure_blob.object_store import open_adapter
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from commands import error as errors
+from commands.clock import lease_clock
 from commands.object_store import GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
@@ -83,7 +84,7 @@ def store_at(url: str, key_file: str) -> ObjectStore:
 
 
 def put(store: ObjectStore, folder: Path, seconds: float = 30) -> None:
-    call = Call("op-1", 1, False, time.monotonic() + seconds, DirectoryPayloadStore(folder))
+    call = Call("op-1", 1, False, lease_clock() + seconds, DirectoryPayloadStore(folder))
     store.put(PutObject(key="a", payload=InlinePayload(data=CONTENT), **WHO), call)
 
 
@@ -157,6 +158,6 @@ def test_content_that_breaks_off_is_unavailable_and_never_short(
         "x-ms-blob-type": "BlockBlob",
     }
     server.body = b"half of it"
-    call = Call("op-1", 1, False, time.monotonic() + 30, DirectoryPayloadStore(tmp_path))
+    call = Call("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
     with pytest.raises(errors.Unavailable):
         store_at(server.url, key_file).get(GetObject(key="a", **WHO), call).body.read()

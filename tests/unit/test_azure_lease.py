@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -11,6 +10,7 @@ from adapters.azure_blob.client import client_for
 from adapters.azure_blob.config import read_config
 from adapters.azure_blob.lease import leased
 from adapters.port import Call
+from commands.clock import lease_clock
 from commands.error import LeaseExpired
 from commands.payload import DirectoryPayloadStore
 from tests.unit.azure_stand_in import stand_in
@@ -31,7 +31,7 @@ def test_nothing_is_sent_when_the_lease_ends_before_the_first_byte(tmp_path: Pat
     with stand_in() as server:
         place = {"account_url": server.url, "container": "data", "account_key_file": str(key_file)}
         blob = client_for(read_config(place)).get_blob_client("data", "a")
-        call = Lapsing("op-1", 1, False, time.monotonic() + 30, DirectoryPayloadStore(tmp_path))
+        call = Lapsing("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
         with pytest.raises(LeaseExpired), leased(call) as bounds:
             blob.upload_blob(b"late", **bounds)
         assert server.came == []

@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import hashlib
 import hmac
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -16,6 +15,7 @@ import pytest
 from adapters.azure_blob.object_store import open_adapter
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call, Capability
+from commands.clock import lease_clock
 from commands.error import Unsupported
 from commands.object_store import PresignGet, PresignPost, PresignPut
 from commands.payload import DirectoryPayloadStore
@@ -50,7 +50,7 @@ def make_store(**config: Any) -> ObjectStore:
 
 @pytest.fixture
 def call(tmp_path: Path) -> Call:
-    return Call("op-1", 1, False, time.monotonic() + 30, DirectoryPayloadStore(tmp_path))
+    return Call("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
 
 
 def signature(field: dict[str, str], name: str) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Sequence
 from datetime import UTC, datetime
 
@@ -10,6 +9,7 @@ import fakeredis
 import pytest
 
 from adapters.catalogue import find_backend
+from commands.clock import lease_clock
 from commands.error import BackendResting, LeaseExpired, NotFound, SignalboxError, Unavailable
 from commands.ledger.entry import Claimed
 from commands.object_store import PutObject
@@ -63,7 +63,7 @@ def item(
         updated_by="a",
         reason="r",
     )
-    claimed = Claimed(command, "t", 1, 1, 1, 1, time.monotonic() + 30, datetime.now(UTC), "1-0")
+    claimed = Claimed(command, "t", 1, 1, 1, 1, lease_clock() + 30, datetime.now(UTC), "1-0")
     backend = find_backend(command.scope.kind, backend_type)
     return Admitted(claimed, route, backend, Mode.LAB, FREE.quotas)
 

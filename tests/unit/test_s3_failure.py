@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -19,6 +18,7 @@ from adapters.s3.config import read_config
 from adapters.s3.failure import s3_errors, translate
 from adapters.s3.object_store import open_adapter
 from commands import error as errors
+from commands.clock import lease_clock
 from commands.object_store import GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
@@ -47,7 +47,7 @@ def stub(config: dict[str, Any]) -> Iterator[Stubber]:
 
 
 def make_call(tmp_path: Path, seconds: float = 30) -> Call:
-    return Call("op-1", 1, False, time.monotonic() + seconds, DirectoryPayloadStore(tmp_path))
+    return Call("op-1", 1, False, lease_clock() + seconds, DirectoryPayloadStore(tmp_path))
 
 
 ANSWERS: list[tuple[str, int, type[errors.SignalboxError]]] = [
@@ -199,7 +199,7 @@ def test_botocores_own_second_attempt_needs_the_lease_too(
 
     def break_and_expire(**_: Any) -> None:
         attempts.append(1)
-        monkeypatch.setattr("adapters.port.time.monotonic", lambda: call.deadline + 1)
+        monkeypatch.setattr("adapters.port.lease_clock", lambda: call.deadline + 1)
         raise boto.ConnectionClosedError(endpoint_url="http://x")
 
     client.meta.events.register("before-send.s3", break_and_expire, unique_id="break")

@@ -6,7 +6,6 @@ import base64
 import hashlib
 import hmac
 import json
-import time
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -17,6 +16,7 @@ import pytest
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call, Capability
 from adapters.s3.object_store import open_adapter
+from commands.clock import lease_clock
 from commands.error import Unsupported
 from commands.object_store import PresignGet, PresignPost
 from commands.payload import DirectoryPayloadStore
@@ -41,7 +41,7 @@ def make_store(credentials_file: str, **config: Any) -> ObjectStore:
 
 @pytest.fixture
 def call(tmp_path: Path) -> Call:
-    return Call("op-1", 1, False, time.monotonic() + 30, DirectoryPayloadStore(tmp_path))
+    return Call("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
 
 
 def signature(date: str, region: str, text: str) -> str:

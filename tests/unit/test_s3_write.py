@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import threading
-import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any, BinaryIO, cast
@@ -20,6 +19,7 @@ from adapters.s3.client import client_for
 from adapters.s3.config import read_config
 from adapters.s3.object_store import open_adapter
 from adapters.s3.upload import MAX_PARTS, PART_BYTES, part_bytes
+from commands.clock import lease_clock
 from commands.error import (
     AlreadyExists,
     IntegrityMismatch,
@@ -62,7 +62,7 @@ class Lab:
         return open_adapter(AdapterContext(scope, Mode.LAB, self._config))
 
     def call(self, op_id: str, seq: int, *, takeover: bool = False, seconds: float = 60) -> Call:
-        return Call(op_id, seq, takeover, time.monotonic() + seconds, self.payloads)
+        return Call(op_id, seq, takeover, lease_clock() + seconds, self.payloads)
 
     def put(self, data: bytes, call: Call, **fields: Any) -> str:
         key = fields.pop("key", "a.txt")
@@ -164,7 +164,7 @@ class NoisyPayloads:
         return cast(BinaryIO, Source())
 
     def call(self, seconds: float = 60, *, takeover: bool = False) -> Call:
-        return Call("op-big", 5, takeover, time.monotonic() + seconds, self)
+        return Call("op-big", 5, takeover, lease_clock() + seconds, self)
 
     def command(self, **fields: Any) -> PutObject:
         return PutObject(key="big", payload=self.staged, **WHO, **fields)
@@ -411,10 +411,7 @@ def test_a_lease_that_ends_between_parts_stops_the_upload(
     noisy = NoisyPayloads(3 * PART_BYTES)
     call = noisy.call()
     over = call.deadline + 1
-    monkeypatch.setattr("adapters.port.time.monotonic", time.monotonic)
-    lab.after(
-        "UploadPart", lambda: monkeypatch.setattr("adapters.port.time.monotonic", lambda: over)
-    )
+    lab.after("UploadPart", lambda: monkeypatch.setattr("adapters.port.lease_clock", lambda: over))
     with pytest.raises(LeaseExpired):
         lab.store.put(noisy.command(), call)
     assert lab.open_uploads() == 0

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +9,7 @@ from botocore.stub import Stubber
 
 from adapters.catalogue import find_backend
 from adapters.port import AdapterContext, Call
+from commands.clock import lease_clock
 from commands.event_stream import AppendEvent, Event
 from commands.metrics_store import IngestPoints, Point
 from commands.payload import DirectoryPayloadStore
@@ -22,9 +22,7 @@ WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
 
 
 def make_call(tmp_path: Path, seconds: float = 30, seq: int = 7) -> Call:
-    return Call(
-        f"op-{seq}", seq, False, time.monotonic() + seconds, DirectoryPayloadStore(tmp_path)
-    )
+    return Call(f"op-{seq}", seq, False, lease_clock() + seconds, DirectoryPayloadStore(tmp_path))
 
 
 def open_store(config: dict[str, Any], kind: ResourceKind = KIND) -> Any:

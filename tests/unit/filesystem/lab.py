@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
@@ -13,6 +12,7 @@ import apsw
 
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.port import Call
+from commands.clock import lease_clock
 from commands.error import (
     SignalboxError,
 )
@@ -71,7 +71,7 @@ def call_of(command: Command, *, seconds: float = 60, **fields: Any) -> Call:
         mark=command.op_id,
         seq=fields.pop("seq", None) or Turn().seq,
         takeover=fields.pop("takeover", False),
-        deadline=time.monotonic() + seconds,
+        deadline=lease_clock() + seconds,
         payloads=NO_PAYLOADS,
     )
 

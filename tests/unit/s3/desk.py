@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import time
 from pathlib import Path
 from typing import Any
 
@@ -12,6 +11,7 @@ from adapters.s3.client import Access
 from adapters.s3.config import read_config
 from adapters.s3.engine import Engine
 from adapters.s3.object_store import open_adapter
+from commands.clock import lease_clock
 from commands.object_store import GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
@@ -30,7 +30,7 @@ def engine(config: dict[str, Any], **more: Any) -> Engine:
 
 
 def make_call(tmp_path: Path, seconds: float = 60) -> Call:
-    return Call("op-1", 1, False, time.monotonic() + seconds, DirectoryPayloadStore(tmp_path))
+    return Call("op-1", 1, False, lease_clock() + seconds, DirectoryPayloadStore(tmp_path))
 
 
 def put(config: dict[str, Any], tmp_path: Path, **fields: Any) -> str:

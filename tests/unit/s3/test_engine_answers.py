@@ -48,9 +48,7 @@ def test_the_second_attempt_needs_the_lease_too(
     service.answers = [b""]
     call = make_call(tmp_path)
     over = call.deadline + 1
-    service.after_request = lambda: monkeypatch.setattr(
-        "adapters.port.time.monotonic", lambda: over
-    )
+    service.after_request = lambda: monkeypatch.setattr("adapters.port.lease_clock", lambda: over)
     target = Target(read_config(config), "a", "text/plain", {})
     with pytest.raises(LeaseExpired):
         engine(config).put(target, b"one", call, {})

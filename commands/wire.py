@@ -45,8 +45,7 @@ def all_queues(tenant_shards: int) -> list[str]:
 
 
 def ticket_document(ticket: Ticket) -> dict[str, Any]:
-    document = {"ticket": 1, "op": ticket.op, "ref": ticket.ref}
-    return document | {"alone": True} if ticket.alone else document
+    return {"ticket": 1, "op": ticket.op, "ref": ticket.ref}
 
 
 @dataclass(frozen=True)
@@ -66,11 +65,6 @@ class Message:
     tickets: list[Ticket] = field(default_factory=list)
     carried: list[Intent] = field(default_factory=list)
     faults: list[Fault] = field(default_factory=list)
-
-    @property
-    def alone(self) -> bool:
-        """Nothing else is to run beside it in its process."""
-        return any(ticket.alone for ticket in self.tickets)
 
     def summary(self) -> str:
         """One line without content: what Flower may show."""
@@ -172,7 +166,7 @@ def _read_ticket(document: Any) -> Ticket | None:
         raise InvalidCommand(
             "the ticket has no valid ref and op", next_step="send the whole command instead"
         )
-    return Ticket(ref, str(op), document.get("alone") is True)
+    return Ticket(ref, str(op))
 
 
 def _fault_ref(document: Any, default_id: str) -> str:

@@ -15,7 +15,7 @@ from workers.pacer import Pacer
 from workers.pool import use_steady_pool
 from workers.prefork import Preloader, keep_what_is_loaded
 from workers.reconciler import Reconciler
-from workers.runtime import runtime
+from workers.runtime import close_isolation, runtime
 from workers.tasks import register_tasks
 
 use_steady_pool()
@@ -66,3 +66,9 @@ def _start_background(sender: Any, **_: Any) -> None:
 def _stop_background(**_: Any) -> None:
     for each in _background:
         each.stop()
+
+
+@signals.worker_shutting_down.connect(weak=False)
+@signals.worker_process_shutdown.connect(weak=False)
+def _end_isolation(**_: Any) -> None:
+    close_isolation()

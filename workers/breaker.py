@@ -52,6 +52,7 @@ class _Turn:
 
 @dataclass
 class _Breaker:
+    failures_most: int
     failures: int = 0
     rest: float = FIRST_REST
     open_until: float = 0.0
@@ -82,7 +83,7 @@ class _Breaker:
         if self.is_open and self.probing:
             self.rest = min(LONGEST_REST, 2 * self.rest)
             self.probing = False
-        elif self.failures < FAILURES:
+        elif self.failures < self.failures_most:
             return
         self.is_open = True
         self.open_until = now + self.rest
@@ -94,9 +95,10 @@ class _Breaker:
 class Breakers:
     """The breakers of a process. Thread-safe."""
 
-    def __init__(self, state: redis.Redis, worker: str) -> None:
+    def __init__(self, state: redis.Redis, worker: str, failures_most: int = FAILURES) -> None:
         self._report = BreakerReport(state)
         self._worker = worker
+        self._failures_most = failures_most
         self._lock = threading.Lock()
         self._breakers: dict[Place, _Breaker] = {}
 
@@ -163,7 +165,7 @@ class Breakers:
                     if turns is None:
                         ready.append(item)
                         continue
-                    breaker = self._breakers[place] = _Breaker()
+                    breaker = self._breakers[place] = _Breaker(self._failures_most)
                 if place not in waits:
                     waits[place] = breaker.wait(now)
                     if waits[place] is None and turns is not None:

@@ -29,11 +29,11 @@ from workers.admission import admit, check_deadline
 from workers.breaker import Breakers
 from workers.evidence import archive_reads
 from workers.finish import Finisher
+from workers.isolation import Isolation
 from workers.neighbours import Neighbours
 from workers.patience import wait_for_state
 from workers.probe import Prober
 from workers.quota import give_back, within_quotas
-from workers.solitude import Solitude
 from workers.stage import Admitted, Ended, Routed
 
 
@@ -51,25 +51,24 @@ class Executor:
     adapters: AdapterPool
     finisher: Finisher
     publisher: Publisher
-    solitude: Solitude
+    isolation: Isolation | None
+    """Where suspects run; None: here, where nothing else does."""
     neighbours: Neighbours
     prober: Prober
 
-    def execute(self, message: Message) -> dict[str, int]:
+    def execute(self, message: Message, token: str = "") -> dict[str, int]:
         """Run what the message asks for; how many commands ended in which way.
 
-        While the state Redis is away it waits and asks again: each step may be repeated.
+        While the state Redis is away it waits and asks again: each step may be repeated. `token`
+        is that of the claim, for whoever must know it.
         """
-        # Entered before the claim: what waits holds no lease, and dies with no suspect.
-        with self.solitude.entered(alone=message.alone):
-            return self._run(message)
-
-    def _run(self, message: Message) -> dict[str, int]:
-        token = uuid.uuid4().hex
+        token = token or uuid.uuid4().hex
         reach("claim.before")
         seen = self.routes.position
         claims = wait_for_state(lambda: self._claim(message, token))
         reach("claim.after")
+        if claims.suspects and self.isolation:
+            self.isolation.take(claims.suspects)
         routed, unrouted = wait_for_state(lambda: self._resolve(claims, seen))
         admitted, refused = self._guard(routed)
         ready, resting = self.breakers.screen(admitted)
@@ -90,7 +89,11 @@ class Executor:
     def _claim(self, message: Message, token: str) -> Claims:
         self.finisher.bury(message.faults)
         return self.ledger.claim(
-            message.tickets, carried=message.carried, token=token, worker=self.worker
+            message.tickets,
+            carried=message.carried,
+            token=token,
+            worker=self.worker,
+            apart=self.isolation is None,
         )
 
     def _resolve(self, claims: Claims, seen: Position | None) -> tuple[list[Routed], list[Ended]]:

@@ -23,19 +23,32 @@ from workers.adapter_pool import AdapterPool
 from workers.breaker import Breakers
 from workers.executor import Executor
 from workers.finish import Finisher
+from workers.isolation import Isolation
 from workers.neighbours import Neighbours
 from workers.probe import Prober
-from workers.solitude import Solitude
 
 
 class Runtime:
-    """An executor with what it stands on, for one process."""
+    """An executor with what it stands on, for one process.
 
-    def __init__(self, app: Celery, settings: Settings, state: redis.Redis, worker: str) -> None:
+    A process that runs nothing but one suspect at a time is `apart`; eager tests have one process.
+    """
+
+    def __init__(
+        self,
+        app: Celery,
+        settings: Settings,
+        state: redis.Redis,
+        worker: str,
+        *,
+        apart: bool = False,
+    ) -> None:
         self.settings = settings
         self.state = state
         self.ledger = Ledger(state, settings)
         self.publisher = Publisher(app)
+        alone = apart or app.conf.task_always_eager
+        self.isolation = None if alone else Isolation(self.ledger, worker)
         self.registry = Registry(state)
         self._routes = RouteCache(self.registry, self.registry.policies)
         payloads = DirectoryPayloadStore(settings.payload_dir or Path(".signalbox/payloads"))
@@ -44,13 +57,14 @@ class Runtime:
             settings=settings,
             ledger=self.ledger,
             usage=UsageBook(state),
-            breakers=Breakers(state, worker),
+            # Where commands come one by one, one has to do: a process that ends forgets the others.
+            breakers=Breakers(state, worker, 1) if apart else Breakers(state, worker),
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes),
             finisher=Finisher(self.ledger, settings, payloads, worker),
             publisher=self.publisher,
-            solitude=Solitude(),
+            isolation=self.isolation,
             neighbours=Neighbours(),
             prober=Prober(self.registry, payloads),
         )
@@ -64,6 +78,8 @@ class Runtime:
     def close(self) -> None:
         if self._tail is not None:
             self._tail.stop()
+        if self.isolation is not None:
+            self.isolation.close()
         self.executor.adapters.close()
         self.state.close()
 
@@ -91,3 +107,10 @@ def install(current: Runtime | None) -> None:
         _runtimes.clear()
         if current is not None:
             _runtimes[os.getpid()] = current
+
+
+def close_isolation() -> None:
+    """Let the suspect that this process has in hand end, and its process with it."""
+    current = _runtimes.get(os.getpid())
+    if current is not None and current.isolation is not None:
+        current.isolation.close()

@@ -1,18 +1,26 @@
 -- Claim commands: queued -> running under a lease, first of their order keys only.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, then ref and op for each command
+-- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, 1 if suspects may run
+--          here, then ref and op for each command
 -- Returns  the time (microseconds), then eight a command: status, op, command, seq, attempt,
 --          lease_ms, attempts that do not count, seq of the first acceptance; status is 'run' | 'exhausted' | 'poison' | 'done' | 'busy' | 'wait' | 'gone'
+--          | 'suspect'
 -- The same token claims the same commands again, so that a lost answer can be asked for anew.
+--
+-- A command with which workers died twice is suspect, and given only to a process of its own. A
+-- lease of its that runs out there is no death: its worker may have died by another command, and
+-- with it that process. Who sees the process die says so in the finish.
+local SUSPECT = 2
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers, taken = { time[1] * 1000000 + time[2] }, {}
 local claimed, running = 0, 0
-local dues = {}
+local dues, waits = {}, {}
+local most_deaths, apart = tonumber(ARGV[5]), ARGV[6] == '1'
 -- Taken in one step for all that may be claimed; a number that is not used is a gap.
-local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 5) / 2) - (#ARGV - 5) / 2
+local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 6) / 2) - (#ARGV - 6) / 2
 
 local function answer(status, op, command, seq, attempt, lease_ms, base, mark)
   local n = #answers
@@ -21,7 +29,7 @@ local function answer(status, op, command, seq, attempt, lease_ms, base, mark)
   answers[n + 7], answers[n + 8] = base or 0, mark or 0
 end
 
-for i = 6, #ARGV, 2 do
+for i = 7, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record,
@@ -40,37 +48,53 @@ for i = 6, #ARGV, 2 do
     and redis.call('LINDEX', shard .. ':ord:' .. order, taken[order] or 0) ~= ref then
     -- Its wake-up is spent: whoever finishes the command before it must wake it.
     redis.call('HSET', record, 'w', 1)
+    waits[#waits + 1], waits[#waits + 2] = now + LOOK_MS, ref
     answer('wait')
   else
-    local attempt, deaths = tonumber(r[5]), tonumber(r[12] or 0)
-    if not (state == 'running' and r[7] == token) then
+    local attempt, base, deaths = tonumber(r[5]), tonumber(r[11] or 0), tonumber(r[12] or 0)
+    local again = state == 'running' and r[7] == token
+    local died = state == 'running' and not again and deaths < SUSPECT
+    if not again then
       attempt = attempt + 1
-      claimed = claimed + 1
-      if state == 'running' then
-        deaths = redis.call('HINCRBY', record, 'crash', 1)
-      end
     end
-    local lease_ms = lease + tonumber(r[10] or 0)
-    redis.call('HSET', record, 'st', 'running', 'tok', token, 'att', attempt, 'by', worker,
-      'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', clock + (i - 4) / 2)
-    dues[#dues + 1], dues[#dues + 2] = now + lease_ms, ref
-    if order ~= '' then
-      taken[order] = (taken[order] or 0) + 1
+    if died then
+      deaths = deaths + 1
     end
-    if state ~= 'running' then
-      running = running + 1
-    end
-    local base = tonumber(r[11] or 0)
     local status = attempt - base > most and 'exhausted' or 'run'
-    if deaths >= tonumber(ARGV[5]) then
+    if deaths >= most_deaths then
       status = 'poison'
     end
-    answer(status, r[2], r[3], r[4], attempt, lease_ms, base, r[13] or r[4])
+    if status == 'run' and deaths >= SUSPECT and not apart then
+      answer('suspect')
+    else
+      if died then
+        redis.call('HSET', record, 'crash', deaths)
+      end
+      if not again then
+        claimed = claimed + 1
+      end
+      local lease_ms = lease + tonumber(r[10] or 0)
+      redis.call('HSET', record, 'st', 'running', 'tok', token, 'att', attempt, 'by', worker,
+        'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', clock + (i - 5) / 2)
+      dues[#dues + 1], dues[#dues + 2] = now + lease_ms, ref
+      if order ~= '' then
+        taken[order] = (taken[order] or 0) + 1
+      end
+      if state ~= 'running' then
+        running = running + 1
+      end
+      answer(status, r[2], r[3], r[4], attempt, lease_ms, base, r[13] or r[4])
+    end
   end
 end
 -- A script's call takes some thousands of arguments at most.
 for first = 1, #dues, 2000 do
   redis.call('ZADD', shard .. ':due', unpack(dues, first, math.min(first + 1999, #dues)))
+end
+for first = 1, #waits, 2000 do
+  -- GT: never sooner than it is due anyway, as what is held.
+  redis.call('ZADD', shard .. ':due', 'XX', 'GT',
+    unpack(waits, first, math.min(first + 1999, #waits)))
 end
 if claimed > 0 then
   redis.call('HINCRBY', shard .. ':count', 'claimed', claimed)

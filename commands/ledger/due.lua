@@ -1,52 +1,56 @@
 -- Find commands whose due time has come: a lost wake-up, a dead worker, a retry, a hand-over.
 -- KEYS[1]  the shard's hash tag
--- ARGV     most, grace_ms, commands of a scope let go together
--- Returns  ref, op, queue, group of each command to be woken; those of one group in one message
+-- ARGV     most, grace_ms, commands of a scope let go together, ms after which a scope's held
+--          commands that nobody let go are looked at
+-- Returns  1 if there was more than one turn does, else 0; then ref, op, queue, group of each
+--          command to be woken; those of one group in one message
 --
--- What a dead worker held is suspect: one of them may have killed it. So it comes back in small
--- groups one after the other, and after a second death alone (groups that begin with `!`): what
--- is poison then dies without its neighbours.
+-- What a dead worker held comes back in small groups, a scope's one after the other: one of them
+-- may have killed it. A group has the name of its first command, so no two have the same.
 local shard = KEYS[1]
 local most, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local GROUP, GROUP_MS, SINGLE_MS = 10, 100, 100
-local woken, suspects, singles = {}, 0, 0
+local GROUP, GROUP_MS = 10, 100
+local SCOPES_MOST = 10
+local woken, groups = {}, {}
 
 local function wake(ref, record, op, queue, order, group)
-  redis.call('ZADD', shard .. ':due', now + grace, ref)
   if order ~= '' and redis.call('LINDEX', shard .. ':ord:' .. order, 0) ~= ref then
-    redis.call('HSET', record, 'w', 1) -- behind another: the hand-over wakes it
+    redis.call('HSET', record, 'w', 1)
+    redis.call('ZADD', shard .. ':due', now + LOOK_MS, ref)
     return
   end
+  redis.call('ZADD', shard .. ':due', now + grace, ref)
   local n = #woken
   woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = ref, op, queue, group
 end
 
-for _, ref in ipairs(redis.call('ZRANGEBYSCORE', shard .. ':due', '-inf', now, 'LIMIT', 0, most)) do
+local due = redis.call('ZRANGEBYSCORE', shard .. ':due', '-inf', now, 'LIMIT', 0, most)
+for _, ref in ipairs(due) do
   local record = shard .. ':op:' .. ref
-  local r = redis.call('HMGET', record, 'st', 'op', 'q', 'ord', 'crash', 'sg')
+  local r = redis.call('HMGET', record, 'st', 'op', 'q', 'ord', 'sg')
   if r[1] == 'queued' then
     wake(ref, record, r[2], r[3], r[4], '')
-  elseif r[1] == 'running' and r[6] and r[6] ~= '' then
+  elseif r[1] == 'running' and r[5] and r[5] ~= '' then
     redis.call('HSET', record, 'sg', '')
-    wake(ref, record, r[2], r[3], r[4], r[6])
+    wake(ref, record, r[2], r[3], r[4], r[5])
   elseif r[1] == 'running' then
-    local at, sign = 0, ''
-    if tonumber(r[5] or 0) == 0 then
-      at = now + math.floor(suspects / GROUP) * GROUP_MS
-      suspects = suspects + 1
-    else
-      at = now + singles * SINGLE_MS
-      singles = singles + 1
-      sign = '!'
+    local scope = scope_of(ref, r[2])
+    local its = groups[scope]
+    if not its then
+      its = { at = now, size = 0, name = ref }
+      groups[scope] = its
+    elseif its.size == GROUP then
+      its = { at = its.at + GROUP_MS, size = 0, name = ref }
+      groups[scope] = its
     end
-    local group = sign .. string.format('%.0f', at)
-    if at == now then
-      wake(ref, record, r[2], r[3], r[4], group)
+    its.size = its.size + 1
+    if its.at == now then
+      wake(ref, record, r[2], r[3], r[4], its.name)
     else
-      redis.call('HSET', record, 'sg', group)
-      redis.call('ZADD', shard .. ':due', at, ref)
+      redis.call('HSET', record, 'sg', its.name)
+      redis.call('ZADD', shard .. ':due', its.at, ref)
     end
   else
     redis.call('ZREM', shard .. ':due', ref)
@@ -54,11 +58,13 @@ for _, ref in ipairs(redis.call('ZRANGEBYSCORE', shard .. ':due', '-inf', now, '
 end
 -- What is held goes on when others of its scope end. Where none has for so long, all that are
 -- on the queue may wait for something: a few more go by.
-for _, scope in ipairs(
-  redis.call('ZRANGEBYSCORE', shard .. ':holds', '-inf', now - grace, 'LIMIT', 0, 10)) do
+local scopes = redis.call('ZRANGEBYSCORE', shard .. ':holds', '-inf', now - tonumber(ARGV[4]),
+  'LIMIT', 0, SCOPES_MOST)
+for _, scope in ipairs(scopes) do
   let_go(shard, scope, tonumber(ARGV[3]), now, grace, woken, '')
 end
 if #woken > 0 then
   redis.call('HINCRBY', shard .. ':count', 'woken', #woken / 4)
 end
-return woken
+local more = #due == most or #scopes == SCOPES_MOST or (#scopes > 0 and ARGV[4] == '0')
+return { more and 1 or 0, woken }

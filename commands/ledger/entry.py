@@ -46,8 +46,6 @@ class Ticket:
 
     ref: str
     op: str
-    alone: bool = False
-    """It is suspected of killing its workers: nothing else may run beside it in the process."""
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,10 @@ class Claims:
 
     claimed: list[Claimed] = field(default_factory=list)
     unrunnable: list[Unrunnable] = field(default_factory=list)
+    suspects: list[Ticket] = field(default_factory=list)
+    """Not given: workers died with them twice, so they run in a process of their own."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """Commands not given, by reason: done, busy, wait, gone."""
+    """Commands not given, by reason: done, busy, wait, gone, suspect."""
     conflicts: list[Command] = field(default_factory=list)
     """Carried commands whose op_id another command has; they must not run."""
     policies: dict[str, str | None] = field(default_factory=dict)
@@ -123,6 +123,8 @@ class Action(StrEnum):
     PARK = "park"
     PACE = "pace"
     """Over the tenant's rate: it waits in its scope's line, at most for the delay."""
+    DIED = "died"
+    """The process in which the command ran apart from all others died with it."""
 
 
 @dataclass(frozen=True)
@@ -143,6 +145,14 @@ class Finished:
 
     refused: list[str]
     wakes: list[Wake]
+
+
+@dataclass(frozen=True)
+class Due:
+    """Commands whose due time has come; `more` of them than one look takes."""
+
+    wakes: list[Wake]
+    more: bool
 
 
 @dataclass(frozen=True)

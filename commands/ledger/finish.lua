@@ -6,6 +6,7 @@
 --          action is 'done' | 'dead' | 'retry' (after the delay) | 'release' (not attempted)
 --          | 'park' (attempted, but the attempt does not count) | 'pace' (not attempted; it waits
 --          in its scope's line for the tenant's rate, for the delay at most)
+--          | 'died' (a suspect's own process died with it: see claim.lua)
 -- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
 --          ref, op, queue and '' of each command that is to be woken now
 local shard, token = KEYS[1], ARGV[1]
@@ -55,7 +56,7 @@ local function hand_over(list)
     -- What killed one worker, or was there, comes in small steps: see due.lua.
     local deaths = tonumber(r[7] or 0) + (r[1] == 'running' and 1 or 0)
     if deaths > 0 then
-      suspects = suspects + (deaths > 1 and 10 or 1)
+      suspects = suspects + 1
       if suspects > 10 then
         return
       end
@@ -64,6 +65,9 @@ local function hand_over(list)
     redis.call('ZADD', shard .. ':due', due, ref)
     local n = #woken
     woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = ref, r[3], r[4], ''
+    if deaths > 1 then
+      return -- it runs apart from all others, and what is behind it must wait for that
+    end
   end
 end
 
@@ -115,6 +119,8 @@ for i = 8, #ARGV, 5 do
     elseif action == 'park' then
       -- The attempts go on counting, since the next one is a takeover; their limit moves along.
       redis.call('HINCRBY', record, 'base', 1)
+    elseif action == 'died' then
+      redis.call('HINCRBY', record, 'crash', 1)
     end
     redis.call('ZADD', shard .. ':due', due, ref)
     if action == 'pace' then
@@ -164,7 +170,8 @@ end
 for scope, by in pairs(scopes) do
   redis.call('HINCRBY', shard .. ':open', scope, -by)
   local flying, held = on_queue(shard, scope)
-  -- Not one by one: what was held goes on in messages of many.
+  -- Not one by one: what was held goes on in messages of many. Where there is no window any
+  -- more, the reconciler lets all of it go.
   if held > 0 and flying <= window - together then
     let_go(shard, scope, window - flying, now, grace, woken, '')
   end

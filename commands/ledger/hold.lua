@@ -1,8 +1,11 @@
--- Read before finish.lua and due.lua: lets commands go that wait for their scope's turn.
+-- Read before the scripts that give due times: lets commands go that wait for their scope's turn.
 --
 -- Of a scope at most `window` commands are on the queue, however many are open: so no backlog
 -- stands there before the commands of others. Those behind it are held here, in accepted order.
 local FAR = 9e15 -- the due time of what is held: nobody looks at it
+-- What waits behind another is woken by the hand-over. It is looked at all the same, but so rarely
+-- that thousands behind a hot key are not in the way of what nobody else would wake.
+local LOOK_MS = 600000
 
 local function scope_of(ref, op)
   return string.match(ref, '^[^/]*/[^/]*') .. '/' .. string.match(op, '^[^.]*')

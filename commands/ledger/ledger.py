@@ -13,8 +13,8 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :holds         zset    the scopes with such commands, by the time when some were let go
     :dead          zset    dead letters by time
     :open          hash    open commands, by tenant and env, and by tenant, env and kind
-    :count         hash    accepted, claimed, running, done, dead, retry, release, refused, woken,
-                           replayed, purged
+    :count         hash    accepted, claimed, running, done, dead, retry, release, park, died,
+                           refused, woken, replayed, purged
     :use:<scope>   hash    what is stored in a scope, and how its backend last did; with
                            `:<month>` behind it what the scope's commands did in that month
     :rate:<tenant/env>  hash  the token bucket of its commands per second
@@ -38,6 +38,7 @@ from commands.ledger.entry import (
     Action,
     Burial,
     Claims,
+    Due,
     Finish,
     Finished,
     Intent,
@@ -61,7 +62,7 @@ T = TypeVar("T")
 
 _PACKAGE = "commands.ledger"
 _HOLD, _SEQ = "hold.lua", "seq.lua"
-_SUBMIT, _CLAIM = Script(_PACKAGE, _HOLD, _SEQ, "submit.lua"), Script(_PACKAGE, "claim.lua")
+_SUBMIT, _CLAIM = Script(_PACKAGE, _HOLD, _SEQ, "submit.lua"), Script(_PACKAGE, _HOLD, "claim.lua")
 _FINISH, _DUE = Script(_PACKAGE, _HOLD, "finish.lua"), Script(_PACKAGE, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "bury.lua")
 
@@ -69,6 +70,8 @@ HANDOVER_MOST = 100
 """Commands of one order key that are woken together: a hot key then runs in batches."""
 TOGETHER_MOST = 100
 """Commands of one scope that are let go together, when some were held."""
+WITHOUT_WINDOW = 1000
+"""So many of a scope where there is no window any more, until nothing is held."""
 CROWDED_SHARE = 8
 """While other tenants are at work, a scope has this part of its window."""
 FENCE_KEY = "{rt}:fence"
@@ -111,13 +114,15 @@ class Ledger(LedgerReader):
         token: str,
         worker: str,
         carried: Sequence[Intent] = (),
+        apart: bool = False,
     ) -> Claims:
         """Take the commands that may run now, with the fence of every route they name.
 
         `token` is unique to this execution; asked again with it, the ledger gives the same
         commands again. `carried` commands came whole in a message that no ledger saw before:
         they are recorded first, in the same round trip. The fences are read behind the claims,
-        so a route change that was acknowledged before the claim is always seen.
+        so a route change that was acknowledged before the claim is always seen. Suspects are given
+        only where they run `apart` from all other commands; else they are named.
         """
         tickets = [*tickets, *(Ticket(i.command.ref, i.command.op) for i in carried)]
         if not tickets:
@@ -127,7 +132,7 @@ class Ledger(LedgerReader):
         calls = [self._submit_call(shard, group, 0, 0) for shard, group in carried_by_shard.items()]
         by_shard = _group(tickets, key=lambda ticket: ticket.ref)
         settings: list[Any] = [token, _milliseconds(self._settings.lease)]
-        settings += [self._settings.max_attempts, worker, self._settings.max_deaths]
+        settings += [self._settings.max_attempts, worker, self._settings.max_deaths, int(apart)]
         for shard, group in by_shard.items():
             calls.append(
                 _CLAIM.call([shard], settings + [part for t in group for part in (t.ref, t.op)])
@@ -200,13 +205,15 @@ class Ledger(LedgerReader):
         ]
         return sum(run_pipeline(self._client, calls, [_BURY]))
 
-    def due(self, most: int = 200) -> list[Wake]:
+    def due(self, most: int = 200) -> Due:
         """Commands whose due time has come, at most `most` a shard; their next one is set."""
-        grace = _milliseconds(self._settings.publish_grace)
-        together = _together(self._settings.tenant_window)
-        calls = [_DUE.call([shard], [most, grace, together]) for shard in all_shards()]
+        grace, window = _milliseconds(self._settings.publish_grace), self._settings.tenant_window
+        # Commands that are held although there is no window were accepted when there was one.
+        together, held_ms = (_together(window), grace) if window else (WITHOUT_WINDOW, 0)
+        calls = [_DUE.call([shard], [most, grace, together, held_ms]) for shard in all_shards()]
         answers = run_pipeline(self._client, calls, [_DUE])
-        return [wake for woken in answers for wake in read_wakes(woken)]
+        wakes = [wake for _, woken in answers for wake in read_wakes(woken)]
+        return Due(wakes, any(more for more, _ in answers))
 
     def _submit_call(
         self, shard: str, intents: Iterable[Intent], most: int, window: int

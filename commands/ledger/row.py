@@ -30,6 +30,8 @@ def sort_claim(
     seq, attempt, lease_ms, base, mark = (int(number) for number in row[3:])
     if status not in ("run", "exhausted", "poison"):
         claims.skipped[status] = claims.skipped.get(status, 0) + 1
+        if status == "suspect":
+            claims.suspects.append(ticket)
         return
     try:
         if status == "exhausted":
@@ -39,7 +41,7 @@ def sort_claim(
             )
         if status == "poison":
             raise AttemptsExhausted(
-                "each of the workers that began it died with it, or could not record its end",
+                "each of the processes that began it died with it, or could not record its end",
                 next_step="look for what it is that kills them before it is replayed",
             )
         command = load_command(op, text)
@@ -83,11 +85,7 @@ def read_record(ref: str, row: Sequence[Any]) -> Record | None:
 
 def read_wakes(flat: Sequence[bytes]) -> list[Wake]:
     return [
-        Wake(
-            Ticket(ref.decode(), op.decode(), alone=group.startswith(b"!")),
-            queue.decode(),
-            group.decode(),
-        )
+        Wake(Ticket(ref.decode(), op.decode()), queue.decode(), group.decode())
         for ref, op, queue, group in batched(flat, 4)
     ]
 

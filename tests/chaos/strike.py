@@ -69,16 +69,20 @@ def void(_: Any) -> None:
 def execute(commands: Sequence[Command], faults: str = "") -> None:
     """One message through an executor of this process."""
     fault.arm(faults)
-    settings = Settings()
-    runtime = Runtime(make_app(settings), settings, connect(settings.state_url), f"p{os.getpid()}")
+    runtime = _runtime()
     runtime.executor.execute(Message([ticket(command) for command in commands]))
+
+
+def _runtime() -> Runtime:
+    """Of a process that is struck itself, whatever it runs."""
+    settings, name = Settings(), f"p{os.getpid()}"
+    return Runtime(make_app(settings), settings, connect(settings.state_url), name, apart=True)
 
 
 def execute_all(commands: Sequence[Command]) -> None:
     """Ask for the commands again and again, as the reconciler does, until all have ended."""
     fault.arm("")
-    settings = Settings()
-    runtime = Runtime(make_app(settings), settings, connect(settings.state_url), f"p{os.getpid()}")
+    runtime = _runtime()
     deadline = time.monotonic() + PATIENCE
     while time.monotonic() < deadline:
         records = runtime.ledger.records([command.ref for command in commands])

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -80,13 +80,20 @@ class Lane:
 
 
 @contextmanager
-def lane(data: Path, workers: int, *, flower: bool = False) -> Iterator[Lane]:
-    """A stack of its own, with short leases."""
+def lane(
+    data: Path,
+    workers: int,
+    *,
+    flower: bool = False,
+    options: Sequence[str] = (),
+    **settings: str,
+) -> Iterator[Lane]:
+    """A stack of its own, with short leases; `options` are the workers', `settings` variables."""
     need_redis()
     before = dict(os.environ)
-    os.environ.update(QUICK)
+    os.environ.update(QUICK | settings)
     try:
-        with EmbeddedStack(data, workers=workers, flower=flower) as stack:
+        with EmbeddedStack(data, workers=workers, flower=flower, worker_options=options) as stack:
             os.environ.update(stack.environment)
             yield Lane(stack, Settings(), data)
     finally:

@@ -206,7 +206,7 @@ def test_due_wakes_the_head_of_a_key_and_leaves_those_behind_to_the_hand_over(
     ledger = Ledger(client, SETTINGS.model_copy(update={"publish_grace": timedelta(0)}))
     a, b = put("k", b"1"), put("k", b"2")
     submit(ledger, a, b)
-    assert [w.ticket.ref for w in ledger.due()] == [a.ref]
+    assert [w.ticket.ref for w in ledger.due().wakes] == [a.ref]
     [first] = claim(ledger, a)
     assert [w.ticket.ref for w in ledger.finish(first.token, [done(first)]).wakes] == [b.ref]
 
@@ -218,7 +218,7 @@ def test_what_a_dead_worker_held_of_one_key_is_woken_together_behind_the_first(
     submit(ledger, a, b, c)
     held = claim(ledger, a, b, c)
     wait_for_lease_to_end(held[0])
-    assert [w.ticket.ref for w in ledger.due()] == [a.ref]
+    assert [w.ticket.ref for w in ledger.due().wakes] == [a.ref]
     [first] = claim(ledger, a)
     assert [w.ticket.ref for w in ledger.finish(first.token, [done(first)]).wakes] == [b.ref, c.ref]
     assert [x.command for x in claim(ledger, b, c)] == [b, c]

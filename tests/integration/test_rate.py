@@ -145,7 +145,7 @@ class World:
                 wakes = self.lines.let_go(waiting, {TENANT: self.rate})
                 self.queue += [wake.ticket for wake in wakes]
             if turn % 2 == 0:
-                self.queue += [wake.ticket for wake in self.ledger.due()]
+                self.queue += [wake.ticket for wake in self.ledger.due().wakes]
 
     def _work(self) -> None:
         while self.queue:

@@ -113,11 +113,11 @@ def test_what_is_held_behind_commands_that_do_not_end_goes_on_all_the_same(ledge
     commands = [put(f"k{n}") for n in range(WINDOW + 4)]
     submit(ledger, commands)
     ledger.claim(tickets_of(commands[:WINDOW]), token="t", worker="w")
-    assert ledger.due() == []
+    assert ledger.due().wakes == []
     until = time.monotonic() + 10
     woken: list[str] = []
     while len(woken) < 4 and time.monotonic() < until:
-        woken += [wake.ticket.ref for wake in ledger.due()]
+        woken += [wake.ticket.ref for wake in ledger.due().wakes]
         time.sleep(0.02)
     assert woken == [command.ref for command in commands[WINDOW:]]
 

@@ -6,7 +6,19 @@ import os
 import re
 import subprocess
 import sys
+import time
+from datetime import timedelta
 from pathlib import Path
+
+import fakeredis
+
+from commands.ledger.entry import Intent, Ticket
+from commands.object_store import PutObject
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from commands.wire import Message
+from producers.publisher import make_app
+from workers.runtime import Runtime
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
@@ -25,3 +37,28 @@ def test_the_example_of_the_page_passes_as_it_stands(tmp_path: Path) -> None:
     )
     assert result.returncode == 0, result.stdout + result.stderr
     assert "1 passed" in result.stdout
+
+
+def test_an_eager_process_runs_suspects_itself(tmp_path: Path) -> None:
+    state = fakeredis.FakeRedis()
+    settings = Settings(payload_dir=tmp_path / "payloads", lease=timedelta(milliseconds=1))
+    app = make_app(settings)
+    app.conf.task_always_eager = True
+    runtime = Runtime(app, settings, state, worker="eager")
+    # Without a route it comes to an end too, which is all that is asked here.
+    command = PutObject(
+        tenant_id="t_a", env="dev", key="k", payload=InlinePayload(data=b"x"), op_id="one"
+    )
+    ticket = Ticket(command.ref, command.op)
+    runtime.ledger.submit([Intent(command, "q")])
+    for death in ("d1", "d2"):
+        while not runtime.ledger.claim([ticket], token=death, worker="gone").claimed:
+            time.sleep(0.001)
+    ended: dict[str, int] = {}
+    while not ended.get("dead"):
+        ended = runtime.executor.execute(Message([ticket]))
+        assert set(ended) <= {"busy", "dead"}
+    [outcome] = runtime.ledger.outcomes([command.ref])
+    assert outcome is not None
+    assert outcome.error is not None
+    assert outcome.error.code == "ROUTE_NOT_FOUND"

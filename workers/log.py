@@ -14,6 +14,7 @@ import structlog
 from commands.ledger.entry import Action, Finish
 from commands.outcome import Outcome
 from commands.settings import Settings
+from commands.visible import visible
 
 log = structlog.get_logger("signalbox.command")
 
@@ -42,21 +43,42 @@ def configure_logging(settings: Settings) -> None:
         structlog.contextvars.merge_contextvars,
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        structlog.processors.format_exc_info,
     ]
-    renderer: structlog.typing.Processor = (
-        structlog.processors.JSONRenderer()
+    renderers: list[structlog.typing.Processor] = (
+        [structlog.processors.format_exc_info, structlog.processors.JSONRenderer()]
         if settings.log_format == "json"
-        else structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24)
+        else [
+            _show,
+            structlog.processors.format_exc_info,
+            structlog.dev.ConsoleRenderer(colors=sys.stderr.isatty(), pad_event_to=24),
+        ]
     )
     structlog.configure(
-        processors=[*shared, renderer],
+        processors=[*shared, *renderers],
         wrapper_class=structlog.make_filtering_bound_logger(level),
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Sink())),
         cache_logger_on_first_use=True,
     )
     # Celery and the libraries speak through the standard library: warnings and worse.
-    logging.basicConfig(level=max(level, logging.WARNING), stream=sys.stderr, force=True)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(_OneLine(logging.BASIC_FORMAT))
+    logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
+
+
+def _show(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
+    """What strangers sent (an op, a key, an error's text) forges no line of the log."""
+    for name, value in event.items():
+        if isinstance(value, str):
+            event[name] = visible(value)
+    return event
+
+
+class _OneLine(logging.Formatter):
+    """Messages stay in their line; only tracebacks have several."""
+
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
+        record.message = visible(record.message)
+        return super().formatMessage(record)
 
 
 def log_finishes(finishes: Sequence[Finish], lost: AbstractSet[str]) -> None:

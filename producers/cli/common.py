@@ -5,12 +5,14 @@ from __future__ import annotations
 import getpass
 import json
 import sys
+from collections.abc import Iterable
 from datetime import timedelta
 from typing import Annotated, Any
 
 import typer
-from rich.console import Console
+from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
+from rich.segment import Segment
 from rich.table import Table
 
 from commands.model import Command, new_op_id
@@ -18,13 +20,28 @@ from commands.outcome import Outcome
 from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
 from commands.settings import Settings
 from commands.state import connect
+from commands.visible import visible, visible_json
 from producers.client import Client
 from producers.folder import Place
 from routing.registry import Registry
 
+
+class SafeConsole(Console):
+    """Keys, reasons and rows come from strangers: no text reaches the terminal as a command."""
+
+    def render(
+        self, renderable: RenderableType, options: ConsoleOptions | None = None
+    ) -> Iterable[Segment]:
+        for segment in super().render(renderable, options):
+            if segment.control:
+                yield segment  # of rich itself, such as a progress bar's
+            else:
+                yield segment._replace(text=visible(segment.text, keep="\n\t"))
+
+
 # Into a pipe or a file nothing is cut to a terminal's width.
-out = Console(width=None if sys.stdout.isatty() else 240)
-err = Console(stderr=True, width=None if sys.stderr.isatty() else 240)
+out = SafeConsole(width=None if sys.stdout.isatty() else 240)
+err = SafeConsole(stderr=True, width=None if sys.stderr.isatty() else 240)
 
 Tenant = Annotated[str, typer.Option("-t", "--tenant", help="Tenant id, such as t_demo.")]
 EnvName = Annotated[str, typer.Option("-e", "--env", help="Environment, such as dev.")]
@@ -82,7 +99,8 @@ def actor() -> str:
 
 
 def print_json(document: Any, *, to_error: bool = False) -> None:
-    typer.echo(json.dumps(document, ensure_ascii=False, default=str), err=to_error)
+    text = json.dumps(document, ensure_ascii=False, default=str)
+    typer.echo(visible_json(text), err=to_error)
 
 
 def print_pairs(document: dict[str, Any]) -> None:
@@ -124,4 +142,5 @@ def run_and_show(command: Command, wait: float, as_json: bool) -> None:
 
 def _plain(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
-    return escape("" if value is None else text)
+    # Not even a line of its own: what follows could pass for another answer.
+    return escape("" if value is None else visible(text))

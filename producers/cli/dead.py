@@ -14,6 +14,7 @@ from commands.ledger.dead import DeadLetter, Which
 from commands.parse import load_command
 from commands.payload import StagedPayload
 from commands.scope import ResourceKind, check_env, check_tenant
+from commands.visible import visible
 from producers.cli.common import AsJson, err, make_client, out, print_json, print_pairs, print_rows
 from producers.cli.notation import duration
 from producers.client import Client
@@ -109,7 +110,7 @@ def replay(
         return
     out.print(f"{replayed} dead letters run again")
     for ref, reason in left.items():
-        err.print(f"left: {ref} ({reason})", markup=False, soft_wrap=True)
+        err.print(visible(f"left: {ref} ({reason})"), markup=False, soft_wrap=True)
 
 
 @app.command()

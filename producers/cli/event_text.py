@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+from commands.visible import visible
 from producers.cli.common import out, print_json, print_rows
 from producers.cli.policy_text import sentence
 from routing.event import StreamEvent
@@ -41,12 +42,11 @@ def print_event(event: StreamEvent, as_json: bool) -> None:
         print_json(event.model_dump(mode="json"))
         return
     data = event.data
-    out.print(
+    line = (
         f"{event.revision} {event.time:%H:%M:%S} {event.type.rpartition('.')[2]} {event.subject} "
-        f"{_state(data.before)} -> {_after(event)} ({data.actor}: {data.reason})",
-        soft_wrap=True,
-        markup=False,
+        f"{_state(data.before)} -> {_after(event)} ({data.actor}: {data.reason})"
     )
+    out.print(visible(line), soft_wrap=True, markup=False)
 
 
 def _after(event: StreamEvent) -> str:

@@ -17,6 +17,7 @@ from pydantic import ValidationError
 
 from commands.error import SignalboxError
 from commands.model import Command
+from commands.visible import visible
 from producers.cli.common import err, make_client, out, print_json
 from producers.cli.progress import progress
 from producers.ingest import PATIENCE, Ended, Ingest, Naming, Piece
@@ -108,7 +109,9 @@ def _report(ended: Ended, error: SignalboxError, as_json: bool) -> None:
         document = {"first": ended.first, "last": ended.last, "op_id": ended.op_id}
         print_json(document | {"error": error.detail().model_dump()}, to_error=True)
     else:
-        err.print(f"{place}: {error.code} {error}", markup=False, soft_wrap=True, highlight=False)
+        err.print(
+            visible(f"{place}: {error.code} {error}"), markup=False, soft_wrap=True, highlight=False
+        )
 
 
 def _print_counts(ingest: Ingest, as_json: bool) -> None:

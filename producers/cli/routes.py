@@ -9,6 +9,7 @@ import typer
 
 from commands.error import InvalidCommand
 from commands.scope import Mode
+from commands.visible import visible
 from producers.cli.common import (
     AsJson,
     EnvName,
@@ -164,7 +165,9 @@ def unlock(
     elif was is None:
         out.print(f"no lock was held on {scope}")
     else:
-        out.print(f"{scope} is free; {was.owner} had locked it: {was.reason}", markup=False)
+        out.print(
+            visible(f"{scope} is free; {was.owner} had locked it: {was.reason}"), markup=False
+        )
 
 
 @app.command("rebase")

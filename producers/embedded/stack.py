@@ -173,8 +173,9 @@ class EmbeddedStack:
                 *("--address=127.0.0.1", f"--port={port}"),
             ],
             self._data_dir / "logs" / "flower.log",
-            # Without it Flower's API is closed; it listens on loopback alone.
-            os.environ | self.environment | {"FLOWER_UNAUTHENTICATED_API": "true"},
+            # Flower's API stays closed, since it has no login here: with it, any page in a browser
+            # on this machine could shut workers down and send tasks.
+            os.environ | self.environment | {"FLOWER_UNAUTHENTICATED_API": "false"},
         )
         flower.start()
         self._started.callback(flower.stop, timedelta(seconds=3))

@@ -1,8 +1,9 @@
-"""Flower, through its own API, shows what runs and for whom, and never content."""
+"""Flower shows what runs and for whom, never content, and takes no orders from anyone."""
 
 from __future__ import annotations
 
 import json
+import urllib.error
 import urllib.request
 from collections.abc import Iterator
 
@@ -14,6 +15,11 @@ from tests.integration.conftest import Lane, lane, wait_until
 from tests.integration.test_wire_contract import Foreign, put
 
 TENANT = "t_wire"
+TASKS = (
+    "/tasks/datatable?draw=1&start=0&length=100&search[value]=&order[0][column]=0"
+    "&order[0][dir]=asc&columns[0][data]=name"
+)
+"""What Flower's own page of tasks asks for."""
 SECRET = b"hunter2-hunter2"
 SECRET_IN_BASE64 = "aHVudGVyMi1odW50ZXIy"
 
@@ -33,9 +39,7 @@ def fetch(running: Lane, path: str) -> str:
 @pytest.mark.timeout(120)
 def test_flower_names_task_tenant_env_key_and_size_but_no_content(watched: Lane) -> None:
     watched.route_to_folder(TENANT)
-    wait_until(
-        lambda: bool(json.loads(fetch(watched, "/api/workers?refresh=1"))), "Flower sees the worker"
-    )
+    wait_until(lambda: "w1" in fetch(watched, "/workers"), "Flower sees the worker")
     with watched.client() as client:
         ours = PutObject(
             tenant_id=TENANT, env="dev", key="ours.txt", payload=InlinePayload(data=SECRET)
@@ -53,13 +57,40 @@ def test_flower_names_task_tenant_env_key_and_size_but_no_content(watched: Lane)
         client.wait(client.submit_many(batch))
         foreign = Foreign(watched.settings.broker_url)
         foreign.send("object_store.put", {"command": put("theirs.txt", SECRET)})
-        wait_until(lambda: "theirs.txt" in fetch(watched, "/api/tasks"), "Flower has all tasks")
-        tasks = json.loads(fetch(watched, "/api/tasks"))
-        pages = fetch(watched, "/api/tasks") + fetch(watched, "/tasks")
-        pages += "".join(fetch(watched, f"/task/{task_id}") for task_id in tasks)
-    assert {task["name"] for task in tasks.values()} == {"object_store.put", "commands.batch"}
-    shown = " ".join(task["kwargs"] for task in tasks.values())
+        wait_until(lambda: "theirs.txt" in fetch(watched, TASKS), "Flower has all tasks")
+        tasks = json.loads(fetch(watched, TASKS))["data"]
+        pages = fetch(watched, TASKS) + fetch(watched, "/tasks")
+        pages += "".join(fetch(watched, f"/task/{task['uuid']}") for task in tasks)
+    assert {task["name"] for task in tasks} == {"object_store.put", "commands.batch"}
+    shown = " ".join(task["kwargs"] for task in tasks)
     for key in ("ours.txt", "theirs.txt", "batch-0.txt"):
         assert f"{TENANT}/dev object_store.put {key} {len(SECRET)}B" in shown
     assert SECRET.decode() not in pages
     assert SECRET_IN_BASE64 not in pages
+
+
+@pytest.mark.parametrize(
+    ("path", "body"),
+    [
+        ("/api/worker/shutdown/w1", ""),
+        ("/api/worker/pool/shrink/w1?n=4", ""),
+        ("/api/worker/queue/cancel-consumer/w1?queue=object_store.0", ""),
+        ("/api/task/revoke/any?terminate=true", ""),
+        ("/api/task/send-task/routing.switch", '{"kwargs": {"command": {}}}'),
+        ("/api/task/async-apply/routing.set", '{"kwargs": {"command": {}}}'),
+    ],
+)
+@pytest.mark.parametrize("origin", [None, "https://stranger.example"])
+def test_no_page_gives_orders_through_flower(
+    watched: Lane, path: str, body: str, origin: str | None
+) -> None:
+    """A page in a browser on the same machine can send such a request to loopback."""
+    address = watched.stack.addresses["flower"]
+    request = urllib.request.Request(f"{address}{path}", data=body.encode(), method="POST")  # noqa: S310
+    if origin:
+        request.add_header("Origin", origin)
+    with pytest.raises(urllib.error.HTTPError) as refused:
+        urllib.request.urlopen(request, timeout=10)  # noqa: S310
+    assert refused.value.code in (401, 403)
+    assert refused.value.headers["Access-Control-Allow-Origin"] is None
+    assert [worker.name for worker in watched.stack.workers if not worker.running] == []

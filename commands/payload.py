@@ -5,21 +5,23 @@ from __future__ import annotations
 import hashlib
 import io
 import os
-import tempfile
+import re
+import stat
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.error import IntegrityMismatch, PayloadMissing
+from commands.error import IntegrityMismatch, LocalFileError, PayloadMissing
 
 CHUNK_BYTES = 1024 * 1024
 LARGEST_BYTES = 5 * 1024**4
 """No backend takes a larger object; a lease grows with the size, so it must have an end."""
+_BEGUN = ".stage-"
+"""Stands before the name of what is still being written."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -71,15 +73,20 @@ class PayloadStore(Protocol):
 
 
 class DirectoryPayloadStore:
-    """Payloads as files in one directory that producers and workers both mount."""
+    """Payloads as regular files in one directory that producers and workers both mount.
 
-    def __init__(self, directory: Path) -> None:
+    A name begins with the `deployment` whose file it is (12 hexadecimal digits, or none: then
+    nobody clears up behind it). Other files may lie there, of other deployments too.
+    """
+
+    def __init__(self, directory: Path, deployment: Callable[[], str] = str) -> None:
         self._directory = directory
+        self._deployment = deployment
 
     def stage(self, chunks: Iterable[bytes]) -> StagedPayload:
         self._directory.mkdir(parents=True, exist_ok=True)
-        digest, size = hashlib.sha256(), 0
-        with tempfile.NamedTemporaryFile(dir=self._directory, prefix=".stage-", delete=False) as f:
+        digest, size, ref = hashlib.sha256(), 0, self._fresh()
+        with open(self._directory / f"{_BEGUN}{ref}", "xb", opener=_private) as f:
             try:
                 for chunk in chunks:
                     digest.update(chunk)
@@ -87,39 +94,88 @@ class DirectoryPayloadStore:
                     f.write(chunk)
                 f.flush()
                 os.fsync(f.fileno())
-                ref = os.urandom(16).hex()
-                os.replace(f.name, self._directory / ref)
+                os.rename(f.name, self._directory / ref)
             except BaseException:
                 os.unlink(f.name)
                 raise
         _sync_directory(self._directory)
         return StagedPayload(ref=ref, size=size, sha256=digest.hexdigest())
 
+    def add_owner(self, payload: StagedPayload) -> StagedPayload:
+        """The same content under one more name: it is there until the last is removed.
+
+        A hard link, which costs as much for any size. Raises PayloadMissing, and LocalFileError
+        where the file system refuses; `sync` makes it durable.
+        """
+        own = payload.model_copy(update={"ref": self._fresh()})
+        source = self._directory / payload.ref
+        try:
+            # Its age counts from now: the ledger names it only a moment later.
+            os.utime(source, follow_symlinks=False)
+            os.link(source, self._directory / own.ref, follow_symlinks=False)
+        except FileNotFoundError:
+            raise self._missing(payload, "is not there") from None
+        except OSError as error:
+            raise LocalFileError(
+                f"staged payload {payload.ref} cannot be linked: {error.strerror}",
+                next_step="SIGNALBOX_PAYLOAD_DIR must be on a file system with hard links, and "
+                "belong to who submits; nothing was accepted",
+            ) from error
+        return own
+
+    def sync(self) -> None:
+        """Make the names durable that were given."""
+        _sync_directory(self._directory)
+
     def open(self, payload: StagedPayload) -> BinaryIO:
         try:
-            return open(self._directory / payload.ref, "rb")
-        except FileNotFoundError:
-            raise PayloadMissing(
-                f"staged payload {payload.ref} of {payload.size} bytes is not in {self._directory}",
-                next_step="let producers and workers share SIGNALBOX_PAYLOAD_DIR, or submit again",
-            ) from None
+            # Of a link, or of a pipe that would block, nothing is read.
+            descriptor = os.open(
+                self._directory / payload.ref, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW
+            )
+        except OSError as error:
+            raise self._missing(payload, error.strerror) from None
+        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
+            os.close(descriptor)
+            raise self._missing(payload, "no regular file")
+        return open(descriptor, "rb")
 
     def remove(self, payload: StagedPayload) -> None:
-        self.forget(payload.ref)
+        (self._directory / payload.ref).unlink(missing_ok=True)
 
     def older_than(self, age: timedelta) -> Iterator[str]:
-        """Names of what was staged, or begun to be, before `age` ago."""
-        before = time.time() - age.total_seconds()
-        if not self._directory.is_dir():
-            return
-        for entry in os.scandir(self._directory):
-            with suppress(FileNotFoundError):
-                if entry.is_file(follow_symlinks=False) and entry.stat().st_mtime < before:
+        """Names of what the deployment staged, or began to, before `age` ago."""
+        if self._directory.is_dir():
+            own = re.compile(f"({re.escape(_BEGUN)})?{self._deployment()}[0-9a-f]{{20}}")
+            for entry in os.scandir(self._directory):
+                if own.fullmatch(entry.name) and self._is_old(entry.name, age):
                     yield entry.name
 
-    def forget(self, name: str) -> None:
-        """Remove what is staged under this name, if it is there."""
+    def forget(self, name: str, age: timedelta) -> bool:
+        """Remove one of `older_than`, unless it was given an owner meanwhile."""
+        if not self._is_old(name, age):
+            return False
         (self._directory / name).unlink(missing_ok=True)
+        return True
+
+    def _is_old(self, name: str, age: timedelta) -> bool:
+        try:
+            its = os.lstat(self._directory / name)
+        except FileNotFoundError:
+            return False
+        return stat.S_ISREG(its.st_mode) and its.st_mtime < time.time() - age.total_seconds()
+
+    def _fresh(self) -> str:
+        begin = self._deployment()
+        return begin + os.urandom(16).hex()[len(begin) :]
+
+    def _missing(self, payload: StagedPayload, why: str | None) -> PayloadMissing:
+        return PayloadMissing(
+            f"staged payload {payload.ref} of {payload.size} bytes is not in {self._directory}: "
+            f"{why}",
+            next_step="let producers and workers share SIGNALBOX_PAYLOAD_DIR, or stage the content "
+            "again and submit it under a new op_id",
+        )
 
 
 def open_payload(payload: InlinePayload | StagedPayload, store: PayloadStore) -> BinaryIO:
@@ -151,6 +207,10 @@ def verified_chunks(
         )
     if held:
         yield held
+
+
+def _private(path: str, flags: int) -> int:
+    return os.open(path, flags, 0o600)
 
 
 def _sync_directory(directory: Path) -> None:

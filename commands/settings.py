@@ -56,7 +56,8 @@ class Settings(BaseSettings):
     )
     orphan_grace: Duration = Field(
         timedelta(hours=24),
-        description="Staged content that nothing names is removed this long after it was written.",
+        description="Staged content that nothing names is removed this long after it was written "
+        "or submitted last.",
     )
     max_attempts: int = Field(5, ge=1, description="Claims before a command is a dead letter.")
     max_deaths: int = Field(

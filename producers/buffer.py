@@ -247,6 +247,8 @@ class Buffer:
                 if end.full and pending.since > overdue:
                     again.append((_place(pending), pending))
                     continue
+                # What was accepted no longer holds the caller's content, as far as it is staged.
+                pending.command = end.command
                 pending.settled.set_result(end)
             else:
                 pending.settled.set_exception(end)

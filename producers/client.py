@@ -16,12 +16,14 @@ from commands.fault import reach
 from commands.ledger.dead import DeadLetters, Replayed
 from commands.ledger.entry import Acceptance, Intent, Ticket, Wake
 from commands.ledger.ledger import Ledger
+from commands.ledger.staged import Deployment
 from commands.model import Command
 from commands.outcome import Outcome
 from commands.settings import Settings
 from commands.state import connect
 from commands.wire import queue_of
 from producers.buffer import Buffer, BufferLimits
+from producers.claim_check import ClaimChecks
 from producers.content import ContentDesk
 from producers.publisher import Publisher, make_app
 from producers.submission import SUBMIT_MOST, Submission
@@ -61,7 +63,8 @@ class Client:
         self.ledger = Ledger(self.state, self.settings)
         self._publisher = Publisher(app or make_app(self.settings))
         self._waiter = OutcomeWaiter(self.state, self.ledger)
-        self.content = ContentDesk(self.settings)
+        self.content = ContentDesk(self.settings, Deployment(self.state))
+        self._claim_checks = ClaimChecks(self.content.store, self.state)
         self.dead = DeadLetters(self.state, self.settings)
         self._buffers: list[Buffer] = []
 
@@ -152,8 +155,13 @@ class Client:
 
     def _submit(self, commands: Sequence[Command]) -> list[Submission]:
         shards, channel = self.settings.tenant_shards, self._waiter.channel
-        intents = [Intent(command, queue_of(command, shards), channel) for command in commands]
-        receipts = self.ledger.submit(intents)
+        own = self._claim_checks.take(commands)
+        intents = [Intent(command, queue_of(command, shards), channel) for command in own]
+        try:
+            receipts = self.ledger.submit(intents)
+        except BaseException:
+            self._claim_checks.unsure(commands, own)
+            raise
         reach("submit.after")
         wakes, summaries = [], []
         for intent, receipt in zip(intents, receipts, strict=True):
@@ -162,4 +170,5 @@ class Client:
                 wakes.append(Wake(Ticket(receipt.ref, command.op), intent.queue))
                 summaries.append(command.summary())
         self._publisher.publish_or_leave(wakes, summaries)
-        return [Submission(c, r) for c, r in zip(commands, receipts, strict=True)]
+        settled = self._claim_checks.settle(commands, own, receipts)
+        return [Submission(c, r) for c, r in zip(settled, receipts, strict=True)]

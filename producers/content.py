@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import atexit
 import io
-from collections.abc import Iterator
+import os
+import weakref
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
@@ -14,24 +18,31 @@ from commands.payload import (
     CHUNK_BYTES,
     DirectoryPayloadStore,
     InlinePayload,
-    PayloadStore,
     StagedPayload,
 )
 from commands.settings import Settings
 
+_kept: dict[str, tuple[DirectoryPayloadStore, StagedPayload, int]] = {}
+"""What was staged here and is still held: by its name, with the process that staged it."""
+
 
 class ContentDesk:
-    """Makes payloads of content, and content of results; memory stays bounded."""
+    """Makes payloads of content, and content of results; memory stays bounded.
 
-    def __init__(self, settings: Settings) -> None:
+    What it stages is there as long as the payload object, or a command that was accepted with it.
+    """
+
+    def __init__(self, settings: Settings, deployment: Callable[[], str]) -> None:
+        folder = settings.payload_dir
         self._limit = settings.inline_limit_bytes
-        self._store = DirectoryPayloadStore(settings.payload_dir) if settings.payload_dir else None
+        self.store = DirectoryPayloadStore(folder, deployment) if folder else None
 
     def payload(self, content: bytes | Path | BinaryIO) -> InlinePayload | StagedPayload:
         """The content of bytes, of a file, or of a stream read to its end.
 
         Raises SourceChanged if a file is not there, or changes its size while it is read, and
-        TooLarge if the content is over the inline limit and there is no payload store.
+        TooLarge if the content is over the inline limit and there is no payload store, and
+        StateUnavailable if the first content is staged while the state Redis is away.
         """
         if isinstance(content, bytes):
             return self._payload(io.BytesIO(content))
@@ -75,18 +86,43 @@ class ContentDesk:
         head = source.read(self._limit + 1)
         if len(head) <= self._limit:
             return InlinePayload(data=head)
-        return self._need_store(len(head)).stage(chain([head], _chunks(source)))
+        store = self._need_store(len(head))
+        payload = store.stage(chain([head], _chunks(source)))
+        _remove_with(payload, store)
+        return payload
 
-    def _need_store(self, size: int) -> PayloadStore:
-        if self._store is None:
+    def _need_store(self, size: int) -> DirectoryPayloadStore:
+        if self.store is None:
             raise TooLarge(
                 f"{size} bytes or more is over the inline limit of {self._limit}",
                 next_step="set SIGNALBOX_PAYLOAD_DIR to a directory that producers and workers "
                 "share",
             )
-        return self._store
+        return self.store
 
 
 def _chunks(source: BinaryIO) -> Iterator[bytes]:
     while chunk := source.read(CHUNK_BYTES):
         yield chunk
+
+
+def _remove_with(payload: StagedPayload, store: DirectoryPayloadStore) -> None:
+    """Remove what is staged when the object goes that names it; a copy is its command's own."""
+    _kept[payload.ref] = (store, payload.model_copy(), os.getpid())
+    weakref.finalize(payload, _remove, payload.ref).atexit = False
+
+
+def _remove(ref: str) -> None:
+    kept = _kept.pop(ref, None)
+    if kept is not None:
+        store, payload, process = kept
+        if os.getpid() == process:  # in a forked child it is the parent's still
+            with suppress(OSError):
+                store.remove(payload)
+
+
+@atexit.register
+def _remove_all() -> None:
+    # Registered before any buffer is, so called when all of them were flushed.
+    for ref in list(_kept):
+        _remove(ref)

@@ -13,7 +13,7 @@ import structlog
 from adapters.catalogue import find_backend
 from adapters.port import AdapterContext
 from commands.error import SignalboxError
-from commands.ledger.staged import staged_refs
+from commands.ledger.staged import Deployment, staged_refs
 from commands.payload import DirectoryPayloadStore
 from commands.scope import ResourceKind
 from commands.settings import Settings
@@ -36,7 +36,6 @@ class Janitor:
         self._settings = settings
         self._client = connect(settings.state_url)
         self._registry = Registry(self._client)
-        self._payloads = DirectoryPayloadStore(settings.payload_dir or Path(".signalbox/payloads"))
         self._leader = Leader(self._client, "janitor", name)
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name="janitor", daemon=True)
@@ -52,14 +51,20 @@ class Janitor:
         return self._clear_payloads(), self._clear_stores()
 
     def _clear_payloads(self) -> int:
-        # Listed before the ledger is read: what is staged and submitted meanwhile is not on it.
-        old = set(self._payloads.older_than(self._settings.orphan_grace))
+        # Asked for in each turn: another state than before, or an emptied one, has another name,
+        # and what the former has staged is not this one's to remove.
+        deployment, grace = Deployment(self._client), self._settings.orphan_grace
+        folder = self._settings.payload_dir or Path(".signalbox/payloads")
+        payloads = DirectoryPayloadStore(folder, deployment)
+        # Listed before the ledger is read: what is staged and submitted meanwhile is not on it,
+        # or has become young again.
+        old = set(payloads.older_than(grace))
         if not old:
             return 0
         old.difference_update(staged_refs(self._client))
-        for name in old:
-            self._payloads.forget(name)
-        return len(old)
+        if Deployment(self._client)() != deployment():
+            return 0
+        return sum(payloads.forget(name, grace) for name in old)
 
     def _clear_stores(self) -> int:
         removed = 0

@@ -10,6 +10,7 @@ import redis
 from celery import Celery
 
 from commands.ledger.ledger import Ledger
+from commands.ledger.staged import Deployment
 from commands.ledger.usage import UsageBook
 from commands.payload import DirectoryPayloadStore
 from commands.settings import Settings
@@ -51,7 +52,8 @@ class Runtime:
         self.isolation = None if alone else Isolation(self.ledger, worker)
         self.registry = Registry(state)
         self._routes = RouteCache(self.registry, self.registry.policies)
-        payloads = DirectoryPayloadStore(settings.payload_dir or Path(".signalbox/payloads"))
+        folder = settings.payload_dir or Path(".signalbox/payloads")
+        payloads = DirectoryPayloadStore(folder, Deployment(state))
         self.executor = Executor(
             worker=worker,
             settings=settings,

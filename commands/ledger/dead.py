@@ -119,11 +119,17 @@ class DeadLetters:
                     left[ref] = status.decode()
         return Replayed(wakes, left)
 
-    def purge(self, refs: Sequence[str]) -> int:
-        """Forget them; how many there were. Their op_ids may be used anew."""
+    def purge(self, refs: Sequence[str]) -> list[str]:
+        """Forget them; those that there were. Their op_ids may be used anew."""
         groups = _by_shard(refs)
         calls = [_PURGE.call([shard], group) for shard, group in groups.items()]
-        return sum(sum(answer) for answer in run_pipeline(self._client, calls, [_PURGE]))
+        answers = run_pipeline(self._client, calls, [_PURGE])
+        return [
+            ref
+            for group, answer in zip(groups.values(), answers, strict=True)
+            for ref, purged in zip(group, answer, strict=True)
+            if purged
+        ]
 
     def _read(self, page: Sequence[tuple[str, float]]) -> Iterator[DeadLetter]:
         calls = [("HMGET", f"{shard_of(ref)}:op:{ref}", *_FIELDS) for ref, _ in page]

@@ -140,7 +140,7 @@ def test_what_is_no_command_is_not_replayed(two_workers: Lane) -> None:
         client.ledger.bury([Burial(ref, fault.op, "{}", outcome)])
         assert client.replay([ref]).left == {ref: "no command"}
         assert [letter.ref for letter in client.dead.find(Which(tenant_id=tenant))] == [ref]
-        assert client.dead.purge([ref, ref]) == 1
+        assert client.dead.purge([ref, ref]) == [ref]
 
 
 def test_a_command_past_its_deadline_is_not_executed(two_workers: Lane) -> None:

@@ -5,17 +5,22 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterator
-from datetime import timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
 
-from commands.ledger.entry import Intent
+from commands.ledger.dead import DeadLetters
+from commands.ledger.entry import Intent, Ticket
 from commands.ledger.ledger import Ledger
+from commands.ledger.shard import shard_of
+from commands.ledger.staged import Deployment, staged_refs
 from commands.model import new_op_id
 from commands.object_store import PutObject
-from commands.payload import DirectoryPayloadStore
+from commands.outcome import Outcome, Status
+from commands.payload import DirectoryPayloadStore, StagedPayload
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
 from commands.state import connect
@@ -42,20 +47,112 @@ def settings(state_url: str, tmp_path: Path) -> Settings:
     )
 
 
+def make_old(folder: Path) -> None:
+    for path in folder.iterdir():
+        os.utime(path, (LONG_AGO, LONG_AGO), follow_symlinks=False)
+
+
+def put(payload: StagedPayload, op_id: str = "one") -> PutObject:
+    return PutObject(tenant_id="t_a", env="dev", key="k", payload=payload, op_id=op_id)
+
+
 def test_staged_contents_that_no_command_names_are_removed_once_they_are_old(
     client: redis.Redis, settings: Settings, tmp_path: Path
 ) -> None:
-    store = DirectoryPayloadStore(tmp_path / "payloads")
-    wanted, orphan, young = (store.stage([b"x" * 10]) for _ in range(3))
-    for payload in (wanted, orphan):
-        os.utime(tmp_path / "payloads" / payload.ref, (LONG_AGO, LONG_AGO))
-    half = tmp_path / "payloads" / ".stage-half"
-    half.touch()
-    os.utime(half, (LONG_AGO, LONG_AGO))
-    command = PutObject(tenant_id="t_a", env="dev", key="k", payload=wanted)
-    Ledger(client, settings).submit([Intent(command, "q")])
+    store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
+    wanted, orphan = store.stage([b"x" * 10]), store.stage([b"x" * 10])
+    (tmp_path / "payloads" / f".stage-{orphan.ref}").touch()
+    make_old(tmp_path / "payloads")
+    young = store.stage([b"x" * 10])
+    Ledger(client, settings).submit([Intent(put(wanted), "q")])
     assert Janitor(settings, "j").turn() == (2, 0)
     assert sorted(os.listdir(tmp_path / "payloads")) == sorted([wanted.ref, young.ref])
+
+
+def test_what_it_did_not_stage_itself_is_left_alone(
+    client: redis.Redis, settings: Settings, tmp_path: Path
+) -> None:
+    folder, own = tmp_path / "payloads", Deployment(client)()
+    DirectoryPayloadStore(folder, lambda: "0" * 12).stage([b"another deployment's"])
+    DirectoryPayloadStore(folder).stage([b"of nobody that is known"])
+    (folder / "notes.txt").touch()
+    (folder / ".stage-half").touch()
+    (folder / f"{own}{'0' * 20}").symlink_to(folder / "notes.txt")
+    os.mkfifo(folder / f"{own}{'1' * 20}")
+    (folder / f"{own}{'2' * 20}").mkdir()
+    (folder / f"{own}{'3' * 20}.txt").touch()
+    make_old(folder)
+    before = sorted(os.listdir(folder))
+    assert Janitor(settings, "j").turn() == (0, 0)
+    assert sorted(os.listdir(folder)) == before
+
+
+def test_a_replay_between_its_reads_keeps_its_content(
+    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
+    payload = store.stage([b"x" * 10])
+    command = put(payload)
+    ledger = Ledger(client, settings)
+    ledger.submit([Intent(command, "q")])
+    claims = ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
+    assert claims.claimed
+    kill(client, command.ref)
+    make_old(tmp_path / "payloads")
+    zrange: Any = redis.Redis.zrange
+    replayed: list[int] = []
+
+    def read(self: Any, name: str, *more: int) -> Any:
+        found = zrange(self, name, *more)
+        if name == f"{shard_of(command.ref)}:due" and not replayed:
+            replayed.append(len(DeadLetters(client, settings).replay([command.ref]).wakes))
+        return found
+
+    monkeypatch.setattr(redis.Redis, "zrange", read)
+    assert Janitor(settings, "j").turn() == (0, 0)
+    assert replayed == [1]
+    store.open(payload).close()
+
+
+def test_a_state_that_was_emptied_meanwhile_is_no_reason_to_remove(
+    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
+    payload = store.stage([b"x" * 10])
+    Ledger(client, settings).submit([Intent(put(payload), "q")])
+    make_old(tmp_path / "payloads")
+
+    def emptied(state: redis.Redis) -> Iterator[str]:
+        state.flushall()
+        return staged_refs(state)
+
+    monkeypatch.setattr("workers.janitor.staged_refs", emptied)
+    assert Janitor(settings, "j").turn() == (0, 0)
+    store.open(payload).close()
+
+
+def test_a_content_that_is_submitted_late_is_young_again(
+    client: redis.Redis, settings: Settings, tmp_path: Path
+) -> None:
+    store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
+    payload = store.stage([b"x" * 10])
+    make_old(tmp_path / "payloads")
+    own = store.add_owner(payload)
+    # Its name is not in the ledger yet.
+    assert Janitor(settings, "j").turn() == (0, 0)
+    assert sorted(os.listdir(tmp_path / "payloads")) == sorted([own.ref, payload.ref])
+
+
+def kill(client: redis.Redis, ref: str) -> None:
+    """Make a dead letter of it, as a finish does."""
+    shard = shard_of(ref)
+    outcome = Outcome(
+        op_id="one", op="object_store.put", tenant_id="t_a", env="dev", status=Status.FAILED,
+        seq=1, attempt=1, worker="w", claimed_at=datetime.now(UTC), duration_ms=0,
+    )  # fmt: skip
+    client.hset(f"{shard}:op:{ref}", mapping={"st": "dead", "out": outcome.model_dump_json()})
+    client.zrem(f"{shard}:due", ref)
+    client.zadd(f"{shard}:dead", {ref: 0})
 
 
 def test_files_that_no_row_names_are_removed_from_routed_folders(

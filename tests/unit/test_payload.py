@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
 from datetime import timedelta
 from pathlib import Path
 
 import pytest
 
 from commands.error import IntegrityMismatch, PayloadMissing, SourceChanged, TooLarge
+from commands.object_store import PutObject
 from commands.payload import (
     DirectoryPayloadStore,
     InlinePayload,
@@ -20,7 +22,7 @@ from producers.content import ContentDesk
 
 
 def desk(directory: Path | None, limit: int = 8) -> ContentDesk:
-    return ContentDesk(Settings(payload_dir=directory, inline_limit_bytes=limit))
+    return ContentDesk(Settings(payload_dir=directory, inline_limit_bytes=limit), lambda: "a" * 12)
 
 
 def test_small_content_is_inline_and_large_content_is_staged(tmp_path: Path) -> None:
@@ -77,6 +79,53 @@ def test_a_missing_staged_payload_says_what_to_share(tmp_path: Path) -> None:
     payload = StagedPayload(ref="0" * 32, size=1, sha256="0" * 64)
     with pytest.raises(PayloadMissing, match="SIGNALBOX_PAYLOAD_DIR"):
         DirectoryPayloadStore(tmp_path).open(payload)
+
+
+@pytest.mark.timeout(20)
+@pytest.mark.parametrize("other", ["pipe", "link", "folder"])
+def test_what_is_no_regular_file_is_not_there_and_blocks_nobody(tmp_path: Path, other: str) -> None:
+    payload = StagedPayload(ref="0" * 32, size=1, sha256="0" * 64)
+    path = tmp_path / payload.ref
+    (tmp_path / "secret").write_bytes(b"x")
+    if other == "pipe":
+        os.mkfifo(path)
+    elif other == "link":
+        path.symlink_to(tmp_path / "secret")
+    else:
+        path.mkdir()
+    with pytest.raises(PayloadMissing):
+        DirectoryPayloadStore(tmp_path).open(payload)
+
+
+def test_a_content_is_there_until_the_last_of_its_owners_is_gone(tmp_path: Path) -> None:
+    store = DirectoryPayloadStore(tmp_path)
+    first = store.stage([b"content"])
+    second = store.add_owner(first)
+    store.remove(first)
+    third = store.add_owner(second)
+    store.remove(second)
+    with store.open(third) as source:
+        assert source.read() == b"content"
+    store.remove(third)
+    assert list(tmp_path.iterdir()) == []
+    with pytest.raises(PayloadMissing):
+        store.add_owner(third)
+
+
+def test_a_staged_content_goes_with_the_object_that_names_it(tmp_path: Path) -> None:
+    payload = desk(tmp_path).payload(b"123456789")
+    put = PutObject(tenant_id="t_a", env="dev", key="k", payload=payload)
+    assert put.payload is payload
+    copy = put.model_copy(update={"key": "other"})
+    del payload, put
+    assert len(list(tmp_path.iterdir())) == 1
+    pid = os.fork()
+    if pid == 0:
+        del copy
+        os._exit(len(list(tmp_path.iterdir())))
+    assert os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) == 1, "the child removed it"
+    del copy
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_the_last_chunk_is_withheld_from_a_content_that_is_not_as_announced() -> None:

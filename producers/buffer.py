@@ -19,7 +19,6 @@ from types import TracebackType
 from typing import Self
 
 import structlog
-from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
 from commands.error import (
     DeliveryError,
@@ -32,14 +31,12 @@ from commands.error import (
 from commands.model import Command
 from producers.lanes import Lanes
 from producers.pending import Pending, Submitter
-from producers.submission import SUBMIT_MOST, Submission
+from producers.submission import SUBMIT_MOST, Submission, ask_again
 
 log = structlog.get_logger("signalbox.buffer")
 
 FRAME_BYTES = 512
 """Counted for a command beside its content."""
-SLOWEST_RETRY = 2.0
-"""Seconds, at most, between two tries to reach the ledger."""
 
 
 @dataclass(frozen=True)
@@ -283,14 +280,8 @@ class Buffer:
     def _submit(self, group: list[Pending]) -> list[Submission]:
         """Until it succeeds: under its op_id a command that was accepted is not taken twice."""
         left = group[0].since + self.limits.patience.total_seconds() - time.monotonic()
-        retrying = Retrying(
-            retry=retry_if_exception_type(StateUnavailable),
-            wait=wait_random_exponential(multiplier=0.1, max=SLOWEST_RETRY),
-            stop=stop_after_delay(max(0.0, left)),
-            reraise=True,
-        )
         commands = [pending.command for pending in group]
-        submissions: list[Submission] = retrying(self._submitter.submit_many, commands)
+        submissions: list[Submission] = ask_again(left)(self._submitter.submit_many, commands)
         return submissions
 
 

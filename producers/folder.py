@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import json
 import os
-from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from datetime import timedelta
@@ -14,7 +13,7 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from commands.error import OutcomePending, RemoteError, SignalboxError
+from commands.error import OutcomePending, SignalboxError
 from commands.model import Command
 from commands.object_store import GetObject, GetResult, PutObject
 from commands.outcome import Outcome
@@ -22,14 +21,13 @@ from commands.parse import invalid_command
 from commands.payload import CHUNK_BYTES
 from commands.scope import Mode
 from producers.client import Client
-from producers.submission import Submission
+from producers.stream import PATIENCE, Pace, Work, run_all
 
 BATCH_COMMANDS = 100
 BATCH_BYTES = 4 * 1024 * 1024
-WINDOW_BATCHES = 4
+WINDOW_BATCHES = 5
 """Batches under way at once: enough to keep workers busy, few enough to bound memory."""
-PATIENCE = timedelta(minutes=10)
-"""For the outcomes of one batch; a crashed worker's are back long before."""
+WINDOW_BYTES = 20 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -94,43 +92,30 @@ def store_files(
     A file that cannot be read or named is yielded with its error and does not stop the others.
     Raises StateUnavailable.
     """
-    window: deque[list[tuple[FileToStore, PutObject, Submission]]] = deque()
-    waiting: list[tuple[FileToStore, PutObject]] = []
-    waiting_bytes = 0
+    unread: list[StoredFile] = []
+    pace = Pace(batch_commands, BATCH_BYTES, WINDOW_BATCHES * batch_commands, WINDOW_BYTES)
 
-    def flush() -> None:
-        nonlocal waiting, waiting_bytes
-        submissions = client.submit_many([command for _, command in waiting])
-        window.append(
-            [(file, cmd, sub) for (file, cmd), sub in zip(waiting, submissions, strict=True)]
-        )
-        waiting, waiting_bytes = [], 0
+    def work() -> Iterator[Work[FileToStore]]:
+        for file in files:
+            try:
+                command = PutObject(
+                    **place.fields, key=file.key, payload=client.content.payload(file.path)
+                )
+            except ValidationError as error:
+                unread.append(StoredFile(file, 0, None, None, invalid_command(error)))
+            except SignalboxError as error:
+                unread.append(StoredFile(file, 0, None, None, error))
+            else:
+                size = min(command.size, client.settings.inline_limit_bytes)
+                yield Work(file, command, size)
 
-    for file in files:
-        try:
-            command = PutObject(
-                tenant_id=place.tenant_id,
-                env=place.env,
-                mode=place.mode,
-                key=file.key,
-                payload=client.content.payload(file.path),
-            )
-        except ValidationError as error:
-            yield StoredFile(file, 0, None, None, invalid_command(error))
-            continue
-        except SignalboxError as error:
-            yield StoredFile(file, 0, None, None, error)
-            continue
-        waiting.append((file, command))
-        waiting_bytes += min(command.size, client.settings.inline_limit_bytes)
-        if len(waiting) >= batch_commands or waiting_bytes >= BATCH_BYTES:
-            flush()
-            if len(window) > WINDOW_BATCHES:
-                yield from _collect(client, window.popleft(), patience)
-    if waiting:
-        flush()
-    while window:
-        yield from _collect(client, window.popleft(), patience)
+    for end in run_all(client, work(), pace, patience):
+        yield from unread
+        unread.clear()
+        put = end.command
+        sha256 = put.payload.sha256 if isinstance(put, PutObject) else None
+        yield StoredFile(end.item, put.size, sha256, end.outcome, end.error)
+    yield from unread
 
 
 def digests(
@@ -156,23 +141,6 @@ def digests(
                 yield command.subject, digest
             except SignalboxError as error:
                 yield command.subject, error
-
-
-def _collect(
-    client: Client,
-    batch: Sequence[tuple[FileToStore, PutObject, Submission]],
-    patience: timedelta,
-) -> Iterator[StoredFile]:
-    outcomes = client.wait([submission for _, _, submission in batch], patience)
-    for (file, command, _), outcome in zip(batch, outcomes, strict=True):
-        error: SignalboxError | None = None
-        if outcome is None:
-            error = OutcomePending(
-                "no outcome yet", next_step=f"it goes on; see: signalbox outcome {command.op_id}"
-            )
-        elif outcome.error is not None:
-            error = RemoteError(outcome.error)
-        yield StoredFile(file, command.size, command.payload.sha256, outcome, error)
 
 
 def _sha256(source: BinaryIO) -> str:

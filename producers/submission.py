@@ -4,12 +4,26 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commands.error import OpIdReused, RateLimited
+from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
+
+from commands.error import OpIdReused, RateLimited, StateUnavailable
 from commands.ledger.entry import Acceptance, Receipt
 from commands.model import Command
 
 SUBMIT_MOST = 500
 """Commands in one round trip to the ledger."""
+SLOWEST_RETRY = 2.0
+"""Seconds, at most, between two tries to reach the ledger."""
+
+
+def ask_again(seconds: float) -> Retrying:
+    """Calls again for so long, after growing pauses, while the state Redis is away."""
+    return Retrying(
+        retry=retry_if_exception_type(StateUnavailable),
+        wait=wait_random_exponential(multiplier=0.1, max=SLOWEST_RETRY),
+        stop=stop_after_delay(max(0.0, seconds)),
+        reraise=True,
+    )
 
 
 @dataclass(frozen=True)

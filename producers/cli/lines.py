@@ -20,8 +20,9 @@ from commands.model import Command
 from commands.visible import visible
 from producers.cli.common import err, make_client, out, print_json
 from producers.cli.progress import progress
-from producers.ingest import PATIENCE, Ended, Ingest, Naming, Piece
+from producers.ingest import Ended, Ingest, Naming, Piece
 from producers.line_input import Line, read_lines
+from producers.stream import PATIENCE
 
 OpPrefix = Annotated[
     str | None,

@@ -17,6 +17,7 @@ from commands.parse import invalid_command
 from producers.cli import (
     audit,
     dead,
+    drain,
     events,
     metrics,
     object_links,
@@ -37,6 +38,7 @@ app = typer.Typer(
 )
 app.add_typer(routes.app, name="routes")
 route_view.add_to(routes.app)
+drain.add_to(routes.app)
 app.add_typer(policy.app, name="policy")
 app.add_typer(audit.app, name="audit")
 app.add_typer(dead.app, name="dead")

@@ -1,0 +1,93 @@
+"""Leases of commands that run now: when whatever was claimed before this moment is over."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from datetime import timedelta
+from typing import Any
+
+import redis
+
+from commands.ledger.reader import FAR
+from commands.ledger.shard import shard_for
+from commands.scope import Scope
+from commands.script import run_pipeline
+from commands.state import state_errors
+
+LATE_MS = 25_000
+"""So long after a lease's end a request that was sent before it may still take effect: the longest
+timeout of a cloud's client."""
+POLL_SECONDS = 0.2
+_PAGE = 500
+
+
+@dataclass(frozen=True)
+class Held:
+    """A command under a lease: the claim's token, and the lease's end (ms, by Redis' clock)."""
+
+    ref: str
+    token: bytes
+    until: int
+
+
+class Leases:
+    """The claims of one scope that have no end yet. Methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis, scope: Scope) -> None:
+        self._client = client
+        self._scope = scope
+        self._shard = shard_for(scope.tenant_id, scope.env)
+
+    def held(self) -> list[Held]:
+        """Every command of the scope that is claimed now; looks through the shard's open ones."""
+        with state_errors():
+            names: Any = self._client.zrangebyscore(f"{self._shard}:due", "-inf", f"({FAR:.0f}")
+        here = f"{self._scope.tenant_id}/{self._scope.env}/"
+        refs = [name.decode() for name in names if name.decode().startswith(here)]
+        found = []
+        for start in range(0, len(refs), _PAGE):
+            page = refs[start : start + _PAGE]
+            for ref, (state, op, token, until) in zip(page, self._read(page)[:-1], strict=True):
+                if state == b"running" and op.partition(b".")[0].decode() == self._scope.kind:
+                    found.append(Held(ref, token, int(until)))
+        return found
+
+    def still(self, held: list[Held]) -> list[Held]:
+        """Those of them whose claim may have an effect yet.
+
+        One that came to its end under its own lease has none. Where the lease ran out, its worker
+        may be frozen or dead, and a request that it had sent counts for `LATE_MS` more.
+        """
+        left: list[Held] = []
+        for start in range(0, len(held), _PAGE):
+            page = held[start : start + _PAGE]
+            *rows, (seconds, micros) = self._read([each.ref for each in page])
+            now = int(seconds) * 1000 + int(micros) // 1000
+            for each, (state, _, token, until) in zip(page, rows, strict=True):
+                if (state, token) == (b"running", each.token):
+                    each = replace(each, until=int(until))  # claimed again: its answer was lost
+                elif now < each.until:
+                    continue
+                if now <= each.until + LATE_MS:
+                    left.append(each)
+        return left
+
+    def drained(self, timeout: timedelta) -> Iterator[list[Held]]:
+        """What is left of what is claimed now, again and again, until nothing is or the time is
+        over."""
+        deadline = time.monotonic() + timeout.total_seconds()
+        left = self.still(self.held())
+        yield left
+        while left and time.monotonic() < deadline:
+            time.sleep(POLL_SECONDS)
+            left = self.still(left)
+            yield left
+
+    def _read(self, refs: list[str]) -> list[Any]:
+        calls: list[tuple[Any, ...]] = [
+            ("HMGET", f"{self._shard}:op:{ref}", "st", "op", "tok", "until") for ref in refs
+        ]
+        # Behind the others: what had ended when it was read had ended by that time.
+        return run_pipeline(self._client, [*calls, ("TIME",)], [])

@@ -1,0 +1,47 @@
+"""`signalbox routes drain`: when what was claimed before a switch is over."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime, timedelta
+from typing import Annotated
+
+import typer
+
+from commands.error import OutcomePending
+from commands.ledger.lease import LATE_MS, Leases
+from commands.settings import Settings
+from commands.state import connect
+from producers.cli.common import AsJson, EnvName, Kind, Tenant, make_scope, out, print_json
+
+WaitDrain = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")]
+
+
+def drain(
+    kind: Kind, tenant: Tenant, env: EnvName, wait: WaitDrain = 600, as_json: AsJson = False
+) -> None:
+    """Wait until nothing that is claimed now can still run on a former route.
+
+    Run it after a switch: once it is done, nothing is written to the former place any more.
+    """
+    scope = make_scope(kind, tenant, env)
+    first, left = 0, []
+    for left in Leases(connect(Settings().state_url), scope).drained(timedelta(seconds=wait)):
+        first = max(first, len(left))
+    if left:
+        last = datetime.fromtimestamp((max(each.until for each in left) + LATE_MS) / 1000, UTC)
+        raise OutcomePending(
+            f"{len(left)} commands that were claimed before may still run on a former route",
+            kind=scope.kind,
+            tenant_id=scope.tenant_id,
+            env=scope.env,
+            next_step=f"copy nothing yet and ask again; it is over by {last:%H:%M:%S} UTC",
+        )
+    if as_json:
+        print_json({"drained": scope.field, "waited_for": first})
+    else:
+        out.print(f"{scope}: nothing runs on a former route any more ({first} waited for)")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make it a subcommand of `routes`."""
+    app.command()(drain)

@@ -41,7 +41,7 @@ class AppendEvent(Command):
     )
 
     @property
-    def order_key(self) -> str | None:
+    def item_key(self) -> str | None:
         return f"{self.kind}:{self.stream}"
 
     @property
@@ -67,6 +67,10 @@ class ReadEvents(Command):
     stream: StreamName
     after: int = Field(0, ge=0, description="Version of the last event already read.")
     limit: int = Field(100, ge=1, le=1000, description="Events at most; large ones make it fewer.")
+
+    @property
+    def item_key(self) -> str | None:
+        return f"{self.kind}:{self.stream}"
 
     @property
     def subject(self) -> str:

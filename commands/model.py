@@ -70,9 +70,14 @@ class Command(BaseModel):
         return f"{self.tenant_id}/{self.env}/{self.op_id}"
 
     @property
+    def item_key(self) -> str | None:
+        """The one item (object, row, stream) that the command is about; None: none, or many."""
+        return None
+
+    @property
     def order_key(self) -> str | None:
         """Commands with one order key take effect in accepted order; None: any order."""
-        return None
+        return self.item_key if self.writes else None
 
     @property
     def size(self) -> int:

@@ -50,8 +50,8 @@ class ObjectCommand(Command):
     key: ObjectKey
 
     @property
-    def order_key(self) -> str | None:
-        return f"{self.kind}:{self.key}" if self.writes else None
+    def item_key(self) -> str | None:
+        return f"{self.kind}:{self.key}"
 
     @property
     def subject(self) -> str:

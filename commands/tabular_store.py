@@ -38,9 +38,9 @@ class RowCommand(Command):
     key: RowKey
 
     @property
-    def order_key(self) -> str | None:
+    def item_key(self) -> str | None:
         # No name holds a control character, so two rows never share an order.
-        return f"{self.kind}:{self.table_name}\x1f{self.key}" if self.writes else None
+        return f"{self.kind}:{self.table_name}\x1f{self.key}"
 
     @property
     def subject(self) -> str:

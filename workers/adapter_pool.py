@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import threading
-from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections import OrderedDict, deque
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
@@ -17,15 +18,45 @@ from commands.fault import reach
 from commands.payload import PayloadStore
 from commands.scope import Mode
 from workers.content import to_result
-from workers.stage import Admitted, Ended, Watch
+from workers.flow import Flow, Job
+from workers.stage import Admitted, Early, Ended, Watch
+from workers.step import in_lanes
 
 log = structlog.get_logger("signalbox.worker")
 
 OPEN_MOST = 1024
 """Adapters kept open in a process."""
+EARLY_SECONDS = 0.15
+"""What has ended by then need not wait for the others of its message; asked again after twice as
+long each time, at most EARLY_LONGEST."""
+EARLY_LONGEST = 2.0
 
 Chain = list[Admitted]
 """Commands of one order key, as accepted: the next may run only when the one before ended."""
+
+
+Key = tuple[str, str, str]
+"""Tenant, env and order key."""
+
+
+@dataclass(frozen=True)
+class _Run:
+    """One message's commands while they run. Thread-safe, since `deque` and `set` are."""
+
+    watch: Watch
+    ends: deque[Ended] = field(default_factory=deque)
+    stopped: set[Key] = field(default_factory=set)
+    """Keys of which a write comes again: what is behind it must not run before."""
+
+    def note(self, items: Sequence[Admitted], ended: Sequence[Ended]) -> None:
+        for item, end in zip(items, ended, strict=True):
+            if end.may_change and (key := key_of(item)):
+                self.stopped.add(key)
+        self.ends.extend(ended)
+
+    def taken(self) -> list[Ended]:
+        """What has ended since it was asked last, of each key in order."""
+        return [self.ends.popleft() for _ in range(len(self.ends))]
 
 
 class AdapterPool:
@@ -38,27 +69,50 @@ class AdapterPool:
         self._open: OrderedDict[tuple[str, str, Mode], Any] = OrderedDict()
         self._lock = threading.Lock()
 
-    def run(self, admitted: Sequence[Admitted], watch: Watch) -> list[Ended]:
-        """Run all of them; an end for each. Commands on one key run in accepted order, and stop
-        at one whose end is still open (a temporary error): those behind it are not attempted.
+    def run(self, admitted: Sequence[Admitted], watch: Watch, early: Early) -> list[Ended]:
+        """Run all of them; an end for each, of which `early` gets those that came much sooner.
+
+        Commands on one key run in accepted order, and stop at one whose end is still open (a
+        temporary error): those behind it are not attempted. Reads stand behind the writes of the
+        message that they could see (`in_lanes`).
         """
-        chains: dict[tuple[str, str, str], Chain] = {}
-        for number, item in enumerate(admitted):
-            command = item.claimed.command
-            name = (command.tenant_id, command.env, command.order_key or f"#{number}")
-            chains.setdefault(name, []).append(item)
-        work: list[Callable[[], list[Ended]]] = []
+        if not admitted:
+            return []
+        run = _Run(watch)
+        lanes, jobs_of = in_lanes(admitted), partial(self._jobs, run)
+        if len(lanes) == len(lanes[0]) == 1:
+            jobs = jobs_of(admitted)
+            if len(jobs) == 1 and not _is_chain(admitted):
+                # One call, of which nothing ends before the rest.
+                jobs[0][0]()
+                return run.taken()
+            jobs_of = partial(_given, jobs)
+        flow = Flow(self._threads, lanes, jobs_of)
+        flow.start()
+        pause = EARLY_SECONDS
+        while not flow.ended(pause):
+            if ended := run.taken():
+                early(ended)
+            pause = min(2 * pause, EARLY_LONGEST)
+        return run.taken()
+
+    def _jobs(self, run: _Run, items: Sequence[Admitted]) -> list[Job[Admitted]]:
+        """What may run side by side: one key's commands each, or one call of many."""
+        chains: dict[Any, Chain] = {}
+        for number, item in enumerate(items):
+            chains.setdefault(key_of(item) or number, []).append(item)
+        jobs: list[Job[Admitted]] = []
         bulks: dict[tuple[str, str, Mode, str], list[Admitted]] = {}
-        for chain in chains.values():
-            if _fits_bulk(chain):
+        for key, chain in chains.items():
+            if key not in run.stopped and _fits_bulk(chain):
                 verb = chain[0].claimed.command.verb
                 bulks.setdefault((*_place(chain[0]), verb), []).extend(chain)
             else:
-                work.append(partial(self._run_chain, chain, watch))
-        work += [partial(self._run_bulk, group, watch) for group in bulks.values()]
-        if len(work) == 1:
-            return work[0]()
-        return [ended for part in self._threads.map(lambda job: job(), work) for ended in part]
+                jobs.append((partial(self._run_chain, chain, run), chain))
+        for group in bulks.values():
+            run_it = self._run_chain if len(group) == 1 else self._run_bulk
+            jobs.append((partial(run_it, group, run), group))
+        return jobs
 
     def close(self) -> None:
         """End the threads and give back every adapter."""
@@ -67,21 +121,19 @@ class AdapterPool:
             while self._open:
                 self._open.popitem()[1].close()
 
-    def _run_chain(self, chain: Chain, watch: Watch) -> list[Ended]:
-        ended: list[Ended] = []
+    def _run_chain(self, chain: Chain, run: _Run) -> None:
         for item in chain:
-            if ended and ended[-1].may_change:
-                ended.append(Ended(item.claimed, item.route))
+            if key_of(item) in run.stopped:
+                run.ends.append(Ended(item.claimed, item.route))
             else:
-                ended.append(self._run_one(item, watch))
-        return ended
+                self._run_one(item, run)
 
-    def _run_one(self, item: Admitted, watch: Watch) -> Ended:
-        if refused := watch.begin([item]):
-            return refused[0]
-        end = self._call_one(item)
-        watch.ended([end])
-        return end
+    def _run_one(self, item: Admitted, run: _Run) -> None:
+        ended = run.watch.begin([item])
+        if not ended:
+            ended = [self._call_one(item)]
+            run.watch.ended(ended)
+        run.note([item], ended)
 
     def _call_one(self, item: Admitted) -> Ended:
         command = item.claimed.command
@@ -95,14 +147,12 @@ class AdapterPool:
         except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
             return Ended(item.claimed, item.route, error=_typed(error, item))
 
-    def _run_bulk(self, group: list[Admitted], watch: Watch) -> list[Ended]:
-        if len(group) == 1:
-            return [self._run_one(group[0], watch)]
-        if refused := watch.begin(group):
-            return refused
-        ended = self._call_bulk(group)
-        watch.ended(ended)
-        return ended
+    def _run_bulk(self, group: list[Admitted], run: _Run) -> None:
+        ended = run.watch.begin(group)
+        if not ended:
+            ended = self._call_bulk(group)
+            run.watch.ended(ended)
+        run.note(group, ended)
 
     def _call_bulk(self, group: list[Admitted]) -> list[Ended]:
         try:
@@ -153,6 +203,22 @@ class AdapterPool:
                 # Not closed: another thread may be using it. It goes when nobody does.
                 self._open.popitem(last=False)
         return adapter
+
+
+def key_of(item: Admitted) -> Key | None:
+    command = item.claimed.command
+    order = command.order_key
+    return (command.tenant_id, command.env, order) if order else None
+
+
+def _is_chain(items: Sequence[Admitted]) -> bool:
+    """Whether these commands of one job may be calls one after the other, all of one key."""
+    key = key_of(items[0])
+    return len(items) > 1 and key is not None and key == key_of(items[-1])
+
+
+def _given(jobs: list[Job[Admitted]], _: Sequence[Admitted]) -> list[Job[Admitted]]:
+    return jobs
 
 
 def _fits_bulk(chain: Chain) -> bool:

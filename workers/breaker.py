@@ -22,7 +22,7 @@ import structlog
 from commands.breaker_report import BreakerReport, Place
 from commands.error import BackendResting, LeaseExpired, StateUnavailable, Unavailable
 from commands.ledger.ledger import SLOWEST_BYTES_PER_SECOND
-from workers.stage import Admitted, Ended, Watch
+from workers.stage import Admitted, Early, Ended, Watch
 
 log = structlog.get_logger("signalbox.breaker")
 
@@ -110,17 +110,30 @@ class Breakers:
         return self._split(admitted)
 
     def run(
-        self, admitted: Sequence[Admitted], run: Callable[[Sequence[Admitted], Watch], list[Ended]]
+        self,
+        admitted: Sequence[Admitted],
+        run: Callable[[Sequence[Admitted], Watch, Early], list[Ended]],
+        early: Early,
     ) -> list[Ended]:
-        """Run those whose backend is up, as far as anyone knows, and park the others."""
+        """Run those whose backend is up, as far as anyone knows, and park the others.
+
+        `early` gets what has ended for good while others still run; what comes again waits for
+        what they find.
+        """
         turns: dict[Place, _Turn] = {}
         gated, parked = self._split(admitted, turns)
+        open_ends: list[Ended] = []
+
+        def first(ends: Sequence[Ended]) -> None:
+            open_ends.extend(end for end in ends if end.may_change)
+            early([end for end in ends if not end.may_change])
+
         try:
-            ran = run(gated, _Watched(self, turns))
+            ran = run(gated, _Watched(self, turns), first)
         finally:
             resting = self._end(turns)
         # What the breaker opened on waits with the others: a backend's rest spends no attempts.
-        return parked + [_at_rest(end, resting) for end in ran]
+        return parked + [_at_rest(end, resting) for end in open_ends + ran]
 
     def begin(self, items: Sequence[Admitted], turn: _Turn) -> list[Ended]:
         """The ends of commands of one place that waited for their turn in vain, or none."""

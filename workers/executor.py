@@ -7,9 +7,10 @@ SignalboxError stops the line: nothing is recorded then, and the lease brings th
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
+from functools import partial
 
 from commands.error import SignalboxError
 from commands.fault import reach
@@ -28,7 +29,7 @@ from workers.adapter_pool import AdapterPool
 from workers.admission import admit, check_deadline
 from workers.breaker import Breakers
 from workers.evidence import archive_reads
-from workers.finish import Finisher
+from workers.finish import Finisher, Parts
 from workers.isolation import Isolation
 from workers.neighbours import Neighbours
 from workers.patience import wait_for_state
@@ -73,18 +74,15 @@ class Executor:
         admitted, refused = self._guard(routed)
         ready, resting = self.breakers.screen(admitted)
         allowed, limited = wait_for_state(lambda: within_quotas(ready, self.usage))
-        ran = self.breakers.run(allowed, self.adapters.run)
+        finish = partial(self._finish, token)
+        parts = Parts(finish, claims, unrouted + refused + resting + limited)
+        ran = self.breakers.run(allowed, self.adapters.run, parts.early)
         wait_for_state(lambda: give_back(allowed, ran, self.usage))
-        ended = unrouted + refused + resting + limited + ran
-        ended += wait_for_state(lambda: self._control(claims.claimed))
+        controlled = wait_for_state(lambda: self._control(claims.claimed))
         reach("effect.after")
-        crowded = self.neighbours.beside({item.command.tenant_id for item in claims.claimed})
-        finished, counts = wait_for_state(
-            lambda: self.finisher.finish(token, claims, ended, crowded=crowded)
-        )
-        self.publisher.publish_or_leave(finished.wakes)
+        counts = parts.last(ran + controlled)
         reach("finish.after")
-        return claims.skipped | counts
+        return counts
 
     def _claim(self, message: Message, token: str) -> Claims:
         self.finisher.bury(message.faults)
@@ -127,6 +125,14 @@ class Executor:
             except SignalboxError as error:
                 ended.append(Ended(item.claimed, item.route, error=error))
         return admitted, ended
+
+    def _finish(self, token: str, claims: Claims, ended: Sequence[Ended]) -> dict[str, int]:
+        crowded = self.neighbours.beside({end.claimed.command.tenant_id for end in ended})
+        finished, counts = wait_for_state(
+            lambda: self.finisher.finish(token, claims, ended, crowded=crowded)
+        )
+        self.publisher.publish_or_leave(finished.wakes)
+        return counts
 
     def _control(self, claimed: Iterable[Claimed]) -> list[Ended]:
         ended: list[Ended] = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import random
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
@@ -26,6 +26,38 @@ LONGEST_RETRY = timedelta(minutes=5)
 LONGEST_LINE = timedelta(days=1)
 """What waits for its tenant's rate is let go from its line; the due time only guards against a
 mistake there, and looking at each now and then would be work that grows with the backlog."""
+
+
+class Parts:
+    """The finish of one message: at once, or in parts if some of its commands take long.
+
+    Each part names other commands, under the one token of the claim.
+    """
+
+    def __init__(
+        self,
+        finish: Callable[[Claims, Sequence[Ended]], Mapping[str, int]],
+        claims: Claims,
+        ended: Sequence[Ended],
+    ) -> None:
+        """`ended` came to no backend; it is finished with the first part."""
+        self._finish = finish
+        self._claims = claims
+        self._ended = list(ended)
+        self._counts = Counter(claims.skipped)
+
+    def early(self, ended: Sequence[Ended]) -> None:
+        if ended or self._ended:
+            self._record(ended)
+
+    def last(self, ended: Sequence[Ended]) -> dict[str, int]:
+        """How many commands of the message ended in which way."""
+        self._record(ended)
+        return dict(self._counts)
+
+    def _record(self, ended: Sequence[Ended]) -> None:
+        self._counts.update(self._finish(self._claims, [*self._ended, *ended]))
+        self._claims, self._ended = Claims(), []
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ take only `Admitted` commands, and only `admission.admit` makes them.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
@@ -60,6 +60,10 @@ class Ended:
     def may_change(self) -> bool:
         """It is not the end: the same command comes again, and what is behind it must wait."""
         return self.result is None and (self.error is None or self.error.temporary)
+
+
+Early = Callable[[Sequence[Ended]], None]
+"""Takes what has ended while other commands of the message still run."""
 
 
 class Watch(Protocol):

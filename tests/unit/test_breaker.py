@@ -19,7 +19,7 @@ from routing.policy import FREE
 from routing.route import Route
 from workers import breaker
 from workers.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST, Breakers
-from workers.stage import Admitted, Ended, Watch
+from workers.stage import Admitted, Early, Ended, Watch
 
 GIB = 2**30
 
@@ -73,7 +73,7 @@ def end(of: Admitted, error: SignalboxError | None = None) -> Ended:
 
 
 def all_end_by(error: SignalboxError | None) -> object:
-    def run(items: Sequence[Admitted], watch: Watch) -> list[Ended]:
+    def run(items: Sequence[Admitted], watch: Watch, _: Early) -> list[Ended]:
         ends = []
         for each in items:
             refused = watch.begin([each])
@@ -89,12 +89,16 @@ def resting(ends: Sequence[Ended]) -> list[bool]:
     return [isinstance(each.error, BackendResting) for each in ends]
 
 
+def no_early(_: Sequence[Ended]) -> None:
+    raise AssertionError("nothing takes long here")
+
+
 def down() -> Unavailable:
     return Unavailable("no answer", next_step="wait")
 
 
 def run(breakers: Breakers, count: int, error: SignalboxError | None) -> list[Ended]:
-    return breakers.run([item(f"k{n}") for n in range(count)], all_end_by(error))  # type: ignore[arg-type]
+    return breakers.run([item(f"k{n}") for n in range(count)], all_end_by(error), no_early)  # type: ignore[arg-type]
 
 
 def test_after_some_failures_the_rest_of_the_same_message_is_not_begun(
@@ -140,36 +144,36 @@ def test_what_has_not_begun_when_the_backend_hangs_is_parked(
 ) -> None:
     items = [item("a"), item("b")]
 
-    def hang(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
+    def hang(given: Sequence[Admitted], watch: Watch, _: Early) -> list[Ended]:
         assert watch.begin(given[:1]) == []
         clock.now += HANGING_SECONDS + 1
         return [end(given[0]), *watch.begin(given[1:])]
 
-    assert resting(breakers.run(items, hang)) == [False, True]
+    assert resting(breakers.run(items, hang, no_early)) == [False, True]
 
 
 def test_large_content_takes_its_time(breakers: Breakers, clock: Clock) -> None:
     items = [item("a", GIB), item("b", GIB)]
 
-    def slow(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
+    def slow(given: Sequence[Admitted], watch: Watch, _: Early) -> list[Ended]:
         assert watch.begin(given[:1]) == []
         clock.now += 60
         assert watch.begin(given[1:]) == []
         return [end(each) for each in given]
 
-    assert resting(breakers.run(items, slow)) == [False, False]
+    assert resting(breakers.run(items, slow, no_early)) == [False, False]
 
 
 def test_two_messages_that_hang_park_a_third(breakers: Breakers, clock: Clock) -> None:
-    def third(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
+    def third(given: Sequence[Admitted], watch: Watch, _: Early) -> list[Ended]:
         clock.now += HANGING_SECONDS + 1
         assert all(resting(run(breakers, 3, None)))
         return [end(each) for each in given]
 
-    def second(given: Sequence[Admitted], watch: Watch) -> list[Ended]:
-        return breakers.run([item("second")], third) and [end(each) for each in given]
+    def second(given: Sequence[Admitted], watch: Watch, _: Early) -> list[Ended]:
+        return breakers.run([item("second")], third, no_early) and [end(each) for each in given]
 
-    assert resting(breakers.run([item("first")], second)) == [False]
+    assert resting(breakers.run([item("first")], second, no_early)) == [False]
 
 
 @pytest.mark.parametrize(("backend_type", "together"), [("filesystem", False), ("s3", True)])
@@ -177,7 +181,7 @@ def test_a_tenant_whose_files_are_locked_parks_no_other_tenant_of_its_base_dir(
     breakers: Breakers, clock: Clock, backend_type: str, together: bool
 ) -> None:
     locked = [item(f"k{n}", backend_type=backend_type) for n in range(FAILURES)]
-    breakers.run(locked, all_end_by(down()))  # type: ignore[arg-type]
+    breakers.run(locked, all_end_by(down()), no_early)  # type: ignore[arg-type]
     other = item(tenant="t_b", backend_type=backend_type)
     assert resting(breakers.screen([other])[1]) == [True] * together
     [(_, found, _, scope)] = breakers._report.read()

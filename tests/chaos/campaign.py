@@ -131,14 +131,16 @@ def strike_under_load(
             quiet = time.monotonic()
             scene.seconds, scene.quiet_after = quiet - started, quiet - struck
             load.judge(scene.verdict)
-            scene.open = _open_when_all_is_over(client, killer)
+            scene.open = open_when_all_is_over(client, killer)
             scene.dead = client.ledger.totals()["dead_letters"]
         Auditor(routes, folder / "payloads").judge(journal, scene.verdict)
         return scene
 
 
 @contextmanager
-def embedded(plan: Plan, folder: Path, broker_url: str | None = None) -> Iterator[EmbeddedStack]:
+def embedded(
+    plan: Plan, folder: Path, broker_url: str | None = None, state_url: str | None = None
+) -> Iterator[EmbeddedStack]:
     """The plan's stack, and an environment in which clients find it."""
     with (
         environment(plan.settings | {"SIGNALBOX_FAULTS": plan.faults}),
@@ -147,6 +149,7 @@ def embedded(plan: Plan, folder: Path, broker_url: str | None = None) -> Iterato
             workers=plan.workers,
             flower=False,
             broker_url=broker_url,
+            state_url=state_url,
             worker_options=["-P", plan.pool],
         ) as stack,
     ):
@@ -161,7 +164,7 @@ def _load_until(enough: threading.Event, load: Load, journal: Journal, plan: Pla
     load.finish()
 
 
-def _open_when_all_is_over(client: Client, killer: Killer) -> int:
+def open_when_all_is_over(client: Client, killer: Killer) -> int:
     """What is still open a while after the last outcome was seen."""
     deadline = time.monotonic() + 60
     while (left := client.ledger.totals()["open"]) and time.monotonic() < deadline:

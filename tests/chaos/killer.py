@@ -60,7 +60,7 @@ class Killer:
             if freeze:
                 self._freeze(worker)
             elif self.kills < self._harm.kills:
-                self._kill(worker)
+                self.kill(worker)
         self.replace_the_fallen()
 
     def replace_the_fallen(self) -> None:
@@ -79,7 +79,7 @@ class Killer:
                 return
             time.sleep(min(left, 0.1))
 
-    def _kill(self, worker: ManagedProcess) -> None:
+    def kill(self, worker: ManagedProcess) -> None:
         worker.kill()
         self.kills += 1
         self.struck += 1

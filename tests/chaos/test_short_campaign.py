@@ -8,12 +8,16 @@ import pytest
 
 from tests.chaos.campaign import Plan, run
 from tests.chaos.killer import Harm
+from tests.chaos.part_everything import FAULTS as POINTS
+from tests.chaos.part_everything import strike_everything
+from tests.chaos.storm import Blows
 from tests.conftest import need_redis
+
+pytestmark = pytest.mark.xdist_group("stack")
 
 FAULTS = "effect.after=kill@0.005;claim.after=kill@0.003;finish.after=kill@0.003"
 
 
-@pytest.mark.timeout(300)
 def test_commands_of_all_kinds_take_effect_once_while_their_workers_are_killed(
     tmp_path: Path,
 ) -> None:
@@ -23,3 +27,15 @@ def test_commands_of_all_kinds_take_effect_once_while_their_workers_are_killed(
     assert (report.verdict.clean, report.verdict.notes, report.open) == (True, [], 0)
     assert report.kills >= 7
     assert report.verdict.commands >= 1500
+
+
+def test_workers_state_broker_and_routes_are_struck_at_once(tmp_path: Path) -> None:
+    need_redis()
+    blows = Blows(kills=2, freezes=1, state_deaths=1, broker_deaths=2, switches=10)
+    plan = Plan(Harm(), commands_least=800, workers=2, faults=POINTS, seed=4)
+    came = strike_everything(plan, blows, tmp_path)
+    verdict = came.verdict
+    assert (verdict.clean, verdict.stale, verdict.notes) == (True, 0, [])
+    assert (came.open, came.dead) == (0, 0)
+    assert came.switches > 0
+    assert came.killer.kills >= 2

@@ -26,9 +26,12 @@ def test_a_harness_names_its_backend(backend: Backend, harness: Harness) -> None
     assert harness.backend_type == backend.backend_type
 
 
-def test_the_configs_of_a_harness_are_accepted(backend: Backend, harness: Harness) -> None:
+def test_the_configs_of_a_harness_are_accepted_and_lead_to_two_places(
+    backend: Backend, harness: Harness
+) -> None:
     backend.check_config(harness.config)
     backend.check_config(harness.bad_place)
+    assert harness.config != harness.bad_place
 
 
 def test_an_empty_config_is_refused_with_the_next_step(backend: Backend) -> None:

@@ -93,6 +93,7 @@ def test_a_delete_of_nothing_succeeds(desk: Desk) -> None:
     desk.put("a")
     desk.delete("a")
     desk.delete("a")
+    assert desk.keys() == []
 
 
 def test_a_key_can_be_put_again_after_its_delete(desk: Desk) -> None:

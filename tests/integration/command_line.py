@@ -12,6 +12,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from producers.cli.main import app
+from tests.integration.conftest import PATIENCE
 
 COMMAND = [sys.executable, "-m", "producers.cli.main"]
 
@@ -24,7 +25,7 @@ def run(
         input=stdin,
         capture_output=True,
         env=os.environ | {"COLUMNS": "200"} | environment,
-        timeout=120,
+        timeout=PATIENCE.total_seconds(),
     )
 
 

@@ -53,7 +53,6 @@ def archived(client: Client) -> list[int]:
     return [event.revision for event in archived_events(client)]
 
 
-@pytest.mark.timeout(120)
 def test_one_that_died_between_the_append_and_the_mark_is_followed_without_a_gap_or_a_double(
     desk: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -82,7 +81,6 @@ def test_one_that_died_between_the_append_and_the_mark_is_followed_without_a_gap
         assert client.ledger.totals()["dead_letters"] == 0
 
 
-@pytest.mark.timeout(120)
 def test_two_that_lead_at_once_do_no_harm(desk: Lane) -> None:
     registry = desk.registry()
     ended = threading.Event()
@@ -105,7 +103,6 @@ def test_two_that_lead_at_once_do_no_harm(desk: Lane) -> None:
     assert registry.client.xlen("{rt}:log") >= KEEP
 
 
-@pytest.mark.timeout(120)
 def test_a_registry_that_began_anew_goes_on_at_the_end_of_the_archive_that_is_there(
     desk: Lane,
 ) -> None:
@@ -128,7 +125,6 @@ def test_a_registry_that_began_anew_goes_on_at_the_end_of_the_archive_that_is_th
         assert client.ledger.totals()["dead_letters"] == 0
 
 
-@pytest.mark.timeout(120)
 def test_after_a_restore_new_events_are_archived_in_order_behind_the_ones_that_were_lost(
     desk: Lane,
 ) -> None:

@@ -141,7 +141,7 @@ def test_what_happens_is_watched_as_it_happens(registry: Registry) -> None:
             assert watching.stdout is not None
             info = registry.client.client_list
             blocked = lambda: any(each["cmd"] == "xread" for each in info())  # noqa: E731
-            wait_until(blocked, "it watches", 30)
+            wait_until(blocked, "it watches")
             point(registry, "/b", "bob", reason="while you look")
             seen = json.loads(watching.stdout.readline())
             assert (seen["revision"], seen["data"]["actor"]) == (2, "bob")

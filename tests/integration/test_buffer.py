@@ -105,9 +105,8 @@ def test_threads_share_a_buffer_and_each_command_has_its_outcome(two_workers: La
         assert len(stored(client, "t_threads")) == 2400
 
 
-@pytest.mark.timeout(240)
 def test_a_killed_redis_loses_and_doubles_nothing_and_keeps_the_order(tmp_path: Path) -> None:
-    with lane(tmp_path, workers=2) as running, running.client() as client:
+    with lane(tmp_path, workers=2, deadly=True) as running, running.client() as client:
         running.route_to_folder("t_away")
         with client.buffer() as buffer:
             added: list[Pending] = []
@@ -138,7 +137,7 @@ def test_a_process_that_ends_hands_over_what_it_has(two_workers: Lane, end: str)
         [sys.executable, "-c", PRODUCER, tenant, end, ""],
         env=os.environ | two_workers.stack.environment,
         check=end == "return",
-        timeout=60,
+        timeout=PATIENCE.total_seconds(),
     )
     with two_workers.client() as client:
         two_workers.wait_until_idle(client)
@@ -175,7 +174,7 @@ def test_a_killed_producer_keeps_what_it_was_told_is_accepted(two_workers: Lane)
     told = [int(producer.stdout.readline()) for _ in range(20)]
     os.kill(producer.pid, signal.SIGKILL)
     told += [int(line) for line in producer.stdout.read().splitlines()]
-    producer.wait(10)
+    producer.wait(PATIENCE.total_seconds())
     with two_workers.client() as client:
         two_workers.wait_until_idle(client)
         keys = stored(client, "t_killed")

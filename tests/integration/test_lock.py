@@ -38,7 +38,7 @@ def wait_for_expiry(client: redis.Redis, lock: StrategyLock) -> None:
         seconds, micros = client.time()
         return seconds * 1000 + micros // 1000 >= lock.until_ms
 
-    wait_until(is_over, "the lock has run out", 10)
+    wait_until(is_over, "the lock has run out")
 
 
 OTHERS: dict[str, Callable[[Registry], Any]] = {

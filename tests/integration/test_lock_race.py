@@ -115,7 +115,6 @@ def test_lock_commands_run_and_their_repeats_change_nothing(registry: Registry) 
     assert kinds(registry) == ["locked", "unlocked"]
 
 
-@pytest.mark.timeout(120)
 def test_locks_taken_through_the_queue_bind_changes_through_the_queue(two_workers: Lane) -> None:
     tenant = "t_queue_lock"
     ann = COMMON | {"tenant_id": tenant, "actor": "ann"}

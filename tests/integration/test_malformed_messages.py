@@ -100,7 +100,7 @@ def test_a_malformed_message_is_kept_and_the_next_one_runs(two_workers: Lane, na
         before = client.ledger.totals()["dead_letters"]
         push(client, body, head, **envelope)
         wait_until(
-            lambda: client.ledger.totals()["dead_letters"] == before + 1, "it is a dead letter", 15
+            lambda: client.ledger.totals()["dead_letters"] == before + 1, "it is a dead letter"
         )
         head_command = HeadObject(tenant_id=TENANT, env="dev", key="none")
         assert client.run(head_command).error is not None

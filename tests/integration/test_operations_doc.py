@@ -18,7 +18,7 @@ import pytest
 from producers.cli.main import main
 from producers.embedded.stand_in import S3StandIn
 from routing.archive_mark import ArchiveMark
-from tests.integration.conftest import Lane, lane, wait_until
+from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -79,7 +79,7 @@ class Runbook:
 
     def _shell(self, command: str) -> tuple[int, str]:
         process = self._start(command)
-        output, _ = process.communicate(timeout=120)
+        output, _ = process.communicate(timeout=PATIENCE.total_seconds())
         return process.returncode, output
 
     def _here(self, command: str) -> tuple[int, str]:
@@ -168,7 +168,6 @@ def steps(text: str) -> Iterator[str]:
             command, end = [], ""
 
 
-@pytest.mark.timeout(500)
 def test_every_command_of_the_runbook_does_what_it_says(runbook: Runbook) -> None:
     hooks: dict[str, Callable[[], None]] = {
         "<!-- test: back up -->": runbook.back_up,

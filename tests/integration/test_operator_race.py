@@ -9,8 +9,6 @@ import sys
 from contextlib import ExitStack
 from typing import Any
 
-import pytest
-
 from commands.error import Conflict
 from commands.state import connect
 from routing.event import first_broken
@@ -34,7 +32,6 @@ def operate(name: str, state_url: str) -> None:
         print(json.dumps(answer), flush=True)  # noqa: T201
 
 
-@pytest.mark.timeout(120)
 def test_of_two_processes_that_switch_at_once_one_wins_and_the_other_gets_the_current_revision(
     state_url: str,
 ) -> None:

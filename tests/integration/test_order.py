@@ -5,8 +5,6 @@ from __future__ import annotations
 import base64
 import random
 
-import pytest
-
 from commands.model import Command
 from commands.object_store import DeleteObject, GetObject, PutObject
 from commands.payload import InlinePayload
@@ -16,7 +14,6 @@ from tests.integration.conftest import PATIENCE, Lane
 KEYS, ROUNDS, TENANT = 50, 2000, "t_order"
 
 
-@pytest.mark.timeout(300)
 def test_each_key_ends_as_its_last_accepted_command_says(four_workers: Lane) -> None:
     four_workers.route_to_folder(TENANT)
     chooser = random.Random(7)

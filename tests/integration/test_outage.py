@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 from pathlib import Path
 
 import pytest
@@ -10,10 +9,16 @@ import pytest
 from commands.error import StateUnavailable
 from commands.object_store import PutObject
 from commands.payload import InlinePayload
+from commands.state import connect
 from producers.client import Client
 from tests.integration.conftest import PATIENCE, lane, wait_until
 
 TENANT = "t_outage"
+
+
+def test_a_state_that_is_silent_is_waited_for_less_than_five_seconds() -> None:
+    how = connect("redis://127.0.0.1:1/0").connection_pool.connection_kwargs
+    assert how["socket_connect_timeout"] + how["socket_timeout"] < 5
 
 
 def put(number: int) -> PutObject:
@@ -21,17 +26,14 @@ def put(number: int) -> PutObject:
     return PutObject(tenant_id=TENANT, env="dev", key=f"k{number:04}", payload=payload)
 
 
-@pytest.mark.timeout(240)
 def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Path) -> None:
-    with lane(tmp_path, workers=2) as running, running.client() as client:
+    with lane(tmp_path, workers=2, deadly=True) as running, running.client() as client:
         running.route_to_folder(TENANT)
         accepted = client.submit_many(put(number) for number in range(400))
         running.stack.redis.kill()
 
-        started = time.monotonic()
         with pytest.raises(StateUnavailable):
             client.submit(put(9999))
-        assert time.monotonic() - started < 5
 
         running.stack.redis.start()
         outcomes = client.wait(accepted, PATIENCE)
@@ -41,11 +43,10 @@ def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Pa
         running.wait_until_idle(client)
 
 
-@pytest.mark.timeout(240)
 def test_workers_with_messages_in_hand_outlive_a_redis_that_is_killed_again_and_again(
     tmp_path: Path,
 ) -> None:
-    with lane(tmp_path, workers=2) as running, running.client() as client:
+    with lane(tmp_path, workers=2, deadly=True) as running, running.client() as client:
         running.route_to_folder(TENANT)
         accepted = []
         for turn in range(6):

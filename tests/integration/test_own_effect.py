@@ -25,7 +25,7 @@ HERE: dict[str, Any] = {"tenant_id": "t_own", "env": "dev"}
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
-    with lane(tmp_path_factory.mktemp("stack"), workers=1) as running:
+    with lane(tmp_path_factory.mktemp("stack"), workers=1, deadly=True) as running:
         for kind in ResourceKind:
             running.route_to_folder(HERE["tenant_id"], kind=kind)
         yield running
@@ -72,7 +72,6 @@ def done_though_it_died(
     return [outcome.unwrap() for outcome in outcomes if outcome is not None]
 
 
-@pytest.mark.timeout(480)
 def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
         seen = {key: client.run(put(key)).unwrap()["etag"] for key in ("a", "b", "c")}
@@ -93,7 +92,6 @@ def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
         ]
 
 
-@pytest.mark.timeout(480)
 def test_rows(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
         seen = {key: client.run(upsert(key)).unwrap()["revision"] for key in ("a", "b", "c")}
@@ -113,7 +111,6 @@ def test_rows(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
         ]
 
 
-@pytest.mark.timeout(480)
 def test_points_and_events(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
         point = Point(series="s", timestamp=datetime(2026, 1, 1, tzinfo=UTC), value=1)
@@ -129,7 +126,6 @@ def test_points_and_events(running: Lane, monkeypatch: pytest.MonkeyPatch) -> No
         ]
 
 
-@pytest.mark.timeout(480)
 def test_a_replay_of_what_had_its_effect_is_done(
     running: Lane, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -19,12 +19,14 @@ def put(key: str) -> PutObject:
     return PutObject(tenant_id=TENANT, env="dev", key=key, payload=InlinePayload(data=b"x"))
 
 
-@pytest.mark.timeout(240)
 def test_poison_is_found_alone_and_the_innocent_around_it_are_all_done(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=kill~poison")
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
+    with (
+        lane(tmp_path / "stack", workers=2, SIGNALBOX_LEASE="6") as running,
+        running.client() as client,
+    ):
         running.route_to_folder(TENANT)
         keys = [f"k{number:03}" for number in range(120)]
         # Two of them, in the midst of a batch.
@@ -42,7 +44,7 @@ def test_poison_is_found_alone_and_the_innocent_around_it_are_all_done(
                 running.stack.start_worker()
             return client.ledger.totals()["open"] == 0
 
-        wait_until(nothing_open, "everything has ended", seconds=180)
+        wait_until(nothing_open, "everything has ended")
         letters = list(client.dead.find(Which(tenant_id=TENANT)))
         assert {_key(letter) for letter in letters} == {"other-poison", "shared-poison"}
         assert {letter.code for letter in letters} == {"ATTEMPTS_EXHAUSTED"}

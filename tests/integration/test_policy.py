@@ -143,7 +143,6 @@ def test_a_policy_of_another_revision_is_a_conflict_and_a_repeat_is_none(
     assert refusal.after["mode"] == "lab"
 
 
-@pytest.mark.timeout(120)
 def test_routes_from_before_the_policy_stay_and_their_commands_are_refused(
     two_workers: Lane,
 ) -> None:
@@ -166,7 +165,6 @@ def test_routes_from_before_the_policy_stay_and_their_commands_are_refused(
         assert code(client.run(put("t_backend", "k"))) == "done"
 
 
-@pytest.mark.timeout(180)
 def test_no_command_runs_under_a_laxer_policy_than_the_one_acknowledged_before_its_claim(
     two_workers: Lane,
 ) -> None:

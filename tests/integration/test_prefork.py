@@ -33,4 +33,6 @@ def test_backends_in_use_are_loaded_before_the_fork(two_workers: Lane) -> None:
 
 
 def test_fork_goes_on_without_the_state() -> None:
-    Preloader(Settings(state_url="redis://127.0.0.1:1/0")).before_fork()
+    preloader = Preloader(Settings(state_url="redis://127.0.0.1:1/0"))
+    preloader.before_fork()
+    assert preloader._loaded == set()

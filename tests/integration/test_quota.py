@@ -136,7 +136,6 @@ def test_overwriting_and_deleting_count_as_what_they_leave_stored(
     assert (use.writes, use.failures, use.bytes_in) == (8, 1, 157)
 
 
-@pytest.mark.timeout(120)
 def test_what_is_over_the_rate_waits_in_order_and_is_neither_lost_nor_an_attempt(
     two_workers: Lane, client: Client
 ) -> None:
@@ -156,7 +155,7 @@ def test_what_is_over_the_rate_waits_in_order_and_is_neither_lost_nor_an_attempt
             error.code == "RATE_LIMITED" and (error.retry_after or 0) > 0 for error in found
         )
 
-    wait_until(waits, "some wait, and say for how long", 10)
+    wait_until(waits, "some wait, and say for how long")
     neighbours = client.wait(client.submit_many(put(other, f"k{n}") for n in range(20)))
     assert codes(neighbours) == ["done"] * 20
     assert None in client.ledger.outcomes(refs), "the neighbour was done while these waited"

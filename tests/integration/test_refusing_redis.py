@@ -144,10 +144,12 @@ def test_what_its_user_may_not_do_is_named(server: RedisServer, state: redis.Red
     assert "password" in str(caught.value.next_step)
 
 
-@pytest.mark.timeout(300)
 def test_a_full_redis_costs_no_command_and_no_worker(tmp_path: Path) -> None:
     """Longer than three leases, with commands in hand and a buffer in front."""
-    with lane(tmp_path, workers=2) as running, running.client() as client:
+    with (
+        lane(tmp_path, workers=2, SIGNALBOX_LEASE="3") as running,
+        running.client() as client,
+    ):
         running.route_to_folder("t_full")
         state = connect(running.settings.state_url)
         buffer = client.buffer(BufferLimits(patience=PATIENCE))

@@ -114,10 +114,9 @@ def wait_until_refused(desk: Desk, submitted: list[Submission]) -> None:
         codes = [record.waits_for.code if record.waits_for else "" for record in records]
         return codes == ["REGISTRY_REGRESSED"] * len(refs)
 
-    wait_until(refused, "all wait for the registry", 30)
+    wait_until(refused, "all wait for the registry")
 
 
-@pytest.mark.timeout(120)
 @pytest.mark.parametrize("begun_anew", [False, True])
 def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_rebased(
     desk: Desk, begun_anew: bool
@@ -156,7 +155,6 @@ def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_reb
     desk.done(desk.submit("restarted"))
 
 
-@pytest.mark.timeout(120)
 def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a_rebase(
     desk: Desk,
 ) -> None:
@@ -172,10 +170,10 @@ def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a
         behind = connect(desk.state.url).info("replication")["master_repl_offset"]
         return bool(info["master_link_status"] == "up" and info["slave_repl_offset"] == behind)
 
-    wait_until(in_step, "the replica is in step", 30)
+    wait_until(in_step, "the replica is in step")
     desk.stack.start_worker()
     desk.done(desk.submit("before"))
-    wait_until(in_step, "the replica is in step", 30)
+    wait_until(in_step, "the replica is in step")
     link.replicaof("NO", "ONE")
     desk.point("t_seen", "new")
     lost = desk.client.run(put("t_seen", "seen"), PATIENCE)

@@ -47,7 +47,6 @@ def ask(*arguments: str, exit_code: int = 0) -> Any:
     return json.loads(result.stdout.splitlines()[-1])
 
 
-@pytest.mark.timeout(120)
 def test_a_dry_run_says_what_a_switch_would_come_to_and_changes_nothing(
     two_workers: Lane, s3: S3StandIn
 ) -> None:

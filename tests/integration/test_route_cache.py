@@ -60,7 +60,7 @@ def fence(client: redis.Redis, scope: Scope = SCOPE) -> str | None:
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
-    deadline = time.monotonic() + 15
+    deadline = time.monotonic() + 300
     while not condition():
         assert time.monotonic() < deadline
         time.sleep(0.01)

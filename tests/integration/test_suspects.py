@@ -141,14 +141,15 @@ def test_what_a_dead_worker_held_is_woken_in_groups_of_one_scope(
         assert len({wake.ticket.ref.split("/")[0] for wake in group}) == 1
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_innocent_suspects_of_all_shards_are_done_beside_poison_and_no_worker_dies(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", POISON)
     with (
-        lane(tmp_path / "stack", workers=0, options=["--pool", pool]) as running,
+        lane(
+            tmp_path / "stack", workers=0, options=["--pool", pool], SIGNALBOX_LEASE="6"
+        ) as running,
         running.client() as client,
     ):
         for tenant in TENANTS:
@@ -159,7 +160,7 @@ def test_innocent_suspects_of_all_shards_are_done_beside_poison_and_no_worker_di
         die_twice(running.settings, mixed)
         worker = running.stack.start_worker()
         # Of prefork's children none dies either: the two that it begins with stay.
-        wait_until(lambda: client.ledger.totals()["open"] == 0, "all have ended", seconds=200)
+        wait_until(lambda: client.ledger.totals()["open"] == 0, "all have ended")
         assert worker.running
         assert "exited with" not in worker.log.read_text(errors="replace")
         letters = list(client.dead.find(Which()))
@@ -195,7 +196,6 @@ def end_at_once(running: Lane) -> None:
         worker.kill()
 
 
-@pytest.mark.timeout(240)
 def test_nothing_waits_for_a_suspect_nor_a_suspect_for_anything(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -221,7 +221,6 @@ def test_nothing_waits_for_a_suspect_nor_a_suspect_for_anything(
         end_at_once(running)
 
 
-@pytest.mark.timeout(240)
 def test_a_forged_ticket_that_asks_for_solitude_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -243,12 +242,14 @@ def test_a_forged_ticket_that_asks_for_solitude_stops_nobody(
         end_at_once(running)
 
 
-@pytest.mark.timeout(240)
 def test_kill_of_a_worker_ends_its_suspect_which_is_no_death_of_the_suspect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:120~suspect")
-    with lane(tmp_path / "stack", workers=0) as running, running.client() as client:
+    with (
+        lane(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="6") as running,
+        running.client() as client,
+    ):
         running.route_to_folder("t_bee")
         suspect = put("suspect", tenant="t_bee")
         die_twice(running.settings, [suspect])
@@ -265,14 +266,15 @@ def test_kill_of_a_worker_ends_its_suspect_which_is_no_death_of_the_suspect(
         assert outcome.error is None
 
 
-@pytest.mark.timeout(240)
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_a_worker_that_is_told_to_stop_makes_no_dead_letter_of_its_suspect(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:1~suspect")
     with (
-        lane(tmp_path / "stack", workers=0, options=["--pool", pool]) as running,
+        lane(
+            tmp_path / "stack", workers=0, options=["--pool", pool], SIGNALBOX_LEASE="6"
+        ) as running,
         running.client() as client,
     ):
         running.route_to_folder("t_bee")

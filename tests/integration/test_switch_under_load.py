@@ -6,8 +6,6 @@ import bisect
 import threading
 from pathlib import Path
 
-import pytest
-
 from adapters.catalogue import find_backend
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
@@ -22,7 +20,6 @@ SWITCHES, PUTS_EACH, TENANT = 1000, 2000, "t_switch"
 PLACES = ("left", "right")
 
 
-@pytest.mark.timeout(300)
 def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(four_workers: Lane) -> None:
     four_workers.route_to_folder(TENANT, PLACES[0])
     outcomes: list[Outcome] = []

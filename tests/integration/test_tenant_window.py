@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
@@ -17,7 +16,7 @@ from commands.model import Command
 from commands.settings import Settings
 from commands.state import connect
 from commands.tabular_store import UpsertRow
-from tests.integration.conftest import lane
+from tests.integration.conftest import PATIENCE, lane, wait_until
 from tests.integration.test_ledger import done, put
 
 WINDOW = 16
@@ -113,12 +112,13 @@ def test_what_is_held_behind_commands_that_do_not_end_goes_on_all_the_same(ledge
     commands = [put(f"k{n}") for n in range(WINDOW + 4)]
     submit(ledger, commands)
     ledger.claim(tickets_of(commands[:WINDOW]), token="t", worker="w")
-    assert ledger.due().wakes == []
-    until = time.monotonic() + 10
     woken: list[str] = []
-    while len(woken) < 4 and time.monotonic() < until:
-        woken += [wake.ticket.ref for wake in ledger.due().wakes]
-        time.sleep(0.02)
+
+    def all_woken() -> bool:
+        woken.extend(wake.ticket.ref for wake in ledger.due().wakes)
+        return len(woken) >= 4
+
+    wait_until(all_woken, "what is held goes on")
     assert woken == [command.ref for command in commands[WINDOW:]]
 
 
@@ -135,7 +135,7 @@ def test_a_backlog_of_one_key_comes_through_in_order(
         running.route_to_folder("t_a")
         submitted = client.submit_many(put(f"k{n % 3}", b"%d" % n) for n in range(600))
         assert any(s.receipt.acceptance is Acceptance.HELD for s in submitted)
-        outcomes = client.wait(submitted, timedelta(seconds=60))
+        outcomes = client.wait(submitted, PATIENCE)
         assert all(outcome is not None and outcome.error is None for outcome in outcomes)
         ended = client.ledger.records([s.receipt.ref for s in submitted])
         for key in range(3):

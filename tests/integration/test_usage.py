@@ -26,13 +26,15 @@ def put(tenant: str, number: int) -> PutObject:
     return PutObject(tenant_id=tenant, env="dev", key=f"k{number:03}", payload=payload)
 
 
-@pytest.mark.timeout(120)
 def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = "t_count"
     monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=kill@2")
-    with lane(tmp_path / "stack", workers=1) as running, running.client() as client:
+    with (
+        lane(tmp_path / "stack", workers=1, deadly=True) as running,
+        running.client() as client,
+    ):
         monkeypatch.delenv("SIGNALBOX_FAULTS")
         running.route_to_folder(tenant)
         give_terms(running.registry(), tenant, quotas={"objects": 1000})
@@ -58,7 +60,6 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
         assert (use.objects, use.bytes) == (250, 2500)
 
 
-@pytest.mark.timeout(60)
 def test_a_write_that_failed_is_counted_as_a_failure_without_bytes(two_workers: Lane) -> None:
     tenant = "t_fails"
     folder = two_workers.data / "broken"

@@ -32,7 +32,7 @@ def stand_in() -> Iterator[StandIn]:
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             answer.came.append(self.headers.get("Authorization", ""))
             if answer.silent:
-                answer.ended.wait(30)
+                answer.ended.wait()
                 return
             self.send_response(answer.status)
             for name, value in ({"Content-Length": str(len(answer.body))} | answer.headers).items():

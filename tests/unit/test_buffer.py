@@ -32,7 +32,7 @@ from producers.buffer import Buffer, BufferLimits
 from producers.pending import Pending
 from producers.submission import Submission
 
-SOON = timedelta(seconds=20)
+SOON = timedelta(minutes=5)
 AT_ONCE = timedelta(0)
 LONG = timedelta(hours=1)
 
@@ -58,7 +58,7 @@ class Ledger:
 
     def submit_many(self, commands: list[Command]) -> list[Submission]:
         self.entered.set()
-        assert self.open.wait(20)
+        assert self.open.wait(300)
         self.calls.append([command.subject for command in commands])
         if self.failures:
             raise self.failures.pop(0)
@@ -140,7 +140,7 @@ def test_what_comes_meanwhile_goes_together() -> None:
     with buffer(ledger, count=1) as its:
         ledger.open.clear()
         its.add(put(0))
-        assert ledger.entered.wait(20)
+        assert ledger.entered.wait(300)
         for number in range(1, 21):
             its.add(put(number))
         ledger.open.set()
@@ -281,7 +281,7 @@ def test_full_tenant_is_refused_in_the_end() -> None:
 def test_order_is_kept_behind_one_that_is_handed_over_singly() -> None:
     ledger = Ledger()
     ledger.spoilt = {"k0"}
-    with buffer(ledger, linger=LONG, patience=timedelta(seconds=20)) as its:
+    with buffer(ledger, linger=LONG, patience=SOON) as its:
         pending = [its.add(put(number)) for number in range(4)]
         ledger.full = {"t_a": 1}
         its.flush(SOON)

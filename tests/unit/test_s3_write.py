@@ -392,7 +392,7 @@ def test_parts_arrive_in_order_whichever_is_sent_first(lab: Lab) -> None:
 
     def later(params: dict[str, Any], **_: Any) -> None:
         if int(params["query_string"]["partNumber"]) == 1:
-            slow.wait(5)
+            slow.wait(300)
         else:
             slow.set()
 

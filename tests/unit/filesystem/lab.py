@@ -10,12 +10,11 @@ from typing import Any
 
 import apsw
 
+from adapters.filesystem.connection import POOL
 from adapters.filesystem.object_store import FilesystemObjectStore
 from adapters.port import Call
 from commands.clock import lease_clock
-from commands.error import (
-    SignalboxError,
-)
+from commands.error import SignalboxError
 from commands.model import Command
 from commands.object_store import PutObject, PutResult
 from commands.payload import DirectoryPayloadStore, InlinePayload
@@ -82,6 +81,28 @@ def commits(database: Path) -> Iterator[Callable[[], int]]:
     wal = Path(f"{database}-wal")
     before = _ends(wal)
     yield lambda: _ends(wal) - before
+
+
+@contextmanager
+def instructions(database: Path) -> Iterator[Callable[[], int]]:
+    """Counts what SQLite's machine executes on this database meanwhile, in steps of ten."""
+    count = 0
+
+    def ten_more() -> bool:
+        nonlocal count
+        count += 10
+        return False
+
+    def watch(connection: apsw.Connection) -> None:
+        connection.set_progress_handler(ten_more, 10)
+
+    POOL.forget(str(database))  # connections that are open already are not watched
+    apsw.connection_hooks.append(watch)
+    try:
+        yield lambda: count
+    finally:
+        apsw.connection_hooks.remove(watch)
+        POOL.forget(str(database))
 
 
 def _ends(wal: Path) -> int:

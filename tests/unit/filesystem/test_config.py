@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import errno
+from contextlib import closing
+from pathlib import Path
 from typing import Any
 
 import apsw
 import pytest
 
 from adapters.filesystem.failure import translate
-from adapters.filesystem.object_store import check_config
+from adapters.filesystem.object_store import check_config, open_adapter
+from adapters.port import AdapterContext
 from commands.error import (
     BackendError,
     InsufficientStorage,
@@ -19,6 +22,12 @@ from commands.error import (
     SignalboxError,
     Unavailable,
 )
+from commands.object_store import PutObject
+from commands.payload import InlinePayload
+from commands.scope import Mode, ResourceKind, Scope
+from tests.unit.filesystem.lab import call_of
+
+SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 
 
 @pytest.mark.parametrize(
@@ -49,9 +58,14 @@ def test_a_config_that_names_no_directory_is_refused(config: dict[str, Any]) -> 
     assert detail.next_step
 
 
-@pytest.mark.parametrize("base_dir", ["/srv/objects", "/srv/objects/", "/srv/with space/ä"])
-def test_an_absolute_directory_is_accepted(base_dir: str) -> None:
-    check_config({"base_dir": base_dir})
+@pytest.mark.parametrize("name", ["objects", "objects/", "with space/ä"])
+def test_an_absolute_directory_is_accepted_and_used(tmp_path: Path, name: str) -> None:
+    config = {"base_dir": f"{tmp_path}/{name}"}
+    check_config(config)
+    with closing(open_adapter(AdapterContext(SCOPE, Mode.LAB, config))) as store:
+        command = PutObject(key="k", payload=InlinePayload(data=b"x"), tenant_id="t_a", env="dev")
+        store.put(command, call_of(command))
+    assert (tmp_path / name / "tenants/t_a/dev/objects.db").exists()
 
 
 @pytest.mark.parametrize(

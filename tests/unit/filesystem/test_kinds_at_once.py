@@ -74,7 +74,7 @@ def test_killed_writers_leave_no_gap_and_lose_nothing_acknowledged(tmp_path: Pat
                 acknowledged += receiver.recv()
             except EOFError:
                 break
-        writer.join(30)
+        writer.join(300)
     ids = _ids(tmp_path)
     assert len(set(ids)) == len(ids)
     assert all(ids[version - 1] == event_id for version, event_id, _ in acknowledged)

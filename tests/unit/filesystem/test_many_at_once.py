@@ -55,7 +55,7 @@ def test_four_processes_write_one_tenant(desk: Desk, own: Path, method: str) -> 
     for process in processes:
         process.start()
     for process in processes:
-        process.join(90)
+        process.join(300)
     assert [process.exitcode for process in processes] == [0] * 4
     assert desk.read("counter") == b"40"
     assert len(desk.keys("p")) == 40
@@ -127,7 +127,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_whole(desk: Desk, own: Pat
             except EOFError:
                 break
             newest[key] = number
-        process.join(30)
+        process.join(300)
         for key, number in newest.items():
             content = desk.read(key)
             # The put that was cut off may have happened or not.
@@ -161,7 +161,7 @@ def test_a_fork_amid_the_writes_of_other_threads_harms_neither(desk: Desk) -> No
         for child in children:
             child.start()
         for child in children:
-            child.join(60)
+            child.join(300)
         ended.set()
         last = [writer.result() for writer in writers]
     assert [child.exitcode for child in children] == [0] * 8

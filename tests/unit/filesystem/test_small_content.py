@@ -118,7 +118,7 @@ def test_what_was_acknowledged_before_a_kill_is_there_and_each_bulk_is_whole(des
     while told < 25:
         told = receiver.recv()
     process.kill()
-    process.join(30)
+    process.join(300)
     with suppress(EOFError):
         while receiver.poll():
             told = receiver.recv()

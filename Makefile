@@ -16,7 +16,7 @@ help:
 	@echo "make bench  what a command costs (ARGS=ledger); writes docs/benchmarks.md"
 	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
 	@echo "make bench-check  has a ratio fallen since those that are committed?"
-	@echo "make chaos  what is lost when processes are killed: 90 minutes (ONLY=kills)"
+	@echo "make chaos  what is lost when processes are killed: an hour (ONLY=kills)"
 	@echo "make lock   choose the newest versions anew"
 
 env:

@@ -29,7 +29,7 @@ from tests.chaos.storm import Blows, Storm
 from tests.chaos.strike import answer_of
 from tests.conformance.s3_harness import s3_harness
 
-BLOWS = Blows(kills=40, freezes=10, state_deaths=15, broker_deaths=15, switches=120)
+BLOWS = Blows(kills=30, freezes=8, state_deaths=10, broker_deaths=10, switches=100)
 FAULTS = "claim.after=kill@0.001;effect.after=kill@0.003;finish.after=kill@0.002"
 KINDS = (ResourceKind.OBJECT_STORE, ResourceKind.EVENT_STREAM)
 
@@ -144,7 +144,7 @@ def _folder(folder: Path, name: str) -> Place:
 
 
 def plan(seed: int, pool: str) -> Plan:
-    return Plan(Harm(), workers=3, pool=pool, faults=FAULTS, seed=seed, commands_least=10_000)
+    return Plan(Harm(), workers=3, pool=pool, faults=FAULTS, seed=seed, commands_least=8_000)
 
 
 EVERYTHING_PART = Part(

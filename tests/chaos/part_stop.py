@@ -13,7 +13,7 @@ from tests.chaos.campaign import Plan, UnderLoad, strike_under_load
 from tests.chaos.killer import Harm
 from tests.chaos.part import Part, Play, Row
 
-STOPS = 50
+STOPS = 25
 GONE_WITHIN = 30.0
 
 

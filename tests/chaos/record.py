@@ -59,7 +59,8 @@ def write(parts: Sequence[Part], folder: Path = DOCS) -> None:
     """The document, from all that is kept."""
     record = json.loads((folder / RECORD.name).read_text())
     seconds = sum(row["seconds"] for rows in record.values() for row in rows.values())
-    lines = [HEAD, f"All rows below took {seconds / 60:.0f} minutes together.\n"]
+    lines = [HEAD, f"All rows below took {seconds / 60:.0f} minutes together:\n"]
+    lines += _durations(parts, record)
     missing: list[str] = []
     for part in parts:
         rows = record.get(part.name, {})
@@ -86,6 +87,22 @@ def facts() -> str:
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB, "
         f"{platform.system()} {platform.release().split('-')[0]}, "
         f"Python {platform.python_version()}, Redis {redis}, commit {commit or 'unknown'}"
+    )
+
+
+def _durations(parts: Sequence[Part], record: dict[str, Any]) -> list[str]:
+    """How long each part took."""
+    lines = ["| part | rows | seconds |", "| --- | ---: | ---: |"]
+    for part in parts:
+        if rows := record.get(part.name, {}):
+            seconds = sum(row["seconds"] for row in rows.values())
+            lines.append(f"| [{part.title}](#{_anchor(part.title)}) | {len(rows)} | {seconds:,} |")
+    return [*lines, ""]
+
+
+def _anchor(title: str) -> str:
+    return "".join(each for each in title.lower() if each.isalnum() or each == " ").replace(
+        " ", "-"
     )
 
 

@@ -19,7 +19,7 @@ from tests.chaos.forgetful import ForgetfulRedis
 from tests.chaos.killer import Killer
 from tests.chaos.places import Places
 
-GAP_MOST = 1.4
+GAP_MOST = 1.2
 """Seconds between two blows."""
 FREEZE_SECONDS = 4.5
 """Longer than the lease."""

@@ -22,7 +22,7 @@ from tests.chaos.load import BATCHES, MAKERS
 from tests.chaos.part import Row
 from tests.chaos.verdict import Auditor
 
-DEATHS = 100
+DEATHS = 70
 OPEN_MOST = 1000
 NUMBERED = [maker for kind in ResourceKind for maker in MAKERS[kind]]
 

@@ -29,7 +29,7 @@ from tests.chaos.strike import (
 )
 from tests.chaos.write import Found, Write
 
-TURN, KILLED_TURNS, FROZEN_TURNS = 25, 5, 2
+TURN, KILLED_TURNS, FROZEN_TURNS = 10, 5, 2
 LOCKED_TURNS = 4
 """Of a backend whose frozen writer holds a lock: one name a turn."""
 LEASE = 2.0

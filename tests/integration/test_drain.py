@@ -85,7 +85,6 @@ def test_a_lease_that_ran_out_counts_for_as_long_as_a_request_may_take(
     assert leases.still([former]) == []
 
 
-@pytest.mark.timeout(300)
 def test_what_was_claimed_before_a_switch_lands_on_the_former_place_before_drain_ends(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -105,7 +104,6 @@ def test_what_was_claimed_before_a_switch_lands_on_the_former_place_before_drain
         assert missing.code == "NOT_FOUND"
 
 
-@pytest.mark.timeout(300)
 def test_a_route_switched_between_effect_and_takeover_leaves_the_effect_on_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

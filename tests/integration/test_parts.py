@@ -63,7 +63,6 @@ def silent() -> Iterator[Silent]:
     server.close()
 
 
-@pytest.mark.timeout(180)
 def test_a_quick_command_beside_a_slow_one_has_its_outcome_at_once(
     two_workers: Lane, silent: Silent, tmp_path: Path
 ) -> None:

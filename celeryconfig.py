@@ -6,6 +6,7 @@ from kombu.entity import Queue
 
 from commands.settings import Settings
 from commands.wire import all_queues
+from producers.rabbit_queue import QuorumQueue
 
 _settings = Settings()
 _visibility_seconds = int(_settings.visibility_timeout.total_seconds())
@@ -38,6 +39,8 @@ result_backend_transport_options = {"visibility_timeout": _visibility_seconds}
 # A worker that is started before its broker waits for it.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
+# Nor is it ended by what the broker refuses, such as a queue that is another client's alone.
+broker_channel_error_retry = True
 # A producer does not wait for a broker that is away: the ledger holds the command already.
 broker_connection_timeout = 2
 task_publish_retry = False
@@ -68,9 +71,10 @@ worker_consumer = "workers.consumer:SteadyConsumer"
 task_create_missing_queues = True
 # RabbitMQ keeps a quorum queue on disk and on a majority of its nodes; a classic one is lost with
 # its node. Celery finds the type, and sets the prefetch for each consumer, as these need it.
-_queue_arguments = {"x-queue-type": "quorum"} if _on_rabbitmq else None
 task_queues = [
-    Queue(name, queue_arguments=_queue_arguments)  # type: ignore[no-untyped-call]  # kombu has no types
+    QuorumQueue(name, queue_arguments={"x-queue-type": "quorum"})  # type: ignore[no-untyped-call]  # kombu has no types
+    if _on_rabbitmq
+    else Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
     for name in all_queues(_settings.tenant_shards)
 ]
 task_default_queue = "commands.0"

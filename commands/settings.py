@@ -40,6 +40,16 @@ class Settings(BaseSettings):
     inline_limit_bytes: int = Field(
         64 * 1024, ge=0, description="Larger content travels by claim check."
     )
+    message_limit_bytes: int = Field(
+        4 * 1024 * 1024, ge=64 * 1024, description="A larger message from a queue is refused."
+    )
+    refused_retention: Duration = Field(
+        timedelta(days=7), description="How long a dead letter that is no command is kept."
+    )
+    remote_control: bool = Field(
+        False,
+        description="Workers obey all of Celery's remote control: revoke, shutdown and so on.",
+    )
     lease: Duration = Field(
         timedelta(seconds=30),
         description="A claim not finished within it is taken over; raise it for slow backends.",

@@ -22,7 +22,12 @@ log = structlog.get_logger("signalbox.publisher")
 
 def make_app(settings: Settings) -> Celery:
     """The Celery app that producers and workers share the settings of, on this broker."""
-    use_one_client_a_channel()
+    if settings.broker_url.startswith(("amqp", "pyamqp")):
+        from producers.rabbit_transport import use_checked_messages
+
+        use_checked_messages()
+    else:
+        use_one_client_a_channel()
     app = Celery("signalbox")
     app.config_from_object("celeryconfig")
     app.conf.broker_url = settings.broker_url

@@ -9,6 +9,7 @@ from celery import signals
 from commands.settings import Settings
 from producers.publisher import make_app
 from workers.archiver import Archiver
+from workers.control import guard_remote_control
 from workers.janitor import Janitor
 from workers.log import configure_logging
 from workers.pacer import Pacer
@@ -21,6 +22,7 @@ from workers.tasks import register_tasks
 use_steady_pool()
 app = make_app(Settings())
 register_tasks(app)
+guard_remote_control(app, Settings())
 _background: list[Reconciler | Pacer | Archiver | Janitor] = []
 _preloader = Preloader(Settings())
 _names: list[str] = []

@@ -1,28 +1,28 @@
 """Celery's consumer, made steady: a message that is none of ours becomes a dead letter.
 
-Stock Celery discards some malformed messages, prints their content, and ends its process on
-others, which then come back to end the next worker.
+Messages are judged where the transport makes them (producers/arrival.py); what was refused there
+comes to `on_decode_error`. The other ways in which stock Celery discards a message, or ends its
+process on one, are closed here, should a transport of another kind be used.
 """
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
 
+import structlog
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
+from commands.envelope import NEXT_STEP, Stored
 from commands.error import InvalidCommand, SignalboxError, UnknownCommand
 from commands.parse import known_ops
-from commands.wire import Fault
+from commands.refusal import Refusal, refusal
 from workers.patience import wait_for_state
 from workers.runtime import runtime
 
-HELD_BYTES = 64 * 1024
-"""Of a message that cannot be read, so much is kept for whoever looks into it."""
-
+log = structlog.get_logger("signalbox.worker")
 
 EVENTS_SECONDS = 0.2
 """So long the events of tasks are collected for whoever watches: one message to the broker for
@@ -31,6 +31,10 @@ all of them. Celery sends them at once, for a sixth of the processor time of a w
 
 class SteadyConsumer(Consumer):
     """Keeps what it cannot hand to a task, acknowledges it, and goes on."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        # Nothing is asked of other workers: what they answer, anyone could.
+        super().__init__(*arguments, **keywords, without_gossip=True, without_mingle=True)
 
     def loop_args(self) -> tuple[Any, ...]:
         # Here, since a lost connection clears all timers.
@@ -55,17 +59,17 @@ class SteadyConsumer(Consumer):
                 receive(message)
             except _CONTENT_ERRORS as error:
                 # First: Celery counts KeyError and its like among the broker's own errors.
-                self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
+                self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
             except self.connection_errors + self.channel_errors:
                 raise
             except RuntimeError as error:
                 if state.should_stop is None and state.should_terminate is None:
-                    self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
+                    self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
                 else:
                     # A pool that is stopping takes nothing more; another worker will.
                     message.reject_log_error(_Quiet(), self.connection_errors, requeue=True)
             except Exception as error:  # noqa: BLE001 - whatever a message does, the worker lives
-                self._keep(message, InvalidCommand(_say(error), next_step=_NEXT))
+                self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
 
         return on_task_received
 
@@ -76,36 +80,37 @@ class SteadyConsumer(Consumer):
             super().on_connection_error_after_connected(exc)
 
     def on_unknown_message(self, body: Any, message: Any) -> None:
-        self._keep(message, InvalidCommand("the message names no task", next_step=_NEXT))
+        self._keep(message, InvalidCommand("the message names no task", next_step=NEXT_STEP))
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
         known = ", ".join(sorted(known_ops()))
         self._keep(message, UnknownCommand("no such task", next_step=f"use one of: {known}"))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:
-        self._keep(message, InvalidCommand(_say(exc), next_step=_NEXT))
+        self._keep(message, InvalidCommand(_say(exc), next_step=NEXT_STEP))
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
-        self._keep(message, InvalidCommand(_say(exc), next_step=_NEXT))
+        if getattr(message, "control", False):
+            log.warning("a message of remote control was dropped", reason=_say(exc))
+        elif (refused := getattr(message, "refusal", None)) is not None:
+            self._bury(message, refused)
+        else:
+            self._keep(message, InvalidCommand(_say(exc), next_step=NEXT_STEP))
 
     def _keep(self, message: Any, error: SignalboxError) -> None:
-        headers = message.headers if isinstance(message.headers, dict) else {}
-        name = headers.get("id") or message.delivery_tag
-        name = name if isinstance(name, str) and name.isascii() and len(name) <= 128 else "unnamed"
-        task = headers.get("task")
-        document = {
-            "task": task if isinstance(task, str) else None,
-            "content_type": str(message.content_type),
-            "body": _text(message.body)[:HELD_BYTES],
-        }
+        body = message.body
+        raw = body.encode("utf-8", "backslashreplace") if isinstance(body, str) else bytes(body)
+        stored = Stored(raw, message.content_type, None, message.headers, {})
+        self._bury(message, refusal(error, raw, stored))
+
+    def _bury(self, message: Any, refused: Refusal) -> None:
         finisher = runtime(self.app, self.hostname).executor.finisher
-        fault = Fault(f"-/-/{name.replace('/', '_')}", "message", document, error)
+        fault = refused.fault()
         wait_for_state(lambda: finisher.bury([fault]))
         message.ack_log_error(_Quiet(), self.connection_errors)
 
 
 _CONTENT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
-_NEXT = "see docs/wire-contract.md; the message is kept as a dead letter"
 
 
 class _Quiet:
@@ -118,9 +123,3 @@ class _Quiet:
 def _say(error: Exception) -> str:
     # The class alone: messages of decoders quote what they could not decode.
     return f"the message cannot be read ({type(error).__name__})"
-
-
-def _text(body: Any) -> str:
-    if isinstance(body, bytes | memoryview):
-        return bytes(body).decode("utf-8", "backslashreplace")
-    return body if isinstance(body, str) else json.dumps(body, default=repr)

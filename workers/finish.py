@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 from collections import Counter
@@ -18,10 +19,12 @@ from commands.outcome import Outcome, Status
 from commands.payload import PayloadStore, StagedPayload
 from commands.settings import Settings
 from commands.wire import Fault
-from workers.log import log_finish, log_finishes
+from workers.log import log_faults, log_finishes
 from workers.stage import Ended
 from workers.usage import sickness_of, usage_of
 
+DOCUMENT_MOST = 128 * 1024
+"""Characters that are kept of a document that is no command: it may be as large as a message."""
 LONGEST_RETRY = timedelta(minutes=5)
 LONGEST_LINE = timedelta(days=1)
 """What waits for its tenant's rate is let go from its line; the due time only guards against a
@@ -92,28 +95,35 @@ class Finisher:
         return finished, dict(counts)
 
     def bury(self, faults: Sequence[Fault]) -> None:
-        """Keep what is no command as dead letters, each with its reason."""
+        """Keep what is no command as dead letters, each with its reason.
+
+        Under another name where its own is that of something else: two messages with one id, or
+        an op_id that a command has, do not hide one another.
+        """
         if not faults:
             return
-        letters = []
-        for fault in faults:
-            tenant_id, env, op_id = fault.ref.split("/", 2)
-            outcome = Outcome(
-                op_id=op_id,
-                op=fault.op,
-                tenant_id=tenant_id,
-                env=env,
-                status=Status.FAILED,
-                error=fault.error.detail(),
-                seq=0,
-                attempt=0,
-                worker=self.worker,
-                claimed_at=datetime.now(UTC),
-                duration_ms=0.0,
-            )
-            log_finish(Finish(fault.ref, "", Action.DEAD, outcome), lost=False)
-            letters.append(Burial(fault.ref, fault.op, json.dumps(fault.document), outcome))
-        self.ledger.bury(letters)
+        kept = self.ledger.bury([self._letter(fault, fault.ref) for fault in faults])
+        others = [fault for fault, done in zip(faults, kept, strict=True) if not done]
+        if others:
+            self.ledger.bury([self._letter(fault, _other_name(fault)) for fault in others])
+        log_faults(faults)
+
+    def _letter(self, fault: Fault, ref: str) -> Burial:
+        tenant_id, env, op_id = ref.split("/", 2)
+        outcome = Outcome(
+            op_id=op_id,
+            op=fault.op,
+            tenant_id=tenant_id,
+            env=env,
+            status=Status.FAILED,
+            error=fault.error.detail(),
+            seq=0,
+            attempt=0,
+            worker=self.worker,
+            claimed_at=datetime.now(UTC),
+            duration_ms=0.0,
+        )
+        return Burial(ref, fault.op, _cut(json.dumps(fault.document)), outcome)
 
     def _of_ended(self, item: Ended) -> Finish:
         command, token = item.claimed.command, item.claimed.token
@@ -195,6 +205,19 @@ def _time_left(command: Command) -> timedelta:
     if command.deadline is None:
         return LONGEST_LINE
     return min(LONGEST_LINE, max(timedelta(0), command.deadline - datetime.now(UTC)))
+
+
+def _other_name(fault: Fault) -> str:
+    """The same for the same document, so that a message that comes again is kept once."""
+    document = json.dumps(fault.document).encode()
+    return f"{fault.ref}.{hashlib.sha256(document).hexdigest()[:8]}"
+
+
+def _cut(document: str) -> str:
+    if len(document) <= DOCUMENT_MOST:
+        return document
+    digest = hashlib.sha256(document.encode()).hexdigest()
+    return json.dumps({"cut": document[: DOCUMENT_MOST // 2], "sha256": digest})
 
 
 def _conflict(command: Command) -> Fault:

@@ -13,6 +13,7 @@ import structlog
 from adapters.catalogue import find_backend
 from adapters.port import AdapterContext
 from commands.error import SignalboxError
+from commands.ledger.ledger import Ledger
 from commands.ledger.staged import Deployment, staged_refs
 from commands.payload import DirectoryPayloadStore
 from commands.scope import ResourceKind
@@ -35,6 +36,7 @@ class Janitor:
     def __init__(self, settings: Settings, name: str) -> None:
         self._settings = settings
         self._client = connect(settings.state_url)
+        self._ledger = Ledger(self._client, settings)
         self._registry = Registry(self._client)
         self._leader = Leader(self._client, "janitor", name)
         self._stopped = threading.Event()
@@ -48,6 +50,7 @@ class Janitor:
 
     def turn(self) -> tuple[int, int]:
         """Clear up once: staged contents and stored files removed. Raises StateUnavailable."""
+        self._ledger.forget_faults()
         return self._clear_payloads(), self._clear_stores()
 
     def _clear_payloads(self) -> int:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
+import time
 from collections.abc import Sequence
 from collections.abc import Set as AbstractSet
 from contextlib import suppress
@@ -15,6 +17,7 @@ from commands.ledger.entry import Action, Finish
 from commands.outcome import Outcome
 from commands.settings import Settings
 from commands.visible import visible
+from commands.wire import Fault
 
 log = structlog.get_logger("signalbox.command")
 
@@ -114,6 +117,45 @@ def log_finish(finish: Finish, *, lost: bool) -> None:
     if finish.action is Action.RETRY:
         more["retry_in_s"] = round(finish.delay.total_seconds(), 3)
     _log_outcome(outcome, "lease lost" if lost else finish.action.value, **more)
+
+
+def log_faults(faults: Sequence[Fault]) -> None:
+    """A line for each document that was no command, but a flood of them does not fill a disk."""
+    for fault in faults:
+        over = _flood.count()
+        if over is None:
+            continue
+        more = {"others_unsaid": over} if over else {}
+        tenant_id, env, op_id = fault.ref.split("/", 2)
+        place = {"tenant": tenant_id, "env": env, "op_id": op_id}
+        error = fault.error
+        log.warning(fault.op, status="dead", code=error.code, error=error.message, **place, **more)
+
+
+class _Flood:
+    """Lets some lines through in a period, and counts the others."""
+
+    MOST, SECONDS = 20, 10.0
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._began, self._said, self._unsaid = 0.0, 0, 0
+
+    def count(self) -> int | None:
+        """How many were not said before this line; None if it is not to be said either."""
+        with self._lock:
+            now = time.monotonic()
+            if now - self._began > self.SECONDS:
+                self._began, self._said = now, 0
+            if self._said >= self.MOST:
+                self._unsaid += 1
+                return None
+            self._said += 1
+            unsaid, self._unsaid = self._unsaid, 0
+            return unsaid
+
+
+_flood = _Flood()
 
 
 def _log_outcome(outcome: Outcome, status: str, **more: object) -> None:

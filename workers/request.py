@@ -28,6 +28,10 @@ class QuietRequest(Request):
         if not isinstance(self._args, list | tuple) or not isinstance(self._kwargs, dict):
             # The consumer keeps it; a task could not even be called with it.
             raise InvalidTaskError("arguments are no list, or keyword arguments no object")
+        # What was checked is what runs: the pool gets it parsed, with no options of the sender's,
+        # and does not read the message's bytes a second time by rules of its own.
+        self._body = (self._args, self._kwargs, None)
+        self._content_type = self._content_encoding = None
         # An acknowledgement on a connection that was lost and closed meanwhile (AttributeError in
         # kombu 5.7, from the event loop) must not end the worker: the ledger has the outcome.
         self._connection_errors = (*self._connection_errors, AttributeError)

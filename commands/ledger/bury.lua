@@ -1,16 +1,30 @@
--- Keep what is no command of this release as a dead letter.
+-- Keep what is no command of this release as a dead letter, as long as there is room.
 -- KEYS[1]  the shard's hash tag
--- ARGV     ref, op, document, outcome
--- Returns  1, or 0 if that name is known already
-local shard, ref = KEYS[1], ARGV[1]
-local record = shard .. ':op:' .. ref
-if redis.call('EXISTS', record) == 1 then
-  return 0
-end
+-- ARGV     keep_ms, most, bytes_most, then, unless it is only to tidy: ref, op, document, outcome
+-- Returns  1, 0 if the same is kept already, or -1 if the name is that of something else
+local shard, ref, document = KEYS[1], ARGV[4] or '', ARGV[6]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-redis.call('HSET', record, 'st', 'dead', 'fp', '', 'op', ARGV[2], 'ord', '', 'cmd', ARGV[3],
-  'seq', 0, 'att', 0, 'acc', now, 'out', ARGV[4])
-redis.call('ZADD', shard .. ':dead', now, ref)
-redis.call('HINCRBY', shard .. ':count', 'dead', 1)
+local record = shard .. ':op:' .. ref
+if ref ~= '' then
+  local known = redis.call('HMGET', record, 'st', 'fp', 'cmd')
+  if known[1] and (known[2] ~= '' or known[3] ~= document) then
+    return -1
+  end
+  if known[1] then
+    redis.call('HINCRBY', shard .. ':count', 'again', 1)
+    return 0
+  end
+  redis.call('HSET', record, 'st', 'dead', 'fp', '', 'op', ARGV[5], 'ord', '', 'cmd', document,
+    'seq', 0, 'att', 0, 'acc', now, 'out', ARGV[7])
+  redis.call('ZADD', shard .. ':dead', now, ref)
+  redis.call('HINCRBY', shard .. ':count', 'dead', 1)
+  -- With what Redis itself needs for a record.
+  local size = #document + #ARGV[7] + 3 * #ref + 500
+  local before = tonumber(redis.call('HGET', shard .. ':faultsize', ref) or 0)
+  redis.call('ZADD', shard .. ':faults', now, ref)
+  redis.call('HSET', shard .. ':faultsize', ref, size)
+  redis.call('HINCRBY', shard .. ':faultsize', '', size - before)
+end
+drop_faults(shard, now, tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ref)
 return 1

@@ -12,9 +12,11 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :hold:<scope>  list    op, queue and ref of open commands that are not on the queue yet
     :holds         zset    the scopes with such commands, by the time when some were let go
     :dead          zset    dead letters by time
+    :faults        zset    those that are no commands by time; `:faultsize` has their bytes
     :open          hash    open commands, by tenant and env, and by tenant, env and kind
     :count         hash    accepted, claimed, running, done, dead, retry, release, park, died,
-                           refused, woken, replayed, purged
+                           refused, woken, replayed, purged, and of what is no command dropped
+                           (no room, or its time was over) and again (kept already)
     :use:<scope>   hash    what is stored in a scope, and how its backend last did; with
                            `:<month>` behind it what the scope's commands did in that month
     :rate:<tenant/env>  hash  the token bucket of its commands per second
@@ -64,8 +66,10 @@ _PACKAGE = "commands.ledger"
 _HOLD, _SEQ = "hold.lua", "seq.lua"
 _SUBMIT, _CLAIM = Script(_PACKAGE, _HOLD, _SEQ, "submit.lua"), Script(_PACKAGE, _HOLD, "claim.lua")
 _FINISH, _DUE = Script(_PACKAGE, _HOLD, "finish.lua"), Script(_PACKAGE, _HOLD, "due.lua")
-_BURY = Script(_PACKAGE, "bury.lua")
+_BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
+FAULTS_MOST, FAULT_BYTES_MOST = 1000, 8 * 1024 * 1024
+"""Of what is no command so much is kept as dead letters in a shard; then the oldest are dropped."""
 HANDOVER_MOST = 100
 """Commands of one order key that are woken together: a hot key then runs in batches."""
 TOGETHER_MOST = 100
@@ -189,12 +193,17 @@ class Ledger(LedgerReader):
             wakes += read_wakes(woken)
         return Finished(refused, wakes)
 
-    def bury(self, letters: Sequence[Burial]) -> int:
-        """Keep documents that are no commands as dead letters; how many were not known yet."""
+    def bury(self, letters: Sequence[Burial]) -> list[bool]:
+        """Keep documents that are no commands as dead letters; False where the name is taken.
+
+        Taken by another document, or by a command; what is kept already is not kept twice. The
+        oldest are forgotten where there are too many, and counted as `dropped`.
+        """
         calls = [
             _BURY.call(
                 [shard_of(letter.ref)],
                 [
+                    *self._room(),
                     letter.ref,
                     letter.op,
                     letter.document,
@@ -203,7 +212,16 @@ class Ledger(LedgerReader):
             )
             for letter in letters
         ]
-        return sum(run_pipeline(self._client, calls, [_BURY]))
+        return [answer >= 0 for answer in run_pipeline(self._client, calls, [_BURY])]
+
+    def forget_faults(self) -> None:
+        """Forget what is no command and was kept long enough."""
+        calls = [_BURY.call([shard], self._room()) for shard in all_shards()]
+        run_pipeline(self._client, calls, [_BURY])
+
+    def _room(self) -> list[int]:
+        kept = _milliseconds(self._settings.refused_retention)
+        return [kept, FAULTS_MOST, FAULT_BYTES_MOST]
 
     def due(self, most: int = 200) -> Due:
         """Commands whose due time has come, at most `most` a shard; their next one is set."""

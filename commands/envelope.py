@@ -1,0 +1,248 @@
+"""The strict reader of what comes off a queue, before Celery or kombu make anything of it.
+
+A broker hands over whatever somebody put there. What passes here is handed on rebuilt: Celery sees
+the task, its id and the parsed arguments, and no header, property or option of the sender's. What
+does not pass raises an InvalidCommand, which names the part and never quotes it.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, NoReturn, TypeGuard
+
+from commands.error import InvalidCommand, TooLarge, UnknownCommand
+from commands.model import OP_ID_PATTERN
+from commands.parse import known_ops
+from commands.wire import BATCH, SUMMARY_HEADER
+
+VALUES_MOST = 300_000
+"""Values in one message's JSON, an object counted as five: they take 50 times their text."""
+DEPTH_MOST = 64
+SUMMARY_MOST = 1000
+CONTENT_TYPE = "application/json"
+UNREADABLE_TYPE = "application/x-signalbox-unreadable"
+"""Content type under which the broker keeps what could not be read until it is a dead letter."""
+NEXT_STEP = "see docs/wire-contract.md; the message is kept as a dead letter"
+
+_ID = re.compile(OP_ID_PATTERN, re.ASCII)
+_ENCODINGS = (None, "utf-8", "UTF-8", "binary")
+
+
+def _refuse(text: str) -> NoReturn:
+    raise InvalidCommand(text, next_step=NEXT_STEP)
+
+
+def _no_number(_: str) -> NoReturn:
+    _refuse("the message holds NaN or an infinity, which JSON does not have")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_no_number)
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """What a message asks for, and all that Celery is told of it."""
+
+    task: str
+    id: str
+    arguments: list[Any]
+    keywords: dict[str, Any]
+    summary: str | None = None
+    """For monitoring, as the sender gave it."""
+
+    def headers(self) -> dict[str, Any]:
+        """Of Celery's protocol 2."""
+        headers: dict[str, Any] = {"lang": "py", "task": self.task, "id": self.id}
+        if self.summary is not None:
+            headers[SUMMARY_HEADER] = self.summary
+        return headers
+
+    def payload(self) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
+        """Without callbacks, chains or chords: a message starts nothing but its own command."""
+        return self.arguments, self.keywords, {}
+
+
+@dataclass(frozen=True, slots=True)
+class Stored:
+    """A message as the Redis transport stores it, its parts not judged yet."""
+
+    body: bytes
+    content_type: Any
+    content_encoding: Any
+    headers: Any
+    properties: Any
+
+
+def read_stored(item: bytes, most_bytes: int) -> Stored:
+    """Take the JSON envelope apart in which kombu stores a message. Raises InvalidCommand."""
+    # In base64 a body takes a third more.
+    envelope = read_json(item, most_bytes + most_bytes // 2, "the envelope")
+    if not isinstance(envelope, dict):
+        _refuse("the envelope is no object")
+    properties, body = envelope.get("properties"), envelope.get("body")
+    if not isinstance(properties, dict):
+        _refuse("the envelope has no properties")
+    if not isinstance(body, str):
+        _refuse("the body is no text")
+    encoding = properties.get("body_encoding")
+    try:
+        if encoding == "base64":
+            content = base64.b64decode(body, validate=True)
+        elif encoding is None or encoding == "utf-8":
+            content = body.encode()
+        else:
+            _refuse("the body is neither in base64 nor plain text")
+    except ValueError as error:
+        raise InvalidCommand("the body is not in its encoding", next_step=NEXT_STEP) from error
+    return Stored(
+        content,
+        envelope.get("content-type"),
+        envelope.get("content-encoding"),
+        envelope.get("headers"),
+        properties,
+    )
+
+
+def read_call(stored: Stored, most_bytes: int) -> Call:
+    """The call in a message, if every part of it is as the wire contract says.
+
+    Raises InvalidCommand; UnknownCommand where the task is none of ours, TooLarge.
+    """
+    headers = stored.headers
+    if not isinstance(headers, dict):
+        _refuse("the headers are no object")
+    if stored.content_type != CONTENT_TYPE:
+        _refuse(f"the content type is not {CONTENT_TYPE}")
+    if stored.content_encoding not in _ENCODINGS:
+        _refuse("the content encoding is not utf-8")
+    for name, value in headers.items():
+        if value is not None and (rule := _HEADERS.get(name)) is not None:
+            rule(name, value)
+    for name, kind in _PROPERTIES.items():
+        value = stored.properties.get(name)
+        if value is not None and not isinstance(value, kind):
+            _refuse(f"property {name} has the wrong type")
+    task, task_id = headers.get("task"), headers.get("id")
+    if task is None:
+        _refuse("the headers name no task: only Celery's protocol 2 is taken")
+    if not isinstance(task, str) or (task != BATCH and task not in known_ops()):
+        known = ", ".join(sorted((*known_ops(), BATCH)))
+        raise UnknownCommand("no such task", next_step=f"use one of: {known}")
+    if not is_id(task_id):
+        _refuse("header id is not 1 to 128 of A-Z a-z 0-9 . _ : -")
+    arguments, keywords = _read_body(read_json(stored.body, most_bytes, "the body"))
+    summary = headers.get(SUMMARY_HEADER)
+    return Call(task, task_id, arguments, keywords, summary and summary[:SUMMARY_MOST])
+
+
+def is_id(value: Any) -> TypeGuard[str]:
+    """Whether a message's id can name what comes of it."""
+    return isinstance(value, str) and _ID.fullmatch(value) is not None
+
+
+def read_json(data: bytes, most_bytes: int, what: str) -> Any:
+    """Parse JSON of a bounded size, number of values and depth. Raises InvalidCommand."""
+    if len(data) > most_bytes:
+        raise TooLarge(
+            f"{what} has {len(data)} bytes, more than {most_bytes}",
+            next_step="send fewer commands in a message, and large content by claim check",
+        )
+    # Every value costs at least one of these. In texts they count too: a bound need not be exact.
+    if 5 * len(data) > VALUES_MOST:
+        values = data.count(b",") + data.count(b"[") + 5 * data.count(b"{")
+        if values > VALUES_MOST:
+            raise TooLarge(
+                f"{what} has more than {VALUES_MOST} values",
+                next_step="send fewer commands in a message",
+            )
+    try:
+        value = _DECODER.decode(data.decode())
+    except RecursionError as error:
+        raise InvalidCommand(f"{what} is nested too deeply", next_step=NEXT_STEP) from error
+    except ValueError as error:
+        raise InvalidCommand(f"{what} is no JSON in UTF-8", next_step=NEXT_STEP) from error
+    if not _is_shallow(value):
+        _refuse(f"{what} is nested more than {DEPTH_MOST} deep")
+    return value
+
+
+def _is_shallow(value: Any) -> bool:
+    level = [value] if isinstance(value, dict | list) else []
+    for _ in range(DEPTH_MOST):
+        level = [
+            inner
+            for outer in level
+            for inner in (outer.values() if outer.__class__ is dict else outer)
+            if inner.__class__ is dict or inner.__class__ is list
+        ]
+        if not level:
+            return True
+    return False
+
+
+def _read_body(body: Any) -> tuple[list[Any], dict[str, Any]]:
+    if not isinstance(body, list) or len(body) != 3:
+        _refuse("the body is no list of arguments, keyword arguments and options")
+    arguments, keywords, options = body
+    if not isinstance(arguments, list) or not isinstance(keywords, dict):
+        _refuse("arguments are no list, or keyword arguments no object")
+    if options is not None and not isinstance(options, dict):
+        _refuse("the body's options are no object")
+    for name, value in (options or {}).items():
+        if value:
+            known = name if name in _CALLBACKS else "others"
+            _refuse(f"a message cannot start other tasks, nor have options ({known})")
+    return arguments, keywords
+
+
+_CALLBACKS = ("callbacks", "errbacks", "chain", "chord")
+
+
+def _is(kind: type | tuple[type, ...]) -> Callable[[str, Any], None]:
+    def check(name: str, value: Any) -> None:
+        if not isinstance(value, kind):
+            _refuse(f"header {name} has the wrong type")
+
+    return check
+
+
+def _never(reason: str) -> Callable[[str, Any], None]:
+    def check(name: str, _: Any) -> None:
+        _refuse(f"header {name}: {reason}")
+
+    return check
+
+
+def _no_limits(name: str, value: Any) -> None:
+    if not isinstance(value, list | tuple) or any(limit is not None for limit in value):
+        _refuse(f"header {name}: the lease is a command's time limit")
+
+
+_WAITS = "no message waits in a worker; a command has `deadline` for its expiry"
+_HEADERS: Mapping[str, Callable[[str, Any], None]] = {
+    **dict.fromkeys(
+        ("lang", "root_id", "parent_id", "group", "shadow", "origin", "meth"), _is(str)
+    ),
+    **dict.fromkeys(("argsrepr", "kwargsrepr", "reply_to", "correlation_id"), _is(str)),
+    SUMMARY_HEADER: _is(str),
+    **dict.fromkeys(("retries", "group_index", "replaced_task_nesting", "priority"), _is(int)),
+    **dict.fromkeys(("ignore_result", "redelivered"), _is(bool)),
+    "stamped_headers": _is((list, tuple)),
+    "stamps": _is(dict),
+    "timelimit": _no_limits,
+    "eta": _never(_WAITS),
+    "expires": _never(_WAITS),
+    "compression": _never("compressed messages are not taken"),
+    **dict.fromkeys(_CALLBACKS, _never("a message cannot start other tasks")),
+}
+"""What a header may be where it is given. Others are tracing's and their like: not looked at."""
+_PROPERTIES: Mapping[str, type | tuple[type, ...]] = {
+    **dict.fromkeys(("correlation_id", "reply_to", "message_id", "type"), str),
+    "priority": int,
+    "delivery_info": dict,
+    "delivery_tag": (str, int),
+}

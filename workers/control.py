@@ -1,0 +1,96 @@
+"""Celery's remote control, for those who look: whoever can write to the broker can send it.
+
+What changes a worker, ends it or makes tasks vanish is not there, unless a setting says so.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import structlog
+from celery.app.control import Control, Mailbox
+from celery.worker.control import Panel
+from kombu.pidbox import Node
+
+from commands.settings import Settings
+
+log = structlog.get_logger("signalbox.worker")
+
+HARMLESS = frozenset(
+    {
+        *("ping", "clock", "heartbeat", "enable_events", "stats", "conf", "dump_conf", "report"),
+        *("active", "dump_active", "reserved", "dump_reserved", "scheduled", "dump_schedule"),
+        *("revoked", "dump_revoked", "registered", "dump_tasks", "active_queues", "query_task"),
+    }
+)
+"""What Flower and `signalbox status` ask: it shows what runs, and changes nothing."""
+_SETTING = "SIGNALBOX_REMOTE_CONTROL"
+
+
+class GuardedNode(Node):
+    """A worker's mailbox. It answers what it does not obey, and drops what it cannot read."""
+
+    def handle_message(self, body: Any, message: Any = None) -> Any:
+        mailbox: Any = self.mailbox
+        if not _is_readable(body, mailbox.reply_exchange.name):
+            log.warning("a message of remote control was dropped", reason="it has another form")
+            return None
+        destination = body.get("destination")
+        # By pattern nobody is addressed: a regular expression can take for ever.
+        if body.get("pattern") or (destination and self.hostname not in destination):
+            return None
+        if message is not None:
+            self.adjust_clock(message.headers.get("clock") or 0)
+        known = ("method", "arguments", "reply_to", "ticket")
+        return self.dispatch(**{name: body.get(name) for name in known})  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def handle(self, method: Any, arguments: Any = None) -> Any:
+        handlers: Any = self.handlers
+        if method not in handlers:
+            log.warning("remote control was refused", method=method[:80])
+            return {
+                "error": f"{method[:80]} is not obeyed: whoever can write to the broker could send "
+                f"it. {_SETTING}=true in a worker's environment turns remote control on"
+            }
+        return super().handle(method, arguments)  # type: ignore[no-untyped-call]  # kombu has no types
+
+
+class GuardedMailbox(Mailbox):
+    node_cls = GuardedNode
+
+
+class GuardedControl(Control):
+    Mailbox = GuardedMailbox
+
+
+def guard_remote_control(app: Any, settings: Settings) -> None:
+    """Let the app's workers obey what is harmless, or with the setting everything."""
+    app.control_cls = GuardedControl
+    if settings.remote_control:
+        return
+    for name in [name for name in Panel.data if name not in HARMLESS]:
+        del Panel.data[name]
+        Panel.meta.pop(name, None)
+
+
+def _is_readable(body: Any, replies: str) -> bool:
+    if not isinstance(body, dict) or not isinstance(body.get("method"), str):
+        return False
+    arguments, reply_to = body.get("arguments"), body.get("reply_to")
+    destination, ticket = body.get("destination"), body.get("ticket")
+    return (
+        (arguments is None or isinstance(arguments, dict))
+        and (ticket is None or isinstance(ticket, str))
+        and (
+            destination is None
+            or (isinstance(destination, list) and all(isinstance(d, str) for d in destination))
+        )
+        and (
+            reply_to is None
+            or (
+                isinstance(reply_to, dict)
+                and reply_to.get("exchange") == replies
+                and isinstance(reply_to.get("routing_key"), str)
+            )
+        )
+    )

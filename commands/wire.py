@@ -94,11 +94,11 @@ def read_message(
     body = arguments.get(name)
     if task_name != BATCH:
         documents = [_with_strangers(body, arguments)]
-    elif isinstance(body, list) and len(body) <= MESSAGE_LIMIT and len(arguments) == 1:
+    elif isinstance(body, list) and 0 < len(body) <= MESSAGE_LIMIT and len(arguments) == 1:
         documents = body
     else:
         error = InvalidCommand(
-            f"the one argument is `commands`, a list of at most {MESSAGE_LIMIT} commands",
+            f"the one argument is `commands`, a list of 1 to {MESSAGE_LIMIT} commands",
             next_step="see docs/wire-contract.md",
         )
         message.faults.append(Fault(f"-/-/{task_id}", BATCH, body, error))

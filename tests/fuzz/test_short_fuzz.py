@@ -1,0 +1,30 @@
+"""Some hundreds of fuzzed messages on real workers; `make chaos ONLY=fuzz` plays 100,000."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from commands.settings import Settings
+from tests.chaos.lab import lab
+from tests.conftest import need_redis
+from tests.fuzz.line import RedisLine
+from tests.fuzz.mutate import samples
+from tests.fuzz.trial import TENANT, play
+
+GROWTH_MOST = 64
+
+
+@pytest.mark.timeout(300)
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_no_message_ends_or_freezes_a_worker_or_vanishes(tmp_path: Path, pool: str) -> None:
+    need_redis()
+    with lab(tmp_path, pool=pool) as room:
+        room.route(TENANT)
+        line = RedisLine(Settings().broker_url)
+        report = play(room.client, room.stack.workers, line, samples(seed=7, count=600))
+    assert (report.notes, report.ended, report.frozen, report.vanished) == ([], 0, 0, 0)
+    assert report.growth <= GROWTH_MOST
+    assert report.accepted > 0
+    assert report.refused > 0

@@ -81,14 +81,19 @@ def summarise(lines: Sequence[str]) -> str:
 
 
 def read_message(
-    task_name: str, task_id: str, arguments: Mapping[str, Any], tenant_shards: int
+    task_name: str,
+    task_id: str,
+    keywords: Mapping[str, Any],
+    tenant_shards: int,
+    positional: Sequence[Any] = (),
 ) -> Message:
     """Sort the documents of one message; what cannot be read becomes a fault, never an exception.
 
-    `arguments` are the message's keyword arguments. A whole command without an `op_id` takes
-    the task's id (and its place in a batch), which stays the same when the broker delivers the
-    message again.
+    `keywords` are the message's keyword arguments; `positional` ones are refused as unknown
+    ones are. A whole command without an `op_id` takes the task's id (and its place in a batch),
+    which stays the same when the broker delivers the message again.
     """
+    arguments = {**keywords, "positional": list(positional)} if positional else keywords
     message = Message()
     name = "commands" if task_name == BATCH else "command"
     body = arguments.get(name)

@@ -72,7 +72,7 @@ class Publisher:
         headers = {SUMMARY_HEADER: summary}
         if self._app.conf.task_always_eager:
             # `send_task` ignores eager mode; the registered task does not.
-            self._app.tasks[name].apply(kwargs=body, headers=headers)
+            self._app.tasks[name].apply(([], body), headers=headers)
             return
         try:
             self._app.send_task(

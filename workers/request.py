@@ -30,7 +30,7 @@ class QuietRequest(Request):
             raise InvalidTaskError("arguments are no list, or keyword arguments no object")
         # What was checked is what runs: the pool gets it parsed, with no options of the sender's,
         # and does not read the message's bytes a second time by rules of its own.
-        self._body = (self._args, self._kwargs, None)
+        self._body = ([self._args, self._kwargs], {}, None)
         self._content_type = self._content_encoding = None
         # An acknowledgement on a connection that was lost and closed meanwhile (AttributeError in
         # kombu 5.7, from the event loop) must not end the worker: the ledger has the outcome.
@@ -52,4 +52,4 @@ class QuietRequest(Request):
         return described | {"args": [], "kwargs": {"summary": self.kwargsrepr}}
 
     def _describe(self) -> str:
-        return read_message(self._type, self.id, self._kwargs, _SHARDS).summary()
+        return read_message(self._type, self.id, self._kwargs, _SHARDS, self._args).summary()

@@ -14,14 +14,12 @@ from workers.runtime import runtime
 def register_tasks(app: Celery) -> None:
     """Make every command a task of its own name, so that monitoring tells them apart."""
 
-    def run(task: Task, *positional: Any, **arguments: Any) -> str:
+    def run(task: Task, positional: list[Any], keywords: dict[str, Any]) -> str:
+        # A message's arguments as they came: a keyword such as `self` is data, and names no
+        # parameter of a function.
         current = runtime(app, task.request.hostname or "eager")
-        if positional:
-            # Not of the contract: refused as an unknown argument is, and kept with its reason.
-            arguments["positional"] = list(positional)
-        message = read_message(
-            task.name, task.request.id, arguments, current.settings.tenant_shards
-        )
+        shards = current.settings.tenant_shards
+        message = read_message(task.name, task.request.id, keywords, shards, positional)
         counts = current.executor.execute(message)
         return " ".join(f"{name}={count}" for name, count in sorted(counts.items())) or "nothing"
 

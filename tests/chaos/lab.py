@@ -92,10 +92,16 @@ def p99(waits: list[float]) -> float:
 
 @contextmanager
 def lab(
-    folder: Path, workers: int = 2, *, pool: str = "threads", faults: str = "", **settings: str
+    folder: Path,
+    workers: int = 2,
+    *,
+    pool: str = "threads",
+    faults: str = "",
+    broker_url: str | None = None,
+    **settings: str,
 ) -> Iterator[Lab]:
     """Two workers with the settings that they come with, but for what is said."""
     quiet = {"SIGNALBOX_LOG_LEVEL": "error"} | settings
     plan = Plan(Harm(), workers=workers, pool=pool, faults=faults, settings=quiet)
-    with embedded(plan, folder) as stack, Client(Settings()) as client:
+    with embedded(plan, folder, broker_url) as stack, Client(Settings()) as client:
         yield Lab(stack, client, folder)

@@ -7,9 +7,11 @@ import json
 import lzma
 import zlib
 from collections.abc import Callable, Iterator
+from copy import deepcopy
 from random import Random
 from typing import Any
 
+from commands.envelope import is_id
 from tests.fuzz.sample import Sample, good
 
 Change = Callable[[Sample, Random], None]
@@ -67,9 +69,13 @@ def sample(rng: Random) -> Sample:
     return its
 
 
+def _odd(rng: Random) -> Any:
+    return deepcopy(rng.choice(ODD))
+
+
 def _header(its: Sample, rng: Random) -> None:
     if isinstance(its.headers, dict):
-        its.headers[rng.choice(_HEADERS)] = rng.choice(ODD)
+        its.headers[rng.choice(_HEADERS)] = _odd(rng)
 
 
 def _no_header(its: Sample, rng: Random) -> None:
@@ -80,14 +86,12 @@ def _no_header(its: Sample, rng: Random) -> None:
 def _odd_id(its: Sample, rng: Random) -> None:
     # None that is a name: two messages with one name are one command.
     if isinstance(its.headers, dict):
-        odd = [value for value in ODD if not isinstance(value, str) or value != "x"]
-        value = rng.choice([value for value in odd if value not in ("tomorrow", "null")])
-        named = isinstance(value, str) and value.isascii() and value.strip("x-:.TZ0123456789") == ""
-        its.headers["id"] = f"fz-{rng.getrandbits(64):x}" if named else value
+        value = _odd(rng)
+        its.headers["id"] = f"fz-{rng.getrandbits(64):x}" if is_id(value) else value
 
 
 def _headers(its: Sample, rng: Random) -> None:
-    its.headers = rng.choice(ODD)
+    its.headers = _odd(rng)
 
 
 def _wait(its: Sample, rng: Random) -> None:
@@ -103,7 +107,7 @@ def _builtin(its: Sample, rng: Random) -> None:
 
 def _property(its: Sample, rng: Random) -> None:
     if isinstance(its.properties, dict):
-        its.properties[rng.choice(_PROPERTIES)] = rng.choice(ODD)
+        its.properties[rng.choice(_PROPERTIES)] = _odd(rng)
 
 
 def _no_property(its: Sample, rng: Random) -> None:
@@ -112,7 +116,7 @@ def _no_property(its: Sample, rng: Random) -> None:
 
 
 def _properties(its: Sample, rng: Random) -> None:
-    its.properties = rng.choice(ODD)
+    its.properties = _odd(rng)
 
 
 def _same_tag(its: Sample, rng: Random) -> None:
@@ -121,11 +125,11 @@ def _same_tag(its: Sample, rng: Random) -> None:
 
 
 def _content_type(its: Sample, rng: Random) -> None:
-    its.content_type = rng.choice([*_TYPES, *ODD])
+    its.content_type = rng.choice([*_TYPES, _odd(rng)])
 
 
 def _content_encoding(its: Sample, rng: Random) -> None:
-    its.content_encoding = rng.choice([*_ENCODINGS, *ODD])
+    its.content_encoding = rng.choice([*_ENCODINGS, _odd(rng)])
 
 
 def _compressed(its: Sample, rng: Random) -> None:
@@ -138,12 +142,12 @@ def _compressed(its: Sample, rng: Random) -> None:
 
 
 def _body(its: Sample, rng: Random) -> None:
-    its.body = json.dumps(rng.choice(ODD)).encode()
+    its.body = json.dumps(_odd(rng)).encode()
 
 
 def _part_of_body(its: Sample, rng: Random) -> None:
     if (parts := _parts(its)) is not None:
-        parts[rng.randrange(3)] = rng.choice(ODD)
+        parts[rng.randrange(3)] = _odd(rng)
         its.body = json.dumps(parts).encode()
 
 
@@ -158,7 +162,7 @@ def _options(its: Sample, rng: Random) -> None:
 def _keyword(its: Sample, rng: Random) -> None:
     parts = _parts(its)
     if parts is not None and isinstance(parts[1], dict):
-        parts[1][rng.choice([*parts[1], "more", "self", "task_id"])] = rng.choice(ODD)
+        parts[1][rng.choice([*parts[1], "more", "self", "task_id"])] = _odd(rng)
         its.body = json.dumps(parts).encode()
 
 
@@ -167,15 +171,20 @@ def _field(its: Sample, rng: Random) -> None:
     command = parts[1].get("command") if parts and isinstance(parts[1], dict) else None
     if parts and isinstance(command, dict):
         name = rng.choice(["op", "v", "tenant_id", "env", "mode", "key", "deadline", "more"])
-        command[name] = rng.choice(ODD)
+        command[name] = _odd(rng)
         its.body = json.dumps(parts).encode()
 
 
 def _protocol_1(its: Sample, rng: Random) -> None:
     if (parts := _parts(its)) is not None:
         body = {"task": its.task, "id": f"fz-{rng.getrandbits(64):x}", "args": parts[0]}
-        body |= {"kwargs": parts[1], "retries": 0, "eta": rng.choice([None, *ODD]), "utc": True}
-        body |= {"callbacks": rng.choice([None, *ODD]), "taskset": None}
+        body |= {
+            "kwargs": parts[1],
+            "retries": 0,
+            "eta": rng.choice([None, _odd(rng)]),
+            "utc": True,
+        }
+        body |= {"callbacks": rng.choice([None, _odd(rng)]), "taskset": None}
         if rng.random() < 0.3:
             del body[rng.choice(sorted(body))]
         its.headers, its.body = rng.choice([{}, None]), json.dumps(body).encode()
@@ -192,7 +201,7 @@ def _broken_item(its: Sample, rng: Random) -> None:
 def _odd_item(its: Sample, rng: Random) -> None:
     its.item = rng.choice([
         b"x", b"\0", b"null", b"[]", b"{}", b"1" * 5000, b"[" * 5000, b"NaN", b'"' * 3, b"\xff\xfe",
-        b'{"body": ""}', b'{"properties": {}}', json.dumps(rng.choice(ODD)).encode(),
+        b'{"body": ""}', b'{"properties": {}}', json.dumps(_odd(rng)).encode(),
     ])  # fmt: skip
 
 

@@ -21,6 +21,7 @@ class QuietRequest(Request):
     """
 
     _summary: str | None = None
+    _body: Any
     _connection_errors: tuple[type[BaseException], ...]
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:

@@ -36,7 +36,7 @@ class RedisLine:
         return len(items)
 
     def waiting(self) -> int:
-        return int(self._client.llen(QUEUE)) + int(self._client.hlen("unacked"))  # type: ignore[arg-type]
+        return int(self._client.llen(QUEUE)) + int(self._client.hlen("unacked"))
 
 
 class RabbitLine:

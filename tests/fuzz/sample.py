@@ -79,10 +79,11 @@ class OddMessage(RawMessage):  # type: ignore[misc]  # amqp has no types
 def good(task_id: str, key: str = "k", *, batch: bool = False) -> Sample:
     """A read, which leaves one trace: it is accepted."""
     command = {"op": "object_store.head", "tenant_id": "t_fuzz", "env": "dev", "key": key}
-    task, call = "object_store.head", {"command": command}
+    task = "object_store.head"
+    call: dict[str, Any] = {"command": command}
     if batch:
         task, call = "commands.batch", {"commands": [command]}
-    headers = {
+    headers: dict[str, Any] = {
         "lang": "py", "task": task, "id": task_id, "shadow": None, "eta": None, "expires": None,
         "group": None, "group_index": None, "retries": 0, "timelimit": [None, None],
         "root_id": task_id, "parent_id": None, "argsrepr": "()", "kwargsrepr": "{}",

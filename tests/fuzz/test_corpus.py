@@ -1,0 +1,51 @@
+"""What once ended a worker, froze it, or vanished: each is a dead letter, and the workers go on."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+from commands.settings import Settings
+from tests.absent import absent
+from tests.chaos.lab import Lab, lab
+from tests.chaos.part import CannotRun
+from tests.chaos.rabbit import rabbitmq
+from tests.conftest import need_redis
+from tests.fuzz.known import killers
+from tests.fuzz.line import Line, RabbitLine, RedisLine
+from tests.fuzz.trial import TENANT, play
+
+
+@contextmanager
+def room_with(folder: Path, broker: str, pool: str) -> Iterator[tuple[Lab, Line]]:
+    need_redis()
+    if broker == "redis":
+        with lab(folder, pool=pool) as room:
+            yield room, RedisLine(Settings().broker_url)
+        return
+    # Celery's settings follow the broker, and are read once.
+    sys.modules.pop("celeryconfig", None)
+    try:
+        with rabbitmq(folder) as url, lab(folder, pool=pool, broker_url=url) as room:
+            yield room, RabbitLine(url)
+    except CannotRun as reason:
+        absent("RabbitMQ", str(reason))
+    finally:
+        sys.modules.pop("celeryconfig", None)
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_each_killer_becomes_a_dead_letter(tmp_path: Path, broker: str, pool: str) -> None:
+    with room_with(tmp_path, broker, pool) as (room, line):
+        room.route(TENANT)
+        report = play(room.client, room.stack.workers, line, killers(broker))
+        assert (report.notes, report.ended, report.frozen) == ([], 0, 0)
+        # RabbitMQ itself refuses some tables.
+        assert report.refused == report.sent > 50
+        assert report.growth <= 64

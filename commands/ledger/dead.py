@@ -1,6 +1,7 @@
 """Dead letters: commands that ended for good with an error, and documents that are no commands.
 
-They are kept until someone replays or purges them.
+Those of commands are kept until someone replays or purges them; of the others the oldest are
+dropped when there are too many (`fault.lua`).
 """
 
 from __future__ import annotations

@@ -24,7 +24,7 @@ from commands.scope import Mode
 from commands.settings import Settings
 from commands.state import connect
 from commands.wire import queue_of
-from tests.integration.conftest import Lane, object_scope, wait_until
+from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
 
@@ -89,8 +89,8 @@ def test_a_quick_command_beside_a_slow_one_has_its_outcome_at_once(
         listing = ListObjects(tenant_id=quick_tenant, env="dev")
         # One queue, so one message.
         submissions = client.submit_many([slow, quick, read, listing])
-        assert silent.asked.wait(60)
-        outcomes = client.wait(submissions[1:], timedelta(seconds=60))
+        assert silent.asked.wait(300)
+        outcomes = client.wait(submissions[1:], PATIENCE)
         assert not silent.left.is_set(), "they waited until the slow one had given up"
         assert [outcome.status if outcome else None for outcome in outcomes] == ["done"] * 3
         got, found = (cast(Outcome, outcome).result or {} for outcome in outcomes[1:])

@@ -38,7 +38,6 @@ def room_with(folder: Path, broker: str, pool: str) -> Iterator[tuple[Lab, Line]
         sys.modules.pop("celeryconfig", None)
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_each_killer_becomes_a_dead_letter(tmp_path: Path, broker: str, pool: str) -> None:

@@ -16,7 +16,6 @@ from tests.fuzz.trial import TENANT, play
 GROWTH_MOST = 64
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 def test_no_message_ends_or_freezes_a_worker_or_vanishes(tmp_path: Path, pool: str) -> None:
     need_redis()

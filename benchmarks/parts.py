@@ -8,6 +8,7 @@ from benchmarks.buffer import buffer_cost
 from benchmarks.bulk import bulk_cost
 from benchmarks.cloud_bulk import dynamodb_bulk, firestore_bulk
 from benchmarks.control import control_cost
+from benchmarks.envelope import envelope_cost
 from benchmarks.fence import fence_cost
 from benchmarks.flips import flip_cost
 from benchmarks.growth.backlog import backlog_growth
@@ -47,6 +48,15 @@ PARTS = (
         "of the calls, divided by the commands in each.",
         ledger_cost,
         quick=True,
+    ),
+    Part(
+        "envelope",
+        "a",
+        "The strict reading of messages",
+        "What is done with each message before Celery sees it, in one thread: its bytes, as Redis "
+        "has them, to what the pool is given. Beside it what kombu and Celery do instead, which "
+        "read the body twice; and the processor time of a durable 1 KiB put, submitted singly.",
+        envelope_cost,
     ),
     Part(
         "buffer",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from tests.chaos.part_everything import EVERYTHING_PART
+from tests.chaos.part_fuzz import FUZZ_PART
 from tests.chaos.part_kills import KILLS_PART
 from tests.chaos.part_large import LARGE_PART
 from tests.chaos.part_neighbours import HANGING_PART, NOISY_PART
@@ -23,4 +24,5 @@ PARTS = (
     HANGING_PART,
     LARGE_PART,
     RABBITMQ_PART,
+    FUZZ_PART,
 )

@@ -1,0 +1,77 @@
+"""Messages that nobody should send, by the hundred thousand, on both brokers and both pools."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import partial
+from itertools import chain
+from pathlib import Path
+
+from commands.settings import Settings
+from tests.chaos.lab import lab
+from tests.chaos.part import Part, Row, Value
+from tests.chaos.rabbit import rabbitmq
+from tests.fuzz.known import killers
+from tests.fuzz.line import Line, RabbitLine, RedisLine
+from tests.fuzz.mutate import samples
+from tests.fuzz.sample import Sample
+from tests.fuzz.trial import TENANT, Report, play
+
+MESSAGES = 100_000
+GROWTH_MOST = 64
+"""MiB."""
+SEED = 13
+# RabbitMQ's protocol cannot hold some of them.
+SPARE = 1.06
+
+
+def fuzz(folder: Path, broker: str, pool: str) -> Row:
+    """Some of them in a chunk, with a good command behind each chunk."""
+    if broker == "redis":
+        with lab(folder, pool=pool) as room:
+            room.route(TENANT)
+            line: Line = RedisLine(Settings().broker_url)
+            return _row(play(room.client, room.stack.workers, line, _all(broker)))
+    with rabbitmq(folder) as url, lab(folder, pool=pool, broker_url=url) as room:
+        room.route(TENANT)
+        return _row(play(room.client, room.stack.workers, RabbitLine(url), _all(broker)))
+
+
+def _all(broker: str) -> Iterator[Sample]:
+    count = round(MESSAGES * (SPARE if broker == "rabbitmq" else 1))
+    return chain(killers(broker), samples(SEED, count))
+
+
+def _row(report: Report) -> Row:
+    values: dict[str, Value] = {
+        "messages": report.sent,
+        "accepted": report.accepted,
+        "refused": report.refused,
+        "of them dropped": report.dropped,
+        "ended": report.ended,
+        "frozen": report.frozen,
+        "vanished": report.vanished,
+        "MiB more": report.growth,
+    }
+    good = report.ended == report.frozen == report.vanished == 0 and not report.notes
+    return Row(values, good and report.growth <= GROWTH_MOST, report.notes)
+
+
+FUZZ_PART = Part(
+    "fuzz",
+    "Messages that nobody should send",
+    f"""
+{MESSAGES:,} messages a row, seeded: good ones with changes in envelope, headers, properties, body,
+compression and protocol, bytes cut and flipped, bombs, and before them all that ever ended or froze
+a worker (`tests/fuzz/corpus.jsonl`). They go straight onto the queue of two workers. *Refused* are
+those that became dead letters; of these the newest thousand of a shard are kept, and the others
+*dropped* and counted. *Ended* counts processes, *frozen* the good commands in between that had no
+outcome within two minutes, *vanished* the messages that left no trace; *MiB more* is what the
+process that grew most had beyond what it had when idle; promised are {GROWTH_MOST} at most.
+""",
+    {
+        f"{broker}:{pool}": partial(fuzz, broker=broker, pool=pool)
+        for broker in ("redis", "rabbitmq")
+        for pool in ("threads", "prefork")
+    },
+)

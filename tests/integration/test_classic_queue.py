@@ -1,0 +1,71 @@
+"""A plain client that declared a queue on RabbitMQ before the workers did, in its own way."""
+
+from __future__ import annotations
+
+import base64
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import celery
+import pytest
+from kombu.entity import Queue
+
+from commands.object_store import HeadObject
+from tests.absent import absent
+from tests.chaos.lab import Lab, lab
+from tests.chaos.part import CannotRun
+from tests.chaos.rabbit import rabbitmq
+from tests.conftest import need_redis
+from tests.integration.conftest import wait_until
+
+TENANT = "t_wire"
+QUEUE = "object_store.0"
+
+
+@pytest.fixture
+def room(tmp_path: Path) -> Iterator[Lab]:
+    need_redis()
+    # Celery's settings follow the broker, and are read once.
+    sys.modules.pop("celeryconfig", None)
+    try:
+        with rabbitmq(tmp_path) as url:
+            publish(url)
+            with lab(tmp_path, workers=1, broker_url=url, SIGNALBOX_LOG_LEVEL="warning") as running:
+                yield running
+    except CannotRun as reason:
+        absent("RabbitMQ", str(reason))
+    finally:
+        sys.modules.pop("celeryconfig", None)
+
+
+def publish(url: str) -> None:
+    """As Celery does that was told nothing: the queue becomes a classic one."""
+    app = celery.Celery(broker=url)
+    app.conf.task_queues = [Queue(QUEUE)]  # type: ignore[no-untyped-call]  # kombu has no types
+    put = {
+        "op": "object_store.put",
+        "tenant_id": TENANT,
+        "env": "dev",
+        "key": "k",
+        "op_id": "plain",
+        "payload": {"type": "inline", "data": base64.b64encode(b"x").decode()},
+    }
+    app.send_task("object_store.put", kwargs={"command": put}, queue=QUEUE)
+    app.close()
+
+
+@pytest.mark.timeout(300)
+def test_the_queue_is_used_as_it_is_by_workers_and_producers(room: Lab) -> None:
+    ref = f"{TENANT}/dev/plain"
+    wait_until(lambda: room.client.ledger.outcomes([ref]) != [None], "the plain client's put ran")
+    # Ours publish to the same queue, and to another one.
+    for tenant in (TENANT, "t_other"):
+        outcome = room.client.run(HeadObject(tenant_id=tenant, env="dev", key="none"))
+        assert outcome.error is not None
+        assert outcome.error.code in {"NOT_FOUND", "ROUTE_NOT_FOUND"}
+    [worker] = room.stack.workers
+    assert worker.running
+    log = worker.log.read_text()
+    assert "not as a quorum queue" in log
+    assert QUEUE in log

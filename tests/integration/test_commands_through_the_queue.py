@@ -46,6 +46,7 @@ def test_a_large_content_travels_by_claim_check_and_leaves_nothing_staged(
         client.content.discard(result)
         store = two_workers.settings.payload_dir
         assert store is not None
+        del payload  # else it may be submitted again
         wait_until(lambda: not list(store.iterdir()), "the payload store is empty")
 
 

@@ -43,6 +43,7 @@
         ├── PayloadMissing        PAYLOAD_MISSING             500  (temporary)
         ├── SourceChanged         SOURCE_CHANGED              409
         ├── LeaseExpired          LEASE_EXPIRED               503  (temporary)
+        ├── SlotsTaken            SLOTS_TAKEN                 503  (waits)
         ├── DeadlineExceeded      DEADLINE_EXCEEDED           504
         ├── AttemptsExhausted     ATTEMPTS_EXHAUSTED          500
         ├── OutcomePending        OUTCOME_PENDING             504
@@ -350,6 +351,12 @@ class SourceChanged(DeliveryError):
 
 class LeaseExpired(DeliveryError):
     code, http_status, temporary = "LEASE_EXPIRED", 503, True
+
+
+class SlotsTaken(DeliveryError):
+    """The tenant's slow commands hold its share of a worker; this one waits for them."""
+
+    code, http_status, temporary, waits = "SLOTS_TAKEN", 503, True, True
 
 
 class DeadlineExceeded(DeliveryError):

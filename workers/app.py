@@ -13,13 +13,13 @@ from workers.control import guard_remote_control
 from workers.janitor import Janitor
 from workers.log import configure_logging
 from workers.pacer import Pacer
-from workers.pool import use_steady_pool
+from workers.pool import use_steady_pools
 from workers.prefork import Preloader, keep_what_is_loaded
 from workers.reconciler import Reconciler
 from workers.runtime import close_isolation, runtime
 from workers.tasks import register_tasks
 
-use_steady_pool()
+use_steady_pools()
 app = make_app(Settings())
 register_tasks(app)
 guard_remote_control(app, Settings())

@@ -20,6 +20,7 @@ from commands.error import InvalidCommand, SignalboxError, UnknownCommand
 from commands.parse import known_ops
 from commands.refusal import Refusal, refusal
 from workers.patience import wait_for_state
+from workers.pool import RoomyTaskPool
 from workers.runtime import runtime
 
 log = structlog.get_logger("signalbox.worker")
@@ -27,6 +28,10 @@ log = structlog.get_logger("signalbox.worker")
 EVENTS_SECONDS = 0.2
 """So long the events of tasks are collected for whoever watches: one message to the broker for
 all of them. Celery sends them at once, for a sixth of the processor time of a worker."""
+
+
+ROOM_SECONDS = 0.5
+"""So often slow slots are looked for."""
 
 
 class SteadyConsumer(Consumer):
@@ -40,8 +45,22 @@ class SteadyConsumer(Consumer):
         # Here, since a lost connection clears all timers.
         if self.hub:
             self.hub.call_repeatedly(EVENTS_SECONDS, self._flush_events)
+            if isinstance(self.pool, RoomyTaskPool):
+                self._replaced = 0
+                self.hub.call_repeatedly(ROOM_SECONDS, self._make_room)
         arguments: tuple[Any, ...] = super().loop_args()
         return arguments
+
+    def _make_room(self) -> None:
+        """Take a message more for each slot that is held long, up to twice the slots."""
+        slots = runtime(self.app, self.hostname).executor.slots
+        slots.number = self.pool.limit
+        replaced = min(slots.slow(), slots.number)
+        if replaced > self._replaced:
+            self.qos.increment_eventually(replaced - self._replaced)
+        elif replaced < self._replaced:
+            self.qos.decrement_eventually(self._replaced - replaced)
+        self._replaced = replaced
 
     def on_send_event_buffered(self) -> None:
         """Nothing: they go out when their time has come."""

@@ -35,6 +35,7 @@ from workers.neighbours import Neighbours
 from workers.patience import wait_for_state
 from workers.probe import Prober
 from workers.quota import give_back, within_quotas
+from workers.slots import Slot, Slots
 from workers.stage import Admitted, Ended, Routed
 
 
@@ -55,6 +56,7 @@ class Executor:
     isolation: Isolation | None
     """Where suspects run; None: here, where nothing else does."""
     neighbours: Neighbours
+    slots: Slots
     prober: Prober
 
     def execute(self, message: Message, token: str = "") -> dict[str, int]:
@@ -63,7 +65,10 @@ class Executor:
         While the state Redis is away it waits and asks again: each step may be repeated. `token`
         is that of the claim, for whoever must know it.
         """
-        token = token or uuid.uuid4().hex
+        with self.slots.taken() as slot:
+            return self._run(message, token or uuid.uuid4().hex, slot)
+
+    def _run(self, message: Message, token: str, slot: Slot) -> dict[str, int]:
         reach("claim.before")
         seen = self.routes.position
         claims = wait_for_state(lambda: self._claim(message, token))
@@ -72,10 +77,11 @@ class Executor:
             self.isolation.take(claims.suspects)
         routed, unrouted = wait_for_state(lambda: self._resolve(claims, seen))
         admitted, refused = self._guard(routed)
-        ready, resting = self.breakers.screen(admitted)
+        awake, resting = self.breakers.screen(admitted)
+        ready, put_back = self.slots.share(slot, awake)
         allowed, limited = wait_for_state(lambda: within_quotas(ready, self.usage))
         finish = partial(self._finish, token)
-        parts = Parts(finish, claims, unrouted + refused + resting + limited)
+        parts = Parts(finish, claims, unrouted + refused + resting + put_back + limited)
         ran = self.breakers.run(allowed, self.adapters.run, parts.early)
         wait_for_state(lambda: give_back(allowed, ran, self.usage))
         controlled = wait_for_state(lambda: self._control(claims.claimed))

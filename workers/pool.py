@@ -1,15 +1,18 @@
-"""Celery's pool of processes, made quick to replace a child that died.
+"""Celery's pools: that of processes made quick to replace a child that died, that of threads with
+room for messages that take the place of slow ones.
 
-The parent hands all messages of all children on: while it waits, none of them moves.
+The parent of processes hands all messages of all children on: while it waits, none of them moves.
 """
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from typing import Any
 
 from celery.concurrency import ALIASES
 from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.prefork import TaskPool
+from celery.concurrency.thread import TaskPool as ThreadTaskPool
 
 
 class SteadyPool(AsynPool):
@@ -24,6 +27,15 @@ class SteadyTaskPool(TaskPool):
     Pool = SteadyPool
 
 
-def use_steady_pool() -> None:
-    """Let `prefork` mean this pool in this process."""
+class RoomyTaskPool(ThreadTaskPool):
+    """Twice the threads; the consumer takes no more messages than slots, but for slow ones."""
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)
+        self.executor = ThreadPoolExecutor(max_workers=2 * self.limit)
+
+
+def use_steady_pools() -> None:
+    """Let `prefork` and `threads` mean these pools in this process."""
     ALIASES["prefork"] = f"{__name__}:{SteadyTaskPool.__name__}"
+    ALIASES["threads"] = f"{__name__}:{RoomyTaskPool.__name__}"

@@ -27,6 +27,7 @@ from workers.finish import Finisher
 from workers.isolation import Isolation
 from workers.neighbours import Neighbours
 from workers.probe import Prober
+from workers.slots import Slots
 
 
 class Runtime:
@@ -68,6 +69,7 @@ class Runtime:
             publisher=self.publisher,
             isolation=self.isolation,
             neighbours=Neighbours(),
+            slots=Slots(),
             prober=Prober(self.registry, payloads),
         )
         self._tail: RouteTail | None = None

@@ -10,7 +10,7 @@ import pytest
 from billiard import Pipe  # type: ignore[import-untyped]  # it has no types
 from celery.concurrency import ALIASES, asynpool, get_implementation
 
-from workers.pool import SteadyPool, SteadyTaskPool, use_steady_pool
+from workers.pool import SteadyPool, SteadyTaskPool, use_steady_pools
 
 
 @pytest.fixture
@@ -64,5 +64,5 @@ def test_living_child_is_waited_for(pipe: Any, listened: list[float]) -> None:
 
 def test_prefork_means_this_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ALIASES, "prefork", ALIASES["prefork"])
-    use_steady_pool()
+    use_steady_pools()
     assert get_implementation("prefork") is SteadyTaskPool

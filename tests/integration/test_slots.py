@@ -1,0 +1,97 @@
+"""One tenant's slow commands never hold all slots of the workers."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import pytest
+
+from commands.object_store import GetObject
+from commands.routing import RouteConfig
+from commands.scope import Mode
+from tests.integration import conftest
+from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
+from tests.integration.operating import by
+from tests.integration.test_ledger import put
+
+HEAD = (
+    b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nContent-Type: text/plain\r\n"
+    b'ETag: "x"\r\nLast-Modified: Fri, 27 Nov 2026 10:00:00 GMT\r\n\r\n'
+)
+
+
+class Dripping:
+    """A server whose answers come a byte at a time."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server(("127.0.0.1", 0))
+        self.url = f"http://127.0.0.1:{self._listener.getsockname()[1]}"
+        self._stopped = threading.Event()
+        self.dripping = 0
+        self.left = 0
+        threading.Thread(target=self._accept, daemon=True).start()
+
+    def close(self) -> None:
+        self._stopped.set()
+        self._listener.close()
+
+    def _accept(self) -> None:
+        with suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._drip, args=(connection,), daemon=True).start()
+
+    def _drip(self, connection: socket.socket) -> None:
+        with connection, suppress(OSError):
+            asked = connection.recv(65536)
+            connection.sendall(HEAD)
+            if not asked.startswith(b"GET"):
+                return
+            self.dripping += 1
+            drops = 0
+            with suppress(OSError):
+                while not self._stopped.wait(0.2):
+                    connection.sendall(b"x")
+                    drops += 1
+            # A client asks for the head first, and does not read on.
+            self.left += drops > 20 and not self._stopped.is_set()
+
+
+@pytest.fixture
+def dripping() -> Iterator[Dripping]:
+    server = Dripping()
+    yield server
+    server.close()
+
+
+@pytest.mark.timeout(240)
+def test_other_tenants_go_on_beside_one_whose_endpoint_drips(
+    tmp_path: Path, dripping: Dripping, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Longer than all of this takes: no lease ends what drips.
+    monkeypatch.setitem(conftest.QUICK, "SIGNALBOX_LEASE", "300")
+    credentials = tmp_path / "credentials"
+    credentials.write_text("[default]\naws_access_key_id = x\naws_secret_access_key = x\n")
+    config: RouteConfig = {
+        "bucket": "drips",
+        "region": "eu-central-1",
+        "endpoint_url": dripping.url,
+        "credentials_file": str(credentials),
+    }
+    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
+        running.registry().set(object_scope("t_drip"), "s3", config, mode=Mode.LAB, **by())
+        for name in range(4):
+            running.route_to_folder(f"t_other{name}")
+        for n in range(24):
+            client.submit(GetObject(tenant_id="t_drip", env="dev", key=f"k{n}"))
+        wait_until(lambda: dripping.dripping >= 8, "all slots of both workers are held")
+        for _ in range(3):
+            outcomes = client.wait(
+                [client.submit(put("k", tenant=f"t_other{n}")) for n in range(4)], PATIENCE
+            )
+            assert [outcome.status if outcome else None for outcome in outcomes] == ["done"] * 4
+        assert dripping.left == 0, "others had to wait for what drips"

@@ -1,0 +1,75 @@
+"""A tenant's share of a process' slots, with a clock of the test's own."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+
+import pytest
+
+from commands.error import SlotsTaken
+from tests.unit.test_breaker import Clock, item
+from workers import slots as slots_module
+from workers.slots import SLOW_SECONDS, Slots
+
+
+@pytest.fixture
+def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
+    clock = Clock()
+    monkeypatch.setattr(slots_module, "time", clock)
+    return clock
+
+
+@pytest.fixture
+def slots() -> Slots:
+    slots = Slots()
+    slots.number = 4
+    return slots
+
+
+def hold(slots: Slots, stack: ExitStack, *tenants: str) -> list[bool]:
+    """Begin a message of these tenants; which of their commands may run."""
+    slot = stack.enter_context(slots.taken())
+    items = [item(tenant=tenant) for tenant in tenants]
+    ready, back = slots.share(slot, items)
+    assert len(ready) + len(back) == len(items)
+    for end in back:
+        assert isinstance(end.error, SlotsTaken)
+        assert end.error.retry_after
+    return [each in ready for each in items]
+
+
+def test_one_tenant_alone_has_all_slots_and_others_those_that_replace_slow_ones(
+    slots: Slots, clock: Clock
+) -> None:
+    with ExitStack() as stack:
+        for _ in range(4):
+            assert hold(slots, stack, "t_a") == [True]
+        assert slots.slow() == 0
+        clock.now += SLOW_SECONDS + 1
+        assert slots.slow() == 4
+        with ExitStack() as extra:
+            assert hold(slots, extra, "t_a") == [False]
+            assert hold(slots, extra, "t_b", "t_a") == [True, False]
+        assert hold(slots, stack, "t_b") == [True]
+    assert slots.slow() == 0
+
+
+def test_a_slot_that_ends_is_anybodys_again(slots: Slots, clock: Clock) -> None:
+    with ExitStack() as stack:
+        for _ in range(3):
+            hold(slots, stack, "t_a")
+        clock.now += SLOW_SECONDS + 1
+        assert hold(slots, stack, "t_a") == [True]
+
+
+def test_what_is_quick_has_no_share(slots: Slots, clock: Clock) -> None:
+    with ExitStack() as stack:
+        assert [hold(slots, stack, "t_a") for _ in range(8)] == [[True]] * 8
+
+
+def test_a_process_of_one_message_has_no_share(clock: Clock) -> None:
+    slots = Slots()
+    with ExitStack() as stack:
+        hold(slots, stack, "t_a")
+        clock.now += SLOW_SECONDS + 1
+        assert hold(slots, stack, "t_a") == [True]

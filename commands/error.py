@@ -39,6 +39,7 @@
     │   └── Unavailable           UNAVAILABLE                 503  (temporary)
     └── DeliveryError                                              the way to the worker and back
         ├── StateUnavailable      STATE_UNAVAILABLE           503  (temporary)
+        ├── LedgerRegressed       LEDGER_REGRESSED            503  (waits)
         ├── BrokerUnavailable     BROKER_UNAVAILABLE          503  (temporary)
         ├── PayloadMissing        PAYLOAD_MISSING             500  (temporary)
         ├── SourceChanged         SOURCE_CHANGED              409
@@ -331,6 +332,12 @@ class DeliveryError(SignalboxError):
 
 class StateUnavailable(DeliveryError):
     code, http_status, temporary = "STATE_UNAVAILABLE", 503, True
+
+
+class LedgerRegressed(DeliveryError):
+    """The ledger lost something that a worker had seen in it; nothing runs until that is mended."""
+
+    code, http_status, temporary, waits = "LEDGER_REGRESSED", 503, True, True
 
 
 class BrokerUnavailable(DeliveryError):

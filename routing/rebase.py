@@ -1,27 +1,36 @@
-"""A new beginning for a registry that lost changes."""
+"""A new beginning for a state Redis that lost something: its registry, and its ledger."""
 
 from __future__ import annotations
 
+from commands.ledger.era import LedgerEras
 from routing.event import StreamEvent
-from routing.log import Draft, EventLog, Seen, Wanted
+from routing.log import Draft, Seen, Wanted
+from routing.registry import Registry
 from routing.row import new_epoch
 
 
-def rebase(log: EventLog, *, actor: str, reason: str, change_id: str) -> StreamEvent | None:
-    """Declare what the registry says now to be right, though it may have lost changes.
+def rebase(registry: Registry, *, actor: str, reason: str, change_id: str) -> StreamEvent | None:
+    """Declare what the state Redis says now to be right, though it may have lost changes.
 
-    It begins a new epoch: workers that refuse it as regressed take it from here on. None
-    for a repeat of an applied `change_id`.
+    It begins a new epoch of the registry and of each of the ledger's shards: workers that refuse
+    them as regressed take them from here on, and run what is open as takeovers. The event names
+    what the ledger was known to have lost. None for a repeat of an applied `change_id`; a repeat
+    ends what the first try may have left undone.
     """
+    eras = LedgerEras(registry.client)
+    lost = eras.lost()
 
     def decide(seen: Seen) -> Draft:
+        before = {"epoch": seen.head.epoch, "revision": seen.head.revision}
         return Draft(
             "rebased",
             "rebase",
-            {"epoch": seen.head.epoch, "revision": seen.head.revision},
+            before | ({"ledger_lost": lost} if lost else {}),
             {"epoch": (epoch := new_epoch()), "revision": seen.head.revision + 1},
             epoch=epoch,
         )
 
-    _, event = log.change(Wanted("registry", "", actor, reason, change_id), decide)
+    _, event = registry.log.change(Wanted("registry", "", actor, reason, change_id), decide)
+    # Behind the event, since the two cannot be one script: what is declared right is on record.
+    eras.rebase(event.epoch if event else registry.head().epoch)
     return event

@@ -1,15 +1,37 @@
-"""What still runs while the registry is known to have lost changes: reads that show which."""
+"""What still runs while the state Redis is known to have lost something: reads that show what."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 
+from commands.error import LedgerRegressed
 from commands.event_stream import ReadEvents
-from commands.ledger.entry import Claimed
+from commands.ledger.entry import Claimed, Claims
+from commands.ledger.shard import shard_of
 from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM
 from routing.policy import FREE
 from routing.registry import Registry
-from workers.stage import Routed
+from workers.stage import Ended, Routed
+
+_NEXT = (
+    "let the producers send again what they were told was accepted since the backup, then: "
+    "signalbox routes rebase --reason <text>"
+)
+
+
+def withhold(claims: Claims) -> tuple[Claims, list[Ended]]:
+    """The claims that may run, and the ends of those whose ledger lost something: they wait."""
+    if not claims.lost:
+        return claims, []
+    runnable, ended = [], []
+    for item in claims.claimed:
+        reason = claims.lost.get(shard_of(item.command.ref))
+        if reason is None or _reads_archive(item):
+            runnable.append(item)
+        else:
+            ended.append(Ended(item, error=LedgerRegressed(reason, next_step=_NEXT)))
+    return replace(claims, claimed=runnable), ended
 
 
 def archive_reads(

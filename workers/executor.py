@@ -28,7 +28,7 @@ from routing.row import Position
 from workers.adapter_pool import AdapterPool
 from workers.admission import admit, check_deadline
 from workers.breaker import Breakers
-from workers.evidence import archive_reads
+from workers.evidence import archive_reads, withhold
 from workers.finish import Finisher, Parts
 from workers.isolation import Isolation
 from workers.neighbours import Neighbours
@@ -71,7 +71,7 @@ class Executor:
     def _run(self, message: Message, token: str, slot: Slot) -> dict[str, int]:
         reach("claim.before")
         seen = self.routes.position
-        claims = wait_for_state(lambda: self._claim(message, token))
+        claims, withheld = withhold(wait_for_state(lambda: self._claim(message, token)))
         reach("claim.after")
         if claims.suspects and self.isolation:
             self.isolation.take(claims.suspects)
@@ -81,7 +81,7 @@ class Executor:
         ready, put_back = self.slots.share(slot, awake)
         allowed, limited = wait_for_state(lambda: within_quotas(ready, self.usage))
         finish = partial(self._finish, token)
-        parts = Parts(finish, claims, unrouted + refused + resting + put_back + limited)
+        parts = Parts(finish, claims, withheld + unrouted + refused + resting + put_back + limited)
         ran = self.breakers.run(allowed, self.adapters.run, parts.early)
         wait_for_state(lambda: give_back(allowed, ran, self.usage))
         controlled = wait_for_state(lambda: self._control(claims.claimed))

@@ -1,9 +1,12 @@
 -- Claim commands: queued -> running under a lease, first of their order keys only.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, 1 if suspects may run
---          here, then ref and op for each command
--- Returns  the time (microseconds), then eight a command: status, op, command, seq, attempt,
---          lease_ms, attempts that do not count, seq of the first acceptance; status is 'run' | 'exhausted' | 'poison' | 'done' | 'busy' | 'wait' | 'gone'
+--          here, epoch, era and clock that the worker has seen of this shard ('', '' and 0:
+--          nothing), then ref and op for each command
+-- Returns  the time (microseconds), epoch, era, clock, what the ledger lost or '', then nine a
+--          command: status, op, command, seq, attempt, lease_ms, attempts that do not count, seq of
+--          the first acceptance, 1 if it was accepted before this era; status is
+--          'run' | 'exhausted' | 'poison' | 'done' | 'busy' | 'wait' | 'gone'
 --          | 'suspect'
 -- The same token claims the same commands again, so that a lost answer can be asked for anew.
 --
@@ -15,21 +18,25 @@ local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
-local answers, taken = { time[1] * 1000000 + time[2] }, {}
+local taken = {}
 local claimed, running = 0, 0
 local dues, waits = {}, {}
 local most_deaths, apart = tonumber(ARGV[5]), ARGV[6] == '1'
 -- Taken in one step for all that may be claimed; a number that is not used is a gap.
-local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 6) / 2) - (#ARGV - 6) / 2
+local asked = (#ARGV - 9) / 2
+local clock = redis.call('INCRBY', shard .. ':clock', asked) - asked
+local epoch, era, before, lost =
+  enter_era(shard, time, clock, ARGV[7], ARGV[8], tonumber(ARGV[9]), worker)
+local answers = { time[1] * 1000000 + time[2], epoch, era, clock + asked, lost }
 
-local function answer(status, op, command, seq, attempt, lease_ms, base, mark)
+local function answer(status, op, command, seq, attempt, lease_ms, base, mark, older)
   local n = #answers
   answers[n + 1], answers[n + 2], answers[n + 3] = status, op or '', command or ''
   answers[n + 4], answers[n + 5], answers[n + 6] = seq or 0, attempt or 0, lease_ms or 0
-  answers[n + 7], answers[n + 8] = base or 0, mark or 0
+  answers[n + 7], answers[n + 8], answers[n + 9] = base or 0, mark or 0, older or 0
 end
 
-for i = 7, #ARGV, 2 do
+for i = 10, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record,
@@ -64,6 +71,9 @@ for i = 7, #ARGV, 2 do
     if deaths >= most_deaths then
       status = 'poison'
     end
+    if lost ~= '' then
+      status = 'run' -- it is given back: nothing ends before the ledger is declared right
+    end
     if status == 'run' and deaths >= SUSPECT and not apart then
       answer('suspect')
     else
@@ -75,7 +85,7 @@ for i = 7, #ARGV, 2 do
       end
       local lease_ms = lease + tonumber(r[10] or 0)
       redis.call('HSET', record, 'st', 'running', 'tok', token, 'att', attempt, 'by', worker,
-        'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', clock + (i - 5) / 2)
+        'until', now + lease_ms, 'w', 0, 'nb', 0, 'beg', clock + (i - 8) / 2)
       dues[#dues + 1], dues[#dues + 2] = now + lease_ms, ref
       if order ~= '' then
         taken[order] = (taken[order] or 0) + 1
@@ -83,7 +93,8 @@ for i = 7, #ARGV, 2 do
       if state ~= 'running' then
         running = running + 1
       end
-      answer(status, r[2], r[3], r[4], attempt, lease_ms, base, r[13] or r[4])
+      local older = tonumber(r[4]) <= before and 1 or 0
+      answer(status, r[2], r[3], r[4], attempt, lease_ms, base, r[13] or r[4], older)
     end
   end
 end

@@ -75,11 +75,14 @@ class Claimed:
     claimed_at: datetime
     fence: str | None
     """Of the command's route at the claim; None if its scope never had one."""
+    older: bool = False
+    """It was accepted before the state server (re)started: an attempt that this ledger knows
+    nothing of may have been made in a history that it lost."""
 
     @property
     def takeover(self) -> bool:
         """An earlier attempt may have had its effect."""
-        return self.attempt > 1
+        return self.attempt > 1 or self.older
 
 
 @dataclass(frozen=True)
@@ -111,6 +114,8 @@ class Claims:
     """The fence of each tenant's policy, read behind the claims like those of the routes."""
     epoch: str | None = None
     """Of the registry; None before its first change."""
+    lost: dict[str, str] = field(default_factory=dict)
+    """Shards whose ledger is known to have lost something, and what: nothing of them may run."""
 
 
 class Action(StrEnum):

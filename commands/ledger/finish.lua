@@ -8,7 +8,7 @@
 --          in its scope's line for the tenant's rate, for the delay at most)
 --          | 'died' (a suspect's own process died with it: see claim.lua)
 -- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
---          ref, op, queue and '' of each command that is to be woken now
+--          ref, op, queue and '' of each command that is to be woken now; then the clock
 local shard, token = KEYS[1], ARGV[1]
 local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
@@ -16,7 +16,8 @@ local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
 local uses, health, closed, scopes, ended = {}, {}, {}, {}, {}
-local clock = redis.call('INCRBY', shard .. ':clock', (#ARGV - 7) / 5) - (#ARGV - 7) / 5
+local ends = (#ARGV - 7) / 5
+local clock = redis.call('INCRBY', shard .. ':clock', ends) - ends
 local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
 
 -- One command's use, added to its scope's; written once a scope, at the end.
@@ -182,4 +183,4 @@ end
 for name, by in pairs(counts) do
   redis.call('HINCRBY', shard .. ':count', name, by)
 end
-return { accepted, woken }
+return { accepted, woken, clock + ends }

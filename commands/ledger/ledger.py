@@ -24,6 +24,7 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :lines         set     the scopes with such commands
     :going:<tenant/env>  set  those that were let go from their line and are not claimed yet
     :seq, :clock   counters of acceptances, and of claims and finishes
+    :era, :eras    hashes  which server process serves this history since when; see era.lua
 """
 
 from __future__ import annotations
@@ -48,6 +49,7 @@ from commands.ledger.entry import (
     Ticket,
     Wake,
 )
+from commands.ledger.era import Position, Seen
 from commands.ledger.reader import LedgerReader
 from commands.ledger.row import (
     batched,
@@ -63,8 +65,9 @@ from commands.settings import Settings
 T = TypeVar("T")
 
 _PACKAGE = "commands.ledger"
-_HOLD, _SEQ = "hold.lua", "seq.lua"
-_SUBMIT, _CLAIM = Script(_PACKAGE, _HOLD, _SEQ, "submit.lua"), Script(_PACKAGE, _HOLD, "claim.lua")
+_HOLD, _SEQ, _ERA = "hold.lua", "seq.lua", "era.lua"
+_SUBMIT = Script(_PACKAGE, _HOLD, _SEQ, _ERA, "submit.lua")
+_CLAIM = Script(_PACKAGE, _HOLD, _ERA, "enter.lua", "claim.lua")
 _FINISH, _DUE = Script(_PACKAGE, _HOLD, "finish.lua"), Script(_PACKAGE, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
@@ -91,6 +94,7 @@ class Ledger(LedgerReader):
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         super().__init__(client)
         self._settings = settings
+        self._seen = Seen()
 
     def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
         """Record the intents; an op_id that is known is not recorded again."""
@@ -127,6 +131,9 @@ class Ledger(LedgerReader):
         they are recorded first, in the same round trip. The fences are read behind the claims,
         so a route change that was acknowledged before the claim is always seen. Suspects are given
         only where they run `apart` from all other commands; else they are named.
+
+        Where the ledger lost something of what this object has seen of it, `Claims.lost` says
+        so: what was claimed there must be given back.
         """
         tickets = [*tickets, *(Ticket(i.command.ref, i.command.op) for i in carried)]
         if not tickets:
@@ -138,9 +145,11 @@ class Ledger(LedgerReader):
         settings: list[Any] = [token, _milliseconds(self._settings.lease)]
         settings += [self._settings.max_attempts, worker, self._settings.max_deaths, int(apart)]
         for shard, group in by_shard.items():
-            calls.append(
-                _CLAIM.call([shard], settings + [part for t in group for part in (t.ref, t.op)])
-            )
+            seen = self._seen.of(shard)
+            arguments = [*settings, seen.epoch, seen.era, seen.clock]
+            for ticket in group:
+                arguments += [ticket.ref, ticket.op]
+            calls.append(_CLAIM.call([shard], arguments))
         scopes = sorted({_route_field(ticket) for ticket in tickets})
         tenants = sorted({ticket.ref.partition("/")[0] for ticket in tickets})
         policies = [f"policy/{tenant}" for tenant in tenants]
@@ -148,19 +157,24 @@ class Ledger(LedgerReader):
 
         started = lease_clock()
         answers = run_pipeline(self._client, calls, [_SUBMIT, _CLAIM])
-        epoch, *others = [fence.decode() if fence else None for fence in answers[-1]]
+        registry, *others = [fence.decode() if fence else None for fence in answers[-1]]
         fences = dict(zip(scopes, others[len(tenants) :], strict=True))
-        claims = Claims(epoch=epoch, policies=dict(zip(tenants, others, strict=False)))
+        claims = Claims(epoch=registry, policies=dict(zip(tenants, others, strict=False)))
         # Fewer groups than answers: those of the submits come first.
         for intents, answer in zip(carried_by_shard.values(), answers, strict=False):
             for intent, status in zip(intents, answer[0::3], strict=True):
                 if status == b"conflict":
                     claims.conflicts.append(intent.command)
-        for group, answer in zip(
-            by_shard.values(), answers[len(carried_by_shard) : -1], strict=True
+        for (shard, group), answer in zip(
+            by_shard.items(), answers[len(carried_by_shard) : -1], strict=True
         ):
-            claimed_at = datetime.fromtimestamp(int(answer[0]) / 1e6, UTC)
-            for ticket, row in zip(group, batched(answer[1:], 8), strict=True):
+            time_us, epoch, era, clock, lost = answer[:5]
+            if lost:
+                claims.lost[shard] = lost.decode()
+            else:
+                self._seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
+            claimed_at = datetime.fromtimestamp(int(time_us) / 1e6, UTC)
+            for ticket, row in zip(group, batched(answer[5:], 9), strict=True):
                 fence = fences[_route_field(ticket)]
                 sort_claim(claims, ticket, row, token, claimed_at, started, fence)
         return claims
@@ -188,7 +202,8 @@ class Ledger(LedgerReader):
         refused: list[str] = []
         wakes: list[Wake] = []
         answers = run_pipeline(self._client, calls, [_FINISH])
-        for group, (accepted, woken) in zip(by_shard.values(), answers, strict=True):
+        for (shard, group), (accepted, woken, clock) in zip(by_shard.items(), answers, strict=True):
+            self._seen.finished(shard, clock)
             refused += [finish.ref for finish, ok in zip(group, accepted, strict=True) if not ok]
             wakes += read_wakes(woken)
         return Finished(refused, wakes)

@@ -27,7 +27,7 @@ def sort_claim(
 ) -> None:
     """Put one row of a claim's answer where it belongs."""
     status, op, text = row[0].decode(), row[1].decode(), row[2]
-    seq, attempt, lease_ms, base, mark = (int(number) for number in row[3:])
+    seq, attempt, lease_ms, base, mark, older = (int(number) for number in row[3:])
     if status not in ("run", "exhausted", "poison"):
         claims.skipped[status] = claims.skipped.get(status, 0) + 1
         if status == "suspect":
@@ -60,6 +60,7 @@ def sort_claim(
             deadline=started + lease_ms / 1000,
             claimed_at=claimed_at,
             fence=fence,
+            older=bool(older),
         )
     )
 

@@ -11,6 +11,9 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local answers, dues = {}, {}
 local open, opened, scopes = {}, {}, {}
 local first = next_seq(shard, time) - 1
+if redis.call('EXISTS', shard .. ':era') == 0 and redis.call('EXISTS', shard .. ':seq') == 0 then
+  begin_era(shard, this_server(), time, '') -- a new ledger: nothing is older
+end
 local seq = first
 
 local function read_scope(scope)

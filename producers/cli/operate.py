@@ -12,6 +12,7 @@ import typer
 from adapters.overview import markdown, overview
 from commands.breaker_report import BreakerReport
 from commands.error import InvalidCommand, NotFound
+from commands.ledger.era import LedgerEras
 from commands.ledger.ledger import Ledger
 from commands.parse import known_ops
 from commands.settings import Settings
@@ -76,7 +77,7 @@ def status(as_json: AsJson = False) -> None:
     state = connect(settings.state_url)
     totals = Ledger(state, settings).totals()
     mark, head = ArchiveMark(state).read(), EventLog(state).head()
-    resting = BreakerReport(state).read()
+    resting, lost = BreakerReport(state).read(), LedgerEras(state).lost()
     queues, workers = broker_report(make_app(settings), all_queues(settings.tenant_shards))
     if as_json:
         archive = {"revision": mark.revision, "of": head.revision, "waits_for": mark.waits_for}
@@ -87,6 +88,7 @@ def status(as_json: AsJson = False) -> None:
                 "workers": workers,
                 "archive": archive,
                 "resting": resting,
+                "ledger_lost": lost,
             }
         )
         return
@@ -100,6 +102,9 @@ def status(as_json: AsJson = False) -> None:
             + (f"; waits: {mark.waits_for}" if behind and mark.waits_for else ""),
         }
     )
+    if lost:
+        rows = [[shard, reason] for shard, reason in lost.items()]
+        print_rows("LEDGER_REGRESSED: nothing runs here", ["shard", "what was lost"], rows)
     print_rows("commands", ["", "number"], [[name, totals[name]] for name in sorted(totals)])
     if resting:
         columns = ["worker", "backend", "config", "scope"]

@@ -175,8 +175,8 @@ def rebase_(
     reason: Reason,
     as_json: AsJson = False,
 ) -> None:
-    """Declare the registry to be right after it lost changes; workers then use it again."""
-    event = rebase(make_registry().log, **who(reason))
+    """Declare registry and ledger to be right after they lost something; work then goes on."""
+    event = rebase(make_registry(), **who(reason))
     assert event is not None  # noqa: S101 - its change_id is new
     if as_json:
         print_json(event.model_dump(mode="json"))

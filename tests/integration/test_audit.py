@@ -57,7 +57,7 @@ def test_every_kind_of_event_is_a_cloudevent_that_says_who_why_and_from_what_to_
     registry.delete(SCOPE, **by("ann", reason="ninth"))
     with suppress(RouteNotFound):
         registry.delete(SCOPE, **by("eve", reason="tenth"))
-    rebase(registry.log, **by("ann", reason="last"))
+    rebase(registry, **by("ann", reason="last"))
 
     events = {event.revision: event for event in registry.events(0)}
     assert [kind.rpartition(".")[2] for kind in kinds(registry)] == [

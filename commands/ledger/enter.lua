@@ -1,0 +1,36 @@
+-- Read before claim.lua, behind era.lua: the era in which a claim takes place.
+
+-- Whether the ledger lacks something of what a worker has seen: its epoch, era and clock then.
+local function lacks(shard, epoch, name, clock, seen_epoch, seen_name, seen_clock)
+  if seen_name == '' then
+    return false
+  end
+  if seen_epoch ~= epoch then
+    return seen_epoch > epoch -- a later one is a history that an operator declared right
+  end
+  if seen_name == name then
+    return seen_clock > clock
+  end
+  local ended = redis.call('HGET', shard .. ':eras', seen_name)
+  return not ended or seen_clock > tonumber(ended)
+end
+
+-- Returns the epoch, the era's name, the last number before it, and what the ledger lost or ''.
+local function enter_era(shard, time, clock, seen_epoch, seen_name, seen_clock, worker)
+  local era = redis.call('HMGET', shard .. ':era', 'server', 'name', 'epoch', 'seq', 'lost')
+  local server, name, epoch = this_server(), era[2], era[3] or ''
+  local seq, lost = tonumber(era[4] or 0), era[5] or ''
+  if era[1] ~= server then
+    if name then
+      redis.call('HSET', shard .. ':eras', name, clock)
+    end
+    name, seq = begin_era(shard, server, time, epoch)
+  end
+  if lost == '' and lacks(shard, epoch, name, clock, seen_epoch, seen_name, seen_clock) then
+    lost = 'worker ' .. worker .. ' has seen ' .. string.format('%.0f', seen_clock)
+      .. ' claims and ends by era ' .. seen_name .. ', of which the ledger, at '
+      .. string.format('%.0f', clock) .. ', lost some'
+    redis.call('HSET', shard .. ':era', 'lost', lost)
+  end
+  return epoch, name, seq, lost
+end

@@ -1,0 +1,73 @@
+"""Eras of the ledger: how a worker notices that it lost something, and how it is declared right."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass
+
+import redis
+
+from commands.ledger.shard import all_shards
+from commands.script import Script, run_pipeline
+
+_REBASE = Script("commands.ledger", "era.lua", "rebase.lua")
+
+
+@dataclass(frozen=True)
+class Position:
+    """How far a shard was when it answered; see era.lua."""
+
+    epoch: str = ""
+    era: str = ""
+    clock: int = 0
+    """Claims and ends so far."""
+
+
+class Seen:
+    """How far this process has seen each shard. Thread-safe; forgotten with the process."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._positions: dict[str, Position] = {}
+
+    def of(self, shard: str) -> Position:
+        """To be asked before a claim is sent: what was answered later need not be in its answer."""
+        return self._positions.get(shard, Position())
+
+    def claimed(self, shard: str, now: Position) -> None:
+        with self._lock:
+            known = self._positions.get(shard)
+            if known is None or known.era != now.era or known.clock < now.clock:
+                self._positions[shard] = now
+
+    def finished(self, shard: str, clock: int) -> None:
+        with self._lock:
+            known = self._positions.get(shard)
+            if known is not None and known.clock < clock:
+                self._positions[shard] = Position(known.epoch, known.era, clock)
+
+
+class LedgerEras:
+    """What the ledger is known to have lost. Methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def lost(self) -> dict[str, str]:
+        """Shards on which nothing runs, with what a worker found missing."""
+        calls = [("HGET", f"{shard}:era", "lost") for shard in all_shards()]
+        found = run_pipeline(self._client, calls, [])
+        return {
+            shard: reason.decode()
+            for shard, reason in zip(all_shards(), found, strict=True)
+            if reason
+        }
+
+    def rebase(self, epoch: str) -> None:
+        """Declare what the ledger says now to be right; all that is open runs as a takeover.
+
+        `epoch` names the declaration: of two, the later one is the greater. A repeat with the
+        same one changes nothing.
+        """
+        calls = [_REBASE.call([shard], [epoch]) for shard in all_shards()]
+        run_pipeline(self._client, calls, [_REBASE])

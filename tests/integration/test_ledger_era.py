@@ -1,0 +1,165 @@
+"""A state server that starts again, comes back older, or is another: what its ledger does then."""
+
+from __future__ import annotations
+
+import shutil
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from commands.ledger.entry import Action, Claims, Finish, Intent, Ticket
+from commands.ledger.era import LedgerEras
+from commands.ledger.ledger import Ledger
+from commands.model import Command
+from commands.object_store import PutObject
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from commands.state import connect
+from producers.embedded.redis_server import RedisServer
+from tests.conftest import need_redis
+
+
+class Shelf:
+    """A state server of the test's own, with a backup of its data."""
+
+    def __init__(self, folder: Path) -> None:
+        self.server = RedisServer(folder / "state")
+        self.server.start()
+        self._data, self._backup = folder / "state", folder / "backup"
+
+    def ledger(self) -> Ledger:
+        """As a worker has it that was just started."""
+        return Ledger(connect(self.server.url), Settings())
+
+    @property
+    def eras(self) -> LedgerEras:
+        return LedgerEras(connect(self.server.url))
+
+    def back_up(self) -> None:
+        shutil.rmtree(self._backup, ignore_errors=True)
+        self._backup.mkdir()
+        for path in self._data.glob("appendonly*"):
+            copy = shutil.copytree if path.is_dir() else shutil.copy
+            copy(path, self._backup / path.name)
+
+    def crash(self) -> None:
+        self.server.kill()
+        self.server.start()
+
+    def restore(self) -> None:
+        self.server.kill()
+        shutil.rmtree(self._data)
+        shutil.copytree(self._backup, self._data)
+        self.server.start()
+
+
+@pytest.fixture
+def shelf(tmp_path: Path) -> Iterator[Shelf]:
+    need_redis()
+    shelf = Shelf(tmp_path)
+    yield shelf
+    shelf.server.stop()
+
+
+def put(key: str) -> PutObject:
+    return PutObject(tenant_id="t_a", env="dev", key=key, payload=InlinePayload(data=b"x"))
+
+
+def submitted(ledger: Ledger, *keys: str) -> list[PutObject]:
+    commands = [put(key) for key in keys]
+    ledger.submit([Intent(command, "q") for command in commands])
+    return commands
+
+
+def claim(ledger: Ledger, *commands: Command) -> Claims:
+    tickets = [Ticket(command.ref, command.op) for command in commands]
+    return ledger.claim(tickets, token=uuid.uuid4().hex, worker="w")
+
+
+def takeovers(claims: Claims) -> list[bool]:
+    assert claims.lost == {}
+    return [claimed.takeover for claimed in claims.claimed]
+
+
+def test_what_was_open_when_the_server_started_again_runs_as_a_takeover(shelf: Shelf) -> None:
+    ledger = shelf.ledger()
+    first, second, third = submitted(ledger, "a", "b", "c")
+    assert takeovers(claim(ledger, first)) == [False], "a new ledger has nothing older"
+    shelf.crash()
+    claims = claim(ledger, second)
+    assert takeovers(claims) == [True]
+    assert [claimed.attempt for claimed in claims.claimed] == [1], "it spends no attempt"
+    assert takeovers(claim(ledger, *submitted(ledger, "d"))) == [False]
+    assert takeovers(claim(shelf.ledger(), third)) == [True]
+
+
+def test_restarts_that_lose_nothing_stop_nothing_however_many_were_slept_through(
+    shelf: Shelf,
+) -> None:
+    sleeper, awake = shelf.ledger(), shelf.ledger()
+    assert takeovers(claim(sleeper, *submitted(awake, "a"))) == [False]
+    for key in "bcd":
+        shelf.crash()
+        claim(awake, *submitted(awake, key))
+    assert takeovers(claim(sleeper, *submitted(awake, "e"))) == [False]
+    assert shelf.eras.lost() == {}
+
+
+@pytest.mark.parametrize("begun_anew", [False, True])
+def test_a_ledger_that_lost_a_claim_is_refused_by_all_until_it_is_rebased(
+    shelf: Shelf, begun_anew: bool
+) -> None:
+    ledger = shelf.ledger()
+    old, *others = submitted(ledger, "a", "b", "c", "d", "e")
+    claim(ledger, old)
+    shelf.back_up()
+    lost = claim(ledger, others[0])
+    done = Finish(others[0].ref, lost.claimed[0].token, Action.DONE)
+    assert ledger.finish(done.token, [done]).refused == []
+    shelf.restore()
+    if begun_anew:
+        # One that has seen nothing of it goes on, past the clock that was lost.
+        assert takeovers(claim(shelf.ledger(), *others[1:])) == [True] * 3
+    for each in (ledger, shelf.ledger(), ledger):
+        claims = claim(each, *submitted(each, "new"))
+        [reason] = claims.lost.values()
+        assert "lost some" in reason
+        for claimed in claims.claimed:
+            each.finish(claimed.token, [Finish(claimed.command.ref, claimed.token, Action.RELEASE)])
+    assert list(shelf.eras.lost().values()) == [reason]
+
+    shelf.eras.rebase("e1")
+    shelf.eras.rebase("e1")
+    assert shelf.eras.lost() == {}
+    assert takeovers(claim(ledger, others[0])) == [True]
+    assert takeovers(claim(ledger, *submitted(ledger, "later"))) == [False]
+
+
+def test_a_restore_that_loses_the_rebase_is_refused_again(shelf: Shelf) -> None:
+    ledger = shelf.ledger()
+    claim(ledger, *submitted(ledger, "a"))
+    shelf.back_up()
+    shelf.eras.rebase("e1")
+    assert claim(ledger, *submitted(ledger, "b")).lost == {}
+    shelf.restore()
+    assert claim(ledger, *submitted(ledger, "c")).lost
+    shelf.eras.rebase("e2")
+    assert claim(ledger, *submitted(ledger, "d")).lost == {}
+
+
+def test_an_end_that_was_lost_is_noticed_too(shelf: Shelf) -> None:
+    ledger = shelf.ledger()
+    [claimed] = claim(ledger, *submitted(ledger, "a")).claimed
+    shelf.back_up()
+    ledger.finish(claimed.token, [Finish(claimed.command.ref, claimed.token, Action.DONE)])
+    shelf.restore()
+    assert claim(ledger, *submitted(ledger, "b")).lost
+
+
+def test_a_server_that_came_back_empty_is_refused_by_who_knew_more(shelf: Shelf) -> None:
+    ledger = shelf.ledger()
+    claim(ledger, *submitted(ledger, "a"))
+    connect(shelf.server.url).flushall()
+    assert claim(ledger, *submitted(ledger, "b")).lost

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 import uuid
 from collections.abc import Iterator
 from pathlib import Path
@@ -19,6 +18,7 @@ from commands.settings import Settings
 from commands.state import connect
 from producers.embedded.redis_server import RedisServer
 from tests.conftest import need_redis
+from tests.integration.backup import back_up, put_back
 
 
 class Shelf:
@@ -38,21 +38,14 @@ class Shelf:
         return LedgerEras(connect(self.server.url))
 
     def back_up(self) -> None:
-        shutil.rmtree(self._backup, ignore_errors=True)
-        self._backup.mkdir()
-        for path in self._data.glob("appendonly*"):
-            copy = shutil.copytree if path.is_dir() else shutil.copy
-            copy(path, self._backup / path.name)
+        back_up(self._data, self._backup)
 
     def crash(self) -> None:
         self.server.kill()
         self.server.start()
 
     def restore(self) -> None:
-        self.server.kill()
-        shutil.rmtree(self._data)
-        shutil.copytree(self._backup, self._data)
-        self.server.start()
+        put_back(self.server, self._data, self._backup)
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ from __future__ import annotations
 import io
 import os
 import re
-import shutil
 import subprocess
 import sys
 from collections.abc import Callable, Iterator
@@ -18,6 +17,7 @@ import pytest
 from producers.cli.main import main
 from producers.embedded.stand_in import S3StandIn
 from routing.archive_mark import ArchiveMark
+from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
 ROOT = Path(__file__).parents[2]
@@ -45,6 +45,7 @@ ANSWERS = {
         "regions: us-east-1",
     ],
     "signalbox audit log --archive --since 1d": ["a change that will be lost"],
+    "signalbox object get hello -t t_acme -e prod": ["newer"],
     "signalbox routes check object_store -t t_bolt -e prod -m saas --prices": ["writes 0.0010"],
 }
 
@@ -109,22 +110,13 @@ class Runbook:
         )
 
     def back_up(self) -> None:
-        redis = self.lane.data / "redis"
-        (self.folder / "backup").mkdir()
-        for path in redis.glob("appendonly*"):
-            copy = shutil.copytree if path.is_dir() else shutil.copy
-            copy(path, self.folder / "backup" / path.name)
+        back_up(self.lane.data / "redis", self.folder / "backup")
 
     def archive_then_go_back(self) -> None:
         registry = self.lane.registry()
         mark, head = ArchiveMark(registry.client), registry.head()
         wait_until(lambda: mark.read().revision == head.revision, "all is archived")
-        redis = self.lane.stack.redis
-        redis.kill()
-        for path in (self.lane.data / "redis").glob("appendonly*"):
-            shutil.rmtree(path) if path.is_dir() else path.unlink()
-        shutil.copytree(self.folder / "backup", self.lane.data / "redis", dirs_exist_ok=True)
-        redis.start()
+        put_back(self.lane.stack.redis, self.lane.data / "redis", self.folder / "backup")
         assert registry.head().revision < head.revision
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import shutil
 from collections.abc import Iterator
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -22,6 +21,7 @@ from producers.submission import Submission
 from routing.rebase import rebase
 from routing.registry import Registry
 from tests.conftest import need_redis
+from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until
 from tests.integration.operating import by, point
 from tests.integration.stored import keys_below
@@ -87,25 +87,6 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         yield Desk(tmp_path, state, stack, client, Registry(connect(state.url)))
 
 
-def back_up(desk: Desk) -> Path:
-    """A copy of the append-only file, or from Redis 7 on of its folder."""
-    backup = desk.data / "backup"
-    backup.mkdir()
-    for path in (desk.data / "state").glob("appendonly*"):
-        copy = shutil.copytree if path.is_dir() else shutil.copy
-        copy(path, backup / path.name)
-    assert any(backup.iterdir())
-    return backup
-
-
-def restart_older(desk: Desk, backup: Path) -> None:
-    """Crash the state Redis, and bring it back with the data of `backup`."""
-    desk.state.kill()
-    shutil.rmtree(desk.data / "state")
-    shutil.copytree(backup, desk.data / "state")
-    desk.state.start()
-
-
 def wait_until_refused(desk: Desk, submitted: list[Submission]) -> None:
     refs = [submission.command.ref for submission in submitted]
 
@@ -123,7 +104,7 @@ def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_reb
 ) -> None:
     for tenant in TENANTS:
         desk.point(tenant, "old")
-    backup = back_up(desk)
+    back_up(desk.data / "state", desk.data / "backup")
     desk.point("t_unseen", "new")
     # It began after this change, and no command has asked for that route: it knows the head alone.
     desk.stack.start_worker()
@@ -131,7 +112,7 @@ def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_reb
     first = desk.client.run(put("t_seen", "before"), PATIENCE)
     assert first.error is None
 
-    restart_older(desk, backup)
+    put_back(desk.state, desk.data / "state", desk.data / "backup")
     submitted = desk.submit("after")
     wait_until_refused(desk, submitted)
     if begun_anew:

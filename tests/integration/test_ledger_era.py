@@ -16,6 +16,7 @@ from commands.object_store import PutObject
 from commands.payload import InlinePayload
 from commands.settings import Settings
 from commands.state import connect
+from producers.embedded.ports import free_port
 from producers.embedded.redis_server import RedisServer
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
@@ -25,7 +26,8 @@ class Shelf:
     """A state server of the test's own, with a backup of its data."""
 
     def __init__(self, folder: Path) -> None:
-        self.server = RedisServer(folder / "state")
+        # On a port that nobody prefers, since it is down now and then.
+        self.server = RedisServer(folder / "state", free_port())
         self.server.start()
         self._data, self._backup = folder / "state", folder / "backup"
 

@@ -46,7 +46,7 @@ def _prepare_fork(**_: Any) -> None:
 @signals.worker_process_init.connect(weak=False)
 def _set_up_child(**_: Any) -> None:
     # Here rather than with its first command, which would wait for it.
-    runtime(app, *_names)
+    runtime(app, *_names, one_at_a_time=True)
 
 
 @signals.worker_ready.connect(weak=False)
@@ -71,6 +71,5 @@ def _stop_background(**_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect(weak=False)
-@signals.worker_process_shutdown.connect(weak=False)
 def _end_isolation(**_: Any) -> None:
     close_isolation()

@@ -7,6 +7,7 @@ SignalboxError stops the line: nothing is recorded then, and the lease brings th
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from copy import copy
 from dataclasses import dataclass
@@ -14,7 +15,7 @@ from functools import partial
 
 from commands.error import SignalboxError
 from commands.fault import reach
-from commands.ledger.entry import Claimed, Claims
+from commands.ledger.entry import Apart, Claimed, Claims, Ticket
 from commands.ledger.ledger import Ledger
 from commands.ledger.usage import UsageBook
 from commands.routing import ControlCommand, ProbeRoute, RouteCommand
@@ -54,24 +55,35 @@ class Executor:
     finisher: Finisher
     publisher: Publisher
     isolation: Isolation | None
-    """Where suspects run; None: here, where nothing else does."""
+    """Where suspects run; None: here, since one message runs at a time."""
     neighbours: Neighbours
     slots: Slots
     prober: Prober
 
-    def execute(self, message: Message, token: str = "") -> dict[str, int]:
+    def execute(self, message: Message) -> dict[str, int]:
         """Run what the message asks for; how many commands ended in which way.
 
-        While the state Redis is away it waits and asks again: each step may be repeated. `token`
-        is that of the claim, for whoever must know it.
+        While the state Redis is away it waits and asks again: each step may be repeated.
         """
         with self.slots.taken() as slot:
-            return self._run(message, token or uuid.uuid4().hex, slot)
+            counts, suspects = self._run(slot, message, uuid.uuid4().hex, Apart.NO)
+        if self.isolation is None:
+            for ticket in suspects:
+                ran = self.execute_suspect(ticket, uuid.uuid4().hex, Apart.UNWATCHED)
+                counts = dict(Counter(counts) + Counter(ran))
+        return counts
 
-    def _run(self, message: Message, token: str, slot: Slot) -> dict[str, int]:
+    def execute_suspect(self, ticket: Ticket, token: str, apart: Apart) -> dict[str, int]:
+        """Run one command, claimed under `token`, which may end this process."""
+        with self.slots.taken() as slot:
+            return self._run(slot, Message([ticket]), token, apart)[0]
+
+    def _run(
+        self, slot: Slot, message: Message, token: str, apart: Apart
+    ) -> tuple[dict[str, int], list[Ticket]]:
         reach("claim.before")
         seen = self.routes.position
-        claims, withheld = withhold(wait_for_state(lambda: self._claim(message, token)))
+        claims, withheld = withhold(wait_for_state(lambda: self._claim(message, token, apart)))
         reach("claim.after")
         if claims.suspects and self.isolation:
             self.isolation.take(claims.suspects)
@@ -88,16 +100,16 @@ class Executor:
         reach("effect.after")
         counts = parts.last(ran + controlled)
         reach("finish.after")
-        return counts
+        return counts, claims.suspects
 
-    def _claim(self, message: Message, token: str) -> Claims:
+    def _claim(self, message: Message, token: str, apart: Apart) -> Claims:
         self.finisher.bury(message.faults)
         return self.ledger.claim(
             message.tickets,
             carried=message.carried,
             token=token,
             worker=self.worker,
-            apart=self.isolation is None,
+            apart=apart,
         )
 
     def _resolve(self, claims: Claims, seen: Position | None) -> tuple[list[Routed], list[Ended]]:

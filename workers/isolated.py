@@ -12,16 +12,17 @@ import select
 import signal
 import sys
 from contextlib import suppress
+from dataclasses import replace
 from typing import BinaryIO
 
 import structlog
 from billiard.util import set_pdeathsig  # type: ignore[import-untyped]  # it has no types
 
-from commands.ledger.entry import Ticket
+from commands.ledger.entry import Apart, Ticket
 from commands.settings import Settings
 from commands.state import connect
-from commands.wire import Message
 from producers.publisher import make_app
+from workers.breaker import Breakers
 from workers.log import configure_logging
 from workers.runtime import Runtime
 
@@ -35,21 +36,23 @@ def main() -> None:
     worker, parent = sys.argv[1], int(sys.argv[2])
     _end_with(parent)
     # Its parent's alone to answer: a terminal and a supervisor send these to all processes.
-    for name in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
-        signal.signal(name, signal.SIG_IGN)
+    for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
+        signal.signal(each, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
     os.dup2(2, 1)  # whatever a library prints is no answer
     settings = Settings()
     configure_logging(settings)
     app, state = make_app(settings), connect(settings.state_url)
-    runtime = Runtime(app, settings, state, f"{worker}/apart", apart=True)
+    name = f"{worker}/apart"
+    runtime = Runtime(app, settings, state, name, one_at_a_time=True)
+    # One failure opens these breakers: a process that died has forgotten the ones before.
+    executor = replace(runtime.executor, breakers=Breakers(state, name, failures_most=1))
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     while line := _read(requests):
         request = json.loads(line)
         try:
-            runtime.executor.execute(
-                Message([Ticket(request["ref"], request["op"])]), request["token"]
-            )
+            ticket = Ticket(request["ref"], request["op"])
+            executor.execute_suspect(ticket, request["token"], Apart.WATCHED)
         except Exception:
             # As in any worker: nothing is recorded, and the lease brings it back.
             log.exception("suspect could not be run", ref=request["ref"])

@@ -1,4 +1,6 @@
-"""A place of their own for suspects: commands with which workers died twice.
+"""A place of their own for suspects, in a process that runs messages side by side.
+
+Suspects are commands with which workers died twice.
 
 Each runs in a child process that does nothing else meanwhile, so that what it does to its process
 it does to no other command, and nothing waits for it. The child claims it, since a claim must end

@@ -33,7 +33,7 @@ from workers.slots import Slots
 class Runtime:
     """An executor with what it stands on, for one process.
 
-    A process that runs nothing but one suspect at a time is `apart`; eager tests have one process.
+    One that runs messages `one_at_a_time` runs suspects itself, and so does that of eager tests.
     """
 
     def __init__(
@@ -43,13 +43,13 @@ class Runtime:
         state: redis.Redis,
         worker: str,
         *,
-        apart: bool = False,
+        one_at_a_time: bool = False,
     ) -> None:
         self.settings = settings
         self.state = state
         self.ledger = Ledger(state, settings)
         self.publisher = Publisher(app)
-        alone = apart or app.conf.task_always_eager
+        alone = one_at_a_time or app.conf.task_always_eager
         self.isolation = None if alone else Isolation(self.ledger, worker)
         self.registry = Registry(state)
         self._routes = RouteCache(self.registry, self.registry.policies)
@@ -60,8 +60,7 @@ class Runtime:
             settings=settings,
             ledger=self.ledger,
             usage=UsageBook(state),
-            # Where commands come one by one, one has to do: a process that ends forgets the others.
-            breakers=Breakers(state, worker, 1) if apart else Breakers(state, worker),
+            breakers=Breakers(state, worker),
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes),
@@ -92,13 +91,17 @@ _lock = threading.Lock()
 _runtimes: dict[int, Runtime] = {}
 
 
-def runtime(app: Celery, worker: str) -> Runtime:
-    """This process' runtime. What the parent of a fork had open is never used in the child."""
+def runtime(app: Celery, worker: str, *, one_at_a_time: bool = False) -> Runtime:
+    """This process' runtime, made as said when it is first asked for.
+
+    What the parent of a fork had open is never used in the child.
+    """
     with _lock:
         current = _runtimes.get(os.getpid())
         if current is None:
             settings = Settings()
-            current = Runtime(app, settings, connect(settings.state_url), worker)
+            state = connect(settings.state_url)
+            current = Runtime(app, settings, state, worker, one_at_a_time=one_at_a_time)
             current.follow_routes()
             _runtimes.clear()
             _runtimes[os.getpid()] = current

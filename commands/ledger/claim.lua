@@ -1,7 +1,8 @@
 -- Claim commands: queued -> running under a lease, first of their order keys only.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, 1 if suspects may run
---          here, epoch, era and clock that the worker has seen of this shard ('', '' and 0:
+-- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, 0 if suspects may
+--          not run here, 1 if they may and the ledger is told of their process' death, 2 if they
+--          may and it is not, epoch, era and clock that the worker has seen of this shard ('', '' and 0:
 --          nothing), then ref and op for each command
 -- Returns  the time (microseconds), epoch, era, clock, what the ledger lost or '', then nine a
 --          command: status, op, command, seq, attempt, lease_ms, attempts that do not count, seq of
@@ -10,9 +11,9 @@
 --          | 'suspect'
 -- The same token claims the same commands again, so that a lost answer can be asked for anew.
 --
--- A command with which workers died twice is suspect, and given only to a process of its own. A
--- lease of its that runs out there is no death: its worker may have died by another command, and
--- with it that process. Who sees the process die says so in the finish.
+-- A command with which workers died twice is suspect, and given only where nothing runs beside it.
+-- Where that is a process of its own, a lease that runs out is no death: its worker may have died
+-- by another command, and that process with it. Its worker says in a finish if it died itself.
 local SUSPECT = 2
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -21,7 +22,7 @@ local now = time[1] * 1000 + math.floor(time[2] / 1000)
 local taken = {}
 local claimed, running = 0, 0
 local dues, waits = {}, {}
-local most_deaths, apart = tonumber(ARGV[5]), ARGV[6] == '1'
+local most_deaths, apart = tonumber(ARGV[5]), ARGV[6]
 -- Taken in one step for all that may be claimed; a number that is not used is a gap.
 local asked = (#ARGV - 9) / 2
 local clock = redis.call('INCRBY', shard .. ':clock', asked) - asked
@@ -40,7 +41,7 @@ for i = 10, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record,
-    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base', 'crash', 'mark')
+    'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base', 'crash', 'mark', 'apart')
   local state, order = r[1], r[6]
   -- The op decides whose fence is read, so a ticket with another one is not this command's.
   if not state or r[2] ~= ARGV[i + 1] then
@@ -60,7 +61,8 @@ for i = 10, #ARGV, 2 do
   else
     local attempt, base, deaths = tonumber(r[5]), tonumber(r[11] or 0), tonumber(r[12] or 0)
     local again = state == 'running' and r[7] == token
-    local died = state == 'running' and not again and deaths < SUSPECT
+    local died = state == 'running' and not again
+      and (deaths < SUSPECT or r[14] ~= '1')
     if not again then
       attempt = attempt + 1
     end
@@ -74,11 +76,14 @@ for i = 10, #ARGV, 2 do
     if lost ~= '' then
       status = 'run' -- it is given back: nothing ends before the ledger is declared right
     end
-    if status == 'run' and deaths >= SUSPECT and not apart then
+    if status == 'run' and deaths >= SUSPECT and apart == '0' then
       answer('suspect')
     else
       if died then
         redis.call('HSET', record, 'crash', deaths)
+      end
+      if apart ~= '0' then
+        redis.call('HSET', record, 'apart', apart)
       end
       if not again then
         claimed = claimed + 1

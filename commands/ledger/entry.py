@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from enum import StrEnum
+from enum import IntEnum, StrEnum
 
 from commands.error import ErrorDetail, SignalboxError
 from commands.ledger.usage import Usage
@@ -116,6 +116,16 @@ class Claims:
     """Of the registry; None before its first change."""
     lost: dict[str, str] = field(default_factory=dict)
     """Shards whose ledger is known to have lost something, and what: nothing of them may run."""
+
+
+class Apart(IntEnum):
+    """Whether suspects may be claimed, which want nothing beside them in their process."""
+
+    NO = 0
+    WATCHED = 1
+    """Yes, and another process tells the ledger if this one dies."""
+    UNWATCHED = 2
+    """Yes, and a lease that runs out is taken for its death."""
 
 
 class Action(StrEnum):

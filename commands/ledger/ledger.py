@@ -39,6 +39,7 @@ from commands.clock import lease_clock
 from commands.ledger.entry import (
     Acceptance,
     Action,
+    Apart,
     Burial,
     Claims,
     Due,
@@ -122,7 +123,7 @@ class Ledger(LedgerReader):
         token: str,
         worker: str,
         carried: Sequence[Intent] = (),
-        apart: bool = False,
+        apart: Apart = Apart.NO,
     ) -> Claims:
         """Take the commands that may run now, with the fence of every route they name.
 
@@ -130,7 +131,7 @@ class Ledger(LedgerReader):
         commands again. `carried` commands came whole in a message that no ledger saw before:
         they are recorded first, in the same round trip. The fences are read behind the claims,
         so a route change that was acknowledged before the claim is always seen. Suspects are given
-        only where they run `apart` from all other commands; else they are named.
+        only where nothing runs beside them (`apart`); else they are named.
 
         Where the ledger lost something of what this object has seen of it, `Claims.lost` says
         so: what was claimed there must be given back.

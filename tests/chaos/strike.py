@@ -76,7 +76,9 @@ def execute(commands: Sequence[Command], faults: str = "") -> None:
 def _runtime() -> Runtime:
     """Of a process that is struck itself, whatever it runs."""
     settings, name = Settings(), f"p{os.getpid()}"
-    return Runtime(make_app(settings), settings, connect(settings.state_url), name, apart=True)
+    return Runtime(
+        make_app(settings), settings, connect(settings.state_url), name, one_at_a_time=True
+    )
 
 
 def execute_all(commands: Sequence[Command]) -> None:

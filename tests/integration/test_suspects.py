@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from commands.ledger.dead import Which
-from commands.ledger.entry import Action, Finish, Intent, Ticket, Wake
+from commands.ledger.entry import Action, Apart, Finish, Intent, Ticket, Wake
 from commands.ledger.ledger import Ledger
 from commands.ledger.shard import shard_of
 from commands.model import Command
@@ -80,7 +80,7 @@ def test_a_suspect_is_never_given_to_a_process_that_runs_others(
     assert claims.suspects == tickets_of(*suspects)
     assert claims.skipped == {"suspect": len(suspects)}
     # A command that waits for its next attempt is a suspect still.
-    [item] = ledger.claim(tickets[1:2], token="t2", worker="w", apart=True).claimed
+    [item] = ledger.claim(tickets[1:2], token="t2", worker="w", apart=Apart.WATCHED).claimed
     assert item.attempt == 3
     ledger.finish("t2", [Finish(item.command.ref, "t2", Action.RETRY)])
     assert ledger.claim(tickets[1:2], token="t3", worker="w").suspects == tickets[1:2]
@@ -94,7 +94,7 @@ def test_suspects_on_one_key_are_named_and_given_one_at_a_time(
     die_twice(Settings(state_url=state_url), line)
     first, second, third = tickets_of(*line)
     assert ledger.claim([first, second, third], token="t", worker="w").suspects == [first]
-    [item] = ledger.claim([first], token="t1", worker="w", apart=True).claimed
+    [item] = ledger.claim([first], token="t1", worker="w", apart=Apart.WATCHED).claimed
     # They were turned away; the first of them that may run is handed over, and no other with it.
     finished = ledger.finish("t1", [done(item)])
     assert [wake.ticket for wake in finished.wakes] == [second]
@@ -108,15 +108,33 @@ def test_only_the_process_that_dies_with_a_suspect_makes_it_a_dead_letter(
     brief = Ledger(ledger._client, Settings(lease=timedelta(milliseconds=50)))
 
     def taken_over() -> bool:
-        return bool(brief.claim([ticket], token=uuid.uuid4().hex, worker="w", apart=True).claimed)
+        return bool(
+            brief.claim([ticket], token=uuid.uuid4().hex, worker="w", apart=Apart.WATCHED).claimed
+        )
 
     for _ in range(2):  # each time the whole worker dies, by something else
         wait_until(taken_over, "it is given once more")
-    assert len(ledger.claim([other], token="t", worker="w", apart=True).claimed) == 1
+    assert len(ledger.claim([other], token="t", worker="w", apart=Apart.WATCHED).claimed) == 1
     died = Finish(other.ref, "t", Action.DIED)
     assert ledger.finish("t", [died]).refused == []
     claims = ledger.claim([other], token="t2", worker="w")
     assert [item.ref for item in claims.unrunnable] == [other.ref]
+
+
+def test_a_suspect_that_nobody_watches_dies_with_its_lease(
+    ledger: Ledger, suspects: list[PutObject]
+) -> None:
+    [ticket] = tickets_of(*suspects[:1])
+    brief = Ledger(ledger._client, Settings(lease=timedelta(milliseconds=50)))
+    [item] = brief.claim([ticket], token="t", worker="w", apart=Apart.UNWATCHED).claimed
+    assert item.attempt == 3
+
+    def is_dead_letter() -> bool:
+        claims = ledger.claim([ticket], token="t2", worker="w")
+        assert (claims.claimed, claims.suspects) == ([], [])
+        return len(claims.unrunnable) == 1
+
+    wait_until(is_dead_letter, "its lease has run out")
 
 
 def test_what_a_dead_worker_held_is_woken_in_groups_of_one_scope(
@@ -142,7 +160,7 @@ def test_what_a_dead_worker_held_is_woken_in_groups_of_one_scope(
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
-def test_innocent_suspects_of_all_shards_are_done_beside_poison_and_no_worker_dies(
+def test_innocent_suspects_of_all_shards_are_done_beside_poison(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", POISON)
@@ -159,10 +177,8 @@ def test_innocent_suspects_of_all_shards_are_done_beside_poison_and_no_worker_di
         mixed = [*innocent[:20], *poison[:2], *innocent[20:], *poison[2:]]
         die_twice(running.settings, mixed)
         worker = running.stack.start_worker()
-        # Of prefork's children none dies either: the two that it begins with stay.
         wait_until(lambda: client.ledger.totals()["open"] == 0, "all have ended")
         assert worker.running
-        assert "exited with" not in worker.log.read_text(errors="replace")
         letters = list(client.dead.find(Which()))
         assert {letter.ref for letter in letters} == {command.ref for command in poison}
         assert {letter.code for letter in letters} == {"ATTEMPTS_EXHAUSTED"}

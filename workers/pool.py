@@ -18,8 +18,9 @@ from celery.concurrency.thread import TaskPool as ThreadTaskPool
 class SteadyPool(AsynPool):
     def process_flush_queues(self, proc: Any) -> None:
         # Celery listens 10 ms for a last result. A child that has exited has none on the way: all
-        # that it wrote is there.
-        if proc.exitcode is None or proc.outq._reader.poll():
+        # that it wrote is there, unless it was read before: a dead child may be looked at twice.
+        reader = proc.outq._reader
+        if proc.exitcode is None or (not reader.closed and reader.poll()):
             super().process_flush_queues(proc)
 
 

@@ -56,6 +56,11 @@ def test_dead_child_without_a_result_is_not_waited_for(pipe: Any, listened: list
     assert listened == []
 
 
+def test_dead_child_whose_queue_is_closed_ends_nothing(pipe: Any) -> None:
+    pipe[0].close()  # billiard closes it when it looks at a dead child for the first time
+    assert flush(pipe[0], exitcode=-9) == []
+
+
 def test_living_child_is_waited_for(pipe: Any, listened: list[float]) -> None:
     assert flush(pipe[0], exitcode=None) == []
     assert len(listened) == 1

@@ -9,10 +9,13 @@ from commands.state import state_errors
 LEADER_MS = 4000
 """A leader that died is followed by another within this time and a turn."""
 
-# Renewed by its holder, or taken when nobody holds it.
+# Renewed by its holder, or taken when nobody holds it. One that would be held for longer than any
+# renewal is from before Redis' clock was set back.
 _LEAD = """
 local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] then return 0 end
+if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) then
+  return 0
+end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
 """

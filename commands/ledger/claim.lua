@@ -17,8 +17,7 @@
 local SUSPECT = 2
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local time, now = ledger_time(shard)
 local taken = {}
 local claimed, running = 0, 0
 local dues, waits = {}, {}

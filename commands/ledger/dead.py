@@ -20,7 +20,7 @@ from commands.script import Script, run_pipeline
 from commands.settings import Settings
 from commands.state import state_errors
 
-_REPLAY = Script("commands.ledger", "hold.lua", "seq.lua", "replay.lua")
+_REPLAY = Script("commands.ledger", "time.lua", "hold.lua", "seq.lua", "replay.lua")
 _PURGE = Script("commands.ledger", "purge.lua")
 _PAGE = 500
 _FIELDS = ("op", "fp", "cmd", "out", "att")

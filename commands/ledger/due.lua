@@ -9,8 +9,7 @@
 -- may have killed it. A group has the name of its first command, so no two have the same.
 local shard = KEYS[1]
 local most, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local _, now = ledger_time(shard)
 local GROUP, GROUP_MS = 10, 100
 local SCOPES_MOST = 10
 local woken, groups = {}, {}

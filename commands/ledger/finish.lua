@@ -12,8 +12,7 @@
 local shard, token = KEYS[1], ARGV[1]
 local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local _, now, real = ledger_time(shard)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
 local uses, health, closed, scopes, ended = {}, {}, {}, {}, {}
 local ends = (#ARGV - 7) / 5
@@ -98,7 +97,7 @@ for i = 8, #ARGV, 5 do
     else
       -- A dead letter keeps its command, for whoever replays it.
       redis.call('HSET', record, 'st', action, 'out', outcome, 'fin', fin)
-      redis.call('ZADD', shard .. ':dead', now, ref)
+      redis.call('ZADD', shard .. ':dead', real, ref)
     end
     local place, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, r[7])
     closed[place] = (closed[place] or 0) + 1
@@ -160,9 +159,9 @@ for scope, sums in pairs(uses) do
   end
   redis.call('EXPIRE', month, ARGV[5])
   if health[scope] == 'ok' then
-    redis.call('HSET', stored, 'ok_at', now)
+    redis.call('HSET', stored, 'ok_at', real)
   elseif health[scope] then
-    redis.call('HSET', stored, 'error_at', now, 'error', health[scope])
+    redis.call('HSET', stored, 'error_at', real, 'error', health[scope])
   end
 end
 for list, _ in pairs(released) do

@@ -25,7 +25,7 @@ _PAGE = 500
 
 @dataclass(frozen=True)
 class Held:
-    """A command under a lease: the claim's token, and the lease's end (ms, by Redis' clock)."""
+    """A command under a lease: the claim's token, and the lease's end (ms, see time.lua)."""
 
     ref: str
     token: bytes
@@ -49,7 +49,7 @@ class Leases:
         found = []
         for start in range(0, len(refs), _PAGE):
             page = refs[start : start + _PAGE]
-            for ref, (state, op, token, until) in zip(page, self._read(page)[:-1], strict=True):
+            for ref, (state, op, token, until) in zip(page, self._read(page)[:-2], strict=True):
                 if state == b"running" and op.partition(b".")[0].decode() == self._scope.kind:
                     found.append(Held(ref, token, int(until)))
         return found
@@ -63,8 +63,8 @@ class Leases:
         left: list[Held] = []
         for start in range(0, len(held), _PAGE):
             page = held[start : start + _PAGE]
-            *rows, (seconds, micros) = self._read([each.ref for each in page])
-            now = int(seconds) * 1000 + int(micros) // 1000
+            *rows, (seconds, micros), ahead = self._read([each.ref for each in page])
+            now = int(seconds) * 1000 + int(micros) // 1000 + int(ahead or 0)
             for each, (state, _, token, until) in zip(page, rows, strict=True):
                 if (state, token) == (b"running", each.token):
                     each = replace(each, until=int(until))  # claimed again: its answer was lost
@@ -90,4 +90,5 @@ class Leases:
             ("HMGET", f"{self._shard}:op:{ref}", "st", "op", "tok", "until") for ref in refs
         ]
         # Behind the others: what had ended when it was read had ended by that time.
-        return run_pipeline(self._client, [*calls, ("TIME",)], [])
+        calls += [("TIME",), ("HGET", f"{self._shard}:time", "ahead")]
+        return run_pipeline(self._client, calls, [])

@@ -24,6 +24,7 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :lines         set     the scopes with such commands
     :going:<tenant/env>  set  those that were let go from their line and are not claimed yet
     :seq, :clock   counters of acceptances, and of claims and finishes
+    :time          hash    how far the ledger's time is ahead of the server's; see time.lua
     :era, :eras    hashes  which server process serves this history since when; see era.lua
 """
 
@@ -66,10 +67,11 @@ from commands.settings import Settings
 T = TypeVar("T")
 
 _PACKAGE = "commands.ledger"
-_HOLD, _SEQ, _ERA = "hold.lua", "seq.lua", "era.lua"
-_SUBMIT = Script(_PACKAGE, _HOLD, _SEQ, _ERA, "submit.lua")
-_CLAIM = Script(_PACKAGE, _HOLD, _ERA, "enter.lua", "claim.lua")
-_FINISH, _DUE = Script(_PACKAGE, _HOLD, "finish.lua"), Script(_PACKAGE, _HOLD, "due.lua")
+_TIME, _HOLD, _SEQ, _ERA = "time.lua", "hold.lua", "seq.lua", "era.lua"
+_SUBMIT = Script(_PACKAGE, _TIME, _HOLD, _SEQ, _ERA, "submit.lua")
+_CLAIM = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "claim.lua")
+_FINISH = Script(_PACKAGE, _TIME, _HOLD, "finish.lua")
+_DUE = Script(_PACKAGE, _TIME, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
 FAULTS_MOST, FAULT_BYTES_MOST = 1000, 8 * 1024 * 1024

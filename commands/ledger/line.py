@@ -13,7 +13,7 @@ from commands.ledger.usage import interval_of
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
 
-_PACE = Script("commands.ledger", "rate.lua", "pace.lua")
+_PACE = Script("commands.ledger", "time.lua", "rate.lua", "pace.lua")
 
 FREED_MOST = 400
 """Commands of a tenant and env whose rate was lifted that are on their way at once."""

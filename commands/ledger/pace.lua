@@ -8,9 +8,9 @@
 -- The claim takes the token. What was let go and is not claimed yet still wants one, so it is
 -- remembered: `nb` is -1 until then, and `w` is 1 if it waits behind another of its key.
 local shard, grace, most = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
-local time = redis.call('TIME')
+local time, due = ledger_time(shard)
 local now = time[1] * 1000000 + time[2]
-local due = math.floor(now / 1000) + grace
+due = due + grace
 local woken = {}
 
 local function record_of(ref)

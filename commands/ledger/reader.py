@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-import time
 from collections import Counter
 from collections.abc import Sequence
 from typing import Any
@@ -50,13 +49,16 @@ class LedgerReader:
 
     def totals(self) -> dict[str, int]:
         """Counts over all shards, with `open`, `held` and `dead_letters` as they stand now."""
-        calls: list[tuple[Any, ...]] = []
-        for shard in all_shards():
+        calls: list[tuple[Any, ...]] = [("HGET", f"{s}:time", "ahead") for s in all_shards()]
+        (seconds, _), *aheads = run_pipeline(self._client, [("TIME",), *calls], [])
+        calls = []
+        for shard, ahead in zip(all_shards(), aheads, strict=True):
+            now = int(seconds) * 1000 + int(ahead or 0)
             calls += [
                 ("HGETALL", f"{shard}:count"),
                 ("ZCARD", f"{shard}:due"),
                 ("ZCARD", f"{shard}:dead"),
-                ("ZCOUNT", f"{shard}:due", "-inf", int(time.time() * 1000)),
+                ("ZCOUNT", f"{shard}:due", "-inf", now),
                 ("ZCOUNT", f"{shard}:due", FAR, "+inf"),
             ]
         totals = Counter[str]()

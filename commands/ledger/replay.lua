@@ -3,8 +3,7 @@
 -- ARGV     grace_ms, then the refs
 -- Returns  three a command: 'new' | 'not dead' | 'no command', op, queue
 local shard, grace = KEYS[1], tonumber(ARGV[1])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local time, now, real = ledger_time(shard)
 local answers, replayed = {}, 0
 for i = 2, #ARGV do
   local ref = ARGV[i]
@@ -24,7 +23,7 @@ for i = 2, #ARGV do
     -- The attempts go on counting, since one of them may have had its effect: the next is a
     -- takeover. `base` is what the limit counts from.
     redis.call('HSET', record, 'st', 'queued', 'tok', '', 'seq', seq, 'base', r[6], 'nb', 0,
-      'w', 0, 'acc', now)
+      'w', 0, 'acc', real)
     redis.call('HDEL', record, 'out', 'fin', 'why', 'crash', 'sg')
     if r[5] ~= '' then
       redis.call('RPUSH', shard .. ':ord:' .. r[5], ref)

@@ -6,8 +6,7 @@
 -- Returns  three a command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq, outcome or ''
 local shard = KEYS[1]
 local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local time, now, real = ledger_time(shard)
 local answers, dues = {}, {}
 local open, opened, scopes = {}, {}, {}
 local first = next_seq(shard, time) - 1
@@ -52,7 +51,7 @@ for i = 4, #ARGV, 9 do
     local number = string.format('%.0f', seq)
     redis.call('HSET', record, 'st', 'queued', 'fp', ARGV[i + 1], 'op', op,
       'q', ARGV[i + 3], 'ord', order, 'cmd', ARGV[i + 5], 'ret', ARGV[i + 6],
-      'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', number, 'att', 0, 'acc', now)
+      'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', number, 'att', 0, 'acc', real)
     if order ~= '' then
       redis.call('RPUSH', shard .. ':ord:' .. order, ref)
     end

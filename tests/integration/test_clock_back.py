@@ -1,0 +1,124 @@
+"""The state server's clock is set back by an hour: what is due by the old one does not wait for it.
+
+A server's clock cannot be set by a test, so what it noted is set ahead: exactly what a server
+would hold whose clock was an hour ahead until now.
+"""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from datetime import timedelta
+from typing import Any
+
+import pytest
+import redis
+
+from commands.ledger.entry import Action, Claimed, Finish, Intent, Ticket
+from commands.ledger.lease import Leases
+from commands.ledger.ledger import Ledger
+from commands.ledger.reader import FAR
+from commands.ledger.shard import shard_for
+from commands.model import Command
+from commands.object_store import PutObject
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from commands.state import connect
+from tests.integration.conftest import object_scope, wait_until
+from workers.leader import Leader
+
+HOUR_MS = 3_600_000
+SHARD = shard_for("t_a", "dev")
+SETTINGS = Settings(
+    lease=timedelta(seconds=1), publish_grace=timedelta(seconds=1), retry_delay=timedelta(seconds=1)
+)
+
+
+@pytest.fixture
+def client(state_url: str) -> Iterator[redis.Redis]:
+    client = connect(state_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def ledger(client: redis.Redis) -> Ledger:
+    return Ledger(client, SETTINGS)
+
+
+def put(key: str) -> PutObject:
+    return PutObject(tenant_id="t_a", env="dev", key=key, payload=InlinePayload(data=b"x"))
+
+
+def claim(ledger: Ledger, *commands: Command) -> list[Claimed]:
+    tickets = [Ticket(c.ref, c.op) for c in commands]
+    return ledger.claim(tickets, token=uuid.uuid4().hex, worker="w").claimed
+
+
+def set_clock_back(client: redis.Redis) -> None:
+    """By an hour, seen from what the shard holds."""
+    client.hincrby(f"{SHARD}:time", "at", HOUR_MS)
+    dues: Any = client.zrange(f"{SHARD}:due", 0, -1, withscores=True)
+    for name, score in dues:
+        if score < FAR:
+            client.zincrby(f"{SHARD}:due", HOUR_MS, name)
+    for key in client.scan_iter(match=f"{SHARD}:op:*"):
+        for field in ("until", "nb"):
+            value: Any = client.hget(key, field)
+            if int(value or 0) > 0:
+                client.hincrby(key, field, HOUR_MS)
+
+
+def test_waits_and_leases_by_the_old_clock_end_when_they_should(
+    client: redis.Redis, ledger: Ledger
+) -> None:
+    sent, taken, tried = commands = [put("a"), put("b"), put("c")]
+    ledger.submit([Intent(c, "q") for c in commands])
+    claim(ledger, taken)
+    [again] = claim(ledger, tried)
+    ledger.finish(
+        again.token, [Finish(tried.ref, again.token, Action.RETRY, delay=timedelta(seconds=1))]
+    )
+    set_clock_back(client)
+    woken: set[str] = set()
+
+    def all_woken() -> bool:
+        woken.update(wake.ticket.ref for wake in ledger.due().wakes)
+        return woken == {c.ref for c in commands}
+
+    wait_until(all_woken, "all are due")
+    assert {c.command.ref: c.attempt for c in claim(ledger, *commands)} == {
+        sent.ref: 1,
+        taken.ref: 2,
+        tried.ref: 2,
+    }
+
+
+def test_a_lease_that_began_after_the_step_is_as_long_as_any(
+    client: redis.Redis, ledger: Ledger
+) -> None:
+    long = Ledger(client, Settings(lease=timedelta(minutes=1)))
+    early, late = put("a"), put("b")
+    long.submit([Intent(early, "q"), Intent(late, "q")])
+    claim(long, early)
+    set_clock_back(client)
+    # The claim itself finds the step: were it found later, its lease would seem over at once.
+    claim(long, late)
+    assert claim(ledger, early, late) == []
+    leases = Leases(client, object_scope("t_a"))
+    assert {held.ref for held in leases.still(leases.held())} == {early.ref, late.ref}
+    assert ledger.totals()["overdue"] == 0
+    record = ledger.records([late.ref])[0]
+    assert record is not None
+    now: Any = client.time()
+    assert abs(record.accepted_at.timestamp() - now[0]) < HOUR_MS / 2000, "people see the true time"
+
+
+def test_a_leader_that_died_before_the_step_is_followed_at_once(client: redis.Redis) -> None:
+    dead, other = Leader(client, "t", "dead"), Leader(client, "t", "other")
+    assert dead.leads()
+    assert not other.leads()
+    client.pexpire("signalbox:t", HOUR_MS)
+    assert other.leads()
+    assert not dead.leads()

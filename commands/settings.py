@@ -64,6 +64,11 @@ class Settings(BaseSettings):
     read_retention: Duration = Field(
         timedelta(minutes=10), description="How long the outcome of a read is kept."
     )
+    foreign_memory: Duration = Field(
+        timedelta(days=7),
+        description="How long a write that came without our client is known at least: delivered "
+        "again, with the same op_id and content, it is dropped. 0: as long as its outcome.",
+    )
     orphan_grace: Duration = Field(
         timedelta(hours=24),
         description="Staged content that nothing names is removed this long after it was written "

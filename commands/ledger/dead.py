@@ -21,7 +21,7 @@ from commands.settings import Settings
 from commands.state import state_errors
 
 _REPLAY = Script("commands.ledger", "time.lua", "hold.lua", "seq.lua", "replay.lua")
-_PURGE = Script("commands.ledger", "purge.lua")
+_PURGE = Script("commands.ledger", "stranger.lua", "purge.lua")
 _PAGE = 500
 _FIELDS = ("op", "fp", "cmd", "out", "att")
 
@@ -123,7 +123,8 @@ class DeadLetters:
     def purge(self, refs: Sequence[str]) -> list[str]:
         """Forget them; those that there were. Their op_ids may be used anew."""
         groups = _by_shard(refs)
-        calls = [_PURGE.call([shard], group) for shard, group in groups.items()]
+        memory = self._settings.foreign_memory // timedelta(milliseconds=1)
+        calls = [_PURGE.call([shard], [memory, *group]) for shard, group in groups.items()]
         answers = run_pipeline(self._client, calls, [_PURGE])
         return [
             ref

@@ -24,6 +24,7 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :lines         set     the scopes with such commands
     :going:<tenant/env>  set  those that were let go from their line and are not claimed yet
     :seq, :clock   counters of acceptances, and of claims and finishes
+    :met:<period>:<part>  hash  writes that came without our client; see stranger.lua
     :time          hash    how far the ledger's time is ahead of the server's; see time.lua
     :era, :eras    hashes  which server process serves this history since when; see era.lua
 """
@@ -68,7 +69,7 @@ T = TypeVar("T")
 
 _PACKAGE = "commands.ledger"
 _TIME, _HOLD, _SEQ, _ERA = "time.lua", "hold.lua", "seq.lua", "era.lua"
-_SUBMIT = Script(_PACKAGE, _TIME, _HOLD, _SEQ, _ERA, "submit.lua")
+_SUBMIT = Script(_PACKAGE, _TIME, _HOLD, _SEQ, _ERA, "stranger.lua", "submit.lua")
 _CLAIM = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "claim.lua")
 _FINISH = Script(_PACKAGE, _TIME, _HOLD, "finish.lua")
 _DUE = Script(_PACKAGE, _TIME, _HOLD, "due.lua")
@@ -143,7 +144,11 @@ class Ledger(LedgerReader):
             return Claims()
         carried_by_shard = _group(carried, key=lambda intent: intent.command.ref)
         # What a message brought is here already: it is not turned away, however many are open.
-        calls = [self._submit_call(shard, group, 0, 0) for shard, group in carried_by_shard.items()]
+        memory = _milliseconds(self._settings.foreign_memory)
+        calls = [
+            self._submit_call(shard, group, 0, 0, memory)
+            for shard, group in carried_by_shard.items()
+        ]
         by_shard = _group(tickets, key=lambda ticket: ticket.ref)
         settings: list[Any] = [token, _milliseconds(self._settings.lease)]
         settings += [self._settings.max_attempts, worker, self._settings.max_deaths, int(apart)]
@@ -252,7 +257,7 @@ class Ledger(LedgerReader):
         return Due(wakes, any(more for more, _ in answers))
 
     def _submit_call(
-        self, shard: str, intents: Iterable[Intent], most: int, window: int
+        self, shard: str, intents: Iterable[Intent], most: int, window: int, memory: int = 0
     ) -> tuple[Any, ...]:
         arguments: list[Any] = [_milliseconds(self._settings.publish_grace), most, window]
         for intent in intents:
@@ -273,6 +278,7 @@ class Ledger(LedgerReader):
                 _milliseconds(keep),
                 intent.reply_to,
                 command.size * 1000 // SLOWEST_BYTES_PER_SECOND,
+                memory if command.writes else 0,
             ]
         return _SUBMIT.call([shard], arguments)
 

@@ -1,9 +1,11 @@
 -- Accept commands: record each intent once, give it its place in the order, and a due time.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     grace_ms, open commands allowed a tenant and env, commands of a scope on the queue
---          (0 in both: any number), then nine a command: ref, fingerprint, op, queue,
---          order key or '', command, retention_ms, reply channel or '', extra lease_ms
--- Returns  three a command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq, outcome or ''
+--          (0 in both: any number), then ten a command: ref, fingerprint, op, queue,
+--          order key or '', command, retention_ms, reply channel or '', extra lease_ms,
+--          ms for which it is known when its outcome is gone (0: not at all)
+-- Returns  three a command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq (0: known from
+--          the memory alone), outcome or ''
 local shard = KEYS[1]
 local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time, now, real = ledger_time(shard)
@@ -20,7 +22,7 @@ local function read_scope(scope)
   return { flying = flying, held = held, opened = 0, entries = {} }
 end
 
-for i = 4, #ARGV, 9 do
+for i = 4, #ARGV, 10 do
   local ref, op, order = ARGV[i], ARGV[i + 2], ARGV[i + 4]
   local place, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, op)
   if not open[place] then
@@ -44,6 +46,8 @@ for i = 4, #ARGV, 9 do
     if same and not known[3] and ARGV[i + 7] ~= '' then
       redis.call('HSET', record, 'rep', ARGV[i + 7])
     end
+  elseif ARGV[i + 9] ~= '0' and met(shard, ref, ARGV[i + 1], real, tonumber(ARGV[i + 9])) then
+    answers[n + 1], answers[n + 2], answers[n + 3] = 'same', 0, ''
   elseif most > 0 and open[place] + opened[place] >= most then
     answers[n + 1], answers[n + 2], answers[n + 3] = 'full', 0, ''
   else
@@ -54,6 +58,9 @@ for i = 4, #ARGV, 9 do
       'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', number, 'att', 0, 'acc', real)
     if order ~= '' then
       redis.call('RPUSH', shard .. ':ord:' .. order, ref)
+    end
+    if ARGV[i + 9] ~= '0' then
+      remember(shard, ref, ARGV[i + 1], real, tonumber(ARGV[i + 9]))
     end
     opened[place] = opened[place] + 1
     local its = scopes[scope]

@@ -1,0 +1,38 @@
+-- Read before submit.lua and purge.lua: a longer memory for what came without our client.
+--
+-- A broker may deliver such a message again long after its outcome is gone, and would then undo what
+-- was written since. So op_id and content of each write are remembered for the memory's time or up
+-- to twice that, as 12 bytes of a digest, in many small hashes: about 40 bytes a command.
+--
+-- :met:<period>:<three hex digits>  hash  digest -> ''
+local function stranger(shard, ref, fingerprint, period)
+  local digest = redis.sha1hex(ref .. ' ' .. fingerprint)
+  local field = string.gsub(string.sub(digest, 4, 27), '%x%x', function(pair)
+    return string.char(tonumber(pair, 16))
+  end)
+  return string.format('%s:met:%.0f:%s', shard, period, string.sub(digest, 1, 3)), field
+end
+
+local function met(shard, ref, fingerprint, real, memory)
+  for period = math.floor(real / memory) - 1, math.floor(real / memory) do
+    local key, field = stranger(shard, ref, fingerprint, period)
+    if redis.call('HEXISTS', key, field) == 1 then
+      return true
+    end
+  end
+  return false
+end
+
+local function remember(shard, ref, fingerprint, real, memory)
+  local period = math.floor(real / memory)
+  local key, field = stranger(shard, ref, fingerprint, period)
+  redis.call('HSET', key, field, '')
+  redis.call('PEXPIREAT', key, string.format('%.0f', (period + 2) * memory))
+end
+
+local function forget(shard, ref, fingerprint, real, memory)
+  for period = math.floor(real / memory) - 1, math.floor(real / memory) do
+    local key, field = stranger(shard, ref, fingerprint, period)
+    redis.call('HDEL', key, field)
+  end
+end

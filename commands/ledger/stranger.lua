@@ -2,7 +2,7 @@
 --
 -- A broker may deliver such a message again long after its outcome is gone, and would then undo what
 -- was written since. So op_id and content of each write are remembered for the memory's time or up
--- to twice that, as 12 bytes of a digest, in many small hashes: about 40 bytes a command.
+-- to twice that, as 12 bytes of a digest, in many small hashes: 20 to 75 bytes a command.
 --
 -- :met:<period>:<three hex digits>  hash  digest -> ''
 local function stranger(shard, ref, fingerprint, period)

@@ -75,6 +75,8 @@ class Stored:
     content_encoding: Any
     headers: Any
     properties: Any
+    base64_text: str | None = None
+    """The body as it came, where the transport will store it so again."""
 
 
 def read_stored(item: bytes, most_bytes: int) -> Stored:
@@ -104,6 +106,7 @@ def read_stored(item: bytes, most_bytes: int) -> Stored:
         envelope.get("content-encoding"),
         envelope.get("headers"),
         properties,
+        body if encoding == "base64" else None,
     )
 
 

@@ -41,7 +41,7 @@ class Settings(BaseSettings):
         64 * 1024, ge=0, description="Larger content travels by claim check."
     )
     message_limit_bytes: int = Field(
-        4 * 1024 * 1024, ge=64 * 1024, description="A larger message from a queue is refused."
+        2 * 1024 * 1024, ge=64 * 1024, description="A larger message from a queue is refused."
     )
     refused_retention: Duration = Field(
         timedelta(days=7), description="How long a dead letter that is no command is kept."

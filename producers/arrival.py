@@ -132,10 +132,13 @@ def open_item(item: bytes, most_bytes: int) -> tuple[bytes, Stored]:
     return item, stored
 
 
-def stored_call(message: Arrived, queue: str) -> dict[str, Any]:
-    """The envelope under which the Redis transport holds a checked message until it is done."""
+def stored_call(message: Arrived, body: str | None, queue: str) -> dict[str, Any]:
+    """The envelope under which the Redis transport holds a checked message until it is done.
+
+    `body` is that in base64, where it came so.
+    """
     return {
-        "body": base64.b64encode(message.body).decode(),
+        "body": base64.b64encode(message.body).decode() if body is None else body,
         "content-type": CONTENT_TYPE,
         "content-encoding": "utf-8",
         "headers": message.headers,

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any
 
 import structlog
+from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerError
@@ -78,7 +79,7 @@ class Publisher:
             self._app.send_task(
                 name, kwargs=body, queue=queue, headers=headers, argsrepr="()", kwargsrepr=summary
             )
-        except (BrokerError, KombuError, OSError) as error:
+        except (BrokerError, KombuError, AMQPError, OSError) as error:
             raise BrokerUnavailable(
                 f"the broker did not take the message: {error}",
                 next_step="start it, or set SIGNALBOX_BROKER_URL; accepted commands are not lost",
@@ -101,7 +102,7 @@ def broker_report(app: Celery, queues: Sequence[str]) -> tuple[dict[str, int], l
                     lengths[name] = 0
                     channel = connection.channel()
         answers = app.control.ping(timeout=1.0)
-    except (BrokerError, KombuError, OSError) as error:
+    except (BrokerError, KombuError, AMQPError, OSError) as error:
         raise BrokerUnavailable(
             f"the broker does not answer: {error}",
             next_step="start it, or set SIGNALBOX_BROKER_URL",

@@ -72,9 +72,11 @@ class Message(Arrived, virtual.Message):
             item, stored = open_item(item, limit)
         except SignalboxError as error:
             self.refuse(refusal(error, item), **where)
-        else:
-            self.take(stored, item, limit, **where)
-        self._raw = stored_call(self, queue) if self.refusal is None else kept(item)
+            self._raw = kept(item)
+            return
+        self.take(stored, item, limit, **where)
+        refused = self.refusal is not None
+        self._raw = kept(item) if refused else stored_call(self, stored.base64_text, queue)
 
 
 class QoS(stock.QoS):

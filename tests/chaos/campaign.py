@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -154,7 +155,12 @@ def embedded(
         ) as stack,
     ):
         os.environ.update(stack.environment)
-        yield stack
+        # Celery's settings follow the broker, and are read once: another may have been before.
+        sys.modules.pop("celeryconfig", None)
+        try:
+            yield stack
+        finally:
+            sys.modules.pop("celeryconfig", None)
 
 
 def _load_until(enough: threading.Event, load: Load, journal: Journal, plan: Plan) -> None:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import partial
 from itertools import chain
 from pathlib import Path
 
-from commands.settings import Settings
+from tests.chaos.forgetful import ForgetfulRedis
 from tests.chaos.lab import lab
 from tests.chaos.part import Part, Row, Value
 from tests.chaos.rabbit import rabbitmq
@@ -27,14 +28,22 @@ SPARE = 1.06
 
 def fuzz(folder: Path, broker: str, pool: str) -> Row:
     """Some of them in a chunk, with a good command behind each chunk."""
-    if broker == "redis":
-        with lab(folder, pool=pool) as room:
-            room.route(TENANT)
-            line: Line = RedisLine(Settings().broker_url)
-            return _row(play(room.client, room.stack.workers, line, _all(broker)))
-    with rabbitmq(folder) as url, lab(folder, pool=pool, broker_url=url) as room:
+    serve = _redis if broker == "redis" else rabbitmq
+    with serve(folder) as url, lab(folder, pool=pool, broker_url=url) as room:
         room.route(TENANT)
-        return _row(play(room.client, room.stack.workers, RabbitLine(url), _all(broker)))
+        line: Line = RedisLine(url) if broker == "redis" else RabbitLine(url)
+        return _row(play(room.client, room.stack.workers, line, _all(broker)))
+
+
+@contextmanager
+def _redis(folder: Path) -> Iterator[str]:
+    """Apart from the state, and without persistence: it is the messages that are tried here."""
+    broker = ForgetfulRedis(folder / "broker")
+    broker.start()
+    try:
+        yield broker.url
+    finally:
+        broker.kill()
 
 
 def _all(broker: str) -> Iterator[Sample]:

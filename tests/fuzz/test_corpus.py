@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -27,15 +26,11 @@ def room_with(folder: Path, broker: str, pool: str) -> Iterator[tuple[Lab, Line]
         with lab(folder, pool=pool) as room:
             yield room, RedisLine(Settings().broker_url)
         return
-    # Celery's settings follow the broker, and are read once.
-    sys.modules.pop("celeryconfig", None)
     try:
         with rabbitmq(folder) as url, lab(folder, pool=pool, broker_url=url) as room:
             yield room, RabbitLine(url)
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
-    finally:
-        sys.modules.pop("celeryconfig", None)
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import base64
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -26,8 +25,6 @@ QUEUE = "object_store.0"
 @pytest.fixture
 def room(tmp_path: Path) -> Iterator[Lab]:
     need_redis()
-    # Celery's settings follow the broker, and are read once.
-    sys.modules.pop("celeryconfig", None)
     try:
         with rabbitmq(tmp_path) as url:
             publish(url)
@@ -35,8 +32,6 @@ def room(tmp_path: Path) -> Iterator[Lab]:
                 yield running
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
-    finally:
-        sys.modules.pop("celeryconfig", None)
 
 
 def publish(url: str) -> None:

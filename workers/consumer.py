@@ -7,6 +7,7 @@ process on one, are closed here, should a transport of another kind be used.
 
 from __future__ import annotations
 
+import sys
 from collections.abc import Callable
 from contextlib import suppress
 from typing import Any
@@ -45,6 +46,11 @@ class SteadyConsumer(Consumer):
         # Here, since a lost connection clears all timers.
         if self.hub:
             self.hub.call_repeatedly(EVENTS_SECONDS, self._flush_events)
+            if self.event_dispatcher:
+                # By the loop alone. With publishes that RabbitMQ confirms, a thread of the pool
+                # that flushes waits for an answer which the loop reads, and the loop for the
+                # thread's lock: the worker stands still until its heartbeats are missed.
+                self.event_dispatcher.buffer_limit = sys.maxsize
             if isinstance(self.pool, RoomyTaskPool):
                 self._replaced = 0
                 self.hub.call_repeatedly(ROOM_SECONDS, self._make_room)

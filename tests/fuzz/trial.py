@@ -42,7 +42,8 @@ class Report:
 
     @property
     def vanished(self) -> int:
-        return self.sent - self.accepted - self.refused - self.again
+        # One that is delivered a second time, since its connection was lost, may be kept twice.
+        return max(0, self.sent - self.accepted - self.refused - self.again)
 
 
 def play(

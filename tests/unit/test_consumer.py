@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
+from celery import Celery
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
@@ -51,3 +53,21 @@ def test_a_message_that_breaks_a_running_worker_is_kept(kept: list[Any]) -> None
     message = Message()
     receive(message)
     assert (message.ends, kept) == ([], [message])
+
+
+def test_events_are_sent_by_the_loop_and_by_no_thread_of_the_pool(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(Consumer, "loop_args", lambda self: ())
+    app = Celery(broker="memory://")
+    consumer = SteadyConsumer.__new__(SteadyConsumer)
+    consumer.hub = SimpleNamespace(call_repeatedly=lambda *_: None)
+    with app.connection_for_write() as connection:
+        dispatcher = app.events.Dispatcher(connection, buffer_group=["task"])
+        consumer.event_dispatcher = dispatcher
+        consumer.loop_args()
+        flushed: list[int] = []
+        monkeypatch.setattr(dispatcher, "flush", lambda: flushed.append(1))
+        for _ in range(1000):
+            dispatcher.send("task-succeeded", uuid="a")
+    assert flushed == []

@@ -62,6 +62,7 @@ def test_events_are_sent_by_the_loop_and_by_no_thread_of_the_pool(
     app = Celery(broker="memory://")
     consumer = SteadyConsumer.__new__(SteadyConsumer)
     consumer.hub = SimpleNamespace(call_repeatedly=lambda *_: None)
+    consumer.pool = None
     with app.connection_for_write() as connection:
         dispatcher = app.events.Dispatcher(connection, buffer_group=["task"])
         consumer.event_dispatcher = dispatcher

@@ -25,8 +25,11 @@ local most_deaths, apart = tonumber(ARGV[5]), ARGV[6]
 -- Taken in one step for all that may be claimed; a number that is not used is a gap.
 local asked = (#ARGV - 9) / 2
 local clock = redis.call('INCRBY', shard .. ':clock', asked) - asked
-local epoch, era, before, lost =
-  enter_era(shard, time, clock, ARGV[7], ARGV[8], tonumber(ARGV[9]), worker)
+local epoch, era, before, lost = enter_era(shard, time, clock)
+local seen_clock = tonumber(ARGV[9])
+if lost == '' and lacks(shard, epoch, era, clock, ARGV[7], ARGV[8], seen_clock) then
+  lost = note_lost(shard, clock, ARGV[8], seen_clock, worker)
+end
 local answers = { time[1] * 1000000 + time[2], epoch, era, clock + asked, lost }
 
 local function answer(status, op, command, seq, attempt, lease_ms, base, mark, older)

@@ -1,4 +1,21 @@
--- Read before claim.lua, behind era.lua: the era in which a claim takes place.
+-- Read before claim.lua and finish.lua, behind era.lua: the era in which they take place.
+
+-- Begin a new era if another server process than before has the ledger. `clock` is what it had
+-- before the caller counted: the end of the era before. Nobody counts past it first, or a worker that
+-- has seen more than this ledger has could not tell.
+-- Returns the epoch, the era's name, the last number before it, and what the ledger lost or ''.
+local function enter_era(shard, time, clock)
+  local era = redis.call('HMGET', shard .. ':era', 'server', 'name', 'epoch', 'seq', 'lost')
+  local server, name, epoch = this_server(), era[2], era[3] or ''
+  local seq, lost = tonumber(era[4] or 0), era[5] or ''
+  if era[1] ~= server then
+    if name then
+      redis.call('HSET', shard .. ':eras', name, clock)
+    end
+    name, seq = begin_era(shard, server, time, epoch)
+  end
+  return epoch, name, seq, lost
+end
 
 -- Whether the ledger lacks something of what a worker has seen: its epoch, era and clock then.
 local function lacks(shard, epoch, name, clock, seen_epoch, seen_name, seen_clock)
@@ -15,22 +32,11 @@ local function lacks(shard, epoch, name, clock, seen_epoch, seen_name, seen_cloc
   return not ended or seen_clock > tonumber(ended)
 end
 
--- Returns the epoch, the era's name, the last number before it, and what the ledger lost or ''.
-local function enter_era(shard, time, clock, seen_epoch, seen_name, seen_clock, worker)
-  local era = redis.call('HMGET', shard .. ':era', 'server', 'name', 'epoch', 'seq', 'lost')
-  local server, name, epoch = this_server(), era[2], era[3] or ''
-  local seq, lost = tonumber(era[4] or 0), era[5] or ''
-  if era[1] ~= server then
-    if name then
-      redis.call('HSET', shard .. ':eras', name, clock)
-    end
-    name, seq = begin_era(shard, server, time, epoch)
-  end
-  if lost == '' and lacks(shard, epoch, name, clock, seen_epoch, seen_name, seen_clock) then
-    lost = 'worker ' .. worker .. ' has seen ' .. string.format('%.0f', seen_clock)
-      .. ' claims and ends by era ' .. seen_name .. ', of which the ledger, at '
-      .. string.format('%.0f', clock) .. ', lost some'
-    redis.call('HSET', shard .. ':era', 'lost', lost)
-  end
-  return epoch, name, seq, lost
+-- Keep and return what the worker found missing.
+local function note_lost(shard, clock, seen_name, seen_clock, worker)
+  local lost = 'worker ' .. worker .. ' has seen ' .. string.format('%.0f', seen_clock)
+    .. ' claims and ends by era ' .. seen_name .. ', of which the ledger, at '
+    .. string.format('%.0f', clock) .. ', lost some'
+  redis.call('HSET', shard .. ':era', 'lost', lost)
+  return lost
 end

@@ -1,4 +1,4 @@
--- Read before submit.lua, claim.lua and rebase.lua: eras, and what a ledger lost.
+-- Read before submit.lua, claim.lua, finish.lua and rebase.lua: eras, and what a ledger lost.
 --
 -- An era is what one server process holds of one history. Another process than the shard has noted
 -- (started again, restored, promoted) begins a new one. What was accepted before may have been
@@ -17,11 +17,12 @@ local function this_server()
     end
     return error(tostring(info.err))
   end
-  local server = string.match(info, 'run_id:(%w+)')
-  if not server then
+  -- Found as plain text: a pattern would be tried at each character, which takes twice INFO's time.
+  local _, at = string.find(info, 'run_id:', 1, true)
+  if not at then
     error('the state server does not tell its run_id (INFO server)')
   end
-  return server
+  return string.match(info, '^%w+', at + 1)
 end
 
 local function begin_era(shard, server, time, epoch)

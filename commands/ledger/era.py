@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import redis
 
@@ -40,11 +40,12 @@ class Seen:
             if known is None or known.era != now.era or known.clock < now.clock:
                 self._positions[shard] = now
 
-    def finished(self, shard: str, clock: int) -> None:
+    def finished(self, shard: str, era: str, clock: int) -> None:
+        """In a later era than that of the last claim it says nothing: the next claim tells more."""
         with self._lock:
             known = self._positions.get(shard)
-            if known is not None and known.clock < clock:
-                self._positions[shard] = Position(known.epoch, known.era, clock)
+            if known is not None and known.era == era and known.clock < clock:
+                self._positions[shard] = replace(known, clock=clock)
 
 
 class LedgerEras:

@@ -8,15 +8,17 @@
 --          in its scope's line for the tenant's rate, for the delay at most)
 --          | 'died' (a suspect's own process died with it: see claim.lua)
 -- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
---          ref, op, queue and '' of each command that is to be woken now; then the clock
+--          ref, op, queue and '' of each command that is to be woken now; then the clock,
+--          and the name of the era in which that is
 local shard, token = KEYS[1], ARGV[1]
 local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
-local _, now, real = ledger_time(shard)
+local time, now, real = ledger_time(shard)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
 local uses, health, closed, scopes, ended = {}, {}, {}, {}, {}
 local ends = (#ARGV - 7) / 5
 local clock = redis.call('INCRBY', shard .. ':clock', ends) - ends
+local _, era = enter_era(shard, time, clock)
 local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
 
 -- One command's use, added to its scope's; written once a scope, at the end.
@@ -182,4 +184,4 @@ end
 for name, by in pairs(counts) do
   redis.call('HINCRBY', shard .. ':count', name, by)
 end
-return { accepted, woken, clock + ends }
+return { accepted, woken, clock + ends, era }

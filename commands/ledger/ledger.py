@@ -71,7 +71,7 @@ _PACKAGE = "commands.ledger"
 _TIME, _HOLD, _SEQ, _ERA = "time.lua", "hold.lua", "seq.lua", "era.lua"
 _SUBMIT = Script(_PACKAGE, _TIME, _HOLD, _SEQ, _ERA, "stranger.lua", "submit.lua")
 _CLAIM = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "claim.lua")
-_FINISH = Script(_PACKAGE, _TIME, _HOLD, "finish.lua")
+_FINISH = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "finish.lua")
 _DUE = Script(_PACKAGE, _TIME, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
@@ -140,6 +140,8 @@ class Ledger(LedgerReader):
         so: what was claimed there must be given back.
         """
         tickets = [*tickets, *(Ticket(i.command.ref, i.command.op) for i in carried)]
+        # A message may name one twice; given twice, it would run twice.
+        tickets = list(dict.fromkeys(tickets))
         if not tickets:
             return Claims()
         carried_by_shard = _group(carried, key=lambda intent: intent.command.ref)
@@ -210,8 +212,9 @@ class Ledger(LedgerReader):
         refused: list[str] = []
         wakes: list[Wake] = []
         answers = run_pipeline(self._client, calls, [_FINISH])
-        for (shard, group), (accepted, woken, clock) in zip(by_shard.items(), answers, strict=True):
-            self._seen.finished(shard, clock)
+        for (shard, group), answer in zip(by_shard.items(), answers, strict=True):
+            accepted, woken, clock, era = answer
+            self._seen.finished(shard, era.decode(), clock)
             refused += [finish.ref for finish, ok in zip(group, accepted, strict=True) if not ok]
             wakes += read_wakes(woken)
         return Finished(refused, wakes)

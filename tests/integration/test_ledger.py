@@ -103,6 +103,18 @@ def test_a_command_is_claimed_once_but_again_by_the_same_token(ledger: Ledger) -
     assert [c.attempt for c in again] == [1]
 
 
+def test_a_command_that_a_message_names_twice_runs_once_and_is_due_with_its_lease(
+    ledger: Ledger, client: redis.Redis
+) -> None:
+    write, read = put("a"), HeadObject(tenant_id="t_a", env="dev", key="a")
+    submit(ledger, write, read)
+    held = claim(ledger, write, read, write, read)
+    assert [each.command for each in held] == [write, read]
+    [due] = client.keys("*:due")
+    ends = dict(client.zrange(due, 0, -1, withscores=True))
+    assert len(set(ends.values())) == 1, ends
+
+
 def test_only_the_first_of_a_key_is_claimed_with_those_right_behind_it(ledger: Ledger) -> None:
     a, b, c = put("k", b"1"), put("k", b"2"), DeleteObject(tenant_id="t_a", env="dev", key="k")
     other = put("other")

@@ -158,3 +158,30 @@ def test_a_server_that_came_back_empty_is_refused_by_who_knew_more(shelf: Shelf)
     claim(ledger, *submitted(ledger, "a"))
     connect(shelf.server.url).flushall()
     assert claim(ledger, *submitted(ledger, "b")).lost
+
+
+def test_a_command_that_ends_after_a_restart_is_no_sign_of_a_loss(shelf: Shelf) -> None:
+    slow, awake = shelf.ledger(), shelf.ledger()
+    [held] = claim(slow, *submitted(awake, "a")).claimed
+    shelf.crash()
+    claim(awake, *submitted(awake, "b"))
+    end = Finish(held.command.ref, held.token, Action.DONE)
+    assert slow.finish(held.token, [end]).refused == []
+    assert takeovers(claim(slow, *submitted(awake, "c"))) == [False]
+    assert shelf.eras.lost() == {}
+
+
+def test_ends_after_a_restore_do_not_hide_what_it_lost(shelf: Shelf) -> None:
+    """They count past what was lost, before anyone claims."""
+    ledger = shelf.ledger()
+    held = claim(ledger, *submitted(ledger, *"abcdefgh")).claimed
+    shelf.back_up()
+    [lost] = claim(ledger, *submitted(ledger, "lost")).claimed
+    done = Finish(lost.command.ref, lost.token, Action.DONE)
+    assert ledger.finish(lost.token, [done]).refused == []
+    shelf.restore()
+    for each in held:
+        end = Finish(each.command.ref, each.token, Action.DONE)
+        assert ledger.finish(each.token, [end]).refused == []
+    [reason] = claim(ledger, *submitted(ledger, "new")).lost.values()
+    assert "lost some" in reason

@@ -6,15 +6,16 @@ so a worker that never meets S3 never loads boto3.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
 from typing import Any, cast
 
 from adapters.port import AdapterContext, Capability
+from adapters.reach import Boundary
 from commands.error import BackendNotImplemented, UnknownBackend
-from commands.scope import ResourceKind
+from commands.scope import ResourceKind, Scope
 
 
 @dataclass(frozen=True)
@@ -23,6 +24,8 @@ class Backend:
 
     `open` and `check_config` live in the module: `open(context)` makes the adapter,
     `check_config(config)` raises InvalidRouteConfig when the route is set; neither calls out.
+    `reaches(config, kind)` stands in the `config.py` beside it, and says what the config names
+    outside of the process, which is checked against the operator's settings before it is opened.
     """
 
     kind: ResourceKind
@@ -40,6 +43,8 @@ class Backend:
     behind one of the same key that ended in a temporary error."""
 
     def open(self, context: AdapterContext) -> Any:
+        """The adapter. Raises InvalidRouteConfig, PlaceForbidden, Unavailable (a host's name)."""
+        self.boundary(context.scope, context.config).check()
         return cast(Callable[[AdapterContext], Any], self.load().open_adapter)(context)
 
     def load(self) -> ModuleType:
@@ -53,6 +58,11 @@ class Backend:
 
     def check_config(self, config: dict[str, Any]) -> None:
         self.load().check_config(config)
+
+    def boundary(self, scope: Scope, config: Mapping[str, Any]) -> Boundary:
+        """What the config reaches, to be checked. Raises InvalidRouteConfig."""
+        reaches = import_module(f"adapters.{self.backend_type}.config").reaches(config, self.kind)
+        return Boundary(scope, self.backend_type, reaches)
 
 
 CATALOGUE: tuple[Backend, ...] = (

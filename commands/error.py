@@ -8,6 +8,7 @@
     │   ├── UnsupportedVersion    UNSUPPORTED_VERSION         400
     │   ├── InvalidSetting        INVALID_SETTING             400
     │   ├── LocalFileError        LOCAL_FILE                  400
+    │   ├── ReservedStream        RESERVED_STREAM             403
     │   ├── TooLarge              TOO_LARGE                   413
     │   └── OpIdReused            OP_ID_REUSED                409
     ├── RoutingError                                               where the data should go
@@ -18,6 +19,8 @@
     │   ├── InvalidRouteConfig    INVALID_ROUTE_CONFIG        400
     │   ├── ForbiddenBackend      FORBIDDEN_BACKEND_CLASS     403
     │   ├── PolicyForbids         POLICY_FORBIDS              403
+    │   ├── PlaceForbidden        PLACE_FORBIDDEN             403
+    │   ├── ControlRefused        CONTROL_REFUSED             403
     │   ├── RouteLocked           ROUTE_LOCKED                423
     │   ├── LockLost              LOCK_LOST                   409
     │   ├── Conflict              CONFLICT                    409
@@ -184,6 +187,12 @@ class LocalFileError(InvalidCommand):
     code = "LOCAL_FILE"
 
 
+class ReservedStream(InvalidCommand):
+    """A stream that Signalbox itself keeps, and that takes nothing from anyone else."""
+
+    code, http_status = "RESERVED_STREAM", 403
+
+
 class TooLarge(InvalidCommand):
     code, http_status = "TOO_LARGE", 413
 
@@ -234,6 +243,18 @@ class PolicyForbids(RoutingError):
     """The tenant's policy does not allow this backend or region."""
 
     code, http_status = "POLICY_FORBIDS", 403
+
+
+class PlaceForbidden(RoutingError):
+    """The operator's settings keep routes from this folder, file or address."""
+
+    code, http_status = "PLACE_FORBIDDEN", 403
+
+
+class ControlRefused(RoutingError):
+    """A command about routes that came from the queue without an operator's leave."""
+
+    code, http_status = "CONTROL_REFUSED", 403
 
 
 class RouteLocked(RoutingError):

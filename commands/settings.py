@@ -111,6 +111,22 @@ class Settings(BaseSettings):
     price_file: Path | None = Field(
         None, description="Prices for the estimates of `signalbox routes check`."
     )
+    data_roots: str = Field(
+        "",
+        description="Folders, comma-separated, below which routes may keep data. `{tenant_id}` and "
+        "`{env}` stand for the route's own.",
+    )
+    credential_roots: str = Field(
+        "",
+        description="The same for credential files that routes name.",
+    )
+    endpoints: str = Field(
+        "*",
+        description="Hosts (`*.example.com`, `minio:9000`) and networks that routes may name.",
+    )
+    control_commands: Literal["refuse", "take"] = Field(
+        "refuse", description="What a worker does with route changes that come from the queue."
+    )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

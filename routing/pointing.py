@@ -44,6 +44,7 @@ def pointing(wanted: Wanted, scope: Scope, target: Target, if_revision: int | No
         backend = find_backend(scope.kind, target.backend_type)
         check_mode(scope, backend, target.mode, seen.terms.mode)
         backend.check_config(target.config)
+        backend.boundary(scope, target.config).check_named()
         check_place(scope, seen.terms, target.backend_type, target.config)
         if target.kind == "switched" and before is None:
             raise no_route(scope)

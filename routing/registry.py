@@ -84,7 +84,8 @@ class Registry:
         `change_id` finds; it returns the route as it is now, or as that change made it where it
         is deleted since. Raises RouteLocked, LockLost, RouteExists (another backend: use
         `switch`), Conflict (`if_revision`), UnknownBackend, BackendNotImplemented,
-        InvalidRouteConfig, ForbiddenBackend, PolicyForbids; each refusal is recorded in the log.
+        InvalidRouteConfig, PlaceForbidden, ForbiddenBackend, PolicyForbids; each refusal is
+        recorded in the log.
         """
         target = Target("set", backend_type, config, mode)
         asked = recordable(scope, target.document())

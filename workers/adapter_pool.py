@@ -13,6 +13,7 @@ from typing import Any
 import structlog
 
 from adapters.port import AdapterContext, Call
+from adapters.reach import Boundary
 from commands.error import InternalError, SignalboxError
 from commands.fault import reach
 from commands.payload import PayloadStore
@@ -26,6 +27,9 @@ log = structlog.get_logger("signalbox.worker")
 
 OPEN_MOST = 1024
 """Adapters kept open in a process."""
+
+Place = tuple[str, str, Mode]
+"""Route, its fence, and the mode: what an adapter is for."""
 EARLY_SECONDS = 0.15
 """What has ended by then need not wait for the others of its message; asked again after twice as
 long each time, at most EARLY_LONGEST."""
@@ -66,7 +70,7 @@ class AdapterPool:
         self._payloads = payloads
         self._limit = inline_limit
         self._threads = ThreadPoolExecutor(threads, thread_name_prefix="adapter")
-        self._open: OrderedDict[tuple[str, str, Mode], Any] = OrderedDict()
+        self._open: OrderedDict[Place, tuple[Any, Boundary]] = OrderedDict()
         self._lock = threading.Lock()
 
     def run(self, admitted: Sequence[Admitted], watch: Watch, early: Early) -> list[Ended]:
@@ -119,7 +123,7 @@ class AdapterPool:
         self._threads.shutdown()
         with self._lock:
             while self._open:
-                self._open.popitem()[1].close()
+                self._open.popitem()[1][0].close()
 
     def _run_chain(self, chain: Chain, run: _Run) -> None:
         for item in chain:
@@ -190,19 +194,25 @@ class AdapterPool:
     def _adapter(self, item: Admitted) -> Any:
         place = _place(item)
         with self._lock:
-            adapter = self._open.get(place)
-            if adapter is not None:
+            kept = self._open.get(place)
+            if kept is not None:
                 self._open.move_to_end(place)
-                return adapter
-        adapter = item.backend.open(
-            AdapterContext(scope=item.route.scope, mode=item.mode, config=item.route.config)
-        )
+        if kept is None:
+            scope, config = item.route.scope, item.route.config
+            adapter = item.backend.open(AdapterContext(scope, item.mode, config))
+            kept = self._keep(place, (adapter, item.backend.boundary(scope, config)))
+        adapter, boundary = kept
+        # A link or a name may lead elsewhere since.
+        boundary.check()
+        return adapter
+
+    def _keep(self, place: Place, opened: tuple[Any, Boundary]) -> tuple[Any, Boundary]:
         with self._lock:
-            adapter = self._open.setdefault(place, adapter)
+            kept = self._open.setdefault(place, opened)
             if len(self._open) > OPEN_MOST:
                 # Not closed: another thread may be using it. It goes when nobody does.
                 self._open.popitem(last=False)
-        return adapter
+        return kept
 
 
 def key_of(item: Admitted) -> Key | None:

@@ -47,6 +47,7 @@ class Prober:
         backend = find_backend(command.resource_kind, backend_type)
         check_mode(command.scope, backend, terms.mode, *modes)
         backend.check_config(config)
+        backend.boundary(command.scope, config).check_named()
         check_place(command.scope, terms, backend_type, config)
         mode = next((mode for mode in (terms.mode, *modes) if mode.sellable), Mode.LAB)
         call = Call(

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from adapters.reach import Endpoint, Reaches
 from commands.error import InvalidRouteConfig
 from commands.scope import ResourceKind
 
@@ -81,6 +82,22 @@ class AwsConfig(BaseModel):
         """The address of the service in this config's region; None: Amazon's own."""
         region = self.own_region or DEFAULT_REGION
         return self.endpoint_url and self.endpoint_url.replace("{region}", region)
+
+
+def reaches_of(config: AwsConfig, hosts: Sequence[str] = ()) -> Reaches:
+    """What such a config names; `hosts` are those below its endpoint that are asked instead."""
+    endpoints: list[Endpoint] = []
+    if config.endpoint is not None:
+        # Requests are signed: no credential is sent with them.
+        its = Endpoint.of(config.endpoint)
+        endpoints += [its, *(Endpoint(host, its.port) for host in hosts)]
+    if config.sts_endpoint_url is not None:
+        # What it answers is a credential.
+        endpoints.append(Endpoint.of(config.sts_endpoint_url, "the role's credential"))
+    return Reaches(
+        credential_files=(config.credentials_file,) if config.credentials_file else (),
+        endpoints=tuple(endpoints),
+    )
 
 
 Model = TypeVar("Model", bound=AwsConfig)

@@ -24,6 +24,7 @@ from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader
 
 from adapters.aws.config import DEFAULT_REGION, AwsConfig
+from adapters.credential_file import read_text
 from commands.error import Misconfigured
 from commands.scope import Scope
 
@@ -150,9 +151,14 @@ def _use(session: botocore.session.Session, credentials: Credentials) -> None:
 
 def _read_file(path: Path, section: str) -> dict[str, str | None]:
     """The credentials in the form that botocore refreshes from. Errors never quote the file."""
+    step = (
+        f"let the worker read it, with aws_access_key_id and aws_secret_access_key in its section "
+        f"[{section}]"
+    )
+    text = read_text(str(path), step)
     parser = configparser.ConfigParser(interpolation=None, default_section="\0none")
     try:
-        parser.read_string(path.read_text("utf-8"))
+        parser.read_string(text)
         found = parser[section]
         return {
             "access_key": found["aws_access_key_id"],
@@ -160,10 +166,9 @@ def _read_file(path: Path, section: str) -> dict[str, str | None]:
             "token": found.get("aws_session_token"),
             "expiry_time": (datetime.now(UTC) + _FILE_IS_GOOD_FOR).isoformat(),
         }
-    except (OSError, ValueError, KeyError, configparser.Error) as error:
+    except (ValueError, KeyError, configparser.Error) as error:
         # The parser's own messages hold lines of the file: only the kind of fault is told.
         raise Misconfigured(
             f"credentials_file {path} cannot be used: {type(error).__name__}",
-            next_step=f"let the worker read it, with aws_access_key_id and aws_secret_access_key "
-            f"in its section [{section}]",
+            next_step=step,
         ) from None

@@ -9,6 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
+from adapters.reach import Endpoint, Reaches
 from commands.error import InvalidRouteConfig
 from commands.scope import ResourceKind
 
@@ -123,6 +124,17 @@ def read_config(config: Mapping[str, Any]) -> AzureConfig:
             else f"use {', '.join(AzureConfig.model_fields)}"
         )
         raise _refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
+
+
+def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
+    """What the config names. Raises InvalidRouteConfig."""
+    its = read_config(config)
+    files = (its.account_key_file, its.connection_string_file, its.sas_file)
+    # A key signs and stays here; a SAS token is sent as it is.
+    return Reaches(
+        credential_files=tuple(path for path in files if path),
+        endpoints=(Endpoint.of(its.account_url, "sas_file" if its.sas_file else ""),),
+    )
 
 
 def _refuse(message: str, next_step: str) -> InvalidRouteConfig:

@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import base64
 import os
-from pathlib import Path
+import re
 
 from adapters.azure_blob.config import AzureConfig
+from adapters.credential_file import read_line
 from commands.error import Misconfigured
+
+_SAS = re.compile(r"(?=.*\bsig=)(?:[a-z]+=[A-Za-z0-9%:./+=_~,-]*&?)+")
 
 
 def account_key(config: AzureConfig) -> str | None:
@@ -21,7 +24,15 @@ def account_key(config: AzureConfig) -> str | None:
 
 def sas_token(config: AzureConfig) -> str | None:
     """The SAS token; None if the route refers to none. Raises Misconfigured."""
-    return _line(config.sas_file).lstrip("?") if config.sas_file is not None else None
+    if config.sas_file is None:
+        return None
+    token = _line(config.sas_file).lstrip("?")
+    if not _SAS.fullmatch(token):
+        # It would be sent as it is: so nothing else is.
+        raise Misconfigured(
+            f"{config.sas_file} holds no SAS token", next_step="put it there as Azure shows it"
+        )
+    return token
 
 
 def reference(config: AzureConfig) -> tuple[str | None, ...]:
@@ -62,18 +73,7 @@ def _checked(key: str, path: str) -> str:
 
 
 def _line(path: str) -> str:
-    try:
-        text = Path(path).read_text("utf-8").strip()
-    except (OSError, ValueError) as error:
-        raise Misconfigured(
-            f"{path} cannot be read: {type(error).__name__}",
-            next_step="put the account's key or the SAS token into it, readable for the worker",
-        ) from None
-    if not text or "\n" in text:
-        raise Misconfigured(
-            f"{path} does not hold one line", next_step="put the key or the token alone into it"
-        )
-    return text
+    return read_line(path, "put the account's key or the SAS token alone into it, for the worker")
 
 
 def _written(path: str) -> int:

@@ -7,7 +7,8 @@ from typing import Any
 
 from pydantic import Field
 
-from adapters.aws.config import REGION_PATTERN, AwsConfig, read_aws_config
+from adapters.aws.config import REGION_PATTERN, AwsConfig, reaches_of, read_aws_config
+from adapters.reach import Reaches
 from commands.scope import ResourceKind
 
 BACKEND_TYPE = "dynamodb"
@@ -31,3 +32,8 @@ class DynamoDBConfig(AwsConfig):
 def read_config(config: Mapping[str, Any], kind: ResourceKind) -> DynamoDBConfig:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
     return read_aws_config(DynamoDBConfig, config, ("table", "region"), kind, BACKEND_TYPE)
+
+
+def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
+    """What the config names. Raises InvalidRouteConfig."""
+    return reaches_of(read_config(config, kind))

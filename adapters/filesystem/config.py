@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from adapters.port import AdapterContext
+from adapters.reach import Reaches
 from commands.error import ForbiddenBackend, InvalidRouteConfig
 from commands.scope import ResourceKind
 
@@ -38,6 +39,11 @@ def read_base_dir(config: Mapping[str, Any], kind: ResourceKind) -> str:
             kind, "base_dir is too long", f"keep it within {MAX_BASE_DIR_BYTES} UTF-8 bytes"
         )
     return os.path.normpath(base_dir)
+
+
+def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
+    """What the config names. Raises InvalidRouteConfig."""
+    return Reaches(data=(read_base_dir(config, kind),))
 
 
 def refuse_sellable(context: AdapterContext) -> None:

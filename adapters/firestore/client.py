@@ -7,6 +7,7 @@ refused a client instead of hanging.
 
 from __future__ import annotations
 
+import json
 import os
 import threading
 from collections import OrderedDict
@@ -20,6 +21,7 @@ from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports.grpc import FirestoreGrpcTransport
 from google.oauth2 import service_account
 
+from adapters.credential_file import read_text
 from adapters.firestore.config import FirestoreConfig
 from commands.error import InternalError, Misconfigured, PermissionDenied
 
@@ -125,14 +127,16 @@ def _credentials(credentials_file: str | None) -> google.auth.credentials.Creden
                 f"the worker has no Google identity ({type(error).__name__})",
                 next_step="give it application default credentials, or set `credentials_file`",
             ) from None
+    step = "put the key file there, or name another `credentials_file` in the route"
+    text = read_text(credentials_file, step)
     try:
-        return service_account.Credentials.from_service_account_file(  # type: ignore[no-any-return, no-untyped-call]
-            credentials_file, scopes=SCOPES
+        return service_account.Credentials.from_service_account_info(  # type: ignore[no-any-return, no-untyped-call]
+            json.loads(text), scopes=SCOPES
         )
-    except (OSError, ValueError, auth.GoogleAuthError) as error:
+    except (ValueError, TypeError, AttributeError, KeyError, auth.GoogleAuthError) as error:
         # The message may quote the file.
         raise Misconfigured(
             f"the credentials_file {credentials_file[-80:]!r} is no service account's key that "
             f"this worker can read ({type(error).__name__})",
-            next_step="put the key file there, or name another `credentials_file` in the route",
+            next_step=step,
         ) from None

@@ -5,9 +5,11 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any
+from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from adapters.reach import Endpoint, Reaches
 from commands.error import InvalidRouteConfig
 from commands.scope import ResourceKind
 
@@ -101,6 +103,17 @@ def read_config(config: Mapping[str, Any], kind: ResourceKind) -> FirestoreConfi
         hint = f"{where}: {field.description}" if field else f"use {choices}"
         message = f"config {where or 'as a whole'}: {first['msg']}"
         raise _refuse(kind, message, hint) from None
+
+
+def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
+    """What the config names. Raises InvalidRouteConfig."""
+    its = read_config(config, kind)
+    emulator = urlsplit(f"//{its.emulator_host}") if its.emulator_host else None
+    return Reaches(
+        credential_files=(its.credentials_file,) if its.credentials_file else (),
+        # To an emulator no credential is sent.
+        endpoints=(Endpoint(emulator.hostname or "", emulator.port),) if emulator else (),
+    )
 
 
 def _refuse(kind: ResourceKind, message: str, next_step: str) -> InvalidRouteConfig:

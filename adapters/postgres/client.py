@@ -10,15 +10,14 @@ import threading
 from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psycopg
 from psycopg import sql
 from psycopg_pool import ConnectionPool
 
+from adapters.credential_file import read_password
 from adapters.postgres.config import PostgresConfig
-from commands.error import Misconfigured
 
 CONNECT_SECONDS = 5
 POOL_CONNECTIONS = 8
@@ -109,6 +108,9 @@ def _make_pool(config: PostgresConfig) -> ConnectionPool:
         # No file of the user's says with which password; host and database stand above.
         "passfile": os.devnull,
     }
+    if config.password_file is not None:
+        # It is proven, and never sent as it is, whatever the server asks for.
+        options["require_auth"] = "!password"
     if config.sslrootcert is not None:
         options["sslrootcert"] = config.sslrootcert
     # The first connection makes the tables, and says at once what is wrong with the route.
@@ -145,13 +147,7 @@ def _use_schema(schema: str) -> Any:
 def _password(config: PostgresConfig) -> str:
     if config.password_file is None:
         return ""
-    try:
-        return Path(config.password_file).read_text("utf-8").rstrip("\n")
-    except (OSError, ValueError) as error:
-        raise Misconfigured(
-            f"{config.password_file} cannot be read: {type(error).__name__}",
-            next_step="put the password into it, readable for the worker",
-        ) from None
+    return read_password(config.password_file, "put the password into it, readable for the worker")
 
 
 def _changed(path: str | None) -> int:

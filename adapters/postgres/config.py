@@ -6,8 +6,9 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
+from adapters.reach import Endpoint, Reaches
 from commands.error import InvalidRouteConfig
 from commands.scope import ResourceKind
 
@@ -46,6 +47,14 @@ class PostgresConfig(BaseModel):
         description="Where the server is, as its operator knows; a policy may ask for it.",
     )
 
+    @field_validator("host")
+    @classmethod
+    def _host_is_one(cls, host: str) -> str:
+        # libpq takes a list, and tries one after the other.
+        if "," in host:
+            raise ValueError("give one host")
+        return host
+
 
 def read_config(config: Mapping[str, Any]) -> PostgresConfig:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
@@ -69,6 +78,17 @@ def read_config(config: Mapping[str, Any]) -> PostgresConfig:
             else f"use {', '.join(PostgresConfig.model_fields)}"
         )
         raise _refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
+
+
+def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
+    """What the config names. Raises InvalidRouteConfig."""
+    its = read_config(config)
+    exposes = "password_file" if its.password_file and its.sslmode == "disable" else ""
+    return Reaches(
+        credential_files=(its.password_file,) if its.password_file else (),
+        trusted_files=(its.sslrootcert,) if its.sslrootcert not in (None, "system") else (),
+        endpoints=(Endpoint(its.host, its.port, exposes),),
+    )
 
 
 def _refuse(message: str, next_step: str) -> InvalidRouteConfig:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from typing import Any, Literal
+from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.aws.config import REGION_PATTERN, AwsConfig, read_aws_config
+from adapters.aws.config import REGION_PATTERN, AwsConfig, reaches_of, read_aws_config
+from adapters.reach import Reaches
 from commands.scope import ResourceKind
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
@@ -116,3 +118,22 @@ class S3Config(AwsConfig):
 def read_config(config: Mapping[str, Any]) -> S3Config:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
     return read_aws_config(S3Config, config, ("bucket",), ResourceKind.OBJECT_STORE, "s3")
+
+
+def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
+    """What the config names, and what its replicas do. Raises InvalidRouteConfig."""
+    its = read_config(config)
+    all_of_it = [
+        reaches_of(
+            one,
+            # The bucket's own host may be another machine than its service's.
+            [f"{one.bucket}.{urlsplit(one.endpoint).hostname}"]
+            if one.endpoint and one.style == "virtual" and not one.is_access_point
+            else [],
+        )
+        for one in (its, *its.replicas)
+    ]
+    return Reaches(
+        credential_files=all_of_it[0].credential_files,
+        endpoints=tuple(dict.fromkeys(e for part in all_of_it for e in part.endpoints)),
+    )

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
-from commands.event_stream import AppendEvent, Event, EventsResult, ReadEvents
+from commands.event_stream import AppendEvent, Event, EventsResult, ReadEvents, StoredEvent
 from commands.scope import Mode, ResourceKind, Scope
 from producers.client import Client
 from routing.event import StreamEvent
@@ -45,8 +45,12 @@ def archiving(events: Sequence[StreamEvent], mode: Mode) -> list[AppendEvent]:
     ]
 
 
-def archived_events(client: Client, after: int = 0) -> Iterator[StreamEvent]:
+def archived_events(
+    client: Client, foreign: Callable[[int], None], after: int = 0
+) -> Iterator[StreamEvent]:
     """All archived events behind a version of the archive, in order, read through the queue.
+
+    `foreign` is told the version of what is no event of a registry: somebody else has written it.
 
     Raises what a read of that route ends in, such as ROUTE_NOT_FOUND, and OutcomePending.
     """
@@ -60,7 +64,24 @@ def archived_events(client: Client, after: int = 0) -> Iterator[StreamEvent]:
         )
         page = EventsResult.model_validate_json(json.dumps(client.run(command, _WAIT).unwrap()))
         for stored in page.events:
-            yield StreamEvent.model_validate_json(stored.data["event"])
+            event = _event_of(stored)
+            if event is None:
+                foreign(stored.version)
+            else:
+                yield event
         if not page.events:
             return
         after = page.next_after
+
+
+def _event_of(stored: StoredEvent) -> StreamEvent | None:
+    """The archived event, if the archiver can have written it: its id in the archive is its hash.
+
+    Whether it is what its hash says, and follows the one before, is for `Chain` to find.
+    """
+    text = stored.data.get("event")
+    try:
+        event = StreamEvent.model_validate_json(text) if isinstance(text, str) else None
+    except ValueError:
+        return None
+    return event if event is not None and event.hash == stored.id else None

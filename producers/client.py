@@ -14,7 +14,7 @@ from celery import Celery
 from commands.error import OutcomePending
 from commands.fault import reach
 from commands.ledger.dead import DeadLetters, Replayed
-from commands.ledger.entry import Acceptance, Intent, Ticket, Wake
+from commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
 from commands.ledger.ledger import Ledger
 from commands.ledger.staged import Deployment
 from commands.model import Command
@@ -28,6 +28,7 @@ from producers.content import ContentDesk
 from producers.publisher import Publisher, make_app
 from producers.submission import SUBMIT_MOST, Submission
 from producers.waiter import OutcomeWaiter
+from routing.permit import Permits, is_reserved
 
 DEFAULT_WAIT = timedelta(seconds=30)
 
@@ -65,11 +66,13 @@ class Client:
         self._waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings, Deployment(self.state))
         self._claim_checks = ClaimChecks(self.content.store, self.state)
+        self._permits = Permits(self.state)
         self.dead = DeadLetters(self.state, self.settings)
         self._buffers: list[Buffer] = []
 
     def submit(self, command: Command) -> Submission:
-        """Hand over one command. Raises OpIdReused, RateLimited, StateUnavailable."""
+        """Hand over one command. Raises OpIdReused, RateLimited, ReservedStream,
+        StateUnavailable."""
         [submission] = self.submit_many([command])
         submission.raise_if_refused()
         return submission
@@ -154,6 +157,24 @@ class Client:
         self.close()
 
     def _submit(self, commands: Sequence[Command]) -> list[Submission]:
+        kept = [command for command in commands if is_reserved(command)]
+        lacking = self._permits.lacking(kept)
+        if not lacking:
+            return self._accept(commands)
+        refused = [is_reserved(command) and command.ref in lacking for command in commands]
+        accepted = iter(
+            self._accept([c for c, no in zip(commands, refused, strict=True) if not no])
+        )
+        return [
+            Submission(command, Receipt(command.ref, Acceptance.RESERVED, 0))
+            if no
+            else next(accepted)
+            for command, no in zip(commands, refused, strict=True)
+        ]
+
+    def _accept(self, commands: Sequence[Command]) -> list[Submission]:
+        if not commands:
+            return []
         shards, channel = self.settings.tenant_shards, self._waiter.channel
         own = self._claim_checks.take(commands)
         intents = [Intent(command, queue_of(command, shards), channel) for command in own]

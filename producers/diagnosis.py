@@ -11,6 +11,7 @@ from commands.object_store import ListObjects
 from commands.routing import ProbeResult, ProbeRoute, RouteConfig
 from commands.scope import Mode, Scope
 from producers.client import Client
+from routing.permit import Permits
 
 COUNT_MOST = 100_000
 """Objects that a count looks at, unless it is to be whole."""
@@ -44,6 +45,8 @@ def probe(
         backend_type=backend_type,
         config=config or {},
     )
+    # A worker runs it by this leave alone: not every producer may have routes tried.
+    Permits(client.state).give([command])
     result = client.run(command, timedelta(seconds=wait)).unwrap()
     return ProbeResult.model_validate_json(json.dumps(result))
 

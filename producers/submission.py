@@ -9,6 +9,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_r
 from commands.error import OpIdReused, RateLimited, StateUnavailable
 from commands.ledger.entry import Acceptance, Receipt
 from commands.model import Command
+from routing.permit import reserved_stream
 
 SUBMIT_MOST = 500
 """Commands in one round trip to the ledger."""
@@ -44,10 +45,13 @@ class Submission:
 
     @property
     def accepted(self) -> bool:
-        return self.receipt.acceptance not in (Acceptance.CONFLICT, Acceptance.FULL)
+        return self.receipt.acceptance in (Acceptance.NEW, Acceptance.HELD, Acceptance.KNOWN)
 
     def raise_if_refused(self) -> None:
-        """OpIdReused if another command has this op_id, RateLimited if too many are open."""
+        """OpIdReused if another command has this op_id, RateLimited if too many are open,
+        ReservedStream if only Signalbox itself appends there."""
+        if self.receipt.acceptance is Acceptance.RESERVED:
+            raise reserved_stream(self.command)
         if self.full:
             error = RateLimited(
                 "too many commands of this tenant and env are open",

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from adapters.catalogue import find_backend
-from commands.error import DeadlineExceeded
+from commands.error import ControlRefused, DeadlineExceeded
 from commands.ledger.entry import Claimed
+from commands.model import Command
 from commands.scope import Mode
 from routing.guard import check_mode
 from routing.policy import check_place
@@ -38,3 +39,15 @@ def check_deadline(claimed: Claimed) -> None:
             f"its turn came after its deadline {deadline.isoformat()}{earlier}",
             next_step="submit it under a new op_id with a later deadline, if it is still wanted",
         )
+
+
+def control_refused(command: Command) -> ControlRefused:
+    """A route change or probe by who may only write to the queue."""
+    return ControlRefused(
+        f"{command.op} came from the queue, and workers here take none from there",
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step="use `signalbox routes`, which needs the state Redis alone; or have the operator "
+        "set SIGNALBOX_CONTROL_COMMANDS=take on a worker of its own (docs/security.md)",
+    )

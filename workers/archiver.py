@@ -23,6 +23,7 @@ from producers.folder import Place
 from producers.stream_reader import end_of
 from routing.archive_mark import ArchiveMark, Mark
 from routing.event import StreamEvent
+from routing.permit import Permits
 from routing.registry import Registry
 from routing.route import Route
 from workers.leader import Leader
@@ -44,6 +45,7 @@ class Archiver:
         self._client = client
         self._registry = registry
         self._mark = ArchiveMark(registry.client)
+        self._permits = Permits(registry.client)
         self._leader = Leader(registry.client, "archiver", name)
         self._keep = keep
         self._said = ""
@@ -104,6 +106,8 @@ class Archiver:
             command.model_copy(update={"expected_version": mark.version + number})
             for number, command in enumerate(archiving(events, route.mode))
         ]
+        # The stream takes nothing without it.
+        self._permits.give(appends)
         outcomes = self._client.wait(self._client.submit_many(appends), _PATIENCE)
         done = 0
         for event, outcome in zip(events, outcomes, strict=True):

@@ -24,10 +24,11 @@ from commands.wire import Message
 from producers.publisher import Publisher
 from routing import control
 from routing.cache import RouteCache
+from routing.permit import Permits, is_reserved, reserved_stream
 from routing.registry import Registry
 from routing.row import Position
 from workers.adapter_pool import AdapterPool
-from workers.admission import admit, check_deadline
+from workers.admission import admit, check_deadline, control_refused
 from workers.breaker import Breakers
 from workers.evidence import archive_reads, withhold
 from workers.finish import Finisher, Parts
@@ -59,6 +60,7 @@ class Executor:
     neighbours: Neighbours
     slots: Slots
     prober: Prober
+    permits: Permits
 
     def execute(self, message: Message) -> dict[str, int]:
         """Run what the message asks for; how many commands ended in which way.
@@ -88,7 +90,7 @@ class Executor:
         if claims.suspects and self.isolation:
             self.isolation.take(claims.suspects)
         routed, unrouted = wait_for_state(lambda: self._resolve(claims, seen))
-        admitted, refused = self._guard(routed)
+        admitted, refused = wait_for_state(lambda: self._guard(routed))
         awake, resting = self.breakers.screen(admitted)
         ready, put_back = self.slots.share(slot, awake)
         allowed, limited = wait_for_state(lambda: within_quotas(ready, self.usage))
@@ -134,11 +136,15 @@ class Executor:
                 routed.append(Routed(item, route, its))
         return routed, ended
 
-    def _guard(self, routed: Iterable[Routed]) -> tuple[list[Admitted], list[Ended]]:
+    def _guard(self, routed: Sequence[Routed]) -> tuple[list[Admitted], list[Ended]]:
         admitted: list[Admitted] = []
         ended: list[Ended] = []
+        kept = [i.claimed.command for i in routed if is_reserved(i.claimed.command)]
+        lacking = self.permits.lacking(kept)
         for item in routed:
             try:
+                if item.claimed.command.ref in lacking:
+                    raise reserved_stream(item.claimed.command)
                 admitted.append(admit(item))
             except SignalboxError as error:
                 ended.append(Ended(item.claimed, item.route, error=error))
@@ -154,11 +160,17 @@ class Executor:
 
     def _control(self, claimed: Iterable[Claimed]) -> list[Ended]:
         ended: list[Ended] = []
-        for item in claimed:
-            if not isinstance(item.command, ControlCommand):
-                continue
+        controls = [item for item in claimed if isinstance(item.command, ControlCommand)]
+        refused: set[str] = set()
+        if controls and self.settings.control_commands == "refuse":
+            probes = [item.command for item in controls if isinstance(item.command, ProbeRoute)]
+            refused = self.permits.lacking(probes)
+            refused |= {i.command.ref for i in controls if isinstance(i.command, RouteCommand)}
+        for item in controls:
             try:
                 check_deadline(item)
+                if item.command.ref in refused:
+                    raise control_refused(item.command)
                 if isinstance(item.command, RouteCommand):
                     ended.append(Ended(item, result=control.apply(item.command, self.registry)))
                 elif isinstance(item.command, ProbeRoute):

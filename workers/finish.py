@@ -10,7 +10,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from commands.error import OpIdReused, RateLimited, SignalboxError
+from commands.error import ControlRefused, OpIdReused, RateLimited, SignalboxError
 from commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
 from commands.ledger.ledger import Ledger
 from commands.model import Command
@@ -141,7 +141,8 @@ class Finisher:
         if error is not None and error.temporary and attempt < self.settings.max_attempts:
             outcome, delay = self._outcome(item), self._delay(attempt)
             return Finish(command.ref, token, Action.RETRY, outcome, delay, sickness_of(item))
-        dead = error is not None and command.writes
+        # Who had no leave for it is found among the dead letters, also where it was a read.
+        dead = error is not None and (command.writes or isinstance(error, ControlRefused))
         action = Action.DEAD if dead else Action.DONE
         return Finish(command.ref, token, action, self._outcome(item), usage=usage_of(item))
 

@@ -18,6 +18,7 @@ from commands.state import connect
 from producers.publisher import Publisher
 from routing.cache import RouteCache
 from routing.log import EventLog
+from routing.permit import Permits
 from routing.registry import Registry
 from routing.tail import RouteTail
 from workers.adapter_pool import AdapterPool
@@ -70,6 +71,7 @@ class Runtime:
             neighbours=Neighbours(),
             slots=Slots(),
             prober=Prober(self.registry, payloads),
+            permits=Permits(state),
         )
         self._tail: RouteTail | None = None
 

@@ -28,6 +28,8 @@ class Acceptance(StrEnum):
     KNOWN = "same"
     CONFLICT = "conflict"
     FULL = "full"
+    RESERVED = "reserved"
+    """Nobody gave leave for it; the ledger was not asked."""
 
 
 @dataclass(frozen=True)

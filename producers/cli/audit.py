@@ -12,7 +12,7 @@ import typer
 from commands.error import IntegrityMismatch
 from commands.scope import check_tenant
 from producers.archive import archived_events
-from producers.cli.common import AsJson, make_client, make_registry, out, print_json
+from producers.cli.common import AsJson, err, make_client, make_registry, out, print_json
 from producers.cli.event_text import print_event, print_events
 from producers.cli.notation import duration, moment
 from routing.chain import Chain, Fault
@@ -68,6 +68,7 @@ def verify(
     """
     events = make_registry().log
     chain, archived = Chain(), 0
+    foreign: list[int] = []
     base = events.base()
     chain.begin_log(base)
     _add_log(chain, events, base.revision)
@@ -75,7 +76,7 @@ def verify(
         chain = Chain()
         chain.begin_archive(base)
         with make_client() as client:
-            for event in archived_events(client):
+            for event in archived_events(client, foreign.append):
                 chain.add(event)
         archived, base = chain.count, events.base()
         chain.begin_log(base)
@@ -83,6 +84,8 @@ def verify(
         _add_log(chain, events, max(base.revision, chain.first_revision - 1))
     if chain.fault is not None:
         _refuse(chain.fault, as_json)
+    if foreign:
+        _refuse_foreign(foreign, chain, as_json)
     document = {
         "whole": True,
         "events": chain.count,
@@ -136,7 +139,7 @@ def _add_readable(chain: Chain, events: EventLog, begin: int) -> None:
 
 def _archived(first: datetime | None, last: datetime | None) -> Iterator[StreamEvent]:
     with make_client() as client:
-        for event in archived_events(client):
+        for event in archived_events(client, _tell_foreign):
             at = event.committed_at or event.time
             if (first is None or at >= first) and (last is None or at < last):
                 yield event
@@ -158,6 +161,24 @@ def _when(text: str) -> datetime:
     if text[-1:].isalpha() and text[:1].isdigit() and "T" not in text:
         return datetime.now(UTC) - duration(text)
     return moment(text)
+
+
+def _tell_foreign(version: int) -> None:
+    err.print(f"version {version} of the archive is no event of the registry, and is left out")
+
+
+def _refuse_foreign(versions: list[int], chain: Chain, as_json: bool) -> None:
+    """Somebody else has written into the archive; the events between are all there."""
+    if as_json:
+        print_json({"whole": False, "foreign": versions, "last": chain.last_revision})
+        raise typer.Exit(1)
+    shown = ", ".join(map(str, versions[:10])) + (", …" if len(versions) > 10 else "")
+    raise IntegrityMismatch(
+        f"the archive holds {len(versions)} entries that are no events of the registry, at its "
+        f"versions {shown}; without them it is whole up to revision {chain.last_revision}",
+        next_step="look at them with `signalbox events read`, and keep others from the place that "
+        "the archive's route names",
+    )
 
 
 def _refuse(fault: Fault, as_json: bool) -> None:

@@ -31,9 +31,7 @@ def rabbitmq(folder: Path) -> Iterator[str]:
     url = f"amqp://guest:guest@127.0.0.1:{port}//"
     home = folder / "rabbitmq"
     home.mkdir(parents=True)
-    environment = os.environ | {
-        "HOME": str(home),
-        "RABBITMQ_NODENAME": f"chaos{port}@localhost",
+    environment = _names(home, port, names) | {
         "RABBITMQ_NODE_IP_ADDRESS": "127.0.0.1",
         "RABBITMQ_NODE_PORT": str(port),
         "RABBITMQ_DIST_PORT": str(free_port()),
@@ -41,9 +39,8 @@ def rabbitmq(folder: Path) -> Iterator[str]:
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
         "RABBITMQ_CONFIG_FILE": str(home / "none"),
-        "ERL_EPMD_PORT": str(names),
-        "ERL_EPMD_ADDRESS": "127.0.0.1",
     }
+    (home / "epmd-port").write_text(str(names))
     (home / "plugins").write_text("[].\n")
     server = ManagedProcess("rabbitmq", [found], folder / "logs" / "rabbitmq.log", environment)
     server.start()
@@ -55,6 +52,26 @@ def rabbitmq(folder: Path) -> Iterator[str]:
         # Erlang's own name server, which the node started on a port of ours.
         if epmd := shutil.which("epmd"):
             subprocess.run([epmd, "-port", str(names), "-kill"], capture_output=True, check=False)
+
+
+def rabbitmqctl(url: str, folder: Path, *words: str) -> None:
+    """Run the tool on the broker that `rabbitmq` started there."""
+    home, program = folder / "rabbitmq", PROGRAM.with_name("rabbitmqctl")
+    found = str(program) if program.exists() else shutil.which("rabbitmqctl")
+    assert found is not None, "the server came without its tool"
+    port = int(url.rstrip("/").rpartition(":")[2])
+    names = int((home / "epmd-port").read_text())
+    subprocess.run([found, *words], check=True, capture_output=True, env=_names(home, port, names))
+
+
+def _names(home: Path, port: int, names: int) -> dict[str, str]:
+    """How Erlang's nodes of this broker find one another, and no others."""
+    return os.environ | {
+        "HOME": str(home),
+        "RABBITMQ_NODENAME": f"chaos{port}@localhost",
+        "ERL_EPMD_PORT": str(names),
+        "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
 
 
 def _answers(url: str) -> bool:

@@ -55,8 +55,12 @@ def answer(*arguments: str) -> Any:
     return json.loads(result.stdout)
 
 
+def _no_foreign(version: int) -> None:
+    raise AssertionError(f"version {version} is foreign")
+
+
 def archived(client: Client) -> list[int]:
-    return [event.revision for event in archived_events(client)]
+    return [event.revision for event in archived_events(client, _no_foreign)]
 
 
 def leader(running: Lane, state: redis.Redis) -> ManagedProcess | None:

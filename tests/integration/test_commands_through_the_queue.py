@@ -130,25 +130,27 @@ def test_a_read_that_finds_nothing_is_an_answer_and_no_dead_letter(two_workers: 
         assert record.state == "done"
 
 
-def test_a_route_is_set_by_a_command_on_the_queue(two_workers: Lane) -> None:
+def test_a_route_change_from_the_queue_is_a_dead_letter_that_names_the_setting(
+    two_workers: Lane,
+) -> None:
     command = SetRoute(
         tenant_id="t_routed",
         env="dev",
         resource_kind=ResourceKind.OBJECT_STORE,
         backend_type="filesystem",
         config={"base_dir": str(two_workers.data / "routed")},
-        actor="control plane",
+        actor="an operator, it says",
         reason="test",
     )
     with two_workers.client() as client:
-        assert client.run(command).unwrap()["backend_type"] == "filesystem"
-        assert client.run(command.model_copy()).unwrap()["backend_type"] == "filesystem"
-        bad = command.model_copy(update={"op_id": new_op_id(), "backend_type": "floppy"})
-        outcome = client.run(bad)
+        outcome = client.run(command)
         assert outcome.error is not None
-        assert outcome.error.code == "UNKNOWN_BACKEND"
-        outcome = client.run(put("k").model_copy(update={"tenant_id": "t_routed"}))
-        assert outcome.error is None
+        assert outcome.error.code == "CONTROL_REFUSED"
+        assert "SIGNALBOX_CONTROL_COMMANDS" in str(outcome.error.next_step)
+        [record] = client.ledger.records([command.ref])
+        assert record is not None
+        assert record.state == "dead"
+    assert two_workers.registry().get(command.scope) is None
 
 
 def test_a_file_that_vanishes_is_reported_and_the_others_are_stored(

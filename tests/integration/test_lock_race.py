@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -18,7 +19,7 @@ from routing.event import first_broken
 from routing.lock import StrategyLock
 from routing.log import EventLog, Seen, Wanted
 from routing.registry import Registry
-from tests.integration.conftest import Lane, object_scope
+from tests.integration.conftest import Lane, lane, object_scope
 from tests.integration.operating import SCOPE, by, kinds, point, take
 
 
@@ -115,13 +116,25 @@ def test_lock_commands_run_and_their_repeats_change_nothing(registry: Registry) 
     assert kinds(registry) == ["locked", "unlocked"]
 
 
-def test_locks_taken_through_the_queue_bind_changes_through_the_queue(two_workers: Lane) -> None:
+@pytest.fixture
+def taking_workers(tmp_path: Path) -> Iterator[Lane]:
+    """Workers for route changes from the queue, and for nothing else (docs/security.md)."""
+    options = ("-Q", "routing.0,routing.1,routing.2,routing.3")
+    with lane(
+        tmp_path / "stack", workers=2, options=options, SIGNALBOX_CONTROL_COMMANDS="take"
+    ) as running:
+        yield running
+
+
+def test_locks_taken_through_the_queue_bind_changes_through_the_queue(
+    taking_workers: Lane,
+) -> None:
     tenant = "t_queue_lock"
     ann = COMMON | {"tenant_id": tenant, "actor": "ann"}
     bob = ann | {"actor": "bob"}
-    left = {"backend_type": "filesystem", "config": {"base_dir": str(two_workers.data / "left")}}
-    right = left | {"config": {"base_dir": str(two_workers.data / "right")}}
-    with two_workers.client() as client:
+    left = {"backend_type": "filesystem", "config": {"base_dir": str(taking_workers.data / "left")}}
+    right = left | {"config": {"base_dir": str(taking_workers.data / "right")}}
+    with taking_workers.client() as client:
         client.run(SetRoute.model_validate(ann | left)).unwrap()
         command = LockRoute.model_validate(ann | {"ttl": timedelta(minutes=5)})
         taken = client.run(command).unwrap()
@@ -137,7 +150,7 @@ def test_locks_taken_through_the_queue_bind_changes_through_the_queue(two_worker
         client.run(moved).unwrap()
         client.run(UnlockRoute.model_validate(bob | {"force": True})).unwrap()
         client.run(SwitchRoute.model_validate(bob | left)).unwrap()
-    registry = two_workers.registry()
+    registry = taking_workers.registry()
     history = registry.history(object_scope(tenant))
     names = [event.type.rpartition(".")[2] for event in history]
     assert names == ["set", "locked", "refused", "refused", "switched", "lock_forced", "switched"]

@@ -1,0 +1,75 @@
+"""Leave for single commands, given by who may write the registry.
+
+A producer may put any command on the queue, and into the ledger. Some are an operator's or a
+worker's own alone: probes, and appends to the streams that Signalbox keeps for itself. Whoever
+submits such a command writes its digest beside the registry first, which producers are kept from
+(docs/security.md); a worker runs it if what it claimed has that digest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from datetime import timedelta
+
+import redis
+
+from commands.error import ReservedStream
+from commands.event_stream import AppendEvent
+from commands.model import Command
+from commands.state import state_errors
+from routing.log import TAG
+from routing.row import text_of
+
+SYSTEM_TENANT = "t_system"
+RESERVED_PREFIX = "signalbox."
+_VALID = timedelta(days=1)
+
+
+def is_reserved(command: Command) -> bool:
+    """Whether it appends to a stream that Signalbox keeps for itself."""
+    return (
+        command.tenant_id == SYSTEM_TENANT
+        and isinstance(command, AppendEvent)
+        and command.stream.startswith(RESERVED_PREFIX)
+    )
+
+
+def reserved_stream(command: Command) -> ReservedStream:
+    """An append to such a stream by anyone else."""
+    return ReservedStream(
+        f"{command.subject} of {command.tenant_id} is kept by Signalbox itself",
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step=f"append to a stream whose name does not begin with `{RESERVED_PREFIX}`",
+    )
+
+
+class Permits:
+    """Gives leave and asks for it, one round trip each. Methods raise StateUnavailable."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self._client = client
+
+    def give(self, commands: Sequence[Command]) -> None:
+        """Let just these commands run, within a day."""
+        with state_errors(), self._client.pipeline(transaction=False) as pipeline:
+            for command in commands:
+                pipeline.set(_key(command), command.fingerprint(), ex=_VALID)
+            pipeline.execute()
+
+    def lacking(self, commands: Sequence[Command]) -> set[str]:
+        """The refs of those that nobody gave leave for."""
+        if not commands:
+            return set()
+        with state_errors():
+            found = self._client.mget([_key(command) for command in commands])
+        return {
+            command.ref
+            for command, digest in zip(commands, found, strict=True)
+            if digest is None or text_of(digest) != command.fingerprint()
+        }
+
+
+def _key(command: Command) -> str:
+    return f"{TAG}:permit:{command.ref}"

@@ -1,0 +1,254 @@
+"""Control commands and appends to reserved streams need leave that no producer can give."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+
+from commands.error import ReservedStream
+from commands.event_stream import AppendEvent, Event
+from commands.ledger.entry import Intent, Ticket
+from commands.model import Command
+from commands.outcome import Outcome
+from commands.routing import (
+    DeleteRoute,
+    LockRoute,
+    ProbeRoute,
+    RouteConfig,
+    SetRoute,
+    SwitchRoute,
+    UnlockRoute,
+)
+from commands.scope import Mode, ResourceKind
+from commands.settings import Settings
+from commands.state import connect
+from commands.wire import Message, read_message
+from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archived_events, archiving
+from producers.cli.audit import _tell_foreign
+from producers.client import Client
+from routing.event import EventData, StreamEvent, make_event
+from routing.permit import Permits, is_reserved
+from workers.app import app
+from workers.runtime import Runtime, install
+
+PLACE: dict[str, Any] = {"tenant_id": "t_a", "env": "dev", "resource_kind": "object_store"}
+WHO = {"actor": "an operator, it says", "reason": "r"}
+TARGET = {"backend_type": "filesystem", "config": {"base_dir": "/data"}}
+CHANGES: list[Command] = [
+    SetRoute.model_validate(PLACE | WHO | TARGET),
+    SwitchRoute.model_validate(PLACE | WHO | TARGET),
+    DeleteRoute.model_validate(PLACE | WHO),
+    LockRoute.model_validate(PLACE | WHO | {"ttl": 60}),
+    UnlockRoute.model_validate(PLACE | WHO | {"force": True}),
+]
+
+
+class Lane:
+    """An eager worker and a client, on one Redis of their own."""
+
+    def __init__(self, folder: Path, state: redis.Redis, control: str = "refuse") -> None:
+        self.state = state
+        settings = Settings.model_validate(
+            {"payload_dir": folder / "payloads", "control_commands": control}
+        )
+        app.conf.task_always_eager = True
+        self.runtime = Runtime(app, settings, self.state, worker="eager")
+        install(self.runtime)
+        self.client = Client(settings, app=app, state=self.state)
+        self.registry = self.runtime.registry
+
+    def carry(self, command: Command) -> Outcome:
+        """As a message that holds the whole command, under any task name and on any queue."""
+        document = json.loads(command.model_dump_json())
+        self.runtime.executor.execute(
+            read_message("commands.batch", "m", {"commands": [document]}, 4)
+        )
+        return self._outcome(command)
+
+    def enter(self, command: Command) -> Outcome:
+        """As a producer may that can write the ledger: past our client."""
+        self.runtime.ledger.submit([Intent(command, "object_store.0")])
+        self.runtime.executor.execute(Message([Ticket(command.ref, command.op)]))
+        return self._outcome(command)
+
+    def _outcome(self, command: Command) -> Outcome:
+        [outcome] = self.runtime.ledger.outcomes([command.ref])
+        assert outcome is not None
+        return outcome
+
+    def state_of(self, command: Command) -> str:
+        [record] = self.runtime.ledger.records([command.ref])
+        assert record is not None
+        return record.state
+
+    def archive_to(self, folder: Path) -> None:
+        self.registry.set(
+            ARCHIVE_SCOPE,
+            "filesystem",
+            {"base_dir": str(folder)},
+            mode=Mode.LAB,
+            actor="a",
+            reason="r",
+            change_id="archive",
+        )
+
+
+def end() -> None:
+    install(None)
+    app.conf.task_always_eager = False
+
+
+@pytest.fixture
+def state(state_url: str) -> Iterator[redis.Redis]:
+    client = connect(state_url)
+    client.flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def lane(tmp_path: Path, state: redis.Redis) -> Iterator[Lane]:
+    yield Lane(tmp_path, state)
+    end()
+
+
+@pytest.fixture
+def taking(tmp_path: Path, state: redis.Redis) -> Iterator[Lane]:
+    yield Lane(tmp_path, state, "take")
+    end()
+
+
+@pytest.mark.parametrize("way", ["carry", "enter"])
+@pytest.mark.parametrize("command", CHANGES, ids=lambda command: command.op)
+def test_a_route_change_from_the_queue_changes_nothing(
+    lane: Lane, command: Command, way: str
+) -> None:
+    outcome = getattr(lane, way)(command)
+    assert outcome.error is not None
+    assert outcome.error.code == "CONTROL_REFUSED"
+    assert "SIGNALBOX_CONTROL_COMMANDS" in str(outcome.error.next_step)
+    assert lane.state_of(command) == "dead"
+    assert lane.registry.events(0) == []
+
+
+def test_an_operator_may_have_a_worker_take_them(taking: Lane) -> None:
+    assert taking.carry(CHANGES[0]).error is None
+    assert taking.registry.get(CHANGES[0].scope) is not None
+
+
+@pytest.mark.parametrize("way", ["carry", "enter"])
+def test_a_probe_without_leave_touches_nothing(lane: Lane, tmp_path: Path, way: str) -> None:
+    target = tmp_path / "probed"
+    probe = ProbeRoute.model_validate(
+        PLACE | {"backend_type": "filesystem", "config": {"base_dir": str(target)}}
+    )
+    outcome = getattr(lane, way)(probe)
+    assert outcome.error is not None
+    assert outcome.error.code == "CONTROL_REFUSED"
+    assert lane.state_of(probe) == "dead"
+    assert not target.exists()
+
+
+def test_leave_is_for_one_probe_as_it_was_asked_for(lane: Lane, tmp_path: Path) -> None:
+    def probe(name: str) -> ProbeRoute:
+        config = {"backend_type": "filesystem", "config": {"base_dir": str(tmp_path / name)}}
+        return ProbeRoute.model_validate(PLACE | config | {"op_id": "one"})
+
+    Permits(lane.state).give([probe("asked")])
+    refused = lane.carry(probe("other"))
+    assert refused.error is not None
+    assert refused.error.code == "CONTROL_REFUSED"
+    assert not (tmp_path / "other").exists()
+
+
+def test_the_clients_own_probe_runs(lane: Lane, tmp_path: Path) -> None:
+    from producers.diagnosis import probe
+
+    config: RouteConfig = {"base_dir": str(tmp_path / "probed")}
+    scope = CHANGES[0].scope
+    assert scope.kind is ResourceKind.OBJECT_STORE
+    found = probe(lane.client, scope, Mode.LAB, 60, "filesystem", config)
+    assert found.healthy
+
+
+def test_a_probe_of_what_no_route_may_reach_ends_before_it(lane: Lane) -> None:
+    probe = ProbeRoute.model_validate(
+        PLACE | {"backend_type": "filesystem", "config": {"base_dir": "/etc"}}
+    )
+    Permits(lane.state).give([probe])
+    outcome = lane.enter(probe)
+    assert outcome.error is not None
+    assert outcome.error.code == "PLACE_FORBIDDEN"
+
+
+def stranger(**more: Any) -> AppendEvent:
+    return AppendEvent(
+        tenant_id=ARCHIVE_SCOPE.tenant_id,
+        env=ARCHIVE_SCOPE.env,
+        stream=ARCHIVE_STREAM,
+        event=Event(type="x", data=more),
+    )
+
+
+def own_event() -> StreamEvent:
+    data = EventData(actor="a", reason="r", before=None, after=None, change_id="c")
+    return make_event("rebased", "registry", data, epoch="e", revision=1, prev="")
+
+
+def test_the_client_submits_no_append_to_the_archive_and_all_the_others(
+    lane: Lane, tmp_path: Path
+) -> None:
+    lane.archive_to(tmp_path / "archive")
+    other = stranger().model_copy(update={"stream": "mine", "op_id": "mine"})
+    first, refused, last = lane.client.submit_many([other, stranger(), stranger_of("t_b")])
+    assert first.accepted
+    assert last.accepted
+    assert not refused.accepted
+    with pytest.raises(ReservedStream, match=r"signalbox\.route-events"):
+        refused.raise_if_refused()
+    with pytest.raises(ReservedStream):
+        lane.client.submit(stranger())
+
+
+def stranger_of(tenant: str) -> AppendEvent:
+    return stranger().model_copy(update={"tenant_id": tenant, "op_id": f"of-{tenant}"})
+
+
+@pytest.mark.parametrize("way", ["carry", "enter"])
+def test_a_worker_appends_nothing_foreign_to_the_archive(
+    lane: Lane, tmp_path: Path, way: str
+) -> None:
+    lane.archive_to(tmp_path / "archive")
+    command = stranger()
+    outcome = getattr(lane, way)(command)
+    assert outcome.error is not None
+    assert outcome.error.code == "RESERVED_STREAM"
+    assert lane.state_of(command) == "dead"
+    # Nor what looks like the archiver's own.
+    [forged] = archiving([own_event()], Mode.LAB)
+    assert is_reserved(forged)
+    assert getattr(lane, way)(forged).error is not None
+    assert list(archived_events(lane.client, _tell_foreign)) == []
+
+
+def test_what_a_stranger_left_in_an_archive_is_named_and_the_rest_is_read(
+    lane: Lane, tmp_path: Path
+) -> None:
+    lane.archive_to(tmp_path / "archive")
+    [own] = archiving([own_event()], Mode.LAB)
+    appends = [stranger(), stranger(event=1), stranger(event="{}"), own]
+    copied = own.event.data["event"]
+    appends.append(stranger(event=copied))
+    # As it could get there before streams were reserved, or past Signalbox.
+    Permits(lane.state).give(appends)
+    for outcome in lane.client.wait(lane.client.submit_many(appends)):
+        assert outcome is not None
+        outcome.unwrap()
+    foreign: list[int] = []
+    assert [event.revision for event in archived_events(lane.client, foreign.append)] == [1]
+    assert foreign == [1, 2, 3, 5]

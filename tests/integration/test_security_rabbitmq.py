@@ -1,0 +1,80 @@
+"""The RabbitMQ permissions of docs/security.md: what a producer can and cannot do with them."""
+
+from __future__ import annotations
+
+import re
+import shlex
+import sys
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import amqp
+import pytest
+
+from commands.settings import Settings
+from producers.publisher import make_app
+from tests.absent import absent
+from tests.chaos.part import CannotRun
+from tests.chaos.rabbit import rabbitmq, rabbitmqctl
+
+PAGE = Path(__file__).parents[2] / "docs" / "security.md"
+
+
+@pytest.fixture
+def address(tmp_path: Path) -> Iterator[str]:
+    """host:port of a broker with the users and permissions of the page."""
+    try:
+        with rabbitmq(tmp_path) as url:
+            for user in ("service", "producer", "worker"):
+                rabbitmqctl(url, tmp_path, "add_user", user, "pw")
+            for line in re.findall(r"^ {4}rabbitmqctl (.*)$", PAGE.read_text(), re.MULTILINE):
+                rabbitmqctl(url, tmp_path, *shlex.split(line))
+            yield url.rpartition("@")[2].rstrip("/")
+    except CannotRun as reason:
+        absent("RabbitMQ", str(reason))
+
+
+def channel_of(address: str, user: str) -> Any:
+    connection = amqp.Connection(address, user, "pw", confirm_publish=True)
+    connection.connect()
+    return connection.channel()
+
+
+@pytest.mark.timeout(300)
+def test_a_producer_sends_and_neither_reads_nor_empties_a_queue(address: str) -> None:
+    worker = channel_of(address, "worker")
+    for queue in ("object_store.0", "routing.0"):
+        worker.queue_declare(queue, durable=True, auto_delete=False)
+    for user in ("service", "producer"):
+        message = amqp.Message("{}")
+        channel_of(address, user).basic_publish(message, exchange="", routing_key="object_store.0")
+    found = worker.queue_declare("object_store.0", passive=True)
+    assert found.message_count == 2
+    attempts: list[Callable[[Any], Any]] = [
+        lambda channel: channel.queue_purge("object_store.0"),
+        lambda channel: channel.basic_get("object_store.0"),
+        lambda channel: channel.queue_declare("routing.0", durable=True, auto_delete=False),
+        lambda channel: channel.queue_delete("routing.0"),
+        lambda channel: channel.exchange_declare("own", "direct"),
+    ]
+    for attempt in attempts:
+        for user in ("service", "producer"):
+            with pytest.raises(amqp.AccessRefused):
+                attempt(channel_of(address, user))
+
+
+@pytest.mark.timeout(300)
+def test_our_own_producer_sends_with_the_permissions_of_the_page(
+    address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # Celery's settings follow the broker, and are read once.
+    monkeypatch.delitem(sys.modules, "celeryconfig", raising=False)
+    sends = {}
+    for user in ("worker", "producer"):  # workers are there first, and bind the queues
+        monkeypatch.setenv("SIGNALBOX_BROKER_URL", f"amqp://{user}:pw@{address}//")
+        app = make_app(Settings())
+        sends[user] = app.send_task("object_store.put", queue="object_store.0")
+        app.close()
+    found = channel_of(address, "worker").queue_declare("object_store.0", passive=True)
+    assert found.message_count == len(sends)

@@ -215,7 +215,7 @@ class AdapterPool:
         return kept
 
 
-def key_of(item: Admitted) -> Key | None:
+def key_of(item: Admitted | Ended) -> Key | None:
     command = item.claimed.command
     order = command.order_key
     return (command.tenant_id, command.env, order) if order else None

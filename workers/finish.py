@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from operator import itemgetter
 
 from commands.error import ControlRefused, OpIdReused, RateLimited, SignalboxError
 from commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
@@ -19,6 +20,7 @@ from commands.outcome import Outcome, Status
 from commands.payload import PayloadStore, StagedPayload
 from commands.settings import Settings
 from commands.wire import Fault
+from workers.adapter_pool import key_of
 from workers.log import log_faults, log_finishes
 from workers.stage import Ended
 from workers.usage import sickness_of, usage_of
@@ -34,7 +36,9 @@ mistake there, and looking at each now and then would be work that grows with th
 class Parts:
     """The finish of one message: at once, or in parts if some of its commands take long.
 
-    Each part names other commands, under the one token of the claim.
+    Each part names other commands, under the one token of the claim. The ledger takes an end for
+    good only when all that stand before it on its key have theirs, so keys on which some ended
+    without being run are left for the last part.
     """
 
     def __init__(
@@ -46,21 +50,46 @@ class Parts:
         """`ended` came to no backend; it is finished with the first part."""
         self._finish = finish
         self._claims = claims
-        self._ended = list(ended)
+        self._late = {key_of(end) for end in ended if not end.may_change} - {None}
+        self._ended = [end for end in ended if key_of(end) not in self._late]
+        self._unrun = [end for end in ended if key_of(end) in self._late]
+        self._ran: list[Ended] = []
+        """Of the late keys."""
         self._counts = Counter(claims.skipped)
 
     def early(self, ended: Sequence[Ended]) -> None:
+        if self._claims.unrunnable:  # nobody knows their keys
+            self._ended += ended
+            return
+        self._ran += [end for end in ended if key_of(end) in self._late]
+        ended = [end for end in ended if key_of(end) not in self._late]
         if ended or self._ended:
             self._record(ended)
 
     def last(self, ended: Sequence[Ended]) -> dict[str, int]:
         """How many commands of the message ended in which way."""
-        self._record(ended)
+        ran = [*self._ran, *ended]
+        self._record([*ran, *_behind(self._unrun, ran)])
         return dict(self._counts)
 
     def _record(self, ended: Sequence[Ended]) -> None:
         self._counts.update(self._finish(self._claims, [*self._ended, *ended]))
         self._claims, self._ended = Claims(), []
+
+
+def _behind(unrun: Sequence[Ended], ran: Sequence[Ended]) -> list[Ended]:
+    """The ends of what was not run; one behind another of its key that comes again does so too."""
+    first: dict[object, int] = {}
+    for end in (*unrun, *ran):
+        if end.may_change:
+            key, seq = key_of(end), end.claimed.seq
+            first[key] = min(seq, first.get(key, seq))
+    return [
+        Ended(end.claimed, end.route)
+        if end.claimed.seq > first.get(key_of(end), end.claimed.seq)
+        else end
+        for end in unrun
+    ]
 
 
 @dataclass(frozen=True)
@@ -76,8 +105,10 @@ class Finisher:
         self, token: str, claims: Claims, ended: Sequence[Ended], *, crowded: bool = False
     ) -> tuple[Finished, dict[str, int]]:
         """Record the ends; the commands to wake now, and how many ended in which way."""
-        finishes = [self._of_ended(item) for item in ended]
-        finishes += [self._of_unrunnable(item) for item in claims.unrunnable]
+        ends = [(item.claimed.seq, self._of_ended(item)) for item in ended]
+        ends += [(item.seq, self._of_unrunnable(item)) for item in claims.unrunnable]
+        # As accepted: see Parts.
+        finishes = [finish for _, finish in sorted(ends, key=itemgetter(0))]
         self.bury([_conflict(command) for command in claims.conflicts])
         if not finishes:
             return Finished([], []), {}

@@ -12,16 +12,18 @@ from typing import cast
 
 import pytest
 
+from adapters import reach
 from adapters.catalogue import Backend
 from adapters.port import AdapterContext, Call
-from commands.error import LeaseExpired, Throttled
+from adapters.reach import Boundary, Reaches
+from commands.error import LeaseExpired, PlaceForbidden, Throttled
 from commands.ledger.entry import Claimed
 from commands.metrics_store import IngestPoints, Point, QueryPoints
 from commands.model import Command
 from commands.object_store import DeleteObject, GetObject, ListObjects, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.result import Result
-from commands.scope import Mode
+from commands.scope import Mode, Scope
 from routing.policy import FREE
 from routing.route import Route
 from workers import adapter_pool
@@ -45,6 +47,10 @@ class Shelf:
     log: list[str] = field(default_factory=list)
     bulk_verbs: frozenset[str] = frozenset()
     ordered_bulk_verbs: frozenset[str] = frozenset()
+    folder: str = "/data"
+
+    def boundary(self, scope: Scope, _: object) -> Boundary:
+        return Boundary(scope, "filesystem", Reaches(data=(self.folder,)))
 
     def open(self, _: AdapterContext) -> Shelf:
         return self
@@ -248,3 +254,19 @@ def test_an_error_of_the_line_itself_comes_out_once_all_has_ended(pool: AdapterP
 def test_deletes_stand_in_line_with_reads_as_well() -> None:
     delete = DeleteObject(tenant_id="t_a", env="dev", key="a")
     assert lanes_of(put("a"), get("a"), delete, get("a")) == [[[0], [1], [2], [3]]]
+
+
+def test_a_folder_that_leads_elsewhere_later_is_not_used_any_more(
+    pool: AdapterPool, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reach, "GOOD_SECONDS", 0.0)
+    link = tmp_path / "link"
+    link.symlink_to(tmp_path)
+    shelf = Shelf(folder=str(link))
+    [first] = pool.run(admitted([put("a")], shelf), Blind(), lambda _: None)
+    assert first.error is None
+    link.unlink()
+    link.symlink_to("/etc")
+    [second] = pool.run(admitted([put("b")], shelf), Blind(), lambda _: None)
+    assert isinstance(second.error, PlaceForbidden)
+    assert shelf.log == ["put a"]

@@ -9,8 +9,9 @@ from typing import Any
 
 import pytest
 import redis
+import typer
 
-from commands.error import ReservedStream
+from commands.error import IntegrityMismatch, ReservedStream
 from commands.event_stream import AppendEvent, Event
 from commands.ledger.entry import Intent, Ticket
 from commands.model import Command
@@ -29,6 +30,7 @@ from commands.settings import Settings
 from commands.state import connect
 from commands.wire import Message, read_message
 from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archived_events, archiving
+from producers.cli import audit
 from producers.cli.audit import _tell_foreign
 from producers.client import Client
 from routing.event import EventData, StreamEvent, make_event
@@ -252,3 +254,21 @@ def test_what_a_stranger_left_in_an_archive_is_named_and_the_rest_is_read(
     foreign: list[int] = []
     assert [event.revision for event in archived_events(lane.client, foreign.append)] == [1]
     assert foreign == [1, 2, 3, 5]
+
+
+def test_audit_verify_names_what_is_foreign_in_a_whole_archive(
+    lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    lane.archive_to(tmp_path / "archive")
+    appends = [stranger(), *archiving(lane.registry.events(0), Mode.LAB), stranger()]
+    Permits(lane.state).give(appends)
+    for outcome in lane.client.wait(lane.client.submit_many(appends)):
+        assert outcome is not None
+        outcome.unwrap()
+    monkeypatch.setattr(audit, "make_client", lambda: lane.client)
+    monkeypatch.setattr(audit, "make_registry", lambda: lane.registry)
+    with pytest.raises(IntegrityMismatch, match=r"2 entries .* versions 1, 3; .*whole up to"):
+        audit.verify(archive=True, as_json=False)
+    with pytest.raises(typer.Exit):
+        audit.verify(archive=True, as_json=True)
+    assert json.loads(capsys.readouterr().out.splitlines()[-1])["foreign"] == [1, 3]

@@ -62,6 +62,7 @@ from __future__ import annotations
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
+from pydantic_core import ErrorDetails
 
 
 class ErrorDetail(BaseModel):
@@ -146,11 +147,17 @@ class SignalboxError(Exception):
     def __str__(self) -> str:
         place = [f"{self.kind}"] if self.kind else []
         if self.tenant_id:
-            place.append(f"in {self.tenant_id}/{self.env or '?'}")
+            place.append(f"in {self.tenant_id}/{self.env}" if self.env else f"of {self.tenant_id}")
         if self.backend_type:
             place.append(f"on {self.backend_type}")
         text = f"{self.message} [{' '.join(place)}]" if place else self.message
-        return f"{text}. {self.next_step}" if self.next_step else text
+        # What a library says often ends with a full stop of its own.
+        return f"{text.rstrip('.')}. {self.next_step}" if self.next_step else text
+
+
+def reason_of(fault: ErrorDetails) -> str:
+    """What a validator says is wrong, without the words that pydantic puts before ours."""
+    return fault["msg"].removeprefix("Value error, ")
 
 
 class InvalidCommand(SignalboxError):

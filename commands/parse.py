@@ -13,7 +13,13 @@ import commands.metrics_store
 import commands.object_store
 import commands.routing
 import commands.tabular_store  # noqa: F401
-from commands.error import InvalidCommand, SignalboxError, UnknownCommand, UnsupportedVersion
+from commands.error import (
+    InvalidCommand,
+    SignalboxError,
+    UnknownCommand,
+    UnsupportedVersion,
+    reason_of,
+)
 from commands.model import MODELS, SCHEMA_VERSION, Command
 
 
@@ -81,7 +87,7 @@ def invalid_command(error: ValidationError, **place: str) -> InvalidCommand:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "command"
     return InvalidCommand(
-        f"{where}: {first['msg']}",
+        f"{where}: {reason_of(first)}",
         next_step="see the JSON Schema that `signalbox schema` prints",
         **place,
     )

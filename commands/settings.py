@@ -24,7 +24,8 @@ Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0)
 class Settings(BaseSettings):
     """Read from `SIGNALBOX_*` environment variables; durations are ISO 8601 or seconds."""
 
-    model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True)
+    # Empty is not set: an empty directory would be the one in which the process happens to be.
+    model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, env_ignore_empty=True)
 
     state_url: str = Field(
         "redis://127.0.0.1:6379/0",
@@ -106,7 +107,7 @@ class Settings(BaseSettings):
     route_log_keep: int = Field(
         100_000,
         ge=0,
-        description="StreamEvents that stay in the state Redis once they are archived.",
+        description="Events of the audit trail that stay in the state Redis once archived.",
     )
     price_file: Path | None = Field(
         None, description="Prices for the estimates of `signalbox routes check`."

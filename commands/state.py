@@ -56,6 +56,7 @@ _REFUSALS = {
     "NOPERM": "let its user run this command (ACL SETUSER), or name another in SIGNALBOX_STATE_URL",
     "NOAUTH": "put user and password into SIGNALBOX_STATE_URL",
     "WRONGPASS": "put the right user and password into SIGNALBOX_STATE_URL",
+    "DB index": "name a database in SIGNALBOX_STATE_URL that the server has, such as /0",
 }
 _PASSING = {"OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY"}
 # redis-py has classes of its own for some, and takes the first word off their texts.

@@ -55,7 +55,8 @@ class ContentDesk:
                 found = content.stat().st_size
         except OSError as error:
             raise SourceChanged(
-                f"{content} cannot be read: {error.strerror}", next_step="nothing was stored of it"
+                f"{content} cannot be read: {error.strerror}",
+                next_step="check the path; nothing was stored of it",
             ) from error
         if not payload.size == expected == found:
             if isinstance(payload, StagedPayload):

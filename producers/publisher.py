@@ -10,8 +10,9 @@ from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerError
+from kombu.transport import TRANSPORT_ALIASES
 
-from commands.error import BrokerUnavailable
+from commands.error import BrokerUnavailable, InvalidSetting
 from commands.ledger.entry import Wake
 from commands.ledger.row import batched
 from commands.settings import Settings
@@ -22,7 +23,16 @@ log = structlog.get_logger("signalbox.publisher")
 
 
 def make_app(settings: Settings) -> Celery:
-    """The Celery app that producers and workers share the settings of, on this broker."""
+    """The Celery app that producers and workers share the settings of, on this broker.
+
+    Raises InvalidSetting if Celery does not speak with such a broker.
+    """
+    scheme, address, _ = settings.broker_url.partition("://")
+    if address and scheme.partition("+")[0] not in TRANSPORT_ALIASES:
+        raise InvalidSetting(
+            f"SIGNALBOX_BROKER_URL: no broker is reached by {scheme}://",
+            next_step="begin it with redis:// or amqp://; see docs/configuration.md",
+        )
     if settings.broker_url.startswith(("amqp", "pyamqp")):
         from producers.rabbit_transport import use_checked_messages
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig
+from commands.error import InvalidRouteConfig, reason_of
 from commands.scope import ResourceKind
 
 DEFAULT_REGION = "us-east-1"
@@ -135,4 +135,4 @@ def read_aws_config(
         where = str(first["loc"][0])[:64] if first["loc"] else ""
         field = model.model_fields.get(where)
         hint = f"{where}: {field.description}" if field else f"use {', '.join(model.model_fields)}"
-        raise refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
+        raise refuse(f"config {where or 'as a whole'}: {reason_of(first)}", hint) from None

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig
+from commands.error import InvalidRouteConfig, reason_of
 from commands.scope import ResourceKind
 
 BACKEND_TYPE = "azure_blob"
@@ -123,7 +123,7 @@ def read_config(config: Mapping[str, Any]) -> AzureConfig:
             if field
             else f"use {', '.join(AzureConfig.model_fields)}"
         )
-        raise _refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
+        raise _refuse(f"config {where or 'as a whole'}: {reason_of(first)}", hint) from None
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:

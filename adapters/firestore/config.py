@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig
+from commands.error import InvalidRouteConfig, reason_of
 from commands.scope import ResourceKind
 
 BACKEND_TYPE = "firestore"
@@ -101,7 +101,7 @@ def read_config(config: Mapping[str, Any], kind: ResourceKind) -> FirestoreConfi
         field = FirestoreConfig.model_fields.get(where)
         choices = ", ".join(FirestoreConfig.model_fields)
         hint = f"{where}: {field.description}" if field else f"use {choices}"
-        message = f"config {where or 'as a whole'}: {first['msg']}"
+        message = f"config {where or 'as a whole'}: {reason_of(first)}"
         raise _refuse(kind, message, hint) from None
 
 

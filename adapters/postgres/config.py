@@ -9,7 +9,7 @@ from typing import Any, Literal
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig
+from commands.error import InvalidRouteConfig, reason_of
 from commands.scope import ResourceKind
 
 BACKEND_TYPE = "postgres"
@@ -77,7 +77,7 @@ def read_config(config: Mapping[str, Any]) -> PostgresConfig:
             if field
             else f"use {', '.join(PostgresConfig.model_fields)}"
         )
-        raise _refuse(f"config {where or 'as a whole'}: {first['msg']}", hint) from None
+        raise _refuse(f"config {where or 'as a whole'}: {reason_of(first)}", hint) from None
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:

@@ -163,7 +163,9 @@ def _chosen(
     if refs:
         letters = [client.dead.get(ref) for ref in refs if ref.count("/") >= 2]
         if missing := len(refs) - sum(letter is not None for letter in letters):
-            raise NotFound(f"{missing} of these are no dead letters", next_step="see: dead ls")
+            raise NotFound(
+                f"{missing} of these are no dead letters", next_step="see: signalbox dead ls"
+            )
         yield [letter for letter in letters if letter is not None]
         return
     if which == Which() and not everything:

@@ -111,7 +111,7 @@ def _print(document: dict[str, Any]) -> None:
     if "error" in cost:
         money = cost["error"]["message"]
     else:
-        storage = "storage not counted" if cost["storage"] is None else f"{cost['storage']:.4f}"
+        storage = "not counted" if cost["storage"] is None else f"{cost['storage']:.4f}"
         money = (
             f"{cost['total']:.4f} (storage {storage}, writes {cost['writes']:.4f}, "
             f"reads {cost['reads']:.4f}, out {cost['out']:.4f})"

@@ -11,7 +11,17 @@ from commands.error import OutcomePending
 from commands.ledger.lease import LATE_MS, Leases
 from commands.settings import Settings
 from commands.state import connect
-from producers.cli.common import AsJson, EnvName, Kind, Tenant, make_scope, out, print_json
+from producers.cli.common import (
+    AsJson,
+    EnvName,
+    Kind,
+    Tenant,
+    make_registry,
+    make_scope,
+    out,
+    print_json,
+)
+from routing.route import no_route
 
 WaitDrain = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")]
 
@@ -36,6 +46,9 @@ def drain(
             env=scope.env,
             next_step=f"copy nothing yet and ask again; it is over by {last:%H:%M:%S} UTC",
         )
+    registry = make_registry()
+    if first == 0 and registry.get(scope) is None and not registry.history(scope, 1):
+        raise no_route(scope)  # a misspelled env is not to pass for a drained one
     if as_json:
         print_json({"drained": scope.field, "waited_for": first})
     else:

@@ -12,7 +12,7 @@ import typer
 from pydantic import ValidationError
 from rich.markup import escape
 
-from commands.error import InvalidSetting, LocalFileError, SignalboxError
+from commands.error import InvalidSetting, LocalFileError, SignalboxError, reason_of
 from commands.parse import invalid_command
 from producers.cli import (
     audit,
@@ -71,7 +71,7 @@ def main() -> None:
 def _invalid_setting(error: ValidationError) -> InvalidSetting:
     first = error.errors(include_url=False, include_input=False)[0]
     name = f"SIGNALBOX_{str(first['loc'][0]).upper()}"
-    return InvalidSetting(f"{name}: {first['msg']}", next_step="see docs/configuration.md")
+    return InvalidSetting(f"{name}: {reason_of(first)}", next_step="see docs/configuration.md")
 
 
 def _report(error: SignalboxError) -> None:

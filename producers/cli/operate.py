@@ -23,6 +23,9 @@ from producers.publisher import broker_report, make_app
 from routing.archive_mark import ArchiveMark
 from routing.log import EventLog
 
+NOW = ("open", "running", "held", "overdue", "dead_letters")
+"""What stands now, of the ledger's totals; the others only grow."""
+
 
 def add_to(app: typer.Typer) -> None:
     """Register the subcommands."""
@@ -63,7 +66,8 @@ def outcome(
         )
     for record in records:
         document = asdict(record) | {
-            "outcome": record.outcome.model_dump(mode="json") if record.outcome else None
+            name: detail.model_dump(mode="json") if detail else None
+            for name, detail in (("outcome", record.outcome), ("waits_for", record.waits_for))
         }
         if as_json:
             print_json(document)
@@ -105,7 +109,10 @@ def status(as_json: AsJson = False) -> None:
     if lost:
         rows = [[shard, reason] for shard, reason in lost.items()]
         print_rows("LEDGER_REGRESSED: nothing runs here", ["shard", "what was lost"], rows)
-    print_rows("commands", ["", "number"], [[name, totals[name]] for name in sorted(totals)])
+    now = [[name, totals[name]] for name in NOW if name in totals]
+    ever = [[name, totals[name]] for name in sorted(totals) if name not in NOW]
+    print_rows("commands now", ["", "number"], now)
+    print_rows("since the ledger began", ["", "number"], ever)
     if resting:
         columns = ["worker", "backend", "config", "scope"]
         print_rows("backends that rest", columns, [[*r] for r in resting])

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 import os
+import shlex
 import signal
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
+from commands.error import StateUnavailable
 from commands.settings import Settings
-from commands.state import without_password
+from commands.state import connect, state_errors, without_password
 from producers.cli.common import err, out
 from producers.client import Client
 from producers.embedded.stack import EmbeddedStack
@@ -51,6 +53,7 @@ def up(
         state_url=given.state_url if "state_url" in given.model_fields_set else None,
         broker_url=given.broker_url if "broker_url" in given.model_fields_set else None,
     )
+    _check_given(given)
     equal = True
     with stack:
         os.environ.update(stack.environment)
@@ -64,7 +67,9 @@ def up(
             out.print("\nup; another terminal can now use `signalbox` with:")
             for name, value in stack.environment.items():
                 if name.startswith("SIGNALBOX_"):
-                    out.print(f"  export {name}={value}", soft_wrap=True, highlight=False)
+                    out.print(
+                        f"  export {name}={shlex.quote(value)}", soft_wrap=True, highlight=False
+                    )
             out.print("Ctrl-C stops all of it.")
             try:
                 stack.wait(lambda text: err.print(text, soft_wrap=True))
@@ -72,6 +77,21 @@ def up(
                 err.print("stopping")
     if not equal:
         raise typer.Exit(1)
+
+
+def _check_given(given: Settings) -> None:
+    """Raises StateUnavailable if a state Redis is named and does not answer."""
+    if "state_url" not in given.model_fields_set:
+        return
+    try:
+        with state_errors():
+            connect(given.state_url).ping()
+    except StateUnavailable as error:
+        raise StateUnavailable(
+            error.message,
+            next_step="SIGNALBOX_STATE_URL names it: start it, or unset SIGNALBOX_STATE_URL and "
+            "SIGNALBOX_BROKER_URL, and a Redis is started here",
+        ) from error
 
 
 def tour(

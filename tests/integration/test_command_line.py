@@ -110,6 +110,27 @@ def test_a_route_is_switched_to_s3_and_its_history_tells_it(
     refused("ROUTE_NOT_FOUND", "routes", "get", "object_store", *here)
 
 
+def test_a_scope_that_never_had_a_route_is_not_called_drained(routed: Lane) -> None:
+    refused("ROUTE_NOT_FOUND", "routes", "drain", "object_store", "-t", "t_cli", "-e", "typo")
+
+
+def test_a_wrong_setting_is_named(routed: Lane, tmp_path: Path) -> None:
+    url = f"{routed.settings.state_url.rpartition('/')[0]}/9999"
+    assert "SIGNALBOX_STATE_URL" in refused("STATE_UNAVAILABLE", "status", SIGNALBOX_STATE_URL=url)
+    message = refused("INVALID_SETTING", "status", SIGNALBOX_BROKER_URL="carrier-pigeon://here")
+    assert "SIGNALBOX_BROKER_URL" in message
+    nobody = "redis://127.0.0.1:1/0"
+    up = ["up", "--data", str(tmp_path)]
+    assert "unset SIGNALBOX_STATE_URL" in refused(
+        "STATE_UNAVAILABLE", *up, SIGNALBOX_STATE_URL=nobody
+    )
+
+
+def test_an_empty_setting_is_not_set(routed: Lane) -> None:
+    source = b"x" * 100_000
+    refused("TOO_LARGE", "object", "put", "big", "-", *HERE, stdin=source, SIGNALBOX_PAYLOAD_DIR="")
+
+
 def test_status_counts_and_names_the_workers(routed: Lane) -> None:
     status = json.loads(done("status", "--json"))
     assert len(status["workers"]) == 2

@@ -39,7 +39,7 @@ ANSWERS = {
     ],
     "signalbox dead ls -t t_acme": ["QUOTA_EXCEEDED"],
     "signalbox dead replay": ["1 dead letters run again"],
-    "signalbox outcome five": ["waits_for .*RATE_LIMITED"],
+    "signalbox outcome five": ['waits_for +{"code": "RATE_LIMITED"'],
     "signalbox audit log --archive -t t_bolt": [
         "POLICY_FORBIDS for s3 bolt-b",
         "regions: us-east-1",

@@ -24,7 +24,8 @@
     │   ├── RouteLocked           ROUTE_LOCKED                423
     │   ├── LockLost              LOCK_LOST                   409
     │   ├── Conflict              CONFLICT                    409
-    │   └── RegistryRegressed     REGISTRY_REGRESSED          503  (waits)
+    │   ├── RegistryRegressed     REGISTRY_REGRESSED          503  (waits)
+    │   └── RegistryUnreadable    REGISTRY_UNREADABLE         503  (waits)
     ├── QuotaError                                                 what the tenant's policy allows
     │   ├── QuotaExceeded         QUOTA_EXCEEDED              403
     │   └── RateLimited           RATE_LIMITED                429  (waits)
@@ -280,6 +281,12 @@ class RegistryRegressed(RoutingError):
     """The registry is older than what was seen of it; nothing runs until that is mended."""
 
     code, http_status, temporary, waits = "REGISTRY_REGRESSED", 503, True, True
+
+
+class RegistryUnreadable(RoutingError):
+    """A route or policy that this release cannot read, such as one that a later release wrote."""
+
+    code, http_status, temporary, waits = "REGISTRY_UNREADABLE", 503, True, True
 
 
 class QuotaError(SignalboxError):

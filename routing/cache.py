@@ -10,8 +10,9 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from copy import copy
 
-from commands.error import RegistryRegressed, SignalboxError
+from commands.error import RegistryRegressed, RegistryUnreadable, SignalboxError
 from commands.scope import Scope
 from routing.fenced import FencedCache, Regression
 from routing.policies import Policies
@@ -30,8 +31,10 @@ class RouteCache:
     """What this process knows of the registry. Thread-safe."""
 
     def __init__(self, registry: Registry, policies: Policies | None = None) -> None:
-        self._routes: FencedCache[Scope, Route] = FencedCache(registry.get_many)
-        self._policies: FencedCache[str, Policy] | None = (
+        self._routes: FencedCache[Scope, Route | RegistryUnreadable] = FencedCache(
+            registry.get_many
+        )
+        self._policies: FencedCache[str, Policy | RegistryUnreadable] | None = (
             FencedCache(policies.get_many) if policies else None
         )
         self._lock = threading.Lock()
@@ -43,7 +46,7 @@ class RouteCache:
         route: Route | SignalboxError | None = None
         if self._lost is None:
             route = self._routes.peek(scope, fence)
-        if route is None:
+        if not isinstance(route, Route):
             route = self.resolve_many({scope: fence})[scope]
         if isinstance(route, SignalboxError):
             raise route
@@ -63,6 +66,8 @@ class RouteCache:
         for scope, route in self._routes.get_many(fences).items():
             if isinstance(route, Regression):
                 found[scope] = _regressed(scope, _went_back("the route", route))
+            elif isinstance(route, RegistryUnreadable):
+                found[scope] = copy(route)  # kept for all, and each command's end is its own
             else:
                 found[scope] = route or no_route(scope)
         return found
@@ -76,6 +81,8 @@ class RouteCache:
             if isinstance(policy, Regression):
                 message = _went_back("the policy", policy)
                 found[tenant_id] = RegistryRegressed(message, tenant_id=tenant_id, next_step=_NEXT)
+            elif isinstance(policy, RegistryUnreadable):
+                found[tenant_id] = copy(policy)
             else:
                 found[tenant_id] = policy.terms if policy else FREE
         return found

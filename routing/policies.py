@@ -6,10 +6,11 @@ from collections.abc import Sequence
 
 import redis
 
-from commands.error import Conflict
+from commands.error import Conflict, RegistryUnreadable
 from commands.state import state_errors
 from routing.log import TAG, Draft, EventLog, Seen, Wanted
 from routing.policy import Policy, Terms, policy_after, policy_subject
+from routing.row import read_value
 
 
 class Policies:
@@ -62,9 +63,15 @@ class Policies:
         return seen.policy
 
     def get(self, tenant_id: str) -> Policy | None:
-        return self.get_many([tenant_id])[0][0]
+        """Raises RegistryUnreadable."""
+        policy = self.get_many([tenant_id])[0][0]
+        if isinstance(policy, RegistryUnreadable):
+            raise policy
+        return policy
 
-    def get_many(self, tenants: Sequence[str]) -> list[tuple[Policy | None, str | None]]:
+    def get_many(
+        self, tenants: Sequence[str]
+    ) -> list[tuple[Policy | RegistryUnreadable | None, str | None]]:
         """Policy and fence of each tenant, read together in one round trip."""
         if not tenants:
             return []
@@ -73,8 +80,11 @@ class Policies:
             pipeline.hmget(f"{TAG}:fence", [policy_subject(tenant) for tenant in tenants])
             rows, fences = pipeline.execute()
         return [
-            (Policy.model_validate_json(row) if row else None, fence.decode() if fence else None)
-            for row, fence in zip(rows, fences, strict=True)
+            (
+                read_value(Policy, row, tenant_id=tenant) if row else None,
+                fence.decode() if fence else None,
+            )
+            for tenant, row, fence in zip(tenants, rows, fences, strict=True)
         ]
 
     def all(self) -> list[Policy]:

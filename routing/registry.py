@@ -25,6 +25,7 @@ from typing import Any
 
 import redis
 
+from commands.error import RegistryUnreadable
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from commands.state import state_errors
@@ -36,7 +37,7 @@ from routing.pointing import Target, check_revision, pointing
 from routing.policies import Policies
 from routing.refusal import recordable
 from routing.route import Route, no_route, route_after
-from routing.row import Head, text_of
+from routing.row import Head, read_value, text_of
 
 
 @dataclass(frozen=True)
@@ -158,9 +159,15 @@ class Registry:
         self.log.change(Wanted.of(scope, actor, reason, change_id, lock_token), decide)
 
     def get(self, scope: Scope) -> Route | None:
-        return self.get_many([scope])[0][0]
+        """Raises RegistryUnreadable."""
+        route = self.get_many([scope])[0][0]
+        if isinstance(route, RegistryUnreadable):
+            raise route
+        return route
 
-    def get_many(self, scopes: Sequence[Scope]) -> list[tuple[Route | None, str | None]]:
+    def get_many(
+        self, scopes: Sequence[Scope]
+    ) -> list[tuple[Route | RegistryUnreadable | None, str | None]]:
         """Route and fence of each scope, read together in one round trip."""
         if not scopes:
             return []
@@ -170,8 +177,13 @@ class Registry:
             pipeline.hmget(f"{TAG}:fence", fields)
             routes, fences = pipeline.execute()
         return [
-            (Route.model_validate_json(route) if route else None, fence.decode() if fence else None)
-            for route, fence in zip(routes, fences, strict=True)
+            (
+                read_value(Route, route, kind=s.kind, tenant_id=s.tenant_id, env=s.env)
+                if route
+                else None,
+                fence.decode() if fence else None,
+            )
+            for s, route, fence in zip(scopes, routes, fences, strict=True)
         ]
 
     def list_page(

@@ -6,12 +6,16 @@ import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any
+from typing import Any, TypeVar
 
 import uuid_utils
+from pydantic import BaseModel, ValidationError
 
+from commands.error import RegistryUnreadable
 from routing.event import StreamEvent
 from routing.route import fence_of, revision_of
+
+M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
@@ -65,6 +69,21 @@ def read_head(row: Sequence[bytes | str | None]) -> Head:
 
 def text_of(value: bytes | str) -> str:
     return value.decode() if isinstance(value, bytes) else value
+
+
+def read_value(model: type[M], text: bytes | str, **where: str) -> M | RegistryUnreadable:
+    """A route or policy as the registry holds it, or as an error that concerns `where` alone."""
+    try:
+        return model.model_validate_json(text)
+    except ValidationError as error:
+        fault = error.errors(include_url=False, include_input=False)[0]
+        found = f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"
+        return RegistryUnreadable(
+            f"the {model.__name__.lower()} in the registry is not one of this release ({found})",
+            next_step="upgrade this worker or command line to the release that wrote it, or set it "
+            "again with this one",
+            **where,
+        )
 
 
 def read_events(rows: Sequence[Any]) -> list[StreamEvent]:

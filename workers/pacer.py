@@ -12,9 +12,8 @@ from collections.abc import Sequence
 
 import structlog
 from celery import Celery
-from pydantic import ValidationError
 
-from commands.error import SignalboxError
+from commands.error import RegistryUnreadable, SignalboxError
 from commands.ledger.line import Lines
 from commands.settings import Settings
 from commands.state import connect
@@ -63,18 +62,13 @@ class Pacer:
 
     def _rates(self, tenants: Sequence[str]) -> dict[str, float | None]:
         """Without a tenant whose policy cannot be read (of a later release): it alone waits."""
-        try:
-            policies = [policy for policy, _ in self._policies.get_many(tenants)]
-        except ValidationError as error:
-            if len(tenants) == 1:
-                log.error("policy cannot be read", tenant_id=tenants[0], error=str(error))
-                return {}
-            half = len(tenants) // 2
-            return self._rates(tenants[:half]) | self._rates(tenants[half:])
-        return {
-            tenant_id: policy.terms.quotas.commands_per_second if policy else None
-            for tenant_id, policy in zip(tenants, policies, strict=True)
-        }
+        rates: dict[str, float | None] = {}
+        for tenant_id, (policy, _) in zip(tenants, self._policies.get_many(tenants), strict=True):
+            if isinstance(policy, RegistryUnreadable):
+                log.error("policy cannot be read", tenant_id=tenant_id, error=str(policy))
+            else:
+                rates[tenant_id] = policy.terms.quotas.commands_per_second if policy else None
+        return rates
 
     def _run(self) -> None:
         while not self._stopped.wait(TURN_SECONDS):

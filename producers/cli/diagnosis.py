@@ -7,7 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from commands.error import SignalboxError
+from commands.error import RegistryUnreadable, SignalboxError
 from commands.ledger.usage import UsageBook
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
@@ -36,7 +36,12 @@ def diagnose(
     book = UsageBook(registry.client)
     tables = load_prices(prices or Settings().price_file)
     found = registry.get_many(list(scopes))
-    routes = [route for route, _ in found if route is not None]
+    routes = []
+    for route, _ in found:
+        if isinstance(route, RegistryUnreadable):
+            raise route
+        if route is not None:
+            routes.append(route)
     if not routes:
         raise no_route(scopes[0])
     if must_exist and len(routes) < len(scopes):

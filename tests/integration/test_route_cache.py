@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -9,12 +10,13 @@ from collections.abc import Callable, Iterator
 import pytest
 import redis
 
-from commands.error import RegistryRegressed, RouteNotFound
+from commands.error import RegistryRegressed, RegistryUnreadable, RouteNotFound
 from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
 from commands.state import connect
 from routing.cache import RouteCache
-from routing.log import EventLog
+from routing.log import TAG, EventLog
+from routing.policy import FREE, policy_subject
 from routing.registry import Registry
 from routing.route import Route, revision_of
 from routing.tail import RouteTail
@@ -197,3 +199,28 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
     last = point(registry, "/last")
     tail.turn()
     assert cache._routes._known[SCOPE][1] == last
+
+
+def test_a_route_or_policy_of_a_later_release_holds_up_its_own_commands_alone(
+    client: redis.Redis,
+) -> None:
+    registry = Registry(client)
+    other = Scope(kind=SCOPE.kind, tenant_id="t_other", env=SCOPE.env)
+    route = point(registry, "/data")
+    point(registry, "/data", other)
+    later = route.model_dump(mode="json") | {"later": 1}
+    client.hset(f"{TAG}:routes", SCOPE.field, json.dumps(later))
+    client.hset(f"{TAG}:policies", SCOPE.tenant_id, json.dumps({"later": 1}))
+    client.hset(FENCES, policy_subject(SCOPE.tenant_id), "9-x")
+    cache = RouteCache(registry, registry.policies)
+
+    found = cache.resolve_many({scope: fence(client, scope) for scope in (SCOPE, other)})
+    refused = found[SCOPE]
+    assert isinstance(refused, RegistryUnreadable)
+    assert refused.waits
+    assert isinstance(found[other], Route)
+    terms = cache.terms_many({SCOPE.tenant_id: "9-x", other.tenant_id: None})
+    assert isinstance(terms[SCOPE.tenant_id], RegistryUnreadable)
+    assert terms[other.tenant_id] == FREE
+    with pytest.raises(RegistryUnreadable, match="later"):
+        registry.get(SCOPE)

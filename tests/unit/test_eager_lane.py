@@ -62,3 +62,16 @@ def test_an_eager_process_runs_suspects_itself(tmp_path: Path) -> None:
     assert outcome is not None
     assert outcome.error is not None
     assert outcome.error.code == "ROUTE_NOT_FOUND"
+
+
+def test_a_whole_command_runs_eagerly_on_fakeredis(tmp_path: Path) -> None:
+    """As a service without our client sends it; fakeredis has no `redis.sha1hex`."""
+    settings = Settings(payload_dir=tmp_path / "payloads")
+    app = make_app(settings)
+    app.conf.task_always_eager = True
+    runtime = Runtime(app, settings, fakeredis.FakeRedis(), worker="eager")
+    command = PutObject(tenant_id="t_a", env="dev", key="k", payload=InlinePayload(data=b"x"))
+    message = Message(carried=[Intent(command, "q")])
+    # Without a route it becomes a dead letter, which is an end as good as any.
+    assert runtime.executor.execute(message) == {"dead": 1}
+    assert runtime.executor.execute(message) == {"done": 1}

@@ -35,6 +35,10 @@ class Rules:
     rebase_names_epoch: bool = True
     takeover_looks: bool = True
     leases_end_before_restore: bool = True
+    finish_enters_era: bool = True
+    """Not only a claim notes that another server process has the ledger."""
+    finish_names_era: bool = True
+    """A worker takes a finish's count only for the era in which that is."""
 
 
 class Scene(NamedTuple):
@@ -161,7 +165,7 @@ def _steps(world: World, rules: Rules) -> Iterator[tuple[str, World]]:
         elif not worker.hand.effect:
             yield f"effect by {index}", _effect(world, index, rules)
         else:
-            yield f"finish by {index}", _finish(world, index)
+            yield f"finish by {index}", _finish(world, index, rules)
     if scene.workers_restart and world.workers[1] != Worker():
         fewer = scene._replace(workers_restart=scene.workers_restart - 1)
         yield "worker 1 restarts", world._replace(scene=fewer, workers=(world.workers[0], Worker()))
@@ -286,30 +290,35 @@ def _effect(world: World, index: int, rules: Rules) -> World:
     return _with(world._replace(wrong=wrong), index, worker)
 
 
-def _finish(world: World, index: int) -> World:
-    worker = world.workers[index]
+def _finish(world: World, index: int, rules: Rules) -> World:
+    if rules.finish_enters_era:
+        world = _enter_era(world, rules)
+    worker, ledger, wrong = world.workers[index], world.ledger, ""
     hand = worker.hand
     assert hand is not None
-    entry, ledger = world.ledger.entries[hand.command], world.ledger
-    wrong = ""
+    entry = ledger.entries[hand.command]
+    # It is counted, whether the lease is still its own or not.
+    ledger = ledger._replace(clock=ledger.clock + 1)
     if entry and entry.state == RUNNING and entry.token == hand.token:
         entries = list(ledger.entries)
         entries[hand.command] = entry._replace(state=DONE)
-        ledger = ledger._replace(
-            entries=tuple(entries),
-            clock=ledger.clock + 1,
-        )
+        ledger = ledger._replace(entries=tuple(entries))
         if hand.effect != "superseded" and hand.command not in world.real_effects:
             wrong = "done is said of what had no effect"
-    after = world._replace(ledger=ledger, wrong=wrong)
-    return _with(after, index, worker._replace(hand=None))
+    worker = worker._replace(hand=None)
+    assert worker.seen is not None
+    epoch, era, clock, number = worker.seen
+    if ledger.era and (era == ledger.era.name or not rules.finish_names_era):
+        seen = (epoch, era, max(clock, ledger.clock), number)
+        worker = worker._replace(seen=seen, real_since_copy=True)
+    return _with(world._replace(ledger=ledger, wrong=wrong), index, worker)
 
 
 def _restore(world: World, rules: Rules) -> World:
     assert world.copy is not None
     first, second = (
         worker._replace(
-            hand=None if rules.leases_end_before_restore else worker.hand,
+            hand=_left_in_hand(worker, rules),
             real_missing=worker.real_missing or worker.real_since_copy,
             real_forgiven=0 if worker.real_since_copy else worker.real_forgiven,
             real_since_copy=False,
@@ -323,6 +332,13 @@ def _restore(world: World, rules: Rules) -> World:
         server=world.server + 1,
         workers=(first, second),
     )
+
+
+def _left_in_hand(worker: Worker, rules: Rules) -> Hand | None:
+    """No effect begins once the lease is over; an end is told as soon as there is a server."""
+    if rules.leases_end_before_restore and worker.hand and not worker.hand.effect:
+        return None
+    return worker.hand
 
 
 def _rebase(world: World, rules: Rules) -> World:

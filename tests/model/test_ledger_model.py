@@ -44,6 +44,8 @@ MUTANTS = {
     "workers remember the clock alone": (Rules(seen="clock"), RESTORED, "not noticed"),
     "workers remember the number alone": (Rules(seen="number"), RESTORED, "not noticed"),
     "workers remember the era alone": (Rules(seen="era"), RESTORED, "not noticed"),
+    "a finish enters no era": (Rules(finish_enters_era=False), RESTORED, "not noticed"),
+    "a finish names no era": (Rules(finish_names_era=False), RESTARTED, "there was none"),
     "a rebase names no epoch": (Rules(rebase_names_epoch=False), REBASED, "there was none"),
     "a lost lease goes on": (Rules(leases_end_before_restore=False), RESTORED, "undone"),
     "a delete leaves nothing": (

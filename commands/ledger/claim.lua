@@ -17,7 +17,7 @@
 local SUSPECT = 2
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
-local time, now = ledger_time(shard)
+local time, now, _, known = ledger_time(shard)
 local taken = {}
 local claimed, running = 0, 0
 local dues, waits = {}, {}
@@ -25,7 +25,7 @@ local most_deaths, apart = tonumber(ARGV[5]), ARGV[6]
 -- Taken in one step for all that may be claimed; a number that is not used is a gap.
 local asked = (#ARGV - 9) / 2
 local clock = redis.call('INCRBY', shard .. ':clock', asked) - asked
-local epoch, era, before, lost = enter_era(shard, time, clock)
+local epoch, era, before, lost = enter_era(shard, known, time, clock)
 local seen_clock = tonumber(ARGV[9])
 if lost == '' and lacks(shard, epoch, era, clock, ARGV[7], ARGV[8], seen_clock) then
   lost = note_lost(shard, clock, ARGV[8], seen_clock, worker)

@@ -3,9 +3,9 @@
 -- Begin a new era if another server process than before has the ledger. `clock` is what it had
 -- before the caller counted: the end of the era before. Nobody counts past it first, or a worker that
 -- has seen more than this ledger has could not tell.
+-- `era` is what ledger_time has read of it.
 -- Returns the epoch, the era's name, the last number before it, and what the ledger lost or ''.
-local function enter_era(shard, time, clock)
-  local era = redis.call('HMGET', shard .. ':era', 'server', 'name', 'epoch', 'seq', 'lost')
+local function enter_era(shard, era, time, clock)
   local server, name, epoch = this_server(), era[2], era[3] or ''
   local seq, lost = tonumber(era[4] or 0), era[5] or ''
   if era[1] ~= server then

@@ -13,12 +13,12 @@
 local shard, token = KEYS[1], ARGV[1]
 local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
-local time, now, real = ledger_time(shard)
+local time, now, real, known = ledger_time(shard)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
 local uses, health, closed, scopes, ended = {}, {}, {}, {}, {}
 local ends = (#ARGV - 7) / 5
 local clock = redis.call('INCRBY', shard .. ':clock', ends) - ends
-local _, era = enter_era(shard, time, clock)
+local _, era = enter_era(shard, known, time, clock)
 local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
 
 -- One command's use, added to its scope's; written once a scope, at the end.

@@ -90,5 +90,5 @@ class Leases:
             ("HMGET", f"{self._shard}:op:{ref}", "st", "op", "tok", "until") for ref in refs
         ]
         # Behind the others: what had ended when it was read had ended by that time.
-        calls += [("TIME",), ("HGET", f"{self._shard}:time", "ahead")]
+        calls += [("TIME",), ("HGET", f"{self._shard}:era", "ahead")]
         return run_pipeline(self._client, calls, [])

@@ -25,8 +25,8 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
     :going:<tenant/env>  set  those that were let go from their line and are not claimed yet
     :seq, :clock   counters of acceptances, and of claims and finishes
     :met:<period>:<part>  hash  writes that came without our client; see stranger.lua
-    :time          hash    how far the ledger's time is ahead of the server's; see time.lua
-    :era, :eras    hashes  which server process serves this history since when; see era.lua
+    :era, :eras    hashes  which server process serves this history since when, and how far the
+                           ledger's time is ahead of its; see era.lua and time.lua
 """
 
 from __future__ import annotations

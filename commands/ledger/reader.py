@@ -49,7 +49,7 @@ class LedgerReader:
 
     def totals(self) -> dict[str, int]:
         """Counts over all shards, with `open`, `held` and `dead_letters` as they stand now."""
-        calls: list[tuple[Any, ...]] = [("HGET", f"{s}:time", "ahead") for s in all_shards()]
+        calls: list[tuple[Any, ...]] = [("HGET", f"{s}:era", "ahead") for s in all_shards()]
         (seconds, _), *aheads = run_pipeline(self._client, [("TIME",), *calls], [])
         calls = []
         for shard, ahead in zip(all_shards(), aheads, strict=True):

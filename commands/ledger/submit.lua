@@ -8,11 +8,11 @@
 --          the memory alone), outcome or ''
 local shard = KEYS[1]
 local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
-local time, now, real = ledger_time(shard)
+local time, now, real, era = ledger_time(shard)
 local answers, dues = {}, {}
 local open, opened, scopes = {}, {}, {}
 local first = next_seq(shard, time) - 1
-if redis.call('EXISTS', shard .. ':era') == 0 and redis.call('EXISTS', shard .. ':seq') == 0 then
+if not era[2] and redis.call('EXISTS', shard .. ':seq') == 0 then
   begin_era(shard, this_server(), time, '') -- a new ledger: nothing is older
 end
 local seq = first

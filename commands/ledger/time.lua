@@ -4,20 +4,22 @@
 -- with a clock behind took over, what was due by the old clock would wait that much longer. So the
 -- ledger's time is ahead by as much from then on.
 --
--- :time  hash  at (the server's time, ms, as it was last noted), ahead (ms)
+-- :era  hash  at (the server's time, ms, as it was last noted), ahead (ms); and what era.lua says
 local NOTED_MS = 10000 -- so far the clock may step back unseen, which delays by as much at most
 
--- Returns TIME's answer, the ledger's time and the server's, both in milliseconds.
+-- Returns TIME's answer, the ledger's time and the server's, both in milliseconds, and what is
+-- known of the era: server, name, epoch, seq, lost.
 local function ledger_time(shard)
   local time = redis.call('TIME')
   local real = time[1] * 1000 + math.floor(time[2] / 1000)
-  local known = redis.call('HMGET', shard .. ':time', 'at', 'ahead')
-  local at, ahead = tonumber(known[1] or 0), tonumber(known[2] or 0)
+  local era = redis.call('HMGET', shard .. ':era',
+    'server', 'name', 'epoch', 'seq', 'lost', 'at', 'ahead')
+  local at, ahead = tonumber(era[6] or 0), tonumber(era[7] or 0)
   if real < at then
     ahead = ahead + at - real
-    redis.call('HSET', shard .. ':time', 'at', real, 'ahead', ahead)
+    redis.call('HSET', shard .. ':era', 'at', real, 'ahead', ahead)
   elseif real - at >= NOTED_MS then
-    redis.call('HSET', shard .. ':time', 'at', real)
+    redis.call('HSET', shard .. ':era', 'at', real)
   end
-  return time, real + ahead, real
+  return time, real + ahead, real, era
 end

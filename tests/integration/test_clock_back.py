@@ -58,7 +58,7 @@ def claim(ledger: Ledger, *commands: Command) -> list[Claimed]:
 
 def set_clock_back(client: redis.Redis) -> None:
     """By an hour, seen from what the shard holds."""
-    client.hincrby(f"{SHARD}:time", "at", HOUR_MS)
+    client.hincrby(f"{SHARD}:era", "at", HOUR_MS)
     dues: Any = client.zrange(f"{SHARD}:due", 0, -1, withscores=True)
     for name, score in dues:
         if score < FAR:

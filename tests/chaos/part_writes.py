@@ -19,7 +19,15 @@ from tests.chaos.campaign import environment
 from tests.chaos.load import ENV, TENANT
 from tests.chaos.part import CannotRun, Part, Play, Row
 from tests.chaos.write import WRITES, Write
-from tests.chaos.write_bench import FROZEN_TURNS, KILLED_TURNS, LEASE, LOCKED_TURNS, TURN, Bench
+from tests.chaos.write_bench import (
+    CLOUD_LEASE,
+    FROZEN_TURNS,
+    KILLED_TURNS,
+    LEASE,
+    LOCKED_TURNS,
+    TURN,
+    Bench,
+)
 from tests.conformance.harness import HARNESSES
 
 
@@ -27,7 +35,8 @@ def a_write(write: Write, backend_type: str, fenced: bool) -> Play:
     """The write's row on a backend."""
 
     def play(folder: Path) -> Row:
-        quick = {"SIGNALBOX_LEASE": str(LEASE), "SIGNALBOX_LOG_LEVEL": "error"}
+        lease = CLOUD_LEASE if _is_fenced(write, backend_type) else LEASE
+        quick = {"SIGNALBOX_LEASE": str(lease), "SIGNALBOX_LOG_LEVEL": "error"}
         quick |= {"SIGNALBOX_MAX_ATTEMPTS": "100", "SIGNALBOX_MAX_DEATHS": "100"}
         quick |= {"SIGNALBOX_PAYLOAD_DIR": str(folder / "payloads")}
         redis = RedisServer(folder / "redis")
@@ -36,7 +45,7 @@ def a_write(write: Write, backend_type: str, fenced: bool) -> Play:
         try:
             with environment(quick), HARNESSES[write.kind, backend_type]() as harness:
                 config = harness.config | (
-                    {"fenced_writes": fenced} if _may_undo(write, backend_type) else {}
+                    {"fenced_writes": fenced} if _is_fenced(write, backend_type) else {}
                 )
                 scope = Scope(kind=write.kind, tenant_id=TENANT, env=ENV)
                 route = Registry(connect(redis.url)).set(
@@ -49,19 +58,14 @@ def a_write(write: Write, backend_type: str, fenced: bool) -> Play:
                     change_id=new_op_id(),
                 )
                 with Client(Settings()) as client:
-                    bench = Bench(write, route, client, folder)
+                    bench = Bench(write, route, client, folder, fenced=fenced)
                     for turn in range(KILLED_TURNS):
                         bench.killed_turn(turn)
                     after_kills = bench.counts["undone"]
                     locks = backend_type == "filesystem"
                     for turn in range(LOCKED_TURNS if locks else FROZEN_TURNS):
                         bench.locked_turn(turn) if locks else bench.frozen_turn(turn)
-                    return _row(
-                        bench,
-                        client,
-                        after_kills,
-                        unfenced=_may_undo(write, backend_type) and not fenced,
-                    )
+                    return _row(bench, client, after_kills)
         except pytest.skip.Exception as reason:
             raise CannotRun(str(reason)) from None
         finally:
@@ -70,12 +74,12 @@ def a_write(write: Write, backend_type: str, fenced: bool) -> Play:
     return play
 
 
-def _may_undo(write: Write, backend_type: str) -> bool:
-    """In cloud object stores a first attempt is conditional only if the route says so."""
+def _is_fenced(write: Write, backend_type: str) -> bool:
+    """Whether the route says whether writes are fenced, which ends with its lease in any case."""
     return write.kind is ResourceKind.OBJECT_STORE and backend_type != "filesystem"
 
 
-def _row(bench: Bench, client: Client, after_kills: int, *, unfenced: bool) -> Row:
+def _row(bench: Bench, client: Client, after_kills: int) -> Row:
     counts = bench.counts
     letters = list(client.dead.find(Which(tenant_id=TENANT)))
     values = {name: counts[name] for name in ("killed", "frozen", "commands", "lost", "doubled")}
@@ -85,11 +89,9 @@ def _row(bench: Bench, client: Client, after_kills: int, *, unfenced: bool) -> R
     values["open"] = client.ledger.totals()["open"]
     promised = [name for name in values if name not in ("killed", "frozen", "commands")]
     notes = bench.notes + [f"{letter.op}: {letter.code}" for letter in letters[:3]]
-    if unfenced:
-        promised.remove("undone by the thawed")
     # A row whose writers never froze has shown nothing.
     good = counts["frozen"] > 0 and all(values[name] == 0 for name in promised)
-    return Row(values, good, notes, limit=unfenced and values["undone by the thawed"] > 0)
+    return Row(values, good, notes)
 
 
 def _plays() -> dict[str, Play]:
@@ -101,13 +103,9 @@ def _plays() -> dict[str, Play]:
             if write.kind is not backend.kind:
                 continue
             name = f"{backend.backend_type} {write.name}"
-            plays[name] = a_write(write, backend.backend_type, fenced=False)
-            if _may_undo(write, backend.backend_type) and write.name in (
-                "put",
-                "replace",
-                "delete",
-            ):
-                plays[f"{name} (fenced)"] = a_write(write, backend.backend_type, fenced=True)
+            plays[name] = a_write(write, backend.backend_type, fenced=True)
+            if _is_fenced(write, backend.backend_type) and write.name != "register":
+                plays[f"{name} (unfenced)"] = a_write(write, backend.backend_type, fenced=False)
     return plays
 
 
@@ -121,11 +119,11 @@ the effect where it has several (where it has one, that writer ends unharmed). A
 half of the names have a newer command by then. {FROZEN_TURNS * TURN} more are frozen right before
 the effect, when the lease has just been checked, and woken when their command was taken over and a
 newer one done. On the filesystem a writer that is frozen inside a transaction holds up all others
-of its tenant and env: {LOCKED_TURNS} there, each woken when its lease is over. *Fenced* is
-`fenced_writes: true` in the route, the default on Azure; the other rows have
-`false`. Object stores without it have the limit that
-[the architecture](architecture.md) names: the column shows it for writers that are all frozen at
-the worst moment, behind the last question for the lease; *limit* in the last column says so.
+of its tenant and env: {LOCKED_TURNS} there, each woken when its lease is over. *Unfenced* is
+`fenced_writes: false` in the route: there the expiry of the request itself is all that stops a
+writer that wakes ([backends](backends.md#nothing-newer-is-undone-s3-and-azure)); the servers of
+these rows check it as S3 and Azure do. All are frozen at the worst moment, behind the last question
+for the lease, when the request is signed.
 """,
     _plays(),
 )

@@ -32,7 +32,8 @@ from tests.chaos.write import Found, Write
 TURN, KILLED_TURNS, FROZEN_TURNS = 10, 5, 2
 LOCKED_TURNS = 4
 """Of a backend whose frozen writer holds a lock: one name a turn."""
-LEASE = 2.0
+LEASE, CLOUD_LEASE = 2.0, 5.0
+"""Requests to cloud object stores end whole seconds before their lease."""
 AT_ONCE = 2
 """Forked at the same time: more would only use up one another's leases."""
 KILLS = ("effect.after=kill", "effect.after=kill", "effect.after=kill", "effect.after=kill",
@@ -42,8 +43,11 @@ KILLS = ("effect.after=kill", "effect.after=kill", "effect.after=kill", "effect.
 class Bench:
     """One write on one backend, a ledger of its own, and the counts."""
 
-    def __init__(self, write: Write, route: Route, client: Client, folder: Path) -> None:
-        self._freeze = f"effect.before=stop@{_last_question(write, route.backend_type)}"
+    def __init__(
+        self, write: Write, route: Route, client: Client, folder: Path, *, fenced: bool
+    ) -> None:
+        question = _last_question(write, route.backend_type, fenced=fenced)
+        self._freeze = f"effect.before=stop@{question}"
         self._write, self._route, self._client, self._folder = write, route, client, folder
         # A server may serve several rows one after the other.
         self._own = uuid.uuid4().hex[:8]
@@ -146,11 +150,13 @@ class Bench:
         }
 
 
-def _last_question(write: Write, backend_type: str) -> int:
-    """Which question for the lease is the one right before the send. boto3 and Azure ask twice a
-    request; obstore, which sends small puts to S3, once."""
-    asks_twice = backend_type == "azure_blob" or (backend_type, write.name) == ("s3", "delete")
-    return 2 if asks_twice else 1
+def _last_question(write: Write, backend_type: str, *, fenced: bool) -> int:
+    """Which question for the lease is the one right before the send: the first on S3, the second of
+    each request on Azure. A fenced delete there leaves a tombstone first."""
+    if backend_type not in ("s3", "azure_blob"):
+        return 1
+    requests = 2 if fenced and write.name == "delete" else 1
+    return requests * (2 if backend_type == "azure_blob" else 1)
 
 
 def _is_frozen(frozen: list[int], child: int) -> bool:

@@ -43,7 +43,7 @@ def memory_mib(line: str) -> float:
 def upload(way: str, endpoint: str, folder: Path, staged: StagedPayload) -> dict[str, float]:
     """One upload in this process, after a small one each way: what is idle has sockets."""
     payloads = DirectoryPayloadStore(folder)
-    with adapter(endpoint) as (store, _):
+    with adapter(endpoint, fenced=False) as (store, _):
         client = bare_client(endpoint)
         client.put_object(Bucket=BUCKET, Key="small", Body=CONTENT)
         small = PutObject(key="small", payload=InlinePayload(data=CONTENT), **PLACE)

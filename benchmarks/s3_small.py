@@ -1,4 +1,8 @@
-"""What a small put and get on S3 cost in processor time: through the adapter, and by bare boto3.
+"""What a small put, get and delete on S3 cost in processor time: by the adapter, and bare boto3.
+
+The ways of a write: *unfenced* is one request, which ends with its lease; *fenced* is one that is
+conditional as well, or a look before it where an object is expected; a fenced delete is a look, a
+tombstone and the delete.
 
 The service is a stub in a process of its own; the time is that of this process alone, with all
 its threads. Threads are as many as a worker has, and one.
@@ -23,12 +27,12 @@ from rich.table import Table
 
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
-from adapters.s3.object_store import open_adapter
+from adapters.s3.object_store import S3ObjectStore, open_adapter
 from benchmarks.figure import load_average
 from benchmarks.stub import running
 from commands.clock import lease_clock
 from commands.model import new_op_id
-from commands.object_store import GetObject, PutObject
+from commands.object_store import DeleteObject, GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
 
@@ -56,7 +60,7 @@ def bare_client(endpoint: str) -> Any:
 
 
 @contextmanager
-def adapter(endpoint: str) -> Iterator[tuple[ObjectStore, DirectoryPayloadStore]]:
+def adapter(endpoint: str, *, fenced: bool) -> Iterator[tuple[ObjectStore, DirectoryPayloadStore]]:
     """The adapter of a route to the stub, and where its payloads are staged."""
     with tempfile.TemporaryDirectory() as folder:
         credentials = Path(folder, "credentials.ini")
@@ -68,6 +72,7 @@ def adapter(endpoint: str) -> Iterator[tuple[ObjectStore, DirectoryPayloadStore]
             "region": REGION,
             "endpoint_url": endpoint,
             "credentials_file": str(credentials),
+            "fenced_writes": fenced,
         }
         store = open_adapter(AdapterContext(SCOPE, Mode.SAAS, config))
         yield store, DirectoryPayloadStore(Path(folder, "payloads"))
@@ -95,20 +100,29 @@ def per_cpu_second(step: Step, rounds: int, threads: int) -> float:
 
 
 def s3_small_cost(console: Console) -> dict[str, float]:
-    """The ratios, adapter to bare boto3, in operations a second of processor time: `put_16`, with
-    the threads of a worker, `put_1`, and `get` likewise; each the median of its rounds."""
+    """The ratios, adapter to bare boto3, in operations a second of processor time: `put_16`, an
+    unfenced one with the threads of a worker, `put_1`, and the others likewise; each the median of
+    its rounds."""
     table = Table(title=f"S3, 1 KiB: operations a CPU second ({load_average()})")
     for column in ("", "threads", "bare boto3", "adapter", "ratio"):
         table.add_column(column, justify="right")
     ratios = {}
-    with running("s3_stub") as endpoint, adapter(endpoint) as (store, payloads):
+    with (
+        running("s3_stub") as endpoint,
+        adapter(endpoint, fenced=False) as (store, payloads),
+        adapter(endpoint, fenced=True) as (fenced, _),
+        adapter(endpoint, fenced=True) as (over, _),
+    ):
+        assert isinstance(over, S3ObjectStore)  # noqa: S101 - it was opened as one
         client = bare_client(endpoint)
         payload = InlinePayload(data=CONTENT)
         place = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
         # As they stand before the adapter in a worker: parsed, claimed, and with their calls.
         puts = [PutObject(key=f"k{n:06}", payload=payload, **place) for n in range(OURS)]
+        deletes = [DeleteObject(key=f"k{n:06}", **place) for n in range(OURS)]
         gets = [GetObject(key=f"k{n:06}", **place) for n in range(OURS)]
         calls = [call_for(n, payloads) for n in range(OURS)]
+        later = [call_for(n + OURS, payloads) for n in range(OURS)]
 
         def bare_put(number: int) -> None:
             client.put_object(Bucket=BUCKET, Key=f"k{number:06}", Body=CONTENT)
@@ -125,14 +139,43 @@ def s3_small_cost(console: Console) -> dict[str, float]:
                 raise RuntimeError("an object came back shorter than it went")
             body.close()
 
-        steps: dict[str, tuple[Step, Step]] = {"put": (bare_put, put), "get": (bare_get, get)}
+        def bare_delete(number: int) -> None:
+            client.delete_object(Bucket=BUCKET, Key=f"k{number:06}")
+
+        def delete(number: int) -> None:
+            store.delete(deletes[number], calls[number])
+
+        # The stub judges no condition: so what is expected stays as the first of each found it.
+        def put_new(number: int) -> None:
+            fenced.put(puts[number], calls[number])
+
+        def put_over(number: int) -> None:
+            over.put(puts[number], later[number])
+
+        def delete_fenced(number: int) -> None:
+            fenced.delete(deletes[number], calls[number])
+
+        def fill() -> None:
+            for number in range(OURS):
+                put(number)
+
+        over._expectation.new_keys = False
+        steps: dict[str, tuple[Step, Step]] = {
+            "put": (bare_put, put),
+            "put_new_fenced": (bare_put, put_new),
+            "put_over_fenced": (bare_put, put_over),
+            "get": (bare_get, get),
+            "delete_fenced": (bare_delete, delete_fenced),
+            "delete": (bare_delete, delete),
+        }
         for threads in (WORKER_THREADS, 1):
             for name, (bare, ours) in steps.items():
-                rates = [
-                    (per_cpu_second(bare, BARE, threads), per_cpu_second(ours, OURS, threads))
-                    for _ in range(ROUNDS)
-                ]
-                ratio = statistics.median(its / bares for bares, its in rates)
+                rates = []
+                for _ in range(ROUNDS):
+                    fill()
+                    bares = per_cpu_second(bare, BARE, threads)
+                    rates.append((bares, per_cpu_second(ours, OURS, threads)))
+                ratio = statistics.median(its / bare_rate for bare_rate, its in rates)
                 medians = [statistics.median(rate) for rate in zip(*rates, strict=True)]
                 ratios[f"{name}_{threads}"] = ratio
                 table.add_row(

@@ -1,0 +1,99 @@
+"""What ends with its lease, on a service that none of us wrote; and what it lacks is found out."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from adapters.port import AdapterContext, Call
+from adapters.s3.object_store import open_adapter
+from adapters.service_clock import ExpiredCall
+from commands.clock import lease_clock
+from commands.error import LeaseExpired, WeakerFences
+from commands.payload import DirectoryPayloadStore
+from commands.scope import Mode, ResourceKind, Scope
+from tests.conformance.desk import Desk
+from tests.conformance.harness import Harness
+from tests.conformance.s3rver_harness import s3rver_harness
+
+OpenDesk = Callable[..., Desk]
+LARGE = bytes(9 * 1024**2)
+
+
+class Held(Call):
+    """Signed in time, and sent when the lease is over."""
+
+    def remaining(self) -> float:
+        left = super().remaining()
+        if self.__dict__["free"] == 0:
+            time.sleep(max(0.0, self.deadline - lease_clock()))
+        self.__dict__["free"] -= 1
+        return left
+
+
+@pytest.fixture(scope="module")
+def s3rver() -> Iterator[Harness]:
+    with s3rver_harness() as harness:
+        yield harness
+
+
+@pytest.fixture(params=["auto", "boto3"])
+def open_desk(
+    request: pytest.FixtureRequest, s3rver: Harness, tenant: str, tmp_path: Path
+) -> OpenDesk:
+    def open_one(**config: Any) -> Desk:
+        scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="dev")
+        whole = s3rver.config | {"engine": request.param} | config
+        store = open_adapter(AdapterContext(scope, Mode.LAB, whole))
+        return Desk(store, tenant, "dev", DirectoryPayloadStore(tmp_path / "payloads"))
+
+    return open_one
+
+
+@pytest.mark.parametrize("fenced", [True, False])
+def test_what_comes_in_time_is_done_and_what_comes_late_is_refused(
+    open_desk: OpenDesk, fenced: bool
+) -> None:
+    desk = open_desk(fenced_writes=fenced)
+    desk.put("a", b"one", content_type="text/plain", metadata={"colour": "green  blue"})
+    payload = desk.payloads.stage([LARGE])
+    desk.put("large", payload)
+    late = ExpiredCall(**vars(desk.call()))
+    for act in (
+        lambda: desk.put("a", b"late", call=late),
+        lambda: desk.put("large", payload, call=late),
+        lambda: desk.delete("a", call=late),
+    ):
+        with pytest.raises(LeaseExpired):
+            act()
+    assert desk.read("a") == b"one"
+    assert desk.head("large").size == len(LARGE)
+    desk.delete("a")
+    assert desk.keys() == ["large"]
+
+
+def test_a_request_is_refused_once_its_lease_is_over(open_desk: OpenDesk) -> None:
+    desk = open_desk(fenced_writes=False)
+    held = Held(**vars(desk.call(seconds=4)))
+    # boto3 asks once before it signs.
+    held.__dict__["free"] = 1 if desk.store._config.engine == "boto3" else 0  # type: ignore[attr-defined]
+    with pytest.raises(LeaseExpired):
+        desk.put("a", b"late", call=held)
+    assert desk.keys() == []
+
+
+def test_that_it_knows_no_conditions_is_found_out_and_may_be_accepted(open_desk: OpenDesk) -> None:
+    desk = open_desk()
+    desk.put("a")
+    with pytest.raises(WeakerFences) as found:
+        desk.store.check_fences("a", desk.call())
+    assert "writes whatever the condition" in found.value.message
+    assert "deletes whatever the condition" in found.value.message
+    assert "requests that are over" not in found.value.message
+    accepting = open_desk(weaker_fences="accept")
+    accepting.put("a")
+    accepting.store.check_fences("a", accepting.call())

@@ -97,5 +97,9 @@ class ObjectStore(Protocol):
         Raises NotFound, and PreconditionFailed when size or digest differ.
         """
 
+    def check_fences(self, key: str, call: Call) -> None:
+        """Try whether what keeps older writes from undoing newer ones works, on the object that is
+        under the key, and may be gone then. Raises WeakerFences."""
+
     def close(self) -> None:
         """Give back what the adapter holds; it is not used again."""

@@ -36,6 +36,7 @@
     │   ├── PermissionDenied      PERMISSION_DENIED           403
     │   ├── Misconfigured         MISCONFIGURED               500
     │   ├── Unsupported           UNSUPPORTED_OPERATION       501
+    │   ├── WeakerFences          WEAKER_FENCES               501
     │   ├── IntegrityMismatch     INTEGRITY_MISMATCH          500
     │   ├── InsufficientStorage   INSUFFICIENT_STORAGE        507  (temporary)
     │   ├── BackendResting        BACKEND_RESTING             503  (waits)
@@ -335,6 +336,12 @@ class Misconfigured(BackendError):
 
 class Unsupported(BackendError):
     code, http_status = "UNSUPPORTED_OPERATION", 501
+
+
+class WeakerFences(BackendError):
+    """The service or the credentials cannot do what keeps older writes from undoing newer ones."""
+
+    code, http_status = "WEAKER_FENCES", 501
 
 
 class IntegrityMismatch(BackendError):

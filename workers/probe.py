@@ -116,6 +116,8 @@ def _try_objects(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> 
             found = body.read()
     with watch.step("compare"):
         _compare(found, content)
+    with watch.step("fences"):
+        store.check_fences(place["key"], call)
     with watch.step("delete"):
         store.delete(DeleteObject.model_validate(place), call)
 

@@ -37,6 +37,11 @@ def leased(call: Call) -> Iterator[None]:
         _call.reset(token)
 
 
+def leased_call() -> Call | None:
+    """The call of the effect that is under way in this thread, if one is."""
+    return _call.get()
+
+
 def check_lease(**_: Any) -> None:
     """To be registered first for `before-send` of a client."""
     call = _call.get()

@@ -8,10 +8,11 @@ from datetime import UTC, datetime
 from azure.storage.blob import BlobClient
 
 from adapters.azure_blob.blob import Draft, if_match, look
-from adapters.azure_blob.fence import write
 from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.location import Location
 from adapters.azure_blob.metadata import pack
+from adapters.azure_blob.slot import AzureSlot
+from adapters.object_fence import Expectation, write
 from adapters.port import Call
 from commands.error import NotFound, PreconditionFailed
 from commands.object_store import AssetRecord, Condition, RegisterObject
@@ -56,11 +57,12 @@ def register(
     )
     content = InlinePayload(data=record.model_dump_json().encode())
     draft = Draft(content, "application/json", pack({}, call, content.sha256))
-    written = write(record_blob, draft, call, Condition(), fenced=fenced)
+    slot = AzureSlot(record_blob, call, draft)
+    written = write(slot, call, Condition(), Expectation(), fenced=fenced)
     if written.repeated:
         kept = record_blob.download_blob(timeout=int(READ_SECONDS)).readall()
         return AssetRecord.model_validate_json(kept)
-    return record
+    return record.model_copy(update={"superseded": written.superseded})
 
 
 def _digest(blob: BlobClient, etag: str, call: Call) -> str:

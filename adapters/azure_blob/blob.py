@@ -78,7 +78,7 @@ def write(blob: BlobClient, draft: Draft, call: Call, match: Match) -> str:
         content_type=draft.content_type,
         content_md5=bytearray(hashlib.md5(body, usedforsecurity=False).digest()),
     )
-    with leased(call) as bounds:
+    with leased(call, blob) as bounds:
         answer = blob.upload_blob(
             body,
             length=len(body),
@@ -133,10 +133,10 @@ def _in_blocks(
     upload, names = uuid.uuid4().hex, []
     for number, body in enumerate(blocks):
         name = base64.b64encode(f"{upload}{number:06}".encode()).decode()
-        with leased(call) as bounds:
+        with leased(call, blob) as bounds:
             blob.stage_block(name, body, length=len(body), validate_content=True, **bounds)
         names.append(BlobBlock(block_id=name))
-    with leased(call) as bounds:
+    with leased(call, blob) as bounds:
         answer = blob.commit_block_list(
             names,
             metadata=draft.metadata,

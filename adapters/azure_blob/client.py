@@ -16,9 +16,9 @@ from requests.adapters import HTTPAdapter
 
 from adapters.azure_blob import credential
 from adapters.azure_blob.config import AzureConfig
-from adapters.azure_blob.lease import READ_SECONDS, LeasedTransport
+from adapters.azure_blob.lease import CONNECT_SECONDS, READ_SECONDS, LeasedTransport
+from adapters.azure_blob.signature import signer_for
 
-CONNECT_SECONDS = 5.0
 CHUNK_BYTES = 4 * 1024**2
 POOL_CONNECTIONS = 64
 MAX_CLIENTS = 256
@@ -36,7 +36,12 @@ class _Clients:
 
     def get(self, config: AzureConfig) -> BlobServiceClient:
         # With the time of the file: a rotated key makes a new client.
-        key = (config.account_url, credential.reference(config), credential.changed(config))
+        key = (
+            config.account_url,
+            credential.reference(config),
+            credential.changed(config),
+            config.weaker_fences,
+        )
         with self._lock:
             client = self._clients.pop(key, None) or _make_client(config)
             self._clients[key] = client
@@ -65,10 +70,11 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
     # Proxies and certificates of the environment are the operator's; its credentials are not:
     # without this, requests puts those of a .netrc in place of the route's.
     session.auth = _leave_as_signed
-    return BlobServiceClient(
+    transport = LeasedTransport(session, config.account_url)
+    client = BlobServiceClient(
         config.account_url,
         credential=_credential(config),
-        transport=LeasedTransport(session=session, session_owner=False),
+        transport=transport,
         connection_timeout=CONNECT_SECONDS,
         read_timeout=READ_SECONDS,
         # Retries belong to the executor.
@@ -79,6 +85,8 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
         max_single_get_size=CHUNK_BYTES,
         max_chunk_get_size=CHUNK_BYTES,
     )
+    transport.sign = signer_for(config, client)
+    return client
 
 
 def _leave_as_signed(request: requests.PreparedRequest) -> requests.PreparedRequest:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, Literal
 from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
@@ -52,8 +52,14 @@ class AzureConfig(BaseModel):
     )
     fenced_writes: bool = Field(
         True,
-        description="Look before each write, so that no older command undoes a newer one; false "
-        "spares a request, and a worker frozen in the moment of sending may then undo one.",
+        description="Every write is conditional, and a delete leaves a tombstone, so that no older "
+        "command undoes a newer one; false spares the requests, and leaves it to the expiry of "
+        "what is sent.",
+    )
+    weaker_fences: Literal["refuse", "accept"] = Field(
+        "refuse",
+        description="accept: use credentials that cannot have requests end with their lease, or a "
+        "service that does not check it.",
     )
 
     @field_validator("account_url")
@@ -79,8 +85,8 @@ class AzureConfig(BaseModel):
     @classmethod
     def _prefix_is_apart(cls, prefix: str) -> str:
         # Below it, what this route stores would stand among what another one stores.
-        if prefix == "tenants":
-            raise ValueError("`tenants` is where routes without a prefix store")
+        if prefix in ("tenants", "tombstones"):
+            raise ValueError(f"`{prefix}` is where routes without a prefix store")
         return prefix
 
     @model_validator(mode="after")

@@ -1,44 +1,112 @@
-"""The lease, asked for once more right before each request's first byte.
+"""Effects that end with their lease: by Azure's own clock, and by a look before the first byte.
 
 A writer may be frozen anywhere between its own question and the send: while the SDK signs, or
-before a second attempt. The transport is the last place at which it can still refuse itself.
+before a second attempt. The transport is the last place at which it can still refuse itself, and
+there the SDK's signature is replaced by a shared access signature (SAS) for this one blob that ends
+before the lease: what is sent later is refused by Azure.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from typing import Any
 
+import requests
 from azure.core.pipeline.transport import RequestsTransport
+from azure.storage.blob import BlobClient
 
+from adapters.http_date import http_date
 from adapters.port import Call
+from adapters.service_clock import ServiceClock
+from commands.error import LeaseExpired
 
+CONNECT_SECONDS = 5.0
 READ_SECONDS = 20.0
-_call: ContextVar[Call | None] = ContextVar("signalbox_azure_call", default=None)
+
+Sign = Callable[[str, str, int], str]
+"""A SAS to write and delete one blob: its container and name, and the end in seconds since 1970."""
+
+
+@dataclass(frozen=True)
+class _Effect:
+    call: Call
+    container: str
+    name: str
+
+
+_effect: ContextVar[_Effect | None] = ContextVar("signalbox_azure_effect", default=None)
 
 
 @contextmanager
-def leased(call: Call) -> Iterator[dict[str, Any]]:
-    """An effect: every request within it needs the lease. Gives the bounds of one request, in
-    seconds, as the SDK takes them.
+def leased(call: Call, blob: BlobClient) -> Iterator[dict[str, Any]]:
+    """An effect on a blob: every request within it needs the lease. Gives the bounds of one
+    request, in seconds, as the SDK takes them.
 
     Raises LeaseExpired, also before the first byte of a request within.
     """
     left = call.remaining()
-    token = _call.set(call)
+    token = _effect.set(_Effect(call, blob.container_name, blob.blob_name))
     try:
         yield {"timeout": max(1, int(left)), "read_timeout": min(READ_SECONDS, left)}
     finally:
-        _call.reset(token)
+        _effect.reset(token)
 
 
 class LeasedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazily, so Any to mypy
-    """Sends nothing of an effect whose lease is over. Raises LeaseExpired."""
+    """Sends nothing of an effect whose lease is over, and nothing that Azure would take after it.
+    Raises LeaseExpired."""
+
+    sign: Sign | None = None
+    """None: the credentials can sign no SAS, and the look before the first byte is all."""
+
+    def __init__(self, session: requests.Session, account_url: str) -> None:
+        super().__init__(session=session, session_owner=False)
+        self._requests = session
+        self._account_url = account_url
+        self._clock = ServiceClock()
 
     def send(self, request: Any, **options: Any) -> Any:
-        call = _call.get()
-        if call is not None:
-            call.remaining()
-        return super().send(request, **options)
+        effect, expiry = _effect.get(), None
+        if effect is not None:
+            if self.sign is not None:
+                expiry = self._end(request, effect, self.sign)
+            effect.call.remaining()
+        answer = super().send(request, **options)
+        date = answer.headers.get("Date")
+        self._clock.observe(date)
+        if expiry is not None and answer.status_code == 403 and _after(date, expiry):
+            answer.internal_response.close()
+            raise LeaseExpired("Azure refused a request that came after the lease")
+        return answer
+
+    def _end(self, request: Any, effect: _Effect, sign: Sign) -> int:
+        """Have the request end before its lease; when, by Azure's clock."""
+        self._clock.learn(self._ask_time)
+        _, expiry = self._clock.window(effect.call)
+        token = _effect.set(None)
+        try:
+            # It may ask Azure for a key.
+            signature = sign(effect.container, effect.name, expiry)
+        finally:
+            _effect.reset(token)
+        request.headers.pop("Authorization", None)
+        request.url += ("&" if "?" in request.url else "?") + signature
+        return expiry
+
+    def _ask_time(self) -> None:
+        # Unsigned: whatever it says to that, it says when.
+        with suppress(requests.RequestException):
+            answer = self._requests.head(
+                self._account_url, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False
+            )
+            self._clock.observe(answer.headers.get("Date"))
+
+
+def _after(date: str | None, expiry: int) -> bool:
+    try:
+        return date is not None and http_date(date).timestamp() >= expiry
+    except ValueError:
+        return False

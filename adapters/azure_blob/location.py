@@ -14,7 +14,7 @@ from commands.scope import Scope
 MAX_NAME_CHARACTERS = 1024
 MAX_SEGMENTS = 254
 
-Area = Literal["raw", "assets"]
+Area = Literal["raw", "assets", "tombstones"]
 
 
 @dataclass(frozen=True)
@@ -26,7 +26,12 @@ class Location:
 
     def prefix(self, area: Area = "raw") -> str:
         own = f"{self.config.prefix}/" if self.config.prefix else ""
-        return f"{own}tenants/{self.scope.tenant_id}/{self.scope.env}/{area}/"
+        scope = f"{self.scope.tenant_id}/{self.scope.env}/"
+        if area == "tombstones":
+            # Apart from all objects, so that one lifecycle rule removes them; no longer than what
+            # it replaces, so that every key has room for one.
+            return f"{own}tombstones/{scope}"
+        return f"{own}tenants/{scope}{area}/"
 
     def name(self, key: str, area: Area = "raw") -> str:
         """The blob's name. Raises InvalidKey for one that is too long or too deep for Azure."""

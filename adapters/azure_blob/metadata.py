@@ -8,25 +8,38 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from adapters.object_fence import Tombstone
 from adapters.port import Call
 from commands.object_store import DEFAULT_CONTENT_TYPE, ObjectInfo
 
 # Names of Azure's metadata are identifiers: the caller's own may hold hyphens.
-OP_ID, SEQ, SHA256, CALLERS = (
-    "signalbox_op_id",
+MARK, SEQ, SHA256, CALLERS = (
+    "signalbox_mark",
     "signalbox_seq",
     "signalbox_sha256",
     "signalbox_metadata",
 )
+_REMOVED_MARK, _REMOVED_ETAG = "signalbox_removed_mark", "signalbox_removed_etag"
 
 
 def pack(metadata: Mapping[str, str], call: Call, sha256: str) -> dict[str, str]:
     """The blob's metadata: `metadata` and who wrote it."""
-    packed = {OP_ID: call.mark, SEQ: str(call.seq), SHA256: sha256}
+    packed = {MARK: call.mark, SEQ: str(call.seq), SHA256: sha256}
     if metadata:
         text = json.dumps(dict(metadata), separators=(",", ":"))
         packed[CALLERS] = base64.b64encode(text.encode()).decode()
     return packed
+
+
+def pack_tombstone(tombstone: Tombstone) -> dict[str, str]:
+    """The metadata of the empty blob that a fenced delete leaves."""
+    packed = {
+        MARK: tombstone.mark,
+        SEQ: str(tombstone.seq),
+        _REMOVED_MARK: tombstone.removed_mark,
+        _REMOVED_ETAG: tombstone.removed_etag,
+    }
+    return {name: value for name, value in packed.items() if value is not None}
 
 
 @dataclass(frozen=True)
@@ -40,9 +53,13 @@ class Present:
     metadata: Mapping[str, str]
 
     @property
-    def op_id(self) -> str | None:
-        """Of the command that wrote it; None if it came another way (a presigned upload)."""
-        return self.metadata.get(OP_ID)
+    def mark(self) -> str | None:
+        """Of the acceptance that wrote it; None if it came another way (a presigned upload).
+
+        What an earlier release wrote has an op_id, which may have been used again, and its `seq`,
+        which is what its mark would be.
+        """
+        return self.metadata.get(MARK) or self.metadata.get(SEQ)
 
     @property
     def seq(self) -> int:
@@ -53,6 +70,15 @@ class Present:
     @property
     def sha256(self) -> str | None:
         return self.metadata.get(SHA256)
+
+    @property
+    def tombstone(self) -> Tombstone | None:
+        """What it says as a tombstone; None if it is something else."""
+        mark = self.metadata.get(MARK)
+        if mark is None:
+            return None
+        removed = self.metadata.get(_REMOVED_MARK), self.metadata.get(_REMOVED_ETAG)
+        return Tombstone(mark, self.seq, *removed)
 
     def info(self, key: str) -> ObjectInfo:
         return ObjectInfo(

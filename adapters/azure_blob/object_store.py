@@ -10,8 +10,9 @@ from typing import Any
 
 from azure.storage.blob import BlobClient
 
-from adapters.azure_blob import asset, fence, presign
-from adapters.azure_blob.blob import Draft, bare, look
+from adapters import object_fence, object_probe
+from adapters.azure_blob import asset, presign
+from adapters.azure_blob.blob import Draft, bare, if_match, look
 from adapters.azure_blob.body import AzureBody
 from adapters.azure_blob.client import client_for
 from adapters.azure_blob.config import BACKEND_TYPE, read_config
@@ -20,10 +21,13 @@ from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.listing import list_page
 from adapters.azure_blob.location import Area, Location
 from adapters.azure_blob.metadata import Present, pack
+from adapters.azure_blob.slot import AzureSlot
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
+from adapters.service_clock import ExpiredCall
 from commands.error import InvalidCommand, NotFound, Unsupported
 from commands.object_store import (
+    DEFAULT_CONTENT_TYPE,
     AssetRecord,
     DeleteObject,
     DeleteResult,
@@ -44,6 +48,7 @@ from commands.object_store import (
     RegisterObject,
     UriResult,
 )
+from commands.payload import InlinePayload
 
 CAPABILITIES = frozenset(Capability) - {Capability.PRESIGN_POST}
 
@@ -65,6 +70,7 @@ class AzureObjectStore:
         self._location = location
         self._config = location.config
         self._scope = location.scope
+        self._expectation = object_fence.Expectation()
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -80,8 +86,14 @@ class AzureObjectStore:
             metadata = pack(command.metadata, call, sha256)
             draft = Draft(command.payload, command.content_type, metadata)
             before = self._measured(blob, call)
-            written = fence.write(blob, draft, call, command.condition, fenced=self._fenced(call))
-            if before is not None:
+            written = object_fence.write(
+                AzureSlot(blob, call, draft, self._blob(command.key, "tombstones")),
+                call,
+                command.condition,
+                self._expectation,
+                fenced=self._fenced(call),
+            )
+            if before is not None and not written.superseded:
                 call.grew(1 - before[0], command.payload.size - before[1])
             return PutResult(
                 key=command.key,
@@ -89,6 +101,7 @@ class AzureObjectStore:
                 etag=written.etag,
                 sha256=sha256,
                 uri=self._location.uri(command.key),
+                superseded=written.superseded,
             )
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
@@ -126,10 +139,15 @@ class AzureObjectStore:
         with azure_errors(self._scope):
             blob = self._blob(command.key)
             before = self._measured(blob, call)
-            fence.remove(blob, call, command.if_match, fenced=self._fenced(call))
-            if before is not None:
+            if command.if_match is not None:
+                if_match(command.if_match)
+            slot = AzureSlot(blob, call, grave=self._blob(command.key, "tombstones"))
+            superseded = object_fence.remove(
+                slot, call, command.if_match, fenced=self._fenced(call)
+            )
+            if before is not None and not superseded:
                 call.grew(-before[0], -before[1])
-            return DeleteResult(key=command.key)
+            return DeleteResult(key=command.key, superseded=superseded)
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
         with azure_errors(self._scope):
@@ -167,6 +185,18 @@ class AzureObjectStore:
                 command,
                 call,
                 fenced=self._fenced(call),
+            )
+
+    def check_fences(self, key: str, call: Call) -> None:
+        with azure_errors(self._scope):
+            blob, content = self._blob(key), InlinePayload(data=b"fences")
+            draft = Draft(content, DEFAULT_CONTENT_TYPE, pack({}, call, content.sha256))
+            late = AzureSlot(blob, ExpiredCall(**vars(call)), draft)
+            object_probe.check_fences(
+                AzureSlot(blob, call, draft),
+                late if self._config.sas_file is None else None,
+                lambda _: None,
+                accepted=self._config.weaker_fences == "accept",
             )
 
     def close(self) -> None:

@@ -201,6 +201,9 @@ class FilesystemObjectStore:
                     pruned = object_index.prune(connection, TOMBSTONE_KEPT)
             return orphan.collect_orphans(self._place, self._index, older_than)
 
+    def check_fences(self, key: str, call: Call) -> None:
+        """Numbers and marks stand in the index, and are judged in its transactions."""
+
     def close(self) -> None:
         """Close the idle connections; streams that were handed out stay open."""
         self._index.close()

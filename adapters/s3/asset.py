@@ -7,12 +7,13 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from adapters.object_fence import Expectation, write
 from adapters.port import Call
 from adapters.s3.engine import Engine, Target
 from adapters.s3.etag import quoted
-from adapters.s3.fence import write
 from adapters.s3.location import Location
 from adapters.s3.metadata import Present, pack
+from adapters.s3.slot import S3Slot
 from commands.error import NotFound, PreconditionFailed
 from commands.object_store import AssetRecord, Condition, RegisterObject
 from commands.payload import CHUNK_BYTES, InlinePayload
@@ -54,12 +55,13 @@ def register(
     content = InlinePayload(data=record.model_dump_json().encode("utf-8"))
     beside = pack({}, call, content.sha256)
     target = Target(location.config, record_key, "application/json", beside)
-    written = write(engine, target, content, call, Condition(), fenced=fenced)
+    slot = S3Slot(engine, target, call, content)
+    written = write(slot, call, Condition(), Expectation(), fenced=fenced)
     if written.repeated:
         answer = engine.client.get_object(Bucket=location.bucket, Key=record_key)
         with closing(answer["Body"]) as body:
             return AssetRecord.model_validate_json(body.read())
-    return record
+    return record.model_copy(update={"superseded": written.superseded})
 
 
 def _asset_id(location: Location, key: str, etag: str) -> str:

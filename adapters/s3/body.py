@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Iterator
 from typing import TYPE_CHECKING
-
-from obstore.exceptions import BaseError
 
 from adapters.aws.failure import LATER
 from adapters.s3.failure import s3_errors
+from adapters.s3.wire import Opened
 from commands.error import Unavailable
 from commands.scope import Scope
 
@@ -35,34 +33,25 @@ class S3Body:
         self._body.close()
 
 
-class StreamBody:
-    """The same of what obstore streams. It holds a chunk, and one more while that is joined."""
+class WireBody:
+    """The same of what comes over the wire: `size` bytes."""
 
-    def __init__(self, chunks: Iterator[bytes], scope: Scope) -> None:
-        self._chunks: Iterator[bytes] | None = chunks
+    def __init__(self, opened: Opened, size: int, scope: Scope) -> None:
+        self._opened = opened
+        self._left = size
         self._scope = scope
-        self._rest = memoryview(b"")
 
     def read(self, size: int = -1, /) -> bytes:
-        parts: list[memoryview] = []
-        wanted = size
-        while wanted and (self._rest or self._fill()):
-            part = self._rest if wanted < 0 else self._rest[:wanted]
-            self._rest = self._rest[len(part) :]
-            parts.append(part)
-            wanted -= len(part) if wanted > 0 else 0
-        return b"".join(parts)
-
-    def close(self) -> None:
-        # The connection ends with the stream.
-        self._chunks = None
-        self._rest = memoryview(b"")
-
-    def _fill(self) -> bool:
+        wanted = self._left if size < 0 else min(size, self._left)
         with s3_errors(self._scope):
             try:
-                if self._chunks is not None:
-                    self._rest = memoryview(bytes(next(self._chunks, b"")))
-            except (BaseError, OSError):
-                raise Unavailable("the answer of S3 broke off", next_step=LATER) from None
-        return bool(self._rest)
+                content = self._opened.read(wanted) if wanted else b""
+            except OSError:
+                content = b""
+            if len(content) < wanted:
+                raise Unavailable("the answer of S3 broke off", next_step=LATER)
+        self._left -= wanted
+        return content
+
+    def close(self) -> None:
+        self._opened.close()

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from adapters.aws.client import leased
 from adapters.aws.failure import status_of
@@ -14,6 +19,7 @@ from adapters.s3.config import S3Config
 from adapters.s3.engine import Headers, Opened, Target
 from adapters.s3.etag import bare
 from adapters.s3.metadata import Present
+from adapters.service_clock import ServiceClock
 from commands.scope import Scope
 
 if TYPE_CHECKING:
@@ -23,10 +29,13 @@ if TYPE_CHECKING:
 class Boto3Engine:
     """An Engine. botocore's own second attempt asks for the lease as well."""
 
-    def __init__(self, client: S3Client, config: S3Config, scope: Scope) -> None:
+    def __init__(
+        self, client: S3Client, config: S3Config, scope: Scope, clock: ServiceClock
+    ) -> None:
         self._client = client
-        self._config = config
+        self.config = config
         self.scope = scope
+        self._clock = clock
 
     @property
     def client(self) -> S3Client:
@@ -35,20 +44,33 @@ class Boto3Engine:
     @property
     def checks_content(self) -> bool:
         """Whether what is read is held against the checksum that S3 keeps."""
-        return self._config.checksums == "when_supported"
+        return self.config.checksums == "when_supported"
+
+    @contextmanager
+    def leased(self, call: Call) -> Iterator[None]:
+        """An effect: S3 has told its time, and each request within ends with the lease."""
+        self._clock.learn(self._ask_time)
+        with leased(call):
+            yield
+
+    def _ask_time(self) -> None:
+        # Whatever it answers, it says when.
+        with suppress(ClientError, BotoCoreError):
+            self._client.head_bucket(Bucket=self.config.bucket)
 
     def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
-        with leased(call):
+        with self.leased(call):
             answer = self._client.put_object(
                 **address(target),
                 **properties(target),
+                **checksum(target.config, content),
                 **condition,
                 Body=content,
             )
         return bare(answer["ETag"])
 
     def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
-        request: dict[str, Any] = {"Bucket": self._config.bucket, "Key": full_key}
+        request: dict[str, Any] = {"Bucket": self.config.bucket, "Key": full_key}
         if first is not None or last is not None:
             request["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
         answer = self._client.get_object(**request)
@@ -69,12 +91,12 @@ class Boto3Engine:
 
     def look(self, full_key: str, *, sure: bool) -> Present | None:
         try:
-            answer = self._client.head_object(Bucket=self._config.bucket, Key=full_key)
+            answer = self._client.head_object(Bucket=self.config.bucket, Key=full_key)
         except ClientError as error:
             if status_of(error) != 404:
                 raise
             if sure:
-                self._demand_bucket()
+                self.demand_bucket()
             return None
         return Present(
             size=answer["ContentLength"],
@@ -86,16 +108,30 @@ class Boto3Engine:
 
     def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
         condition: dict[str, Any] = {} if if_match is None else {"IfMatch": if_match}
-        with leased(call):
-            self._client.delete_object(Bucket=self._config.bucket, Key=full_key, **condition)
+        with self.leased(call):
+            self._client.delete_object(Bucket=self.config.bucket, Key=full_key, **condition)
 
-    def _demand_bucket(self) -> None:
+    def demand_bucket(self) -> None:
+        """Raise NoSuchBucket if the bucket is not there."""
         try:
-            self._client.head_bucket(Bucket=self._config.bucket)
+            self._client.head_bucket(Bucket=self.config.bucket)
         except ClientError as error:
             # Not allowed to ask; but who may not list gets 403 for missing keys too, not 404.
             if status_of(error) != 403:
                 raise
+
+
+def checksum(config: S3Config, content: bytes | bytearray) -> dict[str, Any]:
+    """What lets S3 refuse a damaged body: a CRC32 that it keeps, or the MD5 that all know.
+
+    Said for each request: botocore's own would go behind the body, which a request that is signed
+    in its query cannot have.
+    """
+    if config.checksums == "when_supported":
+        digest = zlib.crc32(content).to_bytes(4, "big")
+        return {"ChecksumCRC32": base64.b64encode(digest).decode("ascii")}
+    digest = hashlib.md5(content, usedforsecurity=False).digest()
+    return {"ContentMD5": base64.b64encode(digest).decode("ascii")}
 
 
 def address(target: Target) -> dict[str, Any]:

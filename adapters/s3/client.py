@@ -7,66 +7,75 @@ import threading
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
-import structlog
 from botocore.config import Config
 
-from adapters.aws.client import check_lease, shared_client
+from adapters.aws.client import shared_client
 from adapters.aws.config import DEFAULT_REGION
 from adapters.aws.credentials import Identity, reference_of
+from adapters.aws.query_signature import Signer
 from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.config import S3Config
 from adapters.s3.engine import Engine
-from adapters.s3.obstore_engine import ObstoreEngine
-from adapters.s3.obstore_rule import mocked, route_fits
-from adapters.s3.obstore_store import KeptStore, make_store, usable
+from adapters.s3.lease import enforce
+from adapters.s3.wire import CONNECT_SECONDS, POOL_CONNECTIONS, READ_SECONDS, Wire
+from adapters.s3.wire_engine import WireEngine
+from adapters.s3.wire_rule import environment_fits, mocked, route_fits
+from adapters.service_clock import ServiceClock
 from commands.scope import Scope
 
 if TYPE_CHECKING:
-    from botocore.credentials import ReadOnlyCredentials
     from mypy_boto3_s3 import S3Client
 
-log = structlog.get_logger("signalbox.s3")
-
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0
 # Retries belong to the executor; the second attempt is for a pooled connection gone stale.
 ATTEMPTS = 2
-POOL_CONNECTIONS = 64
-MAX_STORES = 64
-"""Buckets of one connection that obstore keeps sockets for."""
+MAX_WIRES = 64
+"""Buckets of one connection that sockets are kept for."""
 CREDENTIALS_SECONDS = 1.0
 """For so long it is not asked whether there are newer ones."""
 
 
 class Connection:
-    """A client, and obstore's stores for the buckets that are reached in the same way."""
+    """A client, and our own wires to the hosts of the buckets that are reached in the same way."""
 
     def __init__(self, identity: Identity, config: S3Config) -> None:
         self.client = _make_client(identity, config)
+        self.clock = ServiceClock()
         # Those that the client signs with, which it has found by now.
-        self._credentials = identity.session.get_credentials()
+        self._credentials: Any = identity.session.get_credentials()
+        enforce(self.client, self._credentials, self.clock)
+        self._fits = environment_fits(self.client.meta.endpoint_url)
         self._lock = threading.Lock()
-        self._stores: dict[str, tuple[ReadOnlyCredentials, KeptStore | None]] = {}
+        self._wires: dict[str, Wire] = {}
 
-    def store(self, config: S3Config) -> KeptStore | None:
-        """That for the bucket and the credentials of now; None where obstore is not to be used."""
-        if self._credentials is None or mocked():
-            return None
-        frozen = self._credentials.get_frozen_credentials()
+    def engine(self, boto3: Boto3Engine) -> Engine:
+        """The engine for a bucket, with the credentials of now."""
+        config = boto3.config
+        if self._credentials is None or not self._fits or mocked() or not route_fits(config):
+            return boto3
+        secrets = self._credentials.get_frozen_credentials()
+        signer = Signer(
+            secrets.access_key or "",
+            secrets.secret_key or "",
+            secrets.token,
+            self.client.meta.region_name,
+        )
+        return WireEngine(self._wire(config), signer, self.clock, boto3)
+
+    def _wire(self, config: S3Config) -> Wire:
+        endpoint = self.client.meta.endpoint_url
+        if config.style == "virtual":
+            parts = urlsplit(endpoint)
+            endpoint = parts._replace(netloc=f"{config.bucket}.{parts.netloc}").geturl()
         with self._lock:
-            kept = self._stores.get(config.bucket)
-            if kept is not None and kept[0] == frozen:
-                return kept[1]
-            store = make_store(config, self.client, frozen) if usable(self.client) else None
-            if store is None:
-                log.warning(
-                    "boto3 alone, after a fork or for the environment", bucket=config.bucket
-                )
-            if len(self._stores) >= MAX_STORES:
-                self._stores.clear()
-            self._stores[config.bucket] = frozen, store
-            return store
+            wire = self._wires.get(endpoint)
+            if wire is None:
+                # What is in use goes when nobody uses it any more.
+                if len(self._wires) >= MAX_WIRES:
+                    self._wires.clear()
+                wire = self._wires[endpoint] = Wire(endpoint)
+            return wire
 
 
 @dataclass(frozen=True)
@@ -82,7 +91,6 @@ class Access:
     def __init__(self, config: S3Config, scope: Scope) -> None:
         self.config = config
         self._scope = scope
-        self._fits = route_fits(config)
         self._kept: _Kept | None = None
 
     def engine(self) -> Engine:
@@ -94,9 +102,9 @@ class Access:
         if kept and now < kept.until and kept.pid == os.getpid() and not mocked():
             return kept.engine
         connection = _connection(self.config, self._scope)
-        boto3 = Boto3Engine(connection.client, self.config, self._scope)
-        store = connection.store(self.config) if self._fits else None
-        engine = boto3 if store is None else ObstoreEngine(store, boto3)
+        engine = connection.engine(
+            Boto3Engine(connection.client, self.config, self._scope, connection.clock)
+        )
         self._kept = _Kept(engine, os.getpid(), now + CREDENTIALS_SECONDS)
         return engine
 
@@ -145,7 +153,6 @@ def _make_client(identity: Identity, config: S3Config) -> S3Client:
         ),
     )
     client.meta.events.register_last("before-parameter-build.s3", _never_redirect)
-    client.meta.events.register_first("before-send.s3", check_lease)
     return client
 
 

@@ -47,10 +47,17 @@ class S3Config(AwsConfig):
     )
     kms_key_id: str | None = Field(None, min_length=1, description="Encrypt with this KMS key.")
     engine: Literal["auto", "boto3"] = Field(
-        "auto", description="boto3: send nothing by obstore, not even what is small."
+        "auto", description="boto3: send nothing over our own connections, not even what is small."
     )
     fenced_writes: bool = Field(
-        False, description="Look before each write, so that no older command undoes a newer one."
+        True,
+        description="Every write is conditional, and a delete leaves a tombstone, so that no older "
+        "command undoes a newer one; false spares the requests, and leaves it to the expiry of "
+        "what is sent.",
+    )
+    weaker_fences: Literal["refuse", "accept"] = Field(
+        "refuse",
+        description="accept: use a service that does not check expiry or lacks conditional writes.",
     )
 
     @field_validator("bucket")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
@@ -48,6 +49,9 @@ class Engine(Protocol):
     @property
     def client(self) -> S3Client:
         """boto3, for what no other engine can: lists, parts, presigned addresses."""
+
+    def leased(self, call: Call) -> AbstractContextManager[None]:
+        """Around effects by `client`: each ends with the lease, by S3's own clock."""
 
     def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
         """Store the content, and return its ETag without quotes."""

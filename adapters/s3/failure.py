@@ -18,7 +18,7 @@ from adapters.s3.failure_code import (
     STATUSES,
     WRONG_REGION,
 )
-from commands.error import Misconfigured, SignalboxError
+from commands.error import LeaseExpired, Misconfigured, SignalboxError
 from commands.scope import ResourceKind, Scope
 
 
@@ -68,5 +68,7 @@ def _from_answer(error: ClientError) -> SignalboxError:
     else:
         fallback = DOWN if status >= 500 else (Misconfigured, "S3 refuses it", "check the route")
         answer = CODES.get(code) or STATUSES.get(status, fallback)
+    if code == "AccessDenied" and "expired" in error.response["Error"].get("Message", ""):
+        return LeaseExpired(f"S3 refused a request that came after the lease ({trace_of(error)})")
     kind, text, next_step = answer
     return kind(f"{text} ({trace_of(error)})", next_step=next_step)

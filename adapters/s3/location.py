@@ -13,6 +13,9 @@ from commands.scope import Scope
 MAX_S3_KEY_BYTES = 1024
 
 Area = Literal["raw", "assets"]
+TOMBSTONES = "tombstones/"
+"""Apart from all objects, so that one lifecycle rule removes them; no longer than what it
+replaces, so that every key has room for one."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +49,10 @@ class Location:
                 next_step=f"shorten it by {over} UTF-8 bytes",
             )
         return full
+
+    def tombstone_key(self, key: str) -> str:
+        """Where the tombstone of a key is within the bucket."""
+        return f"{TOMBSTONES}{self.scope.tenant_id}/{self.scope.env}/{key}"
 
     def uri(self, key: str) -> str:
         return self.uri_of(self.full_key(key))

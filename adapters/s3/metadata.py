@@ -7,20 +7,33 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 
+from adapters.object_fence import Tombstone
 from adapters.port import Call
 from commands.object_store import DEFAULT_CONTENT_TYPE, ObjectInfo
 
-OP_ID = "signalbox-op-id"
+MARK = "signalbox-mark"
 SEQ = "signalbox-seq"
 SHA256 = "signalbox-sha256"
+_REMOVED_MARK, _REMOVED_ETAG = "signalbox-removed-mark", "signalbox-removed-etag"
 _OURS = "signalbox-"
 _ENCODED = "signalbox64:"
 
 
 def pack(metadata: Mapping[str, str], call: Call, sha256: str) -> dict[str, str]:
     """The object's metadata for S3: `metadata` and who wrote it."""
-    ours = {OP_ID: call.mark, SEQ: str(call.seq), SHA256: sha256}
+    ours = {MARK: call.mark, SEQ: str(call.seq), SHA256: sha256}
     return {name: _encode(value) for name, value in metadata.items()} | ours
+
+
+def pack_tombstone(tombstone: Tombstone) -> dict[str, str]:
+    """The metadata of the empty object that a fenced delete leaves."""
+    packed = {
+        MARK: tombstone.mark,
+        SEQ: str(tombstone.seq),
+        _REMOVED_MARK: tombstone.removed_mark,
+        _REMOVED_ETAG: tombstone.removed_etag,
+    }
+    return {name: value for name, value in packed.items() if value is not None}
 
 
 def unpack(metadata: Mapping[str, str]) -> dict[str, str]:
@@ -59,9 +72,13 @@ class Present:
     metadata: Mapping[str, str]
 
     @property
-    def op_id(self) -> str | None:
-        """Of the command that wrote it; None if it came another way (a presigned upload)."""
-        return self.metadata.get(OP_ID)
+    def mark(self) -> str | None:
+        """Of the acceptance that wrote it; None if it came another way (a presigned upload).
+
+        What an earlier release wrote has an op_id, which may have been used again, and its `seq`,
+        which is what its mark would be.
+        """
+        return self.metadata.get(MARK) or self.metadata.get(SEQ)
 
     @property
     def seq(self) -> int:
@@ -72,6 +89,15 @@ class Present:
     @property
     def sha256(self) -> str | None:
         return self.metadata.get(SHA256)
+
+    @property
+    def tombstone(self) -> Tombstone | None:
+        """What it says as a tombstone; None if it is something else."""
+        mark = self.metadata.get(MARK)
+        if mark is None:
+            return None
+        removed = self.metadata.get(_REMOVED_MARK), self.metadata.get(_REMOVED_ETAG)
+        return Tombstone(mark, self.seq, *removed)
 
     def info(self, key: str, replica: str | None = None) -> ObjectInfo:
         return ObjectInfo(

@@ -12,18 +12,27 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from adapters import object_fence, object_probe
+from adapters.aws.failure import status_of
+from adapters.object_probe import Meaning
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
-from adapters.s3 import asset, fence, presign, replica
+from adapters.s3 import asset, presign, replica
 from adapters.s3.client import Access
 from adapters.s3.config import S3Config, read_config
 from adapters.s3.engine import Engine, Target
+from adapters.s3.etag import quoted
 from adapters.s3.failure import s3_errors
 from adapters.s3.listing import list_page
 from adapters.s3.location import Location
 from adapters.s3.metadata import pack
+from adapters.s3.slot import S3Slot
+from adapters.service_clock import ExpiredCall
 from commands.error import NotFound
 from commands.object_store import (
+    DEFAULT_CONTENT_TYPE,
     AssetRecord,
     DeleteObject,
     DeleteResult,
@@ -44,6 +53,7 @@ from commands.object_store import (
     RegisterObject,
     UriResult,
 )
+from commands.payload import InlinePayload
 
 CAPABILITIES = frozenset(Capability)
 """An access point takes no presigned POST."""
@@ -73,6 +83,7 @@ class S3ObjectStore:
         if location.config.is_access_point:
             capabilities.discard(Capability.PRESIGN_POST)
         self._capabilities = frozenset(capabilities)
+        self._expectation = object_fence.Expectation()
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -89,15 +100,20 @@ class S3ObjectStore:
                 pack(command.metadata, call, sha256),
             )
             before = self._measured(target, call)
-            written = fence.write(
-                self._engine(),
-                target,
-                command.payload,
+            written = object_fence.write(
+                S3Slot(
+                    self._engine(),
+                    target,
+                    call,
+                    command.payload,
+                    self._location.tombstone_key(command.key),
+                ),
                 call,
                 command.condition,
+                self._expectation,
                 fenced=self._fenced(call),
             )
-            if before is not None:
+            if before is not None and not written.superseded:
                 call.grew(1 - before[0], command.payload.size - before[1])
             return PutResult(
                 key=command.key,
@@ -105,6 +121,7 @@ class S3ObjectStore:
                 etag=written.etag,
                 sha256=sha256,
                 uri=self._location.uri_of(target.full_key),
+                superseded=written.superseded,
             )
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
@@ -130,11 +147,21 @@ class S3ObjectStore:
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         with s3_errors(self._scope):
             target = Target(self._config, self._location.full_key(command.key), "", {})
+            if command.if_match is not None:
+                quoted(command.if_match)
             before = self._measured(target, call)
-            fence.remove(self._engine(), target, call, command.if_match, fenced=self._fenced(call))
-            if before is not None:
+            slot = S3Slot(
+                self._engine(),
+                target,
+                call,
+                tombstone_key=self._location.tombstone_key(command.key),
+            )
+            superseded = object_fence.remove(
+                slot, call, command.if_match, fenced=self._fenced(call)
+            )
+            if before is not None and not superseded:
                 call.grew(-before[0], -before[1])
-            return DeleteResult(key=command.key)
+            return DeleteResult(key=command.key, superseded=superseded)
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
         with s3_errors(self._scope):
@@ -162,6 +189,19 @@ class S3ObjectStore:
                 self._engine(), self._location, command, call, fenced=self._fenced(call)
             )
 
+    def check_fences(self, key: str, call: Call) -> None:
+        with s3_errors(self._scope):
+            content = InlinePayload(data=b"fences")
+            metadata = pack({}, call, content.sha256)
+            full_key = self._location.full_key(key)
+            target = Target(self._config, full_key, DEFAULT_CONTENT_TYPE, metadata)
+            object_probe.check_fences(
+                S3Slot(self._engine(), target, call, content),
+                S3Slot(self._engine(), target, ExpiredCall(**vars(call)), content),
+                _meaning,
+                accepted=self._config.weaker_fences == "accept",
+            )
+
     def close(self) -> None:
         """Nothing to give back: the clients belong to the process."""
 
@@ -182,3 +222,9 @@ class S3ObjectStore:
 
     def _fenced(self, call: Call) -> bool:
         return call.takeover or self._config.fenced_writes
+
+
+def _meaning(error: Exception) -> Meaning | None:
+    if not isinstance(error, ClientError):
+        return None
+    return {403: Meaning.DENIED, 501: Meaning.UNKNOWN_REQUEST}.get(status_of(error))

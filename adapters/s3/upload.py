@@ -6,20 +6,16 @@ from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing, suppress
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.aws.client import leased
 from adapters.port import Call
-from adapters.s3.boto3_engine import address, properties
+from adapters.s3.boto3_engine import address, checksum, properties
 from adapters.s3.engine import Engine, Target
 from adapters.s3.etag import bare
 from commands.error import TooLarge
 from commands.payload import InlinePayload, StagedPayload, open_payload, verified_chunks
-
-if TYPE_CHECKING:
-    from mypy_boto3_s3 import S3Client
 
 PART_BYTES = 8 * 1024**2
 BYTES_AT_ONCE = 3 * PART_BYTES
@@ -49,7 +45,7 @@ def upload(
     with closing(open_payload(content, call.payloads)) as source:
         chunks = verified_chunks(content, source)
         if content.size > PART_BYTES:
-            return _in_parts(engine.client, target, content.size, chunks, call, condition)
+            return _in_parts(engine, target, content.size, chunks, call, condition)
         # Joined before it is sent: a wrong content fails here, and nothing has gone out.
         body = b"".join(chunks)
     return engine.put(target, body, call, condition)
@@ -83,7 +79,7 @@ def _parts(
 
 
 def _in_parts(
-    client: S3Client,
+    engine: Engine,
     target: Target,
     size: int,
     chunks: Iterator[bytes],
@@ -91,12 +87,13 @@ def _in_parts(
     condition: dict[str, Any],
 ) -> str:
     """Our own multipart upload: that of boto3 cannot be conditional."""
-    with leased(call):
+    client = engine.client
+    with engine.leased(call):
         started = client.create_multipart_upload(**address(target), **properties(target))
     upload = {**address(target), "UploadId": started["UploadId"]}
     try:
-        sent = _send(client, upload, size, chunks, call)
-        with leased(call):
+        sent = _send(engine, target, upload, size, chunks, call)
+        with engine.leased(call):
             done = client.complete_multipart_upload(
                 **upload, **condition, MultipartUpload={"Parts": sent}
             )
@@ -109,13 +106,20 @@ def _in_parts(
 
 
 def _send(
-    client: S3Client, upload: dict[str, Any], size: int, chunks: Iterator[bytes], call: Call
+    engine: Engine,
+    target: Target,
+    upload: dict[str, Any],
+    size: int,
+    chunks: Iterator[bytes],
+    call: Call,
 ) -> list[Any]:
     """Send the parts, a few at once while the next is read; none is under way any more after."""
 
     def send(number: int, body: Any) -> dict[str, Any]:
-        with leased(call):
-            part = client.upload_part(**upload, PartNumber=number, Body=body)
+        with engine.leased(call):
+            part = engine.client.upload_part(
+                **upload, **checksum(target.config, body), PartNumber=number, Body=body
+            )
         if isinstance(body, bytearray):
             spare.append(body)
         checksums = {"ChecksumCRC32": part["ChecksumCRC32"]} if "ChecksumCRC32" in part else {}

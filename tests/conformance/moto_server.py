@@ -1,7 +1,8 @@
 """Runs as a program: a real HTTP server in front of moto's AWS, until its standard input ends.
 
-It prints its port. Requests run one after another: moto judges a condition and stores in two
-steps, where AWS does both in one; without that order the races of the suite would test moto.
+It prints its port. What is signed in its query is checked first (`query_gate`). Requests run one
+after another: moto judges a condition and stores in two steps, where AWS does both in one; without
+that order the races of the suite would test moto.
 """
 
 from __future__ import annotations
@@ -12,12 +13,16 @@ import sys
 import threading
 from collections import defaultdict
 from collections.abc import Iterable
+from pathlib import Path
 from typing import Any
 
 from moto.dynamodb.models.dynamo_type import DynamoType
 from moto.dynamodb.models.table import Table
 from moto.moto_server.werkzeug_app import DomainDispatcherApplication, create_backend_app
 from werkzeug.serving import make_server
+
+sys.path.insert(0, str(Path(__file__).parent))
+from query_gate import refusal  # type: ignore[import-not-found]
 
 
 class OneAtATime:
@@ -28,6 +33,17 @@ class OneAtATime:
         self._lock = threading.Lock()
 
     def __call__(self, environ: dict[str, Any], start_response: Any) -> Iterable[bytes]:
+        headers = {
+            name.removeprefix("HTTP_").lower().replace("_", "-"): value
+            for name, value in environ.items()
+            if name.startswith("HTTP_") or name == "CONTENT_TYPE"
+        }
+        refused = refusal(environ["REQUEST_METHOD"], environ["RAW_URI"], headers)
+        if refused is not None:
+            environ["wsgi.input"].read(int(environ.get("CONTENT_LENGTH") or 0))
+            start_response("403 Forbidden", [("Content-Type", "application/xml")])
+            text = "<Error><Code>{}</Code><Message>{}</Message></Error>".format(*refused)
+            return [text.encode()]
         with self._lock:
             OneAtATime.turn += 1
             return list(self._application(environ, start_response))

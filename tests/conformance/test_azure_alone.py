@@ -5,22 +5,28 @@ from __future__ import annotations
 import gzip
 import hashlib
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from functools import cache
 from pathlib import Path
 from typing import Any
 
 import pytest
 import urllib3
-from azure.storage.blob import BlobServiceClient
+from azure.storage.blob import (
+    AccountSasPermissions,
+    BlobServiceClient,
+    ResourceTypes,
+    generate_account_sas,
+)
 
 from adapters.azure_blob.object_store import open_adapter
 from adapters.port import AdapterContext
-from commands.error import Misconfigured, PreconditionFailed, Unavailable
+from commands.error import Misconfigured, PreconditionFailed, Unavailable, WeakerFences
 from commands.object_store import PresignPut
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
 from tests.conformance.azure_harness import ACCOUNT, CONTAINER, KEY, azure_harness
-from tests.conformance.desk import Desk
+from tests.conformance.desk import Desk, Turn
 from tests.conformance.harness import Harness
 
 OpenDesk = Callable[..., Desk]
@@ -122,3 +128,45 @@ def test_a_connection_string_serves_for_its_own_account_only(
             open_desk(**reference).head("a")
         assert refused.value.next_step
         assert KEY not in str(refused.value)
+
+
+def test_a_sas_cannot_have_requests_end_with_their_lease_and_says_so(
+    open_desk: OpenDesk, tmp_path: Path
+) -> None:
+    sas = generate_account_sas(
+        ACCOUNT,
+        KEY,
+        ResourceTypes(object=True, container=True),
+        AccountSasPermissions(read=True, write=True, create=True, delete=True, list=True),
+        datetime.now(UTC) + timedelta(hours=1),
+    )
+    sas_file = tmp_path / "sas"
+    sas_file.write_text(sas)
+    route = {"account_key_file": None, "sas_file": str(sas_file)}
+    desk = open_desk(**route)
+    desk.put("a", b"one")
+    assert desk.read("a") == b"one"
+    with pytest.raises(WeakerFences, match="these credentials"):
+        desk.store.check_fences("a", desk.call())
+    accepting = open_desk(**route, weaker_fences="accept")
+    accepting.store.check_fences("a", accepting.call())
+    accepting.delete("a")
+
+
+@pytest.mark.parametrize("takeover", [False, True])
+def test_what_an_earlier_release_wrote_is_known_by_its_number(
+    desk: Desk, azure: Harness, takeover: bool
+) -> None:
+    turn, newer = Turn.numbered(), Turn.numbered()
+    service = BlobServiceClient(
+        azure.config["account_url"], credential={"account_name": ACCOUNT, "account_key": KEY}
+    )
+    name = f"tenants/{desk.tenant}/dev/raw/a"
+    beside = {"signalbox_op_id": "nightly", "signalbox_seq": str(turn.seq)}
+    service.get_blob_client(CONTAINER, name).upload_blob(b"old", metadata=beside)
+    if takeover:
+        # By the release before, whose worker died before it could say so.
+        etag = desk.put("a", b"old", call=desk.call(turn, takeover=True), if_absent=True).etag
+        assert etag == desk.head("a").etag
+    desk.put("a", b"new", call=desk.call(newer, takeover=takeover), op_id="nightly")
+    assert desk.read("a") == b"new"

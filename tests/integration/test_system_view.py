@@ -93,7 +93,7 @@ def test_a_check_of_a_healthy_backend_and_of_broken_ones(two_workers: Lane, s3: 
     found = check(tenant)
     steps = [step["name"] for step in found["probe"]["steps"]]
     assert (found["probe"]["error"], found["health"]) == (None, "ok")
-    assert steps == ["open", "write", "read", "compare", "delete"]
+    assert steps == ["open", "write", "read", "compare", "fences", "delete"]
 
     (two_workers.data / "no-folder").write_text("a file")
     two_workers.route_to_folder(tenant, "no-folder")

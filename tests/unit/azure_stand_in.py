@@ -11,7 +11,7 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 @dataclass
 class StandIn:
-    """What it answers, and the Authorization of each request that came."""
+    """What it answers, and the Authorization of each request for a blob that came."""
 
     status: int = 200
     headers: dict[str, str] = field(default_factory=dict)
@@ -29,6 +29,11 @@ def stand_in() -> Iterator[StandIn]:
 
     class Handler(BaseHTTPRequestHandler):
         def _answer(self) -> None:
+            if self.command == "HEAD" and self.path == "/acme":
+                # Someone asks what time it is.
+                self.send_response(400)
+                self.end_headers()
+                return
             self.rfile.read(int(self.headers.get("Content-Length", 0)))
             # Another program may look for a server of its own on a port that was free just now.
             if self.path.startswith("/acme/"):

@@ -122,7 +122,8 @@ def test_the_credentials_of_a_netrc_do_not_replace_those_of_the_route(
     server.status = 403
     with pytest.raises(errors.PermissionDenied):
         put(store_at(server.url, key_file), tmp_path)
-    assert server.came[0].startswith("SharedKey acme:")
+    # Its signature stands in the address.
+    assert server.came == [""]
 
 
 def test_nobody_at_the_address_is_unavailable(key_file: str, tmp_path: Path) -> None:
@@ -137,7 +138,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_lease(
     # So that nothing but the lease can end the wait.
     monkeypatch.setattr(lease, "READ_SECONDS", 3600.0)
     with pytest.raises((errors.Unavailable, errors.LeaseExpired)):
-        put(store_at(server.url, key_file), tmp_path, seconds=0.5)
+        put(store_at(server.url, key_file), tmp_path, seconds=4)
 
 
 def test_nothing_is_sent_after_the_lease(server: StandIn, key_file: str, tmp_path: Path) -> None:

@@ -32,7 +32,7 @@ def test_nothing_is_sent_when_the_lease_ends_before_the_first_byte(tmp_path: Pat
         place = {"account_url": server.url, "container": "data", "account_key_file": str(key_file)}
         blob = client_for(read_config(place)).get_blob_client("data", "a")
         call = Lapsing("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
-        with pytest.raises(LeaseExpired), leased(call) as bounds:
+        with pytest.raises(LeaseExpired), leased(call, blob) as bounds:
             blob.upload_blob(b"late", **bounds)
         assert server.came == []
 

@@ -20,7 +20,7 @@ from tests.unit.s3.stand_in import answer
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")
 WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
 FOREIGN = {"ETag": '"abc"', "Last-Modified": "Mon, 01 Jan 2024 00:00:00 GMT"}
-OURS = FOREIGN | {"x-amz-meta-signalbox-op-id": "op-1", "x-amz-meta-signalbox-sha256": "0" * 64}
+OURS = FOREIGN | {"x-amz-meta-signalbox-mark": "op-1", "x-amz-meta-signalbox-sha256": "0" * 64}
 MD5_OF_ONE = hashlib.md5(b"one").hexdigest()  # noqa: S324  # S3's own ETag
 STORED = answer(headers={"ETag": f'"{MD5_OF_ONE}"'})
 

@@ -21,7 +21,10 @@ class Request:
 
 @dataclass
 class StandIn:
-    """`answers` are sent in turn; None: silence, `b""`: the connection is closed."""
+    """`answers` are sent in turn; None: silence, `b""`: the connection is closed.
+
+    Whoever asks what time it is (a HEAD of the service or of the bucket) is not counted.
+    """
 
     endpoint: str
     answers: list[bytes | None] = field(default_factory=list)
@@ -63,6 +66,9 @@ def _serve(connection: socket.socket, service: StandIn) -> None:
             headers[name.lower()] = value
         if "expect" in headers:
             connection.sendall(b"HTTP/1.1 100 Continue\r\n\r\n")
+        if line.startswith(("HEAD / ", "HEAD /data ")):
+            connection.sendall(answer(400))
+            return
         stream.read(int(headers.get("content-length", 0)))
         service.requests.append(Request(line, headers))
         said = service.answers.pop(0)

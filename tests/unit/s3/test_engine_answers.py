@@ -1,8 +1,11 @@
-"""What becomes of what obstore answers, and of what fails by it."""
+"""What becomes of what comes over the wire, and of what gets no answer."""
 
 from __future__ import annotations
 
 import os
+import select
+import threading
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any
 
@@ -13,8 +16,8 @@ from adapters.s3.client import client_for
 from adapters.s3.config import read_config
 from adapters.s3.engine import Target
 from adapters.s3.object_store import open_adapter
-from adapters.s3.obstore_engine import ObstoreEngine
-from adapters.s3.obstore_rule import SMALL_BYTES
+from adapters.s3.wire import Wire
+from adapters.s3.wire_engine import SMALL_BYTES, WireEngine
 from commands.error import LeaseExpired, SignalboxError, Throttled, Unavailable
 from commands.object_store import DeleteObject, HeadObject
 from commands.scope import Mode
@@ -33,7 +36,7 @@ from tests.unit.s3.desk import (
 from tests.unit.s3.stand_in import StandIn, answer, stand_in
 
 
-def test_what_fails_by_obstore_is_asked_of_boto3_whose_answer_counts(
+def test_what_got_no_answer_is_asked_of_boto3_whose_answer_counts(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
     # A pooled connection gone stale: the service closes without an answer.
@@ -80,7 +83,7 @@ def test_a_service_that_is_down_is_not_asked_twice(
 def test_a_service_that_does_not_answer_is_not_asked_twice(
     service: StandIn, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.s3.obstore_store.READ_SECONDS", 1)
+    monkeypatch.setattr("adapters.s3.wire_engine.READ_SECONDS", 1)
     service.answers = [None]
     with pytest.raises(Unavailable, match="timed out"):
         put(config, tmp_path)
@@ -96,19 +99,17 @@ def test_content_that_is_not_of_our_digest_is_read_by_boto3(
     assert [request.by_boto3 for request in service.requests] == [False, True]
 
 
-def test_what_signalbox_did_not_write_is_read_by_boto3(
-    service: StandIn, config: dict[str, Any], tmp_path: Path
+@pytest.mark.parametrize("checksum", ["when_required", "when_supported"])
+def test_what_signalbox_did_not_write_is_boto3s_to_check_where_s3_has_a_checksum_of_it(
+    service: StandIn, config: dict[str, Any], tmp_path: Path, checksum: str
 ) -> None:
-    service.answers = [answer(headers=FOREIGN, body=b"other")] * 4
-    assert read(config, tmp_path) == b"other"
-    there = engine(config).look("a", sure=True)
-    assert there is not None
-    assert there.etag == "abc"
-    assert [request.by_boto3 for request in service.requests] == [False, True] * 2
+    service.answers = [answer(headers=FOREIGN, body=b"other")] * 2
+    assert read(config | {"checksum": checksum}, tmp_path) == b"other"
+    assert service.requests[-1].by_boto3 == (checksum == "when_supported")
 
 
 @pytest.mark.parametrize("checksum", ["when_required", "when_supported"])
-def test_large_content_is_streamed_by_obstore_unless_s3_has_a_checksum_of_it(
+def test_large_content_is_streamed_unless_s3_has_a_checksum_of_it(
     service: StandIn, config: dict[str, Any], tmp_path: Path, checksum: str
 ) -> None:
     content = os.urandom(3 * SMALL_BYTES + 7)
@@ -141,17 +142,6 @@ def test_no_redirect_is_taken_for_an_answer(
             assert caught.value.code != "NOT_FOUND"
 
 
-def test_etags_that_are_no_digests_are_confirmed_once_and_then_left_to_boto3(
-    service: StandIn, config: dict[str, Any], tmp_path: Path
-) -> None:
-    stored = answer(headers={"ETag": '"abc"'})
-    service.answers = [stored, answer(headers=OURS), stored]
-    assert put(config, tmp_path) == "abc"
-    assert put(config, tmp_path) == "abc"
-    asked = [(request.line.split(" ")[0], request.by_boto3) for request in service.requests]
-    assert asked == [("PUT", False), ("HEAD", True), ("PUT", True)]
-
-
 def test_a_stream_that_breaks_off_is_temporary(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
@@ -162,7 +152,7 @@ def test_a_stream_that_breaks_off_is_temporary(
     assert caught.value.tenant_id == "t_demo"
 
 
-def test_new_credentials_make_a_new_store(
+def test_new_credentials_are_used_at_once(
     service: StandIn, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("adapters.s3.client.CREDENTIALS_SECONDS", 0)
@@ -171,19 +161,49 @@ def test_new_credentials_make_a_new_store(
     credentials: Any = client_for(read_config(config), SCOPE)._request_signer._credentials  # type: ignore[attr-defined]
     credentials._frozen_credentials = credentials._frozen_credentials._replace(access_key="NEW")
     put(config, tmp_path)
-    keys = [request.headers["authorization"].split("/")[0] for request in service.requests]
-    assert [key.rpartition("=")[2] for key in keys] == ["LAB", "NEW"]
+    keys = [request.line.partition("X-Amz-Credential=")[2][:3] for request in service.requests]
+    assert keys == ["LAB", "NEW"]
 
 
-def test_a_child_of_a_process_that_used_obstore_uses_boto3(
+def test_a_child_has_connections_of_its_own(
     service: StandIn, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    service.answers = [STORED] * 2
+    service.answers = [STORED] * 3
     put(config, tmp_path)
+    before = engine(config)
     child = os.fork()
     if child == 0:
-        fits = isinstance(engine(config), ObstoreEngine)
-        os._exit(1 if fits or put(config, tmp_path) != MD5_OF_ONE else 0)
+        fits = isinstance(engine(config), WireEngine) and engine(config)._wire is not before._wire  # type: ignore[attr-defined]
+        os._exit(0 if fits and put(config, tmp_path) == MD5_OF_ONE else 1)
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
-    assert isinstance(engine(config), ObstoreEngine)
-    assert [request.by_boto3 for request in service.requests] == [False, True]
+    put(config, tmp_path)
+    assert [request.by_boto3 for request in service.requests] == [False] * 3
+
+
+def test_a_connection_is_used_again_and_not_once_the_service_has_closed_it() -> None:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def do_GET(self) -> None:
+            came.append(self.client_address[1])
+            self.close_connection = self.path == "/last"
+            self.send_response(200)
+            self.send_header("Content-Length", "2")
+            self.end_headers()
+            self.wfile.write(b"ok")
+
+        def log_message(self, *_: object) -> None: ...
+
+    came: list[int] = []
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        wire = Wire(f"http://127.0.0.1:{server.server_port}")
+        for path in ("/", "/", "/last"):
+            assert wire.send("GET", path, {"host": wire.host}).body == b"ok"
+        (kept,) = wire._idle
+        poll = select.poll()
+        poll.register(kept.socket.fileno(), select.POLLIN)
+        assert poll.poll(30_000), "the service has not closed it"
+        assert wire.send("GET", "/", {"host": wire.host}).body == b"ok"
+        server.shutdown()
+    assert came[0] == came[1] == came[2] != came[3]

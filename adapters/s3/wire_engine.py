@@ -1,0 +1,244 @@
+"""Requests on single objects over the wire; what it leaves to boto3, `wire_rule` says.
+
+Each is signed in its query. That of a write ends before its lease does, by S3's own clock: sent
+later, by a worker that was frozen in between, it is refused by S3.
+"""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import re
+from collections.abc import Mapping
+from contextlib import AbstractContextManager
+from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
+
+from botocore.exceptions import ClientError
+
+from adapters.aws.failure import LATER
+from adapters.aws.query_signature import Signer
+from adapters.http_date import http_date
+from adapters.port import Call
+from adapters.s3.body import ContentBody, WireBody
+from adapters.s3.boto3_engine import Boto3Engine
+from adapters.s3.config import S3Config
+from adapters.s3.engine import Headers, Opened, Target
+from adapters.s3.etag import bare
+from adapters.s3.metadata import Present
+from adapters.s3.wire import READ_SECONDS, Answer, Wire
+from adapters.service_clock import ServiceClock
+from commands.error import LeaseExpired, Unavailable
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+SMALL_BYTES = 1024 * 1024
+"""Content up to this is read whole before it is handed on."""
+BEHIND_SECONDS, AHEAD_SECONDS = 900, 2700
+"""How far the clocks may be apart before S3 has told its time."""
+_BESIDE = "x-amz-meta-"
+_CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,80})</Code>")
+_MESSAGE = re.compile(rb"<Message>([^<]{0,500})</Message>")
+
+
+class WireEngine:
+    """An Engine. `clock` is that of the service."""
+
+    def __init__(self, wire: Wire, signer: Signer, clock: ServiceClock, boto3: Boto3Engine) -> None:
+        self._wire, self._signer, self._clock, self._boto3 = wire, signer, clock, boto3
+
+    @property
+    def client(self) -> S3Client:
+        return self._boto3.client
+
+    def leased(self, call: Call) -> AbstractContextManager[None]:
+        return self._boto3.leased(call)
+
+    def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
+        headers = {"content-type": target.content_type}
+        headers |= {_BESIDE + name: value for name, value in target.metadata.items()}
+        headers |= _conditions(condition) | _digests(target.config, content)
+        answer = self._effect("PutObject", "PUT", target.full_key, headers, content, call)
+        if answer is None:
+            return self._boto3.put(target, content, call, condition)
+        return bare(answer.headers.get("etag", ""))
+
+    def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
+        headers = {} if if_match is None else {"if-match": if_match}
+        if self._effect("DeleteObject", "DELETE", full_key, headers, None, call) is None:
+            self._boto3.delete(full_key, call, if_match)
+
+    def look(self, full_key: str, *, sure: bool) -> Present | None:
+        try:
+            answer = self._wire.send("HEAD", *self._read(full_key, "HEAD", {}))
+        except TimeoutError:
+            raise _silent() from None
+        except OSError:
+            return self._boto3.look(full_key, sure=sure)
+        self._clock.observe(answer.headers.get("date"))
+        if answer.status == 404:
+            if sure:
+                self._boto3.demand_bucket()
+            return None
+        return _present(_good(answer, "HeadObject").headers)
+
+    def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
+        wanted = {}
+        if first is not None or last is not None:
+            wanted["range"] = f"bytes={first or 0}-{'' if last is None else last}"
+        try:
+            opened = self._wire.open("GET", *self._read(full_key, "GET", wanted))
+        except TimeoutError:
+            raise _silent() from None
+        except OSError:
+            return self._boto3.get(full_key, first, last)
+        try:
+            if opened.status not in (200, 206):
+                _good(Answer(opened.status, opened.headers, opened.read()), "GetObject")
+            if (size := opened.size) is None:
+                return self._boto3.get(full_key, first, last)
+            there = _present(opened.headers)
+            start = 0
+            if content_range := opened.headers.get("content-range"):
+                start = int(content_range.removeprefix("bytes ").partition("-")[0])
+            whole = size == there.size
+            if size > SMALL_BYTES and not (whole and self._boto3.checks_content):
+                body = WireBody(opened, size, self._boto3.scope)
+                opened = None  # type: ignore[assignment]  # the body closes it
+                return Opened(there, start, size, body)
+            content = opened.read() if size <= SMALL_BYTES else b""
+        except OSError:
+            return self._boto3.get(full_key, first, last)
+        finally:
+            if opened is not None:
+                opened.close()
+        if len(content) == size and (not whole or _vouched(there, content, self._boto3)):
+            return Opened(there, start, size, ContentBody(content))
+        # S3's own checksum is boto3's to compare.
+        return self._boto3.get(full_key, first, last)
+
+    def _effect(
+        self,
+        operation: str,
+        method: str,
+        full_key: str,
+        headers: dict[str, str],
+        content: bytes | None,
+        call: Call,
+    ) -> Answer | None:
+        """The answer, None if there was none. Raises LeaseExpired and ClientError."""
+        self._clock.learn(self._ask_time)
+        at, expiry = self._clock.window(call)
+        target, headers = self._signed(method, full_key, headers, at=at, expiry=expiry)
+        seconds = min(READ_SECONDS, call.remaining())
+        try:
+            answer = self._wire.send(method, target, headers, content, seconds)
+        except TimeoutError:
+            raise _silent() from None
+        except OSError:
+            return None
+        date = answer.headers.get("date")
+        self._clock.observe(date)
+        if answer.status == 403 and _after(date, expiry):
+            raise LeaseExpired("S3 refused a request that came after the lease")
+        return _good(answer, operation)
+
+    def _ask_time(self) -> None:
+        # Unsigned: whatever it says to that, it says when.
+        try:
+            answer = self._wire.send("HEAD", "/", {"host": self._wire.host})
+        except OSError:
+            return
+        self._clock.observe(answer.headers.get("date"))
+
+    def _read(self, full_key: str, method: str, wanted: dict[str, str]) -> Any:
+        # A read does no harm at any time: it is rather too long good than refused.
+        now = int(self._clock.now())
+        at, expiry = now - BEHIND_SECONDS, now + AHEAD_SECONDS
+        return self._signed(method, full_key, wanted, at=at, expiry=expiry)
+
+    def _signed(
+        self, method: str, full_key: str, headers: dict[str, str], *, at: int, expiry: int
+    ) -> tuple[str, dict[str, str]]:
+        """Target and headers of a request."""
+        config = self._boto3.config
+        path = "/" + quote(full_key if config.style == "virtual" else f"{config.bucket}/{full_key}")
+        headers = headers | {"host": self._wire.host}
+        query = self._signer.sign(method, path, (), headers, at=at, expiry=expiry)
+        return f"{path}?{query}", headers
+
+
+def _conditions(condition: Headers) -> dict[str, str]:
+    names = {"IfMatch": "if-match", "IfNoneMatch": "if-none-match"}
+    return {names[name]: value for name, value in condition.items()}
+
+
+def _digests(config: S3Config, content: bytes) -> dict[str, str]:
+    """What lets S3 refuse a damaged body: the MD5 that all know, or a checksum that it keeps."""
+    if config.checksums == "when_supported":
+        digest = hashlib.sha256(content).digest()
+        return {"x-amz-checksum-sha256": base64.b64encode(digest).decode("ascii")}
+    digest = hashlib.md5(content, usedforsecurity=False).digest()
+    return {"content-md5": base64.b64encode(digest).decode("ascii")}
+
+
+def _present(headers: Mapping[str, str]) -> Present:
+    size = headers.get("content-length", "0")
+    if content_range := headers.get("content-range"):
+        # bytes 5-9/20
+        size = content_range.rpartition("/")[2]
+    return Present(
+        size=int(size),
+        etag=bare(headers["etag"]),
+        modified=http_date(headers["last-modified"]),
+        content_type=headers.get("content-type", ""),
+        metadata={
+            name.removeprefix(_BESIDE): value
+            for name, value in headers.items()
+            if name.startswith(_BESIDE)
+        },
+    )
+
+
+def _vouched(there: Present, content: bytes, boto3: Boto3Engine) -> bool:
+    """Whether our own digest, which stands beside what Signalbox wrote, is that of the content;
+    without one, whether nothing better is to be had."""
+    if there.sha256 is None:
+        return not boto3.checks_content
+    return hashlib.sha256(content).hexdigest() == there.sha256
+
+
+def _good(answer: Answer, operation: str) -> Answer:
+    """The answer, if it is a good one. Raises ClientError as botocore would."""
+    if answer.status < 300:
+        return answer
+    code, message = _CODE.search(answer.body), _MESSAGE.search(answer.body)
+    headers = dict(answer.headers)
+    raise ClientError(
+        {
+            "Error": {
+                "Code": code[1].decode() if code else str(answer.status),
+                "Message": message[1].decode("utf-8", "replace") if message else "",
+            },
+            "ResponseMetadata": {
+                "HTTPStatusCode": answer.status,
+                "HTTPHeaders": headers,
+                "RequestId": headers.get("x-amz-request-id", ""),
+                "HostId": "",
+                "RetryAttempts": 0,
+            },
+        },
+        operation,
+    )
+
+
+def _after(date: str | None, expiry: int) -> bool:
+    try:
+        return date is not None and http_date(date).timestamp() >= expiry
+    except ValueError:
+        return False
+
+
+def _silent() -> Unavailable:
+    return Unavailable("no answer from S3 (timed out)", next_step=LATER)

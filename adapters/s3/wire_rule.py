@@ -1,0 +1,41 @@
+"""Which requests go over the wire of our own, and which are boto3's: all of the choice stands here.
+
+Our own sends puts of one request, gets, heads and deletes of single objects, at a tenth of boto3's
+processor time. It is not asked
+
+- for lists, parts and presigned addresses: they are rare, or large enough not to matter;
+- on routes with a KMS key, to access points and directory buckets, whose addresses and signatures
+  are boto3's to know, or where `engine` says `boto3`;
+- where the environment names a proxy or authorities of its own.
+
+An answer that it gets is S3's. Where it gets none (a connection gone stale), boto3 is asked once
+more, within the lease; a service that is silent for 20 s is not asked twice.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+
+from botocore.utils import get_environ_proxies
+
+from adapters.s3.config import S3Config
+
+# Authorities that botocore trusts in place of its own.
+_AUTHORITIES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
+
+
+def route_fits(config: S3Config) -> bool:
+    return config.engine == "auto" and not config.kms_key_id and not config.has_own_host
+
+
+def environment_fits(endpoint: str) -> bool:
+    if endpoint.startswith("https://") and any(name in os.environ for name in _AUTHORITIES):
+        return False
+    return not get_environ_proxies(endpoint)
+
+
+def mocked() -> bool:
+    """Whether a test has put moto in the place of AWS: our own requests would go past it."""
+    moto = sys.modules.get("moto.core.botocore_stubber")
+    return moto is not None and bool(sys.modules["moto.core.models"].botocore_stubber.enabled)

@@ -24,7 +24,8 @@ class S3StandIn:
         # and either would answer for the other.
         self._port = port or free_port()
         self.credentials_file = data_dir / "stand-in-credentials"
-        command = [sys.executable, "-m", "moto.server", "-H", "127.0.0.1", "-p", str(self._port)]
+        server = "producers.embedded.stand_in_server"
+        command = [sys.executable, "-m", server, "-p", str(self._port)]
         self._process = ManagedProcess(
             "s3-stand-in", command, data_dir / "logs" / "s3-stand-in.log"
         )

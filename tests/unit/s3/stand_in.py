@@ -44,8 +44,14 @@ def answer(
 def stand_in() -> Iterator[StandIn]:
     with socket.create_server(("127.0.0.1", 0)) as listener:
         service = StandIn(f"http://127.0.0.1:{listener.getsockname()[1]}")
-        threading.Thread(target=_accept, args=(listener, service), daemon=True).start()
-        yield service
+        accepting = threading.Thread(target=_accept, args=(listener, service), daemon=True)
+        accepting.start()
+        try:
+            yield service
+        finally:
+            # It must be out of accept() before the descriptor's number is another server's.
+            listener.shutdown(socket.SHUT_RDWR)
+            accepting.join()
 
 
 def _accept(listener: socket.socket, service: StandIn) -> None:

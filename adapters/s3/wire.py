@@ -85,7 +85,7 @@ class Opened:
             return 0
         if "transfer-encoding" in self.headers or "content-length" not in self.headers:
             return None
-        return int(self.headers["content-length"])
+        return _number(self.headers["content-length"], 10)
 
     def read(self, size: int | None = None) -> bytes:
         """That many bytes of a content whose size is known, or all that is left of it. Raises
@@ -111,7 +111,7 @@ class Opened:
             self._keeps = False
             return self._connection.reader.read()
         chunks = []
-        while size := int(self._connection.line().partition(b";")[0], 16):
+        while size := _number(self._connection.line().partition(b";")[0].decode("latin-1"), 16):
             chunks.append(self._connection.exactly(size))
             self._connection.line()
         while self._connection.line():
@@ -163,7 +163,7 @@ class Wire:
         if body is not None:
             lines.append(f"content-length: {len(body)}")
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
-        if head.count(b"\n") != len(lines) + 1:
+        if (head.count(b"\n"), head.count(b"\r")) != (len(lines) + 1,) * 2:
             raise ValueError("a header holds the end of a line")
         connection = self._connection()
         try:
@@ -196,6 +196,16 @@ class Wire:
                 return kept
             kept.close()
         return Connection(self._name, self._port, self._tls)
+
+
+def _number(text: str, base: int) -> int:
+    try:
+        number = int(text, base)
+    except ValueError:
+        number = -1
+    if number < 0:
+        raise Garbled("this is no length")
+    return number
 
 
 def _head(connection: Connection) -> tuple[bytes, int, dict[str, str]]:

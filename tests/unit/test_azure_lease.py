@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from pathlib import Path
+from typing import cast
+from urllib.parse import parse_qsl
 
 import pytest
+from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
 from adapters.azure_blob.client import client_for
 from adapters.azure_blob.config import read_config
 from adapters.azure_blob.lease import leased
+from adapters.azure_blob.signature import KEY_LIFE, signer_for
 from adapters.port import Call
 from commands.clock import lease_clock
 from commands.error import LeaseExpired
@@ -41,3 +46,45 @@ def test_routes_are_fenced_unless_they_say_otherwise() -> None:
     place = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
     assert read_config(place).fenced_writes
     assert not read_config(place | {"fenced_writes": False}).fenced_writes
+
+
+class Lender:
+    """A client of a worker's own identity, which is lent a key each time it asks."""
+
+    def __init__(self) -> None:
+        self.lent: list[datetime] = []
+
+    def get_user_delegation_key(self, begins: datetime, ends: datetime, **_: object) -> object:
+        self.lent.append(ends)
+        key = UserDelegationKey()  # type: ignore[no-untyped-call]
+        key.signed_oid, key.signed_tid = "worker", "tenant"
+        key.signed_start, key.signed_expiry = begins.isoformat(), ends.isoformat()
+        key.signed_service, key.signed_version = "b", "2024-11-04"
+        key.value = "aHVudGVyMg=="
+        return key
+
+
+def test_an_identity_signs_with_a_key_that_it_is_lent_once_a_day(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    place = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
+    lender, now = Lender(), 100.0
+    monkeypatch.setattr("adapters.azure_blob.signature.time.monotonic", lambda: now)
+    sign = signer_for(read_config(place), cast(BlobServiceClient, lender))
+    assert sign is not None
+    field = dict(parse_qsl(sign("data", "a", 1_700_000_000)))
+    assert (field["se"], field["skoid"]) == ("2023-11-14T22:13:20Z", "worker")
+    assert set(field["sp"]) == set("cwd")
+    sign("data", "b", 1_700_000_000)
+    assert len(lender.lent) == 1
+    now += KEY_LIFE.total_seconds()
+    sign("data", "b", 1_700_000_000)
+    assert len(lender.lent) == 2
+
+
+def test_credentials_that_can_sign_none_are_told_apart(tmp_path: Path) -> None:
+    place = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
+    sas_file = tmp_path / "sas"
+    sas_file.write_text("sv=1&sig=x")
+    for more in ({"sas_file": str(sas_file)}, {"weaker_fences": "accept"}):
+        assert signer_for(read_config(place | more), cast(BlobServiceClient, Lender())) is None

@@ -6,6 +6,7 @@ import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,6 +16,7 @@ from commands.error import IntegrityMismatch, InternalError, SignalboxError
 from commands.event_stream import AppendEvent, Event, ReadEvents
 from commands.ledger.entry import Claimed
 from commands.metrics_store import IngestPoints, Point, QueryPoints
+from commands.model import new_op_id
 from commands.object_store import DeleteObject, GetObject, PutObject
 from commands.payload import InlinePayload, PayloadStore
 from commands.routing import ProbeResult, ProbeRoute, ProbeStep, RouteConfig
@@ -124,7 +126,8 @@ def _try_objects(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> 
 
 def _try_rows(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> None:
     place = {"tenant_id": command.tenant_id, "env": command.env}
-    place |= {"table_name": NAME, "key": command.op_id}
+    # Another key each time: what an attempt before deleted keeps its writes out.
+    place |= {"table_name": NAME, "key": new_op_id()}
     data = {"content": os.urandom(64)}
     with watch.step("write"):
         store.upsert(UpsertRow.model_validate(place | {"data": data}), call)
@@ -133,7 +136,8 @@ def _try_rows(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> Non
     with watch.step("compare"):
         _compare(found, data)
     with watch.step("delete"):
-        store.delete(DeleteRow.model_validate(place), call)
+        # As a command of its own would: one number leaves one trace.
+        store.delete(DeleteRow.model_validate(place), replace(call, seq=call.seq + 1))
 
 
 def _try_points(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> None:

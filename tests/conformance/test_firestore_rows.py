@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 
 from adapters.row_query import page_of_unordered
-from commands.error import NotFound, TooLarge, Unavailable
+from commands.error import TooLarge, Unavailable
 from commands.payload import DirectoryPayloadStore
-from commands.tabular_store import DeleteRow, Filter, QueryRows, Row, UpsertResult
+from commands.tabular_store import Filter, QueryRows, Row, UpsertResult
 from tests.conformance.firestore_spot import Spot
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
@@ -126,14 +126,3 @@ def test_a_server_that_is_away_is_unavailable_long_before_the_lease_ends(spot: S
     assert refused.value.detail().backend_type == "firestore"
     answers = store.upsert_many([(spot.upsert(key, {}), spot.call(1)) for key in "ab"])
     assert [type(answer) for answer in answers] == [Unavailable, Unavailable]
-
-
-def test_one_command_may_write_a_row_and_delete_it_and_do_so_again(spot: Spot) -> None:
-    table = spot.table()
-    delete = DeleteRow(**spot.names, table_name="people", key="a")
-    for _ in range(2):
-        table.upsert(spot.upsert("a", {"n": 1}), spot.call(5))
-        assert table.get(spot.get("a"), spot.call(5)).data == {"n": 1}
-        table.delete(delete, spot.call(5))
-        with pytest.raises(NotFound):
-            table.get(spot.get("a"), spot.call(5))

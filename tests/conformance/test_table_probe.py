@@ -1,0 +1,20 @@
+"""What `routes check` tries on a table: it leaves no row, however often its command comes again."""
+
+from __future__ import annotations
+
+from commands.routing import ProbeRoute
+from commands.scope import ResourceKind
+from tests.conformance.table_desk import TableDesk
+from workers.probe import _TRIES, NAME, _Watch
+
+KIND = ResourceKind.TABULAR_STORE
+
+
+def test_a_probe_leaves_no_row_also_when_its_command_comes_again(table: TableDesk) -> None:
+    command = ProbeRoute(**table.place, resource_kind=KIND)
+    call = table.call()
+    for _ in range(2):
+        watch = _Watch()
+        _TRIES[KIND](table.store, command, call, watch)
+        assert [step.name for step in watch.steps] == ["write", "read", "compare", "delete"]
+    assert table.rows(table=NAME) == []

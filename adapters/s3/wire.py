@@ -7,6 +7,7 @@ three times, boto3 ten times.
 
 from __future__ import annotations
 
+import os
 import select
 import socket
 import ssl
@@ -129,7 +130,7 @@ class Wire:
         self._port = parts.port or (443 if parts.scheme == "https" else 80)
         self._tls = None
         if parts.scheme == "https":
-            self._tls = ssl.create_default_context(cafile=get_cert_path(True))
+            self._tls = ssl.create_default_context(cafile=_authorities())
         self._idle: deque[Connection] = deque()
 
     def send(
@@ -196,6 +197,12 @@ class Wire:
                 return kept
             kept.close()
         return Connection(self._name, self._port, self._tls)
+
+
+def _authorities() -> str:
+    """Those that boto3 trusts: what the environment names, or its own."""
+    named = (os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"))
+    return next((path for path in named if path), None) or str(get_cert_path(True))
 
 
 def _number(text: str, base: int) -> int:

@@ -6,7 +6,7 @@ processor time. It is not asked
 - for lists, parts and presigned addresses: they are rare, or large enough not to matter;
 - on routes with a KMS key, to access points and directory buckets, whose addresses and signatures
   are boto3's to know, or where `engine` says `boto3`;
-- where the environment names a proxy or authorities of its own.
+- where the environment names a proxy.
 
 An answer that it gets is S3's. Where it gets none (a connection gone stale), boto3 is asked once
 more, within the lease; a service that is silent for 20 s is not asked twice.
@@ -14,15 +14,11 @@ more, within the lease; a service that is silent for 20 s is not asked twice.
 
 from __future__ import annotations
 
-import os
 import sys
 
 from botocore.utils import get_environ_proxies
 
 from adapters.s3.config import S3Config
-
-# Authorities that botocore trusts in place of its own.
-_AUTHORITIES = ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE")
 
 
 def route_fits(config: S3Config) -> bool:
@@ -30,8 +26,6 @@ def route_fits(config: S3Config) -> bool:
 
 
 def environment_fits(endpoint: str) -> bool:
-    if endpoint.startswith("https://") and any(name in os.environ for name in _AUTHORITIES):
-        return False
     return not get_environ_proxies(endpoint)
 
 

@@ -87,7 +87,7 @@ def test_the_wire_leads_to_the_host_that_boto3_would_ask(
     config: dict[str, Any], more: dict[str, Any], host: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     route = {name: config[name] for name in config if name != "endpoint_url"} | more
-    # What this machine says of proxies and authorities is not the question here.
+    # What this machine says of proxies is not the question here.
     monkeypatch.setattr("adapters.s3.client.environment_fits", lambda _: True)
     found = Access(read_config(route), SCOPE).engine()
     assert isinstance(found, WireEngine)
@@ -125,8 +125,6 @@ def test_the_wire_does_not_go_past_moto_to_the_real_s3(config: dict[str, Any]) -
 @pytest.mark.parametrize(
     ("name", "value", "endpoint"),
     [
-        ("AWS_CA_BUNDLE", "/ca.pem", "https://minio.example"),
-        ("REQUESTS_CA_BUNDLE", "/ca.pem", "https://minio.example"),
         ("HTTP_PROXY", "http://proxy:3128", "http://minio.example"),
         ("HTTPS_PROXY", "http://proxy:3128", "https://minio.example"),
     ],

@@ -2,7 +2,17 @@
 
 from __future__ import annotations
 
+import ipaddress
+import ssl
+import threading
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from adapters.s3.wire import Garbled, Wire
 from tests.unit.s3.stand_in import StandIn, answer
@@ -52,3 +62,55 @@ def test_no_header_is_smuggled_in(service: StandIn) -> None:
         with pytest.raises(ValueError, match="end of a line"):
             wire.send("GET", "/x", {"host": wire.host} | bad)
     assert service.requests == []
+
+
+def certificate(folder: Path) -> Path:
+    """One for the loopback address that signs itself, with its key, as a file."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(x509.NameOID.COMMON_NAME, "lab")])
+    now = datetime.now(UTC)
+    address = x509.IPAddress(ipaddress.ip_address("127.0.0.1"))
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(now - timedelta(days=1))
+        .not_valid_after(now + timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([address]), critical=False)
+        .sign(key, hashes.SHA256())
+    )
+    path = folder / "lab.pem"
+    secret = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    path.write_bytes(made.public_bytes(serialization.Encoding.PEM) + secret)
+    return path
+
+
+def test_https_is_spoken_only_to_whom_the_authorities_vouch_for(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    path = certificate(tmp_path)
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(path)
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.send_response(200)
+            self.end_headers()
+            self.wfile.write(b"safe")
+
+        def log_message(self, *_: object) -> None: ...
+
+    with ThreadingHTTPServer(("127.0.0.1", 0), Handler) as server:
+        server.socket = context.wrap_socket(server.socket, server_side=True)
+        threading.Thread(target=server.serve_forever, args=(0.05,), daemon=True).start()
+        endpoint = f"https://127.0.0.1:{server.server_port}"
+        for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"):
+            monkeypatch.delenv("AWS_CA_BUNDLE", raising=False)
+            monkeypatch.delenv("REQUESTS_CA_BUNDLE", raising=False)
+            with pytest.raises(ssl.SSLCertVerificationError):
+                Wire(endpoint).send("GET", "/", {"host": "127.0.0.1"})
+            monkeypatch.setenv(name, str(path))
+            assert Wire(endpoint).send("GET", "/", {"host": "127.0.0.1"}).body == b"safe"
+        server.shutdown()

@@ -6,6 +6,8 @@ import socket
 import threading
 from contextlib import suppress
 
+from tests.listening import stop_listening
+
 
 class Relay:
     """A port of this machine that leads to another one. Runs on threads; `close` ends it."""
@@ -25,7 +27,8 @@ class Relay:
         self._era += 1
 
     def close(self) -> None:
-        for each in [self._listener, *self._kept]:
+        stop_listening(self._listener)
+        for each in self._kept:
             each.close()
 
     def _accept(self) -> None:

@@ -18,6 +18,7 @@ from commands.routing import RouteConfig
 from commands.scope import Mode
 from producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.listening import stop_listening
 
 BUCKET = "comes-back"
 REGION: Final = "eu-central-1"
@@ -34,7 +35,7 @@ class Gate:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        self._listener.close()
+        stop_listening(self._listener)
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -27,6 +27,7 @@ from commands.wire import queue_of
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
+from tests.listening import stop_listening
 
 
 class Silent:
@@ -40,7 +41,7 @@ class Silent:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        self._listener.close()
+        stop_listening(self._listener)
 
     def _accept(self) -> None:
         with suppress(OSError):

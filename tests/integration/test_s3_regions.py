@@ -24,6 +24,7 @@ from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from tests.conformance.aws_server import aws_server
+from tests.listening import stop_listening
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="prod")
 PLACE = {"tenant_id": "t_a", "env": "prod", "key": "k"}
@@ -39,7 +40,7 @@ class Front:
         threading.Thread(target=self._accept, daemon=True).start()
 
     def close(self) -> None:
-        self._listener.close()
+        stop_listening(self._listener)
 
     def _accept(self) -> None:
         with suppress(OSError):

@@ -17,6 +17,7 @@ from tests.integration import conftest
 from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import put
+from tests.listening import stop_listening
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nContent-Type: text/plain\r\n"
@@ -37,7 +38,7 @@ class Dripping:
 
     def close(self) -> None:
         self._stopped.set()
-        self._listener.close()
+        stop_listening(self._listener)
 
     def _accept(self) -> None:
         with suppress(OSError):

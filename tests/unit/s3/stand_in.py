@@ -8,6 +8,8 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
+from tests.listening import stop_listening
+
 
 @dataclass(frozen=True)
 class Request:
@@ -49,9 +51,8 @@ def stand_in() -> Iterator[StandIn]:
         try:
             yield service
         finally:
-            # It must be out of accept() before the descriptor's number is another server's.
-            listener.shutdown(socket.SHUT_RDWR)
-            accepting.join()
+            stop_listening(listener)
+            accepting.join(5)
 
 
 def _accept(listener: socket.socket, service: StandIn) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import signal
 from datetime import timedelta
 from pathlib import Path
 
@@ -169,7 +170,15 @@ def test_a_file_that_vanishes_is_reported_and_the_others_are_stored(
 
 def test_waiting_too_short_says_that_the_command_goes_on(two_workers: Lane) -> None:
     two_workers.route_to_folder(TENANT)
+    workers = [worker.pid for worker in two_workers.stack.workers]
     with two_workers.client() as client:
-        with pytest.raises(OutcomePending, match="signalbox outcome"):
-            client.run(put("later"), timedelta(0))
+        # Frozen, or one of them may be done before the client asks.
+        for pid in workers:
+            os.kill(pid, signal.SIGSTOP)
+        try:
+            with pytest.raises(OutcomePending, match="signalbox outcome"):
+                client.run(put("later"), timedelta(0))
+        finally:
+            for pid in workers:
+                os.kill(pid, signal.SIGCONT)
         two_workers.wait_until_idle(client)

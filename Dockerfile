@@ -1,9 +1,10 @@
-# One image for workers, Flower and the command line.
+# One image for workers, the gateway, Flower and the command line.
 FROM python:3.12-slim AS build
 WORKDIR /app
 COPY requirements.lock pyproject.toml README.md celeryconfig.py ./
 COPY adapters adapters
 COPY commands commands
+COPY gateway gateway
 COPY producers producers
 COPY routing routing
 COPY workers workers

@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Sequence
 from queue import Empty
 from typing import Any
 
@@ -80,6 +81,29 @@ class Message(Arrived, virtual.Message):
 
 
 class QoS(stock.QoS):
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+        self._aside: set[str] = set()
+
+    def set_aside(self, tag: str) -> None:
+        """A message that will not run holds up none that would."""
+        self._aside.add(tag)
+
+    def can_consume(self) -> bool:
+        taken = len(self._delivered) - len(self._dirty) - len(self._aside)
+        return not self.prefetch_count or taken < self.prefetch_count
+
+    def acknowledge(self, tags: Sequence[str]) -> None:
+        """All in one round trip."""
+        with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
+            pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+        self._aside.difference_update(tags)
+        self._dirty.update(tags)
+
+    def restore_unacked(self, client: Any = None) -> None:
+        super().restore_unacked(client)  # type: ignore[no-untyped-call]  # kombu has no types
+        self._aside.clear()
+
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put an unacknowledged message back on its queue; the check there judges it anew."""
 
@@ -127,6 +151,12 @@ class Channel(stock.Channel):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self.message_limit = Settings().message_limit_bytes
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def set_aside(self, tag: str) -> None:
+        self.qos.set_aside(tag)
+
+    def acknowledge(self, tags: Sequence[str]) -> None:
+        self.qos.acknowledge(tags)
 
     def _brpop_read(self, **options: Any) -> bool:
         try:

@@ -8,7 +8,7 @@ process on one, are closed here, should a transport of another kind be used.
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -19,8 +19,9 @@ from celery.worker.consumer import Consumer
 from commands.envelope import NEXT_STEP, Stored
 from commands.error import InvalidCommand, SignalboxError, UnknownCommand
 from commands.parse import known_ops
-from commands.refusal import Refusal, refusal
-from workers.patience import wait_for_state
+from commands.refusal import refusal
+from commands.wire import Fault
+from workers.burial import Burials, Quiet
 from workers.pool import RoomyTaskPool
 from workers.runtime import runtime
 
@@ -41,9 +42,11 @@ class SteadyConsumer(Consumer):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         # Nothing is asked of other workers: what they answer, anyone could.
         super().__init__(*arguments, **keywords, without_gossip=True, without_mingle=True)
+        self._burials = Burials(self._keep_letters, self.connection_errors)
 
     def loop_args(self) -> tuple[Any, ...]:
         # Here, since a lost connection clears all timers.
+        self._burials.begin(self.hub)
         if self.hub:
             self.hub.call_repeatedly(EVENTS_SECONDS, self._flush_events)
             if self.event_dispatcher:
@@ -74,6 +77,7 @@ class SteadyConsumer(Consumer):
     def stop(self) -> None:
         with suppress(*self.connection_errors):
             self._flush_events()
+        self._burials.forget()
         super().stop()
 
     def create_task_handler(self, *arguments: Any, **keywords: Any) -> Callable[[Any], None]:
@@ -92,13 +96,14 @@ class SteadyConsumer(Consumer):
                     self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
                 else:
                     # A pool that is stopping takes nothing more; another worker will.
-                    message.reject_log_error(_Quiet(), self.connection_errors, requeue=True)
+                    message.reject_log_error(Quiet(), self.connection_errors, requeue=True)
             except Exception as error:  # noqa: BLE001 - whatever a message does, the worker lives
                 self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
 
         return on_task_received
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
+        self._burials.forget()
         # kombu 5.7 restores what it has in hand through a transport that it has just closed, which
         # then has no address: without this the worker ends, when it should only connect again.
         with suppress(AttributeError):
@@ -118,7 +123,7 @@ class SteadyConsumer(Consumer):
         if getattr(message, "control", False):
             log.warning("a message of remote control was dropped", reason=_say(exc))
         elif (refused := getattr(message, "refusal", None)) is not None:
-            self._bury(message, refused)
+            self._burials.take(message, refused)
         else:
             self._keep(message, InvalidCommand(_say(exc), next_step=NEXT_STEP))
 
@@ -126,23 +131,13 @@ class SteadyConsumer(Consumer):
         body = message.body
         raw = body.encode("utf-8", "backslashreplace") if isinstance(body, str) else bytes(body)
         stored = Stored(raw, message.content_type, None, message.headers, {})
-        self._bury(message, refusal(error, raw, stored))
+        self._burials.take(message, refusal(error, raw, stored))
 
-    def _bury(self, message: Any, refused: Refusal) -> None:
-        finisher = runtime(self.app, self.hostname).executor.finisher
-        fault = refused.fault()
-        wait_for_state(lambda: finisher.bury([fault]))
-        message.ack_log_error(_Quiet(), self.connection_errors)
+    def _keep_letters(self, faults: Sequence[Fault]) -> None:
+        runtime(self.app, self.hostname).executor.finisher.bury(faults)
 
 
 _CONTENT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
-
-
-class _Quiet:
-    """A logger for an acknowledgement that fails: the broker delivers the message again."""
-
-    def critical(self, *_: Any, **__: Any) -> None:
-        return
 
 
 def _say(error: Exception) -> str:

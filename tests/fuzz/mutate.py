@@ -8,6 +8,7 @@ import lzma
 import zlib
 from collections.abc import Callable, Iterator
 from copy import deepcopy
+from functools import cache
 from random import Random
 from typing import Any
 
@@ -226,8 +227,13 @@ def _raw_properties(its: Sample, rng: Random) -> None:
 
 
 def _decompression_bomb(its: Sample, rng: Random) -> None:
-    name, squeeze = rng.choice(_SQUEEZE)
-    its.headers["compression"], its.body = name, squeeze(b"[" + b"0," * 30_000_000)
+    number = rng.randrange(len(_SQUEEZE))
+    its.headers["compression"], its.body = _SQUEEZE[number][0], _squeezed_bomb(number)
+
+
+@cache
+def _squeezed_bomb(number: int) -> bytes:
+    return _SQUEEZE[number][1](b"[" + b"0," * 30_000_000)
 
 
 def _many_values(its: Sample, rng: Random) -> None:

@@ -19,7 +19,7 @@ from tests.fuzz.line import Line
 from tests.fuzz.sample import Sample
 
 TENANT = "t_fuzz"
-CHUNK = 2000
+CHUNK = 5000
 PATIENCE = timedelta(seconds=120)
 
 

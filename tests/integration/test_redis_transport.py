@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 from producers.publisher import make_app
@@ -29,3 +30,26 @@ def test_another_pool_has_another_client(two_workers: Lane) -> None:
         first = client_of(channel)
         channel._disconnect_pools()
         assert client_of(channel) is not first
+
+
+def test_refused_messages_hold_up_none_that_would_run(two_workers: Lane) -> None:
+    """A worker takes further messages while refused ones wait to be dead letters together."""
+    app, name = make_app(two_workers.settings), f"unread.{time.time_ns() % 10_000}"
+    got: list[Any] = []
+    with app.connection_for_write() as connection:
+        channel = connection.default_channel
+        channel.basic_qos(0, 1, False)
+        client = client_of(channel)
+        client.lpush(name, b"a", b"b", b"c")
+        channel.queue_declare(name)
+        channel.basic_consume(name, False, got.append, "tag")
+        for number in range(3):
+            connection.drain_events(timeout=5)
+            assert len(got) == number + 1
+            channel.set_aside(got[-1].delivery_tag)
+        assert client.hlen(channel.unacked_key) >= 3
+        channel.acknowledge([message.delivery_tag for message in got])
+        for message in got:
+            assert not client.hexists(channel.unacked_key, message.delivery_tag)
+            assert client.zscore(channel.unacked_index_key, message.delivery_tag) is None
+        assert channel.qos.can_consume()

@@ -10,6 +10,7 @@ from celery import Celery
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
+from workers.burial import Burials
 from workers.consumer import SteadyConsumer
 
 
@@ -63,6 +64,7 @@ def test_events_are_sent_by_the_loop_and_by_no_thread_of_the_pool(
     consumer = SteadyConsumer.__new__(SteadyConsumer)
     consumer.hub = SimpleNamespace(call_repeatedly=lambda *_: None)
     consumer.pool = None
+    consumer._burials = Burials(lambda _: None, ())
     with app.connection_for_write() as connection:
         dispatcher = app.events.Dispatcher(connection, buffer_group=["task"])
         consumer.event_dispatcher = dispatcher

@@ -15,10 +15,14 @@ from contextvars import ContextVar
 from typing import Any
 
 from adapters.aws.credentials import CredentialsReference, Identity, make_identity
+from adapters.aws.timed import follow_calls
+from adapters.deadline import Deadline, current, enter, leave
 from adapters.port import Call
 
 MAX_CLIENTS = 256
 MAX_IDENTITIES = 64
+
+follow_calls()
 
 _call: ContextVar[Call | None] = ContextVar("signalbox_aws_call", default=None)
 
@@ -31,9 +35,12 @@ def leased(call: Call) -> Iterator[None]:
     """
     call.remaining()
     token = _call.set(call)
+    # A thread that sends a part has a time of its own; what is within a call has that one's.
+    timed = enter(current() or Deadline(call))
     try:
         yield
     finally:
+        leave(timed)
         _call.reset(token)
 
 
@@ -43,7 +50,9 @@ def leased_call() -> Call | None:
 
 
 def check_lease(**_: Any) -> None:
-    """To be registered first for `before-send` of a client."""
+    """To be registered first for `before-send` of a client. Raises LeaseExpired and Late."""
+    if (deadline := current()) is not None:
+        deadline.begin()
     call = _call.get()
     if call is not None:
         call.remaining()

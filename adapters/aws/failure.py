@@ -9,6 +9,7 @@ from __future__ import annotations
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.deadline import current
 from commands.error import (
     IntegrityMismatch,
     InvalidCommand,
@@ -59,6 +60,8 @@ def trace_of(error: ClientError) -> str:
 
 def translate_botocore(error: BotoCoreError, service: str) -> SignalboxError:
     """The error for callers, without a place; every family of botocore's has one."""
+    if (deadline := current()) is not None and deadline.fault:
+        return deadline.error(service)
     name = type(error).__name__
     if isinstance(error, OWN_CREDENTIALS):
         return PermissionDenied(f"no usable credentials ({name})", next_step=CHECK_CREDENTIALS)

@@ -25,6 +25,17 @@ from tests.chaos.killer import Harm, Killer
 from tests.chaos.load import BATCHES, ENV, TENANT, Load
 from tests.chaos.verdict import Auditor
 
+QUICK = {
+    # Short, so that a kill costs seconds: what a dead worker held comes back soon.
+    "SIGNALBOX_LEASE": "3",
+    "SIGNALBOX_PUBLISH_GRACE": "2",
+    "SIGNALBOX_RETRY_DELAY": "0.2",
+    # A command may be struck more often than any real one.
+    "SIGNALBOX_MAX_ATTEMPTS": "100",
+    "SIGNALBOX_MAX_DEATHS": "100",
+    "SIGNALBOX_LOG_LEVEL": "error",
+}
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -41,18 +52,7 @@ class Plan:
     """Sizes of what is submitted together, each as likely as the next."""
     pause: float = 0.0
     """Seconds between submissions: what lasts long is to end with a number that can be checked."""
-    settings: dict[str, str] = field(
-        default_factory=lambda: {
-            # Short, so that a kill costs seconds: what a dead worker held comes back soon.
-            "SIGNALBOX_LEASE": "3",
-            "SIGNALBOX_PUBLISH_GRACE": "2",
-            "SIGNALBOX_RETRY_DELAY": "0.2",
-            # A command may be struck more often than any real one.
-            "SIGNALBOX_MAX_ATTEMPTS": "100",
-            "SIGNALBOX_MAX_DEATHS": "100",
-            "SIGNALBOX_LOG_LEVEL": "error",
-        }
-    )
+    settings: dict[str, str] = field(default_factory=lambda: QUICK)
 
 
 @dataclass(frozen=True)

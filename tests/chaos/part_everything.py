@@ -17,7 +17,7 @@ from commands.state import connect
 from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from routing.registry import Registry
-from tests.chaos.campaign import Plan, embedded, open_when_all_is_over
+from tests.chaos.campaign import QUICK, Plan, embedded, open_when_all_is_over
 from tests.chaos.forgetful import ForgetfulRedis
 from tests.chaos.killer import Harm, Killer
 from tests.chaos.load import ENV
@@ -144,7 +144,16 @@ def _folder(folder: Path, name: str) -> Place:
 
 
 def plan(seed: int, pool: str) -> Plan:
-    return Plan(Harm(), workers=3, pool=pool, faults=FAULTS, seed=seed, commands_least=8_000)
+    return Plan(
+        Harm(),
+        workers=3,
+        pool=pool,
+        faults=FAULTS,
+        seed=seed,
+        commands_least=8_000,
+        # Requests to S3 are signed to expire within the lease, in whole seconds.
+        settings={**QUICK, "SIGNALBOX_LEASE": "5"},
+    )
 
 
 EVERYTHING_PART = Part(

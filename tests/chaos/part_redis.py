@@ -19,7 +19,7 @@ from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from producers.embedded.stack import EmbeddedStack
 from routing.registry import Registry
-from tests.chaos.campaign import Plan, UnderLoad, environment, strike_under_load
+from tests.chaos.campaign import QUICK, Plan, UnderLoad, environment, strike_under_load
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV, TENANT
 from tests.chaos.part import Part, Play, Row
@@ -98,7 +98,7 @@ def silences(folder: Path) -> Row:
     server.start()
     relay = Relay(server.port)
     url = f"redis://127.0.0.1:{relay.port}/0"
-    quick = Plan(Harm()).settings | {
+    quick = QUICK | {
         "SIGNALBOX_STATE_URL": server.url,
         "SIGNALBOX_BROKER_URL": server.url,
     }

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
+from typing import BinaryIO
 
 import pytest
 
@@ -13,46 +14,44 @@ from producers.line_input import Line, read_lines
 
 
 @pytest.fixture
-def pipe() -> Iterator[tuple[int, int]]:
-    ends = os.pipe()
-    yield ends
-    for end in ends:
-        try:
-            os.close(end)
-        except OSError:
-            continue
+def pipe() -> Iterator[tuple[int, BinaryIO]]:
+    source, sink = os.pipe()
+    # An object, which is closed once: its number may be another thread's file afterwards.
+    with open(sink, "wb", buffering=0) as writer:
+        yield source, writer
+    os.close(source)
 
 
-def test_lines_are_numbered_and_blank_ones_left_out(pipe: tuple[int, int]) -> None:
+def test_lines_are_numbered_and_blank_ones_left_out(pipe: tuple[int, BinaryIO]) -> None:
     source, sink = pipe
-    os.write(sink, b'{"a": 1}\n\n  \r\n{"a": 2}\r\nlast')
-    os.close(sink)
+    sink.write(b'{"a": 1}\n\n  \r\n{"a": 2}\r\nlast')
+    sink.close()
     found = [line for line in read_lines(source) if line is not None]
     assert [line.number for line in found] == [1, 4, 5]
     assert found[1].document(["a"]) == {"a": 2}
 
 
-def test_a_pause_is_told_once_and_the_rest_follows(pipe: tuple[int, int]) -> None:
+def test_a_pause_is_told_once_and_the_rest_follows(pipe: tuple[int, BinaryIO]) -> None:
     source, sink = pipe
     lines = read_lines(source)
-    os.write(sink, b"one\ntw")
+    sink.write(b"one\ntw")
     first = next(lines)
     assert first is not None
     assert first.text == b"one"
     assert next(lines) is None
-    os.write(sink, b"o\n")
+    sink.write(b"o\n")
     second = next(lines)
     assert second == Line(2, b"two")
-    os.close(sink)
+    sink.close()
     assert [line for line in lines if line is not None] == []
 
 
 def test_a_line_without_end_is_refused_before_it_is_held(
-    pipe: tuple[int, int], monkeypatch: pytest.MonkeyPatch
+    pipe: tuple[int, BinaryIO], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(line_input, "MAX_LINE_BYTES", 1000)
     source, sink = pipe
-    os.write(sink, b"short\n" + b"x" * 2000)
+    sink.write(b"short\n" + b"x" * 2000)
     lines = read_lines(source)
     assert next(lines) == Line(1, b"short")
     with pytest.raises(TooLarge, match="line 2"):

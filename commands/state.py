@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from urllib.parse import urlsplit
 
 import redis
 from redis import DriverInfo
@@ -111,9 +110,3 @@ def state_errors() -> Iterator[None]:
             next_step="start it, or set SIGNALBOX_STATE_URL; nothing was accepted or changed "
             "unless it was said so",
         ) from error
-
-
-def without_password(url: str) -> str:
-    """The address as it may be shown."""
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url

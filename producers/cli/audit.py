@@ -12,14 +12,19 @@ import typer
 from commands.error import IntegrityMismatch
 from commands.scope import check_tenant
 from producers.archive import archived_events
-from producers.cli.common import AsJson, err, make_client, make_registry, out, print_json
+from producers.cli.common import AsJson, make_client, make_registry
+from producers.cli.console import err, out, print_json
 from producers.cli.event_text import print_event, print_events
 from producers.cli.notation import duration, moment
 from routing.chain import Chain, Fault
 from routing.event import StreamEvent
 from routing.log import EventLog
 
-app = typer.Typer(help="Who changed what, and whether the record is whole.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Who changed what, and whether the record is whole.",
+    no_args_is_help=True,
+)
 
 
 @app.command()

@@ -15,11 +15,14 @@ from commands.parse import load_command
 from commands.payload import StagedPayload
 from commands.scope import ResourceKind, check_env, check_tenant
 from commands.visible import visible
-from producers.cli.common import AsJson, err, make_client, out, print_json, print_pairs, print_rows
+from producers.cli.common import AsJson, make_client
+from producers.cli.console import err, out, print_json, print_pairs, print_rows
 from producers.cli.notation import duration
 from producers.client import Client
 
-app = typer.Typer(help="Dead letters: look, replay, purge.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Dead letters: look, replay, purge.", no_args_is_help=True
+)
 
 TenantFilter = Annotated[str | None, typer.Option("-t", "--tenant", help="Only this tenant.")]
 EnvFilter = Annotated[str | None, typer.Option("-e", "--env", help="Only this environment.")]

@@ -11,7 +11,8 @@ from commands.error import RegistryUnreadable, SignalboxError
 from commands.ledger.usage import UsageBook
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
-from producers.cli.common import err, make_client, make_registry, out, print_json, print_pairs
+from producers.cli.common import make_client, make_registry
+from producers.cli.console import err, out, print_json, print_pairs
 from producers.cli.progress import progress
 from producers.client import Client
 from producers.diagnosis import count_objects, probe

@@ -11,21 +11,15 @@ from commands.error import OutcomePending
 from commands.ledger.lease import LATE_MS, Leases
 from commands.settings import Settings
 from commands.state import connect
-from producers.cli.common import (
-    AsJson,
-    EnvName,
-    Kind,
-    Tenant,
-    make_registry,
-    make_scope,
-    out,
-    print_json,
-)
+from producers.cli.common import AsJson, EnvName, Kind, Tenant, make_registry, make_scope
+from producers.cli.console import out, print_json
+from producers.cli.routes import app
 from routing.route import no_route
 
 WaitDrain = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")]
 
 
+@app.command()
 def drain(
     kind: Kind, tenant: Tenant, env: EnvName, wait: WaitDrain = 600, as_json: AsJson = False
 ) -> None:
@@ -53,8 +47,3 @@ def drain(
         print_json({"drained": scope.field, "waited_for": first})
     else:
         out.print(f"{scope}: nothing runs on a former route any more ({first} waited for)")
-
-
-def add_to(app: typer.Typer) -> None:
-    """Make it a subcommand of `routes`."""
-    app.command()(drain)

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from commands.visible import visible
-from producers.cli.common import out, print_json, print_rows
+from producers.cli.console import out, print_json, print_rows
 from producers.cli.policy_text import sentence
 from routing.event import StreamEvent
 

@@ -19,14 +19,12 @@ from producers.cli.common import (
     ModeName,
     Tenant,
     Wait,
-    err,
     make_client,
     make_place,
     named,
-    out,
-    print_json,
     run_and_show,
 )
+from producers.cli.console import err, out, print_json
 from producers.cli.lines import (
     ONE_WAIT,
     OpPrefix,
@@ -42,7 +40,11 @@ from producers.ingest import Naming
 from producers.line_input import Line
 from producers.stream_reader import end_of, events_behind
 
-app = typer.Typer(help="Append to event streams, read and follow them.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False,
+    help="Append to event streams, read and follow them.",
+    no_args_is_help=True,
+)
 
 Stream = Annotated[str, typer.Argument(metavar="STREAM", help="Stream name.")]
 After = Annotated[int, typer.Option(min=0, help="Version of the last event already read.")]

@@ -18,7 +18,8 @@ from pydantic import ValidationError
 from commands.error import SignalboxError
 from commands.model import Command
 from commands.visible import visible
-from producers.cli.common import err, make_client, out, print_json
+from producers.cli.common import make_client
+from producers.cli.console import err, out, print_json
 from producers.cli.progress import progress
 from producers.ingest import Ended, Ingest, Naming, Piece
 from producers.line_input import Line, read_lines

@@ -7,48 +7,75 @@ from __future__ import annotations
 
 import json
 import sys
+from importlib import import_module
+from typing import Any
 
 import typer
 from pydantic import ValidationError
 from rich.markup import escape
+from typer.core import TyperGroup
+from typer.main import get_command
 
 from commands.error import InvalidSetting, LocalFileError, SignalboxError, reason_of
-from commands.parse import invalid_command
-from producers.cli import (
-    audit,
-    dead,
-    drain,
-    events,
-    metrics,
-    object_links,
-    objects,
-    operate,
-    policy,
-    route_view,
-    routes,
-    stack,
-    tables,
-)
-from producers.cli.common import err
+from producers.cli.console import err
+
+COMMANDS = {
+    "routes": ("Set, switch and explain routes.", "routes", "route_view", "drain"),
+    "policy": ("What a tenant may do, where, and how much.", "policy"),
+    "audit": ("Who changed what, and whether the record is whole.", "audit"),
+    "dead": ("Dead letters: look, replay, purge.", "dead"),
+    "object": ("Put, get, list and remove objects.", "objects", "object_links"),
+    "table": ("Store, read and query rows of tables.", "tables"),
+    "metrics": ("Ingest points of metrics and query them.", "metrics"),
+    "events": ("Append to event streams, read and follow them.", "events"),
+    "outcome": (
+        "What became of a command; without -t and -e every tenant's commands are searched.",
+        "operate",
+    ),
+    "status": (
+        "Queues, workers, and how many commands are open, running, held, overdue or dead.",
+        "operate",
+    ),
+    "schema": ("The JSON Schema of one command, or of all.", "operate"),
+    "backends": (
+        "Which backend holds which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED.",
+        "operate",
+    ),
+    "worker": ("Run a worker until SIGTERM; further options go to Celery's own worker.", "worker"),
+    "up": ("Start Redis, workers and Flower here, and keep them up until Ctrl-C.", "stack"),
+    "tour": (
+        "Play the tour on the stack that SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL name.",
+        "stack",
+    ),
+}
+"""What each is for, and its modules, imported when it is called; the first has the `app`."""
+
+
+class LateGroup(TyperGroup):
+    """Knows its commands by name and a line of help, and imports the one that is called."""
+
+    def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
+        name, named, rest = super().resolve_command(ctx, args)
+        return name, named if name is None else command_of(name), rest
+
+
+def command_of(name: str) -> Any:
+    """The command itself, as click has it."""
+    _, *modules = COMMANDS[name]
+    first, *_ = [import_module(f"producers.cli.{module}") for module in modules]
+    found: Any = get_command(first.app)
+    return getattr(found, "commands", {}).get(name, found)
+
 
 app = typer.Typer(
+    cls=LateGroup,
     help="Routes storage commands of many tenants to the backend that each route names.",
     no_args_is_help=True,
     pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.add_typer(routes.app, name="routes")
-route_view.add_to(routes.app)
-drain.add_to(routes.app)
-app.add_typer(policy.app, name="policy")
-app.add_typer(audit.app, name="audit")
-app.add_typer(dead.app, name="dead")
-app.add_typer(objects.app, name="object")
-object_links.add_to(objects.app)
-app.add_typer(tables.app, name="table")
-app.add_typer(metrics.app, name="metrics")
-app.add_typer(events.app, name="events")
-operate.add_to(app)
-stack.add_to(app)
+for _name, (_help, *_) in COMMANDS.items():
+    app.command(_name, help=_help)(lambda: None)
 
 
 def main() -> None:
@@ -58,7 +85,7 @@ def main() -> None:
     except SignalboxError as error:
         _report(error)
     except ValidationError as error:
-        _report(_invalid_setting(error) if error.title == "Settings" else invalid_command(error))
+        _report(_invalid(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
@@ -68,7 +95,11 @@ def main() -> None:
         sys.exit(130)
 
 
-def _invalid_setting(error: ValidationError) -> InvalidSetting:
+def _invalid(error: ValidationError) -> SignalboxError:
+    if error.title != "Settings":
+        from commands.parse import invalid_command  # imports every command there is
+
+        return invalid_command(error)
     first = error.errors(include_url=False, include_input=False)[0]
     name = f"SIGNALBOX_{str(first['loc'][0]).upper()}"
     return InvalidSetting(f"{name}: {reason_of(first)}", next_step="see docs/configuration.md")

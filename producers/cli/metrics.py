@@ -22,10 +22,9 @@ from producers.cli.common import (
     make_place,
     named,
     pairs,
-    print_json,
-    print_rows,
     run_and_show,
 )
+from producers.cli.console import print_json, print_rows
 from producers.cli.lines import (
     ONE_WAIT,
     OpPrefix,
@@ -38,7 +37,9 @@ from producers.cli.paging import Limit, say_if_more, walk
 from producers.cli.point_lines import grouped
 from producers.ingest import Naming
 
-app = typer.Typer(help="Ingest points of metrics and query them.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Ingest points of metrics and query them.", no_args_is_help=True
+)
 
 LabelPairs = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Label; repeatable.")

@@ -27,17 +27,10 @@ from producers.cli.common import (
     pairs,
     run_and_show,
 )
-from producers.cli.objects import Key, Meta
+from producers.cli.objects import Key, Meta, app
 
 
-def add_to(app: typer.Typer) -> None:
-    app.command("presign-post")(presign_post)
-    app.command("presign-put")(presign_put)
-    app.command("presign-get")(presign_get)
-    app.command()(uri)
-    app.command()(register)
-
-
+@app.command("presign-post")
 def presign_post(
     tenant: Tenant,
     env: EnvName,
@@ -62,6 +55,7 @@ def presign_post(
     run_and_show(command, wait, as_json)
 
 
+@app.command("presign-put")
 def presign_put(
     tenant: Tenant,
     env: EnvName,
@@ -82,6 +76,7 @@ def presign_put(
     run_and_show(command, wait, as_json)
 
 
+@app.command("presign-get")
 def presign_get(
     tenant: Tenant,
     env: EnvName,
@@ -98,6 +93,7 @@ def presign_get(
     )
 
 
+@app.command()
 def uri(
     tenant: Tenant,
     env: EnvName,
@@ -110,6 +106,7 @@ def uri(
     run_and_show(ObjectUri(**named(make_place(tenant, env, mode)), key=key), wait, as_json)
 
 
+@app.command()
 def register(
     tenant: Tenant,
     env: EnvName,

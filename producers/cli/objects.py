@@ -29,22 +29,21 @@ from producers.cli.common import (
     ModeName,
     Tenant,
     Wait,
-    err,
     make_client,
     make_place,
     named,
-    out,
     pairs,
-    print_json,
-    print_rows,
     run_and_show,
     show,
 )
+from producers.cli.console import err, out, print_json, print_rows
 from producers.cli.progress import progress
 from producers.client import Client
 from producers.folder import Place, StoredFile, files_below, store_files
 
-app = typer.Typer(help="Put, get, list and remove objects.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Put, get, list and remove objects.", no_args_is_help=True
+)
 
 Key = Annotated[str, typer.Argument(help="Object key, such as docs/a.txt.")]
 Meta = Annotated[

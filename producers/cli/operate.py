@@ -1,9 +1,7 @@
-"""`signalbox outcome`, `status`, `schema`, `worker`: looking in, and running a worker."""
+"""`signalbox outcome`, `status`, `schema`, `backends`: looking in."""
 
 from __future__ import annotations
 
-import os
-import sys
 from dataclasses import asdict
 from typing import Annotated
 
@@ -15,10 +13,11 @@ from commands.error import InvalidCommand, NotFound
 from commands.ledger.era import LedgerEras
 from commands.ledger.ledger import Ledger
 from commands.parse import known_ops
-from commands.settings import Settings
-from commands.state import connect, without_password
+from commands.settings import Settings, without_password
+from commands.state import connect
 from commands.wire import all_queues
-from producers.cli.common import AsJson, out, print_json, print_pairs, print_rows
+from producers.cli.common import AsJson
+from producers.cli.console import print_json, print_pairs, print_rows
 from producers.publisher import broker_report, make_app
 from routing.archive_mark import ArchiveMark
 from routing.log import EventLog
@@ -27,15 +26,10 @@ NOW = ("open", "running", "held", "overdue", "dead_letters")
 """What stands now, of the ledger's totals; the others only grow."""
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the subcommands."""
-    app.command()(outcome)
-    app.command()(status)
-    app.command()(schema)
-    app.command()(backends)
-    app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})(worker)
+app = typer.Typer(add_completion=False)
 
 
+@app.command()
 def outcome(
     op_id: Annotated[str, typer.Argument(help="op_id, or TENANT/ENV/OP_ID.")],
     tenant: Annotated[str | None, typer.Option("-t", "--tenant")] = None,
@@ -75,6 +69,7 @@ def outcome(
             print_pairs(document | (document.pop("outcome") or {}))
 
 
+@app.command()
 def status(as_json: AsJson = False) -> None:
     """Queues, workers, and how many commands are open, running, held, overdue or dead."""
     settings = Settings()
@@ -120,6 +115,7 @@ def status(as_json: AsJson = False) -> None:
     print_rows("queues that hold messages", ["queue", "messages"], waiting)
 
 
+@app.command()
 def schema(
     op: Annotated[str | None, typer.Argument(help="A command, such as object_store.put.")] = None,
 ) -> None:
@@ -132,6 +128,7 @@ def schema(
     print_json(document[op] if op else document)
 
 
+@app.command()
 def backends(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="As README has it.")] = False,
 ) -> None:
@@ -141,27 +138,3 @@ def backends(
         return
     header, *rows = overview()
     print_rows("backends", header, [[*row] for row in rows])
-
-
-def worker(
-    context: typer.Context,
-    name: Annotated[str, typer.Option("--name", help="Unique name; a host is added.")] = "worker",
-    concurrency: Annotated[int, typer.Option("-c", "--concurrency", min=1)] = 4,
-    pool: Annotated[str, typer.Option("-P", "--pool", help="threads or prefork.")] = "threads",
-) -> None:
-    """Run a worker until SIGTERM; further options go to Celery's own worker."""
-    settings = Settings()
-    out.print(
-        f"worker {name}: broker {without_password(settings.broker_url)}, "
-        f"state {without_password(settings.state_url)}",
-        soft_wrap=True,
-    )
-    sys.stdout.flush()
-    # Threads, since storage commands mostly wait, and a batch's objects run side by side within a
-    # slot anyway; commands that compute want processes, at 100 MiB each.
-    arguments = ["-m", "celery", "-A", "workers.app", "worker", "--loglevel", "WARNING"]
-    arguments += ["--pool", pool, "--concurrency", str(concurrency), "--without-mingle"]
-    arguments += ["--hostname", name if "@" in name else f"{name}@%h", *context.args]
-    # SIGTERM is to mean Celery's soft shutdown, within which what runs may finish.
-    environment = os.environ | {"REMAP_SIGTERM": "SIGQUIT"}
-    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606

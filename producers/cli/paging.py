@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from commands.model import Command
-from producers.cli.common import err
+from producers.cli.console import err
 from producers.client import Client
 
 Limit = Annotated[int, typer.Option(min=1, help="Entries to print at most.")]

@@ -12,20 +12,14 @@ from pydantic import ValidationError
 from commands.error import InvalidCommand, NotFound
 from commands.parse import invalid_command
 from commands.scope import Mode, check_tenant
-from producers.cli.common import (
-    AsJson,
-    Reason,
-    Tenant,
-    make_registry,
-    print_json,
-    print_pairs,
-    print_rows,
-    who,
-)
+from producers.cli.common import AsJson, Reason, Tenant, make_registry, who
+from producers.cli.console import print_json, print_pairs, print_rows
 from producers.cli.policy_text import words
 from routing.policy import FREE, Policy, Terms
 
-app = typer.Typer(help="What a tenant may do, where, and how much.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="What a tenant may do, where, and how much.", no_args_is_help=True
+)
 
 
 @app.command("set")

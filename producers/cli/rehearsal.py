@@ -9,7 +9,8 @@ import typer
 from commands.error import RoutingError, SignalboxError
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
-from producers.cli.common import actor, make_client, make_registry, out, print_json, print_pairs
+from producers.cli.common import actor, make_client, make_registry
+from producers.cli.console import out, print_json, print_pairs
 from producers.client import Client
 from producers.diagnosis import count_objects, probe
 from routing.route import Route

@@ -16,25 +16,17 @@ from producers.cli.common import (
     ModeName,
     Tenant,
     Wait,
-    err,
     make_registry,
     make_scope,
-    print_json,
-    print_rows,
 )
+from producers.cli.console import err, print_json, print_rows
 from producers.cli.diagnosis import diagnose
 from producers.cli.event_text import print_event, print_events
+from producers.cli.routes import app
 from routing.view import RouteStatus, SystemView
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the subcommands."""
-    app.command("list")(list_)
-    app.command()(history)
-    app.command()(watch)
-    app.command()(check)
-
-
+@app.command("list")
 def list_(
     kind: Annotated[
         ResourceKind | None, typer.Option("-k", "--kind", help="Only this kind of resource.")
@@ -66,6 +58,7 @@ def list_(
                 err.print(f"more: signalbox routes list {more}", soft_wrap=True)
 
 
+@app.command()
 def history(
     kind: Kind,
     tenant: Tenant,
@@ -81,6 +74,7 @@ def history(
         print_events("history", events)
 
 
+@app.command()
 def watch(
     after: Annotated[int | None, typer.Option(help="Start behind this revision.")] = None,
     as_json: AsJson = False,
@@ -96,6 +90,7 @@ def watch(
             print_event(event, as_json)
 
 
+@app.command()
 def check(
     tenant: Tenant,
     env: EnvName,

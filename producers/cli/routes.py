@@ -20,18 +20,18 @@ from producers.cli.common import (
     Wait,
     make_registry,
     make_scope,
-    out,
-    print_json,
-    print_pairs,
     who,
 )
+from producers.cli.console import out, print_json, print_pairs
 from producers.cli.event_text import print_event
 from producers.cli.notation import duration
 from producers.cli.rehearsal import rehearse
 from routing.rebase import rebase
 from routing.route import Route, no_route
 
-app = typer.Typer(help="Set, switch and explain routes.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Set, switch and explain routes.", no_args_is_help=True
+)
 
 Backend = Annotated[str, typer.Argument(help="Backend type, such as filesystem or s3.")]
 Config = Annotated[

@@ -11,9 +11,9 @@ from typing import Annotated, Any
 import typer
 
 from commands.error import StateUnavailable
-from commands.settings import Settings
-from commands.state import connect, state_errors, without_password
-from producers.cli.common import err, out
+from commands.settings import Settings, without_password
+from commands.state import connect, state_errors
+from producers.cli.console import err, out
 from producers.client import Client
 from producers.embedded.stack import EmbeddedStack
 from producers.embedded.stand_in import S3StandIn
@@ -28,12 +28,10 @@ Source = Annotated[
 ]
 
 
-def add_to(app: typer.Typer) -> None:
-    """Register the subcommands."""
-    app.command()(up)
-    app.command()(tour)
+app = typer.Typer(add_completion=False)
 
 
+@app.command()
 def up(
     play: Annotated[bool, typer.Option("--tour", help="Play the tour first.")] = False,
     src: Source = None,
@@ -94,6 +92,7 @@ def _check_given(given: Settings) -> None:
         ) from error
 
 
+@app.command()
 def tour(
     src: Source = None,
     data: Annotated[Path, typer.Option("--data", help="Where the tour keeps data.")] = DATA_DIR,

@@ -19,10 +19,9 @@ from producers.cli.common import (
     make_client,
     make_place,
     named,
-    print_json,
-    print_rows,
     run_and_show,
 )
+from producers.cli.console import print_json, print_rows
 from producers.cli.lines import (
     ONE_WAIT,
     OpPrefix,
@@ -37,7 +36,9 @@ from producers.folder import Place
 from producers.ingest import Naming
 from producers.line_input import Line
 
-app = typer.Typer(help="Store, read and query rows of tables.", no_args_is_help=True)
+app = typer.Typer(
+    add_completion=False, help="Store, read and query rows of tables.", no_args_is_help=True
+)
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table name.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Row key.")]

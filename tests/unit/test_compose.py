@@ -11,26 +11,24 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import typer.main
 import yaml
 
 import celeryconfig
 from commands.settings import Settings
-from producers.cli.main import app
+from producers.cli.main import command_of
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+TOPS = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
 OWN = sorted(name for name, service in SERVICES.items() if "build" in service)
 
 
 def check_command(words: list[str]) -> None:
     """The command line of a service of ours starts something that is there."""
     if words[0] == "signalbox":
-        command = typer.main.get_command(app)
-        sub = getattr(command, "commands", {})[words[1]]
-        options = {name for parameter in sub.params for name in parameter.opts}
+        options = {name for each in command_of(words[1]).params for name in each.opts}
         assert {word for word in words[2:] if word.startswith("--")} <= options
     elif words[0] == "celery":
         module = importlib.import_module(words[words.index("-A") + 1])
@@ -108,8 +106,7 @@ def test_what_the_image_copies_is_there_and_all_packages_are_copied() -> None:
         copied |= set(sources)
     for source in copied:
         assert (ROOT / source).exists()
-    packages = {path.parent.name for path in ROOT.glob("*/__init__.py")}
-    assert packages - {"tests", "benchmarks"} <= copied
+    assert TOPS <= copied
 
 
 def test_the_installed_project_holds_every_package_and_every_script_of_lua() -> None:
@@ -117,7 +114,7 @@ def test_the_installed_project_holds_every_package_and_every_script_of_lua() -> 
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
     found = {
         ".".join(path.parent.relative_to(ROOT).parts)
-        for top in ("adapters", "commands", "producers", "routing", "workers")
+        for top in TOPS
         for path in ROOT.glob(f"{top}/**/__init__.py")
     }
     assert set(tools["packages"]) == found

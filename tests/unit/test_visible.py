@@ -13,8 +13,8 @@ import structlog
 
 from commands.settings import Settings
 from commands.visible import visible, visible_json
-from producers.cli import common
-from producers.cli.common import SafeConsole
+from producers.cli import console
+from producers.cli.console import SafeConsole
 from workers.log import configure_logging
 
 CLEAR = "\x1b[2J\x1b]0;owned\x07"
@@ -25,7 +25,7 @@ HOSTILE = f"a{CLEAR}b\x9b2Jc\u202ed\r\ne\u2028f"
 def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal of 200 columns is sent."""
     sink = io.StringIO()
-    monkeypatch.setattr(common, "out", SafeConsole(file=sink, force_terminal=True, width=200))
+    monkeypatch.setattr(console, "out", SafeConsole(file=sink, force_terminal=True, width=200))
     return sink
 
 
@@ -37,10 +37,10 @@ def assert_harmless(text: str) -> None:
 @pytest.mark.parametrize(
     "show",
     [
-        lambda: common.print_rows("rows", ["key", "data"], [[HOSTILE, {"a": HOSTILE}]]),
-        lambda: common.print_pairs({"reason": HOSTILE, "data": {"a": HOSTILE}}),
-        lambda: common.out.print(HOSTILE, markup=False),
-        lambda: common.out.print(HOSTILE, soft_wrap=True),
+        lambda: console.print_rows("rows", ["key", "data"], [[HOSTILE, {"a": HOSTILE}]]),
+        lambda: console.print_pairs({"reason": HOSTILE, "data": {"a": HOSTILE}}),
+        lambda: console.out.print(HOSTILE, markup=False),
+        lambda: console.out.print(HOSTILE, soft_wrap=True),
     ],
 )
 def test_no_text_moves_the_cursor_of_a_terminal(show: Any, shown: io.StringIO) -> None:
@@ -52,7 +52,7 @@ def test_no_text_moves_the_cursor_of_a_terminal(show: Any, shown: io.StringIO) -
 
 
 def test_a_value_stays_in_its_line(shown: io.StringIO) -> None:
-    common.print_pairs({"reason": "ok\nstatus  done"})
+    console.print_pairs({"reason": "ok\nstatus  done"})
     assert len(shown.getvalue().splitlines()) == 1
 
 

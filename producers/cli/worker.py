@@ -1,0 +1,39 @@
+"""`signalbox worker`: become a worker, with the options that suit storage commands."""
+
+from __future__ import annotations
+
+import os
+import sys
+from typing import Annotated
+
+import typer
+
+from commands.settings import Settings, without_password
+from producers.cli.console import out
+
+app = typer.Typer(add_completion=False)
+
+
+@app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
+def worker(
+    context: typer.Context,
+    name: Annotated[str, typer.Option("--name", help="Unique name; a host is added.")] = "worker",
+    concurrency: Annotated[int, typer.Option("-c", "--concurrency", min=1)] = 4,
+    pool: Annotated[str, typer.Option("-P", "--pool", help="threads or prefork.")] = "threads",
+) -> None:
+    """Run a worker until SIGTERM; further options go to Celery's own worker."""
+    settings = Settings()
+    out.print(
+        f"worker {name}: broker {without_password(settings.broker_url)}, "
+        f"state {without_password(settings.state_url)}",
+        soft_wrap=True,
+    )
+    sys.stdout.flush()
+    # Threads, since storage commands mostly wait, and a batch's objects run side by side within a
+    # slot anyway; commands that compute want processes, at 100 MiB each.
+    arguments = ["-m", "workers", "--loglevel", "WARNING"]
+    arguments += ["--pool", pool, "--concurrency", str(concurrency), "--without-mingle"]
+    arguments += ["--hostname", name if "@" in name else f"{name}@%h", *context.args]
+    # SIGTERM is to mean Celery's soft shutdown, within which what runs may finish.
+    environment = os.environ | {"REMAP_SIGTERM": "SIGQUIT"}
+    os.execve(sys.executable, [sys.executable, *arguments], environment)  # noqa: S606

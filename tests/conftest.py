@@ -22,13 +22,13 @@ settings.load_profile("busy")
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """How `pytest -n` spreads the tests: those with stacks of processes in one group, since they
-    wait for one another's workers otherwise; each backend's in another, for its one server."""
+    """How `pytest -n` spreads the tests: a module with stacks of processes stays in one piece, and
+    so do a backend's, for its one server."""
     for item in items:
         parameters = getattr(item, "callspec", None)
         backend = parameters.params.get("backend") if parameters else None
         if _has_a_stack(item):
-            item.add_marker(pytest.mark.xdist_group("stack"))
+            item.add_marker(pytest.mark.xdist_group(str(item.path)))
         elif isinstance(backend, Backend):
             item.add_marker(pytest.mark.xdist_group(backend.backend_type))
 

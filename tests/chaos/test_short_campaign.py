@@ -13,7 +13,6 @@ from tests.chaos.part_everything import strike_everything
 from tests.chaos.storm import Blows
 from tests.conftest import need_redis
 
-pytestmark = pytest.mark.xdist_group("stack")
 
 FAULTS = "effect.after=kill@0.005;claim.after=kill@0.003;finish.after=kill@0.003"
 

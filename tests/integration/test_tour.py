@@ -10,8 +10,6 @@ import pytest
 
 from tests.conftest import need_redis
 
-pytestmark = pytest.mark.xdist_group("stack")
-
 
 def test_the_tour_stores_a_folder_and_finds_every_byte_again_also_the_second_time(
     tmp_path: Path,

@@ -68,7 +68,6 @@ def test_subcommands_that_a_page_uses_exist(page: Path) -> None:
             assert more[0] in children, f"{page.name} uses `signalbox {line}`"
 
 
-
 def _code(text: str) -> str:
     blocks = re.findall(r"```.*?```", text, re.DOTALL) + re.findall(r"`signalbox [^`]+`", text)
     return "\n".join(blocks + re.findall(r"^ {4}signalbox .*$", text, re.MULTILINE))

@@ -4,15 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import pytest
-
 from tests.chaos.campaign import Plan, run
 from tests.chaos.killer import Harm
 from tests.chaos.part_everything import FAULTS as POINTS
 from tests.chaos.part_everything import strike_everything
 from tests.chaos.storm import Blows
 from tests.conftest import need_redis
-
 
 FAULTS = "effect.after=kill@0.005;claim.after=kill@0.003;finish.after=kill@0.003"
 

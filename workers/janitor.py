@@ -6,6 +6,7 @@ A thread in every worker, of which one at a time leads. It looks seldom and take
 from __future__ import annotations
 
 import threading
+from contextlib import closing
 from pathlib import Path
 
 import structlog
@@ -88,8 +89,9 @@ class Janitor:
             adapter = backend.open(
                 AdapterContext(scope=route.scope, mode=route.mode, config=route.config)
             )
-            collect = getattr(adapter, "collect_orphans", None)
-            return int(collect(self._settings.orphan_grace)) if collect else 0
+            with closing(adapter):
+                collect = getattr(adapter, "collect_orphans", None)
+                return int(collect(self._settings.orphan_grace)) if collect else 0
         except SignalboxError as error:
             log.warning("not cleared up", scope=route.scope.field, error=str(error))
             return 0

@@ -6,7 +6,8 @@
 --          command to be woken; those of one group in one message
 --
 -- What a dead worker held comes back in small groups, a scope's one after the other: one of them
--- may have killed it. A group has the name of its first command, so no two have the same.
+-- may have killed it. A group is named after its first command and the time, so no two have the
+-- same name, also where a command was claimed, by another message, before its group's turn.
 local shard = KEYS[1]
 local most, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
 local _, now = ledger_time(shard)
@@ -38,10 +39,10 @@ for _, ref in ipairs(due) do
     local scope = scope_of(ref, r[2])
     local its = groups[scope]
     if not its then
-      its = { at = now, size = 0, name = ref }
+      its = { at = now, size = 0, name = now .. '/' .. ref }
       groups[scope] = its
     elseif its.size == GROUP then
-      its = { at = its.at + GROUP_MS, size = 0, name = ref }
+      its = { at = its.at + GROUP_MS, size = 0, name = now .. '/' .. ref }
       groups[scope] = its
     end
     its.size = its.size + 1

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import uuid
+from collections import Counter
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
@@ -11,6 +12,7 @@ import redis
 
 from commands.ledger.entry import Acceptance, Intent, Ticket
 from commands.ledger.ledger import WITHOUT_WINDOW, Ledger
+from commands.ledger.line import Lines
 from commands.ledger.shard import shard_of
 from commands.model import Command
 from commands.settings import Settings
@@ -134,3 +136,33 @@ def test_a_reconciler_goes_on_while_there_is_more(state_url: str, ledger: Ledger
     wait_until(lambda: ledger.totals()["overdue"] == 450, "they are due")
     assert [reconciler.turn() for _ in range(3)] == [True, True, False]
     assert ledger.totals()["overdue"] == 0
+
+
+def test_a_group_stays_small_where_one_has_the_name_of_an_earlier_group(
+    client: redis.Redis,
+) -> None:
+    """One that was claimed by another message before its group's turn keeps that group's name."""
+    ledger = Ledger(client, Settings(tenant_window=0, lease=timedelta(seconds=1)))
+    commands = sorted((put(f"k{number}") for number in range(11)), key=lambda each: each.ref)
+    submit(ledger, commands)
+    assert claim(ledger, commands) == 11
+    last = commands[-1].ref
+    client.hset(f"{shard_of(last)}:op:{last}", "sg", commands[0].ref)
+    wait_until(lambda: ledger.totals()["overdue"] == 11, "the leases are over")
+    groups = Counter(wake.group for wake in ledger.due().wakes)
+    assert sorted(groups.values()) == [1, 10]
+
+
+def test_a_turn_of_the_pacer_looks_at_so_many_that_ended_and_the_next_at_more(
+    client: redis.Redis,
+) -> None:
+    scope, place = f"{BUSY}/dev/object_store", (BUSY, "dev")
+    shard = shard_of(f"{scope}/x")
+    client.zadd(f"{shard}:line:{scope}", {f"{BUSY}/dev/{number}": number for number in range(1500)})
+    client.sadd(f"{shard}:lines", scope)
+    lines, left = Lines(client, Settings()), []
+    for _ in range(2):
+        assert lines.let_go({place: ["object_store"]}, {BUSY: None}) == []
+        left.append(client.zcard(f"{shard}:line:{scope}"))
+    assert left == [500, 0]
+    assert lines.waiting() == {}

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 import redis
 
+from adapters.filesystem.object_store import FilesystemObjectStore
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import Intent, Ticket
 from commands.ledger.ledger import Ledger
@@ -175,3 +176,21 @@ def test_files_that_no_row_names_are_removed_from_routed_folders(
     os.utime(left, (LONG_AGO, LONG_AGO))
     assert Janitor(settings, "j").turn() == (0, 1)
     assert not left.exists()
+
+
+def test_what_it_opens_it_closes(
+    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    Registry(client).set(
+        Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev"),
+        "filesystem",
+        {"base_dir": str(tmp_path / "data")},
+        mode=Mode.LAB,
+        actor="test",
+        reason="test",
+        change_id=new_op_id(),
+    )
+    closed: list[object] = []
+    monkeypatch.setattr(FilesystemObjectStore, "close", lambda its: closed.append(its))
+    Janitor(settings, "j").turn()
+    assert len(closed) == 1

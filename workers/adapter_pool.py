@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections import OrderedDict, deque
-from collections.abc import Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
@@ -19,6 +18,7 @@ from commands.fault import reach
 from commands.payload import PayloadStore
 from commands.scope import Mode
 from workers.content import to_result
+from workers.crew import Crew
 from workers.flow import Flow, Job
 from workers.stage import Admitted, Early, Ended, Watch
 from workers.step import in_lanes
@@ -69,7 +69,7 @@ class AdapterPool:
     def __init__(self, payloads: PayloadStore, inline_limit: int, threads: int = 16) -> None:
         self._payloads = payloads
         self._limit = inline_limit
-        self._threads = ThreadPoolExecutor(threads, thread_name_prefix="adapter")
+        self._crew = Crew(threads)
         self._open: OrderedDict[Place, tuple[Any, Boundary]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -91,12 +91,13 @@ class AdapterPool:
                 jobs[0][0]()
                 return run.taken()
             jobs_of = partial(_given, jobs)
-        flow = Flow(self._threads, lanes, jobs_of)
+        flow = Flow(self._submit, lanes, jobs_of)
         flow.start()
         pause = EARLY_SECONDS
         while not flow.ended(pause):
             if ended := run.taken():
                 early(ended)
+            self._crew.look()
             pause = min(2 * pause, EARLY_LONGEST)
         return run.taken()
 
@@ -120,10 +121,13 @@ class AdapterPool:
 
     def close(self) -> None:
         """End the threads and give back every adapter."""
-        self._threads.shutdown()
+        self._crew.close()
         with self._lock:
             while self._open:
                 self._open.popitem()[1][0].close()
+
+    def _submit(self, call: Callable[[], None], items: Sequence[Admitted]) -> None:
+        self._crew.submit(items[0].claimed.command.tenant_id, call)
 
     def _run_chain(self, chain: Chain, run: _Run) -> None:
         for item in chain:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
+from billiard.process import current_process  # type: ignore[import-untyped]  # it has no types
 from celery import signals
 
 from commands.settings import Settings
@@ -46,7 +47,7 @@ def _prepare_fork(**_: Any) -> None:
 @signals.worker_process_init.connect(weak=False)
 def _set_up_child(**_: Any) -> None:
     # Here rather than with its first command, which would wait for it.
-    runtime(app, *_names, one_at_a_time=True)
+    runtime(app, *_names, child=current_process().index)
 
 
 @signals.worker_ready.connect(weak=False)

@@ -22,8 +22,7 @@ from commands.parse import known_ops
 from commands.refusal import refusal
 from commands.wire import Fault
 from workers.burial import Burials, Quiet
-from workers.pool import RoomyTaskPool
-from workers.runtime import runtime
+from workers.runtime import runtime, slots
 
 log = structlog.get_logger("signalbox.worker")
 
@@ -54,22 +53,44 @@ class SteadyConsumer(Consumer):
                 # that flushes waits for an answer which the loop reads, and the loop for the
                 # thread's lock: the worker stands still until its heartbeats are missed.
                 self.event_dispatcher.buffer_limit = sys.maxsize
-            if isinstance(self.pool, RoomyTaskPool):
+            if hasattr(self.pool, "make_room"):
                 self._replaced = 0
+                self._relief: Any = None
+                slots.board.number = self.pool.limit
                 self.hub.call_repeatedly(ROOM_SECONDS, self._make_room)
         arguments: tuple[Any, ...] = super().loop_args()
         return arguments
 
     def _make_room(self) -> None:
         """Take a message more for each slot that is held long, up to twice the slots."""
-        slots = runtime(self.app, self.hostname).executor.slots
-        slots.number = self.pool.limit
-        replaced = min(slots.slow(), slots.number)
+        replaced = min(slots.slow(), slots.board.number)
+        if replaced == self._replaced:
+            return
+        if replaced and self.connection.transport.driver_type == "amqp":
+            self._consume_twice()
+        elif self._relief is not None:
+            self._relief.cancel()
+            self._relief = None
+        self.pool.make_room(replaced)
         if replaced > self._replaced:
             self.qos.increment_eventually(replaced - self._replaced)
-        elif replaced < self._replaced:
+        else:
             self.qos.decrement_eventually(self._replaced - replaced)
         self._replaced = replaced
+
+    def _consume_twice(self) -> None:
+        """As a second consumer of each queue: a quorum queue's prefetch is a consumer's own, and
+        fixed. What it was given stays valid when it is gone."""
+        if self._relief is None:
+            channel, receive = self.task_consumer.channel, self.task_consumer.on_message
+            self._relief = self.app.amqp.TaskConsumer(
+                channel,
+                auto_declare=False,
+                on_decode_error=self.on_decode_error,
+                on_message=receive,
+                tag_prefix="relief",
+            )
+            self._relief.consume()
 
     def on_send_event_buffered(self) -> None:
         """Nothing: they go out when their time has come."""

@@ -5,8 +5,8 @@ from __future__ import annotations
 import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Generic, TypeVar
 
 T = TypeVar("T")
@@ -29,12 +29,13 @@ class Flow(Generic[T]):
 
     def __init__(
         self,
-        threads: ThreadPoolExecutor,
+        submit: Callable[[Callable[[], None], Sequence[T]], None],
         lanes: Iterable[Sequence[Sequence[T]]],
         jobs_of: Callable[[Sequence[T]], Sequence[Job[T]]],
     ) -> None:
-        """No step is empty; `jobs_of` makes jobs of items, each in exactly one."""
-        self._threads = threads
+        """No step is empty; `jobs_of` makes jobs of items, each in exactly one, and `submit` has
+        such a job run on a thread."""
+        self._submit = submit
         self._jobs_of = jobs_of
         self._lanes = [_Lane(deque(steps)) for steps in lanes]
         self._lane_of = {
@@ -70,7 +71,7 @@ class Flow(Generic[T]):
         try:
             if items:
                 for call, its in self._jobs_of(items):
-                    self._threads.submit(self._run, call, its)
+                    self._submit(partial(self._run, call, its), its)
         except BaseException as error:  # noqa: BLE001 - raised where the flow is waited for
             self._error, closed = error, len(lanes)
         with self._lock:

@@ -1,16 +1,21 @@
-"""Celery's pools: that of processes made quick to replace a child that died, that of threads with
-room for messages that take the place of slow ones.
+"""Celery's pools: that of processes made quick to replace a child that died, and both with room for
+messages that take the place of slow ones.
 
 The parent of processes hands all messages of all children on: while it waits, none of them moves.
 """
 
 from __future__ import annotations
 
+import threading
+from collections import deque
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from typing import Any
 
 from celery.concurrency import ALIASES
 from celery.concurrency.asynpool import AsynPool
+from celery.concurrency.base import apply_target
 from celery.concurrency.prefork import TaskPool
 from celery.concurrency.thread import TaskPool as ThreadTaskPool
 
@@ -27,13 +32,66 @@ class SteadyPool(AsynPool):
 class SteadyTaskPool(TaskPool):
     Pool = SteadyPool
 
+    def make_room(self, more: int) -> None:
+        """Have so many processes beyond the usual ones. They stay: to end one, it would have to be
+        certain that nothing was handed to it just now."""
+        lacking = self.limit + more - self.num_processes
+        if lacking > 0:
+            self.grow(lacking)
+            self.maintain_pool()
+
 
 class RoomyTaskPool(ThreadTaskPool):
-    """Twice the threads; the consumer takes no more messages than slots, but for slow ones."""
+    """Threads, of which as many again take the place of those that are held long.
+
+    What a broker hands over beyond that waits here: RabbitMQ's prefetch counts for each queue.
+    """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         self.executor = ThreadPoolExecutor(max_workers=2 * self.limit)
+        self._lock = threading.Lock()
+        self._waiting: deque[Callable[[], None]] = deque()
+        self._running = 0
+        self._more = 0
+
+    def make_room(self, more: int) -> None:
+        """Run so many messages beyond the usual ones."""
+        self._more = more
+        self._begin()
+
+    def on_apply(
+        self,
+        target: Any,
+        args: Any = None,
+        kwargs: Any = None,
+        callback: Any = None,
+        accept_callback: Any = None,
+        **_: Any,
+    ) -> None:
+        with self._lock:
+            call = partial(apply_target, target, args, kwargs, callback, accept_callback)
+            self._waiting.append(call)
+        self._begin()
+
+    def on_stop(self) -> None:
+        with self._lock:
+            self._waiting.clear()  # not acknowledged: they go back to the broker
+        super().on_stop()
+
+    def _begin(self) -> None:
+        with self._lock:
+            while self._waiting and self._running < self.limit + self._more:
+                self.executor.submit(self._work, self._waiting.popleft())
+                self._running += 1
+
+    def _work(self, call: Callable[[], None]) -> None:
+        try:
+            call()
+        finally:
+            with self._lock:
+                self._running -= 1
+            self._begin()
 
 
 def use_steady_pools() -> None:

@@ -45,6 +45,7 @@ class Runtime:
         worker: str,
         *,
         one_at_a_time: bool = False,
+        slots: Slots | None = None,
     ) -> None:
         self.settings = settings
         self.state = state
@@ -69,7 +70,7 @@ class Runtime:
             publisher=self.publisher,
             isolation=self.isolation,
             neighbours=Neighbours(),
-            slots=Slots(),
+            slots=slots or Slots(),
             prober=Prober(self.registry, payloads),
             permits=Permits(state),
         )
@@ -91,10 +92,13 @@ class Runtime:
 
 _lock = threading.Lock()
 _runtimes: dict[int, Runtime] = {}
+slots = Slots()
+"""This worker's; the processes of its pool share the board, since it was made before them."""
 
 
-def runtime(app: Celery, worker: str, *, one_at_a_time: bool = False) -> Runtime:
-    """This process' runtime, made as said when it is first asked for.
+def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
+    """This process' runtime, made as said when it is first asked for; `child` is the number of a
+    process of a pool, which runs one message at a time.
 
     What the parent of a fork had open is never used in the child.
     """
@@ -103,7 +107,9 @@ def runtime(app: Celery, worker: str, *, one_at_a_time: bool = False) -> Runtime
         if current is None:
             settings = Settings()
             state = connect(settings.state_url)
-            current = Runtime(app, settings, state, worker, one_at_a_time=one_at_a_time)
+            alone = child is not None
+            its = slots if child is None else Slots(slots.board, child)
+            current = Runtime(app, settings, state, worker, one_at_a_time=alone, slots=its)
             current.follow_routes()
             _runtimes.clear()
             _runtimes[os.getpid()] = current

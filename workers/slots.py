@@ -1,4 +1,4 @@
-"""The slots of a worker with threads: no tenant's slow commands hold all of them.
+"""The slots of a worker: no tenant's slow commands hold all of them.
 
 A slot is held by one message. Those that are held long are replaced, up to as many again as the
 worker has (`SteadyConsumer`), and a tenant that has its share of slow ones gets none of these: its
@@ -11,9 +11,9 @@ import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 
 from commands.error import SlotsTaken
+from workers.board import PLACES, Board, Held, digest
 from workers.stage import Admitted, Ended
 
 SLOW_SECONDS = 1.0
@@ -22,61 +22,83 @@ BACK_SECONDS = 5.0
 """For so long a command goes back that gets no slot: each look at it is work for the others."""
 
 
-@dataclass(eq=False)
-class Slot:
-    """One message in hand."""
+def share_of(number: int) -> int:
+    """Of so many slots or threads one tenant has no more while others are short of them."""
+    return max(1, number // 2)
 
-    since: float = field(default_factory=lambda: time.monotonic())
-    tenants: frozenset[str] = frozenset()
+
+class Slot:
+    """One message in hand, and its place on the board, if there is one for it."""
+
+    def __init__(self, place: int | None) -> None:
+        self.since = time.monotonic()
+        self.place = place
 
 
 class Slots:
-    """The slots of a process. Thread-safe."""
+    """The slots that this process has of a worker's. Thread-safe."""
 
-    def __init__(self) -> None:
-        self.number = 0
-        """Messages that the process runs at a time; 0: nobody counts, there is no share."""
+    def __init__(self, board: Board | None = None, place: int | None = None) -> None:
+        """A process that runs one message at a time has one `place`, any other the whole board."""
+        self.board = board or Board()
         self._lock = threading.Lock()
-        self._held: set[Slot] = set()
+        places = range(PLACES) if place is None else range(place, min(place + 1, PLACES))
+        self._free = list(reversed(places))
+        if place is not None and place in places:
+            self.board.leave(place)  # of a process that died
 
     @contextmanager
     def taken(self) -> Iterator[Slot]:
-        slot = Slot()
         with self._lock:
-            self._held.add(slot)
+            slot = Slot(self._free.pop() if self._free else None)
+        if slot.place is not None:
+            self.board.take(slot.place, slot.since)
         try:
             yield slot
         finally:
-            with self._lock:
-                self._held.discard(slot)
+            if slot.place is not None:
+                self.board.leave(slot.place)
+                with self._lock:
+                    self._free.append(slot.place)
 
     def slow(self) -> int:
-        """How many are held for long."""
-        with self._lock:
-            return len(self._slow())
+        """How many of the worker's are held for long."""
+        return len(_slow(self.board.held()))
 
     def share(self, slot: Slot, admitted: Sequence[Admitted]) -> tuple[list[Admitted], list[Ended]]:
         """Those that may run in this slot, and the ends of those whose tenant has its share."""
-        tenants = {item.claimed.command.tenant_id for item in admitted}
+        if slot.place is None:
+            return list(admitted), []
+        tenants = {tenant: digest(tenant) for tenant in {_tenant(item) for item in admitted}}
         full: set[str] = set()
         with self._lock:
-            if 0 < self.number < len(self._held):
-                slow = self._slow()
-                most = max(1, self.number // 2)
-                full = {t for t in tenants if sum(t in each.tenants for each in slow) >= most}
-            slot.tenants = frozenset(tenants - full)
+            number, held = self.board.number, self.board.held()
+            if 0 < number < len(held):
+                slow, most = _slow(held), share_of(number)
+                full = {
+                    tenant
+                    for tenant, its in tenants.items()
+                    if sum(its in noted for _, noted in slow) >= most
+                }
+            run = (its for tenant, its in tenants.items() if tenant not in full)
+            self.board.take(slot.place, slot.since, run)
         if not full:
             return list(admitted), []
-        ready = [item for item in admitted if item.claimed.command.tenant_id not in full]
+        ready = [item for item in admitted if _tenant(item) not in full]
         return ready, [
             Ended(item.claimed, item.route, error=_taken())
             for item in admitted
-            if item.claimed.command.tenant_id in full
+            if _tenant(item) in full
         ]
 
-    def _slow(self) -> list[Slot]:
-        before = time.monotonic() - SLOW_SECONDS
-        return [slot for slot in self._held if slot.since < before]
+
+def _slow(held: Sequence[Held]) -> list[Held]:
+    before = time.monotonic() - SLOW_SECONDS
+    return [each for each in held if each[0] < before]
+
+
+def _tenant(item: Admitted) -> str:
+    return item.claimed.command.tenant_id
 
 
 def _taken() -> SlotsTaken:

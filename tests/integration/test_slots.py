@@ -5,19 +5,23 @@ from __future__ import annotations
 import socket
 import threading
 from collections.abc import Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commands.object_store import GetObject
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from tests.integration import conftest
-from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
-from tests.integration.operating import by
-from tests.integration.test_ledger import put
+from tests.absent import absent
+from tests.chaos.lab import Lab, lab, put
+from tests.chaos.part import CannotRun
+from tests.chaos.rabbit import rabbitmq
+from tests.conftest import need_redis
+from tests.integration.conftest import PATIENCE, wait_until
 from tests.listening import stop_listening
+
+SLOTS = 4
+"""Of a worker."""
 
 HEAD = (
     b"HTTP/1.1 200 OK\r\nContent-Length: 1000000\r\nContent-Type: text/plain\r\n"
@@ -69,30 +73,46 @@ def dripping() -> Iterator[Dripping]:
     server.close()
 
 
-@pytest.mark.timeout(240)
-def test_other_tenants_go_on_beside_one_whose_endpoint_drips(
-    tmp_path: Path, dripping: Dripping, monkeypatch: pytest.MonkeyPatch
-) -> None:
+@contextmanager
+def room_of(folder: Path, broker: str, pool: str) -> Iterator[Lab]:
     # Longer than all of this takes: no lease ends what drips.
-    monkeypatch.setitem(conftest.QUICK, "SIGNALBOX_LEASE", "300")
+    settings: dict[str, Any] = {"SIGNALBOX_LEASE": "300", "SIGNALBOX_PUBLISH_GRACE": "2"}
+    need_redis()
+    if broker == "redis":
+        with lab(folder, pool=pool, **settings) as room:
+            yield room
+        return
+    try:
+        with rabbitmq(folder) as url, lab(folder, pool=pool, broker_url=url, **settings) as room:
+            yield room
+    except CannotRun as reason:
+        absent("RabbitMQ", str(reason))
+
+
+@pytest.mark.timeout(400)
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+@pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
+def test_other_tenants_go_on_beside_one_whose_endpoint_drips(
+    tmp_path: Path, dripping: Dripping, broker: str, pool: str
+) -> None:
     credentials = tmp_path / "credentials"
     credentials.write_text("[default]\naws_access_key_id = x\naws_secret_access_key = x\n")
-    config: RouteConfig = {
+    config = {
         "bucket": "drips",
         "region": "eu-central-1",
         "endpoint_url": dripping.url,
         "credentials_file": str(credentials),
     }
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
-        running.registry().set(object_scope("t_drip"), "s3", config, mode=Mode.LAB, **by())
-        for name in range(4):
-            running.route_to_folder(f"t_other{name}")
+    others = [f"t_other{n}" for n in range(4)]
+    with room_of(tmp_path / "stack", broker, pool) as room:
+        room.route("t_drip", "s3", **config)
+        for tenant in others:
+            room.route(tenant)
         for n in range(24):
-            client.submit(GetObject(tenant_id="t_drip", env="dev", key=f"k{n}"))
-        wait_until(lambda: dripping.dripping >= 8, "all slots of both workers are held")
+            room.client.submit(GetObject(tenant_id="t_drip", env="dev", key=f"k{n}"))
+        wait_until(lambda: dripping.dripping >= 2 * SLOTS, "all slots of both workers are held")
         for _ in range(3):
-            outcomes = client.wait(
-                [client.submit(put("k", tenant=f"t_other{n}")) for n in range(4)], PATIENCE
-            )
+            puts = [room.client.submit(put(tenant, "k")) for tenant in others]
+            outcomes = room.client.wait(puts, PATIENCE)
             assert [outcome.status if outcome else None for outcome in outcomes] == ["done"] * 4
         assert dripping.left == 0, "others had to wait for what drips"

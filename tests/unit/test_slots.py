@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from contextlib import ExitStack
 
 import pytest
@@ -9,6 +10,7 @@ import pytest
 from commands.error import SlotsTaken
 from tests.unit.test_breaker import Clock, item
 from workers import slots as slots_module
+from workers.board import PLACES, Board
 from workers.slots import SLOW_SECONDS, Slots
 
 
@@ -22,7 +24,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 @pytest.fixture
 def slots() -> Slots:
     slots = Slots()
-    slots.number = 4
+    slots.board.number = 4
     return slots
 
 
@@ -73,3 +75,34 @@ def test_a_process_of_one_message_has_no_share(clock: Clock) -> None:
         hold(slots, stack, "t_a")
         clock.now += SLOW_SECONDS + 1
         assert hold(slots, stack, "t_a") == [True]
+
+
+def test_the_processes_of_a_pool_share_one_board(clock: Clock) -> None:
+    board = Board()
+    board.number = 2
+    children = [Slots(board, place) for place in range(4)]
+    with ExitStack() as stack:
+        for child in children[:2]:
+            hold(child, stack, "t_a")
+        clock.now += SLOW_SECONDS + 1
+        assert [child.slow() for child in children] == [2] * 4
+        assert hold(children[2], stack, "t_a", "t_b") == [False, True]
+        # One that died leaves its place to the process that follows it.
+        assert Slots(board, 0).slow() == 1
+
+
+def test_what_a_fork_notes_is_seen_by_its_parent() -> None:
+    board = Board()
+    board.number = 2
+    child = os.fork()
+    if child == 0:
+        board.take(1, 5.0, [7, 8])
+        os._exit(0)
+    os.waitpid(child, 0)
+    assert board.held() == [(5.0, frozenset({7, 8}))]
+
+
+def test_a_pool_larger_than_the_board_runs_all_the_same(clock: Clock) -> None:
+    board = Board()
+    with ExitStack() as stack:
+        assert hold(Slots(board, PLACES), stack, "t_a") == [True]

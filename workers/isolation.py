@@ -11,15 +11,19 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import subprocess
 import sys
 import threading
+import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 
 import structlog
 
+from commands.error import StateUnavailable
 from commands.ledger.entry import Action, Finish, Ticket
 from commands.ledger.ledger import Ledger
 from workers.patience import wait_for_state
@@ -31,6 +35,10 @@ WAITING_MOST = 1000
 STOP_SECONDS = 4.0
 """Within it the suspect in hand may end when its worker stops; Celery's soft shutdown, before it,
 has taken most of a supervisor's patience."""
+HANGS_AFTER = timedelta(seconds=30)
+"""So long after its lease, within which its calls end, a suspect hangs."""
+BEGINS_WITHIN = timedelta(seconds=60)
+"""A process that holds nothing so long, beside a lease, hangs before its claim or after its end."""
 
 
 class Isolation:
@@ -39,9 +47,10 @@ class Isolation:
     One for a process that runs messages. Thread-safe; nothing is started before the first suspect.
     """
 
-    def __init__(self, ledger: Ledger, worker: str) -> None:
+    def __init__(self, ledger: Ledger, worker: str, lease: timedelta) -> None:
         self._ledger = ledger
         self._child = Child(worker)
+        self._lease = lease
         self._changed = threading.Condition()
         self._waiting: dict[Ticket, None] = {}
         self._stopped = False
@@ -91,15 +100,24 @@ class Isolation:
 
     def _run(self, ticket: Ticket) -> None:
         token = uuid.uuid4().hex
-        code = self._child.run(ticket, token)
+        code = self._child.run(ticket, token, self._lease + HANGS_AFTER, self._hangs)
         if code is None:
             return
         died = Finish(ticket.ref, token, Action.DIED)
         refused = wait_for_state(lambda: self._ledger.finish(token, [died])).refused
         if refused:
-            log.error("a suspect's process ended before it had begun", ref=ticket.ref, code=code)
+            log.error("a suspect's process ended and did not hold it", ref=ticket.ref, code=code)
         else:
             log.warning("a suspect's process died with it", ref=ticket.ref, code=code)
+
+    def _hangs(self, ticket: Ticket, token: str, waited: timedelta) -> bool:
+        try:
+            left = self._ledger.lease_left(ticket.ref, token)
+        except StateUnavailable:
+            return False  # its process waits for the same
+        if left is None:
+            return waited > self._lease + BEGINS_WITHIN
+        return left < -HANGS_AFTER
 
 
 class Child:
@@ -109,9 +127,16 @@ class Child:
         self._worker = worker
         self._process: subprocess.Popen[str] | None = None
 
-    def run(self, ticket: Ticket, token: str) -> int | None:
+    def run(
+        self,
+        ticket: Ticket,
+        token: str,
+        patience: timedelta,
+        hangs: Callable[[Ticket, str, timedelta], bool],
+    ) -> int | None:
         """Have the command claimed under `token` and run: None, or the code with which the process
-        ended. Raises OSError if none can be started.
+        ended. It is ended if it `hangs`, asked each time that there was no answer for so long.
+        Raises OSError if none can be started.
         """
         line = json.dumps({"ref": ticket.ref, "op": ticket.op, "token": token}) + "\n"
         while True:
@@ -122,6 +147,12 @@ class Child:
             with suppress(BrokenPipeError):
                 process.stdin.write(line)
                 process.stdin.flush()
+            asked = time.monotonic()
+            while not select.select([process.stdout], [], [], patience.total_seconds())[0]:
+                if hangs(ticket, token, timedelta(seconds=time.monotonic() - asked)):
+                    log.error("a suspect hangs, and its process is ended", ref=ticket.ref)
+                    process.kill()
+                    break
             if process.stdout.readline():
                 return None
             code = self.end()

@@ -52,7 +52,7 @@ class Runtime:
         self.ledger = Ledger(state, settings)
         self.publisher = Publisher(app)
         alone = one_at_a_time or app.conf.task_always_eager
-        self.isolation = None if alone else Isolation(self.ledger, worker)
+        self.isolation = None if alone else Isolation(self.ledger, worker, settings.lease)
         self.registry = Registry(state)
         self._routes = RouteCache(self.registry, self.registry.policies)
         folder = settings.payload_dir or Path(".signalbox/payloads")

@@ -11,7 +11,7 @@ from typing import Any
 import redis
 
 from commands.ledger.reader import FAR
-from commands.ledger.shard import shard_for
+from commands.ledger.shard import shard_for, shard_of
 from commands.scope import Scope
 from commands.script import run_pipeline
 from commands.state import state_errors
@@ -21,6 +21,22 @@ LATE_MS = 25_000
 timeout of a cloud's client."""
 POLL_SECONDS = 0.2
 _PAGE = 500
+
+
+def lease_left(client: redis.Redis, ref: str, token: str) -> timedelta | None:
+    """Of a claim under `token`, less than nothing if it ran out; None where it holds the command no
+    more, or not yet. Raises StateUnavailable."""
+    shard = shard_of(ref)
+    calls: list[tuple[Any, ...]] = [
+        ("HMGET", f"{shard}:op:{ref}", "st", "tok", "until"),
+        ("TIME",),
+        ("HGET", f"{shard}:era", "ahead"),
+    ]
+    (state, holder, until), (seconds, micros), ahead = run_pipeline(client, calls, [])
+    if (state, holder) != (b"running", token.encode()):
+        return None
+    now = int(seconds) * 1000 + int(micros) // 1000 + int(ahead or 0)
+    return timedelta(milliseconds=int(until) - now)
 
 
 @dataclass(frozen=True)

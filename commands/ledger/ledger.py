@@ -53,6 +53,7 @@ from commands.ledger.entry import (
     Wake,
 )
 from commands.ledger.era import Position, Seen
+from commands.ledger.lease import lease_left
 from commands.ledger.reader import LedgerReader
 from commands.ledger.row import (
     batched,
@@ -218,6 +219,10 @@ class Ledger(LedgerReader):
             refused += [finish.ref for finish, ok in zip(group, accepted, strict=True) if not ok]
             wakes += read_wakes(woken)
         return Finished(refused, wakes)
+
+    def lease_left(self, ref: str, token: str) -> timedelta | None:
+        """Of a claim under `token`; see `lease_left` in `commands/ledger/lease.py`."""
+        return lease_left(self._client, ref, token)
 
     def bury(self, letters: Sequence[Burial]) -> list[bool]:
         """Keep documents that are no commands as dead letters; False where the name is taken.

@@ -24,6 +24,8 @@ from commands.wire import ticket_document
 from producers.publisher import Publisher, make_app
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 from tests.integration.test_ledger import done, put
+from workers import isolation
+from workers.isolation import Isolation
 
 TENANTS = ["t_ant", "t_bee", "t_eel", "t_fox", "t_hh", "t_ccc"]
 POISON = "command.before=kill~poison"
@@ -320,6 +322,34 @@ def test_a_worker_that_is_told_to_stop_makes_no_dead_letter_of_its_suspect(
         [outcome] = client.wait([client.submit(suspect)], PATIENCE)
         assert outcome is not None
         assert outcome.error is None
+
+
+def test_a_suspect_that_hangs_is_ended_with_its_process_and_the_next_one_runs(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:600~hangs")
+    monkeypatch.setattr(isolation, "HANGS_AFTER", timedelta(seconds=1))
+    with (
+        lane(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="5") as running,
+        running.client() as client,
+    ):
+        running.route_to_folder("t_bee")
+        suspects = [put("hangs", tenant="t_bee"), put("innocent", tenant="t_bee")]
+        die_twice(running.settings, suspects)
+        ledger = Ledger(connect(running.settings.state_url), running.settings)
+        apart = Isolation(ledger, "w", running.settings.lease)
+        apart.take(tickets_of(*suspects))
+        [innocent] = client.wait([client.submit(suspects[1])], PATIENCE)
+        assert innocent is not None
+        assert innocent.error is None
+
+        def is_dead_letter() -> bool:
+            # As the reconciler does, which wakes what is due.
+            apart.take(tickets_of(suspects[0]))
+            return client.ledger.totals()["dead_letters"] == 1
+
+        wait_until(is_dead_letter, "it is a dead letter, as any other whose worker died")
+        apart.close()
 
 
 def runs_at(ledger: Ledger, command: Command) -> str | None:

@@ -7,6 +7,8 @@ from typing import Any
 import structlog
 from kombu.entity import Queue
 
+from commands.error import Unavailable
+
 log = structlog.get_logger("signalbox.broker")
 
 
@@ -14,8 +16,13 @@ class QuorumQueue(Queue):
     """Declared as a quorum queue; one that exists with other arguments is used all the same.
 
     RabbitMQ refuses such a declaration (406) and closes the channel, which would end every worker
-    and hold up every producer of this queue, and of the others.
+    and hold up every producer of this queue, and of the others. One that another connection has to
+    itself (405) is left out until it is free, and messages are still published to it: the ledger
+    wakes their commands again.
     """
+
+    locked = False
+    """Another connection has it to itself; this one neither binds nor consumes it."""
 
     def queue_declare(
         self, nowait: bool = False, passive: bool = False, channel: Any = None
@@ -27,7 +34,11 @@ class QuorumQueue(Queue):
         try:
             answer = super().queue_declare(passive=passive, channel=trial)  # type: ignore[no-untyped-call]  # kombu has no types
         except channel.connection.channel_errors as error:
-            if getattr(error, "code", None) != 406:
+            code = getattr(error, "code", None)
+            if code == 405:
+                self._leave_out()
+                return None
+            if code != 406:
                 raise
             log.warning(
                 "the queue was declared by another client, and not as a quorum queue: it is used "
@@ -39,4 +50,26 @@ class QuorumQueue(Queue):
             )
             return super().queue_declare(passive=True, channel=channel)  # type: ignore[no-untyped-call]  # kombu has no types
         trial.close()
+        self.locked = False
         return answer
+
+    def queue_bind(self, *arguments: Any, **keywords: Any) -> Any:
+        if self.locked:
+            return None
+        return super().queue_bind(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def consume(self, *arguments: Any, **keywords: Any) -> Any:
+        if self.locked:
+            return None
+        return super().consume(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def _leave_out(self) -> None:
+        if self.locked:
+            return  # said before
+        self.locked = True
+        error = Unavailable(
+            f"another client has the queue {self.name} to itself (RESOURCE_LOCKED)",
+            next_step="close that client's connection, and let it declare the queue without "
+            "`exclusive`, or keep it from declaring (docs/security.md); what waits is run then",
+        )
+        log.error(error.message, code=error.code, queue=self.name, next_step=error.next_step)

@@ -34,6 +34,9 @@ all of them. Celery sends them at once, for a sixth of the processor time of a w
 ROOM_SECONDS = 0.5
 """So often slow slots are looked for."""
 
+LOCKED_SECONDS = 10.0
+"""So often queues are asked for that another client has to itself."""
+
 
 class SteadyConsumer(Consumer):
     """Keeps what it cannot hand to a task, acknowledges it, and goes on."""
@@ -53,6 +56,7 @@ class SteadyConsumer(Consumer):
                 # that flushes waits for an answer which the loop reads, and the loop for the
                 # thread's lock: the worker stands still until its heartbeats are missed.
                 self.event_dispatcher.buffer_limit = sys.maxsize
+            self.hub.call_repeatedly(LOCKED_SECONDS, self._take_freed)
             if hasattr(self.pool, "make_room"):
                 self._replaced = 0
                 self._relief: Any = None
@@ -91,6 +95,16 @@ class SteadyConsumer(Consumer):
                 tag_prefix="relief",
             )
             self._relief.consume()
+
+    def _take_freed(self) -> None:
+        """Consume queues that another client had to itself, and has no more."""
+        consumer = self.task_consumer
+        for queue in consumer._queues.values() if consumer else ():
+            if getattr(queue, "locked", False):
+                queue.declare()
+                if not queue.locked:
+                    consumer._active_tags.pop(queue.name, None)
+                    consumer.consume()
 
     def on_send_event_buffered(self) -> None:
         """Nothing: they go out when their time has come."""

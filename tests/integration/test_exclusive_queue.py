@@ -1,0 +1,44 @@
+"""A client on RabbitMQ that has one of our queues to itself."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import amqp
+import pytest
+
+from commands.object_store import HeadObject
+from tests.absent import absent
+from tests.chaos.lab import lab
+from tests.chaos.part import CannotRun
+from tests.chaos.rabbit import rabbitmq
+from tests.conftest import need_redis
+from tests.integration.conftest import PATIENCE
+from tests.integration.test_classic_queue import QUEUE, TENANT
+
+
+@pytest.mark.timeout(300)
+def test_workers_leave_out_a_queue_that_is_anothers_alone_until_it_is_free(tmp_path: Path) -> None:
+    need_redis()
+    try:
+        with rabbitmq(tmp_path) as url:
+            foreign = amqp.Connection(url.removeprefix("amqp://guest:guest@").rstrip("/"))
+            foreign.connect()
+            foreign.channel().queue_declare(QUEUE, exclusive=True)
+            settings: dict[str, Any] = {"SIGNALBOX_PUBLISH_GRACE": "1"}
+            with lab(tmp_path, 1, broker_url=url, **settings) as room:
+                other = HeadObject(tenant_id="t_other", env="dev", key="none")
+                assert room.client.run(other, PATIENCE).error is not None
+                waiting = room.client.submit(HeadObject(tenant_id=TENANT, env="dev", key="none"))
+                [worker] = room.stack.workers
+                log = worker.log.read_text()
+                assert "RESOURCE_LOCKED" in log
+                assert f"queue={QUEUE}" in log
+                assert "UNAVAILABLE" in log
+                assert room.client.ledger.outcomes([waiting.receipt.ref]) == [None]
+                foreign.close()
+                assert room.client.wait([waiting], PATIENCE) != [None]
+                assert worker.running
+    except CannotRun as reason:
+        absent("RabbitMQ", str(reason))

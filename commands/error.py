@@ -9,6 +9,7 @@
     │   ├── InvalidSetting        INVALID_SETTING             400
     │   ├── LocalFileError        LOCAL_FILE                  400
     │   ├── ReservedStream        RESERVED_STREAM             403
+    │   ├── ContentMismatch       CONTENT_MISMATCH            400
     │   ├── TooLarge              TOO_LARGE                   413
     │   └── OpIdReused            OP_ID_REUSED                409
     ├── RoutingError                                               where the data should go
@@ -200,6 +201,12 @@ class ReservedStream(InvalidCommand):
     """A stream that Signalbox itself keeps, and that takes nothing from anyone else."""
 
     code, http_status = "RESERVED_STREAM", 403
+
+
+class ContentMismatch(InvalidCommand):
+    """The content that arrived is not what its sender declared: it ended early, or was changed."""
+
+    code = "CONTENT_MISMATCH"
 
 
 class TooLarge(InvalidCommand):

@@ -2,20 +2,28 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import io
 import os
 import re
 import stat
+import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.error import IntegrityMismatch, LocalFileError, PayloadMissing
+from commands.error import (
+    InsufficientStorage,
+    IntegrityMismatch,
+    LocalFileError,
+    PayloadMissing,
+)
 
 CHUNK_BYTES = 1024 * 1024
 LARGEST_BYTES = 5 * 1024**4
@@ -72,6 +80,48 @@ class PayloadStore(Protocol):
         """Forget the content; nothing happens if it is gone already."""
 
 
+class Staging:
+    """Content on its way into a directory of payloads. `commit` or `abort` ends it.
+
+    Thread-safe: an abort waits for what another thread is at, and undoes that as well.
+    """
+
+    def __init__(self, directory: Path, ref: str) -> None:
+        self._directory = directory
+        self._ref = ref
+        self._lock = threading.Lock()
+        self._digest = hashlib.sha256()
+        self._size = 0
+        self._file = open(directory / f"{_BEGUN}{ref}", "xb", opener=_private)  # noqa: SIM115
+
+    @property
+    def sha256(self) -> str:
+        """Of what was written."""
+        return self._digest.hexdigest()
+
+    def write(self, chunk: bytes) -> None:
+        with self._lock, _disk_errors():
+            self._digest.update(chunk)
+            self._size += len(chunk)
+            self._file.write(chunk)
+
+    def commit(self) -> StagedPayload:
+        """Make it durable."""
+        with self._lock, _disk_errors(), self._file as f:
+            f.flush()
+            os.fsync(f.fileno())
+            os.rename(f.name, self._directory / self._ref)
+            _sync_directory(self._directory)
+        return StagedPayload(ref=self._ref, size=self._size, sha256=self.sha256)
+
+    def abort(self) -> None:
+        """Leave nothing behind, also of what is committed."""
+        with self._lock, suppress(OSError):
+            self._file.close()
+        for name in (self._file.name, self._directory / self._ref):
+            Path(name).unlink(missing_ok=True)
+
+
 class DirectoryPayloadStore:
     """Payloads as regular files in one directory that producers and workers both mount.
 
@@ -83,23 +133,20 @@ class DirectoryPayloadStore:
         self._directory = directory
         self._deployment = deployment
 
-    def stage(self, chunks: Iterable[bytes]) -> StagedPayload:
+    def begin(self) -> Staging:
+        """For content that arrives piece by piece."""
         self._directory.mkdir(parents=True, exist_ok=True)
-        digest, size, ref = hashlib.sha256(), 0, self._fresh()
-        with open(self._directory / f"{_BEGUN}{ref}", "xb", opener=_private) as f:
-            try:
-                for chunk in chunks:
-                    digest.update(chunk)
-                    size += len(chunk)
-                    f.write(chunk)
-                f.flush()
-                os.fsync(f.fileno())
-                os.rename(f.name, self._directory / ref)
-            except BaseException:
-                os.unlink(f.name)
-                raise
-        _sync_directory(self._directory)
-        return StagedPayload(ref=ref, size=size, sha256=digest.hexdigest())
+        return Staging(self._directory, self._fresh())
+
+    def stage(self, chunks: Iterable[bytes]) -> StagedPayload:
+        staging = self.begin()
+        try:
+            for chunk in chunks:
+                staging.write(chunk)
+            return staging.commit()
+        except BaseException:
+            staging.abort()
+            raise
 
     def add_owner(self, payload: StagedPayload) -> StagedPayload:
         """The same content under one more name: it is there until the last is removed.
@@ -207,6 +254,19 @@ def verified_chunks(
         )
     if held:
         yield held
+
+
+@contextmanager
+def _disk_errors() -> Iterator[None]:
+    try:
+        yield
+    except OSError as error:
+        full = error.errno in (errno.ENOSPC, errno.EDQUOT)
+        raise (InsufficientStorage if full else LocalFileError)(
+            f"the content cannot be staged: {error.strerror}",
+            next_step="see to SIGNALBOX_PAYLOAD_DIR: its space, and who may write there; "
+            "nothing was stored",
+        ) from error
 
 
 def _private(path: str, flags: int) -> int:

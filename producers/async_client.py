@@ -2,21 +2,45 @@
 
 from __future__ import annotations
 
+import asyncio
+import os
+import time
 from collections.abc import AsyncIterable, Iterable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from commands.error import SignalboxError
+from commands.error import (
+    DeliveryError,
+    InvalidCommand,
+    RateLimited,
+    SignalboxError,
+    StateUnavailable,
+)
 from commands.ledger.entry import Record
 from commands.model import Command
 from commands.outcome import Outcome
 from commands.payload import InlinePayload, StagedPayload
 from commands.settings import Settings
+from producers.arriving import take_in
+from producers.asked import Asked, Told
 from producers.buffer import BufferLimits
-from producers.client import DEFAULT_WAIT, Client
-from producers.submission import Submission
+from producers.client import Client
+from producers.inbox import Inboxes
+from producers.pending import Pending
+from producers.submission import DEFAULT_WAIT, Submission, no_outcome
+from producers.together import Together
+
+LIMITS = BufferLimits(linger=timedelta(milliseconds=2), patience=timedelta(seconds=5))
+"""A service that answers someone lingers little, and says soon that the ledger is away."""
+THREADS = 8
+"""Blocking calls at a time: of the state Redis, and of the payload directory."""
+LOOK_SECONDS, LONGEST_LOOK = 0.01, 0.25
+"""What was submitted elsewhere is looked for so soon, then after twice as long each time."""
+_NOW = timedelta(0)
 
 
 @dataclass(frozen=True)
@@ -25,10 +49,10 @@ class Ran:
 
     command: Command
     submission: Submission | None
-    """None if the ledger did not answer."""
+    """None if the ledger has not answered yet."""
     outcome: Outcome | None
     error: SignalboxError | None
-    """What `run` would have raised: a refusal, StateUnavailable, OutcomePending."""
+    """What `run` raises: a refusal, StateUnavailable, OutcomePending."""
 
 
 class AsyncClient:
@@ -37,53 +61,116 @@ class AsyncClient:
     One a process is enough, for tasks of any event loop. A command that `submit` returned for is
     in the ledger: it takes effect exactly once, or ends as a dead letter. A task that is cancelled
     takes nothing back: what it handed over goes on. Commands on one key take effect in the order
-    of the calls. Not usable in a forked process: make one there.
+    of the calls. It does not live on in a forked process: make one there.
     """
 
     def __init__(
         self,
         settings: Settings | None = None,
         *,
-        limits: BufferLimits | None = None,
+        limits: BufferLimits = LIMITS,
         client: Client | None = None,
     ) -> None:
         """`limits` say how long a command lingers for others, and how much is held. A `client`
         that is given is the one underneath, and its owner's to close."""
+        self.client = client or Client(settings)
+        self._own_client = self.client if client is None else None
+        self._limits = limits
+        self._buffer = self.client.buffer(limits)
+        self._watch = self.client.waiter.watch
+        self._inboxes = Inboxes()
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="signalbox-client")
+        ledger = self.client.ledger
+        self._outcomes = Together(ledger.outcomes, self._threads, self._inboxes)
+        self._records = Together(ledger.records, self._threads, self._inboxes)
+        self._line = ThreadPoolExecutor(1, thread_name_prefix="signalbox-full")
+        """Where commands wait, in order, for room in the buffer."""
+        self._in_line: set[Asked] = set()
+        self._listening = self._closed = False
+        self._process = os.getpid()
 
     async def submit(self, command: Command) -> Submission:
         """Wait until the ledger holds the command. Raises OpIdReused, RateLimited, ReservedStream,
         StateUnavailable (after the limits' patience), DeliveryError (closed)."""
-        raise NotImplementedError
+        [asked] = await self._submit([command])
+        if (error := asked.error()) is not None:
+            raise error
+        return asked.accepted()
 
     async def submit_many(self, commands: Iterable[Command]) -> list[Submission]:
-        """Hand over commands in this order; a refused one does not stop others, but raises at
-        `raise_if_refused()`. Raises StateUnavailable if the ledger took none of the rest."""
-        raise NotImplementedError
+        """Hand over commands in this order. A refused one does not stop others, but raises at its
+        `raise_if_refused()`. Raises StateUnavailable if there was no answer for one."""
+        return [asked.accepted() for asked in await self._submit(commands)]
 
     async def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
-        """Submit and wait. Raises as `submit` does; OutcomePending, and the command goes on."""
-        raise NotImplementedError
+        """Submit and wait. Raises as `submit` does; OutcomePending, and the command goes on.
+
+        If not even the ledger has taken it when the time is over, that is StateUnavailable.
+        """
+        return _outcome(await self.run_many([command], timeout))
 
     async def run_many(
         self, commands: Iterable[Command], timeout: timedelta = DEFAULT_WAIT
     ) -> list[Ran]:
         """Submit all in this order and wait; what became of each, in order. Raises nothing for a
         single command."""
-        raise NotImplementedError
+        until = time.monotonic() + timeout.total_seconds()
+        await self._listen()
+        inbox = self._inboxes.here()
+        every = [Asked(inbox, command, to_its_end=True) for command in commands]
+        try:
+            for asked in every:
+                # Before it is handed over, so that no announcement can be missed.
+                self._watch.want(asked.command.ref, asked.tell)
+                await self._put(asked)
+            await _known(every, until)
+        finally:
+            self._forget(every)
+        return await self._ends(every, timeout)
 
     async def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
         """Wait for the outcome of one. Raises OutcomePending; the command goes on then."""
-        raise NotImplementedError
+        return _outcome(await self._wait([submission], timeout))
 
     async def wait(
         self, submissions: Sequence[Submission], timeout: timedelta = DEFAULT_WAIT
     ) -> list[Outcome | None]:
         """Their outcomes, in order; None for what is still open when the time is over."""
-        raise NotImplementedError
+        return [ran.outcome for ran in await self._wait(submissions, timeout)]
+
+    async def ended(self, ref: str, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+        """The outcome of a command (`tenant/env/op_id`) that anyone submitted.
+
+        Raises InvalidCommand if the ledger does not know it (any more), OutcomePending,
+        StateUnavailable.
+        """
+        until = time.monotonic() + timeout.total_seconds()
+        await self._listen()
+        told = Told(self._inboxes.here())
+        self._watch.want(ref, told.tell)
+        try:
+            record = await self._records.ask(ref)
+            if record is None:
+                raise _unknown(ref)
+            told.outcome = record.outcome
+            # What another process submitted is announced there, and not here.
+            pause = LOOK_SECONDS
+            while told.outcome is None and (left := until - time.monotonic()) > 0:
+                if await told.within(min(pause, left)):
+                    break
+                told.outcome = await self._outcomes.ask(ref)
+                pause = min(2 * pause, LONGEST_LOOK)
+        finally:
+            self._watch.forget(ref, told.tell)
+        if told.outcome is None:
+            raise no_outcome(ref, record.op, timeout, await self._records.ask(ref))
+        return told.outcome
 
     async def record(self, ref: str) -> Record | None:
-        """What the ledger knows of a command (`tenant/env/op_id`), whoever submitted it."""
-        raise NotImplementedError
+        """What the ledger knows of a command (`tenant/env/op_id`), whoever submitted it. Raises
+        StateUnavailable."""
+        self._check()
+        return await self._records.ask(ref)
 
     async def payload(
         self,
@@ -94,18 +181,23 @@ class AsyncClient:
     ) -> InlinePayload | StagedPayload:
         """The content of a PutObject, from a body as it arrives, in bounded memory.
 
-        What is over the inline limit is staged below `SIGNALBOX_PAYLOAD_DIR`. Raises
-        ContentMismatch if it has not the `size` (bytes) or digest (64 hexadecimal digits) that
-        were declared, TooLarge without a payload directory, and whatever the iterator raises:
-        nothing of it is left then, and no op_id was taken.
+        What is over the inline limit is staged below `SIGNALBOX_PAYLOAD_DIR`, by threads that
+        wait for the disk and never for the sender. Raises ContentMismatch if it has not the `size`
+        (bytes) or digest (64 hexadecimal digits) that were declared, TooLarge without a payload
+        directory, and whatever the iterator raises. Nothing of it is left then, and no op_id was
+        taken.
         """
-        raise NotImplementedError
+        self._check()
+        return await take_in(chunks, self.client.content, self._threads, size=size, sha256=sha256)
 
     async def close(self) -> None:
         """Hand over what is held, end the threads and disconnect. Again is harmless.
 
         Raises the first error that kept a command from being accepted, unless it was told before.
         """
+        if os.getpid() == self._process:
+            self._closed = True
+            await asyncio.to_thread(self._close)
 
     async def __aenter__(self) -> Self:
         return self
@@ -114,3 +206,151 @@ class AsyncClient:
         self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
     ) -> None:
         await self.close()
+
+    async def _submit(self, commands: Iterable[Command]) -> list[Asked]:
+        self._check()
+        inbox = self._inboxes.here()
+        every = [Asked(inbox, command, to_its_end=False) for command in commands]
+        for asked in every:
+            await self._put(asked)
+        for asked in every:
+            await asked.known()
+        return every
+
+    async def _put(self, asked: Asked) -> None:
+        """Into the buffer, behind what was put there before; wait while it is full."""
+        try:
+            if not self._in_line:
+                try:
+                    asked.hand_over(self._buffer.add(asked.command, _NOW))
+                    return
+                except RateLimited:  # full: the line below waits for room, and no other passes it
+                    pass
+            until = time.monotonic() + self._limits.patience.total_seconds()
+            self._in_line.add(asked)
+            loop = asyncio.get_running_loop()
+            try:
+                pending = await loop.run_in_executor(self._line, self._add, asked.command, until)
+            finally:
+                self._in_line.discard(asked)
+            asked.hand_over(pending)
+        except SignalboxError as error:
+            asked.fail(error)
+
+    def _add(self, command: Command, until: float) -> Pending:
+        return self._buffer.add(command, timedelta(seconds=max(0.0, until - time.monotonic())))
+
+    async def _wait(self, submissions: Sequence[Submission], timeout: timedelta) -> list[Ran]:
+        until = time.monotonic() + timeout.total_seconds()
+        await self._listen()
+        inbox = self._inboxes.here()
+        every = [Asked(inbox, s.command, to_its_end=True, given=s) for s in submissions]
+        try:
+            left = []
+            for asked in every:
+                if asked.is_open:
+                    self._watch.want(asked.command.ref, asked.tell)
+                    left.append(asked)
+            # It may have been announced before.
+            answers = [self._outcomes.ask(asked.command.ref) for asked in left]
+            for asked, outcome in zip(left, await asyncio.gather(*answers), strict=True):
+                if outcome is not None:
+                    asked.end(outcome)
+            await _known(left, until)
+        finally:
+            self._forget(every)
+        return await self._ends(every, timeout)
+
+    async def _ends(self, every: Sequence[Asked], timeout: timedelta) -> list[Ran]:
+        """What became of each, when nobody waits any more."""
+        return [
+            Ran(asked.command, asked.submission, asked.outcome, await self._error(asked, timeout))
+            for asked in every
+        ]
+
+    async def _error(self, asked: Asked, timeout: timedelta) -> SignalboxError | None:
+        if asked.outcome is not None:
+            return None
+        if (error := asked.error()) is not None:
+            return error
+        if asked.submission is None:
+            return _not_taken(asked.command, timeout)
+        try:
+            record = await self._records.ask(asked.command.ref)
+        except StateUnavailable as error:
+            return error
+        return no_outcome(asked.command.ref, asked.command.op, timeout, record)
+
+    def _forget(self, every: Iterable[Asked]) -> None:
+        for asked in every:
+            if asked.outcome is None:
+                self._watch.forget(asked.command.ref, asked.tell)
+
+    async def _listen(self) -> None:
+        self._check()
+        if not self._listening:
+            loop = asyncio.get_running_loop()
+            await loop.run_in_executor(self._threads, self.client.waiter.listen)
+            self._listening = True
+
+    def _close(self) -> None:
+        with ExitStack() as last_first:
+            last_first.callback(self._threads.shutdown)
+            if self._own_client is not None:
+                last_first.callback(self._own_client.close)
+            last_first.callback(self._buffer.close)
+            last_first.callback(self._line.shutdown)
+
+    def _check(self) -> None:
+        if self._closed:
+            raise DeliveryError("the client is closed", next_step="make another; nothing was added")
+        if os.getpid() != self._process:
+            raise DeliveryError(
+                "the client is of the parent process",
+                next_step="make a client in the process that uses it; nothing was added",
+            )
+
+
+async def _known(every: Sequence[Told], until: float) -> None:
+    """Wait for all of them, at most until then (`time.monotonic`)."""
+
+    def stop() -> None:
+        for asked in every:
+            asked.stop()
+
+    timer = asyncio.get_running_loop().call_later(max(0.0, until - time.monotonic()), stop)
+    try:
+        for asked in every:
+            await asked.known()
+    finally:
+        timer.cancel()
+
+
+def _outcome(of_one: Sequence[Ran]) -> Outcome:
+    [ran] = of_one
+    if ran.outcome is None:
+        assert ran.error is not None  # noqa: S101 - one of the two is there
+        raise ran.error
+    return ran.outcome
+
+
+def _unknown(ref: str) -> InvalidCommand:
+    tenant_id, env, op_id = ref.split("/", 2)
+    return InvalidCommand(
+        f"the ledger knows no command {op_id}",
+        tenant_id=tenant_id,
+        env=env,
+        next_step="it was never accepted, or its outcome is kept no longer "
+        "(SIGNALBOX_OUTCOME_RETENTION)",
+    )
+
+
+def _not_taken(command: Command, waited: timedelta) -> StateUnavailable:
+    return StateUnavailable(
+        f"the ledger has not answered for {command.op} after {waited.total_seconds():g} s",
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step="submit the same command again: under its op_id it is not taken twice; see "
+        "whether the state Redis answers",
+    )

@@ -11,7 +11,6 @@ from typing import Self
 import redis
 from celery import Celery
 
-from commands.error import OutcomePending
 from commands.fault import reach
 from commands.ledger.dead import DeadLetters, Replayed
 from commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
@@ -26,11 +25,9 @@ from producers.buffer import Buffer, BufferLimits
 from producers.claim_check import ClaimChecks
 from producers.content import ContentDesk
 from producers.publisher import Publisher, make_app
-from producers.submission import SUBMIT_MOST, Submission
+from producers.submission import DEFAULT_WAIT, SUBMIT_MOST, Submission, no_outcome
 from producers.waiter import OutcomeWaiter
 from routing.permit import Permits, is_reserved
-
-DEFAULT_WAIT = timedelta(seconds=30)
 
 
 @dataclass
@@ -63,7 +60,7 @@ class Client:
         self.state = state if state is not None else connect(self.settings.state_url)
         self.ledger = Ledger(self.state, self.settings)
         self._publisher = Publisher(app or make_app(self.settings))
-        self._waiter = OutcomeWaiter(self.state, self.ledger)
+        self.waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings, Deployment(self.state))
         self._claim_checks = ClaimChecks(self.content.store, self.state)
         self._permits = Permits(self.state)
@@ -110,7 +107,7 @@ class Client:
         """Their outcomes, in order; None for what is still open when the time is over."""
         known = {s.receipt.ref: s.receipt.outcome for s in submissions if s.receipt.outcome}
         asked = [s.receipt.ref for s in submissions if s.accepted and s.receipt.ref not in known]
-        found = {**known, **(self._waiter.wait(asked, timeout) if asked else {})}
+        found = {**known, **(self.waiter.wait(asked, timeout) if asked else {})}
         return [found.get(s.receipt.ref) if s.accepted else None for s in submissions]
 
     def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
@@ -123,17 +120,7 @@ class Client:
         [outcome] = self.wait([submission], timeout)
         if outcome is None:
             [record] = self.ledger.records([command.ref])
-            why = record.waits_for if record else None
-            waits = f"; it waits: {why.code} {why.message}" if why else ""
-            raise OutcomePending(
-                f"no outcome of {command.op} after {timeout.total_seconds():g} s{waits}",
-                kind=command.kind,
-                tenant_id=command.tenant_id,
-                env=command.env,
-                next_step=f"it goes on; ask again with: signalbox outcome {command.op_id} "
-                f"-t {command.tenant_id} -e {command.env}; "
-                "is a worker running? see: signalbox status",
-            )
+            raise no_outcome(command.ref, command.op, timeout, record)
         return outcome
 
     def replay(self, refs: Sequence[str]) -> Replayed:
@@ -146,7 +133,7 @@ class Client:
         """Flush the buffers, and raise what one of them could not hand over; then disconnect."""
         with ExitStack() as last_first:
             last_first.callback(self.state.close)
-            last_first.callback(self._waiter.close)
+            last_first.callback(self.waiter.close)
             for buffer in self._buffers:
                 last_first.callback(buffer.close)
 
@@ -175,7 +162,7 @@ class Client:
     def _accept(self, commands: Sequence[Command]) -> list[Submission]:
         if not commands:
             return []
-        shards, channel = self.settings.tenant_shards, self._waiter.channel
+        shards, channel = self.settings.tenant_shards, self.waiter.channel
         own = self._claim_checks.take(commands)
         intents = [Intent(command, queue_of(command, shards), channel) for command in own]
         try:

@@ -34,7 +34,8 @@ class ContentDesk:
 
     def __init__(self, settings: Settings, deployment: Callable[[], str]) -> None:
         folder = settings.payload_dir
-        self._limit = settings.inline_limit_bytes
+        self.limit = settings.inline_limit_bytes
+        """Larger content is staged."""
         self.store = DirectoryPayloadStore(folder, deployment) if folder else None
 
     def payload(self, content: bytes | Path | BinaryIO) -> InlinePayload | StagedPayload:
@@ -60,7 +61,7 @@ class ContentDesk:
             ) from error
         if not payload.size == expected == found:
             if isinstance(payload, StagedPayload):
-                self._need_store(payload.size).remove(payload)
+                self.need_store(payload.size).remove(payload)
             raise SourceChanged(
                 f"{content} changed while it was read: {expected} bytes before, {found} after, "
                 f"{payload.size} read",
@@ -72,7 +73,7 @@ class ContentDesk:
         """The content that a get answered with. Raises PayloadMissing."""
         if isinstance(result.payload, InlinePayload):
             return io.BytesIO(result.payload.data)
-        return self._need_store(result.payload.size).open(result.payload)
+        return self.need_store(result.payload.size).open(result.payload)
 
     def discard(self, result: GetResult) -> None:
         """Give up what was staged for a get, once it was read."""
@@ -81,21 +82,25 @@ class ContentDesk:
     def remove(self, payload: InlinePayload | StagedPayload) -> None:
         """Give up what was staged; nothing for what is inline."""
         if isinstance(payload, StagedPayload):
-            self._need_store(payload.size).remove(payload)
+            self.need_store(payload.size).remove(payload)
 
     def _payload(self, source: BinaryIO) -> InlinePayload | StagedPayload:
-        head = source.read(self._limit + 1)
-        if len(head) <= self._limit:
+        head = source.read(self.limit + 1)
+        if len(head) <= self.limit:
             return InlinePayload(data=head)
-        store = self._need_store(len(head))
-        payload = store.stage(chain([head], _chunks(source)))
-        _remove_with(payload, store)
+        payload = self.need_store(len(head)).stage(chain([head], _chunks(source)))
+        self.hold(payload)
         return payload
 
-    def _need_store(self, size: int) -> DirectoryPayloadStore:
+    def hold(self, payload: StagedPayload) -> None:
+        """Keep what was staged as long as this object is there."""
+        _remove_with(payload, self.need_store(payload.size))
+
+    def need_store(self, size: int) -> DirectoryPayloadStore:
+        """Where content of so many bytes is staged. Raises TooLarge."""
         if self.store is None:
             raise TooLarge(
-                f"{size} bytes or more is over the inline limit of {self._limit}",
+                f"{size} bytes or more is over the inline limit of {self.limit}",
                 next_step="set SIGNALBOX_PAYLOAD_DIR to a directory that producers and workers "
                 "share",
             )

@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from commands.error import OpIdReused, RateLimited, StateUnavailable
-from commands.ledger.entry import Acceptance, Receipt
+from commands.error import OpIdReused, OutcomePending, RateLimited, StateUnavailable
+from commands.ledger.entry import Acceptance, Receipt, Record
 from commands.model import Command
 from routing.permit import reserved_stream
 
+DEFAULT_WAIT = timedelta(seconds=30)
+"""For an outcome."""
 SUBMIT_MOST = 500
 """Commands in one round trip to the ledger."""
 SLOWEST_RETRY = 2.0
@@ -70,3 +73,18 @@ class Submission:
                 env=self.command.env,
                 next_step="use a new op_id for a new command; the first one stands",
             )
+
+
+def no_outcome(ref: str, op: str, waited: timedelta, record: Record | None) -> OutcomePending:
+    """Of a command that goes on; with what the ledger says it waits for."""
+    tenant_id, env, op_id = ref.split("/", 2)
+    why = record.waits_for if record else None
+    waits = f"; it waits: {why.code} {why.message}" if why else ""
+    return OutcomePending(
+        f"no outcome of {op} after {waited.total_seconds():g} s{waits}",
+        kind=op.partition(".")[0],
+        tenant_id=tenant_id,
+        env=env,
+        next_step=f"it goes on; ask again with: signalbox outcome {op_id} -t {tenant_id} "
+        f"-e {env}; is a worker running? see: signalbox status",
+    )

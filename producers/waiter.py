@@ -14,6 +14,7 @@ import redis
 from commands.ledger.ledger import Ledger
 from commands.outcome import Outcome
 from commands.state import state_errors
+from producers.watch import OutcomeWatch
 
 RECHECK_SECONDS = 2.0
 """An announcement can be missed (a reconnect); so often the ledger itself is asked."""
@@ -22,12 +23,16 @@ LISTEN_SECONDS = 1.0
 
 
 class OutcomeWaiter:
-    """Hears the announcements of one client's outcomes on a thread of its own."""
+    """Hears the announcements of one client's outcomes on a thread of its own.
+
+    Threads `wait` here; who must not hold one is told through `watch`, while it is `listen`ed to.
+    """
 
     def __init__(self, client: redis.Redis, ledger: Ledger) -> None:
         self.channel = f"signalbox:reply:{uuid.uuid4().hex}"
         self._client = client
         self._ledger = ledger
+        self.watch = OutcomeWatch(ledger)
         self._changed = threading.Condition()
         self._awaited: set[str] = set()
         self._announced: set[str] = set()
@@ -41,7 +46,7 @@ class OutcomeWaiter:
         Raises StateUnavailable.
         """
         deadline = time.monotonic() + timeout.total_seconds()
-        self._listen()
+        self.listen()
         found: dict[str, Outcome] = {}
         open_refs = set(refs)
         with self._changed:
@@ -74,8 +79,13 @@ class OutcomeWaiter:
             with suppress(redis.RedisError):
                 self._client.publish(self.channel, "")  # it need not listen to the end
             self._thread.join(timeout=5)
+        self.watch.close()
 
-    def _listen(self) -> None:
+    def listen(self) -> None:
+        """Be sure that announcements are heard from now on, as far as the state Redis answers.
+
+        Blocks until it does, for two seconds at most, the first time.
+        """
         with self._changed:
             if self._thread is None or not self._thread.is_alive():
                 self._subscribed.clear()
@@ -93,17 +103,19 @@ class OutcomeWaiter:
                     subscription.subscribe(self.channel)
                     while not self._closed:
                         message = subscription.get_message(timeout=LISTEN_SECONDS)
-                        if message is None:
-                            continue
-                        if message["type"] == "subscribe":
+                        if message is not None and message["type"] == "subscribe":
                             self._subscribed.set()
-                        elif message["type"] == "message":
+                            self.watch.look(everywhere=True)  # what was announced meanwhile
+                        elif message is not None and message["type"] == "message":
                             self._hear(message["data"].decode().split("\n"))
+                        self.watch.look()
             except Exception:  # noqa: BLE001 - whatever it was, waiters go on by asking the ledger
                 self._subscribed.set()
                 time.sleep(0.5)
 
     def _hear(self, refs: list[str]) -> None:
         with self._changed:
-            self._announced |= self._awaited.intersection(refs)
-            self._changed.notify_all()
+            if heard := self._awaited.intersection(refs):
+                self._announced |= heard
+                self._changed.notify_all()
+        self.watch.hear(refs)

@@ -7,7 +7,7 @@ from collections import OrderedDict, deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypeVar
 
 import structlog
 
@@ -24,6 +24,8 @@ from workers.stage import Admitted, Early, Ended, Watch
 from workers.step import in_lanes
 
 log = structlog.get_logger("signalbox.worker")
+
+Answer = TypeVar("Answer")
 
 OPEN_MOST = 1024
 """Adapters kept open in a process."""
@@ -143,17 +145,28 @@ class AdapterPool:
             run.watch.ended(ended)
         run.note([item], ended)
 
-    def _call_one(self, item: Admitted) -> Ended:
-        command = item.claimed.command
+    def answer(self, item: Admitted, use: Callable[[Any], Answer]) -> Answer:
+        """What is made by `use` of the adapter's own answer to one command, such as an open
+        `ObjectStream`. Raises the error of either, typed."""
         try:
-            method = getattr(self._adapter(item), command.verb)
+            return use(self._answer(item, self._call(item)))
+        except Exception as error:
+            raise typed(error, item) from error
+
+    def _answer(self, item: Admitted, call: Call) -> Any:
+        command = item.claimed.command
+        method = getattr(self._adapter(item), command.verb)
+        reach("command.before", command.subject)
+        answer = method(command, call)
+        reach("batch.middle", command.subject)
+        return answer
+
+    def _call_one(self, item: Admitted) -> Ended:
+        try:
             call = self._call(item)
-            reach("command.before", command.subject)
-            answer = method(command, call)
-            reach("batch.middle", command.subject)
-            return self._ended(item, call, answer)
+            return self._ended(item, call, self._answer(item, call))
         except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
-            return Ended(item.claimed, item.route, error=_typed(error, item))
+            return Ended(item.claimed, item.route, error=typed(error, item))
 
     def _run_bulk(self, group: list[Admitted], run: _Run) -> None:
         ended = run.watch.begin(group)
@@ -172,9 +185,9 @@ class AdapterPool:
                 [(item.claimed.command, call) for item, call in zip(group, calls, strict=True)]
             )
         except Exception as error:  # noqa: BLE001 - the end of this call's commands alone
-            return [Ended(i.claimed, i.route, error=_typed(error, i)) for i in group]
+            return [Ended(i.claimed, i.route, error=typed(error, i)) for i in group]
         return [
-            Ended(item.claimed, item.route, error=_typed(answer, item))
+            Ended(item.claimed, item.route, error=typed(answer, item))
             if isinstance(answer, SignalboxError)
             else self._ended(item, call, answer)
             for item, call, answer in zip(group, calls, answers, strict=True)
@@ -249,7 +262,9 @@ def _place(item: Admitted) -> tuple[str, str, Mode]:
     return (item.route.scope.field, item.route.fence, item.mode)
 
 
-def _typed(error: Exception, item: Admitted) -> SignalboxError:
+def typed(error: Exception, item: Admitted | Ended) -> SignalboxError:
+    """The error of a call to the item's backend, as whoever asked for it is told."""
+    assert item.route is not None  # noqa: S101 - what came to a backend has one
     scope = item.route.scope
     if not isinstance(error, SignalboxError):
         log.error("adapter failed unexpectedly", exc_info=error, op=item.claimed.command.op)

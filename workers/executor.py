@@ -9,7 +9,6 @@ from __future__ import annotations
 import uuid
 from collections import Counter
 from collections.abc import Iterable, Sequence
-from copy import copy
 from dataclasses import dataclass
 from functools import partial
 
@@ -26,17 +25,17 @@ from routing import control
 from routing.cache import RouteCache
 from routing.permit import Permits, is_reserved, reserved_stream
 from routing.registry import Registry
-from routing.row import Position
 from workers.adapter_pool import AdapterPool
 from workers.admission import admit, check_deadline, control_refused
 from workers.breaker import Breakers
-from workers.evidence import archive_reads, withhold
+from workers.evidence import withhold
 from workers.finish import Finisher, Parts
 from workers.isolation import Isolation
 from workers.neighbours import Neighbours
 from workers.patience import wait_for_state
 from workers.probe import Prober
 from workers.quota import give_back, within_quotas
+from workers.resolve import resolve
 from workers.slots import Slot, Slots
 from workers.stage import Admitted, Ended, Routed
 
@@ -89,7 +88,7 @@ class Executor:
         reach("claim.after")
         if claims.suspects and self.isolation:
             self.isolation.take(claims.suspects)
-        routed, unrouted = wait_for_state(lambda: self._resolve(claims, seen))
+        routed, unrouted = wait_for_state(lambda: resolve(claims, seen, self.routes, self.registry))
         admitted, refused = wait_for_state(lambda: self._guard(routed))
         awake, resting = self.breakers.screen(admitted)
         ready, put_back = self.slots.share(slot, awake)
@@ -113,28 +112,6 @@ class Executor:
             worker=self.worker,
             apart=apart,
         )
-
-    def _resolve(self, claims: Claims, seen: Position | None) -> tuple[list[Routed], list[Ended]]:
-        claimed = [c for c in claims.claimed if not isinstance(c.command, ControlCommand)]
-        lost = self.routes.enter(claims.epoch, seen)
-        routed: list[Routed] = []
-        if self.routes.distrusted:
-            routed, claimed = archive_reads(claimed, self.registry)
-        if lost is not None:
-            return routed, [Ended(item, error=copy(lost)) for item in claimed]
-        routes = self.routes.resolve_many({c.command.scope: c.fence for c in claimed})
-        tenants = {c.command.tenant_id for c in claimed}
-        terms = self.routes.terms_many({tenant: claims.policies[tenant] for tenant in tenants})
-        ended: list[Ended] = []
-        for item in claimed:
-            route, its = routes[item.command.scope], terms[item.command.tenant_id]
-            if isinstance(route, SignalboxError):
-                ended.append(Ended(item, error=route))
-            elif isinstance(its, SignalboxError):
-                ended.append(Ended(item, route, error=copy(its)))
-            else:
-                routed.append(Routed(item, route, its))
-        return routed, ended
 
     def _guard(self, routed: Sequence[Routed]) -> tuple[list[Admitted], list[Ended]]:
         admitted: list[Admitted] = []

@@ -22,6 +22,7 @@ from commands.settings import Settings
 from commands.wire import Fault
 from workers.adapter_pool import key_of
 from workers.log import log_faults, log_finishes
+from workers.outcome import outcome_of
 from workers.stage import Ended
 from workers.usage import sickness_of, usage_of
 
@@ -162,43 +163,23 @@ class Finisher:
             return Finish(command.ref, token, Action.RELEASE)
         error, attempt = item.error, item.claimed.counted
         if isinstance(error, RateLimited):
-            outcome, delay = self._outcome(item), _time_left(command)
+            outcome, delay = outcome_of(item, self.worker), _time_left(command)
             return Finish(command.ref, token, Action.PACE, outcome, delay)
         if error is not None and error.waits:
             wait = timedelta(seconds=error.retry_after or 1 + random.random())
             delay = min(wait, LONGEST_RETRY)
             action = Action.PARK if item.tried else Action.RELEASE
-            return Finish(command.ref, token, action, self._outcome(item), delay, sickness_of(item))
+            return Finish(
+                command.ref, token, action, outcome_of(item, self.worker), delay, sickness_of(item)
+            )
         if error is not None and error.temporary and attempt < self.settings.max_attempts:
-            outcome, delay = self._outcome(item), self._delay(attempt)
+            outcome, delay = outcome_of(item, self.worker), self._delay(attempt)
             return Finish(command.ref, token, Action.RETRY, outcome, delay, sickness_of(item))
         # Who had no leave for it is found among the dead letters, also where it was a read.
         dead = error is not None and (command.writes or isinstance(error, ControlRefused))
         action = Action.DEAD if dead else Action.DONE
-        return Finish(command.ref, token, action, self._outcome(item), usage=usage_of(item))
-
-    def _outcome(self, item: Ended) -> Outcome:
-        claimed, command = item.claimed, item.claimed.command
-        error = item.error
-        if error is not None:
-            error.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
-        elapsed = datetime.now(UTC) - claimed.claimed_at
-        return Outcome(
-            op_id=command.op_id,
-            op=command.op,
-            tenant_id=command.tenant_id,
-            env=command.env,
-            subject=command.subject,
-            status=Status.DONE if error is None else Status.FAILED,
-            result=item.result,
-            error=error.detail() if error is not None else None,
-            backend_type=item.route.backend_type if item.route else None,
-            route_revision=item.route.revision if item.route else None,
-            seq=claimed.seq,
-            attempt=claimed.attempt,
-            worker=self.worker,
-            claimed_at=claimed.claimed_at,
-            duration_ms=max(0.0, round(elapsed / timedelta(milliseconds=1), 3)),
+        return Finish(
+            command.ref, token, action, outcome_of(item, self.worker), usage=usage_of(item)
         )
 
     def _of_unrunnable(self, item: Unrunnable) -> Finish:

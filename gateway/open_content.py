@@ -1,0 +1,173 @@
+"""The content of an object on its way to a client: a part is read when the one before was taken."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Awaitable, Callable
+from concurrent.futures import Future, ThreadPoolExecutor
+from types import TracebackType
+from typing import Self
+
+from adapters.object_store import ObjectStream
+from commands.error import LeaseExpired, SignalboxError, Unavailable
+from commands.object_store import ObjectInfo
+
+PART_BYTES = 256 * 1024
+"""What is read from a backend at a time. What is not larger is read whole with the first call."""
+
+
+class Opened:
+    """An open content and its first part, as the thread hands it over that opened it."""
+
+    def __init__(self, stream: ObjectStream) -> None:
+        """Read the first part. Raises what the backend raises, Unavailable if it breaks off."""
+        self.stream = stream
+        self.left = stream.size
+        self._lock = threading.Lock()
+        self._reading = self._closed = False
+        try:
+            self.first_part = self.read() if stream.size else b""
+        except BaseException:
+            self.close()
+            raise
+        self.is_whole = not self.left
+        if self.is_whole:
+            self.close()
+
+    def read(self) -> bytes:
+        """The next part. Raises as the constructor does."""
+        with self._lock:
+            self._reading = True
+        try:
+            part = self.stream.body.read(min(PART_BYTES, self.left))
+        finally:
+            with self._lock:
+                self._reading = False
+                if self._closed:
+                    self.stream.body.close()
+        self.left -= len(part)
+        if not part:
+            raise Unavailable(
+                f"the backend sent {self.stream.size - self.left} of {self.stream.size} bytes",
+                next_step="read it again",
+            )
+        return part
+
+    def close(self) -> None:
+        """Give back what the backend holds; a read that is under way does so at its end."""
+        with self._lock:
+            before, self._closed = self._closed, True
+            if not self._reading and not before:
+                self.stream.body.close()
+
+
+class Content:
+    """The content of an object, or the range that was asked for, as it comes from the backend.
+
+    Iterate over it once, or `aclose` it; `async with` does so at its end. Memory stays bounded.
+    """
+
+    def __init__(
+        self,
+        opened: Opened,
+        *,
+        backend_type: str,
+        route_revision: int,
+        patience: float,
+        read: Callable[[], Awaitable[bytes]],
+        threads: ThreadPoolExecutor,
+        left: Callable[[], None],
+    ) -> None:
+        """`read` gives the next part; `left` is told once when nothing is held any more. A part
+        that nobody takes within `patience` seconds ends it."""
+        self.info: ObjectInfo = opened.stream.info
+        self.first = opened.stream.first
+        """The first byte's place in the object."""
+        self.size = opened.stream.size
+        """Bytes that are to come, whatever the object's own size is."""
+        self.backend_type = backend_type
+        self.route_revision = route_revision
+        self._opened = opened
+        self._patience = patience
+        self._read = read
+        self._threads = threads
+        self._left = left
+        self._closed = False
+        self._expired = False
+        self._loop = asyncio.get_running_loop()
+        self._timer: asyncio.TimerHandle | None = None
+        if opened.is_whole:
+            self._close()
+        else:
+            self._wait_for_taker()
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        """The bytes in order. Raises Unavailable if the backend breaks off, LeaseExpired if it
+        takes too long or its parts were not taken: never fewer bytes than `size` without an
+        error."""
+        return self._parts()
+
+    async def aclose(self) -> None:
+        """Give back what the backend holds for it. Again is harmless."""
+        closing = self._close()
+        if closing is not None:
+            await asyncio.wait([asyncio.wrap_future(closing)])
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: object, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _parts(self) -> AsyncIterator[bytes]:
+        part, self._opened.first_part = self._opened.first_part, b""
+        try:
+            if part:
+                yield part
+            while self._opened.left:
+                if self._timer is not None:
+                    self._timer.cancel()
+                if self._closed:
+                    raise self._ended()
+                part = await self._read()
+                self._wait_for_taker()
+                yield part
+        finally:
+            self._close()
+
+    def _wait_for_taker(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self._loop.call_later(self._patience, self._expire)
+
+    def _expire(self) -> None:
+        self._expired = True
+        self._close()
+
+    def _ended(self) -> SignalboxError:
+        why = "was not taken in time" if self._expired else "was closed"
+        return LeaseExpired(f"the content {why}", next_step="read it again")
+
+    def _close(self) -> Future[None] | None:
+        if self._timer is not None:
+            self._timer.cancel()
+        if self._closed:
+            return None
+        self._closed = True
+        if self._opened.is_whole:
+            self._left()
+            return None
+        try:
+            return self._threads.submit(self._end)
+        except RuntimeError:  # the threads have ended
+            self._end()
+            return None
+
+    def _end(self) -> None:
+        try:
+            self._opened.close()
+        finally:
+            self._left()

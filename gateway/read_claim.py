@@ -1,0 +1,101 @@
+"""What a claim would tell of reads, without one: read in one round trip, and nothing written."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import redis
+
+from commands.clock import lease_clock
+from commands.ledger.entry import Claimed, Claims
+from commands.ledger.ledger import FENCE_KEY
+from commands.ledger.shard import shard_for
+from commands.model import Command
+from commands.script import run_pipeline
+from routing.policy import policy_subject
+
+Place = tuple[str, str]
+"""Tenant and env."""
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """How far a tenant and env has used its rate, as the ledger knows it; see rate.lua."""
+
+    now: int
+    """The state Redis' clock, microseconds."""
+    full_at: float
+    """When the bucket is full again, on the same clock; 0: it is full."""
+    waiting: frozenset[str]
+    """Kinds of which commands wait in line for the rate."""
+
+
+@dataclass(frozen=True)
+class ReadClaims:
+    """Reads with the fences under which they run, and the buckets of their places."""
+
+    claims: Claims
+    """Its commands stand as they were given."""
+    buckets: dict[Place, Bucket]
+
+
+def claim_reads(
+    client: redis.Redis, commands: Sequence[Command], seconds: Sequence[float]
+) -> ReadClaims:
+    """Look at routes, policies and rates now; each read may run for so many seconds from now on.
+
+    Whatever change of a route was acknowledged before is seen, as by a worker's claim. One round
+    trip for all. Raises StateUnavailable.
+    """
+    scopes = sorted({command.scope.field for command in commands})
+    tenants = sorted({command.tenant_id for command in commands})
+    places = sorted({(command.tenant_id, command.env) for command in commands})
+    lines = sorted({(command.tenant_id, command.env, command.kind) for command in commands})
+    shards = {place: shard_for(*place) for place in places}
+    all_shards = sorted(set(shards.values()))
+    calls: list[tuple[Any, ...]] = [("TIME",)]
+    calls += [("HGET", f"{shard}:era", "lost") for shard in all_shards]
+    calls += [("HGET", f"{shards[p]}:rate:{p[0]}/{p[1]}", "full") for p in places]
+    calls += [
+        ("EXISTS", f"{shards[tenant, env]}:line:{tenant}/{env}/{kind}")
+        for tenant, env, kind in lines
+    ]
+    # The last: a change that was acknowledged before any of this was asked is in it.
+    calls.append(("HMGET", FENCE_KEY, "@epoch", *map(policy_subject, tenants), *scopes))
+    started = lease_clock()
+    answers = iter(run_pipeline(client, calls, []))
+    time_s, time_us = map(int, next(answers))
+    lost = {shard: reason.decode() for shard in all_shards if (reason := next(answers))}
+    full = {place: float(next(answers) or 0) for place in places}
+    in_line = [line for line in lines if next(answers)]
+    epoch, *fences = [fence.decode() if fence else None for fence in next(answers)]
+    policies = dict(zip(tenants, fences, strict=False))
+    routes = dict(zip(scopes, fences[len(tenants) :], strict=True))
+    now = time_s * 1_000_000 + time_us
+    claimed_at = datetime.fromtimestamp(now / 1e6, UTC)
+    claimed = [
+        Claimed(
+            command=command,
+            token="",
+            seq=0,
+            mark=0,
+            attempt=1,
+            counted=1,
+            deadline=started + its_seconds,
+            claimed_at=claimed_at,
+            fence=routes[command.scope.field],
+        )
+        for command, its_seconds in zip(commands, seconds, strict=True)
+    ]
+    buckets = {
+        (tenant, env): Bucket(
+            now,
+            full[tenant, env],
+            frozenset(kind for t, e, kind in in_line if (t, e) == (tenant, env)),
+        )
+        for tenant, env in places
+    }
+    return ReadClaims(Claims(claimed=claimed, policies=policies, epoch=epoch, lost=lost), buckets)

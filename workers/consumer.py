@@ -86,12 +86,13 @@ class SteadyConsumer(Consumer):
         """As a second consumer of each queue: a quorum queue's prefetch is a consumer's own, and
         fixed. What it was given stays valid when it is gone."""
         if self._relief is None:
-            channel, receive = self.task_consumer.channel, self.task_consumer.on_message
+            first = self.task_consumer
             self._relief = self.app.amqp.TaskConsumer(
-                channel,
+                first.channel,
+                queues=[queue for queue in first._queues.values() if not _is_locked(queue)],
                 auto_declare=False,
                 on_decode_error=self.on_decode_error,
-                on_message=receive,
+                on_message=first.on_message,
                 tag_prefix="relief",
             )
             self._relief.consume()
@@ -100,7 +101,7 @@ class SteadyConsumer(Consumer):
         """Consume queues that another client had to itself, and has no more."""
         consumer = self.task_consumer
         for queue in consumer._queues.values() if consumer else ():
-            if getattr(queue, "locked", False):
+            if _is_locked(queue):
                 queue.declare()
                 if not queue.locked:
                     consumer._active_tags.pop(queue.name, None)
@@ -173,6 +174,10 @@ class SteadyConsumer(Consumer):
 
 
 _CONTENT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
+
+
+def _is_locked(queue: Any) -> bool:
+    return getattr(queue, "locked", False)
 
 
 def _say(error: Exception) -> str:

@@ -70,7 +70,7 @@ class RoomyTaskPool(ThreadTaskPool):
         **_: Any,
     ) -> None:
         with self._lock:
-            call = partial(apply_target, target, args, kwargs, callback, accept_callback)
+            call = partial(apply_target, target, args or (), kwargs, callback, accept_callback)
             self._waiting.append(call)
         self._begin()
 

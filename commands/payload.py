@@ -171,8 +171,9 @@ class DirectoryPayloadStore:
         return own
 
     def sync(self) -> None:
-        """Make the names durable that were given."""
-        _sync_directory(self._directory)
+        """Make the names durable that were given; without a directory none was."""
+        with suppress(FileNotFoundError):
+            _sync_directory(self._directory)
 
     def open(self, payload: StagedPayload) -> BinaryIO:
         try:

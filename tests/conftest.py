@@ -21,6 +21,7 @@ settings.register_profile(
 settings.load_profile("busy")
 
 
+@pytest.hookimpl(tryfirst=True)  # xdist looks for the groups in this same hook
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """How `pytest -n` spreads the tests: a module with stacks of processes stays in one piece, and
     so do a backend's, for its one server."""

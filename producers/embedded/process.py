@@ -39,6 +39,7 @@ class ManagedProcess:
         self._command = list(command)
         self._environment = dict(environment) if environment is not None else None
         self._process: subprocess.Popen[bytes] | None = None
+        self._log_begins = 0
 
     @property
     def pid(self) -> int:
@@ -62,6 +63,7 @@ class ManagedProcess:
                     os._exit(1)  # it ended in between, and no signal will come
 
         with self.log.open("ab") as sink:
+            self._log_begins = sink.tell()
             self._process = subprocess.Popen(  # noqa: S603 - our own commands
                 self._command,
                 stdin=subprocess.DEVNULL,
@@ -72,6 +74,12 @@ class ManagedProcess:
                 # It makes two system calls and takes no lock, so that threads here do no harm.
                 preexec_fn=end_with_parent if _PRCTL is not None else None,
             )
+
+    def said(self, text: str) -> bool:
+        """Whether its log has the text since it was started."""
+        with self.log.open("rb") as log:
+            log.seek(self._log_begins)
+            return text.encode() in log.read()
 
     def wait_until(self, ready: Callable[[], bool], limit: timedelta) -> None:
         """Return when `ready()` is true; Unavailable with the log's end if it never is."""

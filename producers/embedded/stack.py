@@ -179,7 +179,12 @@ class EmbeddedStack:
         )
         flower.start()
         self._started.callback(flower.stop, timedelta(seconds=3))
-        flower.wait_until(lambda: _answers(f"{address}/healthcheck"), WORKER_READY_WITHIN)
+        # It says where it is to be visited once the port is its own: until then, what answers
+        # there may be another stack's.
+        flower.wait_until(
+            lambda: flower.said("Visit me at") and _answers(f"{address}/healthcheck"),
+            WORKER_READY_WITHIN,
+        )
         self.addresses["flower"] = address
 
 

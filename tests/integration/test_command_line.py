@@ -132,6 +132,7 @@ def test_an_empty_setting_is_not_set(routed: Lane) -> None:
 
 
 def test_status_counts_and_names_the_workers(routed: Lane) -> None:
+    done("object", "put", "counted", "-", *HERE, stdin=b"one")
     status = json.loads(done("status", "--json"))
     assert len(status["workers"]) == 2
     assert {"open", "done", "dead_letters"} <= set(status["ledger"])

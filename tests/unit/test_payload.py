@@ -111,6 +111,10 @@ def test_a_content_is_there_until_the_last_of_its_owners_is_gone(tmp_path: Path)
         store.add_owner(third)
 
 
+def test_where_nothing_was_staged_there_is_no_name_to_make_durable(tmp_path: Path) -> None:
+    DirectoryPayloadStore(tmp_path / "nobody staged").sync()
+
+
 def test_a_staged_content_goes_with_the_object_that_names_it(tmp_path: Path) -> None:
     payload = desk(tmp_path).payload(b"123456789")
     put = PutObject(tenant_id="t_a", env="dev", key="k", payload=payload)

@@ -28,7 +28,7 @@ run: env
 
 test: env
 	@$(BIN)/python tests/servers/install.py
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadgroup)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadfile)
 
 check: env
 	$(BIN)/ruff format --check .

@@ -30,7 +30,6 @@ from tests.conformance.desk import Desk, Turn
 from tests.conformance.harness import Harness
 
 OpenDesk = Callable[..., Desk]
-pytestmark = pytest.mark.xdist_group("azure_blob")
 
 
 @pytest.fixture(scope="module")

@@ -1,0 +1,196 @@
+"""The asyncio client where the state Redis goes away, the process forks, or an announcement is
+missed; no worker runs here, a test ends the commands itself."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import threading
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from commands.error import DeliveryError, StateUnavailable
+from commands.ledger.entry import Action, Finish, Ticket
+from commands.ledger.ledger import Ledger
+from commands.ledger.shard import shard_of
+from commands.model import Command
+from commands.object_store import PutObject
+from commands.outcome import Outcome, Status
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from commands.state import connect
+from producers import watch
+from producers.async_client import AsyncClient
+from producers.buffer import BufferLimits
+from producers.embedded.redis_server import RedisServer
+from tests.conftest import need_redis
+from tests.integration.conftest import PATIENCE
+
+PATIENT = BufferLimits(linger=timedelta(0), patience=PATIENCE)
+
+
+@pytest.fixture
+def server(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RedisServer]:
+    need_redis()
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    monkeypatch.setenv("SIGNALBOX_STATE_URL", server.url)
+    monkeypatch.setenv("SIGNALBOX_BROKER_URL", server.url)
+    yield server
+    server.stop()
+
+
+def put(key: str) -> PutObject:
+    payload = InlinePayload(data=key.encode())
+    return PutObject(tenant_id="t_a", env="dev", key=key, payload=payload)
+
+
+def end(ledger: Ledger, *commands: Command) -> None:
+    """What a worker does with them."""
+    tickets = [Ticket(command.ref, command.op) for command in commands]
+    claims = ledger.claim(tickets, token="t", worker="w")
+    assert len(claims.claimed) == len(commands), claims.skipped
+    finishes = []
+    for claimed in claims.claimed:
+        command = claimed.command
+        outcome = Outcome(
+            op_id=command.op_id,
+            op=command.op,
+            tenant_id=command.tenant_id,
+            env=command.env,
+            subject=command.subject,
+            status=Status.DONE,
+            result={},
+            seq=claimed.seq,
+            attempt=1,
+            worker="w",
+            claimed_at=datetime.now(UTC),
+            duration_ms=0.0,
+        )
+        finishes.append(Finish(command.ref, "t", Action.DONE, outcome))
+    assert ledger.finish("t", finishes).refused == []
+
+
+async def accepted(client: AsyncClient, *commands: Command) -> None:
+    for command in commands:
+        while await client.record(command.ref) is None:
+            await asyncio.sleep(0.005)
+
+
+def test_tasks_wait_through_an_outage_and_are_told_behind_it(server: RedisServer) -> None:
+    async def main() -> None:
+        async with AsyncClient(limits=PATIENT) as client:
+            ledger = client.client.ledger
+            first, second, third = put("1"), put("2"), put("3")
+            waiting = [asyncio.create_task(client.run(each, PATIENCE)) for each in (first, second)]
+            await accepted(client, first, second)
+            await asyncio.to_thread(end, ledger, first)
+            assert (await waiting[0]).subject == "1"
+            await asyncio.to_thread(server.kill)
+            late = asyncio.create_task(client.run(third, PATIENCE))
+            with pytest.raises(StateUnavailable):
+                await client.record(second.ref)
+            await asyncio.to_thread(server.start)
+            # Its end may be announced before the listener is back.
+            await asyncio.to_thread(end, ledger, second)
+            assert (await waiting[1]).subject == "2"
+            await accepted(client, third)
+            await asyncio.to_thread(end, ledger, third)
+            assert (await late).subject == "3"
+
+    asyncio.run(main())
+
+
+def test_what_the_ledger_did_not_take_is_an_error_and_no_open_outcome(server: RedisServer) -> None:
+    limits = BufferLimits(linger=timedelta(0), patience=timedelta(0))
+
+    async def main() -> None:
+        client = AsyncClient(limits=limits)
+        await asyncio.to_thread(server.kill)
+        with pytest.raises(StateUnavailable):
+            await client.submit(put("a"))
+        with pytest.raises(StateUnavailable):
+            await client.run(put("a"), PATIENCE)
+        [ran] = await client.run_many([put("a")], PATIENCE)
+        assert isinstance(ran.error, StateUnavailable)
+        assert (ran.submission, ran.outcome) == (None, None)
+        await client.close()
+
+        patient = AsyncClient(limits=PATIENT)
+        again = put("b")
+        with pytest.raises(StateUnavailable):
+            await patient.run(again, timedelta(0))
+        await asyncio.to_thread(server.start)
+        # It goes on all the same, and under its op_id it is taken once.
+        submission = await patient.submit(again)
+        assert submission.accepted
+        await patient.close()
+
+    asyncio.run(main())
+
+
+def test_an_outcome_that_is_announced_to_another_is_found_all_the_same(
+    server: RedisServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(watch, "LOOK_SECONDS", 0.1)
+
+    async def main() -> None:
+        async with AsyncClient() as one, AsyncClient() as other:
+            command = put("k")
+            first = asyncio.create_task(one.run(command, PATIENCE))
+            await accepted(one, command)
+            second = asyncio.create_task(other.run(command, PATIENCE))
+            # The last who asks is told.
+            while not await asyncio.to_thread(_is_known_to, other, command):
+                await asyncio.sleep(0.005)
+            third = asyncio.create_task(one.ended(command.ref, PATIENCE))
+            await asyncio.to_thread(end, one.client.ledger, command)
+            assert await first == await second == await third
+
+    asyncio.run(main())
+
+
+def _is_known_to(client: AsyncClient, command: Command) -> bool:
+    key = f"{shard_of(command.ref)}:op:{command.ref}"
+    return client.client.state.hget(key, "rep") == client.client.waiter.channel.encode()
+
+
+def test_a_forked_process_is_told_to_make_its_own(server: RedisServer) -> None:
+    async def main() -> None:
+        async with AsyncClient() as client:
+            await client.submit(put("k"))
+            child = os.fork()
+            if child == 0:
+                calls = [client.submit(put("a")), client.run(put("a")), client.record("t_a/dev/a")]
+                errors = []
+                for call in calls:
+                    try:
+                        call.send(None)
+                    except DeliveryError as error:
+                        errors.append(error)
+                os._exit(0 if len(errors) == len(calls) else 1)
+            assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
+
+    asyncio.run(main())
+
+
+def test_tasks_of_many_loops_wait_for_room_in_one_buffer(server: RedisServer) -> None:
+    def loop_of(client: AsyncClient, name: str) -> None:
+        async def main() -> None:
+            await asyncio.gather(*(client.submit(put(f"{name}{n}")) for n in range(300)))
+
+        asyncio.run(main())
+
+    client = AsyncClient(Settings(), limits=BufferLimits(linger=timedelta(0), most=50))
+    loops = [threading.Thread(target=loop_of, args=(client, name)) for name in "abc"]
+    for each in loops:
+        each.start()
+    for each in loops:
+        each.join()
+    state = connect(server.url)
+    assert client.client.ledger.totals()["open"] == 900
+    state.close()
+    asyncio.run(client.close())

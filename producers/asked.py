@@ -63,6 +63,14 @@ class Asked(Told):
         self._to_its_end = to_its_end
         self._pending: Pending | None = None
         self._error: SignalboxError | None = None
+        self._early: Outcome | None = None
+        """Told before the ledger has answered: it may be another command's, under this op_id."""
+
+    def end(self, outcome: Outcome | None) -> None:
+        if outcome is not None and self.submission is None:
+            self._early = outcome
+        elif outcome is None or self.is_open:
+            super().end(outcome)
 
     def error(self) -> SignalboxError | None:
         """What kept it from being accepted, which counts as told now."""
@@ -114,5 +122,5 @@ class Asked(Told):
         self.command = submission.command
         if not self._to_its_end or not submission.accepted:
             self.stop()
-        elif submission.receipt.outcome is not None:
-            self.end(submission.receipt.outcome)
+        elif outcome := submission.receipt.outcome or self._early:
+            self.end(outcome)

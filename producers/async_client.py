@@ -115,7 +115,7 @@ class AsyncClient:
         """Submit all in this order and wait; what became of each, in order. Raises nothing for a
         single command."""
         until = time.monotonic() + timeout.total_seconds()
-        await self._listen()
+        self._listen()
         inbox = self._inboxes.here()
         every = [Asked(inbox, command, to_its_end=True) for command in commands]
         try:
@@ -145,7 +145,7 @@ class AsyncClient:
         StateUnavailable.
         """
         until = time.monotonic() + timeout.total_seconds()
-        await self._listen()
+        self._listen()
         told = Told(self._inboxes.here())
         self._watch.want(ref, told.tell)
         try:
@@ -242,7 +242,7 @@ class AsyncClient:
 
     async def _wait(self, submissions: Sequence[Submission], timeout: timedelta) -> list[Ran]:
         until = time.monotonic() + timeout.total_seconds()
-        await self._listen()
+        self._listen()
         inbox = self._inboxes.here()
         every = [Asked(inbox, s.command, to_its_end=True, given=s) for s in submissions]
         try:
@@ -286,11 +286,11 @@ class AsyncClient:
             if asked.outcome is None:
                 self._watch.forget(asked.command.ref, asked.tell)
 
-    async def _listen(self) -> None:
+    def _listen(self) -> None:
+        # Without a wait: no task may pass another on its way to the buffer.
         self._check()
         if not self._listening:
-            loop = asyncio.get_running_loop()
-            await loop.run_in_executor(self._threads, self.client.waiter.listen)
+            self.client.waiter.listen()
             self._listening = True
 
     def _close(self) -> None:

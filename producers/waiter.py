@@ -47,6 +47,8 @@ class OutcomeWaiter:
         """
         deadline = time.monotonic() + timeout.total_seconds()
         self.listen()
+        # Subscribed before the ledger is asked, or an announcement could fall in between.
+        self._subscribed.wait(RECHECK_SECONDS)
         found: dict[str, Outcome] = {}
         open_refs = set(refs)
         with self._changed:
@@ -82,10 +84,7 @@ class OutcomeWaiter:
         self.watch.close()
 
     def listen(self) -> None:
-        """Be sure that announcements are heard from now on, as far as the state Redis answers.
-
-        Blocks until it does, for two seconds at most, the first time.
-        """
+        """Hear announcements, soon; what is missed until then is looked for at that moment."""
         with self._changed:
             if self._thread is None or not self._thread.is_alive():
                 self._subscribed.clear()
@@ -93,8 +92,6 @@ class OutcomeWaiter:
                     target=self._run, name="signalbox-outcomes", daemon=True
                 )
                 self._thread.start()
-        # Subscribed before the ledger is asked, or an announcement could fall in between.
-        self._subscribed.wait(RECHECK_SECONDS)
 
     def _run(self) -> None:
         while not self._closed:

@@ -6,7 +6,6 @@ import asyncio
 import hashlib
 from collections.abc import AsyncIterator, Iterable
 from datetime import timedelta
-from pathlib import Path
 
 import pytest
 
@@ -33,6 +32,12 @@ def staged_files(lane: Lane) -> list[str]:
     folder = lane.settings.payload_dir
     assert folder is not None
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
+
+
+async def nothing_staged(lane: Lane) -> None:
+    """Soon: a thread may be about to let go of what it has made."""
+    while staged_files(lane):
+        await asyncio.sleep(0.005)
 
 
 def test_a_command_is_run_and_a_second_one_under_its_op_id_is_refused(two_workers: Lane) -> None:
@@ -186,8 +191,9 @@ def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: Lane) -> N
             assert small.data == b"ab"
             del payload, command
 
+            await nothing_staged(two_workers)
+
     asyncio.run(main())
-    assert staged_files(two_workers) == []
 
 
 @pytest.mark.parametrize("length", [10, 1_000_000])
@@ -224,18 +230,18 @@ def test_a_body_that_is_not_what_was_declared_leaves_nothing(
             with pytest.raises(asyncio.CancelledError):
                 await task
 
+            await nothing_staged(two_workers)
+
     asyncio.run(main())
-    assert staged_files(two_workers) == []
 
 
-def test_memory_and_disk_are_left_as_they_were(two_workers: Lane, tmp_path: Path) -> None:
-    """What nobody submits goes with its payload object."""
+def test_what_nobody_submits_goes_with_its_payload_object(two_workers: Lane) -> None:
 
     async def main() -> None:
         async with AsyncClient(two_workers.settings) as client:
             payload = await client.payload(body(b"x" * 1_000_000))
             assert len(staged_files(two_workers)) == 1
             del payload
-            assert staged_files(two_workers) == []
+            await nothing_staged(two_workers)
 
     asyncio.run(main())

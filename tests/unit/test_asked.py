@@ -1,0 +1,62 @@
+"""What a task is told of its command, in whichever order the news comes."""
+
+from __future__ import annotations
+
+import asyncio
+from datetime import UTC, datetime
+from typing import cast
+
+import pytest
+
+from commands.error import OpIdReused
+from commands.ledger.entry import Acceptance, Receipt
+from commands.object_store import PutObject
+from commands.outcome import Outcome, Status
+from commands.payload import InlinePayload
+from producers.asked import Asked
+from producers.inbox import Inboxes
+from producers.pending import Pending, Submitter
+from producers.submission import Submission
+
+COMMAND = PutObject(
+    tenant_id="t_a", env="dev", key="k", payload=InlinePayload(data=b"x"), op_id="one"
+)
+OUTCOME = Outcome(
+    op_id="one",
+    op=COMMAND.op,
+    tenant_id="t_a",
+    env="dev",
+    status=Status.DONE,
+    seq=1,
+    attempt=1,
+    worker="w",
+    claimed_at=datetime(2026, 1, 1, tzinfo=UTC),
+    duration_ms=1.0,
+)
+
+
+@pytest.mark.parametrize("told_first", [True, False])
+@pytest.mark.parametrize("acceptance", [Acceptance.NEW, Acceptance.KNOWN, Acceptance.CONFLICT])
+def test_the_outcome_of_another_command_under_its_op_id_is_none_of_its(
+    acceptance: Acceptance, told_first: bool
+) -> None:
+    async def main() -> Asked:
+        asked = Asked(Inboxes().here(), COMMAND, to_its_end=True)
+        pending = Pending(COMMAND, cast(Submitter, None))
+        asked.hand_over(pending)
+        if told_first:
+            asked.tell(OUTCOME)
+            await asyncio.sleep(0)
+        pending.settled.set_result(Submission(COMMAND, Receipt(COMMAND.ref, acceptance, 1)))
+        if not told_first:
+            asked.tell(OUTCOME)
+        await asked.known()
+        return asked
+
+    asked = asyncio.run(main())
+    if acceptance is Acceptance.CONFLICT:
+        assert isinstance(asked.error(), OpIdReused)
+        assert asked.outcome is None
+    else:
+        assert asked.outcome == OUTCOME
+        assert asked.error() is None

@@ -7,6 +7,8 @@ import signal
 from pathlib import Path
 from typing import Any
 
+from fastapi.testclient import TestClient
+
 from commands.scope import ResourceKind
 from producers.buffer import BufferLimits
 from tests.integration.command_line import done
@@ -21,7 +23,7 @@ def test_every_snippet_does_what_it_says(two_workers: Lane) -> None:
              "-c", f"base_dir={two_workers.data / kind}")  # fmt: skip
     names: dict[str, Any] = {}
     snippets = re.findall(r"```python\n(.*?)```", PAGE.read_text(), re.DOTALL)
-    assert len(snippets) == 7
+    assert len(snippets) == 9
     before = signal.getsignal(signal.SIGTERM)
     try:
         for snippet in snippets:
@@ -31,6 +33,9 @@ def test_every_snippet_does_what_it_says(two_workers: Lane) -> None:
     outcomes = [names["outcome"], names["done"], *names["outcomes"]]
     assert all(outcome is not None and outcome.error is None for outcome in outcomes)
     assert names["accepted"].accepted
+    with TestClient(names["app"]) as service:
+        answer = service.put("/notes/one", content=b"a note")
+    assert (answer.status_code, answer.json()) == (200, {"size": 6})
 
 
 def test_limits_are_those_of_the_page() -> None:

@@ -43,7 +43,7 @@ class Growth:
     bytes: int = 0
 
 
-@dataclass(frozen=True)
+@dataclass
 class Call:
     """The circumstances of one execution of one command.
 
@@ -59,7 +59,8 @@ class Call:
     seq: int
     takeover: bool
     deadline: float
-    """On `commands.clock.lease_clock`, seconds: the lease's end. No effect may begin after it."""
+    """On `commands.clock.lease_clock`, seconds: the lease's end. No effect may begin after it. It
+    moves on while content is read that makes progress."""
     payloads: PayloadStore
     measured: bool = False
     """The tenant has a quota of objects or bytes: find out what a write replaces, for `grew`,

@@ -20,6 +20,7 @@ from commands.scope import Mode
 from workers.content import to_result
 from workers.crew import Crew
 from workers.flow import Flow, Job
+from workers.progress import Progress, Renew
 from workers.stage import Admitted, Early, Ended, Watch
 from workers.step import in_lanes
 
@@ -68,8 +69,16 @@ class _Run:
 class AdapterPool:
     """The adapters of a process, and the threads on which commands of different keys run."""
 
-    def __init__(self, payloads: PayloadStore, inline_limit: int, threads: int = 16) -> None:
+    def __init__(
+        self,
+        payloads: PayloadStore,
+        inline_limit: int,
+        threads: int = 16,
+        renew: Renew | None = None,
+    ) -> None:
+        """`renew` moves on the leases of commands; None: they have none that could be."""
         self._payloads = payloads
+        self._renew = renew
         self._limit = inline_limit
         self._crew = Crew(threads)
         self._open: OrderedDict[Place, tuple[Any, Boundary]] = OrderedDict()
@@ -141,7 +150,7 @@ class AdapterPool:
     def _run_one(self, item: Admitted, run: _Run) -> None:
         ended = run.watch.begin([item])
         if not ended:
-            ended = [self._call_one(item)]
+            ended = [self._call_one(item, run.watch)]
             run.watch.ended(ended)
         run.note([item], ended)
 
@@ -161,21 +170,21 @@ class AdapterPool:
         reach("batch.middle", command.subject)
         return answer
 
-    def _call_one(self, item: Admitted) -> Ended:
+    def _call_one(self, item: Admitted, watch: Watch) -> Ended:
         try:
             call = self._call(item)
-            return self._ended(item, call, self._answer(item, call))
+            return self._ended(item, call, self._answer(item, call), watch)
         except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
             return Ended(item.claimed, item.route, error=typed(error, item))
 
     def _run_bulk(self, group: list[Admitted], run: _Run) -> None:
         ended = run.watch.begin(group)
         if not ended:
-            ended = self._call_bulk(group)
+            ended = self._call_bulk(group, run.watch)
             run.watch.ended(ended)
         run.note(group, ended)
 
-    def _call_bulk(self, group: list[Admitted]) -> list[Ended]:
+    def _call_bulk(self, group: list[Admitted], watch: Watch) -> list[Ended]:
         try:
             method = getattr(self._adapter(group[0]), f"{group[0].claimed.command.verb}_many")
             calls = [self._call(item) for item in group]
@@ -189,12 +198,13 @@ class AdapterPool:
         return [
             Ended(item.claimed, item.route, error=typed(answer, item))
             if isinstance(answer, SignalboxError)
-            else self._ended(item, call, answer)
+            else self._ended(item, call, answer, watch)
             for item, call, answer in zip(group, calls, answers, strict=True)
         ]
 
-    def _ended(self, item: Admitted, call: Call, answer: Any) -> Ended:
-        result = to_result(answer, self._payloads, self._limit)
+    def _ended(self, item: Admitted, call: Call, answer: Any, watch: Watch) -> Ended:
+        moved = Progress(item, call, watch, self._renew)
+        result = to_result(answer, self._payloads, self._limit, moved)
         return Ended(item.claimed, item.route, result=result, growth=call.growth)
 
     def _call(self, item: Admitted) -> Call:

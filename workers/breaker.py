@@ -148,6 +148,11 @@ class Breakers:
         wait = min(LONGEST_REST, wait)
         return [Ended(item.claimed, item.route, error=_resting(item, wait)) for item in items]
 
+    def moved(self, turn: _Turn, seconds: float) -> None:
+        """Content comes, which takes its time."""
+        with self._lock:
+            turn.patience += seconds
+
     def ended(self, ends: Sequence[Ended], turn: _Turn) -> None:
         """Learn from the ends of one call."""
         now = time.monotonic()
@@ -233,6 +238,9 @@ class _Watched:
 
     def begin(self, items: Sequence[Admitted]) -> list[Ended]:
         return self.breakers.begin(items, self.turns[_place(items[0])])
+
+    def moved(self, item: Admitted, seconds: float) -> None:
+        self.breakers.moved(self.turns[_place(item)], seconds)
 
     def ended(self, ends: Sequence[Ended]) -> None:
         self.breakers.ended(ends, self.turns[_place(ends[0])])

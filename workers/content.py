@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
@@ -12,16 +12,21 @@ from commands.error import Unavailable
 from commands.object_store import GetResult
 from commands.payload import CHUNK_BYTES, InlinePayload, PayloadStore, StagedPayload
 
+Moved = Callable[[int], None]
+"""Told of so many more bytes of content. Raises LeaseExpired."""
 
-def to_result(answer: Any, payloads: PayloadStore, inline_limit: int) -> dict[str, Any]:
+
+def to_result(
+    answer: Any, payloads: PayloadStore, inline_limit: int, moved: Moved
+) -> dict[str, Any]:
     """The answer's fields; a stream is read inline if it is small, else staged."""
     if isinstance(answer, ObjectStream):
         with closing(answer.body) as body:
             payload: InlinePayload | StagedPayload
             if answer.size <= inline_limit:
-                payload = InlinePayload(data=b"".join(_chunks(body)))
+                payload = InlinePayload(data=b"".join(_chunks(body, moved)))
             else:
-                payload = payloads.stage(_chunks(body))
+                payload = payloads.stage(_chunks(body, moved))
         if payload.size != answer.size:
             if isinstance(payload, StagedPayload):
                 payloads.remove(payload)
@@ -34,6 +39,7 @@ def to_result(answer: Any, payloads: PayloadStore, inline_limit: int) -> dict[st
     return document
 
 
-def _chunks(body: BodyReader) -> Iterator[bytes]:
+def _chunks(body: BodyReader, moved: Moved) -> Iterator[bytes]:
     while chunk := body.read(CHUNK_BYTES):
+        moved(len(chunk))
         yield chunk

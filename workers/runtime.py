@@ -65,7 +65,7 @@ class Runtime:
             breakers=Breakers(state, worker),
             registry=self.registry,
             routes=self._routes,
-            adapters=AdapterPool(payloads, settings.inline_limit_bytes),
+            adapters=AdapterPool(payloads, settings.inline_limit_bytes, renew=self.ledger.renew),
             finisher=Finisher(self.ledger, settings, payloads, worker),
             publisher=self.publisher,
             isolation=self.isolation,

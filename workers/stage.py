@@ -72,5 +72,8 @@ class Watch(Protocol):
     def begin(self, items: Sequence[Admitted]) -> list[Ended]:
         """Asked right before a call of these: their ends if they may not run any more, or none."""
 
+    def moved(self, item: Admitted, seconds: float) -> None:
+        """Told of content of its that has come, and so may take that much longer."""
+
     def ended(self, ends: Sequence[Ended]) -> None:
         """Told of the commands of one call."""

@@ -73,6 +73,7 @@ _TIME, _HOLD, _SEQ, _ERA = "time.lua", "hold.lua", "seq.lua", "era.lua"
 _SUBMIT = Script(_PACKAGE, _TIME, _HOLD, _SEQ, _ERA, "stranger.lua", "submit.lua")
 _CLAIM = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "claim.lua")
 _FINISH = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "finish.lua")
+_RENEW = Script(_PACKAGE, "renew.lua")
 _DUE = Script(_PACKAGE, _TIME, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
@@ -90,7 +91,8 @@ FENCE_KEY = "{rt}:fence"
 """Hash of the fences of routes (by scope) and policies (by tenant), and the registry's epoch;
 written by `routing`, read here beside the claim."""
 SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
-"""The lease of a command with content grows by its size at this rate."""
+"""The lease of a command with content grows by its size at this rate, that of one that reads
+content by what has come."""
 
 
 class Ledger(LedgerReader):
@@ -223,6 +225,13 @@ class Ledger(LedgerReader):
     def lease_left(self, ref: str, token: str) -> timedelta | None:
         """Of a claim under `token`; see `lease_left` in `commands/ledger/lease.py`."""
         return lease_left(self._client, ref, token)
+
+    def renew(self, ref: str, token: str, seconds: float) -> bool:
+        """Move on the end of a command's lease by so much; False if `token` does not hold it any
+        more. Raises StateUnavailable."""
+        call = _RENEW.call([shard_of(ref)], [token, ref, int(seconds * 1000)])
+        answer: list[Any] = run_pipeline(self._client, [call], [_RENEW])
+        return bool(answer[0])
 
     def bury(self, letters: Sequence[Burial]) -> list[bool]:
         """Keep documents that are no commands as dead letters; False where the name is taken.

@@ -293,3 +293,20 @@ def test_each_call_is_one_round_trip_for_many_commands(
     ledger.finish("t", [done(c) for c in claimed])
     assert len(claimed) == 200
     assert len(trips) == 3
+
+
+def test_a_lease_moves_on_for_who_holds_it_alone(ledger: Ledger, hasty: Ledger) -> None:
+    first, second = put("a"), put("b")
+    submit(ledger, first, second)
+    held, lapsing = claim(hasty, first), claim(hasty, second)
+    assert ledger.renew(first.ref, held[0].token, 3600)
+    assert not ledger.renew(first.ref, "another", 3600)
+    while lease_clock() < lapsing[0].deadline:
+        time.sleep(0.01)
+    # What was due with them is the one whose lease was not moved.
+    assert claim(ledger, first) == []
+    assert {wake.ticket.ref for wake in ledger.due().wakes} == {second.ref}
+    assert [again.attempt for again in claim(ledger, second)] == [2]
+    assert not ledger.renew(second.ref, lapsing[0].token, 3600)
+    ledger.finish(held[0].token, [done(held[0])])
+    assert not ledger.renew(first.ref, held[0].token, 3600)

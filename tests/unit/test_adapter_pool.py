@@ -83,6 +83,9 @@ class Blind:
     def begin(self, _: Sequence[Admitted]) -> list[Ended]:
         return []
 
+    def moved(self, _: Admitted, __: float) -> None:
+        return
+
     def ended(self, _: Sequence[Ended]) -> None:
         return
 

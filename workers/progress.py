@@ -1,0 +1,51 @@
+"""Content that is read for a command earns its lease time, as content to be written has it at once.
+
+How much it is, only the backend says, which may be lying: so time is given for what has come.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from adapters.port import Call
+from commands.clock import lease_clock
+from commands.error import LeaseExpired, StateUnavailable
+from commands.ledger.entry import Claimed
+from commands.ledger.ledger import SLOWEST_BYTES_PER_SECOND
+from workers.stage import Admitted, Watch
+
+RENEW_SECONDS = 5.0
+"""So much is earned before the ledger is asked: by 10 MiB."""
+
+Renew = Callable[[str, str, float], bool]
+"""Moves on the lease of a command (`ref`, token) by so many seconds; False: it is another's."""
+
+
+class Progress:
+    """That of one command's content."""
+
+    def __init__(self, item: Admitted, call: Call, watch: Watch, renew: Renew | None) -> None:
+        self._item, self._call, self._watch, self._renew = item, call, watch, renew
+        self._earned = 0.0
+
+    def __call__(self, size: int) -> None:
+        """So many bytes more have come. Raises LeaseExpired."""
+        seconds = size / SLOWEST_BYTES_PER_SECOND
+        self._earned += seconds
+        self._watch.moved(self._item, seconds)
+        if self._earned >= RENEW_SECONDS and self._renewed(self._item.claimed, self._renew):
+            self._call.deadline += self._earned
+            self._earned = 0.0
+        if self._call.deadline <= lease_clock():
+            raise LeaseExpired("the lease ran out while the content was read")
+
+    def _renewed(self, claimed: Claimed, renew: Renew | None) -> bool:
+        if renew is None:
+            return False
+        try:
+            held = renew(claimed.command.ref, claimed.token, self._earned)
+        except StateUnavailable:
+            return False  # the next piece asks again, while the lease lasts
+        if not held:
+            raise LeaseExpired("another worker has taken the command over")
+        return True

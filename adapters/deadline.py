@@ -49,13 +49,19 @@ class Deadline:
         self.fault = ""
         self.begin()
 
-    def begin(self, received_most: float = ANSWER_BYTES) -> None:
+    def begin(self, received_most: float | None = None) -> None:
         """A request begins, or another read of its content; its answer has so many bytes at
-        most. Raises Late after a fault."""
+        most (None: `ANSWER_BYTES`). Raises Late after a fault."""
         if self.fault:
             raise Late
         self._end = lease_clock() + REQUEST_SECONDS
-        self._received, self._received_most = 0, received_most
+        self._received = 0
+        self._received_most = ANSWER_BYTES if received_most is None else received_most
+
+    def check_lease(self) -> None:
+        """Raise LeaseExpired if it is over: which says nothing of the server."""
+        if self._call.deadline <= lease_clock():
+            raise LeaseExpired("the lease ran out before the call")
 
     def left(self) -> float:
         """Seconds, more than 0. Raises Late."""
@@ -99,7 +105,7 @@ def current() -> Deadline | None:
     return _current.get()
 
 
-def enter(deadline: Deadline) -> Token[Deadline | None]:
+def enter(deadline: Deadline | None) -> Token[Deadline | None]:
     """What follows in this thread has this time, until `leave`."""
     return _current.set(deadline)
 
@@ -111,9 +117,8 @@ def leave(token: Token[Deadline | None]) -> None:
 @contextmanager
 def within(call: Call) -> Iterator[Deadline]:
     """One call to a backend. Raises LeaseExpired if its lease is over already."""
-    if call.deadline <= lease_clock():
-        raise LeaseExpired("the lease ran out before the call")
     deadline = Deadline(call)
+    deadline.check_lease()
     token = enter(deadline)
     try:
         yield deadline

@@ -9,6 +9,7 @@ from __future__ import annotations
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.answer import code_text
 from adapters.deadline import current
 from commands.error import (
     IntegrityMismatch,
@@ -44,7 +45,8 @@ NO_ANSWER = (
 
 
 def code_of(error: ClientError) -> str:
-    return str(error.response.get("Error", {}).get("Code", ""))
+    """The service's own code; empty if it has none that may be shown."""
+    return code_text(error.response.get("Error", {}).get("Code", ""))
 
 
 def status_of(error: ClientError) -> int:
@@ -53,7 +55,7 @@ def status_of(error: ClientError) -> int:
 
 def trace_of(error: ClientError) -> str:
     """Code (or status), operation and request id: what of an answer may be told."""
-    request_id = error.response.get("ResponseMetadata", {}).get("RequestId", "")
+    request_id = code_text(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
     trace = f", request {request_id}" if request_id else ""
     return f"{code_of(error) or status_of(error)} to {error.operation_name}{trace}"
 

@@ -7,11 +7,12 @@ from datetime import UTC, datetime
 
 from azure.storage.blob import BlobClient
 
+from adapters.answer import unreadable
 from adapters.azure_blob.blob import Draft, if_match, look
-from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.location import Location
-from adapters.azure_blob.metadata import pack
+from adapters.azure_blob.metadata import Present, pack
 from adapters.azure_blob.slot import AzureSlot
+from adapters.deadline import REQUEST_SECONDS
 from adapters.object_fence import Expectation, write
 from adapters.port import Call
 from commands.error import NotFound, PreconditionFailed
@@ -35,12 +36,14 @@ def register(
     """
     there = look(blob)
     if there is None:
+        if call.takeover and (kept := _done_before(record_blob, call)):
+            return kept
         raise NotFound("there is no such object", next_step="upload it first")
     if command.size_bytes is not None and there.size != command.size_bytes:
         raise _differs(f"{there.size} bytes, not {command.size_bytes}")
     sha256 = there.sha256
     if command.sha256 is not None:
-        sha256 = _digest(blob, there.etag, call)
+        sha256 = _digest(blob, there)
         if sha256 != command.sha256:
             raise _differs(f"SHA-256 {sha256}, not {command.sha256}")
     text = f"{location.scope.field}\0{command.key}\0{there.etag}".encode()
@@ -60,17 +63,33 @@ def register(
     slot = AzureSlot(record_blob, call, draft)
     written = write(slot, call, Condition(), Expectation(), fenced=fenced)
     if written.repeated:
-        kept = record_blob.download_blob(timeout=int(READ_SECONDS)).readall()
-        return AssetRecord.model_validate_json(kept)
+        return _kept(record_blob)
     return record.model_copy(update={"superseded": written.superseded})
 
 
-def _digest(blob: BlobClient, etag: str, call: Call) -> str:
-    digest = hashlib.sha256()
-    content = blob.download_blob(timeout=int(READ_SECONDS), decompress=False, **if_match(etag))
+def _done_before(record_blob: BlobClient, call: Call) -> AssetRecord | None:
+    """The record of an earlier attempt, whose object was deleted since; or that of a newer one."""
+    there = look(record_blob)
+    if there is None or (there.mark != call.mark and there.seq <= call.seq):
+        return None
+    return _kept(record_blob).model_copy(update={"superseded": there.mark != call.mark})
+
+
+def _kept(record_blob: BlobClient) -> AssetRecord:
+    content = record_blob.download_blob(timeout=int(REQUEST_SECONDS)).readall()
+    return AssetRecord.model_validate_json(content)
+
+
+def _digest(blob: BlobClient, there: Present) -> str:
+    digest, size = hashlib.sha256(), 0
+    content = blob.download_blob(
+        timeout=int(REQUEST_SECONDS), decompress=False, **if_match(there.etag)
+    )
     for chunk in content.chunks():
-        call.remaining()
         digest.update(chunk)
+        size += len(chunk)
+        if size > there.size:
+            raise unreadable("Azure", "it is longer than the object")
     return digest.hexdigest()
 
 

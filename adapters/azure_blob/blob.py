@@ -9,16 +9,19 @@ import uuid
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
 from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 
+from adapters.answer import checked_etag, checked_size, unreadable
 from adapters.azure_blob.failure import code_of
 from adapters.azure_blob.failure_code import MISSING_CONTAINER
-from adapters.azure_blob.lease import READ_SECONDS, leased
+from adapters.azure_blob.lease import leased
 from adapters.azure_blob.metadata import Present
+from adapters.deadline import REQUEST_SECONDS
 from adapters.port import Call
 from commands.error import PreconditionFailed, TooLarge
 from commands.payload import InlinePayload, StagedPayload, open_payload, verified_chunks
@@ -45,14 +48,21 @@ class Draft:
 def look(blob: BlobClient) -> Present | None:
     """What is there, None if nothing is. Raises Azure's error for a missing container."""
     try:
-        found = blob.get_blob_properties(timeout=int(READ_SECONDS))
+        found = blob.get_blob_properties(timeout=int(REQUEST_SECONDS))
     except ResourceNotFoundError as error:
         if code_of(error) in MISSING_CONTAINER:
             raise
         return None
+    return present(found, found.size)
+
+
+def present(found: Any, size: Any) -> Present:
+    """What the SDK's properties say. Raises Unavailable for what cannot be of a blob."""
+    if not isinstance(found.last_modified, datetime):
+        raise unreadable("Azure", "it has no date")
     return Present(
-        size=found.size,
-        etag=bare(found.etag),
+        size=checked_size("Azure", size),
+        etag=checked_etag("Azure", found.etag),
         modified=found.last_modified,
         content_type=found.content_settings.content_type or "",
         metadata=found.metadata or {},
@@ -88,7 +98,7 @@ def write(blob: BlobClient, draft: Draft, call: Call, match: Match) -> str:
             **bounds,
             **match,
         )
-    return bare(str(answer["etag"]))
+    return checked_etag("Azure", answer.get("etag"))
 
 
 def if_absent() -> Match:
@@ -103,11 +113,6 @@ def if_match(etag: str) -> Match:
             next_step="give the `etag` of a put, head or list, without quotes",
         )
     return {"etag": f'"{etag}"', "match_condition": MatchConditions.IfNotModified}
-
-
-def bare(etag: str) -> str:
-    """The ETag as Signalbox names it, without the quotes of HTTP."""
-    return etag.strip('"')
 
 
 def block_bytes(size: int) -> int:
@@ -144,4 +149,4 @@ def _in_blocks(
             **bounds,
             **match,
         )
-    return bare(str(answer["etag"]))
+    return checked_etag("Azure", answer.get("etag"))

@@ -12,12 +12,13 @@ from typing import Any
 
 import requests
 from azure.storage.blob import BlobServiceClient
-from requests.adapters import HTTPAdapter
 
 from adapters.azure_blob import credential
 from adapters.azure_blob.config import AzureConfig
-from adapters.azure_blob.lease import CONNECT_SECONDS, READ_SECONDS, LeasedTransport
+from adapters.azure_blob.lease import LeasedTransport
 from adapters.azure_blob.signature import signer_for
+from adapters.azure_blob.timed import TimedAdapter
+from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
 
 CHUNK_BYTES = 4 * 1024**2
 POOL_CONNECTIONS = 64
@@ -64,7 +65,7 @@ os.register_at_fork(after_in_child=_forget)
 
 def _make_client(config: AzureConfig) -> BlobServiceClient:
     session = requests.Session()
-    pool = HTTPAdapter(pool_connections=8, pool_maxsize=POOL_CONNECTIONS)
+    pool = TimedAdapter(pool_connections=8, pool_maxsize=POOL_CONNECTIONS)
     session.mount("https://", pool)
     session.mount("http://", pool)
     # Proxies and certificates of the environment are the operator's; its credentials are not:
@@ -76,7 +77,7 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
         credential=_credential(config),
         transport=transport,
         connection_timeout=CONNECT_SECONDS,
-        read_timeout=READ_SECONDS,
+        read_timeout=REQUEST_SECONDS,
         # Retries belong to the executor.
         retry_total=0,
         # Data goes where the route says, and nowhere else.

@@ -10,16 +10,18 @@ from contextlib import contextmanager
 
 from azure.core import exceptions as azure
 
+from adapters.answer import code_text, unread
 from adapters.azure_blob.config import BACKEND_TYPE
 from adapters.azure_blob.failure_code import CODES, DENIED, DOWN, STATUSES, UNKNOWN
+from adapters.deadline import Deadline, enter, leave
 from commands.error import SignalboxError, Unavailable
 from commands.scope import Scope
 
 
 def code_of(error: azure.AzureError) -> str:
-    """The service's own code; empty where it gave none."""
+    """The service's own code; empty where it gave none that may be shown."""
     code = getattr(error, "error_code", None)
-    return str(getattr(code, "value", code) or "")
+    return code_text(getattr(code, "value", code) or "")
 
 
 def status_of(error: azure.AzureError) -> int:
@@ -48,25 +50,41 @@ def translate(error: azure.AzureError) -> SignalboxError:
 
 
 @contextmanager
-def azure_errors(scope: Scope) -> Iterator[None]:
-    """Let only SignalboxErrors out, each naming its place."""
+def azure_errors(scope: Scope, deadline: Deadline | None = None) -> Iterator[None]:
+    """Let only SignalboxErrors out, each naming its place; what is within has this time.
+
+    Raises LeaseExpired at once where the lease is over.
+    """
     place = {
         "kind": scope.kind,
         "tenant_id": scope.tenant_id,
         "env": scope.env,
         "backend_type": BACKEND_TYPE,
     }
+    token = enter(deadline) if deadline is not None else None
     try:
+        if deadline is not None:
+            deadline.check_lease()
         yield
     except SignalboxError as error:
         error.at(**place)
         raise
-    except azure.AzureError as error:
-        raise translate(error).at(**place) from error
-    except (OSError, ValueError) as error:
-        if isinstance(error, ValueError) and not isinstance(error, UnicodeError):
-            raise
-        raise Unavailable(
+    except Exception as error:
+        if deadline is not None and deadline.fault:
+            raise deadline.error("Azure").at(**place) from error
+        raise _reported(error).at(**place) from error
+    finally:
+        if token is not None:
+            leave(token)
+
+
+def _reported(error: Exception) -> SignalboxError:
+    if isinstance(error, azure.AzureError):
+        return translate(error)
+    if isinstance(error, OSError):
+        return Unavailable(
             f"the connection to Azure broke ({type(error).__name__})",
             next_step="it is tried again",
-        ).at(**place) from error
+        )
+    # The SDK reads answers as if they were Azure's; so it may be anything. Or a mistake of ours.
+    return unread("Azure", error)

@@ -18,13 +18,12 @@ import requests
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobClient
 
+from adapters.answer import checked_size, span_of, unreadable
+from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, current
 from adapters.http_date import http_date
 from adapters.port import Call
 from adapters.service_clock import ServiceClock
-from commands.error import LeaseExpired
-
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0
+from commands.error import LeaseExpired, Unavailable
 
 Sign = Callable[[str, str, int], str]
 """A SAS to write and delete one blob: its container and name, and the end in seconds since 1970."""
@@ -50,7 +49,7 @@ def leased(call: Call, blob: BlobClient) -> Iterator[dict[str, Any]]:
     left = call.remaining()
     token = _effect.set(_Effect(call, blob.container_name, blob.blob_name))
     try:
-        yield {"timeout": max(1, int(left)), "read_timeout": min(READ_SECONDS, left)}
+        yield {"timeout": max(1, int(left)), "read_timeout": min(REQUEST_SECONDS, left)}
     finally:
         _effect.reset(token)
 
@@ -69,6 +68,9 @@ class LeasedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazily
         self._clock = ServiceClock()
 
     def send(self, request: Any, **options: Any) -> Any:
+        if (deadline := current()) is not None:
+            # The SDK asks again by itself for what broke off.
+            deadline.begin()
         effect, expiry = _effect.get(), None
         if effect is not None:
             if self.sign is not None:
@@ -80,6 +82,11 @@ class LeasedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazily
         if expiry is not None and answer.status_code == 403 and _after(date, expiry):
             answer.internal_response.close()
             raise LeaseExpired("Azure refused a request that came after the lease")
+        try:
+            _check_range(request.headers.get("x-ms-range"), answer)
+        except Unavailable:
+            answer.internal_response.close()
+            raise
         return answer
 
     def _end(self, request: Any, effect: _Effect, sign: Sign) -> int:
@@ -100,9 +107,21 @@ class LeasedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazily
         # Unsigned: whatever it says to that, it says when.
         with suppress(requests.RequestException):
             answer = self._requests.head(
-                self._account_url, timeout=(CONNECT_SECONDS, READ_SECONDS), allow_redirects=False
+                self._account_url, timeout=(CONNECT_SECONDS, REQUEST_SECONDS), allow_redirects=False
             )
             self._clock.observe(answer.headers.get("Date"))
+
+
+def _check_range(asked: str | None, answer: Any) -> None:
+    """Raise Unavailable for a piece that is not within the one asked for (`bytes=0-99`)."""
+    given = answer.headers.get("Content-Range")
+    if asked is None or given is None or answer.status_code not in (200, 206):
+        return
+    first, _, last = asked.removeprefix("bytes=").partition("-")
+    begin, end, whole = span_of("Azure", given)
+    size = checked_size("Azure", answer.headers.get("Content-Length", str(end - begin + 1)))
+    if begin != int(first) or (last and end > int(last)) or size != end - begin + 1 or end >= whole:
+        raise unreadable("Azure", "it is of another range than was asked for")
 
 
 def _after(date: str | None, expiry: int) -> bool:

@@ -7,12 +7,19 @@ from typing import Any
 from azure.core.exceptions import HttpResponseError
 from azure.storage.blob import BlobPrefix, ContainerClient
 
-from adapters.azure_blob.blob import bare
+from adapters.answer import (
+    EMPTY_PAGES,
+    checked_etag,
+    checked_size,
+    checked_token,
+    foreign,
+    unreadable,
+)
 from adapters.azure_blob.failure import status_of
-from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.location import Location
 from adapters.azure_blob.name import to_key, to_prefix
 from adapters.cursor import cursor_refused, make_cursor, open_cursor
+from adapters.deadline import REQUEST_SECONDS
 from commands.object_store import ListObjects, ListResult, ObjectInfo
 
 
@@ -25,7 +32,7 @@ def list_page(container: ContainerClient, location: Location, command: ListObjec
     listing: dict[str, Any] = {
         "name_starts_with": base + to_prefix(command.prefix),
         "results_per_page": command.limit,
-        "timeout": int(READ_SECONDS),
+        "timeout": int(REQUEST_SECONDS),
     }
     found: Any = (
         container.walk_blobs(delimiter=command.delimiter, **listing)
@@ -35,13 +42,27 @@ def list_page(container: ContainerClient, location: Location, command: ListObjec
     pages = found.by_page(continuation_token=marker)
     objects: list[ObjectInfo] = []
     prefixes: list[str] = []
-    try:
-        entries = list(next(pages, []))
-    except HttpResponseError as error:
-        if marker is not None and status_of(error) == 400:
-            raise cursor_refused() from error
-        raise
+    token = marker
+    for _ in range(EMPTY_PAGES):
+        try:
+            entries = list(next(pages, []))
+        except HttpResponseError as error:
+            if marker is not None and status_of(error) == 400:
+                raise cursor_refused() from error
+            raise
+        if pages.continuation_token:
+            token = checked_token("Azure", pages.continuation_token, token)
+        else:
+            token = None
+        if entries or token is None:
+            break
+    else:
+        raise unreadable("Azure", "the list has nothing but empty pages")
+    if len(entries) > command.limit:
+        raise foreign("Azure", "more keys than a page has")
     for entry in entries:
+        if not entry.name.startswith(base):
+            raise foreign("Azure", "keys that are not of the tenant and env of the list")
         key = to_key(entry.name.removeprefix(base))
         if not key.startswith(command.prefix):
             continue
@@ -50,10 +71,12 @@ def list_page(container: ContainerClient, location: Location, command: ListObjec
         elif key:
             objects.append(
                 ObjectInfo(
-                    key=key, size=entry.size, etag=bare(entry.etag), modified=entry.last_modified
+                    key=key,
+                    size=checked_size("Azure", entry.size),
+                    etag=checked_etag("Azure", entry.etag),
+                    modified=entry.last_modified,
                 )
             )
-    token = pages.continuation_token
     return ListResult(
         objects=sorted(objects, key=lambda info: info.key.encode()),
         prefixes=sorted(prefixes, key=str.encode),

@@ -11,17 +11,18 @@ from typing import Any
 from azure.storage.blob import BlobClient
 
 from adapters import object_fence, object_probe
+from adapters.answer import checked_size, unreadable
 from adapters.azure_blob import asset, presign
-from adapters.azure_blob.blob import Draft, bare, if_match, look
+from adapters.azure_blob.blob import Draft, if_match, look, present
 from adapters.azure_blob.body import AzureBody
 from adapters.azure_blob.client import client_for
 from adapters.azure_blob.config import BACKEND_TYPE, read_config
 from adapters.azure_blob.failure import azure_errors
-from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.listing import list_page
 from adapters.azure_blob.location import Area, Location
-from adapters.azure_blob.metadata import Present, pack
+from adapters.azure_blob.metadata import pack
 from adapters.azure_blob.slot import AzureSlot
+from adapters.deadline import REQUEST_SECONDS, Deadline
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
 from adapters.service_clock import ExpiredCall
@@ -81,7 +82,7 @@ class AzureObjectStore:
 
     def put(self, command: PutObject, call: Call) -> PutResult:
         """One request up to 8 MiB, staged blocks beyond."""
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             blob, sha256 = self._blob(command.key), command.payload.sha256
             metadata = pack(command.metadata, call, sha256)
             draft = Draft(command.payload, command.content_type, metadata)
@@ -105,7 +106,7 @@ class AzureObjectStore:
             )
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             blob, first = self._blob(command.key), command.first or 0
             # Stored bytes, also where an uploader said that they are compressed.
             span: dict[str, Any] = {"decompress": False}
@@ -113,30 +114,27 @@ class AzureObjectStore:
                 span["offset"] = first
                 if command.last is not None:
                     span["length"] = command.last - first + 1
-            found = blob.download_blob(timeout=int(READ_SECONDS), **span)
-            properties = found.properties
-            there = Present(
-                size=_whole_size(properties),
-                etag=bare(properties.etag),
-                modified=properties.last_modified,
-                content_type=properties.content_settings.content_type or "",
-                metadata=properties.metadata or {},
-            )
+            found = blob.download_blob(timeout=int(REQUEST_SECONDS), **span)
+            # The SDK's own words, as "bytes 5-9/20"; the transport has seen those of Azure.
+            whole = str(found.properties.content_range).rpartition("/")[2]
+            there = present(found.properties, whole)
             if first and first >= there.size:
                 raise InvalidCommand("the range begins past the end", next_step="ask for less")
-            return ObjectStream(
-                there.info(command.key), first, found.size, AzureBody(found, self._scope)
-            )
+            size = checked_size("Azure", found.size)
+            end = there.size if command.last is None else min(there.size, command.last + 1)
+            if size != end - first:
+                raise unreadable("Azure", "it is of another range than was asked for")
+            return ObjectStream(there.info(command.key), first, size, AzureBody(found, self._scope))
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             there = look(self._blob(command.key))
             if there is None:
                 raise NotFound("there is no such object", next_step="check the key")
             return there.info(command.key)
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             blob = self._blob(command.key)
             before = self._measured(blob, call)
             if command.if_match is not None:
@@ -150,7 +148,7 @@ class AzureObjectStore:
             return DeleteResult(key=command.key, superseded=superseded)
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             container = client_for(self._config).get_container_client(self._config.container)
             return list_page(container, self._location, command)
 
@@ -165,11 +163,11 @@ class AzureObjectStore:
         )
 
     def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             return presign.presign_put(self._location, command)
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             return presign.presign_get(self._location, command)
 
     def uri(self, command: ObjectUri, call: Call) -> UriResult:
@@ -177,7 +175,7 @@ class AzureObjectStore:
             return UriResult(uri=self._location.uri(command.key))
 
     def register(self, command: RegisterObject, call: Call) -> AssetRecord:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             return asset.register(
                 self._blob(command.key),
                 self._blob(command.key, "assets"),
@@ -188,7 +186,7 @@ class AzureObjectStore:
             )
 
     def check_fences(self, key: str, call: Call) -> None:
-        with azure_errors(self._scope):
+        with azure_errors(self._scope, Deadline(call)):
             blob, content = self._blob(key), InlinePayload(data=b"fences")
             draft = Draft(content, DEFAULT_CONTENT_TYPE, pack({}, call, content.sha256))
             late = AzureSlot(blob, ExpiredCall(**vars(call)), draft)
@@ -217,9 +215,3 @@ class AzureObjectStore:
 
     def _fenced(self, call: Call) -> bool:
         return call.takeover or self._config.fenced_writes
-
-
-def _whole_size(properties: Any) -> int:
-    # "bytes 5-9/20" for a range.
-    content_range = properties.content_range
-    return int(content_range.rpartition("/")[2]) if content_range else int(properties.size)

@@ -13,8 +13,8 @@ from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
 from adapters.azure_blob.client import client_for
 from adapters.azure_blob.credential import account_key
-from adapters.azure_blob.lease import READ_SECONDS
 from adapters.azure_blob.location import Location
+from adapters.deadline import REQUEST_SECONDS
 from commands.error import Unsupported
 from commands.object_store import PresignedGet, PresignedPut, PresignGet, PresignPut
 
@@ -62,7 +62,7 @@ def _signed(
     else:
         more = more | {
             "user_delegation_key": client_for(config).get_user_delegation_key(
-                begins - timedelta(minutes=5), expires_at, timeout=int(READ_SECONDS)
+                begins - timedelta(minutes=5), expires_at, timeout=int(REQUEST_SECONDS)
             )
         }
     token = generate_blob_sas(

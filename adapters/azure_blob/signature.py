@@ -12,7 +12,8 @@ from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_b
 
 from adapters.azure_blob.config import AzureConfig
 from adapters.azure_blob.credential import account_key
-from adapters.azure_blob.lease import READ_SECONDS, Sign
+from adapters.azure_blob.lease import Sign
+from adapters.deadline import REQUEST_SECONDS
 
 KEY_LIFE = timedelta(days=1)
 """Of a lent key; it is lent anew after half of it. Azure allows seven days."""
@@ -56,7 +57,7 @@ class _Lent:
             if time.monotonic() > self._until:
                 now = datetime.now(UTC)
                 self._key = self._service.get_user_delegation_key(
-                    now - timedelta(minutes=5), now + KEY_LIFE, timeout=int(READ_SECONDS)
+                    now - timedelta(minutes=5), now + KEY_LIFE, timeout=int(REQUEST_SECONDS)
                 )
                 self._until = time.monotonic() + KEY_LIFE.total_seconds() / 2
             return {"user_delegation_key": self._key}

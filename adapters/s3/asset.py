@@ -7,8 +7,10 @@ from contextlib import closing
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
+from adapters.answer import unreadable
 from adapters.object_fence import Expectation, write
 from adapters.port import Call
+from adapters.s3.body import S3Body
 from adapters.s3.engine import Engine, Target
 from adapters.s3.etag import quoted
 from adapters.s3.location import Location
@@ -33,12 +35,14 @@ def register(
     record_key = location.full_key(command.key, "assets")
     there = engine.look(location.full_key(command.key), sure=True)
     if there is None:
+        if call.takeover and (kept := _done_before(engine, location, record_key, call)):
+            return kept
         raise NotFound("there is no such object", next_step="upload it first")
     if command.size_bytes is not None and there.size != command.size_bytes:
         raise _differs(f"{there.size} bytes, not {command.size_bytes}")
     sha256 = there.sha256
     if command.sha256 is not None:
-        sha256 = sha256 or _digest(engine.client, location, command.key, there, call)
+        sha256 = sha256 or _digest(engine.client, location, command.key, there)
         if sha256 != command.sha256:
             raise _differs(f"SHA-256 {sha256}, not {command.sha256}")
     record = AssetRecord(
@@ -58,10 +62,25 @@ def register(
     slot = S3Slot(engine, target, call, content)
     written = write(slot, call, Condition(), Expectation(), fenced=fenced)
     if written.repeated:
-        answer = engine.client.get_object(Bucket=location.bucket, Key=record_key)
-        with closing(answer["Body"]) as body:
-            return AssetRecord.model_validate_json(body.read())
+        return _kept(engine, location, record_key)
     return record.model_copy(update={"superseded": written.superseded})
+
+
+def _done_before(
+    engine: Engine, location: Location, record_key: str, call: Call
+) -> AssetRecord | None:
+    """The record of an earlier attempt, whose object was deleted since; or that of a newer one."""
+    there = engine.look(record_key, sure=False)
+    if there is None or (there.mark != call.mark and there.seq <= call.seq):
+        return None
+    kept = _kept(engine, location, record_key)
+    return kept.model_copy(update={"superseded": there.mark != call.mark})
+
+
+def _kept(engine: Engine, location: Location, record_key: str) -> AssetRecord:
+    answer = engine.client.get_object(Bucket=location.bucket, Key=record_key)
+    with closing(answer["Body"]) as body:
+        return AssetRecord.model_validate_json(body.read())
 
 
 def _asset_id(location: Location, key: str, etag: str) -> str:
@@ -70,15 +89,17 @@ def _asset_id(location: Location, key: str, etag: str) -> str:
     return f"asset_{hashlib.blake2b(text, digest_size=16).hexdigest()}"
 
 
-def _digest(client: S3Client, location: Location, key: str, there: Present, call: Call) -> str:
+def _digest(client: S3Client, location: Location, key: str, there: Present) -> str:
     answer = client.get_object(
         Bucket=location.bucket, Key=location.full_key(key), IfMatch=quoted(there.etag)
     )
-    digest = hashlib.sha256()
-    with closing(answer["Body"]) as body:
+    digest, size = hashlib.sha256(), 0
+    with closing(S3Body(answer["Body"], location.scope)) as body:
         while chunk := body.read(CHUNK_BYTES):
-            call.remaining()
             digest.update(chunk)
+            size += len(chunk)
+            if size > there.size:
+                raise unreadable("S3", "it is longer than the object")
     return digest.hexdigest()
 
 

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import io
+from math import inf
 from typing import TYPE_CHECKING
 
 from adapters.aws.failure import LATER
+from adapters.deadline import current
 from adapters.s3.failure import s3_errors
 from adapters.s3.wire import Opened
 from commands.error import Unavailable
@@ -19,14 +21,18 @@ ContentBody = io.BytesIO
 
 
 class S3Body:
-    """A BodyReader. A connection that breaks off raises Unavailable, never a short read."""
+    """A BodyReader, with the time of the call that opened it. A connection that breaks off raises
+    Unavailable, never a short read."""
 
     def __init__(self, body: StreamingBody, scope: Scope) -> None:
         self._body = body
         self._scope = scope
+        self._deadline = current()
 
     def read(self, size: int = -1, /) -> bytes:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, self._deadline):
+            if self._deadline is not None:
+                self._deadline.begin(inf)
             return self._body.read(None if size < 0 else size)
 
     def close(self) -> None:
@@ -40,16 +46,19 @@ class WireBody:
         self._opened = opened
         self._left = size
         self._scope = scope
+        self._deadline = current()
 
     def read(self, size: int = -1, /) -> bytes:
         wanted = self._left if size < 0 else min(size, self._left)
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, self._deadline):
+            if self._deadline is not None:
+                self._deadline.begin(inf)
             try:
                 content = self._opened.read(wanted) if wanted else b""
+            except TimeoutError:
+                raise
             except OSError:
-                content = b""
-            if len(content) < wanted:
-                raise Unavailable("the answer of S3 broke off", next_step=LATER)
+                raise Unavailable("the answer of S3 broke off", next_step=LATER) from None
         self._left -= wanted
         return content
 

@@ -5,19 +5,19 @@ from __future__ import annotations
 import base64
 import hashlib
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.answer import checked_etag, checked_size, checked_span, unreadable
 from adapters.aws.client import leased
 from adapters.aws.failure import status_of
 from adapters.port import Call
 from adapters.s3.body import S3Body
 from adapters.s3.config import S3Config
 from adapters.s3.engine import Headers, Opened, Target
-from adapters.s3.etag import bare
 from adapters.s3.metadata import Present
 from adapters.service_clock import ServiceClock
 from commands.scope import Scope
@@ -67,26 +67,16 @@ class Boto3Engine:
                 **condition,
                 Body=content,
             )
-        return bare(answer["ETag"])
+        return checked_etag("S3", answer.get("ETag"))
 
     def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
         request: dict[str, Any] = {"Bucket": self.config.bucket, "Key": full_key}
         if first is not None or last is not None:
             request["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
         answer = self._client.get_object(**request)
-        size, start = answer["ContentLength"], 0
-        whole = size
-        if content_range := answer.get("ContentRange"):
-            # bytes 5-9/20
-            span, _, total = content_range.removeprefix("bytes ").partition("/")
-            start, whole = int(span.partition("-")[0]), int(total)
-        there = Present(
-            size=whole,
-            etag=bare(answer["ETag"]),
-            modified=answer["LastModified"],
-            content_type=answer.get("ContentType", ""),
-            metadata=answer.get("Metadata", {}),
-        )
+        size = checked_size("S3", answer.get("ContentLength"))
+        start, whole = checked_span("S3", answer.get("ContentRange"), size, first, last)
+        there = _present(answer, whole)
         return Opened(there, start, size, S3Body(answer["Body"], self.scope))
 
     def look(self, full_key: str, *, sure: bool) -> Present | None:
@@ -98,13 +88,7 @@ class Boto3Engine:
             if sure:
                 self.demand_bucket()
             return None
-        return Present(
-            size=answer["ContentLength"],
-            etag=bare(answer["ETag"]),
-            modified=answer["LastModified"],
-            content_type=answer.get("ContentType", ""),
-            metadata=answer.get("Metadata", {}),
-        )
+        return _present(answer, checked_size("S3", answer.get("ContentLength")))
 
     def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
         condition: dict[str, Any] = {} if if_match is None else {"IfMatch": if_match}
@@ -119,6 +103,18 @@ class Boto3Engine:
             # Not allowed to ask; but who may not list gets 403 for missing keys too, not 404.
             if status_of(error) != 403:
                 raise
+
+
+def _present(answer: Mapping[str, Any], size: int) -> Present:
+    if (modified := answer.get("LastModified")) is None:
+        raise unreadable("S3", "it has no date")
+    return Present(
+        size=size,
+        etag=checked_etag("S3", answer.get("ETag")),
+        modified=modified,
+        content_type=answer.get("ContentType", ""),
+        metadata=answer.get("Metadata", {}),
+    )
 
 
 def checksum(config: S3Config, content: bytes | bytearray) -> dict[str, Any]:

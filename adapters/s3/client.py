@@ -15,11 +15,12 @@ from adapters.aws.client import shared_client
 from adapters.aws.config import DEFAULT_REGION
 from adapters.aws.credentials import Identity, reference_of
 from adapters.aws.query_signature import Signer
+from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
 from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.config import S3Config
 from adapters.s3.engine import Engine
 from adapters.s3.lease import enforce
-from adapters.s3.wire import CONNECT_SECONDS, POOL_CONNECTIONS, READ_SECONDS, Wire
+from adapters.s3.wire import POOL_CONNECTIONS, Wire
 from adapters.s3.wire_engine import WireEngine
 from adapters.s3.wire_rule import environment_fits, mocked, route_fits
 from adapters.service_clock import ServiceClock
@@ -142,7 +143,7 @@ def _make_client(identity: Identity, config: S3Config) -> S3Client:
                 **signed,
             },  # type: ignore[arg-type]  # Literals widen in a dict
             connect_timeout=CONNECT_SECONDS,
-            read_timeout=READ_SECONDS,
+            read_timeout=REQUEST_SECONDS,
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=POOL_CONNECTIONS,
             tcp_keepalive=True,

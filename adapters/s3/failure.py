@@ -10,7 +10,9 @@ from types import TracebackType
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.aws.failure import code_of, status_of, trace_of, translate_botocore
+from adapters.answer import unread
+from adapters.aws.failure import LATER, code_of, status_of, trace_of, translate_botocore
+from adapters.deadline import Deadline, enter, leave
 from adapters.s3.failure_code import (
     CODES,
     DOWN,
@@ -18,7 +20,7 @@ from adapters.s3.failure_code import (
     STATUSES,
     WRONG_REGION,
 )
-from commands.error import LeaseExpired, Misconfigured, SignalboxError
+from commands.error import LeaseExpired, Misconfigured, SignalboxError, Unavailable
 from commands.scope import ResourceKind, Scope
 
 
@@ -27,34 +29,52 @@ def condition_failed(error: ClientError) -> bool:
     return status_of(error) == 412 or code_of(error) in ("PreconditionFailed", "NoSuchKey")
 
 
-def translate(error: ClientError | BotoCoreError) -> SignalboxError:
+def translate(error: Exception) -> SignalboxError:
     """The error for callers, without a place; every family of botocore's has one."""
     if isinstance(error, ClientError):
         return _from_answer(error)
-    return translate_botocore(error, "S3")
+    if isinstance(error, BotoCoreError):
+        return translate_botocore(error, "S3")
+    if isinstance(error, OSError):
+        return Unavailable(f"the connection to S3 broke ({type(error).__name__})", next_step=LATER)
+    # botocore reads answers as if they were S3's; so it may be anything. Or a mistake of ours.
+    return unread("S3", error)
 
 
 class s3_errors:  # noqa: N801 - used like a function; one made by contextlib costs more than a key
-    """Let only SignalboxErrors out, each naming its place."""
+    """Let only SignalboxErrors out, each naming its place; what is within has this time.
 
-    __slots__ = ("_scope",)
+    Raises LeaseExpired at once where the lease is over.
+    """
 
-    def __init__(self, scope: Scope) -> None:
+    __slots__ = ("_deadline", "_scope", "_token")
+
+    def __init__(self, scope: Scope, deadline: Deadline | None = None) -> None:
         self._scope = scope
+        self._deadline = deadline
 
-    def __enter__(self) -> None: ...
+    def __enter__(self) -> None:
+        if self._deadline is not None:
+            self._deadline.check_lease()
+            self._token = enter(self._deadline)
 
     def __exit__(
         self, kind: object, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
+        deadline, scope = self._deadline, self._scope
+        if deadline is not None:
+            leave(self._token)
         if error is None:
             return
-        scope = self._scope
         place = {"tenant_id": scope.tenant_id, "env": scope.env, "backend_type": "s3"}
         if isinstance(error, SignalboxError):
             error.at(kind=ResourceKind.OBJECT_STORE, **place)
-        elif isinstance(error, ClientError | BotoCoreError):
-            raise translate(error).at(kind=ResourceKind.OBJECT_STORE, **place) from error
+        elif isinstance(error, Exception):
+            if deadline is not None and deadline.fault and not isinstance(error, ClientError):
+                said: SignalboxError = deadline.error("S3")
+            else:
+                said = translate(error)
+            raise said.at(kind=ResourceKind.OBJECT_STORE, **place) from error
 
 
 def _from_answer(error: ClientError) -> SignalboxError:

@@ -11,6 +11,7 @@ from urllib.parse import parse_qsl, urlsplit
 
 import botocore
 
+from adapters.answer import unreadable
 from adapters.aws.client import check_lease, leased_call
 from adapters.aws.query_signature import Signer
 from adapters.service_clock import ServiceClock
@@ -20,6 +21,8 @@ if TYPE_CHECKING:
     from botocore.credentials import Credentials
     from mypy_boto3_s3 import S3Client
 
+GOOD = (200, 204, 206)
+"""Statuses of S3's for what it did."""
 _SIGNED = ("content-md5", "content-type", "if-match", "if-none-match")
 _MARK = "signalbox_leased"
 
@@ -59,6 +62,9 @@ def enforce(client: S3Client, credentials: Credentials | None, clock: ServiceClo
     def observe(response_dict: dict[str, Any] | None, **_: Any) -> None:
         if response_dict is not None:
             clock.observe(response_dict["headers"].get("Date"))
+            # botocore takes all below 300 for a success.
+            if (status := response_dict["status_code"]) not in GOOD and status < 300:
+                raise unreadable("S3", f"its status is {status}")
 
     events.register_first("choose-signer.s3", choose)
     events.register_last("request-created.s3", sign)

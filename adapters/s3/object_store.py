@@ -16,6 +16,7 @@ from botocore.exceptions import ClientError
 
 from adapters import object_fence, object_probe
 from adapters.aws.failure import status_of
+from adapters.deadline import Deadline
 from adapters.object_probe import Meaning
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
@@ -91,7 +92,7 @@ class S3ObjectStore:
 
     def put(self, command: PutObject, call: Call) -> PutResult:
         """One request up to 8 MiB, a multipart upload beyond; a 412 is final, a 409 temporary."""
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             sha256 = command.payload.sha256
             target = Target(
                 self._config,
@@ -129,6 +130,7 @@ class S3ObjectStore:
         opened, region = replica.read(
             self._scope,
             self._accesses,
+            call,
             lambda engine: engine.get(full_key, command.first, command.last),
         )
         info = opened.there.info(command.key, region)
@@ -137,7 +139,7 @@ class S3ObjectStore:
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         full_key = self._location.full_key(command.key)
         there, region = replica.read(
-            self._scope, self._accesses, lambda engine: engine.look(full_key, sure=True)
+            self._scope, self._accesses, call, lambda engine: engine.look(full_key, sure=True)
         )
         with s3_errors(self._scope):
             if there is None:
@@ -145,7 +147,7 @@ class S3ObjectStore:
             return there.info(command.key, region)
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             target = Target(self._config, self._location.full_key(command.key), "", {})
             if command.if_match is not None:
                 quoted(command.if_match)
@@ -164,19 +166,19 @@ class S3ObjectStore:
             return DeleteResult(key=command.key, superseded=superseded)
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             return list_page(self._engine().client, self._location, command)
 
     def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             return presign.presign_post(self._engine().client, self._location, command)
 
     def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             return presign.presign_put(self._engine().client, self._location, command)
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             return presign.presign_get(self._engine().client, self._location, command)
 
     def uri(self, command: ObjectUri, call: Call) -> UriResult:
@@ -184,13 +186,13 @@ class S3ObjectStore:
             return UriResult(uri=self._location.uri(command.key))
 
     def register(self, command: RegisterObject, call: Call) -> AssetRecord:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             return asset.register(
                 self._engine(), self._location, command, call, fenced=self._fenced(call)
             )
 
     def check_fences(self, key: str, call: Call) -> None:
-        with s3_errors(self._scope):
+        with s3_errors(self._scope, Deadline(call)):
             content = InlinePayload(data=b"fences")
             metadata = pack({}, call, content.sha256)
             full_key = self._location.full_key(key)

@@ -11,10 +11,12 @@ from typing import TypeVar
 
 import structlog
 
+from adapters.deadline import Deadline
+from adapters.port import Call
 from adapters.s3.client import Access
 from adapters.s3.engine import Engine
 from adapters.s3.failure import s3_errors
-from commands.error import Unavailable
+from commands.error import LeaseExpired, Unavailable
 from commands.scope import Scope
 
 T = TypeVar("T")
@@ -22,7 +24,7 @@ log = structlog.get_logger("signalbox.s3")
 
 
 def read(
-    scope: Scope, accesses: Sequence[Access], ask: Callable[[Engine], T]
+    scope: Scope, accesses: Sequence[Access], call: Call, ask: Callable[[Engine], T]
 ) -> tuple[T, str | None]:
     """What the bucket, which comes first, answers, or else its first replica that does, and that
     one's region.
@@ -32,8 +34,10 @@ def read(
     first: Unavailable | None = None
     for access in accesses:
         try:
-            with s3_errors(scope):
+            with s3_errors(scope, Deadline(call)):
                 answer = ask(access.engine())
+        except LeaseExpired as error:
+            raise first or error from None
         except Unavailable as error:
             first = first or error
             continue

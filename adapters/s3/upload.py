@@ -10,10 +10,10 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from adapters.answer import checked_etag
 from adapters.port import Call
 from adapters.s3.boto3_engine import address, checksum, properties
 from adapters.s3.engine import Engine, Target
-from adapters.s3.etag import bare
 from commands.error import TooLarge
 from commands.payload import InlinePayload, StagedPayload, open_payload, verified_chunks
 
@@ -99,10 +99,10 @@ def _in_parts(
             )
     except BaseException:
         # Parts cost money until they are given up; a bucket's lifecycle rule does the rest.
-        with suppress(ClientError, BotoCoreError):
+        with suppress(ClientError, BotoCoreError, OSError):
             client.abort_multipart_upload(**upload)
         raise
-    return bare(done["ETag"])
+    return checked_etag("S3", done.get("ETag"))
 
 
 def _send(

@@ -8,6 +8,7 @@ three times, boto3 ten times.
 from __future__ import annotations
 
 import os
+import re
 import select
 import socket
 import ssl
@@ -18,10 +19,13 @@ from urllib.parse import urlsplit
 
 from botocore.httpsession import get_cert_path
 
-CONNECT_SECONDS = 5.0
-READ_SECONDS = 20.0
+from adapters.deadline import ANSWER_BYTES, REQUEST_SECONDS, current, enter, leave
+from adapters.timed_socket import connect, follow
+
 POOL_CONNECTIONS = 64
-_LINE_BYTES, _LINES = 64 * 1024, 200
+_LINE_BYTES, _LINES, _HEAD_BYTES = 64 * 1024, 200, 256 * 1024
+_INTERIM = 10
+_SIZE = {10: re.compile("[0-9]{1,15}"), 16: re.compile("[0-9A-Fa-f]{1,12}")}
 _JOINED_BYTES = 64 * 1024
 """Content up to this goes out in one piece with what stands before it."""
 
@@ -43,16 +47,32 @@ class Connection:
     """One socket, with one request at a time."""
 
     def __init__(self, name: str, port: int, tls: ssl.SSLContext | None) -> None:
-        plain = socket.create_connection((name, port), CONNECT_SECONDS)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        self.socket = plain if tls is None else tls.wrap_socket(plain, server_hostname=name)
+        plain = connect(name, port, [(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)])
+        if tls is not None:
+            plain = follow(tls.wrap_socket(plain, server_hostname=name))
+        plain.settimeout(REQUEST_SECONDS)
+        self.socket = plain
         self.reader = self.socket.makefile("rb")
 
     def ended(self) -> bool:
-        """Whether the other side has closed it: then there is something to read, the end."""
+        """Whether there is something to read: its end, or what nobody asked for."""
         poll = select.poll()
         poll.register(self.socket.fileno(), select.POLLIN)
-        return bool(poll.poll(0))
+        return bool(poll.poll(0)) or self._holds_more()
+
+    def _holds_more(self) -> bool:
+        """Whether more came with the last answer than belonged to it."""
+        token = enter(None)
+        try:
+            self.socket.settimeout(0)
+            return bool(self.reader.peek(1))
+        except ssl.SSLWantReadError:
+            return False
+        except OSError:
+            return True
+        finally:
+            leave(token)
+            self.socket.settimeout(REQUEST_SECONDS)
 
     def close(self) -> None:
         self.reader.close()
@@ -63,6 +83,15 @@ class Connection:
         if not line.endswith(b"\n"):
             raise Garbled("the answer broke off")
         return line.rstrip(b"\r\n")
+
+    def rest(self) -> bytes:
+        """All up to the end of the connection."""
+        content = bytearray()
+        while piece := self.reader.read1(_JOINED_BYTES):
+            content += piece
+            if len(content) > ANSWER_BYTES:
+                raise Garbled("it is too long")
+        return bytes(content)
 
     def exactly(self, size: int) -> bytes:
         content = self.reader.read(size)
@@ -91,6 +120,8 @@ class Opened:
     def read(self, size: int | None = None) -> bytes:
         """That many bytes of a content whose size is known, or all that is left of it. Raises
         OSError."""
+        if self.size is not None and size is None and self.size > ANSWER_BYTES:
+            raise Garbled("it is too long")
         if self.size is None:
             content = self._unannounced()
             self.size = 0
@@ -110,14 +141,20 @@ class Opened:
     def _unannounced(self) -> bytes:
         if self.headers.get("transfer-encoding", "").lower() != "chunked":
             self._keeps = False
-            return self._connection.reader.read()
-        chunks = []
-        while size := _number(self._connection.line().partition(b";")[0].decode("latin-1"), 16):
-            chunks.append(self._connection.exactly(size))
-            self._connection.line()
-        while self._connection.line():
-            pass
-        return b"".join(chunks)
+            return self._connection.rest()
+        content = bytearray()
+        while size := _number(
+            self._connection.line().partition(b";")[0].strip().decode("latin-1"), 16
+        ):
+            if len(content) + size > ANSWER_BYTES:
+                raise Garbled("it is too long")
+            content += self._connection.exactly(size)
+            if self._connection.line():
+                raise Garbled("a piece is longer than it says")
+        for _ in range(_LINES):
+            if not self._connection.line():
+                return bytes(content)
+        raise Garbled("it has too many trailers")
 
 
 class Wire:
@@ -139,13 +176,12 @@ class Wire:
         target: str,
         headers: Mapping[str, str],
         body: bytes | None = None,
-        seconds: float = READ_SECONDS,
     ) -> Answer:
-        """One request, and the whole answer. Waits at most `seconds` for each part of it.
+        """One request, and the whole answer, within the time of the call (`deadline.py`).
 
         Raises OSError; a TimeoutError after that time.
         """
-        opened = self.open(method, target, headers, body, seconds)
+        opened = self.open(method, target, headers, body)
         try:
             return Answer(opened.status, opened.headers, opened.read())
         finally:
@@ -157,7 +193,6 @@ class Wire:
         target: str,
         headers: Mapping[str, str],
         body: bytes | None = None,
-        seconds: float = READ_SECONDS,
     ) -> Opened:
         """The same, with the content still to be read."""
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
@@ -166,9 +201,10 @@ class Wire:
         head = ("\r\n".join(lines) + "\r\n\r\n").encode("ascii")
         if (head.count(b"\n"), head.count(b"\r")) != (len(lines) + 1,) * 2:
             raise ValueError("a header holds the end of a line")
+        if (deadline := current()) is not None:
+            deadline.begin()
         connection = self._connection()
         try:
-            connection.socket.settimeout(seconds)
             if body is None or len(body) <= _JOINED_BYTES:
                 connection.socket.sendall(head + (body or b""))
             else:
@@ -206,29 +242,29 @@ def _authorities() -> str:
 
 
 def _number(text: str, base: int) -> int:
-    try:
-        number = int(text, base)
-    except ValueError:
-        number = -1
-    if number < 0:
+    if not _SIZE[base].fullmatch(text):
         raise Garbled("this is no length")
-    return number
+    return int(text, base)
 
 
 def _head(connection: Connection) -> tuple[bytes, int, dict[str, str]]:
     """Version, status and headers; what says that there is more to come is passed over."""
-    while True:
+    for _ in range(_INTERIM):
         version, _, rest = connection.line().partition(b" ")
         if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():
             raise Garbled("this is no HTTP")
-        headers = {}
+        headers: dict[str, str] = {}
+        size = 0
         for _ in range(_LINES):
             line = connection.line()
             if not line:
                 break
+            if (size := size + len(line)) > _HEAD_BYTES:
+                raise Garbled("its head is too long")
             name, _, value = line.decode("latin-1").partition(":")
             headers[name.lower()] = value.strip()
         else:
             raise Garbled("it has too many headers")
         if (status := int(rest[:3])) >= 200:
             return version, status, headers
+    raise Garbled("it says only that there is more to come")

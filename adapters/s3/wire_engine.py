@@ -16,19 +16,20 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from adapters.aws.failure import LATER
+from adapters.answer import checked_etag, checked_size, checked_span, unreadable
 from adapters.aws.query_signature import Signer
+from adapters.deadline import current
 from adapters.http_date import http_date
 from adapters.port import Call
 from adapters.s3.body import ContentBody, WireBody
 from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.config import S3Config
 from adapters.s3.engine import Headers, Opened, Target
-from adapters.s3.etag import bare
+from adapters.s3.lease import GOOD
 from adapters.s3.metadata import Present
-from adapters.s3.wire import READ_SECONDS, Answer, Wire
+from adapters.s3.wire import Answer, Wire
 from adapters.service_clock import ServiceClock
-from commands.error import LeaseExpired, Unavailable
+from commands.error import LeaseExpired
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -62,7 +63,7 @@ class WireEngine:
         answer = self._effect("PutObject", "PUT", target.full_key, headers, content, call)
         if answer is None:
             return self._boto3.put(target, content, call, condition)
-        return bare(answer.headers.get("etag", ""))
+        return checked_etag("S3", answer.headers.get("etag"))
 
     def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
         headers = {} if if_match is None else {"if-match": if_match}
@@ -72,16 +73,16 @@ class WireEngine:
     def look(self, full_key: str, *, sure: bool) -> Present | None:
         try:
             answer = self._wire.send("HEAD", *self._read(full_key, "HEAD", {}))
-        except TimeoutError:
-            raise _silent() from None
-        except OSError:
+        except OSError as error:
+            _give_up(error)
             return self._boto3.look(full_key, sure=sure)
         self._clock.observe(answer.headers.get("date"))
         if answer.status == 404:
             if sure:
                 self._boto3.demand_bucket()
             return None
-        return _present(_good(answer, "HeadObject").headers)
+        headers = _good(answer, "HeadObject").headers
+        return _present(headers, checked_size("S3", headers.get("content-length")))
 
     def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
         wanted = {}
@@ -89,26 +90,27 @@ class WireEngine:
             wanted["range"] = f"bytes={first or 0}-{'' if last is None else last}"
         try:
             opened = self._wire.open("GET", *self._read(full_key, "GET", wanted))
-        except TimeoutError:
-            raise _silent() from None
-        except OSError:
+        except OSError as error:
+            _give_up(error)
             return self._boto3.get(full_key, first, last)
         try:
             if opened.status not in (200, 206):
                 _good(Answer(opened.status, opened.headers, opened.read()), "GetObject")
             if (size := opened.size) is None:
                 return self._boto3.get(full_key, first, last)
-            there = _present(opened.headers)
-            start = 0
-            if content_range := opened.headers.get("content-range"):
-                start = int(content_range.removeprefix("bytes ").partition("-")[0])
+            content_range = opened.headers.get("content-range")
+            start, size_of_all = checked_span(
+                "S3", content_range, checked_size("S3", size), first, last
+            )
+            there = _present(opened.headers, size_of_all)
             whole = size == there.size
             if size > SMALL_BYTES and not (whole and self._boto3.checks_content):
                 body = WireBody(opened, size, self._boto3.scope)
                 opened = None  # type: ignore[assignment]  # the body closes it
                 return Opened(there, start, size, body)
             content = opened.read() if size <= SMALL_BYTES else b""
-        except OSError:
+        except OSError as error:
+            _give_up(error)
             return self._boto3.get(full_key, first, last)
         finally:
             if opened is not None:
@@ -131,12 +133,11 @@ class WireEngine:
         self._clock.learn(self._ask_time)
         at, expiry = self._clock.window(call)
         target, headers = self._signed(method, full_key, headers, at=at, expiry=expiry)
-        seconds = min(READ_SECONDS, call.remaining())
+        call.remaining()
         try:
-            answer = self._wire.send(method, target, headers, content, seconds)
-        except TimeoutError:
-            raise _silent() from None
-        except OSError:
+            answer = self._wire.send(method, target, headers, content)
+        except OSError as error:
+            _give_up(error)
             return None
         date = answer.headers.get("date")
         self._clock.observe(date)
@@ -183,15 +184,15 @@ def _digests(config: S3Config, content: bytes) -> dict[str, str]:
     return {"content-md5": base64.b64encode(digest).decode("ascii")}
 
 
-def _present(headers: Mapping[str, str]) -> Present:
-    size = headers.get("content-length", "0")
-    if content_range := headers.get("content-range"):
-        # bytes 5-9/20
-        size = content_range.rpartition("/")[2]
+def _present(headers: Mapping[str, str], size: int) -> Present:
+    try:
+        modified = http_date(headers.get("last-modified", ""))
+    except ValueError:
+        raise unreadable("S3", "it has no date") from None
     return Present(
-        size=int(size),
-        etag=bare(headers["etag"]),
-        modified=http_date(headers["last-modified"]),
+        size=size,
+        etag=checked_etag("S3", headers.get("etag")),
+        modified=modified,
         content_type=headers.get("content-type", ""),
         metadata={
             name.removeprefix(_BESIDE): value
@@ -211,8 +212,10 @@ def _vouched(there: Present, content: bytes, boto3: Boto3Engine) -> bool:
 
 def _good(answer: Answer, operation: str) -> Answer:
     """The answer, if it is a good one. Raises ClientError as botocore would."""
-    if answer.status < 300:
+    if answer.status in GOOD:
         return answer
+    if answer.status < 300:
+        raise unreadable("S3", f"its status is {answer.status}")
     code, message = _CODE.search(answer.body), _MESSAGE.search(answer.body)
     headers = dict(answer.headers)
     raise ClientError(
@@ -240,5 +243,8 @@ def _after(date: str | None, expiry: int) -> bool:
         return False
 
 
-def _silent() -> Unavailable:
-    return Unavailable("no answer from S3 (timed out)", next_step=LATER)
+def _give_up(error: OSError) -> None:
+    """Whether it is asked once more: not what was silent, too slow, or without an end."""
+    deadline = current()
+    if isinstance(error, TimeoutError) or (deadline is not None and deadline.fault):
+        raise error

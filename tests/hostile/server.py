@@ -89,8 +89,6 @@ def serve(behaviour: Behaviour) -> Iterator[Server]:
     """A server whose every request meets the behaviour."""
     ended = threading.Event()
     with socket.create_server(("127.0.0.1", 0), backlog=64) as listener:
-        # A client's body is to fill what there is of buffers.
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
         server = Server(f"http://127.0.0.1:{listener.getsockname()[1]}", behaviour)
         accepting = threading.Thread(target=_accept, args=(listener, server, ended), daemon=True)
         accepting.start()

@@ -136,7 +136,8 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_lease(
 ) -> None:
     server.silent = True
     # So that nothing but the lease can end the wait.
-    monkeypatch.setattr(lease, "READ_SECONDS", 3600.0)
+    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 3600.0)
+    monkeypatch.setattr(lease, "REQUEST_SECONDS", 3600.0)
     with pytest.raises((errors.Unavailable, errors.LeaseExpired)):
         put(store_at(server.url, key_file), tmp_path, seconds=4)
 

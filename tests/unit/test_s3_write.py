@@ -26,6 +26,7 @@ from commands.error import (
     InvalidCommand,
     InvalidKey,
     LeaseExpired,
+    NotFound,
     PreconditionFailed,
     Unavailable,
 )
@@ -530,3 +531,13 @@ def test_asset_records_do_not_show_among_objects(lab: Lab) -> None:
 
 def void(_: object) -> None:
     """Drop a result where a hook must return None."""
+
+
+def test_a_register_finds_its_own_record_though_its_object_is_gone(lab: Lab) -> None:
+    lab.put(b"one", lab.call("op-1", 1))
+    command = RegisterObject(key="a.txt", **WHO)
+    record = lab.store.register(command, lab.call("op-2", 2))
+    lab.delete(lab.call("op-3", 3))
+    assert lab.store.register(command, lab.call("op-2", 2, takeover=True)) == record
+    with pytest.raises(NotFound):
+        lab.store.register(command, lab.call("op-4", 4, takeover=True))

@@ -83,9 +83,9 @@ def test_a_service_that_is_down_is_not_asked_twice(
 def test_a_service_that_does_not_answer_is_not_asked_twice(
     service: StandIn, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.s3.wire_engine.READ_SECONDS", 1)
+    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 1)
     service.answers = [None]
-    with pytest.raises(Unavailable, match="timed out"):
+    with pytest.raises(Unavailable, match="too slow"):
         put(config, tmp_path)
     assert len(service.requests) == 1
 

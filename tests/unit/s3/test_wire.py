@@ -14,7 +14,9 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
+from adapters.deadline import within
 from adapters.s3.wire import Garbled, Wire
+from tests.unit.s3.desk import make_call
 from tests.unit.s3.stand_in import StandIn, answer
 
 
@@ -113,4 +115,6 @@ def test_https_is_spoken_only_to_whom_the_authorities_vouch_for(
                 Wire(endpoint).send("GET", "/", {"host": "127.0.0.1"})
             monkeypatch.setenv(name, str(path))
             assert Wire(endpoint).send("GET", "/", {"host": "127.0.0.1"}).body == b"safe"
+            with within(make_call(tmp_path)):
+                assert Wire(endpoint).send("GET", "/", {"host": "127.0.0.1"}).body == b"safe"
         server.shutdown()

@@ -1,0 +1,109 @@
+"""What a service answers, held against what an answer of its kind can be.
+
+A service may be broken, or somebody's own program: nothing of what it says is used or shown before
+it was looked at here.
+"""
+
+from __future__ import annotations
+
+import re
+import traceback
+
+import structlog
+
+from commands.error import IntegrityMismatch, Unavailable
+from commands.payload import LARGEST_BYTES
+
+log = structlog.get_logger("signalbox.adapters")
+
+_CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:#/+=-]{0,79}")
+_ETAG = re.compile(r"[!-~]{1,256}")
+_NUMBER = re.compile(r"[0-9]{1,18}")
+_SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+_TELL = "it is tried again; if it stays so, see what answers at the route's address"
+EMPTY_PAGES = 100
+"""A list that goes on behind so many pages with nothing in them goes on for ever."""
+
+
+def code_text(code: object) -> str:
+    """A service's own code or request id, as far as it may be shown; empty for what is none."""
+    text = str(code)
+    return text if _CODE.fullmatch(text) else ""
+
+
+def unreadable(service: str, what: str) -> Unavailable:
+    """The error for an answer that is none; `what` is ours, nothing that came."""
+    return Unavailable(f"the answer of {service} cannot be used: {what}", next_step=_TELL)
+
+
+def unread(service: str, error: Exception) -> Unavailable:
+    """The same for what a client of the service did not expect, or for a mistake of ours: the log
+    says where, and nothing that came."""
+    where = traceback.extract_tb(error.__traceback__)[-1]
+    log.warning(
+        "an answer that cannot be read",
+        service=service,
+        error=type(error).__name__,
+        file=where.filename,
+        line=where.lineno,
+    )
+    return unreadable(service, type(error).__name__)
+
+
+def foreign(service: str, what: str) -> IntegrityMismatch:
+    """The error for an answer to another question."""
+    return IntegrityMismatch(
+        f"{service} answers what was not asked: {what}",
+        next_step="see what answers at the route's address; nothing of it was passed on",
+    )
+
+
+def checked_size(service: str, size: object) -> int:
+    """Bytes, 0 to 5 TiB; a number or its text. Raises Unavailable."""
+    if isinstance(size, str) and _NUMBER.fullmatch(size):
+        size = int(size)
+    if type(size) is not int or not 0 <= size <= LARGEST_BYTES:
+        raise unreadable(service, "it has no usable size")
+    return size
+
+
+def checked_etag(service: str, etag: object) -> str:
+    """The ETag without quotes. Raises Unavailable."""
+    bare = etag.strip('"') if isinstance(etag, str) else ""
+    if not _ETAG.fullmatch(bare):
+        raise unreadable(service, "it has no usable ETag")
+    return bare
+
+
+def checked_span(
+    service: str, content_range: str | None, size: int, first: int | None, last: int | None
+) -> tuple[int, int]:
+    """First byte and size of the whole for `size` bytes that were asked for as `first` to `last`
+    (included; both None: the whole). Raises Unavailable."""
+    begin, whole = 0, size
+    if content_range is not None:
+        begin, end, whole = span_of(service, content_range)
+        if end - begin + 1 != size:
+            raise unreadable(service, "its range and its length differ")
+    wanted = min(whole, whole if last is None else last + 1) - (first or 0)
+    if begin != (first or 0) or size != wanted:
+        raise unreadable(service, "it is of another range than was asked for")
+    return begin, checked_size(service, whole)
+
+
+def span_of(service: str, content_range: str) -> tuple[int, int, int]:
+    """First and last byte, and the size of the whole. Raises Unavailable."""
+    found = _SPAN.fullmatch(content_range)
+    if found is None:
+        raise unreadable(service, "its range is none")
+    begin, end, whole = (int(number) for number in found.groups())
+    return begin, end, whole
+
+
+def checked_token(service: str, token: object, before: str | None) -> str:
+    """Where the next page of a list begins. Raises Unavailable."""
+    if not isinstance(token, str) or not token.isprintable() or not 0 < len(token) <= 2500:
+        raise unreadable(service, "its continuation cannot be used")
+    if token == before:
+        raise unreadable(service, "the list does not advance")
+    return token

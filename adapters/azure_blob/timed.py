@@ -1,0 +1,41 @@
+"""Connections of requests that follow the call that they are used for."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import requests
+from requests.adapters import HTTPAdapter
+from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
+from urllib3.connection import HTTPConnection, HTTPSConnection
+
+from adapters.timed_socket import TimedConnection
+
+
+class _Http(TimedConnection, HTTPConnection):
+    pass
+
+
+class _Https(TimedConnection, HTTPSConnection):
+    pass
+
+
+class _HttpPool(HTTPConnectionPool):
+    ConnectionCls = _Http
+
+
+class _HttpsPool(HTTPSConnectionPool):
+    ConnectionCls = _Https
+
+
+class TimedAdapter(HTTPAdapter):
+    """Also takes content as it is sent: requests would expand it, and a few bytes can be made to
+    become many."""
+
+    def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
+        super().init_poolmanager(*arguments, **named)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HttpPool, "https": _HttpsPool}
+
+    def build_response(self, req: Any, resp: Any) -> requests.Response:
+        resp.headers.pop("content-encoding", None)
+        return super().build_response(req, resp)

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
 
+import psutil
 import pytest
 import redis
 
@@ -89,12 +90,16 @@ def test_what_was_claimed_before_a_switch_lands_on_the_former_place_before_drain
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setitem(conftest.QUICK, "SIGNALBOX_LEASE", "60")
-    monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:4~slow")
+    monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=stop@1~slow")
     with lane(tmp_path, workers=1) as running, running.client() as client:
         old = running.route_to_folder(TENANT, "old")
         slow = client.submit(put("slow"))
-        wait_until(lambda: state_of(client.ledger, slow.command.ref) == "running", "it runs")
+        worker = psutil.Process(running.stack.workers[0].pid)
+        wait_until(lambda: worker.status() == psutil.STATUS_STOPPED, "it has read the route")
         running.route_to_folder(TENANT, "new")
+        told = here("routes", "drain", *HERE, "--wait", "0").exception
+        assert isinstance(told, OutcomePending)
+        worker.resume()
         assert b"nothing runs on a former route" in done("routes", "drain", *HERE)
         assert state_of(client.ledger, slow.command.ref) == "done"
         assert client.outcome(slow, PATIENCE).route_revision == old.revision

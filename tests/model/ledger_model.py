@@ -12,7 +12,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import NamedTuple
+
+from tests.model import explore as exploration
 
 OPEN, RUNNING, DONE = "open", "running", "done"
 
@@ -130,29 +133,7 @@ class World(NamedTuple):
 def explore(scene: Scene, rules: Rules, most: int = 400_000) -> tuple[str, int]:
     """The first violation with its path, or '', and how many states there are."""
     first = World(Ledger(entries=(None,) * scene.commands), scene)
-    came_from: dict[World, tuple[World | None, str]] = {first: (None, "")}
-    wave = [first]
-    while wave:
-        following: list[World] = []
-        for world in wave:
-            for step, after in _steps(world, rules):
-                if after in came_from:
-                    continue
-                came_from[after] = (world, step)
-                if after.wrong:
-                    return _path(after, came_from), len(came_from)
-                following.append(after)
-        wave = following
-        assert len(came_from) < most, "the scene is too large to be explored"
-    return "", len(came_from)
-
-
-def _path(world: World, came_from: dict[World, tuple[World | None, str]]) -> str:
-    steps, at = [world.wrong], world
-    while (origin := came_from[at])[0] is not None:
-        steps.append(origin[1])
-        at = origin[0]
-    return " <- ".join(steps)
+    return exploration.explore(first, partial(_steps, rules=rules), most)
 
 
 def _steps(world: World, rules: Rules) -> Iterator[tuple[str, World]]:

@@ -42,11 +42,12 @@ class Deadline:
     `fault` says what the server did if it was stopped: it is asked nothing more then.
     """
 
-    __slots__ = ("_call", "_end", "_received", "_received_most", "fault")
+    __slots__ = ("_call", "_end", "_lapsed", "_moved", "_received", "_received_most", "fault")
 
     def __init__(self, call: Call) -> None:
         self._call = call
         self.fault = ""
+        self._lapsed = False
         self.begin()
 
     def begin(self, received_most: float | None = None) -> None:
@@ -55,6 +56,7 @@ class Deadline:
         if self.fault:
             raise Late
         self._end = lease_clock() + REQUEST_SECONDS
+        self._moved = False
         self._received = 0
         self._received_most = ANSWER_BYTES if received_most is None else received_most
 
@@ -66,10 +68,14 @@ class Deadline:
     def left(self) -> float:
         """Seconds, more than 0. Raises Late."""
         left = min(self._end, self._call.deadline) - lease_clock()
-        if left <= 0:
+        if left > 0:
+            return left
+        if not self._moved and self._call.deadline <= lease_clock():
+            # A worker that was frozen: the server was asked nothing.
+            self._lapsed, self.fault = True, "was not asked"
+        else:
             self.ran_out()
-            raise Late
-        return left
+        raise Late
 
     def ran_out(self) -> None:
         """A wait of `left` seconds was in vain."""
@@ -77,6 +83,7 @@ class Deadline:
 
     def sent(self, count: int) -> None:
         """So many bytes went out."""
+        self._moved = True
         self._end = min(
             self._end + count / STEADY_BYTES_PER_SECOND, lease_clock() + REQUEST_SECONDS
         )
@@ -89,8 +96,10 @@ class Deadline:
             raise TooLong(self.fault)
         self.sent(count)
 
-    def error(self, service: str) -> Unavailable:
+    def error(self, service: str) -> LeaseExpired | Unavailable:
         """What a call with a fault ends in."""
+        if self._lapsed:
+            return LeaseExpired("the lease ran out before the request was sent")
         return Unavailable(
             f"{service} {self.fault}",
             next_step="it is tried again; see `signalbox routes check` if it stays so",

@@ -38,6 +38,8 @@ SCENES = {
     "a temporary error, a lost answer, a worker dies": TOGETHER._replace(
         retries=1, answers_lost=1, crashes=1
     ),
+    "one key, a replay, a worker dies": TWO_ON_KEY._replace(failures=1, replays=1, crashes=1),
+    "one key, a replay of poison": TWO_ON_KEY._replace(replays=1, crashes=2),
     "the route is switched": ALONE._replace(switches=2, crashes=1, answers_lost=1),
     "the server restarts, a rebase, a worker dies": TWO_ON_KEY._replace(
         server_restarts=1, rebases=1, crashes=1
@@ -77,6 +79,16 @@ SCRIPTS = {
         "overtaken",
     ),
     "a record does not stand behind the parcel": (Rules(place_kept=False), TWO_CALLS, "undone"),
+    "a replay does not stand behind the parcel": (
+        Rules(replay_keeps_place=False),
+        TWO_ON_KEY._replace(failures=1, replays=1),
+        "undone",
+    ),
+    "a replay has a mark of its own": (
+        Rules(replay_keeps_mark=False),
+        ALONE._replace(retries=1, failures=1, replays=1),
+        "took effect twice",
+    ),
     "what leaves a parcel goes to the end of its key": (
         Rules(unpacked_in_place=False),
         TWO_CALLS._replace(retries=1),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from tests.model.parcel.ledger import Ledger
+from tests.model.parcel.ledger import FAILED, POISON, Ledger
 from tests.model.parcel.script import Scripts
 from tests.model.parcel.world import Client, World
 
@@ -37,6 +37,15 @@ class Clients:
             again = Client(ops=world.scene.calls[index])
             if client not in (Client(), again):
                 yield f"client {index} begins anew", world.with_client(index, again)
+
+    def replaying(self, world: World) -> Iterator[tuple[str, World]]:
+        """An operator has dead letters run again."""
+        for op, record in enumerate(world.ledger.records):
+            if record is not None and record.end in (FAILED, POISON):
+                ledger = self._scripts.replay(world.ledger, op, world.time)
+                ended = world.real_ended - {op}
+                after = world._replace(ledger=ledger, time=world.time + 1, real_ended=ended)
+                yield f"{op} is replayed", after
 
     def _submit(self, world: World, index: int) -> World:
         client = world.clients[index]

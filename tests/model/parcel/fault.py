@@ -18,6 +18,8 @@ class Faults:
         scene, ledger = world.scene, world.ledger
         if scene.clients_crash:
             yield from self._clients.dying(_fewer(world, "clients_crash"))
+        if scene.replays:
+            yield from self._clients.replaying(_fewer(world, "replays"))
         if scene.answers_lost:
             fewer = _fewer(world, "answers_lost")
             yield from self._clients.without_answer(fewer)

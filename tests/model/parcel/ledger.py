@@ -41,6 +41,8 @@ class Parcel(NamedTuple):
 
 class Record(NamedTuple):
     seq: int
+    mark: int
+    """The number of its first acceptance, which a replay keeps."""
     real: int
     token: int = 0
     """0: it is queued."""

@@ -30,6 +30,9 @@ class Rules:
     """And whether a record of one of them is open."""
     place_kept: bool = True
     """A record on the key of a parcel stands behind the parcel's place."""
+    replay_keeps_place: bool = True
+    """So does one that is accepted anew from the dead letters."""
+    replay_keeps_mark: bool = True
     unpacked_in_place: bool = True
     """What leaves a parcel stands in that place, not at the end of the list."""
     unpacked_holds_key: bool = True
@@ -102,17 +105,29 @@ class Scripts(NamedTuple):
             return ledger
         if self.rules.record_looks_into_parcels and ledger.in_parcel(op):
             return ledger
-        number, key = self._next(ledger, time), self.keys[op]
-        flying, its = ledger.on_queue(), ledger.lists[key]
-        if not its and ledger.held_keys[key] and self.rules.place_kept:
-            its = (PLACE,)
-        ledger = ledger._replace(
-            seq=number,
-            lists=_put(ledger.lists, key, (*its, op)),
-        ).with_record(op, Record(number, time + 1))
+        number, flying = self._next(ledger, time), ledger.on_queue()
+        ledger = self._queue_up(ledger, op, keeps_place=self.rules.place_kept)
+        ledger = ledger._replace(seq=number).with_record(op, Record(number, number, time + 1))
         if self.window and (ledger.held or flying >= self.window):
             return ledger._replace(held=(*ledger.held, -1 - op))
         return ledger
+
+    def replay(self, ledger: Ledger, op: int, time: int) -> Ledger:
+        """Accept a dead letter anew, at the end of its order; what it did is known by its mark."""
+        record, number = ledger.records[op], self._next(ledger, time)
+        assert record is not None
+        ledger = self._queue_up(ledger, op, keeps_place=self.rules.replay_keeps_place)
+        mark = record.mark if self.rules.replay_keeps_mark else number
+        record = Record(number, mark, time + 1, attempt=1)
+        return ledger._replace(seq=number).with_record(op, record)
+
+    def _queue_up(self, ledger: Ledger, op: int, *, keeps_place: bool) -> Ledger:
+        """A record at the end of its key, behind the parcel that has it."""
+        key = self.keys[op]
+        its = ledger.lists[key]
+        if not its and ledger.held_keys[key] and keeps_place:
+            its = (PLACE,)
+        return ledger._replace(lists=_put(ledger.lists, key, (*its, op)))
 
     def take(self, ledger: Ledger, token: int, server: int) -> tuple[Ledger, tuple[Parcel, ...]]:
         """All that is ready, under this token; asked again, the same."""
@@ -181,7 +196,7 @@ class Scripts(NamedTuple):
         for position, op in enumerate(parcel.ops):
             if op in rest:
                 seq, real = self.number_of(parcel, position), parcel.real + position
-                records[op] = Record(seq, real, parcel.token, 1, 0, lease_over)
+                records[op] = Record(seq, seq, real, parcel.token, attempt=1, lease_over=lease_over)
                 ids[op] = 0
         ledger = ledger._replace(
             records=tuple(records),

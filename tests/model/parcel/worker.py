@@ -88,7 +88,7 @@ class Workers:
             for position, op in enumerate(parcel.ops):
                 seq = self._scripts.number_of(parcel, position)
                 takeover, real = self._scripts.is_takeover(ledger, seq), parcel.real + position
-                items.append(Item(op, parcel.number, seq, takeover, "", real, world.route))
+                items.append(Item(op, parcel.number, seq, seq, takeover, "", real, world.route))
         route = worker.route if worker.route >= 0 else _route_behind(world)
         return world.with_worker(index, Worker(token, tuple(items), drains=True, route=route))
 
@@ -99,7 +99,7 @@ class Workers:
         )
         takeover = record.attempt > 1 or self._scripts.is_takeover(ledger, record.seq)
         end = POISON if record.deaths >= DEATHS_MOST else ""
-        item = Item(op, 0, record.seq, takeover, end, record.real, world.route)
+        item = Item(op, 0, record.seq, record.mark, takeover, end, record.real, world.route)
         worker = Worker(token, (item,), route=_route_behind(world))
         return world._replace(ledger=ledger).with_worker(index, worker)
 

@@ -34,6 +34,8 @@ class Scene(NamedTuple):
     """Permanent ones."""
     early: int = 0
     """Ends of a parcel of which some commands still run."""
+    replays: int = 0
+    """Of dead letters."""
     switches: int = 0
     server_restarts: int = 0
     restores: int = 0
@@ -57,6 +59,7 @@ class Item(NamedTuple):
     parcel: int
     """0: it is a record."""
     seq: int
+    mark: int
     takeover: bool
     end: str = ""
     real: int = 0
@@ -101,13 +104,13 @@ class World(NamedTuple):
     server: int = 1
     route: int = 0
     copy: Ledger | None = None
-    stored: tuple[tuple[int, int], ...] = ()
-    """By backend and key: the mark of what is there, which is its number, and the true one."""
+    stored: tuple[tuple[int, int, int], ...] = ()
+    """By backend and key: the mark of what is there, its number, and the true one."""
     real_told: frozenset[int] = frozenset()
     """Accepted, as a client was told."""
     real_accepted: frozenset[int] = frozenset()
     real_written: frozenset[tuple[int, int, int]] = frozenset()
-    """Command, true number and route."""
+    """Command, mark and route."""
     real_ended: frozenset[int] = frozenset()
     real_dead: frozenset[int] = frozenset()
     """Tokens with which workers died."""

@@ -11,6 +11,7 @@ from benchmarks.control import control_cost
 from benchmarks.envelope import envelope_cost
 from benchmarks.fence import fence_cost
 from benchmarks.flips import flip_cost
+from benchmarks.gateway import gateway_cost
 from benchmarks.growth.backlog import backlog_growth
 from benchmarks.growth.drain import drain_growth
 from benchmarks.growth.processes import process_growth
@@ -65,6 +66,18 @@ PARTS = (
         "Durable 1 KiB puts by one thread that has one command at a time: each submitted, or added "
         "to a buffer that hands many over together. Two worker processes.",
         buffer_cost,
+    ),
+    Part(
+        "gateway",
+        "a",
+        "The gateway",
+        "Durable 1 KiB puts and gets over HTTP, 64 connections with one request at a time, on the "
+        "embedded object store: through one gateway and two worker processes, and by a FastAPI "
+        "route that calls the same adapter on a thread for each request, without queue, ledger, "
+        "route or policy. The better of two rounds each, in turns; clients are a process of their "
+        "own on the same machine.",
+        gateway_cost,
+        quick=True,
     ),
     Part(
         "pools",

@@ -4,14 +4,19 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import timedelta
+from typing import Any
 
+from commands.error import SignalboxError
 from commands.object_store import ListObjects
 from commands.routing import ProbeResult, ProbeRoute, RouteConfig
 from commands.scope import Mode, Scope
 from producers.client import Client
 from routing.permit import Permits
+from routing.policy import Terms
+from routing.price import PriceTables, estimate
+from routing.view import RouteStatus
 
 COUNT_MOST = 100_000
 """Objects that a count looks at, unless it is to be whole."""
@@ -49,6 +54,35 @@ def probe(
     Permits(client.state).give([command])
     result = client.run(command, timedelta(seconds=wait)).unwrap()
     return ProbeResult.model_validate_json(json.dumps(result))
+
+
+def probed(client: Client, scope: Scope, mode: Mode, wait: float) -> dict[str, Any]:
+    """What `probe` found, as a document; an error that kept it from the backend too."""
+    try:
+        return probe(client, scope, mode, wait).model_dump(mode="json")
+    except SignalboxError as error:
+        return {"steps": [], "error": error.detail().model_dump()}
+
+
+def money(status: RouteStatus, terms: Terms, tables: PriceTables) -> dict[str, Any]:
+    """Use, quota, lock and estimated cost of a route, as a document."""
+    use, quotas = status.use, terms.quotas
+    document: dict[str, Any] = {
+        "health": use.health,
+        "use": status.document()["use"],
+        "quota": {
+            "objects": quotas.objects,
+            "bytes": quotas.bytes,
+            "commands_per_second": quotas.commands_per_second,
+        },
+        "lock": status.lock.document() if status.lock else None,
+    }
+    try:
+        cost = estimate(use, status.route.backend_type, tables, terms.price_table)
+        document["cost_this_month"] = asdict(cost) | {"total": cost.total}
+    except SignalboxError as error:
+        document["cost_this_month"] = {"error": error.detail().model_dump()}
+    return document
 
 
 def count_objects(

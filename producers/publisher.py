@@ -11,6 +11,7 @@ from celery import Celery
 from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerError
 from kombu.transport import TRANSPORT_ALIASES
+from redis import RedisError
 
 from commands.error import BrokerUnavailable, InvalidSetting
 from commands.ledger.entry import Wake
@@ -112,7 +113,7 @@ def broker_report(app: Celery, queues: Sequence[str]) -> tuple[dict[str, int], l
                     lengths[name] = 0
                     channel = connection.channel()
         answers = app.control.ping(timeout=1.0)
-    except (BrokerError, KombuError, AMQPError, OSError) as error:
+    except (BrokerError, KombuError, AMQPError, RedisError, OSError) as error:
         raise BrokerUnavailable(
             f"the broker does not answer: {error}",
             next_step="start it, or set SIGNALBOX_BROKER_URL",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import getpass
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from commands.state import connect
 from producers.cli.event_text import print_events
 from producers.cli.progress import progress
 from producers.client import Client
+from producers.curl import find_curl, store_by_curl
 from producers.folder import (
     BATCH_COMMANDS,
     FileToStore,
@@ -49,6 +50,8 @@ class Tour:
     own_tree: bool
     base_dir: Path
     s3_config: dict[str, Any]
+    gateway: str | None = None
+    """Its address; None: nothing is stored by HTTP."""
     wrong: list[str] = field(default_factory=list)
 
     def play(self) -> bool:
@@ -73,7 +76,10 @@ class Tour:
         self._route("filesystem", {"base_dir": str(self.base_dir)}, "look at the former place")
         self._list("filesystem")
         self._compare(before)
-        self._title("6. the audit trail")
+        if self.gateway is not None:
+            self._title(f"6. the same folder by curl, over HTTP ({self.gateway})")
+            self._by_curl(self.gateway, first)
+        self._title("7. the audit trail")
         print_events("", self.registry.history(SCOPE, limit=20))
         return self._verdict(len(first) + len(second))
 
@@ -106,6 +112,18 @@ class Tour:
                 if number + 1 == switch_after:
                     self._route("s3", self.s3_config, "half of it is stored")
         return stored
+
+    def _by_curl(self, gateway: str, stored: Iterable[StoredFile]) -> None:
+        curl = find_curl()
+        if curl is None:
+            self.console.print("there is no curl on this machine", style="yellow")
+            return
+        # Those that have a name and content that can be stored: that was seen above.
+        good = [item for item in stored if item.error is None]
+        copies = [FileToStore(item.file.path, f"curl/{item.file.key}") for item in good]
+        if said := store_by_curl(curl, gateway, PLACE, copies):
+            self._complain(f"curl: {said}")
+        self._compare([replace(item, file=copy) for item, copy in zip(good, copies, strict=True)])
 
     def _compare(self, stored: Iterable[StoredFile]) -> None:
         expected = {item.file.key: item.sha256 for item in stored if item.error is None}

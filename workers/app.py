@@ -16,6 +16,7 @@ from workers.log import configure_logging
 from workers.pacer import Pacer
 from workers.pool import use_steady_pools
 from workers.prefork import Preloader, keep_what_is_loaded
+from workers.pulse import PoolProbe, Pulse
 from workers.reconciler import Reconciler
 from workers.runtime import close_isolation, runtime
 from workers.tasks import register_tasks
@@ -24,7 +25,7 @@ use_steady_pools()
 app = make_app(Settings())
 register_tasks(app)
 guard_remote_control(app, Settings())
-_background: list[Reconciler | Pacer | Archiver | Janitor] = []
+_background: list[Reconciler | Pacer | Archiver | Janitor | Pulse] = []
 _preloader = Preloader(Settings())
 _names: list[str] = []
 
@@ -58,6 +59,7 @@ def _start_background(sender: Any, **_: Any) -> None:
     _background.append(Pacer(app, settings, sender.hostname))
     _background.append(Archiver.of(settings, sender.hostname))
     _background.append(Janitor(settings, sender.hostname))
+    _background.append(Pulse(settings, sender.hostname, PoolProbe(sender.pool)))
     for each in _background:
         each.start()
     keep_what_is_loaded()

@@ -3,22 +3,20 @@
 from __future__ import annotations
 
 import itertools
-import json
 from collections.abc import Iterator
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from commands.error import NotFound, SignalboxError
+from commands.error import NotFound
 from commands.ledger.dead import DeadLetter, Which
-from commands.parse import load_command
-from commands.payload import StagedPayload
 from commands.scope import ResourceKind, check_env, check_tenant
 from commands.visible import visible
 from producers.cli.common import AsJson, make_client
 from producers.cli.console import err, out, print_json, print_pairs, print_rows
 from producers.cli.notation import duration
 from producers.client import Client
+from producers.dead_letter import discard, document_of
 
 app = typer.Typer(
     add_completion=False, help="Dead letters: look, replay, purge.", no_args_is_help=True
@@ -52,7 +50,7 @@ def ls(
         shown = list(itertools.islice(letters, limit + 1))
     if as_json:
         for letter in shown[:limit]:
-            print_json(_document(letter))
+            print_json(document_of(letter))
         return
     rows = [
         [
@@ -81,7 +79,7 @@ def show(
         letter = client.dead.get(ref) if ref.count("/") >= 2 else None
     if letter is None:
         raise NotFound(f"there is no dead letter {ref[:200]}", next_step="see: signalbox dead ls")
-    document = _document(letter)
+    document = document_of(letter)
     if as_json:
         print_json(document)
     else:
@@ -136,7 +134,7 @@ def purge(
             purged += len(gone)
             for letter in step:
                 if letter.ref in gone:  # one that was replayed meanwhile needs its content
-                    _discard(client, letter)
+                    discard(client.content, letter)
     if as_json:
         print_json({"purged": purged})
     else:
@@ -176,47 +174,3 @@ def _chosen(
     found = client.dead.find(which)
     while step := list(itertools.islice(found, _STEP)):
         yield step
-
-
-def _document(letter: DeadLetter) -> dict[str, Any]:
-    outcome = letter.outcome
-    return {
-        "ref": letter.ref,
-        "op": letter.op,
-        "subject": outcome.subject,
-        "can_be_replayed": letter.is_command,
-        "attempts": letter.attempts,
-        "worker": outcome.worker,
-        "claimed_at": outcome.claimed_at.isoformat(),
-        "died_at": letter.died_at.isoformat(),
-        "backend_type": outcome.backend_type,
-        "route_revision": outcome.route_revision,
-        "document": _without_content(letter.document),
-        "error": outcome.error.model_dump() if outcome.error else None,
-    }
-
-
-def _without_content(document: str) -> Any:
-    """The command with what it stores left out: that is the tenant's, not the operator's."""
-    try:
-        fields = json.loads(document)
-    except ValueError:
-        return f"({len(document)} characters)"
-    if not isinstance(fields, dict):
-        return f"({len(document)} characters)"
-    hidden = {"data", "points", "event"}
-    shown = {name: "(not shown)" if name in hidden else fields[name] for name in fields}
-    if isinstance(fields.get("payload"), dict):
-        shown["payload"] = {n: v for n, v in fields["payload"].items() if n != "data"}
-    return shown
-
-
-def _discard(client: Client, letter: DeadLetter) -> None:
-    if not letter.is_command:
-        return
-    try:
-        payload = getattr(load_command(letter.op, letter.document), "payload", None)
-    except SignalboxError:
-        return
-    if isinstance(payload, StagedPayload):
-        client.content.remove(payload)

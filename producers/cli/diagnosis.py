@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
-from commands.error import RegistryUnreadable, SignalboxError
+from commands.error import RegistryUnreadable
 from commands.ledger.usage import UsageBook
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
@@ -15,11 +14,11 @@ from producers.cli.common import make_client, make_registry
 from producers.cli.console import err, out, print_json, print_pairs
 from producers.cli.progress import progress
 from producers.client import Client
-from producers.diagnosis import count_objects, probe
-from routing.policy import FREE, Terms
-from routing.price import PriceTables, estimate, load_prices
+from producers.diagnosis import count_objects, money, probed
+from routing.policy import FREE
+from routing.price import load_prices
 from routing.route import no_route
-from routing.view import RouteStatus, SystemView
+from routing.view import SystemView
 
 
 def diagnose(
@@ -54,23 +53,16 @@ def diagnose(
         for route in routes:
             if recount and route.scope.kind is ResourceKind.OBJECT_STORE:
                 _recount(client, book, route.scope, mode, wait)
-            health = _probed(client, route.scope, mode, wait)
+            health = probed(client, route.scope, mode, wait)
             [status] = SystemView(registry, book).of([route])
             well = well and health["error"] is None
             document = {"scope": route.scope.field, "backend": route.backend_type, "probe": health}
-            document |= _money(status, terms, tables)
+            document |= money(status, terms, tables)
             if as_json:
                 print_json(document)
             else:
                 _print(document)
     return well
-
-
-def _probed(client: Client, scope: Scope, mode: Mode, wait: float) -> dict[str, Any]:
-    try:
-        return probe(client, scope, mode, wait).model_dump(mode="json")
-    except SignalboxError as error:
-        return {"steps": [], "error": error.detail().model_dump()}
 
 
 def _recount(client: Client, book: UsageBook, scope: Scope, mode: Mode, wait: float) -> None:
@@ -80,26 +72,6 @@ def _recount(client: Client, book: UsageBook, scope: Scope, mode: Mode, wait: fl
             client, scope, mode, wait, None, lambda n: bars.update(task, completed=n)
         )
     book.recount(scope, count.objects, count.bytes)
-
-
-def _money(status: RouteStatus, terms: Terms, tables: PriceTables) -> dict[str, Any]:
-    use, quotas = status.use, terms.quotas
-    document: dict[str, Any] = {
-        "health": use.health,
-        "use": status.document()["use"],
-        "quota": {
-            "objects": quotas.objects,
-            "bytes": quotas.bytes,
-            "commands_per_second": quotas.commands_per_second,
-        },
-        "lock": status.lock.document() if status.lock else None,
-    }
-    try:
-        cost = estimate(use, status.route.backend_type, tables, terms.price_table)
-        document["cost_this_month"] = asdict(cost) | {"total": cost.total}
-    except SignalboxError as error:
-        document["cost_this_month"] = {"error": error.detail().model_dump()}
-    return document
 
 
 def _print(document: dict[str, Any]) -> None:

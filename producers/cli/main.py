@@ -42,7 +42,14 @@ COMMANDS = {
         "operate",
     ),
     "worker": ("Run a worker until SIGTERM; further options go to Celery's own worker.", "worker"),
-    "up": ("Start Redis, workers and Flower here, and keep them up until Ctrl-C.", "stack"),
+    "gateway": (
+        "Serve HTTP on 127.0.0.1:8010 until SIGTERM; settings are SIGNALBOX_GATEWAY_*.",
+        "gateway",
+    ),
+    "up": (
+        "Start Redis, workers, Flower and the gateway here, and keep them up until Ctrl-C.",
+        "stack",
+    ),
     "tour": (
         "Play the tour on the stack that SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL name.",
         "stack",

@@ -8,19 +8,15 @@ from typing import Annotated
 import typer
 
 from adapters.overview import markdown, overview
-from commands.breaker_report import BreakerReport
 from commands.error import InvalidCommand, NotFound
-from commands.ledger.era import LedgerEras
 from commands.ledger.ledger import Ledger
 from commands.parse import known_ops
 from commands.settings import Settings, without_password
 from commands.state import connect
-from commands.wire import all_queues
 from producers.cli.common import AsJson
 from producers.cli.console import print_json, print_pairs, print_rows
-from producers.publisher import broker_report, make_app
-from routing.archive_mark import ArchiveMark
-from routing.log import EventLog
+from producers.publisher import make_app
+from producers.status import status_of
 
 NOW = ("open", "running", "held", "overdue", "dead_letters")
 """What stands now, of the ledger's totals; the others only grow."""
@@ -73,32 +69,19 @@ def outcome(
 def status(as_json: AsJson = False) -> None:
     """Queues, workers, and how many commands are open, running, held, overdue or dead."""
     settings = Settings()
-    state = connect(settings.state_url)
-    totals = Ledger(state, settings).totals()
-    mark, head = ArchiveMark(state).read(), EventLog(state).head()
-    resting, lost = BreakerReport(state).read(), LedgerEras(state).lost()
-    queues, workers = broker_report(make_app(settings), all_queues(settings.tenant_shards))
+    found = status_of(settings, connect(settings.state_url), make_app(settings))
     if as_json:
-        archive = {"revision": mark.revision, "of": head.revision, "waits_for": mark.waits_for}
-        print_json(
-            {
-                "ledger": totals,
-                "queues": queues,
-                "workers": workers,
-                "archive": archive,
-                "resting": resting,
-                "ledger_lost": lost,
-            }
-        )
+        print_json(found)
         return
-    behind = head.revision - mark.revision
+    totals, archive, lost = found["ledger"], found["archive"], found["ledger_lost"]
+    behind = archive["of"] - archive["revision"]
     print_pairs(
         {
             "state": without_password(settings.state_url),
             "broker": without_password(settings.broker_url),
-            "workers": ", ".join(workers) or "none",
-            "archive": f"{mark.revision} of {head.revision} events"
-            + (f"; waits: {mark.waits_for}" if behind and mark.waits_for else ""),
+            "workers": ", ".join(found["workers"]) or "none",
+            "archive": f"{archive['revision']} of {archive['of']} events"
+            + (f"; waits: {archive['waits_for']}" if behind and archive["waits_for"] else ""),
         }
     )
     if lost:
@@ -108,10 +91,10 @@ def status(as_json: AsJson = False) -> None:
     ever = [[name, totals[name]] for name in sorted(totals) if name not in NOW]
     print_rows("commands now", ["", "number"], now)
     print_rows("since the ledger began", ["", "number"], ever)
-    if resting:
+    if resting := found["resting"]:
         columns = ["worker", "backend", "config", "scope"]
         print_rows("backends that rest", columns, [[*r] for r in resting])
-    waiting = [[name, number] for name, number in queues.items() if number]
+    waiting = [[name, number] for name, number in found["queues"].items() if number]
     print_rows("queues that hold messages", ["queue", "messages"], waiting)
 
 

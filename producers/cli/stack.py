@@ -39,7 +39,7 @@ def up(
     data: Annotated[Path, typer.Option("--data", help="Where all data lives.")] = DATA_DIR,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
 ) -> None:
-    """Start Redis, workers and Flower here, and keep them up until Ctrl-C."""
+    """Start Redis, workers, Flower and the gateway here, and keep them up until Ctrl-C."""
     signal.signal(signal.SIGTERM, _interrupt)
     # A shell that starts it with & has it ignore Ctrl-C; it is to end all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
@@ -48,6 +48,7 @@ def up(
     stack = EmbeddedStack(
         data,
         workers=workers,
+        gateway=True,
         state_url=given.state_url if "state_url" in given.model_fields_set else None,
         broker_url=given.broker_url if "broker_url" in given.model_fields_set else None,
     )
@@ -60,7 +61,7 @@ def up(
             line = f"{name:8} {without_password(address)}{given_by}"
             out.print(line, soft_wrap=True, highlight=False)
         if play or once:
-            equal = _play(data, src)
+            equal = _play(data, src, stack.addresses["gateway"])
         if not once:
             out.print("\nup; another terminal can now use `signalbox` with:")
             for name, value in stack.environment.items():
@@ -96,13 +97,16 @@ def _check_given(given: Settings) -> None:
 def tour(
     src: Source = None,
     data: Annotated[Path, typer.Option("--data", help="Where the tour keeps data.")] = DATA_DIR,
+    gateway: Annotated[
+        str | None, typer.Option(help="Address of a gateway, to store by curl as well.")
+    ] = None,
 ) -> None:
     """Play the tour on the stack that SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL name."""
-    if not _play(data.resolve(), src):
+    if not _play(data.resolve(), src, gateway):
         raise typer.Exit(1)
 
 
-def _play(data: Path, src: Path | None) -> bool:
+def _play(data: Path, src: Path | None, gateway: str | None) -> bool:
     with S3StandIn(data) as stand_in, Client() as client:
         stand_in.create_bucket(TOUR_BUCKET)
         out.print(f"S3       {stand_in.endpoint_url} (a local stand-in: moto)", highlight=False)
@@ -120,6 +124,7 @@ def _play(data: Path, src: Path | None) -> bool:
                 "addressing_style": "path",
                 "credentials_file": str(stand_in.credentials_file),
             },
+            gateway=gateway,
         ).play()
 
 

@@ -1,4 +1,5 @@
-"""The whole of Signalbox on one machine: Redis, workers and Flower, started and stopped as one."""
+"""The whole of Signalbox on one machine, started and stopped as one: Redis, workers, Flower and the
+gateway."""
 
 from __future__ import annotations
 
@@ -20,9 +21,11 @@ from producers.embedded.ports import free_port
 from producers.embedded.process import ManagedProcess
 from producers.embedded.redis_server import RedisServer
 
+GATEWAY_PORT = 8010
 RESTARTS_MOST = 6
 """Workers that are replaced within a minute."""
-WORKER_READY_WITHIN = timedelta(seconds=60)
+WORKER_READY_WITHIN = timedelta(minutes=5)
+"""On a machine that is busy with other things a start takes its time; what hangs is rare."""
 
 
 class EmbeddedStack:
@@ -37,6 +40,7 @@ class EmbeddedStack:
         *,
         workers: int = 2,
         flower: bool = True,
+        gateway: bool = False,
         state_url: str | None = None,
         broker_url: str | None = None,
         worker_options: Sequence[str] = (),
@@ -44,11 +48,13 @@ class EmbeddedStack:
         self._data_dir = data_dir
         self._worker_count = workers
         self._with_flower = flower
+        self._with_gateway = gateway
         self._worker_options = worker_options
         self._given = (state_url, broker_url)
         self._started = ExitStack()
         self._number = 0
         self.workers: list[ManagedProcess] = []
+        self.gateway: ManagedProcess | None = None
         self.addresses: dict[str, str] = {}
         self.environment: dict[str, str] = {}
         self._redis: RedisServer | None = None
@@ -87,6 +93,8 @@ class EmbeddedStack:
             started = [self._launch_worker() for _ in range(self._worker_count)]
             if self._with_flower:
                 self._start_flower()
+            if self._with_gateway:
+                self.start_gateway()
             for worker, ready in started:
                 worker.wait_until(ready.exists, WORKER_READY_WITHIN)
         except BaseException:
@@ -104,22 +112,50 @@ class EmbeddedStack:
         return self._launch_worker()[0]
 
     def wait(self, say: Callable[[str], None]) -> None:
-        """Keep the workers up: one that ended is followed by another, and `say` tells of it.
+        """Keep workers and gateway up: where one ended another is started, and `say` tells of it.
 
         Returns only by an exception: KeyboardInterrupt, or Unavailable if Redis ended or
-        workers end again and again.
+        workers (or the gateway) end again and again.
         """
         ended: deque[float] = deque(maxlen=RESTARTS_MOST)
         while True:
             if self._redis is not None and not self._redis.running:
                 raise Unavailable("Redis ended", next_step=f"see {self._data_dir}/redis/redis.log")
+            if self.gateway is not None and not self.gateway.running:
+                self._count_end(ended, self.gateway)
+                self.start_gateway()
+                say(f"the gateway ended; another is at {self.addresses['gateway']}")
             for worker in [worker for worker in self.workers if not worker.running]:
-                if len(ended) == RESTARTS_MOST and time.monotonic() - ended[0] < 60:
-                    raise Unavailable("workers end again and again", next_step=f"see {worker.log}")
-                ended.append(time.monotonic())
+                self._count_end(ended, worker)
                 self.workers.remove(worker)
                 say(f"{worker.name} ended; {self.start_worker().name} takes its place")
             time.sleep(0.5)
+
+    def start_gateway(self, **settings: str) -> str:
+        """A gateway, on port 8010 if that is free; `settings` are variables beside the stack's.
+        Its address, once it listens."""
+        ready = self._data_dir / "gateway.ready"
+        ready.unlink(missing_ok=True)
+        its = {
+            "SIGNALBOX_GATEWAY_BASE_DIR": str(self._data_dir),
+            "SIGNALBOX_GATEWAY_PORT": str(free_port(GATEWAY_PORT)),
+        }
+        gateway = ManagedProcess(
+            "gateway",
+            [sys.executable, "-m", "producers.cli.main", "gateway"],
+            self._data_dir / "logs" / "gateway.log",
+            its
+            | os.environ
+            | self.environment
+            | settings
+            | {"SIGNALBOX_GATEWAY_READY_FILE": str(ready)},
+        )
+        gateway.start()
+        self._started.callback(gateway.stop)
+        gateway.wait_until(ready.exists, WORKER_READY_WITHIN)
+        self.gateway = gateway
+        self.addresses["gateway"] = ready.read_text()
+        return self.addresses["gateway"]
 
     def stop(self) -> None:
         """Stop all that this stack started, the newest first, workers all at once."""
@@ -134,6 +170,11 @@ class EmbeddedStack:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+    def _count_end(self, ended: deque[float], process: ManagedProcess) -> None:
+        if len(ended) == RESTARTS_MOST and time.monotonic() - ended[0] < 60:
+            raise Unavailable("workers end again and again", next_step=f"see {process.log}")
+        ended.append(time.monotonic())
 
     def _launch_worker(self) -> tuple[ManagedProcess, Path]:
         self._number += 1

@@ -42,7 +42,7 @@ class S3StandIn:
             secret.write("[default]\naws_access_key_id = stand-in\n")
             secret.write("aws_secret_access_key = stand-in\n")
         self._process.start()
-        self._process.wait_until(self._answers, timedelta(seconds=60))
+        self._process.wait_until(self._answers, timedelta(minutes=5))
 
     def create_bucket(self, name: str) -> None:
         """Make a bucket, by the plain request that S3 takes for it; no error if it is there."""
@@ -65,7 +65,7 @@ class S3StandIn:
 
     def _answers(self) -> bool:
         try:
-            urllib.request.urlopen(f"{self.endpoint_url}/moto-api/", timeout=1).close()  # noqa: S310
+            urllib.request.urlopen(f"{self.endpoint_url}/moto-api/", timeout=30).close()  # noqa: S310
         except OSError:
             return False
         return True

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tests.chaos.part_everything import EVERYTHING_PART
 from tests.chaos.part_fuzz import FUZZ_PART
+from tests.chaos.part_gateway import GATEWAY_PART
 from tests.chaos.part_kills import KILLS_PART
 from tests.chaos.part_large import LARGE_PART
 from tests.chaos.part_neighbours import HANGING_PART, NOISY_PART
@@ -16,6 +17,7 @@ from tests.chaos.part_writes import WRITES_PART
 PARTS = (
     KILLS_PART,
     EVERYTHING_PART,
+    GATEWAY_PART,
     WRITES_PART,
     REDIS_PART,
     STOP_PART,

@@ -8,6 +8,7 @@ from tests.chaos.campaign import Plan, run
 from tests.chaos.killer import Harm
 from tests.chaos.part_everything import FAULTS as POINTS
 from tests.chaos.part_everything import strike_everything
+from tests.chaos.part_gateway import strike_the_gateway
 from tests.chaos.storm import Blows
 from tests.conftest import need_redis
 
@@ -35,3 +36,10 @@ def test_workers_state_broker_and_routes_are_struck_at_once(tmp_path: Path) -> N
     assert (came.open, came.dead) == (0, 0)
     assert came.switches > 0
     assert came.killer.kills >= 2
+
+
+def test_what_a_gateway_answered_for_is_there_once_while_it_is_killed(tmp_path: Path) -> None:
+    need_redis()
+    struck = strike_the_gateway(tmp_path, kills=3, seed=5, least=100)
+    assert (struck.verdict.clean, struck.verdict.notes, struck.open) == (True, [], 0)
+    assert struck.answered >= 100

@@ -39,6 +39,8 @@ def test_the_tour_stores_a_folder_and_finds_every_byte_again_also_the_second_tim
         assert result.returncode == 0, result.stdout + result.stderr
         assert "all 300 objects stored, and every digest equal" in result.stdout
         assert "stand-in" in result.stdout
+        assert "the same folder by curl" in result.stdout
+        assert result.stdout.count("150 of 150 digests equal") == 2
 
 
 def test_the_tour_ends_with_one_if_a_file_cannot_be_stored(tmp_path: Path) -> None:

@@ -15,6 +15,7 @@ import yaml
 
 import celeryconfig
 from commands.settings import Settings
+from gateway.settings import GatewaySettings
 from producers.cli.main import command_of
 
 ROOT = Path(__file__).parents[2]
@@ -22,6 +23,9 @@ COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
 TOPS = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+KNOWN = {name.upper() for name in Settings.model_fields} | {
+    f"GATEWAY_{name.upper()}" for name in GatewaySettings.model_fields
+}
 OWN = sorted(name for name, service in SERVICES.items() if "build" in service)
 
 
@@ -53,7 +57,7 @@ def test_the_command_of_the_image_exists() -> None:
 def test_every_variable_is_a_setting(name: str) -> None:
     for variable in SERVICES[name]["environment"]:
         if variable.startswith("SIGNALBOX_"):
-            assert variable.removeprefix("SIGNALBOX_").lower() in Settings.model_fields
+            assert variable.removeprefix("SIGNALBOX_") in KNOWN
         else:
             assert variable == "FLOWER_BASIC_AUTH"
 

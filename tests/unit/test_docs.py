@@ -20,6 +20,8 @@ from adapters.s3.config import S3Config
 from commands import error
 from commands.parse import known_ops, parse_command
 from commands.settings import Settings
+from gateway.error import HttpError
+from gateway.settings import GatewaySettings
 from producers.cli.main import COMMANDS, command_of
 
 ROOT = Path(__file__).parents[2]
@@ -41,7 +43,14 @@ def test_every_error_code_is_on_the_page_with_its_status() -> None:
 def test_every_setting_is_on_the_page() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     named = set(re.findall(r"`SIGNALBOX_([A-Z_]+)`", page))
-    assert named == {name.upper() for name in Settings.model_fields}
+    own = {f"GATEWAY_{name.upper()}" for name in GatewaySettings.model_fields}
+    assert named == {name.upper() for name in Settings.model_fields} | own
+
+
+def test_every_error_code_of_the_gateway_is_on_the_page_with_its_status() -> None:
+    page = (ROOT / "docs" / "errors.md").read_text()
+    for kind in leaves(HttpError):
+        assert f"| `{kind.code}` | {kind.http_status} |" in page
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)

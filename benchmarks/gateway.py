@@ -1,0 +1,160 @@
+"""The gateway beside a bare FastAPI route that writes to the same backend, in one run."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import threading
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+import psutil
+
+from benchmarks.figure import NOISE, Figure, Spread
+from benchmarks.lane import lane
+from benchmarks.part import Bench
+from benchmarks.stub import ROOT, running
+
+TENANT = "t_bench"
+PATH = f"/v1/objects/{TENANT}/dev/"
+CLIENTS = 64
+MIB = 1024**2
+LARGE = 1024 * MIB
+
+
+@dataclass(frozen=True)
+class Load:
+    """What clients saw."""
+
+    seconds: list[float]
+    wall: float
+
+    @property
+    def rate(self) -> float:
+        """Answers a second."""
+        return len(self.seconds) / self.wall
+
+    @property
+    def spread(self) -> Spread:
+        """Of one answer, milliseconds."""
+        return Spread([1000 * each for each in self.seconds])
+
+
+def gateway_cost(bench: Bench) -> list[Figure]:
+    """Puts a second, how long gets take, and memory of 1 GiB each way. Raises RuntimeError if an
+    answer was not what it should be."""
+    folder = bench.data / "bare"
+    folder.mkdir()
+    with lane(bench.data / "stack") as it, running("bare_route", str(folder)) as bare:
+        it.route(TENANT)
+        base = it.stack.start_gateway(SIGNALBOX_GATEWAY_PORT="0")
+        gateway = it.stack.gateway
+        assert gateway is not None  # noqa: S101 - just started
+        for address, path in ((base, PATH), (bare, "/")):
+            _load(address, "PUT", path, seconds=1.0)  # whatever is made with the first request
+        # In turns, since the machine has other things to do as well.
+        puts: dict[str, list[float]] = {base: [], bare: []}
+        for _ in range(2):
+            for address, path in ((base, PATH), (bare, "/")):
+                puts[address].append(_load(address, "PUT", path, bench.seconds).rate)
+        ours, theirs = (max(puts[address]) for address in (base, bare))
+        _load(base, "GET", PATH, seconds=1.0)
+        full = _load(base, "GET", PATH, bench.seconds)
+        half = _load(base, "GET", PATH, bench.seconds, rate=full.rate / 2)
+        put_mib, get_mib = _large(base, gateway.pid)
+    return [
+        Figure("durable 1 KiB puts of 64 clients", ours, "puts/s", least=1500),
+        Figure("the same by a bare FastAPI route", theirs, "puts/s"),
+        Figure("puts, to the bare route", ours / theirs, "x", least=0.8, tolerance=NOISE),
+        Figure("gets of 1 KiB by 64 clients", full.rate, "gets/s"),
+        Figure("get at half of that load, p50", half.spread.median, "ms", most=2),
+        Figure("get at half of that load, p99", half.spread.at(99), "ms", most=10),
+        Figure("memory of a 1 GiB put, above idle", put_mib, "MiB", most=64),
+        Figure("memory of a 1 GiB get, above idle", get_mib, "MiB", most=64),
+    ]
+
+
+def _load(base: str, method: str, path: str, seconds: float, rate: float = 0.0) -> Load:
+    said = subprocess.run(  # noqa: S603 - this program
+        [
+            *(sys.executable, "-m", "benchmarks.http_load", base, method, path),
+            *("--clients", str(CLIENTS), "--for", str(seconds), "--rate", str(rate)),
+        ],
+        check=True,
+        stdout=subprocess.PIPE,
+        cwd=ROOT,
+    )
+    found = json.loads(said.stdout)
+    if found["failed"]:
+        raise RuntimeError(f"{found['failed']} of {len(found['seconds'])} {method}s failed")
+    return Load(found["seconds"], found["wall"])
+
+
+def _large(base: str, pid: int) -> tuple[float, float]:
+    """MiB that the gateway takes above idle, at most, for a put and a get of 1 GiB."""
+    url = f"{base}{PATH}large"
+    with _watched(pid) as put:
+        body = _Zeros(LARGE)
+        request = urllib.request.Request(url, data=body, method="PUT")  # noqa: S310 - our own
+        request.add_header("Content-Length", str(LARGE))
+        request.add_header("Prefer", "wait=300")
+        with urllib.request.urlopen(request, timeout=600) as answer:  # noqa: S310
+            if answer.status != 200:
+                raise RuntimeError(f"the large put was answered {answer.status}")
+    with _watched(pid) as get, urllib.request.urlopen(url, timeout=600) as answer:  # noqa: S310
+        size = 0
+        while chunk := answer.read(MIB):
+            size += len(chunk)
+        if size != LARGE:
+            raise RuntimeError(f"the large get brought {size} bytes")
+    return put.mib, get.mib
+
+
+class _Zeros:
+    """A body that is made as it is read."""
+
+    def __init__(self, size: int) -> None:
+        self._left = size
+        self._block = os.urandom(MIB)
+
+    def read(self, size: int = -1) -> bytes:
+        part = self._block[: min(len(self._block), self._left, size if size >= 0 else MIB)]
+        self._left -= len(part)
+        return part
+
+
+class _Memory:
+    """The most that a process took above what it had at first."""
+
+    def __init__(self, pid: int) -> None:
+        self._process = psutil.Process(pid)
+        self._idle = self._most = self._process.memory_info().rss
+
+    def look(self) -> None:
+        self._most = max(self._most, self._process.memory_info().rss)
+
+    @property
+    def mib(self) -> float:
+        return (self._most - self._idle) / MIB
+
+
+@contextmanager
+def _watched(pid: int) -> Iterator[_Memory]:
+    memory, over = _Memory(pid), threading.Event()
+
+    def watch() -> None:
+        while not over.wait(0.02):
+            memory.look()
+
+    watcher = threading.Thread(target=watch)
+    watcher.start()
+    try:
+        yield memory
+    finally:
+        memory.look()
+        over.set()
+        watcher.join()

@@ -1,0 +1,141 @@
+"""Who may call: the gateway's names, the origins of pages, and bearer tokens."""
+
+from __future__ import annotations
+
+import hmac
+from enum import Enum
+from pathlib import Path
+
+from commands.error import InvalidSetting
+from gateway.error import ForeignOrigin, InvalidRequest, Unauthenticated, WrongHost, WrongToken
+from gateway.settings import GatewaySettings
+
+SHORTEST_TOKEN = 16
+Headers = dict[bytes, bytes]
+
+
+class Need(Enum):
+    """What a call does."""
+
+    NOTHING = 0
+    """It tells no more than that the gateway is there."""
+    READING = 1
+    STORING = 2
+    ROUTING = 3
+    """An operator's: it changes routes, locks or policies, or what was given up for dead."""
+
+
+_OPEN = ("/healthz", "/readyz", "/openapi.json")
+_OPERATORS = (
+    "/routing/",
+    "/v1/routes",
+    "/v1/locks",
+    "/v1/policies",
+    "/v1/dead-letters",
+    "/v1/audit",
+)
+_ASKING = ("/v1/queries/", "/v1/point-queries/")
+
+
+def need_of(method: str, path: str) -> Need:
+    """What a call needs; unknown paths need what storing does."""
+    if path in _OPEN:
+        return Need.NOTHING
+    if path.startswith("/v1/diagnostics"):
+        return Need.ROUTING
+    if method in ("GET", "HEAD") or path.startswith(_ASKING):
+        return Need.READING
+    return Need.ROUTING if path.startswith(_OPERATORS) else Need.STORING
+
+
+class Access:
+    """Decides by headers alone. Raises InvalidSetting for a token file that is none."""
+
+    def __init__(self, own: GatewaySettings) -> None:
+        self._hosts = own.host_names
+        self._origins = own.origin_names
+        self._read = _token(own.read_token_file)
+        self._route = _token(own.route_token_file)
+
+    def check(self, method: str, path: str, headers: Headers) -> None:
+        """Raises WrongHost, ForeignOrigin, Unauthenticated, WrongToken."""
+        self.check_host(headers)
+        self.check_origin(headers)
+        self._check_token(need_of(method, path), headers)
+
+    def check_host(self, headers: Headers) -> None:
+        host = headers.get(b"host")
+        if host is None:
+            raise InvalidRequest("the request has no header Host", next_step="send it")
+        name = _without_port(host.decode("latin-1").lower())
+        if name not in self._hosts and "*" not in self._hosts:
+            raise WrongHost(
+                "the gateway does not answer under this name",
+                next_step="use one of SIGNALBOX_GATEWAY_HOSTS, or have the operator add it",
+            )
+
+    def check_origin(self, headers: Headers) -> str | None:
+        """The origin of a page that may read the answers; None for who is no page of another."""
+        said = headers.get(b"origin")
+        if said is None:
+            return None
+        origin = said.decode("latin-1").lower()
+        if origin in self._origins:
+            return origin
+        scheme, _, host = origin.partition("://")
+        if scheme in ("http", "https") and host.encode("latin-1") == headers.get(b"host", b""):
+            return None
+        raise ForeignOrigin(
+            "pages of this origin may not call the gateway",
+            next_step="have the operator name it in SIGNALBOX_GATEWAY_ORIGINS",
+        )
+
+    def _check_token(self, need: Need, headers: Headers) -> None:
+        if need is Need.NOTHING or (self._read is None and self._route is None):
+            return
+        if need is not Need.ROUTING and self._read is None:
+            return
+        scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        if scheme.lower() != b"bearer" or not given:
+            raise Unauthenticated(
+                "the call needs a token", next_step="send the header Authorization: Bearer <token>"
+            )
+        # Both are always compared, so that the time tells nothing of either.
+        routes = hmac.compare_digest(given.strip(), self._route or b"")
+        reads = hmac.compare_digest(given.strip(), self._read or b"")
+        if routes or (reads and need is not Need.ROUTING):
+            return
+        if reads:
+            raise WrongToken(
+                "this token is for reading and storing",
+                next_step="use the token for routing"
+                if self._route
+                else "have the operator set SIGNALBOX_GATEWAY_ROUTE_TOKEN_FILE: until then nobody "
+                "changes routes by HTTP here",
+            )
+        raise Unauthenticated("the token is not known", next_step="use one that the operator gave")
+
+
+def _token(path: Path | None) -> bytes | None:
+    if path is None:
+        return None
+    try:
+        token = path.read_bytes().strip()
+    except OSError as error:
+        raise InvalidSetting(
+            f"the token file {path} cannot be read: {error.strerror}",
+            next_step="correct the setting, or the file",
+        ) from error
+    if len(token) < SHORTEST_TOKEN or not token.isascii() or b" " in token or b"\n" in token:
+        raise InvalidSetting(
+            f"the token file {path} holds no token of one line and {SHORTEST_TOKEN} characters or "
+            "more",
+            next_step="write one with: openssl rand -hex 32",
+        )
+    return token
+
+
+def _without_port(host: str) -> str:
+    if host.startswith("["):
+        return host.partition("]")[0] + "]"
+    return host.partition(":")[0]

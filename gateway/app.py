@@ -1,0 +1,111 @@
+"""The application: its handlers, what stands before them, and how errors look."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from typing import Any
+
+from fastapi import APIRouter, FastAPI
+from fastapi.exceptions import RequestValidationError
+from fastapi.routing import APIRoute
+from pydantic import ValidationError
+from starlette.exceptions import HTTPException
+
+from commands.error import SignalboxError
+from commands.settings import Settings
+from gateway import (
+    audit,
+    commands_api,
+    dead_letters,
+    object_links,
+    objects,
+    operations,
+    owner_calls,
+    points,
+    policies,
+    problem,
+    routes,
+    rows,
+    streams,
+)
+from gateway.answer import Json
+from gateway.desk import Desk
+from gateway.gate import Gate
+from gateway.settings import GatewaySettings
+
+ROUTERS: tuple[APIRouter, ...] = (
+    # In the order of use: paths are looked for one after the other.
+    objects.router,
+    rows.router,
+    points.router,
+    streams.router,
+    owner_calls.router,
+    commands_api.router,
+    operations.router,
+    object_links.router,
+    routes.router,
+    policies.router,
+    audit.router,
+    dead_letters.router,
+)
+ON_PROBLEM: dict[str, Any] = {
+    "description": "An error",
+    "model": problem.Problem,
+    "content": {problem.MEDIA_TYPE: {}},
+}
+
+
+def make_app(
+    settings: Settings | None = None,
+    own: GatewaySettings | None = None,
+    *,
+    make_desk: Callable[[Settings, GatewaySettings], Desk] = Desk,
+) -> FastAPI:
+    """The gateway as an ASGI application."""
+    its = own or GatewaySettings()
+
+    @asynccontextmanager
+    async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+        desk = make_desk(settings or Settings(), its)
+        app.state.desk = desk
+        try:
+            yield
+        finally:
+            await desk.close()
+
+    app = FastAPI(
+        title="Signalbox",
+        summary="Storage commands of many tenants, each on the backend that its route names.",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        redirect_slashes=False,
+        default_response_class=Json,
+        responses={"default": ON_PROBLEM},
+        generate_unique_id_function=_operation,
+    )
+    for router in ROUTERS:
+        app.include_router(router)
+    app.state.methods_of = _methods_of
+    app.add_exception_handler(problem.Refused, problem.on_refused)
+    app.add_exception_handler(SignalboxError, problem.on_signalbox_error)
+    app.add_exception_handler(HTTPException, problem.on_http_exception)
+    app.add_exception_handler(RequestValidationError, problem.on_invalid)
+    app.add_exception_handler(ValidationError, problem.on_invalid_command)
+    app.add_middleware(Gate, own=its)
+    return app
+
+
+def _methods_of(path: str) -> list[str]:
+    """All methods of a path; the framework names those of the first handler that has it."""
+    routes = (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
+    return sorted(
+        {m for route in routes if route.path_regex.match(path) for m in route.methods or ()}
+    )
+
+
+def _operation(route: APIRoute) -> str:
+    """What a generated client calls it, such as objects_put."""
+    return f"{str(route.tags[0]).replace(' ', '_')}_{route.name}"

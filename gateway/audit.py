@@ -1,0 +1,64 @@
+"""The audit trail: every change of routes, locks and policies, and every refusal."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from pydantic import AwareDatetime, BeforeValidator
+from starlette.responses import Response
+
+from commands.scope import check_tenant
+from gateway.answer import Json
+from gateway.body import BoundedRoute
+from gateway.call import OurDesk
+from routing.event import StreamEvent
+from routing.log import EventLog
+
+router = APIRouter(prefix="/v1/audit", route_class=BoundedRoute, tags=["audit"])
+
+_LOOKED_AT = 10_000
+"""Events that one call looks through for those of a tenant."""
+
+
+def _no_number(value: Any) -> Any:
+    # A plain number would pass for seconds since 1970.
+    if isinstance(value, str) and value[4:5] != "-":
+        raise ValueError("a time is written like 2026-01-31T12:00:00Z")
+    return value
+
+
+@router.get("")
+async def log(
+    desk: OurDesk,
+    after: Annotated[int, Query(ge=0, le=2**53, description="Behind this revision.")] = 0,
+    since: Annotated[
+        AwareDatetime | None, BeforeValidator(_no_number), Query(description="In place of `after`.")
+    ] = None,
+    tenant: Annotated[str | None, Query(description="Only this tenant.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """A page of events, oldest first; `next_after` continues behind it, null at the end."""
+    name = check_tenant(tenant) if tenant is not None else None
+    events, last = await desk.call(lambda: _page(desk.registry.log, after, since, name, limit))
+    return Json({"events": [event.model_dump(mode="json") for event in events], "next_after": last})
+
+
+def _page(
+    its: EventLog, after: int, since: datetime | None, tenant: str | None, limit: int
+) -> tuple[list[StreamEvent], int | None]:
+    begin = its.behind(since) if since else after
+    found: list[StreamEvent] = []
+    looked_at = 0
+    while looked_at < _LOOKED_AT:
+        page = its.events(begin, limit=min(1000, limit if tenant is None else 1000))
+        if not page:
+            return found, None
+        for event in page:
+            begin, looked_at = event.revision, looked_at + 1
+            if tenant is None or tenant in event.subject.split("/"):
+                found.append(event)
+                if len(found) == limit:
+                    return found, begin
+    return found, begin

@@ -1,0 +1,126 @@
+"""What a request says beside its body: whose data, which mode, how long to wait, which op_id."""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import Depends, Header, Path, Request
+
+from commands.model import OP_ID_PATTERN, new_op_id
+from commands.scope import Mode, check_env, check_tenant
+from gateway.desk import Desk
+from gateway.error import InvalidRequest
+from gateway.text import EnvPart, TenantPart
+
+DEFAULT_ENV = "dev"
+LONGEST_WAIT = timedelta(minutes=5)
+_WAIT = re.compile(r"wait\s*=\s*\"?(\d{1,6})\"?", re.ASCII)
+
+ModeHeader = Annotated[Mode, Header(alias="X-Mode", description="Mode the tenant runs under.")]
+KeyHeader = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        pattern=f"^{OP_ID_PATTERN}$",
+        description="The op_id: sent again with it, the same request takes effect once.",
+    ),
+]
+PreferHeader = Annotated[
+    str | None,
+    Header(
+        alias="Prefer", description="`respond-async`: answer 202 at once; `wait=10`: after 10 s."
+    ),
+]
+AfterHeader = Annotated[
+    str | None,
+    Header(
+        alias="X-After",
+        pattern=f"^{OP_ID_PATTERN}$",
+        description="Read what stands behind the command of this op_id.",
+    ),
+]
+
+
+def desk_of(request: Request) -> Desk:
+    """The gateway's own."""
+    desk: Desk = request.app.state.desk
+    return desk
+
+
+async def _desk(request: Request) -> Desk:
+    # A plain function would run on a thread of its own each time.
+    return desk_of(request)
+
+
+@dataclass(frozen=True)
+class Caller:
+    """Whose data a call is about."""
+
+    tenant_id: str
+    env: str
+    mode: Mode
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        return {"tenant_id": self.tenant_id, "env": self.env, "mode": self.mode}
+
+
+@dataclass(frozen=True)
+class Writing:
+    """How a write is to be taken."""
+
+    op_id: str
+    wait: timedelta
+
+
+async def _caller(
+    tenant: Annotated[TenantPart, Path()],
+    env: Annotated[EnvPart, Path()],
+    mode: ModeHeader = Mode.LAB,
+) -> Caller:
+    return Caller(check_tenant(tenant), check_env(env), mode)
+
+
+async def _owner_caller(
+    tenant: Annotated[str | None, Header(alias="X-Tenant-Id", examples=["t_demo"])] = None,
+    env: Annotated[str, Header(alias="X-Env")] = DEFAULT_ENV,
+    mode: ModeHeader = Mode.LAB,
+) -> Caller:
+    if tenant is None:
+        raise InvalidRequest(
+            "the request names no tenant", next_step="send the header X-Tenant-Id: t_<name>"
+        )
+    return Caller(check_tenant(tenant), check_env(env), mode)
+
+
+async def _writing(
+    request: Request, named: KeyHeader = None, prefer: PreferHeader = None
+) -> Writing:
+    return Writing(named or new_op_id(), wait_of(prefer, desk_of(request).own.wait))
+
+
+async def _wait(request: Request, prefer: PreferHeader = None) -> timedelta:
+    return wait_of(prefer, desk_of(request).own.wait)
+
+
+def wait_of(prefer: str | None, default: timedelta) -> timedelta:
+    """How long to wait for an outcome (RFC 7240)."""
+    if prefer is None:
+        return default
+    wishes = [wish.strip().lower() for wish in prefer.split(",")]
+    if "respond-async" in wishes:
+        return timedelta(0)
+    for wish in wishes:
+        if said := _WAIT.fullmatch(wish):
+            return min(timedelta(seconds=int(said[1])), LONGEST_WAIT)
+    return default
+
+
+OurDesk = Annotated[Desk, Depends(_desk)]
+OurCaller = Annotated[Caller, Depends(_caller)]
+OwnerCaller = Annotated[Caller, Depends(_owner_caller)]
+OurWriting = Annotated[Writing, Depends(_writing)]
+OurWait = Annotated[timedelta, Depends(_wait)]

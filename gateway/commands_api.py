@@ -1,0 +1,117 @@
+"""Commands as they are, and what became of one."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from commands.error import InvalidCommand, NotFound, OutcomePending, SignalboxError
+from commands.model import Command, new_op_id
+from commands.parse import known_ops, parse_command
+from commands.payload import StagedPayload
+from commands.routing import ControlCommand
+from commands.scope import check_env, check_tenant
+from gateway.answer import Json, location_of
+from gateway.body import BoundedRoute
+from gateway.call import OurDesk, OurWait
+from gateway.problem import problem_of
+from gateway.text import EnvPart, OpIdPart, TenantPart
+from producers.async_client import Ran
+from producers.submission import SUBMIT_MOST
+from workers.admission import control_refused
+
+router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["commands"])
+
+
+class CommandsRequest(BaseModel):
+    """Commands as `GET /v1/schemas` describes them. On one key they take effect in this order."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    commands: list[dict[str, Any]] = Field(min_length=1, max_length=SUBMIT_MOST)
+
+
+@router.post("/commands")
+async def run_commands(body: CommandsRequest, desk: OurDesk, wait: OurWait) -> Response:
+    """Hand over up to 500 commands in one round trip; of each what became of it, in order.
+
+    A refused one does not stop the others. `state` is done, failed, open (it goes on: ask at
+    `location`) or refused (nothing was accepted).
+    """
+    ends: list[dict[str, Any]] = [{}] * len(body.commands)
+    good: list[tuple[int, Command]] = []
+    for number, document in enumerate(body.commands):
+        try:
+            good.append((number, _command(document)))
+        except SignalboxError as error:
+            ends[number] = _refused(error, document.get("op_id"))
+    every = await desk.run_many([command for _, command in good], wait) if good else []
+    for (number, command), ran in zip(good, every, strict=True):
+        ends[number] = _end(command, ran)
+    return Json({"results": ends})
+
+
+@router.get("/outcomes/{tenant}/{env}/{op_id}")
+async def outcome(
+    tenant: Annotated[TenantPart, Path()],
+    env: Annotated[EnvPart, Path()],
+    op_id: Annotated[OpIdPart, Path()],
+    desk: OurDesk,
+) -> Response:
+    """What became of a command: 200 with its outcome, 202 while it is open."""
+    place = {"tenant_id": check_tenant(tenant), "env": check_env(env)}
+    record = await desk.record(f"{tenant}/{env}/{op_id}")
+    if record is None:
+        raise NotFound(
+            f"the ledger knows no command {op_id}",
+            next_step="check the op_id; outcomes are kept "
+            f"{desk.settings.outcome_retention} (writes) or {desk.settings.read_retention} (reads)",
+            **place,
+        )
+    document = asdict(record) | {
+        "accepted_at": record.accepted_at.isoformat(),
+        "outcome": record.outcome.model_dump(mode="json") if record.outcome else None,
+        "waits_for": record.waits_for.model_dump(mode="json") if record.waits_for else None,
+    }
+    if record.outcome is None:
+        return Json(document, 202, {"Retry-After": "1"})
+    return Json(document)
+
+
+@router.get("/schemas")
+async def schemas() -> dict[str, Any]:
+    """The JSON Schema of every command, by its `op`."""
+    return {op: model.model_json_schema() for op, model in sorted(known_ops().items())}
+
+
+def _command(document: dict[str, Any]) -> Command:
+    command = parse_command(document, default_op_id=new_op_id())
+    if isinstance(command, ControlCommand):
+        raise control_refused(command)
+    if isinstance(getattr(command, "payload", None), StagedPayload):
+        raise InvalidCommand(
+            "a payload that was staged is not taken by HTTP: it may be anyone's",
+            next_step="send the content itself: PUT /v1/objects/{tenant}/{env}/{key}",
+            kind=command.kind,
+            tenant_id=command.tenant_id,
+            env=command.env,
+        )
+    return command
+
+
+def _refused(error: SignalboxError, op_id: Any) -> dict[str, Any]:
+    named = op_id if isinstance(op_id, str) else None
+    return {"op_id": named, "state": "refused", "error": problem_of(error, named)}
+
+
+def _end(command: Command, ran: Ran) -> dict[str, Any]:
+    if ran.outcome is not None:
+        document = ran.outcome.model_dump(mode="json")
+        return {"op_id": command.op_id, "state": ran.outcome.status.value, "outcome": document}
+    if ran.error is not None and not isinstance(ran.error, OutcomePending):
+        return _refused(ran.error, command.op_id)
+    return {"op_id": command.op_id, "state": "open", "location": location_of(command)}

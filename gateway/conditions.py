@@ -1,0 +1,54 @@
+"""`If-Match` and `If-None-Match: *` as the conditions of a write."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated
+
+from fastapi import Header
+
+from gateway.error import InvalidRequest
+
+IfMatchHeader = Annotated[
+    str | None, Header(alias="If-Match", description="Only if this ETag is there.")
+]
+IfNoneMatchHeader = Annotated[
+    str | None, Header(alias="If-None-Match", description="`*`: only if there is nothing yet.")
+]
+_TAG = re.compile(r'"([^"]+)"')
+_REVISION = re.compile(r'"?([1-9][0-9]{0,18})"?', re.ASCII)
+
+
+def tag_of(header: str | None) -> str | None:
+    """The one ETag that `If-Match` names. Raises InvalidRequest."""
+    if header is None:
+        return None
+    if (said := _TAG.fullmatch(header.strip())) is None:
+        raise InvalidRequest(
+            "If-Match is not one ETag in quotes",
+            next_step='send If-Match: "<etag>", as it was told',
+        )
+    return said[1]
+
+
+def revision_of(header: str | None) -> int | None:
+    """The revision that `If-Match` names. Raises InvalidRequest."""
+    if header is None:
+        return None
+    said = _REVISION.fullmatch(header.strip())
+    if said is None or int(said[1]) >= 2**63:
+        raise InvalidRequest(
+            "If-Match is not a revision", next_step='send If-Match: "<revision>", as it was told'
+        )
+    return int(said[1])
+
+
+def is_absent(header: str | None) -> bool:
+    """Whether nothing may be there yet. Raises InvalidRequest for anything but `*`."""
+    if header is None:
+        return False
+    if header.strip() != "*":
+        raise InvalidRequest(
+            "a write takes If-None-Match: * alone", next_step="send *, or leave the header out"
+        )
+    return True

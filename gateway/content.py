@@ -1,0 +1,163 @@
+"""The content of an object as a response: whole, a range, or not at all (RFC 9110, 13 and 14)."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import AsyncIterator, Mapping
+from dataclasses import dataclass
+from email.utils import format_datetime
+
+from fastapi import Request
+from starlette.responses import Response, StreamingResponse
+
+from commands.error import InvalidCommand, PreconditionFailed, SignalboxError
+from commands.object_store import GetObject, HeadObject, ObjectInfo
+from gateway.desk import Desk
+from gateway.error import RangeNotSatisfiable
+from gateway.open_content import PART_BYTES, Content
+from gateway.problem import problem
+from gateway.text import header_safe
+
+_RANGE = re.compile(r"bytes\s*=\s*(?:(\d{1,19})\s*-\s*(\d{0,19})|-\s*(\d{1,19}))", re.ASCII)
+_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+
+
+@dataclass(frozen=True)
+class Range:
+    """Bytes from `first` to `last`, or the last `suffix` of them."""
+
+    first: int = 0
+    last: int | None = None
+    suffix: int | None = None
+
+
+def range_of(header: str | None) -> Range | None:
+    """None where the whole is meant: without a range, with several, or in another unit."""
+    said = _RANGE.fullmatch(header.strip()) if header else None
+    if said is None:
+        return None
+    if said[3] is not None:
+        return Range(suffix=int(said[3]))
+    first, last = int(said[1]), int(said[2]) if said[2] else None
+    return None if last is not None and last < first else Range(first, last)
+
+
+async def answer_content(
+    request: Request, desk: Desk, command: GetObject, after: str | None
+) -> Response:
+    """The object's bytes as they come from its backend, under the request's conditions."""
+    headers = request.headers
+    wanted = range_of(headers.get("range"))
+    # Only these three need to know the object before it is opened.
+    if (wanted and wanted.suffix is not None) or any(
+        name in headers for name in ("if-range", "if-match", "if-none-match")
+    ):
+        head = await head_of(desk, command, after)
+        after = None
+        if (answer := check_conditions(headers, head)) is not None:
+            return answer
+        if wanted and not _range_holds(headers.get("if-range"), head):
+            wanted = None
+        if wanted and wanted.suffix is not None:
+            if wanted.suffix == 0 or head.size == 0:
+                return _not_satisfiable(head.size)
+            wanted = Range(max(0, head.size - wanted.suffix), head.size - 1)
+    if wanted is not None:
+        command = command.model_copy(update={"first": wanted.first, "last": wanted.last})
+    try:
+        content = await desk.stream(command, after)
+    except SignalboxError as error:
+        if wanted is None or error.code != InvalidCommand.code:
+            raise
+        size = (await head_of(desk, command, None)).size
+        if wanted.first < size:
+            raise
+        return _not_satisfiable(size)
+    info = content.info
+    its = info_headers(info) | {"Content-Length": str(content.size)}
+    its["X-Backend-Type"] = header_safe(content.backend_type)
+    if wanted is not None:
+        end = content.first + content.size - 1
+        its["Content-Range"] = f"bytes {content.first}-{end}/{info.size}"
+    status = 206 if wanted is not None else 200
+    if content.size <= PART_BYTES:
+        # It is here as a whole: a stream would cost as much again.
+        return Response(b"".join([part async for part in _closing(content)]), status, its)
+    return StreamingResponse(_closing(content), status, its)
+
+
+async def answer_head(
+    request: Request, desk: Desk, command: HeadObject, after: str | None
+) -> Response:
+    """What is known of an object, as the headers that its content would have."""
+    outcome = await desk.read(command, after)
+    info = ObjectInfo.model_validate(outcome.unwrap())
+    if (answer := check_conditions(request.headers, info)) is not None:
+        return answer
+    its = info_headers(info) | {"Content-Length": str(info.size)}
+    its["X-Backend-Type"] = header_safe(outcome.backend_type or "")
+    return Response(None, 200, its)
+
+
+async def head_of(desk: Desk, command: GetObject, after: str | None) -> ObjectInfo:
+    fields = {"tenant_id": command.tenant_id, "env": command.env, "mode": command.mode}
+    outcome = await desk.read(HeadObject(**fields, key=command.key), after)
+    return ObjectInfo.model_validate(outcome.unwrap())
+
+
+def info_headers(info: ObjectInfo) -> dict[str, str]:
+    headers = {
+        "Content-Type": header_safe(info.content_type),
+        "ETag": f'"{header_safe(info.etag)}"',
+        "Last-Modified": format_datetime(info.modified.replace(microsecond=0), usegmt=True),
+        "Accept-Ranges": "bytes",
+        # What a tenant stored is no page of this gateway's.
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "sandbox",
+    }
+    if info.sha256:
+        headers["X-Content-SHA256"] = header_safe(info.sha256)
+    for name, value in info.metadata.items():
+        if re.fullmatch(r"[a-z0-9-]+", name):
+            headers[f"X-Meta-{name}"] = header_safe(value)
+    return headers
+
+
+def tags_of(header: str) -> list[str] | None:
+    """The ETags of a condition; None for `*`."""
+    return None if header.strip() == "*" else _TAG.findall(header)
+
+
+def check_conditions(headers: Mapping[str, str], info: ObjectInfo) -> Response | None:
+    """412 or 304 for a condition that does not hold."""
+    if (wanted := headers.get("if-match")) is not None:
+        tags = tags_of(wanted)
+        if tags is not None and info.etag not in tags:
+            return problem(
+                PreconditionFailed(
+                    f"the object has ETag {info.etag}", next_step="read it anew, and decide"
+                )
+            )
+    if (known := headers.get("if-none-match")) is not None:
+        tags = tags_of(known)
+        if tags is None or info.etag in tags:
+            its = info_headers(info)
+            return Response(None, 304, {name: its[name] for name in ("ETag", "Last-Modified")})
+    return None
+
+
+def _range_holds(header: str | None, info: ObjectInfo) -> bool:
+    return header is None or header.strip() == f'"{info.etag}"'
+
+
+def _not_satisfiable(size: int) -> Response:
+    error = RangeNotSatisfiable(
+        f"the object has {size} bytes", next_step="ask for bytes that it has"
+    )
+    return problem(error, headers={"Content-Range": f"bytes */{size}"})
+
+
+async def _closing(content: Content) -> AsyncIterator[bytes]:
+    async with content:
+        async for part in content:
+            yield part

@@ -1,0 +1,125 @@
+"""What ended for good with an error: look at it, replay it, purge it."""
+
+from __future__ import annotations
+
+import itertools
+from datetime import timedelta
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from commands.error import InvalidCommand, NotFound
+from commands.ledger.dead import DeadLetter, Which
+from commands.scope import ResourceKind, check_env, check_tenant
+from gateway.answer import Json
+from gateway.body import BoundedRoute
+from gateway.call import OurDesk
+from gateway.desk import Desk
+from gateway.text import EnvPart, NamePart, TenantPart
+from producers.dead_letter import discard, document_of
+
+router = APIRouter(prefix="/v1/dead-letters", route_class=BoundedRoute, tags=["dead letters"])
+
+MOST = 500
+
+
+class Chosen(BaseModel):
+    """Which dead letters are meant: named ones, or those that fit, at most 500 a call."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    refs: list[str] = Field(default_factory=list, max_length=MOST, description="tenant/env/op_id")
+    tenant_id: str | None = None
+    env: str | None = None
+    kind: ResourceKind | None = None
+    code: str | None = None
+    older_than: int | None = Field(None, ge=0, le=10**9, description="Seconds.")
+    all: bool = Field(False, description="Without a filter: really any of them.")
+
+    def which(self) -> Which:
+        return Which(
+            tenant_id=None if self.tenant_id is None else check_tenant(self.tenant_id),
+            env=None if self.env is None else check_env(self.env),
+            kind=self.kind,
+            code=self.code,
+            older_than=None if self.older_than is None else timedelta(seconds=self.older_than),
+        )
+
+
+@router.get("")
+async def list_letters(
+    desk: OurDesk,
+    tenant: Annotated[str | None, Query()] = None,
+    env: Annotated[str | None, Query()] = None,
+    kind: Annotated[ResourceKind | None, Query()] = None,
+    code: Annotated[str | None, Query()] = None,
+    older_than: Annotated[int | None, Query(ge=0, le=10**9, description="Seconds.")] = None,
+    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+) -> Response:
+    """Dead letters, with error, attempts, worker and time."""
+    which = Chosen(tenant_id=tenant, env=env, kind=kind, code=code, older_than=older_than).which()
+    found = await desk.call(lambda: list(itertools.islice(desk.client.dead.find(which), limit + 1)))
+    letters = [document_of(letter) for letter in found[:limit]]
+    return Json({"dead_letters": letters, "more": len(found) > limit})
+
+
+@router.get("/{tenant}/{env}/{op_id}")
+async def show(
+    tenant: Annotated[TenantPart, Path()],
+    env: Annotated[EnvPart, Path()],
+    op_id: Annotated[NamePart, Path()],
+    desk: OurDesk,
+) -> Response:
+    """All that is known of one dead letter; content is left out."""
+    ref = f"{check_tenant(tenant)}/{check_env(env)}/{op_id}"
+    letter = await desk.call(lambda: desk.client.dead.get(ref))
+    if letter is None:
+        raise _unknown(ref[:200])
+    return Json(document_of(letter))
+
+
+@router.post("/replay")
+async def replay(body: Chosen, desk: OurDesk) -> Response:
+    """Run dead letters again, each once, at the end of its order; op_ids stay as they are."""
+
+    def replayed() -> dict[str, Any]:
+        letters = _chosen(desk, body)
+        answer = desk.client.replay([letter.ref for letter in letters])
+        return {"replayed": len(answer.wakes), "left": answer.left, "more": len(letters) == MOST}
+
+    return Json(await desk.call(replayed))
+
+
+@router.post("/purge")
+async def purge(body: Chosen, desk: OurDesk) -> Response:
+    """Forget dead letters for good, with the content that was staged for them."""
+
+    def purged() -> dict[str, Any]:
+        letters = _chosen(desk, body)
+        gone = set(desk.client.dead.purge([letter.ref for letter in letters]))
+        for letter in letters:
+            if letter.ref in gone:  # one that was replayed meanwhile needs its content
+                discard(desk.client.content, letter)
+        return {"purged": len(gone), "more": not body.refs and len(letters) == MOST}
+
+    return Json(await desk.call(purged))
+
+
+def _chosen(desk: Desk, body: Chosen) -> list[DeadLetter]:
+    which, dead = body.which(), desk.client.dead
+    if body.refs:
+        letters = [dead.get(ref) if ref.count("/") >= 2 else None for ref in body.refs]
+        if missing := sum(letter is None for letter in letters):
+            raise _unknown(f"{missing} of these refs")
+        return [letter for letter in letters if letter is not None]
+    if which == Which() and not body.all:
+        raise InvalidCommand(
+            "no dead letters are named", next_step='give refs or a filter, or say "all": true'
+        )
+    return list(itertools.islice(dead.find(which), MOST))
+
+
+def _unknown(what: str) -> NotFound:
+    return NotFound(f"there is no dead letter {what}", next_step="see GET /v1/dead-letters")

@@ -1,0 +1,130 @@
+"""What the handlers stand on: writes through the buffer, reads here, the registry on threads."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from datetime import timedelta
+from typing import TypeVar
+
+from commands.error import OutcomePending, SignalboxError
+from commands.ledger.entry import Record
+from commands.model import Command
+from commands.object_store import GetObject
+from commands.outcome import Outcome
+from commands.payload import InlinePayload, StagedPayload
+from commands.settings import Settings
+from gateway.open_content import Content
+from gateway.reads import Reads
+from gateway.settings import GatewaySettings
+from producers.async_client import LIMITS, AsyncClient, Ran
+from producers.client import Client
+from producers.submission import Submission
+from routing.registry import Registry
+
+Answer = TypeVar("Answer")
+
+THREADS = 16
+"""For calls about routes, policies and dead letters, which operators make."""
+SLOW_THREADS = 8
+"""For those that wait for workers."""
+_NOW = timedelta(0)
+
+
+class Desk:
+    """One a process. Made in the event loop that serves."""
+
+    def __init__(self, settings: Settings, own: GatewaySettings) -> None:
+        self.settings, self.own = settings, own
+        self.client = Client(settings)
+        self.registry = Registry(self.client.state)
+        self.stopping = asyncio.Event()
+        """Set when the gateway is told to stop."""
+        self._commands = AsyncClient(client=self.client, limits=replace(LIMITS, linger=own.linger))
+        self._reads = Reads(self._commands)
+        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway-call")
+        self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="gateway-slow")
+        self._limits: set[asyncio.Timeout] = set()
+
+    async def run(self, command: Command, wait: timedelta) -> Outcome | None:
+        """Hand over and wait; None if it is in the ledger and goes on when `wait` is over, or the
+        gateway stops. Raises OpIdReused, RateLimited, ReservedStream, StateUnavailable."""
+        try:
+            if wait > _NOW:
+                async with self._unless_stopped():
+                    return await self._commands.run(command, wait)
+        except OutcomePending:
+            return None
+        except TimeoutError:
+            pass  # under its op_id it is taken once, however often it is handed over
+        return (await self._commands.submit(command)).receipt.outcome
+
+    async def run_many(self, commands: Sequence[Command], wait: timedelta) -> list[Ran]:
+        """The same of many, in order: of each what became of it."""
+        if wait > _NOW:
+            try:
+                async with self._unless_stopped():
+                    return await self._commands.run_many(commands, wait)
+            except TimeoutError:
+                pass
+        return [_handed_over(each) for each in await self._commands.submit_many(commands)]
+
+    async def record(self, ref: str) -> Record | None:
+        """What the ledger knows of a command."""
+        return await self._commands.record(ref)
+
+    async def payload(
+        self, chunks: AsyncIterator[bytes], *, size: int | None = None, sha256: str | None = None
+    ) -> InlinePayload | StagedPayload:
+        """The content of a put, from a body as it arrives; see `AsyncClient.payload`."""
+        return await self._commands.payload(chunks, size=size, sha256=sha256)
+
+    async def read(self, command: Command, after: str | None = None) -> Outcome:
+        """What the read answers now; see `Reads.run`."""
+        return await self._reads.run(command, after)
+
+    async def stream(self, command: GetObject, after: str | None = None) -> Content:
+        """An object's content; see `Reads.stream`."""
+        return await self._reads.stream(command, after)
+
+    async def call(self, what: Callable[[], Answer], *, slow: bool = False) -> Answer:
+        """Run what blocks on a thread; what is `slow` holds up nothing but its like."""
+        threads = self._slow if slow else self._threads
+        return await asyncio.get_running_loop().run_in_executor(threads, what)
+
+    def stop(self) -> None:
+        """Let who waits for an outcome answer with what there is."""
+        self.stopping.set()
+        now = asyncio.get_running_loop().time()
+        for limit in self._limits:
+            limit.reschedule(now)
+
+    async def close(self) -> None:
+        """Hand over what is held, and disconnect."""
+        await self._reads.close()
+        await self._commands.close()
+        self._threads.shutdown(wait=False)
+        self._slow.shutdown(wait=False)
+        await asyncio.to_thread(self.client.close)
+
+    @asynccontextmanager
+    async def _unless_stopped(self) -> AsyncIterator[None]:
+        """Raises TimeoutError when the gateway is told to stop."""
+        async with asyncio.timeout(0 if self.stopping.is_set() else None) as limit:
+            self._limits.add(limit)
+            try:
+                yield
+            finally:
+                self._limits.discard(limit)
+
+
+def _handed_over(submission: Submission) -> Ran:
+    error: SignalboxError | None = None
+    try:
+        submission.raise_if_refused()
+    except SignalboxError as refusal:
+        error = refusal
+    return Ran(submission.command, submission, submission.receipt.outcome, error)

@@ -1,0 +1,163 @@
+"""What stands before every handler: whom it answers, headers, the path as sent, time for bodies."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+import traceback
+from collections import Counter
+
+import structlog
+from starlette.responses import Response
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from commands.error import SignalboxError
+from gateway.access import Access
+from gateway.error import InvalidRequest, RequestTimeout
+from gateway.problem import problem, unforeseen
+from gateway.settings import GatewaySettings
+from gateway.text import decoded
+
+log = structlog.get_logger("signalbox.gateway")
+
+SLOWEST_BYTES = 64 * 1024
+"""A second more for each of so many bytes of a body that have come."""
+_MAY_REPEAT = frozenset(
+    b"accept accept-encoding accept-language cache-control connection cookie forwarded via te "
+    b"pragma x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-real-ip "
+    b"traceparent tracestate".split()
+)
+_EXPOSED = "ETag, Location, Retry-After, Content-Range, X-Op-Id, X-Backend-Type, X-Route-Revision"
+
+
+class Gate:
+    """ASGI middleware. What it refuses has reached no handler."""
+
+    def __init__(self, app: ASGIApp, own: GatewaySettings) -> None:
+        self._app = app
+        self._own = own
+        self._access = Access(own)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        origin: str | None = None
+        try:
+            headers = _single(scope["headers"])
+            origin = self._access.check_origin(headers)
+            if origin is not None:
+                send = _with_cors(send, origin)
+                if scope["method"] == "OPTIONS" and b"access-control-request-method" in headers:
+                    self._access.check_host(headers)
+                    await _preflight(headers)(scope, receive, send)
+                    return
+            path = _path(scope)
+            self._access.check(scope["method"], path, headers)
+        except SignalboxError as error:
+            await problem(error)(scope, receive, send)
+            return
+        # As it was sent: its parts are told apart before they are decoded.
+        scope["path"] = path
+        if b"content-length" in headers or b"transfer-encoding" in headers:
+            receive = self._in_time(receive)
+        began = False
+
+        async def watched(message: Message) -> None:
+            nonlocal began
+            began = True
+            await send(message)
+
+        try:
+            await self._app(scope, receive, watched)
+        except Exception as error:  # noqa: BLE001 - the end of this request alone
+            _log(scope, error)
+            if began:
+                raise Aborted from None  # the server closes the connection
+            await unforeseen(error)(scope, receive, send)
+
+    def _in_time(self, receive: Receive) -> Receive:
+        """A body that comes in its time. Raises RequestTimeout where it does not."""
+        until = time.monotonic() + self._own.body_seconds.total_seconds()
+        whole = False
+        size = 0
+
+        async def bounded() -> Message:
+            nonlocal whole, size
+            if whole:
+                return await receive()
+            try:
+                async with asyncio.timeout(until + size / SLOWEST_BYTES - time.monotonic()):
+                    message = await receive()
+            except TimeoutError:
+                raise RequestTimeout(
+                    "the body did not come in time", next_step="send it faster, or in parts"
+                ) from None
+            size += len(message.get("body", b""))
+            whole = not message.get("more_body", False)
+            return message
+
+        return bounded
+
+
+class Aborted(Exception):
+    """An answer that cannot be ended as it was begun: its reader is to see that it is not whole."""
+
+
+def _log(scope: Scope, error: Exception) -> None:
+    """What failed and where; never the error's own words, which may quote what a body holds."""
+    known = error if isinstance(error, SignalboxError) else None
+    frames = traceback.extract_tb(error.__traceback__)[-4:]
+    log.error(
+        "a request failed",
+        method=scope["method"],
+        path=scope["path"],
+        error=known.code if known else type(error).__name__,
+        at=[f"{frame.filename}:{frame.lineno} {frame.name}" for frame in frames],
+    )
+
+
+def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Headers by name. Raises InvalidRequest for one that comes twice and is to come once."""
+    named = dict(headers)
+    if len(named) < len(headers):
+        for name, times in Counter(name for name, _ in headers).items():
+            if times > 1 and name not in _MAY_REPEAT:
+                raise InvalidRequest(
+                    f"the header {name.decode('latin-1')[:60]} comes {times} times",
+                    next_step="send it once",
+                )
+    return named
+
+
+def _path(scope: Scope) -> str:
+    path = scope["raw_path"].decode("ascii", "replace")
+    query = scope["query_string"]
+    if b"%" in query or not query.isascii():
+        decoded(query.decode("latin-1") if query.isascii() else "%")
+    return str(path)
+
+
+def _preflight(headers: dict[bytes, bytes]) -> Response:
+    asked = headers.get(b"access-control-request-headers", b"").decode("latin-1")
+    allowed = {
+        "Access-Control-Allow-Methods": "GET, HEAD, PUT, POST, DELETE",
+        "Access-Control-Allow-Headers": asked,
+        "Access-Control-Max-Age": "600",
+    }
+    return Response(None, 204, allowed)
+
+
+def _with_cors(send: Send, origin: str) -> Send:
+    its: list[tuple[bytes, bytes]] = [
+        (b"access-control-allow-origin", origin.encode("latin-1")),
+        (b"access-control-expose-headers", _EXPOSED.encode()),
+        (b"vary", b"Origin"),
+    ]
+
+    async def named(message: Message) -> None:
+        if message["type"] == "http.response.start":
+            message["headers"] = [*message.get("headers", []), *its]
+        await send(message)
+
+    return named

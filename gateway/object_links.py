@@ -1,0 +1,112 @@
+"""Addresses of objects, for who goes to the backend without Signalbox."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from commands.object_store import (
+    DEFAULT_CONTENT_TYPE,
+    Metadata,
+    ObjectUri,
+    PresignGet,
+    PresignPost,
+    PresignPut,
+    RegisterObject,
+)
+from commands.payload import Sha256
+from gateway.answer import answer_read, answer_write
+from gateway.body import BoundedRoute
+from gateway.call import OurCaller, OurDesk, OurWriting
+from gateway.text import NamePart
+
+router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["objects"])
+
+ExpiresSeconds = Annotated[
+    int, Field(gt=0, le=7 * 24 * 3600, description="Seconds that the address is good for.")
+]
+
+
+class PresignGetRequest(BaseModel):
+    """What may be read."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str
+    expires: ExpiresSeconds = 900
+
+
+class PresignPutRequest(PresignGetRequest):
+    """What may be uploaded."""
+
+    content_type: str = DEFAULT_CONTENT_TYPE
+
+
+class PresignPostRequest(PresignPutRequest):
+    """What may be uploaded from a browser."""
+
+    max_bytes: int = Field(100 * 1024 * 1024, ge=1, le=5 * 1024**3)
+    min_bytes: int = Field(0, ge=0)
+
+
+class RegisterRequest(BaseModel):
+    """What an uploaded object must be."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    key: str
+    size_bytes: int | None = Field(None, ge=0)
+    sha256: Sha256 | None = None
+    metadata: Metadata = Field(default_factory=dict)
+
+
+@router.post("/presign-get/{tenant}/{env}")
+async def presign_get(body: PresignGetRequest, caller: OurCaller, desk: OurDesk) -> Response:
+    """An address from which anyone who has it can read the object for a while."""
+    command = PresignGet(**caller.fields, key=body.key, expires=timedelta(seconds=body.expires))
+    return await answer_read(desk, command, None)
+
+
+@router.post("/presign-put/{tenant}/{env}")
+async def presign_put(body: PresignPutRequest, caller: OurCaller, desk: OurDesk) -> Response:
+    """An address to which the content can be uploaded with one PUT for a while."""
+    command = PresignPut(
+        **caller.fields,
+        key=body.key,
+        content_type=body.content_type,
+        expires=timedelta(seconds=body.expires),
+    )
+    return await answer_read(desk, command, None)
+
+
+@router.post("/presign-post/{tenant}/{env}")
+async def presign_post(body: PresignPostRequest, caller: OurCaller, desk: OurDesk) -> Response:
+    """A form for a browser's upload straight to the backend."""
+    command = PresignPost(
+        **caller.fields,
+        key=body.key,
+        content_type=body.content_type,
+        max_bytes=body.max_bytes,
+        min_bytes=body.min_bytes,
+        expires=timedelta(seconds=body.expires),
+    )
+    return await answer_read(desk, command, None)
+
+
+@router.get("/uri/{tenant}/{env}/{key:path}")
+async def uri(key: Annotated[NamePart, Path()], caller: OurCaller, desk: OurDesk) -> Response:
+    """The backend's own name of an object."""
+    return await answer_read(desk, ObjectUri(**caller.fields, key=key), None)
+
+
+@router.post("/register/{tenant}/{env}")
+async def register(
+    body: RegisterRequest, caller: OurCaller, desk: OurDesk, writing: OurWriting
+) -> Response:
+    """After a presigned upload: check the object and keep an asset record of it."""
+    command = RegisterObject(**caller.fields, op_id=writing.op_id, **body.model_dump())
+    return await answer_write(desk, command, writing)

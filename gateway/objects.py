@@ -1,0 +1,139 @@
+"""Objects: content in and out, and lists of keys."""
+
+from __future__ import annotations
+
+import re
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from starlette.responses import Response
+
+from commands.object_store import (
+    DEFAULT_CONTENT_TYPE,
+    Condition,
+    DeleteObject,
+    GetObject,
+    HeadObject,
+    ListObjects,
+    PutObject,
+)
+from gateway.answer import (
+    Json,
+    accepted,
+    answer_read,
+    answer_write,
+    document_of,
+    headers_of,
+    run_write,
+)
+from gateway.body import BoundedRoute, chunks_of, declared_of
+from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
+from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
+from gateway.content import answer_content, answer_head
+from gateway.text import NamePart
+
+router = APIRouter(prefix="/v1/objects/{tenant}/{env}", route_class=BoundedRoute, tags=["objects"])
+
+KeyPart = Annotated[NamePart, Path(description="Object key, as it is; its `/` may stand as `/`.")]
+FORM = "application/x-www-form-urlencoded"
+"""What curl calls every body that it was told nothing about."""
+BYTES: dict[str, Any] = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
+
+
+@router.get("", summary="List keys")
+async def list_keys(
+    caller: OurCaller,
+    desk: OurDesk,
+    prefix: Annotated[str, Query()] = "",
+    delimiter: Annotated[str, Query(description="`/` folds deeper keys into prefixes.")] = "",
+    limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
+    cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
+    after: AfterHeader = None,
+) -> Response:
+    """One page of keys in UTF-8 byte order."""
+    command = ListObjects(
+        **caller.fields, prefix=prefix, delimiter=delimiter, limit=limit, cursor=cursor
+    )
+    return await answer_read(desk, command, after)
+
+
+@router.get("/{key:path}", responses={200: BYTES, 206: BYTES}, summary="Read an object")
+async def get(
+    key: KeyPart, request: Request, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
+) -> Response:
+    """The object's bytes, or the `Range` of them; `If-Match`, `If-None-Match` and `If-Range`."""
+    return await answer_content(request, desk, GetObject(**caller.fields, key=key), after)
+
+
+@router.head("/{key:path}", responses={200: BYTES}, summary="What is known of an object")
+async def head(
+    key: KeyPart, request: Request, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
+) -> Response:
+    """The headers that its content would have."""
+    return await answer_head(request, desk, HeadObject(**caller.fields, key=key), after)
+
+
+@router.put("/{key:path}", openapi_extra={"requestBody": BYTES}, summary="Store an object")
+async def put(
+    key: KeyPart,
+    request: Request,
+    caller: OurCaller,
+    desk: OurDesk,
+    writing: OurWriting,
+    if_match: IfMatchHeader = None,
+    if_none_match: IfNoneMatchHeader = None,
+) -> Response:
+    """Store the body, whole or not at all. Headers `X-Meta-<name>` become its metadata, and
+    `X-Content-SHA256` is the digest that it must have."""
+    condition = Condition(if_absent=is_absent(if_none_match), if_match=tag_of(if_match))
+    fields = caller.fields | {
+        "op_id": writing.op_id,
+        "key": key,
+        "content_type": media_type_of(request),
+        "metadata": metadata_of(request),
+        "condition": condition,
+    }
+    size, sha256 = declared_of(request)
+    if size is None or size > desk.settings.inline_limit_bytes:
+        _check_before(fields)
+    payload = await desk.payload(chunks_of(request), size=size, sha256=sha256)
+    command = PutObject(**fields, payload=payload)
+    conditional = condition != Condition()
+    outcome = await run_write(desk, command, writing, conditional=conditional)
+    if outcome is None:
+        return accepted(command)
+    result = document_of(outcome)
+    return Json(result, 200, headers_of(outcome) | {"ETag": f'"{result["etag"]}"'})
+
+
+@router.delete("/{key:path}", summary="Remove an object")
+async def delete(
+    key: KeyPart,
+    caller: OurCaller,
+    desk: OurDesk,
+    writing: OurWriting,
+    if_match: IfMatchHeader = None,
+) -> Response:
+    """Remove an object; it is no error if there is none."""
+    command = DeleteObject(**caller.fields, op_id=writing.op_id, key=key, if_match=tag_of(if_match))
+    return await answer_write(desk, command, writing, conditional=if_match is not None)
+
+
+def media_type_of(request: Request) -> str:
+    """The content type to store: curl's own name for anything is none."""
+    said = request.headers.get("content-type", FORM)
+    return DEFAULT_CONTENT_TYPE if said.startswith(FORM) else said
+
+
+def metadata_of(request: Request) -> dict[str, str]:
+    """What `X-Meta-<name>` headers say."""
+    return {
+        name.removeprefix("x-meta-"): value
+        for name, value in request.headers.items()
+        if re.match(r"x-meta-.", name)
+    }
+
+
+def _check_before(fields: dict[str, Any]) -> None:
+    """Refuse what is wrong before a large body is read for nothing."""
+    PutObject.model_validate(fields | {"payload": {"type": "inline", "data": ""}})

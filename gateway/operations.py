@@ -1,0 +1,104 @@
+"""Whether the gateway lives and is ready, how the whole stands, and a route's diagnosis."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Query
+from starlette.responses import Response
+
+from commands.error import RegistryUnreadable
+from commands.ledger.usage import UsageBook
+from commands.scope import ResourceKind, Scope
+from commands.state import state_errors
+from gateway.answer import Json
+from gateway.body import BoundedRoute
+from gateway.call import OurCaller, OurDesk, OurWait
+from gateway.desk import Desk
+from gateway.error import NotReady
+from gateway.routes import no_such_route
+from producers.diagnosis import money, probed
+from producers.publisher import make_app
+from producers.pulse import Pulses
+from producers.status import status_of
+from routing.policy import FREE
+from routing.price import load_prices
+from routing.route import Route
+from routing.view import SystemView
+
+router = APIRouter(route_class=BoundedRoute, tags=["operations"])
+
+
+@router.get("/healthz")
+async def healthz() -> Response:
+    """The process lives and its event loop turns."""
+    return Json({"status": "alive"})
+
+
+@router.get("/readyz")
+async def readyz(desk: OurDesk) -> Response:
+    """The state Redis answers, and a worker runs commands: within seconds it is known of each."""
+    if desk.stopping.is_set():
+        raise NotReady("the gateway is stopping", next_step="ask another one")
+    workers = await desk.call(lambda: _alive(desk))
+    if not workers:
+        raise NotReady(
+            "no worker runs commands",
+            next_step="start one, or see with `signalbox status` what those that run wait for",
+        )
+    return Json({"status": "ready", "workers": workers})
+
+
+@router.get("/v1/status")
+async def status(desk: OurDesk) -> Response:
+    """Queues, workers, and how many commands are open, running, held, overdue or dead."""
+    return Json(
+        await desk.call(
+            lambda: status_of(desk.settings, desk.client.state, make_app(desk.settings)),
+            slow=True,
+        )
+    )
+
+
+@router.post("/v1/diagnostics/{tenant}/{env}")
+async def diagnose(
+    caller: OurCaller,
+    desk: OurDesk,
+    wait: OurWait,
+    kind: Annotated[ResourceKind | None, Query(description="Left out: every route.")] = None,
+) -> Response:
+    """Have a worker try each route's backend; its use, quota and estimated cost."""
+    kinds = [kind] if kind else list(ResourceKind)
+    scopes = [Scope(kind=k, tenant_id=caller.tenant_id, env=caller.env) for k in kinds]
+
+    def found() -> list[dict[str, Any]]:
+        routes = _routes(desk, scopes)
+        policy = desk.registry.policies.get(caller.tenant_id)
+        terms, tables = policy.terms if policy else FREE, load_prices(desk.settings.price_file)
+        view = SystemView(desk.registry, UsageBook(desk.client.state))
+        documents = []
+        for route in routes:
+            health = probed(desk.client, route.scope, caller.mode, wait.total_seconds())
+            [its] = view.of([route])
+            document = {"scope": route.scope.field, "backend": route.backend_type, "probe": health}
+            documents.append(document | money(its, terms, tables))
+        return documents
+
+    return Json({"routes": await desk.call(found, slow=True)})
+
+
+def _routes(desk: Desk, scopes: list[Scope]) -> list[Route]:
+    routes: list[Route] = []
+    for route, _ in desk.registry.get_many(scopes):
+        if isinstance(route, RegistryUnreadable):
+            raise route
+        if route is not None:
+            routes.append(route)
+    if not routes:
+        raise no_such_route(scopes[0])
+    return routes
+
+
+def _alive(desk: Desk) -> list[str]:
+    with state_errors():
+        return Pulses(desk.client.state).beating()

@@ -1,0 +1,251 @@
+"""The calls with which the system was first described: route, put, get, upsert, ingest, append."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path as Folder
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Header, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from commands.error import Conflict, InvalidRouteConfig, RouteExists, RouteNotFound
+from commands.event_stream import AppendEvent, Event
+from commands.metrics_store import IngestPoints, Labels, Point
+from commands.moment import Moment
+from commands.object_store import GetObject, PutObject
+from commands.routing import RouteConfig
+from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
+from commands.tabular_store import UpsertRow
+from commands.value import TypedData
+from gateway.answer import Json, accepted, answer_write, headers_of, run_write
+from gateway.body import BoundedRoute, chunks_of, declared_of
+from gateway.call import AfterHeader, KeyHeader, OurDesk, OurWriting, OwnerCaller
+from gateway.content import answer_content
+from gateway.error import InvalidRequest
+from gateway.objects import media_type_of
+from gateway.settings import GatewaySettings
+from gateway.text import NamePart, utf8
+from gateway.who import ActorHeader, who
+from routing.registry import Registry
+from routing.route import Route
+
+router = APIRouter(route_class=BoundedRoute, tags=["first calls"])
+_TRIES = 5
+
+
+class RouteRequest(BaseModel):
+    """Where a kind of data of a tenant is to go: sets the route, or switches the one there is."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    resource_kind: ResourceKind
+    backend_type: str = Field(min_length=1, max_length=64)
+    config: RouteConfig = Field(default_factory=dict)
+    tenant_id: str | None = Field(None, description="Left out: that of X-Tenant-Id.")
+    env: str | None = Field(None, description="Left out: X-Env, or dev.")
+    mode: Mode | None = Field(None, description="Left out: X-Mode, or lab.")
+    reason: str | None = Field(
+        None, min_length=1, max_length=500, description="Left out: the request line."
+    )
+
+
+class UpsertRequest(BaseModel):
+    """A row."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    table_name: str | None = Field(None, description="Left out, or that of the path.")
+    key: str
+    data: TypedData
+
+
+class IngestRequest(BaseModel):
+    """A point of the series that the path names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    value: float = Field(allow_inf_nan=False)
+    timestamp: Moment | None = Field(None, description="Left out: now.")
+    labels: Labels = Field(default_factory=dict)
+
+
+class AppendRequest(BaseModel):
+    """An event for the stream that the path names."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: str
+    data: TypedData = Field(default_factory=dict)
+    id: str | None = None
+    time: Moment | None = None
+
+
+@router.post("/routing/routes")
+async def set_or_switch(
+    body: RouteRequest,
+    request: Request,
+    desk: OurDesk,
+    tenant: Annotated[str | None, Header(alias="X-Tenant-Id")] = None,
+    env: Annotated[str, Header(alias="X-Env")] = "dev",
+    mode: Annotated[Mode, Header(alias="X-Mode")] = Mode.LAB,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+) -> Response:
+    """Create the route, or point the one that is there at this backend and place."""
+    named = body.tenant_id or tenant
+    if named is None:
+        raise InvalidRequest(
+            "the request names no tenant",
+            next_step="send tenant_id in the body, or the header X-Tenant-Id",
+        )
+    scope = Scope(
+        kind=body.resource_kind, tenant_id=check_tenant(named), env=check_env(body.env or env)
+    )
+    config = with_defaults(body.backend_type, body.config, desk.own)
+    reason = body.reason or f"{request.method} {request.url.path}"
+    its = who(request, actor, reason, key, scope, body) | {"mode": body.mode or mode}
+    route = await desk.call(lambda: point(desk.registry, scope, body.backend_type, config, its))
+    return Json(route.model_dump(mode="json"))
+
+
+def point(
+    registry: Registry, scope: Scope, backend_type: str, config: RouteConfig, its: dict[str, Any]
+) -> Route:
+    """Set the route, or switch the one on another backend; raises what those two raise."""
+    for _ in range(_TRIES):
+        known = registry.get(scope)
+        is_set = known is None or known.backend_type == backend_type
+        try:
+            change = registry.set if is_set else registry.switch
+            return change(scope, backend_type, config, **its)
+        except (RouteExists, RouteNotFound):
+            continue  # another change came in between
+    raise Conflict(
+        "others change this route again and again",
+        kind=scope.kind,
+        tenant_id=scope.tenant_id,
+        env=scope.env,
+        next_step="look at it, and decide anew",
+    )
+
+
+def with_defaults(backend_type: str, config: RouteConfig, own: GatewaySettings) -> RouteConfig:
+    """The config as it will stand in the route: nothing else is ever read in its place."""
+    full: RouteConfig = {**own.route_defaults.get(backend_type, {}), **config}
+    if (
+        backend_type == "s3"
+        and "region" not in full
+        and (r := os.environ.get("AWS_DEFAULT_REGION"))
+    ):
+        full["region"] = r
+    folder = full.get("base_dir")
+    if isinstance(folder, str) and folder and not os.path.isabs(folder):
+        full["base_dir"] = str(_below(folder, own.base_dir))
+    return full
+
+
+def _below(folder: str, base: Folder | None) -> Folder:
+    if base is None:
+        raise InvalidRouteConfig(
+            f"base_dir {folder[:200]!r} is relative, and the gateway has no folder for such",
+            next_step="give the whole path, or have the operator set SIGNALBOX_GATEWAY_BASE_DIR",
+        )
+    if ".." in Folder(folder).parts or "\0" in folder:
+        raise InvalidRouteConfig(
+            f"base_dir {folder[:200]!r} leads out of the gateway's folder",
+            next_step="leave out `..`",
+        )
+    return base.absolute() / folder
+
+
+@router.post("/nexus/raw/put", openapi_extra={"requestBody": {"content": {"*/*": {}}}})
+async def put(
+    request: Request,
+    caller: OwnerCaller,
+    desk: OurDesk,
+    writing: OurWriting,
+    key: Annotated[str, Header(alias="X-Key", description="Object key, in UTF-8.")],
+) -> Response:
+    """Store the body under a key; answers where it lies."""
+    size, sha256 = declared_of(request)
+    payload = await desk.payload(chunks_of(request), size=size, sha256=sha256)
+    command = PutObject(
+        **caller.fields,
+        op_id=writing.op_id,
+        key=utf8(key, "the header X-Key"),
+        payload=payload,
+        content_type=media_type_of(request),
+    )
+    outcome = await run_write(desk, command, writing)
+    if outcome is None:
+        return accepted(command)
+    result = outcome.result or {}
+    its = headers_of(outcome) | {"ETag": f'"{result["etag"]}"'}
+    return Json({"uri": result["uri"]}, 200, its)
+
+
+@router.get("/nexus/raw/get")
+async def get(
+    request: Request,
+    caller: OwnerCaller,
+    desk: OurDesk,
+    key: Annotated[str, Query(description="Object key.")],
+    after: AfterHeader = None,
+) -> Response:
+    """The bytes under a key."""
+    return await answer_content(request, desk, GetObject(**caller.fields, key=key), after)
+
+
+@router.post("/storage/tabular/{table}/upsert")
+async def upsert(
+    table: Annotated[NamePart, Path()],
+    body: UpsertRequest,
+    caller: OwnerCaller,
+    desk: OurDesk,
+    writing: OurWriting,
+) -> Response:
+    """Create a row, or replace all its columns."""
+    if body.table_name not in (None, table):
+        raise InvalidRequest(
+            "table_name is another than the path's", next_step="leave it out of the body"
+        )
+    command = UpsertRow(
+        **caller.fields, op_id=writing.op_id, table_name=table, key=body.key, data=body.data
+    )
+    return await answer_write(desk, command, writing)
+
+
+@router.post("/storage/metrics/{series}/ingest")
+async def ingest(
+    series: Annotated[NamePart, Path()],
+    body: IngestRequest,
+    caller: OwnerCaller,
+    desk: OurDesk,
+    writing: OurWriting,
+) -> Response:
+    """Store a point of a series."""
+    point_ = Point(
+        series=series,
+        timestamp=body.timestamp or datetime.now(UTC),
+        value=body.value,
+        labels=body.labels,
+    )
+    command = IngestPoints(**caller.fields, op_id=writing.op_id, points=[point_])
+    return await answer_write(desk, command, writing)
+
+
+@router.post("/storage/timeline/{stream}/append")
+async def append(
+    stream: Annotated[NamePart, Path()],
+    body: AppendRequest,
+    caller: OwnerCaller,
+    desk: OurDesk,
+    writing: OurWriting,
+) -> Response:
+    """Add an event at the end of a stream."""
+    event = Event(id=body.id, type=body.type, time=body.time, data=body.data)
+    command = AppendEvent(**caller.fields, op_id=writing.op_id, stream=stream, event=event)
+    return await answer_write(desk, command, writing)

@@ -1,0 +1,75 @@
+"""Points of series."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Annotated
+
+from fastapi import APIRouter, Path
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from commands.metrics_store import (
+    MAX_LABELS,
+    MAX_POINTS,
+    Aggregation,
+    IngestPoints,
+    Labels,
+    Point,
+    QueryPoints,
+)
+from commands.moment import Moment
+from commands.name import LabelName
+from gateway.answer import answer_read, answer_write
+from gateway.body import BoundedRoute
+from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
+from gateway.text import NamePart
+
+router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["points"])
+
+SeriesPart = Annotated[NamePart, Path(description="Series name; a `/` in it as %2F.")]
+
+
+class PointsRequest(BaseModel):
+    """Points to store."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    points: list[Point] = Field(min_length=1, max_length=MAX_POINTS)
+
+
+class PointQuery(BaseModel):
+    """Points from `start` to before `end`, as they are or aggregated."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    start: Moment
+    end: Moment
+    labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
+    aggregation: Aggregation | None = None
+    window: Annotated[timedelta, Field(ge=timedelta(milliseconds=1))] | None = None
+    group_by: list[LabelName] = Field(default_factory=list, max_length=MAX_LABELS)
+    limit: int = Field(1000, ge=1, le=10_000)
+    cursor: str | None = Field(None, max_length=8192)
+
+
+@router.post("/points/{tenant}/{env}")
+async def ingest(
+    body: PointsRequest, caller: OurCaller, desk: OurDesk, writing: OurWriting
+) -> Response:
+    """Store points. One that is there already takes the new value."""
+    command = IngestPoints(**caller.fields, op_id=writing.op_id, points=body.points)
+    return await answer_write(desk, command, writing)
+
+
+@router.post("/point-queries/{tenant}/{env}/{series}")
+async def query(
+    series: SeriesPart,
+    body: PointQuery,
+    caller: OurCaller,
+    desk: OurDesk,
+    after: AfterHeader = None,
+) -> Response:
+    """One page of a series' points, or of the windows that they come to."""
+    fields = {name: getattr(body, name) for name in PointQuery.model_fields}
+    return await answer_read(desk, QueryPoints(**caller.fields, series=series, **fields), after)

@@ -1,0 +1,74 @@
+"""What a tenant may do, where, and how much: the words of `signalbox policy`."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Path, Request
+from pydantic import BaseModel, ConfigDict
+from starlette.responses import Response
+
+from commands.error import NotFound
+from commands.routing import Reason
+from commands.scope import check_tenant
+from gateway.answer import Json
+from gateway.body import BoundedRoute
+from gateway.call import KeyHeader, OurDesk
+from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
+from gateway.text import TenantPart
+from gateway.who import ActorHeader, who
+from routing.policy import Policy, Terms
+
+router = APIRouter(prefix="/v1/policies", route_class=BoundedRoute, tags=["policies"])
+
+
+class PolicyRequest(BaseModel):
+    """All terms; what is left out is lifted."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    terms: Terms
+    reason: Reason
+
+
+@router.get("")
+async def list_policies(desk: OurDesk) -> Response:
+    """Every tenant's policy."""
+    policies = await desk.call(desk.registry.policies.all)
+    return Json({"policies": [policy.model_dump(mode="json") for policy in policies]})
+
+
+@router.get("/{tenant}")
+async def get_policy(tenant: Annotated[TenantPart, Path()], desk: OurDesk) -> Response:
+    """A tenant's policy. Its ETag is its revision."""
+    name = check_tenant(tenant)
+    policy = await desk.call(lambda: desk.registry.policies.get(name))
+    if policy is None:
+        raise NotFound(
+            "the tenant has no policy: everything is allowed in mode lab",
+            tenant_id=name,
+            next_step="give it one with PUT",
+        )
+    return _answer(policy)
+
+
+@router.put("/{tenant}")
+async def set_policy(
+    tenant: Annotated[TenantPart, Path()],
+    body: PolicyRequest,
+    request: Request,
+    desk: OurDesk,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+    if_match: IfMatchHeader = None,
+    if_none_match: IfNoneMatchHeader = None,
+) -> Response:
+    """Give a tenant these terms, in place of any it has."""
+    name = check_tenant(tenant)
+    revision = 0 if is_absent(if_none_match) else revision_of(if_match)
+    its = who(request, actor, body.reason, key, body) | {"if_revision": revision}
+    return _answer(await desk.call(lambda: desk.registry.policies.set(name, body.terms, **its)))
+
+
+def _answer(policy: Policy) -> Response:
+    return Json(policy.model_dump(mode="json"), 200, {"ETag": f'"{policy.revision}"'})

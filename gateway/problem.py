@@ -1,0 +1,167 @@
+"""Errors as `application/problem+json` (RFC 9457)."""
+
+from __future__ import annotations
+
+import json
+import math
+from typing import Any
+
+from fastapi.exceptions import RequestValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import Response
+
+from commands.error import (
+    InternalError,
+    InvalidCommand,
+    RouteNotFound,
+    SignalboxError,
+    reason_of,
+)
+from gateway.error import InvalidRequest, MethodNotAllowed, NoSuchPath, status_of
+
+MEDIA_TYPE = "application/problem+json"
+
+
+class Problem(BaseModel):
+    """An error: RFC 9457, with Signalbox' own members."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str = "about:blank"
+    title: str
+    status: int
+    detail: str
+    error_code: str = Field(description="Stable; docs/errors.md lists all.")
+    temporary: bool = Field(description="The same request may succeed later.")
+    next_step: str | None = None
+    resource_kind: str | None = None
+    tenant_id: str | None = None
+    env: str | None = None
+    backend_type: str | None = None
+    op_id: str | None = None
+    retry_after: float | None = Field(None, description="Seconds.")
+
+
+def problem_of(
+    error: SignalboxError, op_id: str | None = None, *, conditional: bool = False
+) -> dict[str, Any]:
+    """The error as a document; what is not known is left out."""
+    said = error.detail()
+    detail, next_step = said.message, said.next_step
+    if said.code == RouteNotFound.code:
+        # In the words of who asks by HTTP.
+        detail = f"{detail.rstrip('.')}. Configure via /routing/routes..."
+        next_step = (
+            'POST /routing/routes with {"resource_kind": …, "backend_type": …, "config": {…}}, '
+            "or PUT /v1/routes/{kind}/{tenant}/{env}"
+        )
+    document = {
+        "type": "about:blank",
+        "title": said.code.replace("_", " ").capitalize(),
+        "status": status_of(said.code, said.http_status, conditional=conditional),
+        "detail": detail,
+        "error_code": said.code,
+        "temporary": said.temporary,
+        "next_step": next_step,
+        "resource_kind": said.kind,
+        "tenant_id": said.tenant_id,
+        "env": said.env,
+        "backend_type": said.backend_type,
+        "op_id": op_id,
+        "retry_after": said.retry_after,
+    }
+    return {name: value for name, value in document.items() if value is not None}
+
+
+def problem(
+    error: SignalboxError,
+    op_id: str | None = None,
+    *,
+    conditional: bool = False,
+    headers: dict[str, str] | None = None,
+) -> Response:
+    """The error as a response."""
+    document = problem_of(error, op_id, conditional=conditional)
+    its = dict(headers or {})
+    if (after := document.get("retry_after")) is not None:
+        its["Retry-After"] = str(max(1, math.ceil(after)))
+    elif document["status"] == 503:
+        its["Retry-After"] = "1"
+    if document["status"] == 401:
+        its["WWW-Authenticate"] = "Bearer"
+    if op_id is not None:
+        its["X-Op-Id"] = op_id
+    return Response(body_of(document), document["status"], its, media_type=MEDIA_TYPE)
+
+
+def body_of(document: dict[str, Any]) -> bytes:
+    # Escaped: an error may quote what is no text in UTF-8.
+    return json.dumps(document, separators=(",", ":")).encode()
+
+
+class Refused(Exception):
+    """An error of a command that has an op_id, or that a condition of the request led to."""
+
+    def __init__(
+        self, error: SignalboxError, op_id: str | None = None, *, conditional: bool = False
+    ) -> None:
+        super().__init__(str(error))
+        self.error, self.op_id, self.conditional = error, op_id, conditional
+
+
+async def on_refused(_: Request, error: Exception) -> Response:
+    assert isinstance(error, Refused)  # noqa: S101 - registered for it alone
+    return problem(error.error, error.op_id, conditional=error.conditional)
+
+
+async def on_signalbox_error(_: Request, error: Exception) -> Response:
+    assert isinstance(error, SignalboxError)  # noqa: S101 - registered for it alone
+    return problem(error)
+
+
+async def on_http_exception(request: Request, error: Exception) -> Response:
+    """What the framework refuses: an unknown path, another method, a body that cannot be read."""
+    assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
+    if isinstance(error.__cause__, SignalboxError):
+        return problem(error.__cause__)
+    if isinstance(error.__cause__, ValidationError):
+        return _invalid(error.__cause__, "body.")
+    if error.status_code == 404:
+        return problem(NoSuchPath("there is no such path", next_step="see docs/gateway.md"))
+    if error.status_code == 405:
+        return problem(
+            MethodNotAllowed(f"{request.method} is not for this path", next_step="see Allow"),
+            headers={"Allow": ", ".join(request.app.state.methods_of(request.url.path))},
+        )
+    return problem(InvalidRequest(str(error.detail), next_step="see docs/gateway.md"))
+
+
+async def on_invalid(_: Request, error: Exception) -> Response:
+    """A parameter or body that does not fit; what was sent is never repeated."""
+    assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first["loc"])
+    return problem(InvalidRequest(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))
+
+
+async def on_invalid_command(_: Request, error: Exception) -> Response:
+    """A command that its own model refuses."""
+    assert isinstance(error, ValidationError)  # noqa: S101 - registered for it alone
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = ".".join(str(part) for part in first["loc"]) or "command"
+    return problem(InvalidCommand(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))
+
+
+def _invalid(error: ValidationError, within: str) -> Response:
+    first = error.errors(include_url=False, include_input=False)[0]
+    where = within + ".".join(str(part) for part in first["loc"])
+    return problem(InvalidRequest(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))
+
+
+def unforeseen(error: Exception) -> Response:
+    """Nothing of it is told: it is in the log."""
+    return problem(
+        InternalError(f"{type(error).__name__} in the gateway", next_step="see the gateway's log")
+    )

@@ -1,0 +1,168 @@
+"""Connections: how many, how large and how slow a request's head may be, and slow readers."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from starlette.types import Receive, Scope, Send
+from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+
+from commands.error import SignalboxError
+from gateway.error import HeadersTooLarge, InvalidRequest, RequestTimeout, TooManyConnections
+from gateway.problem import MEDIA_TYPE, body_of, problem, problem_of
+from gateway.settings import GatewaySettings
+
+LINGER_SECONDS = 2.0
+"""So long the rest of a body is read that was refused before its end."""
+
+
+def protocol_of(own: GatewaySettings) -> type[HttpToolsProtocol]:
+    """uvicorn's protocol with these limits."""
+    return type("GatewayProtocol", (BoundedProtocol,), {"own": own})
+
+
+class BoundedProtocol(HttpToolsProtocol):
+    """One connection. What it refuses has reached no application."""
+
+    own: GatewaySettings
+
+    def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
+        super().connection_made(transport)
+        self._timer: asyncio.TimerHandle | None = None
+        self._stalled: asyncio.TimerHandle | None = None
+        self._in_head, self._ended, self._whole = True, False, True
+        self._head_bytes = self._head_count = 0
+        self._await_head()
+        if len(self.connections) > self.own.connections:
+            error = TooManyConnections(
+                "too many connections are open", next_step="try again in a moment"
+            )
+            self._refuse(error)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._forget(self._timer)
+        self._forget(self._stalled)
+        super().connection_lost(exc)
+
+    def data_received(self, data: bytes) -> None:
+        if self.transport.is_closing():
+            return
+        if self._in_head and self._timer is None:
+            self._await_head()
+        self._ended = False
+        super().data_received(data)
+        # Behind the end of a request at most a part of a read belongs to the next one's head.
+        if self._in_head and not self._ended and not self.transport.is_closing():
+            self._head_bytes += len(data)
+            if self._head_bytes > self.own.header_limit_bytes:
+                self._refuse(self._too_large())
+
+    def on_message_begin(self) -> None:
+        super().on_message_begin()
+        self._in_head, self._whole = True, False
+        self._head_count = self._head_bytes = 0
+        self._counted = 0
+
+    def on_url(self, url: bytes) -> None:
+        super().on_url(url)
+        self._counted += len(url)
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        super().on_header(name, value)
+        self._counted += len(name) + len(value) + 4
+        self._head_count += 1
+        if not self._in_head and self._is_over():  # trailers
+            self.transport.close()
+
+    def on_headers_complete(self) -> None:
+        self._in_head = False
+        self._forget(self._timer)
+        self._timer = None
+        if self._is_over():
+            self.app = _Refusal(self._too_large())
+        super().on_headers_complete()
+        # What comes behind a body is no header of the request.
+        self.headers = []
+
+    def on_message_complete(self) -> None:
+        super().on_message_complete()
+        self._forget(self._timer)
+        self._timer = None
+        # The next request's head begins with its first byte.
+        self._in_head = self._ended = self._whole = True
+        self._head_bytes = 0
+
+    def on_response_complete(self) -> None:
+        super().on_response_complete()
+        if not self._whole and not self.transport.is_closing():
+            # Read on for a moment, so that the answer reaches who is still sending.
+            self._forget(self._timer)
+            self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def pause_writing(self) -> None:
+        super().pause_writing()
+        seconds = self.own.body_seconds.total_seconds()
+        self._stalled = self.loop.call_later(seconds, self.transport.abort)
+
+    def resume_writing(self) -> None:
+        self._forget(self._stalled)
+        self._stalled = None
+        super().resume_writing()
+
+    def send_400_response(self, msg: str) -> None:
+        self._refuse(InvalidRequest("this is no HTTP request", next_step="send HTTP/1.1"))
+
+    def _await_head(self) -> None:
+        seconds = self.own.header_seconds.total_seconds()
+        self._timer = self.loop.call_later(seconds, self._head_is_late)
+
+    def _head_is_late(self) -> None:
+        self._timer = None
+        if self.transport.is_closing() or not self._in_head:
+            return
+        if self.cycle is not None and not self.cycle.response_complete:
+            return  # it waits behind a request that is being answered
+        self._refuse(
+            RequestTimeout("the request's head did not come in time", next_step="send it faster")
+        )
+
+    def _is_over(self) -> bool:
+        return (
+            self._counted > self.own.header_limit_bytes or self._head_count > self.own.header_limit
+        )
+
+    def _too_large(self) -> HeadersTooLarge:
+        return HeadersTooLarge(
+            f"a request's line and headers have at most {self.own.header_limit_bytes} bytes, in "
+            f"{self.own.header_limit} headers",
+            next_step="send less; long values belong in the body",
+        )
+
+    def _refuse(self, error: SignalboxError) -> None:
+        document = problem_of(error)
+        body = body_of(document)
+        head = [
+            STATUS_LINE[document["status"]],
+            b"content-type: " + MEDIA_TYPE.encode() + b"\r\n",
+            b"content-length: %d\r\n" % len(body),
+            b"retry-after: 1\r\n" if document["status"] == 503 else b"",
+            b"connection: close\r\n\r\n",
+        ]
+        self.transport.write(b"".join([*head, body]))
+        self.transport.close()
+
+    @staticmethod
+    def _forget(timer: asyncio.TimerHandle | None) -> None:
+        if timer is not None:
+            timer.cancel()
+
+
+class _Refusal:
+    """An application that answers with an error and ends the connection."""
+
+    def __init__(self, error: SignalboxError) -> None:
+        self._error = error
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> Any:
+        await problem(self._error, headers={"Connection": "close"})(scope, receive, send)

@@ -1,0 +1,276 @@
+"""Routes and their strategy locks: the words of `signalbox routes`."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from datetime import UTC, datetime, timedelta
+from functools import partial
+from typing import Annotated, Any
+
+from fastapi import APIRouter, Path, Query, Request
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response
+
+from commands.error import NotFound, OutcomePending, RouteNotFound
+from commands.ledger.lease import LATE_MS, POLL_SECONDS, Leases
+from commands.ledger.usage import UsageBook
+from commands.routing import Reason, RouteConfig
+from commands.scope import ResourceKind, Scope, check_tenant
+from gateway.answer import Json
+from gateway.body import BoundedRoute
+from gateway.call import KeyHeader, OurCaller, OurDesk, OurWait
+from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
+from gateway.owner_calls import with_defaults
+from gateway.who import ActorHeader, who
+from routing.registry import Registry
+from routing.route import Route
+from routing.view import SystemView
+
+router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["routes"])
+
+KindPart = Annotated[ResourceKind, Path()]
+LockToken = Annotated[
+    int | None, Field(ge=1, le=2**53, description="Change only while this lock is held.")
+]
+
+
+class SetRouteRequest(BaseModel):
+    """Where the route is to point."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    backend_type: str = Field(min_length=1, max_length=64)
+    config: RouteConfig = Field(default_factory=dict)
+    reason: Reason
+    lock_token: LockToken = None
+
+
+class LockRequest(BaseModel):
+    """How long, and why."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    reason: Reason
+    ttl: int = Field(900, ge=1, le=7 * 24 * 3600, description="Seconds.")
+    lock_token: LockToken = None
+
+
+@router.get("/routes/{kind}")
+async def list_routes(
+    kind: KindPart,
+    desk: OurDesk,
+    tenant: Annotated[str | None, Query(description="Only this tenant.")] = None,
+    after: Annotated[str | None, Query(description="`next_after` of the page before.")] = None,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """A page of all tenants' routes, with health, use and lock."""
+    if tenant is not None:
+        check_tenant(tenant)
+    view = SystemView(desk.registry, UsageBook(desk.client.state))
+    page = await desk.call(lambda: view.page(kind, tenant_id=tenant, after=after, limit=limit))
+    routes = [status.document() for status in page.statuses]
+    return Json({"kind": kind, "routes": routes, "next_after": page.next_after})
+
+
+@router.get("/routes/{kind}/{tenant}/{env}")
+async def get_route(kind: KindPart, caller: OurCaller, desk: OurDesk) -> Response:
+    """One route. Its ETag is its revision."""
+    scope = scope_of(kind, caller)
+    route = await desk.call(lambda: desk.registry.get(scope))
+    if route is None:
+        raise no_such_route(scope)
+    return _answer(route)
+
+
+@router.put("/routes/{kind}/{tenant}/{env}")
+async def set_route(
+    kind: KindPart,
+    body: SetRouteRequest,
+    request: Request,
+    caller: OurCaller,
+    desk: OurDesk,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+    if_match: IfMatchHeader = None,
+    if_none_match: IfNoneMatchHeader = None,
+) -> Response:
+    """Create a route, or change the config of the one that is there on the same backend."""
+    change = _change(body, request, caller, desk, key, actor, if_match, if_none_match)
+    scope = scope_of(kind, caller)
+    return _answer(await desk.call(lambda: desk.registry.set(scope, **change)))
+
+
+@router.post("/routes/{kind}/{tenant}/{env}/switch")
+async def switch_route(
+    kind: KindPart,
+    body: SetRouteRequest,
+    request: Request,
+    caller: OurCaller,
+    desk: OurDesk,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+    if_match: IfMatchHeader = None,
+) -> Response:
+    """Point an existing route at another backend or place, while traffic runs."""
+    change = _change(body, request, caller, desk, key, actor, if_match, None)
+    scope = scope_of(kind, caller)
+    try:
+        return _answer(await desk.call(lambda: desk.registry.switch(scope, **change)))
+    except RouteNotFound:
+        raise no_such_route(scope) from None
+
+
+@router.delete("/routes/{kind}/{tenant}/{env}")
+async def delete_route(
+    kind: KindPart,
+    request: Request,
+    caller: OurCaller,
+    desk: OurDesk,
+    reason: Annotated[str, Query(min_length=1, max_length=500)],
+    lock_token: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+    if_match: IfMatchHeader = None,
+) -> Response:
+    """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
+    scope = scope_of(kind, caller)
+    its = who(request, actor, reason, key) | {"lock_token": lock_token}
+    revision = revision_of(if_match)
+    try:
+        await desk.call(lambda: desk.registry.delete(scope, if_revision=revision, **its))
+    except RouteNotFound:
+        raise no_such_route(scope) from None
+    return Json({"deleted": scope.field})
+
+
+@router.get("/routes/{kind}/{tenant}/{env}/history")
+async def history(
+    kind: KindPart,
+    caller: OurCaller,
+    desk: OurDesk,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+) -> Response:
+    """Who changed a route, when, why, from what to what; refusals too."""
+    scope = scope_of(kind, caller)
+    events = await desk.call(lambda: desk.registry.history(scope, limit))
+    return Json({"events": [event.model_dump(mode="json") for event in events]})
+
+
+@router.get("/routes/{kind}/{tenant}/{env}/drain")
+async def drain(kind: KindPart, caller: OurCaller, desk: OurDesk, wait: OurWait) -> Response:
+    """Wait until nothing that is claimed now can still run on a former route."""
+    scope = scope_of(kind, caller)
+
+    leases, until = Leases(desk.client.state, scope), time.monotonic() + wait.total_seconds()
+    left = await desk.call(lambda: leases.still(leases.held()))
+    first = len(left)
+    while left and time.monotonic() < until and not desk.stopping.is_set():
+        await asyncio.sleep(POLL_SECONDS)
+        left = await desk.call(partial(leases.still, left))
+    if left:
+        last = datetime.fromtimestamp((max(each.until for each in left) + LATE_MS) / 1000, UTC)
+        raise OutcomePending(
+            f"{len(left)} commands that were claimed before may still run on a former route",
+            kind=scope.kind,
+            tenant_id=scope.tenant_id,
+            env=scope.env,
+            next_step=f"copy nothing yet and ask again; it is over by {last:%H:%M:%S} UTC",
+        )
+    if first == 0 and not await desk.call(lambda: _was_ever(desk.registry, scope)):
+        raise no_such_route(scope)  # a misspelled env is not to pass for a drained one
+    return Json({"drained": scope.field, "waited_for": first})
+
+
+@router.get("/locks/{kind}/{tenant}/{env}", tags=["locks"])
+async def get_lock(kind: KindPart, caller: OurCaller, desk: OurDesk) -> Response:
+    """The strategy lock that is held now."""
+    scope = scope_of(kind, caller)
+    [held] = await desk.call(lambda: desk.registry.locks.held([scope]))
+    if held is None:
+        raise NotFound(
+            "no lock is held",
+            kind=kind,
+            tenant_id=caller.tenant_id,
+            env=caller.env,
+            next_step="take one with PUT",
+        )
+    return Json({"scope": scope.field} | held.document())
+
+
+@router.put("/locks/{kind}/{tenant}/{env}", tags=["locks"])
+async def lock(
+    kind: KindPart,
+    body: LockRequest,
+    request: Request,
+    caller: OurCaller,
+    desk: OurDesk,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+) -> Response:
+    """Keep others from changing a route; asked again by its holder (`X-Actor`), it is renewed."""
+    scope, ttl = scope_of(kind, caller), timedelta(seconds=body.ttl)
+    its = who(request, actor, body.reason, key, body) | {"lock_token": body.lock_token}
+    held = await desk.call(lambda: desk.registry.locks.lock(scope, ttl, **its))
+    return Json({"scope": scope.field} | held.document())
+
+
+@router.delete("/locks/{kind}/{tenant}/{env}", tags=["locks"])
+async def unlock(
+    kind: KindPart,
+    request: Request,
+    caller: OurCaller,
+    desk: OurDesk,
+    reason: Annotated[str, Query(min_length=1, max_length=500)],
+    force: Annotated[bool, Query(description="Take it from whoever holds it.")] = False,
+    lock_token: Annotated[int | None, Query(ge=1, le=2**53)] = None,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+) -> Response:
+    """Give a lock back; with `force` another's, which the audit trail shows as such."""
+    scope = scope_of(kind, caller)
+    its = who(request, actor, reason, key) | {"lock_token": lock_token, "force": force}
+    was = await desk.call(lambda: desk.registry.locks.unlock(scope, **its))
+    return Json({"unlocked": was.document() if was else None})
+
+
+def _was_ever(registry: Registry, scope: Scope) -> bool:
+    return registry.get(scope) is not None or bool(registry.history(scope, 1))
+
+
+def no_such_route(scope: Scope) -> NotFound:
+    """For who asks for the route itself; a command that finds none is another's mistake (500)."""
+    return NotFound(
+        f"No route configured for {scope}",
+        kind=scope.kind,
+        tenant_id=scope.tenant_id,
+        env=scope.env,
+        next_step="create it with PUT",
+    )
+
+
+def scope_of(kind: ResourceKind, caller: OurCaller) -> Scope:
+    return Scope(kind=kind, tenant_id=caller.tenant_id, env=caller.env)
+
+
+def _change(
+    body: SetRouteRequest,
+    request: Request,
+    caller: OurCaller,
+    desk: OurDesk,
+    key: str | None,
+    actor: str | None,
+    if_match: str | None,
+    if_none_match: str | None,
+) -> dict[str, Any]:
+    return who(request, actor, body.reason, key, body) | {
+        "backend_type": body.backend_type,
+        "config": with_defaults(body.backend_type, body.config, desk.own),
+        "mode": caller.mode,
+        "if_revision": 0 if is_absent(if_none_match) else revision_of(if_match),
+        "lock_token": body.lock_token,
+    }
+
+
+def _answer(route: Route) -> Response:
+    return Json(route.model_dump(mode="json"), 200, {"ETag": f'"{route.revision}"'})

@@ -1,0 +1,82 @@
+"""Runs the gateway: `python -m gateway`, or `signalbox gateway`."""
+
+from __future__ import annotations
+
+import socket
+import sys
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from commands.error import InvalidSetting
+from commands.settings import Settings
+from gateway.app import make_app
+from gateway.desk import Desk
+from gateway.protocol import protocol_of
+from gateway.settings import GatewaySettings
+
+
+class GatewayServer(uvicorn.Server):
+    """Tells the handlers when it is to stop, and others when it listens."""
+
+    def __init__(self, config: uvicorn.Config, app: FastAPI, own: GatewaySettings) -> None:
+        super().__init__(config)
+        self._app = app
+        self._own = own
+
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        await super().startup(sockets)
+        host, port = self.servers[0].sockets[0].getsockname()[:2]
+        address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
+        print(f"gateway {address}", flush=True)  # noqa: T201 - where it is
+        if ready := self._own.ready_file:
+            part = ready.with_name(f"{ready.name}.part")
+            part.write_text(address)
+            part.rename(ready)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        desk: Desk = self._app.state.desk
+        desk.stop()
+        await super().shutdown(sockets)
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        # Not kept, or uvicorn would end the process by it, before its own last handlers run.
+        self.should_exit = True
+
+
+def serve() -> None:
+    """Serve until SIGTERM; then what was begun is answered. Raises InvalidSetting."""
+    settings, own = Settings(), GatewaySettings()
+    app = make_app(settings, own)
+    config = uvicorn.Config(
+        app,
+        http=protocol_of(own),
+        ws="none",
+        lifespan="on",
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        proxy_headers=False,
+        timeout_keep_alive=int(own.idle_seconds.total_seconds()),
+        timeout_graceful_shutdown=int(own.stop_seconds.total_seconds()),
+    )
+    with _listening(own) as bound:
+        GatewayServer(config, app, own).run(sockets=[bound])
+
+
+def _listening(own: GatewaySettings) -> socket.socket:
+    family = socket.AF_INET6 if ":" in own.host else socket.AF_INET
+    bound = socket.socket(family)
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind((own.host.strip("[]"), own.port))
+    except OSError as error:
+        bound.close()
+        raise InvalidSetting(
+            f"cannot listen on {own.host}:{own.port}: {error.strerror}",
+            next_step="stop what listens there, or choose another with SIGNALBOX_GATEWAY_PORT",
+        ) from error
+    bound.listen(1024)
+    sys.stdout.flush()
+    return bound

@@ -1,0 +1,124 @@
+"""Where the gateway listens, whom it answers, and its limits. None of these selects a backend."""
+
+from __future__ import annotations
+
+import ipaddress
+from datetime import timedelta
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field, field_validator, model_validator
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from commands.error import InvalidSetting
+from commands.settings import Duration
+
+KIB, MIB, GIB = 1024, 1024**2, 1024**3
+PORT = 8010
+DEFAULT_KEYS = frozenset(
+    {"addressing_style", "credentials_file", "emulator_host", "endpoint_url", "region"}
+)
+"""How a backend is reached. Where data goes (bucket, project, folder) a caller names, or nobody."""
+
+
+class GatewaySettings(BaseSettings):
+    """Read from `SIGNALBOX_GATEWAY_*` environment variables."""
+
+    model_config = SettingsConfigDict(
+        env_prefix="SIGNALBOX_GATEWAY_", frozen=True, env_ignore_empty=True
+    )
+
+    host: str = Field("127.0.0.1", description="Address to listen on.")
+    port: int = Field(PORT, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    exposed: Literal["no", "anyone-on-the-network-may-use-it"] = Field(
+        "no", description="An address that is not of this machine alone is refused without this."
+    )
+    hosts: str = Field(
+        "localhost,127.0.0.1,[::1]",
+        description="Names, comma-separated, under which it answers (header Host).",
+    )
+    origins: str = Field(
+        "", description="Origins, comma-separated, whose pages may call it (CORS), as https://a.b."
+    )
+    read_token_file: Path | None = Field(
+        None, description="File with the bearer token that reading and storing take then."
+    )
+    route_token_file: Path | None = Field(
+        None, description="File with the bearer token that operators' calls take then."
+    )
+    base_dir: Path | None = Field(
+        None, description="Folder below which `POST /routing/routes` puts a relative `base_dir`."
+    )
+    route_defaults: dict[str, dict[str, str]] = Field(
+        default_factory=dict,
+        description="JSON: by backend, what `POST /routing/routes` adds to a config that lacks it.",
+    )
+    wait: Duration = Field(
+        timedelta(seconds=30), description="A command without an outcome by then is answered 202."
+    )
+    linger: Duration = Field(
+        timedelta(milliseconds=2), description="How long a write waits for others to go with it."
+    )
+    body_limit_bytes: int = Field(5 * GIB, ge=0, description="A larger object is refused.")
+    json_limit_bytes: int = Field(8 * MIB, ge=KIB, description="A larger JSON body is refused.")
+    header_limit_bytes: int = Field(
+        32 * KIB, ge=KIB, description="Of a request's line and headers."
+    )
+    header_limit: int = Field(100, ge=8, description="Headers of a request.")
+    connections: int = Field(1024, ge=1, description="Open at a time; more are answered 503.")
+    header_seconds: Duration = Field(
+        timedelta(seconds=10), description="A request's line and headers take no longer."
+    )
+    body_seconds: Duration = Field(
+        timedelta(seconds=30),
+        description="A body takes no longer, with a second more for each 64 KiB received.",
+    )
+    idle_seconds: Duration = Field(
+        timedelta(seconds=30), description="An idle connection is closed after it."
+    )
+    stop_seconds: Duration = Field(
+        timedelta(seconds=20), description="How long a stop waits for what was begun."
+    )
+    ready_file: Path | None = Field(None, description="It makes this file when it listens.")
+
+    @field_validator("route_defaults")
+    @classmethod
+    def _defaults_name_no_place(cls, defaults: dict[str, dict[str, str]]) -> object:
+        for backend, config in defaults.items():
+            if odd := sorted(config.keys() - DEFAULT_KEYS):
+                raise ValueError(
+                    f"{odd[0]} of {backend}: only {', '.join(sorted(DEFAULT_KEYS))} may be added"
+                )
+        return defaults
+
+    @model_validator(mode="after")
+    def _exposure_is_meant(self) -> GatewaySettings:
+        if self.exposed == "no" and not _is_loopback(self.host):
+            raise InvalidSetting(
+                f"SIGNALBOX_GATEWAY_HOST={self.host} can be reached from the network, and whoever "
+                "reaches the gateway may act for every tenant",
+                next_step="listen on 127.0.0.1 behind a proxy that knows who asks, or say so: "
+                "SIGNALBOX_GATEWAY_EXPOSED=anyone-on-the-network-may-use-it",
+            )
+        return self
+
+    @property
+    def host_names(self) -> frozenset[str]:
+        return frozenset(_entries(self.hosts.lower()))
+
+    @property
+    def origin_names(self) -> frozenset[str]:
+        return frozenset(entry.rstrip("/") for entry in _entries(self.origins.lower()))
+
+
+def _entries(text: str) -> list[str]:
+    return [entry.strip() for entry in text.split(",") if entry.strip()]
+
+
+def _is_loopback(host: str) -> bool:
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host.strip("[]")).is_loopback
+    except ValueError:
+        return False

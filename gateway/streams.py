@@ -1,0 +1,147 @@
+"""Event streams: append, read, and follow as server-sent events."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import suppress
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query
+from pydantic import BaseModel, ConfigDict, Field
+from starlette.responses import Response, StreamingResponse
+
+from commands.error import SignalboxError
+from commands.event_stream import AppendEvent, Event, ReadEvents
+from commands.moment import Moment
+from commands.name import EventId, EventType
+from commands.outcome import Outcome
+from commands.value import TypedData
+from gateway.answer import answer_read, answer_write
+from gateway.body import BoundedRoute
+from gateway.call import AfterHeader, Caller, OurCaller, OurDesk, OurWriting
+from gateway.desk import Desk
+from gateway.problem import problem_of
+from gateway.text import NamePart
+
+router = APIRouter(
+    prefix="/v1/streams/{tenant}/{env}/{stream}", route_class=BoundedRoute, tags=["streams"]
+)
+
+POLL_SECONDS = 1.0
+COMMENT_SECONDS = 15.0
+"""So often something is sent, so that proxies and who is gone are noticed."""
+PAGE = 100
+
+StreamPart = Annotated[NamePart, Path(description="Stream name; a `/` in it as %2F.")]
+Version = Annotated[int, Query(ge=0, le=2**63 - 1, description="Version already read.")]
+
+
+class AppendRequest(BaseModel):
+    """An event."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    type: EventType
+    data: TypedData = Field(default_factory=dict)
+    id: EventId | None = None
+    time: Moment | None = None
+    expected_version: int | None = Field(None, ge=0, le=2**63 - 1)
+
+
+@router.post("")
+async def append(
+    stream: StreamPart,
+    body: AppendRequest,
+    caller: OurCaller,
+    desk: OurDesk,
+    writing: OurWriting,
+) -> Response:
+    """Add an event at the end; one whose id is there already has no effect."""
+    command = AppendEvent(
+        **caller.fields,
+        op_id=writing.op_id,
+        stream=stream,
+        event=Event(id=body.id, type=body.type, time=body.time, data=body.data),
+        expected_version=body.expected_version,
+    )
+    return await answer_write(desk, command, writing)
+
+
+@router.get("")
+async def read(
+    stream: StreamPart,
+    caller: OurCaller,
+    desk: OurDesk,
+    after: Version = 0,
+    limit: Annotated[int, Query(ge=1, le=1000)] = 100,
+    behind: AfterHeader = None,
+) -> Response:
+    """Events behind a version, in order."""
+    command = ReadEvents(**caller.fields, stream=stream, after=after, limit=limit)
+    return await answer_read(desk, command, behind)
+
+
+@router.get(
+    "/tail",
+    responses={200: {"content": {"text/event-stream": {"schema": {"type": "string"}}}}},
+)
+async def tail(
+    stream: StreamPart,
+    caller: OurCaller,
+    desk: OurDesk,
+    after: Version = 0,
+    last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=2**63 - 1)] = None,
+) -> Response:
+    """Events as they come, as server-sent events: `id` is the version, `data` the event.
+
+    A reader that was cut off goes on behind `Last-Event-ID`. An error that does not pass is an
+    event named `error`, and the last.
+    """
+    begin = after if last_event_id is None else last_event_id
+    # The first page tells whether the stream can be read at all.
+    first = await desk.read(_page(caller, stream, begin))
+    first.unwrap()
+    return StreamingResponse(
+        _events(desk, caller, stream, begin, first),
+        media_type="text/event-stream",
+        headers={"Cache-Control": "no-store"},
+    )
+
+
+async def _events(
+    desk: Desk, caller: Caller, stream: str, after: int, page: Outcome
+) -> AsyncIterator[bytes]:
+    spoke = time.monotonic()
+    yield b": signalbox\n\n"
+    while not desk.stopping.is_set():
+        result = page.result or {}
+        if events := result.get("events", []):
+            after = result["next_after"]
+            spoke = time.monotonic()
+            yield b"".join(_line(event) for event in events)
+        elif time.monotonic() - spoke > COMMENT_SECONDS:
+            spoke = time.monotonic()
+            yield b": nothing new\n\n"
+        if not events:
+            with suppress(TimeoutError):
+                await asyncio.wait_for(desk.stopping.wait(), POLL_SECONDS)
+        try:
+            page = await desk.read(_page(caller, stream, after))
+            page.unwrap()
+        except SignalboxError as error:
+            if not error.temporary:
+                yield b"event: error\ndata: " + json.dumps(problem_of(error)).encode() + b"\n\n"
+                return
+            page = page.model_copy(update={"result": None, "error": None})
+
+
+def _page(caller: Caller, stream: str, after: int) -> ReadEvents:
+    return ReadEvents(**caller.fields, stream=stream, after=after, limit=PAGE)
+
+
+def _line(event: dict[str, object]) -> bytes:
+    # JSON holds no line break, whatever the event does.
+    return f"id: {event['version']}\ndata: {json.dumps(event)}\n\n".encode()

@@ -1,0 +1,42 @@
+"""Who a change of the registry is recorded under."""
+
+from __future__ import annotations
+
+import hashlib
+from typing import Annotated, Any
+
+from fastapi import Header, Request
+
+from commands.model import new_op_id
+from gateway.text import utf8
+
+ActorHeader = Annotated[
+    str | None,
+    Header(
+        alias="X-Actor",
+        min_length=1,
+        max_length=200,
+        description="Who stands in the audit trail; nothing proves it.",
+    ),
+]
+
+
+def who(
+    request: Request, actor: str | None, reason: str, key: str | None, *about: object
+) -> dict[str, Any]:
+    """What a change of the registry is recorded with. `key` is the request's Idempotency-Key; what
+    the change is `about` is part of its name, so that another change is none of its repeats."""
+    return {
+        "actor": utf8(actor, "the header X-Actor") if actor else _caller_of(request),
+        "reason": reason,
+        "change_id": new_op_id() if key is None else f"{key}:{_digest(request, about)}",
+    }
+
+
+def _digest(request: Request, about: tuple[object, ...]) -> str:
+    asked = (request.method, request.url.path, request.url.query, *about)
+    return hashlib.blake2b(repr(asked).encode(), digest_size=16).hexdigest()
+
+
+def _caller_of(request: Request) -> str:
+    return f"http@{request.client.host}" if request.client else "http"

@@ -1,0 +1,58 @@
+"""A dead letter as people and programs see it, and what goes with it when it is purged."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+from commands.error import SignalboxError
+from commands.ledger.dead import DeadLetter
+from commands.parse import load_command
+from commands.payload import StagedPayload
+from producers.content import ContentDesk
+
+
+def document_of(letter: DeadLetter) -> dict[str, Any]:
+    """All that is known of it; content is left out."""
+    outcome = letter.outcome
+    return {
+        "ref": letter.ref,
+        "op": letter.op,
+        "subject": outcome.subject,
+        "can_be_replayed": letter.is_command,
+        "attempts": letter.attempts,
+        "worker": outcome.worker,
+        "claimed_at": outcome.claimed_at.isoformat(),
+        "died_at": letter.died_at.isoformat(),
+        "backend_type": outcome.backend_type,
+        "route_revision": outcome.route_revision,
+        "document": _without_content(letter.document),
+        "error": outcome.error.model_dump() if outcome.error else None,
+    }
+
+
+def discard(content: ContentDesk, letter: DeadLetter) -> None:
+    """Give up what was staged for it."""
+    if not letter.is_command:
+        return
+    try:
+        payload = getattr(load_command(letter.op, letter.document), "payload", None)
+    except SignalboxError:
+        return
+    if isinstance(payload, StagedPayload):
+        content.remove(payload)
+
+
+def _without_content(document: str) -> Any:
+    """The command with what it stores left out: that is the tenant's, not the operator's."""
+    try:
+        fields = json.loads(document)
+    except ValueError:
+        return f"({len(document)} characters)"
+    if not isinstance(fields, dict):
+        return f"({len(document)} characters)"
+    hidden = {"data", "points", "event"}
+    shown = {name: "(not shown)" if name in hidden else fields[name] for name in fields}
+    if isinstance(fields.get("payload"), dict):
+        shown["payload"] = {n: v for n, v in fields["payload"].items() if n != "data"}
+    return shown

@@ -1,0 +1,36 @@
+"""How the whole stands: commands, queues, workers, the archive, and what rests or was lost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import redis
+from celery import Celery
+
+from commands.breaker_report import BreakerReport
+from commands.ledger.era import LedgerEras
+from commands.ledger.ledger import Ledger
+from commands.settings import Settings
+from commands.wire import all_queues
+from producers.publisher import broker_report
+from routing.archive_mark import ArchiveMark
+from routing.log import EventLog
+
+
+def status_of(settings: Settings, state: redis.Redis, app: Celery) -> dict[str, Any]:
+    """As a document. Takes a second, for workers to answer in. Raises StateUnavailable,
+    BrokerUnavailable."""
+    mark, head = ArchiveMark(state).read(), EventLog(state).head()
+    queues, workers = broker_report(app, all_queues(settings.tenant_shards))
+    return {
+        "ledger": Ledger(state, settings).totals(),
+        "queues": queues,
+        "workers": workers,
+        "archive": {
+            "revision": mark.revision,
+            "of": head.revision,
+            "waits_for": mark.waits_for,
+        },
+        "resting": BreakerReport(state).read(),
+        "ledger_lost": LedgerEras(state).lost(),
+    }

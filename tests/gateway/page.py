@@ -1,0 +1,17 @@
+"""The page about HTTP, and the calls on it."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+ROOT = Path(__file__).parents[2]
+PAGE = (ROOT / "docs" / "gateway.md").read_text()
+BASE = "http://localhost:8010"
+
+
+def page_calls() -> list[str]:
+    """The indented blocks with calls; each is one piece of a shell's input."""
+    blocks = re.findall(r"(?:^(?: {4}.*|)\n)+", PAGE, re.MULTILINE)
+    found = [re.sub(r"^ {4,8}(?=curl|find|for|  )", "", b, flags=re.MULTILINE) for b in blocks]
+    return [block for block in found if "curl " in block]

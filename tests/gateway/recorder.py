@@ -1,0 +1,211 @@
+"""A gateway without a stack: what reaches its desk is recorded, and answered at once."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from types import SimpleNamespace
+from typing import Any
+
+import fakeredis
+import uvicorn
+
+from commands.error import InvalidCommand, SignalboxError
+from commands.ledger.dead import DeadLetters
+from commands.ledger.entry import Record
+from commands.model import Command
+from commands.object_store import GetObject, ObjectInfo, PutObject
+from commands.outcome import Outcome, Status
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from gateway.app import make_app
+from gateway.protocol import protocol_of
+from gateway.server import GatewayServer
+from gateway.settings import GatewaySettings
+from producers.async_client import Ran
+from routing.registry import Registry
+
+
+class Content:
+    """Bytes as an object's content."""
+
+    backend_type, route_revision = "filesystem", 1
+
+    def __init__(self, data: bytes, first: int, last: int | None) -> None:
+        end = len(data) if last is None else min(last + 1, len(data))
+        self.info = info_of(data)
+        self.first, self.size = first, end - first
+        self._data = data[first:end]
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        yield self._data
+
+    async def __aenter__(self) -> Content:
+        return self
+
+    async def __aexit__(self, *_: object) -> None:
+        return
+
+
+def info_of(data: bytes) -> ObjectInfo:
+    return ObjectInfo(
+        key="k", size=len(data), etag="e1", modified=datetime(2026, 1, 31, tzinfo=UTC)
+    )
+
+
+class RecordingDesk:
+    """Accepts everything, and keeps it."""
+
+    def __init__(self, settings: Settings, own: GatewaySettings) -> None:
+        self.settings, self.own = settings, own
+        self.stopping = asyncio.Event()
+        state = fakeredis.FakeRedis()
+        self.client = SimpleNamespace(
+            state=state,
+            dead=DeadLetters(state, settings),
+            replay=lambda refs: DeadLetters(state, settings).replay(refs),
+        )
+        self.registry = Registry(state)
+        self.taken: list[Command] = []
+        self.read_: list[Command] = []
+        self.called = 0
+        self.result: dict[str, Any] = {"key": "k", "etag": "e1", "uri": "s3://b/k", "revision": 7}
+        self.error: SignalboxError | None = None
+        self.pending = False
+        self.data = b"0123456789"
+        self.held = asyncio.Event()
+        """Outcomes come when it is set."""
+        self.held.set()
+
+    async def run(self, command: Command, wait: timedelta) -> Outcome | None:
+        self.taken.append(command)
+        if self.pending or wait <= timedelta(0):
+            return None
+        await self.held.wait()
+        return self._outcome(command)
+
+    async def run_many(self, commands: list[Command], wait: timedelta) -> list[Ran]:
+        return [Ran(each, None, await self.run(each, wait), None) for each in commands]
+
+    async def record(self, ref: str) -> Record | None:
+        return None
+
+    async def payload(
+        self, chunks: AsyncIterator[bytes], *, size: int | None = None, sha256: str | None = None
+    ) -> InlinePayload:
+        return InlinePayload(data=b"".join([chunk async for chunk in chunks]))
+
+    async def read(self, command: Command, after: str | None = None) -> Outcome:
+        self.read_.append(command)
+        outcome = self._outcome(command)
+        if command.op == "object_store.head":
+            info = info_of(self.data).model_dump(mode="json")
+            outcome = outcome.model_copy(update={"result": info})
+        return outcome
+
+    async def stream(self, command: GetObject, after: str | None = None) -> Content:
+        self.read_.append(command)
+        if self.error is not None:
+            raise self.error
+        if command.first is not None and command.first >= len(self.data):
+            raise InvalidCommand("the range is past the end")
+        return Content(self.data, command.first or 0, command.last)
+
+    async def call(self, what: Callable[[], Any], *, slow: bool = False) -> Any:
+        self.called += 1
+        return await asyncio.to_thread(what)
+
+    def stop(self) -> None:
+        self.stopping.set()
+
+    async def close(self) -> None:
+        return
+
+    @property
+    def untouched(self) -> bool:
+        """Nothing was executed, and no op_id was taken."""
+        return not self.taken and not self.called
+
+    def _outcome(self, command: Command) -> Outcome:
+        result = self.result
+        if isinstance(command, PutObject):
+            result = result | {"size": command.size}
+        return Outcome(
+            op_id=command.op_id,
+            op=command.op,
+            tenant_id=command.tenant_id,
+            env=command.env,
+            status=Status.DONE if self.error is None else Status.FAILED,
+            result=result if self.error is None else None,
+            error=self.error.detail() if self.error else None,
+            backend_type="filesystem",
+            route_revision=1,
+            seq=1,
+            attempt=1,
+            worker="w1",
+            claimed_at=datetime(2026, 1, 31, tzinfo=UTC),
+            duration_ms=1.0,
+        )
+
+
+class Served:
+    """A server on a port of its own, with a recording desk."""
+
+    def __init__(self, own: GatewaySettings) -> None:
+        self.desks: list[RecordingDesk] = []
+
+        def make(settings: Settings, its: GatewaySettings) -> Any:
+            self.desks.append(RecordingDesk(settings, its))
+            return self.desks[-1]
+
+        self.app = make_app(Settings(), own, make_desk=make)
+        config = uvicorn.Config(
+            self.app,
+            host="127.0.0.1",
+            port=0,
+            http=protocol_of(own),
+            ws="none",
+            lifespan="on",
+            log_config=None,
+            access_log=False,
+            timeout_keep_alive=int(own.idle_seconds.total_seconds()),
+            timeout_graceful_shutdown=int(own.stop_seconds.total_seconds()),
+        )
+        self.server = GatewayServer(config, self.app, own)
+        self._thread = threading.Thread(target=self.server.run, daemon=True)
+        self.loop: asyncio.AbstractEventLoop | None = None
+
+    def start(self) -> None:
+        self._thread.start()
+        while not self.server.started:
+            assert self._thread.is_alive(), "the server did not start"
+            self._thread.join(0.01)
+
+    @property
+    def desk(self) -> RecordingDesk:
+        return self.desks[-1]
+
+    @property
+    def port(self) -> int:
+        return int(self.server.servers[0].sockets[0].getsockname()[1])
+
+    def tell_to_stop(self) -> None:
+        self.server.should_exit = True
+
+    def stop(self) -> None:
+        self.tell_to_stop()
+        self._thread.join(300)
+        assert not self._thread.is_alive()
+
+
+@contextmanager
+def served(**settings: Any) -> Iterator[Served]:
+    running = Served(GatewaySettings(**settings))
+    running.start()
+    try:
+        yield running
+    finally:
+        running.stop()

@@ -1,0 +1,354 @@
+"""Bad input over raw sockets: each a typed error, nothing executed, no op_id taken."""
+
+from __future__ import annotations
+
+import json
+import socket
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.gateway.raw import Answer, ask, connect, head, read
+from tests.gateway.recorder import Served, served
+
+TENANT = "X-Tenant-Id: t_demo"
+JSON = "Content-Type: application/json"
+
+
+@pytest.fixture(scope="module")
+def server() -> Iterator[Served]:
+    with served(
+        header_limit_bytes=4096, header_limit=30, json_limit_bytes=4096, body_limit_bytes=8192
+    ) as running:
+        yield running
+
+
+def refused(server: Served, request: bytes, code: str, status: int = 400) -> Answer:
+    before = len(server.desk.taken), server.desk.called
+    answer = ask(server.port, request)
+    assert answer is not None, "the connection was closed without an answer"
+    assert answer.headers["content-type"] == "application/problem+json", answer
+    document = answer.json()
+    assert (document["error_code"], answer.status) == (code, status), document
+    assert document["status"] == status
+    assert document["detail"]
+    assert document["next_step"]
+    assert (len(server.desk.taken), server.desk.called) == before
+    return answer
+
+
+def put(path: str, *headers: str, body: bytes = b"x") -> bytes:
+    return head("PUT", path, f"Content-Length: {len(body)}", *headers) + body
+
+
+@pytest.mark.parametrize(
+    "key",
+    [
+        "%2e%2e/secret",
+        "a/%2e%2e/b",
+        "a/%2E%2e%2fb",
+        "../secret",
+        "a/../b",
+        "a%2F..%2Fb",
+        "a//b",
+        "a%2F%2Fb",
+        "%2Fabsolute",
+        "/absolute",
+        "a%00b",
+        "a%0d%0aX-Evil:%201",
+        "a%7f",
+        ".",
+        "a/.",
+        "x" * 1025,
+        "%ED%A0%80",
+        "%C0%AE%C0%AE/a",
+    ],
+)
+def test_a_hostile_key_is_refused(server: Served, key: str) -> None:
+    before = len(server.desk.taken)
+    answer = ask(server.port, put(f"/v1/objects/t_demo/dev/{key}"))
+    assert answer is not None
+    assert answer.status == 400
+    assert answer.json()["error_code"] in ("INVALID_KEY", "INVALID_REQUEST")
+    assert len(server.desk.taken) == before
+
+
+@pytest.mark.parametrize(
+    ("sent", "key"),
+    [
+        ("%252e%252e/a", "%2e%2e/a"),
+        ("a%2Fb", "a/b"),
+        ("a%20b+c", "a b+c"),
+        ("%C3%BC", "ü"),
+        ("u%CC%88", "u\u0308"),
+        ("a%3Fb%23c", "a?b#c"),
+        ("...", "..."),
+    ],
+)
+def test_a_key_is_decoded_once_and_never_normalised(server: Served, sent: str, key: str) -> None:
+    answer = ask(server.port, put(f"/v1/objects/t_demo/dev/{sent}"))
+    assert answer is not None
+    assert answer.status == 200, answer
+    assert server.desk.taken[-1].subject == key
+
+
+def test_a_slash_within_a_part_of_a_path_is_no_separator(server: Served) -> None:
+    body = b"{}"
+    answer = ask(server.port, put("/v1/rows/t_demo/dev/a%2Fb/c", JSON, body=body))
+    assert answer is not None
+    assert answer.status == 200
+    assert server.desk.taken[-1].subject == "a/b/c"
+    refused(server, put("/v1/rows/t_demo%2Fdev/a/c", JSON, body=body), "NO_SUCH_PATH", 404)
+    refused(server, put("/v1/objects/t_demo%2Fdev/a", body=body), "METHOD_NOT_ALLOWED", 405)
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "status"),
+    [
+        (head("GET", "/v1/objects/t_demo/dev/a%zz"), "INVALID_REQUEST", 400),
+        (head("GET", "/v1/objects/t_demo/dev/a%"), "INVALID_REQUEST", 400),
+        (head("GET", "/v1/objects/t_demo/dev/%ff"), "INVALID_REQUEST", 400),
+        (head("GET", "/nexus/raw/get?key=%ff", TENANT), "INVALID_REQUEST", 400),
+        (head("GET", "/nexus/raw/get?key=%2e%2e/a", TENANT), "INVALID_KEY", 400),
+        (head("GET", "/nexus/raw/get", TENANT), "INVALID_REQUEST", 400),
+        (head("GET", "/nexus/raw/get?key=a"), "INVALID_REQUEST", 400),
+        (head("GET", "/nexus/raw/get?key=a", "X-Tenant-Id: T_Demo"), "INVALID_SCOPE", 400),
+        (head("GET", "/nexus/raw/get?key=a", TENANT, "X-Mode: god"), "INVALID_REQUEST", 400),
+        (head("GET", "/nexus/raw/get?key=a", TENANT, TENANT), "INVALID_REQUEST", 400),
+        (head("GET", "/v1/objects/t_DEMO/dev/a"), "INVALID_SCOPE", 400),
+        (head("GET", "/v1/objects/t_demo/DEV/a"), "INVALID_SCOPE", 400),
+        (head("GET", "/v2/objects/t_demo/dev/a"), "NO_SUCH_PATH", 404),
+        (head("GET", "/nothing"), "NO_SUCH_PATH", 404),
+        (head("DELETE", "/routing/routes"), "METHOD_NOT_ALLOWED", 405),
+        (head("GET", "/healthz", host="evil.example"), "WRONG_HOST", 421),
+        (head("GET", "/healthz", "Origin: http://evil.example"), "FOREIGN_ORIGIN", 403),
+        (head("GET", "/healthz", "Origin: null"), "FOREIGN_ORIGIN", 403),
+        (b"GET /healthz HTTP/1.1\r\n\r\n", "INVALID_REQUEST", 400),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", "INVALID_REQUEST", 400),
+        (b"GET /a b HTTP/1.1\r\nHost: localhost\r\n\r\n", "INVALID_REQUEST", 400),
+        (b"GET /\xff HTTP/1.1\r\nHost: localhost\r\n\r\n", "INVALID_REQUEST", 400),
+        (head("GET", "/healthz", "X-A: a\x00b"), "INVALID_REQUEST", 400),
+        (head("GET", "/healthz", "X A: b"), "INVALID_REQUEST", 400),
+    ],
+)
+def test_a_request_that_does_not_fit_is_a_typed_error(
+    server: Served, request_: bytes, code: str, status: int
+) -> None:
+    refused(server, request_, code, status)
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Idempotency-Key: a", "Idempotency-Key: b"),
+        ("Idempotency-Key: a b",),
+        ("Idempotency-Key: " + "x" * 200,),
+        ('If-Match: "a", "b"',),
+        ("If-Match: *",),
+        ('If-None-Match: "a"',),
+        ("If-None-Match: *", 'If-Match: "a"'),
+        ("Content-Type: no type",),
+        ("X-Meta-signalbox-seq: 1",),
+        ("X-Meta-Name: \xfc",),
+        ("X-Content-SHA256: abc",),
+        ("X-Meta-A: " + "x" * 1900,),
+    ],
+)
+def test_a_header_that_does_not_fit_stores_nothing(
+    server: Served, headers: tuple[str, ...]
+) -> None:
+    before = len(server.desk.taken)
+    answer = ask(server.port, put("/v1/objects/t_demo/dev/a", *headers))
+    assert answer is not None
+    assert answer.status == 400, answer
+    assert answer.json()["error_code"] in ("INVALID_REQUEST", "INVALID_COMMAND")
+    assert len(server.desk.taken) == before
+
+
+def test_a_key_in_a_header_is_utf8_and_is_not_decoded_as_a_url(server: Served) -> None:
+    request = head("POST", "/nexus/raw/put", TENANT, "Content-Length: 1", "X-Key: %K")
+    for sent, key in ((b"\xc3\xbc/a", "ü/a"), (b"a%2e%2e", "a%2e%2e")):
+        answer = ask(server.port, request.replace(b"%K", sent) + b"x")
+        assert answer is not None
+        assert answer.status == 200, answer
+        assert server.desk.taken[-1].subject == key
+    refused(server, request.replace(b"%K", b"\xff") + b"x", "INVALID_KEY")
+    refused(server, request.replace(b"%K", b"../a") + b"x", "INVALID_KEY")
+
+
+def json_body(body: bytes, path: str = "/v1/commands") -> bytes:
+    return head("POST", path, JSON, f"Content-Length: {len(body)}") + body
+
+
+@pytest.mark.parametrize(
+    ("body", "code", "status"),
+    [
+        (b"", "INVALID_REQUEST", 400),
+        (b"{", "INVALID_COMMAND", 400),
+        (b"nonsense", "INVALID_COMMAND", 400),
+        (b'{"commands": NaN}', "INVALID_COMMAND", 400),
+        (b"\xff\xfe", "INVALID_COMMAND", 400),
+        (b"[" * 2000, "INVALID_COMMAND", 400),
+        (b"[" * 100 + b"]" * 100, "INVALID_COMMAND", 400),
+        (b'{"commands": [' + b"1" * 5000 + b"]}", "TOO_LARGE", 413),
+        (b'{"commands": [' + b"1" * 4000 + b"]}", "INVALID_REQUEST", 400),
+        (b'{"commands": []}', "INVALID_REQUEST", 400),
+        (b'{"commands": {}}', "INVALID_REQUEST", 400),
+        (b'{"commands": [{}], "more": 1}', "INVALID_REQUEST", 400),
+        (b'{"commands": [' + b",".join([b"{}"] * 501) + b"]}", "INVALID_REQUEST", 400),
+        (b"[]", "INVALID_REQUEST", 400),
+    ],
+)
+def test_a_body_that_is_no_request_is_a_typed_error(
+    server: Served, body: bytes, code: str, status: int
+) -> None:
+    refused(server, json_body(body), code, status)
+
+
+def test_json_that_is_not_declared_is_refused(server: Served) -> None:
+    body = b'{"commands": []}'
+    request = head("POST", "/v1/commands", f"Content-Length: {len(body)}") + body
+    refused(server, request, "UNSUPPORTED_MEDIA_TYPE", 415)
+
+
+@pytest.mark.parametrize(
+    ("document", "code"),
+    [
+        ({"op": "object_store.put"}, "INVALID_COMMAND"),
+        ({"op": "object_store.fly"}, "UNKNOWN_COMMAND"),
+        ({"op": "object_store.head", "v": 2}, "UNSUPPORTED_VERSION"),
+        (
+            {"op": "object_store.head", "tenant_id": "../x", "env": "dev", "key": "k"},
+            "INVALID_SCOPE",
+        ),
+        ({"op": "object_store.head", "tenant_id": "t_a", "env": "dev", "key": ".."}, "INVALID_KEY"),
+        (
+            {
+                "op": "routing.probe",
+                "tenant_id": "t_a",
+                "env": "dev",
+                "resource_kind": "object_store",
+            },
+            "CONTROL_REFUSED",
+        ),
+        (
+            {
+                "op": "object_store.put",
+                "tenant_id": "t_a",
+                "env": "dev",
+                "key": "k",
+                "payload": {"type": "staged", "ref": "0" * 32, "size": 1, "sha256": "0" * 64},
+            },
+            "INVALID_COMMAND",
+        ),
+    ],
+)
+def test_a_command_that_is_none_is_refused_alone(
+    server: Served, document: dict[str, Any], code: str
+) -> None:
+    before = len(server.desk.taken)
+    good: dict[str, Any] = {"op": "tabular_store.upsert", "tenant_id": "t_a", "env": "dev"}
+    good |= {"table_name": "t", "key": "k", "data": {}, "op_id": "good-1"}
+    answer = ask(server.port, json_body(json.dumps({"commands": [document, good]}).encode()))
+    assert answer is not None
+    assert answer.status == 200, answer
+    bad, well = answer.json()["results"]
+    assert (bad["state"], bad["error"]["error_code"]) == ("refused", code)
+    assert (well["state"], well["op_id"]) == ("done", "good-1")
+    assert [command.op_id for command in server.desk.taken[before:]] == ["good-1"]
+
+
+def test_a_body_over_the_limit_is_refused_declared_or_not(server: Served) -> None:
+    path = "/v1/objects/t_demo/dev/a"
+    refused(server, head("PUT", path, "Content-Length: 9000"), "TOO_LARGE", 413)
+    chunk = b"1000\r\n" + b"x" * 4096 + b"\r\n"
+    refused(server, head("PUT", path, "Transfer-Encoding: chunked") + chunk * 3, "TOO_LARGE", 413)
+    refused(
+        server,
+        head("POST", "/v1/commands", JSON, "Transfer-Encoding: chunked") + chunk * 3,
+        "TOO_LARGE",
+        413,
+    )
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        head("PUT", "/v1/objects/t_demo/dev/a", "Content-Length: 10") + b"short",
+        head("PUT", "/v1/objects/t_demo/dev/a", "Transfer-Encoding: chunked") + b"5\r\nsho",
+        head("PUT", "/v1/objects/t_demo/dev/a", "Transfer-Encoding: chunked") + b"5\r\nshort\r\n",
+        head("POST", "/nexus/raw/put", TENANT, "X-Key: k", "Content-Length: 10") + b"short",
+        json_body(b'{"commands": []}')[:-1],
+    ],
+)
+def test_a_body_that_ends_early_stores_nothing(server: Served, request_: bytes) -> None:
+    before = len(server.desk.taken)
+    with connect(server.port) as connection:
+        connection.sendall(request_)
+        connection.shutdown(socket.SHUT_WR)
+        read(connection)
+    # A request behind it is answered, so it is over.
+    answer = ask(server.port, head("GET", "/healthz"))
+    assert answer is not None
+    assert answer.status == 200
+    assert len(server.desk.taken) == before
+
+
+@pytest.mark.parametrize(
+    "headers",
+    [
+        ("Content-Length: 1", "Content-Length: 2"),
+        ("Content-Length: 1", "Transfer-Encoding: chunked"),
+        ("Content-Length: -1",),
+        ("Content-Length: 1x",),
+        ("Content-Length: 99999999999999999999999",),
+        ("Transfer-Encoding: chunked, identity",),
+        ("Transfer-Encoding : chunked",),
+    ],
+)
+def test_lengths_that_contradict_each_other_are_refused(
+    server: Served, headers: tuple[str, ...]
+) -> None:
+    refused(server, head("PUT", "/v1/objects/t_demo/dev/a", *headers) + b"x", "INVALID_REQUEST")
+
+
+def test_a_broken_chunk_stores_nothing(server: Served) -> None:
+    before = len(server.desk.taken)
+    request = head("PUT", "/v1/objects/t_demo/dev/a", "Transfer-Encoding: chunked")
+    answer = ask(server.port, request + b"zz\r\nhello\r\n0\r\n\r\n")
+    assert answer is None or answer.status == 400
+    assert len(server.desk.taken) == before
+
+
+def test_trailers_are_no_headers(server: Served) -> None:
+    request = head("PUT", "/v1/objects/t_demo/dev/a", "Transfer-Encoding: chunked")
+    answer = ask(server.port, request + b"1\r\nx\r\n0\r\nX-Mode: t_system\r\n\r\n")
+    assert answer is not None
+    assert answer.status == 200
+    assert server.desk.taken[-1].mode == "lab"
+
+
+def test_heads_over_their_limits_are_refused(server: Served) -> None:
+    path = "/v1/objects/t_demo/dev/a"
+    refused(server, head("GET", path, "X-A: " + "x" * 5000), "HEADERS_TOO_LARGE", 431)
+    refused(server, head("GET", path + "?" + "x" * 5000), "HEADERS_TOO_LARGE", 431)
+    refused(server, head("GET", path, *(f"X-{n}: 1" for n in range(31))), "HEADERS_TOO_LARGE", 431)
+    refused(server, b"GET " + path.encode() + b"x" * 8192, "HEADERS_TOO_LARGE", 431)
+
+
+def test_two_requests_sent_at_once_are_answered_in_order(server: Served) -> None:
+    with connect(server.port) as connection:
+        connection.sendall(put("/v1/objects/t_demo/dev/one") + head("GET", "/nothing"))
+        first = read(connection)
+        assert first is not None
+        assert first.status == 200
+        second = read(connection)
+        assert second is not None
+        assert second.status == 404
+
+
+def test_what_a_backend_says_cannot_forge_a_header(server: Served) -> None:
+    from gateway.text import header_safe
+
+    assert header_safe("a\r\nX-Evil: 1") == "a??X-Evil: 1"

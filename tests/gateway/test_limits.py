@@ -1,0 +1,146 @@
+"""Slow clients, too many of them, and a stop: nobody holds others, what was begun is answered."""
+
+from __future__ import annotations
+
+import asyncio
+import socket
+from datetime import timedelta
+
+import pytest
+from fastapi import FastAPI
+from starlette.types import Message
+
+from commands.error import InvalidSetting
+from gateway.gate import Gate
+from gateway.settings import GatewaySettings
+from tests.gateway.raw import ask, connect, head, read
+from tests.gateway.recorder import served
+from tests.integration.conftest import wait_until
+
+EVERYWHERE = "0.0.0.0"  # noqa: S104 - refused
+SHORT = timedelta(seconds=0.5)
+
+
+def is_answered(port: int) -> bool:
+    answer = ask(port, head("GET", "/healthz"))
+    return answer is not None and answer.status == 200
+
+
+def test_a_head_that_drips_is_cut_off_and_holds_nobody_up() -> None:
+    with served(header_seconds=SHORT) as server:
+        slow = [connect(server.port) for _ in range(20)]
+        for connection in slow:
+            connection.sendall(b"GET /healthz HTTP/1.1\r\nHost: loc")
+        assert is_answered(server.port)
+        for connection in slow:
+            answer = read(connection)
+            assert answer is not None
+            assert answer.status == 408
+            assert answer.json()["error_code"] == "REQUEST_TIMEOUT"
+            assert connection.recv(1) == b""
+            connection.close()
+
+
+def test_a_connection_that_says_nothing_is_closed() -> None:
+    with served(header_seconds=SHORT) as server, connect(server.port) as connection:
+        answer = read(connection)
+        assert answer is None or answer.status == 408
+
+
+def test_a_second_head_on_a_connection_has_its_time_too() -> None:
+    with served(header_seconds=SHORT) as server, connect(server.port) as connection:
+        connection.sendall(head("GET", "/healthz"))
+        first = read(connection)
+        assert first is not None
+        assert first.status == 200
+        connection.sendall(b"GET /healthz HT")
+        second = read(connection)
+        assert second is not None
+        assert second.status == 408
+
+
+@pytest.mark.parametrize("path", ["/v1/objects/t_demo/dev/a", "/v1/commands"])
+def test_a_body_that_drips_is_cut_off_and_nothing_is_taken(path: str) -> None:
+    method = "POST" if path == "/v1/commands" else "PUT"
+    request = head(method, path, "Content-Type: application/json", "Content-Length: 1000")
+    with served(body_seconds=SHORT) as server, connect(server.port) as connection:
+        connection.sendall(request + b"{")
+        assert is_answered(server.port)
+        answer = read(connection)
+        assert answer is not None
+        assert answer.status == 408
+        assert answer.json()["error_code"] == "REQUEST_TIMEOUT"
+        assert server.desk.untouched
+
+
+def test_a_reader_that_takes_nothing_is_cut_off() -> None:
+    with served(body_seconds=SHORT) as server, connect(server.port) as connection:
+        server.desk.data = b"x" * 64 * 1024 * 1024
+        connection.sendall(head("GET", "/v1/objects/t_demo/dev/a"))
+        wait_until(lambda: not server.server.server_state.connections, "it is cut off")
+
+
+def test_connections_over_their_number_are_told_so_and_others_go_on() -> None:
+    with served(connections=3) as server:
+        held = [connect(server.port) for _ in range(3)]
+        wait_until(lambda: len(server.server.server_state.connections) == 3, "three are open")
+        answer = ask(server.port, head("GET", "/healthz"))
+        assert answer is None or answer.status == 503
+        if answer is not None:
+            assert answer.json()["error_code"] == "TOO_MANY_CONNECTIONS"
+            assert answer.headers["retry-after"] == "1"
+        held[0].sendall(head("GET", "/healthz"))
+        first = read(held[0])
+        assert first is not None
+        assert first.status == 200
+        for connection in held:
+            connection.close()
+        wait_until(lambda: is_answered(server.port), "there is room again")
+
+
+def test_a_stop_answers_what_was_begun_and_takes_nothing_new() -> None:
+    with served() as server, connect(server.port) as connection, connect(server.port) as idle:
+        server.desk.held.clear()
+        idle.sendall(head("GET", "/healthz"))
+        assert read(idle) is not None
+        connection.sendall(head("PUT", "/v1/objects/t_demo/dev/a", "Content-Length: 1") + b"x")
+        wait_until(lambda: bool(server.desk.taken), "the command is taken")
+        port = server.port
+        server.tell_to_stop()
+        wait_until(lambda: not server.server.servers[0].is_serving(), "it listens no more")
+        loop = server.server.servers[0].get_loop()
+        loop.call_soon_threadsafe(server.desk.held.set)
+        answer = read(connection)
+        assert answer is not None
+        assert answer.status == 200
+        assert answer.headers["connection"] == "close"
+        assert idle.recv(1) == b""
+        with pytest.raises(OSError, match="refused"):
+            socket.create_connection(("127.0.0.1", port), timeout=5)
+
+
+def test_the_time_of_a_body_grows_with_what_has_come() -> None:
+    parts = [b"x" * 64 * 1024 * 600, b"y"]  # the first gives ten minutes more
+
+    async def receive() -> Message:
+        if len(parts) == 1:
+            await asyncio.sleep(2 * SHORT.total_seconds())
+        return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
+
+    async def body() -> int:
+        bounded = Gate(FastAPI(), GatewaySettings(body_seconds=SHORT))._in_time(receive)
+        return sum([len((await bounded())["body"]) for _ in range(2)])
+
+    assert asyncio.run(body()) == 64 * 1024 * 600 + 1
+
+
+def test_an_address_of_the_network_must_be_meant() -> None:
+    with pytest.raises(InvalidSetting, match="can be reached from the network"):
+        GatewaySettings(host=EVERYWHERE)
+    assert GatewaySettings(host=EVERYWHERE, exposed="anyone-on-the-network-may-use-it")
+    assert GatewaySettings(host="::1")
+
+
+def test_defaults_of_routes_name_no_place() -> None:
+    with pytest.raises(ValueError, match="bucket of s3"):
+        GatewaySettings(route_defaults={"s3": {"bucket": "b"}})

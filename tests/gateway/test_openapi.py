@@ -1,0 +1,32 @@
+"""The committed OpenAPI document is what the application gives, and a check finds nothing."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import jsonschema  # type: ignore[import-untyped]  # ships no types
+
+from gateway.openapi import document
+
+ROOT = Path(__file__).parents[2]
+COMMITTED = ROOT / "docs" / "openapi.json"
+
+
+def test_the_committed_document_is_true() -> None:
+    again = ".venv/bin/python -m gateway.openapi > docs/openapi.json"
+    assert COMMITTED.read_text() == document(), f"write it anew: {again}"
+
+
+def test_it_is_openapi_3_1_and_its_schemas_are_schemas() -> None:
+    its = json.loads(document())
+    assert its["openapi"].startswith("3.1.")
+    for name, schema in its["components"]["schemas"].items():
+        jsonschema.Draft202012Validator.check_schema(schema), name
+
+
+def test_every_call_names_its_errors_as_problems() -> None:
+    for path, methods in json.loads(document())["paths"].items():
+        for method, its in methods.items():
+            assert "application/problem+json" in its["responses"]["default"]["content"], path
+            assert "422" not in its["responses"], (method, path)

@@ -1,0 +1,74 @@
+"""Signs of life: given while a pool takes work and the state Redis writes, and missed else."""
+
+from __future__ import annotations
+
+import threading
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from types import SimpleNamespace
+
+import pytest
+
+from commands.error import StateUnavailable
+from commands.settings import Settings
+from commands.state import connect
+from producers import pulse
+from producers.embedded.redis_server import RedisServer
+from producers.pulse import Pulses
+from tests.conftest import need_redis
+from workers import pulse as workers_pulse
+from workers.pulse import PoolProbe, Pulse
+
+
+@pytest.fixture
+def settings(state_url: str, tmp_path: Path) -> Settings:
+    return Settings(state_url=state_url, ready_file=tmp_path / "ready")
+
+
+def test_a_worker_that_moves_is_seen_until_it_stops(settings: Settings) -> None:
+    pulses = Pulses(connect(settings.state_url))
+    worker = Pulse(settings, "moves@here", lambda: True)
+    assert worker.turn()
+    assert "moves@here" in pulses.beating()
+    assert settings.ready_file is not None
+    assert settings.ready_file.exists()
+    worker.stop()
+    assert "moves@here" not in pulses.beating()
+
+
+def test_a_worker_that_is_stuck_gives_no_sign(settings: Settings) -> None:
+    assert not Pulse(settings, "stuck@here", lambda: False).turn()
+    assert "stuck@here" not in Pulses(connect(settings.state_url)).beating()
+    assert settings.ready_file is not None
+    assert not settings.ready_file.exists()
+
+
+def test_an_old_sign_counts_no_more(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
+    Pulse(settings, "was@here", lambda: True).turn()
+    monkeypatch.setattr(pulse, "KEPT_MS", -1)
+    assert Pulses(connect(settings.state_url)).beating() == []
+
+
+def test_no_sign_is_given_while_the_state_redis_is_away(tmp_path: Path) -> None:
+    need_redis()
+    server = RedisServer(tmp_path / "redis")
+    server.start()
+    worker = Pulse(Settings(state_url=server.url), "alone@here", lambda: True)
+    server.stop()
+    with pytest.raises(StateUnavailable):
+        worker.turn()
+
+
+def test_a_pool_whose_threads_are_all_held_does_not_move(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(workers_pulse, "BEAT_SECONDS", 0.05)
+    free = threading.Event()
+    with ThreadPoolExecutor(1) as threads:
+        moves = PoolProbe(SimpleNamespace(executor=threads))
+        held = threads.submit(free.wait)
+        assert not moves()
+        assert not moves()
+        free.set()
+        held.result()
+        while not moves():
+            pass
+    assert PoolProbe(SimpleNamespace())(), "other pools are taken at their word"

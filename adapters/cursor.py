@@ -9,11 +9,13 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeVar
 
 from commands.error import InvalidCommand
 from commands.model import Command
 
+Page = TypeVar("Page")
 _NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "deadline", "cursor", "limit"}
 
 
@@ -35,6 +37,27 @@ def open_cursor(question: Command, cursor: str) -> Any:
     except (ValueError, TypeError, RecursionError):
         pass
     raise cursor_refused()
+
+
+def page_behind(
+    place: str | None, ask: Callable[[str | None], Page], is_fault: Callable[[Exception], bool]
+) -> Page:
+    """The page that `ask` gives behind a place of the service's own making, or from the beginning.
+
+    Some services answer a place that they never gave with a fault of their own (`is_fault`), as if
+    they were down: but then they fail there again, and not at the beginning. Raises InvalidCommand
+    for such a place, and what `ask` does.
+    """
+    for look in (1, 2):
+        try:
+            return ask(place)
+        except Exception as error:
+            if place is None or not is_fault(error):
+                raise
+            if look == 2:
+                raise cursor_refused() from error
+        ask(None)
+    raise AssertionError
 
 
 def cursor_refused() -> InvalidCommand:

@@ -40,6 +40,7 @@
     │   ├── WeakerFences          WEAKER_FENCES               501
     │   ├── IntegrityMismatch     INTEGRITY_MISMATCH          500
     │   ├── InsufficientStorage   INSUFFICIENT_STORAGE        507  (temporary)
+    │   ├── Contended             CONTENDED                   503  (temporary)
     │   ├── BackendResting        BACKEND_RESTING             503  (waits)
     │   ├── Throttled             THROTTLED                   429  (temporary)
     │   └── Unavailable           UNAVAILABLE                 503  (temporary)
@@ -361,6 +362,13 @@ class InsufficientStorage(BackendError):
 
 class Throttled(BackendError):
     code, http_status, temporary = "THROTTLED", 429, True
+
+
+class Contended(BackendError):
+    """The backend is there, but others hold or keep changing what this command needs, or it took
+    the backend too long; it says nothing about other commands."""
+
+    code, http_status, temporary = "CONTENDED", 503, True
 
 
 class Unavailable(BackendError):

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from commands.error import InvalidKey
 from commands.key import ObjectKey, ObjectPrefix
@@ -17,8 +17,16 @@ DEFAULT_CONTENT_TYPE = "application/octet-stream"
 # S3 takes 2,048 bytes; 256 of them are for the op_id, seq and SHA-256 that we keep beside.
 MAX_METADATA_BYTES = 1792
 
+
+def _without_end_spaces(text: str) -> str:
+    # In HTTP they are no part of a header's value, and some backends keep them, others do not.
+    return text.rstrip(" ")
+
+
 ContentType = Annotated[
-    str, Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[ -~]*)?$", max_length=255)
+    str,
+    Field(pattern=r"^[A-Za-z0-9!#$&^_.+-]+/[A-Za-z0-9!#$&^_.+-]+(;[ -~]*)?$", max_length=255),
+    AfterValidator(_without_end_spaces),
 ]
 Metadata = dict[
     Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9-]{0,63}$")],
@@ -95,7 +103,11 @@ class PutObject(ObjectCommand):
 
 @register
 class GetObject(ObjectCommand):
-    """Read an object, whole or one range of bytes."""
+    """Read an object, whole or one range of bytes.
+
+    A range may end behind the object, and what is there is given; one that begins at or behind its
+    end is refused, but at byte 0: of an empty object it is empty.
+    """
 
     writes = False
     op: Literal["object_store.get"] = "object_store.get"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from adapters.object_range import PastEnd
 from commands.error import (
     BackendError,
     InsufficientStorage,
@@ -45,7 +46,7 @@ _UNUSABLE: Answer = (
 )
 _DISABLED: Answer = (Misconfigured, "the account is disabled", "enable it, or switch the route")
 _MISSING: Answer = (NotFound, "there is no such object", "check the key")
-_RANGE: Answer = (InvalidCommand, "the range begins past the end", "ask for less")
+_RANGE: Answer = (PastEnd, "the range begins past the end", "ask for less")
 _SIZE: Answer = (TooLarge, "it is over a limit of Azure", "send less, or in several objects")
 _BUSY: Answer = (Throttled, "Azure asks to slow down", _LATER)
 _FULL: Answer = (InsufficientStorage, "the account takes no data", "see Azure's portal")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from azure.core.exceptions import HttpResponseError
@@ -18,17 +19,18 @@ from adapters.answer import (
 from adapters.azure_blob.failure import status_of
 from adapters.azure_blob.location import Location
 from adapters.azure_blob.name import to_key, to_prefix
-from adapters.cursor import cursor_refused, make_cursor, open_cursor
+from adapters.cursor import cursor_refused, make_cursor, open_cursor, page_behind
 from adapters.deadline import REQUEST_SECONDS
 from commands.object_store import ListObjects, ListResult, ObjectInfo
+
+# Azurite's are names of blobs, so any text of XML may be one.
+_MARKER = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 def list_page(container: ContainerClient, location: Location, command: ListObjects) -> ListResult:
     """One page as Azure orders it. Raises InvalidCommand for a cursor of another list."""
     base = location.prefix()
-    marker = open_cursor(command, command.cursor) if command.cursor is not None else None
-    if not (marker is None or isinstance(marker, str)):
-        raise cursor_refused()
+    marker = None if command.cursor is None else _marker(command, command.cursor)
     listing: dict[str, Any] = {
         "name_starts_with": base + to_prefix(command.prefix),
         "results_per_page": command.limit,
@@ -39,21 +41,22 @@ def list_page(container: ContainerClient, location: Location, command: ListObjec
         if command.delimiter
         else container.list_blobs(**listing)
     )
-    pages = found.by_page(continuation_token=marker)
+
+    def ask(marker: str | None) -> tuple[list[Any], Any]:
+        pages = found.by_page(continuation_token=marker)
+        return list(next(pages, [])), pages.continuation_token
+
     objects: list[ObjectInfo] = []
     prefixes: list[str] = []
     token = marker
-    for _ in range(EMPTY_PAGES):
+    for number in range(EMPTY_PAGES):
         try:
-            entries = list(next(pages, []))
+            entries, following = ask(token) if number else page_behind(marker, ask, _is_fault)
         except HttpResponseError as error:
             if marker is not None and status_of(error) == 400:
                 raise cursor_refused() from error
             raise
-        if pages.continuation_token:
-            token = checked_token("Azure", pages.continuation_token, token)
-        else:
-            token = None
+        token = checked_token("Azure", following, token) if following else None
         if entries or token is None:
             break
     else:
@@ -82,3 +85,15 @@ def list_page(container: ContainerClient, location: Location, command: ListObjec
         prefixes=sorted(prefixes, key=str.encode),
         next_cursor=make_cursor(command, token) if token else None,
     )
+
+
+def _marker(command: ListObjects, cursor: str) -> str:
+    marker = open_cursor(command, cursor)
+    if isinstance(marker, str) and _MARKER.fullmatch(marker):
+        return marker
+    raise cursor_refused()
+
+
+def _is_fault(error: Exception) -> bool:
+    # 503 asks to slow down.
+    return isinstance(error, HttpResponseError) and status_of(error) in (500, 501, 502)

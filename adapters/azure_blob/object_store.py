@@ -23,10 +23,11 @@ from adapters.azure_blob.location import Area, Location
 from adapters.azure_blob.metadata import pack
 from adapters.azure_blob.slot import AzureSlot
 from adapters.deadline import REQUEST_SECONDS, Deadline
+from adapters.object_range import PastEnd, open_range
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
 from adapters.service_clock import ExpiredCall
-from commands.error import InvalidCommand, NotFound, Unsupported
+from commands.error import NotFound, Unsupported
 from commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     AssetRecord,
@@ -106,25 +107,11 @@ class AzureObjectStore:
             )
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
-        with azure_errors(self._scope, Deadline(call)):
-            blob, first = self._blob(command.key), command.first or 0
-            # Stored bytes, also where an uploader said that they are compressed.
-            span: dict[str, Any] = {"decompress": False}
-            if command.first is not None or command.last is not None:
-                span["offset"] = first
-                if command.last is not None:
-                    span["length"] = command.last - first + 1
-            found = blob.download_blob(timeout=int(REQUEST_SECONDS), **span)
-            # The SDK's own words, as "bytes 5-9/20"; the transport has seen those of Azure.
-            whole = str(found.properties.content_range).rpartition("/")[2]
-            there = present(found.properties, whole)
-            if first and first >= there.size:
-                raise InvalidCommand("the range begins past the end", next_step="ask for less")
-            size = checked_size("Azure", found.size)
-            end = there.size if command.last is None else min(there.size, command.last + 1)
-            if size != end - first:
-                raise unreadable("Azure", "it is of another range than was asked for")
-            return ObjectStream(there.info(command.key), first, size, AzureBody(found, self._scope))
+        def open_at(first: int | None, last: int | None) -> ObjectStream:
+            with azure_errors(self._scope, Deadline(call)):
+                return self._open(command.key, first, last)
+
+        return open_range(open_at, command.first, command.last)
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         with azure_errors(self._scope, Deadline(call)):
@@ -199,6 +186,26 @@ class AzureObjectStore:
 
     def close(self) -> None:
         """Nothing to give back: the clients belong to the process."""
+
+    def _open(self, key: str, first: int | None, last: int | None) -> ObjectStream:
+        begin = first or 0
+        # Stored bytes, also where an uploader said that they are compressed.
+        span: dict[str, Any] = {"decompress": False}
+        if first is not None or last is not None:
+            span["offset"] = begin
+            if last is not None:
+                span["length"] = last - begin + 1
+        found = self._blob(key).download_blob(timeout=int(REQUEST_SECONDS), **span)
+        # The SDK's own words, as "bytes 5-9/20"; the transport has seen those of Azure.
+        whole = str(found.properties.content_range).rpartition("/")[2]
+        there = present(found.properties, whole)
+        if begin and begin >= there.size:
+            raise PastEnd("the range begins past the end", next_step="ask for less")
+        size = checked_size("Azure", found.size)
+        end = there.size if last is None else min(there.size, last + 1)
+        if size != end - begin:
+            raise unreadable("Azure", "it is of another range than was asked for")
+        return ObjectStream(there.info(key), begin, size, AzureBody(found, self._scope))
 
     def _blob(self, key: str, area: Area = "raw") -> BlobClient:
         # Asked anew each time, so that a forked child never uses its parent's.

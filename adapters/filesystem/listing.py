@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from typing import Any
 
 import apsw
 
+from adapters.cursor import cursor_refused, make_cursor, open_cursor
 from adapters.filesystem.object_index import COLUMNS, Row
-from commands.error import InvalidCommand
 from commands.object_store import ListObjects, ListResult, ObjectInfo
 
 
@@ -20,14 +17,14 @@ def list_page(connection: apsw.Connection, command: ListObjects) -> ListResult:
     Its cost is that of the page: what lies below a folded prefix is skipped, not read.
     """
     prefix = command.prefix.encode()
-    start = prefix if command.cursor is None else max(prefix, _open_cursor(command))
+    start = prefix if command.cursor is None else max(prefix, _place(command, command.cursor))
     objects: list[ObjectInfo] = []
     prefixes: list[str] = []
     while True:
         for row in _from(connection, start, _after(prefix)):
             folded = _folded(row.key, prefix, command.delimiter.encode())
             if len(objects) + len(prefixes) == command.limit:
-                cursor = _make_cursor(command, folded or row.key)
+                cursor = make_cursor(command, (folded or row.key).decode())
                 return ListResult(objects=objects, prefixes=prefixes, next_cursor=cursor)
             if folded:
                 prefixes.append(folded.decode())
@@ -58,26 +55,11 @@ def _after(prefix: bytes) -> bytes | None:
     return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else None
 
 
-def _binding(command: ListObjects) -> str:
-    """Ties a cursor to its scope and question, so that one of another list is refused."""
-    text = json.dumps([command.tenant_id, command.env, command.prefix, command.delimiter])
-    return hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
-
-
-def _make_cursor(command: ListObjects, start: bytes) -> str:
-    text = json.dumps({"list": _binding(command), "from": start.decode()})
-    return base64.urlsafe_b64encode(text.encode()).decode()
-
-
-def _open_cursor(command: ListObjects) -> bytes:
+def _place(command: ListObjects, cursor: str) -> bytes:
+    place = open_cursor(command, cursor)
     try:
-        text = base64.b64decode((command.cursor or "").encode(), altchars=b"-_", validate=True)
-        fields = json.loads(text)
-        if set(fields) == {"list", "from"} and fields["list"] == _binding(command):
-            return str(fields["from"]).encode()
-    except (ValueError, TypeError, RecursionError):
+        if isinstance(place, str):
+            return place.encode()
+    except UnicodeEncodeError:
         pass
-    raise InvalidCommand(
-        "the cursor is not one of this list",
-        next_step="send next_cursor as it came, with the same prefix and delimiter",
-    )
+    raise cursor_refused()

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from adapters.aws.failure import CHECK_CREDENTIALS, LATER
+from adapters.object_range import PastEnd
 from commands.error import (
     InsufficientStorage,
-    InvalidCommand,
     InvalidKey,
     Misconfigured,
     NotFound,
@@ -109,7 +109,7 @@ CODES: dict[str, Answer] = {
     **dict.fromkeys(("EntityTooLarge", "MetadataTooLarge"), _TOO_LARGE),
     "KeyTooLongError": (InvalidKey, "the key is too long for S3", "use a shorter one"),
     "InvalidObjectState": (Unsupported, "the object is archived", "restore it first"),
-    "InvalidRange": (InvalidCommand, "the range begins past the end", "head the object first"),
+    "InvalidRange": (PastEnd, "the range begins past the end", "head the object first"),
     "PreconditionFailed": _CHANGED,
     "NoSuchKey": _MISSING,
     "NotImplemented": _OTHER_CALL,

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -18,9 +15,9 @@ from adapters.answer import (
     foreign,
     unreadable,
 )
-from adapters.aws.failure import code_of
+from adapters.aws.failure import code_of, status_of
+from adapters.cursor import cursor_refused, make_cursor, open_cursor, page_behind
 from adapters.s3.location import Location
-from commands.error import InvalidCommand
 from commands.object_store import ListObjects, ListResult, ObjectInfo
 
 if TYPE_CHECKING:
@@ -30,7 +27,6 @@ if TYPE_CHECKING:
 def list_page(client: S3Client, location: Location, command: ListObjects) -> ListResult:
     """One page as S3 orders it, in UTF-8 byte order. Raises InvalidCommand for a bad cursor."""
     base = location.prefix("raw")
-    binding = _binding(base, command)
     request: dict[str, Any] = {
         "Bucket": location.bucket,
         "Prefix": base + command.prefix,
@@ -38,27 +34,26 @@ def list_page(client: S3Client, location: Location, command: ListObjects) -> Lis
     }
     if command.delimiter:
         request["Delimiter"] = command.delimiter
-    if command.cursor is not None:
-        request["ContinuationToken"] = _open_cursor(command.cursor, binding)
-    for _ in range(EMPTY_PAGES):
-        page: Mapping[str, Any]
+
+    def ask(token: str | None) -> Mapping[str, Any]:
+        place: dict[str, Any] = {} if token is None else {"ContinuationToken": token}
+        return client.list_objects_v2(**request, **place)
+
+    token = None if command.cursor is None else _token(command, command.cursor)
+    for number in range(EMPTY_PAGES):
         try:
-            page = client.list_objects_v2(**request)
+            page = ask(token) if number else page_behind(token, ask, _is_fault)
         except ClientError as error:
             if command.cursor is not None and code_of(error) in ("InvalidArgument", "InvalidToken"):
-                raise _bad_cursor() from error
+                raise cursor_refused() from error
             raise
         contents, folded = page.get("Contents", []), page.get("CommonPrefixes", [])
         _check(contents, folded, base + command.prefix, command.limit)
-        token = None
-        if page.get("IsTruncated"):
-            token = checked_token(
-                "S3", page.get("NextContinuationToken"), request.get("ContinuationToken")
-            )
+        following = page.get("NextContinuationToken")
+        token = checked_token("S3", following, token) if page.get("IsTruncated") else None
+        # One that is empty holds what was deleted and nothing else, perhaps.
         if contents or folded or token is None:
             break
-        # One that holds what was deleted and nothing else, perhaps.
-        request["ContinuationToken"] = token
     else:
         raise unreadable("S3", "the list has nothing but empty pages")
     return ListResult(
@@ -76,7 +71,7 @@ def list_page(client: S3Client, location: Location, command: ListObjects) -> Lis
         prefixes=[
             entry["Prefix"].removeprefix(base) for entry in folded if entry["Prefix"] != base
         ],
-        next_cursor=_make_cursor(token, binding) if token else None,
+        next_cursor=make_cursor(command, token) if token else None,
     )
 
 
@@ -88,28 +83,13 @@ def _check(contents: Sequence[Any], folded: Sequence[Any], prefix: str, most: in
         raise foreign("S3", "keys that are not below the prefix of the list")
 
 
-def _binding(base: str, command: ListObjects) -> str:
-    """Ties a cursor to its scope and question, so that one of another list is refused."""
-    text = json.dumps([base, command.prefix, command.delimiter]).encode("ascii")
-    return hashlib.blake2b(text, digest_size=8).hexdigest()
+def _is_fault(error: Exception) -> bool:
+    # 503 asks to slow down.
+    return isinstance(error, ClientError) and status_of(error) in (500, 501, 502)
 
 
-def _make_cursor(token: str, binding: str) -> str:
-    return base64.urlsafe_b64encode(f"{binding}{token}".encode()).decode("ascii")
-
-
-def _open_cursor(cursor: str, binding: str) -> str:
-    try:
-        text = base64.b64decode(cursor.encode("ascii"), altchars=b"-_", validate=True).decode()
-    except ValueError:
-        raise _bad_cursor() from None
-    if not text.startswith(binding) or text == binding or not text.isprintable():
-        raise _bad_cursor()
-    return text.removeprefix(binding)
-
-
-def _bad_cursor() -> InvalidCommand:
-    return InvalidCommand(
-        "the cursor is not one of this list",
-        next_step="send next_cursor as it came, with the same prefix and delimiter",
-    )
+def _token(command: ListObjects, cursor: str) -> str:
+    token = open_cursor(command, cursor)
+    if not (isinstance(token, str) and token and token.isprintable()):
+        raise cursor_refused()
+    return token

@@ -18,6 +18,7 @@ from adapters import object_fence, object_probe
 from adapters.aws.failure import status_of
 from adapters.deadline import Deadline
 from adapters.object_probe import Meaning
+from adapters.object_range import open_range
 from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
 from adapters.s3 import asset, presign, replica
@@ -127,14 +128,15 @@ class S3ObjectStore:
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
         full_key = self._location.full_key(command.key)
-        opened, region = replica.read(
-            self._scope,
-            self._accesses,
-            call,
-            lambda engine: engine.get(full_key, command.first, command.last),
-        )
-        info = opened.there.info(command.key, region)
-        return ObjectStream(info, opened.first, opened.size, opened.body)
+
+        def open_at(first: int | None, last: int | None) -> ObjectStream:
+            opened, region = replica.read(
+                self._scope, self._accesses, call, lambda engine: engine.get(full_key, first, last)
+            )
+            info = opened.there.info(command.key, region)
+            return ObjectStream(info, opened.first, opened.size, opened.body)
+
+        return open_range(open_at, command.first, command.last)
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         full_key = self._location.full_key(command.key)

@@ -137,6 +137,52 @@ def test_a_range_that_begins_past_the_end_is_refused(desk: Desk, first: int) -> 
         desk.stream("digits", first)
 
 
+@pytest.mark.parametrize(
+    ("first", "last"), [(None, None), (0, None), (0, 0), (None, 0), (0, 500), (None, 500)]
+)
+def test_a_range_from_the_beginning_of_an_empty_object_is_empty(
+    desk: Desk, first: int | None, last: int | None
+) -> None:
+    """Who reads an object in pieces need not know first whether there is anything in it."""
+    desk.put("empty", b"", content_type="text/plain", metadata={"n": "1"})
+    stream = desk.stream("empty", first, last)
+    assert (stream.first, stream.size, stream.info.size) == (0, 0, 0)
+    assert (stream.info.content_type, stream.info.metadata) == ("text/plain", {"n": "1"})
+    assert stream.body.read() == b""
+    stream.body.close()
+
+
+@pytest.mark.parametrize(("first", "last"), [(1, None), (1, 1), (5000, 6000)])
+def test_a_range_further_on_in_an_empty_object_is_refused(
+    desk: Desk, first: int, last: int | None
+) -> None:
+    desk.put("empty", b"")
+    with pytest.raises(InvalidCommand):
+        desk.stream("empty", first, last)
+
+
+@pytest.mark.parametrize(("first", "last"), [(0, None), (0, 0), (None, 500)])
+def test_a_range_of_no_object_is_not_found(desk: Desk, first: int | None, last: int | None) -> None:
+    with pytest.raises(NotFound):
+        desk.stream("never", first, last)
+
+
+@pytest.mark.parametrize(
+    ("given", "kept"),
+    [
+        ("text/plain; charset=utf-8   ", "text/plain; charset=utf-8"),
+        ("text/plain; ", "text/plain;"),
+        ("text/plain;  a=b ;c=d", "text/plain;  a=b ;c=d"),
+    ],
+)
+def test_a_content_type_comes_back_without_spaces_at_its_end(
+    desk: Desk, given: str, kept: str
+) -> None:
+    desk.put("a", content_type=given)
+    assert desk.head("a").content_type == kept
+    assert desk.stream("a").info.content_type == kept
+
+
 def test_a_body_is_read_in_small_steps(desk: Desk) -> None:
     desk.put("digits", DIGITS)
     body = desk.stream("digits", 2, 8).body

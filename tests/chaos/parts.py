@@ -5,6 +5,7 @@ from __future__ import annotations
 from tests.chaos.part_everything import EVERYTHING_PART
 from tests.chaos.part_fuzz import FUZZ_PART
 from tests.chaos.part_gateway import GATEWAY_PART
+from tests.chaos.part_hostile import HOSTILE_PART
 from tests.chaos.part_kills import KILLS_PART
 from tests.chaos.part_large import LARGE_PART
 from tests.chaos.part_neighbours import HANGING_PART, NOISY_PART
@@ -24,6 +25,7 @@ PARTS = (
     POISON_PART,
     NOISY_PART,
     HANGING_PART,
+    HOSTILE_PART,
     LARGE_PART,
     RABBITMQ_PART,
     FUZZ_PART,

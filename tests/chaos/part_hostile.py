@@ -1,0 +1,136 @@
+"""What one tenant's endpoint that drips does to others, and to that tenant's own commands."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+from commands.model import new_op_id
+from commands.object_store import GetObject
+from commands.scope import Mode, ResourceKind, Scope
+from commands.state import connect
+from producers.embedded.stand_in import S3StandIn
+from routing.registry import Registry
+from tests.chaos.lab import Lab, lab, p99, put
+from tests.chaos.load import ENV
+from tests.chaos.part import Part, Play, Row, Value
+from tests.hostile.server import Behaviour, Visit, serve
+from tests.hostile.slow import drips_the_body, drips_the_status, reads_a_byte_at_a_time
+
+COMMANDS = 12
+IDLE_SECONDS = 20.0
+HOSTILE_SECONDS = 45.0
+SLOWER_MOST = 2.0
+END_SECONDS = 120.0
+HOSTILE, GOOD = "t_hostile", "t_good"
+
+
+def drips(visit: Visit) -> None:
+    """The content of what is read, and the answer to everything else."""
+    (drips_the_body if visit.method == "GET" else drips_the_status)(visit)
+
+
+def hostile(behaviour: Behaviour) -> Play:
+    """Gets and puts of a tenant whose endpoint behaves like that, beside another's puts."""
+
+    def play(folder: Path) -> Row:
+        stand_in = S3StandIn(folder / "s3")
+        stand_in.start()
+        config: dict[str, Any] = {
+            "bucket": "hostile",
+            "region": "us-east-1",
+            "credentials_file": str(stand_in.credentials_file),
+        }
+        try:
+            stand_in.create_bucket("hostile")
+            with serve(behaviour) as server, lab(folder) as room:
+                room.route(GOOD)
+                room.route(HOSTILE, "s3", endpoint_url=server.endpoint, **config)
+                room.waits(GOOD, 20, 30)
+                idle = room.waits(GOOD, 100_000, IDLE_SECONDS)
+                # Reads end with their deadline at the latest; writes wait until it is well again.
+                deadline = datetime.now(UTC) + timedelta(seconds=HOSTILE_SECONDS)
+                gets = room.client.submit_many(
+                    GetObject(tenant_id=HOSTILE, env=ENV, key=f"g{number}", deadline=deadline)
+                    for number in range(COMMANDS)
+                )
+                puts = room.client.submit_many(put(HOSTILE, f"k{n}") for n in range(COMMANDS))
+                beside = room.waits(GOOD, 100_000, HOSTILE_SECONDS)
+                requests = len(server.visits)
+                read = room.client.wait(gets, timedelta(seconds=END_SECONDS))
+                _mend(room, config | {"endpoint_url": stand_in.endpoint_url})
+                written = room.client.wait(puts, timedelta(seconds=END_SECONDS))
+                lost = COMMANDS - _there(room)
+                still_open = _open_after(room)
+        finally:
+            stand_in.stop()
+        ends = Counter(
+            outcome.error.code if outcome.error else "OK" for outcome in read if outcome is not None
+        )
+        untyped = COMMANDS - sum(ends.values()) + ends["OK"] + ends["INTERNAL_ERROR"]
+        done = sum(1 for outcome in written if outcome is not None and outcome.error is None)
+        factor = p99(beside) / p99(idle)
+        values: dict[str, Value] = {
+            "idle p99 ms": 1000 * p99(idle),
+            "p99 ms beside it": 1000 * p99(beside),
+            "times": factor,
+            "samples": len(beside),
+            "requests that met it": requests,
+            "gets without a typed end": untyped,
+            "puts done": done,
+            "lost": lost,
+            "open": still_open,
+        }
+        kept = factor <= SLOWER_MOST and (untyped, lost, still_open) == (0, 0, 0)
+        notes = ["gets ended with " + ", ".join(f"{count} {code}" for code, count in ends.items())]
+        return Row(values, kept and done == COMMANDS and requests > 0, notes)
+
+    return play
+
+
+def _mend(room: Lab, config: dict[str, Any]) -> None:
+    """The tenant's route leads to an S3 that is well."""
+    scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=HOSTILE, env=ENV)
+    Registry(connect(room.stack.addresses["state"])).switch(
+        scope,
+        "s3",
+        config,
+        mode=Mode.LAB,
+        actor="chaos",
+        reason="chaos",
+        change_id=new_op_id(),
+    )
+
+
+def _there(room: Lab) -> int:
+    """How many of the puts have their content."""
+    reads = room.client.submit_many(
+        GetObject(tenant_id=HOSTILE, env=ENV, key=f"k{number}") for number in range(COMMANDS)
+    )
+    outcomes = room.client.wait(reads, timedelta(seconds=END_SECONDS))
+    return sum(1 for outcome in outcomes if outcome is not None and outcome.error is None)
+
+
+def _open_after(room: Lab) -> int:
+    """Commands that the ledger still holds when everything should be over."""
+    until = time.monotonic() + END_SECONDS
+    while (left := room.client.ledger.totals()["open"]) and time.monotonic() < until:
+        time.sleep(0.2)
+    return left
+
+
+HOSTILE_PART = Part(
+    "hostile",
+    "Hostile endpoints",
+    f"""
+A tenant's S3 answers a byte every 50 ms, or reads one, for ever. {COMMANDS} gets (with a deadline)
+and {COMMANDS} puts of that tenant are sent at once; another tenant sends single small puts to a
+folder for {HOSTILE_SECONDS:g} s, one after the other, and its p99 may be {SLOWER_MOST:g} times that
+of the {IDLE_SECONDS:g} s before. Every get ends with a typed error; then the route is switched to
+an S3 that is well, and every put has its effect.
+""",
+    {"drips": hostile(drips), "reads a byte at a time": hostile(reads_a_byte_at_a_time)},
+)

@@ -19,7 +19,8 @@ log = structlog.get_logger("signalbox.adapters")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:#/+=-]{0,79}")
 _ETAG = re.compile(r"[!-~]{1,256}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
-_SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18})/([0-9]{1,18})")
+# Azurite says of an empty blob that it gave "bytes 0--1/0".
+_SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18}|-1)/([0-9]{1,18})")
 _TELL = "it is tried again; if it stays so, see what answers at the route's address"
 EMPTY_PAGES = 100
 """A list that goes on behind so many pages with nothing in them goes on for ever."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
+from adapters.stored import UNREADABLE, unreadable
 from commands.value import Data, json_form, read_value
 
 _encode: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), allow_nan=False).encode
@@ -16,8 +17,14 @@ def data_text(data: Data) -> str:
 
 
 def read_text(text: str) -> Data:
-    """The inverse of `data_text`. What was checked when it came is not checked again."""
-    data: Data = _decode(text)
+    """The inverse of `data_text`. What was checked when it came is not checked again; raises
+    IntegrityMismatch for what is no such text at all."""
+    try:
+        data: Data = _decode(text)
+    except UNREADABLE as error:
+        raise unreadable("data", error) from error
+    if type(data) is not dict:
+        raise unreadable("data", TypeError())
     return data
 
 
@@ -28,4 +35,8 @@ def _untagged(entry: dict[str, Any]) -> Any:
     return entry
 
 
-_decode: Final = json.JSONDecoder(object_hook=_untagged).decode
+def _no_number(text: str) -> Any:
+    raise ValueError(text)
+
+
+_decode: Final = json.JSONDecoder(object_hook=_untagged, parse_constant=_no_number).decode

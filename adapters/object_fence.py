@@ -20,7 +20,7 @@ from typing import Protocol
 
 from adapters.object_condition import demand
 from adapters.port import Call
-from commands.error import Unavailable
+from commands.error import Contended
 from commands.object_store import Condition
 
 LOOKS = 4
@@ -179,7 +179,7 @@ def _overtaken(slot: Slot, there: Seen | None, call: Call, *, conditional: bool)
     return Written(f"superseded-{call.seq}", superseded=True) if newer else None
 
 
-def _restless() -> Unavailable:
-    return Unavailable(
+def _restless() -> Contended:
+    return Contended(
         f"the object changed under each of {LOOKS} looks", next_step="it is tried again"
     )

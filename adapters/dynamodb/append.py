@@ -11,11 +11,11 @@ from typing import Any
 from adapters.dynamodb.batch import earliest
 from adapters.dynamodb.event import event_item
 from adapters.dynamodb.failure import translate_reason
-from adapters.dynamodb.item import Item, keyed, number, read_integer
+from adapters.dynamodb.item import Item, keyed, number, read_integer, read_text
 from adapters.dynamodb.key import Key, Layout
 from adapters.dynamodb.table import Cancelled, Table
 from adapters.port import Call
-from commands.error import PreconditionFailed, SignalboxError, TooLarge, Unavailable
+from commands.error import Contended, PreconditionFailed, SignalboxError, TooLarge
 from commands.event_stream import AppendEvent, AppendResult
 
 LOOKS = 8
@@ -32,7 +32,7 @@ def append_group(
     """An answer for each, in order; all are added, or none. An event takes two of a transaction's
     hundred items, and a stream one.
 
-    Raises botocore's errors, LeaseExpired, and Throttled or Unavailable where it is of no use to
+    Raises botocore's errors, LeaseExpired, and Throttled or Contended where it is of no use to
     go on.
     """
     lease = earliest([call for _, call in items])
@@ -50,7 +50,7 @@ def append_group(
                     raise translate_reason(code) from None
         # Writers that met once would meet again, if they came back in step.
         time.sleep(min(random.uniform(0, PAUSE * 2**look), lease.remaining()))
-    raise Unavailable(f"the stream grew under each of {LOOKS} looks", next_step="it is tried again")
+    raise Contended(f"the stream grew under each of {LOOKS} looks", next_step="it is tried again")
 
 
 @dataclass
@@ -82,7 +82,7 @@ class _Turn:
             version = read_integer(there.get(key, {}), "version")
             self._heads[stream] = _Head(version, version)
         self._known = {
-            key: (read_integer(there[key], "version"), there[key]["op"]["S"])
+            key: (read_integer(there[key], "version"), read_text(there[key], "op"))
             for key in marks
             if key in there
         }

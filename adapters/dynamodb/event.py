@@ -19,6 +19,7 @@ from adapters.dynamodb.item import (
 )
 from adapters.dynamodb.key import Key
 from adapters.port import Call
+from adapters.stored import readable
 from commands.event_stream import AppendEvent, StoredEvent
 
 
@@ -40,11 +41,13 @@ def event_item(key: Key, command: AppendEvent, call: Call, version: int) -> Item
 
 
 def stored_event(item: Item) -> StoredEvent:
-    return StoredEvent(
-        version=read_integer(item, "version"),
-        id=item["id"]["S"],
-        type=item["type"]["S"],
-        time=datetime.fromisoformat(item["time"]["S"]) if "time" in item else None,
-        data=from_json(item["data"]["S"]),
-        recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
-    )
+    """Raises IntegrityMismatch."""
+    with readable("an event"):
+        return StoredEvent(
+            version=read_integer(item, "version"),
+            id=item["id"]["S"],
+            type=item["type"]["S"],
+            time=datetime.fromisoformat(item["time"]["S"]) if "time" in item else None,
+            data=from_json(item["data"]["S"]),
+            recorded_at=datetime.fromisoformat(item["recorded_at"]["S"]),
+        )

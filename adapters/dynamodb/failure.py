@@ -18,8 +18,10 @@ from adapters.aws.failure import (
     trace_of,
     translate_botocore,
 )
+from adapters.deadline import current
 from adapters.dynamodb.config import BACKEND_TYPE
 from commands.error import (
+    Contended,
     InsufficientStorage,
     Misconfigured,
     PermissionDenied,
@@ -32,6 +34,7 @@ from commands.scope import Scope
 
 Answer = tuple[type[SignalboxError], str, str]
 _DOWN: Answer = (Unavailable, "DynamoDB could not do it now", LATER)
+_CONTENDED: Answer = (Contended, "others are writing the same items", LATER)
 _BUSY: Answer = (
     Throttled,
     "the table takes no more requests now",
@@ -101,11 +104,10 @@ _CODES: dict[str, Answer] = {
             "TransactionInProgressException",
             "TransactionCanceledException",
             "ReplicatedWriteConflictException",
-            "InternalServerError",
-            "ServiceUnavailable",
         ),
-        _DOWN,
+        _CONTENDED,
     ),
+    **dict.fromkeys(("InternalServerError", "ServiceUnavailable"), _DOWN),
     **dict.fromkeys(
         ("ItemCollectionSizeLimitExceededException", "ItemCollectionSizeLimitExceeded"),
         (InsufficientStorage, "a partition is full", "remove the table's local secondary indexes"),
@@ -114,8 +116,12 @@ _CODES: dict[str, Answer] = {
 }
 
 
-def translate(error: ClientError | BotoCoreError) -> SignalboxError:
-    """The error for callers, without a place."""
+def translate(error: ClientError | BotoCoreError | OSError) -> SignalboxError:
+    """The error for callers, without a place; asked within the call it tells of its time."""
+    if isinstance(error, OSError):
+        if (deadline := current()) is not None and deadline.fault:
+            return deadline.error("DynamoDB")
+        return Unavailable(f"no answer from DynamoDB ({type(error).__name__})", next_step=LATER)
     if isinstance(error, BotoCoreError):
         return translate_botocore(error, "DynamoDB")
     kind, text, next_step = _answer(error)
@@ -126,6 +132,14 @@ def translate_reason(code: str) -> SignalboxError:
     """The error for one item of a cancelled transaction, by the code of its reason."""
     kind, text, next_step = _TOO_LARGE if code == "ValidationError" else _CODES.get(code, _DOWN)
     return kind(f"{text} ({code} in a transaction)", next_step=next_step)
+
+
+def nonsense(error: Exception) -> Unavailable:
+    """For an answer that botocore cannot read."""
+    return Unavailable(
+        f"DynamoDB's answer makes no sense ({type(error).__name__})",
+        next_step="see what stands behind the route's endpoint; it is tried again",
+    )
 
 
 def too_large(what: str) -> TooLarge:
@@ -143,7 +157,7 @@ def dynamodb_errors(scope: Scope) -> Iterator[None]:
     except SignalboxError as error:
         located(error, scope)
         raise
-    except (ClientError, BotoCoreError) as error:
+    except (ClientError, BotoCoreError, OSError) as error:
         raise located(translate(error), scope) from error
 
 

@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from adapters.dynamodb.failure import too_large
 from adapters.dynamodb.key import Key
+from adapters.stored import readable
 from commands.value import Value, json_form, read_value
 
 Item = dict[str, Any]
@@ -26,7 +27,9 @@ def keyed(key: Key, **attributes: Any) -> Item:
 
 
 def key_of(item: Item) -> Key:
-    return Key(item["pk"]["S"], bytes(item["sk"]["B"]))
+    """Raises IntegrityMismatch for what is no item of ours."""
+    with readable("an item"):
+        return Key(item["pk"]["S"], bytes(item["sk"]["B"]))
 
 
 def number(value: int) -> dict[str, str]:
@@ -34,8 +37,15 @@ def number(value: int) -> dict[str, str]:
 
 
 def read_integer(item: Item, name: str) -> int:
-    """0 where there is none."""
-    return int(item[name]["N"]) if name in item else 0
+    """0 where there is none. Raises IntegrityMismatch."""
+    with readable("an item"):
+        return int(item[name]["N"]) if name in item else 0
+
+
+def read_text(item: Item, name: str) -> str:
+    """Raises IntegrityMismatch."""
+    with readable("an item"):
+        return str(item[name]["S"])
 
 
 def to_json(value: Value) -> str:

@@ -11,6 +11,7 @@ from itertools import groupby
 
 from adapters.dynamodb.item import Item, keyed
 from adapters.dynamodb.key import LABELS_MOST, Layout, day_of, split_point
+from adapters.stored import readable
 from adapters.window import moment
 from commands.metrics_store import Point, PointValue, canonical_labels
 
@@ -40,14 +41,21 @@ def points_of(items: Iterator[Item]) -> Iterator[PointValue]:
     """
     for (time, _), run in groupby(items, key=_place):
         newest: dict[str, tuple[int, bytes]] = {}
-        for item in run:
-            _, spelled, seq = split_point(bytes(item["sk"]["B"]))
-            labels = item["labels"]["S"] if "labels" in item else spelled.decode()
-            value = (seq, bytes(item["value"]["B"]))
-            newest[labels] = max(newest.get(labels, value), value)
-        for labels in sorted(newest, key=str.encode):
-            [number] = _DOUBLE.unpack(newest[labels][1])
-            yield PointValue(timestamp=moment(time), labels=json.loads(labels), value=number)
+        with readable("a point"):
+            for item in run:
+                _, spelled, seq = split_point(bytes(item["sk"]["B"]))
+                labels = item["labels"]["S"] if "labels" in item else spelled.decode()
+                value = (seq, bytes(item["value"]["B"]))
+                newest[labels] = max(newest.get(labels, value), value)
+            points = [
+                PointValue(
+                    timestamp=moment(time),
+                    labels=json.loads(labels),
+                    value=_DOUBLE.unpack(newest[labels][1])[0],
+                )
+                for labels in sorted(newest, key=str.encode)
+            ]
+        yield from points
 
 
 def _place(item: Item) -> tuple[int, bytes]:

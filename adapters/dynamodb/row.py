@@ -11,11 +11,21 @@ import time
 from datetime import timedelta
 from typing import Any
 
-from adapters.dynamodb.item import Item, fitting, from_json, keyed, number, read_integer, to_json
+from adapters.dynamodb.item import (
+    Item,
+    fitting,
+    from_json,
+    keyed,
+    number,
+    read_integer,
+    read_text,
+    to_json,
+)
 from adapters.dynamodb.key import Key
 from adapters.dynamodb.table import Table
 from adapters.port import Call
 from adapters.row_condition import Trace, demand, kept_mark
+from adapters.stored import readable
 from commands.tabular_store import DeleteRow, Row, UpsertRow
 
 TOMBSTONE_KEPT = timedelta(days=7)
@@ -82,15 +92,16 @@ def row_of(item: Item) -> Row | None:
     """The row in an item; None for a tombstone."""
     if "row" not in item:
         return None
-    return Row(
-        key=bytes(item["sk"]["B"]).decode(),
-        data=from_json(item["row"]["S"]),
-        revision=read_integer(item, "seq"),
-    )
+    with readable("a row"):
+        return Row(
+            key=bytes(item["sk"]["B"]).decode(),
+            data=from_json(item["row"]["S"]),
+            revision=read_integer(item, "seq"),
+        )
 
 
 def _trace_of(found: Item | None) -> Trace:
     if found is None:
         return Trace()
-    mark = found["mark"]["S"] if "mark" in found else None
+    mark = read_text(found, "mark") if "mark" in found else None
     return Trace(read_integer(found, "seq"), "row" not in found, mark)

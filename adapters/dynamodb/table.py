@@ -1,5 +1,7 @@
 """The calls to one table, each within the lease; what DynamoDB leaves undone is asked for again.
 
+Of an answer nothing is taken that was not asked for: an endpoint may be anyone's.
+
 Every write is either conditional or of an item that nothing overwrites, so that botocore's second
 attempt does no harm.
 """
@@ -11,15 +13,17 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from adapters.aws.client import leased
 from adapters.aws.failure import code_of
 from adapters.dynamodb.client import client_for
 from adapters.dynamodb.config import DynamoDBConfig
+from adapters.dynamodb.failure import nonsense, translate
 from adapters.dynamodb.item import Item, key_of, keyed
 from adapters.dynamodb.key import Key
 from adapters.port import Call
+from adapters.stored import UNREADABLE, not_asked, readable
 from commands.scope import Scope
 
 if TYPE_CHECKING:
@@ -58,30 +62,33 @@ class Table:
         self._scope = scope
 
     def get(self, key: Key, call: Call) -> Item | None:
-        with leased(call):
-            answer: Any = self._client.get_item(
-                TableName=self._config.table,
-                Key=keyed(key),
-                ConsistentRead=self._config.consistent_read,
-            )
+        answer = self._ask(
+            call,
+            "get_item",
+            TableName=self._config.table,
+            Key=keyed(key),
+            ConsistentRead=self._config.consistent_read,
+        )
         found: Item | None = answer.get("Item")
+        if found is not None and key_of(found) != key:
+            raise not_asked("another item")
         return found
 
     def read(self, keys: Sequence[Key], call: Call, *names: str) -> dict[Key, Item]:
         """Those of up to 100 distinct items that are there, as they are now, with only the
         attributes `names`."""
-        wanted: Any = {
-            "Keys": [keyed(key) for key in keys],
-            "ConsistentRead": True,
-            **_projection("pk", "sk", *names),
-        }
-        found: dict[Key, Item] = {}
+        table, projection = self._config.table, _projection("pk", "sk", *names)
+        wanted, found = list(keys), dict[Key, Item]()
         for pause in _pauses():
-            with leased(call):
-                answer: Any = self._client.batch_get_item(RequestItems={self._config.table: wanted})
-            for item in answer["Responses"].get(self._config.table, []):
+            request = {"Keys": [keyed(key) for key in wanted], "ConsistentRead": True, **projection}
+            answer = self._ask(call, "batch_get_item", RequestItems={table: request})
+            for item in answer.get("Responses", {}).get(table, []):
                 found[key_of(item)] = item
-            wanted = answer.get("UnprocessedKeys", {}).get(self._config.table)
+            left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
+            unprocessed = {key_of(item) for item in left}
+            if not found.keys() | unprocessed <= set(keys):
+                raise not_asked("other items")
+            wanted = [key for key in wanted if key in unprocessed]
             if not wanted:
                 return found
             time.sleep(min(pause, call.remaining()))
@@ -91,12 +98,11 @@ class Table:
         """Do one conditional put. Raises Refused."""
         for pause in _pauses(_CONFLICTS):
             try:
-                with leased(call):
-                    self._client.put_item(**put)
+                self._ask(call, "put_item", **put)
                 return
             except ClientError as error:
                 if code_of(error) == "ConditionalCheckFailedException":
-                    raise Refused(error.response.get("Item")) from None  # type: ignore[arg-type]
+                    raise Refused(_there(error.response, put)) from None
                 if code_of(error) != "TransactionConflictException":
                     raise
             time.sleep(min(pause, call.remaining()))
@@ -120,27 +126,37 @@ class Table:
         """Do up to 100 conditional puts, all or none. Raises Cancelled."""
         actions: Any = [{"Put": put} for put in puts]
         try:
-            with leased(call):
-                self._client.transact_write_items(TransactItems=actions)
+            self._ask(call, "transact_write_items", TransactItems=actions)
         except ClientError as error:
             reasons: Any = error.response.get("CancellationReasons")
             if code_of(error) != "TransactionCanceledException" or not reasons:
                 raise
-            found = [(reason.get("Code", "None"), reason.get("Item")) for reason in reasons]
+            if len(reasons) != len(puts):
+                raise nonsense(IndexError()) from error
+            found = [
+                (str(reason.get("Code", "None")), _there(reason, put))
+                for reason, put in zip(reasons, puts, strict=True)
+            ]
             raise Cancelled(found) from None
 
     def write(self, items: Sequence[Item], call: Call) -> list[Item]:
         """Put up to 25 items of distinct keys, without a condition; what DynamoDB had no
         capacity for, however often it was asked within the lease."""
-        left: Any = [{"PutRequest": {"Item": item}} for item in items]
+        table, left = self._config.table, {key_of(item): item for item in items}
         for pause in _pauses():
-            with leased(call):
-                answer: Any = self._client.batch_write_item(RequestItems={self._config.table: left})
-            left = answer.get("UnprocessedItems", {}).get(self._config.table)
+            puts = [{"PutRequest": {"Item": item}} for item in left.values()]
+            answer = self._ask(call, "batch_write_item", RequestItems={table: puts})
+            entries = answer.get("UnprocessedItems", {}).get(table, [])
+            with readable("an answer"):
+                keys = [key_of(entry["PutRequest"]["Item"]) for entry in entries]
+            if not set(keys) <= left.keys():
+                raise not_asked("other items")
+            # Ours, not what came back under their keys.
+            left = {key: left[key] for key in keys}
             if not left or pause >= call.remaining():
                 break
             time.sleep(pause)
-        return [entry["PutRequest"]["Item"] for entry in left or []]
+        return list(left.values())
 
     def walk(
         self,
@@ -172,19 +188,85 @@ class Table:
         }
         if first is not None:
             query["Limit"] = first
+        track = _Track(pk, descending, behind, between)
         while True:
-            with leased(call):
-                answer: Any = self._client.query(**query)
-            yield from answer["Items"]
-            if not answer.get("LastEvaluatedKey"):
+            answer = self._ask(call, "query", **query)
+            for item in answer.get("Items", []):
+                track.step(key_of(item))
+                yield item
+            if not (last := answer.get("LastEvaluatedKey")):
                 return
-            query["ExclusiveStartKey"] = answer["LastEvaluatedKey"]
+            query["ExclusiveStartKey"] = keyed(track.end(key_of(last)))
             query.pop("Limit", None)
+
+    def _ask(self, call: Call, method: str, **request: Any) -> dict[str, Any]:
+        """One request and its answer, in the call's time. Raises botocore's ClientError, and
+        Unavailable and the like for everything else that it may come to."""
+        with leased(call):
+            try:
+                answer: dict[str, Any] = getattr(self._client, method)(**request)
+            except ClientError:
+                raise
+            except (BotoCoreError, OSError) as error:
+                raise translate(error) from error
+            except UNREADABLE as error:
+                raise nonsense(error) from error
+            if type(answer) is not dict:
+                raise nonsense(TypeError())
+            return answer
 
     @property
     def _client(self) -> DynamoDBClient:
         # Asked anew each time, so that a forked child never uses its parent's.
         return client_for(self._config, self._scope)
+
+
+class _Track:
+    """The order in which a partition's items come, and between which ends."""
+
+    def __init__(
+        self,
+        pk: str,
+        descending: bool,
+        behind: bytes | None,
+        between: tuple[bytes, bytes] | None,
+    ) -> None:
+        self._pk, self._descending = pk, descending
+        self._place = behind
+        self._between = between
+        self._page_end: bytes | None = None
+
+    def step(self, key: Key) -> None:
+        """An item comes. Raises IntegrityMismatch for one that was not asked for."""
+        self._check(key, strictly=True)
+        self._place = key.sk
+
+    def end(self, key: Key) -> Key:
+        """A page ends there. Raises IntegrityMismatch where that leads back."""
+        before = self._place
+        self._check(key, strictly=False)
+        if key.sk == before == self._page_end:
+            raise not_asked("pages without an end")
+        self._place = self._page_end = key.sk
+        return key
+
+    def _check(self, key: Key, *, strictly: bool) -> None:
+        if key.pk != self._pk:
+            raise not_asked("items of another place")
+        if self._between and not self._between[0] <= key.sk <= self._between[1]:
+            raise not_asked("items out of range")
+        if self._place is None or (key.sk == self._place and not strictly):
+            return
+        if key.sk == self._place or (key.sk < self._place) is not self._descending:
+            raise not_asked("items in another order")
+
+
+def _there(answer: Any, put: Mapping[str, Any]) -> Item | None:
+    """What stands in the place of the put, as far as it was told."""
+    found: Item | None = answer.get("Item")
+    if found and key_of(found) != key_of(put["Item"]):
+        raise not_asked("another item")
+    return found or None
 
 
 def _projection(*names: str) -> dict[str, Any]:

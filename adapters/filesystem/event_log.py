@@ -14,6 +14,7 @@ import apsw
 from adapters.data_text import data_text, read_text
 from adapters.port import Call
 from adapters.row_query import PAGE_BYTES
+from adapters.stored import UNREADABLE, unreadable
 from adapters.window import micros, moment
 from commands.error import PreconditionFailed
 from commands.event_stream import (
@@ -86,7 +87,10 @@ class AppendTurn:
                 "FROM streams WHERE name = ?",
                 (stream,),
             ).fetchone()
-            self._heads[stream] = found or (None, 0)
+            number, version = found or (None, 0)
+            if type(version) is not int:
+                raise unreadable("a stream", TypeError())
+            self._heads[stream] = (number, version)
         return self._heads[stream]
 
     def _add_stream(self, stream: str) -> int:
@@ -143,15 +147,21 @@ def _behind(connection: apsw.Connection, command: ReadEvents) -> Iterator[tuple[
         (command.stream, min(command.after, MAX_INT), command.limit),
     )
     for version, event_id, type_, time, data, length, recorded in found:
+        if not (type(version) is type(length) is int and type(event_id) is type(type_) is str):
+            raise unreadable("an event", TypeError())
+        try:
+            at, recorded_at = None if time is None else moment(time), moment(recorded)
+        except UNREADABLE as error:
+            raise unreadable("an event", error) from error
         yield (
-            # Not checked anew: it was when it came.
+            # Its data is not checked anew: it was when it came.
             StoredEvent.model_construct(
                 version=version,
                 id=event_id,
                 type=type_,
-                time=None if time is None else moment(time),
+                time=at,
                 data=read_text(data),
-                recorded_at=moment(recorded),
+                recorded_at=recorded_at,
             ),
             length,
         )

@@ -14,6 +14,7 @@ import apsw
 
 from adapters.filesystem.content import ContentFile
 from adapters.port import Call
+from adapters.stored import readable, unreadable
 from commands.object_store import AssetRecord, ObjectInfo
 
 NAME = "objects.db"
@@ -88,18 +89,20 @@ class Row(NamedTuple):
     @property
     def content(self) -> ContentFile | int:
         """The file below `raw/`, or the id of a small content in the index itself."""
-        return int(self.file[1:]) if self.file[0] == SMALL else ContentFile.parse(self.file)
+        with readable("the index of an object"):
+            return int(self.file[1:]) if self.file[0] == SMALL else ContentFile.parse(self.file)
 
     def info(self) -> ObjectInfo:
-        return ObjectInfo(
-            key=self.key.decode(),
-            size=self.size,
-            etag=self.etag,
-            modified=_EPOCH + timedelta(microseconds=self.modified),
-            content_type=self.content_type,
-            metadata=json.loads(self.metadata),
-            sha256=self.sha256,
-        )
+        with readable("the index of an object"):
+            return ObjectInfo(
+                key=self.key.decode(),
+                size=self.size,
+                etag=self.etag,
+                modified=_EPOCH + timedelta(microseconds=self.modified),
+                content_type=self.content_type,
+                metadata=json.loads(self.metadata),
+                sha256=self.sha256,
+            )
 
 
 class Tombstone(NamedTuple):
@@ -129,7 +132,12 @@ def is_of(trace: Row | Tombstone | Asset, call: Call) -> bool:
 def find(connection: apsw.Connection, key: str) -> Row | None:
     question = f"SELECT {COLUMNS} FROM objects WHERE key = ?"  # noqa: S608 - constants
     found: Any = connection.execute(question, (key.encode(),)).fetchone()
-    return None if found is None else Row(*found)
+    if found is None:
+        return None
+    row = Row(*found)
+    if type(row.size) is not int or type(row.seq) is not int:
+        raise unreadable("the index of an object", TypeError())
+    return row
 
 
 def find_trace(connection: apsw.Connection, key: str) -> Row | Tombstone | None:

@@ -31,11 +31,11 @@ from adapters.object_store import ObjectStore, ObjectStream
 from adapters.port import AdapterContext, Call, Capability
 from commands.error import (
     BackendError,
+    Contended,
     IntegrityMismatch,
     InvalidCommand,
     NotFound,
     SignalboxError,
-    Unavailable,
     Unsupported,
 )
 from commands.object_store import (
@@ -154,7 +154,7 @@ class FilesystemObjectStore:
                     file.close()
                     raise _lost()
                 return ObjectStream(row.info(), first, size, FileBody(file, first, size))
-            raise Unavailable(
+            raise Contended(
                 f"the object was replaced under each of {LOOKS} looks",
                 next_step="it is tried again",
             )

@@ -13,6 +13,7 @@ from typing import Any, Final
 import apsw
 
 from adapters.port import Call
+from adapters.stored import UNREADABLE, unreadable
 from adapters.window import micros, moment, page_of, read_from
 from commands.metrics_store import (
     IngestPoints,
@@ -118,11 +119,19 @@ def _points(connection: apsw.Connection, query: QueryPoints) -> Iterator[PointVa
     found: Any = connection.execute(_WALK.format(conditions), values)
     for time, labels, value in found:
         # Not checked anew: it was when it came.
-        yield PointValue.model_construct(
-            timestamp=moment(time), labels=labels_of(labels), value=value
-        )
+        try:
+            point = PointValue.model_construct(
+                timestamp=moment(time), labels=labels_of(labels), value=value
+            )
+        except UNREADABLE as error:
+            raise unreadable("a point", error) from error
+        if type(value) is not float:
+            raise unreadable("a point", TypeError())
+        yield point
 
 
 def _read_labels(spelling: str) -> dict[str, str]:
     labels: dict[str, str] = json.loads(spelling)
+    if not all(type(value) is str for value in labels.values()):
+        raise TypeError
     return labels

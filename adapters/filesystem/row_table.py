@@ -7,6 +7,7 @@ comes late finds it. Functions here run within a transaction of the caller's.
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from types import NoneType
 from typing import Any, Final
 
 import apsw
@@ -14,6 +15,7 @@ import apsw
 from adapters.data_text import data_text, read_text
 from adapters.port import Call
 from adapters.row_condition import Trace, demand, kept_mark
+from adapters.stored import unreadable
 from adapters.window import micros
 from commands.error import NotFound
 from commands.tabular_store import (
@@ -116,7 +118,12 @@ class WriteTurn:
             "WHERE tab = (SELECT number FROM tables WHERE name = ?) AND key = ?",
             (command.table_name, command.key),
         ).fetchone()
-        return Trace() if found is None else Trace(found[0], bool(found[1]), found[2])
+        if found is None:
+            return Trace()
+        seq, gone, mark = found
+        if type(seq) is not int or type(mark) not in (str, NoneType):
+            raise unreadable("a row", TypeError())
+        return Trace(seq, bool(gone), mark)
 
     def _prune(self) -> None:
         before = self._now - micros_of(TOMBSTONE_KEPT)
@@ -140,7 +147,9 @@ def find_row(connection: apsw.Connection, command: GetRow) -> Row:
 
 
 def row_of(key: str, data: str, seq: int) -> Row:
-    """The row as it was stored; not checked anew."""
+    """The row as it was stored. Its data is not checked anew; raises IntegrityMismatch."""
+    if type(key) is not str or type(seq) is not int:
+        raise unreadable("a row", TypeError())
     return Row.model_construct(key=key, data=read_text(data), revision=seq)
 
 

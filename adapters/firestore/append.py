@@ -9,11 +9,11 @@ from collections.abc import Sequence
 from adapters.firestore.database import Changed, Database, earliest
 from adapters.firestore.event import KNOWN_FIELDS, Head, event_document
 from adapters.firestore.failure import too_large
-from adapters.firestore.message import Message, put
+from adapters.firestore.message import Message, integer, put, text
 from adapters.firestore.name import Layout, segment
 from adapters.firestore.row import MOST_DOCUMENT_BYTES
 from adapters.port import Call
-from commands.error import PreconditionFailed, SignalboxError, Unavailable
+from commands.error import Contended, PreconditionFailed, SignalboxError
 from commands.event_stream import AppendEvent, AppendResult
 
 LOOKS = 8
@@ -27,7 +27,7 @@ Answer = AppendResult | SignalboxError
 def append_group(database: Database, layout: Layout, items: Sequence[Item]) -> list[Answer]:
     """An answer for each, in order; all are added, or none.
 
-    Raises the SDK's errors, LeaseExpired, and Unavailable where others keep appending.
+    Raises the SDK's errors, LeaseExpired, and Contended where others keep appending.
     """
     lease = earliest([call for _, call in items])
     for look in range(LOOKS):
@@ -41,7 +41,7 @@ def append_group(database: Database, layout: Layout, items: Sequence[Item]) -> l
         except Changed:
             # Writers that met once would meet again, if they came back in step.
             time.sleep(min(random.uniform(0, PAUSE * 2**look), lease.remaining()))
-    raise Unavailable(f"the stream grew under each of {LOOKS} looks", next_step="it is tried again")
+    raise Contended(f"the stream grew under each of {LOOKS} looks", next_step="it is tried again")
 
 
 class _Turn:
@@ -63,7 +63,7 @@ class _Turn:
         found = database.read([*heads, *self._names.values()], lease, *KNOWN_FIELDS)
         self._heads = {name: Head.of(place, found[place.parent]) for name, place in places.items()}
         self._known = {
-            name: (there.fields["version"].integer_value, there.fields["op"].string_value)
+            name: (integer(there.fields, "version"), text(there.fields, "op"))
             for name in self._names.values()
             if (there := found[name]) is not None
         }

@@ -28,6 +28,7 @@ from adapters.firestore.message import (
 )
 from adapters.firestore.name import Collection
 from adapters.port import Call
+from adapters.stored import not_asked
 from commands.error import LeaseExpired
 
 CALL_SECONDS = 20.0
@@ -65,10 +66,16 @@ class Database:
 
         def send(timeout: float) -> dict[str, Message | None]:
             found: dict[str, Message | None] = dict.fromkeys(names)
-            for part in self._ask("batch_get_documents", request, timeout):
-                document = type(part).pb(part).found
-                if document.name:
-                    found[document.name] = document
+            answers = self._ask("batch_get_documents", request, timeout)
+            try:
+                for part in answers:
+                    document = type(part).pb(part).found
+                    if document.name:
+                        if found.get(document.name, document) is not None:
+                            raise not_asked("other documents")
+                        found[document.name] = document
+            finally:
+                answers.cancel()
             return found
 
         return _attempt(send, call)
@@ -88,7 +95,10 @@ class Database:
         request = BatchWrite(database=self._name)
         BatchWrite.pb(request).writes.extend(writes)
         answer = _attempt(lambda timeout: self._ask("batch_write", request, timeout), call)
-        return [_failure(status) for status in type(answer).pb(answer).status]
+        ends = [_failure(status) for status in type(answer).pb(answer).status]
+        if len(ends) != len(writes):
+            raise not_asked("the ends of other writes")
+        return ends
 
     def walk(
         self,
@@ -113,15 +123,22 @@ class Database:
             query.end_at.CopyFrom(end)
         if where is not None:
             query.where.CopyFrom(where)
+        inside = collection.document("")
         limit = first
+        order_of = fields_of_order or _name_of
+        before: Any = None
         while True:
             query.limit.value = limit
             if start is not None:
                 query.start_at.CopyFrom(start)
             last, count = None, 0
             for document in self._stream(collection.parent, query, call):
+                place = order_of(document)
+                # An endpoint that goes round in circles, or gives what lies elsewhere.
+                if count == limit or not document.name.startswith(inside) or place == before:
+                    raise not_asked("other documents")
                 yield document
-                last, count = document, count + 1
+                last, count, before = document, count + 1, place
             if last is None or count < limit:
                 return
             start = CursorPb(before=False)
@@ -191,6 +208,10 @@ def _attempt(send: Callable[[float], Answer], call: Call) -> Answer:
         except PASSING:
             time.sleep(min(random.uniform(0, most), call.remaining()))
     return send(min(CALL_SECONDS, call.remaining()))
+
+
+def _name_of(document: Message) -> str:
+    return str(document.name)
 
 
 def _failure(status: Message) -> Exception | None:

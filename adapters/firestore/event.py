@@ -13,13 +13,16 @@ from adapters.firestore.message import (
     Message,
     from_json,
     get_value,
+    integer,
     new_document,
     put,
     set_value,
+    text,
     to_json,
 )
 from adapters.firestore.name import Collection
 from adapters.port import Call
+from adapters.stored import readable
 from commands.event_stream import AppendEvent, StoredEvent
 
 KNOWN_FIELDS = ("version", "op")
@@ -50,7 +53,7 @@ class Head:
 
 
 def _version(head: Message | None) -> int:
-    return head.fields["version"].integer_value if head is not None else 0
+    return integer(head.fields, "version") if head is not None else 0
 
 
 def event_document(name: str, command: AppendEvent, call: Call, version: int) -> Message:
@@ -69,12 +72,14 @@ def event_document(name: str, command: AppendEvent, call: Call, version: int) ->
 
 
 def stored_event(document: Message) -> StoredEvent:
+    """Raises IntegrityMismatch."""
     fields = document.fields
-    return StoredEvent(
-        version=fields["version"].integer_value,
-        id=fields["id"].string_value,
-        type=fields["type"].string_value,
-        time=get_value(fields["time"]),
-        data=from_json(fields["data"].string_value),
-        recorded_at=get_value(fields["recorded_at"]),
-    )
+    with readable("an event"):
+        return StoredEvent(
+            version=integer(fields, "version"),
+            id=text(fields, "id"),
+            type=text(fields, "type"),
+            time=get_value(fields["time"]),
+            data=from_json(text(fields, "data")),
+            recorded_at=get_value(fields["recorded_at"]),
+        )

@@ -19,6 +19,7 @@ from adapters.firestore.message import CursorPb
 from adapters.firestore.name import Layout
 from adapters.port import AdapterContext, Call, Capability
 from adapters.row_query import PAGE_BYTES
+from adapters.stored import not_asked
 from commands.error import SignalboxError
 from commands.event_stream import (
     AppendEvent,
@@ -100,14 +101,17 @@ class FirestoreEventStream:
                 fields_of_order=lambda document: document.fields["version"],
             )
             events: list[StoredEvent] = []
-            size = 0
+            size, last = 0, command.after
             for document in documents:
-                events.append(stored_event(document))
+                event = stored_event(document)
+                if event.version != last + 1:
+                    raise not_asked("an event that is not the next")
+                last += 1
+                events.append(event)
                 size += data_size(events[-1].data)
                 if len(events) == command.limit or size > PAGE_BYTES:
                     break
-            next_after = events[-1].version if events else command.after
-            return EventsResult(stream=command.stream, events=events, next_after=next_after)
+            return EventsResult(stream=command.stream, events=events, next_after=last)
 
     def close(self) -> None:
         """Nothing to give back: the channels belong to the process."""

@@ -13,6 +13,7 @@ from google.auth import exceptions as auth
 
 from adapters.firestore.config import BACKEND_TYPE
 from commands.error import (
+    Contended,
     Misconfigured,
     PermissionDenied,
     SignalboxError,
@@ -55,6 +56,8 @@ def translate(error: api.GoogleAPICallError | auth.GoogleAuthError) -> Signalbox
         return Throttled(f"Firestore asks for fewer requests ({name})", next_step=LATER)
     if isinstance(error, api.InvalidArgument | api.BadRequest):
         return _invalid(error)
+    if isinstance(error, api.Aborted):
+        return Contended(f"others are writing the same documents ({name})", next_step=LATER)
     if isinstance(error, api.MethodNotImplemented):
         return Misconfigured(
             f"the database cannot do this ({name})",

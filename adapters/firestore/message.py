@@ -16,6 +16,7 @@ from typing import Any, Final
 
 from google.cloud.firestore_v1.types import common, document, firestore, query, write
 
+from adapters.stored import unreadable
 from commands.value import Data, Value, json_form, read_value
 
 Message = Any
@@ -33,6 +34,9 @@ RunQuery = firestore.RunQueryRequest
 Commit = firestore.CommitRequest
 BatchWrite = firestore.BatchWriteRequest
 
+_PLAIN = frozenset(
+    ("boolean_value", "integer_value", "double_value", "string_value", "bytes_value")
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _SECOND = timedelta(seconds=1)
 
@@ -68,8 +72,29 @@ def get_value(slot: Message) -> Value:
         moment = slot.timestamp_value
         return _EPOCH + timedelta(seconds=moment.seconds, microseconds=moment.nanos // 1000)
     if which == "map_value":
-        return from_json(slot.map_value.fields["json"].string_value)
+        return from_json(text(slot.map_value.fields, "json"))
+    if which not in _PLAIN:
+        raise TypeError(which)
     return getattr(slot, which)
+
+
+def typed(fields: Message, name: str, kind: str) -> Any:
+    """The value of a field that must be there and of this kind of Firestore's. Raises
+    IntegrityMismatch."""
+    slot = fields.get(name)
+    if slot is None or slot.WhichOneof("value_type") != kind:
+        raise unreadable(f"the field {name} of a document", TypeError())
+    return getattr(slot, kind)
+
+
+def integer(fields: Message, name: str) -> int:
+    """Raises IntegrityMismatch."""
+    return int(typed(fields, name, "integer_value"))
+
+
+def text(fields: Message, name: str) -> str:
+    """Raises IntegrityMismatch."""
+    return str(typed(fields, name, "string_value"))
 
 
 def set_data(fields: Message, data: Data) -> None:

@@ -20,7 +20,7 @@ from adapters.firestore.point import points_of, write_points
 from adapters.metrics_store import MetricsStore
 from adapters.port import AdapterContext, Call, Capability
 from adapters.window import page_of, read_from
-from commands.error import SignalboxError, Unavailable
+from commands.error import Contended, SignalboxError
 from commands.metrics_store import (
     IngestPoints,
     IngestResult,
@@ -134,7 +134,7 @@ class FirestoreMetricsStore:
         error = (
             translate(failure)
             if isinstance(failure, api.GoogleAPICallError)
-            else Unavailable("the point changed under each look", next_step="it is tried again")
+            else Contended("the point changed under each look", next_step="it is tried again")
         )
         return located(error, self._scope)
 

@@ -11,9 +11,10 @@ from collections.abc import Iterator, Sequence
 from itertools import groupby
 
 from adapters.firestore.database import Changed, Database
-from adapters.firestore.message import Message, put
+from adapters.firestore.message import Message, integer, put, text, typed
 from adapters.firestore.name import point_place
 from adapters.port import Call
+from adapters.stored import readable
 from adapters.window import moment
 from commands.metrics_store import PointValue
 
@@ -53,18 +54,27 @@ def points_of(documents: Iterator[Message]) -> Iterator[PointValue]:
     Keeps one point in memory; of points whose labels agree in the first 1,400 bytes of their
     spelling, all of one time.
     """
-    for (time, _), run in groupby(documents, key=lambda document: point_place(document.name)):
-        for document in sorted(run, key=lambda document: _labels(document).encode()):
-            yield PointValue(
-                timestamp=moment(time),
-                labels=json.loads(_labels(document)),
-                value=document.fields["value"].double_value,
-            )
+    for (time, _), run in groupby(documents, key=_place):
+        with readable("a point"):
+            points = [
+                PointValue(
+                    timestamp=moment(time),
+                    labels=json.loads(_labels(document)),
+                    value=typed(document.fields, "value", "double_value"),
+                )
+                for document in sorted(run, key=lambda document: _labels(document).encode())
+            ]
+        yield from points
+
+
+def _place(document: Message) -> tuple[int, str]:
+    with readable("a point"):
+        return point_place(document.name)
 
 
 def _labels(document: Message) -> str:
-    return str(document.fields["labels"].string_value)
+    return text(document.fields, "labels")
 
 
 def _seq(document: Message) -> int:
-    return int(document.fields["seq"].integer_value)
+    return integer(document.fields, "seq")

@@ -10,9 +10,20 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 from adapters.firestore.failure import too_large
-from adapters.firestore.message import Message, get_data, new_document, put, set_data, set_value
+from adapters.firestore.message import (
+    Message,
+    get_data,
+    integer,
+    new_document,
+    put,
+    set_data,
+    set_value,
+    text,
+    typed,
+)
 from adapters.port import Call
 from adapters.row_condition import Trace, kept_mark
+from adapters.stored import readable
 from commands.tabular_store import DeleteRow, Row, UpsertRow
 
 TRACE_FIELDS = ("seq", "gone", "mark")
@@ -28,8 +39,8 @@ def trace_of(document: Message | None) -> Trace:
     if document is None:
         return Trace()
     fields = document.fields
-    mark = fields["mark"].string_value if "mark" in fields else None
-    return Trace(fields["seq"].integer_value, "gone" in fields, mark)
+    mark = text(fields, "mark") if "mark" in fields else None
+    return Trace(integer(fields, "seq"), "gone" in fields, mark)
 
 
 def upsert_write(name: str, found: Message | None, command: UpsertRow, call: Call) -> Message:
@@ -52,15 +63,16 @@ def delete_write(name: str, found: Message | None, command: DeleteRow, call: Cal
 
 
 def row_of(document: Message) -> Row | None:
-    """The row in a document; None for a tombstone."""
+    """The row in a document; None for a tombstone. Raises IntegrityMismatch."""
     fields = document.fields
     if "gone" in fields:
         return None
-    return Row(
-        key=fields["key"].string_value,
-        data=get_data(fields["data"].map_value.fields),
-        revision=fields["seq"].integer_value,
-    )
+    with readable("a row"):
+        return Row(
+            key=text(fields, "key"),
+            data=get_data(typed(fields, "data", "map_value").fields),
+            revision=integer(fields, "seq"),
+        )
 
 
 def _traced(name: str, command: UpsertRow | DeleteRow, call: Call) -> Message:

@@ -27,7 +27,7 @@ from adapters.firestore.row import (
 from adapters.port import AdapterContext, Call, Capability
 from adapters.row_condition import demand
 from adapters.tabular_store import TabularStore
-from commands.error import NotFound, SignalboxError, Unavailable
+from commands.error import Contended, NotFound, SignalboxError
 from commands.scope import ResourceKind
 from commands.tabular_store import (
     DeleteRow,
@@ -129,7 +129,7 @@ class FirestoreTabularStore:
             except Changed:
                 continue
             return False
-        raise Unavailable(
+        raise Contended(
             f"the row changed under each of {LOOKS} looks", next_step="it is tried again"
         )
 

@@ -14,14 +14,18 @@ from typing import Any
 
 import psycopg
 from psycopg import sql
-from psycopg_pool import ConnectionPool
 
 from adapters.credential_file import read_password
+from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, within
+from adapters.port import Call
 from adapters.postgres.config import PostgresConfig
+from adapters.postgres.connection import BoundedConnection
+from adapters.postgres.pool import Pool
 
-CONNECT_SECONDS = 5
-POOL_CONNECTIONS = 8
 MAX_POOLS = 64
+LOCK_SECONDS = 2.0
+"""Shorter than what the breaker takes for a backend that hangs: who waits for a lock says nothing
+about the others."""
 # Of two workers that meet a new schema at once, one makes it and the other waits.
 _MAKING = 7_126_004_231
 
@@ -49,18 +53,26 @@ WHERE attrelid = to_regclass(%s) AND attname = 'mark' AND NOT attisdropped
 """
 
 
-@contextmanager
-def connected(config: PostgresConfig, seconds: float) -> Iterator[psycopg.Connection[Any]]:
-    """A connection in a transaction, committed at the end of the block, within `seconds`.
+# A worker that has no more to do there keeps no connection; servers before 14 do not know it.
+_REST = """
+SELECT set_config(name, '90s', false) FROM pg_settings WHERE name = 'idle_session_timeout'
+"""
 
-    Raises Misconfigured for a bad reference, and psycopg's errors.
+
+@contextmanager
+def connected(config: PostgresConfig, call: Call) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in a transaction, committed at the end of the block, within the call's lease.
+
+    Raises Misconfigured for a bad reference, Unavailable for a server that takes too long or sends
+    too much, and psycopg's errors.
     """
-    with _pools.get(config).connection(timeout=min(seconds, CONNECT_SECONDS)) as connection:
-        limit = max(1, int(seconds * 1000))
+    with within(call), _pools.get(config).lent() as connection:
+        # So that an honest server gives up by itself, and its connection can be used again.
+        left = max(1, int(min(call.remaining(), REQUEST_SECONDS) * 1000))
         connection.execute(
             "SELECT set_config('statement_timeout', %s, true), "
             "set_config('lock_timeout', %s, true)",
-            (f"{limit}", f"{limit}"),
+            (f"{left}", f"{min(left, int(LOCK_SECONDS * 1000))}"),
         )
         yield connection
 
@@ -68,17 +80,18 @@ def connected(config: PostgresConfig, seconds: float) -> Iterator[psycopg.Connec
 class _Pools:
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._pools: OrderedDict[tuple[PostgresConfig, int], ConnectionPool] = OrderedDict()
+        self._pools: OrderedDict[tuple[PostgresConfig, int], Pool] = OrderedDict()
 
-    def get(self, config: PostgresConfig) -> ConnectionPool:
+    def get(self, config: PostgresConfig) -> Pool:
+        """Nothing is called: nobody waits here for another one's server."""
         # With the time of the file: a rotated password makes a new pool.
         key = (config, _changed(config.password_file))
         with self._lock:
-            pool = self._pools.pop(key, None) or _make_pool(config)
+            pool = self._pools.pop(key, None) or Pool(_Maker(config))
             self._pools[key] = pool
             spare = self._pools.popitem(last=False)[1] if len(self._pools) > MAX_POOLS else None
         if spare is not None:
-            spare.close(timeout=0)
+            spare.close()
         return pool
 
 
@@ -94,7 +107,32 @@ def _forget() -> None:
 os.register_at_fork(after_in_child=_forget)
 
 
-def _make_pool(config: PostgresConfig) -> ConnectionPool:
+class _Maker:
+    """Makes connections with one config. The first makes the tables, and says at once what is
+    wrong with the route."""
+
+    def __init__(self, config: PostgresConfig) -> None:
+        self._config = config
+        self._has_tables = False
+
+    def __call__(self) -> BoundedConnection:
+        connection = BoundedConnection.within(**_options(self._config))
+        try:
+            schema = self._config.db_schema
+            if not self._has_tables:
+                _make_tables(connection, schema)
+                connection.commit()
+                self._has_tables = True
+            connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
+            connection.execute(_REST)
+            connection.commit()
+        except BaseException:
+            connection.close()
+            raise
+        return connection
+
+
+def _options(config: PostgresConfig) -> dict[str, Any]:
     options: dict[str, Any] = {
         "host": config.host,
         "port": config.port,
@@ -102,7 +140,7 @@ def _make_pool(config: PostgresConfig) -> ConnectionPool:
         "user": config.user,
         "password": _password(config),
         "sslmode": config.sslmode,
-        "connect_timeout": CONNECT_SECONDS,
+        "connect_timeout": int(CONNECT_SECONDS),
         "application_name": "signalbox",
         "options": "-c synchronous_commit=on",
         # No file of the user's says with which password; host and database stand above.
@@ -113,17 +151,7 @@ def _make_pool(config: PostgresConfig) -> ConnectionPool:
         options["require_auth"] = "!password"
     if config.sslrootcert is not None:
         options["sslrootcert"] = config.sslrootcert
-    # The first connection makes the tables, and says at once what is wrong with the route.
-    with psycopg.connect(**options) as connection:
-        _make_tables(connection, config.db_schema)
-    return ConnectionPool(
-        kwargs=options,
-        configure=_use_schema(config.db_schema),
-        min_size=0,
-        max_size=POOL_CONNECTIONS,
-        max_idle=60,
-        open=True,
-    )
+    return options
 
 
 def _make_tables(connection: psycopg.Connection[Any], schema: str) -> None:
@@ -134,14 +162,6 @@ def _make_tables(connection: psycopg.Connection[Any], schema: str) -> None:
     connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
     for statement in (_TABLE, _TOMBSTONES, _MARK):
         connection.execute(sql.SQL(statement).format(schema=name))
-
-
-def _use_schema(schema: str) -> Any:
-    def configure(connection: psycopg.Connection[Any]) -> None:
-        connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
-        connection.commit()
-
-    return configure
 
 
 def _password(config: PostgresConfig) -> str:

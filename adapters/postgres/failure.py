@@ -10,10 +10,11 @@ from contextlib import contextmanager
 
 import psycopg
 from psycopg import errors
-from psycopg_pool import PoolTimeout
 
 from adapters.postgres.config import BACKEND_TYPE
 from commands.error import (
+    BackendResting,
+    Contended,
     InsufficientStorage,
     InternalError,
     Misconfigured,
@@ -24,6 +25,8 @@ from commands.error import (
 )
 from commands.scope import Scope
 
+LOCKED_SECONDS = 5.0
+"""After which a row that was locked is tried again."""
 _MISSING = (errors.InvalidCatalogName, errors.InvalidSchemaName, errors.UndefinedTable)
 _DENIED = (
     errors.InvalidPassword,
@@ -31,14 +34,15 @@ _DENIED = (
     errors.InsufficientPrivilege,
 )
 _FULL = (errors.DiskFull, errors.OutOfMemory)
-_LATER = (
+_LATER = (errors.TooManyConnections, errors.ReadOnlySqlTransaction)
+# The database is well: they say nothing about the next command.
+_CONTENDED = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
-    errors.LockNotAvailable,
     errors.QueryCanceled,
-    errors.TooManyConnections,
-    errors.ReadOnlySqlTransaction,
 )
+# What psycopg itself says of an answer that it cannot make sense of.
+_NONSENSE = (psycopg.DataError, psycopg.InterfaceError)
 
 
 def translate(error: Exception) -> SignalboxError:
@@ -58,7 +62,25 @@ def translate(error: Exception) -> SignalboxError:
         return InsufficientStorage(f"PostgreSQL has no space ({state})", next_step="give it some")
     if isinstance(error, errors.ProgramLimitExceeded):
         return TooLarge(f"PostgreSQL takes no such row ({state})", next_step="make it smaller")
-    if isinstance(error, (psycopg.OperationalError, PoolTimeout, OSError, *_LATER)):
+    if isinstance(error, errors.LockNotAvailable):
+        # Nothing was done, and an operator's lock may last: it spends no attempts.
+        resting = BackendResting(
+            f"others hold a lock on the rows ({state})",
+            next_step="nothing is lost, it waits for them; see pg_locks for who they are",
+        )
+        resting.retry_after = LOCKED_SECONDS
+        return resting
+    if isinstance(error, _CONTENDED):
+        return Contended(
+            f"PostgreSQL gave it up for others, or because it took too long ({state})",
+            next_step="it is tried again; see pg_stat_activity if it stays so",
+        )
+    if isinstance(error, _NONSENSE) and error.sqlstate is None:
+        return Unavailable(
+            f"PostgreSQL's answer makes no sense ({state})",
+            next_step="see what stands behind host and port; it is tried again",
+        )
+    if isinstance(error, (psycopg.OperationalError, OSError, *_LATER)):
         return Unavailable(
             f"PostgreSQL does not answer ({state})",
             next_step="it is tried again; check host and port if it stays so",
@@ -80,5 +102,5 @@ def postgres_errors(scope: Scope) -> Iterator[None]:
     except SignalboxError as error:
         error.at(**place)
         raise
-    except (psycopg.Error, PoolTimeout, OSError) as error:
+    except (psycopg.Error, OSError) as error:
         raise translate(error).at(**place) from error

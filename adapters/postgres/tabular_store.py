@@ -4,9 +4,6 @@ Every write takes the row's own lock, looks, decides and writes in one transacti
 `seq`; a deleted row stays as a tombstone for a while.
 """
 
-# The port gives every method its call; what only reads has no need of it.
-# ruff: noqa: ARG002
-
 from __future__ import annotations
 
 import hashlib
@@ -21,7 +18,8 @@ from adapters.postgres.client import connected
 from adapters.postgres.config import PostgresConfig, read_config
 from adapters.postgres.failure import postgres_errors
 from adapters.row_condition import Trace, demand, kept_mark
-from adapters.row_query import open_place, page_of, page_of_unordered
+from adapters.row_query import PAGE_BYTES, open_place, page_of, page_of_unordered
+from adapters.stored import not_asked, readable
 from adapters.tabular_store import TabularStore
 from commands.error import NotFound, SignalboxError
 from commands.scope import Scope
@@ -35,10 +33,10 @@ from commands.tabular_store import (
     UpsertResult,
     UpsertRow,
 )
+from commands.value import MAX_INT
 
-READ_SECONDS: Final = 20.0
 PAGE: Final = 500
-"""Rows fetched at once."""
+"""Rows fetched at once, and no more than PAGE_BYTES of them and the one that crosses it."""
 _PRUNE = """
 DELETE FROM rows WHERE (tenant, env, tab, key) IN (
     SELECT tenant, env, tab, key FROM rows WHERE gone < now() - interval '7 days'
@@ -66,9 +64,14 @@ SELECT key, data, seq FROM rows
 WHERE tenant = %s AND env = %s AND tab = %s AND key = %s AND gone IS NULL
 """
 _WALK = """
-SELECT key, data, seq FROM rows
-WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL AND {behind}
-ORDER BY key {direction} LIMIT %s
+SELECT key, data, seq, before FROM (
+    SELECT key, data, seq,
+        sum(octet_length(data)) OVER (ORDER BY key {direction} ROWS UNBOUNDED PRECEDING)
+        - octet_length(data) AS before
+    FROM rows
+    WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL AND {behind}
+    ORDER BY key {direction} LIMIT %s
+) AS page WHERE before <= %s ORDER BY key {direction}
 """
 
 Write = UpsertRow | DeleteRow
@@ -126,20 +129,23 @@ class PostgresTabularStore:
     def get(self, command: GetRow, call: Call) -> Row:
         with (
             postgres_errors(self._scope),
-            connected(self._config, READ_SECONDS) as connection,
+            connected(self._config, call) as connection,
         ):
-            found = connection.execute(
-                _GET, (*self._place, command.table_name, command.key.encode())
-            ).fetchone()
+            asked = (*self._place, command.table_name, command.key.encode())
+            with readable("a row"):
+                found = connection.execute(_GET, asked).fetchone()
             if found is None:
                 raise NotFound("there is no such row", next_step="check the table and the key")
-            return _row(*found)
+            row, _ = _row(found)
+            if row.key != command.key:
+                raise not_asked("another row")
+            return row
 
     def query(self, command: QueryRows, call: Call) -> QueryResult:
         """By key it reads little more than the page; with `order_by` it reads the table."""
         with (
             postgres_errors(self._scope),
-            connected(self._config, READ_SECONDS) as connection,
+            connected(self._config, call) as connection,
         ):
             if command.order_by is not None:
                 return page_of_unordered(command, self._walk(connection, command, None))
@@ -152,17 +158,19 @@ class PostgresTabularStore:
     def _write(self, items: Sequence[tuple[Write, Call]]) -> list[bool | SignalboxError]:
         """Decide and write all of them; whether each was superseded, or its error."""
         ended: dict[int, bool | SignalboxError] = {}
-        left: list[float] = []
+        open_calls: list[Call] = []
         for number, (_, call) in enumerate(items):
             try:
-                left.append(call.remaining())
+                call.remaining()
+                open_calls.append(call)
             except SignalboxError as error:
                 ended[number] = self._located(error)
         try:
-            if left:
+            if open_calls:
+                lease = min(open_calls, key=lambda call: call.deadline)
                 with (
                     postgres_errors(self._scope),
-                    connected(self._config, min(left)) as connection,
+                    connected(self._config, lease) as connection,
                 ):
                     ended |= self._decide(connection, items, ended)
         except SignalboxError as error:
@@ -206,24 +214,38 @@ class PostgresTabularStore:
     ) -> dict[tuple[str, bytes], Trace]:
         tables = [command.table_name for command, _ in items]
         keys = [command.key.encode() for command, _ in items]
-        rows = connection.execute(_LOOK, (*self._place, tables, keys))
-        return {(tab, bytes(key)): Trace(seq, gone, mark) for tab, key, seq, gone, mark in rows}
+        with readable("a row"):
+            rows = connection.execute(_LOOK, (*self._place, tables, keys))
+            return {(tab, bytes(key)): Trace(*_trace(*trace)) for tab, key, *trace in rows}
 
     def _walk(
         self, connection: psycopg.Connection[Any], query: QueryRows, behind: bytes | None
     ) -> Iterator[Row]:
         """Rows in the order of their keys, in pages, as they are asked for."""
         sign, direction = ("<", "DESC") if query.descending and not query.order_by else (">", "ASC")
+        first = None if query.order_by or query.filters else query.limit + 1
         while True:
             place = "true" if behind is None else f"key {sign} %s"
             statement = _WALK.format(behind=place, direction=direction)
-            values = [*self._place, query.table_name, *([] if behind is None else [behind]), PAGE]
-            rows = connection.execute(statement, values).fetchall()
-            for row in rows:
-                yield _row(*row)
-            if len(rows) < PAGE:
+            most = min(PAGE, first or PAGE)
+            values = [*self._place, query.table_name, *([] if behind is None else [behind])]
+            with readable("a row"):
+                found = connection.execute(statement, (*values, most, PAGE_BYTES)).fetchall()
+            if len(found) > most:
+                raise not_asked("more rows")
+            size = 0
+            for each in found:
+                row, length = _row(each)
+                key = row.key.encode()
+                if behind is not None and (key >= behind if sign == "<" else key <= behind):
+                    raise not_asked("rows in another order")
+                behind = key
+                size += length
+                yield row
+            # A page that was cut off by its size is not the last.
+            if len(found) < most and size <= PAGE_BYTES:
                 return
-            behind = bytes(rows[-1][0])
+            first = None
 
     def _lock(self, command: Write) -> int:
         text = "\x1f".join((*self._place, command.table_name, command.key)).encode()
@@ -240,6 +262,23 @@ class PostgresTabularStore:
         )
 
 
-def _row(key: bytes, data: str, seq: int) -> Row:
-    """The row as it was stored; not checked anew."""
-    return Row.model_construct(key=bytes(key).decode(), data=read_text(data), revision=seq)
+def _row(found: Sequence[Any]) -> tuple[Row, int]:
+    """The row, and the bytes of its data. Raises IntegrityMismatch; the data of a row that we wrote
+    is not checked anew."""
+    with readable("a row"):
+        key, data, seq = found[:3]
+        if type(data) is not str or type(seq) is not int or not 0 <= seq <= MAX_INT:
+            raise TypeError
+        row = Row.model_construct(key=bytes(key).decode(), data=read_text(data), revision=seq)
+        return row, len(data) if data.isascii() else len(data.encode())
+
+
+def _trace(seq: Any, gone: Any, mark: Any) -> tuple[int, bool, str | None]:
+    if (
+        type(seq) is not int
+        or not 0 <= seq <= MAX_INT
+        or type(gone) is not bool
+        or not (mark is None or type(mark) is str)
+    ):
+        raise TypeError
+    return seq, gone, mark

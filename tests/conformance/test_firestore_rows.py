@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from adapters.row_query import page_of_unordered
-from commands.error import TooLarge, Unavailable
+from commands.error import Contended, TooLarge, Unavailable
 from commands.payload import DirectoryPayloadStore
 from commands.tabular_store import Filter, QueryRows, Row, UpsertResult
 from tests.conformance.firestore_spot import Spot
@@ -87,7 +87,7 @@ def test_of_many_writers_of_one_row_the_newest_stays(spot: Spot) -> None:
             try:
                 table.upsert(spot.upsert("hot", {"seq": seq}), spot.call(seq))
                 return
-            except Unavailable:
+            except (Contended, Unavailable):
                 continue
 
     seqs = random.Random(3).sample(range(1, 25), 24)

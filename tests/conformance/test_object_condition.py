@@ -7,7 +7,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from commands.error import AlreadyExists, NotFound, PreconditionFailed, Unavailable
+from commands.error import AlreadyExists, Contended, NotFound, PreconditionFailed, Unavailable
 from commands.scope import ResourceKind
 from tests.conformance.desk import Desk
 
@@ -97,7 +97,7 @@ def test_of_many_creators_one_wins(desk: Desk) -> None:
     def create(number: int) -> str | None:
         try:
             return desk.put("a", f"{number}".encode(), if_absent=True).sha256
-        except (AlreadyExists, Unavailable):
+        except (AlreadyExists, Contended, Unavailable):
             return None
 
     with ThreadPoolExecutor(6) as threads:
@@ -116,7 +116,7 @@ def test_a_counter_kept_by_compare_and_swap_loses_no_step(desk: Desk) -> None:
                 stream.body.close()
                 try:
                     desk.put("counter", f"{value + 1}".encode(), if_match=stream.info.etag)
-                except (PreconditionFailed, Unavailable):
+                except (PreconditionFailed, Contended, Unavailable):
                     continue
                 break
 

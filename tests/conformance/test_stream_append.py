@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from adapters.port import Call
-from commands.error import PreconditionFailed, TooLarge, Unavailable
+from commands.error import Contended, PreconditionFailed, TooLarge, Unavailable
 from commands.event_stream import AppendResult
 from commands.scope import ResourceKind
 from commands.value import MAX_DATA_BYTES
@@ -140,7 +140,7 @@ def append_patiently(stream: StreamDesk, data: dict[str, Any]) -> AppendResult:
     for _ in range(50):
         try:
             return stream.append(data, call=call)
-        except Unavailable:
+        except (Contended, Unavailable):
             continue
     raise AssertionError("the stream stayed unavailable")
 
@@ -179,7 +179,7 @@ def test_of_many_writers_at_one_version_one_wins(stream: StreamDesk) -> None:
     def write(number: int) -> int | None:
         try:
             stream.append({"n": number}, expected_version=0)
-        except (PreconditionFailed, Unavailable):
+        except (PreconditionFailed, Contended, Unavailable):
             return None
         return number
 

@@ -7,7 +7,14 @@ from typing import Any
 
 import pytest
 
-from commands.error import AlreadyExists, NotFound, PreconditionFailed, SignalboxError, Unavailable
+from commands.error import (
+    AlreadyExists,
+    Contended,
+    NotFound,
+    PreconditionFailed,
+    SignalboxError,
+    Unavailable,
+)
 from commands.scope import ResourceKind
 from tests.conformance.table_desk import TableDesk
 
@@ -125,7 +132,7 @@ def test_of_many_creators_one_wins(table: TableDesk) -> None:
     def create(number: int) -> int | None:
         try:
             table.upsert("ann", {"n": number}, if_absent=True)
-        except (AlreadyExists, Unavailable):
+        except (AlreadyExists, Contended, Unavailable):
             return None
         return number
 
@@ -143,7 +150,7 @@ def test_a_counter_kept_by_compare_and_swap_loses_no_step(table: TableDesk) -> N
                 row = table.get("counter")
                 try:
                     table.upsert("counter", {"n": row.data["n"] + 1}, if_revision=row.revision)
-                except (PreconditionFailed, Unavailable):
+                except (PreconditionFailed, Contended, Unavailable):
                     continue
                 break
 
@@ -159,7 +166,7 @@ def test_of_writers_side_by_side_the_last_accepted_stands(table: TableDesk) -> N
         while True:
             try:
                 table.upsert("ann", {"n": number}, call=calls[number])
-            except Unavailable:
+            except (Contended, Unavailable):
                 continue
             return
 

@@ -14,6 +14,7 @@ from adapters.firestore.failure import firestore_errors, translate
 from adapters.firestore.tabular_store import open_adapter
 from adapters.port import AdapterContext, Call
 from commands.error import (
+    Contended,
     LeaseExpired,
     Misconfigured,
     PermissionDenied,
@@ -45,7 +46,7 @@ SCOPE = Scope(kind=ResourceKind.TABULAR_STORE, tenant_id="t_a", env="dev")
         (api.ResourceExhausted, "hunter2", Throttled),
         (api.ServiceUnavailable, "hunter2", Unavailable),
         (api.DeadlineExceeded, "hunter2", Unavailable),
-        (api.Aborted, "hunter2", Unavailable),
+        (api.Aborted, "hunter2", Contended),
         (api.InternalServerError, "hunter2", Unavailable),
         (api.Cancelled, "hunter2", Unavailable),
         (auth.TransportError, "hunter2", Unavailable),

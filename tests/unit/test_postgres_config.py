@@ -11,6 +11,8 @@ from psycopg import errors
 from adapters.postgres.config import read_config
 from adapters.postgres.failure import translate
 from commands.error import (
+    BackendResting,
+    Contended,
     InvalidRouteConfig,
     Misconfigured,
     PermissionDenied,
@@ -53,8 +55,10 @@ def test_credentials_in_a_route_are_refused_without_repeating_them(key: str) -> 
     [
         (errors.InvalidPassword("secret"), PermissionDenied),
         (errors.InvalidCatalogName("secret"), Misconfigured),
-        (errors.DeadlockDetected("secret"), Unavailable),
-        (errors.QueryCanceled("secret"), Unavailable),
+        (errors.DeadlockDetected("secret"), Contended),
+        (errors.QueryCanceled("secret"), Contended),
+        (errors.SerializationFailure("secret"), Contended),
+        (errors.LockNotAvailable("secret"), BackendResting),
         (psycopg.OperationalError("secret"), Unavailable),
     ],
 )

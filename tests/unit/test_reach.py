@@ -17,9 +17,11 @@ from adapters import address, reach
 from adapters.catalogue import CATALOGUE, Backend, find_backend
 from adapters.credential_file import read_line, read_password
 from adapters.folder_rule import fit_for_data
-from adapters.port import AdapterContext
+from adapters.port import AdapterContext, Call
 from adapters.reach import Boundary, Endpoint, Reaches
+from commands.clock import lease_clock
 from commands.error import Misconfigured, PlaceForbidden, Unavailable
+from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
 from routing.registry import Registry
 
@@ -379,7 +381,8 @@ def test_a_password_is_proven_and_never_sent(tmp_path: Path) -> None:
                 "password_file": str(tmp_path / "password"),
             }
         )
-        with pytest.raises(psycopg.OperationalError), connected(config, 30):
+        call = Call("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
+        with pytest.raises(psycopg.OperationalError), connected(config, call):
             pass
         thread.join(30)
     assert b"user" in heard

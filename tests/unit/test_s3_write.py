@@ -22,6 +22,7 @@ from adapters.s3.upload import MAX_PARTS, PART_BYTES, part_bytes
 from commands.clock import lease_clock
 from commands.error import (
     AlreadyExists,
+    Contended,
     IntegrityMismatch,
     InvalidCommand,
     InvalidKey,
@@ -266,7 +267,7 @@ def test_a_key_that_never_rests_is_reported_as_temporary(lab: Lab) -> None:
             unlimited["busy"] = False
 
     lab.before("PutObject", once, times=99)
-    with pytest.raises(Unavailable, match="looks"):
+    with pytest.raises(Contended, match="looks"):
         lab.put(b"x", lab.call("op-2", 2, takeover=True))
 
 
@@ -490,8 +491,9 @@ def test_a_cursor_leads_on_only_in_its_own_list(lab: Lab) -> None:
     for command in (other_prefix, forged, following.model_copy(update={"cursor": "ü"})):
         with pytest.raises(InvalidCommand):
             lab.store.list(command, lab.call("l", 1))
+    theirs = following.model_copy(update={"tenant_id": "t_other"})
     with pytest.raises(InvalidCommand):
-        lab.open("t_other").list(following, lab.call("l", 1))
+        lab.open("t_other").list(theirs, lab.call("l", 1))
 
 
 def test_a_registration_reads_the_content_of_a_browser_upload_for_its_digest(lab: Lab) -> None:

@@ -32,7 +32,7 @@ def test_a_put_that_meets_a_transaction_is_sent_again(
     assert open_store(config).upsert(upsert(), make_call(tmp_path)).revision == 7
     for _ in range(4):
         stub.add_client_error("put_item", "TransactionConflictException", "", 400)
-    with pytest.raises(errors.Unavailable):
+    with pytest.raises(errors.Contended):
         open_store(config).upsert(upsert(), make_call(tmp_path))
 
 
@@ -78,7 +78,8 @@ def test_a_row_too_large_by_dynamodbs_own_count_fails_alone(
 def test_points_left_unprocessed_are_sent_again(
     stub: Stubber, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    left = {"storage": [{"PutRequest": {"Item": {"pk": {"S": "p"}, "sk": {"B": b"s"}}}}]}
+    [point] = ingest(10).points
+    left = {"storage": [{"PutRequest": {"Item": point_item(Layout.of(SCOPE), point, 7)}}]}
     stub.add_response("batch_write_item", {"UnprocessedItems": left})
     stub.add_response("batch_write_item", {"UnprocessedItems": {}}, {"RequestItems": left})
     store = open_store(config, ResourceKind.METRICS_STORE)
@@ -110,7 +111,7 @@ def test_points_that_fail_to_be_stored_fail_every_command_that_has_them(
     assert [type(answer) for answer in answers] == [errors.Misconfigured] * 2
 
 
-def test_a_stream_that_stays_busy_is_unavailable_and_stops_what_is_behind(
+def test_a_stream_that_stays_busy_is_contended_and_stops_what_is_behind(
     stub: Stubber, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(append, "PAUSE", 1e-4)
@@ -120,7 +121,7 @@ def test_a_stream_that_stays_busy_is_unavailable_and_stops_what_is_behind(
     commands = [append_event() for _ in range(50)]
     items = [(command, make_call(tmp_path, seq=n)) for n, command in enumerate(commands)]
     answers = open_store(config, ResourceKind.EVENT_STREAM).append_many(items)
-    assert {type(answer) for answer in answers} == {errors.Unavailable}
+    assert {type(answer) for answer in answers} == {errors.Contended}
     assert len(answers) == 50
     stub.assert_no_pending_responses()
 

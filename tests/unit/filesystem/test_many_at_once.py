@@ -15,6 +15,7 @@ from adapters.filesystem import write
 from adapters.filesystem.connection import IDLE_MOST, POOL
 from adapters.filesystem.content import ContentFile, ContentFolder
 from commands.error import (
+    Contended,
     PreconditionFailed,
     Unavailable,
 )
@@ -40,7 +41,7 @@ def _write_and_count(desk: Desk, number: int) -> None:
             call = desk.call(Turn(seq=10 * (value + 1) + number))
             try:
                 desk.put("counter", f"{value + 1}".encode(), if_match=stream.info.etag, call=call)
-            except (PreconditionFailed, Unavailable):
+            except (PreconditionFailed, Contended, Unavailable):
                 continue
             break
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hmac
+import re
 from enum import Enum
 from pathlib import Path
 
@@ -11,6 +12,8 @@ from gateway.error import ForeignOrigin, InvalidRequest, Unauthenticated, WrongH
 from gateway.settings import GatewaySettings
 
 SHORTEST_TOKEN = 16
+_HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{0,5})?", re.ASCII)
+"""Name and port, and nothing else: the framework makes a URL of the header."""
 Headers = dict[bytes, bytes]
 
 
@@ -67,8 +70,8 @@ class Access:
         host = headers.get(b"host")
         if host is None:
             raise InvalidRequest("the request has no header Host", next_step="send it")
-        name = _without_port(host.decode("latin-1").lower())
-        if name not in self._hosts and "*" not in self._hosts:
+        said = _HOST.fullmatch(host.decode("latin-1").lower())
+        if said is None or (said[1] not in self._hosts and "*" not in self._hosts):
             raise WrongHost(
                 "the gateway does not answer under this name",
                 next_step="use one of SIGNALBOX_GATEWAY_HOSTS, or have the operator add it",
@@ -96,13 +99,14 @@ class Access:
         if need is not Need.ROUTING and self._read is None:
             return
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
+        given = given.strip()
         if scheme.lower() != b"bearer" or not given:
             raise Unauthenticated(
                 "the call needs a token", next_step="send the header Authorization: Bearer <token>"
             )
         # Both are always compared, so that the time tells nothing of either.
-        routes = hmac.compare_digest(given.strip(), self._route or b"")
-        reads = hmac.compare_digest(given.strip(), self._read or b"")
+        routes = hmac.compare_digest(given, self._route or b"") and self._route is not None
+        reads = hmac.compare_digest(given, self._read or b"") and self._read is not None
         if routes or (reads and need is not Need.ROUTING):
             return
         if reads:
@@ -133,9 +137,3 @@ def _token(path: Path | None) -> bytes | None:
             next_step="write one with: openssl rand -hex 32",
         )
     return token
-
-
-def _without_port(host: str) -> str:
-    if host.startswith("["):
-        return host.partition("]")[0] + "]"
-    return host.partition(":")[0]

@@ -11,6 +11,7 @@ from fastapi.routing import APIRoute
 from commands.error import InvalidSetting, SignalboxError
 from gateway import dead_letters, policies, routes
 from gateway.access import Access, Need, need_of
+from gateway.app import ROUTERS
 from gateway.settings import GatewaySettings
 from tests.gateway.raw import ask, head
 from tests.gateway.recorder import served
@@ -76,6 +77,19 @@ def test_what_a_token_is_good_for(
     assert tuple(code(access, call, t) for t in (None, "x" * 32, READ, ROUTE)) == expected
 
 
+@pytest.mark.parametrize("given", [("read",), ("route",), ("read", "route")])
+@pytest.mark.parametrize("said", ["Bearer", "Bearer ", "Bearer  ", "Bearer \t", "bearer   "])
+def test_no_token_is_not_the_one_that_was_never_given(
+    files: dict[str, Path], given: tuple[str, ...], said: str
+) -> None:
+    named: dict[str, Any] = {f"{name}_token_file": files[name] for name in given}
+    with served(**named) as server:
+        request = head("PUT", "/v1/policies/t_a", f"Authorization: {said}", "Content-Length: 0")
+        answer = ask(server.port, request)
+    assert answer is not None
+    assert answer.json()["error_code"] == "UNAUTHENTICATED"
+
+
 @pytest.mark.parametrize(
     ("method", "path", "need"),
     [
@@ -109,6 +123,33 @@ def test_every_call_that_changes_the_registry_is_an_operators() -> None:
     assert changing >= 8
 
 
+def test_every_call_needs_a_token_of_its_own_role() -> None:
+    """What a caller without the operators' token can change is data, and data alone."""
+    data = (
+        "/v1/objects/",
+        "/v1/rows/",
+        "/v1/points/",
+        "/v1/streams/",
+        "/v1/commands",
+        "/v1/presign-",
+    )
+    data += ("/v1/register/", "/nexus/raw/put", "/storage/")
+    asked = 0
+    for router in ROUTERS:
+        for route in router.routes:
+            assert isinstance(route, APIRoute)
+            for method in route.methods or set():
+                need = need_of(method, route.path)
+                if need is Need.NOTHING:
+                    assert route.path in ("/healthz", "/readyz"), route.path
+                elif need is Need.STORING:
+                    assert route.path.startswith(data), (method, route.path)
+                elif need is Need.READING and method not in ("GET", "HEAD"):
+                    assert "queries" in route.path, (method, route.path)
+                asked += 1
+    assert asked > 40
+
+
 @pytest.mark.parametrize("content", ["", "short", "two words that are long enough", "a\nb" * 20])
 def test_a_token_file_that_holds_no_token_is_refused(tmp_path: Path, content: str) -> None:
     path = tmp_path / "token"
@@ -128,6 +169,12 @@ def test_a_token_file_that_holds_no_token_is_refused(tmp_path: Path, content: st
         ("[::1]:8010", 200),
         ("localhost.evil.example", 421),
         ("evil.example:8010", 421),
+        ("localhost:[", 421),
+        ("localhost:80/evil?", 421),
+        ("localhost:80@evil.example", 421),
+        ("localhost:port", 421),
+        ("[::1]evil.example", 421),
+        ("[::1", 421),
         ("", 421),
     ],
 )

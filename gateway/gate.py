@@ -45,6 +45,7 @@ class Gate:
         origin: str | None = None
         try:
             headers = _single(scope["headers"])
+            _check_coding(scope, headers)
             origin = self._access.check_origin(headers)
             if origin is not None:
                 send = _with_cors(send, origin)
@@ -128,6 +129,18 @@ def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
                     next_step="send it once",
                 )
     return named
+
+
+def _check_coding(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Raises InvalidRequest for a body in a coding that would be stored as if it were content."""
+    coding = headers.get(b"transfer-encoding")
+    if coding is None:
+        return
+    if coding.strip().lower() != b"chunked" or scope["http_version"] != "1.1":
+        raise InvalidRequest(
+            "the body has a transfer coding other than chunked, or is not of HTTP/1.1",
+            next_step="send Content-Length, or HTTP/1.1 with Transfer-Encoding: chunked",
+        )
 
 
 def _path(scope: Scope) -> str:

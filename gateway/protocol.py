@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import sys
 from typing import Any
 
+from httptools import HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
 from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
 
@@ -51,6 +53,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self._in_head and self._timer is None:
             self._await_head()
         self._ended = False
+        self._received = data
         super().data_received(data)
         # Behind the end of a request at most a part of a read belongs to the next one's head.
         if self._in_head and not self._ended and not self.transport.is_closing():
@@ -76,6 +79,8 @@ class BoundedProtocol(HttpToolsProtocol):
             self.transport.close()
 
     def on_headers_complete(self) -> None:
+        if self._should_upgrade():
+            return
         self._in_head = False
         self._forget(self._timer)
         self._timer = None
@@ -86,6 +91,8 @@ class BoundedProtocol(HttpToolsProtocol):
         self.headers = []
 
     def on_message_complete(self) -> None:
+        if self._should_upgrade():
+            return
         super().on_message_complete()
         self._forget(self._timer)
         self._timer = None
@@ -109,6 +116,26 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget(self._stalled)
         self._stalled = None
         super().resume_writing()
+
+    def _should_upgrade(self) -> bool:
+        """Whether the parser takes what stands behind this head for another protocol's, as it does
+        of every request that offers one (Java's client offers h2c)."""
+        its = self.parser
+        return bool(its.should_upgrade()) and its.get_method() != b"CONNECT"
+
+    def handle_websocket_upgrade(self) -> None:
+        """Read the request again without the offer, which a server may ignore (RFC 9110, 7.8)."""
+        error = sys.exception()
+        assert isinstance(error, HttpParserUpgrade)  # noqa: S101 - it is handled by this
+        head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
+        for name, value in self.headers:
+            if name == b"connection":
+                kept = [each for each in value.split(b",") if each.strip().lower() != b"upgrade"]
+                value = b",".join(kept)
+            if name != b"upgrade":
+                head += [name, b": ", value, b"\r\n"]
+        self.parser = HttpRequestParser(self)
+        self.data_received(b"".join([*head, b"\r\n", self._received[error.args[0] :]]))
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequest("this is no HTTP request", next_step="send HTTP/1.1"))

@@ -9,6 +9,8 @@ from typing import Any
 
 import pytest
 
+from commands.object_store import PutObject
+from commands.payload import InlinePayload
 from tests.gateway.raw import Answer, ask, connect, head, read
 from tests.gateway.recorder import Served, served
 
@@ -327,6 +329,48 @@ def test_trailers_are_no_headers(server: Served) -> None:
     assert answer is not None
     assert answer.status == 200
     assert server.desk.taken[-1].mode == "lab"
+
+
+@pytest.mark.parametrize("offer", ["h2c", "websocket", "h2c, websocket"])
+@pytest.mark.parametrize("parts", [1, 3])
+@pytest.mark.parametrize("chunked", [True, False])
+def test_an_offer_of_another_protocol_is_ignored_and_no_body_with_it(
+    server: Served, offer: str, parts: int, chunked: bool
+) -> None:
+    length = "Transfer-Encoding: chunked" if chunked else "Content-Length: 5"
+    body = b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n" if chunked else b"hello"
+    its = ("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAEAAEAA", f"Upgrade: {offer}")
+    request = head("PUT", "/v1/objects/t_demo/dev/a", *its, length) + body
+    before = len(server.desk.taken)
+    with connect(server.port) as connection:
+        connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        sent = request + head("GET", "/healthz", *its) + head("GET", "/nothing")
+        size = -(-len(sent) // parts)
+        for begin in range(0, len(sent), size):
+            connection.sendall(sent[begin : begin + size])
+        answers = [read(connection) for _ in range(3)]
+    assert [answer.status for answer in answers if answer] == [200, 200, 404]
+    [command] = server.desk.taken[before:]
+    assert isinstance(command, PutObject)
+    assert isinstance(command.payload, InlinePayload)
+    assert command.payload.data == b"hello"
+
+
+@pytest.mark.parametrize("extra", [(), ("Connection: Upgrade", "Upgrade: h2c")])
+def test_a_tunnel_is_refused(server: Served, extra: tuple[str, ...]) -> None:
+    refused(server, head("CONNECT", "localhost:80", *extra), "INVALID_REQUEST")
+
+
+@pytest.mark.parametrize("coding", ["gzip, chunked", "chunked, chunked", "Chunked , x"])
+def test_a_body_in_a_coding_that_nobody_undoes_is_refused(server: Served, coding: str) -> None:
+    request = head("PUT", "/v1/objects/t_demo/dev/a", f"Transfer-Encoding: {coding}")
+    refused(server, request + b"1\r\nx\r\n0\r\n\r\n", "INVALID_REQUEST")
+
+
+def test_http_1_0_has_no_chunks(server: Served) -> None:
+    request = head("PUT", "/v1/objects/t_demo/dev/a", "Transfer-Encoding: chunked")
+    request = request.replace(b"HTTP/1.1", b"HTTP/1.0")
+    refused(server, request + b"1\r\nx\r\n0\r\n\r\n", "INVALID_REQUEST")
 
 
 def test_heads_over_their_limits_are_refused(server: Served) -> None:

@@ -7,8 +7,9 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from commands.error import RemoteError, SignalboxError
+from commands.error import DeliveryError, RemoteError, SignalboxError, StateUnavailable
 from commands.model import Command
+from commands.object_store import PutObject
 from commands.outcome import Outcome
 from gateway.call import Writing
 from gateway.desk import Desk
@@ -40,6 +41,22 @@ async def run_write(
             raise RemoteError(outcome.error)
     except SignalboxError as error:
         raise Refused(error, command.op_id, conditional=conditional) from error
+    return outcome
+
+
+async def run_put(
+    desk: Desk, command: PutObject, writing: Writing, *, conditional: bool = False
+) -> Outcome | None:
+    """`run_write`, and give up what was staged for it: an accepted command has a name of its own
+    for it, and nothing else is to wait until an error's last reference is collected."""
+    try:
+        outcome = await run_write(desk, command, writing, conditional=conditional)
+    except Refused as refused:
+        # Otherwise the buffer may hand it over yet.
+        if not isinstance(refused.error, StateUnavailable | DeliveryError):
+            await desk.release(command.payload)
+        raise
+    await desk.release(command.payload)
     return outcome
 
 

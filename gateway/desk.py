@@ -82,6 +82,11 @@ class Desk:
         """The content of a put, from a body as it arrives; see `AsyncClient.payload`."""
         return await self._commands.payload(chunks, size=size, sha256=sha256)
 
+    async def release(self, payload: InlinePayload | StagedPayload) -> None:
+        """Give up the content of a put that the ledger has answered."""
+        if isinstance(payload, StagedPayload):
+            await self.call(lambda: self.client.content.release(payload))
+
     async def read(self, command: Command, after: str | None = None) -> Outcome:
         """What the read answers now; see `Reads.run`."""
         return await self._reads.run(command, after)

@@ -24,12 +24,13 @@ from gateway.answer import (
     answer_write,
     document_of,
     headers_of,
-    run_write,
+    run_put,
 )
 from gateway.body import BoundedRoute, chunks_of, declared_of
 from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
 from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
 from gateway.content import answer_content, answer_head
+from gateway.desk import Desk
 from gateway.text import NamePart
 
 router = APIRouter(prefix="/v1/objects/{tenant}/{env}", route_class=BoundedRoute, tags=["objects"])
@@ -94,12 +95,11 @@ async def put(
         "condition": condition,
     }
     size, sha256 = declared_of(request)
-    if size is None or size > desk.settings.inline_limit_bytes:
-        _check_before(fields)
+    check_before(desk, fields, size)
     payload = await desk.payload(chunks_of(request), size=size, sha256=sha256)
     command = PutObject(**fields, payload=payload)
     conditional = condition != Condition()
-    outcome = await run_write(desk, command, writing, conditional=conditional)
+    outcome = await run_put(desk, command, writing, conditional=conditional)
     if outcome is None:
         return accepted(command)
     result = document_of(outcome)
@@ -134,6 +134,7 @@ def metadata_of(request: Request) -> dict[str, str]:
     }
 
 
-def _check_before(fields: dict[str, Any]) -> None:
+def check_before(desk: Desk, fields: dict[str, Any], size: int | None) -> None:
     """Refuse what is wrong before a large body is read for nothing."""
-    PutObject.model_validate(fields | {"payload": {"type": "inline", "data": ""}})
+    if size is None or size > desk.settings.inline_limit_bytes:
+        PutObject.model_validate(fields | {"payload": {"type": "inline", "data": ""}})

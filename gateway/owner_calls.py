@@ -20,12 +20,12 @@ from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
 from commands.tabular_store import UpsertRow
 from commands.value import TypedData
-from gateway.answer import Json, accepted, answer_write, headers_of, run_write
+from gateway.answer import Json, accepted, answer_write, headers_of, run_put
 from gateway.body import BoundedRoute, chunks_of, declared_of
 from gateway.call import AfterHeader, KeyHeader, OurDesk, OurWriting, OwnerCaller
 from gateway.content import answer_content
 from gateway.error import InvalidRequest
-from gateway.objects import media_type_of
+from gateway.objects import check_before, media_type_of
 from gateway.settings import GatewaySettings
 from gateway.text import NamePart, utf8
 from gateway.who import ActorHeader, who
@@ -170,16 +170,16 @@ async def put(
     key: Annotated[str, Header(alias="X-Key", description="Object key, in UTF-8.")],
 ) -> Response:
     """Store the body under a key; answers where it lies."""
+    fields = caller.fields | {
+        "op_id": writing.op_id,
+        "key": utf8(key, "the header X-Key"),
+        "content_type": media_type_of(request),
+    }
     size, sha256 = declared_of(request)
+    check_before(desk, fields, size)
     payload = await desk.payload(chunks_of(request), size=size, sha256=sha256)
-    command = PutObject(
-        **caller.fields,
-        op_id=writing.op_id,
-        key=utf8(key, "the header X-Key"),
-        payload=payload,
-        content_type=media_type_of(request),
-    )
-    outcome = await run_write(desk, command, writing)
+    command = PutObject(**fields, payload=payload)
+    outcome = await run_put(desk, command, writing)
     if outcome is None:
         return accepted(command)
     result = outcome.result or {}

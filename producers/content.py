@@ -96,6 +96,12 @@ class ContentDesk:
         """Keep what was staged as long as this object is there."""
         _remove_with(payload, self.need_store(payload.size))
 
+    def release(self, payload: InlinePayload | StagedPayload) -> None:
+        """Give up now what is held, whoever still has the object. Not while a buffer may hand over
+        a command that was made of it."""
+        if isinstance(payload, StagedPayload):
+            _remove(payload.ref)
+
     def need_store(self, size: int) -> DirectoryPayloadStore:
         """Where content of so many bytes is staged. Raises TooLarge."""
         if self.store is None:

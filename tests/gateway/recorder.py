@@ -98,6 +98,9 @@ class RecordingDesk:
     ) -> InlinePayload:
         return InlinePayload(data=b"".join([chunk async for chunk in chunks]))
 
+    async def release(self, payload: InlinePayload) -> None:
+        return
+
     async def read(self, command: Command, after: str | None = None) -> Outcome:
         self.read_.append(command)
         outcome = self._outcome(command)

@@ -13,7 +13,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from commands.error import SignalboxError
 from gateway.access import Access
-from gateway.error import InvalidRequest, RequestTimeout
+from gateway.error import InvalidRequest, NotReady, RequestTimeout
 from gateway.problem import problem, unforeseen
 from gateway.settings import GatewaySettings
 from gateway.text import decoded
@@ -71,6 +71,14 @@ class Gate:
 
         try:
             await self._app(scope, receive, watched)
+        except asyncio.CancelledError:  # the server stops, and waits no longer
+            if began:
+                raise
+            stopped = NotReady(
+                "the gateway stopped before it had an answer",
+                next_step="send the same again, a write under the same Idempotency-Key",
+            )
+            await problem(stopped, headers={"Connection": "close"})(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - the end of this request alone
             _log(scope, error)
             if began:

@@ -119,6 +119,19 @@ def test_a_stop_answers_what_was_begun_and_takes_nothing_new() -> None:
             socket.create_connection(("127.0.0.1", port), timeout=5)
 
 
+def test_a_stop_that_cannot_wait_any_longer_is_told_as_an_error() -> None:
+    with served(stop_seconds=timedelta(seconds=1)) as server, connect(server.port) as connection:
+        connection.sendall(head("PUT", "/v1/objects/t_demo/dev/a", "Content-Length: 9") + b"x")
+        wait_until(lambda: bool(server.server.server_state.tasks), "the request is begun")
+        server.tell_to_stop()
+        answer = read(connection)
+        assert answer is not None
+        assert answer.status == 503
+        assert answer.json()["error_code"] == "NOT_READY"
+        assert answer.headers["retry-after"] == "1"
+        assert server.desk.untouched
+
+
 def test_the_time_of_a_body_grows_with_what_has_come() -> None:
     parts = [b"x" * 64 * 1024 * 600, b"y"]  # the first gives ten minutes more
 

@@ -10,7 +10,8 @@ def demand(condition: Condition, etag: str | None) -> None:
     """Raise AlreadyExists or PreconditionFailed; `etag` is that of the object, None without one."""
     if condition.if_absent and etag is not None:
         raise AlreadyExists(
-            "there is an object under this key", next_step="take another key, or drop if_absent"
+            "there is an object under this key",
+            next_step="take another key, or drop the condition that there is none",
         )
     if condition.if_match is not None and etag != condition.if_match:
         found = f"the object has ETag {etag}" if etag is not None else "there is no object"

@@ -44,7 +44,8 @@ def demand(command: UpsertRow | DeleteRow, trace: Trace, call: Call) -> None:
     if isinstance(command, UpsertRow):
         if command.condition.if_absent and not trace.gone:
             raise AlreadyExists(
-                "there is a row with this key", next_step="take another key, or drop if_absent"
+                "there is a row with this key",
+                next_step="take another key, or drop the condition that there is none",
             )
         revision = command.condition.if_revision
     else:

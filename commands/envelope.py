@@ -167,7 +167,10 @@ def read_json(data: bytes, most_bytes: int, what: str) -> Any:
     except RecursionError as error:
         raise InvalidCommand(f"{what} is nested too deeply", next_step=NEXT_STEP) from error
     except ValueError as error:
-        raise InvalidCommand(f"{what} is no JSON in UTF-8", next_step=NEXT_STEP) from error
+        where = ""
+        if isinstance(error, json.JSONDecodeError):
+            where = f" (line {error.lineno}, column {error.colno})"
+        raise InvalidCommand(f"{what} is no JSON in UTF-8{where}", next_step=NEXT_STEP) from error
     if not _is_shallow(value):
         _refuse(f"{what} is nested more than {DEPTH_MOST} deep")
     return value

@@ -7,8 +7,10 @@ from pathlib import Path
 from typing import Annotated, Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field
+from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from commands.error import InvalidSetting, reason_of
 
 
 def _seconds(value: Any) -> Any:
@@ -133,8 +135,30 @@ class Settings(BaseSettings):
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 
     @property
+    def kept(self) -> str:
+        """How long outcomes are, as errors say it."""
+        writes, reads = in_words(self.outcome_retention), in_words(self.read_retention)
+        return f"outcomes are kept {writes} (writes) or {reads} (reads)"
+
+    @property
     def broker_is_state(self) -> bool:
         return self.broker_url == self.state_url
+
+
+def in_words(span: timedelta) -> str:
+    """Such as 24 h, 10 min, 1.5 s."""
+    seconds = span.total_seconds()
+    for unit, size in (("h", 3600), ("min", 60)):
+        if seconds >= size and seconds % size == 0:
+            return f"{seconds / size:g} {unit}"
+    return f"{seconds:g} s"
+
+
+def invalid_setting(error: ValidationError, prefix: str = "SIGNALBOX_") -> InvalidSetting:
+    """The first fault of a set of settings, under the name by which the environment has it."""
+    first = error.errors(include_url=False, include_input=False)[0]
+    name = prefix + ".".join(str(part) for part in first["loc"][:1]).upper()
+    return InvalidSetting(f"{name}: {reason_of(first)}", next_step="see docs/configuration.md")
 
 
 def without_password(url: str) -> str:

@@ -29,6 +29,7 @@ from gateway import (
     rows,
     streams,
 )
+from gateway.access import Access
 from gateway.answer import Json
 from gateway.desk import Desk
 from gateway.gate import Gate
@@ -62,8 +63,9 @@ def make_app(
     *,
     make_desk: Callable[[Settings, GatewaySettings], Desk] = Desk,
 ) -> FastAPI:
-    """The gateway as an ASGI application."""
+    """The gateway as an ASGI application. Raises InvalidSetting."""
     its = own or GatewaySettings()
+    access = Access(its)  # here, because the framework makes its middleware late
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -94,7 +96,7 @@ def make_app(
     app.add_exception_handler(HTTPException, problem.on_http_exception)
     app.add_exception_handler(RequestValidationError, problem.on_invalid)
     app.add_exception_handler(ValidationError, problem.on_invalid_command)
-    app.add_middleware(Gate, own=its)
+    app.add_middleware(Gate, own=its, access=access)
     return app
 
 

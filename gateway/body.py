@@ -4,17 +4,18 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import AsyncIterator, Callable, Coroutine
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator
 from typing import Any
 
 from fastapi import Request
+from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from commands.envelope import read_json
-from commands.error import TooLarge
+from commands.error import InvalidCommand, TooLarge
 from gateway.call import desk_of
 from gateway.error import InvalidRequest, UnsupportedMediaType
 
@@ -40,7 +41,7 @@ class BoundedRequest(Request):
     async def json(self) -> Any:
         """The document, or the model that it is of. Raises ValidationError."""
         body = await self.body()
-        document = read_json(body, desk_of(self).own.json_limit_bytes, "the body")
+        document = _read(body, desk_of(self).own.json_limit_bytes)
         if b"\\ud" in body.lower():
             _check_unicode(document)
         if self.model is None:
@@ -50,15 +51,18 @@ class BoundedRequest(Request):
 
 
 class BoundedRoute(APIRoute):
-    """Parses JSON with `BoundedRequest`; a body of another media type is refused."""
+    """Parses JSON with `BoundedRequest`; another media type and unknown parameters are refused."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
         takes_json = self.body_field is not None
+        known = frozenset(_parameters(self.dependant))
         wanted = self.body_field.field_info.annotation if self.body_field else None
         model = wanted if isinstance(wanted, type) and issubclass(wanted, BaseModel) else None
 
         async def bounded(request: Request) -> Response:
+            if request.scope["query_string"]:
+                _check_parameters(request, known)
             if takes_json:
                 _check_media_type(request)
             its = BoundedRequest(request.scope, request.receive)
@@ -104,6 +108,18 @@ def too_large(most: int, what: str) -> TooLarge:
     )
 
 
+def _read(body: bytes, most: int) -> Any:
+    """Raises what the reader of messages does, with the next step of who asks by HTTP."""
+    try:
+        return read_json(body, most, "the body")
+    except TooLarge as error:
+        raise TooLarge(error.message, next_step="send it in several requests") from error
+    except InvalidCommand as error:
+        raise InvalidCommand(
+            error.message, next_step="send JSON as /openapi.json describes it"
+        ) from error
+
+
 def _check_unicode(value: Any) -> None:
     """Half of a pair of escapes is no text, and nothing behind here could write it."""
     try:
@@ -112,6 +128,22 @@ def _check_unicode(value: Any) -> None:
         raise InvalidRequest(
             "the body holds half of a surrogate pair", next_step="send UTF-8 text"
         ) from None
+
+
+def _parameters(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias for parameter in dependant.query_params)
+    for each in dependant.dependencies:
+        yield from _parameters(each)
+
+
+def _check_parameters(request: Request, known: frozenset[str]) -> None:
+    """A filter whose name is mistyped would be none, and the answer everything."""
+    for name in request.query_params:
+        if name not in known:
+            takes = f"takes {', '.join(sorted(known))}" if known else "takes none"
+            raise InvalidRequest(
+                f"query.{name[:60]}: there is no such parameter", next_step=f"this call {takes}"
+            )
 
 
 def _check_media_type(request: Request) -> None:

@@ -68,8 +68,7 @@ async def outcome(
     if record is None:
         raise NotFound(
             f"the ledger knows no command {op_id}",
-            next_step="check the op_id; outcomes are kept "
-            f"{desk.settings.outcome_retention} (writes) or {desk.settings.read_retention} (reads)",
+            next_step=f"check the op_id; {desk.settings.kept}",
             **place,
         )
     document = asdict(record) | {

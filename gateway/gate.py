@@ -33,10 +33,10 @@ _EXPOSED = "ETag, Location, Retry-After, Content-Range, X-Op-Id, X-Backend-Type,
 class Gate:
     """ASGI middleware. What it refuses has reached no handler."""
 
-    def __init__(self, app: ASGIApp, own: GatewaySettings) -> None:
+    def __init__(self, app: ASGIApp, own: GatewaySettings, access: Access) -> None:
         self._app = app
         self._own = own
-        self._access = Access(own)
+        self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import math
+from collections.abc import Iterable
 from typing import Any
 
 from fastapi.exceptions import RequestValidationError
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic_core import ErrorDetails
 from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
@@ -127,13 +129,21 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
     if isinstance(error.__cause__, SignalboxError):
         return problem(error.__cause__)
     if isinstance(error.__cause__, ValidationError):
-        return _invalid(error.__cause__, "body.")
+        first = error.__cause__.errors(include_url=False, include_input=False)[0]
+        return _invalid(first, ("body", *first["loc"]))
     if error.status_code == 404:
-        return problem(NoSuchPath("there is no such path", next_step="see docs/gateway.md"))
-    if error.status_code == 405:
         return problem(
-            MethodNotAllowed(f"{request.method} is not for this path", next_step="see Allow"),
-            headers={"Allow": ", ".join(request.app.state.methods_of(request.url.path))},
+            NoSuchPath(
+                "there is no such path", next_step="/openapi.json and docs/gateway.md list all"
+            )
+        )
+    if error.status_code == 405:
+        allowed = ", ".join(request.app.state.methods_of(request.url.path))
+        return problem(
+            MethodNotAllowed(
+                f"{request.method} is not for this path", next_step=f"this path takes {allowed}"
+            ),
+            headers={"Allow": allowed},
         )
     return problem(InvalidRequest(str(error.detail), next_step="see docs/gateway.md"))
 
@@ -142,8 +152,7 @@ async def on_invalid(_: Request, error: Exception) -> Response:
     """A parameter or body that does not fit; what was sent is never repeated."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     first = error.errors()[0]
-    where = ".".join(str(part) for part in first["loc"])
-    return problem(InvalidRequest(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))
+    return _invalid(first, first["loc"])
 
 
 async def on_invalid_command(_: Request, error: Exception) -> Response:
@@ -154,10 +163,9 @@ async def on_invalid_command(_: Request, error: Exception) -> Response:
     return problem(InvalidCommand(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))
 
 
-def _invalid(error: ValidationError, within: str) -> Response:
-    first = error.errors(include_url=False, include_input=False)[0]
-    where = within + ".".join(str(part) for part in first["loc"])
-    return problem(InvalidRequest(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))
+def _invalid(fault: ErrorDetails, place: Iterable[int | str]) -> Response:
+    where = ".".join(str(part) for part in place)
+    return problem(InvalidRequest(f"{where}: {reason_of(fault)}", next_step="see /openapi.json"))
 
 
 def unforeseen(error: Exception) -> Response:

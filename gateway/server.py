@@ -75,7 +75,8 @@ def _listening(own: GatewaySettings) -> socket.socket:
         bound.close()
         raise InvalidSetting(
             f"cannot listen on {own.host}:{own.port}: {error.strerror}",
-            next_step="stop what listens there, or choose another with SIGNALBOX_GATEWAY_PORT",
+            next_step="stop what listens there, or choose another port with --port or "
+            "SIGNALBOX_GATEWAY_PORT",
         ) from error
     bound.listen(1024)
     sys.stdout.flush()

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import ipaddress
+import json
 from datetime import timedelta
 from pathlib import Path
-from typing import Literal
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, field_validator, model_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from commands.error import InvalidSetting
 from commands.settings import Duration
@@ -49,7 +50,7 @@ class GatewaySettings(BaseSettings):
     base_dir: Path | None = Field(
         None, description="Folder below which `POST /routing/routes` puts a relative `base_dir`."
     )
-    route_defaults: dict[str, dict[str, str]] = Field(
+    route_defaults: Annotated[dict[str, dict[str, str]], NoDecode] = Field(
         default_factory=dict,
         description="JSON: by backend, what `POST /routing/routes` adds to a config that lacks it.",
     )
@@ -80,6 +81,16 @@ class GatewaySettings(BaseSettings):
         timedelta(seconds=20), description="How long a stop waits for what was begun."
     )
     ready_file: Path | None = Field(None, description="It makes this file when it listens.")
+
+    @field_validator("route_defaults", mode="before")
+    @classmethod
+    def _defaults_are_json(cls, given: Any) -> Any:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError:
+            raise ValueError(
+                'it is no JSON; write it like {"s3": {"endpoint_url": "http://127.0.0.1:9000"}}'
+            ) from None
 
     @field_validator("route_defaults")
     @classmethod

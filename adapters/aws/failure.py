@@ -21,6 +21,10 @@ from commands.error import (
 )
 
 CHECK_CREDENTIALS = "check the profile, role_arn or credentials_file that the route names"
+GIVE_CREDENTIALS = (
+    f"{CHECK_CREDENTIALS}; where it names none, give workers and gateway AWS_ACCESS_KEY_ID and "
+    "AWS_SECRET_ACCESS_KEY"
+)
 LATER = "it is tried again; nothing is to be done unless it stays"
 
 OWN_CREDENTIALS = (
@@ -66,7 +70,7 @@ def translate_botocore(error: BotoCoreError, service: str) -> SignalboxError:
         return deadline.error(service)
     name = type(error).__name__
     if isinstance(error, OWN_CREDENTIALS):
-        return PermissionDenied(f"no usable credentials ({name})", next_step=CHECK_CREDENTIALS)
+        return PermissionDenied(f"no usable credentials ({name})", next_step=GIVE_CREDENTIALS)
     if isinstance(error, NO_ANSWER):
         return Unavailable(f"no answer from {service} ({name})", next_step=LATER)
     if isinstance(error, boto.ProfileNotFound):

@@ -16,7 +16,8 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from commands.error import InvalidSetting, LocalFileError, SignalboxError, reason_of
+from commands.error import LocalFileError, SignalboxError
+from commands.settings import invalid_setting
 from producers.cli.console import err
 
 COMMANDS = {
@@ -107,9 +108,7 @@ def _invalid(error: ValidationError) -> SignalboxError:
         from commands.parse import invalid_command  # imports every command there is
 
         return invalid_command(error)
-    first = error.errors(include_url=False, include_input=False)[0]
-    name = f"SIGNALBOX_{str(first['loc'][0]).upper()}"
-    return InvalidSetting(f"{name}: {reason_of(first)}", next_step="see docs/configuration.md")
+    return invalid_setting(error)
 
 
 def _report(error: SignalboxError) -> None:

@@ -51,8 +51,7 @@ def outcome(
             f"the ledger knows no command {op_id}",
             tenant_id=tenant,
             env=env,
-            next_step="check the op_id; outcomes are kept "
-            f"{settings.outcome_retention} (writes) or {settings.read_retention} (reads)",
+            next_step=f"check the op_id; {settings.kept}",
         )
     for record in records:
         document = asdict(record) | {

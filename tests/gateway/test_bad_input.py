@@ -396,3 +396,28 @@ def test_what_a_backend_says_cannot_forge_a_header(server: Served) -> None:
     from gateway.text import header_safe
 
     assert header_safe("a\r\nX-Evil: 1") == "a??X-Evil: 1"
+
+
+@pytest.mark.parametrize(
+    ("request_", "code", "words"),
+    [
+        (head("GET", "/v1/dead-letters?tennant=t_a"), "INVALID_REQUEST", "tenant"),
+        (head("GET", "/v1/objects/t_a/dev?limit=1&prefx=a"), "INVALID_REQUEST", "prefix"),
+        (head("GET", "/healthz?a=1"), "INVALID_REQUEST", "takes none"),
+        (head("GET", "/nexus/raw/put"), "METHOD_NOT_ALLOWED", "POST"),
+        (json_body(b'{"commands":\n x}'), "INVALID_COMMAND", "send JSON"),
+        (json_body(b"[" * 100 + b"]" * 100), "INVALID_COMMAND", "send JSON"),
+    ],
+)
+def test_the_next_step_is_for_who_asks_by_http(
+    server: Served, request_: bytes, code: str, words: str
+) -> None:
+    status = 405 if code == "METHOD_NOT_ALLOWED" else 400
+    assert words in refused(server, request_, code, status).json()["next_step"]
+
+
+def test_what_is_wrong_is_named_by_its_place(server: Served) -> None:
+    answer = refused(server, json_body(b'{"commands":\n x}'), "INVALID_COMMAND")
+    assert "line 2, column 2" in answer.json()["detail"]
+    answer = refused(server, json_body(b"[]"), "INVALID_REQUEST")
+    assert answer.json()["detail"].startswith("body: ")

@@ -1,0 +1,63 @@
+"""A gateway that cannot start says in one line why, and what to do."""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+
+
+def refusal(**settings: str) -> str:
+    """What `signalbox gateway` ends with."""
+    named = {f"SIGNALBOX_{name}": value for name, value in settings.items()}
+    ended = subprocess.run(
+        [sys.executable, "-m", "producers.cli.main", "gateway"],
+        cwd=ROOT,
+        env=os.environ | {"SIGNALBOX_GATEWAY_PORT": "0"} | named,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert ended.returncode == 1, ended
+    assert ended.stdout == ""
+    [line] = ended.stderr.splitlines()
+    assert line.startswith("INVALID_SETTING ")
+    return line
+
+
+@pytest.fixture
+def taken() -> Iterator[int]:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield listener.getsockname()[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("GATEWAY_WAIT", "soon"),
+        ("GATEWAY_ROUTE_DEFAULTS", "{"),
+        ("GATEWAY_ROUTE_DEFAULTS", '{"s3": {"bucket": "b"}}'),
+        ("STATE_URL", "http://127.0.0.1"),
+    ],
+)
+def test_a_setting_is_named_as_the_environment_has_it(name: str, value: str) -> None:
+    line = refusal(**{name: value})
+    assert f" SIGNALBOX_{name}: " in line
+    assert line.endswith("see docs/configuration.md")
+
+
+def test_a_token_file_that_is_missing_is_named() -> None:
+    assert "/no/such/token" in refusal(GATEWAY_READ_TOKEN_FILE="/no/such/token")
+
+
+def test_a_port_that_is_taken_is_named_with_the_option_for_another(taken: int) -> None:
+    line = refusal(GATEWAY_PORT=str(taken))
+    assert f"127.0.0.1:{taken}" in line
+    assert "--port" in line

@@ -225,7 +225,20 @@ def test_nobody_waits_for_another_ones_server(
         rows([b"\\x616e6e", b"{}", b"t"], columns=[*ROW[:2], ("seq", BOOL)]),
         rows([b"\\x616e6e", b"5", b"7"], columns=[("key", BYTEA), ("data", INT4), ("seq", INT8)]),
     ],
-    ids=str,
+    ids=[
+        "another key",
+        "a column less",
+        "no data",
+        "half a document",
+        "a deep document",
+        "no object",
+        "no number",
+        "no bytes",
+        "a key that is no text",
+        "a key of another type",
+        "a seq of another type",
+        "data of another type",
+    ],
 )
 def test_a_row_that_was_not_asked_for_or_is_none_is_an_error_for_good(
     tmp_path: Path, found: Behaviour

@@ -27,7 +27,7 @@ def open_range(open_at: OpenAt, first: int | None, last: int | None) -> ObjectSt
         try:
             return open_at(first, last)
         except PastEnd:
-            if first:
+            if first or (first is None and last is None):
                 raise
         # No byte is at 0: it is empty, or was a moment ago.
         stream = open_at(None, None)

@@ -12,6 +12,7 @@ from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
 from adapters.aws.client import leased
+from adapters.object_range import PastEnd
 from adapters.port import AdapterContext, Call
 from adapters.s3.client import client_for
 from adapters.s3.config import read_config
@@ -78,7 +79,7 @@ ANSWERS: list[tuple[str, int, type[errors.SignalboxError]]] = [
     ("ConditionalRequestConflict", 409, errors.Unavailable),
     ("BadDigest", 400, errors.Unavailable),
     ("PreconditionFailed", 412, errors.PreconditionFailed),
-    ("InvalidRange", 416, errors.InvalidCommand),
+    ("InvalidRange", 416, PastEnd),
     ("EntityTooLarge", 400, errors.TooLarge),
     ("MetadataTooLarge", 400, errors.TooLarge),
     ("KeyTooLongError", 400, errors.InvalidKey),

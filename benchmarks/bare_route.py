@@ -20,7 +20,8 @@ from commands.object_store import GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
 
-THREADS = 64
+THREADS = 4
+"""SQLite has one writer at a time; more threads only wait for its lock, and give up."""
 
 
 def make_app(base_dir: str) -> FastAPI:

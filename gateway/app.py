@@ -29,10 +29,10 @@ from gateway import (
     rows,
     streams,
 )
-from gateway.access import Access
 from gateway.answer import Json
 from gateway.desk import Desk
-from gateway.gate import Gate
+from gateway.gate import Gate, Hot
+from gateway.hot import hot_handler
 from gateway.settings import GatewaySettings
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -63,9 +63,8 @@ def make_app(
     *,
     make_desk: Callable[[Settings, GatewaySettings], Desk] = Desk,
 ) -> FastAPI:
-    """The gateway as an ASGI application. Raises InvalidSetting."""
+    """The gateway's calls, without what stands before them; see `gated`."""
     its = own or GatewaySettings()
-    access = Access(its)  # here, because the framework makes its middleware late
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
@@ -96,8 +95,12 @@ def make_app(
     app.add_exception_handler(HTTPException, problem.on_http_exception)
     app.add_exception_handler(RequestValidationError, problem.on_invalid)
     app.add_exception_handler(ValidationError, problem.on_invalid_command)
-    app.add_middleware(Gate, own=its, access=access)
     return app
+
+
+def gated(app: FastAPI, own: GatewaySettings, hot: Hot = hot_handler) -> Gate:
+    """The application behind its gate: what a server is to be given. Raises InvalidSetting."""
+    return Gate(app, own, hot)
 
 
 def _methods_of(path: str) -> list[str]:

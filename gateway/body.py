@@ -61,8 +61,7 @@ class BoundedRoute(APIRoute):
         model = wanted if isinstance(wanted, type) and issubclass(wanted, BaseModel) else None
 
         async def bounded(request: Request) -> Response:
-            if request.scope["query_string"]:
-                _check_parameters(request, known)
+            check_parameters(request, known)
             if takes_json:
                 _check_media_type(request)
             its = BoundedRequest(request.scope, request.receive)
@@ -136,8 +135,11 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
         yield from _parameters(each)
 
 
-def _check_parameters(request: Request, known: frozenset[str]) -> None:
-    """A filter whose name is mistyped would be none, and the answer everything."""
+def check_parameters(request: Request, known: frozenset[str]) -> None:
+    """Raises InvalidRequest for a parameter that the call does not know: a filter whose name is
+    mistyped would be none, and the answer everything."""
+    if not request.scope["query_string"]:
+        return
     for name in request.query_params:
         if name not in known:
             takes = f"takes {', '.join(sorted(known))}" if known else "takes none"

@@ -89,6 +89,11 @@ async def _owner_caller(
     env: Annotated[str, Header(alias="X-Env")] = DEFAULT_ENV,
     mode: ModeHeader = Mode.LAB,
 ) -> Caller:
+    return first_caller(tenant, env, mode)
+
+
+def first_caller(tenant: str | None, env: str, mode: Mode) -> Caller:
+    """Whose data one of the first calls is about. Raises InvalidRequest, InvalidScope."""
     if tenant is None:
         raise InvalidRequest(
             "the request names no tenant", next_step="send the header X-Tenant-Id: t_<name>"

@@ -5,7 +5,6 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator, Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import asynccontextmanager
 from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
@@ -54,8 +53,12 @@ class Desk:
         gateway stops. Raises OpIdReused, RateLimited, ReservedStream, StateUnavailable."""
         try:
             if wait > _NOW:
-                async with self._unless_stopped():
-                    return await self._commands.run(command, wait)
+                async with self._waiting() as limit:
+                    self._limits.add(limit)
+                    try:
+                        return await self._commands.run(command, wait)
+                    finally:
+                        self._limits.discard(limit)
         except OutcomePending:
             return None
         except TimeoutError:
@@ -66,8 +69,12 @@ class Desk:
         """The same of many, in order: of each what became of it."""
         if wait > _NOW:
             try:
-                async with self._unless_stopped():
-                    return await self._commands.run_many(commands, wait)
+                async with self._waiting() as limit:
+                    self._limits.add(limit)
+                    try:
+                        return await self._commands.run_many(commands, wait)
+                    finally:
+                        self._limits.discard(limit)
             except TimeoutError:
                 pass
         return [_handed_over(each) for each in await self._commands.submit_many(commands)]
@@ -115,15 +122,9 @@ class Desk:
         self._slow.shutdown(wait=False)
         await asyncio.to_thread(self.client.close)
 
-    @asynccontextmanager
-    async def _unless_stopped(self) -> AsyncIterator[None]:
-        """Raises TimeoutError when the gateway is told to stop."""
-        async with asyncio.timeout(0 if self.stopping.is_set() else None) as limit:
-            self._limits.add(limit)
-            try:
-                yield
-            finally:
-                self._limits.discard(limit)
+    def _waiting(self) -> asyncio.Timeout:
+        """Raises TimeoutError when the gateway is told to stop, while it is among the limits."""
+        return asyncio.timeout(0 if self.stopping.is_set() else None)
 
 
 def _handed_over(submission: Submission) -> Ran:

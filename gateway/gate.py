@@ -6,10 +6,13 @@ import asyncio
 import time
 import traceback
 from collections import Counter
+from collections.abc import Awaitable, Callable
 
 import structlog
+from fastapi import FastAPI
+from starlette.requests import Request
 from starlette.responses import Response
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.types import Message, Receive, Scope, Send
 
 from commands.error import SignalboxError
 from gateway.access import Access
@@ -30,13 +33,19 @@ _MAY_REPEAT = frozenset(
 _EXPOSED = "ETag, Location, Retry-After, Content-Range, X-Op-Id, X-Backend-Type, X-Route-Revision"
 
 
-class Gate:
-    """ASGI middleware. What it refuses has reached no handler."""
+Hot = Callable[[str, str], Callable[[Request], Awaitable[Response]] | None]
 
-    def __init__(self, app: ASGIApp, own: GatewaySettings, access: Access) -> None:
+
+class Gate:
+    """Stands around an application. What it refuses has reached no handler."""
+
+    def __init__(self, app: FastAPI, own: GatewaySettings, hot: Hot) -> None:
+        """`hot` names who answers a call (method, path) without the application, if anyone.
+        Raises InvalidSetting."""
         self._app = app
+        self._hot = hot
         self._own = own
-        self._access = access
+        self._access = Access(own)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -70,7 +79,13 @@ class Gate:
             await send(message)
 
         try:
-            await self._app(scope, receive, watched)
+            handler = self._hot(scope["method"], path)
+            if handler is None:
+                await self._app(scope, receive, watched)
+            else:
+                scope["app"] = self._app
+                response = await handler(Request(scope, receive))
+                await response(scope, receive, watched)
         except asyncio.CancelledError:  # the server stops, and waits no longer
             if began:
                 raise

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from typing import Annotated, Any
 
 from fastapi import APIRouter, Path, Query, Request
@@ -86,19 +85,21 @@ async def put(
 ) -> Response:
     """Store the body, whole or not at all. Headers `X-Meta-<name>` become its metadata, and
     `X-Content-SHA256` is the digest that it must have."""
-    condition = Condition(if_absent=is_absent(if_none_match), if_match=tag_of(if_match))
     fields = caller.fields | {
         "op_id": writing.op_id,
         "key": key,
         "content_type": media_type_of(request),
         "metadata": metadata_of(request),
-        "condition": condition,
     }
+    conditional = if_match is not None or if_none_match is not None
+    if conditional:
+        fields["condition"] = Condition(
+            if_absent=is_absent(if_none_match), if_match=tag_of(if_match)
+        )
     size, sha256 = declared_of(request)
     check_before(desk, fields, size)
     payload = await desk.payload(chunks_of(request), size=size, sha256=sha256)
     command = PutObject(**fields, payload=payload)
-    conditional = condition != Condition()
     outcome = await run_put(desk, command, writing, conditional=conditional)
     if outcome is None:
         return accepted(command)
@@ -127,10 +128,11 @@ def media_type_of(request: Request) -> str:
 
 def metadata_of(request: Request) -> dict[str, str]:
     """What `X-Meta-<name>` headers say."""
+    prefix = b"x-meta-"
     return {
-        name.removeprefix("x-meta-"): value
-        for name, value in request.headers.items()
-        if re.match(r"x-meta-.", name)
+        name[len(prefix) :].decode("latin-1"): value.decode("latin-1")
+        for name, value in request.headers.raw
+        if name.startswith(prefix)
     }
 
 

@@ -158,6 +158,10 @@ async def on_invalid(_: Request, error: Exception) -> Response:
 async def on_invalid_command(_: Request, error: Exception) -> Response:
     """A command that its own model refuses."""
     assert isinstance(error, ValidationError)  # noqa: S101 - registered for it alone
+    return invalid_command(error)
+
+
+def invalid_command(error: ValidationError) -> Response:
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "command"
     return problem(InvalidCommand(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))

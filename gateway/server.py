@@ -11,7 +11,7 @@ from fastapi import FastAPI
 
 from commands.error import InvalidSetting
 from commands.settings import Settings
-from gateway.app import make_app
+from gateway.app import gated, make_app
 from gateway.desk import Desk
 from gateway.protocol import protocol_of
 from gateway.settings import GatewaySettings
@@ -50,7 +50,7 @@ def serve() -> None:
     settings, own = Settings(), GatewaySettings()
     app = make_app(settings, own)
     config = uvicorn.Config(
-        app,
+        gated(app, own),
         http=protocol_of(own),
         ws="none",
         lifespan="on",

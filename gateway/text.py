@@ -47,6 +47,8 @@ def utf8(value: str, what: str) -> str:
 
 def header_safe(value: str) -> str:
     """A value that comes from a backend or a caller, as one header line."""
+    if value.isascii() and value.isprintable():
+        return value
     return "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in value)
 
 

@@ -21,7 +21,9 @@ from commands.object_store import GetObject, ObjectInfo, PutObject
 from commands.outcome import Outcome, Status
 from commands.payload import InlinePayload
 from commands.settings import Settings
-from gateway.app import make_app
+from gateway.app import gated, make_app
+from gateway.gate import Hot
+from gateway.hot import hot_handler
 from gateway.protocol import protocol_of
 from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
@@ -157,7 +159,7 @@ class RecordingDesk:
 class Served:
     """A server on a port of its own, with a recording desk."""
 
-    def __init__(self, own: GatewaySettings) -> None:
+    def __init__(self, own: GatewaySettings, hot: Hot = hot_handler) -> None:
         self.desks: list[RecordingDesk] = []
 
         def make(settings: Settings, its: GatewaySettings) -> Any:
@@ -166,7 +168,7 @@ class Served:
 
         self.app = make_app(Settings(), own, make_desk=make)
         config = uvicorn.Config(
-            self.app,
+            gated(self.app, own, hot),
             host="127.0.0.1",
             port=0,
             http=protocol_of(own),
@@ -205,8 +207,8 @@ class Served:
 
 
 @contextmanager
-def served(**settings: Any) -> Iterator[Served]:
-    running = Served(GatewaySettings(**settings))
+def served(hot: Hot = hot_handler, **settings: Any) -> Iterator[Served]:
+    running = Served(GatewaySettings(**settings), hot)
     running.start()
     try:
         yield running

@@ -11,8 +11,8 @@ from fastapi import FastAPI
 from starlette.types import Message
 
 from commands.error import InvalidSetting
-from gateway.access import Access
 from gateway.gate import Gate
+from gateway.hot import hot_handler
 from gateway.settings import GatewaySettings
 from tests.gateway.raw import ask, connect, head, read
 from tests.gateway.recorder import served
@@ -142,8 +142,8 @@ def test_the_time_of_a_body_grows_with_what_has_come() -> None:
         return {"type": "http.request", "body": parts.pop(0), "more_body": bool(parts)}
 
     async def body() -> int:
-        own = GatewaySettings(body_seconds=SHORT)
-        bounded = Gate(FastAPI(), own, Access(own))._in_time(receive)
+        gate = Gate(FastAPI(), GatewaySettings(body_seconds=SHORT), hot_handler)
+        bounded = gate._in_time(receive)
         return sum([len((await bounded())["body"]) for _ in range(2)])
 
     assert asyncio.run(body()) == 64 * 1024 * 600 + 1

@@ -1,0 +1,129 @@
+"""The calls that come most, put and get of an object, led past the framework.
+
+Its routing and the reading of parameters cost as much processor time as all else that the gateway
+does for a small object. The handlers are the same; what is read here of a request is what their
+signatures say, and `tests/gateway/test_hot.py` holds the two ways to one another.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Awaitable, Callable
+
+from pydantic import ValidationError
+from starlette.requests import Request
+from starlette.responses import Response
+
+from commands.error import SignalboxError
+from commands.model import OP_ID_PATTERN, new_op_id
+from commands.scope import Mode, check_env, check_tenant
+from gateway import objects, owner_calls
+from gateway.body import check_parameters
+from gateway.call import DEFAULT_ENV, Caller, Writing, desk_of, first_caller, wait_of
+from gateway.error import InvalidRequest
+from gateway.problem import Refused, invalid_command, problem
+from gateway.text import decoded
+
+Handler = Callable[[Request], Awaitable[Response]]
+
+_PREFIX = "/v1/objects/"
+_MODES = {mode.value: mode for mode in Mode}
+_NONE, _KEY = frozenset[str](), frozenset(("key",))
+_OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
+
+
+def hot_handler(method: str, path: str) -> Handler | None:
+    """Who answers this call without the framework; None: nobody."""
+    if (first := _FIRST.get((method, path))) is not None:
+        return _guarded(first)
+    if not path.startswith(_PREFIX) or method not in ("GET", "PUT"):
+        return None
+    parts = path[len(_PREFIX) :].split("/", 2)
+    if len(parts) < 3 or not all(parts):
+        return None
+    tenant, env, key = parts
+
+    async def answer(request: Request) -> Response:
+        check_parameters(request, _NONE)
+        caller = Caller(check_tenant(decoded(tenant)), check_env(decoded(env)), _mode(request))
+        return await (_put if method == "PUT" else _get)(request, caller, decoded(key))
+
+    return _guarded(answer)
+
+
+def _guarded(answer: Handler) -> Handler:
+    """With errors as the application answers them."""
+
+    async def guarded(request: Request) -> Response:
+        try:
+            return await answer(request)
+        except Refused as refused:
+            return problem(refused.error, refused.op_id, conditional=refused.conditional)
+        except SignalboxError as error:
+            return problem(error)
+        except ValidationError as error:
+            return invalid_command(error)
+
+    return guarded
+
+
+async def _put(request: Request, caller: Caller, key: str) -> Response:
+    headers, desk = request.headers, desk_of(request)
+    writing = _writing(request)
+    match, none_match = headers.get("if-match"), headers.get("if-none-match")
+    return await objects.put(key, request, caller, desk, writing, match, none_match)
+
+
+async def _get(request: Request, caller: Caller, key: str) -> Response:
+    after = _op_id(request.headers.get("x-after"), "X-After")
+    return await objects.get(key, request, caller, desk_of(request), after)
+
+
+async def _first_put(request: Request) -> Response:
+    check_parameters(request, _NONE)
+    caller = _first_caller(request)
+    if (key := request.headers.get("x-key")) is None:
+        raise InvalidRequest("header.X-Key: Field required", next_step="see /openapi.json")
+    return await owner_calls.put(request, caller, desk_of(request), _writing(request), key)
+
+
+async def _first_get(request: Request) -> Response:
+    check_parameters(request, _KEY)
+    caller = _first_caller(request)
+    if (key := request.query_params.get("key")) is None:
+        raise InvalidRequest("query.key: Field required", next_step="see /openapi.json")
+    after = _op_id(request.headers.get("x-after"), "X-After")
+    return await owner_calls.get(request, caller, desk_of(request), key, after)
+
+
+_FIRST = {("POST", "/nexus/raw/put"): _first_put, ("GET", "/nexus/raw/get"): _first_get}
+
+
+def _first_caller(request: Request) -> Caller:
+    headers = request.headers
+    return first_caller(
+        headers.get("x-tenant-id"), headers.get("x-env", DEFAULT_ENV), _mode(request)
+    )
+
+
+def _writing(request: Request) -> Writing:
+    headers = request.headers
+    op_id = _op_id(headers.get("idempotency-key"), "Idempotency-Key") or new_op_id()
+    return Writing(op_id, wait_of(headers.get("prefer"), desk_of(request).own.wait))
+
+
+def _mode(request: Request) -> Mode:
+    said = request.headers.get("x-mode")
+    if said is None:
+        return Mode.LAB
+    if (mode := _MODES.get(said)) is None:
+        raise InvalidRequest(
+            f"header.X-Mode: it is one of {', '.join(_MODES)}", next_step="see /openapi.json"
+        )
+    return mode
+
+
+def _op_id(said: str | None, header: str) -> str | None:
+    if said is not None and not _OP_ID.fullmatch(said):
+        raise InvalidRequest(f"header.{header}: no op_id", next_step="see /openapi.json")
+    return said

@@ -21,7 +21,7 @@ import structlog
 
 from commands.breaker_report import BreakerReport, Place
 from commands.error import BackendResting, LeaseExpired, StateUnavailable, Unavailable
-from commands.ledger.ledger import SLOWEST_BYTES_PER_SECOND
+from commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
 from workers.stage import Admitted, Early, Ended, Watch
 
 log = structlog.get_logger("signalbox.breaker")

@@ -11,7 +11,7 @@ from adapters.port import Call
 from commands.clock import lease_clock
 from commands.error import LeaseExpired, StateUnavailable
 from commands.ledger.entry import Claimed
-from commands.ledger.ledger import SLOWEST_BYTES_PER_SECOND
+from commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
 from workers.stage import Admitted, Watch
 
 RENEW_SECONDS = 5.0

@@ -53,6 +53,7 @@ from commands.ledger.entry import (
     Wake,
 )
 from commands.ledger.era import Position, Seen
+from commands.ledger.fields import record_fields
 from commands.ledger.lease import lease_left
 from commands.ledger.reader import LedgerReader
 from commands.ledger.row import (
@@ -90,9 +91,6 @@ CROWDED_SHARE = 8
 FENCE_KEY = "{rt}:fence"
 """Hash of the fences of routes (by scope) and policies (by tenant), and the registry's epoch;
 written by `routing`, read here beside the claim."""
-SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
-"""The lease of a command with content grows by its size at this rate, that of one that reads
-content by what has come."""
 
 
 class Ledger(LedgerReader):
@@ -279,22 +277,22 @@ class Ledger(LedgerReader):
         arguments: list[Any] = [_milliseconds(self._settings.publish_grace), most, window]
         for intent in intents:
             command = intent.command
-            order = command.order_key
+            fields = record_fields(command)
             keep = (
                 self._settings.outcome_retention
                 if command.writes
                 else self._settings.read_retention
             )
             arguments += [
-                command.ref,
-                command.fingerprint(),
-                command.op,
+                fields.ref,
+                fields.fingerprint,
+                fields.op,
                 intent.queue,
-                f"{command.tenant_id}/{command.env}/{order}" if order else "",
-                command.model_dump_json(),
+                fields.order,
+                fields.text,
                 _milliseconds(keep),
                 intent.reply_to,
-                command.size * 1000 // SLOWEST_BYTES_PER_SECOND,
+                fields.extra_lease,
                 memory if command.writes else 0,
             ]
         return _SUBMIT.call([shard], arguments)

@@ -9,7 +9,7 @@ import pytest
 from adapters.port import Call
 from commands.clock import lease_clock
 from commands.error import LeaseExpired, StateUnavailable
-from commands.ledger.ledger import SLOWEST_BYTES_PER_SECOND
+from commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
 from commands.payload import DirectoryPayloadStore
 from tests.unit.test_adapter_pool import Blind, admitted, get
 from workers.progress import RENEW_SECONDS, Progress

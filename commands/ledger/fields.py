@@ -1,0 +1,37 @@
+"""What a record keeps of a command, whichever way it came into the ledger."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from commands.model import Command
+
+SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
+"""The lease of a command with content grows by its size at this rate, that of one that reads
+content by what has come."""
+
+
+class RecordFields(NamedTuple):
+    """The part of a record that the command alone determines."""
+
+    ref: str
+    fingerprint: str
+    op: str
+    order: str
+    """Name of its order in the shard; empty for what is not ordered."""
+    text: str
+    """The command as JSON."""
+    extra_lease: int
+    """Milliseconds."""
+
+
+def record_fields(command: Command) -> RecordFields:
+    order = command.order_key
+    return RecordFields(
+        command.ref,
+        command.fingerprint(),
+        command.op,
+        f"{command.tenant_id}/{command.env}/{order}" if order else "",
+        command.model_dump_json(),
+        command.size * 1000 // SLOWEST_BYTES_PER_SECOND,
+    )

@@ -47,6 +47,7 @@
     └── DeliveryError                                              the way to the worker and back
         ├── StateUnavailable      STATE_UNAVAILABLE           503  (temporary)
         ├── LedgerRegressed       LEDGER_REGRESSED            503  (waits)
+        ├── LedgerDamaged         LEDGER_DAMAGED              500
         ├── BrokerUnavailable     BROKER_UNAVAILABLE          503  (temporary)
         ├── PayloadMissing        PAYLOAD_MISSING             500  (temporary)
         ├── SourceChanged         SOURCE_CHANGED              409
@@ -395,6 +396,12 @@ class LedgerRegressed(DeliveryError):
     """The ledger lost something that a worker had seen in it; nothing runs until that is mended."""
 
     code, http_status, temporary, waits = "LEDGER_REGRESSED", 503, True, True
+
+
+class LedgerDamaged(DeliveryError):
+    """What the ledger keeps of many commands together is cut, changed, or something else."""
+
+    code = "LEDGER_DAMAGED"
 
 
 class BrokerUnavailable(DeliveryError):

@@ -1,0 +1,214 @@
+"""A parcel: the ordinary commands of one submit on one shard, queue and retention, as one blob.
+
+It never changes. The JSON of the blob is `{"schema": tag, "sections": [{"at": positions, "rows":
+table}]}`, with a section for each op, whatever its tenants; see `column.py` for tables. Every field
+is in it, so it does not count on what a release takes for a default.
+
+Commands were checked when they were made. Behind the tag of this very schema and a right checksum
+they are not checked again; under another tag (of a release before or after) each is, as JSON.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+from operator import attrgetter
+from typing import Any
+
+from commands.error import InvalidCommand, SignalboxError
+from commands.event_stream import AppendEvent
+from commands.ledger.blob import Heap, damaged, enframe, unframe
+from commands.ledger.column import Shape, documents
+from commands.ledger.fields import RecordFields, record_fields
+from commands.metrics_store import IngestPoints
+from commands.model import SCHEMA_VERSION, Command
+from commands.object_store import DeleteObject, PutObject, RegisterObject
+from commands.parse import known_ops, parse_command
+from commands.payload import InlinePayload
+from commands.routing import ControlCommand
+from commands.tabular_store import QueryRows, UpsertRow
+from commands.value import data_size
+
+LARGEST = 64 * 1024
+"""Bytes of content of a command in a parcel; a larger one has a record of its own."""
+_FRAME = b"SBp1"
+_RULES = 1
+"""Raised when a check of a command becomes stricter without a trace in the types of its fields,
+or when a table is stored otherwise."""
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """A command of a parcel; its number and mark are the parcel's name plus its position."""
+
+    position: int
+    command: Command
+
+
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """What another release put into a parcel and this one does not take for a command."""
+
+    position: int
+    ref: str
+    op: str
+    document: dict[str, Any]
+    error: SignalboxError
+
+
+def ordinary(command: Command) -> bool:
+    """Whether a command may stand in a parcel.
+
+    Not if it is about routes, its content is staged or over 64 KiB, or it holds text that is not
+    valid Unicode. Whether someone gave leave for it is the caller's to ask.
+    """
+    if isinstance(command, ControlCommand):
+        return False
+    weigh = _CONTENT.get(type(command))
+    return weigh is None or weigh(command) <= LARGEST
+
+
+def seal(commands: Sequence[Command]) -> bytes:
+    """The blob of ordinary commands, in this order. Raises InvalidCommand for others."""
+    shapes, schema = _schema()
+    by_op: dict[str, list[int]] = {}
+    rows = [command.__dict__ for command in commands]
+    for position, row in enumerate(rows):
+        by_op.setdefault(row["op"], []).append(position)
+    heap = Heap()
+    try:
+        sections = [
+            {"at": at, "rows": shapes[op].write([rows[position] for position in at], heap)}
+            for op, at in by_op.items()
+        ]
+        return enframe(_FRAME, {"schema": schema, "sections": sections}, heap)
+    except (KeyError, ValueError) as error:
+        raise InvalidCommand(
+            "a command is not one for a parcel", next_step="submit it by itself"
+        ) from error
+
+
+def unseal(blob: bytes, skip: Collection[int]) -> list[Row]:
+    """The commands in their order, without those at the positions in `skip`.
+
+    These were left out at the submit and stand elsewhere: who ran one would double it. Raises
+    LedgerDamaged; UnknownCommand, InvalidCommand and the like for what `sift` calls unreadable.
+    """
+    rows, unreadable = sift(blob, skip)
+    for row in unreadable:
+        raise row.error
+    return rows
+
+
+def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable]]:
+    """The commands as `unseal` gives them, and apart from them what cannot be read."""
+    document, heap = unframe(_FRAME, blob)
+    rows: list[Row] = []
+    unreadable: list[Unreadable] = []
+    shapes, schema = _schema()
+    try:
+        for section in document["sections"]:
+            at, table = section["at"], section["rows"]
+            if document["schema"] == schema:
+                rows += map(Row, at, _trusted(shapes, table, len(at), heap))
+                continue
+            for position, found in zip(at, documents(table, len(at), heap), strict=True):
+                try:
+                    rows.append(Row(position, parse_command(found)))
+                except SignalboxError as error:
+                    unreadable.append(_unreadable(position, found, error))
+        if skip:
+            rows = [row for row in rows if row.position not in skip]
+            unreadable = [row for row in unreadable if row.position not in skip]
+        if len(document["sections"]) > 1:
+            rows.sort(key=attrgetter("position"))
+            unreadable.sort(key=attrgetter("position"))
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise damaged("is no parcel") from error
+    return rows, unreadable
+
+
+def _trusted(
+    shapes: Mapping[str, Shape], table: Mapping[str, Any], count: int, heap: bytes
+) -> list[Command]:
+    op = table["op"]
+    shape = shapes[op["same"] if op.__class__ is dict else op[0]]
+    column = shape.read(table, count, heap)
+    return column if isinstance(column, list) else [column.value] * count
+
+
+def rest_rows(blob: bytes, positions: Collection[int]) -> list[tuple[int, RecordFields]]:
+    """Of the commands at these positions, what their records need, in their order.
+
+    Positions that were left out at the submit must not be among them. Of what is unreadable the
+    fingerprint and the order are not known, and empty. Raises LedgerDamaged.
+    """
+    rows, unreadable = sift(blob, ())
+    found = [
+        (row.position, record_fields(row.command)) for row in rows if row.position in positions
+    ]
+    found += [
+        (row.position, RecordFields(row.ref, "", row.op, "", json.dumps(row.document), 0))
+        for row in unreadable
+        if row.position in positions
+    ]
+    return sorted(found)
+
+
+def _unreadable(position: int, found: dict[str, Any], error: SignalboxError) -> Unreadable:
+    ref = "/".join(str(found[name]) for name in ("tenant_id", "env", "op_id"))
+    return Unreadable(position, ref, str(found["op"]), found, error)
+
+
+@lru_cache(maxsize=1)
+def _schema() -> tuple[dict[str, Shape], str]:
+    """The shape of each command that may be in a parcel, and the tag of them all."""
+    shapes = {
+        op: Shape(model)
+        for op, model in known_ops().items()
+        if not issubclass(model, ControlCommand)
+    }
+    text = repr((SCHEMA_VERSION, _RULES, sorted((op, s.description()) for op, s in shapes.items())))
+    return shapes, hashlib.blake2b(text.encode(), digest_size=8).hexdigest()
+
+
+def _put(command: PutObject) -> int:
+    payload = command.payload
+    if not isinstance(payload, InlinePayload):
+        return LARGEST + 1
+    return len(payload.data) + _free_text(command.condition.if_match)
+
+
+def _free_text(text: str | None) -> int:
+    """Bytes of a text that nothing limits, nor makes sure that it is valid Unicode."""
+    if not text:
+        return 0
+    try:
+        return len(text.encode())
+    except UnicodeEncodeError:
+        return LARGEST + 1
+
+
+def _points(command: IngestPoints) -> int:
+    points = command.points
+    # Alone it cannot have as much as that.
+    return sum(map(_point, points)) if len(points) > 1 else 0
+
+
+def _point(point: Any) -> int:
+    return 100 + len(point.series) + sum(len(n) + len(v) for n, v in point.labels.items())
+
+
+_CONTENT: dict[type[Command], Callable[[Any], int]] = {
+    PutObject: _put,
+    DeleteObject: lambda command: _free_text(command.if_match),
+    RegisterObject: lambda command: data_size(command.metadata),
+    UpsertRow: lambda command: data_size(command.data),
+    QueryRows: lambda command: sum(data_size(f.value) for f in command.filters),
+    IngestPoints: _points,
+    AppendEvent: lambda command: data_size(command.event.data),
+}
+"""Bytes that a command holds, where its fields alone do not keep it small."""

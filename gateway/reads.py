@@ -1,8 +1,8 @@
 """Reads that run in the gateway: no queue, no write to the state, the rules of a worker.
 
-A read takes a seat, looks at fences, policy and rate in one round trip (`read_claim.py`), and goes
-through the steps of `workers/executor.py` between claim and finish: the same route cache,
-admission, breakers and adapters.
+A read takes a seat, is looked up with all that come meanwhile (`read_admission.py`), and goes
+through the steps of `workers/executor.py` between claim and finish (`read_line.py`): the same route
+cache, admission, breakers and adapters.
 """
 
 from __future__ import annotations
@@ -11,44 +11,31 @@ import asyncio
 import re
 import socket
 from collections.abc import Callable, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
 from functools import partial
 from pathlib import Path
-from typing import TypeVar
 
 from commands.clock import lease_clock
-from commands.error import InvalidCommand, LeaseExpired, RateLimited, SignalboxError, SlotsTaken
+from commands.error import InvalidCommand, LeaseExpired, SignalboxError, SlotsTaken
 from commands.ledger.staged import Deployment
 from commands.model import OP_ID_PATTERN, Command
 from commands.object_store import GetObject
 from commands.outcome import Outcome
 from commands.payload import DirectoryPayloadStore
 from commands.routing import ControlCommand
-from commands.state import connect
 from gateway.open_content import Content, Opened
-from gateway.read_claim import claim_reads
-from gateway.read_rate import ReadRates
+from gateway.read_admission import ReadAdmission
+from gateway.read_line import Read, ReadLine
 from gateway.seats import Seats
 from producers.async_client import AsyncClient
 from producers.inbox import Inboxes
-from producers.together import Together
-from routing.cache import RouteCache
-from routing.log import EventLog
-from routing.registry import Registry
-from routing.tail import RouteTail
 from workers.adapter_pool import AdapterPool, typed
-from workers.admission import admit
 from workers.breaker import Breakers
-from workers.evidence import withhold
 from workers.outcome import outcome_of
-from workers.resolve import resolve
 from workers.stage import Admitted, Early, Ended, Watch
 
-Answer = TypeVar("Answer")
-Read = tuple[Ended, Opened | None]
-"""What came of a read, and its content where it was opened."""
 _OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
 
 
@@ -77,26 +64,20 @@ class Reads:
         self._limits = limits or ReadLimits()
         settings, state = client.client.settings, client.client.state
         self._lease = settings.lease.total_seconds()
-        self._state = state
         self._worker = f"gateway@{socket.gethostname()}"
-        self._registry = Registry(state)
-        self._routes = RouteCache(self._registry, self._registry.policies)
-        self._tail = RouteTail(self._routes, EventLog(connect(settings.state_url)))
-        self._tail.start()
         payloads = DirectoryPayloadStore(
             settings.payload_dir or Path(".signalbox/payloads"), Deployment(state)
         )
         self._adapters = AdapterPool(payloads, settings.inline_limit_bytes, threads=1)
         self._breakers = Breakers(state, self._worker)
-        self._rates = ReadRates()
+        self._admission = ReadAdmission(state, settings.state_url, self._breakers)
         inboxes = Inboxes()
         self._seats = Seats(self._limits.threads, inboxes)
         self._open = Seats(self._limits.streams, inboxes)
-        self._threads = ThreadPoolExecutor(self._limits.threads, thread_name_prefix="gateway-read")
-        self._look_up = ThreadPoolExecutor(1, thread_name_prefix="gateway-look")
-        self._looks = Together[tuple[Command, float], Admitted | Ended](
-            self._admit_many, self._look_up, inboxes
+        self._threads = ThreadPoolExecutor(
+            self._limits.threads + 1, thread_name_prefix="gateway-read"
         )
+        self._line = ReadLine(self._admission.admit_many, self._seats, self._threads, inboxes)
 
     async def run(self, command: Command, after: str | None = None) -> Outcome:
         """What the command would answer through the queue, now: a result, or an error as data.
@@ -120,11 +101,7 @@ class Reads:
         """
         await self._behind(command, after)
         tenant_id = command.tenant_id
-        try:
-            async with asyncio.timeout(self._lease):
-                await self._open.take(tenant_id)
-        except TimeoutError:
-            raise _no_seat(command, "its open contents") from None
+        await self._sit(self._open, command, "its open contents")
         try:
             longest = self._limits.longest.total_seconds()
             ended, opened = await self._read(command, longest, self._open_content)
@@ -150,9 +127,8 @@ class Reads:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._look_up.shutdown()
         self._threads.shutdown()
-        self._tail.stop()
+        self._admission.close()
         self._adapters.close()
 
     async def _behind(self, command: Command, after: str | None) -> None:
@@ -163,74 +139,26 @@ class Reads:
         ref = f"{command.tenant_id}/{command.env}/{after}"
         await self._client.ended(ref, timedelta(seconds=self._lease))
 
+    async def _sit(self, seats: Seats, command: Command, what: str) -> None:
+        """Wait for a seat, a lease at most. Raises SlotsTaken."""
+        if seats.take_at_once(command.tenant_id):
+            return
+        try:
+            async with asyncio.timeout(self._lease):
+                await seats.take(command.tenant_id)
+        except TimeoutError:
+            raise _no_seat(command, what) from None
+
     async def _read(
         self, command: Command, seconds: float, call: Callable[[Admitted], Read]
     ) -> Read:
         """What comes of the read; its call to the backend may go on for so many seconds, but this
         waits for it no longer than a lease."""
-        tenant_id = command.tenant_id
-        seated = False
+        await self._sit(self._seats, command, "its slow reads")
         try:
-            async with asyncio.timeout(self._lease):
-                await self._seats.take(tenant_id)
-                seated = True
-                try:
-                    found = await self._looks.ask((command, seconds))
-                except BaseException:
-                    self._seats.leave(tenant_id)
-                    raise
-                if isinstance(found, Ended):
-                    self._seats.leave(tenant_id)
-                    return found, None
-                return await self._in_seat(tenant_id, partial(call, found), _discard)
+            return await self._line.run(command, seconds, call, self._lease)
         except TimeoutError:
-            if not seated:
-                raise _no_seat(command, "its slow reads") from None
             raise _late(command, self._lease) from None
-
-    async def _in_seat(
-        self,
-        tenant_id: str,
-        call: Callable[[], Answer],
-        discard: Callable[[Future[Answer]], None] | None = None,
-    ) -> Answer:
-        """Call on a thread, and give the seat back when the call has ended: a task that no longer
-        waits leaves it behind. `discard` is told of an answer that nobody takes."""
-        job = self._threads.submit(call)
-        job.add_done_callback(lambda _: self._seats.leave(tenant_id))
-        try:
-            return await asyncio.wrap_future(job)
-        except asyncio.CancelledError:
-            if discard is not None:
-                job.add_done_callback(discard)
-            raise
-
-    def _admit_many(self, asked: Sequence[tuple[Command, float]]) -> list[Admitted | Ended]:
-        """Which of the reads may run, each with its route; the ends of the others."""
-        seen = self._routes.position
-        found = claim_reads(self._state, [c for c, _ in asked], [s for _, s in asked])
-        claims, ended = withhold(found.claims)
-        routed, unrouted = resolve(claims, seen, self._routes, self._registry)
-        ended += unrouted
-        admitted: list[Admitted] = []
-        for each in routed:
-            try:
-                admitted.append(admit(each))
-            except SignalboxError as error:
-                ended.append(Ended(each.claimed, each.route, error=error))
-        awake, resting = self._breakers.screen(admitted)
-        ended += resting
-        ready: list[Admitted] = []
-        for item in awake:
-            command = item.claimed.command
-            try:
-                self._rates.check(item, found.buckets[command.tenant_id, command.env])
-                ready.append(item)
-            except RateLimited as error:
-                ended.append(Ended(item.claimed, item.route, error=error))
-        by_claim: dict[int, Admitted | Ended] = {id(each.claimed): each for each in ended}
-        by_claim |= {id(item.claimed): item for item in ready}
-        return [by_claim[id(claimed)] for claimed in found.claims.claimed]
 
     def _call(self, item: Admitted) -> Read:
         [ended] = self._breakers.run([item], self._adapters.run, _nothing_early)
@@ -256,10 +184,13 @@ class Reads:
     async def _next_part(self, command: Command, ended: Ended, opened: Opened) -> bytes:
         if lease_clock() > ended.claimed.deadline:
             raise _late(command, self._limits.longest.total_seconds())
+        await self._sit(self._seats, command, "its slow reads")
+        # The seat is given back when the call has ended, whether or not its task waits for it.
+        job = self._threads.submit(_part, opened, ended)
+        job.add_done_callback(lambda _: self._seats.leave(command.tenant_id))
         try:
             async with asyncio.timeout(self._lease):
-                await self._seats.take(command.tenant_id)
-                return await self._in_seat(command.tenant_id, partial(_part, opened, ended))
+                return await asyncio.wrap_future(job)
         except TimeoutError:
             raise _late(command, self._lease) from None
 
@@ -280,14 +211,6 @@ def _part(opened: Opened, ended: Ended) -> bytes:
         return opened.read()
     except Exception as error:
         raise typed(error, ended) from error
-
-
-def _discard(job: Future[Read]) -> None:
-    """Close what was opened for a task that is gone."""
-    if not job.cancelled() and job.exception() is None:
-        opened = job.result()[1]
-        if opened is not None:
-            opened.close()
 
 
 def _nothing_early(_: Sequence[Ended]) -> None:

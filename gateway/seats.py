@@ -39,8 +39,7 @@ class Seats:
     async def take(self, tenant_id: str) -> None:
         """Wait for a seat. Whoever has one gives it back by `leave`, once."""
         with self._lock:
-            if tenant_id not in self._lines and self._may_sit(tenant_id):
-                self._seat(tenant_id)
+            if self._sit_at_once(tenant_id):
                 return
             waiter = _Waiter(self._inboxes.here())
             self._lines.setdefault(tenant_id, deque()).append(waiter)
@@ -49,6 +48,11 @@ class Seats:
         except BaseException:
             self._give_up(tenant_id, waiter)
             raise
+
+    def take_at_once(self, tenant_id: str) -> bool:
+        """Whether there was a seat, as of `take`, without a wait."""
+        with self._lock:
+            return self._sit_at_once(tenant_id)
 
     def leave(self, tenant_id: str) -> None:
         """Give a seat back, from any thread."""
@@ -66,6 +70,12 @@ class Seats:
             yield
         finally:
             self.leave(tenant_id)
+
+    def _sit_at_once(self, tenant_id: str) -> bool:
+        sits = tenant_id not in self._lines and self._may_sit(tenant_id)
+        if sits:
+            self._seat(tenant_id)
+        return sits
 
     def _may_sit(self, tenant_id: str) -> bool:
         return self._taken < self._number and self._held[tenant_id] < self._share

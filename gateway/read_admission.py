@@ -1,0 +1,71 @@
+"""Which reads may run now, on which route: asked for many of them in one round trip."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import redis
+
+from commands.error import RateLimited, SignalboxError
+from commands.model import Command
+from commands.state import connect
+from gateway.read_claim import claim_reads
+from gateway.read_rate import ReadRates
+from routing.cache import RouteCache
+from routing.log import EventLog
+from routing.registry import Registry
+from routing.tail import RouteTail
+from workers.admission import admit
+from workers.breaker import Breakers
+from workers.evidence import withhold
+from workers.resolve import resolve
+from workers.stage import Admitted, Ended
+
+Timed = tuple[Command, float]
+"""A read, and the seconds that it may run for."""
+
+
+class ReadAdmission:
+    """The steps of `workers/executor.py` from claim to quota. Thread-safe."""
+
+    def __init__(self, state: redis.Redis, state_url: str, breakers: Breakers) -> None:
+        self._state = state
+        self._registry = Registry(state)
+        self._routes = RouteCache(self._registry, self._registry.policies)
+        self._tail = RouteTail(self._routes, EventLog(connect(state_url)))
+        self._tail.start()
+        self._breakers = breakers
+        self._rates = ReadRates()
+
+    def admit_many(self, asked: Sequence[Timed]) -> list[Admitted | Ended]:
+        """Those that may run, each with its route, and the ends of the others, as they were asked.
+
+        Raises StateUnavailable.
+        """
+        seen = self._routes.position
+        found = claim_reads(self._state, [c for c, _ in asked], [s for _, s in asked])
+        claims, ended = withhold(found.claims)
+        routed, unrouted = resolve(claims, seen, self._routes, self._registry)
+        ended += unrouted
+        admitted: list[Admitted] = []
+        for each in routed:
+            try:
+                admitted.append(admit(each))
+            except SignalboxError as error:
+                ended.append(Ended(each.claimed, each.route, error=error))
+        awake, resting = self._breakers.screen(admitted)
+        ended += resting
+        ready: list[Admitted] = []
+        for item in awake:
+            command = item.claimed.command
+            try:
+                self._rates.check(item, found.buckets[command.tenant_id, command.env])
+                ready.append(item)
+            except RateLimited as error:
+                ended.append(Ended(item.claimed, item.route, error=error))
+        by_claim: dict[int, Admitted | Ended] = {id(each.claimed): each for each in ended}
+        by_claim |= {id(item.claimed): item for item in ready}
+        return [by_claim[id(claimed)] for claimed in found.claims.claimed]
+
+    def close(self) -> None:
+        self._tail.stop()

@@ -1,0 +1,179 @@
+"""Reads on their way through look-up and call: one thread leads those that are quick.
+
+A hop between threads costs more than a short read, and threads that compute take turns at the
+interpreter. So the thread that looked many reads up also runs those whose backend keeps its files
+here; the others get a thread each. Should a read that was to be quick take long, another thread
+takes the lead: what stands behind it waits for `STUCK_SECONDS` and no longer.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from copy import copy
+
+from commands.model import Command
+from gateway.open_content import Opened
+from gateway.read_admission import Timed
+from gateway.seats import Seats
+from producers.inbox import Inbox, Inboxes
+from workers.stage import Admitted, Ended
+
+Read = tuple[Ended, Opened | None]
+"""What came of a read, and its content where it was opened."""
+STUCK_SECONDS = 0.01
+LOOK_MOST = 500
+"""Reads that are looked up in one round trip."""
+
+
+class ReadLine:
+    """Takes reads of tasks of any loop that have a seat, and gives the seat back when each ends."""
+
+    def __init__(
+        self,
+        admit_many: Callable[[Sequence[Timed]], Sequence[Admitted | Ended]],
+        seats: Seats,
+        threads: ThreadPoolExecutor,
+        inboxes: Inboxes,
+    ) -> None:
+        """`threads` are one more than there are seats, at least."""
+        self._admit_many = admit_many
+        self._seats = seats
+        self._threads = threads
+        self._inboxes = inboxes
+        self._lock = threading.Lock()
+        self._asked: list[_Slot] = []
+        self._quick: deque[tuple[_Slot, Admitted]] = deque()
+        self._leaders = 0
+        self._moved = 0.0
+        """When a leader last took something up."""
+        self._timer: asyncio.TimerHandle | None = None
+        self._timed_by: asyncio.AbstractEventLoop | None = None
+
+    async def run(
+        self, command: Command, seconds: float, call: Callable[[Admitted], Read], patience: float
+    ) -> Read:
+        """What comes of the read; its call may go on for so many `seconds`, but this waits for it
+        no longer than `patience`. Raises TimeoutError then, StateUnavailable."""
+        slot = _Slot(self._inboxes.here(), command, seconds, call)
+        loop = slot.inbox.loop
+        with self._lock:
+            self._asked.append(slot)
+            lead = not self._leaders
+            self._leaders += lead
+        if lead:
+            self._begin()
+        if self._timer is None or (self._timed_by is not None and self._timed_by.is_closed()):
+            self._look_after(loop)
+        timer = loop.call_later(patience, slot.give_up)
+        try:
+            return await slot.read
+        finally:
+            timer.cancel()
+            slot.is_gone = True
+
+    def _begin(self) -> None:
+        self._moved = time.monotonic()
+        self._threads.submit(self._lead)
+
+    def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
+        """Look now and then whether somebody leads on, until there is nothing to lead."""
+        self._timed_by = loop
+        self._timer = loop.call_later(STUCK_SECONDS, self._look, loop)
+
+    def _look(self, loop: asyncio.AbstractEventLoop) -> None:
+        with self._lock:
+            if not self._leaders:
+                self._timer = None
+                return
+            waits = self._asked or self._quick
+            stuck = bool(waits) and time.monotonic() - self._moved > STUCK_SECONDS
+            self._leaders += stuck
+        self._look_after(loop)
+        if stuck:
+            self._begin()
+
+    def _lead(self) -> None:
+        while True:
+            with self._lock:
+                asked, self._asked = self._asked[:LOOK_MOST], self._asked[LOOK_MOST:]
+                if not asked and not self._quick:
+                    self._leaders -= 1
+                    return
+            self._moved = time.monotonic()
+            if asked:
+                self._look_up([slot for slot in asked if not self._left(slot)])
+            while self._quick:
+                try:
+                    slot, item = self._quick.popleft()
+                except IndexError:  # another leader took it
+                    break
+                self._moved = time.monotonic()
+                self._call(slot, item)
+
+    def _look_up(self, slots: Sequence[_Slot]) -> None:
+        if not slots:
+            return
+        try:
+            found = self._admit_many([(slot.command, slot.seconds) for slot in slots])
+        except Exception as error:  # noqa: BLE001 - whoever asked raises it
+            for slot in slots:
+                self._seats.leave(slot.command.tenant_id)
+                slot.inbox.post(slot.fail, copy(error))  # each is raised in a task of its own
+            return
+        for slot, item in zip(slots, found, strict=True):
+            if isinstance(item, Ended):
+                self._seats.leave(slot.command.tenant_id)
+                slot.inbox.post(slot.give, (item, None))
+            elif item.backend.lab_only:  # its files are on this machine
+                self._quick.append((slot, item))
+            else:
+                self._threads.submit(self._call, slot, item)
+
+    def _call(self, slot: _Slot, item: Admitted) -> None:
+        if self._left(slot):
+            return
+        try:
+            read = slot.call(item)
+        except Exception as error:  # noqa: BLE001 - the end of this read alone
+            slot.inbox.post(slot.fail, error)
+        else:
+            slot.inbox.post(slot.give, read)
+        finally:
+            self._seats.leave(slot.command.tenant_id)
+
+    def _left(self, slot: _Slot) -> bool:
+        """Whether nobody waits for it any more; then its seat is free."""
+        if slot.is_gone:
+            self._seats.leave(slot.command.tenant_id)
+        return slot.is_gone
+
+
+class _Slot:
+    """Where one task waits for its read."""
+
+    def __init__(
+        self, inbox: Inbox, command: Command, seconds: float, call: Callable[[Admitted], Read]
+    ) -> None:
+        self.inbox = inbox
+        self.command, self.seconds, self.call = command, seconds, call
+        self.read: asyncio.Future[Read] = inbox.loop.create_future()
+        self.is_gone = False
+
+    def give(self, read: Read) -> None:
+        if not self.read.done():
+            self.read.set_result(read)
+        elif read[1] is not None:
+            # It was opened for a task that is gone.
+            read[1].close()
+
+    def fail(self, error: Exception) -> None:
+        if not self.read.done():
+            self.read.set_exception(error)
+
+    def give_up(self) -> None:
+        self.fail(TimeoutError())

@@ -9,6 +9,7 @@ from pydantic import ValidationError
 from commands.error import SignalboxError
 from commands.settings import Settings, invalid_setting
 from gateway.server import serve
+from gateway.settings import PREFIX
 from workers.log import configure_logging
 
 
@@ -25,4 +26,4 @@ if __name__ == "__main__":
         _end(error)
     except ValidationError as error:
         own = error.title == "GatewaySettings"
-        _end(invalid_setting(error, "SIGNALBOX_GATEWAY_" if own else "SIGNALBOX_"))
+        _end(invalid_setting(error, PREFIX if own else "SIGNALBOX_"))

@@ -30,6 +30,7 @@ from gateway import (
     streams,
 )
 from gateway.answer import Json
+from gateway.body_room import BodyRoom
 from gateway.desk import Desk
 from gateway.gate import Gate, Hot
 from gateway.hot import hot_handler
@@ -44,6 +45,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     owner_calls.router,
     commands_api.router,
     operations.router,
+    operations.health,
     object_links.router,
     routes.router,
     policies.router,
@@ -90,6 +92,7 @@ def make_app(
     for router in ROUTERS:
         app.include_router(router)
     app.state.methods_of = _methods_of
+    app.state.bodies = BodyRoom(its.json_total_bytes)
     app.add_exception_handler(problem.Refused, problem.on_refused)
     app.add_exception_handler(SignalboxError, problem.on_signalbox_error)
     app.add_exception_handler(HTTPException, problem.on_http_exception)

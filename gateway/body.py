@@ -11,29 +11,34 @@ from fastapi import Request
 from fastapi.dependencies.models import Dependant
 from fastapi.routing import APIRoute
 from pydantic import BaseModel
-from starlette.requests import ClientDisconnect
 from starlette.responses import Response
 
 from commands.envelope import read_json
 from commands.error import InvalidCommand, TooLarge
+from commands.payload import InlinePayload, StagedPayload
+from gateway.body_room import BodyRoom
 from gateway.call import desk_of
 from gateway.error import InvalidRequest, UnsupportedMediaType
+from producers.arriving import inline
 
 
 class BoundedRequest(Request):
     """A request whose JSON has a bounded size, depth and number of values, and is read strictly."""
 
     model: type[BaseModel] | None = None
+    size = 0
+    """Bytes of the body that have come, and are counted in the room."""
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
             most = desk_of(self).own.json_limit_bytes
+            room: BodyRoom = self.app.state.bodies
             chunks: list[bytes] = []
-            size = 0
             async for chunk in self.stream():
-                size += len(chunk)
-                if size > most:
+                if self.size + len(chunk) > most:
                     raise too_large(most, "JSON")
+                room.take(len(chunk), self.size + len(chunk))
+                self.size += len(chunk)
                 chunks.append(chunk)
             self._body = b"".join(chunks)
         return self._body
@@ -66,24 +71,41 @@ class BoundedRoute(APIRoute):
                 _check_media_type(request)
             its = BoundedRequest(request.scope, request.receive)
             its.model = model
-            return await handler(its)
+            try:
+                return await handler(its)
+            finally:
+                request.app.state.bodies.give_back(its.size)
 
         return bounded
 
 
-async def chunks_of(request: Request) -> AsyncIterator[bytes]:
-    """The body as it arrives. Raises TooLarge, and InvalidRequest if it ends too early."""
+async def content_of(
+    request: Request, size: int | None, sha256: str | None
+) -> InlinePayload | StagedPayload:
+    """The body as the content of a put; `size` and digest are those of `declared_of`. Raises
+    TooLarge, ContentMismatch, and InvalidRequest if the body ends too early."""
+    desk = desk_of(request)
+    if size is None or size > desk.settings.inline_limit_bytes:
+        return await desk.payload(_chunks(request), size=size, sha256=sha256)
+    # Small, and the server lets no more come than was declared.
+    return inline(b"".join([chunk async for chunk in _chunks(request)]), size, sha256)
+
+
+async def _chunks(request: Request) -> AsyncIterator[bytes]:
     most = desk_of(request).own.body_limit_bytes
     size = 0
-    try:
-        async for chunk in request.stream():
-            size += len(chunk)
-            if size > most:
-                raise too_large(most, "a body")
-            if chunk:
-                yield chunk
-    except ClientDisconnect:
-        raise InvalidRequest("the body ended before its end", next_step="send it whole") from None
+    more = True
+    while more:
+        message = await request.receive()
+        if message["type"] == "http.disconnect":
+            raise InvalidRequest("the body ended before its end", next_step="send it whole")
+        chunk = message.get("body", b"")
+        more = message.get("more_body", False)
+        size += len(chunk)
+        if size > most:
+            raise too_large(most, "a body")
+        if chunk:
+            yield chunk
 
 
 def declared_of(request: Request) -> tuple[int | None, str | None]:

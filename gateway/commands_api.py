@@ -20,7 +20,7 @@ from gateway.body import BoundedRoute
 from gateway.call import OurDesk, OurWait
 from gateway.problem import problem_of
 from gateway.text import EnvPart, OpIdPart, TenantPart
-from producers.async_client import Ran
+from producers.ran import Ran
 from producers.submission import SUBMIT_MOST
 from workers.admission import control_refused
 

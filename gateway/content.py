@@ -82,7 +82,7 @@ async def answer_content(
     status = 206 if wanted is not None else 200
     if content.size <= PART_BYTES:
         # It is here as a whole: a stream would cost as much again.
-        return Response(b"".join([part async for part in _closing(content)]), status, its)
+        return Response(await content.whole(), status, its)
     return StreamingResponse(_closing(content), status, its)
 
 

@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from commands.error import OutcomePending, SignalboxError
+from commands.error import OutcomePending
 from commands.ledger.entry import Record
 from commands.model import Command
 from commands.object_store import GetObject
@@ -19,8 +19,9 @@ from commands.settings import Settings
 from gateway.open_content import Content
 from gateway.reads import Reads
 from gateway.settings import GatewaySettings
-from producers.async_client import LIMITS, AsyncClient, Ran
+from producers.async_client import LIMITS, AsyncClient
 from producers.client import Client
+from producers.ran import Ran
 from producers.submission import Submission
 from routing.registry import Registry
 
@@ -128,9 +129,5 @@ class Desk:
 
 
 def _handed_over(submission: Submission) -> Ran:
-    error: SignalboxError | None = None
-    try:
-        submission.raise_if_refused()
-    except SignalboxError as refusal:
-        error = refusal
-    return Ran(submission.command, submission, submission.receipt.outcome, error)
+    outcome, error = submission.receipt.outcome, submission.refusal()
+    return Ran(submission.command, submission, outcome, error)

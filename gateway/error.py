@@ -13,6 +13,7 @@ HttpError
 ├── WrongHost             WRONG_HOST             421
 ├── HeadersTooLarge       HEADERS_TOO_LARGE      431
 ├── NotReady              NOT_READY              503
+├── NoRoom                NO_ROOM                503
 └── TooManyConnections    TOO_MANY_CONNECTIONS   503
 """
 
@@ -83,6 +84,12 @@ class HeadersTooLarge(HttpError):
 
 class NotReady(HttpError):
     code, http_status, temporary = "NOT_READY", 503, True
+
+
+class NoRoom(HttpError):
+    """A large body, while those of other requests fill what the gateway keeps for them."""
+
+    code, http_status, temporary = "NO_ROOM", 503, True
 
 
 class TooManyConnections(HttpError):

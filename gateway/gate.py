@@ -7,9 +7,11 @@ import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from typing import Any
 
 import structlog
 from fastapi import FastAPI
+from starlette.datastructures import Headers
 from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
@@ -84,8 +86,9 @@ class Gate:
                 await self._app(scope, receive, watched)
             else:
                 scope["app"] = self._app
-                response = await handler(Request(scope, receive))
-                await response(scope, receive, watched)
+                response = await handler(SingleRequest(scope, receive, headers))
+                began = True
+                await response(scope, receive, send)
         except asyncio.CancelledError:  # the server stops, and waits no longer
             if began:
                 raise
@@ -126,6 +129,30 @@ class Gate:
 
 class Aborted(Exception):
     """An answer that cannot be ended as it was begun: its reader is to see that it is not whole."""
+
+
+class SingleRequest(Request):
+    """A request whose headers come once each, so that one is found without a look at all."""
+
+    def __init__(self, scope: Scope, receive: Receive, named: dict[bytes, bytes]) -> None:
+        super().__init__(scope, receive)
+        self._headers = _Headers(scope["headers"], named)
+
+
+class _Headers(Headers):
+    def __init__(self, every: list[tuple[bytes, bytes]], named: dict[bytes, bytes]) -> None:
+        super().__init__(raw=every)
+        self._named = named
+
+    def __getitem__(self, key: str) -> str:
+        return self._named[key.lower().encode("latin-1")].decode("latin-1")
+
+    def get(self, key: str, default: Any = None) -> Any:
+        value = self._named.get(key.lower().encode("latin-1"))
+        return default if value is None else value.decode("latin-1")
+
+    def __contains__(self, key: object) -> bool:
+        return str(key).lower().encode("latin-1") in self._named
 
 
 def _log(scope: Scope, error: Exception) -> None:

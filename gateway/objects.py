@@ -25,7 +25,7 @@ from gateway.answer import (
     headers_of,
     run_put,
 )
-from gateway.body import BoundedRoute, chunks_of, declared_of
+from gateway.body import BoundedRoute, content_of, declared_of
 from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
 from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
 from gateway.content import answer_content, answer_head
@@ -98,7 +98,7 @@ async def put(
         )
     size, sha256 = declared_of(request)
     check_before(desk, fields, size)
-    payload = await desk.payload(chunks_of(request), size=size, sha256=sha256)
+    payload = await content_of(request, size, sha256)
     command = PutObject(**fields, payload=payload)
     outcome = await run_put(desk, command, writing, conditional=conditional)
     if outcome is None:

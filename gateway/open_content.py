@@ -108,6 +108,14 @@ class Content:
         error."""
         return self._parts()
 
+    async def whole(self) -> bytes:
+        """All of it at once, in place of an iteration; raises as that does."""
+        if self._opened.is_whole:
+            part, self._opened.first_part = self._opened.first_part, b""
+            return part
+        async with self:
+            return b"".join([part async for part in self])
+
     async def aclose(self) -> None:
         """Give back what the backend holds for it. Again is harmless."""
         closing = self._close()

@@ -27,15 +27,17 @@ from routing.route import Route
 from routing.view import SystemView
 
 router = APIRouter(route_class=BoundedRoute, tags=["operations"])
+health = APIRouter(tags=["operations"])
+"""What load balancers ask; whatever parameters they add."""
 
 
-@router.get("/healthz")
+@health.get("/healthz")
 async def healthz() -> Response:
     """The process lives and its event loop turns."""
     return Json({"status": "alive"})
 
 
-@router.get("/readyz")
+@health.get("/readyz")
 async def readyz(desk: OurDesk) -> Response:
     """The state Redis answers, and a worker runs commands: within seconds it is known of each."""
     if desk.stopping.is_set():

@@ -21,7 +21,7 @@ from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
 from commands.tabular_store import UpsertRow
 from commands.value import TypedData
 from gateway.answer import Json, accepted, answer_write, headers_of, run_put
-from gateway.body import BoundedRoute, chunks_of, declared_of
+from gateway.body import BoundedRoute, content_of, declared_of
 from gateway.call import AfterHeader, KeyHeader, OurDesk, OurWriting, OwnerCaller
 from gateway.content import answer_content
 from gateway.error import InvalidRequest
@@ -177,7 +177,7 @@ async def put(
     }
     size, sha256 = declared_of(request)
     check_before(desk, fields, size)
-    payload = await desk.payload(chunks_of(request), size=size, sha256=sha256)
+    payload = await content_of(request, size, sha256)
     command = PutObject(**fields, payload=payload)
     outcome = await run_put(desk, command, writing)
     if outcome is None:

@@ -8,26 +8,35 @@ from typing import Any
 
 from httptools import HttpParserUpgrade, HttpRequestParser
 from starlette.types import Receive, Scope, Send
-from uvicorn.protocols.http.httptools_impl import STATUS_LINE, HttpToolsProtocol
+from uvicorn._types import ASGI3Application
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
 
 from commands.error import SignalboxError
 from gateway.error import HeadersTooLarge, InvalidRequest, RequestTimeout, TooManyConnections
 from gateway.problem import MEDIA_TYPE, body_of, problem, problem_of
 from gateway.settings import GatewaySettings
 
+DENSEST_FRAMING = 8
+"""Bytes around the chunks of a body for each byte within: five, if they hold one byte each."""
 LINGER_SECONDS = 2.0
 """So long the rest of a body is read that was refused before its end."""
 
 
 def protocol_of(own: GatewaySettings) -> type[HttpToolsProtocol]:
     """uvicorn's protocol with these limits."""
-    return type("GatewayProtocol", (BoundedProtocol,), {"own": own})
+    return type("GatewayProtocol", (BoundedProtocol,), {"own": own, "idle": {}})
 
 
 class BoundedProtocol(HttpToolsProtocol):
     """One connection. What it refuses has reached no application."""
 
     own: GatewaySettings
+    idle: dict[BoundedProtocol, None]
+    """Connections of this server without a request in hand, the longest so first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -35,17 +44,24 @@ class BoundedProtocol(HttpToolsProtocol):
         self._stalled: asyncio.TimerHandle | None = None
         self._in_head, self._ended, self._whole = True, False, True
         self._head_bytes = self._head_count = 0
+        self._framing = self._body_bytes = 0
+        self._unanswered: asyncio.Task[None] | None = None
+        """A read that nobody needs when the connection is lost."""
         self._await_head()
         if len(self.connections) > self.own.connections:
-            error = TooManyConnections(
-                "too many connections are open", next_step="try again in a moment"
-            )
-            self._refuse(error)
+            # Whoever only sits there makes room: a client that asks for nothing holds up nobody.
+            next(iter(self.idle), self)._make_room()
+        if not self.transport.is_closing():
+            self.idle[self] = None
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._forget(self._timer)
         self._forget(self._stalled)
+        self.idle.pop(self, None)
+        cycle = self.cycle
         super().connection_lost(exc)
+        if self._unanswered is not None and not cycle.response_started:
+            self._unanswered.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self.transport.is_closing():
@@ -55,11 +71,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self._ended = False
         self._received = data
         super().data_received(data)
+        if self.transport.is_closing():
+            return
         # Behind the end of a request at most a part of a read belongs to the next one's head.
-        if self._in_head and not self._ended and not self.transport.is_closing():
+        if self._in_head and not self._ended:
             self._head_bytes += len(data)
             if self._head_bytes > self.own.header_limit_bytes:
                 self._refuse(self._too_large())
+        elif not self._whole:
+            self._framing += len(data)
+            if self._framing > self.own.header_limit_bytes + DENSEST_FRAMING * self._body_bytes:
+                self._refuse_framing()
 
     def on_message_begin(self) -> None:
         super().on_message_begin()
@@ -84,11 +106,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head = False
         self._forget(self._timer)
         self._timer = None
+        self.idle.pop(self, None)
+        # What has come with the head is forgiven.
+        self._framing, self._body_bytes = -len(self._received), 0
+        refusal: SignalboxError | None = None
         if self._is_over():
-            self.app = _Refusal(self._too_large())
+            refusal = self._too_large()
+        elif len(self.tasks) >= 2 * self.own.connections:
+            # Each connection has one; the others' clients are gone.
+            refusal = _too_many("requests are being answered")
+        else:
+            refusal = self._take_authority()
+        usual = self.app
+        if refusal is not None:
+            self.app = _Refusal(refusal)
         super().on_headers_complete()
+        self.app = usual
+        if self.expect_100_continue:
+            # Who is refused before it was told to go on sends no body, and what it sends next would
+            # be taken for that.
+            self.cycle.keep_alive = False
         # What comes behind a body is no header of the request.
         self.headers = []
+
+    def on_body(self, body: bytes) -> None:
+        self._body_bytes += len(body)
+        self._framing -= len(body)
+        super().on_body(body)
 
     def on_message_complete(self) -> None:
         if self._should_upgrade():
@@ -101,11 +145,22 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def on_response_complete(self) -> None:
+        # The last request's; what stands behind it on the connection may be another's.
+        is_last = not self.pipeline
         super().on_response_complete()
-        if not self._whole and not self.transport.is_closing():
+        if self.transport.is_closing() or not is_last:
+            return
+        self.idle[self] = None
+        if self.cycle.response_complete and self.cycle.more_body:
             # Read on for a moment, so that the answer reaches who is still sending.
             self._forget(self._timer)
             self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+
+    def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        task = self.loop.create_task(cycle.run_asgi(app))
+        task.add_done_callback(self.tasks.discard)
+        self.tasks.add(task)
+        self._unanswered = task if cycle.scope["method"] in ("GET", "HEAD") else None
 
     def pause_writing(self) -> None:
         super().pause_writing()
@@ -139,6 +194,41 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def send_400_response(self, msg: str) -> None:
         self._refuse(InvalidRequest("this is no HTTP request", next_step="send HTTP/1.1"))
+
+    def _take_authority(self) -> SignalboxError | None:
+        """Let the host of a whole address count in place of the header (RFC 9112, 3.2.2)."""
+        if self.url.startswith((b"/", b"*")) or self.parser.get_method() == b"CONNECT":
+            return None
+        scheme, _, rest = self.url.partition(b"://")
+        authority = rest.partition(b"/")[0].partition(b"?")[0]
+        if scheme.lower() not in (b"http", b"https") or b"@" in authority:
+            return InvalidRequest(
+                "the request line names neither a path nor a plain http address",
+                next_step="send a path, such as GET /healthz",
+            )
+        if any(name == b"host" for name, _ in self.headers):
+            self.headers[:] = [
+                (name, authority if name == b"host" else value) for name, value in self.headers
+            ]
+        return None
+
+    def _make_room(self) -> None:
+        """Leave: it has no request in hand, or came too late."""
+        self.idle.pop(self, None)
+        self._refuse(_too_many("connections are open"))
+
+    def _refuse_framing(self) -> None:
+        """A body that is hardly one: without this, extensions of chunks cost a sender nothing."""
+        if self.cycle.response_started:
+            self.transport.close()
+            return
+        self.cycle.keep_alive = False
+        self._refuse(
+            InvalidRequest(
+                "the chunks of the body carry more than their content",
+                next_step="send larger chunks, without extensions",
+            )
+        )
 
     def _await_head(self) -> None:
         seconds = self.own.header_seconds.total_seconds()
@@ -183,6 +273,10 @@ class BoundedProtocol(HttpToolsProtocol):
     def _forget(timer: asyncio.TimerHandle | None) -> None:
         if timer is not None:
             timer.cancel()
+
+
+def _too_many(what: str) -> TooManyConnections:
+    return TooManyConnections(f"too many {what}", next_step="try again in a moment")
 
 
 class _Refusal:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import resource
 import socket
 import sys
 from types import FrameType
@@ -10,11 +11,15 @@ import uvicorn
 from fastapi import FastAPI
 
 from commands.error import InvalidSetting
-from commands.settings import Settings
+from commands.settings import Settings, without_password
 from gateway.app import gated, make_app
 from gateway.desk import Desk
 from gateway.protocol import protocol_of
 from gateway.settings import GatewaySettings
+
+OTHER_FILES = 1024
+"""Files that a gateway has open beside connections: contents, databases, the state Redis, and what
+waits a moment to be told that there is no room."""
 
 
 class GatewayServer(uvicorn.Server):
@@ -29,7 +34,9 @@ class GatewayServer(uvicorn.Server):
         await super().startup(sockets)
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        print(f"gateway {address}", flush=True)  # noqa: T201 - where it is
+        desk: Desk = self._app.state.desk
+        state = without_password(desk.settings.state_url)
+        print(f"gateway {address}: state {state}", flush=True)  # noqa: T201 - where it is
         if ready := self._own.ready_file:
             part = ready.with_name(f"{ready.name}.part")
             part.write_text(address)
@@ -48,6 +55,7 @@ class GatewayServer(uvicorn.Server):
 def serve() -> None:
     """Serve until SIGTERM; then what was begun is answered. Raises InvalidSetting."""
     settings, own = Settings(), GatewaySettings()
+    _allow_files(own.connections)
     app = make_app(settings, own)
     config = uvicorn.Config(
         gated(app, own),
@@ -63,6 +71,20 @@ def serve() -> None:
     )
     with _listening(own) as bound:
         GatewayServer(config, app, own).run(sockets=[bound])
+
+
+def _allow_files(connections: int) -> None:
+    """Let this process have a file for each connection. Raises InvalidSetting."""
+    wanted = connections + OTHER_FILES
+    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    if soft == resource.RLIM_INFINITY or soft >= wanted:
+        return
+    if most != resource.RLIM_INFINITY and most < wanted:
+        raise InvalidSetting(
+            f"{connections} connections need {wanted} open files, and the system allows {most}",
+            next_step="lower SIGNALBOX_GATEWAY_CONNECTIONS, or raise the limit (ulimit -n)",
+        )
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
 
 
 def _listening(own: GatewaySettings) -> socket.socket:

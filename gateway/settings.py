@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ipaddress
 import json
+import os
 from datetime import timedelta
+from difflib import get_close_matches
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -16,6 +18,7 @@ from commands.settings import Duration
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 PORT = 8010
+PREFIX = "SIGNALBOX_GATEWAY_"
 DEFAULT_KEYS = frozenset(
     {"addressing_style", "credentials_file", "emulator_host", "endpoint_url", "region"}
 )
@@ -25,9 +28,7 @@ DEFAULT_KEYS = frozenset(
 class GatewaySettings(BaseSettings):
     """Read from `SIGNALBOX_GATEWAY_*` environment variables."""
 
-    model_config = SettingsConfigDict(
-        env_prefix="SIGNALBOX_GATEWAY_", frozen=True, env_ignore_empty=True
-    )
+    model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
     port: int = Field(PORT, ge=0, le=65535, description="Port to listen on; 0: any free one.")
@@ -48,7 +49,7 @@ class GatewaySettings(BaseSettings):
         None, description="File with the bearer token that operators' calls take then."
     )
     base_dir: Path | None = Field(
-        None, description="Folder below which `POST /routing/routes` puts a relative `base_dir`."
+        None, description="Folder below which a call that sets a route puts a relative `base_dir`."
     )
     route_defaults: Annotated[dict[str, dict[str, str]], NoDecode] = Field(
         default_factory=dict,
@@ -62,11 +63,18 @@ class GatewaySettings(BaseSettings):
     )
     body_limit_bytes: int = Field(5 * GIB, ge=0, description="A larger object is refused.")
     json_limit_bytes: int = Field(8 * MIB, ge=KIB, description="A larger JSON body is refused.")
+    json_total_bytes: int = Field(
+        64 * MIB, ge=KIB, description="JSON bodies in hand at a time have no more together."
+    )
     header_limit_bytes: int = Field(
         32 * KIB, ge=KIB, description="Of a request's line and headers."
     )
     header_limit: int = Field(100, ge=8, description="Headers of a request.")
-    connections: int = Field(1024, ge=1, description="Open at a time; more are answered 503.")
+    connections: int = Field(
+        1024,
+        ge=1,
+        description="Open at a time; one more takes the place of the longest idle, or is told 503.",
+    )
     header_seconds: Duration = Field(
         timedelta(seconds=10), description="A request's line and headers take no longer."
     )
@@ -101,6 +109,25 @@ class GatewaySettings(BaseSettings):
                     f"{odd[0]} of {backend}: only {', '.join(sorted(DEFAULT_KEYS))} may be added"
                 )
         return defaults
+
+    @model_validator(mode="after")
+    def _every_name_is_known(self) -> GatewaySettings:
+        known = {f"{PREFIX}{name}".upper() for name in type(self).model_fields}
+        for name in sorted(os.environ):
+            if name.upper().startswith(PREFIX) and name.upper() not in known:
+                close = get_close_matches(name.upper(), known, 1)
+                raise InvalidSetting(
+                    f"there is no setting {name[:100]}",
+                    next_step=(f"did you mean {close[0]}? " if close else "")
+                    + "see docs/configuration.md",
+                )
+        return self
+
+    @model_validator(mode="after")
+    def _one_body_has_room(self) -> GatewaySettings:
+        if self.json_total_bytes < self.json_limit_bytes:
+            raise ValueError("json_total_bytes is less than json_limit_bytes, that of one body")
+        return self
 
     @model_validator(mode="after")
     def _exposure_is_meant(self) -> GatewaySettings:

@@ -43,10 +43,9 @@ async def take_in(
                 staging = await _begin(desk, total, threads)
             part, head = bytes(head), bytearray()
             await loop.run_in_executor(threads, staging.write, part)
-        if size is not None and total != size:
-            raise _mismatch(f"{total} bytes, and {size} were declared")
         if total <= desk.limit:
-            return _inline(bytes(head), sha256)
+            return inline(bytes(head), size, sha256)
+        _check_size(total, size)
         if staging is None:
             staging = await _begin(desk, total, threads)
         await loop.run_in_executor(threads, staging.write, bytes(head))
@@ -76,10 +75,17 @@ def _abort_what_began(beginning: Future[Staging]) -> None:
         beginning.result().abort()
 
 
-def _inline(data: bytes, sha256: str | None) -> InlinePayload:
+def inline(data: bytes, size: int | None, sha256: str | None) -> InlinePayload:
+    """The payload of small content. Raises ContentMismatch if it is not as declared."""
+    _check_size(len(data), size)
     if sha256 is not None:
         _check_digest(hashlib.sha256(data).hexdigest(), sha256)
     return InlinePayload(data=data)
+
+
+def _check_size(found: int, declared: int | None) -> None:
+    if declared is not None and found != declared:
+        raise _mismatch(f"{found} bytes, and {declared} were declared")
 
 
 def _check_digest(found: str, declared: str | None) -> None:

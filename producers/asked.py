@@ -26,6 +26,14 @@ class Told:
         """Wait until there is an outcome, or until `stop`."""
         await self._enough
 
+    async def known_within(self, seconds: float) -> None:
+        """The same, and `stop` after so long."""
+        timer = self._inbox.loop.call_later(max(0.0, seconds), self.stop)
+        try:
+            await self._enough
+        finally:
+            timer.cancel()
+
     async def within(self, seconds: float) -> bool:
         """Wait so long; whether it was told, or nothing will be told any more."""
         done, _ = await asyncio.wait([self._enough], timeout=seconds)
@@ -76,12 +84,9 @@ class Asked(Told):
         """What kept it from being accepted, which counts as told now."""
         error = self._error
         if error is None and self.submission is not None:
-            try:
-                self.submission.raise_if_refused()
-            except SignalboxError as refusal:
-                error = refusal
+            error = self.submission.refusal()
         if error is not None and self._pending is not None:
-            self._pending.asked = True
+            self._pending.told()
         return error
 
     def accepted(self) -> Submission:

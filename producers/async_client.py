@@ -8,18 +8,11 @@ import time
 from collections.abc import AsyncIterable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
-from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from commands.error import (
-    DeliveryError,
-    InvalidCommand,
-    RateLimited,
-    SignalboxError,
-    StateUnavailable,
-)
+from commands.error import DeliveryError, SignalboxError, StateUnavailable
 from commands.ledger.entry import Record
 from commands.model import Command
 from commands.outcome import Outcome
@@ -29,8 +22,9 @@ from producers.arriving import take_in
 from producers.asked import Asked, Told
 from producers.buffer import BufferLimits
 from producers.client import Client
+from producers.full_line import FullLine
 from producers.inbox import Inboxes
-from producers.pending import Pending
+from producers.ran import Ran, not_taken, unknown
 from producers.submission import DEFAULT_WAIT, Submission, no_outcome
 from producers.together import Together
 
@@ -40,19 +34,6 @@ THREADS = 8
 """Blocking calls at a time: of the state Redis, and of the payload directory."""
 LOOK_SECONDS, LONGEST_LOOK = 0.01, 0.25
 """What was submitted elsewhere is looked for so soon, then after twice as long each time."""
-_NOW = timedelta(0)
-
-
-@dataclass(frozen=True)
-class Ran:
-    """What became of one of many: an outcome, or the error for which there is none."""
-
-    command: Command
-    submission: Submission | None
-    """None if the ledger has not answered yet."""
-    outcome: Outcome | None
-    error: SignalboxError | None
-    """What `run` raises: a refusal, StateUnavailable, OutcomePending."""
 
 
 class AsyncClient:
@@ -75,7 +56,6 @@ class AsyncClient:
         that is given is the one underneath, and its owner's to close."""
         self.client = client or Client(settings)
         self._own_client = self.client if client is None else None
-        self._limits = limits
         self._buffer = self.client.buffer(limits)
         self._watch = self.client.waiter.watch
         self._inboxes = Inboxes()
@@ -83,9 +63,7 @@ class AsyncClient:
         ledger = self.client.ledger
         self._outcomes = Together(ledger.outcomes, self._threads, self._inboxes)
         self._records = Together(ledger.records, self._threads, self._inboxes)
-        self._line = ThreadPoolExecutor(1, thread_name_prefix="signalbox-full")
-        """Where commands wait, in order, for room in the buffer."""
-        self._in_line: set[Asked] = set()
+        self._line = FullLine(self._buffer, limits.patience)
         self._listening = self._closed = False
         self._process = os.getpid()
 
@@ -107,7 +85,17 @@ class AsyncClient:
 
         If not even the ledger has taken it when the time is over, that is StateUnavailable.
         """
-        return _outcome(await self.run_many([command], timeout))
+        until = time.monotonic() + timeout.total_seconds()
+        self._listen()
+        asked = Asked(self._inboxes.here(), command, to_its_end=True)
+        try:
+            await self._begin(asked)
+            await asked.known_within(until - time.monotonic())
+        finally:
+            self._forget([asked])
+        if asked.outcome is not None:
+            return asked.outcome
+        return (await self._end(asked, timeout)).unwrap()
 
     async def run_many(
         self, commands: Iterable[Command], timeout: timedelta = DEFAULT_WAIT
@@ -120,9 +108,7 @@ class AsyncClient:
         every = [Asked(inbox, command, to_its_end=True) for command in commands]
         try:
             for asked in every:
-                # Before it is handed over, so that no announcement can be missed.
-                self._watch.want(asked.command.ref, asked.tell)
-                await self._put(asked)
+                await self._begin(asked)
             await _known(every, until)
         finally:
             self._forget(every)
@@ -130,7 +116,8 @@ class AsyncClient:
 
     async def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
         """Wait for the outcome of one. Raises OutcomePending; the command goes on then."""
-        return _outcome(await self._wait([submission], timeout))
+        [ran] = await self._wait([submission], timeout)
+        return ran.unwrap()
 
     async def wait(
         self, submissions: Sequence[Submission], timeout: timedelta = DEFAULT_WAIT
@@ -151,7 +138,7 @@ class AsyncClient:
         try:
             record = await self._records.ask(ref)
             if record is None:
-                raise _unknown(ref)
+                raise unknown(ref)
             told.outcome = record.outcome
             # What another process submitted is announced there, and not here.
             pause = LOOK_SECONDS
@@ -212,33 +199,16 @@ class AsyncClient:
         inbox = self._inboxes.here()
         every = [Asked(inbox, command, to_its_end=False) for command in commands]
         for asked in every:
-            await self._put(asked)
+            await self._line.put(asked)
         for asked in every:
             await asked.known()
         return every
 
-    async def _put(self, asked: Asked) -> None:
-        """Into the buffer, behind what was put there before; wait while it is full."""
-        try:
-            if not self._in_line:
-                try:
-                    asked.hand_over(self._buffer.add(asked.command, _NOW))
-                    return
-                except RateLimited:  # full: the line below waits for room, and no other passes it
-                    pass
-            until = time.monotonic() + self._limits.patience.total_seconds()
-            self._in_line.add(asked)
-            loop = asyncio.get_running_loop()
-            try:
-                pending = await loop.run_in_executor(self._line, self._add, asked.command, until)
-            finally:
-                self._in_line.discard(asked)
-            asked.hand_over(pending)
-        except SignalboxError as error:
-            asked.fail(error)
-
-    def _add(self, command: Command, until: float) -> Pending:
-        return self._buffer.add(command, timedelta(seconds=max(0.0, until - time.monotonic())))
+    async def _begin(self, asked: Asked) -> None:
+        # Before it is handed over, so that no announcement can be missed.
+        self._watch.want(asked.command.ref, asked.tell)
+        if not self._line.put_at_once(asked):
+            await self._line.put(asked)
 
     async def _wait(self, submissions: Sequence[Submission], timeout: timedelta) -> list[Ran]:
         until = time.monotonic() + timeout.total_seconds()
@@ -263,22 +233,21 @@ class AsyncClient:
 
     async def _ends(self, every: Sequence[Asked], timeout: timedelta) -> list[Ran]:
         """What became of each, when nobody waits any more."""
-        return [
-            Ran(asked.command, asked.submission, asked.outcome, await self._error(asked, timeout))
-            for asked in every
-        ]
+        return [await self._end(asked, timeout) for asked in every]
 
-    async def _error(self, asked: Asked, timeout: timedelta) -> SignalboxError | None:
-        if asked.outcome is not None:
-            return None
+    async def _end(self, asked: Asked, timeout: timedelta) -> Ran:
+        error = await self._error(asked, timeout) if asked.outcome is None else None
+        return Ran(asked.command, asked.submission, asked.outcome, error)
+
+    async def _error(self, asked: Asked, timeout: timedelta) -> SignalboxError:
         if (error := asked.error()) is not None:
             return error
         if asked.submission is None:
-            return _not_taken(asked.command, timeout)
+            return not_taken(asked.command, timeout)
         try:
             record = await self._records.ask(asked.command.ref)
-        except StateUnavailable as error:
-            return error
+        except StateUnavailable as away:
+            return away
         return no_outcome(asked.command.ref, asked.command.op, timeout, record)
 
     def _forget(self, every: Iterable[Asked]) -> None:
@@ -299,7 +268,7 @@ class AsyncClient:
             if self._own_client is not None:
                 last_first.callback(self._own_client.close)
             last_first.callback(self._buffer.close)
-            last_first.callback(self._line.shutdown)
+            last_first.callback(self._line.close)
 
     def _check(self) -> None:
         if self._closed:
@@ -324,33 +293,3 @@ async def _known(every: Sequence[Told], until: float) -> None:
             await asked.known()
     finally:
         timer.cancel()
-
-
-def _outcome(of_one: Sequence[Ran]) -> Outcome:
-    [ran] = of_one
-    if ran.outcome is None:
-        assert ran.error is not None  # noqa: S101 - one of the two is there
-        raise ran.error
-    return ran.outcome
-
-
-def _unknown(ref: str) -> InvalidCommand:
-    tenant_id, env, op_id = ref.split("/", 2)
-    return InvalidCommand(
-        f"the ledger knows no command {op_id}",
-        tenant_id=tenant_id,
-        env=env,
-        next_step="it was never accepted, or its outcome is kept no longer "
-        "(SIGNALBOX_OUTCOME_RETENTION)",
-    )
-
-
-def _not_taken(command: Command, waited: timedelta) -> StateUnavailable:
-    return StateUnavailable(
-        f"the ledger has not answered for {command.op} after {waited.total_seconds():g} s",
-        kind=command.kind,
-        tenant_id=command.tenant_id,
-        env=command.env,
-        next_step="submit the same command again: under its op_id it is not taken twice; see "
-        "whether the state Redis answers",
-    )

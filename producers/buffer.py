@@ -10,7 +10,7 @@ import atexit
 import os
 import threading
 import time
-from collections import deque
+from collections import OrderedDict
 from concurrent import futures
 from copy import copy
 from dataclasses import dataclass, replace
@@ -37,6 +37,8 @@ log = structlog.get_logger("signalbox.buffer")
 
 FRAME_BYTES = 512
 """Counted for a command beside its content."""
+LOST_MOST = 1000
+"""Errors that nobody was told, kept for `close`."""
 
 
 @dataclass(frozen=True)
@@ -87,7 +89,9 @@ class Buffer:
         self._lanes = Lanes[Pending](limits.count, limits.size, limits.linger.total_seconds())
         self._held: dict[Pending, int] = {}
         self._bytes = 0
-        self._lost: deque[Pending] = deque(maxlen=1000)
+        self._lost: OrderedDict[int, SignalboxError] = OrderedDict()
+        """Errors that nobody was told yet, by their `Pending`'s number; without the commands, whose
+        content would stay with them."""
         self._broken: DeliveryError | None = None
         """What ended the thread before its time."""
         self._process = os.getpid()
@@ -117,7 +121,7 @@ class Buffer:
                 )
             if self.closed:
                 raise _closed(command, "the buffer is closed", "make another", cause=self._broken)
-            pending = Pending(command, self._submitter)
+            pending = Pending(command, self._submitter, self._forget)
             self._held[pending] = weight
             self._bytes += weight
             if self._lanes.add(_place(pending), pending, weight):
@@ -153,14 +157,11 @@ class Buffer:
             broken, self._broken = self._broken, None
             self._lost.clear()
             raise broken
-        lost = [pending for pending in self._lost if not pending.asked]
+        lost = list(self._lost.values())
         self._lost.clear()
         if lost:
-            try:
-                lost[0].submission()
-            except SignalboxError as error:
-                error.add_note(f"{len(lost)} commands of the buffer were not accepted")
-                raise
+            lost[0].add_note(f"{len(lost)} commands of the buffer were not accepted")
+            raise lost[0]
 
     def __enter__(self) -> Self:
         return self
@@ -203,10 +204,17 @@ class Buffer:
 
     def _run(self) -> None:
         try:
-            while group := self._next():
-                self._hand_over(group)
+            while self._turn():
+                pass
         except BaseException as error:  # noqa: BLE001 - adds, `Pending`s and `close` raise it
             self._break(error)
+
+    def _turn(self) -> bool:
+        # A frame of its own: what was handed over is not held until there is more.
+        group = self._next()
+        if group:
+            self._hand_over(group)
+        return bool(group)
 
     def _break(self, cause: BaseException) -> None:
         """Without its thread nothing is handed over any more: tell everyone who waits or comes."""
@@ -238,7 +246,9 @@ class Buffer:
 
     def _hand_over(self, group: list[Pending]) -> None:
         overdue = time.monotonic() - self.limits.patience.total_seconds()
-        again, settled, lost = [], [], []
+        again: list[tuple[str, Pending]] = []
+        settled: list[Pending] = []
+        lost: list[tuple[Pending, SignalboxError]] = []
         for pending, end in zip(group, self._try(group), strict=True):
             if isinstance(end, Submission):
                 if end.full and pending.since > overdue:
@@ -247,17 +257,26 @@ class Buffer:
                 # What was accepted no longer holds the caller's content, as far as it is staged.
                 pending.command = end.command
                 pending.settled.set_result(end)
+                error = end.refusal()
             else:
                 pending.settled.set_exception(end)
+                error = end
             settled.append(pending)
-            if not (isinstance(end, Submission) and end.accepted):
-                lost.append(pending)
+            if error is not None:
+                lost.append((pending, error))
         with self._room:
             self._lanes.put_back({_place(pending) for pending in group}, again)
             for pending in settled:
                 self._bytes -= self._held.pop(pending)
-            self._lost.extend(lost)
+            # Under the lock, since it may be told at this moment.
+            self._lost.update((p.number, error) for p, error in lost if not p.asked)
+            while len(self._lost) > LOST_MOST:
+                self._lost.popitem(last=False)
             self._room.notify_all()
+
+    def _forget(self, pending: Pending) -> None:
+        with self._room:
+            self._lost.pop(pending.number, None)
 
     def _try(self, group: list[Pending]) -> list[Submission | SignalboxError]:
         """What became of each. Where one spoils a call, it does so alone."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import time
+from collections.abc import Callable
 from concurrent import futures
 from datetime import timedelta
 from typing import Protocol
@@ -11,6 +13,8 @@ from commands.error import OutcomePending, SignalboxError
 from commands.model import Command
 from commands.outcome import Outcome
 from producers.submission import Submission
+
+_NUMBERS = itertools.count()
 
 
 class Submitter(Protocol):
@@ -24,8 +28,12 @@ class Submitter(Protocol):
 class Pending:
     """A command in a buffer, and what becomes of it. Thread-safe."""
 
-    def __init__(self, command: Command, submitter: Submitter) -> None:
+    def __init__(
+        self, command: Command, submitter: Submitter, told: Callable[[Pending], None]
+    ) -> None:
+        """`told` is called when someone was told that it was not accepted."""
         self.command = command
+        self.number = next(_NUMBERS)
         self.since = time.monotonic()
         self.settled = futures.Future[Submission]()
         """For code that awaits: `asyncio.wrap_future(pending.settled)`. It cannot be cancelled: the
@@ -34,6 +42,7 @@ class Pending:
         self.asked = False
         """Someone was told that it was not accepted."""
         self._submitter = submitter
+        self._told = told
 
     @property
     def op_id(self) -> str:
@@ -57,9 +66,14 @@ class Pending:
                 next_step="it goes on; ask again, or see whether the state Redis answers",
             ) from None
         except SignalboxError:
-            self.asked = True
+            self.told()
             raise
         return submission
+
+    def told(self) -> None:
+        """Note that its caller knows that it was not accepted."""
+        self.asked = True
+        self._told(self)
 
     def outcome(self, timeout: timedelta = timedelta(seconds=30)) -> Outcome:
         """Wait until the command is done. Raises as `submission` does; OutcomePending."""

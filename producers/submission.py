@@ -7,7 +7,13 @@ from datetime import timedelta
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from commands.error import OpIdReused, OutcomePending, RateLimited, StateUnavailable
+from commands.error import (
+    OpIdReused,
+    OutcomePending,
+    RateLimited,
+    SignalboxError,
+    StateUnavailable,
+)
 from commands.ledger.entry import Acceptance, Receipt, Record
 from commands.model import Command
 from routing.permit import reserved_stream
@@ -53,26 +59,33 @@ class Submission:
     def raise_if_refused(self) -> None:
         """OpIdReused if another command has this op_id, RateLimited if too many are open,
         ReservedStream if only Signalbox itself appends there."""
+        if (error := self.refusal()) is not None:
+            raise error
+
+    def refusal(self) -> SignalboxError | None:
+        """The error that `raise_if_refused` raises, if any."""
+        if self.accepted:
+            return None
         if self.receipt.acceptance is Acceptance.RESERVED:
-            raise reserved_stream(self.command)
+            return reserved_stream(self.command)
+        place = {
+            "kind": self.command.kind,
+            "tenant_id": self.command.tenant_id,
+            "env": self.command.env,
+        }
         if self.full:
             error = RateLimited(
                 "too many commands of this tenant and env are open",
-                kind=self.command.kind,
-                tenant_id=self.command.tenant_id,
-                env=self.command.env,
                 next_step="submit it again later; nothing was accepted",
+                **place,
             )
             error.retry_after = 1.0
-            raise error
-        if not self.accepted:
-            raise OpIdReused(
-                f"op_id {self.op_id} was accepted before with another content",
-                kind=self.command.kind,
-                tenant_id=self.command.tenant_id,
-                env=self.command.env,
-                next_step="use a new op_id for a new command; the first one stands",
-            )
+            return error
+        return OpIdReused(
+            f"op_id {self.op_id} was accepted before with another content",
+            next_step="use a new op_id for a new command; the first one stands",
+            **place,
+        )
 
 
 def no_outcome(ref: str, op: str, waited: timedelta, record: Record | None) -> OutcomePending:

@@ -25,15 +25,23 @@ class Allowed(BaseModel):
     )
 
 
+LARGEST = 2**53
+"""Of a quota: Redis' scripts, and JSON of other languages, count no further."""
+
+
 class Quotas(BaseModel):
     """Limits of each env of the tenant; None: no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    objects: int | None = Field(None, ge=0, description="Objects in its object store.")
-    bytes: int | None = Field(None, ge=0, description="Bytes in its object store.")
+    objects: int | None = Field(None, ge=0, le=LARGEST, description="Objects in its object store.")
+    bytes: int | None = Field(None, ge=0, le=LARGEST, description="Bytes in its object store.")
     commands_per_second: float | None = Field(
-        None, gt=0, allow_inf_nan=False, description="Over all kinds; a second's worth may burst."
+        None,
+        ge=1e-6,
+        le=1e9,
+        allow_inf_nan=False,
+        description="Over all kinds; a second's worth may burst.",
     )
 
     @property

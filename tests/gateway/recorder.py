@@ -27,7 +27,7 @@ from gateway.hot import hot_handler
 from gateway.protocol import protocol_of
 from gateway.server import GatewayServer
 from gateway.settings import GatewaySettings
-from producers.async_client import Ran
+from producers.ran import Ran
 from routing.registry import Registry
 
 
@@ -44,6 +44,9 @@ class Content:
 
     async def __aiter__(self) -> AsyncIterator[bytes]:
         yield self._data
+
+    async def whole(self) -> bytes:
+        return self._data
 
     async def __aenter__(self) -> Content:
         return self

@@ -81,22 +81,28 @@ def test_a_reader_that_takes_nothing_is_cut_off() -> None:
         wait_until(lambda: not server.server.server_state.connections, "it is cut off")
 
 
-def test_connections_over_their_number_are_told_so_and_others_go_on() -> None:
+def test_connections_over_their_number_are_told_so_while_all_have_a_request() -> None:
+    request = head("PUT", "/v1/objects/t_demo/dev/a", "Content-Length: 1") + b"x"
     with served(connections=3) as server:
+        server.desk.held.clear()
         held = [connect(server.port) for _ in range(3)]
-        wait_until(lambda: len(server.server.server_state.connections) == 3, "three are open")
+        for connection in held:
+            connection.sendall(request)
+        wait_until(lambda: len(server.desk.taken) == 3, "three are being answered")
         answer = ask(server.port, head("GET", "/healthz"))
         assert answer is None or answer.status == 503
         if answer is not None:
             assert answer.json()["error_code"] == "TOO_MANY_CONNECTIONS"
             assert answer.headers["retry-after"] == "1"
-        held[0].sendall(head("GET", "/healthz"))
-        first = read(held[0])
-        assert first is not None
-        assert first.status == 200
+        server.server.servers[0].get_loop().call_soon_threadsafe(server.desk.held.set)
+        for connection in held:
+            first = read(connection)
+            assert first is not None
+            assert first.status == 200
+        # They are idle now, and the longest idle makes room.
+        assert is_answered(server.port)
         for connection in held:
             connection.close()
-        wait_until(lambda: is_answered(server.port), "there is room again")
 
 
 def test_a_stop_answers_what_was_begun_and_takes_nothing_new() -> None:

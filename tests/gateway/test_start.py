@@ -53,6 +53,12 @@ def test_a_setting_is_named_as_the_environment_has_it(name: str, value: str) -> 
     assert line.endswith("see docs/configuration.md")
 
 
+def test_a_mistyped_setting_is_none_and_the_one_that_is_meant_is_named() -> None:
+    line = refusal(GATEWAY_READ_TOKEN_FLIE="/etc/token")
+    assert "there is no setting SIGNALBOX_GATEWAY_READ_TOKEN_FLIE" in line
+    assert "did you mean SIGNALBOX_GATEWAY_READ_TOKEN_FILE?" in line
+
+
 def test_a_token_file_that_is_missing_is_named() -> None:
     assert "/no/such/token" in refusal(GATEWAY_READ_TOKEN_FILE="/no/such/token")
 

@@ -42,7 +42,7 @@ def test_the_outcome_of_another_command_under_its_op_id_is_none_of_its(
 ) -> None:
     async def main() -> Asked:
         asked = Asked(Inboxes().here(), COMMAND, to_its_end=True)
-        pending = Pending(COMMAND, cast(Submitter, None))
+        pending = Pending(COMMAND, cast(Submitter, None), lambda _: None)
         asked.hand_over(pending)
         if told_first:
             asked.tell(OUTCOME)

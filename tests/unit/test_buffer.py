@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import os
 import threading
+import weakref
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
@@ -254,6 +256,29 @@ def test_reused_op_id_reaches_who_asks_or_close() -> None:
         its.add(put(2).model_copy(update={"op_id": "taken"}))
         with pytest.raises(OpIdReused):
             its.close()
+
+
+def test_nothing_of_a_refused_command_is_kept_once_its_caller_was_told() -> None:
+    ledger = Ledger()
+    with buffer(ledger, linger=AT_ONCE) as its:
+        gone: list[weakref.ref[Command]] = []
+        for number in range(20):
+            command = put(number).model_copy(update={"op_id": "taken"})
+            pending = its.add(command)
+            with pytest.raises(OpIdReused):
+                pending.submission(SOON)
+            gone.append(weakref.ref(command))
+        # Nobody asks for this one; its error is kept for `close`, and not its content.
+        unasked = put(20).model_copy(update={"op_id": "taken"})
+        gone.append(weakref.ref(unasked))
+        its.add(unasked)
+        its.flush(SOON)
+        del command, pending, unasked
+        gc.collect()
+        assert [command() for command in gone] == [None] * 21
+        with pytest.raises(OpIdReused) as raised:
+            its.close()
+        assert raised.value.__notes__ == ["1 commands of the buffer were not accepted"]
 
 
 def test_full_tenant_waits_in_order_while_others_pass(monkeypatch: pytest.MonkeyPatch) -> None:

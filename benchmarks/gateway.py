@@ -10,12 +10,12 @@ import threading
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import psutil
 
 from benchmarks.figure import NOISE, Figure, Spread
-from benchmarks.lane import lane
+from benchmarks.lane import Lane, cpu_of, lane
 from benchmarks.part import Bench
 from benchmarks.stub import ROOT, running
 
@@ -28,10 +28,12 @@ LARGE = 1024 * MIB
 
 @dataclass(frozen=True)
 class Load:
-    """What clients saw."""
+    """What clients saw, and what it took."""
 
     seconds: list[float]
     wall: float
+    cpu: dict[str, float]
+    """Seconds of processor time, by who took them."""
 
     @property
     def rate(self) -> float:
@@ -42,6 +44,33 @@ class Load:
     def spread(self) -> Spread:
         """Of one answer, milliseconds."""
         return Spread([1000 * each for each in self.seconds])
+
+    def micros(self, what: str) -> list[Figure]:
+        """Microseconds of processor time of one request, of each process."""
+        each = {who: 1e6 * spent / len(self.seconds) for who, spent in self.cpu.items()}
+        return [Figure(f"{what}: {who}", micros, "µs") for who, micros in each.items()]
+
+
+@dataclass(frozen=True)
+class Bed:
+    """A gateway with its workers and Redis."""
+
+    lane: Lane
+    base: str
+    pid: int
+
+    def load(self, method: str, seconds: float, rate: float = 0.0) -> Load:
+        """What 64 clients get from it."""
+        before = self._cpu()
+        found = _load(self.base, method, PATH, seconds, rate)
+        return replace(
+            found, cpu={who: now - before[who] for who, now in self._cpu().items()} | found.cpu
+        )
+
+    def _cpu(self) -> dict[str, float]:
+        spent = self.lane.spent()
+        gateway = cpu_of([psutil.Process(self.pid)])
+        return {"gateway": gateway, "workers": spent.workers, "Redis": spent.redis}
 
 
 def gateway_cost(bench: Bench) -> list[Figure]:
@@ -54,25 +83,29 @@ def gateway_cost(bench: Bench) -> list[Figure]:
         base = it.stack.start_gateway(SIGNALBOX_GATEWAY_PORT="0")
         gateway = it.stack.gateway
         assert gateway is not None  # noqa: S101 - just started
-        for address, path in ((base, PATH), (bare, "/")):
-            _load(address, "PUT", path, seconds=1.0)  # whatever is made with the first request
+        bed = Bed(it, base, gateway.pid)
+        # Whatever is made with the first request.
+        bed.load("PUT", 1.0)
+        _load(bare, "PUT", "/", 1.0)
         # In turns, since the machine has other things to do as well.
-        puts: dict[str, list[float]] = {base: [], bare: []}
+        puts, theirs = [], []
         for _ in range(2):
-            for address, path in ((base, PATH), (bare, "/")):
-                puts[address].append(_load(address, "PUT", path, bench.seconds).rate)
-        ours, theirs = (max(puts[address]) for address in (base, bare))
-        _load(base, "GET", PATH, seconds=1.0)
-        full = _load(base, "GET", PATH, bench.seconds)
-        half = _load(base, "GET", PATH, bench.seconds, rate=full.rate / 2)
+            puts.append(bed.load("PUT", bench.seconds))
+            theirs.append(_load(bare, "PUT", "/", bench.seconds).rate)
+        put = max(puts, key=lambda found: found.rate)
+        bed.load("GET", 1.0)
+        get = bed.load("GET", bench.seconds)
+        half = bed.load("GET", bench.seconds, get.rate / 2)
         put_mib, get_mib = _large(base, gateway.pid)
     return [
-        Figure("durable 1 KiB puts of 64 clients", ours, "puts/s", least=1500),
-        Figure("the same by a bare FastAPI route", theirs, "puts/s"),
-        Figure("puts, to the bare route", ours / theirs, "x", least=0.8, tolerance=NOISE),
-        Figure("gets of 1 KiB by 64 clients", full.rate, "gets/s"),
+        Figure("durable 1 KiB puts of 64 clients", put.rate, "puts/s", least=1500),
+        Figure("the same by a bare FastAPI route", max(theirs), "puts/s"),
+        Figure("puts, to the bare route", put.rate / max(theirs), "x", least=0.8, tolerance=NOISE),
+        *put.micros("processor time of a put"),
+        Figure("gets of 1 KiB by 64 clients", get.rate, "gets/s"),
         Figure("get at half of that load, p50", half.spread.median, "ms", most=2),
         Figure("get at half of that load, p99", half.spread.at(99), "ms", most=10),
+        *get.micros("processor time of a get"),
         Figure("memory of a 1 GiB put, above idle", put_mib, "MiB", most=64),
         Figure("memory of a 1 GiB get, above idle", get_mib, "MiB", most=64),
     ]
@@ -91,7 +124,7 @@ def _load(base: str, method: str, path: str, seconds: float, rate: float = 0.0) 
     found = json.loads(said.stdout)
     if found["failed"]:
         raise RuntimeError(f"{found['failed']} of {len(found['seconds'])} {method}s failed")
-    return Load(found["seconds"], found["wall"])
+    return Load(found["seconds"], found["wall"], {"clients": found["cpu"]})
 
 
 def _large(base: str, pid: int) -> tuple[float, float]:

@@ -74,8 +74,10 @@ PARTS = (
         "Durable 1 KiB puts and gets over HTTP, 64 connections with one request at a time, on the "
         "embedded object store: through one gateway and two worker processes, and by a FastAPI "
         "route that calls the same adapter on a thread for each request, without queue, ledger, "
-        "route or policy. The better of two rounds each, in turns; clients are a process of their "
-        "own on the same machine.",
+        "route or policy. The better of two rounds of puts each, in turns; clients are a process "
+        "of their own on the same machine. Gets at half load come by chance (a Poisson process), "
+        "and their times count from when they were to be sent. Processor time is that of one "
+        "request.",
         gateway_cost,
         quick=True,
     ),

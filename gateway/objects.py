@@ -7,6 +7,7 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
+from commands.error import AlreadyExists, NotFound, PreconditionFailed, SignalboxError
 from commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     Condition,
@@ -16,6 +17,7 @@ from commands.object_store import (
     ListObjects,
     PutObject,
 )
+from commands.scope import ResourceKind
 from gateway.answer import (
     Json,
     accepted,
@@ -30,6 +32,7 @@ from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
 from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
 from gateway.content import answer_content, answer_head
 from gateway.desk import Desk
+from gateway.problem import Refused
 from gateway.text import NamePart
 
 router = APIRouter(prefix="/v1/objects/{tenant}/{env}", route_class=BoundedRoute, tags=["objects"])
@@ -98,6 +101,8 @@ async def put(
         )
     size, sha256 = declared_of(request)
     check_before(desk, fields, size)
+    if conditional and is_large(desk, size):
+        await check_condition(desk, fields)
     payload = await content_of(request, size, sha256)
     command = PutObject(**fields, payload=payload)
     outcome = await run_put(desk, command, writing, conditional=conditional)
@@ -136,7 +141,38 @@ def metadata_of(request: Request) -> dict[str, str]:
     }
 
 
+def is_large(desk: Desk, size: int | None) -> bool:
+    """Whether the body may be too large for a command to carry."""
+    return size is None or size > desk.settings.inline_limit_bytes
+
+
 def check_before(desk: Desk, fields: dict[str, Any], size: int | None) -> None:
     """Refuse what is wrong before a large body is read for nothing."""
-    if size is None or size > desk.settings.inline_limit_bytes:
+    if is_large(desk, size):
         PutObject.model_validate(fields | {"payload": {"type": "inline", "data": ""}})
+
+
+async def check_condition(desk: Desk, fields: dict[str, Any]) -> None:
+    """Refuse a condition that does not hold before a large body is read: later it would be a dead
+    letter that keeps its content. Raises Refused; no op_id is taken then."""
+    condition: Condition = fields["condition"]
+    place = {name: fields[name] for name in ("tenant_id", "env", "mode", "key")}
+    found = await desk.read(HeadObject(**place))
+    if found.error is not None and found.error.code != NotFound.code:
+        return  # the write itself says what is wrong
+    etag = found.result["etag"] if found.result else None
+    if (etag is None) if condition.if_absent else (etag == condition.if_match):
+        return
+    # What is there may be this very command's effect: it is sent again then.
+    if await desk.record(f"{fields['tenant_id']}/{fields['env']}/{fields['op_id']}") is not None:
+        return
+    error: SignalboxError = (
+        AlreadyExists("there is an object under this key", next_step="replace it, or keep it")
+        if condition.if_absent
+        else PreconditionFailed(
+            f"the object has ETag {etag}" if etag else "there is no such object",
+            next_step="read it anew, and decide",
+        )
+    )
+    place = {"tenant_id": fields["tenant_id"], "env": fields["env"]}
+    raise Refused(error.at(kind=ResourceKind.OBJECT_STORE, **place), conditional=True)

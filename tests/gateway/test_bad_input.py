@@ -403,7 +403,7 @@ def test_what_a_backend_says_cannot_forge_a_header(server: Served) -> None:
     [
         (head("GET", "/v1/dead-letters?tennant=t_a"), "INVALID_REQUEST", "tenant"),
         (head("GET", "/v1/objects/t_a/dev?limit=1&prefx=a"), "INVALID_REQUEST", "prefix"),
-        (head("GET", "/healthz?a=1"), "INVALID_REQUEST", "takes none"),
+        (head("GET", "/v1/schemas?a=1"), "INVALID_REQUEST", "takes none"),
         (head("GET", "/nexus/raw/put"), "METHOD_NOT_ALLOWED", "POST"),
         (json_body(b'{"commands":\n x}'), "INVALID_COMMAND", "send JSON"),
         (json_body(b"[" * 100 + b"]" * 100), "INVALID_COMMAND", "send JSON"),

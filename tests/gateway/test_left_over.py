@@ -37,5 +37,34 @@ def test_what_was_staged_goes_with_the_answer(gateway: Gateway) -> None:
     assert gateway.http.get(f"/v1/objects/{tenant}/dev/k").content == LARGE
 
 
+def test_a_large_put_whose_condition_does_not_hold_is_refused_before_its_body(
+    gateway: Gateway,
+) -> None:
+    tenant = gateway.routes("t_conditional", ResourceKind.OBJECT_STORE)
+    folder = gateway.lane.settings.payload_dir
+    assert folder is not None
+
+    def put(content: bytes, **headers: str) -> httpx.Response:
+        its = {name.replace("_", "-"): value for name, value in headers.items()}
+        return gateway.http.put(f"/v1/objects/{tenant}/dev/k", content=content, headers=its)
+
+    key = new_op_id()
+    first = put(LARGE, If_None_Match="*", Idempotency_Key=key)
+    assert first.status_code == 200
+    # Sent again it is the same command, and not one whose condition no longer holds.
+    assert put(LARGE, If_None_Match="*", Idempotency_Key=key).status_code == 200
+    for _ in range(2):
+        refused = put(LARGE, If_None_Match="*")
+        assert refused.status_code == 412
+        assert "op_id" not in error_of(refused)
+        assert put(LARGE, If_Match='"other"').status_code == 412
+    assert put(LARGE[1:], If_Match=first.headers["etag"]).status_code == 200
+    wait_until(lambda: not _content(folder), "nothing is left")
+    dead = gateway.http.get("/v1/dead-letters", params={"tenant": tenant}).json()
+    assert not dead["dead_letters"]
+    # A small one goes on its way, and stays under its op_id.
+    assert error_of(put(b"x", If_None_Match="*"))["error_code"] == "ALREADY_EXISTS"
+
+
 def _content(folder: Path) -> list[str]:
     return sorted(os.listdir(folder)) if folder.is_dir() else []

@@ -65,7 +65,7 @@ class ReadEvents(Command):
     writes = False
     op: Literal["event_stream.read"] = "event_stream.read"
     stream: StreamName
-    after: int = Field(0, ge=0, le=2**63 - 1, description="Version of the last event already read.")
+    after: int = Field(0, ge=0, description="Version of the last event already read.")
     limit: int = Field(100, ge=1, le=1000, description="Events at most; large ones make it fewer.")
 
     @property

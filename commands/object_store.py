@@ -111,10 +111,8 @@ class GetObject(ObjectCommand):
 
     writes = False
     op: Literal["object_store.get"] = "object_store.get"
-    first: int | None = Field(None, ge=0, le=2**63 - 1, description="First byte, from 0.")
-    last: int | None = Field(
-        None, ge=0, le=2**63 - 1, description="Last byte, included; None: to the end."
-    )
+    first: int | None = Field(None, ge=0, description="First byte, from 0.")
+    last: int | None = Field(None, ge=0, description="Last byte, included; None: to the end.")
 
     @model_validator(mode="after")
     def _range_is_forward(self) -> GetObject:

@@ -42,6 +42,12 @@ class Database:
             yield connection
 
     @contextmanager
+    def looking(self) -> Iterator[apsw.Connection]:
+        """For one statement that reads: by itself it sees one state."""
+        with self._transaction(None, PATIENCE) as connection:
+            yield connection
+
+    @contextmanager
     def writing(self, seconds: float = PATIENCE) -> Iterator[apsw.Connection]:
         """A transaction as the only writer; it waits for others, `seconds` at most.
 
@@ -59,16 +65,18 @@ class Database:
         return f"{self._place.path}/{self._name}"
 
     @contextmanager
-    def _transaction(self, begin: str, seconds: float) -> Iterator[apsw.Connection]:
+    def _transaction(self, begin: str | None, seconds: float) -> Iterator[apsw.Connection]:
         path = self._path()
         if not os.path.lexists(path):
             self._make_directory()
         with POOL.borrowed(path, self._prepare) as connection:
             connection.set_busy_timeout(int(1000 * max(0.001, min(seconds, PATIENCE))))
-            connection.execute(begin)
+            if begin is not None:
+                connection.execute(begin)
             try:
                 yield connection
-                connection.execute("COMMIT")
+                if begin is not None:
+                    connection.execute("COMMIT")
             except BaseException as error:
                 # Asked before anything else runs: a quota or a limit on file sizes is, to SQLite,
                 # an I/O error like any other, and only the system's number tells.

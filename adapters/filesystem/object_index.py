@@ -69,6 +69,12 @@ PRUNED_MOST: Final = 1000
 SMALL = "#"
 """How the place of a content begins that stands in the index; no file's name does."""
 
+_FIND = f"SELECT {COLUMNS} FROM objects WHERE key = ?"  # noqa: S608 - constants
+_SMALL = "(SELECT data FROM contents WHERE id = CAST(substr(file, 2) AS INTEGER))"
+_FIND_WHOLE = (
+    f"SELECT {COLUMNS}, CASE substr(file, 1, 1) WHEN '{SMALL}' THEN {_SMALL} END "  # noqa: S608
+    "FROM objects WHERE key = ?"
+)
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -130,11 +136,17 @@ def is_of(trace: Row | Tombstone | Asset, call: Call) -> bool:
 
 
 def find(connection: apsw.Connection, key: str) -> Row | None:
-    question = f"SELECT {COLUMNS} FROM objects WHERE key = ?"  # noqa: S608 - constants
-    found: Any = connection.execute(question, (key.encode(),)).fetchone()
-    if found is None:
-        return None
-    row = Row(*found)
+    found: Any = connection.execute(_FIND, (key.encode(),)).fetchone()
+    return None if found is None else _checked(Row(*found))
+
+
+def find_whole(connection: apsw.Connection, key: str) -> tuple[Row, bytes | None] | None:
+    """The object, and its content if that stands in the index, by one statement."""
+    found: Any = connection.execute(_FIND_WHOLE, (key.encode(),)).fetchone()
+    return None if found is None else (_checked(Row(*found[:-1])), found[-1])
+
+
+def _checked(row: Row) -> Row:
     if type(row.size) is not int or type(row.seq) is not int:
         raise unreadable("the index of an object", TypeError())
     return row
@@ -184,11 +196,6 @@ def keep_small(connection: apsw.Connection, data: bytes) -> str:
     """Store a small content in the index; its place, for `Row.file`."""
     connection.execute("INSERT INTO contents (data) VALUES (?)", (data,))
     return f"{SMALL}{connection.last_insert_rowid()}"
-
-
-def find_small(connection: apsw.Connection, number: int) -> bytes | None:
-    found: Any = connection.execute("SELECT data FROM contents WHERE id = ?", (number,)).fetchone()
-    return None if found is None else found[0]
 
 
 def forget_small(connection: apsw.Connection, number: int) -> None:

@@ -134,16 +134,19 @@ class FilesystemObjectStore:
         with filesystem_errors(self._scope):
             missed: Row | None = None
             for _ in range(LOOKS):
-                row, small = self._found(command.key)
+                with self._index.looking() as connection:
+                    found = object_index.find_whole(connection, command.key)
+                row, small = found or _missing()
                 first, size = _span(command, row.size)
-                if isinstance(row.content, int):
+                place = row.content
+                if isinstance(place, int):
                     if small is None or len(small) != row.size:
                         raise _lost()
                     return ObjectStream(
                         row.info(), first, size, FileBody(BytesIO(small), first, size)
                     )
                 try:
-                    file = self._folder.open(row.content)
+                    file = self._folder.open(place)
                 except FileNotFoundError:
                     # Replaced since the row was read, unless the row is still the same.
                     if row == missed:
@@ -161,7 +164,9 @@ class FilesystemObjectStore:
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         with filesystem_errors(self._scope):
-            return self._found(command.key, content=False)[0].info()
+            with self._index.looking() as connection:
+                row = object_index.find(connection, command.key)
+            return (row or _missing()).info()
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         """As the port says; a newer `seq` is kept without a takeover too, and a tombstone keeps
@@ -208,17 +213,6 @@ class FilesystemObjectStore:
         """Close the idle connections; streams that were handed out stay open."""
         self._index.close()
 
-    def _found(self, key: str, *, content: bool = True) -> tuple[Row, bytes | None]:
-        """The object's row, and its content if that stands in the index."""
-        small = None
-        with self._index.reading() as connection:
-            row = object_index.find(connection, key)
-            if row is not None and content and isinstance(row.content, int):
-                small = object_index.find_small(connection, row.content)
-        if row is None:
-            raise NotFound("there is no such object", next_step="check the key")
-        return row, small
-
     def _uri(self, key: str) -> str:
         """Not `file:`, since no file has this path: names of files are an inner matter."""
         return f"{self._address}{quote(key)}"
@@ -240,6 +234,10 @@ def _span(command: GetObject, size: int) -> tuple[int, int]:
         )
     last = size - 1 if command.last is None else min(command.last, size - 1)
     return first, last - first + 1
+
+
+def _missing() -> NoReturn:
+    raise NotFound("there is no such object", next_step="check the key")
 
 
 def _lost() -> BackendError:

@@ -27,6 +27,15 @@ class Growth:
     """Directories with new entries."""
 
 
+def _identity(path: str) -> tuple[int, int] | None:
+    """Which directory it is, wherever links lead; None if there is none."""
+    try:
+        status = os.stat(path)
+    except OSError:
+        return None
+    return status.st_dev, status.st_ino
+
+
 class Place:
     """The directory `tenants/{tenant}/{env}` of one scope; segments count from there."""
 
@@ -35,11 +44,24 @@ class Place:
         self._own: Segments = ("tenants", scope.tenant_id, scope.env)
         # Directories that this process has seen durable, counted from base_dir.
         self._known: set[Segments] = set()
+        self._real = ("", "", (0, 0))
+        """Where base_dir was found to lead, the path there, and which directory that is."""
 
     @property
     def path(self) -> str:
         """Its absolute path; base_dir itself may be reached through links."""
-        return os.path.join(os.path.realpath(self.base_dir), *self._own)
+        real, path, identity = self._real
+        # Links are looked through once: a look at each directory on the way costs as much as a
+        # small read.
+        if _identity(self.base_dir) == identity and (
+            real == self.base_dir or _identity(real) == identity
+        ):
+            return path
+        real = os.path.realpath(self.base_dir)
+        path = os.path.join(real, *self._own)
+        found = _identity(real)
+        self._real = (real, path, found) if found is not None else ("", "", (0, 0))
+        return path
 
     @contextmanager
     def opened(self, segments: Segments) -> Iterator[int]:

@@ -17,7 +17,7 @@ from typing import Any, NoReturn, TypeGuard
 from commands.error import InvalidCommand, TooLarge, UnknownCommand
 from commands.model import OP_ID_PATTERN
 from commands.parse import known_ops
-from commands.wire import BATCH, SUMMARY_HEADER
+from commands.wire import BATCH, DRAIN, SUMMARY_HEADER, known_tasks
 
 VALUES_MOST = 300_000
 """Values in one message's JSON, an object counted as five: they take 50 times their text."""
@@ -132,8 +132,8 @@ def read_call(stored: Stored, most_bytes: int) -> Call:
     task, task_id = headers.get("task"), headers.get("id")
     if task is None:
         _refuse("the headers name no task: only Celery's protocol 2 is taken")
-    if not isinstance(task, str) or (task != BATCH and task not in known_ops()):
-        known = ", ".join(sorted((*known_ops(), BATCH)))
+    if not isinstance(task, str) or (task not in (BATCH, DRAIN) and task not in known_ops()):
+        known = ", ".join(known_tasks())
         raise UnknownCommand("no such task", next_step=f"use one of: {known}")
     if not is_id(task_id):
         _refuse("header id is not 1 to 128 of A-Z a-z 0-9 . _ : -")

@@ -16,12 +16,15 @@ from typing import Any
 
 from commands.error import InvalidCommand, SignalboxError
 from commands.ledger.entry import Intent, Ticket
+from commands.ledger.shard import all_shards
 from commands.model import OP_ID_PATTERN, Command
 from commands.parse import known_ops, parse_command
 from commands.scope import ENV_PATTERN, TENANT_PATTERN
 
 BATCH = "commands.batch"
 """Task name of a message of many commands; one of a single command bears the command's op."""
+DRAIN = "commands.drain"
+"""Task name of a message that rings for a worker: something is ready in a queue's parcels."""
 MESSAGE_MOST = 100
 """Commands in one message of ours: it should fit well within one lease."""
 MESSAGE_LIMIT = 1000
@@ -44,10 +47,6 @@ def all_queues(tenant_shards: int) -> list[str]:
     return [f"{kind}.{shard}" for kind in kinds for shard in range(tenant_shards)]
 
 
-def ticket_document(ticket: Ticket) -> dict[str, Any]:
-    return {"ticket": 1, "op": ticket.op, "ref": ticket.ref}
-
-
 @dataclass(frozen=True)
 class Fault:
     """A document in a message that is no command of this release."""
@@ -56,6 +55,43 @@ class Fault:
     op: str
     document: Any
     error: SignalboxError
+
+
+@dataclass(frozen=True)
+class Ring:
+    """What a message asks for that rings for a worker."""
+
+    shard: str
+    queue: str
+
+
+def ring_document(ring: Ring) -> dict[str, str]:
+    return {"shard": ring.shard, "queue": ring.queue}
+
+
+def read_ring(
+    task_id: str, keywords: Mapping[str, Any], tenant_shards: int, positional: Sequence[Any] = ()
+) -> Ring | Fault:
+    """Read the arguments of a ring; what is none is a fault."""
+    shard, queue = keywords.get("shard"), keywords.get("queue")
+    known = shard in all_shards() and queue in all_queues(tenant_shards)
+    if known and not positional and keywords.keys() == {"shard", "queue"}:
+        return Ring(str(shard), str(queue))
+    error = InvalidCommand(
+        "no shard and queue of this deployment are named",
+        next_step="send commands instead; only Signalbox itself rings. Are SIGNALBOX_TENANT_SHARDS "
+        "the same everywhere?",
+    )
+    return Fault(f"-/-/{task_id}", DRAIN, dict(keywords), error)
+
+
+def known_tasks() -> list[str]:
+    """The names of all tasks that a message may ask for."""
+    return sorted((*known_ops(), BATCH, DRAIN))
+
+
+def ticket_document(ticket: Ticket) -> dict[str, Any]:
+    return {"ticket": 1, "op": ticket.op, "ref": ticket.ref}
 
 
 @dataclass(frozen=True)

@@ -13,8 +13,9 @@ from celery import Celery
 
 from commands.fault import reach
 from commands.ledger.dead import DeadLetters, Replayed
-from commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
+from commands.ledger.entry import Acceptance, Intent, Receipt
 from commands.ledger.ledger import Ledger
+from commands.ledger.parcels import Parcels
 from commands.ledger.staged import Deployment
 from commands.model import Command
 from commands.outcome import Outcome
@@ -59,6 +60,7 @@ class Client:
         self.settings = settings or Settings()
         self.state = state if state is not None else connect(self.settings.state_url)
         self.ledger = Ledger(self.state, self.settings)
+        self._parcels = Parcels(self.state, self.settings, self.ledger)
         self._publisher = Publisher(app or make_app(self.settings))
         self.waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings, Deployment(self.state))
@@ -166,17 +168,11 @@ class Client:
         own = self._claim_checks.take(commands)
         intents = [Intent(command, queue_of(command, shards), channel) for command in own]
         try:
-            receipts = self.ledger.submit(intents)
+            accepted = self._parcels.accept(intents)
         except BaseException:
             self._claim_checks.unsure(commands, own)
             raise
         reach("submit.after")
-        wakes, summaries = [], []
-        for intent, receipt in zip(intents, receipts, strict=True):
-            command = intent.command
-            if receipt.acceptance is Acceptance.NEW:
-                wakes.append(Wake(Ticket(receipt.ref, command.op), intent.queue))
-                summaries.append(command.summary())
-        self._publisher.publish_or_leave(wakes, summaries)
-        settled = self._claim_checks.settle(commands, own, receipts)
-        return [Submission(c, r) for c, r in zip(settled, receipts, strict=True)]
+        self._publisher.publish_or_leave(accepted.wakes)
+        settled = self._claim_checks.settle(commands, own, accepted.receipts)
+        return [Submission(c, r) for c, r in zip(settled, accepted.receipts, strict=True)]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -17,7 +17,16 @@ from commands.error import BrokerUnavailable, InvalidSetting
 from commands.ledger.entry import Wake
 from commands.ledger.row import batched
 from commands.settings import Settings
-from commands.wire import BATCH, MESSAGE_MOST, SUMMARY_HEADER, summarise, ticket_document
+from commands.wire import (
+    BATCH,
+    DRAIN,
+    MESSAGE_MOST,
+    SUMMARY_HEADER,
+    Ring,
+    ring_document,
+    summarise,
+    ticket_document,
+)
 from producers.redis_transport import use_one_client_a_channel
 
 log = structlog.get_logger("signalbox.publisher")
@@ -59,12 +68,23 @@ class Publisher:
         BrokerUnavailable; whatever was not published then is woken by the reconciler.
         """
         lines = summaries or [f"{wake.ticket.op} ref={wake.ticket.ref}" for wake in wakes]
+        for wake in wakes:
+            if wake.ticket.op == DRAIN:
+                ring = Ring(wake.ticket.ref, wake.queue)
+                self._send(wake.queue, DRAIN, ring_document(ring), f"{ring.queue} {ring.shard}")
         groups: dict[tuple[str, str], list[tuple[Wake, str]]] = {}
         for wake, line in zip(wakes, lines, strict=True):
+            if wake.ticket.op == DRAIN:
+                continue
             groups.setdefault((wake.queue, wake.group), []).append((wake, line))
         for (queue, _), entries in groups.items():
             for run in batched(entries, MESSAGE_MOST):
-                self._send(queue, [wake for wake, _ in run], summarise([line for _, line in run]))
+                documents = [ticket_document(wake.ticket) for wake, _ in run]
+                summary = summarise([line for _, line in run])
+                if len(run) == 1:
+                    self._send(queue, run[0][0].ticket.op, {"command": documents[0]}, summary)
+                else:
+                    self._send(queue, BATCH, {"commands": documents}, summary)
 
     def publish_or_leave(self, wakes: Sequence[Wake], summaries: Sequence[str] = ()) -> None:
         """Like `publish`, for commands that are safe in the ledger: a broker that is away is
@@ -74,13 +94,7 @@ class Publisher:
         except BrokerUnavailable as error:
             log.warning("wake-up left to the reconciler", commands=len(wakes), error=str(error))
 
-    def _send(self, queue: str, wakes: Sequence[Wake], summary: str) -> None:
-        documents = [ticket_document(wake.ticket) for wake in wakes]
-        body: dict[str, Any]
-        if len(wakes) == 1:
-            name, body = wakes[0].ticket.op, {"command": documents[0]}
-        else:
-            name, body = BATCH, {"commands": documents}
+    def _send(self, queue: str, name: str, body: Mapping[str, Any], summary: str) -> None:
         headers = {SUMMARY_HEADER: summary}
         if self._app.conf.task_always_eager:
             # `send_task` ignores eager mode; the registered task does not.
@@ -88,7 +102,12 @@ class Publisher:
             return
         try:
             self._app.send_task(
-                name, kwargs=body, queue=queue, headers=headers, argsrepr="()", kwargsrepr=summary
+                name,
+                kwargs=dict(body),
+                queue=queue,
+                headers=headers,
+                argsrepr="()",
+                kwargsrepr=summary,
             )
         except (BrokerError, KombuError, AMQPError, OSError) as error:
             raise BrokerUnavailable(

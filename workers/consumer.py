@@ -18,9 +18,8 @@ from celery.worker.consumer import Consumer
 
 from commands.envelope import NEXT_STEP, Stored
 from commands.error import InvalidCommand, SignalboxError, UnknownCommand
-from commands.parse import known_ops
 from commands.refusal import refusal
-from commands.wire import Fault
+from commands.wire import Fault, known_tasks
 from workers.burial import Burials, Quiet
 from workers.runtime import runtime, slots
 
@@ -149,7 +148,7 @@ class SteadyConsumer(Consumer):
         self._keep(message, InvalidCommand("the message names no task", next_step=NEXT_STEP))
 
     def on_unknown_task(self, body: Any, message: Any, exc: Exception) -> None:
-        known = ", ".join(sorted(known_ops()))
+        known = ", ".join(known_tasks())
         self._keep(message, UnknownCommand("no such task", next_step=f"use one of: {known}"))
 
     def on_invalid_task(self, body: Any, message: Any, exc: Exception) -> None:

@@ -1,4 +1,4 @@
-"""The life of a message's commands, from claim to finish: a straight line, read top to bottom.
+"""The life of commands in a worker, from claim to finish: a straight line, read top to bottom.
 
 What fails for one command ends that command, never its neighbours. An exception that is no
 SignalboxError stops the line: nothing is recorded then, and the lease brings the command back.
@@ -25,6 +25,7 @@ from routing import control
 from routing.cache import RouteCache
 from routing.permit import Permits, is_reserved, reserved_stream
 from routing.registry import Registry
+from routing.row import Position
 from workers.adapter_pool import AdapterPool
 from workers.admission import admit, check_deadline, control_refused
 from workers.breaker import Breakers
@@ -67,7 +68,7 @@ class Executor:
         While the state Redis is away it waits and asks again: each step may be repeated.
         """
         with self.slots.taken() as slot:
-            counts, suspects = self._run(slot, message, uuid.uuid4().hex, Apart.NO)
+            counts, suspects = self._execute(slot, message, uuid.uuid4().hex, Apart.NO)
         if self.isolation is None:
             for ticket in suspects:
                 ran = self.execute_suspect(ticket, uuid.uuid4().hex, Apart.UNWATCHED)
@@ -77,17 +78,25 @@ class Executor:
     def execute_suspect(self, ticket: Ticket, token: str, apart: Apart) -> dict[str, int]:
         """Run one command, claimed under `token`, which may end this process."""
         with self.slots.taken() as slot:
-            return self._run(slot, Message([ticket]), token, apart)[0]
+            return self._execute(slot, Message([ticket]), token, apart)[0]
 
-    def _run(
+    def _execute(
         self, slot: Slot, message: Message, token: str, apart: Apart
     ) -> tuple[dict[str, int], list[Ticket]]:
         reach("claim.before")
         seen = self.routes.position
-        claims, withheld = withhold(wait_for_state(lambda: self._claim(message, token, apart)))
+        claims = wait_for_state(lambda: self._claim(message, token, apart))
         reach("claim.after")
         if claims.suspects and self.isolation:
             self.isolation.take(claims.suspects)
+        return self.run(slot, token, claims, seen), claims.suspects
+
+    def run(self, slot: Slot, token: str, claims: Claims, seen: Position | None) -> dict[str, int]:
+        """Run what was claimed, or taken in parcels, under `token`; how many ended in which way.
+
+        `seen` is how far the registry was known before that was asked for.
+        """
+        claims, withheld = withhold(claims)
         routed, unrouted = wait_for_state(lambda: resolve(claims, seen, self.routes, self.registry))
         admitted, refused = wait_for_state(lambda: self._guard(routed))
         awake, resting = self.breakers.screen(admitted)
@@ -101,7 +110,7 @@ class Executor:
         reach("effect.after")
         counts = parts.last(ran + controlled)
         reach("finish.after")
-        return counts, claims.suspects
+        return counts
 
     def _claim(self, message: Message, token: str, apart: Apart) -> Claims:
         self.finisher.bury(message.faults)

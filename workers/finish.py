@@ -7,13 +7,14 @@ import json
 import random
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
 from commands.error import ControlRefused, OpIdReused, RateLimited, SignalboxError
 from commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
 from commands.ledger.ledger import Ledger
+from commands.ledger.parcels import Parcels
 from commands.model import Command
 from commands.object_store import PutObject
 from commands.outcome import Outcome, Status
@@ -57,6 +58,7 @@ class Parts:
         self._ran: list[Ended] = []
         """Of the late keys."""
         self._counts = Counter(claims.skipped)
+        self._looked = False
 
     def early(self, ended: Sequence[Ended]) -> None:
         if self._claims.unrunnable:  # nobody knows their keys
@@ -64,8 +66,26 @@ class Parts:
             return
         self._ran += [end for end in ended if key_of(end) in self._late]
         ended = [end for end in ended if key_of(end) not in self._late]
-        if ended or self._ended:
+        if self._claims.parcels and not self._looked:
+            # What leaves a parcel costs more than what ends in it: at first only whole ones end.
+            self._looked = True
+            self._end_whole(ended)
+        elif ended or self._ended:
             self._record(ended)
+
+    def _end_whole(self, ended: Sequence[Ended]) -> None:
+        """End the parcels of which all has ended; keep the other ends."""
+        self._ended += ended
+        refs = {end.claimed.command.ref for end in self._ended}
+        whole = [parcel for parcel in self._claims.parcels if parcel.rows.keys() <= refs]
+        if not whole:
+            return
+        its = {ref for parcel in whole for ref in parcel.rows}
+        now = [end for end in self._ended if end.claimed.command.ref in its]
+        self._counts.update(self._finish(replace(self._claims, parcels=whole), now))
+        rest = [parcel for parcel in self._claims.parcels if parcel not in whole]
+        self._claims = replace(self._claims, parcels=rest)
+        self._ended = [end for end in self._ended if end.claimed.command.ref not in its]
 
     def last(self, ended: Sequence[Ended]) -> dict[str, int]:
         """How many commands of the message ended in which way."""
@@ -98,6 +118,7 @@ class Finisher:
     """Turns ends into ledger entries, log lines and tidied payloads."""
 
     ledger: Ledger
+    parcels: Parcels
     settings: Settings
     payloads: PayloadStore
     worker: str
@@ -111,9 +132,12 @@ class Finisher:
         # As accepted: see Parts.
         finishes = [finish for _, finish in sorted(ends, key=itemgetter(0))]
         self.bury([_conflict(command) for command in claims.conflicts])
-        if not finishes:
+        if not finishes and not claims.parcels:
             return Finished([], []), {}
-        finished = self.ledger.finish(token, finishes, crowded=crowded)
+        if claims.parcels:
+            finished = self.parcels.end(token, claims.parcels, finishes, crowded=crowded)
+        else:
+            finished = self.ledger.finish(token, finishes, crowded=crowded)
         refused = set(finished.refused)
         counts = Counter[str]()
         for finish in finishes:

@@ -16,6 +16,7 @@ from adapters.port import AdapterContext
 from commands.error import SignalboxError
 from commands.ledger.ledger import Ledger
 from commands.ledger.staged import Deployment, staged_refs
+from commands.ledger.sweep import forget_old
 from commands.payload import DirectoryPayloadStore
 from commands.scope import ResourceKind
 from commands.settings import Settings
@@ -52,6 +53,7 @@ class Janitor:
     def turn(self) -> tuple[int, int]:
         """Clear up once: staged contents and stored files removed. Raises StateUnavailable."""
         self._ledger.forget_faults()
+        forget_old(self._client, self._settings.read_retention)
         return self._clear_payloads(), self._clear_stores()
 
     def _clear_payloads(self) -> int:

@@ -14,6 +14,7 @@ from celery import Celery
 from commands.error import SignalboxError
 from commands.fault import reach
 from commands.ledger.ledger import Ledger
+from commands.ledger.parcels import Parcels
 from commands.settings import Settings
 from commands.state import connect
 from producers.publisher import Publisher
@@ -30,6 +31,7 @@ class Reconciler:
     def __init__(self, app: Celery, settings: Settings, name: str) -> None:
         self._client = connect(settings.state_url)
         self._ledger = Ledger(self._client, settings)
+        self._parcels = Parcels(self._client, settings, self._ledger)
         self._publisher = Publisher(app)
         self._leader = Leader(self._client, "reconciler", name)
         self._stopped = threading.Event()
@@ -50,6 +52,7 @@ class Reconciler:
             return False
         due = self._ledger.due()
         reach("due.after")
+        self._parcels.open_late(due.late)
         self._publisher.publish(due.wakes)
         if due.wakes:
             log.info("woken", commands=len(due.wakes))

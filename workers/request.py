@@ -8,7 +8,7 @@ from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 
 from commands.settings import Settings
-from commands.wire import SUMMARY_HEADER, read_message
+from commands.wire import DRAIN, SUMMARY_HEADER, read_message
 
 _SHARDS = Settings().tenant_shards
 
@@ -53,4 +53,6 @@ class QuietRequest(Request):
         return described | {"args": [], "kwargs": {"summary": self.kwargsrepr}}
 
     def _describe(self) -> str:
+        if self._type == DRAIN:
+            return ""
         return read_message(self._type, self.id, self._kwargs, _SHARDS, self._args).summary()

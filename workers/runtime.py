@@ -10,6 +10,7 @@ import redis
 from celery import Celery
 
 from commands.ledger.ledger import Ledger
+from commands.ledger.parcels import Parcels
 from commands.ledger.staged import Deployment
 from commands.ledger.usage import UsageBook
 from commands.payload import DirectoryPayloadStore
@@ -23,6 +24,7 @@ from routing.registry import Registry
 from routing.tail import RouteTail
 from workers.adapter_pool import AdapterPool
 from workers.breaker import Breakers
+from workers.drain import Drains
 from workers.executor import Executor
 from workers.finish import Finisher
 from workers.isolation import Isolation
@@ -50,6 +52,7 @@ class Runtime:
         self.settings = settings
         self.state = state
         self.ledger = Ledger(state, settings)
+        self.parcels = Parcels(state, settings, self.ledger)
         self.publisher = Publisher(app)
         alone = one_at_a_time or app.conf.task_always_eager
         self.isolation = None if alone else Isolation(self.ledger, worker, settings.lease)
@@ -66,7 +69,7 @@ class Runtime:
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes, renew=self.ledger.renew),
-            finisher=Finisher(self.ledger, settings, payloads, worker),
+            finisher=Finisher(self.ledger, self.parcels, settings, payloads, worker),
             publisher=self.publisher,
             isolation=self.isolation,
             neighbours=Neighbours(),
@@ -74,6 +77,7 @@ class Runtime:
             prober=Prober(self.registry, payloads),
             permits=Permits(state),
         )
+        self.drains = Drains(self.executor, self.parcels, worker)
         self._tail: RouteTail | None = None
 
     def follow_routes(self) -> None:

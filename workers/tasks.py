@@ -1,4 +1,4 @@
-"""The Celery tasks: one a command, and one for many; all do the same."""
+"""The Celery tasks: one a command, one for many, and one for what is ready in parcels."""
 
 from __future__ import annotations
 
@@ -6,9 +6,8 @@ from typing import Any
 
 from celery import Celery, Task
 
-from commands.parse import known_ops
-from commands.wire import BATCH, read_message
-from workers.runtime import runtime
+from commands.wire import DRAIN, Message, Ring, known_tasks, read_message, read_ring
+from workers.runtime import Runtime, runtime
 
 
 def register_tasks(app: Celery) -> None:
@@ -18,10 +17,21 @@ def register_tasks(app: Celery) -> None:
         # A message's arguments as they came: a keyword such as `self` is data, and names no
         # parameter of a function.
         current = runtime(app, task.request.hostname or "eager")
-        shards = current.settings.tenant_shards
-        message = read_message(task.name, task.request.id, keywords, shards, positional)
-        counts = current.executor.execute(message)
+        counts = _run(current, task.name, task.request.id, positional, keywords)
         return " ".join(f"{name}={count}" for name, count in sorted(counts.items())) or "nothing"
 
-    for name in (*known_ops(), BATCH):
+    for name in known_tasks():
         app.task(run, name=name, bind=True, typing=False, Request="workers.request:QuietRequest")
+
+
+def _run(
+    current: Runtime, name: str, task_id: str, positional: list[Any], keywords: dict[str, Any]
+) -> dict[str, int]:
+    shards = current.settings.tenant_shards
+    if name != DRAIN:
+        message = read_message(name, task_id, keywords, shards, positional)
+        return current.executor.execute(message)
+    ring = read_ring(task_id, keywords, shards, positional)
+    if isinstance(ring, Ring):
+        return current.drains.run(ring)
+    return current.executor.execute(Message(faults=[ring]))

@@ -20,7 +20,9 @@ from commands.script import Script, run_pipeline
 from commands.settings import Settings
 from commands.state import state_errors
 
-_REPLAY = Script("commands.ledger", "time.lua", "hold.lua", "seq.lua", "replay.lua")
+_REPLAY = Script(
+    "commands.ledger", *("time.lua", "parcel.lua", "hold.lua", "order.lua", "seq.lua"), "replay.lua"
+)
 _PURGE = Script("commands.ledger", "stranger.lua", "purge.lua")
 _PAGE = 500
 _FIELDS = ("op", "fp", "cmd", "out", "att")

@@ -2,8 +2,9 @@
 -- KEYS[1]  the shard's hash tag
 -- ARGV     most, grace_ms, commands of a scope let go together, ms after which a scope's held
 --          commands that nobody let go are looked at
--- Returns  1 if there was more than one turn does, else 0; then ref, op, queue, group of each
---          command to be woken; those of one group in one message
+-- Returns  1 if there was more than one turn does, else 0; ref, op, queue, group of each command to be
+--          woken, those of one group in one message, and what is to be rung for (see `ring`); then
+--          name, :par and content of each parcel whose lease is over (for late.lua)
 --
 -- What a dead worker held comes back in small groups, a scope's one after the other: one of them
 -- may have killed it. A group is named after its first command and the time, so no two have the
@@ -12,7 +13,7 @@ local shard = KEYS[1]
 local most, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
 local _, now = ledger_time(shard)
 local GROUP, GROUP_MS = 10, 100
-local SCOPES_MOST = 10
+local SCOPES_MOST, LATE_MOST = 10, 5
 local woken, groups = {}, {}
 
 local function wake(ref, record, op, queue, order, group)
@@ -63,8 +64,24 @@ local scopes = redis.call('ZRANGEBYSCORE', shard .. ':holds', '-inf', now - tonu
 for _, scope in ipairs(scopes) do
   let_go(shard, scope, tonumber(ARGV[3]), now, grace, woken, '')
 end
+-- Nobody came for what is ready: the message was lost, or who was at work died.
+local bells = redis.call('ZRANGEBYSCORE', shard .. ':bell', '-inf', now, 'LIMIT', 0, SCOPES_MOST)
+for _, queue in ipairs(bells) do
+  local ready = redis.call('LLEN', shard .. ':rdy:' .. queue)
+  if ready > 0 then
+    ring(shard, queue, 0, now, grace, woken)
+  else
+    redis.call('ZREM', shard .. ':bell', queue)
+  end
+end
+local late, opened = redis.call('ZRANGEBYSCORE', shard .. ':pdue', '-inf', now, 'LIMIT', 0, LATE_MOST), {}
+for _, name in ipairs(late) do
+  opened[#opened + 1] = name
+  opened[#opened + 1] = redis.call('HGET', shard .. ':par', name) or ''
+  opened[#opened + 1] = redis.call('GET', shard .. ':c:' .. name) or ''
+end
 if #woken > 0 then
   redis.call('HINCRBY', shard .. ':count', 'woken', #woken / 4)
 end
-local more = #due == most or #scopes == SCOPES_MOST or (#scopes > 0 and ARGV[4] == '0')
-return { more and 1 or 0, woken }
+local more = #due == most or #scopes == SCOPES_MOST or #late == LATE_MOST or (#scopes > 0 and ARGV[4] == '0')
+return { more and 1 or 0, woken, opened }

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
 from commands.error import ErrorDetail, SignalboxError
+from commands.ledger.parcel import Row, Unreadable
 from commands.ledger.usage import Usage
 from commands.model import Command
 from commands.outcome import Outcome
@@ -101,6 +103,25 @@ class Unrunnable:
 
 
 @dataclass(frozen=True)
+class Parcel:
+    """Commands of one scope that were submitted together, and are taken and ended together."""
+
+    name: int
+    """The number of its first command; the others have this one plus their position."""
+    shard: str
+    place: str
+    """`tenant/env`."""
+    kind: str
+    rows: dict[str, Row]
+    """By the commands' refs; without those that were left out when it was submitted."""
+    unreadable: list[Unreadable]
+    keys: list[str]
+    """The order keys that it holds."""
+    clock: int
+    """Of the shard, before its first command began."""
+
+
+@dataclass(frozen=True)
 class Claims:
     """All that one claim gave."""
 
@@ -116,6 +137,8 @@ class Claims:
     """The fence of each tenant's policy, read behind the claims like those of the routes."""
     epoch: str | None = None
     """Of the registry; None before its first change."""
+    parcels: list[Parcel] = field(default_factory=list)
+    """Those in which the commands stand; empty where each has a record of its own."""
     lost: dict[str, str] = field(default_factory=dict)
     """Shards whose ledger is known to have lost something, and what: nothing of them may run."""
 
@@ -170,6 +193,8 @@ class Due:
 
     wakes: list[Wake]
     more: bool
+    late: list[tuple[str, Sequence[bytes]]] = field(default_factory=list)
+    """Parcels whose lease is over, for `Parcels.open_late`."""
 
 
 @dataclass(frozen=True)

@@ -33,5 +33,10 @@ def record_fields(command: Command) -> RecordFields:
         command.op,
         f"{command.tenant_id}/{command.env}/{order}" if order else "",
         command.model_dump_json(),
-        command.size * 1000 // SLOWEST_BYTES_PER_SECOND,
+        extra_lease(command.size),
     )
+
+
+def extra_lease(size: int) -> int:
+    """Milliseconds by which a lease is longer for so many bytes of content."""
+    return size * 1000 // SLOWEST_BYTES_PER_SECOND

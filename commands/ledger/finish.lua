@@ -15,62 +15,13 @@ local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
 local time, now, real, known = ledger_time(shard)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
-local uses, health, closed, scopes, ended = {}, {}, {}, {}, {}
+local closed, scopes, ended = {}, {}, {}
 local ends = (#ARGV - 7) / 5
 local clock = redis.call('INCRBY', shard .. ':clock', ends) - ends
 local _, era = enter_era(shard, known, time, clock)
-local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
-
--- One command's use, added to its scope's; written once a scope, at the end.
-local function count_use(packed)
-  local parts = {}
-  for part in string.gmatch(packed, '%S+') do
-    parts[#parts + 1] = part
-  end
-  local sums = uses[parts[1]]
-  if not sums then
-    sums = { 0, 0, 0, 0, 0, 0, 0 }
-    uses[parts[1]] = sums
-  end
-  for n = 1, 7 do
-    sums[n] = sums[n] + tonumber(parts[n + 1])
-  end
-  if parts[9] then
-    health[parts[1]] = parts[9]
-  end
-end
 
 local function count(name, by)
   counts[name] = (counts[name] or 0) + by
-end
-
-local function hand_over(list)
-  local due, suspects = now + grace, 0
-  for _, ref in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
-    local record = shard .. ':op:' .. ref
-    local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb', 'until', 'crash')
-    -- A dead worker's whole claim comes back at once, not one command a lease.
-    local free = r[1] == 'queued' or (r[1] == 'running' and tonumber(r[6]) <= now)
-    -- One that nobody turned away has its own wake-up on the way; only spent ones are renewed.
-    if not free or r[2] ~= '1' or tonumber(r[5] or 0) > now then
-      return
-    end
-    -- What killed one worker, or was there, comes in small steps: see due.lua.
-    local deaths = tonumber(r[7] or 0) + (r[1] == 'running' and 1 or 0)
-    if deaths > 0 then
-      suspects = suspects + 1
-      if suspects > 10 then
-        return
-      end
-    end
-    redis.call('HSET', record, 'w', 0)
-    redis.call('ZADD', shard .. ':due', due, ref)
-    local n = #woken
-    woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = ref, r[3], r[4], ''
-    if deaths > 1 then
-      return -- it runs apart from all others, and what is behind it must wait for that
-    end
-  end
 end
 
 for i = 8, #ARGV, 5 do
@@ -151,23 +102,9 @@ end
 for place, by in pairs(closed) do
   redis.call('HINCRBY', shard .. ':open', place, -by)
 end
-for scope, sums in pairs(uses) do
-  local stored = shard .. ':use:' .. scope
-  local month = stored .. ':' .. ARGV[4]
-  for n = 1, 7 do
-    if sums[n] ~= 0 then
-      redis.call('HINCRBY', n <= 5 and month or stored, NAMES[n], sums[n])
-    end
-  end
-  redis.call('EXPIRE', month, ARGV[5])
-  if health[scope] == 'ok' then
-    redis.call('HSET', stored, 'ok_at', real)
-  elseif health[scope] then
-    redis.call('HSET', stored, 'error_at', real, 'error', health[scope])
-  end
-end
+keep_uses(shard, ARGV[4], ARGV[5], real)
 for list, _ in pairs(released) do
-  hand_over(list)
+  hand_over(shard, list, most, now, grace, woken)
 end
 for scope, by in pairs(scopes) do
   redis.call('HINCRBY', shard .. ':open', scope, -by)

@@ -11,6 +11,7 @@ from typing import Any
 import redis
 
 from commands.ledger.reader import FAR
+from commands.ledger.row import read_state
 from commands.ledger.shard import shard_for, shard_of
 from commands.scope import Scope
 from commands.script import run_pipeline
@@ -35,15 +36,21 @@ def lease_left(client: redis.Redis, ref: str, token: str) -> timedelta | None:
     (state, holder, until), (seconds, micros), ahead = run_pipeline(client, calls, [])
     if (state, holder) != (b"running", token.encode()):
         return None
-    now = int(seconds) * 1000 + int(micros) // 1000 + int(ahead or 0)
-    return timedelta(milliseconds=int(until) - now)
+    return timedelta(milliseconds=int(until) - _milliseconds(seconds, micros, ahead))
+
+
+def _milliseconds(seconds: bytes, micros: bytes, ahead: bytes | None) -> int:
+    """The ledger's time; see time.lua."""
+    return int(seconds) * 1000 + int(micros) // 1000 + int(ahead or 0)
 
 
 @dataclass(frozen=True)
 class Held:
-    """A command under a lease: the claim's token, and the lease's end (ms, see time.lua)."""
+    """A command, or a parcel of them, under a lease: the claim's token, and the lease's end (ms,
+    see time.lua)."""
 
     ref: str
+    """That of the command, or the name of the parcel."""
     token: bytes
     until: int
 
@@ -57,12 +64,13 @@ class Leases:
         self._shard = shard_for(scope.tenant_id, scope.env)
 
     def held(self) -> list[Held]:
-        """Every command of the scope that is claimed now; looks through the shard's open ones."""
+        """Every command of the scope that is claimed now, and every parcel; looks through the
+        shard's open ones."""
+        found = self._parcels()
         with state_errors():
             names: Any = self._client.zrangebyscore(f"{self._shard}:due", "-inf", f"({FAR:.0f}")
         here = f"{self._scope.tenant_id}/{self._scope.env}/"
         refs = [name.decode() for name in names if name.decode().startswith(here)]
-        found = []
         for start in range(0, len(refs), _PAGE):
             page = refs[start : start + _PAGE]
             for ref, (state, op, token, until) in zip(page, self._read(page)[:-2], strict=True):
@@ -74,13 +82,34 @@ class Leases:
         """Those of them whose claim may have an effect yet.
 
         One that came to its end under its own lease has none. Where the lease ran out, its worker
-        may be frozen or dead, and a request that it had sent counts for `LATE_MS` more.
+        may be frozen or dead, and a request that it had sent counts for `LATE_MS` more. What left
+        its parcel since runs on under the same token.
         """
+        parcels = {each.ref: each for each in held if "/" not in each.ref}
         left: list[Held] = []
-        for start in range(0, len(held), _PAGE):
-            page = held[start : start + _PAGE]
+        if parcels:
+            # Read before the records: what left a parcel meanwhile is found among these.
+            open_ones = {each.ref: each for each in self._parcels()}
+            gone = {each.token for ref, each in parcels.items() if ref not in open_ones}
+            known = {each.ref for each in held}
+            if gone:
+                held = held + [
+                    each for each in self.held() if each.token in gone and each.ref not in known
+                ]
+            now = self._now()
+            for ref, each in parcels.items():
+                its = open_ones.get(ref)
+                if its is not None and its.token == each.token:
+                    each = its
+                elif now < each.until:
+                    continue
+                if now <= each.until + LATE_MS:
+                    left.append(each)
+        records = [each for each in held if "/" in each.ref]
+        for start in range(0, len(records), _PAGE):
+            page = records[start : start + _PAGE]
             *rows, (seconds, micros), ahead = self._read([each.ref for each in page])
-            now = int(seconds) * 1000 + int(micros) // 1000 + int(ahead or 0)
+            now = _milliseconds(seconds, micros, ahead)
             for each, (state, _, token, until) in zip(page, rows, strict=True):
                 if (state, token) == (b"running", each.token):
                     each = replace(each, until=int(until))  # claimed again: its answer was lost
@@ -100,6 +129,22 @@ class Leases:
             time.sleep(POLL_SECONDS)
             left = self.still(left)
             yield left
+
+    def _parcels(self) -> list[Held]:
+        """The scope's parcels that are taken now."""
+        place = f"{self._scope.tenant_id}/{self._scope.env}/{self._scope.kind}"
+        [found] = run_pipeline(self._client, [("HGETALL", f"{self._shard}:par")], [])
+        held = []
+        for name, text in found.items():
+            its = read_state(text)
+            if its.state == "r" and its.scope == place:
+                held.append(Held(name.decode(), its.token.encode(), its.until))
+        return held
+
+    def _now(self) -> int:
+        calls: list[tuple[Any, ...]] = [("TIME",), ("HGET", f"{self._shard}:era", "ahead")]
+        (seconds, micros), ahead = run_pipeline(self._client, calls, [])
+        return _milliseconds(seconds, micros, ahead)
 
     def _read(self, refs: list[str]) -> list[Any]:
         calls: list[tuple[Any, ...]] = [

@@ -32,8 +32,9 @@ Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
-from typing import Any, TypeVar
+from typing import Any, Generic, TypeVar
 
 import redis
 
@@ -70,14 +71,19 @@ from commands.settings import Settings
 T = TypeVar("T")
 
 _PACKAGE = "commands.ledger"
-_TIME, _HOLD, _SEQ, _ERA = "time.lua", "hold.lua", "seq.lua", "era.lua"
-_SUBMIT = Script(_PACKAGE, _TIME, _HOLD, _SEQ, _ERA, "stranger.lua", "submit.lua")
-_CLAIM = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "claim.lua")
-_FINISH = Script(_PACKAGE, _TIME, _HOLD, _ERA, "enter.lua", "finish.lua")
-_RENEW = Script(_PACKAGE, "renew.lua")
-_DUE = Script(_PACKAGE, _TIME, _HOLD, "due.lua")
+_TIME, _PARCEL, _HOLD, _ORDER = "time.lua", "parcel.lua", "hold.lua", "order.lua"
+_SEQ, _ERA, _ENTER = "seq.lua", "era.lua", "enter.lua"
+_ACCEPT = (_TIME, _PARCEL, _HOLD, _ORDER, _SEQ, _ERA, "stranger.lua")
+SUBMIT = Script(_PACKAGE, *_ACCEPT, "submit.lua")
+_CLAIM = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, _ERA, _ENTER, "claim.lua")
+_END = (_TIME, _PARCEL, _HOLD, _ORDER, "use.lua", _ERA, _ENTER)
+FINISH = Script(_PACKAGE, *_END, "finish.lua")
+_RENEW = Script(_PACKAGE, _PARCEL, "renew.lua")
+_DUE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
+IN_PARCEL = b"+"
+"""What submit.lua tells in place of an outcome that stands in those of a parcel."""
 FAULTS_MOST, FAULT_BYTES_MOST = 1000, 8 * 1024 * 1024
 """Of what is no command so much is kept as dead letters in a shard; then the oldest are dropped."""
 HANDOVER_MOST = 100
@@ -99,26 +105,41 @@ class Ledger(LedgerReader):
     def __init__(self, client: redis.Redis, settings: Settings) -> None:
         super().__init__(client)
         self._settings = settings
-        self._seen = Seen()
+        self.seen = Seen()
 
     def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
         """Record the intents; an op_id that is known is not recorded again."""
+        asked = self.submit_calls(intents)
+        return asked.read(run_pipeline(self._client, asked.calls, [SUBMIT]))
+
+    def submit_calls(self, intents: Sequence[Intent]) -> Asked[list[Receipt]]:
+        """What `submit` sends, for a pipeline with other calls."""
         by_shard = _group(intents, key=lambda intent: intent.command.ref)
         most, window = self._settings.max_open, self._settings.tenant_window
         calls = [self._submit_call(shard, group, most, window) for shard, group in by_shard.items()]
-        answers = run_pipeline(self._client, calls, [_SUBMIT])
-        receipts: dict[int, Receipt] = {}
-        for group, answer in zip(by_shard.values(), answers, strict=True):
-            for intent, status, seq, outcome in zip(
-                group, answer[0::3], answer[1::3], answer[2::3], strict=True
-            ):
-                receipts[id(intent)] = Receipt(
-                    ref=intent.command.ref,
-                    acceptance=Acceptance(status.decode()),
-                    seq=int(seq),
-                    outcome=Outcome.model_validate_json(outcome) if outcome else None,
-                )
-        return [receipts[id(intent)] for intent in intents]
+
+        def read(answers: Sequence[Any]) -> list[Receipt]:
+            receipts: dict[int, Receipt] = {}
+            elsewhere: list[Intent] = []
+            for group, answer in zip(by_shard.values(), answers, strict=True):
+                for intent, (status, seq, outcome) in zip(group, batched(answer, 3), strict=True):
+                    if outcome == IN_PARCEL:
+                        elsewhere.append(intent)
+                    receipts[id(intent)] = Receipt(
+                        ref=intent.command.ref,
+                        acceptance=Acceptance(status.decode()),
+                        seq=int(seq),
+                        outcome=Outcome.model_validate_json(outcome)
+                        if outcome not in (b"", IN_PARCEL)
+                        else None,
+                    )
+            if elsewhere:
+                found = self.outcomes([intent.command.ref for intent in elsewhere])
+                for intent, outcome in zip(elsewhere, found, strict=True):
+                    receipts[id(intent)] = replace(receipts[id(intent)], outcome=outcome)
+            return [receipts[id(intent)] for intent in intents]
+
+        return Asked(calls, read)
 
     def claim(
         self,
@@ -156,7 +177,7 @@ class Ledger(LedgerReader):
         settings: list[Any] = [token, _milliseconds(self._settings.lease)]
         settings += [self._settings.max_attempts, worker, self._settings.max_deaths, int(apart)]
         for shard, group in by_shard.items():
-            seen = self._seen.of(shard)
+            seen = self.seen.of(shard)
             arguments = [*settings, seen.epoch, seen.era, seen.clock]
             for ticket in group:
                 arguments += [ticket.ref, ticket.op]
@@ -167,7 +188,7 @@ class Ledger(LedgerReader):
         calls.append(("HMGET", FENCE_KEY, "@epoch", *policies, *scopes))
 
         started = lease_clock()
-        answers = run_pipeline(self._client, calls, [_SUBMIT, _CLAIM])
+        answers = run_pipeline(self._client, calls, [SUBMIT, _CLAIM])
         registry, *others = [fence.decode() if fence else None for fence in answers[-1]]
         fences = dict(zip(scopes, others[len(tenants) :], strict=True))
         claims = Claims(epoch=registry, policies=dict(zip(tenants, others, strict=False)))
@@ -183,7 +204,7 @@ class Ledger(LedgerReader):
             if lost:
                 claims.lost[shard] = lost.decode()
             else:
-                self._seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
+                self.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
             claimed_at = datetime.fromtimestamp(int(time_us) / 1e6, UTC)
             for ticket, row in zip(group, batched(answer[5:], 9), strict=True):
                 fence = fences[_route_field(ticket)]
@@ -196,29 +217,45 @@ class Ledger(LedgerReader):
         The answer names the commands that waited behind these and are to be woken now; of those
         that were held fewer, if other tenants are at work as well (`crowded`).
         """
-        window = self._settings.tenant_window
-        if crowded and window:
-            window = max(1, window // CROWDED_SHARE)
+        asked = self.finish_calls(token, finishes, crowded=crowded)
+        return asked.read(run_pipeline(self._client, asked.calls, [FINISH]))
+
+    def finish_calls(
+        self, token: str, finishes: Sequence[Finish], *, crowded: bool
+    ) -> Asked[Finished]:
+        """What `finish` sends, for a pipeline with other calls."""
+        window, together = self.window(crowded=crowded)
         by_shard = _group(finishes, key=lambda finish: finish.ref)
         calls = []
         for shard, group in by_shard.items():
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
             arguments += [HANDOVER_MOST, this_month(), MONTH_KEPT_DAYS * 86400]
-            arguments += [window, _together(window)]
+            arguments += [window, together]
             for finish in group:
                 arguments += [finish.ref, finish.action, _told(finish)]
                 use = finish.usage.packed() if finish.usage else ""
                 arguments += [_milliseconds(finish.delay), use]
-            calls.append(_FINISH.call([shard], arguments))
-        refused: list[str] = []
-        wakes: list[Wake] = []
-        answers = run_pipeline(self._client, calls, [_FINISH])
-        for (shard, group), answer in zip(by_shard.items(), answers, strict=True):
-            accepted, woken, clock, era = answer
-            self._seen.finished(shard, era.decode(), clock)
-            refused += [finish.ref for finish, ok in zip(group, accepted, strict=True) if not ok]
-            wakes += read_wakes(woken)
-        return Finished(refused, wakes)
+            calls.append(FINISH.call([shard], arguments))
+
+        def read(answers: Sequence[Any]) -> Finished:
+            refused: list[str] = []
+            wakes: list[Wake] = []
+            for (shard, group), answer in zip(by_shard.items(), answers, strict=True):
+                accepted, woken, clock, era = answer
+                self.seen.finished(shard, era.decode(), clock)
+                refused += [f.ref for f, ok in zip(group, accepted, strict=True) if not ok]
+                wakes += read_wakes(woken)
+            return Finished(refused, wakes)
+
+        return Asked(calls, read)
+
+    def window(self, *, crowded: bool) -> tuple[int, int]:
+        """Commands of a scope on the queue (0: any number), and how many held ones are let go
+        together; fewer while other tenants are at work as well (`crowded`)."""
+        window = self._settings.tenant_window
+        if crowded and window:
+            window = max(1, window // CROWDED_SHARE)
+        return window, _together(window)
 
     def lease_left(self, ref: str, token: str) -> timedelta | None:
         """Of a claim under `token`; see `lease_left` in `commands/ledger/lease.py`."""
@@ -268,8 +305,13 @@ class Ledger(LedgerReader):
         together, held_ms = (_together(window), grace) if window else (WITHOUT_WINDOW, 0)
         calls = [_DUE.call([shard], [most, grace, together, held_ms]) for shard in all_shards()]
         answers = run_pipeline(self._client, calls, [_DUE])
-        wakes = [wake for _, woken in answers for wake in read_wakes(woken)]
-        return Due(wakes, any(more for more, _ in answers))
+        wakes = [wake for _, woken, _ in answers for wake in read_wakes(woken)]
+        late = [
+            (shard, row)
+            for shard, (_, _, rows) in zip(all_shards(), answers, strict=True)
+            for row in batched(rows, 3)
+        ]
+        return Due(wakes, any(more for more, _, _ in answers), late)
 
     def _submit_call(
         self, shard: str, intents: Iterable[Intent], most: int, window: int, memory: int = 0
@@ -295,7 +337,15 @@ class Ledger(LedgerReader):
                 fields.extra_lease,
                 memory if command.writes else 0,
             ]
-        return _SUBMIT.call([shard], arguments)
+        return SUBMIT.call([shard], arguments)
+
+
+@dataclass(frozen=True)
+class Asked(Generic[T]):
+    """Calls, and how what they answer is read."""
+
+    calls: list[tuple[Any, ...]]
+    read: Callable[[Sequence[Any]], T]
 
 
 def _together(window: int) -> int:

@@ -5,19 +5,25 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import redis
 
 from commands.ledger.entry import Record
-from commands.ledger.row import RECORD_FIELDS, batched, read_record
-from commands.ledger.shard import all_shards, shard_of
+from commands.ledger.parcel import sift
+from commands.ledger.parcel_outcome import open_outcomes
+from commands.ledger.row import RECORD_FIELDS, batched, read_record, read_state
+from commands.ledger.shard import all_shards, shard_for, shard_of
 from commands.outcome import Outcome
-from commands.script import run_pipeline
+from commands.script import Script, run_pipeline
 from commands.state import state_errors
 
+_OUTCOMES = Script("commands.ledger", "outcomes.lua")
 FAR = 9e15
 """The due time of a command that is held; see hold.lua."""
+_ASKED_MOST = 1000
+"""Commands of a tenant and env in one call of the script."""
 
 
 class LedgerReader:
@@ -28,24 +34,55 @@ class LedgerReader:
 
     def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:
         """The outcome of each, or None while it is open or when it is not known."""
-        calls = [("HGET", _record_key(ref), "out") for ref in refs]
-        return [
-            Outcome.model_validate_json(text) if text else None
-            for text in run_pipeline(self._client, calls, [])
-        ]
+        places: dict[tuple[str, str], list[str]] = {}
+        for ref in dict.fromkeys(refs):
+            tenant_id, env, _ = ref.split("/", 2)
+            places.setdefault((tenant_id, env), []).append(ref)
+        by_shard: dict[str, list[Sequence[str]]] = {}
+        for place, its in places.items():
+            by_shard.setdefault(shard_for(*place), []).extend(batched(its, _ASKED_MOST))
+        calls = []
+        for shard, groups in by_shard.items():
+            arguments: list[Any] = []
+            for group in groups:
+                here, _, _ = group[0].rpartition("/")
+                arguments += [here, len(group), *(ref.rpartition("/")[2] for ref in group)]
+            calls.append(_OUTCOMES.call([shard], arguments))
+        found: dict[str, Outcome | None] = {}
+        answers = run_pipeline(self._client, calls, [_OUTCOMES])
+        for groups, (contents, rows) in zip(by_shard.values(), answers, strict=True):
+            opened = [open_parcel_outcomes(content)[0] for content in contents]
+            asked = [ref for group in groups for ref in group]
+            for ref, row in zip(asked, rows, strict=True):
+                found[ref] = _outcome(row, opened)
+        return [found[ref] for ref in refs]
 
     def records(self, refs: Sequence[str]) -> list[Record | None]:
         """All that is known of each command, None where nothing is."""
-        calls = [("HMGET", _record_key(ref), *RECORD_FIELDS) for ref in refs]
-        rows = run_pipeline(self._client, calls, [])
-        return [read_record(ref, row) for ref, row in zip(refs, rows, strict=True)]
+        calls: list[tuple[Any, ...]] = []
+        for ref in refs:
+            place, _, op_id = ref.rpartition("/")
+            calls.append(("HMGET", f"{shard_of(ref)}:op:{ref}", *RECORD_FIELDS))
+            calls.append(("HGET", f"{shard_of(ref)}:ids:{place}", op_id))
+        answers = batched(run_pipeline(self._client, calls, []), 2)
+        found = []
+        for ref, (row, entry) in zip(refs, answers, strict=True):
+            record = read_record(ref, row)
+            if record is None and entry is not None:
+                record = self._in_parcel(ref, entry)
+            found.append(record)
+        return found
 
     def find(self, op_id: str) -> list[str]:
         """Refs with this op_id, whatever their tenant; looks through all keys, so for people."""
         escaped = re.sub(r"([*?\[\]\\^-])", r"\\\1", op_id)
         with state_errors():
             keys = list(self._client.scan_iter(match=f"*:op:*/{escaped}", count=1000))
-        return sorted(key.decode().split(":op:", 1)[1] for key in keys)
+            refs = {key.decode().split(":op:", 1)[1] for key in keys}
+            for key in self._client.scan_iter(match="*:ids:*", count=1000):
+                if self._client.hexists(key, op_id):
+                    refs.add(f"{key.decode().split(':ids:', 1)[1]}/{op_id}")
+        return sorted(refs)
 
     def totals(self) -> dict[str, int]:
         """Counts over all shards, with `open`, `held` and `dead_letters` as they stand now."""
@@ -60,14 +97,87 @@ class LedgerReader:
                 ("ZCARD", f"{shard}:dead"),
                 ("ZCOUNT", f"{shard}:due", "-inf", now),
                 ("ZCOUNT", f"{shard}:due", FAR, "+inf"),
+                ("HVALS", f"{shard}:par"),
+                ("ZCOUNT", f"{shard}:pdue", "-inf", now),
             ]
         totals = Counter[str]()
-        rows = batched(run_pipeline(self._client, calls, []), 5)
-        for counts, open_, dead, overdue, held in rows:
+        rows = batched(run_pipeline(self._client, calls, []), 7)
+        for counts, open_, dead, overdue, held, parcels, late in rows:
             totals.update({name.decode(): int(value) for name, value in counts.items()})
             totals.update({"open": open_, "dead_letters": dead, "overdue": overdue, "held": held})
+            states = [read_state(text) for text in parcels]
+            totals["open"] += sum(each.kept for each in states)
+            totals["held"] += sum(each.kept for each in states if each.state == "h")
+            totals["overdue"] += late
         return dict(totals)
 
+    def _in_parcel(self, ref: str, entry: bytes) -> Record | None:
+        """What is known of a command that stands in a parcel."""
+        shard, (name, position) = shard_of(ref), parcel_of(entry)
+        calls = [
+            ("HGET", f"{shard}:par", name),
+            ("GET", f"{shard}:c:{name}"),
+            ("GET", f"{shard}:o:{name}"),
+        ]
+        text, content, ended = run_pipeline(self._client, calls, [])
+        if ended is not None:
+            outcomes, clock, began = open_parcel_outcomes(ended)
+            outcome = outcomes.get(position)
+            if outcome is None:
+                return None
+            return Record(
+                ref=ref,
+                op=outcome.op,
+                state="done",
+                seq=outcome.seq,
+                attempt=outcome.attempt,
+                accepted_at=datetime.fromtimestamp(name / 1e6, UTC),
+                began=began + position + 1,
+                ended=clock,
+                worker=outcome.worker,
+                outcome=outcome,
+                waits_for=None,
+            )
+        if text is None or content is None:
+            return None
+        state = read_state(text)
+        runs = state.state == "r"
+        rows, unreadable = sift(content, ())
+        ops = {row.position: row.command.op for row in rows}
+        ops |= {bad.position: bad.op for bad in unreadable}
+        return Record(
+            ref=ref,
+            op=ops[position],
+            state="running" if runs else "queued",
+            seq=name + position,
+            attempt=int(runs),
+            accepted_at=datetime.fromtimestamp(state.accepted / 1000, UTC),
+            began=state.clock + position + 1 if runs else None,
+            ended=None,
+            worker=state.worker or None,
+            outcome=None,
+            waits_for=None,
+        )
 
-def _record_key(ref: str) -> str:
-    return f"{shard_of(ref)}:op:{ref}"
+
+def open_parcel_outcomes(content: bytes) -> tuple[dict[int, Outcome], int, int]:
+    """What :o:<name> holds: the outcomes by position, the clock of their end, and that before the
+    first of them began. Raises LedgerDamaged."""
+    ended, began, sealed = content.split(b" ", 2)
+    return open_outcomes(sealed), int(ended), int(began)
+
+
+def _outcome(row: bytes | None, opened: Sequence[dict[int, Outcome]]) -> Outcome | None:
+    if not row:
+        return None
+    if row[:1] == b"{":
+        return Outcome.model_validate_json(row)
+    number, position = row.split(b" ")
+    # Without an outcome there it has left the parcel, since this was read.
+    return opened[int(number)].get(int(position))
+
+
+def parcel_of(entry: bytes) -> tuple[int, int]:
+    """To which parcel an entry of :ids: leads, and the position in it."""
+    name, position = entry.partition(b":")[0].split(b".")
+    return int(name), int(position)

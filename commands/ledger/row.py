@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from commands.error import AttemptsExhausted, ErrorDetail, SignalboxError
 from commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
@@ -82,6 +82,37 @@ def read_record(ref: str, row: Sequence[Any]) -> Record | None:
         outcome=Outcome.model_validate_json(outcome) if outcome else None,
         waits_for=ErrorDetail.model_validate_json(why) if why and state == b"queued" else None,
     )
+
+
+class ParcelState(NamedTuple):
+    """What :par holds of an open parcel; see parcel.lua. Times in milliseconds."""
+
+    state: str
+    until: int
+    token: str
+    size: int
+    kept: int
+    retention: int
+    extra_lease: int
+    accepted: int
+    queue: str
+    scope: str
+    """`tenant/env/kind`."""
+    reply: str
+    left_out: frozenset[int]
+    clock: int
+    worker: str
+
+
+def read_state(text: bytes) -> ParcelState:
+    """Of what :par holds."""
+    state, until, token, size, kept, ret, xl, acc, queue, scope, reply, skip, clock, by = (
+        text.decode().split(" ", 13)
+    )
+    left_out = frozenset(map(int, skip.split(","))) if skip != "-" else frozenset()
+    numbers = (int(size), int(kept), int(ret), int(xl), int(acc))
+    rest = (queue, scope, reply, left_out, int(clock), by)
+    return ParcelState(state, int(until), token, *numbers, *rest)
 
 
 def read_wakes(flat: Sequence[bytes]) -> list[Wake]:

@@ -5,7 +5,7 @@
 --          order key or '', command, retention_ms, reply channel or '', extra lease_ms,
 --          ms for which it is known when its outcome is gone (0: not at all)
 -- Returns  three a command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq (0: known from
---          the memory alone), outcome or ''
+--          the memory alone), outcome or '' ('+': it stands in those of a parcel)
 local shard = KEYS[1]
 local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time, now, real, era = ledger_time(shard)
@@ -20,6 +20,35 @@ local seq = first
 local function read_scope(scope)
   local flying, held = on_queue(shard, scope)
   return { flying = flying, held = held, opened = 0, entries = {} }
+end
+
+-- The answer for a command that stands in a parcel, or did until it was done; nil if it does not.
+-- An outcome that can be read is told as '+': its asker reads it as any other.
+local parcels = {}
+local function in_parcel(place, ref, fingerprint, reply)
+  local op_id = string.sub(ref, #place + 2)
+  local entry = redis.call('HGET', shard .. ':ids:' .. place, op_id)
+  if not entry or not leads(shard, entry, parcels) then
+    return nil
+  end
+  local name, position, digest = string.match(entry, '^(%d+)%.(%d+):(.*)$')
+  local seq = string.format('%.0f', tonumber(name) + position)
+  local same = string.gsub(fingerprint, '%x%x', function(pair)
+    return string.char(tonumber(pair, 16))
+  end)
+  if same ~= digest then
+    return { 'conflict', seq, '' }
+  end
+  local p = read_parcel(redis.call('HGET', shard .. ':par', name))
+  if not p then
+    return { 'same', seq, '+' }
+  end
+  -- Whoever submits again wants to be told as well.
+  if reply ~= '' and not string.find(',' .. p.reply .. ',', ',' .. reply .. ',', 1, true) then
+    p.reply = p.reply == '-' and reply or reply .. ',' .. string.match(p.reply, '[^,]*')
+    keep_parcel(shard, name, p)
+  end
+  return { 'same', seq, '' }
 end
 
 for i = 4, #ARGV, 10 do
@@ -38,7 +67,10 @@ for i = 4, #ARGV, 10 do
     known[1] = false
   end
   local n = #answers
-  if known[1] then
+  local elsewhere = not known[1] and in_parcel(place, ref, ARGV[i + 1], ARGV[i + 7])
+  if elsewhere then
+    answers[n + 1], answers[n + 2], answers[n + 3] = unpack(elsewhere)
+  elseif known[1] then
     local same = known[1] == ARGV[i + 1]
     answers[n + 1], answers[n + 2] = same and 'same' or 'conflict', known[2]
     answers[n + 3] = same and known[3] or ''
@@ -57,7 +89,7 @@ for i = 4, #ARGV, 10 do
       'q', ARGV[i + 3], 'ord', order, 'cmd', ARGV[i + 5], 'ret', ARGV[i + 6],
       'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', number, 'att', 0, 'acc', real)
     if order ~= '' then
-      redis.call('RPUSH', shard .. ':ord:' .. order, ref)
+      queue_up(shard, place, string.sub(order, #place + 2), ref)
     end
     if ARGV[i + 9] ~= '0' then
       remember(shard, ref, ARGV[i + 1], real, tonumber(ARGV[i + 9]))
@@ -96,11 +128,7 @@ end
 for scope, its in pairs(scopes) do
   redis.call('HINCRBY', shard .. ':open', scope, its.opened)
   if #its.entries > 0 then
-    for at = 1, #its.entries, 2000 do
-      redis.call('RPUSH', shard .. ':hold:' .. scope,
-        unpack(its.entries, at, math.min(at + 1999, #its.entries)))
-    end
-    redis.call('ZADD', shard .. ':holds', 'NX', now, scope)
+    hold(shard, scope, its.held, its.entries, #its.entries, now)
   end
 end
 return answers

@@ -42,6 +42,24 @@ class Usage:
         return f"{self.scope} {text} {self.health}"
 
 
+def together(uses: Sequence[Usage]) -> Usage | None:
+    """The use of commands of one scope as that of one; None if there is none. What the last of them
+    says of the backend's health counts."""
+    if not uses:
+        return None
+    return Usage(
+        scope=uses[0].scope,
+        reads=sum(use.reads for use in uses),
+        writes=sum(use.writes for use in uses),
+        failures=sum(use.failures for use in uses),
+        bytes_in=sum(use.bytes_in for use in uses),
+        bytes_out=sum(use.bytes_out for use in uses),
+        objects=sum(use.objects for use in uses),
+        bytes=sum(use.bytes for use in uses),
+        health=next((use.health for use in reversed(uses) if use.health), ""),
+    )
+
+
 @dataclass(frozen=True)
 class Use:
     """What is counted of one scope. `objects` and `bytes` stand for what is stored there.

@@ -1,0 +1,81 @@
+-- End parcels: record the outcomes of what was done in them; what was not runs on as records, under the
+-- same token and lease, and is ended by finish.lua.
+-- KEYS[1]  the shard's hash tag
+-- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the queue (0:
+--          any number), commands let go together; then for each parcel: name, outcomes or '', how
+--          many were done, refs of these as one line each, use or '', number of order keys, the
+--          keys, number of commands that were not done, and of each of these what unpack.lua says
+-- Returns  one list of 1 or 0 a parcel (0: the lease is another's, nothing was changed), one of what is
+--          to be woken now; then the clock, and the name of the era in which that is
+local shard, token = KEYS[1], ARGV[1]
+local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
+local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
+-- A script whose first write frees memory runs to its end also where there is none left.
+redis.call('ZREM', shard .. ':pdue', '')
+local time, now, real, known = ledger_time(shard)
+local accepted, woken, replies, scopes, turns, done = {}, {}, {}, {}, {}, 0
+local parcels = {}
+
+local i = 8
+while i <= #ARGV do
+  local p = { name = ARGV[i], outcomes = ARGV[i + 1], done = tonumber(ARGV[i + 2]),
+    refs = ARGV[i + 3], use = ARGV[i + 4], keys = {} }
+  local keys = tonumber(ARGV[i + 5])
+  for n = 1, keys do
+    p.keys[n] = ARGV[i + 5 + n]
+  end
+  i = i + 6 + keys
+  p.rows, p.first = tonumber(ARGV[i]), i + 1
+  i = i + 1 + p.rows * ROW
+  parcels[#parcels + 1] = p
+end
+local clock = redis.call('INCRBY', shard .. ':clock', #parcels) - #parcels
+local _, era = enter_era(shard, known, time, clock)
+
+for n, its in ipairs(parcels) do
+  local p = read_parcel(redis.call('HGET', shard .. ':par', its.name))
+  if p and p.state == 'r' and p.token == token then
+    if its.done > 0 then
+      redis.call('SET', shard .. ':o:' .. its.name,
+        string.format('%.0f', clock + n) .. ' ' .. its.outcomes, 'PX', p.ret)
+    end
+    for _, list in ipairs(open_up(shard, its.name, p, its.keys, its.first, its.rows, p.till)) do
+      turns[#turns + 1] = list
+    end
+    if its.use ~= '' then
+      count_use(its.use)
+    end
+    done = done + its.done
+    scopes[p.scope] = (scopes[p.scope] or 0) + its.done
+    if p.reply ~= '-' and its.done > 0 then
+      for channel in string.gmatch(p.reply, '[^,]+') do
+        replies[channel] = (replies[channel] and replies[channel] .. '\n' or '') .. its.refs
+      end
+    end
+    accepted[n] = 1
+  elseif not p and redis.call('EXISTS', shard .. ':o:' .. its.name) == 1 then
+    accepted[n] = 1 -- a repeated end whose first answer was lost
+  else
+    accepted[n] = 0
+  end
+end
+keep_uses(shard, ARGV[4], ARGV[5], real)
+for _, list in ipairs(turns) do
+  hand_over(shard, list, most, now, grace, woken)
+end
+for scope, by in pairs(scopes) do
+  redis.call('HINCRBY', shard .. ':open', string.match(scope, '^[^/]*/[^/]*'), -by)
+  redis.call('HINCRBY', shard .. ':open', scope, -by)
+  local flying, held = on_queue(shard, scope)
+  if held > 0 and flying <= window - together then
+    let_go(shard, scope, window - flying, now, grace, woken, '')
+  end
+end
+for channel, refs in pairs(replies) do
+  redis.call('PUBLISH', channel, refs)
+end
+if done > 0 then
+  redis.call('HINCRBY', shard .. ':count', 'done', done)
+  redis.call('HINCRBY', shard .. ':count', 'running', -done)
+end
+return { accepted, woken, clock + #parcels, era }

@@ -1,0 +1,45 @@
+-- Read before the scripts that change the order of a key: the records of its open writes, as accepted.
+--
+-- :ord:<place>/<key>  list  their refs. A parcel with the key was there before all of them: then the
+--                           list begins with a place, '', which what leaves the parcel takes.
+
+-- Put a record behind all that is open on its key.
+local function queue_up(shard, place, key, ref)
+  local list = shard .. ':ord:' .. place .. '/' .. key
+  if redis.call('EXISTS', list) == 0
+    and redis.call('HEXISTS', shard .. ':keys:' .. place, key) == 1 then
+    redis.call('RPUSH', list, '', ref)
+  else
+    redis.call('RPUSH', list, ref)
+  end
+end
+
+-- Wake those at the head of a list that were turned away, `most` at most.
+local function hand_over(shard, list, most, now, grace, woken)
+  local due, suspects = now + grace, 0
+  for _, ref in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
+    local record = shard .. ':op:' .. ref
+    local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb', 'until', 'crash')
+    -- A dead worker's whole claim comes back at once, not one command a lease.
+    local free = r[1] == 'queued' or (r[1] == 'running' and tonumber(r[6]) <= now)
+    -- One that nobody turned away has its own wake-up on the way; only spent ones are renewed.
+    if not free or r[2] ~= '1' or tonumber(r[5] or 0) > now then
+      return
+    end
+    -- What killed one worker, or was there, comes in small steps: see due.lua.
+    local deaths = tonumber(r[7] or 0) + (r[1] == 'running' and 1 or 0)
+    if deaths > 0 then
+      suspects = suspects + 1
+      if suspects > 10 then
+        return
+      end
+    end
+    redis.call('HSET', record, 'w', 0)
+    redis.call('ZADD', shard .. ':due', due, ref)
+    local n = #woken
+    woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = ref, r[3], r[4], ''
+    if deaths > 1 then
+      return -- it runs apart from all others, and what is behind it must wait for that
+    end
+  end
+end

@@ -1,0 +1,82 @@
+-- Read before the scripts that know parcels: commands of one scope that were submitted together, and
+-- are taken and ended together. Parcel and record: docs/architecture.md.
+--
+-- :par              hash    name -> state and the rest, in the order of write_parcel; the open ones
+--                           only. State: h (held), q (ready), r (taken); till: the end of its
+--                           lease (ms); size: commands that were submitted, kept: those that were
+--                           accepted in it; clock: that before the first of them began
+-- :c:<name>         string  the commands, as parcel.py seals them
+-- :o:<name>         string  clock of its end, a space, the outcomes of those that were done in it
+-- :ids:<place>      hash    op_id -> name.position:fingerprint (16 bytes); one that leads to no
+--                           open parcel and to no outcomes counts for nothing
+-- :keys:<place>     hash    order key -> name of the open parcel that has it
+-- :rdy:<queue>      list    names of those that are ready to be taken
+-- :pdue             zset    names of those that were taken, by the end of their lease
+-- :took:<token>     string  names that a take gave, as long as its lease
+-- :bell             zset    queues for whose ready parcels someone was rung for, or is at work, by the
+--                           time until which that is believed
+-- :open             hash    also `r/<queue>`: commands that are ready; `g/<queue>`: until when help
+--                           that was rung for is awaited
+--
+-- The name is the number of its first command; the command at position p has number and mark
+-- name + p. Positions in `skip` were left out when it was submitted.
+local PARCEL = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
+local HELP = 150 -- so many ready commands are more than one drain's work
+
+local function read_parcel(text)
+  if not text then
+    return nil
+  end
+  local state, till, token, size, kept, ret, xl, acc, queue, scope, reply, skip, clock, by =
+    string.match(text, PARCEL)
+  return {
+    state = state, till = tonumber(till), token = token, size = tonumber(size),
+    kept = tonumber(kept), ret = ret, xl = tonumber(xl), acc = acc, queue = queue, scope = scope,
+    reply = reply, skip = skip, clock = clock, by = by,
+  }
+end
+
+local function write_parcel(p)
+  return table.concat({ p.state, string.format('%.0f', p.till), p.token, p.size, p.kept, p.ret, p.xl,
+    p.acc, p.queue, p.scope, p.reply, p.skip, p.clock, p.by }, ' ')
+end
+
+local function keep_parcel(shard, name, p)
+  redis.call('HSET', shard .. ':par', name, write_parcel(p))
+end
+
+-- Whether an entry of :ids: leads to an open parcel or to outcomes; `known` remembers names.
+local function leads(shard, entry, known)
+  local name = string.match(entry, '^%d+')
+  if known[name] == nil then
+    known[name] = redis.call('HEXISTS', shard .. ':par', name) == 1
+      or redis.call('EXISTS', shard .. ':o:' .. name) == 1
+  end
+  return known[name]
+end
+
+-- Have a worker come for what is ready, unless one is believed to come or to be at work. What is
+-- to be sent stands in `woken` like the wake-up of a command: the shard, an op, the queue.
+local function ring(shard, queue, ready, now, grace, woken)
+  local believed = tonumber(redis.call('ZSCORE', shard .. ':bell', queue) or 0)
+  if believed <= now then
+    redis.call('ZADD', shard .. ':bell', now + grace, queue)
+  else
+    local help = 'g/' .. queue
+    if ready < HELP or tonumber(redis.call('HGET', shard .. ':open', help) or 0) > now then
+      return
+    end
+    redis.call('HSET', shard .. ':open', help, now + grace)
+  end
+  local n = #woken
+  woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = shard, 'commands.drain', queue, ''
+end
+
+-- Put a parcel among those that are ready.
+local function make_ready(shard, name, p, now, grace, woken)
+  p.state = 'q'
+  keep_parcel(shard, name, p)
+  redis.call('RPUSH', shard .. ':rdy:' .. p.queue, name)
+  local ready = redis.call('HINCRBY', shard .. ':open', 'r/' .. p.queue, p.kept)
+  ring(shard, p.queue, ready, now, grace, woken)
+end

@@ -1,0 +1,421 @@
+"""Parcels: commands of one scope that are submitted, taken and ended together.
+
+What is ordinary about commands (done at the first attempt, with nothing before them on their keys)
+is done here, for little more than the price of one. What is not becomes a record of its own, in
+`Ledger`. The states of both, and how one becomes the other, are drawn in docs/architecture.md.
+"""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import redis
+
+from commands.clock import lease_clock
+from commands.error import LedgerDamaged
+from commands.ledger.entry import (
+    Acceptance,
+    Action,
+    Claimed,
+    Claims,
+    Finish,
+    Finished,
+    Intent,
+    Parcel,
+    Receipt,
+    Ticket,
+    Unrunnable,
+    Wake,
+)
+from commands.ledger.era import Position
+from commands.ledger.fields import RecordFields, extra_lease, record_fields
+from commands.ledger.ledger import FENCE_KEY, FINISH, HANDOVER_MOST, SUBMIT, Ledger
+from commands.ledger.parcel import Unreadable, ordinary, seal, sift
+from commands.ledger.parcel_outcome import seal_outcomes
+from commands.ledger.reader import parcel_of
+from commands.ledger.row import batched, read_state, read_wakes
+from commands.ledger.shard import shard_for
+from commands.ledger.usage import MONTH_KEPT_DAYS, this_month, together
+from commands.script import Script, run_pipeline
+from commands.settings import Settings
+from commands.state import state_errors
+
+_PACKAGE = "commands.ledger"
+_TIME, _PARCEL, _HOLD, _ERA, _ENTER = "time.lua", "parcel.lua", "hold.lua", "era.lua", "enter.lua"
+_SUBMIT = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "seq.lua", _ERA, "submit_parcels.lua")
+_TAKE = Script(_PACKAGE, _TIME, _PARCEL, _ERA, _ENTER, "take.lua")
+_END = Script(
+    _PACKAGE,
+    *(_TIME, _PARCEL, _HOLD, "order.lua", "use.lua", _ERA, _ENTER, "unpack.lua"),
+    "end_parcels.lua",
+)
+_LATE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "order.lua", "unpack.lua", "late.lua")
+
+ROWS_MOST = 100
+"""Commands of a parcel, so that it fits well within one lease."""
+BYTES_MOST = 512 * 1024
+"""Of their content, beyond which another is begun."""
+DAMAGED_MOST = 64 * 1024
+"""Bytes of damaged content that are kept with each dead letter."""
+TAKE_MOST = 400
+"""Commands that one take gives, or as many as the parcel has that goes beyond."""
+
+
+@dataclass(frozen=True)
+class Accepted:
+    """Receipts as the intents stood, and what is to be published now."""
+
+    receipts: list[Receipt]
+    wakes: list[Wake]
+
+
+@dataclass(frozen=True)
+class Take:
+    """All that one take gave."""
+
+    claims: Claims
+    wakes: list[Wake]
+    """Help that is to be rung for."""
+
+
+@dataclass
+class _Draft:
+    """A parcel before it is submitted."""
+
+    intents: list[Intent] = field(default_factory=list)
+    bytes: int = 0
+
+
+class Parcels:
+    """The ordinary way of commands through the ledger. Thread-safe; methods raise
+    StateUnavailable."""
+
+    def __init__(self, client: redis.Redis, settings: Settings, ledger: Ledger) -> None:
+        self._client = client
+        self._settings = settings
+        self._ledger = ledger
+
+    def accept(self, intents: Sequence[Intent]) -> Accepted:
+        """Record the intents: those that are ordinary in parcels, the others as records.
+
+        One round trip, and a second one for what a parcel's submit left out. Commands on one key
+        take effect in the order in which they stand here.
+        """
+        drafts, others = sort_out(intents)
+        by_shard: dict[str, list[_Draft]] = {}
+        for draft in drafts:
+            command = draft.intents[0].command
+            by_shard.setdefault(shard_for(command.tenant_id, command.env), []).append(draft)
+        calls = [self._submit_call(shard, group) for shard, group in by_shard.items()]
+        records = self._ledger.submit_calls(others)
+        answers = run_pipeline(self._client, [*calls, *records.calls], [_SUBMIT, SUBMIT])
+        receipts: dict[int, Receipt] = {}
+        wakes: list[Wake] = []
+        left: list[Intent] = []
+        for group, answer in zip(by_shard.values(), answers, strict=False):
+            wakes += read_wakes(answer[0])
+            for draft, (name, out) in zip(group, batched(answer[1:], 2), strict=True):
+                left += _read_draft(draft, name.decode(), out, receipts)
+        found = list(zip(others, records.read(answers[len(calls) :]), strict=True))
+        if left:
+            left_at = {id(intent): at for at, intent in enumerate(intents)}
+            left.sort(key=lambda intent: left_at[id(intent)])
+            found += zip(left, self._ledger.submit(left), strict=True)
+        for intent, receipt in found:
+            receipts[id(intent)] = receipt
+            if receipt.acceptance is Acceptance.NEW:
+                wakes.append(Wake(Ticket(receipt.ref, intent.command.op), intent.queue))
+        return Accepted([receipts[id(intent)] for intent in intents], wakes)
+
+    def take(
+        self,
+        shard: str,
+        queue: str,
+        *,
+        token: str,
+        worker: str,
+        rung: bool,
+        back: timedelta = timedelta(0),
+        back_for_more: timedelta = timedelta(0),
+        scopes: Collection[str] = (),
+    ) -> Take:
+        """Take what is ready of a queue's parcels on a shard, with the fences of their scopes.
+
+        `token` is unique to this take; asked again with it, the ledger gives the same parcels
+        again. `rung`: the caller was rung for. It comes `back_for_more` in so long if it gets
+        something, and is `back` in so long if not (0: it does not); nobody is rung for until then.
+        `scopes` (`kind/tenant/env`) are those whose fences are asked for in the same round trip;
+        another's costs a second one. Fences are read behind the take.
+        """
+        seen = self._ledger.seen.of(shard)
+        arguments = [queue, token, _milliseconds(self._settings.lease), TAKE_MOST, worker]
+        arguments += [int(rung), _milliseconds(back_for_more), _milliseconds(back)]
+        arguments += [_milliseconds(self._settings.publish_grace)]
+        arguments += [seen.epoch, seen.era, seen.clock]
+        asked = sorted(scopes)
+        started = lease_clock()
+        calls = [_TAKE.call([shard], arguments), _fence_call(asked)]
+        (woken, *head), fences = run_pipeline(self._client, calls, [_TAKE])
+        time_us, epoch, era, clock, lost, before, lease_ms, *flat = head
+        if not lost:
+            self._ledger.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
+        parcels = [self._read(shard, *row) for row in batched(flat, 3)]
+        wanted = sorted({f"{parcel.kind}/{parcel.place}" for parcel in parcels})
+        if not set(wanted) <= set(asked):
+            asked = wanted
+            [fences] = run_pipeline(self._client, [_fence_call(asked)], [])
+        registry, policies, fence_of = _read_fences(asked, fences)
+        claims = Claims(
+            parcels=parcels,
+            policies=policies,
+            epoch=registry,
+            lost={shard: lost.decode()} if lost else {},
+        )
+        claimed_at = datetime.fromtimestamp(int(time_us) / 1e6, UTC)
+        deadline, before = started + lease_ms / 1000, int(before)
+        for parcel in parcels:
+            fence = fence_of[f"{parcel.kind}/{parcel.place}"]
+            for row in parcel.rows.values():
+                seq = parcel.name + row.position
+                claims.claimed.append(
+                    Claimed(
+                        command=row.command,
+                        token=token,
+                        seq=seq,
+                        mark=seq,
+                        attempt=1,
+                        counted=1,
+                        deadline=deadline,
+                        claimed_at=claimed_at,
+                        fence=fence,
+                        older=seq <= before,
+                    )
+                )
+            for bad in parcel.unreadable:
+                seq = parcel.name + bad.position
+                claims.unrunnable.append(
+                    Unrunnable(bad.ref, bad.op, seq, 1, token, claimed_at, bad.error)
+                )
+        return Take(claims, read_wakes(woken))
+
+    def end(
+        self,
+        token: str,
+        parcels: Sequence[Parcel],
+        finishes: Sequence[Finish],
+        *,
+        crowded: bool = False,
+    ) -> Finished:
+        """End the parcels, and with them all that `finishes` say is done; what they say of others
+        is recorded of the records that these become, in the same round trip.
+
+        A command that `finishes` do not name runs on, as a record under the same token.
+        """
+        told = {finish.ref: finish for finish in finishes}
+        by_shard: dict[str, list[tuple[Parcel, list[Finish]]]] = {}
+        ended: set[str] = set()
+        for parcel in parcels:
+            done = [
+                told[ref] for ref in parcel.rows if ref in told and told[ref].action is Action.DONE
+            ]
+            ended.update(finish.ref for finish in done)
+            by_shard.setdefault(parcel.shard, []).append((parcel, done))
+        window, together = self._ledger.window(crowded=crowded)
+        head = [token, _milliseconds(self._settings.publish_grace), HANDOVER_MOST, this_month()]
+        head += [MONTH_KEPT_DAYS * 86400, window, together]
+        calls = []
+        for shard, group in by_shard.items():
+            arguments: list[Any] = list(head)
+            for parcel, done in group:
+                arguments += _end_of(parcel, done)
+            calls.append(_END.call([shard], arguments))
+        others = self._ledger.finish_calls(
+            token, [finish for finish in finishes if finish.ref not in ended], crowded=crowded
+        )
+        answers = run_pipeline(self._client, [*calls, *others.calls], [_END, FINISH])
+        others_ended = others.read(answers[len(calls) :])
+        refused, wakes = others_ended.refused, others_ended.wakes
+        # A parcel that is another's now may have been opened under this token, at the end of its
+        # lease: what nobody claimed since is accepted as the end of a record.
+        retold: list[Finish] = []
+        for (shard, group), answer in zip(by_shard.items(), answers, strict=False):
+            accepted, woken, clock, era = answer
+            self._ledger.seen.finished(shard, era.decode(), clock)
+            wakes += read_wakes(woken)
+            for (_, done), ok in zip(group, accepted, strict=True):
+                retold += [] if ok else done
+        if retold:
+            more = self._ledger.finish(token, retold, crowded=crowded)
+            refused += more.refused
+            wakes += more.wakes
+        return Finished(refused, wakes)
+
+    def open_late(self, late: Sequence[tuple[str, Sequence[bytes]]]) -> int:
+        """Make records of what stands in parcels whose lease is over; how many were opened.
+
+        Each is its shard, and name, :par and content as due.lua gives them.
+        """
+        calls = []
+        for shard, (name, text, content) in late:
+            parcel = self._read(shard, name, text, content)
+            rows = _unpacked(parcel, parcel.rows)
+            calls.append(_LATE.call([shard], [name, text, len(parcel.keys), *parcel.keys, *rows]))
+        return sum(run_pipeline(self._client, calls, [_LATE]))
+
+    def _read(self, shard: str, name: bytes, text: bytes, content: bytes) -> Parcel:
+        """One row of a take's answer, also where its content is damaged."""
+        state, number = read_state(text), int(name)
+        place, _, kind = state.scope.rpartition("/")
+        try:
+            sound, unreadable = sift(content, state.left_out)
+        except LedgerDamaged as error:
+            unreadable, keys = self._damaged(shard, place, kind, number, content, error)
+            return Parcel(number, shard, place, kind, {}, unreadable, keys, state.clock)
+        rows = {row.command.ref: row for row in sound}
+        keys = [key for row in sound if (key := row.command.order_key)]
+        keys = self._keys(shard, place, number) if unreadable else list(dict.fromkeys(keys))
+        return Parcel(number, shard, place, kind, rows, unreadable, keys, state.clock)
+
+    def _damaged(
+        self, shard: str, place: str, kind: str, name: int, content: bytes, error: LedgerDamaged
+    ) -> tuple[list[Unreadable], list[str]]:
+        """What is known of the commands of a parcel whose content cannot be read."""
+        document = {"damaged": base64.b64encode(content[:DAMAGED_MOST]).decode()}
+        found = []
+        with state_errors():
+            entries = list(self._client.hscan_iter(f"{shard}:ids:{place}", count=1000))
+        for op_id, entry in entries:
+            number, position = parcel_of(entry)
+            if number == name:
+                ref, op = f"{place}/{op_id.decode()}", f"{kind}.unknown"
+                found.append(Unreadable(position, ref, op, document, error))
+        return found, self._keys(shard, place, name)
+
+    def _keys(self, shard: str, place: str, name: int) -> list[str]:
+        """The keys that a parcel holds, looked for among all that are held."""
+        with state_errors():
+            entries = list(self._client.hscan_iter(f"{shard}:keys:{place}", count=1000))
+        return [key.decode() for key, holder in entries if int(holder) == name]
+
+    def _submit_call(self, shard: str, drafts: Iterable[_Draft]) -> tuple[Any, ...]:
+        settings = self._settings
+        arguments: list[Any] = [_milliseconds(settings.publish_grace)]
+        arguments += [settings.max_open, settings.tenant_window]
+        for draft in drafts:
+            commands = [intent.command for intent in draft.intents]
+            first = draft.intents[0]
+            kept = settings.outcome_retention if first.command.writes else settings.read_retention
+            arguments += [f"{first.command.tenant_id}/{first.command.env}", first.command.kind]
+            arguments += [first.queue, first.reply_to or "-", _milliseconds(kept)]
+            arguments += [extra_lease(sum(command.size for command in commands))]
+            arguments += [seal(commands), len(commands)]
+            for command in commands:
+                arguments += [command.op_id, bytes.fromhex(command.fingerprint())]
+                arguments.append(command.order_key or "")
+        return _SUBMIT.call([shard], arguments)
+
+
+def sort_out(intents: Sequence[Intent]) -> tuple[list[_Draft], list[Intent]]:
+    """What may be submitted in parcels, and what not: commands that are not ordinary, and all
+    others on their keys, since the order of a key is kept among records or in one parcel."""
+    plain = [ordinary(intent.command) for intent in intents]
+    keys = {_key(i) for i, is_plain in zip(intents, plain, strict=True) if not is_plain} - {None}
+    drafts: dict[tuple[str, ...], _Draft] = {}
+    full: list[_Draft] = []
+    others: list[Intent] = []
+    for intent, is_plain in zip(intents, plain, strict=True):
+        command = intent.command
+        if not is_plain or _key(intent) in keys:
+            others.append(intent)
+            continue
+        place = (command.tenant_id, command.env, command.kind, str(command.writes))
+        group = (*place, intent.queue, intent.reply_to)
+        draft = drafts.get(group)
+        if draft is None:
+            draft = drafts[group] = _Draft()
+        elif len(draft.intents) >= ROWS_MOST or draft.bytes + command.size > BYTES_MOST:
+            full.append(draft)
+            draft = drafts[group] = _Draft()
+        draft.intents.append(intent)
+        draft.bytes += command.size
+    return [*full, *drafts.values()], others
+
+
+def _read_draft(
+    draft: _Draft, name: str, out: Sequence[int], receipts: dict[int, Receipt]
+) -> list[Intent]:
+    """Note the receipts of what was accepted; what was left out."""
+    held, number = name.startswith("="), int(name.lstrip("=") or 0)
+    acceptance = Acceptance.HELD if held else Acceptance.NEW
+    positions = set(out)
+    left = []
+    for position, intent in enumerate(draft.intents):
+        if position in positions:
+            left.append(intent)
+        else:
+            ref = intent.command.ref
+            receipts[id(intent)] = Receipt(ref, acceptance, number + position)
+    return left
+
+
+def _end_of(parcel: Parcel, done: Sequence[Finish]) -> list[Any]:
+    """What end_parcels.lua reads of one."""
+    refs = [finish.ref for finish in done]
+    outcomes = [(parcel.rows[f.ref].position, f.outcome) for f in done if f.outcome is not None]
+    use = together([finish.usage for finish in done if finish.usage is not None])
+    return [
+        parcel.name,
+        b"%d " % parcel.clock + seal_outcomes(outcomes) if outcomes else b"",
+        len(done),
+        "\n".join(refs),
+        use.packed() if use else "",
+        *(len(parcel.keys), *parcel.keys),
+        *_unpacked(parcel, parcel.rows.keys() - set(refs)),
+    ]
+
+
+def _unpacked(parcel: Parcel, refs: Collection[str]) -> list[Any]:
+    """What unpack.lua reads of these, and of what is unreadable."""
+    rest = [
+        (row.position, record_fields(row.command))
+        for ref, row in parcel.rows.items()
+        if ref in refs
+    ]
+    rest += [
+        (bad.position, RecordFields(bad.ref, "", bad.op, "", json.dumps(bad.document), 0))
+        for bad in parcel.unreadable
+    ]
+    flat: list[Any] = [len(rest)]
+    for position, fields in sorted(rest):
+        flat += [position, *fields]
+    return flat
+
+
+def _fence_call(scopes: Sequence[str]) -> tuple[Any, ...]:
+    tenants = sorted({scope.split("/")[1] for scope in scopes})
+    return ("HMGET", FENCE_KEY, "@epoch", *(f"policy/{tenant}" for tenant in tenants), *scopes)
+
+
+def _read_fences(
+    scopes: Sequence[str], answer: Sequence[bytes | None]
+) -> tuple[str | None, dict[str, str | None], dict[str, str | None]]:
+    """The registry's epoch, the fences of the policies by tenant, and of the routes by scope."""
+    tenants = sorted({scope.split("/")[1] for scope in scopes})
+    epoch, *fences = [fence.decode() if fence else None for fence in answer]
+    policies = dict(zip(tenants, fences, strict=False))
+    return epoch, policies, dict(zip(scopes, fences[len(tenants) :], strict=True))
+
+
+def _key(intent: Intent) -> tuple[str, str, str] | None:
+    command = intent.command
+    key = command.order_key
+    return (command.tenant_id, command.env, key) if key else None
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

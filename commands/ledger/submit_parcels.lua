@@ -1,0 +1,122 @@
+-- Accept parcels: of each, what is ordinary. What is not comes back, to be accepted as records.
+-- KEYS[1]  the shard's hash tag
+-- ARGV     grace_ms, open commands allowed a tenant and env, commands of a scope on the queue (0 in
+--          both: any number), then for each parcel: tenant/env, kind, queue, reply channel or '-',
+--          retention_ms, extra lease_ms, content, number of commands, and three a command: op_id,
+--          16 bytes of its fingerprint, order key or ''
+-- Returns  what is to be rung for (see `ring`), then two a parcel: its name ('' if nothing was
+--          accepted; with a `=` before it if it is held), and the positions that were left out
+local shard = KEYS[1]
+local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
+local time, now, real, era = ledger_time(shard)
+local answers, woken, accepted, known = {}, {}, 0, {}
+if not era[2] and redis.call('EXISTS', shard .. ':seq') == 0 then
+  begin_era(shard, this_server(), time, '') -- a new ledger: nothing is older
+end
+
+-- The positions, from 0, of what cannot stand in a parcel: its op_id is known, or something open
+-- is on its key; and all else of the same key, so that the order of these stays.
+local function left_out(place, first, size)
+  local ops, names, keys, seen = {}, {}, {}, {}
+  local bad, bad_keys, found = {}, {}, 0
+  for p = 0, size - 1 do
+    local at = first + 3 * p
+    ops[p + 1] = ARGV[at]
+    names[#names + 1] = shard .. ':op:' .. place .. '/' .. ARGV[at]
+    if ARGV[at + 2] ~= '' and not seen[ARGV[at + 2]] then
+      seen[ARGV[at + 2]] = true
+      keys[#keys + 1] = ARGV[at + 2]
+      names[#names + 1] = shard .. ':ord:' .. place .. '/' .. ARGV[at + 2]
+    end
+  end
+  local entries = redis.call('HMGET', shard .. ':ids:' .. place, unpack(ops))
+  local records = redis.call('EXISTS', unpack(names)) > 0
+  local twice = {}
+  for p = 0, size - 1 do
+    local op, key = ops[p + 1], ARGV[first + 3 * p + 2]
+    if twice[op] or (entries[p + 1] and leads(shard, entries[p + 1], known))
+      or (records and redis.call('EXISTS', shard .. ':op:' .. place .. '/' .. op) == 1) then
+      bad[p] = true
+      bad_keys[key] = true
+    end
+    twice[op] = true
+  end
+  if #keys > 0 then
+    local held = redis.call('HMGET', shard .. ':keys:' .. place, unpack(keys))
+    for n, key in ipairs(keys) do
+      if held[n]
+        or (records and redis.call('EXISTS', shard .. ':ord:' .. place .. '/' .. key) == 1) then
+        bad_keys[key] = true
+      end
+    end
+  end
+  local positions = {}
+  for p = 0, size - 1 do
+    local key = ARGV[first + 3 * p + 2]
+    if bad[p] or (key ~= '' and bad_keys[key]) then
+      positions[#positions + 1] = p
+      bad[p] = true
+    end
+  end
+  return positions, bad
+end
+
+local function accept(place, kind, queue, reply, ret, xl, content, size, first)
+  local out, bad = left_out(place, first, size)
+  local kept = size - #out
+  local open = tonumber(redis.call('HGET', shard .. ':open', place) or 0)
+  if kept == 0 or (era[5] or '') ~= '' or (most > 0 and open + kept > most) then
+    out = {}
+    for p = 0, size - 1 do
+      out[#out + 1] = p
+    end
+    return '', out
+  end
+  local number = next_seq(shard, time)
+  local name = string.format('%.0f', number)
+  redis.call('SET', shard .. ':seq', string.format('%.0f', number + size - 1))
+  local ids, keys = {}, {}
+  for p = 0, size - 1 do
+    if not bad[p] then
+      local at = first + 3 * p
+      ids[#ids + 1], ids[#ids + 2] = ARGV[at], name .. '.' .. p .. ':' .. ARGV[at + 1]
+      if ARGV[at + 2] ~= '' then
+        keys[#keys + 1], keys[#keys + 2] = ARGV[at + 2], name
+      end
+    end
+  end
+  redis.call('HSET', shard .. ':ids:' .. place, unpack(ids))
+  if #keys > 0 then
+    redis.call('HSET', shard .. ':keys:' .. place, unpack(keys))
+  end
+  redis.call('SET', shard .. ':c:' .. name, content)
+  local p = {
+    state = 'h', till = 0, token = '-', size = size, kept = kept, ret = ret, xl = xl, acc = real,
+    queue = queue, scope = place .. '/' .. kind, reply = reply,
+    skip = #out > 0 and table.concat(out, ',') or '-', clock = 0, by = '',
+  }
+  local flying, held = on_queue(shard, p.scope)
+  if window > 0 and (held > 0 or flying >= window) then
+    keep_parcel(shard, name, p)
+    hold(shard, p.scope, held, { '= ' .. kept .. ' ' .. queue .. ' ' .. name }, kept, now)
+  else
+    make_ready(shard, name, p, now, grace, woken)
+  end
+  redis.call('HINCRBY', shard .. ':open', place, kept)
+  redis.call('HINCRBY', shard .. ':open', p.scope, kept)
+  accepted = accepted + kept
+  return (p.state == 'h' and '=' or '') .. name, out
+end
+
+local i = 4
+while i <= #ARGV do
+  local size = tonumber(ARGV[i + 7])
+  local name, out = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4],
+    ARGV[i + 5], ARGV[i + 6], size, i + 8)
+  answers[#answers + 1], answers[#answers + 2] = name, out
+  i = i + 8 + 3 * size
+end
+if accepted > 0 then
+  redis.call('HINCRBY', shard .. ':count', 'accepted', accepted)
+end
+return { woken, unpack(answers) }

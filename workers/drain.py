@@ -1,0 +1,98 @@
+"""The work that a ring asks for: parcels are taken and run, until none is ready or time is over."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from collections import Counter, OrderedDict
+from collections.abc import Collection
+from dataclasses import dataclass, field
+from datetime import timedelta
+
+from commands.fault import reach
+from commands.ledger.entry import Claims
+from commands.ledger.parcels import Parcels, Take
+from commands.wire import Ring
+from workers.executor import Executor
+from workers.patience import wait_for_state
+
+DRAIN_SECONDS = 0.25
+"""For so long a drain holds its slot, and for as long as the last commands take that it took; what
+is ready then is rung for anew, behind the messages that wait."""
+AT_WORK = timedelta(seconds=2)
+"""For so long nobody is rung for while a drain runs what it took."""
+NAP = timedelta(milliseconds=3)
+"""After so long a drain looks again if nothing was ready, where commands come singly but often."""
+OVERSLEPT = timedelta(milliseconds=50)
+"""So late may it be before another is rung for."""
+SCOPES_KEPT = 50
+"""Scopes of a queue whose fences are asked for in one round trip with the take."""
+
+
+@dataclass(frozen=True)
+class Drains:
+    """Answers rings. One a process; thread-safe."""
+
+    executor: Executor
+    parcels: Parcels
+    worker: str
+    _scopes: dict[Ring, OrderedDict[str, None]] = field(default_factory=dict)
+    """Of the last parcels that were taken there."""
+
+    def run(self, ring: Ring) -> dict[str, int]:
+        """Run what is ready; how many commands ended in which way.
+
+        While the state Redis is away it waits and asks again: each step may be repeated.
+        """
+        counts = Counter[str]()
+        until = time.monotonic() + DRAIN_SECONDS
+        takes = naps = 0
+        with self.executor.slots.taken() as slot:
+            while True:
+                stays = time.monotonic() < until
+                token = uuid.uuid4().hex
+                reach("claim.before")
+                seen = self.executor.routes.position
+                may_nap = stays and takes > 1 and not naps
+                claims = self._take(ring, token, rung=not takes, stays=stays, naps=may_nap)
+                reach("take.after")
+                if claims.parcels:
+                    takes, naps = takes + 1, 0
+                    counts.update(self.executor.run(slot, token, claims, seen))
+                elif may_nap:
+                    naps += 1
+                    time.sleep(NAP.total_seconds())
+                    continue
+                if not stays or not claims.parcels:
+                    return dict(counts)
+
+    def _take(self, ring: Ring, token: str, *, rung: bool, stays: bool, naps: bool) -> Claims:
+        none = timedelta(0)
+
+        def take() -> Take:
+            return self.parcels.take(
+                ring.shard,
+                ring.queue,
+                token=token,
+                worker=self.worker,
+                rung=rung,
+                back_for_more=AT_WORK if stays else none,
+                back=NAP + OVERSLEPT if naps else none,
+                scopes=self._known(ring),
+            )
+
+        taken = wait_for_state(take)
+        self.executor.publisher.publish_or_leave(taken.wakes)
+        self._note(ring, {f"{parcel.kind}/{parcel.place}" for parcel in taken.claims.parcels})
+        return taken.claims
+
+    def _known(self, ring: Ring) -> Collection[str]:
+        return list(self._scopes.get(ring, ()))
+
+    def _note(self, ring: Ring, scopes: Collection[str]) -> None:
+        kept = self._scopes.setdefault(ring, OrderedDict())
+        for scope in scopes:
+            kept[scope] = None
+            kept.move_to_end(scope)
+        while len(kept) > SCOPES_KEPT:
+            kept.popitem(last=False)

@@ -45,8 +45,10 @@ for n, its in ipairs(parcels) do
     if its.use ~= '' then
       count_use(its.use)
     end
-    done = done + its.done
-    scopes[p.scope] = (scopes[p.scope] or 0) + its.done
+    if its.done > 0 then
+      done = done + its.done
+      scopes[p.scope] = (scopes[p.scope] or 0) + its.done
+    end
     if p.reply ~= '-' and its.done > 0 then
       for channel in string.gmatch(p.reply, '[^,]+') do
         replies[channel] = (replies[channel] and replies[channel] .. '\n' or '') .. its.refs

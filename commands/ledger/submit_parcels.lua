@@ -14,11 +14,15 @@ if not era[2] and redis.call('EXISTS', shard .. ':seq') == 0 then
   begin_era(shard, this_server(), time, '') -- a new ledger: nothing is older
 end
 
+-- Order keys, by tenant/env, of what was left out so far: what follows on them must not overtake it.
+local passed = {}
+
 -- The positions, from 0, of what cannot stand in a parcel: its op_id is known, or something open
 -- is on its key; and all else of the same key, so that the order of these stays.
 local function left_out(place, first, size)
   local ops, names, keys, seen = {}, {}, {}, {}
-  local bad, bad_keys, found = {}, {}, 0
+  local bad, bad_keys = {}, passed[place] or {}
+  passed[place] = bad_keys
   for p = 0, size - 1 do
     local at = first + 3 * p
     ops[p + 1] = ARGV[at]
@@ -69,6 +73,7 @@ local function accept(place, kind, queue, reply, ret, xl, content, size, first)
     out = {}
     for p = 0, size - 1 do
       out[#out + 1] = p
+      passed[place][ARGV[first + 3 * p + 2]] = true
     end
     return '', out
   end

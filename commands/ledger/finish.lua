@@ -57,8 +57,9 @@ for i = 8, #ARGV, 5 do
     scopes[scope] = (scopes[scope] or 0) + 1
     count(action, 1)
     count('running', -1)
-    if r[5] and r[5] ~= '' then
-      replies[r[5]] = (replies[r[5]] and replies[r[5]] .. '\n' or '') .. ref
+    -- Two of them where it left a parcel that was submitted again.
+    for channel in string.gmatch(r[5] or '', '[^,]+') do
+      replies[channel] = (replies[channel] and replies[channel] .. '\n' or '') .. ref
     end
     if order ~= '' then
       redis.call('LPOP', list)

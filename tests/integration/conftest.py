@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
+import redis
 
 from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
@@ -119,3 +120,12 @@ def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
 def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
     with lane(tmp_path_factory.mktemp("stack"), workers=4) as running:
         yield running
+
+
+@pytest.fixture
+def state(state_url: str) -> Iterator[redis.Redis]:
+    """An empty state Redis."""
+    client = connect(state_url)
+    client.flushall()
+    yield client
+    client.close()

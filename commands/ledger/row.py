@@ -110,9 +110,22 @@ def read_state(text: bytes) -> ParcelState:
         text.decode().split(" ", 13)
     )
     left_out = frozenset(map(int, skip.split(","))) if skip != "-" else frozenset()
-    numbers = (int(size), int(kept), int(ret), int(xl), int(acc))
-    rest = (queue, scope, reply, left_out, int(clock), by)
-    return ParcelState(state, int(until), token, *numbers, *rest)
+    return ParcelState(
+        state=state,
+        until=int(until),
+        token=token,
+        size=int(size),
+        kept=int(kept),
+        retention=int(ret),
+        extra_lease=int(xl),
+        accepted=int(acc),
+        queue=queue,
+        scope=scope,
+        reply=reply,
+        left_out=left_out,
+        clock=int(clock),
+        worker=by,
+    )
 
 
 def read_wakes(flat: Sequence[bytes]) -> list[Wake]:

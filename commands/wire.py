@@ -64,6 +64,11 @@ class Ring:
     shard: str
     queue: str
 
+    @property
+    def summary(self) -> str:
+        """What monitoring shows."""
+        return f"{self.queue} {self.shard}"
+
 
 def ring_document(ring: Ring) -> dict[str, str]:
     return {"shard": ring.shard, "queue": ring.queue}

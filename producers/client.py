@@ -26,6 +26,7 @@ from producers.buffer import Buffer, BufferLimits
 from producers.claim_check import ClaimChecks
 from producers.content import ContentDesk
 from producers.publisher import Publisher, make_app
+from producers.ring import RingMessages
 from producers.submission import DEFAULT_WAIT, SUBMIT_MOST, Submission, no_outcome
 from producers.waiter import OutcomeWaiter
 from routing.permit import Permits, is_reserved
@@ -60,8 +61,12 @@ class Client:
         self.settings = settings or Settings()
         self.state = state if state is not None else connect(self.settings.state_url)
         self.ledger = Ledger(self.state, self.settings)
-        self._parcels = Parcels(self.state, self.settings, self.ledger)
-        self._publisher = Publisher(app or make_app(self.settings))
+        app = app or make_app(self.settings)
+        rings = RingMessages(app, self.settings)
+        self._parcels = Parcels(
+            self.state, self.settings, self.ledger, rings.message if rings.possible else None
+        )
+        self._publisher = Publisher(app)
         self.waiter = OutcomeWaiter(self.state, self.ledger)
         self.content = ContentDesk(self.settings, Deployment(self.state))
         self._claim_checks = ClaimChecks(self.content.store, self.state)

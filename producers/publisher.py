@@ -71,7 +71,7 @@ class Publisher:
         for wake in wakes:
             if wake.ticket.op == DRAIN:
                 ring = Ring(wake.ticket.ref, wake.queue)
-                self._send(wake.queue, DRAIN, ring_document(ring), f"{ring.queue} {ring.shard}")
+                self._send(wake.queue, DRAIN, ring_document(ring), ring.summary)
         groups: dict[tuple[str, str], list[tuple[Wake, str]]] = {}
         for wake, line in zip(wakes, lines, strict=True):
             if wake.ticket.op == DRAIN:

@@ -55,9 +55,10 @@ local function leads(shard, entry, known)
   return known[name]
 end
 
--- Have a worker come for what is ready, unless one is believed to come or to be at work. What is
--- to be sent stands in `woken` like the wake-up of a command: the shard, an op, the queue.
-local function ring(shard, queue, ready, now, grace, woken)
+-- Have a worker come for what is ready, unless one is believed to come or to be at work. Where the
+-- broker is this server, `messages` has one by its queue, which goes there at once. Else what is to be
+-- sent stands in `woken` like the wake-up of a command: the shard, an op, the queue.
+local function ring(shard, queue, ready, now, grace, woken, messages)
   local believed = tonumber(redis.call('ZSCORE', shard .. ':bell', queue) or 0)
   if believed <= now then
     redis.call('ZADD', shard .. ':bell', now + grace, queue)
@@ -68,15 +69,20 @@ local function ring(shard, queue, ready, now, grace, woken)
     end
     redis.call('HSET', shard .. ':open', help, now + grace)
   end
+  if messages and messages[queue] then
+    redis.call('LPUSH', queue, messages[queue])
+    messages[queue] = nil
+    return
+  end
   local n = #woken
   woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = shard, 'commands.drain', queue, ''
 end
 
 -- Put a parcel among those that are ready.
-local function make_ready(shard, name, p, now, grace, woken)
+local function make_ready(shard, name, p, now, grace, woken, messages)
   p.state = 'q'
   keep_parcel(shard, name, p)
   redis.call('RPUSH', shard .. ':rdy:' .. p.queue, name)
   local ready = redis.call('HINCRBY', shard .. ':open', 'r/' .. p.queue, p.kept)
-  ring(shard, p.queue, ready, now, grace, woken)
+  ring(shard, p.queue, ready, now, grace, woken, messages)
 end

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -95,7 +95,16 @@ class Parcels:
     """The ordinary way of commands through the ledger. Thread-safe; methods raise
     StateUnavailable."""
 
-    def __init__(self, client: redis.Redis, settings: Settings, ledger: Ledger) -> None:
+    def __init__(
+        self,
+        client: redis.Redis,
+        settings: Settings,
+        ledger: Ledger,
+        message: Callable[[str, str], str] | None = None,
+    ) -> None:
+        """`message` makes one that rings, of shard and queue, where the state Redis itself can put
+        it on the queue; without it `accept` tells what is to be published."""
+        self._message = message
         self._client = client
         self._settings = settings
         self._ledger = ledger
@@ -302,10 +311,15 @@ class Parcels:
             entries = list(self._client.hscan_iter(f"{shard}:keys:{place}", count=1000))
         return [key.decode() for key, holder in entries if int(holder) == name]
 
-    def _submit_call(self, shard: str, drafts: Iterable[_Draft]) -> tuple[Any, ...]:
+    def _submit_call(self, shard: str, drafts: Sequence[_Draft]) -> tuple[Any, ...]:
         settings = self._settings
         arguments: list[Any] = [_milliseconds(settings.publish_grace)]
         arguments += [settings.max_open, settings.tenant_window]
+        messages: list[str] = []
+        if self._message is not None:
+            for queue in {draft.intents[0].queue for draft in drafts}:
+                messages += [queue, self._message(shard, queue)]
+        arguments += [len(messages) // 2, *messages]
         for draft in drafts:
             commands = [intent.command for intent in draft.intents]
             first = draft.intents[0]

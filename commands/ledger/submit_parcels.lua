@@ -1,7 +1,8 @@
 -- Accept parcels: of each, what is ordinary. What is not comes back, to be accepted as records.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     grace_ms, open commands allowed a tenant and env, commands of a scope on the queue (0 in
---          both: any number), then for each parcel: tenant/env, kind, queue, reply channel or '-',
+--          both: any number), number of messages that ring, queue and message of each, then for
+--          each parcel: tenant/env, kind, queue, reply channel or '-',
 --          retention_ms, extra lease_ms, content, number of commands, and three a command: op_id,
 --          16 bytes of its fingerprint, order key or ''
 -- Returns  what is to be rung for (see `ring`), then two a parcel: its name ('' if nothing was
@@ -9,7 +10,7 @@
 local shard = KEYS[1]
 local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time, now, real, era = ledger_time(shard)
-local answers, woken, accepted, known = {}, {}, 0, {}
+local answers, woken, accepted, known, messages = {}, {}, 0, {}, {}
 if not era[2] and redis.call('EXISTS', shard .. ':seq') == 0 then
   begin_era(shard, this_server(), time, '') -- a new ledger: nothing is older
 end
@@ -105,7 +106,7 @@ local function accept(place, kind, queue, reply, ret, xl, content, size, first)
     keep_parcel(shard, name, p)
     hold(shard, p.scope, held, { '= ' .. kept .. ' ' .. queue .. ' ' .. name }, kept, now)
   else
-    make_ready(shard, name, p, now, grace, woken)
+    make_ready(shard, name, p, now, grace, woken, messages)
   end
   redis.call('HINCRBY', shard .. ':open', place, kept)
   redis.call('HINCRBY', shard .. ':open', p.scope, kept)
@@ -113,7 +114,10 @@ local function accept(place, kind, queue, reply, ret, xl, content, size, first)
   return (p.state == 'h' and '=' or '') .. name, out
 end
 
-local i = 4
+local i = 5 + 2 * tonumber(ARGV[4])
+for n = 5, i - 1, 2 do
+  messages[ARGV[n]] = ARGV[n + 1]
+end
 while i <= #ARGV do
   local size = tonumber(ARGV[i + 7])
   local name, out = accept(ARGV[i], ARGV[i + 1], ARGV[i + 2], ARGV[i + 3], ARGV[i + 4],

@@ -44,7 +44,7 @@ class Desk:
     """A ledger as one process sees it; of the tenant t_a, whose commands the tests submit."""
 
     def __init__(self, client: redis.Redis, **settings: Any) -> None:
-        self.client = client
+        self.client: Any = client
         self.settings = SETTINGS.model_copy(update=settings)
         self.ledger = Ledger(client, self.settings)
         self.parcels = Parcels(client, self.settings, self.ledger)
@@ -62,8 +62,8 @@ class Desk:
         return self.accept(*commands).receipts
 
     def take(self, token: str = "", **how: Any) -> Take:
-        how = {"rung": True, "worker": "w"} | how
-        return self.parcels.take(SHARD, QUEUE, token=token or uuid.uuid4().hex, **how)
+        own: dict[str, Any] = {"rung": True, "worker": "w"}
+        return self.parcels.take(SHARD, QUEUE, token=token or uuid.uuid4().hex, **own | how)
 
     def taken(self, token: str = "", **how: Any) -> Claims:
         return self.take(token, **how).claims
@@ -132,7 +132,7 @@ class Desk:
 
 
 def token_of(claims: Claims) -> str:
-    return [*claims.claimed, *claims.unrunnable][0].token
+    return claims.claimed[0].token if claims.claimed else claims.unrunnable[0].token
 
 
 def end_of(claimed: Claimed, action: Action = Action.DONE, delay: float = 0.0) -> Finish:

@@ -19,7 +19,7 @@ if lost == '' and lacks(shard, epoch, era, clock, ARGV[10], ARGV[11], seen_clock
 end
 local woken, ready, extra = {}, shard .. ':rdy:' .. queue, 0
 local names, parcels, again = {}, {}, redis.call('GET', shard .. ':took:' .. token)
-local taken = 0
+local taken, passed = 0, 0
 
 local function look(list)
   if #list == 0 then
@@ -43,7 +43,6 @@ elseif again then
   end
 else
   local list = redis.call('LRANGE', ready, 0, math.min(most, 100) - 1)
-  local passed = 0
   for n, text in ipairs(look(list)) do
     if taken >= most then
       break
@@ -55,9 +54,6 @@ else
       taken = taken + p.kept
     end
   end
-  if passed > 0 then
-    redis.call('LTRIM', ready, passed, -1)
-  end
 end
 
 local rows = {}
@@ -67,6 +63,7 @@ if #names > 0 then
     all, extra = all + p.size, extra + p.xl
   end
   local till = now + lease + extra
+  -- The first write: one that a full Redis refuses, so that nothing has changed then.
   redis.call('INCRBY', shard .. ':clock', all)
   for n, p in ipairs(parcels) do
     contents[n] = shard .. ':c:' .. names[n]
@@ -83,6 +80,9 @@ if #names > 0 then
   for n = 1, #parcels do
     rows[3 * n - 2], rows[3 * n - 1], rows[3 * n] = names[n], written[2 * n], found[n] or ''
   end
+end
+if passed > 0 then
+  redis.call('LTRIM', ready, passed, -1)
 end
 if taken > 0 then
   redis.call('HINCRBY', shard .. ':count', 'claimed', taken)

@@ -1,0 +1,226 @@
+"""Who comes for parcels that are ready: rings, help, the window of a scope."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+
+import pytest
+import redis
+
+from commands.ledger.entry import Acceptance, Action
+from commands.ledger.ledger import TOGETHER_MOST
+from tests.integration.parcel_desk import (
+    HASTY,
+    QUEUE,
+    SHARD,
+    Desk,
+    commands_of,
+    rings,
+    wait_for,
+    woken,
+)
+from tests.integration.test_ledger import put
+
+NEW, HELD = Acceptance.NEW, Acceptance.HELD
+RING = [(SHARD, QUEUE)]
+LATER = timedelta(hours=1)
+
+
+@pytest.fixture
+def desk(state: redis.Redis) -> Desk:
+    return Desk(state, tenant_window=0)
+
+
+@pytest.fixture
+def hasty(state: redis.Redis) -> Desk:
+    """One for whom a ring counts for a short while only."""
+    return Desk(state, tenant_window=0, publish_grace=HASTY)
+
+
+def test_many_submits_are_one_ring_until_it_is_answered(desk: Desk) -> None:
+    assert rings(desk.accept(put("a")).wakes) == RING
+    assert rings(desk.accept(put("b")).wakes) == []
+    taken = desk.take()
+    assert (len(taken.claims.claimed), rings(taken.wakes)) == (2, [])
+    assert rings(desk.accept(put("c")).wakes) == RING
+
+
+def test_where_the_broker_is_the_state_the_ring_is_on_the_queue_at_once(
+    state: redis.Redis,
+) -> None:
+    desk = Desk(state)
+    desk.parcels._message = lambda shard, queue: f"ring for {queue} of {shard}"
+    assert desk.accept(put("a")).wakes == desk.accept(put("b")).wakes == []
+    assert desk.client.lrange(QUEUE, 0, -1) == [f"ring for {QUEUE} of {SHARD}".encode()]
+
+
+def test_nobody_is_rung_for_while_a_drain_is_at_work_that_comes_again(desk: Desk) -> None:
+    desk.accept(put("a"))
+    desk.taken(back_for_more=LATER)
+    assert rings(desk.accept(put("b")).wakes) == []
+    assert len(desk.taken(rung=False, back_for_more=LATER).claimed) == 1
+    assert desk.taken(rung=False, back=LATER).claimed == []
+    assert rings(desk.accept(put("c")).wakes) == []
+    assert len(desk.taken(rung=False).claimed) == 1
+    assert rings(desk.accept(put("d")).wakes) == RING, "this one said that it goes"
+
+
+def test_a_drain_that_goes_has_another_come_for_what_is_ready(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=0)
+    for n in range(5):
+        desk.accept(*[put(f"k{n}-{m}") for m in range(100)])
+    taken = desk.take()
+    assert len(taken.claims.claimed) == 400
+    assert rings(taken.wakes) == RING
+    taken = desk.take()
+    assert (len(taken.claims.claimed), rings(taken.wakes)) == (100, [])
+
+
+def test_a_drain_that_leaves_much_rings_for_help(desk: Desk) -> None:
+    for n in range(6):
+        desk.accept(*[put(f"k{n}-{m}") for m in range(100)])
+    assert rings(desk.take(back_for_more=LATER).wakes) == RING
+    assert rings(desk.accept(*[put(f"m{m}") for m in range(100)]).wakes) == [], "once"
+    assert len(desk.taken(back_for_more=LATER).claimed) == 300
+
+
+def test_help_is_rung_for_again_only_when_it_came(desk: Desk) -> None:
+    def hundred(name: str) -> list[tuple[str, str]]:
+        return rings(desk.accept(*[put(f"{name}{m}") for m in range(100)]).wakes)
+
+    desk.accept(put("a"))
+    desk.taken(back_for_more=LATER)
+    assert [hundred(name) for name in "bcd"] == [[], RING, []]
+    assert len(desk.taken(rung=True, back_for_more=LATER).claimed) == 300
+    assert [hundred(name) for name in "efg"] == [[], RING, []]
+    assert len(desk.taken(rung=False, back_for_more=LATER).claimed) == 300
+    assert [hundred(name) for name in "hij"] == [[], [], []], "it has not come yet"
+
+
+def test_a_ring_that_nobody_answers_is_rung_again(hasty: Desk) -> None:
+    hasty.accept(put("a"))
+    for _ in range(2):
+        assert rings(wait_for(lambda: hasty.ledger.due().wakes)) == RING
+    assert len(hasty.taken().claimed) == 1
+    assert not hasty.client.exists(f"{SHARD}:bell")
+    assert hasty.ledger.due().wakes == []
+
+
+def test_a_submit_rings_where_the_last_ring_was_lost(hasty: Desk) -> None:
+    hasty.accept(put("first"))
+    keys = (f"k{n}" for n in range(10_000))
+    assert wait_for(lambda: rings(hasty.accept(put(next(keys))).wakes)) == RING
+
+
+def test_a_drain_that_died_is_believed_to_be_at_work_for_a_while_only(desk: Desk) -> None:
+    desk.accept(put("a"))
+    desk.taken(back_for_more=HASTY)
+    desk.accept(put("b"))
+    assert rings(wait_for(lambda: desk.ledger.due().wakes)) == RING
+    assert len(desk.taken().claimed) == 1
+
+
+def test_help_that_never_came_is_rung_for_again(hasty: Desk) -> None:
+    hasty.accept(put("a"))
+    hasty.taken(back_for_more=LATER)
+    keys = (f"k{n}" for n in range(100_000))
+
+    def hundred() -> list[tuple[str, str]]:
+        return rings(hasty.accept(*[put(next(keys)) for _ in range(100)]).wakes)
+
+    assert [hundred(), hundred()] == [[], RING]
+    assert wait_for(hundred) == RING
+
+
+def test_the_window_of_a_scope_holds_parcels_and_records_in_one_order(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=4)
+    first = [put(f"a{n}") for n in range(5)]
+    # A parcel goes whenever its scope is below the window.
+    assert desk.submit(*first) == [NEW] * 5
+    second, record, third = [put("b1"), put("b2")], put("a0", b"2"), put("c")
+    assert desk.submit(*second) == [HELD] * 2
+    assert desk.submit(record) == [HELD]
+    assert desk.submit(third) == [HELD]
+    assert desk.ledger.totals()["held"] == 4
+    claims = desk.taken()
+    assert commands_of(claims) == first, "nothing else is ready"
+    finished = desk.end(claims)
+    assert (woken(finished.wakes), rings(finished.wakes)) == ([record.ref], RING)
+    assert commands_of(desk.taken()) == [*second, third]
+    assert desk.ledger.totals()["held"] == 0
+
+
+def test_what_comes_behind_what_is_held_is_held_also_where_there_is_room(
+    state: redis.Redis,
+) -> None:
+    desk = Desk(state, tenant_window=2)
+    first, held = [put("a"), put("b")], [put("c"), put("d")]
+    desk.submit(*first)
+    assert desk.submit(*held) == [HELD] * 2
+    claims = desk.taken()
+    wide = Desk(state, tenant_window=100)
+    assert wide.submit(put("e")) == [HELD]
+    desk.end(claims)
+    assert commands_of(desk.taken()) == held, "and what is beyond the window waits on"
+
+
+def test_the_end_of_a_record_lets_parcels_go(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=1)
+    record, parcel = put("a"), put("b")
+    desk.submit(record, as_records=True)
+    assert desk.submit(parcel) == [HELD]
+    assert desk.taken().claimed == []
+    assert rings(desk.run(record).wakes) == RING
+    assert commands_of(desk.taken()) == [parcel]
+
+
+def test_what_leaves_its_parcel_still_fills_the_window(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=1)
+    first, second = put("a"), put("b")
+    desk.submit(first)
+    desk.submit(second)
+    desk.end(desk.taken(), {first.ref: Action.RETRY})
+    assert desk.taken().claimed == []
+    assert rings(desk.run(first).wakes) == RING
+    assert commands_of(desk.taken()) == [second]
+
+
+def test_held_parcels_go_on_where_nothing_of_their_scope_ends(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=2, publish_grace=HASTY)
+    stuck, held = [put("a"), put("b")], put("c")
+    desk.submit(*stuck)
+    desk.taken(back_for_more=LATER)
+    desk.submit(held)
+    wait_for(lambda: desk.ledger.due() and desk.ledger.totals()["held"] == 0)
+    assert commands_of(desk.taken()) == [held]
+
+
+def test_without_a_window_any_more_all_that_was_held_goes(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=1)
+    desk.submit(put("a"))
+    desk.taken(back_for_more=LATER)
+    assert [desk.submit(put(f"k{n}")) for n in range(3)] == [[HELD]] * 3
+    Desk(state, tenant_window=0).ledger.due()
+    assert len(desk.taken().claimed) == 3
+    assert desk.ledger.totals()["held"] == 0
+
+
+def test_parcels_of_one_scope_are_let_go_as_far_as_the_window_and_no_further(
+    state: redis.Redis,
+) -> None:
+    window = 2 * TOGETHER_MOST
+    desk = Desk(state, tenant_window=window)
+    for name in "abcdefg":
+        desk.submit(*[put(f"{name}{n}") for n in range(100)])
+    claims = desk.taken()
+    assert len(claims.claimed) == window
+    assert desk.ledger.totals()["held"] == 500
+    desk.end(claims)
+    assert len(desk.taken().claimed) == window
+    assert desk.ledger.totals()["held"] == 300
+
+
+def test_a_scope_holds_nothing_of_another(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=1)
+    desk.submit(put("a"), put("b"))
+    assert desk.submit(put("c"), put("a", tenant="t_b")) == [HELD, NEW]

@@ -1,0 +1,269 @@
+"""Parcels whose content is damaged or of another release, and a state Redis that is full."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import pytest
+import redis
+
+from commands.error import LedgerDamaged, StateUnavailable
+from commands.ledger import parcel as codec
+from commands.ledger.blob import Heap, enframe, unframe
+from commands.ledger.dead import DeadLetters, Which
+from commands.ledger.entry import Acceptance, Action, Claims, Finish
+from commands.outcome import Outcome, Status
+from commands.state import connect
+from producers.embedded.redis_server import RedisServer
+from tests.integration.parcel_desk import (
+    HASTY,
+    PLACE,
+    SHARD,
+    Desk,
+    commands_of,
+    end_of,
+    token_of,
+    wait_for,
+    woken,
+)
+from tests.integration.test_ledger import put
+from tests.redis_builds import redis_builds
+
+BUILDS = redis_builds()
+NEW, KNOWN = Acceptance.NEW, Acceptance.KNOWN
+
+
+@pytest.fixture
+def desk(state: redis.Redis) -> Desk:
+    return Desk(state)
+
+
+def content_key(desk: Desk) -> str:
+    [key] = desk.client.keys(f"{SHARD}:c:*")
+    return str(key, "ascii")
+
+
+def bury(desk: Desk, claims: Claims) -> list[str]:
+    """What a worker does with what it cannot run: as dead letters; what is woken by that."""
+    ends = [end_of(claimed) for claimed in claims.claimed]
+    for bad in claims.unrunnable:
+        tenant_id, env, op_id = bad.ref.split("/")
+        outcome = Outcome(
+            op_id=op_id,
+            op=bad.op,
+            tenant_id=tenant_id,
+            env=env,
+            status=Status.FAILED,
+            error=bad.error.detail(),
+            seq=bad.seq,
+            attempt=bad.attempt,
+            worker="w",
+            claimed_at=bad.claimed_at,
+            duration_ms=0.0,
+        )
+        ends.append(Finish(bad.ref, bad.token, Action.DEAD, outcome))
+    finished = desk.parcels.end(token_of(claims), claims.parcels, ends)
+    assert finished.refused == []
+    return woken(finished.wakes)
+
+
+HARMS: dict[str, Callable[[bytes], bytes]] = {
+    "a bit is flipped": lambda content: content[:40] + bytes([content[40] ^ 1]) + content[41:],
+    "it is cut short": lambda content: content[:-7],
+    "it is empty": lambda _: b"",
+    "it is another": lambda _: b"SBo1" + b"\0" * 40,
+}
+
+
+@pytest.mark.parametrize("harm", HARMS)
+def test_damaged_content_ends_as_dead_letters_and_gives_up_its_keys(desk: Desk, harm: str) -> None:
+    busy = put("busy")
+    desk.submit(busy, as_records=True)
+    commands = [put("a"), put("busy", b"2"), put("b")]
+    desk.submit(*commands)
+    lost = [commands[0], commands[2]]
+    behind = put("a", b"2")
+    desk.submit(behind)
+    assert desk.claim(behind) == []
+    key = content_key(desk)
+    damaged = HARMS[harm](desk.client.get(key))
+    desk.client.set(key, damaged)
+    claims = desk.taken()
+    assert claims.claimed == []
+    assert sorted(bad.ref for bad in claims.unrunnable) == sorted(c.ref for c in lost)
+    assert {type(bad.error) for bad in claims.unrunnable} == {LedgerDamaged}
+    assert bury(desk, claims) == [behind.ref]
+    letters = list(DeadLetters(desk.client, desk.settings).find(Which()))
+    assert {letter.code for letter in letters} == {"LEDGER_DAMAGED"}
+    kept = [base64.b64decode(json.loads(letter.document)["damaged"]) for letter in letters]
+    assert kept == [damaged, damaged], "so it may be looked at"
+    assert desk.parcels_open() == []
+    assert desk.client.hlen(f"{SHARD}:keys:{PLACE}") == 0
+    desk.run(behind)
+    desk.run(busy)
+    desk.run(commands[1])
+    assert desk.ledger.totals()["open"] == 0
+    # What the blob held may be submitted again, under its op_ids.
+    assert desk.submit(*lost) == [NEW, NEW]
+    assert [each.command for each in desk.claim(*lost)] == lost
+
+
+def test_content_that_is_gone_is_damaged_content(desk: Desk) -> None:
+    desk.submit(put("a"))
+    desk.client.delete(content_key(desk))
+    claims = desk.taken()
+    assert [bad.error.code for bad in claims.unrunnable] == ["LEDGER_DAMAGED"]
+    bury(desk, claims)
+    assert desk.ledger.totals()["dead_letters"] == 1
+
+
+def test_damaged_content_leaves_a_late_parcel_as_what_nobody_can_read(state: redis.Redis) -> None:
+    desk, patient = Desk(state, lease=HASTY), Desk(state)
+    command, sound = put("a"), put("b")
+    desk.submit(command)
+    key = content_key(desk)
+    desk.submit(sound)
+    desk.client.set(key, b"nothing")
+    desk.taken()
+    opened = 0
+    while opened < 2:
+        opened += wait_for(desk.open_late)
+    [wake] = [w for w in wait_for(lambda: patient.ledger.due().wakes) if w.ticket.ref != sound.ref]
+    patient.run(sound)
+    claims = patient.ledger.claim([wake.ticket], token="t", worker="w")
+    assert (claims.claimed, [bad.ref for bad in claims.unrunnable]) == ([], [command.ref])
+    assert patient.submit(put("a", b"2")) == [NEW]
+    assert patient.behind("a") == [], "its key is free"
+
+
+def of_another_release(desk: Desk, spoil: str) -> None:
+    """As if another release had written it, with one command that this one does not know."""
+    key = content_key(desk)
+    document, beside = unframe(b"SBp1", desk.client.get(key))
+    document["schema"] = "another"
+    for section in document["sections"]:
+        names = section["rows"]["op_id"]
+        if spoil in names:
+            section["rows"]["key"][names.index(spoil)] = "../not a key/.."
+    heap = Heap()
+    heap.put([beside])
+    desk.client.set(key, enframe(b"SBp1", document, heap))
+
+
+def test_of_another_releases_parcel_all_runs_that_is_a_command_here(desk: Desk) -> None:
+    commands = [put(f"k{n}", op_id=f"op{n}") for n in range(4)]
+    desk.submit(*commands)
+    of_another_release(desk, "op2")
+    sound = [commands[0], commands[1], commands[3]]
+    claims = desk.taken()
+    assert commands_of(claims) == sound
+    [bad] = claims.unrunnable
+    assert (bad.ref, bad.seq) == (commands[2].ref, claims.claimed[0].seq + 2)
+    bury(desk, claims)
+    assert desk.ledger.totals()["done"] == 3
+    assert desk.client.hlen(f"{SHARD}:keys:{PLACE}") == 0, "also those of what is unreadable"
+    [letter] = DeadLetters(desk.client, desk.settings).find(Which())
+    assert json.loads(letter.document)["op_id"] == "op2"
+    assert desk.submit(commands[2], put("k2", b"2")) == [NEW, NEW]
+
+
+def test_what_was_left_out_of_an_unreadable_parcel_is_not_ended_with_it(desk: Desk) -> None:
+    busy, behind, mine = put("k0"), put("k0", b"2", op_id="op0"), put("k1", op_id="op1")
+    desk.submit(busy, as_records=True)
+    desk.submit(behind, mine)
+    of_another_release(desk, "op0")
+    claims = desk.taken()
+    assert (commands_of(claims), claims.unrunnable) == ([mine], [])
+    desk.end(claims)
+    desk.run(busy)
+    desk.run(behind)
+
+
+def test_no_tag_of_this_release_is_another() -> None:
+    assert codec._schema()[1] != "another"
+
+
+@pytest.fixture(scope="module", params=sorted(BUILDS))
+def server(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[RedisServer]:
+    folder = tmp_path_factory.mktemp("redis")
+    server = RedisServer(folder / request.param, binary=BUILDS[request.param])
+    server.start()
+    yield server
+    server.stop()
+
+
+@pytest.fixture
+def small(server: RedisServer) -> Iterator[Desk]:
+    """A ledger on a Redis that can be filled."""
+    client: Any = connect(server.url)
+    client.flushall()
+    yield Desk(client)
+    client.config_set("maxmemory", "0")
+    client.close()
+
+
+def refused(desk: Desk, step: Any) -> None:
+    """It is refused by a full Redis, with a typed error, and has changed nothing."""
+    before = desk.snapshot()
+    with pytest.raises(StateUnavailable, match="OOM") as caught:
+        step()
+    assert caught.value.temporary
+    assert desk.snapshot() == before
+
+
+def test_a_full_redis_refuses_submits_and_takes_and_lets_parcels_end(small: Desk) -> None:
+    done, again, behind, ready = put("a"), put("b"), put("a", b"2"), put("c")
+    small.submit(done, again)
+    claims = small.taken()
+    small.submit(behind)
+    small.submit(ready)
+    full = small.client.info("memory")["used_memory"]
+    small.client.config_set("maxmemory", "1")
+    refused(small, lambda: small.accept(put("d")))
+    refused(small, lambda: small.accept(put("a", b"3")))
+    refused(small, lambda: small.taken())
+    refused(small, lambda: small.taken("t1", back_for_more=HASTY))
+    assert full > 1
+    assert small.end(claims).refused == []
+    found = small.ledger.outcomes([done.ref, again.ref])
+    assert None not in found
+    assert small.client.keys(f"{SHARD}:c:{claims.parcels[0].name}") == []
+    small.client.config_set("maxmemory", "0")
+    assert commands_of(small.taken()) == [ready]
+    small.run(behind)
+
+
+def test_in_a_full_redis_an_end_that_is_told_until_it_is_accepted_counts_once(small: Desk) -> None:
+    done, again = put("a"), put("b")
+    small.submit(done, again)
+    claims = small.taken()
+    small.client.config_set("maxmemory", "1")
+    # What is not done ends by finish.lua, which wants memory.
+    for _ in range(2):
+        with pytest.raises(StateUnavailable, match="OOM"):
+            small.end(claims, {again.ref: Action.RETRY})
+        assert small.ledger.outcomes([done.ref]) != [None]
+    small.client.config_set("maxmemory", "0")
+    assert small.end(claims, {again.ref: Action.RETRY}).refused == []
+    totals = small.ledger.totals()
+    assert (totals["open"], totals["done"], totals["running"], totals["retry"]) == (1, 1, 0, 1)
+    small.run(again)
+
+
+def test_a_full_redis_opens_no_late_parcel_by_half(small: Desk) -> None:
+    desk = Desk(small.client, lease=HASTY)
+    commands = [put("a"), put("b")]
+    desk.submit(*commands)
+    desk.taken()
+    late = wait_for(lambda: desk.ledger.due().late)
+    desk.client.config_set("maxmemory", "1")
+    refused(desk, lambda: desk.parcels.open_late(late))
+    desk.client.config_set("maxmemory", "0")
+    assert desk.parcels.open_late(late) == 1
+    assert [claimed.command for claimed in small.claim(*commands)] == commands
+    assert desk.submit(*commands) == [KNOWN, KNOWN]

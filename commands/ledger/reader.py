@@ -69,7 +69,8 @@ class LedgerReader:
         for ref, (row, entry) in zip(refs, answers, strict=True):
             record = read_record(ref, row)
             if record is None and entry is not None:
-                record = self._in_parcel(ref, entry)
+                # It may have left the parcel since it was asked for.
+                record = self._in_parcel(ref, entry) or self._of_its_own(ref)
             found.append(record)
         return found
 
@@ -110,6 +111,11 @@ class LedgerReader:
             totals["held"] += sum(each.kept for each in states if each.state == "h")
             totals["overdue"] += late
         return dict(totals)
+
+    def _of_its_own(self, ref: str) -> Record | None:
+        call = ("HMGET", f"{shard_of(ref)}:op:{ref}", *RECORD_FIELDS)
+        [row] = run_pipeline(self._client, [call], [])
+        return read_record(ref, row)
 
     def _in_parcel(self, ref: str, entry: bytes) -> Record | None:
         """What is known of a command that stands in a parcel."""

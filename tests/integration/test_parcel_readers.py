@@ -1,0 +1,295 @@
+"""What people and other parts see of commands in parcels: outcomes, records, counts, leases."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from datetime import timedelta
+from itertools import islice
+from typing import Any
+
+import pytest
+import redis
+
+from commands.clock import lease_clock
+from commands.ledger import lease
+from commands.ledger.entry import Acceptance, Action
+from commands.ledger.lease import Held, Leases
+from commands.ledger.sweep import forget_old
+from commands.object_store import GetObject
+from commands.scope import ResourceKind, Scope
+from tests.integration.conftest import object_scope
+from tests.integration.parcel_desk import HASTY, PLACE, SHARD, Desk, wait_for, woken
+from tests.integration.test_ledger import put
+
+NEW, HELD = Acceptance.NEW, Acceptance.HELD
+
+
+@pytest.fixture
+def desk(state: redis.Redis) -> Desk:
+    return Desk(state)
+
+
+def test_a_command_is_seen_in_each_state_of_its_parcel(state: redis.Redis) -> None:
+    desk = Desk(state, tenant_window=1)
+    first, command, beside = put("first"), put("a", op_id="one"), put("b")
+
+    def seen() -> tuple[Any, ...]:
+        [record] = desk.ledger.records([command.ref])
+        totals = desk.ledger.totals()
+        assert record
+        counts = tuple(totals.get(name, 0) for name in ("open", "held", "running", "done"))
+        assert desk.ledger.find("one") == [command.ref]
+        assert desk.ledger.outcomes([command.ref]) == [record.outcome]
+        return record.state, record.attempt, record.worker, *counts
+
+    desk.submit(first)
+    [_, receipt] = [*desk.receipts(put("held")), *desk.receipts(command)]
+    desk.submit(beside)
+    assert seen() == ("queued", 0, None, 4, 3, 0, 0)
+    desk.end(desk.taken())
+    desk.end(desk.taken())
+    assert desk.ledger.totals()["held"] == 1
+    assert seen() == ("queued", 0, None, 2, 1, 0, 2)
+    claims = desk.taken(worker="w7")
+    assert seen() == ("running", 1, "w7", 2, 1, 1, 2)
+    desk.end(claims)
+    assert seen() == ("done", 1, "w", 1, 0, 0, 3)
+    [record] = desk.ledger.records([command.ref])
+    assert record
+    assert (record.op, record.seq) == (command.op, receipt.seq)
+    assert record.began
+    assert record.ended
+    assert record.began < record.ended
+    assert abs(record.accepted_at.timestamp() - time.time()) < 600
+
+
+def test_places_among_all_claims_tell_what_ran_before_what(desk: Desk) -> None:
+    commands = [put("a"), put("b"), put("c")]
+    desk.submit(*commands)
+    desk.end(desk.taken())
+    later = put("a", b"2")
+    desk.submit(later, as_records=True)
+    desk.run(later)
+    records = desk.ledger.records([command.ref for command in (*commands, later)])
+    began = [record.began for record in records if record and record.began]
+    ended = [record.ended for record in records if record and record.ended]
+    assert began == sorted(set(began))
+    assert len(began) == len(ended) == 4
+    assert max(ended[:3]) < began[3], "what follows on a key began when this had ended"
+
+
+def test_what_was_left_out_is_seen_as_its_record(desk: Desk) -> None:
+    busy, behind, mine = put("a"), put("a", b"2"), put("b")
+    desk.submit(busy, as_records=True)
+    desk.submit(behind, mine)
+    desk.end(desk.taken())
+    found = desk.ledger.records([behind.ref, mine.ref])
+    assert [record and record.state for record in found] == ["queued", "done"]
+    assert [outcome is None for outcome in desk.ledger.outcomes([behind.ref, mine.ref])] == [
+        True,
+        False,
+    ]
+
+
+def test_outcomes_are_found_wherever_they_stand_in_the_order_that_was_asked(desk: Desk) -> None:
+    parcels = [[put(f"{name}{n}") for n in range(3)] for name in "ab"]
+    for commands in parcels:
+        desk.submit(*commands)
+    claims = desk.taken()
+    again, dead = parcels[0][0], parcels[1][2]
+    desk.end(claims, {again.ref: Action.RETRY, dead.ref: Action.DEAD})
+    record, waiting, other = put("r"), put("w"), put("a", tenant="t_b")
+    desk.submit(record, other, as_records=True)
+    desk.run(record)
+    desk.submit(waiting)
+    asked = [waiting, dead, *parcels[1][:2], record, again, *parcels[0][1:], other, waiting]
+    unknown = "t_a/dev/unknown"
+    outcomes = desk.ledger.outcomes([unknown, *(command.ref for command in asked)])
+    ended = {c.op_id for c in (dead, *parcels[1][:2], record, *parcels[0][1:])}
+    assert [outcome.op_id if outcome else None for outcome in outcomes] == [
+        None,
+        *(command.op_id if command.op_id in ended else None for command in asked),
+    ]
+    assert [outcome.seq for outcome in outcomes if outcome] == [
+        record.seq
+        for record in desk.ledger.records([c.ref for c in asked if c.op_id in ended])
+        if record
+    ]
+
+
+def test_a_record_is_found_also_where_it_leaves_its_parcel_meanwhile(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = put("a")
+    desk.submit(command)
+    claims = desk.taken()
+    look = desk.ledger._in_parcel
+
+    def leaves(ref: str, entry: bytes) -> Any:
+        desk.end(claims, {command.ref: Action.RETRY})
+        return look(ref, entry)
+
+    monkeypatch.setattr(desk.ledger, "_in_parcel", leaves)
+    [record] = desk.ledger.records([command.ref])
+    assert record
+    assert (record.state, record.attempt) == ("queued", 1)
+
+
+def test_what_is_late_counts_as_overdue(state: redis.Redis) -> None:
+    desk = Desk(state, lease=HASTY)
+    desk.submit(put("a"), put("b"))
+    assert desk.ledger.totals()["overdue"] == 0
+    desk.taken()
+    wait_for(lambda: desk.ledger.totals()["overdue"])
+
+
+def test_who_reads_content_from_within_a_parcel_moves_its_lease_on(state: redis.Redis) -> None:
+    desk = Desk(state, lease=timedelta(milliseconds=400))
+    read = GetObject(tenant_id="t_a", env="dev", key="a")
+    beside = GetObject(tenant_id="t_a", env="dev", key="b")
+    desk.submit(read, beside)
+    claims = desk.taken("t1")
+    assert desk.ledger.renew(read.ref, "t1", 3600)
+    assert not desk.ledger.renew(read.ref, "another", 3600)
+    assert not desk.ledger.renew("t_a/dev/unknown", "t1", 3600)
+    while lease_clock() <= claims.claimed[0].deadline + 0.05:
+        time.sleep(0.01)
+    assert desk.open_late() == 0
+    # One that runs on as a record has its own lease moved on.
+    desk.end_some(claims, beside)
+    assert desk.ledger.renew(read.ref, "t1", 3600)
+    assert desk.ledger.due().wakes == []
+    assert desk.finish(claims.claimed[0]).refused == []
+    assert not desk.ledger.renew(read.ref, "t1", 3600)
+    assert not desk.ledger.renew(beside.ref, "t1", 3600)
+
+
+def leases(desk: Desk) -> Leases:
+    return Leases(desk.client, object_scope("t_a"))
+
+
+def test_a_route_is_drained_when_the_parcels_that_were_taken_have_ended(desk: Desk) -> None:
+    asked = leases(desk)
+    desk.submit(put("a"), put("b"))
+    desk.submit(put("a", tenant="t_b"))
+    assert asked.held() == []
+    claims = desk.taken()
+    [held] = asked.held()
+    assert held.ref == str(claims.parcels[0].name)
+    desk.submit(put("c"))
+    desk.taken()
+    assert asked.still([held]) == [held]
+    ours = [parcel for parcel in claims.parcels if parcel.place == PLACE]
+    claims.parcels[:] = ours
+    claims.claimed[:] = [c for c in claims.claimed if c.command.tenant_id == "t_a"]
+    desk.end(claims)
+    assert asked.still([held]) == []
+    metrics = Scope(kind=ResourceKind.METRICS_STORE, tenant_id="t_a", env="dev")
+    assert Leases(desk.client, metrics).held() == []
+
+
+def test_what_left_its_parcel_keeps_a_route_from_being_drained(desk: Desk) -> None:
+    quick, slow = put("a"), put("b")
+    desk.submit(quick, slow)
+    claims = desk.taken()
+    held = leases(desk).held()
+    desk.end_some(claims, quick)
+    left = leases(desk).still(held)
+    assert [each.ref for each in left] == [slow.ref]
+    assert left == leases(desk).still(left)
+    desk.finish(claims.claimed[1])
+    assert leases(desk).still(left) == []
+
+
+def test_a_route_is_drained_step_by_step_while_a_parcel_is_opened(desk: Desk) -> None:
+    quick, slow = put("a"), put("b")
+    desk.submit(quick, slow)
+    claims = desk.taken()
+    steps: Iterator[list[Held]] = leases(desk).drained(timedelta(minutes=1))
+    assert len(next(steps)) == 1
+    desk.end_some(claims, quick)
+    assert [each.ref for each in next(steps)] == [slow.ref]
+    desk.finish(claims.claimed[1])
+    assert list(islice(steps, 2)) == [[]]
+
+
+def test_what_a_lost_worker_sent_may_still_take_effect_after_its_lease(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(lease, "LATE_MS", 700)
+    hasty = Desk(desk.client, lease=HASTY)
+    command = put("a")
+    desk.submit(command)
+    hasty.taken()
+    held = leases(desk).held()
+    wait_for(desk.open_late)
+    [claimed] = desk.claim(command)
+    desk.finish(claimed)
+    left = leases(desk).still(held)
+    assert held[0] in left
+    wait_for(lambda: leases(desk).still(left) == [])
+
+
+def test_a_sweep_forgets_op_ids_of_which_nothing_is_left_and_no_others(
+    state: redis.Redis,
+) -> None:
+    desk = Desk(state, tenant_window=1)
+    done, gone, ready, held, taken = (put(name, op_id=name) for name in "abcde")
+    for command in (done, gone, taken):
+        Desk(state, tenant_window=0).submit(command)
+    claims = desk.taken()
+    for parcel, claimed in zip(claims.parcels[:2], claims.claimed[:2], strict=True):
+        one = type(claims)(parcels=[parcel], claimed=[claimed])
+        desk.end(one)
+    Desk(state, tenant_window=0).submit(ready)
+    assert desk.submit(held) == [HELD]
+    state.delete(f"{SHARD}:o:{claims.parcels[1].name}")
+    everything = {c.op_id.encode() for c in (done, gone, ready, held, taken)}
+    assert set(desk.client.hkeys(f"{SHARD}:ids:{PLACE}")) == everything
+    assert forget_old(state, timedelta(hours=1)) == 0, "what is young is not looked at"
+    time.sleep(0.01)
+    assert forget_old(state, timedelta(0)) == 1
+    assert set(desk.client.hkeys(f"{SHARD}:ids:{PLACE}")) == everything - {b"b"}
+    assert desk.submit(gone) == [HELD]
+    assert desk.submit(done, ready, held, taken) == [Acceptance.KNOWN] * 4
+
+
+def calls_of(desk: Desk, step: Callable[[], object]) -> dict[str, int]:
+    """The commands that Redis runs in this step, those of scripts among them."""
+    desk.client.config_resetstat()
+    step()
+    stats = desk.client.info("commandstats")
+    counts = {name.removeprefix("cmdstat_"): its["calls"] for name, its in stats.items()}
+    return {
+        name: calls for name, calls in counts.items() if not name.startswith(("config", "info"))
+    }
+
+
+def test_many_commands_are_as_many_calls_of_redis_as_few(desk: Desk) -> None:
+    def counted(rows: int, name: str) -> list[dict[str, int]]:
+        commands = [put(f"{name}{n}", str(n).encode()) for n in range(rows)]
+        found = [calls_of(desk, lambda: desk.submit(*commands))]
+        claims: list[Any] = []
+        found.append(calls_of(desk, lambda: claims.append(desk.taken(scopes=[SCOPE]))))
+        assert len(claims[0].claimed) == rows
+        found.append(calls_of(desk, lambda: desk.end(claims[0])))
+        return found
+
+    counted(3, "warm")
+    few, many = counted(10, "few"), counted(100, "many")
+    assert few == many
+    assert all(sum(calls.values()) < 40 for calls in many), many
+
+
+SCOPE = "object_store/t_a/dev"
+
+
+def test_what_leaves_a_parcel_is_due_with_its_lease(desk: Desk) -> None:
+    quick, slow = put("a"), put("b")
+    desk.submit(quick, slow)
+    claims = desk.taken()
+    [(_, until)] = desk.client.zrange(f"{SHARD}:pdue", 0, -1, withscores=True)
+    desk.end_some(claims, quick)
+    assert desk.client.zscore(f"{SHARD}:due", slow.ref) == until
+    assert woken(desk.ledger.due().wakes) == []

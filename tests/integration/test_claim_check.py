@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 from commands.error import OpIdReused, RateLimited, StateUnavailable
-from commands.ledger.entry import Intent, Receipt
-from commands.ledger.ledger import Ledger
+from commands.ledger.entry import Intent
+from commands.ledger.parcels import Accepted, Parcels
 from commands.ledger.staged import staged_refs
 from commands.model import new_op_id
 from commands.object_store import PutObject
@@ -123,18 +123,18 @@ def test_one_that_is_known_keeps_the_name_that_it_was_accepted_with(client: Clie
 def test_a_lost_answer_is_asked_for_again_under_the_same_name(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    submit = Ledger.submit
+    accept = Parcels.accept
 
-    def lose(self: Ledger, intents: Sequence[Intent]) -> list[Receipt]:
-        submit(self, intents)
+    def lose(self: Parcels, intents: Sequence[Intent]) -> Accepted:
+        accept(self, intents)
         raise StateUnavailable("its answer is lost")
 
     first = put(client, "k")
-    monkeypatch.setattr(Ledger, "submit", lose)
+    monkeypatch.setattr(Parcels, "accept", lose)
     for _ in range(3):
         with pytest.raises(StateUnavailable):
             client.submit(first)
-    monkeypatch.setattr(Ledger, "submit", submit)
+    monkeypatch.setattr(Parcels, "accept", accept)
     assert client.submit(first).accepted
     assert len(names(client)) == 2
     del first

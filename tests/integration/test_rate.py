@@ -27,6 +27,7 @@ from commands.ledger import usage as usage_module
 from commands.ledger.entry import Claimed, Intent, Ticket
 from commands.ledger.ledger import Ledger
 from commands.ledger.line import Lines
+from commands.ledger.parcels import Parcels
 from commands.ledger.shard import shard_for
 from commands.ledger.usage import UsageBook
 from commands.model import Command
@@ -112,7 +113,8 @@ class World:
 
     @cached_property
     def finisher(self) -> Finisher:
-        return Finisher(self.ledger, SETTINGS, DirectoryPayloadStore(self.payloads), "w")
+        parcels = Parcels(self.client, SETTINGS, self.ledger)
+        return Finisher(self.ledger, parcels, SETTINGS, DirectoryPayloadStore(self.payloads), "w")
 
     @property
     def now(self) -> float:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from commands.error import StateUnavailable
-from commands.ledger.ledger import Ledger
+from commands.ledger.parcels import Parcels
 from commands.object_store import PutObject
 from commands.payload import InlinePayload
 from commands.settings import Settings
@@ -65,21 +65,21 @@ def test_what_finds_no_room_comes_again_before_what_stands_behind_it(
     client: Client, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     accepted: list[str] = []
-    submit = Ledger.submit
+    accept = Parcels.accept
 
-    def watch(self: Ledger, intents):  # type: ignore[no-untyped-def]
-        receipts = submit(self, intents)
+    def watch(self: Parcels, intents):  # type: ignore[no-untyped-def]
+        answer = accept(self, intents)
         accepted.extend(
             intent.command.subject
-            for intent, receipt in zip(intents, receipts, strict=True)
+            for intent, receipt in zip(intents, answer.receipts, strict=True)
             if receipt.acceptance.value == "new"
         )
         if len(accepted) == 2:
             # As if the two had ended.
             client.state.flushall()
-        return receipts
+        return answer
 
-    monkeypatch.setattr(Ledger, "submit", watch)
+    monkeypatch.setattr(Parcels, "accept", watch)
     monkeypatch.setattr("producers.stream.AGAIN_SECONDS", 0.0)
     work = [Work(number, put(number), 1) for number in range(4)]
     list(run_all(client, work, Pace(batch=3), patience=SOON))

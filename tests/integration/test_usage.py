@@ -30,7 +30,7 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = "t_count"
-    monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=kill@2")
+    monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=kill@1")
     with (
         lane(tmp_path / "stack", workers=1, deadly=True) as running,
         running.client() as client,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 import time
 from datetime import timedelta
 from typing import Any
@@ -16,23 +17,36 @@ from commands.state import state_errors
 
 _FORGET = Script("commands.ledger", "parcel.lua", "forget.lua")
 _PAGE = 1000
+LOOKED_AT_MOST = 500_000
+"""Entries that one sweep looks at: two seconds of Redis' time, in small pieces."""
 
 
 def forget_old(client: redis.Redis, kept: timedelta) -> int:
     """Forget op_ids that lead to no open parcel and to no outcomes; how many there were.
 
-    Only those that were accepted longer ago than outcomes are kept are looked at. Raises
+    Only those that were accepted longer ago than outcomes are kept (`kept`) may be forgotten. What
+    one sweep does not come to is the next one's: each begins at another place. Raises
     StateUnavailable.
     """
     before = time.time_ns() // 1000 - int(kept.total_seconds() * 1_000_000)
-    forgotten = 0
+    forgotten = looked_at = 0
+    shards = all_shards()
+    random.shuffle(shards)
     with state_errors():
-        for shard in all_shards():
-            places = client.scan_iter(match=f"{shard}:ids:*", count=_PAGE)
-            for key in [name.decode() for name in places]:
+        for shard in shards:
+            places = [
+                name.decode() for name in client.scan_iter(match=f"{shard}:ids:*", count=_PAGE)
+            ]
+            random.shuffle(places)
+            for key in places:
+                if looked_at >= LOOKED_AT_MOST:
+                    return forgotten
+                old = []
+                for op_id, entry in client.hscan_iter(key, count=_PAGE):
+                    looked_at += 1
+                    if parcel_of(entry)[0] < before:
+                        old.append((op_id, entry))
                 place = key.split(":ids:", 1)[1]
-                entries = client.hscan_iter(key, count=_PAGE)
-                old = [(op_id, e) for op_id, e in entries if parcel_of(e)[0] < before]
                 for page in batched(old, _PAGE):
                     flat: list[Any] = [value for entry in page for value in entry]
                     call = _FORGET.call([shard], [place, *flat])

@@ -6,15 +6,18 @@ from __future__ import annotations
 import asyncio
 import os
 import threading
+import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from commands.error import DeliveryError, StateUnavailable
-from commands.ledger.entry import Action, Finish, Ticket
-from commands.ledger.ledger import Ledger
+from commands.ledger.entry import Action, Finish, Parcel
+from commands.ledger.parcels import Parcels
+from commands.ledger.row import read_state
 from commands.ledger.shard import shard_of
 from commands.model import Command
 from commands.object_store import PutObject
@@ -22,9 +25,11 @@ from commands.outcome import Outcome, Status
 from commands.payload import InlinePayload
 from commands.settings import Settings
 from commands.state import connect
+from commands.wire import queue_of
 from producers import watch
 from producers.async_client import AsyncClient
 from producers.buffer import BufferLimits
+from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE
@@ -48,30 +53,44 @@ def put(key: str) -> PutObject:
     return PutObject(tenant_id="t_a", env="dev", key=key, payload=payload)
 
 
-def end(ledger: Ledger, *commands: Command) -> None:
-    """What a worker does with them."""
-    tickets = [Ticket(command.ref, command.op) for command in commands]
-    claims = ledger.claim(tickets, token="t", worker="w")
-    assert len(claims.claimed) == len(commands), claims.skipped
-    finishes = []
-    for claimed in claims.claimed:
-        command = claimed.command
-        outcome = Outcome(
-            op_id=command.op_id,
-            op=command.op,
-            tenant_id=command.tenant_id,
-            env=command.env,
-            subject=command.subject,
-            status=Status.DONE,
-            result={},
-            seq=claimed.seq,
-            attempt=1,
-            worker="w",
-            claimed_at=datetime.now(UTC),
-            duration_ms=0.0,
-        )
-        finishes.append(Finish(command.ref, "t", Action.DONE, outcome))
-    assert ledger.finish("t", finishes).refused == []
+_taken: dict[str, tuple[str, Parcel]] = {}
+"""What a worker has in hand, by the commands' refs, and its token."""
+_opened: set[int] = set()
+"""Parcels that have ended."""
+
+
+def end(client: Client, command: Command) -> None:
+    """What a worker does with it."""
+    parcels = Parcels(client.state, client.settings, client.ledger)
+    queue, shard = queue_of(command, client.settings.tenant_shards), shard_of(command.ref)
+    token = uuid.uuid4().hex
+    for parcel in parcels.take(shard, queue, token=token, worker="w", rung=True).claims.parcels:
+        _taken.update(dict.fromkeys(parcel.rows, (token, parcel)))
+    token, parcel = _taken.pop(command.ref)
+    outcome = Outcome(
+        op_id=command.op_id,
+        op=command.op,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        subject=command.subject,
+        status=Status.DONE,
+        result={},
+        seq=parcel.name,
+        attempt=1,
+        worker="w",
+        claimed_at=datetime.now(UTC),
+        duration_ms=0.0,
+    )
+    finish = Finish(command.ref, token, Action.DONE, outcome)
+    # What was submitted together and does not end together goes on as records.
+    at_first = parcel.name not in _opened
+    _opened.add(parcel.name)
+    ended = (
+        parcels.end(token, [parcel], [finish])
+        if at_first
+        else client.ledger.finish(token, [finish])
+    )
+    assert ended.refused == []
 
 
 async def accepted(client: AsyncClient, *commands: Command) -> None:
@@ -83,11 +102,10 @@ async def accepted(client: AsyncClient, *commands: Command) -> None:
 def test_tasks_wait_through_an_outage_and_are_told_behind_it(server: RedisServer) -> None:
     async def main() -> None:
         async with AsyncClient(limits=PATIENT) as client:
-            ledger = client.client.ledger
             first, second, third = put("1"), put("2"), put("3")
             waiting = [asyncio.create_task(client.run(each, PATIENCE)) for each in (first, second)]
             await accepted(client, first, second)
-            await asyncio.to_thread(end, ledger, first)
+            await asyncio.to_thread(end, client.client, first)
             assert (await waiting[0]).subject == "1"
             await asyncio.to_thread(server.kill)
             late = asyncio.create_task(client.run(third, PATIENCE))
@@ -95,10 +113,10 @@ def test_tasks_wait_through_an_outage_and_are_told_behind_it(server: RedisServer
                 await client.record(second.ref)
             await asyncio.to_thread(server.start)
             # Its end may be announced before the listener is back.
-            await asyncio.to_thread(end, ledger, second)
+            await asyncio.to_thread(end, client.client, second)
             assert (await waiting[1]).subject == "2"
             await accepted(client, third)
-            await asyncio.to_thread(end, ledger, third)
+            await asyncio.to_thread(end, client.client, third)
             assert (await late).subject == "3"
 
     asyncio.run(main())
@@ -147,15 +165,15 @@ def test_an_outcome_that_is_announced_to_another_is_found_all_the_same(
             while not await asyncio.to_thread(_is_known_to, other, command):
                 await asyncio.sleep(0.005)
             third = asyncio.create_task(one.ended(command.ref, PATIENCE))
-            await asyncio.to_thread(end, one.client.ledger, command)
+            await asyncio.to_thread(end, one.client, command)
             assert await first == await second == await third
 
     asyncio.run(main())
 
 
 def _is_known_to(client: AsyncClient, command: Command) -> bool:
-    key = f"{shard_of(command.ref)}:op:{command.ref}"
-    return client.client.state.hget(key, "rep") == client.client.waiter.channel.encode()
+    open_ones: Any = client.client.state.hvals(f"{shard_of(command.ref)}:par")
+    return any(client.client.waiter.channel in read_state(text).reply for text in open_ones)
 
 
 def test_a_forked_process_is_told_to_make_its_own(server: RedisServer) -> None:

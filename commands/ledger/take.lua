@@ -6,6 +6,8 @@
 -- Returns  what is to be rung for; the time (microseconds), epoch, era, clock, what the ledger lost or
 --          '', the last number of the era before, the lease (ms); then three a parcel: name, :par
 --          and content
+-- Where the ledger lost something, what is taken must be given back: nothing of it runs, but reads of
+-- what tells the operator what was lost.
 -- The same token takes the same parcels again, under a lease from then on: its worker counts from its
 -- last question.
 local shard, queue, token, worker = KEYS[1], ARGV[1], ARGV[2], ARGV[5]
@@ -28,9 +30,7 @@ local function look(list)
   return redis.call('HMGET', shard .. ':par', unpack(list))
 end
 
-if lost ~= '' then
-  -- Nothing runs before the ledger is declared right: it stays ready
-elseif again then
+if again then
   local before_names = {}
   for name in string.gmatch(again, '%S+') do
     before_names[#before_names + 1] = name
@@ -95,18 +95,16 @@ local left = tonumber(redis.call('HGET', shard .. ':open', 'r/' .. queue) or 0) 
 if taken > 0 then
   redis.call('HSET', shard .. ':open', 'r/' .. queue, left)
 end
-if lost == '' then
-  local back = tonumber(#names > 0 and ARGV[7] or ARGV[8])
-  if back > 0 then
-    redis.call('ZADD', shard .. ':bell', now + back, queue)
-    if left >= HELP then
-      ring(shard, queue, left, now, grace, woken)
-    end
-  else
-    redis.call('ZREM', shard .. ':bell', queue)
-    if left > 0 then
-      ring(shard, queue, left, now, grace, woken)
-    end
+local back = tonumber(#names > 0 and ARGV[7] or ARGV[8])
+if back > 0 then
+  redis.call('ZADD', shard .. ':bell', now + back, queue)
+  if left >= HELP then
+    ring(shard, queue, left, now, grace, woken)
+  end
+else
+  redis.call('ZREM', shard .. ':bell', queue)
+  if left > 0 then
+    ring(shard, queue, left, now, grace, woken)
   end
 end
 return { woken, time[1] * 1000000 + time[2], epoch, era, clock, lost, before, lease + extra,

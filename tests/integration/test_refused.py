@@ -11,6 +11,7 @@ from commands.error import InvalidCommand
 from commands.ledger import ledger as its
 from commands.ledger.dead import DeadLetters, Which
 from commands.ledger.ledger import Ledger
+from commands.ledger.parcels import Parcels
 from commands.payload import DirectoryPayloadStore
 from commands.refusal import refusal
 from commands.settings import Settings
@@ -28,7 +29,8 @@ def settings(state_url: str, tmp_path: Path) -> Settings:
 def finisher(settings: Settings) -> Finisher:
     state = connect(settings.state_url)
     payloads = DirectoryPayloadStore(settings.payload_dir or Path())
-    return Finisher(Ledger(state, settings), settings, payloads, "w")
+    ledger = Ledger(state, settings)
+    return Finisher(ledger, Parcels(state, settings, ledger), settings, payloads, "w")
 
 
 def letters(settings: Settings) -> list[str]:

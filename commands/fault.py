@@ -26,6 +26,7 @@ POINTS = {
     "submit.after": "the ledger has the commands, their wake-ups are not published",
     "claim.before": "a message was taken, nothing is claimed",
     "claim.after": "commands are claimed, none has run",
+    "take.after": "parcels were taken, none of their commands has run",
     "command.before": "one command is about to run",
     "batch.middle": "some of a message's commands have run, others not",
     "effect.before": "right before an adapter's effect, with the lease just checked",

@@ -30,7 +30,9 @@ from tests.chaos.strike import answer_of
 from tests.conformance.s3_harness import s3_harness
 
 BLOWS = Blows(kills=30, freezes=8, state_deaths=10, broker_deaths=10, switches=100)
-FAULTS = "claim.after=kill@0.001;effect.after=kill@0.003;finish.after=kill@0.002"
+FAULTS = (
+    "claim.after=kill@0.001;take.after=kill@0.001;effect.after=kill@0.003;finish.after=kill@0.002"
+)
 KINDS = (ResourceKind.OBJECT_STORE, ResourceKind.EVENT_STREAM)
 
 

@@ -20,6 +20,7 @@ POINTS = ";".join(
     [
         "claim.before=kill@0.003",
         "claim.after=kill@0.003",
+        "take.after=kill@0.003",
         "batch.middle=kill@0.002",
         "effect.before=kill@0.0005",
         "effect.after=kill@0.005",

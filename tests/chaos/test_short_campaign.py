@@ -12,7 +12,15 @@ from tests.chaos.part_gateway import strike_the_gateway
 from tests.chaos.storm import Blows
 from tests.conftest import need_redis
 
-FAULTS = "effect.after=kill@0.005;claim.after=kill@0.003;finish.after=kill@0.003"
+FAULTS = ";".join(
+    f"{point}=kill@{chance}"
+    for point, chance in {
+        "take.after": 0.003,
+        "claim.after": 0.003,
+        "effect.after": 0.005,
+        "finish.after": 0.003,
+    }.items()
+)
 
 
 def test_commands_of_all_kinds_take_effect_once_while_their_workers_are_killed(

@@ -49,6 +49,7 @@ def wait_until_over(claims: Claims) -> None:
 def test_a_parcel_is_given_once(desk: Desk) -> None:
     desk.submit(put("a"))
     assert len(desk.taken().claimed) == 1
+    assert desk.client.keys(f"{SHARD}:rdy:*") == []
     assert desk.taken().claimed == []
     assert desk.ledger.totals()["claimed"] == 1
 

@@ -30,7 +30,7 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tenant = "t_count"
-    monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=kill@1")
+    monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=kill@2")
     with (
         lane(tmp_path / "stack", workers=1, deadly=True) as running,
         running.client() as client,
@@ -38,7 +38,9 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
         monkeypatch.delenv("SIGNALBOX_FAULTS")
         running.route_to_folder(tenant)
         give_terms(running.registry(), tenant, quotas={"objects": 1000})
-        submitted = client.submit_many(put(tenant, number) for number in range(250))
+        submitted = client.submit_many(put(tenant, number) for number in range(50))
+        client.wait(submitted, PATIENCE)  # taken, and ended, by themselves
+        submitted += client.submit_many(put(tenant, number) for number in range(50, 250))
         running.stack.start_worker()
         outcomes = client.wait(submitted, PATIENCE)
         assert [o for o in outcomes if o is None or o.error] == []

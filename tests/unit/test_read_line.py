@@ -1,0 +1,153 @@
+"""The way of reads through look-up and call: who hangs, gives up or fails holds up nobody else."""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+from collections.abc import Awaitable, Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from types import SimpleNamespace
+from typing import Any, cast
+
+import pytest
+
+from commands.error import StateUnavailable
+from commands.object_store import GetObject
+from gateway.read_admission import Timed
+from gateway.read_line import Read, ReadLine
+from gateway.seats import Seats
+from producers.inbox import Inboxes
+from workers.stage import Admitted, Ended
+
+THREADS = 4
+PATIENCE = 300.0
+
+
+def get(key: str) -> GetObject:
+    return GetObject(tenant_id=f"t_{key}", env="dev", key=key)
+
+
+class Lab:
+    """A line whose look-ups admit everything, on a backend of this machine or another."""
+
+    def __init__(self, *, local: bool = True) -> None:
+        inboxes = Inboxes()
+        self.seats = Seats(THREADS, inboxes)
+        self.threads = ThreadPoolExecutor(THREADS + 1)
+        self.line = ReadLine(self._admit, self.seats, self.threads, inboxes)
+        self.looks: list[int] = []
+        self.error: Exception | None = None
+        self._local = local
+
+    async def read(
+        self, key: str, call: Callable[[Admitted], Any], patience: float = PATIENCE
+    ) -> Any:
+        await self.seats.take(f"t_{key}")
+        return (await self.line.run(get(key), 1.0, call, patience))[0]
+
+    def _admit(self, asked: Sequence[Timed]) -> list[Admitted | Ended]:
+        self.looks.append(len(asked))
+        if self.error is not None:
+            raise self.error
+        backend = SimpleNamespace(lab_only=self._local)
+        return [cast(Admitted, SimpleNamespace(backend=backend)) for _ in asked]
+
+
+def run(lab: Lab, main: Callable[[], Awaitable[None]]) -> None:
+    async def whole() -> None:
+        await main()
+        # Every seat was given back.
+        for number in range(THREADS):
+            async with asyncio.timeout(PATIENCE):
+                await lab.seats.take(f"t_{number}")
+
+    asyncio.run(whole())
+    lab.threads.shutdown()
+
+
+def ended(name: str) -> Read:
+    return cast(Read, (name, None))
+
+
+@pytest.mark.parametrize("local", [True, False])
+def test_a_read_that_hangs_holds_up_no_other(local: bool) -> None:
+    lab, go_on = Lab(local=local), threading.Event()
+
+    def hang(_: Admitted) -> Read:
+        assert go_on.wait(PATIENCE)
+        return ended("slow")
+
+    async def main() -> None:
+        hanging = [asyncio.create_task(lab.read(f"h{n}", hang)) for n in range(THREADS - 1)]
+        await asyncio.sleep(0)
+        for number in range(20):
+            assert await lab.read("q", lambda _: ended("quick")) == "quick", number
+        assert not any(task.done() for task in hanging)
+        go_on.set()
+        assert await asyncio.gather(*hanging) == ["slow"] * (THREADS - 1)
+
+    run(lab, main)
+
+
+def test_what_comes_meanwhile_is_looked_up_together() -> None:
+    lab, go_on = Lab(), threading.Event()
+    begun = asyncio.Event()
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def first(_: Admitted) -> Read:
+            loop.call_soon_threadsafe(begun.set)
+            assert go_on.wait(PATIENCE)
+            return ended("first")
+
+        one = asyncio.create_task(lab.read("a", first))
+        await begun.wait()
+        others = [asyncio.create_task(lab.read(k, lambda _: ended("x"))) for k in ("b", "c")]
+        assert await asyncio.gather(*others) == ["x", "x"]
+        go_on.set()
+        assert await one == "first"
+
+    run(lab, main)
+    assert sum(lab.looks) == 3
+    assert len(lab.looks) == 2
+
+
+def test_who_gives_up_leaves_its_seat_when_the_call_ends() -> None:
+    lab, go_on = Lab(), threading.Event()
+    closed = threading.Event()
+
+    def slow(_: Admitted) -> Read:
+        assert go_on.wait(PATIENCE)
+        return cast(Read, ("late", SimpleNamespace(close=closed.set)))
+
+    async def main() -> None:
+        with pytest.raises(TimeoutError):
+            await lab.read("a", slow, patience=0.01)
+        cancelled = asyncio.create_task(lab.read("b", slow))
+        await asyncio.sleep(0.05)
+        cancelled.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await cancelled
+        go_on.set()
+        # What was opened for nobody is closed.
+        assert await asyncio.to_thread(closed.wait, PATIENCE)
+
+    run(lab, main)
+
+
+def test_errors_reach_who_asked() -> None:
+    lab = Lab()
+
+    def fail(_: Admitted) -> Read:
+        raise ValueError("no such thing")
+
+    async def main() -> None:
+        with pytest.raises(ValueError, match="no such thing"):
+            await lab.read("a", fail)
+        lab.error = StateUnavailable("it is away")
+        found = await asyncio.gather(*(lab.read(k, fail) for k in "abc"), return_exceptions=True)
+        assert {type(each) for each in found} == {StateUnavailable}
+        assert len({id(each) for each in found}) == 3
+
+    run(lab, main)

@@ -10,13 +10,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 
 from commands.fault import reach
-from commands.ledger.entry import Claims
 from commands.ledger.parcels import Parcels, Take
 from commands.wire import Ring
 from workers.executor import Executor
 from workers.patience import wait_for_state
 
-DRAIN_SECONDS = 0.25
+DRAIN_SECONDS = 0.1
 """For so long a drain holds its slot, and for as long as the last commands take that it took; what
 is ready then is rung for anew, behind the messages that wait."""
 AT_WORK = timedelta(seconds=2)
@@ -54,19 +53,18 @@ class Drains:
                 reach("claim.before")
                 seen = self.executor.routes.position
                 may_nap = stays and takes > 1 and not naps
-                claims = self._take(ring, token, rung=not takes, stays=stays, naps=may_nap)
+                take = self._take(ring, token, rung=not takes, stays=stays, naps=may_nap)
                 reach("take.after")
-                if claims.parcels:
+                if take.claims.parcels:
                     takes, naps = takes + 1, 0
-                    counts.update(self.executor.run(slot, token, claims, seen))
-                elif may_nap:
+                    counts.update(self.executor.run(slot, token, take.claims, seen))
+                elif take.expected:
                     naps += 1
                     time.sleep(NAP.total_seconds())
-                    continue
-                if not stays or not claims.parcels:
+                if not take.expected:
                     return dict(counts)
 
-    def _take(self, ring: Ring, token: str, *, rung: bool, stays: bool, naps: bool) -> Claims:
+    def _take(self, ring: Ring, token: str, *, rung: bool, stays: bool, naps: bool) -> Take:
         none = timedelta(0)
 
         def take() -> Take:
@@ -84,7 +82,7 @@ class Drains:
         taken = wait_for_state(take)
         self.executor.publisher.publish_or_leave(taken.wakes)
         self._note(ring, {f"{parcel.kind}/{parcel.place}" for parcel in taken.claims.parcels})
-        return taken.claims
+        return taken
 
     def _known(self, ring: Ring) -> Collection[str]:
         return list(self._scopes.get(ring, ()))

@@ -81,6 +81,8 @@ class Take:
     claims: Claims
     wakes: list[Wake]
     """Help that is to be rung for."""
+    expected: bool
+    """Whoever took must come again: nobody is rung for until then."""
 
 
 @dataclass
@@ -170,7 +172,7 @@ class Parcels:
         started = lease_clock()
         calls = [_TAKE.call([shard], arguments), _fence_call(asked)]
         (woken, *head), fences = run_pipeline(self._client, calls, [_TAKE])
-        time_us, epoch, era, clock, lost, before, lease_ms, *flat = head
+        time_us, epoch, era, clock, lost, before, lease_ms, back_ms, *flat = head
         if not lost:
             self._ledger.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
         parcels = [self._read(shard, *row) for row in batched(flat, 3)]
@@ -210,7 +212,7 @@ class Parcels:
                 claims.unrunnable.append(
                     Unrunnable(bad.ref, bad.op, seq, 1, token, claimed_at, bad.error)
                 )
-        return Take(claims, read_wakes(woken))
+        return Take(claims, read_wakes(woken), bool(back_ms))
 
     def end(
         self,

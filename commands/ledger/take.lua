@@ -4,7 +4,8 @@
 --          until the caller comes again, with what it gets and with nothing (0: it does not), grace_ms,
 --          epoch, era and clock that the worker has seen of this shard ('', '' and 0: nothing)
 -- Returns  what is to be rung for; the time (microseconds), epoch, era, clock, what the ledger lost or
---          '', the last number of the era before, the lease (ms); then three a parcel: name, :par
+--          '', the last number of the era before, the lease (ms), in
+--          how many milliseconds the caller must come again (0: it need not); then three a parcel: name, :par
 --          and content
 -- Where the ledger lost something, what is taken must be given back: nothing of it runs, but reads of
 -- what tells the operator what was lost.
@@ -96,6 +97,9 @@ if taken > 0 then
   redis.call('HSET', shard .. ':open', 'r/' .. queue, left)
 end
 local back = tonumber(#names > 0 and ARGV[7] or ARGV[8])
+if taken == 1 and left == 0 then
+  back = 0 -- where commands come one by one, a ring for the next costs less than a look for it
+end
 if back > 0 then
   redis.call('ZADD', shard .. ':bell', now + back, queue)
   if left >= HELP then
@@ -108,4 +112,5 @@ else
   end
 end
 return { woken, time[1] * 1000000 + time[2], epoch, era, clock, lost, before, lease + extra,
+  back,
   unpack(rows) }

@@ -55,14 +55,21 @@ def test_where_the_broker_is_the_state_the_ring_is_on_the_queue_at_once(
 
 
 def test_nobody_is_rung_for_while_a_drain_is_at_work_that_comes_again(desk: Desk) -> None:
-    desk.accept(put("a"))
-    desk.taken(back_for_more=LATER)
-    assert rings(desk.accept(put("b")).wakes) == []
-    assert len(desk.taken(rung=False, back_for_more=LATER).claimed) == 1
+    desk.accept(put("a"), put("e"))
+    assert desk.take(back_for_more=LATER).expected
+    assert rings(desk.accept(put("b"), put("f")).wakes) == []
+    assert len(desk.taken(rung=False, back_for_more=LATER).claimed) == 2
     assert desk.taken(rung=False, back=LATER).claimed == []
     assert rings(desk.accept(put("c")).wakes) == []
     assert len(desk.taken(rung=False).claimed) == 1
     assert rings(desk.accept(put("d")).wakes) == RING, "this one said that it goes"
+
+
+def test_a_drain_that_took_a_single_command_goes_at_once(desk: Desk) -> None:
+    desk.accept(put("a"))
+    taken = desk.take(back_for_more=LATER)
+    assert (len(taken.claims.claimed), taken.expected) == (1, False)
+    assert rings(desk.accept(put("b")).wakes) == RING
 
 
 def test_a_drain_that_goes_has_another_come_for_what_is_ready(state: redis.Redis) -> None:
@@ -88,7 +95,7 @@ def test_help_is_rung_for_again_only_when_it_came(desk: Desk) -> None:
     def hundred(name: str) -> list[tuple[str, str]]:
         return rings(desk.accept(*[put(f"{name}{m}") for m in range(100)]).wakes)
 
-    desk.accept(put("a"))
+    desk.accept(put("a"), put("b"))
     desk.taken(back_for_more=LATER)
     assert [hundred(name) for name in "bcd"] == [[], RING, []]
     assert len(desk.taken(rung=True, back_for_more=LATER).claimed) == 300
@@ -113,7 +120,7 @@ def test_a_submit_rings_where_the_last_ring_was_lost(hasty: Desk) -> None:
 
 
 def test_a_drain_that_died_is_believed_to_be_at_work_for_a_while_only(desk: Desk) -> None:
-    desk.accept(put("a"))
+    desk.accept(put("a"), put("c"))
     desk.taken(back_for_more=HASTY)
     desk.accept(put("b"))
     assert rings(wait_for(lambda: desk.ledger.due().wakes)) == RING
@@ -121,7 +128,7 @@ def test_a_drain_that_died_is_believed_to_be_at_work_for_a_while_only(desk: Desk
 
 
 def test_help_that_never_came_is_rung_for_again(hasty: Desk) -> None:
-    hasty.accept(put("a"))
+    hasty.accept(put("a"), put("b"))
     hasty.taken(back_for_more=LATER)
     keys = (f"k{n}" for n in range(100_000))
 

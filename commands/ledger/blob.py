@@ -1,7 +1,8 @@
 """The frame around a parcel's content or outcomes: JSON, raw bytes beside it, and a checksum.
 
 4   what it is: `SBp1` (a parcel's content), `SBo1` (outcomes)
-4   bytes of the JSON, big-endian; then as many of what is beside it
+4   bytes of the JSON, big-endian; the highest bit says that they are deflated
+4   bytes of what is beside it
 n   the JSON
 m   bytes that JSON would make longer: contents, digests
 4   CRC-32 of all that stands before it
@@ -19,6 +20,31 @@ from pydantic_core import from_json, to_json
 from commands.error import LedgerDamaged
 
 _HEAD, _CHECK = struct.Struct(">4sII"), struct.Struct(">I")
+_DEFLATED = 1 << 31
+_SHORT = 2048
+"""Bytes of JSON up to which it is deflated: most of it is names then, which the dictionary has."""
+_LONGEST = 1024 * 1024
+"""No short JSON is longer than that."""
+_WINDOW, _MEMORY = -12, 5
+"""4 KiB of window without a header, and little memory: what is made for each blob is small."""
+_DICTIONARY = (
+    b'"table":{"type":["inline"],"data":{"raw":0,"sizes":[1]}}},"content_type":["application/octet-'
+    b'stream"],"metadata":[{}],"condition":{"table":{"if_absent":[false],"if_match":[null]}}'
+    b'"table_name":["","data":[{"condition":{"table":{"if_absent":[false],"if_revision":[null]}}'
+    b'"event":{"table":{"id":[null],"type":["","time":[null],"data":[{"expected_version":[null]'
+    b'"points":{"table":{"series":[""],"timestamp":["","value":[,"labels":[{}'
+    b'"first":[null],"last":[null]"limit":[null],"if_match":[null]tabular_store.event_stream.metrics_'
+    b'store.get"]upsert"]append"]ingest"]delete"],"superseded":[false],"key":[""],"size":[1024],"etag":'
+    b'{"hex":16,"length":32},"sha256":{"hex":32,"length":64},"uri":["filesystem:///s3://postgres"'
+    b'{"schema":"","sections":[{"at":[0],"outcome":{"op_id":{"uuid":0},"op":["object_store.put"],"tenant'
+    b'_id":["t_"],"env":["prod"],"subject":[""],"status":["done"],"error":[null],"backend_type":["file'
+    b'system"],"route_revision":[1],"seq":[17],"attempt":[1],"worker":["w1@"],"claimed_at":["20'
+    b'Z"],"duration_ms":[]},"result":{]}}]}{"schema":"","sections":[{"at":[0],"rows":{"op":["object_store'
+    b'.put"],"v":[1],"op_id":["01"],"tenant_id":["t_"],"env":["dev"],"mode":["lab"],"deadline":[null],'
+    b'"key":["'
+)
+"""Never changed: what is deflated with it is read with it. What is more likely stands nearer to the
+end."""
 
 
 class Heap:
@@ -38,8 +64,11 @@ class Heap:
 
 def enframe(tag: bytes, document: Any, heap: Heap) -> bytes:
     """Raises ValueError (PydanticSerializationError) for text that is not valid Unicode."""
-    text = to_json(document)
-    blob = b"".join([_HEAD.pack(tag, len(text), heap.size), text, *heap.chunks])
+    text, mark = to_json(document), 0
+    if len(text) <= _SHORT:
+        deflate = zlib.compressobj(1, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=_DICTIONARY)
+        text, mark = deflate.compress(text) + deflate.flush(), _DEFLATED
+    blob = b"".join([_HEAD.pack(tag, len(text) | mark, heap.size), text, *heap.chunks])
     return blob + _CHECK.pack(zlib.crc32(blob))
 
 
@@ -50,14 +79,18 @@ def unframe(tag: bytes, blob: bytes) -> tuple[Any, bytes]:
     found, text, beside = _HEAD.unpack_from(blob)
     if found != tag:
         raise damaged("is none, or of another release")
+    deflated, text = text & _DEFLATED, text & ~_DEFLATED
     end = _HEAD.size + text + beside
     if len(blob) != end + _CHECK.size:
         raise damaged("does not have the length that it names")
     if zlib.crc32(memoryview(blob)[:end]) != _CHECK.unpack_from(blob, end)[0]:
         raise damaged("does not have the checksum that it names")
     try:
-        return from_json(blob[_HEAD.size : _HEAD.size + text]), blob[_HEAD.size + text : end]
-    except ValueError:
+        json = blob[_HEAD.size : _HEAD.size + text]
+        if deflated:
+            json = zlib.decompressobj(_WINDOW, _DICTIONARY).decompress(json, _LONGEST)
+        return from_json(json), blob[_HEAD.size + text : end]
+    except (ValueError, zlib.error):
         raise damaged("holds no JSON") from None
 
 

@@ -183,7 +183,9 @@ def test_records_get_what_a_submit_would_have_given_them(
 def test_a_blob_keeps_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
     shapes, _ = parcel._schema()
     monkeypatch.setattr(parcel, "_schema", lambda: (shapes, "golden"))
-    assert seal(SMALL).hex() == GOLDEN
+    # Not the bytes: builds of zlib deflate differently.
+    tag = bytes.fromhex(GOLDEN)[:4]
+    assert unframe(tag, seal(SMALL)) == unframe(tag, bytes.fromhex(GOLDEN))
     assert [row.command for row in unseal(bytes.fromhex(GOLDEN), ())] == SMALL
 
 

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from commands.error import ErrorDetail, LedgerDamaged
 from commands.ledger import parcel_outcome
-from commands.ledger.blob import Heap, enframe
+from commands.ledger.blob import Heap, enframe, unframe
 from commands.ledger.parcel_outcome import open_outcomes, seal_outcomes
 from commands.model import new_op_id
 from commands.object_store import PutResult
@@ -157,7 +157,9 @@ def test_a_done_put_keeps_less_than_a_hundred_bytes() -> None:
 
 def test_a_blob_keeps_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(parcel_outcome, "_SCHEMA", "golden")
-    assert seal_outcomes(SMALL).hex() == GOLDEN
+    # Not the bytes: builds of zlib deflate differently.
+    tag = bytes.fromhex(GOLDEN)[:4]
+    assert unframe(tag, seal_outcomes(SMALL)) == unframe(tag, bytes.fromhex(GOLDEN))
     assert open_outcomes(bytes.fromhex(GOLDEN)) == dict(SMALL)
 
 

@@ -39,9 +39,10 @@ def _bulk(
 ) -> list[Figure]:
     figures = []
     with harness() as place:
-        for kind, (what, _) in BULK.items():
-            with opened(kind, place.backend_type, place.config, Mode.SAAS) as store:
-                single, batch = rates_of(kind, store, (1, BATCH), bench.seconds / 2).values()
+        for work in BULK:
+            what = work.what
+            with opened(work.kind, place.backend_type, place.config, Mode.SAAS) as store:
+                single, batch = rates_of(work, store, (1, BATCH), bench.seconds / 2).values()
             its_aim = aim if what == "rows" else None
             name = f"{what}, {BATCH} a call to single"
             figures += [

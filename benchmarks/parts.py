@@ -101,7 +101,7 @@ PARTS = (
         "bulk",
         "c",
         "The embedded stores",
-        "Rows, points and events straight into the adapter, past queue and route: one thread, each "
+        "Writes of every kind straight into the adapter, past queue and route: one thread, each "
         "call durable before it answers. The making of the commands is not counted.",
         bulk_cost,
         quick=True,

@@ -8,7 +8,9 @@ parent are not those of its child, but SQLite's books of them would be copied.
 from __future__ import annotations
 
 import os
+import resource
 import threading
+from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -16,13 +18,18 @@ from typing import Final
 
 import apsw
 
-IDLE_MOST = 64
-"""Connections kept open in a process."""
+IDLE_LEAST, IDLE_MOST = 64, 1024
+"""Connections kept open in a process, by how many files it may have open. One that has to be opened
+anew costs a commit three times as much: closing the last one to a file empties its log."""
+DESCRIPTORS = 3
+"""Of a connection: the file, its log and the log's index."""
+SHARE = 0.25
+"""Of the files that the process may have open."""
 FORK_PATIENCE = 60.0
 """Seconds that a fork waits for transactions to end."""
 
 Identity = tuple[int, int]
-Prepare = Callable[[apsw.Connection], None]
+Open = Callable[[], apsw.Connection]
 
 _FLAGS = (
     apsw.SQLITE_OPEN_READWRITE
@@ -34,7 +41,6 @@ _FLAGS = (
 
 @dataclass(frozen=True)
 class _Kept:
-    path: str
     identity: Identity
     connection: apsw.Connection
 
@@ -42,51 +48,57 @@ class _Kept:
 class ConnectionPool:
     """Idle connections by path, the longest unused leaving first. Thread-safe."""
 
-    def __init__(self) -> None:
+    def __init__(self, most: int) -> None:
+        self.most = most
         self._changed = threading.Condition()
-        self._idle: list[_Kept] = []
+        self._idle: OrderedDict[str, list[_Kept]] = OrderedDict()
+        self._count = 0
         self._lent = 0
 
     @property
     def idle(self) -> int:
         """Connections that wait for their next transaction."""
-        return len(self._idle)
+        return self._count
 
     @contextmanager
-    def borrowed(self, path: str, prepare: Prepare) -> Iterator[apsw.Connection]:
-        """A connection that no one else uses; `prepare` sees a new one first."""
+    def borrowed(self, path: str, open_: Open) -> Iterator[apsw.Connection]:
+        """A connection to `path` that no one else uses, opened by `open_` if there is none."""
         with self._changed:
             self._lent += 1
         kept: _Kept | None = None
         try:
-            kept = self._take(path) or _connect(path, prepare)
+            kept = self._take(path) or _opened(path, open_)
             yield kept.connection
         finally:
-            spare = self._give_back(kept)
+            spare = self._give_back(path, kept)
             for connection in spare:
                 connection.close()
 
     def forget(self, path: str) -> None:
         """Close the idle connections to `path`."""
         with self._changed:
-            gone = [kept for kept in self._idle if kept.path == path]
-            self._idle = [kept for kept in self._idle if kept.path != path]
+            gone = self._idle.pop(path, [])
+            self._count -= len(gone)
         for kept in gone:
             kept.connection.close()
 
     def _take(self, path: str) -> _Kept | None:
         identity = _identity(path)
-        with self._changed:
-            mine = [kept for kept in self._idle if kept.path == path]
-            for kept in reversed(mine):
-                self._idle.remove(kept)
-                if kept.identity == identity:
-                    return kept
-                # The tenant's directory was removed or put back: that file is not ours now.
-                kept.connection.close()
-        return None
+        while True:
+            with self._changed:
+                mine = self._idle.get(path)
+                if not mine:
+                    return None
+                kept = mine.pop()
+                if not mine:
+                    del self._idle[path]
+                self._count -= 1
+            if kept.identity == identity:
+                return kept
+            # The tenant's directory was removed or put back: that file is not ours now.
+            kept.connection.close()
 
-    def _give_back(self, kept: _Kept | None) -> list[apsw.Connection]:
+    def _give_back(self, path: str, kept: _Kept | None) -> list[apsw.Connection]:
         with self._changed:
             self._lent -= 1
             self._changed.notify_all()
@@ -94,15 +106,30 @@ class ConnectionPool:
                 return []
             if kept.connection.in_transaction:
                 return [kept.connection]
-            self._idle.append(kept)
-            excess, self._idle = self._idle[:-IDLE_MOST], self._idle[-IDLE_MOST:]
-        return [kept.connection for kept in excess]
+            self._idle.setdefault(path, []).append(kept)
+            self._idle.move_to_end(path)
+            self._count += 1
+            excess = []
+            while self._count > self.most:
+                excess.append(self._oldest())
+        return excess
+
+    def _oldest(self) -> apsw.Connection:
+        path, its = next(iter(self._idle.items()))
+        kept = its.pop(0)
+        if not its:
+            del self._idle[path]
+        self._count -= 1
+        return kept.connection
 
     def before_fork(self) -> None:
         self._changed.acquire()
         self._changed.wait_for(lambda: self._lent == 0, timeout=FORK_PATIENCE)
-        while self._idle:
-            self._idle.pop().connection.close()
+        for its in self._idle.values():
+            for kept in its:
+                kept.connection.close()
+        self._idle.clear()
+        self._count = 0
 
     def after_fork_in_parent(self) -> None:
         self._changed.release()
@@ -112,17 +139,18 @@ class ConnectionPool:
         self._lent = 0
 
 
-def _connect(path: str, prepare: Prepare) -> _Kept:
-    connection = apsw.Connection(path, flags=_FLAGS)
-    try:
-        prepare(connection)
-        identity = _identity(path)
-        if identity is None:
-            raise FileNotFoundError(2, "the index was removed while it was opened")
-    except BaseException:
+def connect(path: str) -> apsw.Connection:
+    """Open the database, or make it. The path must lead through no links."""
+    return apsw.Connection(path, flags=_FLAGS)
+
+
+def _opened(path: str, open_: Open) -> _Kept:
+    connection = open_()
+    identity = _identity(path)
+    if identity is None:
         connection.close()
-        raise
-    return _Kept(path, identity, connection)
+        raise FileNotFoundError(2, "the index was removed while it was opened")
+    return _Kept(identity, connection)
 
 
 def _identity(path: str) -> Identity | None:
@@ -133,7 +161,14 @@ def _identity(path: str) -> Identity | None:
     return status.st_dev, status.st_ino
 
 
-POOL: Final = ConnectionPool()
+def most_idle(files: int) -> int:
+    """Connections that may be idle where the process may have so many files open."""
+    if files == resource.RLIM_INFINITY:
+        return IDLE_MOST
+    return min(max(int(files * SHARE / DESCRIPTORS), IDLE_LEAST), IDLE_MOST)
+
+
+POOL: Final = ConnectionPool(most_idle(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))
 os.register_at_fork(
     before=POOL.before_fork,
     after_in_parent=POOL.after_fork_in_parent,

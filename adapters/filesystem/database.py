@@ -6,10 +6,11 @@ import os
 import time
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
+from functools import partial
 
 import apsw
 
-from adapters.filesystem.connection import POOL
+from adapters.filesystem.connection import POOL, connect
 from adapters.filesystem.place import Growth, Place
 from commands.error import Misconfigured
 
@@ -67,9 +68,7 @@ class Database:
     @contextmanager
     def _transaction(self, begin: str | None, seconds: float) -> Iterator[apsw.Connection]:
         path = self._path()
-        if not os.path.lexists(path):
-            self._make_directory()
-        with POOL.borrowed(path, self._prepare) as connection:
+        with POOL.borrowed(path, partial(self._open, path)) as connection:
             connection.set_busy_timeout(int(1000 * max(0.001, min(seconds, PATIENCE))))
             if begin is not None:
                 connection.execute(begin)
@@ -86,6 +85,17 @@ class Database:
                 if number:
                     raise OSError(number, os.strerror(number)) from error
                 raise
+
+    def _open(self, path: str) -> apsw.Connection:
+        if not os.path.lexists(path):
+            self._make_directory()
+        connection = connect(path)
+        try:
+            self._prepare(connection)
+        except BaseException:
+            connection.close()
+            raise
+        return connection
 
     def _prepare(self, connection: apsw.Connection) -> None:
         connection.set_busy_timeout(int(1000 * PATIENCE))

@@ -5,7 +5,7 @@ Functions here run within a transaction of the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
@@ -52,77 +52,95 @@ CREATE TABLE events (
 UPGRADES = {1: "ALTER TABLE events RENAME COLUMN op_id TO mark"}
 
 
-class AppendTurn:
-    """The appends of one transaction. It knows the heads, so each is looked up once."""
+_FIND = """
+SELECT id, version, mark
+FROM carray(?) CROSS JOIN events ON stream = ? AND id = CAST(value AS TEXT)
+"""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+
+class AppendTurn:
+    """The appends of one transaction on the streams of `items`."""
+
+    def __init__(
+        self, connection: apsw.Connection, items: Sequence[tuple[AppendEvent, Call]]
+    ) -> None:
         self._connection = connection
-        self._heads: dict[str, tuple[int | None, int]] = {}
         self._now = micros(datetime.now(UTC))
+        ids: dict[str, list[str]] = {}
+        for command, _ in items:
+            ids.setdefault(command.stream, []).append(command.event_id)
+        self._streams = {stream: _Head(connection, stream, its) for stream, its in ids.items()}
+        self._added: list[tuple[_Head, int, AppendEvent, Call]] = []
 
     def append(self, command: AppendEvent, call: Call) -> AppendResult:
         """As the port says."""
-        number, version = self._head(command.stream)
-        if command.expected_version in (None, version):
-            call.remaining()
-            if number is None:
-                number = self._add_stream(command.stream)
-            if self._insert(number, version + 1, command, call):
-                self._heads[command.stream] = (number, version + 1)
-                return _result(command, version + 1, duplicate=False)
-        there = self._find(number, command, call)
+        head = self._streams[command.stream]
+        if type(head.version) is not int:
+            raise unreadable("a stream", TypeError())
+        there = head.events.get(command.event_id)
         if there is not None:
-            return there
-        raise PreconditionFailed(
-            f"the stream ends at version {version}, "
-            f"expected_version demands {command.expected_version}",
-            next_step="read on and decide anew",
+            version, mark = there
+            return _result(command, version, duplicate=mark != call.mark)
+        if command.expected_version not in (None, head.version):
+            raise PreconditionFailed(
+                f"the stream ends at version {head.version}, "
+                f"expected_version demands {command.expected_version}",
+                next_step="read on and decide anew",
+            )
+        call.remaining()
+        head.version += 1
+        head.events[command.event_id] = (head.version, call.mark)
+        self._added.append((head, head.version, command, call))
+        return _result(command, head.version, duplicate=False)
+
+    def flush(self) -> None:
+        """Write the events that were added."""
+        self._connection.executemany(
+            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
+            (self._row(*added) for added in self._added),
         )
 
-    def _head(self, stream: str) -> tuple[int | None, int]:
-        """Number and last version of the stream; None and 0 while there is none."""
-        if stream not in self._heads:
-            found: Any = self._connection.execute(
-                "SELECT number, (SELECT max(version) FROM events WHERE stream = number) "
-                "FROM streams WHERE name = ?",
-                (stream,),
-            ).fetchone()
-            number, version = found or (None, 0)
-            if type(version) is not int:
-                raise unreadable("a stream", TypeError())
-            self._heads[stream] = (number, version)
-        return self._heads[stream]
-
-    def _add_stream(self, stream: str) -> int:
-        self._connection.execute("INSERT INTO streams (name) VALUES (?)", (stream,))
-        return self._connection.last_insert_rowid()
-
-    def _insert(self, number: int, version: int, command: AppendEvent, call: Call) -> bool:
+    def _row(self, head: _Head, version: int, command: AppendEvent, call: Call) -> tuple[Any, ...]:
         event = command.event
-        self._connection.execute(
-            "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
-            "ON CONFLICT (stream, id) DO NOTHING",
-            (
-                number,
-                version,
-                command.event_id,
-                event.type,
-                None if event.time is None else micros(event.time),
-                self._now,
-                call.mark,
-                data_text(event.data),
-            ),
+        return (
+            head.number or head.enter(),
+            version,
+            command.event_id,
+            event.type,
+            None if event.time is None else micros(event.time),
+            self._now,
+            call.mark,
+            data_text(event.data),
         )
-        return self._connection.changes() == 1
 
-    def _find(self, number: int | None, command: AppendEvent, call: Call) -> AppendResult | None:
-        found: Any = self._connection.execute(
-            "SELECT version, mark FROM events WHERE stream = ? AND id = ?",
-            (number, command.event_id),
+
+class _Head:
+    """Where a stream ends, and which of the asked events it holds."""
+
+    def __init__(self, connection: apsw.Connection, stream: str, ids: Sequence[str]) -> None:
+        self._connection = connection
+        self._stream = stream
+        found: Any = connection.execute(
+            "SELECT number, (SELECT max(version) FROM events WHERE stream = number) "
+            "FROM streams WHERE name = ?",
+            (stream,),
         ).fetchone()
-        if found is None:
-            return None
-        return _result(command, found[0], duplicate=found[1] != call.mark)
+        self.number: int | None
+        self.version: int
+        self.number, self.version = found or (None, 0)
+        self.events: dict[str, tuple[int, str]] = {}
+        """Version and mark by id."""
+        if self.number is not None:
+            # As bytes: text would end at a NUL.
+            asked = apsw.carray(tuple(each.encode() for each in ids))
+            found = connection.execute(_FIND, (asked, self.number))
+            self.events = {event_id: (version, mark) for event_id, version, mark in found}
+
+    def enter(self) -> int:
+        """Give the stream its number."""
+        self._connection.execute("INSERT INTO streams (name) VALUES (?)", (self._stream,))
+        self.number = self._connection.last_insert_rowid()
+        return self.number
 
 
 def read_events(connection: apsw.Connection, command: ReadEvents) -> EventsResult:

@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import apsw
-
 from adapters.event_stream import EventStream
 from adapters.filesystem import event_log
-from adapters.filesystem.bulk import Decide, decide_many, decide_one
+from adapters.filesystem.bulk import decide_many, only
 from adapters.filesystem.config import read_base_dir, refuse_sellable
 from adapters.filesystem.database import Database
 from adapters.filesystem.event_log import AppendTurn
@@ -59,13 +57,13 @@ class FilesystemEventStream:
         return frozenset()
 
     def append(self, command: AppendEvent, call: Call) -> AppendResult:
-        return decide_one(self._database, self._scope, command, call, _turn)
+        return only(self.append_many([(command, call)]))
 
     def append_many(
         self, items: Sequence[tuple[AppendEvent, Call]]
     ) -> list[AppendResult | SignalboxError]:
         """As the port says; all in one transaction."""
-        return decide_many(self._database, self._scope, items, _turn)
+        return decide_many(self._database, self._scope, items, AppendTurn, AppendTurn.append)
 
     def read(self, command: ReadEvents, call: Call) -> EventsResult:
         with filesystem_errors(self._scope), self._database.reading() as connection:
@@ -74,7 +72,3 @@ class FilesystemEventStream:
     def close(self) -> None:
         """Close the idle connections."""
         self._database.close()
-
-
-def _turn(connection: apsw.Connection) -> Decide[AppendEvent, AppendResult]:
-    return AppendTurn(connection).append

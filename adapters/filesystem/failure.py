@@ -55,10 +55,13 @@ def filesystem_errors(scope: Scope) -> Iterator[None]:
     except SignalboxError as error:
         raise located(error, scope)  # noqa: B904 - the same error
     except (OSError, apsw.Error) as error:
-        raise located(translate(error), scope) from error
+        raise located(error, scope) from error
 
 
-def located(error: SignalboxError, scope: Scope) -> SignalboxError:
+def located(error: SignalboxError | OSError | apsw.Error, scope: Scope) -> SignalboxError:
+    """The error for callers, naming its place."""
+    if not isinstance(error, SignalboxError):
+        error = translate(error)
     return error.at(
         kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env, backend_type=BACKEND_TYPE
     )

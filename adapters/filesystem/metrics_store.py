@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import apsw
-
 from adapters.filesystem import point_table
-from adapters.filesystem.bulk import Decide, decide_many, decide_one
+from adapters.filesystem.bulk import decide_many, only
 from adapters.filesystem.config import read_base_dir, refuse_sellable
 from adapters.filesystem.database import Database
 from adapters.filesystem.failure import filesystem_errors
@@ -55,13 +53,13 @@ class FilesystemMetricsStore:
         return frozenset()
 
     def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
-        return decide_one(self._database, self._scope, command, call, _turn)
+        return only(self.ingest_many([(command, call)]))
 
     def ingest_many(
         self, items: Sequence[tuple[IngestPoints, Call]]
     ) -> list[IngestResult | SignalboxError]:
         """As the port says; all in one transaction."""
-        return decide_many(self._database, self._scope, items, _turn)
+        return decide_many(self._database, self._scope, items, IngestTurn, IngestTurn.ingest)
 
     def query(self, command: QueryPoints, call: Call) -> PointsResult:
         with filesystem_errors(self._scope), self._database.reading() as connection:
@@ -70,7 +68,3 @@ class FilesystemMetricsStore:
     def close(self) -> None:
         """Close the idle connections."""
         self._database.close()
-
-
-def _turn(connection: apsw.Connection) -> Decide[IngestPoints, IngestResult]:
-    return IngestTurn(connection).ingest

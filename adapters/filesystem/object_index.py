@@ -7,8 +7,9 @@ from __future__ import annotations
 
 import json
 import time
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, TypeVar
 
 import apsw
 
@@ -75,6 +76,11 @@ _FIND_WHOLE = (
     f"SELECT {COLUMNS}, CASE substr(file, 1, 1) WHEN '{SMALL}' THEN {_SMALL} END "  # noqa: S608
     "FROM objects WHERE key = ?"
 )
+_FIND_ROWS = f"SELECT {COLUMNS} FROM carray(?) CROSS JOIN objects ON key = value"  # noqa: S608
+_FIND_TOMBSTONES = "SELECT key, mark, seq FROM carray(?) CROSS JOIN tombstones ON key = value"
+Values = tuple[Any, ...]
+"""Of the columns of one object, in their order."""
+
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
@@ -97,6 +103,10 @@ class Row(NamedTuple):
         """The file below `raw/`, or the id of a small content in the index itself."""
         with readable("the index of an object"):
             return int(self.file[1:]) if self.file[0] == SMALL else ContentFile.parse(self.file)
+
+    def with_small(self, number: int) -> Values:
+        """The values of this row with a content that stands in the index."""
+        return (self.key, f"{SMALL}{number}", *self[2:])
 
     def info(self) -> ObjectInfo:
         with readable("the index of an object"):
@@ -126,6 +136,9 @@ class Asset(NamedTuple):
     seq: int
 
 
+AnyTrace = TypeVar("AnyTrace", bound=Row | Tombstone | None)
+
+
 def now() -> int:
     return time.time_ns() // 1000
 
@@ -137,48 +150,61 @@ def is_of(trace: Row | Tombstone | Asset, call: Call) -> bool:
 
 def find(connection: apsw.Connection, key: str) -> Row | None:
     found: Any = connection.execute(_FIND, (key.encode(),)).fetchone()
-    return None if found is None else _checked(Row(*found))
+    return None if found is None else checked(Row(*found))
 
 
 def find_whole(connection: apsw.Connection, key: str) -> tuple[Row, bytes | None] | None:
     """The object, and its content if that stands in the index, by one statement."""
     found: Any = connection.execute(_FIND_WHOLE, (key.encode(),)).fetchone()
-    return None if found is None else (_checked(Row(*found[:-1])), found[-1])
+    return None if found is None else (checked(Row(*found[:-1])), found[-1])
 
 
-def _checked(row: Row) -> Row:
-    if type(row.size) is not int or type(row.seq) is not int:
+def find_rows(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Row]:
+    """The objects of those keys that have one. Each is to be `checked` before it is used."""
+    by_bytes = {key.encode(): key for key in keys}
+    found: Any = connection.execute(_FIND_ROWS, (apsw.carray(tuple(by_bytes)),))
+    return {by_bytes[row[0]]: Row(*row) for row in found}
+
+
+def find_traces(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Row | Tombstone]:
+    """What the last write on each key left: the object, or the tombstone of a deletion; nothing
+    where there is neither. Each is to be `checked` before it is used."""
+    by_bytes = {key.encode(): key for key in keys}
+    found: Any = connection.execute(_FIND_TOMBSTONES, (apsw.carray(tuple(by_bytes)),))
+    traces: dict[str, Row | Tombstone] = {
+        by_bytes[key]: Tombstone(mark, seq) for key, mark, seq in found
+    }
+    traces.update(find_rows(connection, by_bytes.values()))
+    return traces
+
+
+def checked(trace: AnyTrace) -> AnyTrace:
+    """Raises IntegrityMismatch for a row that cannot be one of ours."""
+    if isinstance(trace, Row) and not (type(trace.size) is type(trace.seq) is int):
         raise unreadable("the index of an object", TypeError())
-    return row
+    return trace
 
 
-def find_trace(connection: apsw.Connection, key: str) -> Row | Tombstone | None:
-    """What the last write on the key left: the object, or the tombstone of a deletion."""
-    row = find(connection, key)
-    if row is not None:
-        return row
-    found: Any = connection.execute(
-        "SELECT mark, seq FROM tombstones WHERE key = ?", (key.encode(),)
-    ).fetchone()
-    return None if found is None else Tombstone(*found)
+def store(connection: apsw.Connection, rows: Sequence[Values]) -> None:
+    _each(connection, "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
-def store(connection: apsw.Connection, row: Row) -> None:
-    connection.execute("INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", row)
+def remove(connection: apsw.Connection, keys: Iterable[str]) -> None:
+    gone = [(key.encode(),) for key in keys]
+    _each(connection, "DELETE FROM objects WHERE key = ?", gone)
 
 
-def remove(connection: apsw.Connection, key: str, call: Call) -> None:
-    """Leave a tombstone in place of the object, or where none was."""
-    connection.execute("DELETE FROM objects WHERE key = ?", (key.encode(),))
-    connection.execute(
-        "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)",
-        (key.encode(), call.mark, call.seq, now()),
-    )
+def bury(connection: apsw.Connection, tombstones: Mapping[str, Tombstone]) -> None:
+    """Leave tombstones in place of objects, or where none were."""
+    gone = now()
+    rows = [(key.encode(), each.mark, each.seq, gone) for key, each in tombstones.items()]
+    _each(connection, "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)", rows)
 
 
-def lift(connection: apsw.Connection, key: str) -> None:
-    """Remove the tombstone: there is an object again."""
-    connection.execute("DELETE FROM tombstones WHERE key = ?", (key.encode(),))
+def lift(connection: apsw.Connection, keys: Iterable[str]) -> None:
+    """Remove tombstones: there are objects again."""
+    lifted = [(key.encode(),) for key in keys]
+    _each(connection, "DELETE FROM tombstones WHERE key = ?", lifted)
 
 
 def prune(connection: apsw.Connection, older_than: timedelta) -> bool:
@@ -192,14 +218,19 @@ def prune(connection: apsw.Connection, older_than: timedelta) -> bool:
     return connection.changes() == PRUNED_MOST
 
 
-def keep_small(connection: apsw.Connection, data: bytes) -> str:
-    """Store a small content in the index; its place, for `Row.file`."""
-    connection.execute("INSERT INTO contents (data) VALUES (?)", (data,))
-    return f"{SMALL}{connection.last_insert_rowid()}"
+def last_small(connection: apsw.Connection) -> int:
+    """The highest number of a small content; under the writers' lock those above are free."""
+    found: Any = connection.execute("SELECT max(id) FROM contents").fetchone()
+    return int(found[0] or 0)
 
 
-def forget_small(connection: apsw.Connection, number: int) -> None:
-    connection.execute("DELETE FROM contents WHERE id = ?", (number,))
+def keep_small(connection: apsw.Connection, contents: Sequence[tuple[int, bytes]]) -> None:
+    """Store small contents in the index, each under its number, in place of what is there."""
+    _each(connection, "INSERT OR REPLACE INTO contents VALUES (?, ?)", contents)
+
+
+def forget_small(connection: apsw.Connection, numbers: Iterable[int]) -> None:
+    _each(connection, "DELETE FROM contents WHERE id = ?", [(each,) for each in numbers])
 
 
 def find_asset(connection: apsw.Connection, key: str) -> Asset | None:
@@ -222,3 +253,9 @@ def store_asset(connection: apsw.Connection, record: AssetRecord, call: Call) ->
             call.seq,
         ),
     )
+
+
+def _each(connection: apsw.Connection, statement: str, rows: Sequence[Values]) -> None:
+    # Of no rows it costs as much as of five.
+    if rows:
+        connection.executemany(statement, rows)

@@ -66,21 +66,30 @@ ORDER BY time, name
 class IngestTurn:
     """The ingests of one transaction. It knows the numbers of names, so each is asked once."""
 
-    def __init__(self, connection: apsw.Connection) -> None:
+    def __init__(self, connection: apsw.Connection, _: object) -> None:
         self._connection = connection
         self._series = _Numbers(connection, "series")
         self._labels = _Numbers(connection, "labels")
+        self._spelled: dict[frozenset[tuple[str, str]], int] = {}
+        self._rows: list[tuple[int, int, int, int, float]] = []
 
     def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
         """As the port says; all of the command's points, or none."""
         call.remaining()
-        self._connection.executemany(_WRITE, [self._row(p, call.seq) for p in command.points])
+        self._rows += [self._row(point, call.seq) for point in command.points]
         return IngestResult(points=len(command.points))
 
+    def flush(self) -> None:
+        """Write the points, in this order: of one that comes twice the newer value stands."""
+        self._connection.executemany(_WRITE, self._rows)
+
     def _row(self, point: Point, seq: int) -> tuple[int, int, int, int, float]:
-        series = self._series[point.series]
-        labels = self._labels[canonical_labels(point.labels)]
-        return (series, micros(point.timestamp), labels, seq, point.value)
+        # Spelling them costs more than the rest.
+        pairs = frozenset(point.labels.items())
+        labels = self._spelled.get(pairs)
+        if labels is None:
+            labels = self._spelled[pairs] = self._labels[canonical_labels(point.labels)]
+        return (self._series[point.series], micros(point.timestamp), labels, seq, point.value)
 
 
 class _Numbers(dict[str, int]):

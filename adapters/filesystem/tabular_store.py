@@ -1,6 +1,6 @@
 """Tables in a file of the worker's machine, for labs and tests: `tables.db` of the scope.
 
-Every write is fenced by `seq`, in the statement that makes it. Safe among threads and processes
+Every write is fenced by `seq`, under the writers' lock. Safe among threads and processes
 on one machine; not on network filesystems, whose locks SQLite cannot rely on.
 """
 
@@ -12,10 +12,8 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from typing import Any
 
-import apsw
-
 from adapters.filesystem import row_table
-from adapters.filesystem.bulk import Decide, decide_many, decide_one
+from adapters.filesystem.bulk import decide_many, only, read_many
 from adapters.filesystem.config import read_base_dir, refuse_sellable
 from adapters.filesystem.database import Database
 from adapters.filesystem.failure import filesystem_errors
@@ -69,20 +67,30 @@ class FilesystemTabularStore:
         return frozenset()
 
     def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
-        return decide_one(self._database, self._scope, command, call, _upserts)
+        return only(self.upsert_many([(command, call)]))
 
     def upsert_many(
         self, items: Sequence[tuple[UpsertRow, Call]]
     ) -> list[UpsertResult | SignalboxError]:
         """As the port says, in one transaction; here a row may come many times."""
-        return decide_many(self._database, self._scope, items, _upserts)
+        return decide_many(self._database, self._scope, items, WriteTurn, WriteTurn.upsert)
 
     def get(self, command: GetRow, call: Call) -> Row:
-        with filesystem_errors(self._scope), self._database.reading() as connection:
-            return row_table.find_row(connection, command)
+        return only(self.get_many([(command, call)]))
+
+    def get_many(self, items: Sequence[tuple[GetRow, Call]]) -> list[Row | SignalboxError]:
+        """Many gets by one statement for each table."""
+        commands = [command for command, _ in items]
+        return read_many(self._database, self._scope, commands, row_table.find_rows)
 
     def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
-        return decide_one(self._database, self._scope, command, call, _deletes)
+        return only(self.delete_many([(command, call)]))
+
+    def delete_many(
+        self, items: Sequence[tuple[DeleteRow, Call]]
+    ) -> list[DeleteRowResult | SignalboxError]:
+        """Many deletes in one transaction; a row may come many times."""
+        return decide_many(self._database, self._scope, items, WriteTurn, WriteTurn.delete)
 
     def query(self, command: QueryRows, call: Call) -> QueryResult:
         with filesystem_errors(self._scope), self._database.reading() as connection:
@@ -91,11 +99,3 @@ class FilesystemTabularStore:
     def close(self) -> None:
         """Close the idle connections."""
         self._database.close()
-
-
-def _upserts(connection: apsw.Connection) -> Decide[UpsertRow, UpsertResult]:
-    return WriteTurn(connection).upsert
-
-
-def _deletes(connection: apsw.Connection) -> Decide[DeleteRow, DeleteRowResult]:
-    return WriteTurn(connection).delete

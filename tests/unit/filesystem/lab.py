@@ -16,7 +16,7 @@ from adapters.port import Call
 from commands.clock import lease_clock
 from commands.error import SignalboxError
 from commands.model import Command
-from commands.object_store import PutObject, PutResult
+from commands.object_store import DeleteObject, DeleteResult, PutObject, PutResult
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import ResourceKind, Scope
 from tests.conformance.desk import Desk, Turn
@@ -57,6 +57,13 @@ def item(desk: Desk, key: str, content: bytes = b"x", **fields: Any) -> tuple[Pu
 def put_many(desk: Desk, items: list[tuple[PutObject, Call]]) -> list[PutResult | SignalboxError]:
     assert isinstance(desk.store, FilesystemObjectStore)
     return desk.store.put_many(items)
+
+
+def delete_many(
+    desk: Desk, items: list[tuple[DeleteObject, Call]]
+) -> list[DeleteResult | SignalboxError]:
+    assert isinstance(desk.store, FilesystemObjectStore)
+    return desk.store.delete_many(items)
 
 
 def collect(desk: Desk, older_than: timedelta = timedelta(0)) -> int:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import threading
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -96,21 +95,14 @@ def test_a_failed_commit_is_the_error_of_all_even_of_those_refused_by_what_is_go
     stream.append_many(items(append("other")))
     first, second = append("s", "a"), append("s", "b", expected_version=0)
     with monkeypatch.context() as patched:
-        patched.setattr(AppendTurn, "_insert", _failing_at(2))
+        patched.setattr(AppendTurn, "flush", _failing)
         answers = stream.append_many(items(first, second, append("s", "c")))
     assert versions(answers) == ["UNAVAILABLE"] * 3
     assert read(stream) == []
 
 
-def _failing_at(nth: int) -> Any:
-    real, count = AppendTurn._insert, itertools.count(1)
-
-    def insert(*args: Any) -> bool:
-        if next(count) == nth:
-            raise apsw.IOError
-        return real(*args)
-
-    return insert
+def _failing(_: AppendTurn) -> None:
+    raise apsw.IOError
 
 
 def test_a_duplicate_within_a_bulk_names_the_first(stream: FilesystemEventStream) -> None:

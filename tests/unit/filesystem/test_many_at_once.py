@@ -9,10 +9,11 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import apsw
 import pytest
 
 from adapters.filesystem import write
-from adapters.filesystem.connection import IDLE_MOST, POOL
+from adapters.filesystem.connection import POOL, most_idle
 from adapters.filesystem.content import ContentFile, ContentFolder
 from commands.error import (
     Contended,
@@ -88,13 +89,30 @@ def test_an_open_stream_outlives_its_object(desk: Desk) -> None:
     stream.body.close()
 
 
-def test_idle_connections_are_bounded(tmp_path: Path) -> None:
-    desks = [open_desk(tmp_path, f"t_{number}") for number in range(IDLE_MOST + 5)]
-    for desk in desks:
-        desk.page()
-    assert POOL.idle <= IDLE_MOST
+def test_idle_connections_are_bounded_and_the_longest_unused_leaves_first(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(POOL, "most", POOL.idle + 3)
+    opened: list[str] = []
+    monkeypatch.setattr(
+        apsw, "connection_hooks", [lambda connection: opened.append(connection.filename)]
+    )
+    desks = [open_desk(tmp_path, f"t_{number}") for number in range(4)]
+    for number in (0, 1, 2, 0, 3, 0, 2):
+        desks[number].page()
+        assert POOL.idle <= POOL.most
+    assert len(opened) == 4
+    desks[1].page()
+    assert len(opened) == 5
     for desk in desks:
         desk.store.close()
+
+
+@pytest.mark.parametrize(
+    ("files", "idle"), [(256, 64), (1024, 85), (4096, 341), (20_000, 1024), (-1, 1024)]
+)
+def test_idle_connections_leave_room_for_other_files(files: int, idle: int) -> None:
+    assert most_idle(files) == idle
 
 
 def _put_for_ever(desk: Desk, acknowledged: Any, start: int) -> None:

@@ -1,7 +1,8 @@
-"""The bulk form of put: one transaction, each item its own end."""
+"""The bulk forms of put and delete: one transaction, each item its own end."""
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,14 +11,18 @@ import pytest
 
 from adapters.filesystem import object_index
 from adapters.filesystem.database import Database
+from adapters.filesystem.write import SMALL_BYTES
 from commands.error import (
     AlreadyExists,
     InsufficientStorage,
     SignalboxError,
+    Unavailable,
 )
-from commands.object_store import Condition, PutResult
+from commands.object_store import Condition, DeleteObject, DeleteResult, PutResult
+from commands.payload import DirectoryPayloadStore, StagedPayload
 from tests.conformance.desk import Desk, Turn
-from tests.unit.filesystem.lab import files, item, put_many
+from tests.conformance.turn import codes
+from tests.unit.filesystem.lab import commits, delete_many, files, item, put_many
 
 
 def test_a_bulk_stores_all_in_one_transaction(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -101,12 +106,8 @@ def test_a_bulk_repeats_what_was_done_already(desk: Desk, own: Path) -> None:
 def test_a_failure_of_the_index_is_that_of_the_whole_bulk(
     desk: Desk, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stored = iter(range(100))
-
-    def store(*args: Any, real: Any = object_index.store) -> None:
-        if next(stored) == 2:
-            raise apsw.FullError("full")
-        real(*args)
+    def store(*_: Any) -> None:
+        raise apsw.FullError("full")
 
     with monkeypatch.context() as patch:
         patch.setattr(object_index, "store", store)
@@ -118,3 +119,56 @@ def test_a_failure_of_the_index_is_that_of_the_whole_bulk(
 
 def test_an_empty_bulk_is_nothing(desk: Desk) -> None:
     assert put_many(desk, []) == []
+
+
+@pytest.mark.small
+def test_a_bulk_of_deletes_is_one_transaction(desk: Desk, own: Path) -> None:
+    put_many(desk, [item(desk, f"{n}", bytes(SMALL_BYTES + n % 2)) for n in range(40)])
+    items = [(DeleteObject(**desk.place, key=f"{n}"), desk.call()) for n in range(50)]
+    with commits(own / object_index.NAME) as count:
+        answers = delete_many(desk, items)
+    assert count() == 1
+    assert answers == [DeleteResult(key=f"{n}") for n in range(50)]
+    assert desk.keys() == files(own) == []
+
+
+def test_nothing_of_a_key_runs_behind_a_put_that_comes_again(desk: Desk, own: Path) -> None:
+    gone = desk.payloads.stage([b"x"])
+    answers = put_many(
+        desk,
+        [
+            item(desk, "a", b"one"),
+            item(desk, "a", payload=gone, call=replace(desk.call(), payloads=Away())),
+            item(desk, "a", b"two"),
+            item(desk, "b", call=desk.call(seconds=-1)),
+            item(desk, "b", b"two"),
+            item(desk, "c"),
+        ],
+    )
+    assert codes(answers) == ["OK", "UNAVAILABLE", "UNAVAILABLE", *["LEASE_EXPIRED"] * 2, "OK"]
+    assert desk.read("a") == b"one"
+    assert desk.keys() == ["a", "c"]
+    assert len(files(own)) == 2
+
+
+def test_a_takeover_is_judged_by_what_the_bulk_did_before_it(desk: Desk) -> None:
+    first, second = Turn(), Turn()
+    [known] = put_many(desk, [item(desk, "elsewhere", b"one", call=desk.call(first))])
+    assert isinstance(known, PutResult)
+    swap = Condition(if_match=known.etag)
+    items = [
+        item(desk, "a", b"one", call=desk.call(first, takeover=True)),
+        item(desk, "a", b"two", call=desk.call(second, takeover=True), condition=swap),
+    ]
+    assert codes(put_many(desk, items)) == ["OK", "OK"]
+    assert desk.read("a") == b"two"
+
+
+class Away(DirectoryPayloadStore):
+    """A payload store that cannot be reached."""
+
+    def __init__(self) -> None:
+        super().__init__(Path("/nonexistent"))
+
+    def open(self, payload: StagedPayload) -> Any:
+        raise Unavailable("away")

@@ -13,9 +13,10 @@ from adapters.filesystem import row_table
 from adapters.filesystem.row_table import PRUNED_MOST
 from adapters.filesystem.tabular_store import FilesystemTabularStore
 from commands.error import LeaseExpired, NotFound, SignalboxError
-from commands.tabular_store import RowCondition, UpsertResult
+from commands.tabular_store import DeleteRow, DeleteRowResult, RowCondition, UpsertResult
 from tests.unit.filesystem.lab import call_of, commits
 from tests.unit.filesystem.table_lab import (
+    HERE,
     delete,
     get,
     items,
@@ -41,6 +42,16 @@ def test_a_bulk_is_one_commit(table: FilesystemTabularStore, own: Path) -> None:
     with commits(own / "tables.db") as counted:
         table.upsert_many(items(*[row(f"{n}") for n in range(100)]))
     assert counted() == 1
+
+
+def test_a_bulk_of_deletes_is_one_commit(table: FilesystemTabularStore, own: Path) -> None:
+    table.upsert_many(items(*[row(f"{n}") for n in range(100)]))
+    commands = [DeleteRow(**HERE, table_name="t", key=f"{n}") for n in range(120)]
+    with commits(own / "tables.db") as counted:
+        answers = table.delete_many([(command, call_of(command)) for command in commands])
+    assert counted() == 1
+    assert answers == [DeleteRowResult(table_name="t", key=f"{n}") for n in range(120)]
+    assert (rows(table), tombstones(own)) == ([], 120)
 
 
 def test_a_row_may_come_many_times_in_a_bulk(table: FilesystemTabularStore) -> None:

@@ -6,12 +6,18 @@ PYTHON := $(shell for p in python3.13 python3.12 python3.11 python3; do \
 	&& echo $$p && exit; done; command -v python3)
 endif
 BIN := .venv/bin
+# The tests start hundreds of processes: each would compile every module anew.
+unexport PYTHONDONTWRITEBYTECODE
 
-.PHONY: help env run test check bench bench-full bench-check chaos lock clean
+LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+
+.PHONY: help env run test test-fast check bench bench-full bench-check chaos lock clean
 
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
 	@echo "make test   the whole suite (ARGS=... goes to pytest)"
+	@echo "make test-fast    what needs no servers and no workers: under a minute"
 	@echo "make check  format, lint, types, direction of imports"
 	@echo "make bench  what a command costs (ARGS=ledger); writes docs/benchmarks.md"
 	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
@@ -19,40 +25,47 @@ help:
 	@echo "make chaos  what is lost when processes are killed: an hour (ONLY=kills)"
 	@echo "make lock   choose the newest versions anew"
 
-env:
-	@test -n "$(PYTHON)" || { echo "signalbox: install Python 3.11 or newer" >&2; exit 1; }
-	@$(PYTHON) bootstrap.py
+env: env-dev
 
-run: env
+# What a goal needs: env-run, or env-dev with tests, checks and benchmarks.
+env-%:
+	@test -n "$(PYTHON)" || { echo "signalbox: install Python 3.11 or newer" >&2; exit 1; }
+	@$(PYTHON) bootstrap.py $*
+
+run: env-run
 	@$(BIN)/signalbox up --tour $(if $(SRC),--src "$(SRC)") $(ARGS)
 
-test: env
+test: env-dev
 	@$(BIN)/python tests/servers/install.py
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 3 --dist loadfile)
 
-check: env
+test-fast: env-dev
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 tests/unit)
+
+check: env-dev
 	$(BIN)/ruff format --check .
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
 
-bench: env
+bench: env-dev
 	@$(BIN)/python -m benchmarks $(ARGS)
 
-bench-full: env
+bench-full: env-dev
 	@$(BIN)/python -m benchmarks --full $(ARGS)
 
-bench-check: env
+bench-check: env-dev
 	@$(BIN)/python -m benchmarks --check $(ARGS)
 
 # A row has spaces in its name: ONLY="'kills:threads, long' stop".
-chaos: env
+chaos: env-dev
 	@$(BIN)/python -m tests.chaos $(ONLY)
 
-lock: env
-	$(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-		--all-extras --no-emit-index-url --no-emit-find-links --upgrade \
-		--custom-compile-command "make lock" pyproject.toml -o requirements.lock
+# The lock of `make run` holds a part of the other, in the same versions.
+lock: env-dev
+	$(LOCK) --all-extras --upgrade -o requirements-dev.lock
+	$(LOCK) --extra install --extra embedded --extra gateway \
+		-c requirements-dev.lock -o requirements.lock
 
 clean:
 	rm -rf .venv .signalbox .mypy_cache .pytest_cache .ruff_cache

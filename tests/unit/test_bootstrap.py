@@ -12,6 +12,8 @@ from types import ModuleType
 import pytest
 
 ROOT = Path(__file__).parents[2]
+LOCKS = [ROOT / f"requirements{name}.lock" for name in ("", "-dev")]
+"""The second holds what the first holds."""
 WITHOUT = (
     "import runpy, sys; sys.modules[{module!r}] = None; "
     "runpy.run_path('bootstrap.py', run_name='__main__')"
@@ -21,8 +23,8 @@ WITHOUT = (
 @pytest.fixture
 def clone(tmp_path: Path) -> Path:
     """A folder with what the bootstrap reads, and no environment."""
-    for name in ("bootstrap.py", "pyproject.toml", "requirements.lock"):
-        shutil.copy(ROOT / name, tmp_path)
+    for path in (ROOT / "bootstrap.py", ROOT / "pyproject.toml", *LOCKS):
+        shutil.copy(path, tmp_path)
     return tmp_path
 
 
@@ -37,6 +39,8 @@ def bootstrap(clone: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
     calls: list[tuple[str, ...]] = []
     monkeypatch.setattr(module, "pip", lambda *arguments: calls.append(arguments))
     monkeypatch.setattr(module, "pip_calls", calls, raising=False)
+    monkeypatch.setattr(module, "run", lambda *_: 0)
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py"])
     monkeypatch.setattr("venv.create", make_python)
     return module
 
@@ -44,6 +48,10 @@ def bootstrap(clone: Path, monkeypatch: pytest.MonkeyPatch) -> ModuleType:
 def make_python(folder: Path, **_: object) -> None:
     (folder / "bin").mkdir(parents=True)
     (folder / "bin" / "python").symlink_to(sys.executable)
+
+
+def installed(bootstrap: ModuleType) -> list[str]:
+    return [Path(call[-1]).name for call in bootstrap.pip_calls]
 
 
 def run(clone: Path, program: str) -> subprocess.CompletedProcess[str]:
@@ -92,29 +100,59 @@ def test_the_second_run_does_nothing_and_says_nothing(
     bootstrap: ModuleType, capsys: pytest.CaptureFixture[str]
 ) -> None:
     bootstrap.main()
-    assert [call[-1] for call in bootstrap.pip_calls] == [str(bootstrap.LOCK), str(bootstrap.ROOT)]
-    assert "--require-hashes" in bootstrap.pip_calls[0]
+    assert installed(bootstrap) == ["pip.lock", "requirements.lock", bootstrap.ROOT.name]
+    assert all("--require-hashes" in call for call in bootstrap.pip_calls[:2])
     capsys.readouterr()
     bootstrap.main()
-    assert len(bootstrap.pip_calls) == 2
+    assert len(bootstrap.pip_calls) == 3
     assert capsys.readouterr().out == ""
 
 
-@pytest.mark.parametrize("name", ["requirements.lock", "pyproject.toml", "bootstrap.py"])
+def test_a_larger_environment_adds_to_what_is_there_and_a_smaller_one_is_there(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstrap.main()
+    bootstrap.pip_calls.clear()
+    for wanted, added in (("dev", ["requirements-dev.lock"]), ("run", []), ("dev", [])):
+        monkeypatch.setattr(sys, "argv", ["bootstrap.py", wanted])
+        bootstrap.main()
+        assert installed(bootstrap) == added
+        bootstrap.pip_calls.clear()
+
+
+def test_a_larger_environment_that_fails_is_tried_again_and_the_smaller_one_stays(
+    bootstrap: ModuleType, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bootstrap.main()
+    bootstrap.pip_calls.clear()
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "dev"])
+    with monkeypatch.context() as offline:
+        offline.setattr(bootstrap, "pip", lambda *_: bootstrap.stop("pip failed"))
+        with pytest.raises(SystemExit):
+            bootstrap.main()
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "run"])
+    bootstrap.main()
+    assert installed(bootstrap) == []
+    monkeypatch.setattr(sys, "argv", ["bootstrap.py", "dev"])
+    bootstrap.main()
+    assert installed(bootstrap) == ["requirements-dev.lock"]
+
+
+@pytest.mark.parametrize("name", ["requirements-dev.lock", "pyproject.toml", "bootstrap.py"])
 def test_a_changed_lock_or_project_makes_the_environment_anew(
     bootstrap: ModuleType, clone: Path, name: str
 ) -> None:
     bootstrap.main()
     (clone / name).write_text((clone / name).read_text() + "\n# changed\n")
     bootstrap.main()
-    assert len(bootstrap.pip_calls) == 4
+    assert len(bootstrap.pip_calls) == 6
 
 
 def test_a_half_made_environment_is_made_anew(bootstrap: ModuleType, clone: Path) -> None:
     (clone / ".venv" / "bin").mkdir(parents=True)
     (clone / ".venv" / "leftover").touch()
     bootstrap.main()
-    assert len(bootstrap.pip_calls) == 2
+    assert len(bootstrap.pip_calls) == 3
     assert not (clone / ".venv" / "leftover").exists()
 
 
@@ -126,12 +164,22 @@ def test_an_environment_whose_python_is_gone_is_made_anew(
     python.unlink()
     python.symlink_to(clone / "no-such-python")
     bootstrap.main()
-    assert len(bootstrap.pip_calls) == 4
+    assert len(bootstrap.pip_calls) == 6
 
 
-def test_the_lock_names_no_host_and_no_path() -> None:
-    lines = (ROOT / "requirements.lock").read_text().splitlines()
+@pytest.mark.parametrize("lock", LOCKS, ids=lambda lock: lock.name)
+def test_a_lock_names_no_host_and_no_path(lock: Path) -> None:
+    lines = lock.read_text().splitlines()
     assert not [line for line in lines if "://" in line or "--index" in line or "--find" in line]
-    pins = [line for line in lines if line and not line.startswith((" ", "#"))]
     # A name, its exact version, perhaps a marker: nothing that is fetched from elsewhere.
-    assert [pin for pin in pins if "==" not in pin.partition(";")[0] or "@" in pin] == []
+    assert [pin for pin in pins(lock) if "==" not in pin.partition(";")[0] or "@" in pin] == []
+
+
+def test_the_larger_lock_holds_what_the_smaller_one_holds_in_the_same_versions() -> None:
+    smaller, larger = ({pin.partition(";")[0].strip(" \\") for pin in pins(of)} for of in LOCKS)
+    assert smaller < larger
+
+
+def pins(lock: Path) -> list[str]:
+    lines = lock.read_text().splitlines()
+    return [line for line in lines if line and not line.startswith((" ", "#"))]

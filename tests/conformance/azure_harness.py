@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import atexit
 import functools
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -16,6 +13,7 @@ from azure.storage.blob import BlobServiceClient
 
 from tests.absent import absent
 from tests.conformance.harness import Harness
+from tests.conformance.lasting import start_lasting
 
 CONTAINER = "signalbox-conformance"
 ACCOUNT = "devstoreaccount1"
@@ -30,24 +28,9 @@ def azurite() -> str:
     """The address of an account on an Azurite that lives as long as this process."""
     if shutil.which("node") is None or not _SCRIPT.is_file():
         absent("azure_blob", "install node 20 or newer, then `python tests/servers/install.py`")
-    server = subprocess.Popen(
-        [sys.executable, "-P", str(_PROGRAM), str(_SCRIPT)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdin is not None
-    assert server.stdout is not None
-    atexit.register(_end, server)
-    port = server.stdout.readline().strip()
+    port = start_lasting("-P", str(_PROGRAM), str(_SCRIPT))
     assert port, "Azurite did not start (its output is above)"
     return f"http://127.0.0.1:{port}/{ACCOUNT}"
-
-
-def _end(server: subprocess.Popen[str]) -> None:
-    assert server.stdin is not None
-    server.stdin.close()
-    server.wait(timeout=10)
 
 
 @contextmanager

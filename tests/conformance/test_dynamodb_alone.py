@@ -19,7 +19,7 @@ from adapters.port import AdapterContext
 from commands.error import Misconfigured, NotFound, TooLarge
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.dynamodb_harness import TABLE, dynamodb_harness
+from tests.conformance.dynamodb_harness import dynamodb_harness
 from tests.conformance.harness import Harness
 from tests.conformance.metrics_desk import DAY, MetricsDesk, point
 from tests.conformance.stream_desk import StreamDesk
@@ -56,7 +56,7 @@ class Place:
         return desk(store, self._tenant, "dev", self._payloads)
 
     def items(self) -> list[dict[str, Any]]:
-        pages = self.client.get_paginator("scan").paginate(TableName=TABLE)
+        pages = self.client.get_paginator("scan").paginate(TableName=self.config["table"])
         found: list[dict[str, Any]] = [item for page in pages for item in page["Items"]]
         return [item for item in found if item["pk"]["S"].startswith(f"{self._tenant}/dev/")]
 
@@ -169,7 +169,7 @@ def test_a_stream_goes_on_in_its_next_partition(place: Place) -> None:
     stream.append()
     head = next(item for item in place.items() if "/stream/" in item["pk"]["S"])
     put = head | {"version": {"N": str(BLOCK - 3)}}
-    place.client.put_item(TableName=TABLE, Item=put)
+    place.client.put_item(TableName=place.config["table"], Item=put)
     answers = stream.store.append_many([stream.item({"n": n}) for n in range(8)])
     versions = [answer.version for answer in answers]  # type: ignore[union-attr]
     assert versions == list(range(BLOCK - 2, BLOCK + 6))
@@ -185,10 +185,12 @@ def test_a_reader_waits_before_an_event_that_it_cannot_see_yet(place: Place) -> 
     stream = place.desk(StreamDesk)
     stream.store.append_many([stream.item({"n": n}) for n in range(3)])
     second = next(i for i in place.items() if "data" in i and i["version"]["N"] == "2")
-    place.client.delete_item(TableName=TABLE, Key={name: second[name] for name in ("pk", "sk")})
+    place.client.delete_item(
+        TableName=place.config["table"], Key={name: second[name] for name in ("pk", "sk")}
+    )
     assert [event.version for event in stream.read().events] == [1]
     assert (stream.read(after=1).events, stream.read(after=1).next_after) == ([], 1)
-    place.client.put_item(TableName=TABLE, Item=second)
+    place.client.put_item(TableName=place.config["table"], Item=second)
     assert [event.version for event in stream.read(after=1).events] == [2, 3]
 
 

@@ -28,7 +28,11 @@ def harness() -> Iterator[Harness]:
 
 
 def test_rows_of_the_release_before_go_on(harness: Harness, tmp_path: Path) -> None:
-    place = {"host": harness.config["host"], "user": "postgres", "dbname": "postgres"}
+    place = {
+        "host": harness.config["host"],
+        "user": "postgres",
+        "dbname": harness.config["database"],
+    }
     older = _TABLE.replace("    mark text,\n", "").format(schema="before")
     assert "mark" not in older
     with psycopg.connect(**place) as connection:
@@ -61,7 +65,11 @@ def test_a_locked_row_rests_neither_its_database_nor_other_rows(
     )
     table = TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
     table.fill({"held": {"n": 1}, "free": {"n": 1}})
-    place = {"host": harness.config["host"], "user": "postgres", "dbname": "postgres"}
+    place = {
+        "host": harness.config["host"],
+        "user": "postgres",
+        "dbname": harness.config["database"],
+    }
     with psycopg.connect(**place) as connection:
         connection.execute("SELECT 1 FROM locked.rows WHERE key = 'held' FOR UPDATE")
         for write in (table.upsert, table.delete):

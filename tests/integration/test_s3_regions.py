@@ -68,24 +68,24 @@ def pour(source: socket.socket, sink: socket.socket) -> None:
         sink.shutdown(socket.SHUT_WR)
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def service() -> Iterator[str]:
     """A service with a bucket in each of two regions."""
-    with aws_server() as endpoint:
-        for region in ("eu-west-1", "eu-west-2"):
-            boto3.client(
-                "s3",
-                endpoint_url=endpoint,
-                region_name=region,
-                aws_access_key_id="x",
-                aws_secret_access_key="x",
-            ).create_bucket(
-                Bucket=f"in-{region}",
-                CreateBucketConfiguration={"LocationConstraint": region},
-            )
-        front = Front(int(endpoint.rpartition(":")[2]))
-        yield front.endpoint
-        front.close()
+    endpoint = aws_server()
+    for region in ("eu-west-1", "eu-west-2"):
+        boto3.client(
+            "s3",
+            endpoint_url=endpoint,
+            region_name=region,
+            aws_access_key_id="x",
+            aws_secret_access_key="x",
+        ).create_bucket(
+            Bucket=f"in-{region}",
+            CreateBucketConfiguration={"LocationConstraint": region},
+        )
+    front = Front(int(endpoint.rpartition(":")[2]))
+    yield front.endpoint
+    front.close()
 
 
 def call(tmp_path: Path) -> Call:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from datetime import timedelta
 from pathlib import Path
 
 import redis
@@ -10,6 +9,7 @@ import redis
 from producers.embedded.ports import free_port
 from producers.embedded.process import ManagedProcess
 from producers.embedded.redis_server import find_redis_server
+from producers.embedded.stack import WORKER_READY_WITHIN
 
 
 class ForgetfulRedis:
@@ -36,14 +36,14 @@ class ForgetfulRedis:
     def start(self) -> None:
         """Start it, empty; returns when it answers. Raises Unavailable."""
         self._process.start()
-        self._process.wait_until(self._answers, timedelta(seconds=60))
+        self._process.wait_until(self._answers, WORKER_READY_WITHIN)
 
     def kill(self) -> None:
         """SIGKILL: every message is gone."""
         self._process.kill()
 
     def _answers(self) -> bool:
-        with redis.Redis(port=self.port, socket_timeout=1) as client:
+        with redis.Redis(port=self.port, socket_timeout=60) as client:
             try:
                 return bool(client.ping())
             except redis.RedisError:

@@ -7,7 +7,6 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
-from datetime import timedelta
 from pathlib import Path
 
 from kombu.connection import Connection
@@ -15,6 +14,7 @@ from kombu.exceptions import OperationalError
 
 from producers.embedded.ports import free_port
 from producers.embedded.process import ManagedProcess
+from producers.embedded.stack import WORKER_READY_WITHIN
 from tests.chaos.part import CannotRun
 
 # The wrapper on the PATH changes the user; the program itself does not.
@@ -45,7 +45,7 @@ def rabbitmq(folder: Path) -> Iterator[str]:
     server = ManagedProcess("rabbitmq", [found], folder / "logs" / "rabbitmq.log", environment)
     server.start()
     try:
-        server.wait_until(lambda: _answers(url), timedelta(seconds=120))
+        server.wait_until(lambda: _answers(url), WORKER_READY_WITHIN)
         yield url
     finally:
         server.stop()
@@ -76,7 +76,7 @@ def _names(home: Path, port: int, names: int) -> dict[str, str]:
 
 def _answers(url: str) -> bool:
     try:
-        with Connection(url, connect_timeout=1) as connection:  # type: ignore[no-untyped-call]
+        with Connection(url, connect_timeout=60) as connection:  # type: ignore[no-untyped-call]
             connection.ensure_connection(max_retries=1, interval_start=0)
     except (OSError, OperationalError):
         return False

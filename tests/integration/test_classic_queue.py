@@ -50,7 +50,6 @@ def publish(url: str) -> None:
     app.close()
 
 
-@pytest.mark.timeout(300)
 def test_the_queue_is_used_as_it_is_by_workers_and_producers(room: Lab) -> None:
     ref = f"{TENANT}/dev/plain"
     wait_until(lambda: room.client.ledger.outcomes([ref]) != [None], "the plain client's put ran")

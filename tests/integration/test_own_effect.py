@@ -66,10 +66,11 @@ def done_though_it_died(
     wait_until(lambda: not running.stack.workers[0].running, "the worker died")
     only_worker(running, monkeypatch)
     outcomes = client.wait(submissions, PATIENCE)
-    assert [o.error.code if o and o.error else o and o.attempt for o in outcomes] == [2] * len(
-        commands
-    )
-    return [outcome.unwrap() for outcome in outcomes if outcome is not None]
+    results = [outcome.unwrap() for outcome in outcomes if outcome is not None]
+    assert len(results) == len(commands)
+    # On a busy machine the lease of the second worker may go by as well.
+    assert all(outcome.attempt >= 2 for outcome in outcomes if outcome is not None)
+    return results
 
 
 def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:

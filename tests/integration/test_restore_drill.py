@@ -178,7 +178,6 @@ def waits_for(drill: Drill, submitted: list[Submission]) -> list[str]:
     return [r.waits_for.code if r and r.waits_for else "" for r in records]
 
 
-@pytest.mark.timeout(300)
 @pytest.mark.parametrize("workers", ["run on", "are restarted"])
 def test_a_restored_ledger_undoes_nothing_and_says_done_of_nothing_that_is_not_there(
     drill: Drill, workers: str

@@ -130,7 +130,6 @@ def deployment(tmp_path: Path) -> Iterator[Deployment]:
         os.environ.update(before)
 
 
-@pytest.mark.timeout(400)
 def test_every_command_of_the_page_does_what_it_says_and_users_are_kept_apart(
     deployment: Deployment,
 ) -> None:

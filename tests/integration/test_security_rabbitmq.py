@@ -41,7 +41,6 @@ def channel_of(address: str, user: str) -> Any:
     return connection.channel()
 
 
-@pytest.mark.timeout(300)
 def test_a_producer_sends_and_neither_reads_nor_empties_a_queue(address: str) -> None:
     worker = channel_of(address, "worker")
     for queue in ("object_store.0", "routing.0"):
@@ -64,7 +63,6 @@ def test_a_producer_sends_and_neither_reads_nor_empties_a_queue(address: str) ->
                 attempt(channel_of(address, user))
 
 
-@pytest.mark.timeout(300)
 def test_our_own_producer_sends_with_the_permissions_of_the_page(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -89,7 +89,6 @@ def room_of(folder: Path, broker: str, pool: str) -> Iterator[Lab]:
         absent("RabbitMQ", str(reason))
 
 
-@pytest.mark.timeout(400)
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_other_tenants_go_on_beside_one_whose_endpoint_drips(

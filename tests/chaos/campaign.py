@@ -23,6 +23,7 @@ from routing.route import Route
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm, Killer
 from tests.chaos.load import BATCHES, ENV, TENANT, Load
+from tests.chaos.remains import remains
 from tests.chaos.verdict import Auditor
 
 QUICK = {
@@ -134,6 +135,8 @@ def strike_under_load(
             load.judge(scene.verdict)
             scene.open = open_when_all_is_over(client, killer)
             scene.dead = client.ledger.totals()["dead_letters"]
+            if not scene.open:
+                look_for_remains(client, scene.verdict)
         Auditor(routes, folder / "payloads").judge(journal, scene.verdict)
         return scene
 
@@ -177,6 +180,13 @@ def open_when_all_is_over(client: Client, killer: Killer) -> int:
         killer.replace_the_fallen()
         time.sleep(0.1)
     return left
+
+
+def look_for_remains(client: Client, verdict: Verdict) -> None:
+    left = remains(client.state)
+    verdict.remains = len(left)
+    for name in left:
+        verdict.note(f"{name} is left, and nothing is open")
 
 
 def route_all(stack: EmbeddedStack, folder: Path) -> dict[ResourceKind, Route]:

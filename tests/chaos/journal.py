@@ -37,11 +37,14 @@ class Verdict:
     disordered: int = 0
     failed: int = 0
     """Commands that ended in an error: none should."""
+    remains: int = 0
+    """Keys and counts that the ledger holds although nothing is open."""
     notes: list[str] = field(default_factory=list)
 
     @property
     def clean(self) -> bool:
-        return (self.lost, self.doubled, self.disordered, self.failed) == (0, 0, 0, 0)
+        wrong = (self.lost, self.doubled, self.disordered, self.failed, self.remains)
+        return wrong == (0, 0, 0, 0, 0)
 
     def note(self, text: str) -> None:
         if len(self.notes) < 20:

@@ -15,7 +15,7 @@ from commands.parse import parse_command
 from commands.scope import ResourceKind
 from commands.settings import Settings
 from producers.client import Client
-from tests.chaos.campaign import Plan, embedded, route_all
+from tests.chaos.campaign import Plan, embedded, look_for_remains, route_all
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm
 from tests.chaos.load import BATCHES, MAKERS
@@ -60,6 +60,8 @@ def run_submitter(folder: Path, deaths: int = DEATHS) -> Row:
             while (left := client.ledger.totals()["open"]) and time.monotonic() < deadline:
                 time.sleep(0.05)
             verdict.failed = client.ledger.totals()["dead_letters"]
+            if not left:
+                look_for_remains(client, verdict)
         verdict.commands = journal.accepted
         Auditor(routes, folder / "payloads").judge(journal, verdict)
     return Row(

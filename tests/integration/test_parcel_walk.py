@@ -24,6 +24,7 @@ from commands.ledger.entry import (
 )
 from commands.model import Command
 from commands.object_store import HeadObject
+from tests.chaos.remains import remains
 from tests.integration.parcel_desk import PLACE, RING, SHARD, Desk, end_of
 from tests.integration.test_ledger import put
 
@@ -226,9 +227,7 @@ class Walk:
                 self.ended |= {c.command.ref: Action.DONE for c in claimed}
         assert len(self.ended) == len(self.commands), "some stay open for ever"
         self.look()
-        assert (
-            self.desk.keys() & {"ord", "keys", "c", "par", "pdue", "rdy", "hold", "holds"} == set()
-        )
+        assert remains(self.desk.client) == []
 
     def _begin(self, token: str, claims: Claims, claimed: Sequence[Claimed]) -> None:
         own = {each.command.ref for each in claimed}

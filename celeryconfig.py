@@ -79,7 +79,8 @@ task_queues = [
 ]
 task_default_queue = "commands.0"
 
-# Flower lives on these. Our own request class keeps content out of them.
+# Flower lives on these, Celery's own of tasks that run many commands and those of each command
+# (workers/task_events.py). Our own request class keeps content out of them.
 worker_send_task_events = True
 task_send_sent_event = False
 

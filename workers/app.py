@@ -18,7 +18,7 @@ from workers.pool import use_steady_pools
 from workers.prefork import Preloader, keep_what_is_loaded
 from workers.pulse import PoolProbe, Pulse
 from workers.reconciler import Reconciler
-from workers.runtime import close_isolation, runtime
+from workers.runtime import close_isolation, close_task_events, runtime
 from workers.tasks import register_tasks
 
 use_steady_pools()
@@ -76,3 +76,9 @@ def _stop_background(**_: Any) -> None:
 @signals.worker_shutting_down.connect(weak=False)
 def _end_isolation(**_: Any) -> None:
     close_isolation()
+
+
+@signals.worker_shutdown.connect(weak=False)
+@signals.worker_process_shutdown.connect(weak=False)
+def _tell_last_ends(**_: Any) -> None:
+    close_task_events()

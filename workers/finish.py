@@ -25,6 +25,7 @@ from workers.adapter_pool import key_of
 from workers.log import log_faults, log_finishes
 from workers.outcome import outcome_of
 from workers.stage import Ended
+from workers.task_events import TaskEvents
 from workers.usage import sickness_of, usage_of
 
 DOCUMENT_MOST = 128 * 1024
@@ -122,6 +123,8 @@ class Finisher:
     settings: Settings
     payloads: PayloadStore
     worker: str
+    task_events: TaskEvents | None = None
+    """None: nobody is told."""
 
     def finish(
         self, token: str, claims: Claims, ended: Sequence[Ended], *, crowded: bool = False
@@ -144,6 +147,8 @@ class Finisher:
             lost = finish.ref in refused
             counts["refused" if lost else finish.action.value] += 1
         log_finishes(finishes, refused)
+        if self.task_events is not None:
+            self.task_events.tell(finishes, refused, ended)
         for item in ended:
             # A dead letter keeps its payload, and one whose lease was lost is another's now.
             if item.result is not None and item.claimed.command.ref not in refused:
@@ -163,6 +168,8 @@ class Finisher:
         if others:
             self.ledger.bury([self._letter(fault, _other_name(fault)) for fault in others])
         log_faults(faults)
+        if self.task_events is not None:
+            self.task_events.tell_faults(faults)
 
     def _letter(self, fault: Fault, ref: str) -> Burial:
         tenant_id, env, op_id = ref.split("/", 2)

@@ -25,6 +25,7 @@ from producers.publisher import make_app
 from workers.breaker import Breakers
 from workers.log import configure_logging
 from workers.runtime import Runtime
+from workers.task_events import TaskEvents
 
 log = structlog.get_logger("signalbox.isolation")
 
@@ -44,7 +45,9 @@ def main() -> None:
     configure_logging(settings)
     app, state = make_app(settings), connect(settings.state_url)
     name = f"{worker}/apart"
-    runtime = Runtime(app, settings, state, name, one_at_a_time=True)
+    # Flower knows the worker, and not this process.
+    task_events = TaskEvents.of(app, worker)
+    runtime = Runtime(app, settings, state, name, one_at_a_time=True, task_events=task_events)
     # One failure opens these breakers: a process that died has forgotten the ones before.
     executor = replace(runtime.executor, breakers=Breakers(state, name, failures_most=1))
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
@@ -58,6 +61,7 @@ def main() -> None:
             log.exception("suspect could not be run", ref=request["ref"])
         answers.write(b"over\n")
         answers.flush()
+    runtime.close()
 
 
 def _end_with(parent: int) -> None:

@@ -31,6 +31,7 @@ from workers.isolation import Isolation
 from workers.neighbours import Neighbours
 from workers.probe import Prober
 from workers.slots import Slots
+from workers.task_events import TaskEvents
 
 
 class Runtime:
@@ -48,9 +49,11 @@ class Runtime:
         *,
         one_at_a_time: bool = False,
         slots: Slots | None = None,
+        task_events: TaskEvents | None = None,
     ) -> None:
         self.settings = settings
         self.state = state
+        self.task_events = task_events
         self.ledger = Ledger(state, settings)
         self.parcels = Parcels(state, settings, self.ledger)
         self.publisher = Publisher(app)
@@ -69,7 +72,7 @@ class Runtime:
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes, renew=self.ledger.renew),
-            finisher=Finisher(self.ledger, self.parcels, settings, payloads, worker),
+            finisher=Finisher(self.ledger, self.parcels, settings, payloads, worker, task_events),
             publisher=self.publisher,
             isolation=self.isolation,
             neighbours=Neighbours(),
@@ -90,6 +93,8 @@ class Runtime:
             self._tail.stop()
         if self.isolation is not None:
             self.isolation.close()
+        if self.task_events is not None:
+            self.task_events.close()
         self.executor.adapters.close()
         self.state.close()
 
@@ -113,7 +118,16 @@ def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
             state = connect(settings.state_url)
             alone = child is not None
             its = slots if child is None else Slots(slots.board, child)
-            current = Runtime(app, settings, state, worker, one_at_a_time=alone, slots=its)
+            processes = (lambda: slots.board.number) if alone else (lambda: 1)
+            current = Runtime(
+                app,
+                settings,
+                state,
+                worker,
+                one_at_a_time=alone,
+                slots=its,
+                task_events=TaskEvents.of(app, worker, processes),
+            )
             current.follow_routes()
             _runtimes.clear()
             _runtimes[os.getpid()] = current
@@ -133,3 +147,10 @@ def close_isolation() -> None:
     current = _runtimes.get(os.getpid())
     if current is not None and current.isolation is not None:
         current.isolation.close()
+
+
+def close_task_events() -> None:
+    """Tell Flower the last ends of this process."""
+    current = _runtimes.get(os.getpid())
+    if current is not None and current.task_events is not None:
+        current.task_events.close()

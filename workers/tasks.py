@@ -6,7 +6,7 @@ from typing import Any
 
 from celery import Celery, Task
 
-from commands.wire import DRAIN, Message, Ring, known_tasks, read_message, read_ring
+from commands.wire import BATCH, DRAIN, Message, Ring, known_tasks, read_message, read_ring
 from workers.runtime import Runtime, runtime
 
 
@@ -21,7 +21,15 @@ def register_tasks(app: Celery) -> None:
         return " ".join(f"{name}={count}" for name, count in sorted(counts.items())) or "nothing"
 
     for name in known_tasks():
-        app.task(run, name=name, bind=True, typing=False, Request="workers.request:QuietRequest")
+        app.task(
+            run,
+            name=name,
+            bind=True,
+            typing=False,
+            Request="workers.request:QuietRequest",
+            # The end of a command is told by itself (workers/task_events.py).
+            send_events=name in (BATCH, DRAIN),
+        )
 
 
 def _run(

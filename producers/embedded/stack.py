@@ -22,6 +22,8 @@ from producers.embedded.process import ManagedProcess
 from producers.embedded.redis_server import RedisServer
 
 GATEWAY_PORT = 8010
+FLOWER_COLUMNS = "name,state,kwargs,result,received,runtime,worker,uuid"
+"""Of its list of tasks: its own choice shows no tenants and keys, nor why a task failed."""
 RESTARTS_MOST = 6
 """Workers that are replaced within a minute."""
 WORKER_READY_WITHIN = timedelta(minutes=5)
@@ -211,7 +213,7 @@ class EmbeddedStack:
             "flower",
             [
                 *(sys.executable, "-m", "celery", "-A", "workers.app", "flower"),
-                *("--address=127.0.0.1", f"--port={port}"),
+                *("--address=127.0.0.1", f"--port={port}", f"--tasks-columns={FLOWER_COLUMNS}"),
             ],
             self._data_dir / "logs" / "flower.log",
             # Flower's API stays closed, since it has no login here: with it, any page in a browser

@@ -17,6 +17,7 @@ import celeryconfig
 from commands.settings import Settings
 from gateway.settings import GatewaySettings
 from producers.cli.main import command_of
+from producers.embedded.stack import FLOWER_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
@@ -60,6 +61,10 @@ def test_every_variable_is_a_setting(name: str) -> None:
             assert variable.removeprefix("SIGNALBOX_") in KNOWN
         else:
             assert variable == "FLOWER_BASIC_AUTH"
+
+
+def test_flower_lists_what_the_embedded_stack_lists() -> None:
+    assert f"--tasks-columns={FLOWER_COLUMNS}" in SERVICES["flower"]["command"].split()
 
 
 def test_every_variable_of_the_image_is_a_setting() -> None:

@@ -67,7 +67,7 @@ def _measure(part: Part, seconds: float, *, full: bool) -> Sequence[Figure]:
     table.add_column("verdict")
     for figure in figures:
         verdict = record.verdict(figure).strip("*")
-        table.add_row(figure.name, spell(figure.value), figure.unit, figure.aim, verdict)
+        table.add_row(figure.name, figure.spelled, figure.unit, figure.aim, verdict)
     console.print(table)
     return figures
 

@@ -9,6 +9,7 @@ import tempfile
 from benchmarks.figure import milliseconds
 
 WRITES = 100
+APPENDS = 8
 
 
 def synced_ms() -> float:
@@ -24,3 +25,16 @@ def synced_ms() -> float:
             os.fsync(number)
 
         return statistics.median(milliseconds(append) for _ in range(WRITES))
+
+
+def appended_ms() -> float:
+    """Milliseconds until a small append is on the disk, the median of a few: beside a load, to tell
+    its time from the disk's."""
+    with tempfile.NamedTemporaryFile() as file:
+        number = file.fileno()
+
+        def append() -> None:
+            os.write(number, b"x" * 128)
+            os.fdatasync(number)
+
+        return statistics.median(milliseconds(append) for _ in range(APPENDS))

@@ -25,6 +25,10 @@ class Figure:
     """The aim: not above it."""
     tolerance: float | None = None
     """Of a ratio that `make bench-check` compares: the part by which it may be worse."""
+    low: float | None = None
+    """Of several rounds: a quarter of them was below."""
+    high: float | None = None
+    """A quarter was above."""
     series: str = ""
     """Figures of one series are drawn together."""
     at: float | None = None
@@ -37,6 +41,13 @@ class Figure:
             return None
         above = self.least is None or self.value >= self.least
         return above and (self.most is None or self.value <= self.most)
+
+    @property
+    def spelled(self) -> str:
+        """The value, with the middle half of the rounds."""
+        if self.low is None or self.high is None:
+            return spell(self.value)
+        return f"{spell(self.value)} ({spell(self.low)}–{spell(self.high)})"
 
     @property
     def aim(self) -> str:

@@ -1,86 +1,102 @@
-"""The ledger alone: submit, claim (with the fence) and finish, by commands a call."""
+"""The ledger alone, by commands a call: parcels, which are the ordinary way, and records."""
 
 from __future__ import annotations
 
 import statistics
-import time
 import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime
 
 from benchmarks.figure import NOISE, Figure
-from benchmarks.lane import ENV, puts
+from benchmarks.lane import puts
+from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
-from commands.ledger.entry import Action, Finish, Intent, Ticket
+from benchmarks.steps import finishes_of, micros
+from commands.ledger.entry import Intent, Ticket
 from commands.ledger.ledger import Ledger
-from commands.model import Command
-from commands.outcome import Outcome, Status
 from commands.settings import Settings
 from commands.state import connect
 from producers.embedded.redis_server import RedisServer
 
-TENANT = "t_bench"
+TENANT, PARCEL_TENANT = "t_bench", "t_parcels"
 SIZES = (1, 10, 100, 500)
 STEPS = ("submit", "claim with fence", "finish")
+WAYS = ("parcels", "records")
 CLAIM_AIM = 10.0
-"""Microseconds a command at 100 a call."""
+"""Microseconds a command at 100 a call, of parcels."""
+WRITTEN_AIM, DONE_AIM, OPEN_AIM = 1700.0, 400.0, 1.6 * 1024
+"""Bytes a command of 1 KiB, at 100 a call: of the append-only file, and of memory."""
+KEPT_SIZES = {100: 100, 1: 200}
+"""Commands a call, and calls, of bytes and memory."""
+
+_Trip = Callable[[int], tuple[float, float, float]]
 
 
 def ledger_cost(bench: Bench) -> list[Figure]:
-    """Microseconds a command of each step, medians of calls, and what 100 a call save."""
+    """Microseconds a command of each step, medians of calls, and what 100 a call save; what is
+    written and kept of commands in parcels."""
     server = RedisServer(bench.data / "redis")
     server.start()
     try:
         book = Ledger(connect(server.url), Settings(state_url=server.url, max_open=0))
-        rows = {size: _row(book, size) for size in SIZES}
+        parcels = ParcelSteps(server.url, PARCEL_TENANT)
+        trips: dict[str, _Trip] = {"parcels": parcels.trip, "records": lambda n: trip(book, n)}
+        rows = {size: _rows(trips, size) for size in SIZES}
+        kept = _kept(server.url)
     finally:
         server.stop()
     figures = []
-    for number, step in enumerate(STEPS):
-        for size, row in rows.items():
-            aim = CLAIM_AIM if step == "claim with fence" and size == 100 else None
-            figures.append(Figure(f"{step}, {size} a call", row[number], "µs a command", most=aim))
-        saved = rows[1][number] / rows[100][number]
-        figures.append(Figure(f"{step}, single to 100 a call", saved, "x", tolerance=NOISE))
+    for way in WAYS:
+        for number, step in enumerate(STEPS):
+            what = f"{way}: {step}"
+            for size in SIZES:
+                value = rows[size][way][number]
+                is_aim = way == "parcels" and step == STEPS[1] and size == 100
+                aim = CLAIM_AIM if is_aim else None
+                figures.append(Figure(f"{what}, {size} a call", value, "µs a command", most=aim))
+            saved = rows[1][way][number] / rows[100][way][number]
+            figures.append(Figure(f"{what}, single to 100 a call", saved, "x", tolerance=NOISE))
+    return figures + kept
+
+
+def _rows(trips: dict[str, _Trip], size: int) -> dict[str, list[float]]:
+    """Medians of the steps, by way; in turns, so that what else the machine does is in both."""
+    rows: dict[str, list[tuple[float, float, float]]] = {way: [] for way in trips}
+    for _ in range(max(10, 300 // size)):
+        for way, its in trips.items():
+            rows[way].append(its(size))
+    return {
+        way: [statistics.median(row[step] for row in its) for step in range(len(STEPS))]
+        for way, its in rows.items()
+    }
+
+
+def _kept(url: str) -> list[Figure]:
+    figures = []
+    for size, calls in KEPT_SIZES.items():
+        parcels = ParcelSteps(url, f"t_kept_{size}")
+        parcels.trip(size)  # what is kept once for all
+        written, done = parcels.kept(size, calls)
+        values = (
+            ("bytes written to the append-only file", written, WRITTEN_AIM),
+            ("memory of a command that is done, while its outcome is kept", done, DONE_AIM),
+            ("memory of an open command of 1 KiB", parcels.open(size, calls), OPEN_AIM),
+        )
+        for what, value, aim in values:
+            most = aim if size == 100 else None
+            name = f"parcels: {what}, {size} a call"
+            figures.append(Figure(name, value, "bytes a command", most=most))
     return figures
 
 
-def _row(book: Ledger, size: int) -> list[float]:
-    rows = [trip(book, size) for _ in range(max(10, 2000 // size))]
-    return [statistics.median(row[step] for row in rows) for step in range(len(STEPS))]
-
-
 def trip(book: Ledger, size: int, tenant: str = TENANT) -> tuple[float, float, float]:
-    """Microseconds a command of submit, claim and finish of new commands, one call each."""
+    """Microseconds a command of submit, claim and finish of new records, one call each."""
     commands = puts(tenant, size)
     token = uuid.uuid4().hex
     tickets = [Ticket(c.ref, c.op) for c in commands]
     intents = [Intent(c, "bench") for c in commands]
-    finishes = [Finish(c.ref, token, Action.DONE, outcome(c)) for c in commands]
+    finishes = finishes_of(commands, token)
     return (
-        _micros(lambda: book.submit(intents), size),
-        _micros(lambda: book.claim(tickets, token=token, worker="bench"), size),
-        _micros(lambda: book.finish(token, finishes), size),
-    )
-
-
-def _micros(step: Callable[[], object], size: int) -> float:
-    started = time.perf_counter()
-    step()
-    return (time.perf_counter() - started) / size * 1e6
-
-
-def outcome(command: Command) -> Outcome:
-    return Outcome(
-        op_id=command.op_id,
-        op=command.op,
-        tenant_id=command.tenant_id,
-        env=ENV,
-        status=Status.DONE,
-        result={},
-        seq=1,
-        attempt=1,
-        worker="bench",
-        claimed_at=datetime.now(UTC),
-        duration_ms=1.0,
+        micros(lambda: book.submit(intents), size),
+        micros(lambda: book.claim(tickets, token=token, worker="bench"), size),
+        micros(lambda: book.finish(token, finishes), size),
     )

@@ -1,8 +1,8 @@
-"""Benchmarks that answer with a number for each name: those numbers as figures with aims."""
+"""Benchmarks that can be run alone as well, as parts: their numbers as figures with aims."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from importlib import import_module
 from typing import cast
 
@@ -12,14 +12,7 @@ from benchmarks.pool import pool_cost
 from benchmarks.s3_large import s3_large_cost
 from benchmarks.s3_small import s3_small_cost
 
-Answer = Mapping[str, float]
 SMALL_AIM, LARGE_AIM, MEMORY_AIM = 8.0, 0.9, 64.0
-QUEUE_AIMS: Mapping[str, tuple[float | None, float | None]] = {
-    "signalbox 100 to the best other queue, commands/s": (5.0, None),
-    "signalbox 100 to bare Celery, commands/s": (20.0, None),
-    "signalbox to bare Celery, processor time": (None, 1.3),
-}
-"""At least, and at most."""
 TENANTS = {"t_waits": "commands that wait", "t_computes": "commands that compute"}
 
 
@@ -56,20 +49,7 @@ def pools(bench: Bench) -> list[Figure]:
 def queues(bench: Bench) -> list[Figure]:
     """Signalbox beside other queues. Raises CannotMeasure if one of them is not there."""
     measure = _function("benchmarks.queues.compare", "queue_cost")
-    answer = cast(Answer, measure(bench.console, bench.data, bench.seconds))
-    return [_of_queue(name, value) for name, value in answer.items()]
-
-
-def _of_queue(name: str, value: float) -> Figure:
-    queue, _, what = name.partition(": ")
-    if what == "commands/s":
-        return Figure(queue, value, what, series="throughput")
-    if what:
-        return Figure(name, value, "ms" if what.endswith("ms") else "µs")
-    least, most = QUEUE_AIMS.get(name, (None, None))
-    # Of processor time less is better: without an aim it is not compared.
-    compared = most is not None or not name.endswith("time")
-    return Figure(name, value, "x", least, most, NOISE if compared else None)
+    return cast(list[Figure], measure(bench.console, bench.data, bench.seconds))
 
 
 def _function(module: str, name: str) -> Callable[..., object]:

@@ -10,12 +10,14 @@ from pathlib import Path
 from typing import Any
 
 from benchmarks.disk import synced_ms
-from benchmarks.figure import Figure, load_average, spell
+from benchmarks.figure import Figure, load_average
 from benchmarks.part import LETTERS, Part
 from tests.chaos.record import facts
 
 DOCS = Path(__file__).parents[1] / "docs"
 RECORD, DOCUMENT, DRAWING = "benchmarks.json", "benchmarks.md", "benchmarks.svg"
+MEASURED = ("value", "low", "high")
+"""Of a figure: kept with the digits that count."""
 
 HEAD = """\
 # Benchmarks
@@ -27,7 +29,8 @@ What Signalbox costs, as measured by `make bench`, which also wrote this page.
 **How to read it.** Times and rates are those of one machine, named beneath each table with its load
 average at the end of the part; on a machine that other programs use as well they are worse than
 they need be. A ratio (unit `x`) compares two things that were measured in the same run, on the same
-Redis and the same disk: it says what a way of working saves, and holds on other machines too. Every
+Redis and the same disk: it says what a way of working saves, and holds on other machines too.
+Beside the median of several rounds, the middle half of them stands in parentheses. Every
 Redis here syncs its append-only file before it answers (`appendfsync always`), and every put, row,
 point and event is synced before it counts. *Processor time* is that of all processes together:
 producer, workers and Redis.
@@ -98,7 +101,8 @@ def _row(figure: Figure) -> dict[str, Any]:
     """Without what is left at its default; four digits that count."""
     default = asdict(Figure("", 0, ""))
     row = {name: its for name, its in asdict(figure).items() if its != default[name]}
-    return row | {"value": float(f"{figure.value:.4g}"), "unit": figure.unit}
+    row |= {"value": figure.value, "unit": figure.unit}
+    return row | {name: float(f"{row[name]:.4g}") for name in MEASURED if name in row}
 
 
 def _section(part: Part, kept: Kept) -> list[str]:
@@ -106,7 +110,7 @@ def _section(part: Part, kept: Kept) -> list[str]:
     lines.append("|  | figure | unit | aim | verdict | checked within |")
     lines.append("| --- | ---: | --- | ---: | --- | ---: |")
     for figure in kept.figures:
-        cells = [figure.name, spell(figure.value), figure.unit, figure.aim or "–"]
+        cells = [figure.name, figure.spelled, figure.unit, figure.aim or "–"]
         cells += [verdict(figure), f"{figure.tolerance:.0%}" if figure.tolerance else "–"]
         lines.append("| " + " | ".join(cells) + " |")
     again = f"Again with: `make bench ARGS={part.name}` ({kept.seconds:.0f} s)."

@@ -14,7 +14,7 @@ from benchmarks.queues.profile import profile_signalbox
 
 def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m benchmarks.queues", description=__doc__)
-    parser.add_argument("--seconds", type=float, default=3.0, help="of load a round")
+    parser.add_argument("--seconds", type=float, default=4.0, help="of load a row")
     parser.add_argument("--only", nargs="+", choices=NAMES, default=NAMES)
     parser.add_argument("--profile", choices=["signalbox"], help="where its time goes instead")
     parser.add_argument("--appendfsync", choices=["always", "everysec"], default="always")
@@ -23,7 +23,13 @@ def main() -> None:
         if options.profile:
             profile_signalbox(Console(), Path(folder), options.seconds)
             return
-        queue_cost(Console(), Path(folder), options.seconds, options.only, options.appendfsync)
+        console = Console()
+        measured = queue_cost(
+            console, Path(folder), options.seconds, options.only, options.appendfsync
+        )
+        for figure in measured:
+            if figure.unit in ("x", "%"):
+                console.print(f"{figure.name}: {figure.spelled} {figure.unit} {figure.aim}")
 
 
 if __name__ == "__main__":

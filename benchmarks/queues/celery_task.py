@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
-from celery import Celery
+from celery import Celery, group
 
 from benchmarks.queues.address import redis_url
-from benchmarks.queues.effect import durable_put
+from benchmarks.queues.effect import durable_put, durable_puts
 
 app = Celery("bench", broker=redis_url())
 app.conf.update(
@@ -20,7 +21,24 @@ app.conf.update(
     worker_hijack_root_logger=False,
 )
 _task: Any = app.task(durable_put, name="durable_put")
+_together: Any = app.task(durable_puts, name="durable_puts")
 
 
-def send(folder: str, name: str, data: str) -> None:
-    _task.apply_async((folder, name, data))
+def send(folder: str, names: Sequence[str], data: str) -> None:
+    for name in names:
+        _task.apply_async((folder, name, data))
+
+
+def send_group(folder: str, names: Sequence[str], data: str) -> None:
+    """A message and a task for each, sent together."""
+    group(_task.s(folder, name, data) for name in names).apply_async()
+
+
+def send_chunk(folder: str, names: Sequence[str], data: str) -> None:
+    """One message and one task, which does the puts one after the other, with a sync for each."""
+    _task.chunks([(folder, name, data) for name in names], len(names)).apply_async()
+
+
+def send_together(folder: str, names: Sequence[str], data: str) -> None:
+    """One message, one task, one sync: if one put fails, all do, and nobody is told which."""
+    _together.apply_async((folder, [(name, data) for name in names]))

@@ -1,129 +1,105 @@
-"""What every queue in the comparison must be able to do, and the plain ones that are compared."""
+"""What every queue in the comparison must be able to do, and its workers between its turns."""
 
 from __future__ import annotations
 
-import importlib
 import os
-import sys
+import signal
+import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass
-from datetime import timedelta
-from pathlib import Path
+from contextlib import contextmanager, suppress
 from typing import Protocol
 
 import psutil
 
-from benchmarks.queues.address import VARIABLE
-from benchmarks.queues.effect import count
-from producers.embedded.process import ManagedProcess
-from producers.embedded.redis_server import RedisServer
-
 DATA = "x" * 1024
 WORKERS = 2
 """Worker processes of each queue, one a core."""
+ROUSE = 4
+"""Commands with which each turn begins, and which are not counted: its workers were stopped."""
+PATIENCE = 60.0
+"""Seconds within which what was sent must have taken effect."""
 
 
 class Contender(Protocol):
-    """A queue with running workers."""
+    """A queue with workers, used in one of its forms."""
 
     size: int
     """Commands in one call of `send`."""
+    crew: Crew
 
-    def begin(self, round_name: str) -> None:
-        """Put what is sent from now on where nothing is yet."""
-
-    def send(self, names: Sequence[str]) -> None:
-        """Enqueue one put for each name; safe to call from several threads."""
-
-    def effects(self) -> int:
-        """Puts that are durable, since `begin`."""
-
-    def moments(self) -> dict[str, int]:
-        """When each put was durable, in nanoseconds of the wall clock, by its name."""
-
-    def processes(self) -> list[psutil.Process]:
-        """The workers, without their children."""
-
-
-@dataclass(frozen=True)
-class Library:
-    """A queue that runs a task of ours in workers that its own command starts."""
-
-    module: str
-    worker: Sequence[str]
-    """Arguments for the worker's command; `{url}` is the Redis."""
-
-
-_BIN = Path(sys.executable).parent
-_HERE = "benchmarks.queues"
-LIBRARIES = {
-    "celery": Library(
-        "celery_task",
-        f"celery -A {_HERE}.celery_task worker -c {WORKERS} -P prefork -l WARNING".split(),
-    ),
-    "dramatiq": Library(
-        "dramatiq_task", f"dramatiq {_HERE}.dramatiq_task --processes {WORKERS}".split()
-    ),
-    "huey": Library(
-        "huey_task", f"huey_consumer {_HERE}.huey_task.huey -q -w {WORKERS} -k process".split()
-    ),
-    "taskiq": Library(
-        "taskiq_task",
-        f"taskiq worker {_HERE}.taskiq_task:broker --workers {WORKERS} "
-        "--ack-type when_executed --log-level WARNING".split(),
-    ),
-    "rq": Library("rq_task", f"rq worker-pool bench-rq -n {WORKERS} -q -u {{url}}".split()),
-}
-
-
-class Plain:
-    """A library's queue; see `Contender`."""
-
-    size = 1
-
-    def __init__(self, send: Callable[[str, str, str], None], data: Path, pid: int) -> None:
-        self._send = send
-        self._data = data
-        self._folder = data
-        self._pid = pid
-
-    def begin(self, round_name: str) -> None:
-        self._folder = self._data / round_name
-        self._folder.mkdir(parents=True)
+    def begin(self, round_name: str, names: Sequence[str]) -> None:
+        """Put what is sent from now on, under these names, where nothing is yet, and have the
+        workers run a few commands that are not counted."""
 
     def send(self, names: Sequence[str]) -> None:
-        for name in names:
-            self._send(str(self._folder), name, DATA)
+        """Enqueue one command for each name; safe to call from several threads."""
 
     def effects(self) -> int:
-        return count(self._folder)
+        """Commands whose effect is durable, since `begin`."""
 
     def moments(self) -> dict[str, int]:
-        return {path.name: path.stat().st_mtime_ns for path in self._folder.iterdir()}
-
-    def processes(self) -> list[psutil.Process]:
-        return [psutil.Process(self._pid)]
+        """When each was durable, in nanoseconds of the wall clock, by its name."""
 
 
-@contextmanager
-def library(name: str, data: Path, redis: RedisServer) -> Iterator[Plain]:
-    """Start the library's workers; they end with the block. Raises Unavailable."""
-    its = LIBRARIES[name]
-    os.environ[VARIABLE] = redis.url
-    program, *arguments = [part.format(url=redis.url) for part in its.worker]
-    root = str(Path(__file__).parents[2])
-    environment = os.environ | {"PYTHONPATH": root}
-    worker = ManagedProcess(
-        name, [str(_BIN / program), *arguments], data / f"{name}.log", environment
-    )
-    with ExitStack() as ending:
-        worker.start()
-        ending.callback(worker.stop, timedelta(seconds=5))
-        module = importlib.import_module(f"{_HERE}.{its.module}")
-        contender = Plain(module.send, data / "stored", worker.pid)
-        contender.begin("ready")
-        contender.send(["ready"])
-        # Its first effect says that it consumes.
-        worker.wait_until(lambda: contender.effects() == 1, timedelta(seconds=30))
-        yield contender
+class Crew:
+    """The worker processes of one queue. Between its turns they are stopped (SIGSTOP): idle ones
+    poll, and would take processor time from the others."""
+
+    def __init__(self, pids: Sequence[int]) -> None:
+        self._roots = [psutil.Process(pid) for pid in pids]
+
+    @contextmanager
+    def awake(self) -> Iterator[None]:
+        """Let them run for as long as the block."""
+        self.resume()
+        try:
+            yield
+        finally:
+            self.pause()
+
+    def pause(self) -> None:
+        # The roots first: what watches over children must not see them stand still.
+        self._signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        self._signal(signal.SIGCONT)
+
+    def cpu(self) -> float:
+        """Seconds so far of all of them, and of children that have ended."""
+        spent = 0.0
+        for process in self._all():
+            with suppress(psutil.NoSuchProcess):  # its parent has its time now
+                times = process.cpu_times()
+                spent += times.user + times.system
+                spent += getattr(times, "children_user", 0.0)
+                spent += getattr(times, "children_system", 0.0)
+        return spent
+
+    def _signal(self, number: int) -> None:
+        for process in self._all():
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, number)
+
+    def _all(self) -> list[psutil.Process]:
+        found = []
+        for root in self._roots:
+            with suppress(psutil.NoSuchProcess):
+                found += [root, *root.children(recursive=True)]
+        return found
+
+
+def await_effects(count: Callable[[], int], commands: int) -> float:
+    """Seconds of processor time that it took to look, which are not the queue's.
+
+    Raises RuntimeError if they do not come, or too many.
+    """
+    began, end = time.thread_time(), time.monotonic() + PATIENCE
+    while True:
+        looked = time.perf_counter()
+        found = count()
+        if found == commands:
+            return time.thread_time() - began
+        if found > commands or time.monotonic() > end:
+            raise RuntimeError(f"{found} effects of {commands} commands")
+        # To look is work for the same cores: at most a twentieth of the time goes to it.
+        time.sleep(max(0.002, 20 * (time.perf_counter() - looked)))

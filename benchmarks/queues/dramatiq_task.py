@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import dramatiq
 from dramatiq.brokers.redis import RedisBroker
 
@@ -13,5 +15,13 @@ dramatiq.set_broker(broker)
 _actor = dramatiq.actor(queue_name="bench-dramatiq")(durable_put)
 
 
-def send(folder: str, name: str, data: str) -> None:
-    _actor.send(folder, name, data)
+def send(folder: str, names: Sequence[str], data: str) -> None:
+    for name in names:
+        _actor.send(folder, name, data)
+
+
+def send_group(folder: str, names: Sequence[str], data: str) -> None:
+    """Dramatiq has no message of many calls: a group enqueues one for each."""
+    dramatiq.group(  # type: ignore[no-untyped-call]
+        [_actor.message(folder, name, data) for name in names]
+    ).run()

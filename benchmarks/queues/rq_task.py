@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import redis
 from rq import Queue
 
@@ -12,5 +14,13 @@ NAME = "bench-rq"
 queue = Queue(NAME, connection=redis.Redis.from_url(redis_url()))
 
 
-def send(folder: str, name: str, data: str) -> None:
-    queue.enqueue(durable_put, folder, name, data, result_ttl=0)
+def send(folder: str, names: Sequence[str], data: str) -> None:
+    for name in names:
+        queue.enqueue(durable_put, folder, name, data, result_ttl=0)
+
+
+def send_many(folder: str, names: Sequence[str], data: str) -> None:
+    """A job for each, enqueued in one round trip."""
+    queue.enqueue_many(
+        [Queue.prepare_data(durable_put, (folder, name, data), result_ttl=0) for name in names]
+    )

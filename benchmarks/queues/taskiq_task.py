@@ -1,9 +1,10 @@
-"""taskiq on a Redis stream, acknowledged when executed, without results."""
+"""taskiq on a Redis stream, acknowledged when executed, without results. It has no form of many."""
 
 from __future__ import annotations
 
 import asyncio
 import threading
+from collections.abc import Sequence
 from functools import cache
 
 from taskiq_redis import RedisStreamBroker
@@ -29,8 +30,9 @@ def _loop() -> asyncio.AbstractEventLoop:
     return loop
 
 
-def send(folder: str, name: str, data: str) -> None:
-    asyncio.run_coroutine_threadsafe(_kick(folder, name, data), _loop()).result(10)
+def send(folder: str, names: Sequence[str], data: str) -> None:
+    for name in names:
+        asyncio.run_coroutine_threadsafe(_kick(folder, name, data), _loop()).result(10)
 
 
 async def _kick(folder: str, name: str, data: str) -> None:

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import itertools
 import statistics
 import uuid
+from dataclasses import dataclass
 
 from benchmarks.figure import NOISE, Figure, milliseconds
 from benchmarks.routes import by
-from commands.ledger.entry import Intent, Ticket
+from commands.ledger.entry import Claims, Intent, Ticket
 from commands.ledger.ledger import Ledger
+from commands.ledger.parcels import Parcels
+from commands.ledger.shard import shard_for
 from commands.ledger.usage import UsageBook
 from commands.model import new_op_id
 from commands.object_store import PutObject
@@ -25,30 +29,47 @@ from workers.quota import within_quotas
 from workers.stage import Routed
 
 PLAIN, LIMITED = "t_plain", "t_limited"
+ENV, KIND = "prod", ResourceKind.OBJECT_STORE
 QUOTAS = Quotas(objects=10**12, bytes=10**15, commands_per_second=1e6)
+
+
+@dataclass(frozen=True)
+class _Call:
+    """Commands of one submit, on a queue of their own: so a take gives these and no others."""
+
+    queue: str
+    tenant: str
+    tickets: list[Ticket]
 
 
 class _Way:
     """The executor's steps from claim to what may run, without a backend."""
 
-    def __init__(self, settings: Settings) -> None:
+    def __init__(self, settings: Settings, *, parcels: bool) -> None:
         state = connect(settings.state_url)
+        settings = settings.model_copy(update={"tenant_window": 0})  # nothing ends here
         self._ledger = Ledger(state, settings)
+        self._parcels = Parcels(state, settings, self._ledger) if parcels else None
         self._book = UsageBook(state)
         registry = Registry(state)
         self._routes = RouteCache(registry, registry.policies)
 
-    def submit(self, tenant: str, size: int) -> list[Ticket]:
+    def submit(self, tenant: str, size: int) -> _Call:
         payload = InlinePayload(data=b"x" * 1024)
         puts = [
-            PutObject(tenant_id=tenant, env="prod", key=new_op_id(), payload=payload)
+            PutObject(tenant_id=tenant, env=ENV, key=new_op_id(), payload=payload)
             for _ in range(size)
         ]
-        self._ledger.submit([Intent(put, "bench") for put in puts])
-        return [Ticket(put.ref, put.op) for put in puts]
+        queue = f"bench-{new_op_id()}"
+        intents = [Intent(put, queue) for put in puts]
+        if self._parcels:
+            self._parcels.accept(intents)
+        else:
+            self._ledger.submit(intents)
+        return _Call(queue, tenant, [Ticket(put.ref, put.op) for put in puts])
 
-    def go(self, tickets: list[Ticket]) -> None:
-        claims = self._ledger.claim(tickets, token=uuid.uuid4().hex, worker="bench")
+    def go(self, call: _Call) -> None:
+        claims = self._claim(call)
         routes = self._routes.resolve_many({c.command.scope: c.fence for c in claims.claimed})
         terms = self._routes.terms_many(claims.policies)
         admitted = []
@@ -58,31 +79,40 @@ class _Way:
                 raise RuntimeError(f"a claim was refused: {route} {its}")
             admitted.append(admit(Routed(item, route, its)))
         allowed, refused = within_quotas(admitted, self._book)
-        if refused or len(allowed) != len(tickets):
+        if refused or len(allowed) != len(call.tickets):
             raise RuntimeError(f"{len(refused)} commands were refused")
+
+    def _claim(self, call: _Call) -> Claims:
+        token = uuid.uuid4().hex
+        if self._parcels is None:
+            return self._ledger.claim(call.tickets, token=token, worker="bench")
+        shard, scope = shard_for(call.tenant, ENV), f"{KIND}/{call.tenant}/{ENV}"
+        return self._parcels.take(
+            shard, call.queue, token=token, worker="bench", rung=False, scopes=[scope]
+        ).claims
 
 
 def claim_cost(settings: Settings, config: RouteConfig) -> list[Figure]:
     """Claim to the backend's door, for a tenant without a policy and one with every quota."""
     registry = Registry(connect(settings.state_url))
     for tenant in (PLAIN, LIMITED):
-        scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="prod")
+        scope = Scope(kind=KIND, tenant_id=tenant, env=ENV)
         registry.set(scope, "filesystem", config, mode=Mode.LAB, **by())
     registry.policies.set(LIMITED, Terms(quotas=QUOTAS), **by())
-    way = _Way(settings)
+    ways = {what: _Way(settings, parcels=what == "parcels") for what in ("parcels", "records")}
     figures = []
-    for size in (1, 100):
+    for (what, way), size in itertools.product(ways.items(), (1, 100)):
         times: dict[str, list[float]] = {PLAIN: [], LIMITED: []}
         for _ in range(max(20, 2000 // size)):
             # In turns, so that what else the machine does is shared by both.
             for tenant, its in times.items():
-                tickets = way.submit(tenant, size)
-                its.append(milliseconds(lambda: way.go(tickets)) / size * 1e3)  # noqa: B023
+                call = way.submit(tenant, size)
+                its.append(milliseconds(lambda: way.go(call)) / size * 1e3)  # noqa: B023
         plain, limited = (statistics.median(its) for its in times.values())
-        what = f"claim to the backend's door, {size} a call"
+        name = f"{what}: claim to the backend's door, {size} a call"
         figures += [
-            Figure(f"{what}, no policy", plain, "µs a command"),
-            Figure(f"{what}, all quotas", limited, "µs a command"),
-            Figure(f"{what}, all quotas to no policy", limited / plain, "x", tolerance=NOISE),
+            Figure(f"{name}, no policy", plain, "µs a command"),
+            Figure(f"{name}, all quotas", limited, "µs a command"),
+            Figure(f"{name}, all quotas to no policy", limited / plain, "x", tolerance=NOISE),
         ]
     return figures

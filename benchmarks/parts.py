@@ -30,7 +30,7 @@ PARTS = (
         "same Redis and the same disk, with two worker processes each, enqueued by four threads. "
         "The others have no ledger: they give the put and no promise. Contenders take turns in "
         "nine short rounds (A B C …, A B C …); meanwhile the workers of the others are up but "
-        "stopped (SIGSTOP), since idle ones poll, and each turn begins with four commands that "
+        "stopped (SIGSTOP), since idle ones poll (taskiq's wait in one read, which does not bear it), and each turn begins with four commands that "
         "are not counted. A ratio is the median of the ratios within the rounds; *runs differ "
         "by* is how far the medians of the first, second and third three rounds are apart. *A "
         "sync of the disk* is the `fdatasync` of a small append before each turn. Of Signalbox a "
@@ -56,7 +56,8 @@ PARTS = (
         "a",
         "The ledger alone",
         "Each step of 1 KiB puts against the state Redis, in one thread, without workers: medians "
-        "of the calls, divided by the commands in each.",
+        "of the calls, divided by the commands in each. Parcels are the ordinary way; a record of "
+        "its own has what is not ordinary, such as a second attempt.",
         ledger_cost,
         quick=True,
     ),

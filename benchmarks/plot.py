@@ -20,13 +20,20 @@ LINES = {
     "backlog": ("backlog that is worked off", "#7c3aed", "^"),
 }
 """Series that are to be flat, with name, colour and mark."""
-THROUGHPUT = "throughput"
+THROUGHPUT, SUBMITTED = "throughput", "puts a submit"
 OWN = "signalbox"
 LABELS = {
     "celery": "bare Celery",
     "dramatiq": "Dramatiq",
     "huey": "Huey",
     "rq": "RQ",
+    "taskiq": "taskiq",
+    "rq, enqueue_many of 100": "RQ, enqueue_many of 100",
+    "huey, map of 100": "Huey, map of 100",
+    "dramatiq, group of 100": "Dramatiq, group of 100",
+    "celery, group of 100": "Celery, group of 100",
+    "celery, chunks of 100": "Celery, chunks of 100",
+    "celery, 100 in one task": "Ceiling: 100 in one Celery task",
     "signalbox": "Signalbox, single",
     "signalbox 100": "Signalbox, 100 a submit",
     "signalbox 500": "Signalbox, 500 a submit",
@@ -43,14 +50,18 @@ def draw(record: Mapping[str, Kept], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     with plt.rc_context({"svg.hashsalt": "signalbox", "font.size": 9}):
-        figure, (left, right) = plt.subplots(
-            1, 2, figsize=(11, 4.2), layout="constrained", width_ratios=(1.15, 1)
+        figure, axes = plt.subplot_mosaic(
+            [["bars", "batches"], ["bars", "growth"]],
+            figsize=(11, 7),
+            layout="constrained",
+            width_ratios=(1.15, 1),
         )
-        _bars(left, record)
-        _lines(right, record)
-        for axes in (left, right):
-            axes.spines[["top", "right"]].set_visible(False)
-            axes.set_axisbelow(True)
+        _bars(axes["bars"], record)
+        _batches(axes["batches"], record)
+        _lines(axes["growth"], record)
+        for each in axes.values():
+            each.spines[["top", "right"]].set_visible(False)
+            each.set_axisbelow(True)
         metadata = {"Date": None} if path.suffix == ".svg" else None
         figure.savefig(path, metadata=metadata, facecolor="white", dpi=150)
         plt.close(figure)
@@ -85,6 +96,34 @@ def _bars(axes: Axes, record: Mapping[str, Kept]) -> None:
     axes.grid(axis="x", color=PALE, linewidth=0.6)
     axes.set_xlabel("commands a second, from submit to effect (logarithmic)")
     axes.set_title("Durable 1 KiB puts, same Redis and disk", loc="left", color=INK)
+
+
+def _batches(axes: Axes, record: Mapping[str, Kept]) -> None:
+    """Throughput over batch size, with the best other queue as a line."""
+    from matplotlib.ticker import LogLocator
+
+    figures = series_of(record, SUBMITTED)
+    points = [(each.at, each.value) for each in figures if each.at is not None]
+    if points:
+        sizes = [size for size, _ in points]
+        axes.plot(*zip(*points, strict=True), color=OURS, marker="o", ms=5, label="Signalbox")
+        axes.set_xscale("log")
+        axes.set_yscale("log")
+        axes.set_xticks(sizes, [f"{size:.0f}" for size in sizes])
+        axes.yaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        axes.yaxis.set_major_formatter(_plain)
+        axes.minorticks_off()
+    for each in figures:
+        if each.at is None:
+            axes.axhline(each.value, color=THEIRS, linestyle="--", label=each.name)
+    if points:
+        axes.legend(frameon=False, loc="upper left")
+        low, high = axes.get_ylim()
+        axes.set_ylim(low, high * 3)
+    axes.grid(color=PALE, linewidth=0.6)
+    axes.set_xlabel("puts a submit (logarithmic)")
+    axes.set_ylabel("commands a second (logarithmic)")
+    axes.set_title("Throughput over batch size", loc="left", color=INK)
 
 
 def _lines(axes: Axes, record: Mapping[str, Kept]) -> None:

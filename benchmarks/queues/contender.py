@@ -43,9 +43,10 @@ class Contender(Protocol):
 
 class Crew:
     """The worker processes of one queue. Between its turns they are stopped (SIGSTOP): idle ones
-    poll, and would take processor time from the others."""
+    poll, and would take processor time from the others. `stops`: whether they bear it."""
 
-    def __init__(self, pids: Sequence[int]) -> None:
+    def __init__(self, pids: Sequence[int], *, stops: bool = True) -> None:
+        self._stops = stops
         self._roots = [psutil.Process(pid) for pid in pids]
 
     @contextmanager
@@ -59,7 +60,8 @@ class Crew:
 
     def pause(self) -> None:
         # The roots first: what watches over children must not see them stand still.
-        self._signal(signal.SIGSTOP)
+        if self._stops:
+            self._signal(signal.SIGSTOP)
 
     def resume(self) -> None:
         self._signal(signal.SIGCONT)

@@ -32,6 +32,8 @@ class Library:
     """Arguments for the worker's command; `{url}` is the Redis."""
     many: dict[str, str]
     """Its forms for many calls: the function of its module, by the name of the row."""
+    stops: bool = True
+    """Whether its workers bear to be stopped while they wait for work."""
 
 
 _HERE = "benchmarks.queues"
@@ -45,6 +47,7 @@ LIBRARIES = {
         f"taskiq worker {_HERE}.taskiq_task:broker --workers {WORKERS} "
         "--ack-type when_executed --log-level WARNING".split(),
         {},
+        stops=False,  # its read times out meanwhile, and it starts anew
     ),
     "huey": Library(
         f"huey_consumer {_HERE}.huey_task.huey -q -w {WORKERS} -k process".split(),
@@ -114,7 +117,7 @@ def library(name: str, data: Path, redis: RedisServer) -> Iterator[dict[str, Pla
     with ExitStack() as ending:
         worker.start()
         ending.callback(worker.stop, timedelta(seconds=5))
-        crew = Crew([worker.pid])
+        crew = Crew([worker.pid], stops=its.stops)
         ending.callback(crew.resume)  # what is stopped does not end
         module = importlib.import_module(f"{_HERE}.{name}_task")
         forms = {name: ("send", 1)} | {row: (form, BATCH) for row, form in its.many.items()}

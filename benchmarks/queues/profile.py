@@ -5,6 +5,7 @@ from __future__ import annotations
 import cProfile
 import pstats
 import time
+from collections import Counter
 from collections.abc import Callable
 from contextlib import redirect_stderr
 from pathlib import Path
@@ -14,12 +15,12 @@ from rich.console import Console
 
 from benchmarks.lane import puts
 from benchmarks.routes import by
-from commands.ledger.entry import Ticket
+from commands.ledger.shard import shard_of
 from commands.object_store import PutObject
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
 from commands.state import connect
-from commands.wire import Message
+from commands.wire import Ring, queue_of
 from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from producers.publisher import make_app
@@ -116,8 +117,16 @@ class _Steps:
         return self._client.submit_many(commands)
 
     def execute(self, sent: list[Submission]) -> None:
-        tickets = [Ticket(each.receipt.ref, each.command.op) for each in sent]
-        counts = self._runtime.executor.execute(Message(tickets=tickets))
+        rings = {
+            Ring(
+                shard_of(each.receipt.ref),
+                queue_of(each.command, self._runtime.settings.tenant_shards),
+            )
+            for each in sent
+        }
+        counts = Counter[str]()
+        for ring in rings:
+            counts.update(self._runtime.drains.run(ring))
         if counts.get("done", 0) != len(sent):
             raise RuntimeError(f"not all were done: {counts}")
 

@@ -30,15 +30,16 @@ PARTS = (
         "same Redis and the same disk, with two worker processes each, enqueued by four threads. "
         "The others have no ledger: they give the put and no promise. Contenders take turns in "
         "nine short rounds (A B C …, A B C …); meanwhile the workers of the others are up but "
-        "stopped (SIGSTOP), since idle ones poll (taskiq's wait in one read, which does not bear it), and each turn begins with four commands that "
-        "are not counted. A ratio is the median of the ratios within the rounds; *runs differ "
-        "by* is how far the medians of the first, second and third three rounds are apart. *A "
-        "sync of the disk* is the `fdatasync` of a small append before each turn. Of Signalbox a "
-        "turn lasts to the last recorded outcome, of the others to the last effect. *The "
-        "ceiling* is a bare Celery task with 100 puts in it: one message, one task and one "
-        "transaction, without a guarantee for each. Rows, points, events (each to a stream of "
-        "its own) and deletes of Signalbox stand beside the same single puts of the others; "
-        "Huey and Dramatiq have no message of many calls, taskiq no form of many.",
+        "stopped (SIGSTOP), since idle ones poll (taskiq's wait in one read, which does not bear "
+        "it), and each turn begins with four commands that are not counted. A ratio is the median"
+        " of the ratios within the rounds; *runs differ by* is how far the medians of the first, "
+        "second and third three rounds are apart. *A sync of the disk* is the `fdatasync` of a "
+        "small append before each turn. Of Signalbox a turn lasts to the last recorded outcome, "
+        "of the others to the last effect. *The ceiling* is a bare Celery task with 100 puts in "
+        "it: one message, one task and one transaction, without a guarantee for each. Rows, "
+        "points, events (each to a stream of its own) and deletes of Signalbox stand beside the "
+        "same single puts of the others; Huey and Dramatiq have no message of many calls, taskiq "
+        "no form of many.",
         named.queues,
     ),
     Part(

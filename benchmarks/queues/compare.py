@@ -16,7 +16,7 @@ from rich.table import Table
 from benchmarks.figure import Figure, load_average
 from benchmarks.queues.contender import Contender
 from benchmarks.queues.library import CEILING, LIBRARIES, MANY, library
-from benchmarks.queues.measure import RATE, Paced, Turn, loaded, paced, whole
+from benchmarks.queues.measure import RATE, Paced, Turn, loaded, paced, turn_size
 from benchmarks.queues.ratio import ROUNDS, RUNS, best, quartiles, ratios
 from benchmarks.queues.signalbox import BATCHED, PUTS, ROWS, SINGLE, signalbox
 from producers.embedded.redis_server import RedisServer
@@ -39,6 +39,7 @@ DRAWN = (*SLOW, *MANY, *LIBRARIES, CEILING, SINGLE, BATCHED, "signalbox 500")
 TURNS, PACED_TURNS = 8, 3
 """A turn is the eighth part of the seconds of load; at the fixed rate, the third."""
 WARM = 40
+"""Commands of the first turn of a row, or one call."""
 THROUGHPUT, SUBMITTED = "throughput", "puts a submit"
 """Series of figures: rows beside each other, and Signalbox by batch size."""
 
@@ -67,13 +68,13 @@ def queue_cost(
         # A rewrite of the file would be one queue's fault and another's time.
         client.config_set("auto-aof-rewrite-percentage", 0)
         queues = _open(ending, data, server, only)
-        last = {
-            name: loaded(queues[name], f"{_slug(name)}_warm", size, server.pid).rate
-            for name, size in ((name, whole(WARM, queues[name].size)) for name in names)
-        }
+        last = {}
+        for name in names:
+            size = turn_size(WARM, queues[name].size, 1)
+            last[name] = loaded(queues[name], f"{_slug(name)}_warm", size, server.pid).rate
         for number in range(RUNS * ROUNDS):
             for name in names:
-                size = whole(last[name] * seconds / TURNS, queues[name].size)
+                size = turn_size(last[name], queues[name].size, seconds / TURNS)
                 turn = loaded(queues[name], f"{_slug(name)}_{number}", size, server.pid)
                 turns[name].append(turn)
                 last[name] = turn.rate
@@ -161,14 +162,10 @@ def print_table(console: Console, turns: dict[str, list[Turn]], appendfsync: str
         table.add_column(column, justify="right")
     for name, its in turns.items():
         low, middle, high = quartiles([turn.rate for turn in its])
+        cpus = [(t.cpu.all, t.cpu.client, t.cpu.redis, t.cpu.workers) for t in its]
         parts = [
-            _median([turn.each(spent(turn)) for turn in its])
-            for spent in (
-                lambda turn: turn.cpu.all,
-                lambda turn: turn.cpu.client,
-                lambda turn: turn.cpu.redis,
-                lambda turn: turn.cpu.workers,
-            )
+            _median([turn.each(spent[at]) for turn, spent in zip(its, cpus, strict=True)])
+            for at in range(4)
         ]
         cells = [f"{middle:,.0f}", f"{low:,.0f}–{high:,.0f}", *(f"{p:,.1f}" for p in parts)]
         table.add_row(name, *cells, f"{_median([turn.sync_ms for turn in its]):.2f}")

@@ -17,6 +17,8 @@ from benchmarks.queues.contender import Contender, await_effects
 
 PRODUCERS = 4
 """Threads that enqueue, so that one connection's round trips do not bound the queue."""
+CALLS, LONGER = 5, 5
+"""Calls of each producer in a turn; as many times longer may a turn be for their sake."""
 MOST = 20_000
 """Commands in a turn."""
 RATE = 40.0
@@ -79,9 +81,11 @@ class Paced:
     waits: Spread
 
 
-def whole(commands: float, size: int) -> int:
-    """About so many, in full calls."""
-    return max(1, round(min(commands, MOST) / size)) * size
+def turn_size(rate: float, size: int, seconds: float) -> int:
+    """Commands of a turn, in full calls: what takes about so long at this rate, and enough calls
+    to keep all producers at work, if these do not take several times as long."""
+    enough = min(PRODUCERS * CALLS * size, rate * LONGER * seconds)
+    return max(1, round(min(max(rate * seconds, enough), MOST) / size)) * size
 
 
 def loaded(queue: Contender, name: str, commands: int, redis_pid: int) -> Turn:

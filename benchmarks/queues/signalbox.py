@@ -138,10 +138,11 @@ class Signalbox:
         store = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE)
         try:
             query = f"SELECT count(*) FROM {self._work.table}"  # noqa: S608 - a name of ours
-            [(found,)] = store.execute(query).fetchall()
+            row: Any = store.execute(query).fetchone()
         finally:
             store.close()
-        return self._expected - int(found) if self._work.deletes else int(found) - ROUSE
+        found = int(row[0])
+        return self._expected - found if self._work.deletes else found - ROUSE
 
     def _run(self, commands: list[Command]) -> None:
         client = self._lane.client

@@ -10,7 +10,7 @@ from rich.console import Console
 from benchmarks.figure import Spread
 from benchmarks.queues.compare import NAMES, PACED, figures_of, print_table
 from benchmarks.queues.library import CEILING
-from benchmarks.queues.measure import Cpu, Paced, Turn, whole
+from benchmarks.queues.measure import Cpu, Paced, Turn, turn_size
 from benchmarks.queues.ratio import ROUNDS, RUNS, Ratio, quartiles, ratios
 
 ROUNDS_ALL = RUNS * ROUNDS
@@ -59,7 +59,8 @@ def test_an_aim_that_is_missed_is_shown_as_missed() -> None:
     paced = {"signalbox": paced_of(9), "celery": paced_of(6)}
     figures = [figure for each in ratios({}, paced) for figure in each.figures()]
     p50 = next(figure for figure in figures if figure.name.endswith("p50"))
-    assert (p50.value, p50.kept) == (pytest.approx(1.5), False)
+    assert p50.value == pytest.approx(1.5)
+    assert p50.kept is False
 
 
 def test_each_figure_has_a_name_of_its_own_and_the_table_has_every_row() -> None:
@@ -76,6 +77,9 @@ def test_each_figure_has_a_name_of_its_own_and_the_table_has_every_row() -> None
     assert CEILING in page.getvalue()
 
 
-def test_a_turn_has_full_calls_and_at_least_one() -> None:
-    assert [whole(n, 100) for n in (0.2, 149, 151, 1e9)] == [100, 100, 200, 20_000]
+def test_a_turn_has_full_calls_enough_for_all_producers_and_an_end() -> None:
+    assert turn_size(16_000, 100, 0.5) == 8_000
+    assert turn_size(1_000, 100, 0.5) == 2_000  # not 500: five calls of each of four threads
+    assert turn_size(50, 100, 0.5) == 100  # not 2,000, which would take 40 s
+    assert turn_size(1e6, 100, 0.5) == 20_000
     assert quartiles([3.0]) == (3.0, 3.0, 3.0)

@@ -50,14 +50,17 @@ def draw(record: Mapping[str, Kept], path: Path) -> None:
     import matplotlib.pyplot as plt
 
     with plt.rc_context({"svg.hashsalt": "signalbox", "font.size": 9}):
+        batched = bool(series_of(record, SUBMITTED))
+        rows = [["bars", "batches"], ["bars", "growth"]] if batched else [["bars", "growth"]]
         figure, axes = plt.subplot_mosaic(
-            [["bars", "batches"], ["bars", "growth"]],
-            figsize=(11, 7),
+            rows,
+            figsize=(11, 7 if batched else 4.2),
             layout="constrained",
             width_ratios=(1.15, 1),
         )
         _bars(axes["bars"], record)
-        _batches(axes["batches"], record)
+        if batched:
+            _batches(axes["batches"], record)
         _lines(axes["growth"], record)
         for each in axes.values():
             each.spines[["top", "right"]].set_visible(False)

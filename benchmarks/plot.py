@@ -51,17 +51,17 @@ def draw(record: Mapping[str, Kept], path: Path) -> None:
 
     with plt.rc_context({"svg.hashsalt": "signalbox", "font.size": 9}):
         batched = bool(series_of(record, SUBMITTED))
-        rows = [["bars", "batches"], ["bars", "growth"]] if batched else [["bars", "growth"]]
+        # T: throughput of all, B: over batch size, G: cost while all grows.
         figure, axes = plt.subplot_mosaic(
-            rows,
+            "TB;TG" if batched else "TG",
             figsize=(11, 7 if batched else 4.2),
             layout="constrained",
             width_ratios=(1.15, 1),
         )
-        _bars(axes["bars"], record)
+        _bars(axes["T"], record)
         if batched:
-            _batches(axes["batches"], record)
-        _lines(axes["growth"], record)
+            _batches(axes["B"], record)
+        _lines(axes["G"], record)
         for each in axes.values():
             each.spines[["top", "right"]].set_visible(False)
             each.set_axisbelow(True)

@@ -12,7 +12,6 @@ from benchmarks.routes import by
 from commands.ledger.entry import Claims, Intent, Ticket
 from commands.ledger.ledger import Ledger
 from commands.ledger.parcels import Parcels
-from commands.ledger.shard import shard_for
 from commands.ledger.usage import UsageBook
 from commands.model import new_op_id
 from commands.object_store import PutObject
@@ -86,7 +85,7 @@ class _Way:
         token = uuid.uuid4().hex
         if self._parcels is None:
             return self._ledger.claim(call.tickets, token=token, worker="bench")
-        shard, scope = shard_for(call.tenant, ENV), f"{KIND}/{call.tenant}/{ENV}"
+        shard, scope = self._ledger.shards.place(call.tenant, ENV), f"{KIND}/{call.tenant}/{ENV}"
         return self._parcels.take(
             shard, call.queue, token=token, worker="bench", rung=False, scopes=[scope]
         ).claims

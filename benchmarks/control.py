@@ -48,11 +48,11 @@ def _measure(data: Path, url: str) -> list[Figure]:
     registry = Registry(connect(url))
     scopes = scopes_of(TENANTS)
     few = _starts(data, url)
-    registry.client.flushall()
-    empty = registry.client.info("memory")["used_memory"]
+    registry.client.server().flushall()
+    empty = registry.client.server().info("memory")["used_memory"]
     seconds = milliseconds(lambda: load(registry.client, scopes, _folder(data))) / 1e3
     many = f"{len(scopes):,}"
-    used = registry.client.info("memory")["used_memory"] - empty
+    used = registry.client.server().info("memory")["used_memory"] - empty
     figures = [
         Figure(f"loading {many} routes of {TENANTS:,} tenants", seconds, "s"),
         Figure("Redis for a route and its event", used / len(scopes), "bytes"),

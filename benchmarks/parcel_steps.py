@@ -14,7 +14,6 @@ from benchmarks.steps import finishes_of, micros
 from commands.ledger.entry import Claimed, Intent, Parcel
 from commands.ledger.ledger import Ledger
 from commands.ledger.parcels import Parcels
-from commands.ledger.shard import shard_for
 from commands.model import Command
 from commands.settings import Settings
 from commands.state import connect
@@ -27,12 +26,13 @@ class ParcelSteps:
         grace = timedelta(hours=1)
         settings = Settings(state_url=url, max_open=0, tenant_window=0, publish_grace=grace)
         client = connect(url)
-        self._parcels = Parcels(client, settings, Ledger(client, settings))
+        ledger = Ledger(client, settings)
+        self._parcels = Parcels(client, settings, ledger)
         self._redis: Any = redis.Redis.from_url(url)
         self._redis.config_set("auto-aof-rewrite-percentage", 0)
         self._tenant = tenant
         self._queue = f"bench-{tenant}"
-        self._shard = shard_for(tenant, ENV)
+        self._shard = ledger.shards.place(tenant, ENV)
         self._scope = f"object_store/{tenant}/{ENV}"
 
     def trip(self, size: int) -> tuple[float, float, float]:

@@ -5,12 +5,11 @@ from __future__ import annotations
 import random
 from typing import Any
 
-import redis
-
 from commands.model import new_op_id
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
 from commands.script import Script, run_pipeline
+from commands.state import State
 from routing.event import EventData, make_event
 from routing.log import TAG
 from routing.pointing import Target
@@ -40,7 +39,7 @@ def scopes_of(tenants: int) -> list[Scope]:
     ]
 
 
-def load(client: redis.Redis, scopes: list[Scope], config: RouteConfig) -> None:
+def load(client: State, scopes: list[Scope], config: RouteConfig) -> None:
     """Set a route for each scope in an empty registry; each is an event of the chain."""
     target = Target("set", "filesystem", config, Mode.LAB).document()
     head, prev = Registry(client).head(), ""

@@ -6,9 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 
-import redis
-
-from commands.state import state_errors
+from commands.state import Call, State
 
 _KEY = "signalbox:breakers"
 _PROBE_SECONDS = 10
@@ -23,23 +21,21 @@ by itself, else an empty text."""
 class BreakerReport:
     """Reads and writes the report. Methods raise StateUnavailable."""
 
-    def __init__(self, state: redis.Redis) -> None:
+    def __init__(self, state: State) -> None:
         self._state = state
 
     def write(self, worker: str, opened: Mapping[Place, float], closed: Sequence[Place]) -> None:
         """`opened` says for how many seconds each place rests."""
-        with state_errors(), self._state.pipeline(transaction=False) as pipeline:
-            for place, rest in opened.items():
-                until = time.time() + rest + _PROBE_SECONDS
-                pipeline.hset(_KEY, json.dumps([worker, *place]), f"{until:.0f}")
-            for place in closed:
-                pipeline.hdel(_KEY, json.dumps([worker, *place]))
-            pipeline.execute()
+        calls: list[Call] = []
+        for place, rest in opened.items():
+            until = time.time() + rest + _PROBE_SECONDS
+            calls.append(("HSET", _KEY, json.dumps([worker, *place]), f"{until:.0f}"))
+        calls += [("HDEL", _KEY, json.dumps([worker, *place])) for place in closed]
+        self._state.run(calls)
 
     def read(self) -> list[tuple[str, str, str, str]]:
         """Worker, backend type, config and scope (or an empty text) of each open breaker."""
-        with state_errors():
-            rows = self._state.hgetall(_KEY)
+        rows = self._state.call("HGETALL", _KEY)
         now = time.time()
         found = [json.loads(name) for name, until in rows.items() if float(until) > now]
         # A worker of the release before writes no scope.

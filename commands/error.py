@@ -48,6 +48,8 @@
         ├── StateUnavailable      STATE_UNAVAILABLE           503  (temporary)
         ├── LedgerRegressed       LEDGER_REGRESSED            503  (waits)
         ├── LedgerDamaged         LEDGER_DAMAGED              500
+        ├── LedgerMismatch        LEDGER_MISMATCH             500
+        ├── LedgerTooNew          LEDGER_TOO_NEW              500
         ├── BrokerUnavailable     BROKER_UNAVAILABLE          503  (temporary)
         ├── PayloadMissing        PAYLOAD_MISSING             500  (temporary)
         ├── SourceChanged         SOURCE_CHANGED              409
@@ -402,6 +404,18 @@ class LedgerDamaged(DeliveryError):
     """What the ledger keeps of many commands together is cut, changed, or something else."""
 
     code = "LEDGER_DAMAGED"
+
+
+class LedgerMismatch(DeliveryError):
+    """The ledger is over another number of shards than this process was told, or began with."""
+
+    code, http_status = "LEDGER_MISMATCH", 500
+
+
+class LedgerTooNew(DeliveryError):
+    """A later release has written the ledger, in a way that this one cannot read."""
+
+    code, http_status = "LEDGER_TOO_NEW", 500
 
 
 class BrokerUnavailable(DeliveryError):

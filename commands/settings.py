@@ -32,8 +32,22 @@ class Settings(BaseSettings):
 
     state_url: str = Field(
         "redis://127.0.0.1:6379/0",
-        pattern=r"^(redis|rediss|unix)://",
-        description="The Redis of routes, ledger and events.",
+        pattern=r"^((redis|rediss|unix)|rediss?\+(cluster|sentinel))://",
+        description="The Redis or Valkey of routes, ledger and events: one server, a cluster, or "
+        "what Sentinels watch.",
+    )
+    state_replicas: int = Field(
+        0,
+        ge=0,
+        description="Replicas that must have what is acknowledged, so that a failover to any of "
+        "them loses none of it.",
+    )
+    ledger_shards: int | None = Field(
+        None,
+        ge=1,
+        le=256,
+        description="Over how many hash tags a new ledger is spread: 64 if it is not set. One that "
+        "is there keeps its number, and another one here is refused.",
     )
     broker_url: str = Field(
         "redis://127.0.0.1:6379/0", description="The Celery broker; anything Celery speaks."

@@ -1,112 +1,286 @@
-"""The connection to the state Redis, and its failures as typed errors."""
+"""The state Redis, as everything speaks to it: one server, a Sentinels' primary, or a cluster.
+
+Keys that change together share a hash tag, so they are always on one server. On a cluster a slot
+that is being moved is not used until it is where it goes: `ASK` is never followed, since a script
+that ran where half of its keys are would take the others for missing. KEYS[1] of every script is
+the tag itself, a name that no key has, so the server from which a slot is moved refuses each of
+them from the first moment of the move to the last.
+"""
 
 from __future__ import annotations
 
-import re
-from collections.abc import Iterator
-from contextlib import contextmanager
+import time
+from collections.abc import Collection, Iterator, Sequence
+from typing import Any, Protocol, Self
 
 import redis
-from redis import DriverInfo
-from redis.backoff import NoBackoff
-from redis.retry import Retry
+from redis.client import PubSub
 
-from commands.error import StateUnavailable
+from commands.address import servers_of
+from commands.exchange import Unit, exchange, tag_of
+from commands.servers import OneServer, Servers
+from commands.settings import Settings
+from commands.state_error import refusal_of, state_errors
 
-# Together under five seconds: that long a caller waits before it is told.
-CONNECT_SECONDS = 1.5
-ANSWER_SECONDS = 3.0
+Call = tuple[Any, ...]
+"""A command and its arguments. Its first key says where it goes."""
 
-DRIVER = DriverInfo()
-"""What CLIENT LIST shows as the library. Made once a process: for a connection that is given none,
-redis-py looks through the installed packages for its own version, which takes 5 ms."""
+PAUSE_SECONDS = 0.05
+TOLD_MOST = 5
+"""So often a server may be told a script, or tell of another one, in one go."""
+_ELSEWHERE = {"ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "LOADING"}
+"""Refusals that end by themselves, when a slot has been moved or a replica promoted."""
+_KEY_AT = {"EVALSHA": 3, "XREAD": 6}
+"""Where a call's key stands, if not at 1; XREAD as COUNT n BLOCK ms STREAMS key id."""
 
 
-def connect(url: str) -> redis.Redis:
-    """A client of the state Redis. It connects on first use, and answers bytes.
+class _At(tuple[Any, ...]):
+    """TIME, and the hash tag of whose server it is asked."""
 
-    One retry: every script of ours is safe to repeat, and a pooled connection may be stale.
+    key: str
+
+    def __new__(cls, tag: str) -> Self:
+        made = super().__new__(cls, ("TIME",))
+        made.key = tag
+        return made
+
+
+class Loadable(Protocol):
+    """A script that a server may have to be given."""
+
+    source: str
+
+
+class State:
+    """A client of the state Redis. Thread-safe; it connects on first use, and answers bytes.
+
+    Methods raise StateUnavailable. Whatever is sent may be sent twice, since an answer may be lost.
     """
-    return redis.Redis.from_url(
-        url,
-        socket_connect_timeout=CONNECT_SECONDS,
-        socket_timeout=ANSWER_SECONDS,
-        socket_keepalive=True,
-        health_check_interval=15,
-        retry=Retry(NoBackoff(), 1),
-        driver_info=DRIVER,
+
+    def __init__(
+        self, servers: Servers, *, ledger_shards: int | None = None, replicas: int = 0
+    ) -> None:
+        self._servers = servers
+        self._replicas = replicas
+        self.ledger_shards = ledger_shards
+        """Over how many a new ledger is to be spread; see commands/ledger/layout.py."""
+        self.layout: Any = None
+        """What that knows of the ledger."""
+
+    def run(
+        self,
+        calls: Sequence[Call],
+        scripts: Sequence[Loadable] = (),
+        *,
+        behind: Sequence[Call] = (),
+        durable: bool = False,
+    ) -> list[Any]:
+        """Send all calls, one round trip to each server; their answers, in order.
+
+        Those with one hash tag take place in order. The ones `behind` take place when all others
+        have: they ride along where one server has everything, else they are a second round trip.
+        What is `durable` is answered when as many replicas as is set have it. A server that does
+        not know a script yet is given `scripts`, and asked again.
+        """
+        units = [Unit(_key_of(call), (call,)) for call in (*calls, *behind)]
+        return self._answers(units, len(calls), scripts, self._replicas if durable else 0)
+
+    def call(self, *call: Any) -> Any:
+        """One command and its answer."""
+        return self.run([call])[0]
+
+    def atomic(self, calls: Sequence[Call]) -> list[Any]:
+        """Commands about one hash tag, with nothing in between."""
+        unit = Unit(str(calls[0][1]), (("MULTI",), *calls, ("EXEC",)))
+        answers: list[Any] = self._answers([unit], 1, (), 0)[0]
+        return answers
+
+    def time_call(self, tag: str) -> Call:
+        """The call for the time of the server that has this hash tag; TIME itself names no key."""
+        return _At(tag)
+
+    def scan(self, match: str, tag: str = "") -> Iterator[bytes]:
+        """All keys of this form, some perhaps twice; looks through every key of all servers, or of
+        the one that has this hash tag."""
+        with state_errors():
+            for server in [self._servers.of(tag)] if tag else self._servers.all():
+                yield from server.scan_iter(match=match, count=1000)
+
+    def scan_hash(self, key: str) -> Iterator[tuple[bytes, bytes]]:
+        """The fields and values of a large hash, some perhaps twice, in steps."""
+        cursor = 0
+        while True:
+            cursor, rows = self.call("HSCAN", key, cursor, "COUNT", 1000)
+            yield from rows.items()
+            if cursor == 0:
+                return
+
+    def publish(self, channel: str, message: str) -> None:
+        with state_errors():
+            self._servers.of(channel).publish(channel, message)
+
+    def subscription(self) -> PubSub:
+        """A new one, on a server that hears all publications. It raises redis.RedisError."""
+        with state_errors():
+            pubsub: PubSub = self._servers.any().pubsub()  # type: ignore[no-untyped-call]
+            return pubsub
+
+    def ping(self) -> None:
+        """Return if every server of the state answers."""
+        with state_errors():
+            for server in self._servers.all():
+                server.ping()
+
+    def server(self, key: str = "") -> redis.Redis:
+        """The client of the server that has this key now; it follows no move of it."""
+        with state_errors():
+            return self._servers.of(key)
+
+    def close(self) -> None:
+        self._servers.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _answers(
+        self, units: list[Unit], front: int, scripts: Sequence[Loadable], replicas: int
+    ) -> list[Any]:
+        answers: list[Any] = [None] * len(units)
+        left: Sequence[int] = range(len(units))
+        patience = _Patience(self._servers)
+        with state_errors():
+            while left:
+                try:
+                    parts = self._parts(units, left, front)
+                except redis.RedisError as error:
+                    patience.after(error)  # nothing was sent: it is not known where to
+                    continue
+                exchange(parts, units, answers, replicas)
+                asked = {index for its in parts.values() for index in its}
+                failed = {i: answers[i] for i in asked if isinstance(answers[i], Exception)}
+                if failed:
+                    self._learn(failed, units, scripts, patience)
+                elif len(asked) == len(left):
+                    break
+                left = _again(units, left, asked, failed, front)
+        return answers
+
+    def _parts(
+        self, units: Sequence[Unit], left: Sequence[int], front: int
+    ) -> dict[redis.Redis, list[int]]:
+        """What to send now to whom: without what stands behind, unless one server has all."""
+        if isinstance(self._servers, OneServer):
+            return {self._servers.any(): list(left)}
+        parts: dict[redis.Redis, list[int]] = {}
+        for index in left:
+            parts.setdefault(self._servers.of(units[index].key), []).append(index)
+        if len(parts) == 1 or left[0] >= front or left[-1] < front:
+            return parts
+        fronts = {client: [i for i in its if i < front] for client, its in parts.items()}
+        return {client: its for client, its in fronts.items() if its}
+
+    def _learn(
+        self,
+        failed: dict[int, redis.RedisError],
+        units: Sequence[Unit],
+        scripts: Sequence[Loadable],
+        patience: _Patience,
+    ) -> None:
+        """Make what failed succeed the next time. Raises what will not."""
+        unknown: set[str] = set()
+        for index, error in failed.items():
+            if isinstance(error, redis.exceptions.NoScriptError) and scripts:
+                unknown.add(units[index].key)
+            elif isinstance(error, redis.exceptions.MovedError):
+                self._servers.moved(error)
+        for client in {self._servers.of(key) for key in unknown}:
+            for script in scripts:
+                client.script_load(script.source)
+        errors = {id(error): error for error in failed.values()}
+        patience.after(*errors.values())
+
+
+def _key_of(call: Call) -> str:
+    return call.key if isinstance(call, _At) else str(call[_KEY_AT.get(call[0], 1)])
+
+
+class _Patience:
+    """How long what failed is asked again."""
+
+    def __init__(self, servers: Servers) -> None:
+        self._servers = servers
+        self._until = time.monotonic() + servers.patience
+        self._tries = self._told = 0
+
+    def after(self, *errors: redis.RedisError) -> None:
+        """Return when it makes sense to ask again. Raises the first error where it does not."""
+        self._tries += 1
+        over = time.monotonic() > self._until
+        rest = told = False
+        for error in errors:
+            refusal = refusal_of(error)
+            if isinstance(error, redis.exceptions.NoScriptError | redis.exceptions.MovedError):
+                # The server was told, or the right one is known now.
+                told = True
+                if self._told > TOLD_MOST:
+                    raise error
+            elif refusal in _ELSEWHERE:
+                self._servers.look_anew()
+                rest = True
+                if over:
+                    raise error
+            elif refusal is None and isinstance(error, redis.ConnectionError | redis.TimeoutError):
+                self._servers.look_anew()
+                rest = True
+                # A pooled connection may be stale: it is tried twice in any case.
+                if over and self._tries > 1:
+                    raise error
+            else:
+                raise error
+        self._told += told
+        if rest and self._servers.patience:
+            time.sleep(PAUSE_SECONDS)
+
+
+def _again(
+    units: Sequence[Unit],
+    left: Sequence[int],
+    asked: Collection[int],
+    failed: Collection[int],
+    front: int,
+) -> list[int]:
+    """What is to be sent in the next round: in each hash tag, all from the first that failed on,
+    since what stands behind may rely on its effect; and what stands behind all others."""
+    again: list[int] = []
+    broken: set[str] = set()
+    for index in left:
+        tag = tag_of(units[index].key)
+        stands_behind = index >= front and bool(again) and again[0] < front
+        if index in failed or tag in broken or stands_behind:
+            broken.add(tag)
+        elif index in asked:
+            continue
+        again.append(index)
+    return again
+
+
+def connect(url: str, *, ledger_shards: int | None = None, replicas: int = 0) -> State:
+    """The state at an address; see `State`. Raises InvalidSetting."""
+    return State(servers_of(url), ledger_shards=ledger_shards, replicas=replicas)
+
+
+def connect_to(settings: Settings) -> State:
+    """The state that the settings name. Raises InvalidSetting."""
+    return connect(
+        settings.state_url,
+        ledger_shards=settings.ledger_shards,
+        replicas=settings.state_replicas,
     )
 
 
-# How Redis begins a refusal of a command that would have worked at another moment or address, and
-# what to do about it. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
-_REFUSALS = {
-    "OOM": "give it memory; it takes up its work by itself",
-    "MISCONF": "look into its log: it cannot write to its disk; it takes up its work by itself",
-    "READONLY": "point SIGNALBOX_STATE_URL at the primary",
-    "MASTERDOWN": "point SIGNALBOX_STATE_URL at the primary",
-    "NOREPLICAS": "bring its replicas back, or lower min-replicas-to-write",
-    "LOADING": "wait until it has read its data",
-    "BUSY": "a script occupies it: see SLOWLOG, and SCRIPT KILL",
-    "CLUSTERDOWN": "see CLUSTER INFO on its nodes",
-    "TRYAGAIN": "wait until the cluster has moved the slot",
-    "MOVED": "a Redis Cluster cannot hold the state: point SIGNALBOX_STATE_URL at a single Redis",
-    "ASK": "a Redis Cluster cannot hold the state: point SIGNALBOX_STATE_URL at a single Redis",
-    "NOPERM": "let its user run this command (ACL SETUSER), or name another in SIGNALBOX_STATE_URL",
-    "NOAUTH": "put user and password into SIGNALBOX_STATE_URL",
-    "WRONGPASS": "put the right user and password into SIGNALBOX_STATE_URL",
-    "DB index": "name a database in SIGNALBOX_STATE_URL that the server has, such as /0",
-}
-_PASSING = {"OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY"}
-# redis-py has classes of its own for some, and takes the first word off their texts.
-_CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
-    (redis.exceptions.OutOfMemoryError, "OOM"),
-    (redis.exceptions.ReadOnlyError, "READONLY"),
-    (redis.exceptions.MasterDownError, "MASTERDOWN"),
-    (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
-    (redis.exceptions.TryAgainError, "TRYAGAIN"),
-    (redis.exceptions.MovedError, "MOVED"),
-    (redis.exceptions.AskError, "ASK"),
-    (redis.exceptions.NoPermissionError, "NOPERM"),
-    (redis.exceptions.AuthenticationError, "WRONGPASS"),
-    (redis.exceptions.BusyLoadingError, "LOADING"),
-)
-# Until 6.2 it is wrapped inside a script: `ERR Error running script (…): …: -OOM command …`.
-_FIRST_WORD = re.compile(rf"(?:^|[\s:-])({'|'.join(_REFUSALS)})\b")
-
-
-def refusal_of(error: redis.RedisError) -> str | None:
-    """The first word of Redis' refusal, if it would take the same command at another time."""
-    for its_class, word in _CLASSES:
-        if isinstance(error, its_class):
-            return word
-    if isinstance(error, redis.ResponseError) and (found := _FIRST_WORD.search(str(error))):
-        return found[1]
-    return None
-
-
-def is_passing(error: redis.RedisError) -> bool:
-    """Whether Redis refuses for now what it takes again by itself, or after a failover."""
-    return refusal_of(error) in _PASSING
-
-
-@contextmanager
-def state_errors() -> Iterator[None]:
-    """Turn a state Redis that is away, silent, or refuses to work now into StateUnavailable.
-
-    An answer to a wrong command (a mistake of ours) passes as it is.
-    """
-    try:
-        yield
-    except redis.RedisError as error:
-        if word := refusal_of(error):
-            raise StateUnavailable(
-                f"the state Redis refuses ({word}): {error}", next_step=_REFUSALS[word]
-            ) from error
-        if not isinstance(error, redis.ConnectionError | redis.TimeoutError):
-            raise
-        raise StateUnavailable(
-            f"the state Redis does not answer: {error}",
-            next_step="start it, or set SIGNALBOX_STATE_URL; nothing was accepted or changed "
-            "unless it was said so",
-        ) from error
+def state_over(client: State | redis.Redis) -> State:
+    """A state on a client that is there already, such as fakeredis'."""
+    return client if isinstance(client, State) else State(OneServer(client))

@@ -16,7 +16,7 @@ from typing import Any
 
 from commands.error import InvalidCommand, SignalboxError
 from commands.ledger.entry import Intent, Ticket
-from commands.ledger.shard import all_shards
+from commands.ledger.shard import is_tag
 from commands.model import OP_ID_PATTERN, Command
 from commands.parse import known_ops, parse_command
 from commands.scope import ENV_PATTERN, TENANT_PATTERN
@@ -79,7 +79,7 @@ def read_ring(
 ) -> Ring | Fault:
     """Read the arguments of a ring; what is none is a fault."""
     shard, queue = keywords.get("shard"), keywords.get("queue")
-    known = shard in all_shards() and queue in all_queues(tenant_shards)
+    known = is_tag(shard) and queue in all_queues(tenant_shards)
     if known and not positional and keywords.keys() == {"shard", "queue"}:
         return Ring(str(shard), str(queue))
     error = InvalidCommand(

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import redis
-
 from commands.error import RateLimited, SignalboxError
+from commands.ledger.layout import shards_of
 from commands.model import Command
-from commands.state import connect
+from commands.settings import Settings
+from commands.state import State, connect_to
 from gateway.read_claim import claim_reads
 from gateway.read_rate import ReadRates
 from routing.cache import RouteCache
@@ -28,11 +28,11 @@ Timed = tuple[Command, float]
 class ReadAdmission:
     """The steps of `workers/executor.py` from claim to quota. Thread-safe."""
 
-    def __init__(self, state: redis.Redis, state_url: str, breakers: Breakers) -> None:
+    def __init__(self, state: State, settings: Settings, breakers: Breakers) -> None:
         self._state = state
         self._registry = Registry(state)
         self._routes = RouteCache(self._registry, self._registry.policies)
-        self._tail = RouteTail(self._routes, EventLog(connect(state_url)))
+        self._tail = RouteTail(self._routes, EventLog(connect_to(settings)))
         self._tail.start()
         self._breakers = breakers
         self._rates = ReadRates()
@@ -44,7 +44,7 @@ class ReadAdmission:
         """
         seen = self._routes.position
         found = claim_reads(self._state, [c for c, _ in asked], [s for _, s in asked])
-        claims, ended = withhold(found.claims)
+        claims, ended = withhold(found.claims, shards_of(self._state))
         routed, unrouted = resolve(claims, seen, self._routes, self._registry)
         ended += unrouted
         admitted: list[Admitted] = []

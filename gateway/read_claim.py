@@ -7,14 +7,13 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-import redis
-
 from commands.clock import lease_clock
 from commands.ledger.entry import Claimed, Claims
+from commands.ledger.layout import shards_of
 from commands.ledger.ledger import FENCE_KEY
-from commands.ledger.shard import shard_for
 from commands.model import Command
 from commands.script import run_pipeline
+from commands.state import State
 from routing.policy import policy_subject
 
 Place = tuple[str, str]
@@ -42,9 +41,7 @@ class ReadClaims:
     buckets: dict[Place, Bucket]
 
 
-def claim_reads(
-    client: redis.Redis, commands: Sequence[Command], seconds: Sequence[float]
-) -> ReadClaims:
+def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[float]) -> ReadClaims:
     """Look at routes, policies and rates now; each read may run for so many seconds from now on.
 
     Whatever change of a route was acknowledged before is seen, as by a worker's claim. One round
@@ -54,16 +51,17 @@ def claim_reads(
     tenants = sorted({command.tenant_id for command in commands})
     places = sorted({(command.tenant_id, command.env) for command in commands})
     lines = sorted({(command.tenant_id, command.env, command.kind) for command in commands})
-    shards = {place: shard_for(*place) for place in places}
+    tags = shards_of(client)
+    shards = {place: tags.place(*place) for place in places}
     all_shards = sorted(set(shards.values()))
-    calls: list[tuple[Any, ...]] = [("TIME",)]
+    calls: list[tuple[Any, ...]] = [client.time_call(FENCE_KEY)]
     calls += [("HGET", f"{shard}:era", "lost") for shard in all_shards]
     calls += [("HGET", f"{shards[p]}:rate:{p[0]}/{p[1]}", "full") for p in places]
     calls += [
         ("EXISTS", f"{shards[tenant, env]}:line:{tenant}/{env}/{kind}")
         for tenant, env, kind in lines
     ]
-    # The last: a change that was acknowledged before any of this was asked is in it.
+    # A change that was acknowledged before any of this was asked is in it.
     calls.append(("HMGET", FENCE_KEY, "@epoch", *map(policy_subject, tenants), *scopes))
     started = lease_clock()
     answers = iter(run_pipeline(client, calls, []))

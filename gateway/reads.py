@@ -70,7 +70,7 @@ class Reads:
         )
         self._adapters = AdapterPool(payloads, settings.inline_limit_bytes, threads=1)
         self._breakers = Breakers(state, self._worker)
-        self._admission = ReadAdmission(state, settings.state_url, self._breakers)
+        self._admission = ReadAdmission(state, settings, self._breakers)
         inboxes = Inboxes()
         self._seats = Seats(self._limits.threads, inboxes)
         self._open = Seats(self._limits.streams, inboxes)

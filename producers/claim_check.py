@@ -10,14 +10,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 
-import redis
-
 from commands.error import PayloadMissing, StateUnavailable
 from commands.ledger.entry import Acceptance, Receipt
 from commands.ledger.staged import refs_named_by
 from commands.model import Command
 from commands.object_store import PutObject
 from commands.payload import DirectoryPayloadStore, StagedPayload
+from commands.state import State
 
 UNSURE_MOST = 10_000
 """Names remembered of commands of which it is not known whether they were accepted."""
@@ -26,7 +25,7 @@ UNSURE_MOST = 10_000
 class ClaimChecks:
     """Gives commands names of their own for what they have staged. Thread-safe."""
 
-    def __init__(self, store: DirectoryPayloadStore | None, state: redis.Redis) -> None:
+    def __init__(self, store: DirectoryPayloadStore | None, state: State) -> None:
         self._store = store
         self._state = state
         self._unsure: OrderedDict[tuple[str, str, str], StagedPayload] = OrderedDict()

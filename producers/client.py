@@ -20,7 +20,7 @@ from commands.ledger.staged import Deployment
 from commands.model import Command
 from commands.outcome import Outcome
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect_to, state_over
 from commands.wire import queue_of
 from producers.buffer import Buffer, BufferLimits
 from producers.claim_check import ClaimChecks
@@ -56,10 +56,10 @@ class Client:
         settings: Settings | None = None,
         *,
         app: Celery | None = None,
-        state: redis.Redis | None = None,
+        state: State | redis.Redis | None = None,
     ) -> None:
         self.settings = settings or Settings()
-        self.state = state if state is not None else connect(self.settings.state_url)
+        self.state = connect_to(self.settings) if state is None else state_over(state)
         self.ledger = Ledger(self.state, self.settings)
         app = app or make_app(self.settings)
         rings = RingMessages(app, self.settings)

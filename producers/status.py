@@ -4,20 +4,20 @@ from __future__ import annotations
 
 from typing import Any
 
-import redis
 from celery import Celery
 
 from commands.breaker_report import BreakerReport
 from commands.ledger.era import LedgerEras
 from commands.ledger.ledger import Ledger
 from commands.settings import Settings
+from commands.state import State
 from commands.wire import all_queues
 from producers.publisher import broker_report
 from routing.archive_mark import ArchiveMark
 from routing.log import EventLog
 
 
-def status_of(settings: Settings, state: redis.Redis, app: Celery) -> dict[str, Any]:
+def status_of(settings: Settings, state: State, app: Celery) -> dict[str, Any]:
     """As a document. Takes a second, for workers to answer in. Raises StateUnavailable,
     BrokerUnavailable."""
     mark, head = ArchiveMark(state).read(), EventLog(state).head()

@@ -14,7 +14,6 @@ from tenacity import Retrying
 from commands.error import OutcomePending, RemoteError, SignalboxError
 from commands.model import Command
 from commands.outcome import Outcome
-from commands.state import state_errors
 from producers.client import Client
 from producers.lanes import AGAIN_SECONDS
 from producers.submission import SUBMIT_MOST, Submission, ask_again
@@ -70,8 +69,7 @@ def run_all(
     time ends in OutcomePending. Raises StateUnavailable: at once if the ledger is away when it
     begins, after `patience` later.
     """
-    with state_errors():
-        client.state.ping()
+    client.state.ping()
     stream = _Stream[Item](client, pace or Pace(), patience)
     for part in work:
         if part is None or stream.add(part):

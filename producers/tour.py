@@ -16,7 +16,7 @@ from commands.error import SignalboxError
 from commands.model import new_op_id
 from commands.object_store import ListObjects
 from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect
+from commands.state import connect_to
 from producers.cli.event_text import print_events
 from producers.cli.progress import progress
 from producers.client import Client
@@ -56,7 +56,7 @@ class Tour:
 
     def play(self) -> bool:
         """True if every file was stored, read back and compared."""
-        self.registry = Registry(connect(self.client.settings.state_url))
+        self.registry = Registry(connect_to(self.client.settings))
         skip = OWN_LEFTOVERS if self.own_tree else frozenset()
         files = files_below(self.source, skip=skip)
         self._title(f"1. {SCOPE} is routed to the filesystem")

@@ -9,11 +9,10 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 
-import redis
-
+from commands.error import StateUnavailable
 from commands.ledger.ledger import Ledger
 from commands.outcome import Outcome
-from commands.state import state_errors
+from commands.state import State
 from producers.watch import OutcomeWatch
 
 RECHECK_SECONDS = 2.0
@@ -28,7 +27,7 @@ class OutcomeWaiter:
     Threads `wait` here; who must not hold one is told through `watch`, while it is `listen`ed to.
     """
 
-    def __init__(self, client: redis.Redis, ledger: Ledger) -> None:
+    def __init__(self, client: State, ledger: Ledger) -> None:
         self.channel = f"signalbox:reply:{uuid.uuid4().hex}"
         self._client = client
         self._ledger = ledger
@@ -78,7 +77,7 @@ class OutcomeWaiter:
     def close(self) -> None:
         self._closed = True
         if self._thread is not None:
-            with suppress(redis.RedisError):
+            with suppress(StateUnavailable):
                 self._client.publish(self.channel, "")  # it need not listen to the end
             self._thread.join(timeout=5)
         self.watch.close()
@@ -96,7 +95,7 @@ class OutcomeWaiter:
     def _run(self) -> None:
         while not self._closed:
             try:
-                with state_errors(), self._client.pubsub() as subscription:  # type: ignore[no-untyped-call]
+                with self._client.subscription() as subscription:
                     subscription.subscribe(self.channel)
                     while not self._closed:
                         message = subscription.get_message(timeout=LISTEN_SECONDS)

@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-import redis
-
 from commands.script import Script, run_pipeline
-from commands.state import state_errors
+from commands.state import State
 from routing.event import StreamEvent
 from routing.log import TAG
 from routing.row import text_of
@@ -32,37 +30,26 @@ class Mark:
 class ArchiveMark:
     """Reads and moves the mark. Methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
 
     def read(self) -> Mark:
-        with state_errors():
-            row = self._client.hmget(_KEY, ["rev", "hash", "version", "route", "waits_for"])
+        row = self._client.call("HMGET", _KEY, "rev", "hash", "version", "route", "waits_for")
         revision, digest, version, route, waits = (text_of(part) if part else "" for part in row)
         return Mark(int(revision or 0), digest, int(version or 0), route, waits)
 
     def move(self, event: StreamEvent, version: int) -> None:
         """All up to this event are archived."""
-        with state_errors():
-            self._client.hset(
-                _KEY,
-                mapping={
-                    "rev": event.revision,
-                    "hash": event.hash,
-                    "version": version,
-                    "waits_for": "",
-                },
-            )
+        where = ("rev", event.revision, "hash", event.hash, "version", version)
+        self._client.call("HSET", _KEY, *where, "waits_for", "")
 
     def recount(self, version: int, route: str) -> None:
         """The archive behind this route (its fence) ends at this version."""
-        with state_errors():
-            self._client.hset(_KEY, mapping={"version": version, "route": route})
+        self._client.call("HSET", _KEY, "version", version, "route", route)
 
     def wait(self, reason: str) -> None:
         """Say why it does not go on."""
-        with state_errors():
-            self._client.hset(_KEY, "waits_for", reason)
+        self._client.call("HSET", _KEY, "waits_for", reason)
 
     def trim(self, last: StreamEvent, most: int) -> int:
         """Remove events up to `last`, `most` of them at most; none that is not archived."""

@@ -5,11 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-import redis
-
 from commands.error import InvalidCommand, LockLost
 from commands.scope import Scope
-from commands.state import state_errors
+from commands.state import State
 from routing.lock import StrategyLock, check_lock
 from routing.log import TAG, Draft, EventLog, Seen, Wanted
 
@@ -17,7 +15,7 @@ from routing.log import TAG, Draft, EventLog, Seen, Wanted
 class Locks:
     """The strategy locks of a registry. Thread-safe. All methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
         self._log = EventLog(client)
 
@@ -108,10 +106,10 @@ class Locks:
         """The lock that is held now on each scope, in one round trip."""
         if not scopes:
             return []
-        with state_errors(), self._client.pipeline(transaction=False) as pipeline:
-            pipeline.time()
-            pipeline.hmget(f"{TAG}:locks", [scope.field for scope in scopes])
-            time, rows = pipeline.execute()
-        now_ms = time[0] * 1000 + time[1] // 1000
+        fields = [scope.field for scope in scopes]
+        (seconds, micros), rows = self._client.run(
+            [self._client.time_call(TAG), ("HMGET", f"{TAG}:locks", *fields)]
+        )
+        now_ms = int(seconds) * 1000 + int(micros) // 1000
         found = [StrategyLock.model_validate_json(row) if row else None for row in rows]
         return [lock if lock and lock.held_at(now_ms) else None for lock in found]

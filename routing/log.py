@@ -14,12 +14,10 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-import redis
-
 from commands.error import Conflict, RoutingError
 from commands.scope import Scope
 from commands.script import Script, run_pipeline
-from commands.state import state_errors
+from commands.state import State
 from routing.event import EventData, Kind, StreamEvent, make_event
 from routing.lock import StrategyLock
 from routing.policy import FREE, Policy, Terms
@@ -101,17 +99,15 @@ Decide = Callable[[Seen], Draft | None]
 class EventLog:
     """Reads the log, and appends to it. Thread-safe. All methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
 
     def head(self) -> Head:
-        with state_errors():
-            return read_head(self._client.hmget(f"{TAG}:head", ["epoch", "rev", "hash"]))
+        return read_head(self._client.call("HMGET", f"{TAG}:head", "epoch", "rev", "hash"))
 
     def base(self) -> Head:
         """The newest event that was trimmed from the log; revision 0 while all are there."""
-        with state_errors():
-            row = self._client.hmget(f"{TAG}:head", ["epoch", "base_rev", "base_hash"])
+        row = self._client.call("HMGET", f"{TAG}:head", "epoch", "base_rev", "base_hash")
         return read_head(row) if row[1] is not None else Head("", 0, "")
 
     def events(
@@ -119,15 +115,15 @@ class EventLog:
     ) -> list[StreamEvent]:
         """Events behind a revision, oldest first; waits up to `block_ms` where there is none."""
         log = f"{TAG}:log"
-        with state_errors():
-            if block_ms is not None:
-                self._client.xread({log: f"{after}-0"}, count=1, block=block_ms)
-            return read_events(self._client.xrange(log, f"({after}-0", "+", limit) or [])
+        if block_ms is not None:
+            wait = ("COUNT", 1, "BLOCK", block_ms)
+            self._client.call("XREAD", *wait, "STREAMS", log, f"{after}-0")
+        rows = self._client.call("XRANGE", log, f"({after}-0", "+", "COUNT", limit)
+        return read_events(rows or [])
 
     def history(self, subject: str, limit: int = 100) -> list[StreamEvent]:
         """The newest `limit` events of a subject, oldest first; refusals are among them."""
-        with state_errors():
-            revisions = self._client.lrange(f"{TAG}:history:{subject}", -limit, -1)
+        revisions = self._client.call("LRANGE", f"{TAG}:history:{subject}", -limit, -1)
         calls = [("XRANGE", f"{TAG}:log", f"{int(r)}-0", f"{int(r)}-0") for r in revisions]
         return [
             event for rows in run_pipeline(self._client, calls, []) for event in read_events(rows)
@@ -179,14 +175,16 @@ class EventLog:
 
     def see(self, wanted: Wanted) -> Seen:
         """What the change would find now, in one round trip."""
-        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.time()
-            pipeline.hmget(f"{TAG}:head", ["epoch", "rev", "hash"])
-            pipeline.hget(f"{TAG}:routes", wanted.subject)
-            pipeline.hget(f"{TAG}:locks", wanted.subject)
-            pipeline.hget(f"{TAG}:policies", wanted.tenant_id)
-            pipeline.get(f"{TAG}:change:{wanted.change_id}")
-            time, head, route, lock, policy, applied = pipeline.execute()
+        head, route, lock, policy, applied, time = self._client.atomic(
+            [
+                ("HMGET", f"{TAG}:head", "epoch", "rev", "hash"),
+                ("HGET", f"{TAG}:routes", wanted.subject),
+                ("HGET", f"{TAG}:locks", wanted.subject),
+                ("HGET", f"{TAG}:policies", wanted.tenant_id),
+                ("GET", f"{TAG}:change:{wanted.change_id}"),
+                ("TIME",),
+            ]
+        )
         now_ms = time[0] * 1000 + time[1] // 1000
         held = StrategyLock.model_validate_json(lock) if lock else None
         return Seen(
@@ -236,7 +234,9 @@ class EventLog:
             "" if wanted.lock_token is None else wanted.lock_token,
             _CHANGE_MEMORY // timedelta(milliseconds=1),
         ]
-        [answer] = run_pipeline(self._client, [_CHANGE.call([TAG], arguments)], [_CHANGE])
+        [answer] = run_pipeline(
+            self._client, [_CHANGE.call([TAG], arguments)], [_CHANGE], durable=True
+        )
         status: bytes = answer[0]
         return status
 

@@ -11,12 +11,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-import redis
-
 from commands.error import ReservedStream
 from commands.event_stream import AppendEvent
 from commands.model import Command
-from commands.state import state_errors
+from commands.state import State
 from routing.log import TAG
 from routing.row import text_of
 
@@ -48,22 +46,20 @@ def reserved_stream(command: Command) -> ReservedStream:
 class Permits:
     """Gives leave and asks for it, one round trip each. Methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
 
     def give(self, commands: Sequence[Command]) -> None:
         """Let just these commands run, within a day."""
-        with state_errors(), self._client.pipeline(transaction=False) as pipeline:
-            for command in commands:
-                pipeline.set(_key(command), command.fingerprint(), ex=_VALID)
-            pipeline.execute()
+        valid = int(_VALID.total_seconds())
+        calls = [("SET", _key(c), c.fingerprint(), "EX", valid) for c in commands]
+        self._client.run(calls, durable=True)
 
     def lacking(self, commands: Sequence[Command]) -> set[str]:
         """The refs of those that nobody gave leave for."""
         if not commands:
             return set()
-        with state_errors():
-            found = self._client.mget([_key(command) for command in commands])
+        found = self._client.call("MGET", *map(_key, commands))
         return {
             command.ref
             for command, digest in zip(commands, found, strict=True)

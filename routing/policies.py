@@ -4,10 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-import redis
-
 from commands.error import Conflict, RegistryUnreadable
-from commands.state import state_errors
+from commands.state import State
 from routing.log import TAG, Draft, EventLog, Seen, Wanted
 from routing.policy import Policy, Terms, policy_after, policy_subject
 from routing.row import read_value
@@ -16,7 +14,7 @@ from routing.row import read_value
 class Policies:
     """The policies of a registry. Thread-safe. All methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
         self._log = EventLog(client)
 
@@ -75,10 +73,12 @@ class Policies:
         """Policy and fence of each tenant, read together in one round trip."""
         if not tenants:
             return []
-        with state_errors(), self._client.pipeline(transaction=True) as pipeline:
-            pipeline.hmget(f"{TAG}:policies", list(tenants))
-            pipeline.hmget(f"{TAG}:fence", [policy_subject(tenant) for tenant in tenants])
-            rows, fences = pipeline.execute()
+        rows, fences = self._client.atomic(
+            [
+                ("HMGET", f"{TAG}:policies", *tenants),
+                ("HMGET", f"{TAG}:fence", *map(policy_subject, tenants)),
+            ]
+        )
         return [
             (
                 read_value(Policy, row, tenant_id=tenant) if row else None,
@@ -89,7 +89,8 @@ class Policies:
 
     def all(self) -> list[Policy]:
         """Every tenant's policy, by tenant; read in steps, so for people."""
-        with state_errors():
-            rows = [row for _, row in self._client.hscan_iter(f"{TAG}:policies", count=1000)]
-        found = [Policy.model_validate_json(row) for row in rows]
-        return sorted(found, key=lambda policy: policy.tenant_id)
+        found: dict[str, Policy] = {}
+        for _, row in self._client.scan_hash(f"{TAG}:policies"):
+            policy = Policy.model_validate_json(row)
+            found[policy.tenant_id] = policy
+        return [found[tenant_id] for tenant_id in sorted(found)]

@@ -23,12 +23,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-import redis
-
 from commands.error import RegistryUnreadable
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
-from commands.state import state_errors
+from commands.state import State
 from routing.event import StreamEvent
 from routing.lock import check_lock
 from routing.locks import Locks
@@ -60,7 +58,7 @@ class Plan:
 class Registry:
     """Reads and changes routes. Thread-safe."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self.client = client
         self.log = EventLog(client)
         self.locks = Locks(client)
@@ -172,10 +170,9 @@ class Registry:
         if not scopes:
             return []
         fields = [scope.field for scope in scopes]
-        with state_errors(), self.client.pipeline(transaction=True) as pipeline:
-            pipeline.hmget(f"{TAG}:routes", fields)
-            pipeline.hmget(f"{TAG}:fence", fields)
-            routes, fences = pipeline.execute()
+        routes, fences = self.client.atomic(
+            [("HMGET", f"{TAG}:routes", *fields), ("HMGET", f"{TAG}:fence", *fields)]
+        )
         return [
             (
                 read_value(Route, route, kind=s.kind, tenant_id=s.tenant_id, env=s.env)
@@ -198,11 +195,11 @@ class Registry:
         low = f"({after}" if after else (f"[{tenant_id}/" if tenant_id else "-")
         # `0` follows `/` in ASCII: the end of everything that begins with `tenant/`.
         high = f"({tenant_id}0" if tenant_id else "+"
-        with state_errors():
-            names = self.client.zrangebylex(f"{TAG}:index:{kind}", low, high, 0, limit)
-            members = [text_of(name) for name in names]
-            fields = [f"{kind}/{member}" for member in members]
-            found = self.client.hmget(f"{TAG}:routes", fields) if fields else []
+        index = f"{TAG}:index:{kind}"
+        names = self.client.call("ZRANGEBYLEX", index, low, high, "LIMIT", 0, limit)
+        members = [text_of(name) for name in names]
+        fields = [f"{kind}/{member}" for member in members]
+        found = self.client.call("HMGET", f"{TAG}:routes", *fields) if fields else []
         routes = [Route.model_validate_json(text) for text in found if text is not None]
         return Page(routes, members[-1] if len(members) == limit else None)
 

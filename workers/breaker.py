@@ -16,12 +16,12 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-import redis
 import structlog
 
 from commands.breaker_report import BreakerReport, Place
 from commands.error import BackendResting, LeaseExpired, StateUnavailable, Unavailable
 from commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
+from commands.state import State
 from workers.stage import Admitted, Early, Ended, Watch
 
 log = structlog.get_logger("signalbox.breaker")
@@ -95,7 +95,7 @@ class _Breaker:
 class Breakers:
     """The breakers of a process. Thread-safe."""
 
-    def __init__(self, state: redis.Redis, worker: str, failures_most: int = FAILURES) -> None:
+    def __init__(self, state: State, worker: str, failures_most: int = FAILURES) -> None:
         self._report = BreakerReport(state)
         self._worker = worker
         self._failures_most = failures_most

@@ -8,7 +8,7 @@ from dataclasses import replace
 from commands.error import LedgerRegressed
 from commands.event_stream import ReadEvents
 from commands.ledger.entry import Claimed, Claims
-from commands.ledger.shard import shard_of
+from commands.ledger.shard import Shards
 from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM
 from routing.policy import FREE
 from routing.registry import Registry
@@ -20,13 +20,13 @@ _NEXT = (
 )
 
 
-def withhold(claims: Claims) -> tuple[Claims, list[Ended]]:
+def withhold(claims: Claims, shards: Shards) -> tuple[Claims, list[Ended]]:
     """The claims that may run, and the ends of those whose ledger lost something: they wait."""
     if not claims.lost:
         return claims, []
     runnable, ended = [], []
     for item in claims.claimed:
-        reason = claims.lost.get(shard_of(item.command.ref))
+        reason = claims.lost.get(shards.of(item.command.ref))
         if reason is None or _reads_archive(item):
             runnable.append(item)
         else:

@@ -96,7 +96,7 @@ class Executor:
 
         `seen` is how far the registry was known before that was asked for.
         """
-        claims, withheld = withhold(claims)
+        claims, withheld = withhold(claims, self.ledger.shards)
         routed, unrouted = wait_for_state(lambda: resolve(claims, seen, self.routes, self.registry))
         admitted, refused = wait_for_state(lambda: self._guard(routed))
         awake, resting = self.breakers.screen(admitted)

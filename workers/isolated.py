@@ -20,7 +20,7 @@ from billiard.util import set_pdeathsig  # type: ignore[import-untyped]  # it ha
 
 from commands.ledger.entry import Apart, Ticket
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from producers.publisher import make_app
 from workers.breaker import Breakers
 from workers.log import configure_logging
@@ -43,7 +43,7 @@ def main() -> None:
     os.dup2(2, 1)  # whatever a library prints is no answer
     settings = Settings()
     configure_logging(settings)
-    app, state = make_app(settings), connect(settings.state_url)
+    app, state = make_app(settings), connect_to(settings)
     name = f"{worker}/apart"
     # Flower knows the worker, and not this process.
     task_events = TaskEvents.of(app, worker)

@@ -20,7 +20,7 @@ from commands.ledger.sweep import forget_old
 from commands.payload import DirectoryPayloadStore
 from commands.scope import ResourceKind
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from routing.registry import Registry
 from routing.route import Route
 from workers.leader import Leader
@@ -37,7 +37,7 @@ class Janitor:
 
     def __init__(self, settings: Settings, name: str) -> None:
         self._settings = settings
-        self._client = connect(settings.state_url)
+        self._client = connect_to(settings)
         self._ledger = Ledger(self._client, settings)
         self._registry = Registry(self._client)
         self._leader = Leader(self._client, "janitor", name)

@@ -2,34 +2,33 @@
 
 from __future__ import annotations
 
-import redis
-
-from commands.state import state_errors
+from commands.script import Script
+from commands.state import State
 
 LEADER_MS = 4000
 """A leader that died is followed by another within this time and a turn."""
 
 # Renewed by its holder, or taken when nobody holds it. One that would be held for longer than any
 # renewal is from before Redis' clock was set back.
-_LEAD = """
+_LEAD = Script.of("""
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) then
   return 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1
-"""
+""")
 
 
 class Leader:
     """A candidate for one task. Two may lead for a moment, when one was frozen."""
 
-    def __init__(self, client: redis.Redis, task: str, name: str) -> None:
+    def __init__(self, client: State, task: str, name: str) -> None:
         self._key = f"signalbox:{task}"
         self._name = name
-        self._lead = client.register_script(_LEAD)
+        self._client = client
 
     def leads(self) -> bool:
         """Whether this one leads now. Raises StateUnavailable."""
-        with state_errors():
-            return bool(self._lead(keys=[self._key], args=[self._name, LEADER_MS]))
+        call = _LEAD.call([self._key], [self._name, LEADER_MS])
+        return bool(self._client.run([call], [_LEAD])[0])

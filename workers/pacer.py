@@ -16,7 +16,7 @@ from celery import Celery
 from commands.error import RegistryUnreadable, SignalboxError
 from commands.ledger.line import Lines
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from producers.publisher import Publisher
 from routing.policies import Policies
 from workers.leader import Leader
@@ -30,7 +30,7 @@ class Pacer:
     """Wakes as many commands of a tenant as its rate allows, as accepted."""
 
     def __init__(self, app: Celery, settings: Settings, name: str) -> None:
-        client = connect(settings.state_url)
+        client = connect_to(settings)
         self._lines = Lines(client, settings)
         self._policies = Policies(client)
         self._publisher = Publisher(app)
@@ -51,7 +51,7 @@ class Pacer:
         """
         if not self._leader.leads():
             return 0
-        waiting = self._lines.waiting()
+        waiting = self._lines.waiting_lately()
         if not waiting:
             return 0
         rates = self._rates(sorted({tenant_id for tenant_id, _ in waiting}))

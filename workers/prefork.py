@@ -16,7 +16,7 @@ from adapters.catalogue import Backend, find_backend
 from commands.error import SignalboxError
 from commands.scope import ResourceKind
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from routing.registry import Registry
 
 LOOK_SECONDS = 30.0
@@ -53,7 +53,7 @@ class Preloader:
                 keep_what_is_loaded()
 
     def _used(self) -> set[Backend]:
-        with connect(self._settings.state_url) as state:
+        with connect_to(self._settings) as state:
             registry = Registry(state)
             return {
                 find_backend(kind, route.backend_type)

@@ -13,7 +13,7 @@ import structlog
 
 from commands.error import SignalboxError
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from producers.pulse import BEAT_SECONDS, Pulses
 
 log = structlog.get_logger("signalbox.worker")
@@ -23,7 +23,7 @@ class Pulse:
     """A thread that gives a sign every few seconds, and none while a worker is stuck."""
 
     def __init__(self, settings: Settings, name: str, moves: Callable[[], bool]) -> None:
-        self._pulses = Pulses(connect(settings.state_url))
+        self._pulses = Pulses(connect_to(settings))
         self._name = name
         self._moves = moves
         self._ready_file = settings.ready_file

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import threading
 import time
+from datetime import timedelta
 
 import structlog
 from celery import Celery
 
 from commands.error import SignalboxError
 from commands.fault import reach
+from commands.ledger.due_look import DueLook
 from commands.ledger.ledger import Ledger
 from commands.ledger.parcels import Parcels
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from producers.publisher import Publisher
 from workers.leader import Leader
 
@@ -29,9 +31,11 @@ class Reconciler:
     """Publishes due wake-ups again, a bounded number a turn."""
 
     def __init__(self, app: Celery, settings: Settings, name: str) -> None:
-        self._client = connect(settings.state_url)
+        self._client = connect_to(settings)
         self._ledger = Ledger(self._client, settings)
         self._parcels = Parcels(self._client, settings, self._ledger)
+        grace = settings.publish_grace if settings.tenant_window else timedelta(0)
+        self._look = DueLook(self._client, grace // timedelta(milliseconds=1))
         self._publisher = Publisher(app)
         self._leader = Leader(self._client, "reconciler", name)
         self._stopped = threading.Event()
@@ -50,7 +54,7 @@ class Reconciler:
         """
         if not self._leader.leads():
             return False
-        due = self._ledger.due()
+        due = self._ledger.due(shards=self._look.shards())
         reach("due.after")
         self._parcels.open_late(due.late)
         self._publisher.publish(due.wakes)

@@ -15,7 +15,7 @@ from commands.ledger.staged import Deployment
 from commands.ledger.usage import UsageBook
 from commands.payload import DirectoryPayloadStore
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect_to, state_over
 from producers.publisher import Publisher
 from routing.cache import RouteCache
 from routing.log import EventLog
@@ -44,7 +44,7 @@ class Runtime:
         self,
         app: Celery,
         settings: Settings,
-        state: redis.Redis,
+        state: State | redis.Redis,
         worker: str,
         *,
         one_at_a_time: bool = False,
@@ -52,7 +52,7 @@ class Runtime:
         task_events: TaskEvents | None = None,
     ) -> None:
         self.settings = settings
-        self.state = state
+        self.state = state = state_over(state)
         self.task_events = task_events
         self.ledger = Ledger(state, settings)
         self.parcels = Parcels(state, settings, self.ledger)
@@ -85,7 +85,7 @@ class Runtime:
 
     def follow_routes(self) -> None:
         """Hear of route changes before commands ask for them; right without it, faster with it."""
-        self._tail = RouteTail(self._routes, EventLog(connect(self.settings.state_url)))
+        self._tail = RouteTail(self._routes, EventLog(connect_to(self.settings)))
         self._tail.start()
 
     def close(self) -> None:
@@ -115,7 +115,7 @@ def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
         current = _runtimes.get(os.getpid())
         if current is None:
             settings = Settings()
-            state = connect(settings.state_url)
+            state = connect_to(settings)
             alone = child is not None
             its = slots if child is None else Slots(slots.board, child)
             processes = (lambda: slots.board.number) if alone else (lambda: 1)

@@ -9,7 +9,6 @@ from datetime import timedelta
 from pathlib import Path
 
 import psutil
-import redis
 
 from benchmarks.figure import Figure
 from benchmarks.growth.flat import flat
@@ -19,7 +18,7 @@ from benchmarks.part import Bench
 from commands.ledger.entry import Intent
 from commands.ledger.ledger import Ledger
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from producers.embedded.redis_server import RedisServer
 
 LEVELS, FULL_LEVELS = (10, 1_000, 10_000, 100_000), (1_000_000,)
@@ -59,7 +58,7 @@ class _Place:
     """A ledger on a Redis of its own."""
 
     server: RedisServer
-    client: redis.Redis
+    client: State
     book: Ledger
 
     def open(self, level: int) -> float:
@@ -72,7 +71,7 @@ class _Place:
 
     def memory(self) -> int:
         """Bytes that Redis uses."""
-        return int(self.client.info("memory")["used_memory"])
+        return int(self.client.server().info("memory")["used_memory"])
 
     def micros(self) -> float:
         """Of processor time a command, for its way through the ledger."""

@@ -15,7 +15,6 @@ from rich.console import Console
 
 from benchmarks.lane import puts
 from benchmarks.routes import by
-from commands.ledger.shard import shard_of
 from commands.object_store import PutObject
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
@@ -119,7 +118,7 @@ class _Steps:
     def execute(self, sent: list[Submission]) -> None:
         rings = {
             Ring(
-                shard_of(each.receipt.ref),
+                self._runtime.ledger.shards.of(each.receipt.ref),
                 queue_of(each.command, self._runtime.settings.tenant_shards),
             )
             for each in sent

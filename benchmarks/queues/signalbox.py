@@ -15,7 +15,6 @@ import redis
 from benchmarks.lane import ENV, PATIENCE, Lane, lane
 from benchmarks.queues.contender import DATA, ROUSE, WORKERS, Crew
 from commands.event_stream import AppendEvent, Event
-from commands.ledger.shard import shard_for
 from commands.metrics_store import IngestPoints, Point
 from commands.model import Command
 from commands.object_store import DeleteObject, PutObject
@@ -116,7 +115,7 @@ class Signalbox:
     def effects(self) -> int:
         """Of what has been sent, what is not open any more: its outcome is recorded as well. When
         nothing is open, what the store has."""
-        shard = shard_for(self._tenant, ENV)
+        shard = self._lane.client.ledger.shards.place(self._tenant, ENV)
         scope = f"{self._tenant}/{ENV}/{self._work.kind}"
         if still := int(self._state.hget(f"{shard}:open", scope) or 0):
             return len(self._sent) - still

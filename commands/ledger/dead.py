@@ -11,14 +11,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import redis
-
 from commands.ledger.entry import Ticket, Wake
-from commands.ledger.shard import all_shards, shard_for, shard_of
+from commands.ledger.layout import shards_of
 from commands.outcome import Outcome
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
-from commands.state import state_errors
+from commands.state import State
 
 _REPLAY = Script(
     "commands.ledger", *("time.lua", "parcel.lua", "hold.lua", "order.lua", "seq.lua"), "replay.lua"
@@ -68,25 +66,21 @@ class Replayed:
 class DeadLetters:
     """Looks through dead letters, replays and purges them. Methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+    def __init__(self, client: State, settings: Settings) -> None:
         self._client = client
         self._settings = settings
 
     def find(self, which: Which) -> Iterator[DeadLetter]:
         """Those that are meant, oldest first in each shard; read in pages as they are asked for."""
+        shards: Sequence[str] = shards_of(self._client).tags
         if which.tenant_id and which.env:
-            shards = [shard_for(which.tenant_id, which.env)]
-        else:
-            shards = all_shards()
+            shards = [shards_of(self._client).place(which.tenant_id, which.env)]
         until: Any = "+inf"
         if which.older_than is not None:
             until = int((datetime.now(UTC) - which.older_than).timestamp() * 1000)
         for shard in shards:
-            with state_errors():
-                # The names are taken first: a replay while reading would shift the pages.
-                rows: Any = self._client.zrangebyscore(
-                    f"{shard}:dead", "-inf", until, withscores=True
-                )
+            # The names are taken first: a replay while reading would shift the pages.
+            rows = self._client.call("ZRANGEBYSCORE", f"{shard}:dead", "-inf", until, "WITHSCORES")
             for start in range(0, len(rows), _PAGE):
                 page = [(ref.decode(), at) for ref, at in rows[start : start + _PAGE]]
                 page = [(ref, at) for ref, at in page if _meant(which, ref)]
@@ -97,8 +91,7 @@ class DeadLetters:
                         yield letter
 
     def get(self, ref: str) -> DeadLetter | None:
-        with state_errors():
-            at = self._client.zscore(f"{shard_of(ref)}:dead", ref)
+        at = self._client.call("ZSCORE", f"{shards_of(self._client).of(ref)}:dead", ref)
         return next(self._read([(ref, at)]), None) if at is not None else None
 
     def replay(self, refs: Sequence[str]) -> Replayed:
@@ -107,11 +100,11 @@ class DeadLetters:
         What an earlier attempt did is not done twice: the next one looks before it writes.
         """
         grace = self._settings.publish_grace // timedelta(milliseconds=1)
-        groups = _by_shard(refs)
+        groups = self._by_shard(refs)
         calls = [_REPLAY.call([shard], [grace, *group]) for shard, group in groups.items()]
         wakes: list[Wake] = []
         left: dict[str, str] = {}
-        answers = run_pipeline(self._client, calls, [_REPLAY])
+        answers = run_pipeline(self._client, calls, [_REPLAY], durable=True)
         for group, answer in zip(groups.values(), answers, strict=True):
             for ref, status, op, queue in zip(
                 group, answer[::3], answer[1::3], answer[2::3], strict=True
@@ -124,10 +117,10 @@ class DeadLetters:
 
     def purge(self, refs: Sequence[str]) -> list[str]:
         """Forget them; those that there were. Their op_ids may be used anew."""
-        groups = _by_shard(refs)
+        groups = self._by_shard(refs)
         memory = self._settings.foreign_memory // timedelta(milliseconds=1)
         calls = [_PURGE.call([shard], [memory, *group]) for shard, group in groups.items()]
-        answers = run_pipeline(self._client, calls, [_PURGE])
+        answers = run_pipeline(self._client, calls, [_PURGE], durable=True)
         return [
             ref
             for group, answer in zip(groups.values(), answers, strict=True)
@@ -135,8 +128,15 @@ class DeadLetters:
             if purged
         ]
 
+    def _by_shard(self, refs: Sequence[str]) -> dict[str, list[str]]:
+        shards, groups = shards_of(self._client), dict[str, list[str]]()
+        for ref in refs:
+            groups.setdefault(shards.of(ref), []).append(ref)
+        return groups
+
     def _read(self, page: Sequence[tuple[str, float]]) -> Iterator[DeadLetter]:
-        calls = [("HMGET", f"{shard_of(ref)}:op:{ref}", *_FIELDS) for ref, _ in page]
+        shards = shards_of(self._client)
+        calls = [("HMGET", f"{shards.of(ref)}:op:{ref}", *_FIELDS) for ref, _ in page]
         for (ref, at), row in zip(page, run_pipeline(self._client, calls, []), strict=True):
             op, fingerprint, document, outcome, attempts = row
             if outcome is not None:
@@ -154,10 +154,3 @@ class DeadLetters:
 def _meant(which: Which, ref: str) -> bool:
     tenant_id, env, _ = ref.split("/", 2)
     return which.tenant_id in (None, tenant_id) and which.env in (None, env)
-
-
-def _by_shard(refs: Sequence[str]) -> dict[str, list[str]]:
-    groups: dict[str, list[str]] = {}
-    for ref in refs:
-        groups.setdefault(shard_of(ref), []).append(ref)
-    return groups

@@ -5,10 +5,9 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
-import redis
-
-from commands.ledger.shard import all_shards
+from commands.ledger.layout import shards_of
 from commands.script import Script, run_pipeline
+from commands.state import State
 
 _REBASE = Script("commands.ledger", "era.lua", "rebase.lua")
 
@@ -51,17 +50,16 @@ class Seen:
 class LedgerEras:
     """What the ledger is known to have lost. Methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
 
     def lost(self) -> dict[str, str]:
         """Shards on which nothing runs, with what a worker found missing."""
-        calls = [("HGET", f"{shard}:era", "lost") for shard in all_shards()]
+        shards = shards_of(self._client).tags
+        calls = [("HGET", f"{shard}:era", "lost") for shard in shards]
         found = run_pipeline(self._client, calls, [])
         return {
-            shard: reason.decode()
-            for shard, reason in zip(all_shards(), found, strict=True)
-            if reason
+            shard: reason.decode() for shard, reason in zip(shards, found, strict=True) if reason
         }
 
     def rebase(self, epoch: str) -> None:
@@ -70,5 +68,5 @@ class LedgerEras:
         `epoch` names the declaration: of two, the later one is the greater. A repeat with the
         same one changes nothing.
         """
-        calls = [_REBASE.call([shard], [epoch]) for shard in all_shards()]
-        run_pipeline(self._client, calls, [_REBASE])
+        calls = [_REBASE.call([shard], [epoch]) for shard in shards_of(self._client).tags]
+        run_pipeline(self._client, calls, [_REBASE], durable=True)

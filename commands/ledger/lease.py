@@ -8,14 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-import redis
-
+from commands.ledger.layout import shards_of
 from commands.ledger.reader import FAR
 from commands.ledger.row import read_state
-from commands.ledger.shard import shard_for, shard_of
 from commands.scope import Scope
 from commands.script import run_pipeline
-from commands.state import state_errors
+from commands.state import State
 
 LATE_MS = 25_000
 """So long after a lease's end a request that was sent before it may still take effect: the longest
@@ -24,13 +22,13 @@ POLL_SECONDS = 0.2
 _PAGE = 500
 
 
-def lease_left(client: redis.Redis, ref: str, token: str) -> timedelta | None:
+def lease_left(client: State, ref: str, token: str) -> timedelta | None:
     """Of a claim under `token`, less than nothing if it ran out; None where it holds the command no
     more, or not yet. Raises StateUnavailable."""
-    shard = shard_of(ref)
+    shard = shards_of(client).of(ref)
     calls: list[tuple[Any, ...]] = [
         ("HMGET", f"{shard}:op:{ref}", "st", "tok", "until"),
-        ("TIME",),
+        client.time_call(shard),
         ("HGET", f"{shard}:era", "ahead"),
     ]
     (state, holder, until), (seconds, micros), ahead = run_pipeline(client, calls, [])
@@ -58,17 +56,19 @@ class Held:
 class Leases:
     """The claims of one scope that have no end yet. Methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis, scope: Scope) -> None:
+    def __init__(self, client: State, scope: Scope) -> None:
         self._client = client
         self._scope = scope
-        self._shard = shard_for(scope.tenant_id, scope.env)
+
+    @property
+    def _shard(self) -> str:
+        return shards_of(self._client).place(self._scope.tenant_id, self._scope.env)
 
     def held(self) -> list[Held]:
         """Every command of the scope that is claimed now, and every parcel; looks through the
         shard's open ones."""
         found = self._parcels()
-        with state_errors():
-            names: Any = self._client.zrangebyscore(f"{self._shard}:due", "-inf", f"({FAR:.0f}")
+        names = self._client.call("ZRANGEBYSCORE", f"{self._shard}:due", "-inf", f"({FAR:.0f}")
         here = f"{self._scope.tenant_id}/{self._scope.env}/"
         refs = [name.decode() for name in names if name.decode().startswith(here)]
         for start in range(0, len(refs), _PAGE):
@@ -142,7 +142,10 @@ class Leases:
         return held
 
     def _now(self) -> int:
-        calls: list[tuple[Any, ...]] = [("TIME",), ("HGET", f"{self._shard}:era", "ahead")]
+        calls: list[tuple[Any, ...]] = [
+            self._client.time_call(self._shard),
+            ("HGET", f"{self._shard}:era", "ahead"),
+        ]
         (seconds, micros), ahead = run_pipeline(self._client, calls, [])
         return _milliseconds(seconds, micros, ahead)
 
@@ -151,5 +154,5 @@ class Leases:
             ("HMGET", f"{self._shard}:op:{ref}", "st", "op", "tok", "until") for ref in refs
         ]
         # Behind the others: what had ended when it was read had ended by that time.
-        calls += [("TIME",), ("HGET", f"{self._shard}:era", "ahead")]
+        calls += [self._client.time_call(self._shard), ("HGET", f"{self._shard}:era", "ahead")]
         return run_pipeline(self._client, calls, [])

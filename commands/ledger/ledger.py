@@ -4,7 +4,7 @@ Each method is one round trip for N commands, whatever their scopes: a script pe
 pipeline. Every script may be repeated, so a caller that got no answer simply asks again.
 All raise StateUnavailable.
 
-Keys of a shard (`{l00}` … `{l15}`, by tenant and env), all under its hash tag:
+Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
 
     :op:<ref>      hash    one command: state, JSON, fingerprint, seq, attempt, lease, outcome
     :ord:<key>     list    refs of the open writes on one order key, as accepted
@@ -36,8 +36,6 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-import redis
-
 from commands.clock import lease_clock
 from commands.ledger.entry import (
     Acceptance,
@@ -62,11 +60,11 @@ from commands.ledger.row import (
     read_wakes,
     sort_claim,
 )
-from commands.ledger.shard import all_shards, shard_of
 from commands.ledger.usage import MONTH_KEPT_DAYS, this_month
 from commands.outcome import Outcome
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
+from commands.state import State
 
 T = TypeVar("T")
 
@@ -102,7 +100,7 @@ written by `routing`, read here beside the claim."""
 class Ledger(LedgerReader):
     """Promises and outcomes in the state Redis. Thread-safe."""
 
-    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+    def __init__(self, client: State, settings: Settings) -> None:
         super().__init__(client)
         self._settings = settings
         self.seen = Seen()
@@ -110,11 +108,11 @@ class Ledger(LedgerReader):
     def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
         """Record the intents; an op_id that is known is not recorded again."""
         asked = self.submit_calls(intents)
-        return asked.read(run_pipeline(self._client, asked.calls, [SUBMIT]))
+        return asked.read(run_pipeline(self._client, asked.calls, [SUBMIT], durable=True))
 
     def submit_calls(self, intents: Sequence[Intent]) -> Asked[list[Receipt]]:
         """What `submit` sends, for a pipeline with other calls."""
-        by_shard = _group(intents, key=lambda intent: intent.command.ref)
+        by_shard = self._group(intents, key=lambda intent: intent.command.ref)
         most, window = self._settings.max_open, self._settings.tenant_window
         calls = [self._submit_call(shard, group, most, window) for shard, group in by_shard.items()]
 
@@ -166,14 +164,14 @@ class Ledger(LedgerReader):
         tickets = list(dict.fromkeys(tickets))
         if not tickets:
             return Claims()
-        carried_by_shard = _group(carried, key=lambda intent: intent.command.ref)
+        carried_by_shard = self._group(carried, key=lambda intent: intent.command.ref)
         # What a message brought is here already: it is not turned away, however many are open.
         memory = _milliseconds(self._settings.foreign_memory)
         calls = [
             self._submit_call(shard, group, 0, 0, memory)
             for shard, group in carried_by_shard.items()
         ]
-        by_shard = _group(tickets, key=lambda ticket: ticket.ref)
+        by_shard = self._group(tickets, key=lambda ticket: ticket.ref)
         settings: list[Any] = [token, _milliseconds(self._settings.lease)]
         settings += [self._settings.max_attempts, worker, self._settings.max_deaths, int(apart)]
         for shard, group in by_shard.items():
@@ -185,10 +183,11 @@ class Ledger(LedgerReader):
         scopes = sorted({_route_field(ticket) for ticket in tickets})
         tenants = sorted({ticket.ref.partition("/")[0] for ticket in tickets})
         policies = [f"policy/{tenant}" for tenant in tenants]
-        calls.append(("HMGET", FENCE_KEY, "@epoch", *policies, *scopes))
+        fences_of = ("HMGET", FENCE_KEY, "@epoch", *policies, *scopes)
 
         started = lease_clock()
-        answers = run_pipeline(self._client, calls, [SUBMIT, _CLAIM])
+        scripts = [SUBMIT, _CLAIM]
+        answers = run_pipeline(self._client, calls, scripts, behind=[fences_of], durable=True)
         registry, *others = [fence.decode() if fence else None for fence in answers[-1]]
         fences = dict(zip(scopes, others[len(tenants) :], strict=True))
         claims = Claims(epoch=registry, policies=dict(zip(tenants, others, strict=False)))
@@ -218,21 +217,21 @@ class Ledger(LedgerReader):
         that were held fewer, if other tenants are at work as well (`crowded`).
         """
         asked = self.finish_calls(token, finishes, crowded=crowded)
-        return asked.read(run_pipeline(self._client, asked.calls, [FINISH]))
+        return asked.read(run_pipeline(self._client, asked.calls, [FINISH], durable=True))
 
     def finish_calls(
         self, token: str, finishes: Sequence[Finish], *, crowded: bool
     ) -> Asked[Finished]:
         """What `finish` sends, for a pipeline with other calls."""
         window, together = self.window(crowded=crowded)
-        by_shard = _group(finishes, key=lambda finish: finish.ref)
+        by_shard = self._group(finishes, key=lambda finish: finish.ref)
         calls = []
         for shard, group in by_shard.items():
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
             arguments += [HANDOVER_MOST, this_month(), MONTH_KEPT_DAYS * 86400]
             arguments += [window, together]
             for finish in group:
-                arguments += [finish.ref, finish.action, _told(finish)]
+                arguments += [finish.ref, finish.action.value, _told(finish)]
                 use = finish.usage.packed() if finish.usage else ""
                 arguments += [_milliseconds(finish.delay), use]
             calls.append(FINISH.call([shard], arguments))
@@ -264,7 +263,7 @@ class Ledger(LedgerReader):
     def renew(self, ref: str, token: str, seconds: float) -> bool:
         """Move on the end of a command's lease by so much; False if `token` does not hold it any
         more. Raises StateUnavailable."""
-        call = _RENEW.call([shard_of(ref)], [token, ref, int(seconds * 1000)])
+        call = _RENEW.call([self.shards.of(ref)], [token, ref, int(seconds * 1000)])
         answer: list[Any] = run_pipeline(self._client, [call], [_RENEW])
         return bool(answer[0])
 
@@ -276,7 +275,7 @@ class Ledger(LedgerReader):
         """
         calls = [
             _BURY.call(
-                [shard_of(letter.ref)],
+                [self.shards.of(letter.ref)],
                 [
                     *self._room(),
                     letter.ref,
@@ -287,31 +286,40 @@ class Ledger(LedgerReader):
             )
             for letter in letters
         ]
-        return [answer >= 0 for answer in run_pipeline(self._client, calls, [_BURY])]
+        return [answer >= 0 for answer in run_pipeline(self._client, calls, [_BURY], durable=True)]
 
     def forget_faults(self) -> None:
         """Forget what is no command and was kept long enough."""
-        calls = [_BURY.call([shard], self._room()) for shard in all_shards()]
+        calls = [_BURY.call([shard], self._room()) for shard in self.shards.tags]
         run_pipeline(self._client, calls, [_BURY])
 
     def _room(self) -> list[int]:
         kept = _milliseconds(self._settings.refused_retention)
         return [kept, FAULTS_MOST, FAULT_BYTES_MOST]
 
-    def due(self, most: int = 200) -> Due:
+    def due(self, most: int = 200, shards: Sequence[str] | None = None) -> Due:
         """Commands whose due time has come, at most `most` a shard; their next one is set."""
         grace, window = _milliseconds(self._settings.publish_grace), self._settings.tenant_window
         # Commands that are held although there is no window were accepted when there was one.
         together, held_ms = (_together(window), grace) if window else (WITHOUT_WINDOW, 0)
-        calls = [_DUE.call([shard], [most, grace, together, held_ms]) for shard in all_shards()]
+        tags = self.shards.tags if shards is None else shards
+        calls = [_DUE.call([shard], [most, grace, together, held_ms]) for shard in tags]
         answers = run_pipeline(self._client, calls, [_DUE])
         wakes = [wake for _, woken, _ in answers for wake in read_wakes(woken)]
         late = [
             (shard, row)
-            for shard, (_, _, rows) in zip(all_shards(), answers, strict=True)
+            for shard, (_, _, rows) in zip(tags, answers, strict=True)
             for row in batched(rows, 3)
         ]
         return Due(wakes, any(more for more, _, _ in answers), late)
+
+    def _group(self, items: Sequence[T], key: Callable[[T], str]) -> dict[str, list[T]]:
+        """Items by shard, in their order."""
+        groups: dict[str, list[T]] = {}
+        shards = self.shards
+        for item in items:
+            groups.setdefault(shards.of(key(item)), []).append(item)
+        return groups
 
     def _submit_call(
         self, shard: str, intents: Iterable[Intent], most: int, window: int, memory: int = 0
@@ -365,14 +373,6 @@ def _told(finish: Finish) -> str:
 def _route_field(ticket: Ticket) -> str:
     tenant_id, env, _ = ticket.ref.split("/", 2)
     return f"{ticket.op.partition('.')[0]}/{tenant_id}/{env}"
-
-
-def _group(items: Sequence[T], key: Callable[[T], str]) -> dict[str, list[T]]:
-    """Items by shard, in their order."""
-    groups: dict[str, list[T]] = {}
-    for item in items:
-        groups.setdefault(shard_of(key(item)), []).append(item)
-    return groups
 
 
 def _milliseconds(duration: timedelta) -> int:

@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import redis
+from collections.abc import Mapping, Sequence
 
 from commands.ledger.entry import Wake
+from commands.ledger.layout import shards_of
 from commands.ledger.row import read_wakes
-from commands.ledger.shard import all_shards, shard_for
 from commands.ledger.usage import interval_of
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
+from commands.state import State
 
 _PACE = Script("commands.ledger", "time.lua", "rate.lua", "pace.lua")
 
 FREED_MOST = 400
 """Commands of a tenant and env whose rate was lifted that are on their way at once."""
+QUIET_TURNS = 4
+"""A line that begins is found after so many turns at most."""
 
 Place = tuple[str, str]
 """Tenant and env."""
@@ -25,18 +26,32 @@ Place = tuple[str, str]
 class Lines:
     """The lines of all tenants. Methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis, settings: Settings) -> None:
+    def __init__(self, client: State, settings: Settings) -> None:
         self._client = client
+        self._busy: set[str] = set()
+        self._turn = 0
         self._grace_ms = int(settings.publish_grace.total_seconds() * 1000)
 
-    def waiting(self) -> dict[Place, list[str]]:
-        """The kinds of each tenant and env of which some wait, in one round trip."""
+    def waiting(self, shards: Sequence[str] | None = None) -> dict[Place, list[str]]:
+        """The kinds of each tenant and env of which some wait, in one round trip; in these shards
+        alone, where they are given."""
         found: dict[Place, list[str]] = {}
-        calls = [("SMEMBERS", f"{shard}:lines") for shard in all_shards()]
+        tags = shards_of(self._client).tags if shards is None else shards
+        calls = [("SMEMBERS", f"{shard}:lines") for shard in tags]
         for scopes in run_pipeline(self._client, calls, []):
             for scope in sorted(scopes):
                 tenant_id, env, kind = scope.decode().split("/")
                 found.setdefault((tenant_id, env), []).append(kind)
+        return found
+
+    def waiting_lately(self) -> dict[Place, list[str]]:
+        """The same at less cost, for a look every so often: where nothing waited the last time is
+        looked at in every fourth turn only."""
+        tags = shards_of(self._client)
+        self._turn = (self._turn + 1) % QUIET_TURNS
+        turn = [t for n, t in enumerate(tags.tags) if n % QUIET_TURNS == self._turn]
+        found = self.waiting(list(dict.fromkeys([*self._busy, *turn])))
+        self._busy = {tags.place(*place) for place in found}
         return found
 
     def let_go(
@@ -44,8 +59,10 @@ class Lines:
     ) -> list[Wake]:
         """Those whose turn has come, at the rate of each tenant (None: it has none any more)."""
         by_shard: dict[str, list[str | int]] = {}
+        shards = shards_of(self._client)
         for (tenant_id, env), kinds in waiting.items():
-            arguments = by_shard.setdefault(shard_for(tenant_id, env), [self._grace_ms, FREED_MOST])
+            shard = shards.place(tenant_id, env)
+            arguments = by_shard.setdefault(shard, [self._grace_ms, FREED_MOST])
             interval = interval_of(rates[tenant_id])
             arguments += [f"{tenant_id}/{env}", interval, " ".join(kinds)]
         calls = [_PACE.call([shard], arguments) for shard, arguments in by_shard.items()]

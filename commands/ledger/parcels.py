@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import redis
+import structlog
 
 from commands.clock import lease_clock
 from commands.error import LedgerDamaged
@@ -39,12 +39,12 @@ from commands.ledger.parcel import Unreadable, ordinary, seal, sift
 from commands.ledger.parcel_outcome import seal_outcomes
 from commands.ledger.reader import parcel_of
 from commands.ledger.row import batched, read_state, read_wakes
-from commands.ledger.shard import shard_for
 from commands.ledger.usage import MONTH_KEPT_DAYS, this_month, together
 from commands.script import Script, run_pipeline
 from commands.settings import Settings
-from commands.state import state_errors
+from commands.state import State
 
+log = structlog.get_logger("signalbox.ledger")
 _PACKAGE = "commands.ledger"
 _TIME, _PARCEL, _HOLD, _ERA, _ENTER = "time.lua", "parcel.lua", "hold.lua", "era.lua", "enter.lua"
 _SUBMIT = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "seq.lua", _ERA, "submit_parcels.lua")
@@ -99,7 +99,7 @@ class Parcels:
 
     def __init__(
         self,
-        client: redis.Redis,
+        client: State,
         settings: Settings,
         ledger: Ledger,
         message: Callable[[str, str], str] | None = None,
@@ -121,10 +121,14 @@ class Parcels:
         by_shard: dict[str, list[_Draft]] = {}
         for draft in drafts:
             command = draft.intents[0].command
-            by_shard.setdefault(shard_for(command.tenant_id, command.env), []).append(draft)
+            by_shard.setdefault(
+                self._ledger.shards.place(command.tenant_id, command.env), []
+            ).append(draft)
         calls = [self._submit_call(shard, group) for shard, group in by_shard.items()]
         records = self._ledger.submit_calls(others)
-        answers = run_pipeline(self._client, [*calls, *records.calls], [_SUBMIT, SUBMIT])
+        answers = run_pipeline(
+            self._client, [*calls, *records.calls], [_SUBMIT, SUBMIT], durable=True
+        )
         receipts: dict[int, Receipt] = {}
         wakes: list[Wake] = []
         left: list[Intent] = []
@@ -163,6 +167,9 @@ class Parcels:
         `scopes` (`kind/tenant/env`) are those whose fences are asked for in the same round trip;
         another's costs a second one. Fences are read behind the take.
         """
+        if shard not in self._ledger.shards.tags:
+            log.warning("rung for a shard that this ledger does not have", shard=shard)
+            return Take(Claims(), [], expected=False)
         seen = self._ledger.seen.of(shard)
         arguments = [queue, token, _milliseconds(self._settings.lease), TAKE_MOST, worker]
         arguments += [int(rung), _milliseconds(back_for_more), _milliseconds(back)]
@@ -170,8 +177,13 @@ class Parcels:
         arguments += [seen.epoch, seen.era, seen.clock]
         asked = sorted(scopes)
         started = lease_clock()
-        calls = [_TAKE.call([shard], arguments), _fence_call(asked)]
-        (woken, *head), fences = run_pipeline(self._client, calls, [_TAKE])
+        (woken, *head), fences = run_pipeline(
+            self._client,
+            [_TAKE.call([shard], arguments)],
+            [_TAKE],
+            behind=[_fence_call(asked)],
+            durable=True,
+        )
         time_us, epoch, era, clock, lost, before, lease_ms, back_ms, *flat = head
         if not lost:
             self._ledger.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
@@ -298,8 +310,7 @@ class Parcels:
         """What is known of the commands of a parcel whose content cannot be read."""
         document = {"damaged": base64.b64encode(content[:DAMAGED_MOST]).decode()}
         found = []
-        with state_errors():
-            entries = list(self._client.hscan_iter(f"{shard}:ids:{place}", count=1000))
+        entries = self._client.scan_hash(f"{shard}:ids:{place}")
         for op_id, entry in entries:
             number, position = parcel_of(entry)
             if number == name:
@@ -309,8 +320,7 @@ class Parcels:
 
     def _keys(self, shard: str, place: str, name: int) -> list[str]:
         """The keys that a parcel holds, looked for among all that are held."""
-        with state_errors():
-            entries = list(self._client.hscan_iter(f"{shard}:keys:{place}", count=1000))
+        entries = self._client.scan_hash(f"{shard}:keys:{place}")
         return [key.decode() for key, holder in entries if int(holder) == name]
 
     def _submit_call(self, shard: str, drafts: Sequence[_Draft]) -> tuple[Any, ...]:

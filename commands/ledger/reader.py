@@ -8,16 +8,15 @@ from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-import redis
-
 from commands.ledger.entry import Record
+from commands.ledger.layout import shards_of
 from commands.ledger.parcel import sift
 from commands.ledger.parcel_outcome import open_outcomes
 from commands.ledger.row import RECORD_FIELDS, batched, read_record, read_state
-from commands.ledger.shard import all_shards, shard_for, shard_of
+from commands.ledger.shard import Shards
 from commands.outcome import Outcome
 from commands.script import Script, run_pipeline
-from commands.state import state_errors
+from commands.state import State
 
 _OUTCOMES = Script("commands.ledger", "outcomes.lua")
 FAR = 9e15
@@ -29,8 +28,13 @@ _ASKED_MOST = 1000
 class LedgerReader:
     """Outcomes, records and counts. Thread-safe; each method raises StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
+
+    @property
+    def shards(self) -> Shards:
+        """Raises LedgerMismatch, LedgerTooNew."""
+        return shards_of(self._client)
 
     def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:
         """The outcome of each, or None while it is open or when it is not known."""
@@ -40,7 +44,7 @@ class LedgerReader:
             places.setdefault((tenant_id, env), []).append(ref)
         by_shard: dict[str, list[Sequence[str]]] = {}
         for place, its in places.items():
-            by_shard.setdefault(shard_for(*place), []).extend(batched(its, _ASKED_MOST))
+            by_shard.setdefault(self.shards.place(*place), []).extend(batched(its, _ASKED_MOST))
         calls = []
         for shard, groups in by_shard.items():
             arguments: list[Any] = []
@@ -62,8 +66,8 @@ class LedgerReader:
         calls: list[tuple[Any, ...]] = []
         for ref in refs:
             place, _, op_id = ref.rpartition("/")
-            calls.append(("HMGET", f"{shard_of(ref)}:op:{ref}", *RECORD_FIELDS))
-            calls.append(("HGET", f"{shard_of(ref)}:ids:{place}", op_id))
+            calls.append(("HMGET", f"{self.shards.of(ref)}:op:{ref}", *RECORD_FIELDS))
+            calls.append(("HGET", f"{self.shards.of(ref)}:ids:{place}", op_id))
         answers = batched(run_pipeline(self._client, calls, []), 2)
         found = []
         for ref, (row, entry) in zip(refs, answers, strict=True):
@@ -77,20 +81,22 @@ class LedgerReader:
     def find(self, op_id: str) -> list[str]:
         """Refs with this op_id, whatever their tenant; looks through all keys, so for people."""
         escaped = re.sub(r"([*?\[\]\\^-])", r"\\\1", op_id)
-        with state_errors():
-            keys = list(self._client.scan_iter(match=f"*:op:*/{escaped}", count=1000))
-            refs = {key.decode().split(":op:", 1)[1] for key in keys}
-            for key in self._client.scan_iter(match="*:ids:*", count=1000):
-                if self._client.hexists(key, op_id):
-                    refs.add(f"{key.decode().split(':ids:', 1)[1]}/{op_id}")
+        keys = self._client.scan(f"*:op:*/{escaped}")
+        refs = {key.decode().split(":op:", 1)[1] for key in keys}
+        for key in self._client.scan("*:ids:*"):
+            if self._client.call("HEXISTS", key.decode(), op_id):
+                refs.add(f"{key.decode().split(':ids:', 1)[1]}/{op_id}")
         return sorted(refs)
 
     def totals(self) -> dict[str, int]:
         """Counts over all shards, with `open`, `held` and `dead_letters` as they stand now."""
-        calls: list[tuple[Any, ...]] = [("HGET", f"{s}:era", "ahead") for s in all_shards()]
-        (seconds, _), *aheads = run_pipeline(self._client, [("TIME",), *calls], [])
+        tags = self.shards.tags
+        calls: list[tuple[Any, ...]] = []
+        for shard in tags:
+            calls += [self._client.time_call(shard), ("HGET", f"{shard}:era", "ahead")]
+        times = batched(run_pipeline(self._client, calls, []), 2)
         calls = []
-        for shard, ahead in zip(all_shards(), aheads, strict=True):
+        for shard, ((seconds, _), ahead) in zip(tags, times, strict=True):
             now = int(seconds) * 1000 + int(ahead or 0)
             calls += [
                 ("HGETALL", f"{shard}:count"),
@@ -113,13 +119,13 @@ class LedgerReader:
         return dict(totals)
 
     def _of_its_own(self, ref: str) -> Record | None:
-        call = ("HMGET", f"{shard_of(ref)}:op:{ref}", *RECORD_FIELDS)
+        call = ("HMGET", f"{self.shards.of(ref)}:op:{ref}", *RECORD_FIELDS)
         [row] = run_pipeline(self._client, [call], [])
         return read_record(ref, row)
 
     def _in_parcel(self, ref: str, entry: bytes) -> Record | None:
         """What is known of a command that stands in a parcel."""
-        shard, (name, position) = shard_of(ref), parcel_of(entry)
+        shard, (name, position) = self.shards.of(ref), parcel_of(entry)
         calls = [
             ("HGET", f"{shard}:par", name),
             ("GET", f"{shard}:c:{name}"),

@@ -2,21 +2,57 @@
 
 from __future__ import annotations
 
+import re
 import zlib
+from functools import cache
 
-SHARDS = 16
-"""Hash tags over which scopes are spread. Fixed: another number would hide what is stored."""
+from redis.crc import key_slot
 
-
-def shard_of(ref: str) -> str:
-    """The hash tag under which all of a tenant and env's ledger keys stand."""
-    tenant_id, env, _ = ref.split("/", 2)
-    return shard_for(tenant_id, env)
-
-
-def shard_for(tenant_id: str, env: str) -> str:
-    return f"{{l{zlib.crc32(f'{tenant_id}/{env}'.encode()) % SHARDS:02}}}"
+BEFORE = 16
+"""The number of a ledger that was begun before the number was recorded."""
+USUAL = 64
+"""The number of a new one. Each costs a look at its due times in every turn of the reconciler, and
+no node of a cluster can have less of the load than one of them."""
+_SLOTS = 16384
 
 
-def all_shards() -> list[str]:
-    return [f"{{l{number:02}}}" for number in range(SHARDS)]
+_TAG = re.compile(r"\{l[0-9]{2,3}(-[0-9]{1,6})?\}", re.ASCII)
+
+
+def is_tag(text: object) -> bool:
+    """Whether some ledger's shard may be called so."""
+    return isinstance(text, str) and _TAG.fullmatch(text) is not None
+
+
+class Shards:
+    """The hash tags of a ledger, each with the keys of some tenants and envs."""
+
+    def __init__(self, number: int) -> None:
+        self.number = number
+        self.tags = _tags(number)
+
+    def of(self, ref: str) -> str:
+        """The tag under which all of a tenant and env's ledger keys stand."""
+        tenant_id, env, _ = ref.split("/", 2)
+        return self.place(tenant_id, env)
+
+    def place(self, tenant_id: str, env: str) -> str:
+        return self.tags[zlib.crc32(f"{tenant_id}/{env}".encode()) % self.number]
+
+
+@cache
+def _tags(number: int) -> tuple[str, ...]:
+    """One in each of as many equal parts of a cluster's slots: nodes with as many slots then have
+    as many of them. The names of 16 are older than that."""
+    if number == BEFORE:
+        return tuple(f"{{l{n:02}}}" for n in range(number))
+    return tuple(_tag(n, number) for n in range(number))
+
+
+def _tag(n: int, number: int) -> str:
+    tries = 0
+    while True:
+        tag = f"{{l{n:02}-{tries}}}"
+        if key_slot(tag.encode()) * number // _SLOTS == n:
+            return tag
+        tries += 1

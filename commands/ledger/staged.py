@@ -5,13 +5,10 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Iterator, Sequence
-from typing import Any
 
-import redis
-
-from commands.ledger.shard import all_shards, shard_of
+from commands.ledger.layout import shards_of
 from commands.script import run_pipeline
-from commands.state import state_errors
+from commands.state import State
 
 DEPLOYMENT_KEY = "signalbox:deployment"
 _REF = re.compile(rb'"ref":\s*"([0-9a-f]{32})"')
@@ -24,41 +21,38 @@ class Deployment:
     Raises StateUnavailable then.
     """
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
         self._name = ""
 
     def __call__(self) -> str:
         if not self._name:
-            with state_errors():
-                self._client.set(DEPLOYMENT_KEY, os.urandom(6).hex(), nx=True)
-                found: Any = self._client.get(DEPLOYMENT_KEY)
-            self._name = found.decode()
+            calls = [("SETNX", DEPLOYMENT_KEY, os.urandom(6).hex()), ("GET", DEPLOYMENT_KEY)]
+            self._name = self._client.run(calls, durable=True)[1].decode()
         return self._name
 
 
-def staged_refs(client: redis.Redis) -> Iterator[str]:
+def staged_refs(client: State) -> Iterator[str]:
     """The payload refs that open commands and dead letters name; reads all of them, in pages.
 
     Raises StateUnavailable.
     """
-    for shard in all_shards():
+    for shard in shards_of(client).tags:
         # In one step: a command that is replayed, or dies, stands in either, and in none between.
-        with state_errors(), client.pipeline(transaction=True) as both:
-            both.zrange(f"{shard}:due", 0, -1)
-            both.zrange(f"{shard}:dead", 0, -1)
-            due, dead = both.execute()
+        both = [("ZRANGE", f"{shard}:{which}", 0, -1) for which in ("due", "dead")]
+        due, dead = client.atomic(both)
         names = [name.decode() for name in (*due, *dead)]
         for start in range(0, len(names), _PAGE):
             for refs in refs_named_by(client, names[start : start + _PAGE]):
                 yield from refs
 
 
-def refs_named_by(client: redis.Redis, commands: Sequence[str]) -> list[set[str]]:
+def refs_named_by(client: State, commands: Sequence[str]) -> list[set[str]]:
     """The payload refs that each of these commands names, while it is open or dead; one round trip.
 
     Raises StateUnavailable.
     """
-    calls = [("HGET", f"{shard_of(name)}:op:{name}", "cmd") for name in commands]
+    shards = shards_of(client)
+    calls = [("HGET", f"{shards.of(name)}:op:{name}", "cmd") for name in commands]
     documents = run_pipeline(client, calls, [])
     return [{ref.decode() for ref in _REF.findall(document or b"")} for document in documents]

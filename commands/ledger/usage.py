@@ -6,11 +6,10 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-import redis
-
-from commands.ledger.shard import shard_for
+from commands.ledger.layout import shards_of
 from commands.scope import Scope
 from commands.script import Script, run_pipeline
+from commands.state import State
 
 _PACKAGE, _RATE = "commands.ledger", "rate.lua"
 _ALLOW = Script(_PACKAGE, _RATE, "allow.lua")
@@ -121,7 +120,7 @@ class Allowance:
 class UsageBook:
     """Reads use and quotas' state in the ledger. Thread-safe. Methods raise StateUnavailable."""
 
-    def __init__(self, client: redis.Redis) -> None:
+    def __init__(self, client: State) -> None:
         self._client = client
 
     def allow(self, demands: Sequence[Demand]) -> list[Allowance]:
@@ -131,7 +130,7 @@ class UsageBook:
             place = f"{demand.tenant_id}/{demand.env}"
             arguments = [place, interval_of(demand.per_second), demand.stored_in]
             arguments += [part for command in demand.commands for part in command]
-            calls.append(_ALLOW.call([shard_for(demand.tenant_id, demand.env)], arguments))
+            calls.append(_ALLOW.call([self._shard(demand.tenant_id, demand.env)], arguments))
         answers = run_pipeline(self._client, calls, [_ALLOW])
         return [
             Allowance(places, wait / 1e6, interval_of(demand.per_second) / 1e6, objects, size)
@@ -142,7 +141,7 @@ class UsageBook:
         """Give back the tokens of commands that did not run after all, by tenant, env and rate."""
         calls = [
             _GIVE_BACK.call(
-                [shard_for(tenant_id, env)], [f"{tenant_id}/{env}", interval_of(rate), number]
+                [self._shard(tenant_id, env)], [f"{tenant_id}/{env}", interval_of(rate), number]
             )
             for (tenant_id, env, rate), number in tokens.items()
         ]
@@ -154,7 +153,7 @@ class UsageBook:
         month = month or this_month()
         calls: list[tuple[str, ...]] = []
         for scope in scopes:
-            key = f"{shard_for(scope.tenant_id, scope.env)}:use:{scope.field}"
+            key = f"{self._shard(scope.tenant_id, scope.env)}:use:{scope.field}"
             calls += [("HGETALL", key), ("HGETALL", f"{key}:{month}")]
         rows = run_pipeline(self._client, calls, [])
         return [
@@ -163,8 +162,11 @@ class UsageBook:
 
     def recount(self, scope: Scope, objects: int, size: int) -> None:
         """Replace what is counted as stored by what was found there."""
-        key = f"{shard_for(scope.tenant_id, scope.env)}:use:{scope.field}"
+        key = f"{self._shard(scope.tenant_id, scope.env)}:use:{scope.field}"
         run_pipeline(self._client, [("HSET", key, "objects", objects, "bytes", size)], [])
+
+    def _shard(self, tenant_id: str, env: str) -> str:
+        return shards_of(self._client).place(tenant_id, env)
 
 
 def interval_of(per_second: float | None) -> int:

@@ -12,7 +12,7 @@ from commands.model import Command, new_op_id
 from commands.outcome import Outcome
 from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from producers.cli.console import err, print_json, print_pairs
 from producers.client import Client
 from producers.folder import Place
@@ -39,7 +39,7 @@ def make_client() -> Client:
 
 
 def make_registry() -> Registry:
-    return Registry(connect(Settings().state_url))
+    return Registry(connect_to(Settings()))
 
 
 def make_scope(kind: ResourceKind, tenant: str, env: str) -> Scope:

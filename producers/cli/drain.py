@@ -10,7 +10,7 @@ import typer
 from commands.error import OutcomePending
 from commands.ledger.lease import LATE_MS, Leases
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import connect_to
 from producers.cli.common import AsJson, EnvName, Kind, Tenant, make_registry, make_scope
 from producers.cli.console import out, print_json
 from producers.cli.routes import app
@@ -29,7 +29,7 @@ def drain(
     """
     scope = make_scope(kind, tenant, env)
     first, left = 0, []
-    for left in Leases(connect(Settings().state_url), scope).drained(timedelta(seconds=wait)):
+    for left in Leases(connect_to(Settings()), scope).drained(timedelta(seconds=wait)):
         first = max(first, len(left))
     if left:
         last = datetime.fromtimestamp((max(each.until for each in left) + LATE_MS) / 1000, UTC)

@@ -12,7 +12,7 @@ from commands.error import InvalidCommand, NotFound
 from commands.ledger.ledger import Ledger
 from commands.parse import known_ops
 from commands.settings import Settings, without_password
-from commands.state import connect
+from commands.state import connect_to
 from producers.cli.common import AsJson
 from producers.cli.console import print_json, print_pairs, print_rows
 from producers.publisher import make_app
@@ -34,7 +34,7 @@ def outcome(
 ) -> None:
     """What became of a command; without -t and -e every tenant's commands are searched."""
     settings = Settings()
-    ledger = Ledger(connect(settings.state_url), settings)
+    ledger = Ledger(connect_to(settings), settings)
     if (tenant is None) != (env is None):
         raise typer.BadParameter("give both -t and -e, or neither")
     if not op_id.isprintable():
@@ -68,7 +68,7 @@ def outcome(
 def status(as_json: AsJson = False) -> None:
     """Queues, workers, and how many commands are open, running, held, overdue or dead."""
     settings = Settings()
-    found = status_of(settings, connect(settings.state_url), make_app(settings))
+    found = status_of(settings, connect_to(settings), make_app(settings))
     if as_json:
         print_json(found)
         return

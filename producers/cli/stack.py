@@ -12,7 +12,7 @@ import typer
 
 from commands.error import StateUnavailable
 from commands.settings import Settings, without_password
-from commands.state import connect, state_errors
+from commands.state import connect_to
 from producers.cli.console import err, out
 from producers.client import Client
 from producers.embedded.stack import EmbeddedStack
@@ -83,8 +83,7 @@ def _check_given(given: Settings) -> None:
     if "state_url" not in given.model_fields_set:
         return
     try:
-        with state_errors():
-            connect(given.state_url).ping()
+        connect_to(given).ping()
     except StateUnavailable as error:
         raise StateUnavailable(
             error.message,

@@ -107,10 +107,14 @@ def run(plan: Plan, folder: Path) -> Report:
 
 
 def strike_under_load(
-    plan: Plan, folder: Path, strike: Callable[[UnderLoad], None], broker_url: str | None = None
+    plan: Plan,
+    folder: Path,
+    strike: Callable[[UnderLoad], None],
+    broker_url: str | None = None,
+    state_url: str | None = None,
 ) -> UnderLoad:
     """Load, until `strike` is over and enough is submitted; then the verdict."""
-    with embedded(plan, folder, broker_url) as stack:
+    with embedded(plan, folder, broker_url, state_url) as stack:
         routes = route_all(stack, folder)
         journal = Journal()
         started = time.monotonic()

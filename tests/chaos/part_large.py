@@ -80,10 +80,10 @@ def _message_size(room: Lab, source: Path) -> int:
         broker = connect(room.stack.addresses["broker"])
         sizes = [
             len(message)
-            for key in broker.scan_iter("object_store.*", _type="list")
-            for message in broker.lrange(key, 0, -1)
+            for key in broker.server().scan_iter("object_store.*", _type="list")
+            for message in broker.server().lrange(key, 0, -1)
         ]
-        sizes += [len(message) for message in broker.hvals("unacked")]
+        sizes += [len(message) for message in broker.server().hvals("unacked")]
     finally:
         os.killpg(worker.pid, signal.SIGCONT)
     return max(sizes)

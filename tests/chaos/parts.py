@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from tests.chaos.part_cluster import CLUSTER_PART
 from tests.chaos.part_everything import EVERYTHING_PART
 from tests.chaos.part_fuzz import FUZZ_PART
 from tests.chaos.part_gateway import GATEWAY_PART
@@ -21,6 +22,7 @@ PARTS = (
     GATEWAY_PART,
     WRITES_PART,
     REDIS_PART,
+    CLUSTER_PART,
     STOP_PART,
     POISON_PART,
     NOISY_PART,

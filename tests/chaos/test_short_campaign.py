@@ -6,11 +6,13 @@ from pathlib import Path
 
 from tests.chaos.campaign import Plan, run
 from tests.chaos.killer import Harm
+from tests.chaos.part_cluster import fail_over_nodes, move_slots, strike_state
 from tests.chaos.part_everything import FAULTS as POINTS
 from tests.chaos.part_everything import strike_everything
 from tests.chaos.part_gateway import strike_the_gateway
 from tests.chaos.storm import Blows
 from tests.conftest import need_redis
+from tests.redis_cluster import RedisCluster
 
 FAULTS = ";".join(
     f"{point}=kill@{chance}"
@@ -51,3 +53,19 @@ def test_what_a_gateway_answered_for_is_there_once_while_it_is_killed(tmp_path: 
     struck = strike_the_gateway(tmp_path, kills=2, seed=5, least=100)
     assert (struck.verdict.clean, struck.verdict.notes, struck.open) == (True, [], 0)
     assert struck.answered >= 100
+
+
+def test_a_node_of_the_state_is_killed_and_a_slot_is_moved_under_load(tmp_path: Path) -> None:
+    need_redis()
+    with RedisCluster(tmp_path / "cluster") as cluster:
+        blows = iter([fail_over_nodes(cluster), move_slots(cluster)])
+        scene, _ = strike_state(
+            cluster.url,
+            lambda scene, chance: next(blows)(scene, chance),
+            2,
+            tmp_path / "stack",
+            least=300,
+        )
+    assert (scene.verdict.clean, scene.verdict.notes) == (True, [])
+    assert (scene.open, scene.dead) == (0, 0)
+    assert scene.killer.kills == 0

@@ -21,6 +21,7 @@ from commands.object_store import GetObject, ObjectInfo, PutObject
 from commands.outcome import Outcome, Status
 from commands.payload import InlinePayload
 from commands.settings import Settings
+from commands.state import state_over
 from gateway.app import gated, make_app
 from gateway.gate import Hot
 from gateway.hot import hot_handler
@@ -67,7 +68,7 @@ class RecordingDesk:
     def __init__(self, settings: Settings, own: GatewaySettings) -> None:
         self.settings, self.own = settings, own
         self.stopping = asyncio.Event()
-        state = fakeredis.FakeRedis()
+        state = state_over(fakeredis.FakeRedis())
         self.client = SimpleNamespace(
             state=state,
             dead=DeadLetters(state, settings),

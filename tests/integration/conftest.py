@@ -11,12 +11,11 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import redis
 
 from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from producers.client import Client
 from producers.embedded.stack import EmbeddedStack
 from routing.registry import Registry
@@ -123,9 +122,9 @@ def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
 
 
 @pytest.fixture
-def state(state_url: str) -> Iterator[redis.Redis]:
-    """An empty state Redis."""
-    client = connect(state_url)
-    client.flushall()
+def state(state_url: str) -> Iterator[State]:
+    """An empty state Redis; its ledger has few shards, so that tenants share some."""
+    client = connect(state_url, ledger_shards=16)
+    client.server().flushall()
     yield client
     client.close()

@@ -9,8 +9,6 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import redis
-
 from commands.error import PreconditionFailed
 from commands.ledger.entry import (
     Acceptance,
@@ -26,16 +24,17 @@ from commands.ledger.entry import (
 )
 from commands.ledger.ledger import Ledger
 from commands.ledger.parcels import Accepted, Parcels, Take
-from commands.ledger.shard import shard_for
+from commands.ledger.shard import Shards
 from commands.model import Command
 from commands.outcome import Outcome, Status
 from commands.settings import Settings
+from commands.state import State
 
 SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), max_attempts=2)
 HASTY = timedelta(milliseconds=250)
 """A lease that is over soon."""
 PLACE = "t_a/dev"
-SHARD = shard_for("t_a", "dev")
+SHARD = Shards(16).place("t_a", "dev")
 QUEUE = "q"
 RING = "commands.drain"
 
@@ -43,8 +42,9 @@ RING = "commands.drain"
 class Desk:
     """A ledger as one process sees it; of the tenant t_a, whose commands the tests submit."""
 
-    def __init__(self, client: redis.Redis, **settings: Any) -> None:
-        self.client: Any = client
+    def __init__(self, client: State, **settings: Any) -> None:
+        self.connection = client
+        self.client: Any = client.server()
         self.settings = SETTINGS.model_copy(update=settings)
         self.ledger = Ledger(client, self.settings)
         self.parcels = Parcels(client, self.settings, self.ledger)

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from commands.routing import RouteConfig
 from commands.scope import Mode
+from commands.state import State
 from producers.archive import ARCHIVE_SCOPE, archived_events
 from producers.client import Client
 from producers.embedded.process import ManagedProcess
@@ -63,9 +63,9 @@ def archived(client: Client) -> list[int]:
     return [event.revision for event in archived_events(client, _no_foreign)]
 
 
-def leader(running: Lane, state: redis.Redis) -> ManagedProcess | None:
+def leader(running: Lane, state: State) -> ManagedProcess | None:
     """The worker that leads the archiving, if it runs."""
-    name = text_of(state.get("signalbox:archiver") or b"").partition("@")[0]
+    name = text_of(state.server().get("signalbox:archiver") or b"").partition("@")[0]
     alive = [worker for worker in running.stack.workers if worker.running]
     return next((worker for worker in alive if worker.name == name), None)
 
@@ -108,14 +108,16 @@ def test_without_a_route_it_waits_and_says_so_and_trims_nothing(archive_lane: La
     assert (status["revision"], status["of"]) == (0, 2 * KEEP)
     assert "signalbox routes set event_stream" in status["waits_for"]
     assert "waits: no route for event_stream" in command_line.here("status").stdout
-    assert registry.client.xlen("{rt}:log") == 2 * KEEP
+    assert registry.client.server().xlen("{rt}:log") == 2 * KEEP
 
     to_archive(archive_lane, "first")
     wait_until_archived(registry)
     wait_until_trimmed(registry)
     assert answer("status")["archive"]["waits_for"] == ""
-    assert registry.client.xlen("{rt}:log") == KEEP
-    assert len(registry.history(SCOPE)) == registry.client.llen(f"{{rt}}:history:{SCOPE.field}")
+    assert registry.client.server().xlen("{rt}:log") == KEEP
+    assert len(registry.history(SCOPE)) == registry.client.server().llen(
+        f"{{rt}}:history:{SCOPE.field}"
+    )
     assert [event.revision for event in registry.history(SCOPE)] == list(range(12, 21))
     for options in ([], ["--archive"]):
         assert answer("audit", "verify", *options)["last"] == 2 * KEEP + 1

@@ -26,8 +26,8 @@ KEEP = 5
 def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
     """A lane whose own archivers never lead."""
     with lane(tmp_path / "stack", workers=1) as running:
-        running.registry().client.set("signalbox:archiver", "nobody")
-        running.registry().client.persist("signalbox:archiver")
+        running.registry().client.server().set("signalbox:archiver", "nobody")
+        running.registry().client.server().persist("signalbox:archiver")
         config: RouteConfig = {"base_dir": str(running.data / "archive")}
         running.registry().set(ARCHIVE_SCOPE, "filesystem", config, mode=Mode.LAB, **by())
         yield running
@@ -104,7 +104,7 @@ def test_two_that_lead_at_once_do_no_harm(desk: Lane) -> None:
         each.join()
     with desk.client() as client:
         assert archived(client) == list(range(1, 152))
-    assert registry.client.xlen("{rt}:log") >= KEEP
+    assert registry.client.server().xlen("{rt}:log") >= KEEP
 
 
 def test_a_registry_that_began_anew_goes_on_at_the_end_of_the_archive_that_is_there(
@@ -116,8 +116,8 @@ def test_a_registry_that_began_anew_goes_on_at_the_end_of_the_archive_that_is_th
     assert archive_all(make_archiver(desk, "a")) == 10
     config = registry.get(ARCHIVE_SCOPE)
     assert config is not None
-    for key in registry.client.scan_iter("{rt}:*"):
-        registry.client.delete(key)
+    for key in registry.client.server().scan_iter("{rt}:*"):
+        registry.client.server().delete(key)
     # The worker that runs has seen the registry of before, and refuses the new one.
     desk.stack.workers[0].kill()
     desk.stack.start_worker()
@@ -137,13 +137,13 @@ def test_after_a_restore_new_events_are_archived_in_order_behind_the_ones_that_w
     archiver = make_archiver(desk, "a")
     point(registry, "/1")
     archive_all(archiver)
-    backup = {key: state.dump(key) or b"" for key in state.scan_iter("{rt}:*")}
+    backup = {key: state.server().dump(key) or b"" for key in state.server().scan_iter("{rt}:*")}
     point(registry, "/lost")
     archive_all(archiver)
-    for key in list(state.scan_iter("{rt}:*")):
-        state.delete(key)
+    for key in list(state.server().scan_iter("{rt}:*")):
+        state.server().delete(key)
     for key, value in backup.items():
-        state.restore(key, 0, value)
+        state.server().restore(key, 0, value)
     # The worker that runs has seen more, and would wait for a rebase.
     desk.stack.workers[0].kill()
     desk.stack.start_worker()

@@ -67,13 +67,13 @@ def test_many_tasks_cost_few_round_trips_and_each_gets_its_own_outcome(two_worke
     async def main() -> None:
         async with AsyncClient(two_workers.settings) as client:
             keys = [f"k{number:03}" for number in range(300)]
-            before = client.client.state.info("commandstats")["cmdstat_evalsha"]["calls"]
+            before = client.client.state.server().info("commandstats")["cmdstat_evalsha"]["calls"]
             outcomes = await asyncio.gather(
                 *(client.run(put("t_many", key), PATIENCE) for key in keys)
             )
             assert [outcome.subject for outcome in outcomes] == keys
             assert all(outcome.error is None for outcome in outcomes)
-            after = client.client.state.info("commandstats")["cmdstat_evalsha"]["calls"]
+            after = client.client.state.server().info("commandstats")["cmdstat_evalsha"]["calls"]
             # Claims, finishes, and what the workers' reconcilers ask meanwhile, are counted too.
             assert after - before < len(keys)
 

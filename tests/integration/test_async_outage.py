@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -18,7 +17,6 @@ from commands.error import DeliveryError, StateUnavailable
 from commands.ledger.entry import Action, Finish, Parcel
 from commands.ledger.parcels import Parcels
 from commands.ledger.row import read_state
-from commands.ledger.shard import shard_of
 from commands.model import Command
 from commands.object_store import PutObject
 from commands.outcome import Outcome, Status
@@ -62,7 +60,10 @@ _opened: set[int] = set()
 def end(client: Client, command: Command) -> None:
     """What a worker does with it."""
     parcels = Parcels(client.state, client.settings, client.ledger)
-    queue, shard = queue_of(command, client.settings.tenant_shards), shard_of(command.ref)
+    queue, shard = (
+        queue_of(command, client.settings.tenant_shards),
+        client.ledger.shards.of(command.ref),
+    )
     token = uuid.uuid4().hex
     for parcel in parcels.take(shard, queue, token=token, worker="w", rung=True).claims.parcels:
         _taken.update(dict.fromkeys(parcel.rows, (token, parcel)))
@@ -172,7 +173,8 @@ def test_an_outcome_that_is_announced_to_another_is_found_all_the_same(
 
 
 def _is_known_to(client: AsyncClient, command: Command) -> bool:
-    open_ones: Any = client.client.state.hvals(f"{shard_of(command.ref)}:par")
+    its = client.client
+    open_ones = its.state.call("HVALS", f"{its.ledger.shards.of(command.ref)}:par")
     return any(client.client.waiter.channel in read_state(text).reply for text in open_ones)
 
 

@@ -10,10 +10,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 import pytest
-import redis
 
 from commands.error import RouteNotFound
-from commands.state import connect
+from commands.state import State, connect
 from routing.event import StreamEvent
 from routing.rebase import rebase
 from routing.registry import Registry
@@ -23,17 +22,17 @@ from tests.integration.operating import SCOPE, by, give_terms, kinds, point, tak
 
 
 @pytest.fixture
-def client(state_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+def client(state_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     monkeypatch.setenv("SIGNALBOX_STATE_URL", state_url)
     monkeypatch.setenv("SIGNALBOX_BROKER_URL", state_url)
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def registry(client: redis.Redis) -> Registry:
+def registry(client: State) -> Registry:
     return Registry(client)
 
 
@@ -107,7 +106,7 @@ def test_every_kind_of_event_is_a_cloudevent_that_says_who_why_and_from_what_to_
     assert command_line.answer("audit", "verify")["events"] == 11
 
 
-def test_the_log_is_found_by_tenant_and_time(registry: Registry, client: redis.Redis) -> None:
+def test_the_log_is_found_by_tenant_and_time(registry: Registry, client: State) -> None:
     for tenant in ("t_a", "t_ab", "t_b"):
         point(registry, scope=object_scope(tenant))
     give_terms(registry, "t_a", mode="lab")
@@ -139,7 +138,7 @@ def test_what_happens_is_watched_as_it_happens(registry: Registry) -> None:
     ) as watching:
         try:
             assert watching.stdout is not None
-            info = registry.client.client_list
+            info = registry.client.server().client_list
             blocked = lambda: any(each["cmd"] == "xread" for each in info())  # noqa: E731
             wait_until(blocked, "it watches")
             point(registry, "/b", "bob", reason="while you look")

@@ -7,9 +7,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, cast
 
 import pytest
-import redis
 
-from commands.state import connect
+from commands.state import State, connect
 from routing.event import StreamEvent
 from routing.registry import Registry
 from tests.integration import command_line
@@ -20,25 +19,25 @@ Row = tuple[bytes, dict[bytes, bytes]]
 
 
 @pytest.fixture
-def client(state_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+def client(state_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     monkeypatch.setenv("SIGNALBOX_STATE_URL", state_url)
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     for number in range(6):
         point(Registry(client), f"/{number}")
     yield client
     client.close()
 
 
-def rows(client: redis.Redis) -> list[Row]:
-    return cast(list[Row], client.xrange(LOG))
+def rows(client: State) -> list[Row]:
+    return cast(list[Row], client.server().xrange(LOG))
 
 
-def write(client: redis.Redis, entries: list[Row]) -> None:
+def write(client: State, entries: list[Row]) -> None:
     """The log anew, as one with access to Redis could make it."""
-    client.delete(LOG)
+    client.server().delete(LOG)
     for name, fields in entries:
-        client.xadd(LOG, fields, id=name)  # type: ignore[arg-type]  # redis-py's types are narrow
+        client.server().xadd(LOG, fields, id=name)  # type: ignore[arg-type]  # redis-py's types are narrow
 
 
 def edited(row: Row, reseal: bool = False, **changes: Any) -> Row:
@@ -50,83 +49,83 @@ def edited(row: Row, reseal: bool = False, **changes: Any) -> Row:
     return row[0], row[1] | {b"event": json.dumps(document).encode()}
 
 
-def edit(client: redis.Redis) -> None:
+def edit(client: State) -> None:
     entries = rows(client)
     entries[2] = edited(entries[2], reason="another")
     write(client, entries)
 
 
-def edit_and_seal(client: redis.Redis) -> None:
+def edit_and_seal(client: State) -> None:
     entries = rows(client)
     entries[2] = edited(entries[2], reseal=True, reason="another")
     write(client, entries)
 
 
-def edit_and_seal_the_last(client: redis.Redis) -> None:
+def edit_and_seal_the_last(client: State) -> None:
     entries = rows(client)
     entries[5] = edited(entries[5], reseal=True, reason="another")
     write(client, entries)
 
 
-def make_unreadable(client: redis.Redis) -> None:
+def make_unreadable(client: State) -> None:
     entries = rows(client)
     entries[3] = (entries[3][0], entries[3][1] | {b"event": b"{"})
     write(client, entries)
 
 
-def remove(client: redis.Redis) -> None:
-    client.xdel(LOG, "3-0")
+def remove(client: State) -> None:
+    client.server().xdel(LOG, "3-0")
 
 
-def swap(client: redis.Redis) -> None:
+def swap(client: State) -> None:
     entries = rows(client)
     entries[2], entries[3] = (entries[2][0], entries[3][1]), (entries[3][0], entries[2][1])
     write(client, entries)
 
 
-def insert(client: redis.Redis) -> None:
+def insert(client: State) -> None:
     entries = rows(client)
     entries.insert(3, (b"3-1", edited(entries[2], reseal=True, actor="eve")[1]))
     write(client, entries)
 
 
-def insert_a_copy(client: redis.Redis) -> None:
+def insert_a_copy(client: State) -> None:
     entries = rows(client)
     entries.insert(3, (b"3-1", entries[2][1]))
     write(client, entries)
 
 
-def append_a_copy(client: redis.Redis) -> None:
+def append_a_copy(client: State) -> None:
     entries = rows(client)
     write(client, [*entries, (b"6-1", entries[1][1])])
 
 
-def append_and_forget_to_move_the_head(client: redis.Redis) -> None:
+def append_and_forget_to_move_the_head(client: State) -> None:
     entries = rows(client)
     last = json.loads(entries[5][1][b"event"])
     new = edited(entries[5], reseal=True, revision=7, prev=last["hash"])
     write(client, [*entries, (b"7-0", new[1])])
 
 
-def truncate(client: redis.Redis) -> None:
-    client.xdel(LOG, "6-0", "5-0")
+def truncate(client: State) -> None:
+    client.server().xdel(LOG, "6-0", "5-0")
 
 
-def remove_the_first(client: redis.Redis) -> None:
-    client.xdel(LOG, "1-0")
+def remove_the_first(client: State) -> None:
+    client.server().xdel(LOG, "1-0")
 
 
-def move_the_head_back(client: redis.Redis) -> None:
+def move_the_head_back(client: State) -> None:
     event = Registry(client).events(3)[0]
-    client.hset(HEAD, mapping={"rev": event.revision, "hash": event.hash})
+    client.server().hset(HEAD, mapping={"rev": event.revision, "hash": event.hash})
 
 
-def change_the_head(client: redis.Redis) -> None:
-    client.hset(HEAD, "hash", "f" * 64)
+def change_the_head(client: State) -> None:
+    client.server().hset(HEAD, "hash", "f" * 64)
 
 
-def empty_the_log(client: redis.Redis) -> None:
-    client.delete(LOG)
+def empty_the_log(client: State) -> None:
+    client.server().delete(LOG)
 
 
 @pytest.mark.parametrize(
@@ -150,7 +149,7 @@ def empty_the_log(client: redis.Redis) -> None:
     ],
 )
 def test_the_first_broken_link_is_named(
-    client: redis.Redis, tamper: Callable[[redis.Redis], None], revision: int, reason: str
+    client: State, tamper: Callable[[State], None], revision: int, reason: str
 ) -> None:
     whole = json.loads(command_line.here("audit", "verify", "--json").stdout)
     assert (whole["whole"], whole["events"], whole["last"]) == (True, 6, 6)
@@ -161,7 +160,7 @@ def test_the_first_broken_link_is_named(
     assert reason in found["reason"]
 
 
-def test_a_broken_chain_is_an_error_for_people_too(client: redis.Redis) -> None:
+def test_a_broken_chain_is_an_error_for_people_too(client: State) -> None:
     remove(client)
     result = command_line.run("audit", "verify")
     assert result.returncode == 1
@@ -170,6 +169,6 @@ def test_a_broken_chain_is_an_error_for_people_too(client: redis.Redis) -> None:
     assert b"Traceback" not in result.stderr
 
 
-def test_an_empty_registry_is_whole(client: redis.Redis) -> None:
-    client.flushall()
+def test_an_empty_registry_is_whole(client: State) -> None:
+    client.server().flushall()
     assert command_line.answer("audit", "verify")["events"] == 0

@@ -41,7 +41,7 @@ for number in range(3):
 
 @pytest.fixture
 def client(state_url: str, tmp_path: Path) -> Iterator[Client]:
-    connect(state_url).flushall()
+    connect(state_url).server().flushall()
     settings = Settings(
         state_url=state_url, broker_url=state_url, payload_dir=tmp_path / "payloads", max_open=2
     )

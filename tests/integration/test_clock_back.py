@@ -12,38 +12,37 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 
 from commands.ledger.entry import Action, Claimed, Finish, Intent, Ticket
 from commands.ledger.lease import Leases
 from commands.ledger.ledger import Ledger
 from commands.ledger.reader import FAR
-from commands.ledger.shard import shard_for
+from commands.ledger.shard import USUAL, Shards
 from commands.model import Command
 from commands.object_store import PutObject
 from commands.payload import InlinePayload
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from tests.integration.conftest import object_scope, wait_until
 from workers.leader import Leader
 
 HOUR_MS = 3_600_000
-SHARD = shard_for("t_a", "dev")
+SHARD = Shards(USUAL).place("t_a", "dev")
 SETTINGS = Settings(
     lease=timedelta(seconds=1), publish_grace=timedelta(seconds=1), retry_delay=timedelta(seconds=1)
 )
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def ledger(client: redis.Redis) -> Ledger:
+def ledger(client: State) -> Ledger:
     return Ledger(client, SETTINGS)
 
 
@@ -56,22 +55,22 @@ def claim(ledger: Ledger, *commands: Command) -> list[Claimed]:
     return ledger.claim(tickets, token=uuid.uuid4().hex, worker="w").claimed
 
 
-def set_clock_back(client: redis.Redis) -> None:
+def set_clock_back(client: State) -> None:
     """By an hour, seen from what the shard holds."""
-    client.hincrby(f"{SHARD}:era", "at", HOUR_MS)
-    dues: Any = client.zrange(f"{SHARD}:due", 0, -1, withscores=True)
+    client.server().hincrby(f"{SHARD}:era", "at", HOUR_MS)
+    dues: Any = client.server().zrange(f"{SHARD}:due", 0, -1, withscores=True)
     for name, score in dues:
         if score < FAR:
-            client.zincrby(f"{SHARD}:due", HOUR_MS, name)
-    for key in client.scan_iter(match=f"{SHARD}:op:*"):
+            client.server().zincrby(f"{SHARD}:due", HOUR_MS, name)
+    for key in client.server().scan_iter(match=f"{SHARD}:op:*"):
         for field in ("until", "nb"):
-            value: Any = client.hget(key, field)
+            value: Any = client.server().hget(key, field)
             if int(value or 0) > 0:
-                client.hincrby(key, field, HOUR_MS)
+                client.server().hincrby(key, field, HOUR_MS)
 
 
 def test_waits_and_leases_by_the_old_clock_end_when_they_should(
-    client: redis.Redis, ledger: Ledger
+    client: State, ledger: Ledger
 ) -> None:
     sent, taken, tried = commands = [put("a"), put("b"), put("c")]
     ledger.submit([Intent(c, "q") for c in commands])
@@ -95,9 +94,7 @@ def test_waits_and_leases_by_the_old_clock_end_when_they_should(
     }
 
 
-def test_a_lease_that_began_after_the_step_is_as_long_as_any(
-    client: redis.Redis, ledger: Ledger
-) -> None:
+def test_a_lease_that_began_after_the_step_is_as_long_as_any(client: State, ledger: Ledger) -> None:
     long = Ledger(client, Settings(lease=timedelta(minutes=1)))
     early, late = put("a"), put("b")
     long.submit([Intent(early, "q"), Intent(late, "q")])
@@ -111,14 +108,14 @@ def test_a_lease_that_began_after_the_step_is_as_long_as_any(
     assert ledger.totals()["overdue"] == 0
     record = ledger.records([late.ref])[0]
     assert record is not None
-    now: Any = client.time()
+    now: Any = client.server().time()
     assert abs(record.accepted_at.timestamp() - now[0]) < HOUR_MS / 2000, "people see the true time"
 
 
-def test_a_leader_that_died_before_the_step_is_followed_at_once(client: redis.Redis) -> None:
+def test_a_leader_that_died_before_the_step_is_followed_at_once(client: State) -> None:
     dead, other = Leader(client, "t", "dead"), Leader(client, "t", "other")
     assert dead.leads()
     assert not other.leads()
-    client.pexpire("signalbox:t", HOUR_MS)
+    client.server().pexpire("signalbox:t", HOUR_MS)
     assert other.leads()
     assert not dead.leads()

@@ -8,7 +8,6 @@ from pathlib import Path
 
 import psutil
 import pytest
-import redis
 
 from commands.error import OutcomePending
 from commands.ledger import lease
@@ -18,7 +17,7 @@ from commands.ledger.ledger import Ledger
 from commands.object_store import GetObject, PutObject
 from commands.payload import InlinePayload
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from tests.integration import conftest
 from tests.integration.command_line import done, here
 from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
@@ -28,9 +27,9 @@ HERE = ["object_store", "-t", TENANT, "-e", "dev"]
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
@@ -46,7 +45,7 @@ def claim(ledger: Ledger, command: PutObject, token: str) -> None:
 
 
 def test_drained_is_what_ended_or_has_no_lease_any_more(
-    client: redis.Redis, state_url: str, monkeypatch: pytest.MonkeyPatch
+    client: State, state_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "LATE_MS", 0)
     leases = Leases(client, object_scope(TENANT))
@@ -72,7 +71,7 @@ def test_drained_is_what_ended_or_has_no_lease_any_more(
 
 
 def test_a_lease_that_ran_out_counts_for_as_long_as_a_request_may_take(
-    client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    client: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = put("frozen")
     claim(Ledger(client, Settings(lease=timedelta(0))), command, "a")

@@ -8,35 +8,40 @@ from collections.abc import Iterator, Sequence
 from datetime import timedelta
 
 import pytest
-import redis
 
 from commands.ledger.entry import Acceptance, Intent, Ticket
 from commands.ledger.ledger import WITHOUT_WINDOW, Ledger
 from commands.ledger.line import Lines
-from commands.ledger.shard import shard_of
+from commands.ledger.shard import USUAL, Shards
 from commands.model import Command
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from producers.publisher import make_app
 from tests.integration.conftest import wait_until
 from tests.integration.test_ledger import done, put
 from workers.reconciler import Reconciler
 
 GRACE = timedelta(milliseconds=100)
-BUSY, QUIET = "t_ant", "t_dog"
+BUSY = "t_ant"
+SHARDS = Shards(USUAL)
+QUIET = next(
+    tenant
+    for tenant in (f"t_dog{n}" for n in range(1000))
+    if SHARDS.place(tenant, "dev") == SHARDS.place(BUSY, "dev")
+)
 """Of one shard."""
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def ledger(client: redis.Redis) -> Ledger:
+def ledger(client: State) -> Ledger:
     return Ledger(client, Settings(tenant_window=0, publish_grace=GRACE))
 
 
@@ -74,7 +79,6 @@ def turns_until_woken(ledger: Ledger, command: Command, most: int) -> int:
 def test_recovery_of_a_quiet_tenant_does_not_wait_behind_a_hot_key(
     ledger: Ledger, turned_away: bool
 ) -> None:
-    assert shard_of(f"{BUSY}/dev/x") == shard_of(f"{QUIET}/dev/x")
     line = behind_one_key(ledger, 400)
     if turned_away:
         assert claim(ledger, line[1:]) == 0
@@ -106,7 +110,7 @@ def test_a_lost_hand_over_is_found_by_its_own_due_time(ledger: Ledger) -> None:
     assert turns_until_woken(ledger, line[1], most=20) == 1
 
 
-def test_a_look_says_whether_there_was_more(client: redis.Redis, ledger: Ledger) -> None:
+def test_a_look_says_whether_there_was_more(client: State, ledger: Ledger) -> None:
     submit(ledger, [put(f"k{number}") for number in range(45)])
     wait_until(lambda: ledger.totals()["overdue"] == 45, "they are due")
     # What it finds is due again after a grace that no machine takes for three looks.
@@ -115,7 +119,7 @@ def test_a_look_says_whether_there_was_more(client: redis.Redis, ledger: Ledger)
     assert [(len(look.wakes), look.more) for look in looks] == [(20, True), (20, True), (5, False)]
 
 
-def test_without_a_window_what_was_held_goes_on_at_once_in_order(client: redis.Redis) -> None:
+def test_without_a_window_what_was_held_goes_on_at_once_in_order(client: State) -> None:
     windowed = Ledger(client, Settings(tenant_window=10))
     ledger = Ledger(client, Settings(tenant_window=0))
     held = [put(f"k{number}") for number in range(WITHOUT_WINDOW + 110)]
@@ -141,7 +145,7 @@ def test_a_reconciler_goes_on_while_there_is_more(state_url: str, ledger: Ledger
 
 
 def test_a_group_stays_small_where_one_has_the_name_of_an_earlier_group(
-    client: redis.Redis,
+    client: State,
 ) -> None:
     """One that was claimed by another message before its group's turn keeps that group's name."""
     ledger = Ledger(client, Settings(tenant_window=0, lease=timedelta(seconds=1)))
@@ -149,22 +153,24 @@ def test_a_group_stays_small_where_one_has_the_name_of_an_earlier_group(
     submit(ledger, commands)
     assert claim(ledger, commands) == 11
     last = commands[-1].ref
-    client.hset(f"{shard_of(last)}:op:{last}", "sg", commands[0].ref)
+    client.server().hset(f"{SHARDS.of(last)}:op:{last}", "sg", commands[0].ref)
     wait_until(lambda: ledger.totals()["overdue"] == 11, "the leases are over")
     groups = Counter(wake.group for wake in ledger.due().wakes)
     assert sorted(groups.values()) == [1, 10]
 
 
 def test_a_turn_of_the_pacer_looks_at_so_many_that_ended_and_the_next_at_more(
-    client: redis.Redis,
+    client: State,
 ) -> None:
     scope, place = f"{BUSY}/dev/object_store", (BUSY, "dev")
-    shard = shard_of(f"{scope}/x")
-    client.zadd(f"{shard}:line:{scope}", {f"{BUSY}/dev/{number}": number for number in range(1500)})
-    client.sadd(f"{shard}:lines", scope)
+    shard = SHARDS.of(f"{scope}/x")
+    client.server().zadd(
+        f"{shard}:line:{scope}", {f"{BUSY}/dev/{number}": number for number in range(1500)}
+    )
+    client.server().sadd(f"{shard}:lines", scope)
     lines, left = Lines(client, Settings()), []
     for _ in range(2):
         assert lines.let_go({place: ["object_store"]}, {BUSY: None}) == []
-        left.append(client.zcard(f"{shard}:line:{scope}"))
+        left.append(client.server().zcard(f"{shard}:line:{scope}"))
     assert left == [500, 0]
     assert lines.waiting() == {}

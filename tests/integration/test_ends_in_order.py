@@ -34,7 +34,7 @@ OVER = datetime.now(UTC) - timedelta(hours=1)
 def worker(state_url: str, tmp_path: Path) -> Iterator[Runtime]:
     """A worker's parts in this process; the wake-ups that it sends go nowhere."""
     state = connect(state_url)
-    state.flushall()
+    state.server().flushall()
     settings = Settings(state_url=state_url, payload_dir=tmp_path / "payloads", max_attempts=1)
     app = make_app(settings)
     app.conf.task_always_eager = True

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from datetime import timedelta
 
 import pytest
-import redis
 
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import Action, Claims, Finish, Intent
@@ -16,7 +15,7 @@ from commands.model import Command
 from commands.object_store import HeadObject, PutObject
 from commands.payload import InlinePayload
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from tests.integration.conftest import wait_until
 
 GONE = timedelta(milliseconds=1)
@@ -24,15 +23,15 @@ SETTINGS = Settings(outcome_retention=GONE, read_retention=GONE)
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def ledger(client: redis.Redis) -> Ledger:
+def ledger(client: State) -> Ledger:
     return Ledger(client, SETTINGS)
 
 
@@ -67,24 +66,24 @@ def test_reads_are_asked_anew(ledger: Ledger) -> None:
     assert deliver(ledger, head).claimed
 
 
-def test_without_the_memory_it_runs_again(client: redis.Redis) -> None:
+def test_without_the_memory_it_runs_again(client: State) -> None:
     settings = SETTINGS.model_copy(update={"foreign_memory": timedelta(0)})
     ledger = Ledger(client, settings)
     run(ledger, put(b"old"))
     assert deliver(ledger, put(b"old")).claimed
-    assert list(client.scan_iter(match="*:met:*")) == []
+    assert list(client.server().scan_iter(match="*:met:*")) == []
 
 
-def test_what_was_purged_runs_when_it_is_sent_again(client: redis.Redis, ledger: Ledger) -> None:
+def test_what_was_purged_runs_when_it_is_sent_again(client: State, ledger: Ledger) -> None:
     command = put(b"old")
     run(ledger, command, Action.DEAD)
     assert DeadLetters(client, SETTINGS).purge([command.ref]) == [command.ref]
     assert deliver(ledger, command).claimed
 
 
-def test_it_is_forgotten_some_day(client: redis.Redis) -> None:
+def test_it_is_forgotten_some_day(client: State) -> None:
     memory = timedelta(milliseconds=200)
     ledger = Ledger(client, SETTINGS.model_copy(update={"foreign_memory": memory}))
     run(ledger, put(b"old"))
-    wait_until(lambda: not list(client.scan_iter(match="*:met:*")), "it is forgotten")
+    wait_until(lambda: not list(client.server().scan_iter(match="*:met:*")), "it is forgotten")
     assert deliver(ledger, put(b"old")).claimed

@@ -4,19 +4,18 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from adapters.filesystem.object_store import FilesystemObjectStore
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import Intent, Ticket
 from commands.ledger.ledger import Ledger
-from commands.ledger.shard import shard_of
+from commands.ledger.shard import USUAL, Shards
 from commands.ledger.staged import Deployment, staged_refs
 from commands.model import new_op_id
 from commands.object_store import PutObject
@@ -24,7 +23,7 @@ from commands.outcome import Outcome, Status
 from commands.payload import DirectoryPayloadStore, StagedPayload
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import Call, State, connect
 from routing.registry import Registry
 from workers.janitor import Janitor
 
@@ -32,9 +31,9 @@ LONG_AGO = time.time() - 3600
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
@@ -58,7 +57,7 @@ def put(payload: StagedPayload, op_id: str = "one") -> PutObject:
 
 
 def test_staged_contents_that_no_command_names_are_removed_once_they_are_old(
-    client: redis.Redis, settings: Settings, tmp_path: Path
+    client: State, settings: Settings, tmp_path: Path
 ) -> None:
     store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
     wanted, orphan = store.stage([b"x" * 10]), store.stage([b"x" * 10])
@@ -71,7 +70,7 @@ def test_staged_contents_that_no_command_names_are_removed_once_they_are_old(
 
 
 def test_what_it_did_not_stage_itself_is_left_alone(
-    client: redis.Redis, settings: Settings, tmp_path: Path
+    client: State, settings: Settings, tmp_path: Path
 ) -> None:
     folder, own = tmp_path / "payloads", Deployment(client)()
     DirectoryPayloadStore(folder, lambda: "0" * 12).stage([b"another deployment's"])
@@ -89,7 +88,7 @@ def test_what_it_did_not_stage_itself_is_left_alone(
 
 
 def test_a_replay_between_its_reads_keeps_its_content(
-    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: State, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
     payload = store.stage([b"x" * 10])
@@ -100,31 +99,41 @@ def test_a_replay_between_its_reads_keeps_its_content(
     assert claims.claimed
     kill(client, command.ref)
     make_old(tmp_path / "payloads")
-    zrange: Any = redis.Redis.zrange
+    run: Any = State.run
+    atomic: Any = State.atomic
+    due = f"{Shards(USUAL).of(command.ref)}:due"
     replayed: list[int] = []
 
-    def read(self: Any, name: str, *more: int) -> Any:
-        found = zrange(self, name, *more)
-        if name == f"{shard_of(command.ref)}:due" and not replayed:
+    def replay(calls: Sequence[Call]) -> None:
+        if not replayed and any(call[:2] == ("ZRANGE", due) for call in calls):
             replayed.append(len(DeadLetters(client, settings).replay([command.ref]).wakes))
+
+    def read(self: State, calls: Sequence[Call], *more: Any, **how: Any) -> Any:
+        found = run(self, calls, *more, **how)
+        replay(calls)
         return found
 
-    monkeypatch.setattr(redis.Redis, "zrange", read)
+    def read_together(self: State, calls: Sequence[Call]) -> Any:
+        replay(calls)
+        return atomic(self, calls)
+
+    monkeypatch.setattr(State, "run", read)
+    monkeypatch.setattr(State, "atomic", read_together)
     assert Janitor(settings, "j").turn() == (0, 0)
     assert replayed == [1]
     store.open(payload).close()
 
 
 def test_a_state_that_was_emptied_meanwhile_is_no_reason_to_remove(
-    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: State, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
     payload = store.stage([b"x" * 10])
     Ledger(client, settings).submit([Intent(put(payload), "q")])
     make_old(tmp_path / "payloads")
 
-    def emptied(state: redis.Redis) -> Iterator[str]:
-        state.flushall()
+    def emptied(state: State) -> Iterator[str]:
+        state.server().flushall()
         return staged_refs(state)
 
     monkeypatch.setattr("workers.janitor.staged_refs", emptied)
@@ -133,7 +142,7 @@ def test_a_state_that_was_emptied_meanwhile_is_no_reason_to_remove(
 
 
 def test_a_content_that_is_submitted_late_is_young_again(
-    client: redis.Redis, settings: Settings, tmp_path: Path
+    client: State, settings: Settings, tmp_path: Path
 ) -> None:
     store = DirectoryPayloadStore(tmp_path / "payloads", Deployment(client))
     payload = store.stage([b"x" * 10])
@@ -144,20 +153,22 @@ def test_a_content_that_is_submitted_late_is_young_again(
     assert sorted(os.listdir(tmp_path / "payloads")) == sorted([own.ref, payload.ref])
 
 
-def kill(client: redis.Redis, ref: str) -> None:
+def kill(client: State, ref: str) -> None:
     """Make a dead letter of it, as a finish does."""
-    shard = shard_of(ref)
+    shard = Shards(USUAL).of(ref)
     outcome = Outcome(
         op_id="one", op="object_store.put", tenant_id="t_a", env="dev", status=Status.FAILED,
         seq=1, attempt=1, worker="w", claimed_at=datetime.now(UTC), duration_ms=0,
     )  # fmt: skip
-    client.hset(f"{shard}:op:{ref}", mapping={"st": "dead", "out": outcome.model_dump_json()})
-    client.zrem(f"{shard}:due", ref)
-    client.zadd(f"{shard}:dead", {ref: 0})
+    client.server().hset(
+        f"{shard}:op:{ref}", mapping={"st": "dead", "out": outcome.model_dump_json()}
+    )
+    client.server().zrem(f"{shard}:due", ref)
+    client.server().zadd(f"{shard}:dead", {ref: 0})
 
 
 def test_files_that_no_row_names_are_removed_from_routed_folders(
-    client: redis.Redis, settings: Settings, tmp_path: Path
+    client: State, settings: Settings, tmp_path: Path
 ) -> None:
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
     Registry(client).set(
@@ -179,7 +190,7 @@ def test_files_that_no_row_names_are_removed_from_routed_folders(
 
 
 def test_what_it_opens_it_closes(
-    client: redis.Redis, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    client: State, settings: Settings, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     Registry(client).set(
         Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev"),

@@ -4,15 +4,14 @@ from __future__ import annotations
 
 import time
 import uuid
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
-import redis
 
-from commands import script
 from commands.clock import lease_clock
+from commands.exchange import exchange
 from commands.ledger.entry import Acceptance, Action, Claimed, Finish, Intent, Ticket
 from commands.ledger.ledger import Ledger
 from commands.model import Command
@@ -20,26 +19,26 @@ from commands.object_store import DeleteObject, HeadObject, PutObject
 from commands.outcome import Outcome, Status
 from commands.payload import InlinePayload
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 
 SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), max_attempts=2)
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def ledger(client: redis.Redis) -> Ledger:
+def ledger(client: State) -> Ledger:
     return Ledger(client, SETTINGS)
 
 
 @pytest.fixture
-def hasty(client: redis.Redis) -> Ledger:
+def hasty(client: State) -> Ledger:
     """The same one, as workers see it whose leases run out soon."""
     return Ledger(client, SETTINGS.model_copy(update={"lease": timedelta(milliseconds=300)}))
 
@@ -104,16 +103,16 @@ def test_a_command_is_claimed_once_but_again_by_the_same_token(ledger: Ledger) -
 
 
 def test_a_command_that_a_message_names_twice_runs_once_and_is_due_with_its_lease(
-    ledger: Ledger, client: redis.Redis
+    ledger: Ledger, client: State
 ) -> None:
     write, read = put("a"), HeadObject(tenant_id="t_a", env="dev", key="a")
     submit(ledger, write, read)
     held = claim(ledger, write, read, write, read)
     assert [each.command for each in held] == [write, read]
-    [due] = client.keys("*:due")
-    ends = [client.zscore(due, command.ref) for command in (write, read)]
+    [due] = client.server().keys("*:due")
+    ends = [client.server().zscore(due, command.ref) for command in (write, read)]
     assert len(set(ends)) == 1, ends
-    assert client.zcard(due) == 2
+    assert client.server().zcard(due) == 2
 
 
 def test_only_the_first_of_a_key_is_claimed_with_those_right_behind_it(ledger: Ledger) -> None:
@@ -195,7 +194,7 @@ def test_a_dead_letter_keeps_its_outcome_and_hands_its_key_over(ledger: Ledger) 
 
 
 def test_a_retry_waits_for_its_delay_and_a_release_costs_no_attempt(
-    ledger: Ledger, client: redis.Redis
+    ledger: Ledger, client: State
 ) -> None:
     command = put("a")
     submit(ledger, command)
@@ -220,7 +219,7 @@ def test_every_open_command_has_a_due_time_and_no_closed_one(ledger: Ledger) -> 
 
 
 def test_due_wakes_the_head_of_a_key_and_leaves_those_behind_to_the_hand_over(
-    client: redis.Redis,
+    client: State,
 ) -> None:
     ledger = Ledger(client, SETTINGS.model_copy(update={"publish_grace": timedelta(0)}))
     a, b = put("k", b"1"), put("k", b"2")
@@ -262,10 +261,8 @@ def test_reads_are_not_ordered(ledger: Ledger) -> None:
     assert [c.command for c in claim(ledger, reads[2], reads[0])] == [reads[2], reads[0]]
 
 
-def test_a_claim_carries_the_fence_of_each_route_it_names(
-    ledger: Ledger, client: redis.Redis
-) -> None:
-    client.hset("{rt}:fence", "object_store/t_a/dev", "7-abc")
+def test_a_claim_carries_the_fence_of_each_route_it_names(ledger: Ledger, client: State) -> None:
+    client.server().hset("{rt}:fence", "object_store/t_a/dev", "7-abc")
     mine, other = put("a"), put("a", tenant="t_b")
     submit(ledger, mine, other)
     fences = {c.command.tenant_id: c.fence for c in claim(ledger, mine, other)}
@@ -273,20 +270,19 @@ def test_a_claim_carries_the_fence_of_each_route_it_names(
 
 
 def test_each_call_is_one_round_trip_for_many_commands(
-    ledger: Ledger, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    ledger: Ledger, client: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     warm = put("warm")
     submit(ledger, warm)
     [held] = claim(ledger, warm)
     ledger.finish(held.token, [done(held)])  # every script is loaded now
     trips: list[int] = []
-    send = script._send
 
-    def counted(client: redis.Redis, calls: Sequence[tuple[Any, ...]]) -> list[Any]:
-        trips.append(len(calls))
-        return send(client, calls)
+    def counted(*arguments: Any) -> None:
+        trips.append(len(arguments[1]))
+        exchange(*arguments)
 
-    monkeypatch.setattr(script, "_send", counted)
+    monkeypatch.setattr("commands.state.exchange", counted)
     commands = [put(f"k{n}", tenant=f"t_{n % 7}") for n in range(200)]
     submit(ledger, *commands)
     claimed = claim(ledger, *commands, token="t")

@@ -156,7 +156,7 @@ def test_an_end_that_was_lost_is_noticed_too(shelf: Shelf) -> None:
 def test_a_server_that_came_back_empty_is_refused_by_who_knew_more(shelf: Shelf) -> None:
     ledger = shelf.ledger()
     claim(ledger, *submitted(ledger, "a"))
-    connect(shelf.server.url).flushall()
+    connect(shelf.server.url).server().flushall()
     assert claim(ledger, *submitted(ledger, "b")).lost
 
 

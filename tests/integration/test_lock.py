@@ -7,11 +7,10 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 
 from commands.error import InvalidCommand, LockLost, RouteLocked
 from commands.scope import Mode
-from commands.state import connect
+from commands.state import State, connect
 from routing.lock import StrategyLock
 from routing.registry import Registry
 from tests.integration.conftest import object_scope, wait_until
@@ -19,24 +18,24 @@ from tests.integration.operating import SCOPE, by, kinds, point, take
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def registry(client: redis.Redis) -> Registry:
+def registry(client: State) -> Registry:
     return Registry(client)
 
 
-def wait_for_expiry(client: redis.Redis, lock: StrategyLock) -> None:
+def wait_for_expiry(client: State, lock: StrategyLock) -> None:
     """By the server's clock, as the registry itself judges."""
 
     def is_over() -> bool:
-        seconds, micros = client.time()
-        return seconds * 1000 + micros // 1000 >= lock.until_ms
+        seconds, micros = client.call(*client.time_call("{rt}"))
+        return int(seconds) * 1000 + int(micros) // 1000 >= lock.until_ms
 
     wait_until(is_over, "the lock has run out")
 
@@ -135,7 +134,7 @@ def test_force_by_the_holder_itself_is_a_plain_unlock(registry: Registry) -> Non
 
 
 def test_a_lock_that_ran_out_binds_no_one_and_its_token_is_lost(
-    registry: Registry, client: redis.Redis
+    registry: Registry, client: State
 ) -> None:
     point(registry)
     lock = take(registry, seconds=1)
@@ -156,7 +155,7 @@ def test_a_lock_that_ran_out_binds_no_one_and_its_token_is_lost(
 
 
 def test_the_token_of_a_lock_that_another_took_since_is_lost_even_to_its_owner_of_old(
-    registry: Registry, client: redis.Redis
+    registry: Registry, client: State
 ) -> None:
     point(registry)
     old = take(registry, seconds=1)

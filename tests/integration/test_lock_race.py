@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 
 from commands.error import LockLost, RouteLocked
 from commands.routing import LockRoute, SetRoute, SwitchRoute, UnlockRoute
 from commands.scope import ResourceKind
-from commands.state import connect
+from commands.state import State, connect
 from routing import control
 from routing.event import first_broken
 from routing.lock import StrategyLock
@@ -24,20 +23,20 @@ from tests.integration.operating import SCOPE, by, kinds, point, take
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def registry(client: redis.Redis) -> Registry:
+def registry(client: State) -> Registry:
     return Registry(client)
 
 
 def test_a_lock_that_comes_in_between_read_and_change_stops_the_change(
-    registry: Registry, client: redis.Redis, monkeypatch: pytest.MonkeyPatch
+    registry: Registry, client: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     point(registry)
     see, told = EventLog.see, list[StrategyLock | None]()
@@ -58,7 +57,7 @@ def test_a_lock_that_comes_in_between_read_and_change_stops_the_change(
 
 @pytest.mark.parametrize("act", ["switch", "delete", "lock", "unlock"])
 def test_the_script_itself_refuses_what_a_lock_forbids_though_the_head_did_not_move(
-    registry: Registry, client: redis.Redis, monkeypatch: pytest.MonkeyPatch, act: str
+    registry: Registry, client: State, monkeypatch: pytest.MonkeyPatch, act: str
 ) -> None:
     """A lock that the read did not show, as if its event had not moved the head."""
     point(registry)

@@ -44,7 +44,7 @@ def push(client: Client, body: bytes, headers: Any = None, **envelope: Any) -> s
             "delivery_tag": str(uuid.uuid4()),
         },
     }
-    client.state.lpush(QUEUE, json.dumps(message | envelope))
+    client.state.server().lpush(QUEUE, json.dumps(message | envelope))
     return task_id
 
 
@@ -104,7 +104,7 @@ def test_a_malformed_message_is_kept_and_the_next_one_runs(two_workers: Lane, na
         )
         head_command = HeadObject(tenant_id=TENANT, env="dev", key="none")
         assert client.run(head_command).error is not None
-        assert client.state.llen(QUEUE) == 0
+        assert client.state.server().llen(QUEUE) == 0
     assert all(worker.running for worker in two_workers.stack.workers)
 
 

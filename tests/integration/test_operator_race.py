@@ -35,7 +35,7 @@ def operate(name: str, state_url: str) -> None:
 def test_of_two_processes_that_switch_at_once_one_wins_and_the_other_gets_the_current_revision(
     state_url: str,
 ) -> None:
-    connect(state_url).flushall()
+    connect(state_url).server().flushall()
     registry = Registry(connect(state_url))
     revision = point(registry, "/start").revision
     wins = {"ann": 0, "bob": 0}

@@ -17,7 +17,7 @@ TENANT = "t_outage"
 
 
 def test_a_state_that_is_silent_is_waited_for_less_than_five_seconds() -> None:
-    how = connect("redis://127.0.0.1:1/0").connection_pool.connection_kwargs
+    how = connect("redis://127.0.0.1:1/0").server().connection_pool.connection_kwargs
     assert how["socket_connect_timeout"] + how["socket_timeout"] < 5
 
 

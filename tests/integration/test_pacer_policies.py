@@ -22,7 +22,7 @@ def test_a_policy_of_a_later_release_holds_up_no_other_tenant(
     state_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     state, settings = connect(state_url), Settings(state_url=state_url)
-    state.flushall()
+    state.server().flushall()
     ledger = Ledger(state, settings)
     for tenant in ("t_a", "t_b", "t_c"):
         read = HeadObject(tenant_id=tenant, env="dev", key="k", op_id="one")
@@ -30,7 +30,7 @@ def test_a_policy_of_a_later_release_holds_up_no_other_tenant(
         ledger.claim([Ticket(read.ref, read.op)], token=tenant, worker="w")
         ledger.finish(tenant, [Finish(read.ref, tenant, Action.PACE, delay=timedelta(days=1))])
     later = {"tenant_id": "t_b", "terms": {"mode": "lab", "later": 1}, "revision": 1}
-    state.hset(f"{TAG}:policies", "t_b", json.dumps(later))
+    state.server().hset(f"{TAG}:policies", "t_b", json.dumps(later))
     woken: list[str] = []
 
     def publish(_: Publisher, wakes: Sequence[Wake]) -> None:

@@ -5,10 +5,10 @@ from __future__ import annotations
 from datetime import timedelta
 
 import pytest
-import redis
 
 from commands.ledger.entry import Acceptance, Action
 from commands.ledger.ledger import TOGETHER_MOST
+from commands.state import State
 from tests.integration.parcel_desk import (
     HASTY,
     QUEUE,
@@ -27,12 +27,12 @@ LATER = timedelta(hours=1)
 
 
 @pytest.fixture
-def desk(state: redis.Redis) -> Desk:
+def desk(state: State) -> Desk:
     return Desk(state, tenant_window=0)
 
 
 @pytest.fixture
-def hasty(state: redis.Redis) -> Desk:
+def hasty(state: State) -> Desk:
     """One for whom a ring counts for a short while only."""
     return Desk(state, tenant_window=0, publish_grace=HASTY)
 
@@ -46,7 +46,7 @@ def test_many_submits_are_one_ring_until_it_is_answered(desk: Desk) -> None:
 
 
 def test_where_the_broker_is_the_state_the_ring_is_on_the_queue_at_once(
-    state: redis.Redis,
+    state: State,
 ) -> None:
     desk = Desk(state)
     desk.parcels._message = lambda shard, queue: f"ring for {queue} of {shard}"
@@ -72,7 +72,7 @@ def test_a_drain_that_took_a_single_command_goes_at_once(desk: Desk) -> None:
     assert rings(desk.accept(put("b")).wakes) == RING
 
 
-def test_a_drain_that_goes_has_another_come_for_what_is_ready(state: redis.Redis) -> None:
+def test_a_drain_that_goes_has_another_come_for_what_is_ready(state: State) -> None:
     desk = Desk(state, tenant_window=0)
     for n in range(5):
         desk.accept(*[put(f"k{n}-{m}") for m in range(100)])
@@ -139,7 +139,7 @@ def test_help_that_never_came_is_rung_for_again(hasty: Desk) -> None:
     assert wait_for(hundred) == RING
 
 
-def test_the_window_of_a_scope_holds_parcels_and_records_in_one_order(state: redis.Redis) -> None:
+def test_the_window_of_a_scope_holds_parcels_and_records_in_one_order(state: State) -> None:
     desk = Desk(state, tenant_window=4)
     first = [put(f"a{n}") for n in range(5)]
     # A parcel goes whenever its scope is below the window.
@@ -158,7 +158,7 @@ def test_the_window_of_a_scope_holds_parcels_and_records_in_one_order(state: red
 
 
 def test_what_comes_behind_what_is_held_is_held_also_where_there_is_room(
-    state: redis.Redis,
+    state: State,
 ) -> None:
     desk = Desk(state, tenant_window=2)
     first, held = [put("a"), put("b")], [put("c"), put("d")]
@@ -171,7 +171,7 @@ def test_what_comes_behind_what_is_held_is_held_also_where_there_is_room(
     assert commands_of(desk.taken()) == held, "and what is beyond the window waits on"
 
 
-def test_the_end_of_a_record_lets_parcels_go(state: redis.Redis) -> None:
+def test_the_end_of_a_record_lets_parcels_go(state: State) -> None:
     desk = Desk(state, tenant_window=1)
     record, parcel = put("a"), put("b")
     desk.submit(record, as_records=True)
@@ -181,7 +181,7 @@ def test_the_end_of_a_record_lets_parcels_go(state: redis.Redis) -> None:
     assert commands_of(desk.taken()) == [parcel]
 
 
-def test_what_leaves_its_parcel_still_fills_the_window(state: redis.Redis) -> None:
+def test_what_leaves_its_parcel_still_fills_the_window(state: State) -> None:
     desk = Desk(state, tenant_window=1)
     first, second = put("a"), put("b")
     desk.submit(first)
@@ -192,7 +192,7 @@ def test_what_leaves_its_parcel_still_fills_the_window(state: redis.Redis) -> No
     assert commands_of(desk.taken()) == [second]
 
 
-def test_held_parcels_go_on_where_nothing_of_their_scope_ends(state: redis.Redis) -> None:
+def test_held_parcels_go_on_where_nothing_of_their_scope_ends(state: State) -> None:
     desk = Desk(state, tenant_window=2, publish_grace=HASTY)
     stuck, held = [put("a"), put("b")], put("c")
     desk.submit(*stuck)
@@ -202,7 +202,7 @@ def test_held_parcels_go_on_where_nothing_of_their_scope_ends(state: redis.Redis
     assert commands_of(desk.taken()) == [held]
 
 
-def test_without_a_window_any_more_all_that_was_held_goes(state: redis.Redis) -> None:
+def test_without_a_window_any_more_all_that_was_held_goes(state: State) -> None:
     desk = Desk(state, tenant_window=1)
     desk.submit(put("a"))
     desk.taken(back_for_more=LATER)
@@ -213,7 +213,7 @@ def test_without_a_window_any_more_all_that_was_held_goes(state: redis.Redis) ->
 
 
 def test_parcels_of_one_scope_are_let_go_as_far_as_the_window_and_no_further(
-    state: redis.Redis,
+    state: State,
 ) -> None:
     window = 2 * TOGETHER_MOST
     desk = Desk(state, tenant_window=window)
@@ -227,7 +227,7 @@ def test_parcels_of_one_scope_are_let_go_as_far_as_the_window_and_no_further(
     assert desk.ledger.totals()["held"] == 300
 
 
-def test_a_scope_holds_nothing_of_another(state: redis.Redis) -> None:
+def test_a_scope_holds_nothing_of_another(state: State) -> None:
     desk = Desk(state, tenant_window=1)
     desk.submit(put("a"), put("b"))
     assert desk.submit(put("c"), put("a", tenant="t_b")) == [HELD, NEW]

@@ -31,7 +31,7 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
 
 def desk_of(shelf: Shelf, **settings: timedelta) -> Desk:
     """As a worker has it that was just started."""
-    return Desk(connect(shelf.server.url), **settings)
+    return Desk(connect(shelf.server.url, ledger_shards=16), **settings)
 
 
 def takeovers(claims: Claims) -> list[bool]:

@@ -8,7 +8,6 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from commands.error import LedgerDamaged, StateUnavailable
 from commands.ledger import parcel as codec
@@ -16,7 +15,7 @@ from commands.ledger.blob import Heap, enframe, unframe
 from commands.ledger.dead import DeadLetters, Which
 from commands.ledger.entry import Acceptance, Action, Claims, Finish
 from commands.outcome import Outcome, Status
-from commands.state import connect
+from commands.state import State, connect
 from producers.embedded.redis_server import RedisServer
 from tests.integration.parcel_desk import (
     HASTY,
@@ -37,7 +36,7 @@ NEW, KNOWN = Acceptance.NEW, Acceptance.KNOWN
 
 
 @pytest.fixture
-def desk(state: redis.Redis) -> Desk:
+def desk(state: State) -> Desk:
     return Desk(state)
 
 
@@ -96,7 +95,7 @@ def test_damaged_content_ends_as_dead_letters_and_gives_up_its_keys(desk: Desk, 
     assert sorted(bad.ref for bad in claims.unrunnable) == sorted(c.ref for c in lost)
     assert {type(bad.error) for bad in claims.unrunnable} == {LedgerDamaged}
     assert bury(desk, claims) == [behind.ref]
-    letters = list(DeadLetters(desk.client, desk.settings).find(Which()))
+    letters = list(DeadLetters(desk.connection, desk.settings).find(Which()))
     assert {letter.code for letter in letters} == {"LEDGER_DAMAGED"}
     kept = [base64.b64decode(json.loads(letter.document)["damaged"]) for letter in letters]
     assert kept == [damaged, damaged], "so it may be looked at"
@@ -120,7 +119,7 @@ def test_content_that_is_gone_is_damaged_content(desk: Desk) -> None:
     assert desk.ledger.totals()["dead_letters"] == 1
 
 
-def test_damaged_content_leaves_a_late_parcel_as_what_nobody_can_read(state: redis.Redis) -> None:
+def test_damaged_content_leaves_a_late_parcel_as_what_nobody_can_read(state: State) -> None:
     desk, patient = Desk(state, lease=HASTY), Desk(state)
     command, sound = put("a"), put("b")
     desk.submit(command)
@@ -165,7 +164,7 @@ def test_of_another_releases_parcel_all_runs_that_is_a_command_here(desk: Desk) 
     bury(desk, claims)
     assert desk.ledger.totals()["done"] == 3
     assert desk.client.hlen(f"{SHARD}:keys:{PLACE}") == 0, "also those of what is unreadable"
-    [letter] = DeadLetters(desk.client, desk.settings).find(Which())
+    [letter] = DeadLetters(desk.connection, desk.settings).find(Which())
     assert json.loads(letter.document)["op_id"] == "op2"
     assert desk.submit(commands[2], put("k2", b"2")) == [NEW, NEW]
 
@@ -200,11 +199,11 @@ def server(
 @pytest.fixture
 def small(server: RedisServer) -> Iterator[Desk]:
     """A ledger on a Redis that can be filled."""
-    client: Any = connect(server.url)
-    client.flushall()
-    yield Desk(client)
-    client.config_set("maxmemory", "0")
-    client.close()
+    state = connect(server.url, ledger_shards=16)
+    state.server().flushall()
+    yield Desk(state)
+    state.server().config_set("maxmemory", "0")
+    state.close()
 
 
 def refused(desk: Desk, step: Any) -> None:
@@ -256,7 +255,7 @@ def test_in_a_full_redis_an_end_that_is_told_until_it_is_accepted_counts_once(sm
 
 
 def test_a_full_redis_opens_no_late_parcel_by_half(small: Desk) -> None:
-    desk = Desk(small.client, lease=HASTY)
+    desk = Desk(small.connection, lease=HASTY)
     commands = [put("a"), put("b")]
     desk.submit(*commands)
     desk.taken()

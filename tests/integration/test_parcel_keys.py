@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import pytest
-import redis
 
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import Acceptance, Action
 from commands.model import Command
 from commands.object_store import PutObject
+from commands.state import State
 from tests.integration.parcel_desk import HASTY, Desk, commands_of, wait_for, woken
 from tests.integration.test_ledger import put
 
@@ -16,7 +16,7 @@ NEW = Acceptance.NEW
 
 
 @pytest.fixture
-def desk(state: redis.Redis) -> Desk:
+def desk(state: State) -> Desk:
     return Desk(state)
 
 
@@ -93,7 +93,7 @@ def test_a_replay_stands_behind_the_parcel_that_was_accepted_before(desk: Desk) 
     old = desk.taken()
     desk.end(old, {first.ref: Action.DEAD})
     desk.submit(second)
-    replayed = DeadLetters(desk.client, desk.settings).replay([first.ref])
+    replayed = DeadLetters(desk.connection, desk.settings).replay([first.ref])
     assert woken(replayed.wakes) == [first.ref]
     assert desk.behind("k") == ["", first.ref]
     assert claimable(desk, first) == []
@@ -188,7 +188,7 @@ def test_a_key_goes_on_however_its_command_left_the_parcel(desk: Desk, action: A
 
 
 def test_at_the_end_of_its_lease_a_parcel_leaves_its_commands_in_its_place(
-    state: redis.Redis,
+    state: State,
 ) -> None:
     desk = Desk(state, lease=HASTY)
     first, second, behind = put("k", b"1"), put("k", b"2"), put("k", b"3")

@@ -9,7 +9,6 @@ from itertools import islice
 from typing import Any
 
 import pytest
-import redis
 
 from commands.clock import lease_clock
 from commands.ledger import lease
@@ -18,6 +17,7 @@ from commands.ledger.lease import Held, Leases
 from commands.ledger.sweep import forget_old
 from commands.object_store import GetObject
 from commands.scope import ResourceKind, Scope
+from commands.state import State
 from tests.integration.conftest import object_scope
 from tests.integration.parcel_desk import HASTY, PLACE, SHARD, Desk, wait_for, woken
 from tests.integration.test_ledger import put
@@ -26,11 +26,11 @@ NEW, HELD = Acceptance.NEW, Acceptance.HELD
 
 
 @pytest.fixture
-def desk(state: redis.Redis) -> Desk:
+def desk(state: State) -> Desk:
     return Desk(state)
 
 
-def test_a_command_is_seen_in_each_state_of_its_parcel(state: redis.Redis) -> None:
+def test_a_command_is_seen_in_each_state_of_its_parcel(state: State) -> None:
     desk = Desk(state, tenant_window=1)
     first, command, beside = put("first"), put("a", op_id="one"), put("b")
 
@@ -136,7 +136,7 @@ def test_a_record_is_found_also_where_it_leaves_its_parcel_meanwhile(
     assert (record.state, record.attempt) == ("queued", 1)
 
 
-def test_what_is_late_counts_as_overdue(state: redis.Redis) -> None:
+def test_what_is_late_counts_as_overdue(state: State) -> None:
     desk = Desk(state, lease=HASTY)
     desk.submit(put("a"), put("b"))
     assert desk.ledger.totals()["overdue"] == 0
@@ -144,7 +144,7 @@ def test_what_is_late_counts_as_overdue(state: redis.Redis) -> None:
     wait_for(lambda: desk.ledger.totals()["overdue"])
 
 
-def test_who_reads_content_from_within_a_parcel_moves_its_lease_on(state: redis.Redis) -> None:
+def test_who_reads_content_from_within_a_parcel_moves_its_lease_on(state: State) -> None:
     desk = Desk(state, lease=timedelta(milliseconds=400))
     read = GetObject(tenant_id="t_a", env="dev", key="a")
     beside = GetObject(tenant_id="t_a", env="dev", key="b")
@@ -167,7 +167,7 @@ def test_who_reads_content_from_within_a_parcel_moves_its_lease_on(state: redis.
 
 
 def leases(desk: Desk) -> Leases:
-    return Leases(desk.client, object_scope("t_a"))
+    return Leases(desk.connection, object_scope("t_a"))
 
 
 def test_a_route_is_drained_when_the_parcels_that_were_taken_have_ended(desk: Desk) -> None:
@@ -187,7 +187,7 @@ def test_a_route_is_drained_when_the_parcels_that_were_taken_have_ended(desk: De
     desk.end(claims)
     assert asked.still([held]) == []
     metrics = Scope(kind=ResourceKind.METRICS_STORE, tenant_id="t_a", env="dev")
-    assert Leases(desk.client, metrics).held() == []
+    assert Leases(desk.connection, metrics).held() == []
 
 
 def test_what_left_its_parcel_keeps_a_route_from_being_drained(desk: Desk) -> None:
@@ -219,7 +219,7 @@ def test_what_a_lost_worker_sent_may_still_take_effect_after_its_lease(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(lease, "LATE_MS", 700)
-    hasty = Desk(desk.client, lease=HASTY)
+    hasty = Desk(desk.connection, lease=HASTY)
     command = put("a")
     desk.submit(command)
     hasty.taken()
@@ -233,7 +233,7 @@ def test_what_a_lost_worker_sent_may_still_take_effect_after_its_lease(
 
 
 def test_a_sweep_forgets_op_ids_of_which_nothing_is_left_and_no_others(
-    state: redis.Redis,
+    state: State,
 ) -> None:
     desk = Desk(state, tenant_window=1)
     done, gone, ready, held, taken = (put(name, op_id=name) for name in "abcde")
@@ -245,7 +245,7 @@ def test_a_sweep_forgets_op_ids_of_which_nothing_is_left_and_no_others(
         desk.end(one)
     Desk(state, tenant_window=0).submit(ready)
     assert desk.submit(held) == [HELD]
-    state.delete(f"{SHARD}:o:{claims.parcels[1].name}")
+    state.server().delete(f"{SHARD}:o:{claims.parcels[1].name}")
     everything = {c.op_id.encode() for c in (done, gone, ready, held, taken)}
     assert set(desk.client.hkeys(f"{SHARD}:ids:{PLACE}")) == everything
     assert forget_old(state, timedelta(hours=1)) == 0, "what is young is not looked at"

@@ -7,14 +7,14 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 
-from commands import script
 from commands.clock import lease_clock
+from commands.exchange import exchange
 from commands.ledger.entry import Acceptance, Action, Claims
 from commands.ledger.ledger import FENCE_KEY
 from commands.ledger.usage import Usage, UsageBook
 from commands.scope import Scope
+from commands.state import State
 from tests.integration.conftest import object_scope
 from tests.integration.parcel_desk import (
     HASTY,
@@ -31,12 +31,12 @@ from tests.integration.test_ledger import put
 
 
 @pytest.fixture
-def desk(state: redis.Redis) -> Desk:
+def desk(state: State) -> Desk:
     return Desk(state)
 
 
 @pytest.fixture
-def hasty(state: redis.Redis) -> Desk:
+def hasty(state: State) -> Desk:
     """The same ledger for workers whose leases run out soon."""
     return Desk(state, lease=HASTY)
 
@@ -80,7 +80,7 @@ def test_positions_that_were_left_out_do_not_leave_the_parcel_at_its_end(desk: D
     assert record.attempt == 0
 
 
-def test_a_take_that_is_asked_again_gives_the_same_under_a_new_lease(state: redis.Redis) -> None:
+def test_a_take_that_is_asked_again_gives_the_same_under_a_new_lease(state: State) -> None:
     desk = Desk(state, lease=timedelta(seconds=2))
     first, later = put("a"), put("b")
     desk.submit(first)
@@ -131,7 +131,7 @@ def test_the_lease_grows_by_all_content_that_a_take_gives(desk: Desk) -> None:
     assert deadlines.pop() - started - plain > 20 * 60_000 / (2 * 1024 * 1024) - 0.1
 
 
-def test_a_take_gives_no_more_than_a_worker_runs_within_its_lease(state: redis.Redis) -> None:
+def test_a_take_gives_no_more_than_a_worker_runs_within_its_lease(state: State) -> None:
     desk = Desk(state, tenant_window=0)
     for n in range(6):
         desk.submit(*[put(f"k{n}-{m}") for m in range(100)])
@@ -213,7 +213,7 @@ def test_an_end_that_is_told_again_is_accepted_and_counted_once(desk: Desk) -> N
     totals = desk.ledger.totals()
     assert (totals["done"], totals["running"], totals["open"]) == (3, 0, 0)
     scope: Scope = object_scope("t_a")
-    book = UsageBook(desk.client)
+    book = UsageBook(desk.connection)
     assert stored(book, scope) == (3, 21)
 
 
@@ -299,7 +299,7 @@ def test_the_lease_of_what_runs_on_ends_when_that_of_its_parcel_would_have(
 
 
 def test_what_kills_its_workers_ends_as_poison_and_its_neighbours_are_done(
-    state: redis.Redis,
+    state: State,
 ) -> None:
     desk = Desk(state, lease=HASTY, max_attempts=9, max_deaths=3)
     commands = [put(f"k{n}") for n in range(25)]
@@ -333,13 +333,12 @@ def test_the_fence_of_each_parcels_route_is_read_behind_the_take(
     desk.client.hset(FENCE_KEY, "policy/t_a", "p1")
     desk.submit(put("a"), put("a", tenant="t_b"))
     calls: list[str] = []
-    send = script._send
 
-    def noted(client: redis.Redis, sent: Any) -> list[Any]:
-        calls.extend(str(call[0]) for call in sent)
-        return send(client, sent)
+    def noted(parts: Any, units: Any, *more: Any) -> None:
+        calls.extend(str(unit.commands[0][0]) for unit in units)
+        exchange(parts, units, *more)
 
-    monkeypatch.setattr(script, "_send", noted)
+    monkeypatch.setattr("commands.state.exchange", noted)
     claims = desk.taken(scopes=["object_store/t_b/dev"])
     assert {c.command.tenant_id: c.fence for c in claims.claimed} == {"t_a": "1-a", "t_b": None}
     assert claims.policies == {"t_a": "p1", "t_b": None}

@@ -9,7 +9,6 @@ from datetime import timedelta
 from typing import Any
 
 import pytest
-import redis
 
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import (
@@ -24,6 +23,7 @@ from commands.ledger.entry import (
 )
 from commands.model import Command
 from commands.object_store import HeadObject
+from commands.state import State
 from tests.chaos.remains import remains
 from tests.integration.parcel_desk import PLACE, RING, SHARD, Desk, end_of
 from tests.integration.test_ledger import put
@@ -175,7 +175,7 @@ class Walk:
         if not dead:
             return
         ref = self.chance.choice(dead)
-        replayed = DeadLetters(self.desk.client, self.desk.settings).replay([ref])
+        replayed = DeadLetters(self.desk.connection, self.desk.settings).replay([ref])
         assert replayed.left == {}
         self._hear(replayed.wakes)
         del self.ended[ref]
@@ -227,7 +227,7 @@ class Walk:
                 self.ended |= {c.command.ref: Action.DONE for c in claimed}
         assert len(self.ended) == len(self.commands), "some stay open for ever"
         self.look()
-        assert remains(self.desk.client) == []
+        assert remains(self.desk.connection) == []
 
     def _begin(self, token: str, claims: Claims, claimed: Sequence[Claimed]) -> None:
         own = {each.command.ref for each in claimed}
@@ -257,7 +257,7 @@ def _done(finish: Finish) -> bool:
 @pytest.mark.parametrize("window", [0, 6])
 @pytest.mark.parametrize("seed", range(4))
 def test_whatever_happens_in_whatever_order_all_of_it_ends_once_and_in_order(
-    state: redis.Redis, seed: int, window: int
+    state: State, seed: int, window: int
 ) -> None:
     settings: dict[str, Any] = {"max_attempts": 10**6, "max_deaths": 10**6}
     desk = Desk(state, tenant_window=window, lease=timedelta(hours=1), **settings)

@@ -6,14 +6,14 @@ from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 
 import pytest
-import redis
 
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import Acceptance, Action
-from commands.ledger.shard import shard_for
+from commands.ledger.shard import Shards
 from commands.metrics_store import IngestPoints, Point
 from commands.model import Command
 from commands.object_store import HeadObject
+from commands.state import State
 from tests.integration.parcel_desk import HASTY, PLACE, SHARD, Desk, commands_of, wait_for, woken
 from tests.integration.test_ledger import put
 
@@ -21,7 +21,7 @@ NEW, KNOWN, CONFLICT = Acceptance.NEW, Acceptance.KNOWN, Acceptance.CONFLICT
 
 
 @pytest.fixture
-def desk(state: redis.Redis) -> Desk:
+def desk(state: State) -> Desk:
     return Desk(state)
 
 
@@ -55,8 +55,8 @@ def ready(desk: Desk, command: Command) -> None:
 
 
 def held(desk: Desk, command: Command) -> None:
-    Desk(desk.client, tenant_window=1).submit(put("first"), put("second"))
-    assert Desk(desk.client, tenant_window=1).submit(command) == [Acceptance.HELD]
+    Desk(desk.connection, tenant_window=1).submit(put("first"), put("second"))
+    assert Desk(desk.connection, tenant_window=1).submit(command) == [Acceptance.HELD]
 
 
 def taken(desk: Desk, command: Command) -> None:
@@ -154,7 +154,7 @@ def test_a_purged_dead_letter_of_a_parcel_may_be_submitted_anew(
     command, beside = put("a"), put("b")
     desk.submit(command, beside)
     desk.end(desk.taken(), {command.ref: Action.DEAD})
-    letters = DeadLetters(desk.client, desk.settings)
+    letters = DeadLetters(desk.connection, desk.settings)
     assert letters.purge([command.ref]) == [command.ref]
     assert desk.submit(command, beside, as_records=as_records) == [NEW, KNOWN]
 
@@ -223,7 +223,7 @@ def commands_of_records(desk: Desk, *commands: Command) -> list[Command]:
     return [claimed.command for claimed in desk.claim(*commands)]
 
 
-def test_beyond_what_a_tenant_may_have_open_nothing_is_accepted(state: redis.Redis) -> None:
+def test_beyond_what_a_tenant_may_have_open_nothing_is_accepted(state: State) -> None:
     desk = Desk(state, max_open=5)
     assert desk.submit(*[put(f"a{n}") for n in range(3)]) == [NEW] * 3
     more = [put(f"b{n}") for n in range(3)]
@@ -246,7 +246,7 @@ def test_what_a_parcel_leaves_out_is_not_overtaken_by_the_next_one_of_its_submit
     assert desk.behind("hot") == [first.ref, last.ref]
 
 
-def test_where_a_parcel_does_not_fit_the_next_one_overtakes_nothing(state: redis.Redis) -> None:
+def test_where_a_parcel_does_not_fit_the_next_one_overtakes_nothing(state: State) -> None:
     desk = Desk(state, max_open=50)
     commands = [put("hot", b"1"), *(put(f"k{n}") for n in range(99)), put("hot", b"2")]
     accepted = desk.submit(*commands)
@@ -274,7 +274,7 @@ def outcomes_of(desk: Desk, seq: int) -> str:
 def test_each_scope_has_parcels_of_its_own(desk: Desk) -> None:
     desk.submit(points("p"), put("a"), put("a", tenant="t_b"))
     parcels = desk.taken().parcels
-    assert shard_for("t_b", "dev") == SHARD, "else it is not among these"
+    assert Shards(16).place("t_b", "dev") == SHARD, "else it is not among these"
     scopes = [(parcel.place, parcel.kind) for parcel in parcels]
     assert scopes == [
         (PLACE, "metrics_store"),
@@ -283,7 +283,7 @@ def test_each_scope_has_parcels_of_its_own(desk: Desk) -> None:
     ]
 
 
-def test_the_outcome_of_a_parcel_is_gone_after_its_time(state: redis.Redis) -> None:
+def test_the_outcome_of_a_parcel_is_gone_after_its_time(state: State) -> None:
     desk = Desk(state, outcome_retention=HASTY)
     command = put("a")
     done(desk, command)

@@ -12,7 +12,6 @@ from pathlib import Path
 from typing import cast
 
 import pytest
-import redis
 
 from commands.ledger.entry import Claimed, Finish
 from commands.ledger.ledger import Ledger
@@ -22,7 +21,7 @@ from commands.outcome import Outcome
 from commands.routing import RouteConfig
 from commands.scope import Mode
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from commands.wire import queue_of
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by
@@ -100,9 +99,9 @@ def test_a_quick_command_beside_a_slow_one_has_its_outcome_at_once(
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
@@ -111,7 +110,7 @@ def counted(claimed: Claimed) -> Finish:
     return dataclasses.replace(done(claimed), usage=Usage(claimed.command.scope.field, writes=1))
 
 
-def test_parts_of_a_claim_and_a_takeover_of_the_rest(client: redis.Redis) -> None:
+def test_parts_of_a_claim_and_a_takeover_of_the_rest(client: State) -> None:
     """The quick ones stay done, and what was taken over is its new holder's alone."""
     ledger = Ledger(client, Settings(lease=timedelta(milliseconds=300)))
     first, slow, behind, quick = put("k"), put("k"), put("k"), put("l")

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 import typer
 
 from commands.error import IntegrityMismatch, ReservedStream
@@ -27,7 +26,7 @@ from commands.routing import (
 )
 from commands.scope import Mode, ResourceKind
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from commands.wire import Message, read_message
 from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archived_events, archiving
 from producers.cli import audit
@@ -53,7 +52,7 @@ CHANGES: list[Command] = [
 class Lane:
     """An eager worker and a client, on one Redis of their own."""
 
-    def __init__(self, folder: Path, state: redis.Redis, control: str = "refuse") -> None:
+    def __init__(self, folder: Path, state: State, control: str = "refuse") -> None:
         self.state = state
         settings = Settings.model_validate(
             {"payload_dir": folder / "payloads", "control_commands": control}
@@ -106,21 +105,21 @@ def end() -> None:
 
 
 @pytest.fixture
-def state(state_url: str) -> Iterator[redis.Redis]:
+def state(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def lane(tmp_path: Path, state: redis.Redis) -> Iterator[Lane]:
+def lane(tmp_path: Path, state: State) -> Iterator[Lane]:
     yield Lane(tmp_path, state)
     end()
 
 
 @pytest.fixture
-def taking(tmp_path: Path, state: redis.Redis) -> Iterator[Lane]:
+def taking(tmp_path: Path, state: State) -> Iterator[Lane]:
     yield Lane(tmp_path, state, "take")
     end()
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from commands.error import Conflict, ForbiddenBackend, PolicyForbids
 from commands.model import new_op_id
@@ -15,7 +14,7 @@ from commands.outcome import Outcome
 from commands.payload import InlinePayload
 from commands.routing import RouteConfig
 from commands.scope import Mode
-from commands.state import connect
+from commands.state import State, connect
 from producers.client import Client
 from routing.event import first_broken
 from routing.policy import Terms
@@ -31,15 +30,15 @@ ONLY_EUROPE = {"object_store": {"regions": ["eu-central-1", "eu-west-1"]}}
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def registry(client: redis.Redis) -> Registry:
+def registry(client: State) -> Registry:
     return Registry(client)
 
 

@@ -16,7 +16,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import redis
 import structlog
 
 from adapters.catalogue import find_backend
@@ -28,7 +27,7 @@ from commands.ledger.entry import Claimed, Intent, Ticket
 from commands.ledger.ledger import Ledger
 from commands.ledger.line import Lines
 from commands.ledger.parcels import Parcels
-from commands.ledger.shard import shard_for
+from commands.ledger.shard import Shards
 from commands.ledger.usage import UsageBook
 from commands.model import Command
 from commands.object_store import PutObject
@@ -36,7 +35,7 @@ from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import Mode
 from commands.script import Script
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from commands.tabular_store import UpsertRow
 from routing.policy import Quotas
 from routing.route import Route
@@ -57,20 +56,20 @@ TENANT = "t_rate"
 
 
 @pytest.fixture
-def client(state_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[redis.Redis]:
+def client(state_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     """A Redis whose scripts ask the test for the time."""
     for module in (ledger_module, usage_module, line_module):
         for name, script in vars(module).items():
             if isinstance(script, Script):
                 monkeypatch.setattr(module, name, _with_clock(script))
-    client = connect(state_url)
-    client.flushall()
+    client = connect(state_url, ledger_shards=4)  # each turn looks at all of them
+    client.server().flushall()
     # An hour of rates is thousands of turns; none of them has to outlive a power cut.
-    client.config_set("appendfsync", "no")
+    client.server().config_set("appendfsync", "no")
     structlog.configure(wrapper_class=structlog.make_filtering_bound_logger(logging.ERROR))
     yield client
     structlog.reset_defaults()
-    client.config_set("appendfsync", "always")
+    client.server().config_set("appendfsync", "always")
     client.close()
 
 
@@ -85,7 +84,7 @@ def _with_clock(script: Script) -> Script:
 class World:
     """One worker, one pacer and one reconciler in a time that only passes when told."""
 
-    client: redis.Redis
+    client: State
     payloads: Path
     rate: float | None
     down: frozenset[str] = frozenset()
@@ -122,7 +121,7 @@ class World:
 
     def tick(self, seconds: float) -> None:
         self.us += round(seconds * 1e6)
-        self.client.set("test:clock", self.us)
+        self.client.server().set("test:clock", self.us)
 
     def submit(self, commands: Sequence[Command]) -> list[str]:
         for start in range(0, len(commands), 500):
@@ -214,7 +213,7 @@ def rows(count: int) -> list[Command]:
     ("rate", "backlog", "seconds"), [(0.5, 400, 780), (5.0, 2000, 350), (50.0, 2000, 36)]
 )
 def test_a_rate_gives_that_rate_whatever_the_backlog_and_in_accepted_order(
-    client: redis.Redis, tmp_path: Path, rate: float, backlog: int, seconds: int
+    client: State, tmp_path: Path, rate: float, backlog: int, seconds: int
 ) -> None:
     world = World(client, tmp_path, rate)
     refs = world.submit(puts(backlog, keys=backlog))
@@ -231,7 +230,7 @@ def test_a_rate_gives_that_rate_whatever_the_backlog_and_in_accepted_order(
     assert world.claims <= 3 * backlog
 
 
-def test_a_second_of_commands_and_one_may_burst(client: redis.Redis, tmp_path: Path) -> None:
+def test_a_second_of_commands_and_one_may_burst(client: State, tmp_path: Path) -> None:
     world = World(client, tmp_path, 10.0)
     world.submit(puts(100))
     world._work()
@@ -244,7 +243,7 @@ def test_a_second_of_commands_and_one_may_burst(client: redis.Redis, tmp_path: P
     assert len(world.done) == 111
 
 
-def test_nothing_overtakes_what_waits(client: redis.Redis, tmp_path: Path) -> None:
+def test_nothing_overtakes_what_waits(client: State, tmp_path: Path) -> None:
     world = World(client, tmp_path, 2.0)
     refs = world.submit(puts(10))
     world._work()
@@ -256,7 +255,7 @@ def test_nothing_overtakes_what_waits(client: redis.Redis, tmp_path: Path) -> No
 
 @pytest.mark.parametrize("new", [20.0, None])
 def test_a_raised_or_lifted_rate_counts_for_what_waits_already(
-    client: redis.Redis, tmp_path: Path, new: float | None
+    client: State, tmp_path: Path, new: float | None
 ) -> None:
     world = World(client, tmp_path, 0.05)
     world.submit(puts(300))
@@ -267,7 +266,7 @@ def test_a_raised_or_lifted_rate_counts_for_what_waits_already(
     assert len(world.done) == 300
 
 
-def test_a_lowered_rate_counts_for_what_waits_already(client: redis.Redis, tmp_path: Path) -> None:
+def test_a_lowered_rate_counts_for_what_waits_already(client: State, tmp_path: Path) -> None:
     world = World(client, tmp_path, 20.0)
     world.submit(puts(300))
     world.run_until(5)
@@ -277,7 +276,7 @@ def test_a_lowered_rate_counts_for_what_waits_already(client: redis.Redis, tmp_p
     assert 18 <= len(world.done) - before <= 23
 
 
-def test_keys_keep_their_order_beside_others(client: redis.Redis, tmp_path: Path) -> None:
+def test_keys_keep_their_order_beside_others(client: State, tmp_path: Path) -> None:
     world = World(client, tmp_path, 20.0)
     refs = world.submit(puts(600, keys=7))
     world.run_until(60)
@@ -288,7 +287,7 @@ def test_keys_keep_their_order_beside_others(client: redis.Redis, tmp_path: Path
 
 
 def test_a_kind_whose_backend_rests_takes_no_tokens_from_the_others(
-    client: redis.Redis, tmp_path: Path
+    client: State, tmp_path: Path
 ) -> None:
     world = World(client, tmp_path, 2.0)
     world.submit(puts(300))
@@ -300,14 +299,14 @@ def test_a_kind_whose_backend_rests_takes_no_tokens_from_the_others(
     assert {ref for _, ref in world.done[started:]} == refs
 
 
-def test_what_waits_is_due_at_its_deadline(client: redis.Redis, tmp_path: Path) -> None:
+def test_what_waits_is_due_at_its_deadline(client: State, tmp_path: Path) -> None:
     world = World(client, tmp_path, 1.0)
     soon = datetime.now(UTC) + timedelta(seconds=5)
     late = world.submit(puts(100, deadline=soon))
     world.run_until(3)
-    shard = shard_for(TENANT, "dev")
+    shard = Shards(4).place(TENANT, "dev")
     line = f"{shard}:line:{TENANT}/dev/object_store"
-    waiting = [ref for ref in late if client.zscore(line, ref) is not None]
+    waiting = [ref for ref in late if client.server().zscore(line, ref) is not None]
     assert len(waiting) > 90
-    dues = [client.zscore(f"{shard}:due", ref) or 0 for ref in waiting]
+    dues = [client.server().zscore(f"{shard}:due", ref) or 0 for ref in waiting]
     assert all(0 < due < world.us / 1000 + 5000 for due in dues)

@@ -23,7 +23,7 @@ from commands.error import (
     RouteNotFound,
 )
 from commands.event_stream import AppendEvent, Event, ReadEvents
-from commands.ledger.shard import shard_for
+from commands.ledger.shard import USUAL, Shards
 from commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
 from commands.model import Command, new_op_id
 from commands.object_store import (
@@ -305,14 +305,14 @@ def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: Lane) -> 
             assert second.error.code == RateLimited.code
             assert second.error.retry_after is not None
             assert 0 < second.error.retry_after <= 101
-        shard = shard_for("t_rate", "dev")
+        shard = Shards(USUAL).place("t_rate", "dev")
         line = f"{shard}:line:t_rate/dev/object_store"
-        registry.client.zadd(line, {"t_rate/dev/x": 1})
+        registry.client.server().zadd(line, {"t_rate/dev/x": 1})
         async with reading(two_workers) as (_, reads):
             third = await reads.run(get)
             assert third.error is not None
             assert third.error.code == RateLimited.code
-        registry.client.delete(line)
+        registry.client.server().delete(line)
 
     asyncio.run(main())
 
@@ -320,25 +320,25 @@ def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: Lane) -> 
 def test_what_the_ledger_or_the_registry_lost_stops_reads_too(two_workers: Lane) -> None:
     two_workers.route_to_folder("t_lost")
     state = two_workers.registry().client
-    era = f"{shard_for('t_lost', 'dev')}:era"
+    era = f"{Shards(USUAL).place('t_lost', 'dev')}:era"
     get = GetObject(tenant_id="t_lost", env="dev", key="k")
 
     async def main() -> list[str]:
         codes = []
         async with reading(two_workers) as (_, reads):
-            state.hset(era, "lost", "a test says so")
+            state.server().hset(era, "lost", "a test says so")
             try:
                 codes.append(code_of(await reads.run(get)))
             finally:
-                state.hdel(era, "lost")
+                state.server().hdel(era, "lost")
             codes.append(code_of(await reads.run(get)))
-            fence = state.hget("{rt}:fence", "@epoch")
+            fence = state.server().hget("{rt}:fence", "@epoch")
             assert fence is not None
-            state.hdel("{rt}:fence", "@epoch")
+            state.server().hdel("{rt}:fence", "@epoch")
             try:
                 codes.append(code_of(await reads.run(get)))
             finally:
-                state.hset("{rt}:fence", "@epoch", fence)
+                state.server().hset("{rt}:fence", "@epoch", fence)
         return codes
 
     assert asyncio.run(main()) == ["LEDGER_REGRESSED", "NOT_FOUND", "REGISTRY_REGRESSED"]
@@ -355,7 +355,7 @@ def test_reads_write_nothing_to_the_state(two_workers: Lane) -> None:
     with two_workers.client() as client:
         client.run(put("t_readonly", "k", b"content"), PATIENCE).unwrap()
     state = connect(two_workers.settings.state_url)
-    state.execute_command(  # type: ignore[no-untyped-call]
+    state.server().execute_command(  # type: ignore[no-untyped-call]
         "ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@read", "+@connection",
         "+@pubsub", "+@transaction", "+time",
     )  # fmt: skip
@@ -372,7 +372,7 @@ def test_reads_write_nothing_to_the_state(two_workers: Lane) -> None:
     try:
         asyncio.run(main())
     finally:
-        state.execute_command("ACL", "DELUSER", "reader")  # type: ignore[no-untyped-call]
+        state.server().execute_command("ACL", "DELUSER", "reader")  # type: ignore[no-untyped-call]
         state.close()
 
 

@@ -22,7 +22,7 @@ from workers.finish import Finisher
 
 @pytest.fixture
 def settings(state_url: str, tmp_path: Path) -> Settings:
-    connect(state_url).flushall()
+    connect(state_url).server().flushall()
     return Settings(state_url=state_url, payload_dir=tmp_path)
 
 

@@ -15,7 +15,8 @@ from commands.ledger.entry import Acceptance, Intent
 from commands.ledger.ledger import Ledger
 from commands.scope import Mode
 from commands.settings import Settings
-from commands.state import connect, state_errors
+from commands.state import State, connect
+from commands.state_error import state_errors
 from producers.buffer import BufferLimits
 from producers.embedded.redis_server import RedisServer
 from routing.registry import Registry
@@ -41,46 +42,47 @@ def server(request: pytest.FixtureRequest, folder: Path) -> Iterator[RedisServer
 
 
 @pytest.fixture
-def state(server: RedisServer) -> Iterator[redis.Redis]:
+def state(server: RedisServer) -> Iterator[State]:
     client = connect(server.url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
-def fill(state: redis.Redis) -> None:
-    state.config_set("maxmemory", "1")
+def fill(state: State) -> None:
+    state.server().config_set("maxmemory", "1")
 
 
-def take_disk(state: redis.Redis) -> None:
+def take_disk(state: State) -> None:
     """As on a disk that fails: the last snapshot could not be written."""
-    folder = Path(str(state.config_get("dir")["dir"]))
-    state.config_set("save", "3600 1")
+    folder = Path(str(state.server().config_get("dir")["dir"]))
+    state.server().config_set("save", "3600 1")
     folder.rename(folder.with_suffix(".gone"))
     (folder.with_suffix(".gone") / "dump.rdb").mkdir(exist_ok=True)
-    state.bgsave()
+    state.server().bgsave()
     wait_until(
-        lambda: state.info("persistence")["rdb_last_bgsave_status"] == "err", "the snapshot failed"
+        lambda: state.server().info("persistence")["rdb_last_bgsave_status"] == "err",
+        "the snapshot failed",
     )
     folder.with_suffix(".gone").rename(folder)
 
 
-def demote(state: redis.Redis) -> None:
-    state.replicaof("127.0.0.1", "1")
+def demote(state: State) -> None:
+    state.server().replicaof("127.0.0.1", "1")
 
 
-def lose_replicas(state: redis.Redis) -> None:
-    state.config_set("min-replicas-to-write", "1")
+def lose_replicas(state: State) -> None:
+    state.server().config_set("min-replicas-to-write", "1")
 
 
-def mend(state: redis.Redis) -> None:
-    state.config_set("maxmemory", "0")
-    state.config_set("save", "")
-    state.config_set("min-replicas-to-write", "0")
-    state.replicaof("NO", "ONE")
+def mend(state: State) -> None:
+    state.server().config_set("maxmemory", "0")
+    state.server().config_set("save", "")
+    state.server().config_set("min-replicas-to-write", "0")
+    state.server().replicaof("NO", "ONE")
 
 
-HARMS: dict[str, Callable[[redis.Redis], None]] = {
+HARMS: dict[str, Callable[[State], None]] = {
     "OOM": fill,
     "MISCONF": take_disk,
     "READONLY": demote,
@@ -90,7 +92,7 @@ HARMS: dict[str, Callable[[redis.Redis], None]] = {
 
 @pytest.mark.parametrize("word", sorted(HARMS))
 def test_each_refusal_is_a_typed_temporary_error_and_leaves_nothing_half_done(
-    server: RedisServer, state: redis.Redis, word: str
+    server: RedisServer, state: State, word: str
 ) -> None:
     ledger = Ledger(state, Settings(publish_grace=timedelta(milliseconds=1)))
     registry, scope = Registry(state), object_scope("t_a")
@@ -124,14 +126,14 @@ def test_each_refusal_is_a_typed_temporary_error_and_leaves_nothing_half_done(
     assert registry.get(scope) is None
 
 
-def test_a_mistake_of_ours_is_not_mistaken_for_a_refusal(state: redis.Redis) -> None:
-    state.set("text", "x")
+def test_a_mistake_of_ours_is_not_mistaken_for_a_refusal(state: State) -> None:
+    state.server().set("text", "x")
     with pytest.raises(redis.ResponseError, match="WRONGTYPE"), state_errors():
-        state.eval("return redis.call('HGET', 'text', 'a')", 0)
+        state.server().eval("return redis.call('HGET', 'text', 'a')", 0)
 
 
-def test_what_its_user_may_not_do_is_named(server: RedisServer, state: redis.Redis) -> None:
-    state.acl_setuser(
+def test_what_its_user_may_not_do_is_named(server: RedisServer, state: State) -> None:
+    state.server().acl_setuser(
         "few", enabled=True, passwords=["+pw"], keys=["*"], commands=["+@all", "-evalsha"]
     )
     limited = connect(server.url.replace("://", "://few:pw@"))
@@ -155,13 +157,13 @@ def test_a_full_redis_costs_no_command_and_no_worker(tmp_path: Path) -> None:
         buffer = client.buffer(BufferLimits(patience=PATIENCE))
         # Singles, so that many messages are on the queue.
         accepted = [client.submit(put(f"a{n}", tenant="t_full")) for n in range(300)]
-        state.config_set("maxmemory", "1")
+        state.server().config_set("maxmemory", "1")
         pendings = [buffer.add(put(f"b{n}", tenant="t_full")) for n in range(50)]
         leases_over = time.monotonic() + 3 * running.settings.lease.total_seconds() + 1
         with pytest.raises(StateUnavailable, match="OOM"):
             client.submit(put("c", tenant="t_full"))
         wait_until(lambda: time.monotonic() > leases_over, "three leases are over")
-        state.config_set("maxmemory", "0")
+        state.server().config_set("maxmemory", "0")
         outcomes = [pending.outcome(PATIENCE) for pending in pendings]
         outcomes += [outcome for outcome in client.wait(accepted, PATIENCE) if outcome]
         assert [o for o in outcomes if o.error is not None] == []

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from commands.error import (
     BackendNotImplemented,
@@ -22,7 +21,7 @@ from commands.error import (
 from commands.model import new_op_id
 from commands.routing import RouteConfig
 from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect
+from commands.state import State, connect
 from routing.event import StreamEvent, first_broken
 from routing.registry import Registry
 from routing.route import Route
@@ -32,15 +31,15 @@ SCOPE = Scope(kind=KIND, tenant_id="t_a", env="dev")
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def registry(client: redis.Redis) -> Registry:
+def registry(client: State) -> Registry:
     return Registry(client)
 
 
@@ -141,14 +140,14 @@ def test_a_refused_change_is_an_error_with_its_place_and_an_event(
 
 
 def test_a_credential_in_a_refused_config_does_not_stand_in_the_audit_trail(
-    registry: Registry, client: redis.Redis
+    registry: Registry, client: State
 ) -> None:
     config: RouteConfig = {"bucket": "b", "aws_secret_access_key": "hunter2"}
     with pytest.raises(InvalidRouteConfig):
         registry.set(
             SCOPE, "s3", config, mode=Mode.LAB, actor="a", reason="r", change_id=new_op_id()
         )
-    assert b"hunter2" not in repr(client.xrange("{rt}:log")).encode()
+    assert b"hunter2" not in repr(client.server().xrange("{rt}:log")).encode()
 
 
 def test_set_does_not_move_a_route_and_switch_does_not_create_one(registry: Registry) -> None:
@@ -180,7 +179,7 @@ def test_a_change_of_another_revision_is_a_conflict_that_names_the_current_one(
 
 def test_of_two_operators_who_switch_at_once_one_wins_each_round(state_url: str) -> None:
     registries = [Registry(connect(state_url)) for _ in range(2)]
-    connect(state_url).flushall()
+    connect(state_url).server().flushall()
     change(registries[0].set, "/start")
     rounds, won, lost = 200, [0, 0], [0, 0]
     barrier = threading.Barrier(2)

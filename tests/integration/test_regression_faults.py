@@ -145,18 +145,18 @@ def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a
     replica = RedisServer(desk.data / "replica")
     replica.start()
     link = connect(replica.url)
-    link.replicaof("127.0.0.1", desk.state.port)
+    link.server().replicaof("127.0.0.1", desk.state.port)
 
     def in_step() -> bool:
-        info = link.info("replication")
-        behind = connect(desk.state.url).info("replication")["master_repl_offset"]
+        info = link.server().info("replication")
+        behind = connect(desk.state.url).server().info("replication")["master_repl_offset"]
         return bool(info["master_link_status"] == "up" and info["slave_repl_offset"] == behind)
 
     wait_until(in_step, "the replica is in step")
     desk.stack.start_worker()
     desk.done(desk.submit("before"))
     wait_until(in_step, "the replica is in step")
-    link.replicaof("NO", "ONE")
+    link.server().replicaof("NO", "ONE")
     desk.point("t_seen", "new")
     lost = desk.client.run(put("t_seen", "seen"), PATIENCE)
     assert lost.route_revision == 3

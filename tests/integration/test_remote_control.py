@@ -115,7 +115,7 @@ def test_no_password_is_shown() -> None:
 )  # fmt: skip
 def test_a_publication_that_cannot_be_read_is_dropped(one: Lane, app: Celery, item: bytes) -> None:
     with one.client() as client:
-        assert client.state.publish("/0.celery.pidbox", item) == 1
+        assert client.state.server().publish("/0.celery.pidbox", item) == 1
     assert ask(app, "ping") == {"ok": "pong"}
     assert one.stack.workers[0].running
 

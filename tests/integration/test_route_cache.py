@@ -8,12 +8,11 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import redis
 
 from commands.error import RegistryRegressed, RegistryUnreadable, RouteNotFound
 from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect
+from commands.state import State, connect
 from routing.cache import RouteCache
 from routing.log import TAG, EventLog
 from routing.policy import FREE, policy_subject
@@ -26,9 +25,9 @@ FENCES = "{rt}:fence"
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
@@ -56,8 +55,8 @@ def point(registry: Registry, base_dir: str, scope: Scope = SCOPE) -> Route:
     )
 
 
-def fence(client: redis.Redis, scope: Scope = SCOPE) -> str | None:
-    value = client.hget(FENCES, scope.field)
+def fence(client: State, scope: Scope = SCOPE) -> str | None:
+    value = client.server().hget(FENCES, scope.field)
     return value.decode() if isinstance(value, bytes) else value
 
 
@@ -68,7 +67,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
         time.sleep(0.01)
 
 
-def test_an_entry_serves_as_long_as_its_fence_is_the_current_one(client: redis.Redis) -> None:
+def test_an_entry_serves_as_long_as_its_fence_is_the_current_one(client: State) -> None:
     registry = CountingRegistry(client)
     cache = RouteCache(registry)
     route = point(registry, "/a")
@@ -80,7 +79,7 @@ def test_an_entry_serves_as_long_as_its_fence_is_the_current_one(client: redis.R
     assert cache.resolve(SCOPE, fence(client)) == newer
 
 
-def test_a_missing_route_is_an_error_that_says_how_to_configure_one(client: redis.Redis) -> None:
+def test_a_missing_route_is_an_error_that_says_how_to_configure_one(client: State) -> None:
     cache = RouteCache(Registry(client))
     with pytest.raises(RouteNotFound) as caught:
         cache.resolve(SCOPE, None)
@@ -88,7 +87,7 @@ def test_a_missing_route_is_an_error_that_says_how_to_configure_one(client: redi
     assert "Configure one with: signalbox routes set object_store" in str(caught.value)
 
 
-def test_a_deleted_route_is_not_used_again(client: redis.Redis) -> None:
+def test_a_deleted_route_is_not_used_again(client: State) -> None:
     registry = Registry(client)
     cache = RouteCache(registry)
     point(registry, "/a")
@@ -98,7 +97,7 @@ def test_a_deleted_route_is_not_used_again(client: redis.Redis) -> None:
         cache.resolve(SCOPE, fence(client))
 
 
-def test_many_unknown_scopes_cost_one_round_trip(client: redis.Redis) -> None:
+def test_many_unknown_scopes_cost_one_round_trip(client: State) -> None:
     registry = CountingRegistry(client)
     scopes = [SCOPE.model_copy(update={"tenant_id": f"t_{n}"}) for n in range(20)]
     routes = [point(registry, "/a", scope) for scope in scopes]
@@ -108,26 +107,26 @@ def test_many_unknown_scopes_cost_one_round_trip(client: redis.Redis) -> None:
     assert registry.reads == before + 1
 
 
-def test_a_registry_older_than_the_claim_fails_closed(client: redis.Redis) -> None:
+def test_a_registry_older_than_the_claim_fails_closed(client: State) -> None:
     registry = Registry(client)
     point(registry, "/a")
     with pytest.raises(RegistryRegressed):
         RouteCache(registry).resolve(SCOPE, "99-0123456789abcdef")
 
 
-def test_a_reused_revision_is_told_apart_by_its_hash(client: redis.Redis) -> None:
+def test_a_reused_revision_is_told_apart_by_its_hash(client: State) -> None:
     registry = Registry(client)
     cache = RouteCache(registry)
     point(registry, "/a")
     cache.resolve(SCOPE, fence(client))
-    client.flushall()  # another history, with the same revision
+    client.server().flushall()  # another history, with the same revision
     other = point(registry, "/b")
     assert other.revision == 1
     assert cache.resolve(SCOPE, fence(client)) == other
 
 
 def test_no_reader_ever_gets_a_route_older_than_the_fence_it_read(state_url: str) -> None:
-    connect(state_url).flushall()
+    connect(state_url).server().flushall()
     registry = Registry(connect(state_url))
     point(registry, "/0")
     cache = RouteCache(Registry(connect(state_url)))
@@ -160,7 +159,7 @@ def test_no_reader_ever_gets_a_route_older_than_the_fence_it_read(state_url: str
     assert min(resolved) > 0
 
 
-def test_the_tail_fills_the_cache_before_anyone_asks(client: redis.Redis, state_url: str) -> None:
+def test_the_tail_fills_the_cache_before_anyone_asks(client: State, state_url: str) -> None:
     registry = CountingRegistry(client)
     cache = RouteCache(registry)
     tail = RouteTail(cache, EventLog(connect(state_url)))
@@ -176,7 +175,7 @@ def test_the_tail_fills_the_cache_before_anyone_asks(client: redis.Redis, state_
 
 @pytest.mark.parametrize("harm", ["trimmed", "other history"])
 def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
-    client: redis.Redis, state_url: str, harm: str
+    client: State, state_url: str, harm: str
 ) -> None:
     registry = Registry(client)
     point(registry, "/a")
@@ -186,9 +185,9 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
     if harm == "trimmed":
         point(registry, "/b")
         point(registry, "/c")
-        client.xtrim("{rt}:log", maxlen=1, approximate=False)
+        client.server().xtrim("{rt}:log", maxlen=1, approximate=False)
     else:
-        client.flushall()
+        client.server().flushall()
         point(registry, "/x")
         point(registry, "/y")
     cache.learn(SCOPE, "1-aaaaaaaaaaaaaaaa", None)
@@ -202,16 +201,16 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
 
 
 def test_a_route_or_policy_of_a_later_release_holds_up_its_own_commands_alone(
-    client: redis.Redis,
+    client: State,
 ) -> None:
     registry = Registry(client)
     other = Scope(kind=SCOPE.kind, tenant_id="t_other", env=SCOPE.env)
     route = point(registry, "/data")
     point(registry, "/data", other)
     later = route.model_dump(mode="json") | {"later": 1}
-    client.hset(f"{TAG}:routes", SCOPE.field, json.dumps(later))
-    client.hset(f"{TAG}:policies", SCOPE.tenant_id, json.dumps({"later": 1}))
-    client.hset(FENCES, policy_subject(SCOPE.tenant_id), "9-x")
+    client.server().hset(f"{TAG}:routes", SCOPE.field, json.dumps(later))
+    client.server().hset(f"{TAG}:policies", SCOPE.tenant_id, json.dumps({"later": 1}))
+    client.server().hset(FENCES, policy_subject(SCOPE.tenant_id), "9-x")
     cache = RouteCache(registry, registry.policies)
 
     found = cache.resolve_many({scope: fence(client, scope) for scope in (SCOPE, other)})

@@ -7,7 +7,6 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
-import redis
 
 from commands.error import (
     BackendNotImplemented,
@@ -17,10 +16,11 @@ from commands.error import (
     StateUnavailable,
     UnknownBackend,
 )
+from commands.exchange import exchange
 from commands.model import new_op_id
 from commands.routing import DeleteRoute, RouteConfig, SetRoute, SwitchRoute
 from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect
+from commands.state import State, connect
 from routing import control
 from routing.event import StreamEvent, first_broken
 from routing.registry import Registry
@@ -32,15 +32,15 @@ DEAD = "redis://127.0.0.1:1/0"
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def registry(client: redis.Redis) -> Registry:
+def registry(client: State) -> Registry:
     return Registry(client)
 
 
@@ -124,12 +124,12 @@ def test_a_refused_change_may_be_asked_for_again_and_pass(registry: Registry) ->
     ],
 )
 def test_a_config_that_no_backend_vouched_for_is_recorded_by_its_names_alone(
-    registry: Registry, client: redis.Redis, backend: str, mode: Mode, error: type[RoutingError]
+    registry: Registry, client: State, backend: str, mode: Mode, error: type[RoutingError]
 ) -> None:
     config: RouteConfig = {"base_dir": "/a", "aws_secret_access_key": "hunter2"}
     with pytest.raises(error):
         registry.set(SCOPE, backend, config, mode=mode, actor="a", reason="r", change_id="x")
-    assert b"hunter2" not in repr(client.xrange("{rt}:log")).encode()
+    assert b"hunter2" not in repr(client.server().xrange("{rt}:log")).encode()
     after = registry.events(0)[-1].data.after
     assert after is not None
     assert after["backend_type"] == backend
@@ -137,7 +137,7 @@ def test_a_config_that_no_backend_vouched_for_is_recorded_by_its_names_alone(
 
 
 def test_a_conflict_records_no_value_that_its_backend_would_refuse(
-    registry: Registry, client: redis.Redis
+    registry: Registry, client: State
 ) -> None:
     change(registry.set)
     config: RouteConfig = {"bucket": "bucket-b", "aws_secret_access_key": "hunter2"}
@@ -145,7 +145,7 @@ def test_a_conflict_records_no_value_that_its_backend_would_refuse(
         registry.switch(
             SCOPE, "s3", config, mode=Mode.LAB, actor="a", reason="r", change_id="x", if_revision=9
         )
-    assert b"hunter2" not in repr(client.xrange("{rt}:log")).encode()
+    assert b"hunter2" not in repr(client.server().xrange("{rt}:log")).encode()
 
 
 def test_a_refusal_for_the_mode_records_the_place_that_was_asked_for(registry: Registry) -> None:
@@ -179,18 +179,16 @@ def test_a_refusal_that_cannot_be_recorded_is_an_unreadable_state() -> None:
     assert caught.value.next_step
 
 
-def test_a_change_costs_two_round_trips(registry: Registry, client: redis.Redis) -> None:
+def test_a_change_costs_two_round_trips(registry: Registry) -> None:
     change(registry.set)  # loads the script
     sent: list[int] = []
-    execute = redis.client.Pipeline.execute
 
-    def counted(self: Any, *arguments: Any, **named: Any) -> Any:
-        sent.append(len(self.command_stack))
-        return execute(self, *arguments, **named)
+    def counted(parts: Any, units: Any, *more: Any) -> None:
+        sent.append(len(units))
+        exchange(parts, units, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(redis.client.Pipeline, "execute", counted)
-        patch.setattr(client, "execute_command", lambda *a, **n: sent.append(1))
+        patch.setattr("commands.state.exchange", counted)
         change(registry.switch, "/b")
     assert len(sent) == 2
 
@@ -216,7 +214,7 @@ def test_route_commands_run_and_their_repeats_change_nothing(registry: Registry)
 
 
 def test_five_thousand_routes_are_listed_in_pages_of_two_round_trips(
-    registry: Registry, client: redis.Redis
+    registry: Registry, client: State
 ) -> None:
     route = change(registry.set)
     fill = """
@@ -227,7 +225,7 @@ def test_five_thousand_routes_are_listed_in_pages_of_two_round_trips(
       redis.call('ZADD', '{rt}:index:object_store', 0, member)
     end
     """
-    client.eval(fill, 0, route.model_dump_json())
+    client.server().eval(fill, 0, route.model_dump_json())
     listed: list[str] = []
     pages, after = 0, None
     while True:

@@ -7,13 +7,12 @@ import time
 from collections.abc import Callable, Iterator
 
 import pytest
-import redis
 from structlog.testing import capture_logs
 
 from commands.error import RegistryRegressed
 from commands.model import new_op_id
 from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect
+from commands.state import State, connect
 from routing.cache import RouteCache
 from routing.event import StreamEvent
 from routing.log import EventLog
@@ -26,9 +25,9 @@ KEYS = ["{rt}:head", "{rt}:routes", "{rt}:fence"]
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
@@ -46,16 +45,16 @@ def point(registry: Registry, base_dir: str) -> Route:
     )
 
 
-def restore(client: redis.Redis, dump: dict[str, bytes | None]) -> None:
+def restore(client: State, dump: dict[str, bytes | None]) -> None:
     """Bring the registry back to what it was, as a backup or a lagging replica would."""
-    client.delete(*KEYS)
+    client.server().delete(*KEYS)
     for key, value in dump.items():
         if value is not None:
-            client.restore(key, 0, value)
+            client.server().restore(key, 0, value)
 
 
-def dumped(client: redis.Redis) -> dict[str, bytes | None]:
-    return {key: client.dump(key) for key in KEYS}
+def dumped(client: State) -> dict[str, bytes | None]:
+    return {key: client.server().dump(key) for key in KEYS}
 
 
 def wait_until(condition: Callable[[], bool]) -> None:
@@ -67,7 +66,7 @@ def wait_until(condition: Callable[[], bool]) -> None:
 
 @pytest.mark.parametrize("forgotten", [False, True])
 def test_a_route_older_than_what_this_process_has_seen_is_not_used(
-    client: redis.Redis, forgotten: bool
+    client: State, forgotten: bool
 ) -> None:
     registry = Registry(client)
     cache = RouteCache(registry)
@@ -84,17 +83,17 @@ def test_a_route_older_than_what_this_process_has_seen_is_not_used(
     assert (caught.value.tenant_id, caught.value.temporary) == ("t_a", True)
 
 
-def test_a_fence_that_vanished_is_a_regression_too(client: redis.Redis) -> None:
+def test_a_fence_that_vanished_is_a_regression_too(client: State) -> None:
     registry = Registry(client)
     cache = RouteCache(registry)
     route = point(registry, "/a")
     cache.resolve(SCOPE, route.fence)
-    client.delete(*KEYS)
+    client.server().delete(*KEYS)
     with pytest.raises(RegistryRegressed):
         cache.resolve(SCOPE, None)
 
 
-def test_a_registry_that_has_caught_up_is_used_again(client: redis.Redis) -> None:
+def test_a_registry_that_has_caught_up_is_used_again(client: State) -> None:
     registry = Registry(client)
     cache = RouteCache(registry)
     old = point(registry, "/old")
@@ -103,13 +102,13 @@ def test_a_registry_that_has_caught_up_is_used_again(client: redis.Redis) -> Non
     restore(client, backup)
     with pytest.raises(RegistryRegressed):
         cache.resolve(SCOPE, old.fence)
-    client.delete("{rt}:log")
+    client.server().delete("{rt}:log")
     again = point(registry, "/again")
     assert cache.resolve(SCOPE, again.fence) == again
 
 
 def test_an_event_that_this_version_cannot_read_does_not_end_the_tail(
-    client: redis.Redis, state_url: str
+    client: State, state_url: str
 ) -> None:
     registry = Registry(client)
     point(registry, "/a")
@@ -123,8 +122,8 @@ def test_an_event_that_this_version_cannot_read_does_not_end_the_tail(
     event |= {"subject": "queue_store/t_a/dev", "revision": 2, "prev": head.hash}
     event["hash"] = StreamEvent.model_validate(event).digest()
     with capture_logs() as logs:
-        client.hset("{rt}:head", mapping={"rev": 2, "hash": event["hash"]})
-        client.xadd("{rt}:log", {"event": json.dumps(event), "at": "1000000"}, id="2-0")
+        client.server().hset("{rt}:head", mapping={"rev": 2, "hash": event["hash"]})
+        client.server().xadd("{rt}:log", {"event": json.dumps(event), "at": "1000000"}, id="2-0")
         wait_until(lambda: any("unreadable" in each["event"] for each in logs))
     wait_until(lambda: tail._at is not None)
     route = point(registry, "/b")

@@ -25,7 +25,7 @@ SOON = timedelta(seconds=1)
 
 @pytest.fixture
 def client(state_url: str, tmp_path: Path) -> Iterator[Client]:
-    connect(state_url).flushall()
+    connect(state_url).server().flushall()
     settings = Settings(state_url=state_url, broker_url=state_url, max_open=2)
     with Client(settings) as client:
         yield client
@@ -76,7 +76,7 @@ def test_what_finds_no_room_comes_again_before_what_stands_behind_it(
         )
         if len(accepted) == 2:
             # As if the two had ended.
-            client.state.flushall()
+            client.state.server().flushall()
         return answer
 
     monkeypatch.setattr(Parcels, "accept", watch)

@@ -15,7 +15,7 @@ import pytest
 from commands.ledger.dead import Which
 from commands.ledger.entry import Action, Apart, Finish, Intent, Ticket, Wake
 from commands.ledger.ledger import Ledger
-from commands.ledger.shard import shard_of
+from commands.ledger.shard import USUAL, Shards
 from commands.model import Command
 from commands.object_store import PutObject
 from commands.settings import Settings
@@ -58,7 +58,7 @@ def die_twice(settings: Settings, commands: Sequence[Command]) -> None:
 @pytest.fixture
 def ledger(state_url: str) -> Iterator[Ledger]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield Ledger(client, Settings(lease=timedelta(milliseconds=300)))
     client.close()
 
@@ -67,7 +67,7 @@ def ledger(state_url: str) -> Iterator[Ledger]:
 def suspects(ledger: Ledger, state_url: str) -> list[PutObject]:
     """Four of as many shards."""
     commands = [put("k", tenant=tenant) for tenant in TENANTS[:4]]
-    assert len({shard_of(command.ref) for command in commands}) == len(commands)
+    assert len({Shards(USUAL).of(command.ref) for command in commands}) == len(commands)
     die_twice(Settings(state_url=state_url, lease=timedelta(milliseconds=50)), commands)
     return commands
 

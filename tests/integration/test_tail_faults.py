@@ -7,10 +7,9 @@ from collections.abc import Iterator
 from typing import Any, cast
 
 import pytest
-import redis
 
 from commands.error import RegistryRegressed
-from commands.state import connect
+from commands.state import State, connect
 from routing.cache import RouteCache
 from routing.event import StreamEvent
 from routing.rebase import rebase
@@ -24,15 +23,15 @@ LOG, FENCES = "{rt}:log", "{rt}:fence"
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def registry(client: redis.Redis) -> Registry:
+def registry(client: State) -> Registry:
     return Registry(client)
 
 
@@ -50,19 +49,19 @@ def tail(registry: Registry, cache: RouteCache) -> RouteTail:
     return tail
 
 
-def read(client: redis.Redis, name: str) -> str | None:
-    value = client.hget(FENCES, name)
+def read(client: State, name: str) -> str | None:
+    value = client.server().hget(FENCES, name)
     return value.decode() if isinstance(value, bytes) else value
 
 
 def test_a_log_that_is_trimmed_under_a_tail_that_lags_costs_reads_and_no_wrong_route(
-    registry: Registry, client: redis.Redis, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
 ) -> None:
     scopes = [object_scope(f"t_{number}") for number in range(20)]
     for turn in range(3):
         for scope in scopes:
             point(registry, f"/{turn}", scope=scope)
-    client.xtrim(LOG, maxlen=5, approximate=False)
+    client.server().xtrim(LOG, maxlen=5, approximate=False)
     for _ in range(3):
         tail.turn()
     newest = point(registry, "/newest", scope=scopes[0])
@@ -75,17 +74,17 @@ def test_a_log_that_is_trimmed_under_a_tail_that_lags_costs_reads_and_no_wrong_r
 
 @pytest.mark.parametrize("sealed", [False, True])
 def test_an_event_that_was_edited_in_the_log_never_becomes_a_route(
-    registry: Registry, client: redis.Redis, cache: RouteCache, tail: RouteTail, sealed: bool
+    registry: Registry, client: State, cache: RouteCache, tail: RouteTail, sealed: bool
 ) -> None:
     route = point(registry, "/right")
-    [(_, fields)] = cast(Any, client.xrange(LOG, "2-0", "2-0"))
+    [(_, fields)] = cast(Any, client.server().xrange(LOG, "2-0", "2-0"))
     document = json.loads(fields[b"event"])
     document["data"]["after"]["config"] = {"base_dir": "/forged"}
     if sealed:
         document["hash"] = StreamEvent.model_validate(document).digest()
-    client.xdel(LOG, "2-0")
-    client.delete(LOG)
-    client.xadd(LOG, fields | {b"event": json.dumps(document).encode()}, id="2-0")
+    client.server().xdel(LOG, "2-0")
+    client.server().delete(LOG)
+    client.server().xadd(LOG, fields | {b"event": json.dumps(document).encode()}, id="2-0")
     for _ in range(3):
         tail.turn()
         cache.enter(read(client, "@epoch"), cache.position)
@@ -93,9 +92,9 @@ def test_an_event_that_was_edited_in_the_log_never_becomes_a_route(
 
 
 def test_a_head_that_went_back_is_refused_until_it_is_looked_at_or_rebased(
-    registry: Registry, client: redis.Redis, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
 ) -> None:
-    early, dump = read(client, "@epoch"), cast(bytes, client.dump("{rt}:head"))
+    early, dump = read(client, "@epoch"), cast(bytes, client.server().dump("{rt}:head"))
     point(registry, "/second")
     seen = Position.of(registry.head())
     assert cache.enter(read(client, "@epoch"), cache.position) is None
@@ -105,14 +104,14 @@ def test_a_head_that_went_back_is_refused_until_it_is_looked_at_or_rebased(
     assert cache.enter(early, Position.parse(early or "")) is None
     assert cache.position == seen
 
-    client.restore("{rt}:head", 0, dump, replace=True)
+    client.server().restore("{rt}:head", 0, dump, replace=True)
     lost = cache.enter(early, cache.position)
     assert isinstance(lost, RegistryRegressed)
     assert "revision 1" in lost.message
     assert "revision 2" in lost.message
     with pytest.raises(RegistryRegressed):
         cache.resolve(SCOPE, read(client, SCOPE.field))
-    client.delete(LOG)
+    client.server().delete(LOG)
     event = rebase(registry, **by(reason="as it is"))
     assert event is not None
     assert cache.enter(read(client, "@epoch"), cache.position) is None
@@ -120,7 +119,7 @@ def test_a_head_that_went_back_is_refused_until_it_is_looked_at_or_rebased(
 
 
 def test_a_false_alarm_ends_when_the_tail_has_looked(
-    registry: Registry, client: redis.Redis, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
 ) -> None:
     early = read(client, "@epoch")
     point(registry, "/second")
@@ -133,7 +132,7 @@ def test_a_false_alarm_ends_when_the_tail_has_looked(
 
 
 def test_an_earlier_epoch_is_refused_whatever_its_revision(
-    registry: Registry, client: redis.Redis, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
 ) -> None:
     early = read(client, "@epoch")
     rebase(registry, **by())

@@ -187,7 +187,7 @@ def test_a_worker_whose_broker_is_away_runs_commands_and_ends_soon(
 ) -> None:
     broker.stop()
     state = connect(state_url)
-    state.flushall()
+    state.server().flushall()
     settings = Settings(
         state_url=state_url, broker_url=broker.url, payload_dir=tmp_path, max_attempts=1
     )

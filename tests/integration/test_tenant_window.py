@@ -8,13 +8,12 @@ from datetime import timedelta
 from pathlib import Path
 
 import pytest
-import redis
 
 from commands.ledger.entry import Acceptance, Action, Intent, Ticket, Wake
 from commands.ledger.ledger import CROWDED_SHARE, Ledger
 from commands.model import Command
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from commands.tabular_store import UpsertRow
 from tests.integration.conftest import PATIENCE, lane, wait_until
 from tests.integration.test_ledger import done, put
@@ -24,15 +23,15 @@ GRACE = timedelta(milliseconds=200)
 
 
 @pytest.fixture
-def client(state_url: str) -> Iterator[redis.Redis]:
+def client(state_url: str) -> Iterator[State]:
     client = connect(state_url)
-    client.flushall()
+    client.server().flushall()
     yield client
     client.close()
 
 
 @pytest.fixture
-def ledger(client: redis.Redis) -> Ledger:
+def ledger(client: State) -> Ledger:
     return Ledger(client, Settings(tenant_window=WINDOW, publish_grace=GRACE))
 
 
@@ -122,7 +121,7 @@ def test_what_is_held_behind_commands_that_do_not_end_goes_on_all_the_same(ledge
     assert woken == [command.ref for command in commands[WINDOW:]]
 
 
-def test_without_a_window_nothing_is_held(client: redis.Redis) -> None:
+def test_without_a_window_nothing_is_held(client: State) -> None:
     ledger = Ledger(client, Settings(tenant_window=0))
     assert submit(ledger, [put(f"k{n}") for n in range(1000)]) == [Acceptance.NEW] * 1000
 

@@ -6,7 +6,6 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-import redis
 
 from commands.ledger.entry import Action, Finish, Intent, Ticket
 from commands.ledger.ledger import Ledger
@@ -15,7 +14,7 @@ from commands.object_store import GetObject, PutObject
 from commands.outcome import Outcome, Status
 from commands.payload import InlinePayload
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from tests.integration import command_line
 from tests.integration.conftest import PATIENCE, Lane, lane, object_scope
 from tests.integration.operating import SCOPE, give_terms
@@ -76,9 +75,9 @@ def test_a_write_that_failed_is_counted_as_a_failure_without_bytes(two_workers: 
 
 
 @pytest.fixture
-def state(state_url: str) -> Iterator[redis.Redis]:
+def state(state_url: str) -> Iterator[State]:
     state = connect(state_url)
-    state.flushall()
+    state.server().flushall()
     yield state
     state.close()
 
@@ -101,9 +100,7 @@ def finish(ledger: Ledger, command: PutObject, action: Action, token: str, usage
     ledger.finish(token, [Finish(command.ref, token, action, outcome, usage=usage)])
 
 
-def test_a_finish_that_is_repeated_or_too_late_counts_nothing(
-    state: redis.Redis, state_url: str
-) -> None:
+def test_a_finish_that_is_repeated_or_too_late_counts_nothing(state: State, state_url: str) -> None:
     ledger, book = Ledger(state, Settings(state_url=state_url)), UsageBook(state)
     command = put("t_a", 1)
     ledger.submit([Intent(command, "q")])
@@ -118,7 +115,7 @@ def test_a_finish_that_is_repeated_or_too_late_counts_nothing(
 
 
 def test_a_month_begins_at_nothing_and_what_is_stored_goes_on(
-    state: redis.Redis, state_url: str, monkeypatch: pytest.MonkeyPatch
+    state: State, state_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     ledger, book = Ledger(state, Settings(state_url=state_url)), UsageBook(state)
     usage = Usage(SCOPE.field, writes=1, bytes_in=10, objects=1, bytes=10)
@@ -136,5 +133,5 @@ def test_a_month_begins_at_nothing_and_what_is_stored_goes_on(
     }
     assert {use.objects for use in months.values()} == {3}
     assert this_month() not in months or book.read([SCOPE])[0].objects == 3
-    [key] = state.keys("*:use:*:2026-01")
-    assert 0 < state.ttl(key) <= 400 * 86400
+    [key] = state.server().keys("*:use:*:2026-01")
+    assert 0 < state.server().ttl(key) <= 400 * 86400

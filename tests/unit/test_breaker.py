@@ -15,6 +15,7 @@ from commands.ledger.entry import Claimed
 from commands.object_store import PutObject
 from commands.payload import InlinePayload, StagedPayload
 from commands.scope import Mode
+from commands.state import state_over
 from routing.policy import FREE
 from routing.route import Route
 from workers import breaker
@@ -40,7 +41,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 @pytest.fixture
 def breakers() -> Breakers:
-    return Breakers(fakeredis.FakeRedis(), "w")
+    return Breakers(state_over(fakeredis.FakeRedis()), "w")
 
 
 def item(

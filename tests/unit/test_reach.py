@@ -23,6 +23,7 @@ from commands.clock import lease_clock
 from commands.error import Misconfigured, PlaceForbidden, Unavailable
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
+from commands.state import state_over
 from routing.registry import Registry
 
 CELLS = [pytest.param(entry, id=f"{entry.kind}-{entry.backend_type}") for entry in CATALOGUE]
@@ -391,7 +392,7 @@ def test_a_password_is_proven_and_never_sent(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("verb", ["set", "switch"])
 def test_a_route_is_not_pointed_there_and_the_attempt_is_on_record(verb: str) -> None:
-    registry = Registry(fakeredis.FakeRedis())
+    registry = Registry(state_over(fakeredis.FakeRedis()))
     who: dict[str, Any] = {"mode": Mode.LAB, "actor": "ann", "reason": "r"}
     if verb == "switch":
         registry.set(SCOPE, "filesystem", {"base_dir": "/data"}, change_id="one", **who)

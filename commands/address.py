@@ -1,0 +1,147 @@
+"""What SIGNALBOX_STATE_URL may say, and the clients that it comes to.
+
+    redis://[user:password@]host:port/db              one server; rediss:// with TLS
+    unix:///path?db=0                                 one server
+    redis+cluster://[user:password@]host:port,…       nodes of a cluster, of which one must answer
+    redis+sentinel://[user:password@]host:port,…/service/db
+                                                      Sentinels and the name that they watch
+
+The two last ones with TLS begin with `rediss`. What stands behind `?` goes to redis-py, such as
+`ssl_ca_certs`; `sentinel_username` and `sentinel_password` are for the Sentinels themselves.
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass
+from typing import Any
+from urllib.parse import parse_qsl, urlencode
+
+import redis
+from redis import DriverInfo
+from redis.backoff import NoBackoff
+from redis.connection import parse_url
+from redis.retry import Retry
+from redis.sentinel import Sentinel
+
+from commands.error import InvalidSetting
+from commands.servers import Address, Cluster, OneServer, Servers
+
+# Together under five seconds: that long a caller waits before it is told.
+CONNECT_SECONDS = 1.5
+ANSWER_SECONDS = 3.0
+PATIENCE_SECONDS = 4.0
+"""So long another server may take to be in the place of one that failed, or a slot to be moved,
+before a caller is told: short moves and failovers are not seen then."""
+
+DRIVER = DriverInfo()
+"""What CLIENT LIST shows as the library. Made once a process: for a connection that is given none,
+redis-py looks through the installed packages for its own version, which takes 5 ms."""
+
+_URL = re.compile(
+    r"(?P<tls>rediss?)\+(?P<form>cluster|sentinel)://"
+    r"(?:(?P<login>[^@/?]*)@)?(?P<hosts>[^/?@]+)(?:/(?P<path>[^?]*))?(?:\?(?P<query>.*))?"
+)
+_HOST = re.compile(r"(?P<host>\[[0-9a-fA-F:.]+\]|[^:\[\]]+)(?::(?P<port>[0-9]{1,5}))?")
+_PORTS = {"cluster": 6379, "sentinel": 26379}
+
+
+@dataclass(frozen=True)
+class ManyServers:
+    """A cluster's or Sentinels' address, taken apart."""
+
+    form: str
+    addresses: list[Address]
+    service: str
+    options: dict[str, Any]
+    """For redis-py's connections to the servers of the state."""
+    sentinel_options: dict[str, Any]
+
+
+def servers_of(url: str) -> Servers:
+    """Clients that connect on first use, and answer bytes. Raises InvalidSetting."""
+    many = read_url(url)
+    if many is None:
+        return OneServer(redis.Redis.from_url(url, **_options()))
+    if many.form == "cluster":
+
+        def make(address: Address) -> redis.Redis:
+            return redis.Redis.from_pool(
+                redis.ConnectionPool(host=address[0], port=address[1], **many.options, **_options())
+            )
+
+        return Cluster(many.addresses, make, PATIENCE_SECONDS)
+    options = dict(many.options)
+    if options.pop("connection_class", None) is redis.SSLConnection:
+        options["ssl"] = True
+    sentinel = Sentinel(  # type: ignore[no-untyped-call]  # untyped in redis-py
+        many.addresses,
+        sentinel_kwargs={
+            **many.sentinel_options,
+            "socket_connect_timeout": CONNECT_SECONDS,
+            "socket_timeout": CONNECT_SECONDS,
+            "driver_info": DRIVER,
+        },
+        **options,
+        **_options(),
+    )
+    client: redis.Redis = sentinel.master_for(many.service)  # type: ignore[no-untyped-call]  # untyped in redis-py
+    return OneServer(client, PATIENCE_SECONDS)
+
+
+def read_url(url: str) -> ManyServers | None:
+    """What the address of a cluster or of Sentinels says; None for that of one server.
+
+    Raises InvalidSetting.
+    """
+    if not re.match(r"rediss?\+", url):
+        return None
+    found = _URL.fullmatch(url)
+    if found is None:
+        raise _wrong("it is not of the form redis+cluster://host:port,… or redis+sentinel://…")
+    form, path = found["form"], (found["path"] or "").strip("/")
+    addresses = [_address(part, _PORTS[form]) for part in found["hosts"].split(",")]
+    service, _, database = path.partition("/")
+    if form == "cluster" and path not in ("", "0"):
+        raise _wrong("a cluster has one database: nothing stands behind its hosts")
+    if form == "sentinel" and not service:
+        raise _wrong("the name that the Sentinels watch is missing: …/service/0")
+    if database and not database.isdecimal():
+        raise _wrong(f"the database behind the service is a number, not {database!r}")
+    query = dict(parse_qsl(found["query"] or ""))
+    its_own = {
+        name: query.pop(f"sentinel_{name}")
+        for name in ("username", "password")
+        if f"sentinel_{name}" in query
+    }
+    login = f"{found['login']}@" if found["login"] else ""
+    try:
+        options = parse_url(f"{found['tls']}://{login}host/{database or 0}?{urlencode(query)}")  # type: ignore[no-untyped-call]  # untyped in redis-py
+    except ValueError as error:
+        raise _wrong(str(error)) from error
+    del options["host"]
+    return ManyServers(form, addresses, service if form == "sentinel" else "", options, its_own)
+
+
+def _options() -> dict[str, Any]:
+    return {
+        "socket_connect_timeout": CONNECT_SECONDS,
+        "socket_timeout": ANSWER_SECONDS,
+        "socket_keepalive": True,
+        "health_check_interval": 15,
+        "retry": Retry(NoBackoff(), 0),  # whoever asks, asks again
+        "driver_info": DRIVER,
+    }
+
+
+def _address(text: str, port: int) -> Address:
+    found = _HOST.fullmatch(text)
+    if found is None:
+        raise _wrong(f"{text!r} is not a host and a port")
+    return found["host"].strip("[]"), int(found["port"] or port)
+
+
+def _wrong(reason: str) -> InvalidSetting:
+    return InvalidSetting(
+        f"SIGNALBOX_STATE_URL: {reason}", next_step="see docs/configuration.md for its forms"
+    )

@@ -1,0 +1,92 @@
+"""What the state Redis answers when it cannot work now, as typed errors."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+import redis
+
+from commands.error import StateUnavailable
+
+
+class TooFewReplicas(redis.ResponseError):
+    """What was written is not on as many replicas as SIGNALBOX_STATE_REPLICAS asks for."""
+
+
+# How Redis begins a refusal of a command that would have worked at another moment or address, and
+# what to do about it. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
+_REFUSALS = {
+    "OOM": "give it memory; it takes up its work by itself",
+    "MISCONF": "look into its log: it cannot write to its disk; it takes up its work by itself",
+    "READONLY": "point SIGNALBOX_STATE_URL at the primary",
+    "MASTERDOWN": "point SIGNALBOX_STATE_URL at the primary",
+    "NOREPLICAS": "bring its replicas back, or lower min-replicas-to-write or "
+    "SIGNALBOX_STATE_REPLICAS; what was asked may have taken place, and is safe to ask again",
+    "LOADING": "wait until it has read its data",
+    "BUSY": "a script occupies it: see SLOWLOG, and SCRIPT KILL",
+    "CLUSTERDOWN": "see CLUSTER INFO on its nodes",
+    "TRYAGAIN": "wait until the cluster has moved the slot",
+    "MOVED": "it is a Redis Cluster: begin SIGNALBOX_STATE_URL with redis+cluster://",
+    "ASK": "wait until the cluster has moved the slot; `redis-cli --cluster fix` ends a move that "
+    "was broken off",
+    "NOPERM": "let its user run this command (ACL SETUSER), or name another in SIGNALBOX_STATE_URL",
+    "NOAUTH": "put user and password into SIGNALBOX_STATE_URL",
+    "WRONGPASS": "put the right user and password into SIGNALBOX_STATE_URL",
+    "DB index": "name a database in SIGNALBOX_STATE_URL that the server has, such as /0",
+}
+_PASSING = {"OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY"}
+# redis-py has classes of its own for some, and takes the first word off their texts.
+_CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
+    (TooFewReplicas, "NOREPLICAS"),
+    (redis.exceptions.OutOfMemoryError, "OOM"),
+    (redis.exceptions.ReadOnlyError, "READONLY"),
+    (redis.exceptions.MasterDownError, "MASTERDOWN"),
+    (redis.exceptions.ClusterDownError, "CLUSTERDOWN"),
+    (redis.exceptions.TryAgainError, "TRYAGAIN"),
+    (redis.exceptions.MovedError, "MOVED"),
+    (redis.exceptions.AskError, "ASK"),
+    (redis.exceptions.NoPermissionError, "NOPERM"),
+    (redis.exceptions.AuthenticationError, "WRONGPASS"),
+    (redis.exceptions.BusyLoadingError, "LOADING"),
+)
+# Until 6.2 it is wrapped inside a script: `ERR Error running script (…): …: -OOM command …`.
+_FIRST_WORD = re.compile(rf"(?:^|[\s:-])({'|'.join(_REFUSALS)})\b")
+
+
+def refusal_of(error: redis.RedisError) -> str | None:
+    """The first word of Redis' refusal, if it would take the same command at another time."""
+    for its_class, word in _CLASSES:
+        if isinstance(error, its_class):
+            return word
+    if isinstance(error, redis.ResponseError) and (found := _FIRST_WORD.search(str(error))):
+        return found[1]
+    return None
+
+
+def is_passing(error: redis.RedisError) -> bool:
+    """Whether Redis refuses for now what it takes again by itself, or after a failover."""
+    return refusal_of(error) in _PASSING
+
+
+@contextmanager
+def state_errors() -> Iterator[None]:
+    """Turn a state Redis that is away, silent, or refuses to work now into StateUnavailable.
+
+    An answer to a wrong command (a mistake of ours) passes as it is.
+    """
+    try:
+        yield
+    except redis.RedisError as error:
+        if word := refusal_of(error):
+            raise StateUnavailable(
+                f"the state Redis refuses ({word}): {error}", next_step=_REFUSALS[word]
+            ) from error
+        if not isinstance(error, redis.ConnectionError | redis.TimeoutError):
+            raise
+        raise StateUnavailable(
+            f"the state Redis does not answer: {error}",
+            next_step="start it, or set SIGNALBOX_STATE_URL; nothing was accepted or changed "
+            "unless it was said so",
+        ) from error

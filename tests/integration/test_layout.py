@@ -1,0 +1,173 @@
+"""Over how many shards a ledger is spread, and by which schema: recorded, and held to by all."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from io import BytesIO
+from pathlib import Path
+
+import pytest
+from redis.crc import key_slot
+
+from commands.error import LedgerMismatch, LedgerTooNew
+from commands.ledger import layout
+from commands.ledger.dead import DeadLetters, Which
+from commands.ledger.entry import Acceptance, Ticket
+from commands.ledger.layout import KEY, SCHEMA, shards_of
+from commands.ledger.ledger import Ledger
+from commands.ledger.shard import BEFORE, USUAL, Shards
+from commands.settings import Settings
+from commands.state import State, connect
+from tests.absent import absent
+from tests.integration.test_ledger import done, put, submit
+
+ROOT = Path(__file__).parents[2]
+OLD = "3636b83"
+"""A release that recorded nothing, and had 16 shards."""
+
+
+@pytest.fixture
+def state(state_url: str) -> Iterator[State]:
+    with connect(state_url) as client:
+        client.server().flushall()
+        yield client
+
+
+def recorded(state: State) -> dict[str, str]:
+    found = state.call("HGETALL", KEY)
+    return {n.decode(): v.decode() for n, v in found.items() if n != b"tags"}
+
+
+def test_a_new_ledger_is_over_as_many_shards_as_is_usual_or_set(
+    state: State, state_url: str
+) -> None:
+    assert shards_of(state).number == USUAL
+    assert recorded(state) == {"shards": str(USUAL), "schema": str(SCHEMA)}
+    state.server().flushall()
+    with connect(state_url, ledger_shards=5) as other:
+        assert shards_of(other).number == 5
+    with connect(state_url) as third:
+        assert shards_of(third).number == 5, "what is recorded counts"
+
+
+def test_a_process_with_another_number_or_an_older_release_runs_nothing(
+    state: State, state_url: str
+) -> None:
+    submit(Ledger(state, Settings()), put("a"))
+    with connect(state_url, ledger_shards=5) as other, pytest.raises(LedgerMismatch) as caught:
+        submit(Ledger(other, Settings()), put("b"))
+    assert "SIGNALBOX_LEDGER_SHARDS" in str(caught.value)
+    assert caught.value.next_step
+    state.server().hset(KEY, "schema", SCHEMA + 1)
+    with connect(state_url) as other, pytest.raises(LedgerTooNew):
+        Ledger(other, Settings()).totals()
+    assert Ledger(state, Settings()).totals()["open"] == 1
+
+
+def test_a_state_that_is_begun_anew_keeps_the_number_of_those_who_use_it(
+    state: State, state_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(layout, "LOOK_SECONDS", 0.0)
+    with connect(state_url, ledger_shards=5) as first:
+        assert shards_of(first).number == 5
+        state.server().flushall()
+        assert shards_of(first).number == 5
+        assert recorded(state)["shards"] == "5"
+        state.server().hset(KEY, "shards", 7)
+        with pytest.raises(LedgerMismatch, match="another one"):
+            shards_of(first)
+
+
+@pytest.mark.parametrize("number", [1, 2, 64, 100])
+def test_the_shards_of_a_ledger_are_spread_evenly_over_a_cluster(number: int) -> None:
+    slots = [key_slot(tag.encode()) for tag in Shards(number).tags]
+    assert [slot * number // 16384 for slot in slots] == list(range(number))
+
+
+FILL = """
+import json, sys
+from datetime import UTC, datetime, timedelta
+from commands.ledger.entry import Action, Finish, Intent, Ticket
+from commands.ledger.ledger import Ledger
+from commands.object_store import PutObject
+from commands.outcome import Outcome, Status
+from commands.payload import InlinePayload
+from commands.settings import Settings
+from commands.state import connect
+
+state = connect(sys.argv[1])
+ledger = Ledger(state, Settings(lease=timedelta(seconds=1), publish_grace=timedelta(0)))
+refs = {"open": [], "running": [], "done": [], "dead": []}
+for n in range(80):
+    command = PutObject(tenant_id=f"t_{n}", env="dev", key="k", op_id=f"op-{n}",
+                        payload=InlinePayload(data=b"x"))
+    ledger.submit([Intent(command, "commands.0")])
+    end = list(refs)[n % 4]
+    refs[end].append(command.ref)
+    if end == "open":
+        continue
+    [claimed] = ledger.claim([Ticket(command.ref, command.op)], token=f"t{n}", worker="w").claimed
+    if end != "running":
+        outcome = Outcome(op_id=command.op_id, op=command.op, tenant_id=command.tenant_id,
+                          env="dev", status=Status.DONE if end == "done" else Status.FAILED,
+                          attempt=1, worker="w", seq=claimed.seq, duration_ms=1.0,
+                          claimed_at=datetime.now(UTC))
+        ledger.finish(f"t{n}", [Finish(command.ref, f"t{n}", Action(end), outcome)])
+print(json.dumps(refs))
+"""
+
+
+def old_release(folder: Path) -> Path:
+    archive = subprocess.run(
+        ["git", "-C", str(ROOT), "archive", OLD], capture_output=True, check=False
+    )
+    if archive.returncode:
+        absent("the upgrade of an older ledger", f"this clone does not have commit {OLD}")
+    with tarfile.open(fileobj=BytesIO(archive.stdout)) as files:
+        files.extractall(folder, filter="data")
+    return folder
+
+
+def test_a_ledger_of_before_is_kept_at_its_number_and_loses_nothing(
+    state: State, state_url: str, tmp_path: Path
+) -> None:
+    filled = subprocess.run(
+        [sys.executable, "-c", FILL, state_url],
+        cwd=old_release(tmp_path / "old"),
+        env={**os.environ, "PYTHONPATH": str(tmp_path / "old")},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert filled.returncode == 0, filled.stderr
+    refs: dict[str, list[str]] = json.loads(filled.stdout)
+
+    with connect(state_url, ledger_shards=USUAL) as other, pytest.raises(LedgerMismatch):
+        shards_of(other)
+    ledger = Ledger(state, Settings())
+    assert ledger.shards.number == BEFORE
+    assert recorded(state) == {"shards": str(BEFORE), "schema": "1"}
+    assert ledger.totals()["open"] == len(refs["open"] + refs["running"])
+    assert all(ledger.outcomes(refs["done"]))
+    letters = DeadLetters(state, Settings())
+    assert sorted(each.ref for each in letters.find(Which())) == sorted(refs["dead"])
+    again = put("k", tenant="t_0", op_id="op-0")
+    assert submit(ledger, again) == [Acceptance.KNOWN]
+    # All that was open runs now, and what a former worker had in hand when its lease is over.
+    left = set(refs["open"] + refs["running"])
+    deadline = time.monotonic() + 60
+    while left and time.monotonic() < deadline:
+        tickets = [Ticket(ref, "object_store.put") for ref in sorted(left)]
+        claims = ledger.claim(tickets, token="new", worker="new")
+        finishes = [done(claimed) for claimed in claims.claimed]
+        assert ledger.finish("new", finishes).refused == []
+        left -= {claimed.command.ref for claimed in claims.claimed}
+    assert not left
+    assert letters.replay(refs["dead"]).left == {}
+    assert ledger.totals()["open"] == len(refs["dead"])

@@ -56,8 +56,8 @@ class Reconciler:
             return False
         due = self._ledger.due(shards=self._look.shards())
         reach("due.after")
-        self._parcels.open_late(due.late)
         self._publisher.publish(due.wakes)
+        self._parcels.open_late(due.late)
         if due.wakes:
             log.info("woken", commands=len(due.wakes))
         return due.more

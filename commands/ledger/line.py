@@ -28,7 +28,8 @@ class Lines:
 
     def __init__(self, client: State, settings: Settings) -> None:
         self._client = client
-        self._busy: set[str] = set()
+        self._busy: set[str] | None = None
+        """Shards in which some waited the last time; None before the first look."""
         self._turn = 0
         self._grace_ms = int(settings.publish_grace.total_seconds() * 1000)
 
@@ -46,11 +47,12 @@ class Lines:
 
     def waiting_lately(self) -> dict[Place, list[str]]:
         """The same at less cost, for a look every so often: where nothing waited the last time is
-        looked at in every fourth turn only."""
+        looked at in every fourth turn only; the first look is at all."""
         tags = shards_of(self._client)
         self._turn = (self._turn + 1) % QUIET_TURNS
         turn = [t for n, t in enumerate(tags.tags) if n % QUIET_TURNS == self._turn]
-        found = self.waiting(list(dict.fromkeys([*self._busy, *turn])))
+        busy = tags.tags if self._busy is None else self._busy
+        found = self.waiting(list(dict.fromkeys([*busy, *turn])))
         self._busy = {tags.place(*place) for place in found}
         return found
 

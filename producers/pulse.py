@@ -33,5 +33,5 @@ class Pulses:
 
     def _now(self) -> int:
         """By the state Redis' clock, milliseconds: machines need not agree on the time."""
-        seconds, micros = self._state.call(*self._state.time_call(_NAMES))
+        [(seconds, micros)] = self._state.run([self._state.time_call(_NAMES)])
         return int(seconds) * 1000 + int(micros) // 1000

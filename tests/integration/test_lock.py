@@ -34,7 +34,7 @@ def wait_for_expiry(client: State, lock: StrategyLock) -> None:
     """By the server's clock, as the registry itself judges."""
 
     def is_over() -> bool:
-        seconds, micros = client.call(*client.time_call("{rt}"))
+        [(seconds, micros)] = client.run([client.time_call("{rt}")])
         return int(seconds) * 1000 + int(micros) // 1000 >= lock.until_ms
 
     wait_until(is_over, "the lock has run out")

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from kombu.entity import Queue
 
 from commands.settings import Settings
@@ -27,13 +29,6 @@ _redis_transport = {
     "health_check_interval": 10,
 }
 
-broker_url = _settings.broker_url
-_on_rabbitmq = broker_url.startswith(("amqp", "pyamqp"))
-# A publish that RabbitMQ has not confirmed may be lost with its node.
-_other_transport = {"confirm_publish": True} if _on_rabbitmq else {}
-broker_transport_options = (
-    _redis_transport if broker_url.startswith(("redis", "unix", "sentinel")) else _other_transport
-)
 visibility_timeout = _visibility_seconds
 result_backend_transport_options = {"visibility_timeout": _visibility_seconds}
 # A worker that is started before its broker waits for it.
@@ -69,14 +64,6 @@ worker_consumer = "workers.consumer:SteadyConsumer"
 
 # By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
 task_create_missing_queues = True
-# RabbitMQ keeps a quorum queue on disk and on a majority of its nodes; a classic one is lost with
-# its node. Celery finds the type, and sets the prefetch for each consumer, as these need it.
-task_queues = [
-    QuorumQueue(name, queue_arguments={"x-queue-type": "quorum"})  # type: ignore[no-untyped-call]  # kombu has no types
-    if _on_rabbitmq
-    else Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
-    for name in all_queues(_settings.tenant_shards)
-]
 task_default_queue = "commands.0"
 
 # Flower lives on these, Celery's own of tasks that run many commands and those of each command
@@ -93,3 +80,25 @@ worker_eta_task_limit = 100
 worker_hijack_root_logger = False
 worker_redirect_stdouts = False
 timezone = "UTC"
+
+
+def broker_settings(settings: Settings) -> dict[str, Any]:
+    """The settings that follow the broker: one process may have apps on several of them."""
+    url = settings.broker_url
+    on_rabbitmq = url.startswith(("amqp", "pyamqp"))
+    on_redis = url.startswith(("redis", "unix", "sentinel"))
+    # A publish that RabbitMQ has not confirmed may be lost with its node.
+    other_transport = {"confirm_publish": True} if on_rabbitmq else {}
+    return {
+        "broker_url": url,
+        "broker_transport_options": _redis_transport if on_redis else other_transport,
+        # RabbitMQ keeps a quorum queue on disk and on a majority of its nodes; a classic one is
+        # lost with its node. Celery finds the type, and sets the prefetch for each consumer, as
+        # these need it.
+        "task_queues": [
+            QuorumQueue(name, queue_arguments={"x-queue-type": "quorum"})  # type: ignore[no-untyped-call]  # kombu has no types
+            if on_rabbitmq
+            else Queue(name)  # type: ignore[no-untyped-call]  # kombu has no types
+            for name in all_queues(settings.tenant_shards)
+        ],
+    }

@@ -13,6 +13,7 @@ from kombu.exceptions import OperationalError as BrokerError
 from kombu.transport import TRANSPORT_ALIASES
 from redis import RedisError
 
+import celeryconfig
 from commands.error import BrokerUnavailable, InvalidSetting
 from commands.ledger.entry import Wake
 from commands.ledger.row import batched
@@ -50,8 +51,8 @@ def make_app(settings: Settings) -> Celery:
     else:
         use_one_client_a_channel()
     app = Celery("signalbox")
-    app.config_from_object("celeryconfig")
-    app.conf.broker_url = settings.broker_url
+    app.config_from_object(celeryconfig)
+    app.conf.update(celeryconfig.broker_settings(settings))
     return app
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -162,12 +161,7 @@ def embedded(
         ) as stack,
     ):
         os.environ.update(stack.environment)
-        # Celery's settings follow the broker, and are read once: another may have been before.
-        sys.modules.pop("celeryconfig", None)
-        try:
-            yield stack
-        finally:
-            sys.modules.pop("celeryconfig", None)
+        yield stack
 
 
 def _load_until(enough: threading.Event, load: Load, journal: Journal, plan: Plan) -> None:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from typing import TypeVar
 
 import pytest
 
@@ -14,6 +16,17 @@ from tests.conformance.desk import Desk
 KIND = ResourceKind.OBJECT_STORE
 
 LARGE = 9 * 1024**2
+
+T = TypeVar("T")
+
+
+def insist(step: Callable[[], T]) -> T:
+    """What a worker does with a step that others got between."""
+    while True:
+        try:
+            return step()
+        except Contended:
+            continue
 
 
 def test_if_absent_creates_once(desk: Desk) -> None:
@@ -132,14 +145,10 @@ def test_readers_see_one_content_or_the_other_while_writers_write(desk: Desk) ->
 
     def write(content: bytes) -> None:
         for _ in range(8):
-            desk.put("a", content)
+            insist(lambda: desk.put("a", content))
 
     def look() -> bytes:
-        while True:
-            try:
-                return desk.read("a")
-            except Contended:  # what a worker tries again
-                continue
+        return insist(lambda: desk.read("a"))
 
     def read(_: int) -> None:
         seen.extend(look() for _ in range(16))

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 import shlex
-import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -66,8 +65,6 @@ def test_a_producer_sends_and_neither_reads_nor_empties_a_queue(address: str) ->
 def test_our_own_producer_sends_with_the_permissions_of_the_page(
     address: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    # Celery's settings follow the broker, and are read once.
-    monkeypatch.delitem(sys.modules, "celeryconfig", raising=False)
     sends = {}
     for user in ("worker", "producer"):  # workers are there first, and bind the queues
         monkeypatch.setenv("SIGNALBOX_BROKER_URL", f"amqp://{user}:pw@{address}//")

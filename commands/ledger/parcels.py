@@ -260,7 +260,7 @@ class Parcels:
         others = self._ledger.finish_calls(
             token, [finish for finish in finishes if finish.ref not in ended], crowded=crowded
         )
-        answers = run_pipeline(self._client, [*calls, *others.calls], [_END, FINISH])
+        answers = run_pipeline(self._client, [*calls, *others.calls], [_END, FINISH], durable=True)
         others_ended = others.read(answers[len(calls) :])
         refused, wakes = others_ended.refused, others_ended.wakes
         # A parcel that is another's now may have been opened under this token, at the end of its

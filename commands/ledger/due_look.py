@@ -2,10 +2,15 @@
 
 To count what is due costs a tenth of the script that finds it. The servers are asked for the
 ledger's time now and then, and this machine's clock goes on from there.
+
+A server whose clock was set back tells an earlier time until one of the ledger's scripts has run
+there and noted the step (time.lua). Where nothing else runs, that is the script that finds what is
+due. So all shards count as due at the first look, and when a server tells an earlier time.
 """
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import dataclass, field
 
@@ -17,6 +22,8 @@ EARLY_MS = 250
 """So much earlier a shard counts as due: its server's clock and this one may drift apart."""
 CLOCK_SECONDS = 10.0
 """So often the servers are asked for their time."""
+STEP_MS = 1000
+"""An earlier time by more than that is no slow answer."""
 SELDOM = ("pdue", "bell", "holds")
 """Of these one is looked at in each turn: leases and publish graces are long beside a turn."""
 
@@ -30,15 +37,16 @@ class DueLook:
     """So long nobody let a scope's held commands go before they are looked at."""
     _ahead: dict[str, float] = field(default_factory=dict)
     """The ledger's time of each shard (ms) less this machine's clock."""
-    _asked: float = 0.0
+    _asked: float = -math.inf
     _looks: int = 0
 
     def shards(self) -> list[str]:
         """Those that may have something due now."""
         tags = shards_of(self.state).tags
         now = time.monotonic()
-        if not self._ahead or now - self._asked >= CLOCK_SECONDS:
-            self._ask(tags)
+        if now - self._asked >= CLOCK_SECONDS and self._ask(tags) > 0:
+            self._asked = -math.inf  # what the scripts note counts from the next look on
+            return list(tags)
         calls = [("ZCOUNT", f"{tag}:due", "-inf", self._now(tag)) for tag in tags]
         name = SELDOM[self._looks % len(SELDOM)]
         late = self.held_ms if name == "holds" else 0
@@ -50,13 +58,18 @@ class DueLook:
     def _now(self, tag: str) -> int:
         return int(time.monotonic() * 1000 + self._ahead[tag]) + EARLY_MS
 
-    def _ask(self, tags: tuple[str, ...]) -> None:
+    def _ask(self, tags: tuple[str, ...]) -> int:
+        """On how many shards it is earlier than it should be, or was not known."""
         calls: list[Call] = []
         for tag in tags:
             calls += [self.state.time_call(tag), ("HGET", f"{tag}:era", "ahead")]
         before = time.monotonic()
         times = batched(self.state.run(calls), 2)
         self._asked = before
-        for tag, ((seconds, micros), ahead) in zip(tags, times, strict=True):
-            ledger_ms = int(seconds) * 1000 + int(micros) // 1000 + int(ahead or 0)
-            self._ahead[tag] = ledger_ms - before * 1000
+        back = 0
+        for tag, ((seconds, micros), noted) in zip(tags, times, strict=True):
+            ledger_ms = int(seconds) * 1000 + int(micros) // 1000 + int(noted or 0)
+            ahead = ledger_ms - before * 1000
+            back += ahead < self._ahead.get(tag, math.inf) - STEP_MS
+            self._ahead[tag] = ahead
+        return back

@@ -13,6 +13,8 @@ from typing import Any
 
 import pytest
 
+from commands.ledger import due_look
+from commands.ledger.due_look import DueLook
 from commands.ledger.entry import Action, Claimed, Finish, Intent, Ticket
 from commands.ledger.lease import Leases
 from commands.ledger.ledger import Ledger
@@ -119,3 +121,38 @@ def test_a_leader_that_died_before_the_step_is_followed_at_once(client: State) -
     client.server().pexpire("signalbox:t", HOUR_MS)
     assert other.leads()
     assert not dead.leads()
+
+
+def of_an_hour_ahead(client: State, ledger: Ledger) -> PutObject:
+    """Submit something where the ledger's time is an hour ahead of its server's."""
+    client.server().hset(f"{SHARD}:era", "ahead", HOUR_MS)
+    command = put("a")
+    ledger.submit([Intent(command, "q")])
+    return command
+
+
+def it_was_the_servers_own(client: State) -> None:
+    """As if the server's clock had been ahead, and is set back now; no script has run since."""
+    at: Any = client.server().hget(f"{SHARD}:era", "at")
+    client.server().hset(
+        f"{SHARD}:era", "at", int(at or client.server().time()[0] * 1000) + HOUR_MS
+    )
+    client.server().hset(f"{SHARD}:era", "ahead", 0)
+
+
+def woken_by(look: DueLook, ledger: Ledger) -> set[str]:
+    return {wake.ticket.ref for wake in ledger.due(shards=look.shards()).wakes}
+
+
+@pytest.mark.parametrize("looked_before", [True, False], ids=["leads on", "leads anew"])
+def test_a_look_for_what_is_due_finds_it_although_nothing_else_ran_since_the_step(
+    client: State, ledger: Ledger, looked_before: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(due_look, "CLOCK_SECONDS", 0.0)
+    command = of_an_hour_ahead(client, ledger)
+    look = DueLook(client, held_ms=1000)
+    if looked_before:
+        look.shards()
+        look.shards()
+    it_was_the_servers_own(client)
+    wait_until(lambda: command.ref in woken_by(look, ledger), "it is woken")

@@ -282,10 +282,13 @@ class Sentinels:
         [other] = [node for node in self.servers if node is not killed]
 
         def promoted() -> bool:
-            return other.do("ROLE")[0] == b"master" and all(
-                int(s.do("SENTINEL GET-MASTER-ADDR-BY-NAME", "state")[1]) == other.port
-                for s in self.sentinels
-            )
+            # Who is promoted closes its clients' connections.
+            with suppress(redis.RedisError):
+                return other.do("ROLE")[0] == b"master" and all(
+                    int(s.do("SENTINEL GET-MASTER-ADDR-BY-NAME", "state")[1]) == other.port
+                    for s in self.sentinels
+                )
+            return False
 
         wait_until(promoted, "the replica is promoted")
         return killed

@@ -126,6 +126,9 @@ def strike_under_load(
                 loading = other.submit(_load_until, struck_enough, load, journal, plan)
                 try:
                     strike(scene)
+                except BaseException:
+                    load.give_up()
+                    raise
                 finally:
                     struck_enough.set()
                 struck = time.monotonic()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import threading
 import time
 from collections import deque
 from collections.abc import Callable, Iterator
@@ -110,9 +111,15 @@ class Load:
         self._count_at = 0.0
         self._open: deque[Submission] = deque()
         self.failed: list[str] = []
+        self._given_up = threading.Event()
+
+    def give_up(self) -> None:
+        """Ask no more: what strikes has failed, and the state may not come back."""
+        self._given_up.set()
 
     def step(self, kinds: tuple[ResourceKind, ...] = tuple(ResourceKind)) -> int:
         """Submit one batch, and wait while too many are open; how many it was."""
+        self._go_on()
         makers = [maker for kind in kinds for maker in MAKERS[kind]]
         size = self._random.choice(self._batches)
         with self._journal.lock:
@@ -131,6 +138,7 @@ class Load:
     def finish(self) -> None:
         """Wait for all that was submitted."""
         while self._open:
+            self._go_on()
             some = min(500, len(self._open))
             self._settle([self._open.popleft() for _ in range(some)])
 
@@ -139,7 +147,12 @@ class Load:
         try:
             return self._client.ledger.totals()["open"] > OPEN_MOST
         except StateUnavailable:
+            self._go_on()
             return True
+
+    def _go_on(self) -> None:
+        if self._given_up.is_set():
+            raise RuntimeError("the load was given up")
 
     def judge(self, verdict: Verdict) -> None:
         verdict.commands = self._journal.accepted
@@ -152,7 +165,7 @@ class Load:
             try:
                 return self._client.submit_many(batch)
             except StateUnavailable:
-                continue
+                self._go_on()
 
     def _settle(self, submissions: list[Submission]) -> None:
         for submission, end in zip(submissions, self._ends(submissions), strict=True):
@@ -165,7 +178,7 @@ class Load:
                 outcomes = self._client.wait(submissions, LONG)
                 break
             except StateUnavailable:
-                continue
+                self._go_on()
         for submission, outcome in zip(submissions, outcomes, strict=True):
             if outcome is None:
                 yield "open" if submission.accepted else "refused"

@@ -76,9 +76,13 @@ for _, queue in ipairs(bells) do
 end
 local late, opened = redis.call('ZRANGEBYSCORE', shard .. ':pdue', '-inf', now, 'LIMIT', 0, LATE_MOST), {}
 for _, name in ipairs(late) do
-  opened[#opened + 1] = name
-  opened[#opened + 1] = redis.call('HGET', shard .. ':par', name) or ''
-  opened[#opened + 1] = redis.call('GET', shard .. ':c:' .. name) or ''
+  local text = redis.call('HGET', shard .. ':par', name)
+  if text then
+    opened[#opened + 1], opened[#opened + 2] = name, text
+    opened[#opened + 1] = redis.call('GET', shard .. ':c:' .. name) or ''
+  else
+    redis.call('ZREM', shard .. ':pdue', name)
+  end
 end
 if #woken > 0 then
   redis.call('HINCRBY', shard .. ':count', 'woken', #woken / 4)

@@ -15,6 +15,10 @@ local count = tonumber(ARGV[3])
 for n = 1, count do
   keys[n] = ARGV[3 + n]
 end
--- Nothing stands behind it that could be next: each key has a record of it at its head now.
-open_up(shard, name, p, keys, 5 + count, tonumber(ARGV[4 + count]), now)
+local turns = open_up(shard, name, p, keys, 5 + count, tonumber(ARGV[4 + count]), now)
+-- Ordinarily each key has a record of the parcel at its head now. What nobody can read has no key any
+-- more, and nobody ends who would wake what was behind it: it is due at once.
+for _, list in ipairs(turns) do
+  hand_over(shard, list, 1, now, 0, {})
+end
 return 1

@@ -111,7 +111,7 @@ def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable
     shapes, schema = _schema()
     try:
         for section in document["sections"]:
-            at, table = section["at"], section["rows"]
+            at, table = _positions(section["at"]), section["rows"]
             if document["schema"] == schema:
                 rows += map(Row, at, _trusted(shapes, table, len(at), heap))
                 continue
@@ -129,6 +129,13 @@ def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise damaged("is no parcel") from error
     return rows, unreadable
+
+
+def _positions(at: Any) -> list[int]:
+    if at.__class__ is not list or not all(p.__class__ is int and p >= 0 for p in at):
+        raise ValueError("a section stands at no positions")
+    places: list[int] = at
+    return places
 
 
 def _trusted(

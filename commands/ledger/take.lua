@@ -92,8 +92,11 @@ end
 if ARGV[6] == '1' then
   redis.call('HDEL', shard .. ':open', 'g/' .. queue)
 end
-local left = tonumber(redis.call('HGET', shard .. ':open', 'r/' .. queue) or 0) - taken
-if taken > 0 then
+local counted = tonumber(redis.call('HGET', shard .. ':open', 'r/' .. queue) or 0)
+-- The list says whether there is any: a count that drifted would ring for nothing, again and again, or
+-- for nobody.
+local left = redis.call('LLEN', ready) > 0 and math.max(counted - taken, 1) or 0
+if left ~= counted then
   redis.call('HSET', shard .. ':open', 'r/' .. queue, left)
 end
 local back = tonumber(#names > 0 and ARGV[7] or ARGV[8])

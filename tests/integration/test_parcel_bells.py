@@ -231,3 +231,19 @@ def test_a_scope_holds_nothing_of_another(state: State) -> None:
     desk = Desk(state, tenant_window=1)
     desk.submit(put("a"), put("b"))
     assert desk.submit(put("c"), put("a", tenant="t_b")) == [HELD, NEW]
+
+
+def test_a_count_that_drifted_neither_rings_for_nothing_nor_keeps_anyone_waiting(
+    desk: Desk,
+) -> None:
+    desk.accept(put("a"), put("b"))
+    desk.client.hincrby(f"{SHARD}:open", f"r/{QUEUE}", 5)
+    taken = desk.take()
+    assert (len(taken.claims.claimed), rings(taken.wakes)) == (2, [])
+    desk.accept(put("c"))
+    desk.client.hset(f"{SHARD}:open", f"r/{QUEUE}", -5)
+    for n in range(5):
+        desk.accept(*[put(f"k{n}-{m}") for m in range(100)])
+    desk.client.hset(f"{SHARD}:open", f"r/{QUEUE}", -5)
+    taken = desk.take()
+    assert rings(taken.wakes) == RING, "something is ready"

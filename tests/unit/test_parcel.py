@@ -250,6 +250,18 @@ def test_what_has_a_checksum_and_is_no_parcel_is_called_damaged(section: Any, ow
         assert (rows, unreadable) == ([], [])
 
 
+@pytest.mark.parametrize("own", [True, False])
+@pytest.mark.parametrize("place", [None, "0", -1, 0.0, True, {"n": 0}])
+def test_what_stands_at_no_position_is_damaged(place: Any, own: bool) -> None:
+    """A number is made of it: who takes the parcel must not stumble over that."""
+    document, _ = unframe(b"SBp1", seal([HeadObject(**PLACE, key="k")]))
+    document["sections"][0]["at"] = [place]
+    if not own:
+        document["schema"] = "another"
+    with pytest.raises(LedgerDamaged):
+        sift(enframe(b"SBp1", document, Heap()), ())
+
+
 def test_a_command_that_another_release_has_and_this_one_lacks_keeps_nothing_else_back() -> None:
     blob = seal(SMALL)
     document, heap = unframe(b"SBp1", of_another_release(blob))

@@ -7,6 +7,7 @@ import statistics
 import time
 from collections.abc import Callable
 from contextlib import ExitStack, suppress
+from functools import partial
 from pathlib import Path
 
 from redis.crc import key_slot
@@ -16,6 +17,7 @@ from commands.ledger.layout import shards_of
 from commands.ledger.ledger import FENCE_KEY
 from commands.state import connect
 from tests.chaos.campaign import QUICK, Plan, UnderLoad, strike_under_load
+from tests.chaos.far_replica import LAG_MS, play_far
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV, TENANT
 from tests.chaos.part import Part, Play, Row
@@ -133,17 +135,25 @@ def _play(where: str, times: int) -> Play:
 CLUSTER_PART = Part(
     "cluster",
     "The state on a cluster, or behind Sentinels",
-    """
+    f"""
 The state is on a Redis Cluster of six nodes, or on a primary and a replica with three Sentinels;
 what is acknowledged is on a replica (`SIGNALBOX_STATE_REPLICAS=1`). *Nodes killed*: again and again
 the primary that holds the load's ledger or the registry is ended with SIGKILL, its replica is
 promoted, and the killed one comes back as replica. *Slots moved*: those slots are moved to another
 node, with all their keys. *Again at work after* is the time from the blow until one more command is
 done, with the failover or the move in it and the wait for the replica.
+
+*Far replica*: no worker runs; four producers submit to a primary whose replica is {LAG_MS} to
+{2 * LAG_MS} ms behind, as over a network. The primary is ended with SIGKILL, what is on its way is
+lost with it, and the replica is promoted: *commands* are those whose acceptance was acknowledged,
+*lost* those of them that the replica does not know. Without a wait this is what a failover may
+lose, the rate of submits times the lag, and nobody but the producer could know of them.
 """,
     {
         "nodes killed": _play("nodes", FAILOVERS),
         "slots moved": _play("slots", MOVES),
         "Sentinels' primary killed": _play("sentinels", FAILOVERS),
+        "far replica, waited for": partial(play_far, replicas=1),
+        "far replica, not waited for": partial(play_far, replicas=0),
     },
 )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import threading
+import time
 from contextlib import suppress
 
 from tests.listening import stop_listening
@@ -20,6 +21,8 @@ class Relay:
         self._kept: list[socket.socket] = []
         self.silent = False
         """New connections are accepted, and never answered."""
+        self.delay = 0.0
+        """Seconds that what comes is on its way, at least, and twice that at most."""
         threading.Thread(target=self._accept, daemon=True).start()
 
     def silence(self) -> None:
@@ -48,6 +51,7 @@ class Relay:
     def _pour(self, source: socket.socket, sink: socket.socket, era: int) -> None:
         with suppress(OSError):
             while data := source.recv(65536):
+                time.sleep(self.delay)
                 if era != self._era or self.silent:
                     return  # read and dropped; both ends stay open
                 sink.sendall(data)

@@ -5,16 +5,19 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
+from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
+from commands.error import LedgerDamaged
+from commands.ledger.blob import damaged
 from commands.ledger.entry import Record
 from commands.ledger.layout import shards_of
 from commands.ledger.parcel import sift
 from commands.ledger.parcel_outcome import open_outcomes
 from commands.ledger.row import RECORD_FIELDS, batched, read_record, read_state
 from commands.ledger.shard import Shards
-from commands.outcome import Outcome
+from commands.outcome import Outcome, Status
 from commands.script import Script, run_pipeline
 from commands.state import State
 
@@ -55,10 +58,10 @@ class LedgerReader:
         found: dict[str, Outcome | None] = {}
         answers = run_pipeline(self._client, calls, [_OUTCOMES])
         for groups, (contents, rows) in zip(by_shard.values(), answers, strict=True):
-            opened = [open_parcel_outcomes(content)[0] for content in contents]
+            opened = [_opened(content)[2] for content in contents]
             asked = [ref for group in groups for ref in group]
             for ref, row in zip(asked, rows, strict=True):
-                found[ref] = _outcome(row, opened)
+                found[ref] = _outcome(ref, row, opened)
         return [found[ref] for ref in refs]
 
     def records(self, refs: Sequence[str]) -> list[Record | None]:
@@ -133,15 +136,15 @@ class LedgerReader:
         ]
         text, content, ended = run_pipeline(self._client, calls, [])
         if ended is not None:
-            outcomes, clock, began = open_parcel_outcomes(ended)
-            outcome = outcomes.get(position)
+            clock, began, opened = _opened(ended)
+            outcome = _outcome_in(ref, position, opened)
             if outcome is None:
                 return None
             return Record(
                 ref=ref,
                 op=outcome.op,
                 state="done",
-                seq=outcome.seq,
+                seq=name + position,
                 attempt=outcome.attempt,
                 accepted_at=datetime.fromtimestamp(name / 1e6, UTC),
                 began=began + position + 1,
@@ -154,12 +157,14 @@ class LedgerReader:
             return None
         state = read_state(text)
         runs = state.state == "r"
-        rows, unreadable = sift(content, ())
-        ops = {row.position: row.command.op for row in rows}
-        ops |= {bad.position: bad.op for bad in unreadable}
+        ops: dict[int, str] = {}
+        with suppress(LedgerDamaged):  # who takes it says so, of each command in it
+            rows, unreadable = sift(content, ())
+            ops = {row.position: row.command.op for row in rows}
+            ops |= {bad.position: bad.op for bad in unreadable}
         return Record(
             ref=ref,
-            op=ops[position],
+            op=ops.get(position) or f"{state.scope.rpartition('/')[2]}.unknown",
             state="running" if runs else "queued",
             seq=name + position,
             attempt=int(runs),
@@ -172,21 +177,57 @@ class LedgerReader:
         )
 
 
-def open_parcel_outcomes(content: bytes) -> tuple[dict[int, Outcome], int, int]:
-    """What :o:<name> holds: the outcomes by position, the clock of their end, and that before the
-    first of them began. Raises LedgerDamaged."""
-    ended, began, sealed = content.split(b" ", 2)
-    return open_outcomes(sealed), int(ended), int(began)
+Opened = dict[int, Outcome] | LedgerDamaged
+"""The outcomes of a parcel by position, or why they cannot be read."""
 
 
-def _outcome(row: bytes | None, opened: Sequence[dict[int, Outcome]]) -> Outcome | None:
+def _opened(content: bytes) -> tuple[int, int, Opened]:
+    """What :o:<name> holds: the clock of its end, that before the first of it began, outcomes."""
+    try:
+        ended, began, sealed = content.split(b" ", 2)
+        clocks = int(ended), int(began)
+    except ValueError:
+        return 0, 0, damaged("has no beginning")
+    try:
+        return *clocks, open_outcomes(sealed)
+    except LedgerDamaged as error:
+        return *clocks, error
+
+
+def _outcome(ref: str, row: bytes | None, opened: Sequence[Opened]) -> Outcome | None:
     if not row:
         return None
     if row[:1] == b"{":
         return Outcome.model_validate_json(row)
     number, position = row.split(b" ")
-    # Without an outcome there it has left the parcel, since this was read.
-    return opened[int(number)].get(int(position))
+    return _outcome_in(ref, int(position), opened[int(number)])
+
+
+def _outcome_in(ref: str, position: int, opened: Opened) -> Outcome | None:
+    """None if it has left the parcel, since it was asked for."""
+    if not isinstance(opened, LedgerDamaged):
+        return opened.get(position)
+    # It is an end as well: whoever waits for others must not wait for this one, nor be refused.
+    tenant_id, env, op_id = ref.split("/", 2)
+    return Outcome(
+        op_id=op_id,
+        op="unknown",
+        tenant_id=tenant_id,
+        env=env,
+        status=Status.FAILED,
+        error=LedgerDamaged(
+            f"the command has run, and what came of it cannot be read: {opened.message}",
+            tenant_id=tenant_id,
+            env=env,
+            next_step="look at the backend for its effect, before it is submitted under another "
+            "op_id; see what happened to the state Redis",
+        ).detail(),
+        seq=0,
+        attempt=0,
+        worker="",
+        claimed_at=datetime.fromtimestamp(0, UTC),
+        duration_ms=0.0,
+    )
 
 
 def parcel_of(entry: bytes) -> tuple[int, int]:

@@ -16,6 +16,7 @@ from commands.ledger.entry import Acceptance, Action
 from commands.ledger.lease import Held, Leases
 from commands.ledger.sweep import forget_old
 from commands.object_store import GetObject
+from commands.outcome import Outcome, Status
 from commands.scope import ResourceKind, Scope
 from commands.state import State
 from tests.integration.conftest import object_scope
@@ -294,3 +295,56 @@ def test_what_leaves_a_parcel_is_due_with_its_lease(desk: Desk) -> None:
     desk.end_some(claims, quick)
     assert desk.client.zscore(f"{SHARD}:due", slow.ref) == until
     assert woken(desk.ledger.due().wakes) == []
+
+
+def of_damaged_outcomes(desk: Desk) -> str:
+    """The ref of a command that is done, and whose outcome cannot be read."""
+    command = put("a", op_id="damaged")
+    desk.submit(command)
+    desk.end(desk.taken())
+    [key] = desk.client.keys(f"{SHARD}:o:*")
+    content = bytearray(desk.client.get(key))
+    content[-1] ^= 1
+    desk.client.set(key, bytes(content))
+    return command.ref
+
+
+def code_of(outcome: Outcome | None) -> str:
+    return outcome.error.code if outcome and outcome.error else ""
+
+
+def test_damaged_outcomes_keep_no_other_outcome_back(desk: Desk) -> None:
+    damaged, other = of_damaged_outcomes(desk), put("b")
+    desk.submit(other)
+    desk.end(desk.taken())
+    bad, good = desk.ledger.outcomes([damaged, other.ref])
+    assert good
+    assert good.status is Status.DONE
+    assert bad
+    assert (code_of(bad), bad.status, bad.op_id) == ("LEDGER_DAMAGED", Status.FAILED, "damaged")
+    [record] = desk.ledger.records([damaged])
+    assert record
+    assert (record.state, code_of(record.outcome)) == ("done", "LEDGER_DAMAGED")
+    [key] = set(desk.client.keys(f"{SHARD}:o:*")) - {f"{SHARD}:o:{good.seq}".encode()}
+    desk.client.set(key, b"nothing")
+    assert code_of(desk.ledger.outcomes([damaged])[0]) == "LEDGER_DAMAGED"
+
+
+def test_a_repeat_of_what_has_a_damaged_outcome_keeps_no_other_from_being_submitted(
+    desk: Desk,
+) -> None:
+    of_damaged_outcomes(desk)
+    again, new = desk.receipts(put("a", op_id="damaged"), put("b"))
+    assert (again.acceptance, new.acceptance) == (Acceptance.KNOWN, NEW)
+    assert code_of(again.outcome) == "LEDGER_DAMAGED"
+
+
+def test_a_command_in_damaged_content_is_seen_as_open(desk: Desk) -> None:
+    commands = [put("a"), put("b")]
+    desk.submit(*commands)
+    [key] = desk.client.keys(f"{SHARD}:c:*")
+    desk.client.set(key, b"nothing")
+    records = desk.ledger.records([command.ref for command in commands])
+    assert [record and (record.state, record.op) for record in records] == [
+        ("queued", "object_store.unknown")
+    ] * 2

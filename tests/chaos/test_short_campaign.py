@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from tests.chaos.campaign import Plan, run
+from tests.chaos.far_replica import fail_over
 from tests.chaos.killer import Harm
 from tests.chaos.part_cluster import fail_over_nodes, move_slots, strike_state
 from tests.chaos.part_everything import FAULTS as POINTS
@@ -69,3 +70,10 @@ def test_a_node_of_the_state_is_killed_and_a_slot_is_moved_under_load(tmp_path: 
     assert (scene.verdict.clean, scene.verdict.notes) == (True, [])
     assert (scene.open, scene.dead) == (0, 0)
     assert scene.killer.kills == 0
+
+
+def test_a_promoted_replica_knows_all_that_was_acknowledged(tmp_path: Path) -> None:
+    need_redis()
+    told, lost = fail_over(tmp_path, replicas=1, rest=0.5)
+    assert told > 0
+    assert lost == 0

@@ -232,3 +232,34 @@ def test_a_connection_that_was_refused_is_answered_in_order_later(
             assert careful.run([("GET", f"{shard}:x")]) == [b"x"]
         cluster.end_move(move)
         assert careful.run([("GET", f"{shard}:x")], durable=True) == [b"x"]
+
+
+def test_a_primary_and_its_replica_go_and_come_back_with_all_that_was_acknowledged(
+    ledger: Ledger, hasty: State, cluster: RedisCluster
+) -> None:
+    """Meanwhile nothing works, also on the other nodes, and each step says so."""
+    here, there = put("a", tenant="t_m"), put("a", tenant="t_f")
+    submit(ledger, here, there)
+    [claimed] = claim(ledger, here)
+    gone = cluster.primary_of(slot_of(ledger.shards.of(here.ref)))
+    assert gone is not cluster.primary_of(slot_of(ledger.shards.of(there.ref)))
+    pair = [gone, cluster.replica_of(gone)]
+    impatient = Ledger(hasty, SETTINGS)
+    for node in pair:
+        node.process.kill()
+    try:
+        steps: list[Callable[[], object]] = [
+            lambda: submit(impatient, put("b", tenant="t_m")),
+            lambda: impatient.finish(claimed.token, [done(claimed)]),
+            impatient.due,
+        ]
+        for step in steps:
+            with pytest.raises(StateUnavailable) as caught:
+                step()
+            assert caught.value.next_step
+    finally:
+        for node in pair:
+            node.start()
+    cluster.wait_until_whole()
+    assert ledger.finish(claimed.token, [done(claimed)]).refused == []
+    assert [each.command for each in claim(ledger, there)] == [there]

@@ -37,7 +37,7 @@ for n, its in ipairs(parcels) do
   if p and p.state == 'r' and p.token == token then
     if its.done > 0 then
       redis.call('SET', shard .. ':o:' .. its.name,
-        string.format('%.0f', clock + n) .. ' ' .. its.outcomes, 'PX', p.ret)
+        string.format('%.0f', clock + n) .. ' ' .. its.outcomes, 'PX', math.max(1, p.ret))
     end
     for _, list in ipairs(open_up(shard, its.name, p, its.keys, its.first, its.rows, p.till)) do
       turns[#turns + 1] = list

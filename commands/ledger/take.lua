@@ -76,7 +76,8 @@ if #names > 0 then
   end
   redis.call('HSET', shard .. ':par', unpack(written))
   redis.call('ZADD', shard .. ':pdue', unpack(dues))
-  redis.call('SET', shard .. ':took:' .. token, table.concat(names, ' '), 'PX', lease + extra)
+  redis.call('SET', shard .. ':took:' .. token, table.concat(names, ' '), 'PX',
+    math.max(1, lease + extra))
   local found = redis.call('MGET', unpack(contents))
   for n = 1, #parcels do
     rows[3 * n - 2], rows[3 * n - 1], rows[3 * n] = names[n], written[2 * n], found[n] or ''

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
+
 import pytest
 
 from commands.ledger.entry import Acceptance, Action, Claims
@@ -14,6 +16,7 @@ from tests.integration.parcel_desk import (
     Desk,
     end_of,
     token_of,
+    wait_for,
     with_usage,
 )
 from tests.integration.test_ledger import put
@@ -139,3 +142,19 @@ def test_two_parcels_of_one_take_end_as_each_of_them_does(desk: Desk) -> None:
     assert desk.end(one).refused == []
     assert desk.end(claims).refused == []
     assert desk.ledger.totals()["done"] == 2
+
+
+def test_a_parcel_ends_also_where_no_outcome_is_to_be_kept(state: State) -> None:
+    desk = Desk(state, outcome_retention=timedelta(0))
+    desk.submit(put("a"), put("b"))
+    assert desk.end(desk.taken()).refused == []
+    assert desk.ledger.totals()["open"] == 0
+
+
+def test_what_is_taken_without_a_lease_is_late_at_once(state: State) -> None:
+    desk = Desk(state, lease=timedelta(0))
+    command = put("a")
+    desk.submit(command)
+    desk.taken()
+    wait_for(desk.open_late)
+    assert desk.has_record(command)

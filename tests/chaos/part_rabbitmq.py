@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import random
+import statistics
 from pathlib import Path
 
-from tests.chaos.campaign import Plan, strike_under_load
+from tests.chaos.campaign import Plan, UnderLoad, strike_under_load
 from tests.chaos.killer import Harm
-from tests.chaos.part import Part, Row
-from tests.chaos.rabbit import rabbitmq
+from tests.chaos.part import Part, Row, Value
+from tests.chaos.part_redis import rest, until_consuming
+from tests.chaos.rabbit import rabbit, rabbitmq
+
+SERVER_KILLS = 8
 
 
 def with_rabbitmq(folder: Path) -> Row:
@@ -36,15 +41,49 @@ def with_rabbitmq(folder: Path) -> Row:
     return Row(values, verdict.clean and scene.open == 0, verdict.notes)
 
 
+def server_killed(folder: Path) -> Row:
+    """The node itself is ended, again and again, and started on what it had written."""
+    waits: list[float] = []
+
+    def strike(scene: UnderLoad) -> None:
+        chance = random.Random(43)
+        while len(waits) < SERVER_KILLS:
+            rest(scene, 1 + chance.random())
+            broker.kill()
+            rest(scene, chance.random())
+            broker.start()
+            waits.append(until_consuming(scene))
+
+    plan = Plan(Harm(), commands_least=5000, workers=2, seed=43)
+    with rabbit(folder) as broker:
+        scene = strike_under_load(plan, folder, strike, broker_url=broker.url)
+    verdict = scene.verdict
+    values: dict[str, Value] = {
+        "kills of the server": len(waits),
+        "kills": scene.killer.kills,
+        "commands": verdict.commands,
+        "lost": verdict.lost,
+        "doubled": verdict.doubled,
+        "disordered": verdict.disordered,
+        "failed": verdict.failed,
+        "open": scene.open,
+        "consuming after, median s": statistics.median(waits),
+        "at most s": max(waits),
+    }
+    return Row(values, verdict.clean and scene.open == scene.killer.kills == 0, verdict.notes)
+
+
 RABBITMQ_PART = Part(
     "rabbitmq",
     "RabbitMQ as the broker",
     """
 A single RabbitMQ node with quorum queues as the broker, Redis as the state, and the kills of the
-first part, fewer of them. Choose RabbitMQ where one is run already, where messages of services
+first part, fewer of them. *Server killed*: the node is ended with SIGKILL under load and started
+again; no worker may end, and *consuming after* is the time from its first answer until one more
+command is done. Choose RabbitMQ where one is run already, where messages of services
 without our client must survive the loss of a broker's node before they are claimed, or where the
 queues are to be kept apart from the state. It makes nothing that our client submits safer: that
 is in the ledger before it is on any queue. With Redis alone there is one server less to run.
 """,
-    {"threads": with_rabbitmq},
+    {"threads": with_rabbitmq, "server killed": server_killed},
 )

@@ -41,10 +41,10 @@ def restarts(pool: str, times: int) -> Play:
         def strike(scene: UnderLoad) -> None:
             chance = random.Random(7)
             while len(waits) < times:
-                _wait(scene, 0.5 + chance.random())
+                rest(scene, 0.5 + chance.random())
                 scene.stack.redis.kill()
                 scene.stack.redis.start()
-                waits.append(_until_consuming(scene))
+                waits.append(until_consuming(scene))
 
         plan = Plan(Harm(), commands_least=5000, pool=pool, seed=21)
         scene = strike_under_load(plan, folder, strike)
@@ -71,14 +71,14 @@ def restarts(pool: str, times: int) -> Play:
     return play
 
 
-def _wait(scene: UnderLoad, seconds: float) -> None:
+def rest(scene: UnderLoad, seconds: float) -> None:
     until = time.monotonic() + seconds
     while time.monotonic() < until:
         scene.killer.replace_the_fallen()
         time.sleep(0.05)
 
 
-def _until_consuming(scene: UnderLoad) -> float:
+def until_consuming(scene: UnderLoad) -> float:
     """Seconds from the moment that Redis answers until one more command is done."""
     started = time.monotonic()
     before: int | None = None
@@ -88,7 +88,7 @@ def _until_consuming(scene: UnderLoad) -> float:
             before = done if before is None else before
             if done > before:
                 break
-        _wait(scene, 0.05)
+        rest(scene, 0.05)
     return time.monotonic() - started
 
 

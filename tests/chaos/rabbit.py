@@ -7,6 +7,7 @@ import shutil
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 
 from kombu.connection import Connection
@@ -21,9 +22,33 @@ from tests.chaos.part import CannotRun
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
 
+@dataclass(frozen=True)
+class Rabbit:
+    """A broker on loopback that may be killed."""
+
+    url: str
+    _server: ManagedProcess
+
+    def kill(self) -> None:
+        """SIGKILL: what it has not put on its disk is gone."""
+        self._server.kill()
+
+    def start(self) -> None:
+        """Returns when it answers."""
+        self._server.start()
+        self._server.wait_until(lambda: _answers(self.url), WORKER_READY_WITHIN)
+
+
 @contextmanager
 def rabbitmq(folder: Path) -> Iterator[str]:
     """The URL of a broker on loopback. Raises CannotRun where none is installed."""
+    with rabbit(folder) as broker:
+        yield broker.url
+
+
+@contextmanager
+def rabbit(folder: Path) -> Iterator[Rabbit]:
+    """The same, for who kills it."""
     found = str(PROGRAM) if PROGRAM.exists() else shutil.which("rabbitmq-server")
     if found is None:
         raise CannotRun("no RabbitMQ here: install rabbitmq-server")
@@ -43,10 +68,10 @@ def rabbitmq(folder: Path) -> Iterator[str]:
     (home / "epmd-port").write_text(str(names))
     (home / "plugins").write_text("[].\n")
     server = ManagedProcess("rabbitmq", [found], folder / "logs" / "rabbitmq.log", environment)
-    server.start()
+    broker = Rabbit(url, server)
     try:
-        server.wait_until(lambda: _answers(url), WORKER_READY_WITHIN)
-        yield url
+        broker.start()
+        yield broker
     finally:
         server.stop()
         # Erlang's own name server, which the node started on a port of ours.

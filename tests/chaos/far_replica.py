@@ -73,8 +73,8 @@ def fail_over(folder: Path, replicas: int, rest: float) -> tuple[int, int]:
             relay.delay = LAG_MS / 1000
             producers = Producers(f"redis://{first.address}/0", replicas)
             time.sleep(rest)
+            relay.silence()  # what is on its way is lost with the machine
             first.process.kill()
-            relay.silence()
             producers.wait()
             second.do("REPLICAOF", "NO", "ONE")
         with connect(f"redis://{second.address}/0") as state:

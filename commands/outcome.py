@@ -37,6 +37,11 @@ class Outcome(BaseModel):
     claimed_at: datetime = Field(description="By the clock of the state Redis.")
     duration_ms: float = Field(description="From claim to outcome, milliseconds.")
 
+    @property
+    def ref(self) -> str:
+        """The command's name in the ledger."""
+        return f"{self.tenant_id}/{self.env}/{self.op_id}"
+
     def unwrap(self) -> dict[str, Any]:
         """The result; RemoteError with the worker's code and message if it failed."""
         if self.error is not None:

@@ -11,6 +11,7 @@ from datetime import timedelta
 
 from commands.error import StateUnavailable
 from commands.ledger.ledger import Ledger
+from commands.ledger.parcel_outcome import announced
 from commands.outcome import Outcome
 from commands.state import State
 from producers.watch import OutcomeWatch
@@ -34,7 +35,8 @@ class OutcomeWaiter:
         self.watch = OutcomeWatch(ledger)
         self._changed = threading.Condition()
         self._awaited: set[str] = set()
-        self._announced: set[str] = set()
+        self._announced: dict[str, Outcome | None] = {}
+        """What was announced of those that are awaited; None where the ledger is to be asked."""
         self._thread: threading.Thread | None = None
         self._subscribed = threading.Event()
         self._closed = False
@@ -56,7 +58,8 @@ class OutcomeWaiter:
             asked: Collection[str] = open_refs
             while True:
                 names = list(asked)
-                for ref, outcome in zip(names, self._ledger.outcomes(names), strict=True):
+                outcomes = self._ledger.outcomes(names) if names else []
+                for ref, outcome in zip(names, outcomes, strict=True):
                     if outcome is not None:
                         found[ref] = outcome
                         open_refs.discard(ref)
@@ -65,14 +68,20 @@ class OutcomeWaiter:
                     return found
                 with self._changed:
                     heard = self._changed.wait_for(
-                        lambda: self._announced & open_refs, timeout=min(left, RECHECK_SECONDS)
+                        lambda: self._announced.keys() & open_refs,
+                        timeout=min(left, RECHECK_SECONDS),
                     )
-                    asked = set(heard) if heard else set(open_refs)
-                    self._announced -= asked
+                    told = {ref: self._announced.pop(ref) for ref in heard}
+                asked = [ref for ref, outcome in told.items() if outcome is None]
+                found |= {ref: outcome for ref, outcome in told.items() if outcome is not None}
+                open_refs.difference_update(found)
+                if not heard:
+                    asked = list(open_refs)
         finally:
             with self._changed:
                 self._awaited -= set(refs)
-                self._announced -= set(refs)
+                for ref in refs:
+                    self._announced.pop(ref, None)
 
     def close(self) -> None:
         self._closed = True
@@ -103,15 +112,18 @@ class OutcomeWaiter:
                             self._subscribed.set()
                             self.watch.look(everywhere=True)  # what was announced meanwhile
                         elif message is not None and message["type"] == "message":
-                            self._hear(message["data"].decode().split("\n"))
+                            self._hear(message["data"])
                         self.watch.look()
             except Exception:  # noqa: BLE001 - whatever it was, waiters go on by asking the ledger
                 self._subscribed.set()
                 time.sleep(0.5)
 
-    def _hear(self, refs: list[str]) -> None:
+    def _hear(self, message: bytes) -> None:
+        outcomes, refs = announced(message)
         with self._changed:
-            if heard := self._awaited.intersection(refs):
-                self._announced |= heard
+            news: dict[str, Outcome | None] = {outcome.ref: outcome for outcome in outcomes}
+            news |= dict.fromkeys(refs)
+            if heard := self._awaited & news.keys():
+                self._announced |= {ref: news[ref] for ref in heard}
                 self._changed.notify_all()
-        self.watch.hear(refs)
+        self.watch.hear(outcomes, refs)

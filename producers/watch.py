@@ -39,6 +39,10 @@ class OutcomeWatch:
         self._look_at = 0.0
         self._closed = False
 
+    def __len__(self) -> int:
+        """Commands of which someone wants to be told."""
+        return len(self._wanted)
+
     def want(self, ref: str, told: Told) -> None:
         """Tell this one once of the command's outcome. What had its outcome before is told only
         with the next look: so want it before it is submitted, or ask the ledger behind this."""
@@ -60,8 +64,10 @@ class OutcomeWatch:
                 if not wanted.told:
                     del self._wanted[ref]
 
-    def hear(self, refs: Iterable[str]) -> None:
-        """These were announced. Raises StateUnavailable."""
+    def hear(self, outcomes: Iterable[Outcome], refs: Iterable[str]) -> None:
+        """These were announced, some by their refs alone. Raises StateUnavailable."""
+        for outcome in outcomes:
+            self._tell(outcome.ref, outcome)
         self._look([ref for ref in refs if ref in self._wanted])
 
     def look(self, *, everywhere: bool = False) -> None:
@@ -91,7 +97,10 @@ class OutcomeWatch:
         for names in batched(refs, LOOK_MOST):
             for ref, outcome in zip(names, self._ledger.outcomes(names), strict=True):
                 if outcome is not None:
-                    with self._lock:
-                        wanted = self._wanted.pop(ref, None)
-                    for told in wanted.told if wanted else ():
-                        told(outcome)
+                    self._tell(ref, outcome)
+
+    def _tell(self, ref: str, outcome: Outcome) -> None:
+        with self._lock:
+            wanted = self._wanted.pop(ref, None)
+        for told in wanted.told if wanted else ():
+            told(outcome)

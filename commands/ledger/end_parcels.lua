@@ -3,8 +3,9 @@
 -- KEYS[1]  the shard's hash tag
 -- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the queue (0:
 --          any number), commands let go together; then for each parcel: name, outcomes or '', how
---          many were done, refs of these as one line each, use or '', number of order keys, the
---          keys, number of commands that were not done, and of each of these what unpack.lua says
+--          many were done, what is announced in place of the outcomes or '', use or '', number of
+--          order keys, the keys, number of commands that were not done, and of each of these what
+--          unpack.lua says
 -- Returns  one list of 1 or 0 a parcel (0: the lease is another's, nothing was changed), one of what is
 --          to be woken now; then the clock, and the name of the era in which that is
 local shard, token = KEYS[1], ARGV[1]
@@ -19,7 +20,7 @@ local parcels = {}
 local i = 8
 while i <= #ARGV do
   local p = { name = ARGV[i], outcomes = ARGV[i + 1], done = tonumber(ARGV[i + 2]),
-    refs = ARGV[i + 3], use = ARGV[i + 4], keys = {} }
+    instead = ARGV[i + 3], use = ARGV[i + 4], keys = {} }
   local keys = tonumber(ARGV[i + 5])
   for n = 1, keys do
     p.keys[n] = ARGV[i + 5 + n]
@@ -51,7 +52,7 @@ for n, its in ipairs(parcels) do
     end
     if p.reply ~= '-' and its.done > 0 then
       for channel in string.gmatch(p.reply, '[^,]+') do
-        replies[channel] = (replies[channel] and replies[channel] .. '\n' or '') .. its.refs
+        replies[#replies + 1] = { channel, its.instead ~= '' and its.instead or its.outcomes }
       end
     end
     accepted[n] = 1
@@ -73,8 +74,8 @@ for scope, by in pairs(scopes) do
     let_go(shard, scope, window - flying, now, grace, woken, '')
   end
 end
-for channel, refs in pairs(replies) do
-  redis.call('PUBLISH', channel, refs)
+for _, reply in ipairs(replies) do
+  redis.call('PUBLISH', reply[1], reply[2])
 end
 if done > 0 then
   redis.call('HINCRBY', shard .. ':count', 'done', done)

@@ -79,6 +79,15 @@ def open_outcomes(blob: bytes) -> dict[int, Outcome]:
     return found
 
 
+def announced(message: bytes) -> tuple[list[Outcome], list[str]]:
+    """What a parcel's end has published: its outcomes, or else the refs of what ended. Raises
+    LedgerDamaged."""
+    clock, space, blob = message.partition(b" ")
+    if space and clock.isdigit():
+        return list(open_outcomes(blob).values()), []
+    return [], message.decode().split("\n")
+
+
 def _section(
     at: list[int], rows: list[dict[str, Any]], names: tuple[str, ...] | None, heap: Heap
 ) -> dict[str, Any]:

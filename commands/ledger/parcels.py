@@ -62,6 +62,8 @@ BYTES_MOST = 512 * 1024
 """Of their content, beyond which another is begun."""
 DAMAGED_MOST = 64 * 1024
 """Bytes of damaged content that are kept with each dead letter."""
+ANNOUNCED_MOST = 64 * 1024
+"""Bytes of outcomes that are announced; of what is larger only the refs are."""
 TAKE_MOST = 400
 """Commands that one take gives, or as many as the parcel has that goes beyond."""
 
@@ -393,12 +395,13 @@ def _end_of(parcel: Parcel, done: Sequence[Finish]) -> list[Any]:
     """What end_parcels.lua reads of one."""
     refs = [finish.ref for finish in done]
     outcomes = [(parcel.rows[f.ref].position, f.outcome) for f in done if f.outcome is not None]
+    sealed = seal_outcomes(outcomes) if outcomes else b""
     use = together([finish.usage for finish in done if finish.usage is not None])
     return [
         parcel.name,
-        b"%d " % parcel.clock + seal_outcomes(outcomes) if outcomes else b"",
+        b"%d " % parcel.clock + sealed if outcomes else b"",
         len(done),
-        "\n".join(refs),
+        "\n".join(refs) if len(sealed) > ANNOUNCED_MOST else "",
         use.packed() if use else "",
         *(len(parcel.keys), *parcel.keys),
         *_unpacked(parcel, parcel.rows.keys() - set(refs)),

@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import base64
+import random
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import Acceptance, Action
+from commands.ledger.parcel_outcome import announced
+from commands.ledger.parcels import ANNOUNCED_MOST
 from commands.ledger.shard import Shards
 from commands.metrics_store import IngestPoints, Point
 from commands.model import Command
 from commands.object_store import HeadObject
 from commands.state import State
-from tests.integration.parcel_desk import HASTY, PLACE, SHARD, Desk, commands_of, wait_for, woken
+from tests.integration.parcel_desk import (
+    HASTY,
+    PLACE,
+    SHARD,
+    Desk,
+    commands_of,
+    end_of,
+    token_of,
+    wait_for,
+    woken,
+)
 from tests.integration.test_ledger import put
 
 NEW, KNOWN, CONFLICT = Acceptance.NEW, Acceptance.KNOWN, Acceptance.CONFLICT
@@ -177,7 +192,8 @@ def test_who_submits_again_is_told_of_the_end_as_well(desk: Desk, way: str) -> N
     def heard() -> bool:
         message = asked.get_message(timeout=0.05)
         if message is not None:
-            told[message["channel"].decode()].update(message["data"].decode().split("\n"))
+            outcomes, refs = announced(message["data"])
+            told[message["channel"].decode()] |= {outcome.ref for outcome in outcomes} | set(refs)
         return all(command.ref in refs for refs in told.values())
 
     wait_for(heard)
@@ -299,3 +315,35 @@ def test_records_that_wait_are_woken_by_name_and_parcels_by_a_ring(desk: Desk) -
     assert woken(desk.accept(behind).wakes) == [behind.ref]
     assert desk.ledger.totals()["open"] == 2
     assert timedelta(0) < desk.settings.publish_grace
+
+
+@pytest.mark.parametrize("size", [1, ANNOUNCED_MOST])
+def test_outcomes_are_announced_themselves_unless_they_are_large(desk: Desk, size: int) -> None:
+    command = put("a")
+    asked = desk.client.pubsub(ignore_subscribe_messages=True)
+    asked.subscribe("first")
+    desk.accept(command, reply_to="first")
+    claims = desk.taken()
+    finish = end_of(claims.claimed[0])
+    assert finish.outcome is not None
+    # Chance does not deflate.
+    outcome = finish.outcome.model_copy(update={"result": {"text": random_text(size)}})
+    desk.parcels.end(token_of(claims), claims.parcels, [replace(finish, outcome=outcome)])
+    heard: list[bytes] = []
+
+    def hear() -> bool:
+        if message := asked.get_message(timeout=0.05):
+            heard.append(message["data"])
+        return bool(heard)
+
+    wait_for(hear)
+    asked.close()
+    outcomes, refs = announced(heard[0])
+    if size == 1:
+        assert (outcomes, refs) == (desk.ledger.outcomes([command.ref]), [])
+    else:
+        assert (outcomes, refs) == ([], [command.ref])
+
+
+def random_text(size: int) -> str:
+    return base64.b85encode(random.Random(1).randbytes(size)).decode()

@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-from concurrent.futures import Future
 
-from commands.error import DeliveryError, SignalboxError
+from commands.error import SignalboxError
 from commands.model import Command
 from commands.outcome import Outcome
 from producers.inbox import Inbox
@@ -105,24 +104,21 @@ class Asked(Told):
     def hand_over(self, pending: Pending) -> None:
         """The buffer has it."""
         self._pending = pending
-        pending.settled.add_done_callback(self._settled)
+        pending.when_settled(self._settled)
 
     def fail(self, error: SignalboxError) -> None:
         """It was not accepted."""
         self._error = error
         self.stop()
 
-    def _settled(self, settled: Future[Submission]) -> None:
-        self._inbox.post(self._take, settled)
+    def _settled(self, end: Submission | SignalboxError) -> None:
+        self._inbox.post(self._take, end)
 
-    def _take(self, settled: Future[Submission]) -> None:
-        error = settled.exception()
-        if error is not None:
-            if not isinstance(error, SignalboxError):  # the buffer makes none
-                error = DeliveryError(str(error))
-            self.fail(error)
+    def _take(self, submission: Submission | SignalboxError) -> None:
+        if isinstance(submission, SignalboxError):
+            self.fail(submission)
             return
-        self.submission = submission = settled.result()
+        self.submission = submission
         # The command with its own claim check: the caller's content is held no longer.
         self.command = submission.command
         if not self._to_its_end or not submission.accepted:

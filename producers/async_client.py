@@ -28,7 +28,11 @@ from producers.ran import Ran, not_taken, unknown
 from producers.submission import DEFAULT_WAIT, Submission, no_outcome
 from producers.together import Together
 
-LIMITS = BufferLimits(linger=timedelta(milliseconds=2), patience=timedelta(seconds=5))
+LIMITS = BufferLimits(
+    linger=timedelta(milliseconds=2),
+    longest=timedelta(milliseconds=20),
+    patience=timedelta(seconds=5),
+)
 """A service that answers someone lingers little, and says soon that the ledger is away."""
 THREADS = 8
 """Blocking calls at a time: of the state Redis, and of the payload directory."""

@@ -11,6 +11,7 @@ import os
 import threading
 import time
 from collections import OrderedDict
+from collections.abc import Callable
 from concurrent import futures
 from copy import copy
 from dataclasses import dataclass, replace
@@ -50,7 +51,10 @@ class BufferLimits:
     size: int = 1024 * 1024
     """or bytes,"""
     linger: timedelta = timedelta(milliseconds=5)
-    """or the oldest has waited so long."""
+    """or the oldest has waited so long,"""
+    longest: timedelta = timedelta(0)
+    """or, if that is more, so long while most of those whose outcomes are waited for are under
+    way."""
     most: int = 10_000
     """Commands that it holds; adds wait while it is full,"""
     most_bytes: int = 64 * 1024 * 1024
@@ -79,14 +83,23 @@ class Buffer:
     there.
     """
 
-    def __init__(self, submitter: Submitter, limits: BufferLimits, *, inline_limit: int) -> None:
+    def __init__(
+        self,
+        submitter: Submitter,
+        limits: BufferLimits,
+        *,
+        inline_limit: int,
+        in_flight: Callable[[], int] = int,
+    ) -> None:
+        """`in_flight` counts commands whose outcomes are waited for."""
         self.limits = limits
         self.closed = False
         self._submitter = submitter
         self._inline_limit = inline_limit
         lock = threading.Lock()
         self._work, self._room = threading.Condition(lock), threading.Condition(lock)
-        self._lanes = Lanes[Pending](limits.count, limits.size, limits.linger.total_seconds())
+        linger, longest = limits.linger.total_seconds(), limits.longest.total_seconds()
+        self._lanes = Lanes[Pending](limits.count, limits.size, linger, longest, in_flight)
         self._held: dict[Pending, int] = {}
         self._bytes = 0
         self._lost: OrderedDict[int, SignalboxError] = OrderedDict()
@@ -232,8 +245,8 @@ class Buffer:
             self._broken.__cause__ = cause
             self._room.notify_all()
         for pending in left:
-            if not pending.settled.done():
-                pending.settled.set_exception(_own(self._broken, pending.command))
+            if not pending.is_settled:
+                pending.settle(_own(self._broken, pending.command))
 
     def _next(self) -> list[Pending]:
         """The commands to hand over next; none at the end."""
@@ -256,11 +269,10 @@ class Buffer:
                     continue
                 # What was accepted no longer holds the caller's content, as far as it is staged.
                 pending.command = end.command
-                pending.settled.set_result(end)
                 error = end.refusal()
             else:
-                pending.settled.set_exception(end)
                 error = end
+            pending.settle(end)
             settled.append(pending)
             if error is not None:
                 lost.append((pending, error))

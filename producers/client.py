@@ -103,7 +103,10 @@ class Client:
         """A buffer that hands commands over in the background; `close` flushes it."""
         self._buffers = [buffer for buffer in self._buffers if not buffer.closed]
         buffer = Buffer(
-            self, limits or BufferLimits(), inline_limit=self.settings.inline_limit_bytes
+            self,
+            limits or BufferLimits(),
+            inline_limit=self.settings.inline_limit_bytes,
+            in_flight=self.waiter.watch.__len__,
         )
         self._buffers.append(buffer)
         return buffer

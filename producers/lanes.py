@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Collection, Iterable
+from collections.abc import Callable, Collection, Iterable
 from typing import Generic, TypeVar
 
 Item = TypeVar("Item")
@@ -19,8 +19,19 @@ class Lanes(Generic[Item]):
     Not thread-safe: the buffer's lock guards it.
     """
 
-    def __init__(self, count: int, size: int, linger: float) -> None:
+    def __init__(
+        self,
+        count: int,
+        size: int,
+        linger: float,
+        longest: float = 0.0,
+        in_flight: Callable[[], int] = int,
+    ) -> None:
+        """`in_flight` counts commands without an outcome, those that are here among them: while
+        there are more than twice as many elsewhere as here, what is here lingers on for `longest`
+        seconds at most. With fewer and larger batches a busy worker does more in the same time."""
         self._count, self._size, self._linger = count, size, linger
+        self._longest, self._in_flight = longest, in_flight
         self._main: deque[tuple[float, str, Item, int]] = deque()
         self._bytes = 0
         self._aside: dict[str, deque[Item]] = {}
@@ -30,10 +41,11 @@ class Lanes(Generic[Item]):
 
     def add(self, place: str, item: Item, size: int) -> bool:
         """Put it last; whether whoever takes should look now."""
-        before = self._is_full()
-        self._main.append((time.monotonic(), place, item, size))
+        now = time.monotonic()
+        before = self._is_due(now)
+        self._main.append((now, place, item, size))
         self._bytes += size
-        return len(self._main) == 1 or (self._is_full() and not before)
+        return len(self._main) == 1 or (self._is_due(now) and not before)
 
     def hurry(self) -> None:
         """Nothing that is here lingers."""
@@ -86,7 +98,9 @@ class Lanes(Generic[Item]):
         now = time.monotonic()
         times = list(self._again.values())
         if self._main:
-            times.append(self._main[0][0] + self._linger)
+            since = self._main[0][0]
+            soon = since + self._linger
+            times.append(soon if now < soon else since + self._longest)
         return max(0.0, min(times) - now) if times else None
 
     def _is_full(self) -> bool:
@@ -95,5 +109,10 @@ class Lanes(Generic[Item]):
     def _is_due(self, now: float) -> bool:
         if not self._main:
             return False
-        lingered = now - self._main[0][0] >= self._linger
-        return self._hurried > 0 or self._is_full() or lingered
+        if self._hurried > 0 or self._is_full():
+            return True
+        lingered = now - self._main[0][0]
+        if lingered < self._linger:
+            return False
+        here = len(self._main)
+        return lingered >= self._longest or 2 * here >= self._in_flight() - here

@@ -47,7 +47,7 @@ def test_the_outcome_of_another_command_under_its_op_id_is_none_of_its(
         if told_first:
             asked.tell(OUTCOME)
             await asyncio.sleep(0)
-        pending.settled.set_result(Submission(COMMAND, Receipt(COMMAND.ref, acceptance, 1)))
+        pending.settle(Submission(COMMAND, Receipt(COMMAND.ref, acceptance, 1)))
         if not told_first:
             asked.tell(OUTCOME)
         await asked.known()

@@ -456,3 +456,44 @@ def test_adds_that_wait_for_room_are_told_when_the_thread_ends() -> None:
             its.add(put(1), timeout=SOON)
         with pytest.raises(DeliveryError, match="broke"):
             its.close()
+
+
+class Clock:
+    """Time for lanes, moved by hand."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.now = 100.0
+        monkeypatch.setattr("producers.lanes.time.monotonic", lambda: self.now)
+
+
+@pytest.mark.parametrize("under_way", [0, 1, 2])
+def test_what_few_others_are_under_way_beside_lingers_as_ever(
+    monkeypatch: pytest.MonkeyPatch, under_way: int
+) -> None:
+    clock = Clock(monkeypatch)
+    its = lanes.Lanes[int](100, 1000, linger=2, longest=20, in_flight=lambda: 1 + under_way)
+    assert its.add("p", 1, 1)
+    clock.now += 1.9
+    assert its.take(10) == []
+    clock.now += 0.2
+    assert its.seconds() == pytest.approx(17.9)
+    assert its.take(10) == [1]
+
+
+def test_beside_many_under_way_more_are_gathered_until_a_half_or_the_longest_time(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    clock, under_way = Clock(monkeypatch), 4
+    its = lanes.Lanes[int](100, 1000, linger=2, longest=20, in_flight=lambda: here + under_way)
+    here = 1
+    its.add("p", 1, 1)
+    clock.now += 3
+    assert its.take(10) == []
+    assert its.seconds() == pytest.approx(17)
+    here = 2
+    assert its.add("p", 2, 1), "a half of what is under way: whoever takes is to look"
+    assert its.take(10) == [1, 2]
+    here = 1
+    its.add("p", 3, 1)
+    clock.now += 20
+    assert its.take(10) == [3]

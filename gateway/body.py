@@ -88,7 +88,11 @@ async def content_of(
     if size is None or size > desk.settings.inline_limit_bytes:
         return await desk.payload(_chunks(request), size=size, sha256=sha256)
     # Small, and the server lets no more come than was declared.
-    return inline(b"".join([chunk async for chunk in _chunks(request)]), size, sha256)
+    content, more = await _chunk(request)
+    while more:
+        chunk, more = await _chunk(request)
+        content += chunk
+    return inline(content, size, sha256)
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
@@ -96,16 +100,20 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
     size = 0
     more = True
     while more:
-        message = await request.receive()
-        if message["type"] == "http.disconnect":
-            raise InvalidRequest("the body ended before its end", next_step="send it whole")
-        chunk = message.get("body", b"")
-        more = message.get("more_body", False)
+        chunk, more = await _chunk(request)
         size += len(chunk)
         if size > most:
             raise too_large(most, "a body")
         if chunk:
             yield chunk
+
+
+async def _chunk(request: Request) -> tuple[bytes, bool]:
+    """What of the body comes next, and whether there is more."""
+    message = await request.receive()
+    if message["type"] == "http.disconnect":
+        raise InvalidRequest("the body ended before its end", next_step="send it whole")
+    return message.get("body", b""), message.get("more_body", False)
 
 
 def declared_of(request: Request) -> tuple[int | None, str | None]:

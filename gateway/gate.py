@@ -1,9 +1,8 @@
-"""What stands before every handler: whom it answers, headers, the path as sent, time for bodies."""
+"""What stands before every handler: whom it answers, headers, the path as it was sent."""
 
 from __future__ import annotations
 
 import asyncio
-import time
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
@@ -18,15 +17,13 @@ from starlette.types import Message, Receive, Scope, Send
 
 from commands.error import SignalboxError
 from gateway.access import Access
-from gateway.error import InvalidRequest, NotReady, RequestTimeout
+from gateway.error import InvalidRequest, NotReady
 from gateway.problem import problem, unforeseen
 from gateway.settings import GatewaySettings
 from gateway.text import decoded
 
 log = structlog.get_logger("signalbox.gateway")
 
-SLOWEST_BYTES = 64 * 1024
-"""A second more for each of so many bytes of a body that have come."""
 _MAY_REPEAT = frozenset(
     b"accept accept-encoding accept-language cache-control connection cookie forwarded via te "
     b"pragma x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-real-ip "
@@ -71,8 +68,6 @@ class Gate:
             return
         # As it was sent: its parts are told apart before they are decoded.
         scope["path"] = path
-        if b"content-length" in headers or b"transfer-encoding" in headers:
-            receive = self._in_time(receive)
         began = False
 
         async def watched(message: Message) -> None:
@@ -102,29 +97,6 @@ class Gate:
             if began:
                 raise Aborted from None  # the server closes the connection
             await unforeseen(error)(scope, receive, send)
-
-    def _in_time(self, receive: Receive) -> Receive:
-        """A body that comes in its time. Raises RequestTimeout where it does not."""
-        until = time.monotonic() + self._own.body_seconds.total_seconds()
-        whole = False
-        size = 0
-
-        async def bounded() -> Message:
-            nonlocal whole, size
-            if whole:
-                return await receive()
-            try:
-                async with asyncio.timeout(until + size / SLOWEST_BYTES - time.monotonic()):
-                    message = await receive()
-            except TimeoutError:
-                raise RequestTimeout(
-                    "the body did not come in time", next_step="send it faster, or in parts"
-                ) from None
-            size += len(message.get("body", b""))
-            whole = not message.get("more_body", False)
-            return message
-
-        return bounded
 
 
 class Aborted(Exception):

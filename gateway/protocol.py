@@ -1,4 +1,4 @@
-"""Connections: how many, how large and how slow a request's head may be, and slow readers."""
+"""Connections: how many, how large a request's head may be, and how slow heads, bodies, readers."""
 
 from __future__ import annotations
 
@@ -22,6 +22,8 @@ from gateway.settings import GatewaySettings
 
 DENSEST_FRAMING = 8
 """Bytes around the chunks of a body for each byte within: five, if they hold one byte each."""
+SLOWEST_BYTES = 64 * 1024
+"""A body has a second more for each of so many bytes of it that have come."""
 LINGER_SECONDS = 2.0
 """So long the rest of a body is read that was refused before its end."""
 
@@ -79,6 +81,8 @@ class BoundedProtocol(HttpToolsProtocol):
             if self._head_bytes > self.own.header_limit_bytes:
                 self._refuse(self._too_large())
         elif not self._whole:
+            if self._timer is None:
+                self._timer = self.loop.call_later(self._body_left(), self._body_is_late)
             self._framing += len(data)
             if self._framing > self.own.header_limit_bytes + DENSEST_FRAMING * self._body_bytes:
                 self._refuse_framing()
@@ -109,6 +113,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.idle.pop(self, None)
         # What has come with the head is forgiven.
         self._framing, self._body_bytes = -len(self._received), 0
+        self._body_since = self.loop.time()
         refusal: SignalboxError | None = None
         if self._is_over():
             refusal = self._too_large()
@@ -219,16 +224,39 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse_framing(self) -> None:
         """A body that is hardly one: without this, extensions of chunks cost a sender nothing."""
-        if self.cycle.response_started:
-            self.transport.close()
-            return
-        self.cycle.keep_alive = False
-        self._refuse(
+        self._refuse_body(
             InvalidRequest(
                 "the chunks of the body carry more than their content",
                 next_step="send larger chunks, without extensions",
             )
         )
+
+    def _body_left(self) -> float:
+        """Seconds that the body still has to come."""
+        allowed = self.own.body_seconds.total_seconds() + self._body_bytes / SLOWEST_BYTES
+        return self._body_since + allowed - self.loop.time()
+
+    def _body_is_late(self) -> None:
+        self._timer = None
+        if self.transport.is_closing() or self._whole:
+            return
+        left = self._body_left()
+        if left <= 0 and self.flow.read_paused:
+            left = 1.0  # it comes faster than it is taken
+        if left > 0:
+            self._timer = self.loop.call_later(left, self._body_is_late)
+            return
+        self._refuse_body(
+            RequestTimeout("the body did not come in time", next_step="send it faster, or in parts")
+        )
+
+    def _refuse_body(self, error: SignalboxError) -> None:
+        """In place of the handler, which is told that the client is gone."""
+        if self.cycle.response_started:
+            self.transport.close()
+            return
+        self.cycle.keep_alive = False
+        self._refuse(error)
 
     def _await_head(self) -> None:
         seconds = self.own.header_seconds.total_seconds()

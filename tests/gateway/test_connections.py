@@ -65,8 +65,8 @@ def test_requests_whose_clients_are_gone_are_bounded() -> None:
         statuses: list[int] = []
         for _ in range(40):
             connection = connect(server.port)
-            connection.sendall(PUT_ONE)
             taken = len(server.desk.taken)
+            connection.sendall(PUT_ONE)
             # Gone as soon as it was taken, or told that it is not.
             wait_until(
                 lambda taken=taken: (  # type: ignore[misc]

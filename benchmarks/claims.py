@@ -23,7 +23,7 @@ from commands.state import connect
 from routing.cache import RouteCache
 from routing.policy import Quotas, Terms
 from routing.registry import Registry
-from workers.admission import admit
+from workers.admission import Admission
 from workers.quota import within_quotas
 from workers.stage import Routed
 
@@ -71,12 +71,12 @@ class _Way:
         claims = self._claim(call)
         routes = self._routes.resolve_many({c.command.scope: c.fence for c in claims.claimed})
         terms = self._routes.terms_many(claims.policies)
-        admitted = []
+        admission, admitted = Admission(), []
         for item in claims.claimed:
             route, its = routes[item.command.scope], terms[item.command.tenant_id]
             if isinstance(route, Exception) or isinstance(its, Exception):
                 raise RuntimeError(f"a claim was refused: {route} {its}")
-            admitted.append(admit(Routed(item, route, its)))
+            admitted.append(admission.admit(Routed(item, route, its)))
         allowed, refused = within_quotas(admitted, self._book)
         if refused or len(allowed) != len(call.tickets):
             raise RuntimeError(f"{len(refused)} commands were refused")

@@ -38,6 +38,10 @@ class Command(BaseModel):
         frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
     )
 
+    kind: ClassVar[str] = ""
+    """What stands before the dot of `op`,"""
+    verb: ClassVar[str] = ""
+    """and behind it."""
     writes: ClassVar[bool] = True
     """False for reads: they are not ordered, and their outcomes are kept a short time."""
 
@@ -51,13 +55,11 @@ class Command(BaseModel):
         None, description="Not begun after it: DEADLINE_EXCEEDED. None: whenever its turn comes."
     )
 
-    @property
-    def kind(self) -> str:
-        return self.op.partition(".")[0]
-
-    @property
-    def verb(self) -> str:
-        return self.op.partition(".")[2]
+    @classmethod
+    def __pydantic_init_subclass__(cls, **_: Any) -> None:
+        op = cls.model_fields["op"].default
+        if isinstance(op, str):
+            cls.kind, cls.verb = op.split(".")
 
     @property
     def scope(self) -> Scope:

@@ -15,7 +15,7 @@ from routing.cache import RouteCache
 from routing.log import EventLog
 from routing.registry import Registry
 from routing.tail import RouteTail
-from workers.admission import admit
+from workers.admission import Admission
 from workers.breaker import Breakers
 from workers.evidence import withhold
 from workers.resolve import resolve
@@ -47,10 +47,10 @@ class ReadAdmission:
         claims, ended = withhold(found.claims, shards_of(self._state))
         routed, unrouted = resolve(claims, seen, self._routes, self._registry)
         ended += unrouted
-        admitted: list[Admitted] = []
+        admission, admitted = Admission(), list[Admitted]()
         for each in routed:
             try:
-                admitted.append(admit(each))
+                admitted.append(admission.admit(each))
             except SignalboxError as error:
                 ended.append(Ended(each.claimed, each.route, error=error))
         awake, resting = self._breakers.screen(admitted)

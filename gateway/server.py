@@ -16,6 +16,7 @@ from gateway.app import gated, make_app
 from gateway.desk import Desk
 from gateway.protocol import protocol_of
 from gateway.settings import GatewaySettings
+from workers.garbage import keep_what_is_loaded
 
 OTHER_FILES = 1024
 """Files that a gateway has open beside connections: contents, databases, the state Redis, and what
@@ -32,6 +33,7 @@ class GatewayServer(uvicorn.Server):
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
+        keep_what_is_loaded()
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         desk: Desk = self._app.state.desk

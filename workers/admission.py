@@ -2,32 +2,46 @@
 
 from __future__ import annotations
 
-from adapters.catalogue import find_backend
+from adapters.catalogue import Backend, find_backend
 from commands.error import ControlRefused, DeadlineExceeded
 from commands.ledger.entry import Claimed
 from commands.model import Command
 from commands.scope import Mode
 from routing.guard import check_mode
-from routing.policy import check_place
+from routing.policy import Terms, check_place
+from routing.route import Route
 from workers.stage import Admitted, Routed
 
 
-def admit(routed: Routed) -> Admitted:
-    """Let the command through, or raise BackendNotImplemented, UnknownBackend, ForbiddenBackend,
-    PolicyForbids, DeadlineExceeded.
+class Admission:
+    """Of the commands of one message: a route is checked once for all that run on it alike."""
+
+    def __init__(self) -> None:
+        self._checked: dict[tuple[int, int, Mode], tuple[Backend, Mode]] = {}
+
+    def admit(self, routed: Routed) -> Admitted:
+        """Let the command through, or raise BackendNotImplemented, UnknownBackend,
+        ForbiddenBackend, PolicyForbids, DeadlineExceeded."""
+        check_deadline(routed.claimed)
+        route, terms, mode = routed.route, routed.terms, routed.claimed.command.mode
+        alike = (id(route), id(terms), mode)
+        if (checked := self._checked.get(alike)) is None:
+            checked = self._checked[alike] = _check(route, terms, mode)
+        return Admitted(routed.claimed, route, *checked, terms.quotas)
+
+
+def _check(route: Route, terms: Terms, mode: Mode) -> tuple[Backend, Mode]:
+    """The backend, and the strictest of the modes.
 
     A route is checked when it is set; it is checked again here, because the command has a mode
     of its own, because the tenant's policy may be newer than the route, and because this
     worker's catalogue may be another than the operator's.
     """
-    command, route, terms = routed.claimed.command, routed.route, routed.terms
-    check_deadline(routed.claimed)
     backend = find_backend(route.scope.kind, route.backend_type)
-    modes = (route.mode, terms.mode, command.mode)
+    modes = (route.mode, terms.mode, mode)
     check_mode(route.scope, backend, *modes)
     check_place(route.scope, terms, route.backend_type, route.config)
-    mode = next((mode for mode in modes if mode.sellable), Mode.LAB)
-    return Admitted(routed.claimed, route, backend, mode, terms.quotas)
+    return backend, next((mode for mode in modes if mode.sellable), Mode.LAB)
 
 
 def check_deadline(claimed: Claimed) -> None:

@@ -11,11 +11,12 @@ from commands.settings import Settings
 from producers.publisher import make_app
 from workers.archiver import Archiver
 from workers.control import guard_remote_control
+from workers.garbage import keep_what_is_loaded
 from workers.janitor import Janitor
 from workers.log import configure_logging
 from workers.pacer import Pacer
 from workers.pool import use_steady_pools
-from workers.prefork import Preloader, keep_what_is_loaded
+from workers.prefork import Preloader
 from workers.pulse import PoolProbe, Pulse
 from workers.reconciler import Reconciler
 from workers.runtime import close_isolation, close_task_events, runtime

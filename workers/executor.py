@@ -27,7 +27,7 @@ from routing.permit import Permits, is_reserved, reserved_stream
 from routing.registry import Registry
 from routing.row import Position
 from workers.adapter_pool import AdapterPool
-from workers.admission import admit, check_deadline, control_refused
+from workers.admission import Admission, check_deadline, control_refused
 from workers.breaker import Breakers
 from workers.evidence import withhold
 from workers.finish import Finisher, Parts
@@ -127,11 +127,12 @@ class Executor:
         ended: list[Ended] = []
         kept = [i.claimed.command for i in routed if is_reserved(i.claimed.command)]
         lacking = self.permits.lacking(kept)
+        admission = Admission()
         for item in routed:
             try:
                 if item.claimed.command.ref in lacking:
                     raise reserved_stream(item.claimed.command)
-                admitted.append(admit(item))
+                admitted.append(admission.admit(item))
             except SignalboxError as error:
                 ended.append(Ended(item.claimed, item.route, error=error))
         return admitted, ended

@@ -15,7 +15,8 @@ def outcome_of(item: Ended, worker: str) -> Outcome:
     if error is not None:
         error.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
     elapsed = datetime.now(UTC) - claimed.claimed_at
-    return Outcome(
+    # Of fields that are what they should be: nothing here came from elsewhere unchecked.
+    return Outcome.model_construct(
         op_id=command.op_id,
         op=command.op,
         tenant_id=command.tenant_id,

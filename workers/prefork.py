@@ -6,7 +6,6 @@ fork, once and for all children.
 
 from __future__ import annotations
 
-import gc
 import time
 from contextlib import suppress
 
@@ -18,6 +17,7 @@ from commands.scope import ResourceKind
 from commands.settings import Settings
 from commands.state import connect_to
 from routing.registry import Registry
+from workers.garbage import keep_what_is_loaded
 
 LOOK_SECONDS = 30.0
 """At most so often the routes are looked at: a pool starts its children one after the other."""
@@ -60,13 +60,3 @@ class Preloader:
                 for kind in ResourceKind
                 for route in registry.list_page(kind, limit=ROUTES).routes
             }
-
-
-def keep_what_is_loaded() -> None:
-    """Take it out of the garbage collector's sight.
-
-    Celery collects garbage before each fork. With all modules to look at, that takes 0.1 s, in
-    which no message of any child moves on.
-    """
-    gc.collect()
-    gc.freeze()

@@ -11,9 +11,10 @@ import pytest
 
 from commands.error import InvalidKey, SignalboxError
 from commands.key import check_key, check_prefix
-from commands.object_store import PutObject
+from commands.object_store import Condition, PutObject
 from commands.parse import known_ops, load_command, parse_command
 from commands.payload import InlinePayload, StagedPayload
+from commands.scope import Mode
 
 HEAD = {"op": "object_store.head", "tenant_id": "t_x", "env": "dev", "key": "k"}
 
@@ -184,3 +185,21 @@ def test_a_summary_names_key_and_size_but_no_content() -> None:
     assert "t_x/dev object_store.put docs/a 7B" in summary
     assert "hunter2" not in summary
     assert "aHVudGVyMg" not in summary
+
+
+def test_a_put_is_told_by_all_of_its_fields_and_as_before() -> None:
+    put = PutObject(
+        tenant_id="t_a",
+        env="dev",
+        mode=Mode.LAB,
+        key="a/ü",
+        payload=InlinePayload(data=b"x"),
+        content_type="text/plain",
+        metadata={"b": "1", "a": "2"},
+        condition=Condition(if_match="e"),
+    )
+    fields = put.model_dump(mode="json", exclude={"op_id", "v", "deadline", "payload"})
+    fields |= {"sha256": put.payload.sha256, "size": 1}
+    found = put.fingerprint_fields()
+    assert found == fields
+    assert repr(sorted(found.items())) == repr(sorted(fields.items()))

@@ -10,12 +10,7 @@ from commands.settings import Settings
 from commands.wire import all_queues
 from producers.rabbit_queue import QuorumQueue
 
-_settings = Settings()
-_visibility_seconds = int(_settings.visibility_timeout.total_seconds())
 _redis_transport = {
-    # The shortest one among the apps that share a broker wins, so it is set in every place.
-    # Our leases are shorter: what a dead worker held is woken by the ledger long before.
-    "visibility_timeout": _visibility_seconds,
     "unacked_restore_interval": 10,
     # One list per queue instead of four: commands have no priorities.
     "priority_steps": [0],
@@ -29,8 +24,6 @@ _redis_transport = {
     "health_check_interval": 10,
 }
 
-visibility_timeout = _visibility_seconds
-result_backend_transport_options = {"visibility_timeout": _visibility_seconds}
 # A worker that is started before its broker waits for it.
 broker_connection_retry_on_startup = True
 broker_connection_max_retries = None
@@ -82,16 +75,21 @@ worker_redirect_stdouts = False
 timezone = "UTC"
 
 
-def broker_settings(settings: Settings) -> dict[str, Any]:
-    """The settings that follow the broker: one process may have apps on several of them."""
+def settings_of(settings: Settings) -> dict[str, Any]:
+    """Those that follow our own: one process may have apps on several brokers."""
     url = settings.broker_url
     on_rabbitmq = url.startswith(("amqp", "pyamqp"))
     on_redis = url.startswith(("redis", "unix", "sentinel"))
+    # The shortest one among the apps that share a broker wins, so it is set in every place.
+    # Our leases are shorter: what a dead worker held is woken by the ledger long before.
+    visible = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
     # A publish that RabbitMQ has not confirmed may be lost with its node.
     other_transport = {"confirm_publish": True} if on_rabbitmq else {}
     return {
         "broker_url": url,
-        "broker_transport_options": _redis_transport if on_redis else other_transport,
+        "broker_transport_options": _redis_transport | visible if on_redis else other_transport,
+        "result_backend_transport_options": visible,
+        **visible,
         # RabbitMQ keeps a quorum queue on disk and on a majority of its nodes; a classic one is
         # lost with its node. Celery finds the type, and sets the prefetch for each consumer, as
         # these need it.

@@ -72,7 +72,7 @@ CATALOGUE: tuple[Backend, ...] = (
         "adapters.filesystem.object_store",
         lab_only=True,
         scopes_fail_alone=True,
-        bulk_verbs=frozenset({"head"}),
+        bulk_verbs=frozenset({"get", "head"}),
         ordered_bulk_verbs=frozenset({"put", "delete"}),
     ),
     Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),

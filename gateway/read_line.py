@@ -15,12 +15,14 @@ from collections import deque
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from copy import copy
+from dataclasses import dataclass
 
 from commands.model import Command
 from gateway.open_content import Opened
 from gateway.read_admission import Timed
 from gateway.seats import Seats
 from producers.inbox import Inbox, Inboxes
+from workers.adapter_pool import is_alike
 from workers.stage import Admitted, Ended
 
 Read = tuple[Ended, Opened | None]
@@ -28,6 +30,18 @@ Read = tuple[Ended, Opened | None]
 STUCK_SECONDS = 0.01
 LOOK_MOST = 500
 """Reads that are looked up in one round trip."""
+
+
+@dataclass(frozen=True)
+class Calls:
+    """How reads are called once they may run."""
+
+    one: Callable[[Admitted], Read]
+    many: Callable[[Sequence[Admitted]], Sequence[Read]] | None = None
+    """Of reads that are alike, an answer each."""
+
+
+_Reading = tuple["_Slot", Admitted]
 
 
 class ReadLine:
@@ -47,19 +61,18 @@ class ReadLine:
         self._inboxes = inboxes
         self._lock = threading.Lock()
         self._asked: list[_Slot] = []
-        self._quick: deque[tuple[_Slot, Admitted]] = deque()
+        self._quick: deque[list[_Reading]] = deque()
+        """Reads that are called together."""
         self._leaders = 0
         self._moved = 0.0
         """When a leader last took something up."""
         self._timer: asyncio.TimerHandle | None = None
         self._timed_by: asyncio.AbstractEventLoop | None = None
 
-    async def run(
-        self, command: Command, seconds: float, call: Callable[[Admitted], Read], patience: float
-    ) -> Read:
+    async def run(self, command: Command, seconds: float, calls: Calls, patience: float) -> Read:
         """What comes of the read; its call may go on for so many `seconds`, but this waits for it
         no longer than `patience`. Raises TimeoutError then, StateUnavailable."""
-        slot = _Slot(self._inboxes.here(), command, seconds, call)
+        slot = _Slot(self._inboxes.here(), command, seconds, calls)
         loop = slot.inbox.loop
         with self._lock:
             self._asked.append(slot)
@@ -109,11 +122,11 @@ class ReadLine:
                 self._look_up([slot for slot in asked if not self._left(slot)])
             while self._quick:
                 try:
-                    slot, item = self._quick.popleft()
+                    group = self._quick.popleft()
                 except IndexError:  # another leader took it
                     break
                 self._moved = time.monotonic()
-                self._call(slot, item)
+                self._call_group(group)
 
     def _look_up(self, slots: Sequence[_Slot]) -> None:
         if not slots:
@@ -125,20 +138,44 @@ class ReadLine:
                 self._seats.leave(slot.command.tenant_id)
                 slot.inbox.post(slot.fail, copy(error))  # each is raised in a task of its own
             return
+        groups: dict[object, list[_Reading]] = {}
         for slot, item in zip(slots, found, strict=True):
             if isinstance(item, Ended):
                 self._seats.leave(slot.command.tenant_id)
                 slot.inbox.post(slot.give, (item, None))
             elif item.backend.lab_only:  # its files are on this machine
-                self._quick.append((slot, item))
+                alike = is_alike(item) if slot.calls.many else None
+                groups.setdefault((slot.calls, alike) if alike else slot, []).append((slot, item))
             else:
                 self._threads.submit(self._call, slot, item)
+        self._quick.extend(groups.values())
+
+    def _call_group(self, group: list[_Reading]) -> None:
+        present = [(slot, item) for slot, item in group if not self._left(slot)]
+        many = group[0][0].calls.many
+        if len(present) == 1 or many is None:
+            for slot, item in present:
+                self._call(slot, item)
+            return
+        if not present:
+            return
+        try:
+            reads = many([item for _, item in present])
+        except Exception as error:  # noqa: BLE001 - whoever asked raises it
+            for slot, _ in present:
+                slot.inbox.post(slot.fail, copy(error))
+        else:
+            for (slot, _), read in zip(present, reads, strict=True):
+                slot.inbox.post(slot.give, read)
+        finally:
+            for slot, _ in present:
+                self._seats.leave(slot.command.tenant_id)
 
     def _call(self, slot: _Slot, item: Admitted) -> None:
         if self._left(slot):
             return
         try:
-            read = slot.call(item)
+            read = slot.calls.one(item)
         except Exception as error:  # noqa: BLE001 - the end of this read alone
             slot.inbox.post(slot.fail, error)
         else:
@@ -156,11 +193,9 @@ class ReadLine:
 class _Slot:
     """Where one task waits for its read."""
 
-    def __init__(
-        self, inbox: Inbox, command: Command, seconds: float, call: Callable[[Admitted], Read]
-    ) -> None:
+    def __init__(self, inbox: Inbox, command: Command, seconds: float, calls: Calls) -> None:
         self.inbox = inbox
-        self.command, self.seconds, self.call = command, seconds, call
+        self.command, self.seconds, self.calls = command, seconds, calls
         self.read: asyncio.Future[Read] = inbox.loop.create_future()
         self.is_gone = False
 

@@ -10,7 +10,7 @@ from __future__ import annotations
 import asyncio
 import re
 import socket
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from datetime import timedelta
@@ -27,7 +27,7 @@ from commands.payload import DirectoryPayloadStore
 from commands.routing import ControlCommand
 from gateway.open_content import Content, Opened
 from gateway.read_admission import ReadAdmission
-from gateway.read_line import Read, ReadLine
+from gateway.read_line import Calls, Read, ReadLine
 from gateway.seats import Seats
 from producers.async_client import AsyncClient
 from producers.inbox import Inboxes
@@ -77,6 +77,7 @@ class Reads:
         self._threads = ThreadPoolExecutor(
             self._limits.threads + 1, thread_name_prefix="gateway-read"
         )
+        self._calls, self._opening = Calls(self._call), Calls(self._open_content, self._open_many)
         self._line = ReadLine(self._admission.admit_many, self._seats, self._threads, inboxes)
 
     async def run(self, command: Command, after: str | None = None) -> Outcome:
@@ -90,7 +91,7 @@ class Reads:
         """
         _check(command)
         await self._behind(command, after)
-        ended, _ = await self._read(command, self._lease, self._call)
+        ended, _ = await self._read(command, self._lease, self._calls)
         return outcome_of(ended, self._worker)
 
     async def stream(self, command: GetObject, after: str | None = None) -> Content:
@@ -104,7 +105,7 @@ class Reads:
         await self._sit(self._open, command, "its open contents")
         try:
             longest = self._limits.longest.total_seconds()
-            ended, opened = await self._read(command, longest, self._open_content)
+            ended, opened = await self._read(command, longest, self._opening)
             if ended.error is not None:
                 raise ended.error.at(kind=command.kind, tenant_id=tenant_id, env=command.env)
         except BaseException:
@@ -149,14 +150,12 @@ class Reads:
         except TimeoutError:
             raise _no_seat(command, what) from None
 
-    async def _read(
-        self, command: Command, seconds: float, call: Callable[[Admitted], Read]
-    ) -> Read:
+    async def _read(self, command: Command, seconds: float, calls: Calls) -> Read:
         """What comes of the read; its call to the backend may go on for so many seconds, but this
         waits for it no longer than a lease."""
         await self._sit(self._seats, command, "its slow reads")
         try:
-            return await self._line.run(command, seconds, call, self._lease)
+            return await self._line.run(command, seconds, calls, self._lease)
         except TimeoutError:
             raise _late(command, self._lease) from None
 
@@ -165,21 +164,27 @@ class Reads:
         return ended, None
 
     def _open_content(self, item: Admitted) -> Read:
-        opened: list[Opened] = []
+        [read] = self._open_many([item])
+        return read
 
-        def run(items: Sequence[Admitted], watch: Watch, _: Early) -> list[Ended]:
-            if ends := watch.begin(items):
+    def _open_many(self, items: Sequence[Admitted]) -> list[Read]:
+        opened: dict[int, Opened] = {}
+
+        def run(gated: Sequence[Admitted], watch: Watch, _: Early) -> list[Ended]:
+            ends = watch.begin(gated) if gated else []
+            if ends or not gated:
                 return ends
-            try:
-                opened.append(self._adapters.answer(item, Opened))
-                end = Ended(item.claimed, item.route, result={})
-            except SignalboxError as error:
-                end = Ended(item.claimed, item.route, error=error)
-            watch.ended([end])
-            return [end]
+            for item, answer in zip(gated, self._adapters.answers(gated, Opened), strict=True):
+                if isinstance(answer, SignalboxError):
+                    ends.append(Ended(item.claimed, item.route, error=answer))
+                else:
+                    opened[id(item.claimed)] = answer
+                    ends.append(Ended(item.claimed, item.route, result={}))
+            watch.ended(ends)
+            return ends
 
-        [ended] = self._breakers.run([item], run, _nothing_early)
-        return ended, opened[0] if opened else None
+        ended = {id(end.claimed): end for end in self._breakers.run(items, run, _nothing_early)}
+        return [(ended[id(i.claimed)], opened.get(id(i.claimed))) for i in items]
 
     async def _next_part(self, command: Command, ended: Ended, opened: Opened) -> bytes:
         if lease_clock() > ended.claimed.deadline:

@@ -52,7 +52,7 @@ def make_app(settings: Settings) -> Celery:
         use_one_client_a_channel()
     app = Celery("signalbox")
     app.config_from_object(celeryconfig)
-    app.conf.update(celeryconfig.broker_settings(settings))
+    app.conf.update(celeryconfig.settings_of(settings))
     return app
 
 

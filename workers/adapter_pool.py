@@ -15,6 +15,7 @@ from adapters.port import AdapterContext, Call
 from adapters.reach import Boundary
 from commands.error import InternalError, SignalboxError
 from commands.fault import reach
+from commands.ledger.row import batched
 from commands.payload import PayloadStore
 from commands.scope import Mode
 from workers.content import to_result
@@ -28,6 +29,8 @@ log = structlog.get_logger("signalbox.worker")
 
 Answer = TypeVar("Answer")
 
+READ_MOST = 50
+"""Reads in one call of a bulk form: each answer may hold an open file."""
 OPEN_MOST = 1024
 """Adapters kept open in a process."""
 
@@ -125,9 +128,10 @@ class AdapterPool:
                 bulks.setdefault((*_place(chain[0]), verb), []).extend(chain)
             else:
                 jobs.append((partial(self._run_chain, chain, run), chain))
-        for group in bulks.values():
-            run_it = self._run_chain if len(group) == 1 else self._run_bulk
-            jobs.append((partial(run_it, group, run), group))
+        for bulk in bulks.values():
+            for group in batched(bulk, len(bulk) if _writes(bulk) else READ_MOST):
+                run_it = self._run_chain if len(group) == 1 else self._run_bulk
+                jobs.append((partial(run_it, [*group], run), group))
         return jobs
 
     def close(self) -> None:
@@ -162,6 +166,27 @@ class AdapterPool:
         except Exception as error:
             raise typed(error, item) from error
 
+    def answers(
+        self, items: Sequence[Admitted], use: Callable[[Any], Answer]
+    ) -> list[Answer | SignalboxError]:
+        """The same of many, which are `is_alike`."""
+        try:
+            if len(items) == 1:
+                return [self.answer(items[0], use)]
+            found = self._bulk(items, [self._call(item) for item in items])
+        except Exception as error:  # noqa: BLE001 - the end of each of them
+            return [typed(error, item) for item in items]
+        return [_used(item, answer, use) for item, answer in zip(items, found, strict=True)]
+
+    def _bulk(self, group: Sequence[Admitted], calls: Sequence[Call]) -> list[Any]:
+        method = getattr(self._adapter(group[0]), f"{group[0].claimed.command.verb}_many")
+        for item in group:
+            reach("command.before", item.claimed.command.subject)
+        answers: list[Any] = method(
+            [(item.claimed.command, call) for item, call in zip(group, calls, strict=True)]
+        )
+        return answers
+
     def _answer(self, item: Admitted, call: Call) -> Any:
         command = item.claimed.command
         method = getattr(self._adapter(item), command.verb)
@@ -186,21 +211,23 @@ class AdapterPool:
 
     def _call_bulk(self, group: list[Admitted], watch: Watch) -> list[Ended]:
         try:
-            method = getattr(self._adapter(group[0]), f"{group[0].claimed.command.verb}_many")
             calls = [self._call(item) for item in group]
-            for item in group:
-                reach("command.before", item.claimed.command.subject)
-            answers = method(
-                [(item.claimed.command, call) for item, call in zip(group, calls, strict=True)]
-            )
+            answers = self._bulk(group, calls)
         except Exception as error:  # noqa: BLE001 - the end of this call's commands alone
             return [Ended(i.claimed, i.route, error=typed(error, i)) for i in group]
         return [
-            Ended(item.claimed, item.route, error=typed(answer, item))
-            if isinstance(answer, SignalboxError)
-            else self._ended(item, call, answer, watch)
+            self._ended_in_bulk(item, call, answer, watch)
             for item, call, answer in zip(group, calls, answers, strict=True)
         ]
+
+    def _ended_in_bulk(self, item: Admitted, call: Call, answer: Any, watch: Watch) -> Ended:
+        error = answer
+        if not isinstance(answer, SignalboxError):
+            try:
+                return self._ended(item, call, answer, watch)
+            except Exception as raised:  # noqa: BLE001 - such as a content that breaks off
+                error = raised
+        return Ended(item.claimed, item.route, error=typed(error, item))
 
     def _ended(self, item: Admitted, call: Call, answer: Any, watch: Watch) -> Ended:
         moved = Progress(item, call, watch, self._renew)
@@ -240,6 +267,25 @@ class AdapterPool:
                 # Not closed: another thread may be using it. It goes when nobody does.
                 self._open.popitem(last=False)
         return kept
+
+
+def is_alike(item: Admitted) -> tuple[str, str, Mode, str] | None:
+    """The same for commands that one call of a bulk form may answer; None: there is none."""
+    verb = item.claimed.command.verb
+    return (*_place(item), verb) if verb in item.backend.bulk_verbs else None
+
+
+def _used(item: Admitted, answer: Any, use: Callable[[Any], Answer]) -> Answer | SignalboxError:
+    try:
+        if isinstance(answer, SignalboxError):
+            raise answer
+        return use(answer)
+    except Exception as error:  # noqa: BLE001 - the end of this one alone
+        return typed(error, item)
+
+
+def _writes(group: Sequence[Admitted]) -> bool:
+    return group[0].claimed.command.writes
 
 
 def key_of(item: Admitted | Ended) -> Key | None:

@@ -72,10 +72,9 @@ SMALL = "#"
 
 _FIND = f"SELECT {COLUMNS} FROM objects WHERE key = ?"  # noqa: S608 - constants
 _SMALL = "(SELECT data FROM contents WHERE id = CAST(substr(file, 2) AS INTEGER))"
-_FIND_WHOLE = (
-    f"SELECT {COLUMNS}, CASE substr(file, 1, 1) WHEN '{SMALL}' THEN {_SMALL} END "  # noqa: S608
-    "FROM objects WHERE key = ?"
-)
+_WHOLE = f"{COLUMNS}, CASE substr(file, 1, 1) WHEN '{SMALL}' THEN {_SMALL} END"
+_FIND_WHOLE = f"SELECT {_WHOLE} FROM objects WHERE key = ?"  # noqa: S608 - constants
+_FIND_WHOLES = f"SELECT {_WHOLE} FROM carray(?) CROSS JOIN objects ON key = value"  # noqa: S608
 _FIND_ROWS = f"SELECT {COLUMNS} FROM carray(?) CROSS JOIN objects ON key = value"  # noqa: S608
 _FIND_TOMBSTONES = "SELECT key, mark, seq FROM carray(?) CROSS JOIN tombstones ON key = value"
 Values = tuple[Any, ...]
@@ -157,6 +156,16 @@ def find_whole(connection: apsw.Connection, key: str) -> tuple[Row, bytes | None
     """The object, and its content if that stands in the index, by one statement."""
     found: Any = connection.execute(_FIND_WHOLE, (key.encode(),)).fetchone()
     return None if found is None else (checked(Row(*found[:-1])), found[-1])
+
+
+def find_wholes(
+    connection: apsw.Connection, keys: Iterable[str]
+) -> dict[str, tuple[Row, bytes | None]]:
+    """The same of those keys that have an object, by one statement for all. Each row is to be
+    `checked` before it is used."""
+    by_bytes = {key.encode(): key for key in keys}
+    found: Any = connection.execute(_FIND_WHOLES, (apsw.carray(tuple(by_bytes)),))
+    return {by_bytes[row[0]]: (Row(*row[:-1]), row[-1]) for row in found}
 
 
 def find_rows(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Row]:

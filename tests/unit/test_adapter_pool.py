@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import cast
+from typing import Any, cast
 
 import pytest
 
@@ -27,7 +27,7 @@ from commands.scope import Mode, Scope
 from routing.policy import FREE
 from routing.route import Route
 from workers import adapter_pool
-from workers.adapter_pool import AdapterPool
+from workers.adapter_pool import READ_MOST, AdapterPool
 from workers.stage import Admitted, Ended
 from workers.step import in_lanes
 
@@ -273,3 +273,32 @@ def test_a_folder_that_leads_elsewhere_later_is_not_used_any_more(
     [second] = pool.run(admitted([put("b")], shelf), Blind(), lambda _: None)
     assert isinstance(second.error, PlaceForbidden)
     assert shelf.log == ["put a"]
+
+
+@pytest.mark.usefixtures("unhurried")
+def test_an_answer_of_a_bulk_that_breaks_off_is_the_end_of_its_command_alone(
+    pool: AdapterPool,
+) -> None:
+    sizes: list[int] = []
+
+    class Breaking(Shelf):
+        def get_many(self, items: Sequence[tuple[GetObject, Call]]) -> list[Any]:
+            sizes.append(len(items))
+            return [_Broken() if c.key == "k1" else self.get(c, call) for c, call in items]
+
+    shelf = Breaking(bulk_verbs=frozenset({"get"}))
+    commands = [get(f"k{n}") for n in range(READ_MOST + 2)]
+    ends = pool.run(admitted(commands, shelf), Blind(), never)
+    failed = {end.claimed.command.subject: end.error for end in ends if end.error}
+    assert failed.keys() == {"k1"}
+    assert failed["k1"] is not None
+    assert failed["k1"].code == "INTERNAL_ERROR"
+    assert (failed["k1"].tenant_id, len(ends)) == ("t_a", len(commands))
+    assert sorted(sizes) == [2, READ_MOST]
+
+
+class _Broken(Said):
+    value: str = ""
+
+    def model_dump(self, **_: Any) -> dict[str, Any]:
+        raise OSError("it broke off")

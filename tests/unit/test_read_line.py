@@ -14,7 +14,7 @@ import pytest
 from commands.error import StateUnavailable
 from commands.object_store import GetObject
 from gateway.read_admission import Timed
-from gateway.read_line import Read, ReadLine
+from gateway.read_line import Calls, Read, ReadLine
 from gateway.seats import Seats
 from producers.inbox import Inboxes
 from workers.stage import Admitted, Ended
@@ -40,17 +40,30 @@ class Lab:
         self._local = local
 
     async def read(
-        self, key: str, call: Callable[[Admitted], Any], patience: float = PATIENCE
+        self, key: str, call: Callable[[Admitted], Any] | Calls, patience: float = PATIENCE
     ) -> Any:
         await self.seats.take(f"t_{key}")
-        return (await self.line.run(get(key), 1.0, call, patience))[0]
+        calls = call if isinstance(call, Calls) else Calls(call)
+        return (await self.line.run(get(key), 1.0, calls, patience))[0]
 
     def _admit(self, asked: Sequence[Timed]) -> list[Admitted | Ended]:
         self.looks.append(len(asked))
         if self.error is not None:
             raise self.error
-        backend = SimpleNamespace(lab_only=self._local)
-        return [cast(Admitted, SimpleNamespace(backend=backend)) for _ in asked]
+        backend = SimpleNamespace(lab_only=self._local, bulk_verbs={"get"})
+        route = SimpleNamespace(scope=SimpleNamespace(field="scope"), fence="1")
+        return [
+            cast(
+                Admitted,
+                SimpleNamespace(
+                    backend=backend,
+                    route=route,
+                    mode="lab",
+                    claimed=SimpleNamespace(command=command),
+                ),
+            )
+            for command, _ in asked
+        ]
 
 
 def run(lab: Lab, main: Callable[[], Awaitable[None]]) -> None:
@@ -151,3 +164,42 @@ def test_errors_reach_who_asked() -> None:
         assert len({id(each) for each in found}) == 3
 
     run(lab, main)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_reads_that_are_alike_are_one_call_and_each_has_its_own_end(fails: bool) -> None:
+    lab, go_on = Lab(), threading.Event()
+    begun = asyncio.Event()
+    together: list[list[str]] = []
+
+    def many(items: Sequence[Admitted]) -> list[Read]:
+        keys = [cast(GetObject, item.claimed.command).key for item in items]
+        together.append(keys)
+        if fails:
+            raise ValueError("no such thing")
+        return [ended(key) for key in keys]
+
+    calls = Calls(lambda item: many([item])[0], many)
+
+    async def main() -> None:
+        loop = asyncio.get_running_loop()
+
+        def first(_: Admitted) -> Read:
+            loop.call_soon_threadsafe(begun.set)
+            assert go_on.wait(PATIENCE)
+            return ended("first")
+
+        one = asyncio.create_task(lab.read("z", first))
+        await begun.wait()
+        tasks = [asyncio.create_task(lab.read(key, calls)) for key in ("b", "c")]
+        found = await asyncio.gather(*tasks, return_exceptions=True)
+        go_on.set()
+        await one
+        if fails:
+            assert {type(each) for each in found} == {ValueError}
+            assert found[0] is not found[1]
+        else:
+            assert found == ["b", "c"]
+
+    run(lab, main)
+    assert together == [["b", "c"]]

@@ -18,7 +18,7 @@ from commands.error import SignalboxError
 from commands.event_stream import AppendEvent, Event
 from commands.metrics_store import IngestPoints, Point
 from commands.model import Command
-from commands.object_store import Condition, DeleteObject, HeadObject, PutObject
+from commands.object_store import Condition, DeleteObject, GetObject, HeadObject, PutObject
 from commands.payload import InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
 from commands.tabular_store import DeleteRow, GetRow, RowCondition, UpsertRow
@@ -248,3 +248,31 @@ def test_a_bulk_of_reads_finds_what_each_finds(
         *keys,
         "t1",
     ]
+
+
+def test_a_bulk_of_gets_gives_what_each_gives(tmp_path: Path) -> None:
+    contents = {"small": b"small", "empty": b"", "large": b"x" * (SMALL_BYTES + 1)}
+    gets = [GetObject(**HERE, key=key) for key in [*contents, "none", "small"]]
+    gets += [
+        GetObject(**HERE, key=key, first=first, last=last)
+        for key in contents
+        for first, last in ((0, 2), (3, None), (SMALL_BYTES, SMALL_BYTES), (2**40, None))
+    ]
+    with closing(_open(ResourceKind.OBJECT_STORE, tmp_path)) as store:
+        for key, content in contents.items():
+            command = PutObject(**HERE, key=key, payload=InlinePayload(data=content))
+            store.put(command, call_of(command))
+        items = [(command, call_of(command)) for command in gets]
+        alone, bulk = _singly(store, "get", items), store.get_many(items)
+        read = [_read(answer) for answer in bulk]
+        assert read == [_read(answer) for answer in alone]
+    assert [each[0] for each in read[:5]] == [*contents.values(), "NOT_FOUND", b"small"]
+    assert len({str(each) for each in read}) > 8
+
+
+def _read(answer: Any) -> tuple[Any, ...]:
+    if isinstance(answer, SignalboxError):
+        assert answer.tenant_id == "t_a"
+        return (answer.code,)
+    with closing(answer.body) as body:
+        return (body.read(), answer.first, answer.size, answer.info)

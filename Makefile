@@ -12,13 +12,14 @@ unexport PYTHONDONTWRITEBYTECODE
 LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
 
-.PHONY: help env run test test-fast check bench bench-full bench-check chaos lock clean
+.PHONY: help env run test test-fast check fix bench bench-full bench-check chaos lock clean
 
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
 	@echo "make test   the whole suite (ARGS=... goes to pytest)"
 	@echo "make test-fast    what needs no servers and no workers: under a minute"
 	@echo "make check  format, lint, types, direction of imports"
+	@echo "make fix    format, and mend what the linter can"
 	@echo "make bench  what a command costs (ARGS=ledger); writes docs/benchmarks.md"
 	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
 	@echo "make bench-check  has a ratio fallen since those that are committed?"
@@ -47,6 +48,10 @@ check: env-dev
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+fix: env-dev
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
 
 bench: env-dev
 	@$(BIN)/python -m benchmarks $(ARGS)

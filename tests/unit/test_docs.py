@@ -25,7 +25,8 @@ from gateway.settings import GatewaySettings
 from producers.cli.main import COMMANDS, command_of
 
 ROOT = Path(__file__).parents[2]
-PAGES = sorted([*ROOT.glob("docs/*.md"), ROOT / "README.md", ROOT / "CONTRIBUTING.md"])
+TOPS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *TOPS])
 
 
 def leaves(kind: type[error.SignalboxError]) -> set[type[error.SignalboxError]]:
@@ -62,6 +63,12 @@ def test_links_and_named_files_of_a_page_exist(page: Path) -> None:
         assert (ROOT / path).exists(), f"{page.name} names {path}"
 
 
+def test_every_decision_is_in_the_list_of_decisions() -> None:
+    folder = ROOT / "docs" / "adr"
+    listed = re.findall(r"\]\((\d{4}-[a-z-]+\.md)\)", (folder / "README.md").read_text())
+    assert listed == sorted(path.name for path in folder.glob("[0-9]*.md"))
+
+
 @pytest.mark.parametrize("name", COMMANDS)
 def test_a_command_has_the_help_that_the_list_of_commands_shows(name: str) -> None:
     assert command_of(name).help == COMMANDS[name][0]
@@ -69,7 +76,7 @@ def test_a_command_has_the_help_that_the_list_of_commands_shows(name: str) -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_subcommands_that_a_page_uses_exist(page: Path) -> None:
-    for line in re.findall(r"signalbox ((?:[a-z-]+ ?){1,2})", _code(page.read_text())):
+    for line in re.findall(r"signalbox ((?:[a-z][a-z-]* ?){1,2})", _code(page.read_text())):
         first, *more = line.split()
         assert first in COMMANDS, f"{page.name} uses `signalbox {line}`"
         children = getattr(command_of(first), "commands", {})

@@ -66,6 +66,8 @@ What crosses a process is `ErrorDetail`, plain data: exceptions do not survive J
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from functools import cache
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -467,10 +469,19 @@ class InternalError(SignalboxError):
 
 
 class RemoteError(SignalboxError):
-    """An error that happened in a worker, raised again from its `ErrorDetail`."""
+    """An error that happened in a worker, raised again from its `ErrorDetail`.
+
+    It is of the class that its code stands for as well, so that `except NotFound` catches it.
+    """
+
+    def __new__(cls, detail: ErrorDetail) -> RemoteError:
+        own = _remote_class(detail.code) if cls is RemoteError else cls
+        return super().__new__(own, detail.message)
 
     def __init__(self, detail: ErrorDetail) -> None:
-        super().__init__(
+        # Not the constructor of the class that comes next, which may take something else.
+        SignalboxError.__init__(
+            self,
             detail.message,
             kind=detail.kind,
             tenant_id=detail.tenant_id,
@@ -479,11 +490,29 @@ class RemoteError(SignalboxError):
             next_step=detail.next_step,
         )
         self._detail = detail
-        # The class of the original is not rebuilt; its code and status are.
+        # As the worker had them, whose release may be another.
         self.code = detail.code  # type: ignore[misc]
         self.http_status = detail.http_status  # type: ignore[misc]
         self.temporary = detail.temporary  # type: ignore[misc]
         self.retry_after = detail.retry_after
 
+    def __reduce__(self) -> tuple[type[RemoteError], tuple[ErrorDetail]]:
+        return RemoteError, (self._detail,)
+
     def detail(self) -> ErrorDetail:
         return self._detail
+
+
+@cache
+def _remote_class(code: str) -> type[RemoteError]:
+    """RemoteError itself where this release knows no error of the code."""
+    for kind in _below(SignalboxError):
+        if "code" in vars(kind) and kind.code == code and not issubclass(kind, RemoteError):
+            return type(kind.__name__, (RemoteError, kind), {"__module__": kind.__module__})
+    return RemoteError
+
+
+def _below(kind: type[SignalboxError]) -> Iterator[type[SignalboxError]]:
+    for child in kind.__subclasses__():
+        yield child
+        yield from _below(child)

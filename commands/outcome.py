@@ -43,7 +43,8 @@ class Outcome(BaseModel):
         return f"{self.tenant_id}/{self.env}/{self.op_id}"
 
     def unwrap(self) -> dict[str, Any]:
-        """The result; RemoteError with the worker's code and message if it failed."""
+        """The result. Raises the error with which the command failed, such as NotFound; it is a
+        RemoteError too."""
         if self.error is not None:
             raise RemoteError(self.error)
         return self.result or {}

@@ -67,7 +67,7 @@ What crosses a process is `ErrorDetail`, plain data: exceptions do not survive J
 from __future__ import annotations
 
 from collections.abc import Iterator
-from functools import cache
+from functools import lru_cache
 from typing import ClassVar
 
 from pydantic import BaseModel, ConfigDict
@@ -503,7 +503,7 @@ class RemoteError(SignalboxError):
         return self._detail
 
 
-@cache
+@lru_cache(maxsize=512)
 def _remote_class(code: str) -> type[RemoteError]:
     """RemoteError itself where this release knows no error of the code."""
     for kind in _below(SignalboxError):

@@ -25,7 +25,7 @@ COMMANDS = {
     "policy": ("What a tenant may do, where, and how much.", "policy"),
     "audit": ("Who changed what, and whether the record is whole.", "audit"),
     "dead": ("Dead letters: look, replay, purge.", "dead"),
-    "object": ("Put, get, list and remove objects.", "objects", "object_links"),
+    "object": ("Put, get, list and remove objects.", "objects", "object_folders", "object_links"),
     "table": ("Store, read and query rows of tables.", "tables"),
     "metrics": ("Ingest points of metrics and query them.", "metrics"),
     "events": ("Append to event streams, read and follow them.", "events"),

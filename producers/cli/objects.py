@@ -23,7 +23,6 @@ from commands.object_store import (
 )
 from commands.scope import Mode
 from producers.cli.common import (
-    SUPERSEDED,
     AsJson,
     EnvName,
     ModeName,
@@ -36,10 +35,7 @@ from producers.cli.common import (
     run_and_show,
     show,
 )
-from producers.cli.console import err, out, print_json, print_rows
-from producers.cli.progress import progress
-from producers.client import Client
-from producers.folder import Place, StoredFile, files_below, store_files
+from producers.cli.console import err, print_json, print_rows
 
 app = typer.Typer(
     add_completion=False, help="Put, get, list and remove objects.", no_args_is_help=True
@@ -78,7 +74,9 @@ def put(
         if recursive:
             if op_id or if_absent or if_match or meta or content_type != DEFAULT_CONTENT_TYPE:
                 raise typer.BadParameter("-r stores many objects: options of one do not apply")
-            _put_folder(client, place, Path(target), source or "", as_json)
+            from producers.cli.object_folders import put_folder
+
+            put_folder(client, place, Path(target), source or "", as_json)
             return
         if source is None:
             raise typer.BadParameter("name the FILE to store, or - for standard input")
@@ -99,6 +97,12 @@ def get(
     tenant: Tenant,
     env: EnvName,
     key: Key,
+    folder: Annotated[
+        Path | None, typer.Argument(metavar="DIR", help="With -r: the folder to write to.")
+    ] = None,
+    recursive: Annotated[
+        bool, typer.Option("-r", "--recursive", help="PREFIX DIR: all objects below it.")
+    ] = False,
     output: Annotated[Path | None, typer.Option("-o", "--output", help="File to write.")] = None,
     byte_range: Annotated[
         str | None, typer.Option("--range", metavar="A-B", help="Bytes from A to B, B included.")
@@ -107,10 +111,19 @@ def get(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Read an object to standard output, or to a file with -o."""
+    """Read an object to standard output, or to a file with -o; or a folder: -r PREFIX DIR."""
     first, last = _range(byte_range)
     place = make_place(tenant, env, mode)
+    if recursive is not (folder is not None):
+        raise typer.BadParameter("name the folder to write to: -r PREFIX DIR")
+    if recursive and (output or byte_range):
+        raise typer.BadParameter("-r reads many objects: options of one do not apply")
     with make_client() as client:
+        if folder is not None:
+            from producers.cli.object_folders import get_folder
+
+            get_folder(client, place, key, folder, as_json)
+            return
         command = GetObject(**named(place), key=key, first=first, last=last)
         outcome = client.run(command, timedelta(seconds=wait))
         result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
@@ -192,13 +205,24 @@ def rm(
     tenant: Tenant,
     env: EnvName,
     key: Key,
+    recursive: Annotated[
+        bool, typer.Option("-r", "--recursive", help="All objects below the prefix KEY.")
+    ] = False,
     if_match: Annotated[str | None, typer.Option(help="Only this ETag.")] = None,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Remove an object; it is no error if there is none."""
+    """Remove an object, or with -r all below a prefix; it is no error if there is none."""
     place = make_place(tenant, env, mode)
+    if recursive:
+        from producers.cli.object_folders import remove_folder
+
+        if if_match or not key:
+            raise typer.BadParameter("-r takes a prefix, and no option of one object")
+        with make_client() as client:
+            remove_folder(client, place, key, as_json)
+        return
     run_and_show(DeleteObject(**named(place), key=key, if_match=if_match), wait, as_json)
 
 
@@ -209,34 +233,3 @@ def _range(text: str | None) -> tuple[int | None, int | None]:
     if not dash or not first.isdecimal() or (last and not last.isdecimal()):
         raise typer.BadParameter(f"{text!r} is not a range such as 0-99 or 100-")
     return int(first), int(last) if last else None
-
-
-def _put_folder(client: Client, place: Place, folder: Path, prefix: str, as_json: bool) -> None:
-    if not folder.is_dir():
-        raise typer.BadParameter(f"{folder} is not a folder")
-    files = files_below(folder, f"{prefix.rstrip('/')}/" if prefix else "")
-    failed: list[StoredFile] = []
-    superseded: list[StoredFile] = []
-    stored = 0
-    with progress(err) as bar:
-        task = bar.add_task("storing", total=len(files))
-        for item in store_files(client, place, files):
-            bar.advance(task)
-            stored += item.error is None
-            if item.error is not None:
-                failed.append(item)
-            elif item.outcome is not None and item.outcome.unwrap().get("superseded"):
-                superseded.append(item)
-    for item in superseded:
-        err.print(f"{item.file.path}: {SUPERSEDED}", markup=False, soft_wrap=True)
-    for item in failed:
-        code = item.error.code if item.error else ""
-        err.print(f"{code} {item.file.path}: {item.error}", markup=False, soft_wrap=True)
-    if as_json:
-        lists = {"failed": failed, "superseded": superseded}
-        paths = {name: [str(item.file.path) for item in items] for name, items in lists.items()}
-        print_json({"stored": stored} | paths)
-    else:
-        out.print(f"{stored} of {len(files)} files stored")
-    if failed:
-        raise typer.Exit(1)

@@ -1,0 +1,269 @@
+"""`signalbox object put -r`, `get -r`, `rm -r`, `cp` and `sync`: many objects at once."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from datetime import timedelta
+from pathlib import Path
+from typing import Annotated, TypeVar
+
+import typer
+
+from commands.error import SignalboxError
+from commands.object_store import GetObject, GetResult, ObjectInfo, PutObject
+from commands.scope import Mode
+from producers.cli.common import (
+    SUPERSEDED,
+    AsJson,
+    EnvName,
+    ModeName,
+    Tenant,
+    Wait,
+    make_client,
+    make_place,
+    named,
+    show,
+)
+from producers.cli.console import err, out, print_json
+from producers.cli.objects import Key, app
+from producers.cli.progress import progress
+from producers.client import Client
+from producers.folder import FileToStore, Place, StoredFile, files_below, store_files
+from producers.remote_folder import (
+    PART,
+    fetch_objects,
+    has_content,
+    objects_below,
+    path_below,
+    remove_objects,
+)
+
+End = TypeVar("End")
+SHOWN = 20
+"""Errors of one code that are printed one by one; of more the number is."""
+
+
+@app.command()
+def cp(
+    tenant: Tenant,
+    env: EnvName,
+    key: Key,
+    target: Annotated[str, typer.Argument(metavar="TARGET", help="Key of the copy.")],
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """Copy an object, with its content type and metadata, under another key."""
+    place, patience = make_place(tenant, env, mode), timedelta(seconds=wait)
+    with make_client() as client:
+        outcome = client.run(GetObject(**named(place), key=key), patience)
+        found = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
+        try:
+            with client.content.open(found) as content:
+                payload = client.content.payload(content)
+        finally:
+            client.content.discard(found)
+        command = PutObject(
+            **named(place),
+            key=target,
+            payload=payload,
+            content_type=found.info.content_type,
+            metadata=found.info.metadata,
+        )
+        show(client.run(command, patience), as_json)
+
+
+@app.command()
+def sync(
+    tenant: Tenant,
+    env: EnvName,
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder on this machine.")],
+    prefix: Annotated[str, typer.Argument(help="Keys begin with it.")] = "",
+    down: Annotated[
+        bool, typer.Option("--down", help="From the object store to the folder.")
+    ] = False,
+    delete: Annotated[
+        bool, typer.Option("--delete", help="Remove there what is not here.")
+    ] = False,
+    mode: ModeName = Mode.LAB,
+    as_json: AsJson = False,
+) -> None:
+    """Make the objects below PREFIX what the files below DIR are, or with --down the reverse.
+
+    What has the same size and SHA-256 on both sides is not sent, so a run that was interrupted goes
+    on where it was.
+    """
+    place = make_place(tenant, env, mode)
+    with make_client() as client:
+        if down:
+            objects = list(objects_below(client, place, _folder_prefix(prefix)))
+            tally = _fetch(client, place, objects, folder, _folder_prefix(prefix))
+            if delete and tally.is_whole:
+                _check_some(objects, prefix)
+                kept = {path_below(folder, each.key, _folder_prefix(prefix)) for each in objects}
+                for file in files_below(folder):
+                    if file.path not in kept:
+                        file.path.unlink()
+                        tally.removed += 1
+        else:
+            tally = _sync_up(client, place, folder, _folder_prefix(prefix), delete=delete)
+    tally.show(as_json)
+
+
+def put_folder(client: Client, place: Place, folder: Path, prefix: str, as_json: bool) -> None:
+    """Store every file below the folder."""
+    _need_folder(folder)
+    tally = Tally("files stored")
+    _store(client, place, files_below(folder, _folder_prefix(prefix)), tally)
+    tally.show(as_json)
+
+
+def get_folder(client: Client, place: Place, prefix: str, folder: Path, as_json: bool) -> None:
+    """Fetch every object below the prefix."""
+    prefix = _folder_prefix(prefix)
+    objects = list(objects_below(client, place, prefix))
+    _fetch(client, place, objects, folder, prefix).show(as_json)
+
+
+def remove_folder(client: Client, place: Place, prefix: str, as_json: bool) -> None:
+    """Remove every object below the prefix."""
+    tally = Tally("objects removed")
+    keys = [info.key for info in objects_below(client, place, _folder_prefix(prefix))]
+    _remove(client, place, keys, tally)
+    tally.done, tally.removed, tally.total = tally.removed, 0, len(keys)
+    tally.show(as_json)
+
+
+class Tally:
+    """What became of many objects, and how that is printed."""
+
+    def __init__(self, what: str) -> None:
+        self.what = what
+        self.done = self.unchanged = self.removed = self.total = 0
+        self.failed: list[tuple[str, SignalboxError]] = []
+        self.superseded: list[str] = []
+        self.interrupted = False
+
+    @property
+    def is_whole(self) -> bool:
+        return not (self.failed or self.interrupted)
+
+    def fail(self, name: str, error: SignalboxError) -> None:
+        self.failed.append((name, error))
+
+    def show(self, as_json: bool) -> None:
+        """Print it, and exit with 1 if something failed, with 130 if it was interrupted."""
+        for name in self.superseded:
+            err.print(f"{name}: {SUPERSEDED}", markup=False, soft_wrap=True)
+        self._show_failures()
+        if as_json:
+            print_json(
+                {
+                    "unchanged": self.unchanged,
+                    "removed": self.removed,
+                    self.what.split()[-1]: self.done,
+                    "failed": [name for name, _ in self.failed],
+                    "superseded": self.superseded,
+                }
+            )
+        else:
+            more = [f"{self.unchanged} unchanged"] * bool(self.unchanged)
+            more += [f"{self.removed} removed"] * bool(self.removed)
+            more += ["interrupted"] * self.interrupted
+            out.print(", ".join([f"{self.done} of {self.total} {self.what}", *more]))
+        if not self.is_whole:
+            raise typer.Exit(130 if self.interrupted else 1)
+
+    def _show_failures(self) -> None:
+        by_code: dict[str, list[tuple[str, SignalboxError]]] = {}
+        for name, error in self.failed:
+            by_code.setdefault(error.code, []).append((name, error))
+        for code, its in by_code.items():
+            for name, error in its[:SHOWN]:
+                err.print(f"{code} {name}: {error}", markup=False, soft_wrap=True)
+            if len(its) > SHOWN:
+                err.print(f"{code}: {len(its) - SHOWN} more like these")
+
+
+def _sync_up(client: Client, place: Place, folder: Path, prefix: str, *, delete: bool) -> Tally:
+    _need_folder(folder)
+    tally = Tally("files stored")
+    there = {info.key: info for info in objects_below(client, place, prefix)}
+    files = [file for file in files_below(folder, prefix) if not file.path.name.startswith(PART)]
+    changed = [f for f in files if (i := there.get(f.key)) is None or not has_content(f.path, i)]
+    tally.unchanged = len(files) - len(changed)
+    _store(client, place, changed, tally)
+    if delete and tally.is_whole:
+        _check_some(files, str(folder))
+        gone = there.keys() - {file.key for file in files}
+        _remove(client, place, sorted(gone), tally)
+    return tally
+
+
+def _store(client: Client, place: Place, files: Sequence[FileToStore], tally: Tally) -> None:
+    tally.total = len(files)
+    for item in _watched("storing", store_files(client, place, files), tally, len(files)):
+        _note(tally, item)
+
+
+def _note(tally: Tally, item: StoredFile) -> None:
+    name = str(item.file.path)
+    if item.error is not None:
+        tally.fail(name, item.error)
+        return
+    tally.done += 1
+    if item.outcome is not None and item.outcome.unwrap().get("superseded"):
+        tally.superseded.append(name)
+
+
+def _fetch(
+    client: Client, place: Place, objects: Sequence[ObjectInfo], folder: Path, prefix: str
+) -> Tally:
+    tally = Tally("objects fetched")
+    tally.total = len(objects)
+    ends = fetch_objects(client, place, objects, folder, prefix)
+    for end in _watched("fetching", ends, tally, len(objects)):
+        if end.error is not None:
+            tally.fail(end.info.key, end.error)
+        elif end.was_there:
+            tally.unchanged += 1
+        else:
+            tally.done += 1
+    tally.total -= tally.unchanged
+    return tally
+
+
+def _remove(client: Client, place: Place, keys: Sequence[str], tally: Tally) -> None:
+    for end in _watched("removing", remove_objects(client, place, keys), tally, len(keys)):
+        if end.error is not None:
+            tally.fail(end.item, end.error)
+        else:
+            tally.removed += 1
+
+
+def _watched(what: str, ends: Iterator[End], tally: Tally, total: int) -> Iterator[End]:
+    """With a bar; Ctrl-C ends it, and what was done so far is told."""
+    with progress(err) as bar:
+        task = bar.add_task(what, total=total)
+        try:
+            for end in ends:
+                bar.advance(task)
+                yield end
+        except KeyboardInterrupt:
+            tally.interrupted = True
+
+
+def _need_folder(folder: Path) -> None:
+    if not folder.is_dir():
+        raise typer.BadParameter(f"{folder} is not a folder")
+
+
+def _folder_prefix(prefix: str) -> str:
+    return f"{prefix.rstrip('/')}/" if prefix else ""
+
+
+def _check_some(source: Sequence[object], name: str) -> None:
+    """A source that is empty is more often a wrong name than the wish to remove everything."""
+    if not source:
+        raise typer.BadParameter(f"there is nothing below {name!r}: --delete would remove all")

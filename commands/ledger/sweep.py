@@ -3,47 +3,82 @@
 from __future__ import annotations
 
 import random
+import re
 import time
+from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
 from commands.ledger.layout import shards_of
 from commands.ledger.reader import parcel_of
 from commands.ledger.row import batched
+from commands.scope import ENV_PATTERN, TENANT_PATTERN
 from commands.script import Script, run_pipeline
 from commands.state import State
 
 _FORGET = Script("commands.ledger", "parcel.lua", "forget.lua")
 _PAGE = 1000
-LOOKED_AT_MOST = 500_000
-"""Entries that one sweep looks at: two seconds of Redis' time, in small pieces."""
+_PLACE = re.compile(f"{TENANT_PATTERN.pattern}/{ENV_PATTERN.pattern}", re.ASCII)
+LOOKED_AT_LEAST = 500_000
+"""Entries that one sweep looks at, if there are as many: two seconds of Redis' time, in small
+pieces."""
+SWEEPS = 36
+"""Of a larger ledger one looks at such a part of all entries: with one every ten minutes, an op_id
+is in memory for six hours longer than its outcome, however many come a second."""
 
 
 def forget_old(client: State, kept: timedelta) -> int:
     """Forget op_ids that lead to no open parcel and to no outcomes; how many there were.
 
-    Only those that were accepted longer ago than outcomes are kept (`kept`) may be forgotten. What
-    one sweep does not come to is the next one's: each begins at another place. Raises
+    Only those that were accepted longer ago than outcomes are kept (`kept`) may be forgotten. A
+    sweep looks at some places (tenants and envs) that it chooses by chance. Raises
     StateUnavailable.
     """
     before = time.time_ns() // 1000 - int(kept.total_seconds() * 1_000_000)
-    forgotten = looked_at = 0
-    shards = list(shards_of(client).tags)
-    random.shuffle(shards)
-    for shard in shards:
-        places = [name.decode() for name in client.scan(f"{shard}:ids:*", shard)]
-        random.shuffle(places)
-        for key in places:
-            if looked_at >= LOOKED_AT_MOST:
-                return forgotten
-            old = []
-            for op_id, entry in client.scan_hash(key):
-                looked_at += 1
-                if parcel_of(entry)[0] < before:
-                    old.append((op_id, entry))
-            place = key.split(":ids:", 1)[1]
-            for page in batched(old, _PAGE):
-                flat: list[Any] = [value for entry in page for value in entry]
-                call = _FORGET.call([shard], [place, *flat])
-                forgotten += sum(run_pipeline(client, [call], [_FORGET]))
+    places = [(s, place) for s in shards_of(client).tags for place in _places(client, s)]
+    random.shuffle(places)
+    sizes = _sizes(client, places)
+    left = max(LOOKED_AT_LEAST, sum(sizes) // SWEEPS)
+    forgotten = 0
+    for (shard, place), size in zip(places, sizes, strict=True):
+        if left <= 0:
+            break
+        if size:
+            forgotten += _forget(client, shard, place, before)
+        left -= size
     return forgotten
+
+
+def _places(client: State, shard: str) -> list[str]:
+    """All that ever had something open; to look for their keys would be a look at every key."""
+    names = (name.decode() for name, _ in client.scan_hash(f"{shard}:open"))
+    return list({name for name in names if _PLACE.fullmatch(name)})
+
+
+def _sizes(client: State, places: Sequence[tuple[str, str]]) -> list[int]:
+    sizes: list[int] = []
+    for page in batched(places, _PAGE):
+        sizes += client.run([("HLEN", _ids(*each)) for each in page])
+    return sizes
+
+
+def _forget(client: State, shard: str, place: str, before: int) -> int:
+    """Look at all op_ids of a place; how many were forgotten."""
+    forgotten = 0
+    old: list[Any] = []
+
+    def forget() -> int:
+        flat = [value for entry in old for value in entry]
+        old.clear()
+        return sum(run_pipeline(client, [_FORGET.call([shard], [place, *flat])], [_FORGET]))
+
+    for op_id, entry in client.scan_hash(_ids(shard, place)):
+        if parcel_of(entry)[0] < before:
+            old.append((op_id, entry))
+        if len(old) == _PAGE:
+            forgotten += forget()
+    return forgotten + (forget() if old else 0)
+
+
+def _ids(shard: str, place: str) -> str:
+    return f"{shard}:ids:{place}"

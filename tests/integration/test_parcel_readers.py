@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from commands.clock import lease_clock
-from commands.ledger import lease
+from commands.ledger import lease, sweep
 from commands.ledger.entry import Acceptance, Action
 from commands.ledger.lease import Held, Leases
 from commands.ledger.sweep import forget_old
@@ -255,6 +255,36 @@ def test_a_sweep_forgets_op_ids_of_which_nothing_is_left_and_no_others(
     assert set(desk.client.hkeys(f"{SHARD}:ids:{PLACE}")) == everything - {b"b"}
     assert desk.submit(gone) == [HELD]
     assert desk.submit(done, ready, held, taken) == [Acceptance.KNOWN] * 4
+
+
+def leftovers(desk: Desk, places: int, entries: int) -> None:
+    """Op_ids of so many tenants whose parcels, and all outcomes of them, are gone."""
+    for number in range(places):
+        place = f"t_{number}/dev"
+        shard = desk.ledger.shards.place(f"t_{number}", "dev")
+        gone = {f"op-{n}": f"{n + 1}.0:0123456789abcdef" for n in range(entries)}
+        desk.client.hset(f"{shard}:ids:{place}", mapping=gone)
+        desk.client.hset(f"{shard}:open", place, 0)
+
+
+def test_a_sweep_of_a_large_ledger_looks_at_a_part_of_it(
+    desk: Desk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(sweep, "LOOKED_AT_LEAST", 3)
+    leftovers(desk, places=40, entries=9)
+    part = forget_old(desk.connection, timedelta(0))
+    assert part == 2 * 9, "as many places as have a 36th of all together"
+    for _ in range(40):
+        forget_old(desk.connection, timedelta(0))
+    assert desk.client.keys("*:ids:*") == []
+
+
+def test_a_sweep_does_not_look_at_the_keys_of_others(desk: Desk) -> None:
+    leftovers(desk, places=3, entries=2)
+    desk.client.mset({f"another:{number}": "" for number in range(5_000)})
+    calls = calls_of(desk, lambda: forget_old(desk.connection, timedelta(0)))
+    assert "scan" not in calls
+    assert desk.client.keys("*:ids:*") == []
 
 
 def calls_of(desk: Desk, step: Callable[[], object]) -> dict[str, int]:

@@ -9,8 +9,8 @@ from benchmarks.part import Bench
 TENANT = "t_bench"
 ROWS = ((1, 50), (10, 400), (100, 400), (500, 2000))
 """Commands a submit, and on their way."""
-SPLIT = (100, 400)
-"""The row of which the parts are told; docs/scaling.md reckons with them."""
+SPLIT = (ROWS[0], ROWS[2])
+"""Rows of which the parts are told; docs/scaling.md reckons with them."""
 
 
 def batch_cost(bench: Bench) -> list[Figure]:
@@ -29,11 +29,15 @@ def batch_cost(bench: Bench) -> list[Figure]:
         if cost is not costs[0]:
             faster = cost.rate / costs[0].rate
             figures.append(Figure(f"{name} to single", faster, "x", tolerance=NOISE))
-    return figures + _parts(costs[ROWS.index(SPLIT)])
+    for size, ahead in SPLIT:
+        figures += _parts(
+            costs[ROWS.index((size, ahead))], "single" if size == 1 else f"{size} a submit"
+        )
+    return figures
 
 
-def _parts(cost: Cost) -> list[Figure]:
-    spent, what = cost.spent, f"{SPLIT[0]} a submit"
+def _parts(cost: Cost, what: str) -> list[Figure]:
+    spent = cost.spent
     return [
         Figure(f"of the client, {what}", cost.each(spent.client) * 1e6, "µs a command"),
         Figure(f"of the workers, {what}", cost.each(spent.workers) * 1e6, "µs a command"),

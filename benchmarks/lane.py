@@ -112,9 +112,9 @@ class Lane:
             if len(pending) >= ahead:
                 # Of half of them at once, so that to ask costs little and work is left meanwhile.
                 half = len(pending) // 2
-                done += self._settle(pending[:half])
+                done += self.settle(pending[:half])
                 del pending[:half]
-        return done + self._settle(pending)
+        return done + self.settle(pending)
 
     def cost(self, batches: Iterable[Sequence[Command]], ahead: int = AHEAD) -> Cost:
         """What it takes to run them, from submit to outcome."""
@@ -136,7 +136,8 @@ class Lane:
             float(written),
         )
 
-    def _settle(self, submissions: list[Submission]) -> int:
+    def settle(self, submissions: list[Submission]) -> int:
+        """Wait until these are done; how many they are. Raises RuntimeError if one was not."""
         for outcome in self.client.wait(submissions, PATIENCE):
             if outcome is None or outcome.error is not None:
                 raise RuntimeError(f"a command was not done: {outcome and outcome.error}")

@@ -14,7 +14,7 @@ from benchmarks.steps import finishes_of, micros
 from commands.ledger.entry import Intent, Ticket
 from commands.ledger.ledger import Ledger
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State, connect
 from producers.embedded.redis_server import RedisServer
 
 TENANT, PARCEL_TENANT = "t_bench", "t_parcels"
@@ -25,7 +25,7 @@ CLAIM_AIM = 10.0
 """Microseconds a command at 100 a call, of parcels."""
 WRITTEN_AIM, DONE_AIM, OPEN_AIM = 1700.0, 400.0, 1.6 * 1024
 """Bytes a command of 1 KiB, at 100 a call: of the append-only file, and of memory."""
-KEPT_SIZES = {100: 100, 1: 200}
+KEPT_SIZES = {100: 100, 1: 1_000}
 """Commands a call, and calls, of bytes and memory."""
 
 _Trip = Callable[[int], tuple[float, float, float]]
@@ -37,11 +37,12 @@ def ledger_cost(bench: Bench) -> list[Figure]:
     server = RedisServer(bench.data / "redis")
     server.start()
     try:
-        book = Ledger(connect(server.url), Settings(state_url=server.url, max_open=0))
-        parcels = ParcelSteps(server.url, PARCEL_TENANT)
+        client = connect(server.url)
+        book = Ledger(client, Settings(max_open=0))
+        parcels = ParcelSteps(client, PARCEL_TENANT)
         trips: dict[str, _Trip] = {"parcels": parcels.trip, "records": lambda n: trip(book, n)}
         rows = {size: _rows(trips, size) for size in SIZES}
-        kept = _kept(server.url)
+        kept = _kept(client)
     finally:
         server.stop()
     figures = []
@@ -70,10 +71,10 @@ def _rows(trips: dict[str, _Trip], size: int) -> dict[str, list[float]]:
     }
 
 
-def _kept(url: str) -> list[Figure]:
+def _kept(client: State) -> list[Figure]:
     figures = []
     for size, calls in KEPT_SIZES.items():
-        parcels = ParcelSteps(url, f"t_kept_{size}")
+        parcels = ParcelSteps(client, f"t_kept_{size}")
         parcels.trip(size)  # what is kept once for all
         written, done = parcels.kept(size, calls)
         values = (

@@ -7,65 +7,81 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-import redis
-
 from benchmarks.lane import ENV, puts
+from benchmarks.memory import memory_of
 from benchmarks.steps import finishes_of, micros
-from commands.ledger.entry import Claimed, Intent, Parcel
+from commands.ledger.entry import Claims, Intent
 from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
+from commands.ledger.parcels import TAKE_MOST, Parcels
 from commands.model import Command
 from commands.settings import Settings
-from commands.state import connect
+from commands.state import State
 
 
 class ParcelSteps:
     """A client and a worker on one ledger, without processes of theirs."""
 
-    def __init__(self, url: str, tenant: str) -> None:
+    def __init__(self, client: State, tenant: str) -> None:
         grace = timedelta(hours=1)
-        settings = Settings(state_url=url, max_open=0, tenant_window=0, publish_grace=grace)
-        client = connect(url)
+        settings = Settings(max_open=0, tenant_window=0, publish_grace=grace)
         ledger = Ledger(client, settings)
         self._parcels = Parcels(client, settings, ledger)
-        self._redis: Any = redis.Redis.from_url(url)
-        self._redis.config_set("auto-aof-rewrite-percentage", 0)
         self._tenant = tenant
         self._queue = f"bench-{tenant}"
         self._shard = ledger.shards.place(tenant, ENV)
+        self._redis: Any = client.server(self._shard)
         self._scope = f"object_store/{tenant}/{ENV}"
 
     def trip(self, size: int) -> tuple[float, float, float]:
         """Microseconds a command of accept, take (with the fence) and end of new commands."""
         commands = puts(self._tenant, size)
         token = uuid.uuid4().hex
-        parcels: list[Parcel] = []
-        claimed: list[Claimed] = []
+        claims = Claims()
         accepting = micros(lambda: self._accept(commands), size)
-        taking = micros(lambda: self._take(token, size, parcels, claimed), size)
+        taking = micros(lambda: self._take(token, size, claims), size)
         finishes = finishes_of(commands, token)
-        ending = micros(lambda: self._parcels.end(token, parcels, finishes), size)
+        ending = micros(lambda: self._parcels.end(token, claims.parcels, finishes), size)
         return accepting, taking, ending
+
+    def turn(self, size: int) -> int:
+        """Have as many accepted as one take gives, so many a call, and the oldest as many taken and
+        ended; how many these were."""
+        for _ in range(TAKE_MOST // size):
+            self.accept(size)
+        token, claims = uuid.uuid4().hex, Claims()
+        self._take(token, 1, claims)
+        finishes = finishes_of([each.command for each in claims.claimed], token)
+        self._parcels.end(token, claims.parcels, finishes)
+        return len(claims.claimed)
 
     def kept(self, size: int, trips: int) -> tuple[float, float]:
         """Bytes a command: written to the append-only file from accept to end, and of memory while
         its outcome is kept."""
+        self._redis.config_set("auto-aof-rewrite-percentage", 0)
         written, memory = self._aof(), self._memory()
         for _ in range(trips):
             self.trip(size)
+        written_now = self._aof()
+        # What a take leaves behind is there for as long as its lease, and not for the retention.
+        for key in self._redis.scan_iter(match=f"{self._shard}:took:*", count=1000):
+            self._redis.delete(key)
         commands = size * trips
-        return (self._aof() - written) / commands, (self._memory() - memory) / commands
+        return (written_now - written) / commands, (self._memory() - memory) / commands
 
     def open(self, size: int, trips: int) -> float:
         """Bytes of memory for a command that is open; they stay so."""
         before = self._memory()
         for _ in range(trips):
-            self._accept(puts(self._tenant, size))
+            self.accept(size)
         return (self._memory() - before) / (size * trips)
 
-    def _take(self, token: str, size: int, parcels: list[Parcel], claimed: list[Claimed]) -> None:
-        """As often as it takes: one gives a bounded number."""
-        while len(claimed) < size:
+    def accept(self, size: int) -> None:
+        """Have so many more open."""
+        self._accept(puts(self._tenant, size))
+
+    def _take(self, token: str, size: int, claims: Claims) -> None:
+        """So many at least, as often as it takes: one gives a bounded number."""
+        while len(claims.claimed) < size:
             take = self._parcels.take(
                 self._shard,
                 self._queue,
@@ -74,8 +90,8 @@ class ParcelSteps:
                 rung=False,
                 scopes=[self._scope],
             )
-            parcels += take.claims.parcels
-            claimed += take.claims.claimed
+            claims.parcels.extend(take.claims.parcels)
+            claims.claimed.extend(take.claims.claimed)
 
     def _accept(self, commands: Sequence[Command]) -> None:
         self._parcels.accept([Intent(command, self._queue) for command in commands])
@@ -84,4 +100,4 @@ class ParcelSteps:
         return int(self._redis.info("persistence")["aof_current_size"])
 
     def _memory(self) -> int:
-        return int(self._redis.info("memory")["used_memory"])
+        return memory_of(self._redis)

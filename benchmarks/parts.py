@@ -14,12 +14,15 @@ from benchmarks.flips import flip_cost
 from benchmarks.gateway import gateway_cost
 from benchmarks.growth.backlog import backlog_growth
 from benchmarks.growth.drain import drain_growth
+from benchmarks.growth.mixed import mixed_growth
+from benchmarks.growth.nodes import node_growth
 from benchmarks.growth.processes import process_growth
 from benchmarks.growth.routes import route_growth
 from benchmarks.growth.tenants import tenant_growth
 from benchmarks.ingest import ingest_cost
 from benchmarks.ledger import ledger_cost
 from benchmarks.part import Part
+from benchmarks.replicas import replica_cost
 
 PARTS = (
     Part(
@@ -61,6 +64,17 @@ PARTS = (
         "its own has what is not ordinary, such as a second attempt.",
         ledger_cost,
         quick=True,
+    ),
+    Part(
+        "replicas",
+        "a",
+        "Replicas that are waited for",
+        "Durable 1 KiB puts with `SIGNALBOX_STATE_REPLICAS` 0 and 1, each on a primary with one "
+        "replica, both of which sync every write; two worker processes, which wait as the client "
+        "does. In turns, medians of four rounds. *A submit* is how long the client waits until "
+        "the ledger has it, with nothing else on its way. All servers stand on one machine and "
+        "share one disk: what a network adds is not in it.",
+        replica_cost,
     ),
     Part(
         "envelope",
@@ -186,6 +200,18 @@ PARTS = (
         process_growth,
     ),
     Part(
+        "nodes",
+        "f",
+        "Nodes of a Redis Cluster",
+        "The ledger alone: accept, take and end of 1 KiB puts, 100 a call, of 128 tenants in "
+        "turn, by four threads of one process; every node syncs each write. In turns, medians of "
+        "four rounds. Client and nodes share the cores of this machine, so it is not throughput "
+        "that shows what a node adds, but what is left for each to do: *the busiest* has its "
+        "processor time divided by all commands, whichever node had them, and could carry so many"
+        " a second on a core of its own.",
+        node_growth,
+    ),
+    Part(
         "routes",
         "f",
         "Routes",
@@ -204,13 +230,23 @@ PARTS = (
         quick=True,
     ),
     Part(
+        "mixed",
+        "f",
+        "Many tenants in one submit",
+        "1,000 durable 1 KiB puts a submit, of so many tenants in turn: a parcel for each of "
+        "them, and a file of the embedded store, which is synced for itself. What the store takes"
+        " for them is measured in a process of its own, and the rest is what all others take: "
+        "client, ledger, queue and workers. Medians of three rounds.",
+        mixed_growth,
+    ),
+    Part(
         "backlog",
         "f",
         "Backlog in the ledger",
-        "Submit, claim and finish of 1 KiB puts, 100 a call, while so many commands of twenty "
-        "tenants stay open; every second call is of a tenant with a backlog. Processor time of one "
-        "client and Redis. Memory is what Redis says it uses, by the last commands that were "
-        "opened.",
+        "The ledger alone: 1 KiB puts are accepted, 100 a call, and 400 are taken and ended in "
+        "one, while so many commands of twenty tenants stay open. Every second turn is of a "
+        "tenant with a backlog, of which the oldest are taken. Processor time of one client and "
+        "Redis. Memory is what Redis says it uses, 100 commands a parcel.",
         backlog_growth,
         quick=True,
     ),

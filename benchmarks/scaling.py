@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -9,6 +10,9 @@ from string import Template
 
 from benchmarks.figure import spell
 from benchmarks.record import DOCS, Kept
+from commands.ledger.shard import USUAL
+from commands.ledger.sweep import SWEEPS
+from workers.janitor import TURN_SECONDS
 
 PAGE, TEXT = "scaling.md", Path(__file__).with_name("scaling.md.template")
 DAY = 86_400
@@ -17,14 +21,28 @@ PEAK, BUSY, LATENCY = 3.0, 0.6, 5.0
 """The busiest second to the average one; how busy a core may be; seconds that a command is open."""
 BATCH = 100
 RETENTIONS = (24 * 3600, 3600, 600)
+FORGOTTEN_AFTER = SWEEPS * TURN_SECONDS
+"""Seconds for which an op_id is in memory after its outcome is gone."""
+NODE_GIB = 32.0
+"""Data that a node may have."""
+SHARDS = USUAL
 SOURCES = {
     "client": ("batch", "of the client, 100 a submit"),
     "workers": ("batch", "of the workers, 100 a submit"),
     "redis": ("batch", "of Redis, 100 a submit"),
-    "written": ("batch", "what Redis writes, 100 a submit"),
     "single": ("batch", "processor time, single"),
-    "open": ("backlog", "Redis for an open command of 1 KiB"),
-    "kept": ("backlog", "Redis for a command that is done, while its outcome is kept"),
+    "redis1": ("batch", "of Redis, single"),
+    "node": ("nodes", "processor time of all, 3 nodes"),
+    "written": ("ledger", "parcels: bytes written to the append-only file, 100 a call"),
+    "open": ("ledger", "parcels: memory of an open command of 1 KiB, 100 a call"),
+    "kept": (
+        "ledger",
+        "parcels: memory of a command that is done, while its outcome is kept, 100 a call",
+    ),
+    "kept1": (
+        "ledger",
+        "parcels: memory of a command that is done, while its outcome is kept, 1 a call",
+    ),
     "route": ("control", "Redis for a route and its event"),
     "cached": ("control", "memory of a route in the cache"),
 }
@@ -58,25 +76,44 @@ def reckon(given: Mapping[str, float]) -> dict[str, float]:
     average = COMMANDS / DAY
     peak = average * PEAK
     cores = {who: peak * given[who] / 1e6 / BUSY for who in ("client", "workers", "redis")}
+    kept = {r: average * (r + FORGOTTEN_AFTER) * given["kept"] / GIB for r in RETENTIONS}
+    kept1 = average * (RETENTIONS[0] + FORGOTTEN_AFTER) * given["kept1"] / GIB
+    open_gib = peak * LATENCY * given["open"] / GIB
+    routes_gib = TENANTS * KINDS * given["route"] / GIB
+    one_redis = BUSY * 1e6 / given["redis"]
+    by_cores, by_memory = cores["redis"], (kept[RETENTIONS[0]] + open_gib + routes_gib) / NODE_GIB
+    nodes = max(1, math.ceil(max(by_cores, by_memory)))
+    fullest = math.ceil(SHARDS / nodes)
     return {
         "average": average,
         "peak": peak,
         "client_cores": cores["client"],
         "worker_cores": cores["workers"],
-        "redis_cores": cores["redis"],
-        "one_redis": BUSY * 1e6 / given["redis"],
-        "one_redis_day": BUSY * 1e6 / given["redis"] * DAY / PEAK / 1e6,
+        "redis_cores": by_cores,
+        "ledger_cores": peak * given["node"] / 1e6 / BUSY,
+        "one_redis": one_redis,
+        "one_redis_day": one_redis * DAY / PEAK / 1e6,
         "single_cores": peak * given["single"] / 1e6 / BUSY,
+        "single_redis_cores": peak * given["redis1"] / 1e6 / BUSY,
+        "memory_nodes": by_memory,
+        "nodes": float(nodes),
+        "servers": 2.0 * nodes,
+        "fullest": float(fullest),
+        "fullest_busy": by_cores * BUSY * fullest / SHARDS * 100,
+        "most_nodes_day": one_redis * SHARDS * DAY / PEAK / 1e9,
         "messages": peak / BATCH,
         "open_commands": peak * LATENCY,
-        "open_gib": peak * LATENCY * given["open"] / GIB,
+        "open_gib": open_gib,
         "hour_open_gib": peak * 3600 * given["open"] / GIB,
         "routes": float(TENANTS * KINDS),
-        "routes_gib": TENANTS * KINDS * given["route"] / GIB,
+        "routes_gib": routes_gib,
         "cache_gib": TENANTS * KINDS * given["cached"] / GIB,
         "written_mib": peak * given["written"] / 2**20,
         "written_tib": COMMANDS * given["written"] / TIB,
-        **{f"kept_{r}": average * r * given["kept"] / GIB for r in RETENTIONS},
+        "sweep_hours": FORGOTTEN_AFTER / 3600,
+        "kept1_86400": kept1,
+        "kept1_nodes": kept1 / NODE_GIB,
+        **{f"kept_{r}": gib for r, gib in kept.items()},
     }
 
 

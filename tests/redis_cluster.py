@@ -60,10 +60,13 @@ class Node:
 
 
 class RedisCluster:
-    """Three primaries with a replica each. A context manager; data lies in `folder`."""
+    """Primaries with a replica each, or none. A context manager; data lies in `folder`."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(
+        self, folder: Path, primaries: int = PRIMARIES, *, replicated: bool = True
+    ) -> None:
         binary = server_binary("a Redis Cluster")
+        self._primaries, self._replicas = primaries, primaries if replicated else 0
         self.nodes = [
             Node(
                 binary,
@@ -78,7 +81,7 @@ class RedisCluster:
                     "repl-ping-replica-period": "1",
                 },
             )
-            for port in free_ports(2 * PRIMARIES)
+            for port in free_ports(self._primaries + self._replicas)
         ]
 
     @property
@@ -103,23 +106,23 @@ class RedisCluster:
             node.process.kill()
 
     def _form(self) -> None:
-        primaries, replicas = self.nodes[:PRIMARIES], self.nodes[PRIMARIES:]
+        primaries, replicas = self.nodes[: self._primaries], self.nodes[self._primaries :]
         for number, node in enumerate(self.nodes):
             node.do("CLUSTER SET-CONFIG-EPOCH", number + 1)
         for number, node in enumerate(primaries):
-            first, last = (SLOTS * n // PRIMARIES for n in (number, number + 1))
+            first, last = (SLOTS * n // self._primaries for n in (number, number + 1))
             node.do("CLUSTER ADDSLOTS", *range(first, last))
         for node in self.nodes[1:]:
             node.do("CLUSTER MEET", "127.0.0.1", self.nodes[0].port)
         wait_until(lambda: self._all_know(len(self.nodes)), "all nodes have met")
-        for primary, replica in zip(primaries, replicas, strict=True):
+        for primary, replica in zip(primaries, replicas, strict=False):
             replica.do("CLUSTER REPLICATE", primary.do("CLUSTER MYID"))
         self.wait_until_whole()
 
     def _all_know(self, number: int) -> bool:
         return all(
             info(node, "cluster_known_nodes") == str(number)
-            and len(node.do("CLUSTER SLOTS")) >= PRIMARIES
+            and len(node.do("CLUSTER SLOTS")) >= self._primaries
             for node in self.nodes
         )
 
@@ -134,9 +137,9 @@ class RedisCluster:
             roles = [node.do("ROLE") for node in self.nodes]
             links = [role[3] for role in roles if role[0] == b"slave"]
             return (
-                len(links) == PRIMARIES
+                len(links) == self._replicas
                 and all(link == b"connected" for link in links)
-                and all(role[2] for role in roles if role[0] == b"master")
+                and (not links or all(role[2] for role in roles if role[0] == b"master"))
             )
         except redis.RedisError:
             return False

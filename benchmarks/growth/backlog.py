@@ -1,36 +1,34 @@
-"""With 10 to 100,000 open commands (1,000,000 in the full run) behind which nobody is at work."""
+"""With 10 to 100,000 open commands (1,000,000 in the full run) that nobody works off."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
-from datetime import timedelta
 from pathlib import Path
 
 import psutil
 
 from benchmarks.figure import Figure
 from benchmarks.growth.flat import flat
-from benchmarks.lane import cpu_of, puts
-from benchmarks.ledger import trip
+from benchmarks.lane import cpu_of
+from benchmarks.memory import memory_of
+from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
-from commands.ledger.entry import Intent
-from commands.ledger.ledger import Ledger
-from commands.settings import Settings
+from commands.ledger.parcels import TAKE_MOST
 from commands.state import State, connect
 from producers.embedded.redis_server import RedisServer
 
 LEVELS, FULL_LEVELS = (10, 1_000, 10_000, 100_000), (1_000_000,)
 TENANTS = 20
-STEP, BATCH, TRIPS, ROUNDS = 500, 100, 30, 5
-PAYLOAD_BYTES = 1024
-INTENT_AIM = 4096
-"""Bytes of Redis for an open command, beyond its payload of 1 KiB."""
+BATCH, TURNS, ROUNDS = 100, 10, 5
+TOLD_FROM = 10_000
+"""Of fewer open commands the memory of each says little."""
+OPEN_AIM = 1.6 * 1024
 
 
 def backlog_growth(bench: Bench) -> list[Figure]:
-    """Processor time of submit, claim and finish (this process and Redis) of a tenant that has
+    """Processor time of accept, take and end (this process and Redis) of a tenant that has
     a backlog and of one that has none, and Redis' memory for an open command."""
     levels = LEVELS + (FULL_LEVELS if bench.full else ())
     rows: dict[int, list[float]] = {level: [] for level in levels}
@@ -38,19 +36,20 @@ def backlog_growth(bench: Bench) -> list[Figure]:
         # A Redis for each, so that they are measured in turns: what else the machine does is
         # shared by all.
         places = {level: stack.enter_context(_place(bench.data / str(level))) for level in levels}
-        for level, place in places.items():
-            each = place.open(level)
+        each = {level: place.open(level) for level, place in places.items()}
+        place = places[max(LEVELS)]
         used = place.memory()
         for _ in range(ROUNDS):
             for level, its in places.items():
                 rows[level].append(its.micros())
-        kept = (place.memory() - used) / (ROUNDS * TRIPS * BATCH)
-    return [
-        *flat("open commands", rows),
-        Figure("Redis for an open command of 1 KiB", each, "bytes"),
-        Figure("the same, beyond its payload", each - PAYLOAD_BYTES, "bytes", most=INTENT_AIM),
-        Figure("Redis for a command that is done, while its outcome is kept", kept, "bytes"),
+        kept = (place.memory() - used) / (ROUNDS * TURNS * TAKE_MOST)
+    memory = [
+        Figure(f"Redis for an open command of 1 KiB, of {level:,}", its, "bytes", most=OPEN_AIM)
+        for level, its in each.items()
+        if level >= TOLD_FROM
     ]
+    done = Figure("Redis for a command that is done, while its outcome is kept", kept, "bytes")
+    return [*flat("open commands", rows), *memory, done]
 
 
 @dataclass(frozen=True)
@@ -59,27 +58,29 @@ class _Place:
 
     server: RedisServer
     client: State
-    book: Ledger
+    idle: ParcelSteps
+    """A tenant without a backlog."""
+    busy: list[ParcelSteps]
 
     def open(self, level: int) -> float:
-        """Submit so many commands, tenants in turn; bytes that each takes in Redis."""
+        """Submit so many commands, 100 a parcel, tenants in turn; bytes that each takes in
+        Redis."""
         empty = self.memory()
-        for number, first in enumerate(range(0, level, STEP)):
-            commands = puts(f"t_backlog_{number % TENANTS}", min(STEP, level - first))
-            self.book.submit([Intent(command, "bench") for command in commands])
+        for number, first in enumerate(range(0, level, BATCH)):
+            self.busy[number % TENANTS].accept(min(BATCH, level - first))
         return (self.memory() - empty) / level
 
     def memory(self) -> int:
-        """Bytes that Redis uses."""
-        return int(self.client.server().info("memory")["used_memory"])
+        return memory_of(self.client.server())
 
     def micros(self) -> float:
-        """Of processor time a command, for its way through the ledger."""
+        """Of processor time a command, for its way through the ledger. Of a tenant with a backlog
+        the oldest are taken, so its backlog stays as it is."""
         both = [psutil.Process(), psutil.Process(self.server.pid)]
-        before = cpu_of(both)
-        for number in range(TRIPS):
-            trip(self.book, BATCH, "t_backlog_0" if number % 2 else "t_bench")
-        return (cpu_of(both) - before) / (TRIPS * BATCH) * 1e6
+        before, taken = cpu_of(both), 0
+        for number in range(TURNS):
+            taken += (self.busy[0] if number % 2 else self.idle).turn(BATCH)
+        return (cpu_of(both) - before) / taken * 1e6
 
 
 @contextmanager
@@ -88,9 +89,9 @@ def _place(data: Path) -> Iterator[_Place]:
     server.start()
     try:
         client = connect(server.url)
-        settings = Settings(state_url=server.url, max_open=0, publish_grace=timedelta(hours=1))
-        book = Ledger(client, settings)
-        trip(book, BATCH)
-        yield _Place(server, client, book)
+        idle = ParcelSteps(client, "t_bench")
+        idle.turn(BATCH)  # what is kept once for all
+        busy = [ParcelSteps(client, f"t_backlog_{number}") for number in range(TENANTS)]
+        yield _Place(server, client, idle, busy)
     finally:
         server.stop()

@@ -122,7 +122,11 @@ def test_the_arithmetic_of_scaling_is_what_its_page_says() -> None:
     assert found["one_redis"] == pytest.approx(10_000)
     assert found["redis_cores"] == pytest.approx(3.4722, rel=1e-4)
     assert found["worker_cores"] == pytest.approx(6.9444, rel=1e-4)
-    assert found["kept_86400"] == pytest.approx(10**9 * 1024 / 2**30)
+    a_day = 10**9 * 1024 / 2**30
+    assert found["kept_86400"] == pytest.approx(a_day * (24 + 6) / 24)
+    assert found["memory_nodes"] == pytest.approx(found["kept_86400"] / 32)
+    assert (found["nodes"], found["fullest"]) == (38, 2), "memory needs more than cores"
+    assert reckon(given | {"kept": 10.0})["nodes"] == 4, "cores need more than memory"
 
 
 def test_the_page_on_scaling_is_written_once_all_its_figures_are_there(tmp_path: Path) -> None:

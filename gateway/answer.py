@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from typing import Any
 
 from starlette.responses import JSONResponse, Response
@@ -16,14 +17,23 @@ from gateway.desk import Desk
 from gateway.problem import Refused
 from gateway.text import encoded, header_safe
 
+_ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_JSON = (b"content-type", b"application/json")
+
 
 class Json(JSONResponse):
     """JSON without what no reader needs."""
 
     def render(self, content: Any) -> bytes:
-        return json.dumps(content, ensure_ascii=False, separators=(",", ":")).encode(
-            "utf-8", "surrogatepass"
-        )
+        return _ENCODER.encode(content).encode("utf-8", "surrogatepass")
+
+    def init_headers(self, headers: Mapping[str, str] | None = None) -> None:
+        length = (b"content-length", b"%d" % len(self.body))
+        self.raw_headers = [
+            (name.lower().encode("latin-1"), value.encode("latin-1"))
+            for name, value in (headers or {}).items()
+        ]
+        self.raw_headers += [length, _JSON]
 
 
 def location_of(command: Command) -> str:

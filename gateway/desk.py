@@ -9,7 +9,7 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from commands.error import OutcomePending
+from commands.error import OutcomePending, StateUnavailable
 from commands.ledger.entry import Record
 from commands.model import Command
 from commands.object_store import GetObject
@@ -19,6 +19,7 @@ from commands.settings import Settings
 from gateway.open_content import Content
 from gateway.reads import Reads
 from gateway.settings import GatewaySettings
+from producers.asked import Told
 from producers.async_client import LIMITS, AsyncClient
 from producers.client import Client
 from producers.ran import Ran
@@ -47,37 +48,31 @@ class Desk:
         self._reads = Reads(self._commands)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway-call")
         self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="gateway-slow")
-        self._limits: set[asyncio.Timeout] = set()
+        self._waits: set[Told] = set()
+        """For outcomes."""
 
     async def run(self, command: Command, wait: timedelta) -> Outcome | None:
         """Hand over and wait; None if it is in the ledger and goes on when `wait` is over, or the
         gateway stops. Raises OpIdReused, RateLimited, ReservedStream, StateUnavailable."""
-        try:
-            if wait > _NOW:
-                async with self._waiting() as limit:
-                    self._limits.add(limit)
-                    try:
-                        return await self._commands.run(command, wait)
-                    finally:
-                        self._limits.discard(limit)
-        except OutcomePending:
-            return None
-        except TimeoutError:
-            pass  # under its op_id it is taken once, however often it is handed over
+        if wait > _NOW and not self.stopping.is_set():
+            try:
+                return await self._commands.run(command, wait, waits=self._waits)
+            except OutcomePending:
+                return None
+            except StateUnavailable:
+                if not self.stopping.is_set():
+                    raise
+                # Stopped before the ledger had answered. Under its op_id it is taken once, however
+                # often it is handed over.
         return (await self._commands.submit(command)).receipt.outcome
 
     async def run_many(self, commands: Sequence[Command], wait: timedelta) -> list[Ran]:
         """The same of many, in order: of each what became of it."""
-        if wait > _NOW:
-            try:
-                async with self._waiting() as limit:
-                    self._limits.add(limit)
-                    try:
-                        return await self._commands.run_many(commands, wait)
-                    finally:
-                        self._limits.discard(limit)
-            except TimeoutError:
-                pass
+        if wait > _NOW and not self.stopping.is_set():
+            ran = await self._commands.run_many(commands, wait, waits=self._waits)
+            if not self.stopping.is_set():
+                return ran
+            # Some may have been stopped before the ledger had answered.
         return [_handed_over(each) for each in await self._commands.submit_many(commands)]
 
     async def record(self, ref: str) -> Record | None:
@@ -111,9 +106,8 @@ class Desk:
     def stop(self) -> None:
         """Let who waits for an outcome answer with what there is."""
         self.stopping.set()
-        now = asyncio.get_running_loop().time()
-        for limit in self._limits:
-            limit.reschedule(now)
+        for wait in self._waits:
+            wait.stop()
 
     async def close(self) -> None:
         """Hand over what is held, and disconnect."""
@@ -122,10 +116,6 @@ class Desk:
         self._threads.shutdown(wait=False)
         self._slow.shutdown(wait=False)
         await asyncio.to_thread(self.client.close)
-
-    def _waiting(self) -> asyncio.Timeout:
-        """Raises TimeoutError when the gateway is told to stop, while it is among the limits."""
-        return asyncio.timeout(0 if self.stopping.is_set() else None)
 
 
 def _handed_over(submission: Submission) -> Ran:

@@ -69,15 +69,15 @@ class Gate:
         # As it was sent: its parts are told apart before they are decoded.
         scope["path"] = path
         began = False
-
-        async def watched(message: Message) -> None:
-            nonlocal began
-            began = True
-            await send(message)
-
         try:
             handler = self._hot(scope["method"], path)
             if handler is None:
+
+                async def watched(message: Message) -> None:
+                    nonlocal began
+                    began = True
+                    await send(message)
+
                 await self._app(scope, receive, watched)
             else:
                 scope["app"] = self._app

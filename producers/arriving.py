@@ -80,7 +80,7 @@ def inline(data: bytes, size: int | None, sha256: str | None) -> InlinePayload:
     _check_size(len(data), size)
     if sha256 is not None:
         _check_digest(hashlib.sha256(data).hexdigest(), sha256)
-    return InlinePayload(data=data)
+    return InlinePayload.model_construct(data=data)  # there is nothing to check in bytes
 
 
 def _check_size(found: int, declared: int | None) -> None:

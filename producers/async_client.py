@@ -84,38 +84,57 @@ class AsyncClient:
         `raise_if_refused()`. Raises StateUnavailable if there was no answer for one."""
         return [asked.accepted() for asked in await self._submit(commands)]
 
-    async def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+    async def run(
+        self,
+        command: Command,
+        timeout: timedelta = DEFAULT_WAIT,
+        *,
+        waits: set[Told] | None = None,
+    ) -> Outcome:
         """Submit and wait. Raises as `submit` does; OutcomePending, and the command goes on.
 
         If not even the ledger has taken it when the time is over, that is StateUnavailable.
+        `waits` has the wait while it lasts: whoever calls `stop` there ends it before its time.
         """
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
         asked = Asked(self._inboxes.here(), command, to_its_end=True)
+        if waits is not None:
+            waits.add(asked)
         try:
             await self._begin(asked)
             await asked.known_within(until - time.monotonic())
         finally:
             self._forget([asked])
+            if waits is not None:
+                waits.discard(asked)
         if asked.outcome is not None:
             return asked.outcome
         return (await self._end(asked, timeout)).unwrap()
 
     async def run_many(
-        self, commands: Iterable[Command], timeout: timedelta = DEFAULT_WAIT
+        self,
+        commands: Iterable[Command],
+        timeout: timedelta = DEFAULT_WAIT,
+        *,
+        waits: set[Told] | None = None,
     ) -> list[Ran]:
         """Submit all in this order and wait; what became of each, in order. Raises nothing for a
-        single command."""
+        single command. `waits` as in `run`."""
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
         inbox = self._inboxes.here()
         every = [Asked(inbox, command, to_its_end=True) for command in commands]
+        if waits is not None:
+            waits.update(every)
         try:
             for asked in every:
                 await self._begin(asked)
             await _known(every, until)
         finally:
             self._forget(every)
+            if waits is not None:
+                waits.difference_update(every)
         return await self._ends(every, timeout)
 
     async def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:

@@ -21,7 +21,11 @@ is ready then is rung for anew, behind the messages that wait."""
 AT_WORK = timedelta(seconds=2)
 """For so long nobody is rung for while a drain runs what it took."""
 NAP = timedelta(milliseconds=3)
-"""After so long a drain looks again if nothing was ready, where commands come singly but often."""
+"""After so long a drain looks again if nothing was ready, where commands come singly but often,"""
+LONGER_NAP = timedelta(milliseconds=10)
+"""and after so long where many came together: whoever waited for these sends the next ones, and a
+look costs less than a message."""
+_NONE = timedelta(0)
 OVERSLEPT = timedelta(milliseconds=50)
 """So late may it be before another is rung for."""
 SCOPES_KEPT = 50
@@ -45,28 +49,28 @@ class Drains:
         """
         counts = Counter[str]()
         until = time.monotonic() + DRAIN_SECONDS
-        takes = naps = 0
+        takes, last, napped = 0, 0, False
         with self.executor.slots.taken() as slot:
             while True:
                 stays = time.monotonic() < until
                 token = uuid.uuid4().hex
                 reach("claim.before")
                 seen = self.executor.routes.position
-                may_nap = stays and takes > 1 and not naps
-                take = self._take(ring, token, rung=not takes, stays=stays, naps=may_nap)
+                nap = _NONE
+                if stays and not napped:
+                    nap = LONGER_NAP if last > 1 else NAP if takes > 1 else _NONE
+                take = self._take(ring, token, rung=not takes, stays=stays, nap=nap)
                 reach("take.after")
                 if take.claims.parcels:
-                    takes, naps = takes + 1, 0
+                    takes, last, napped = takes + 1, len(take.claims.claimed), False
                     counts.update(self.executor.run(slot, token, take.claims, seen))
                 elif take.expected:
-                    naps += 1
-                    time.sleep(NAP.total_seconds())
+                    napped = True
+                    time.sleep(nap.total_seconds())
                 if not take.expected:
                     return dict(counts)
 
-    def _take(self, ring: Ring, token: str, *, rung: bool, stays: bool, naps: bool) -> Take:
-        none = timedelta(0)
-
+    def _take(self, ring: Ring, token: str, *, rung: bool, stays: bool, nap: timedelta) -> Take:
         def take() -> Take:
             return self.parcels.take(
                 ring.shard,
@@ -74,8 +78,8 @@ class Drains:
                 token=token,
                 worker=self.worker,
                 rung=rung,
-                back_for_more=AT_WORK if stays else none,
-                back=NAP + OVERSLEPT if naps else none,
+                back_for_more=AT_WORK if stays else _NONE,
+                back=nap + OVERSLEPT if nap else _NONE,
                 scopes=self._known(ring),
             )
 

@@ -74,6 +74,9 @@ class RoomyTaskPool(ThreadTaskPool):
             self._waiting.append(call)
         self._begin()
 
+    def terminate_job(self, pid: int, signal: Any = None) -> None:
+        """Nothing: no thread can be ended. Each ends with its call, which ends with its lease."""
+
     def on_stop(self) -> None:
         with self._lock:
             self._waiting.clear()  # not acknowledged: they go back to the broker

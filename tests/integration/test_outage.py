@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from pathlib import Path
 
 import pytest
@@ -65,3 +67,20 @@ def _answers(client: Client) -> bool:
         return client.ledger.totals()["open"] >= 0
     except StateUnavailable:
         return False
+
+
+@pytest.mark.parametrize("pool", ["threads", "prefork"])
+def test_a_worker_that_waits_for_the_state_ends_when_it_is_told_to(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str
+) -> None:
+    monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=sleep:3")
+    with lane(tmp_path, workers=1, options=["-P", pool]) as running, running.client() as client:
+        running.route_to_folder(TENANT)
+        client.submit_many(put(number) for number in range(10))
+        [worker] = running.stack.workers
+        objects = tmp_path / "objects"
+        wait_until(lambda: any(objects.rglob("objects.db*")), "its effects have begun")
+        running.stack.redis.kill()
+        os.kill(worker.pid, signal.SIGTERM)
+        wait_until(lambda: not worker.running, "it has ended")
+        running.stack.redis.start()  # for the others to stop

@@ -7,15 +7,12 @@ process on one, are closed here, should a transport of another kind be used.
 
 from __future__ import annotations
 
-import os
 import sys
-import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from typing import Any
 
 import structlog
-from celery.platforms import EX_FAILURE
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
@@ -38,9 +35,6 @@ ROOM_SECONDS = 0.5
 
 LOCKED_SECONDS = 10.0
 """So often queues are asked for that another client has to itself."""
-
-END_SECONDS = 5.0
-"""So long after its soft shutdown of 20 s a worker is ended: supervisors give it 30 s."""
 
 
 class SteadyConsumer(Consumer):
@@ -121,17 +115,6 @@ class SteadyConsumer(Consumer):
         self._burials.forget()
         super().stop()
 
-    def cancel_active_requests(self) -> None:
-        """End soon, whatever still runs: asked when the soft shutdown is over.
-
-        Celery waits without end for threads that wait for the state Redis, and for a broker that
-        is away. Messages go back to the broker, and the leases bring the commands back.
-        """
-        ending = threading.Timer(END_SECONDS, _end)
-        ending.daemon = True
-        ending.start()
-        super().cancel_active_requests()
-
     def create_task_handler(self, *arguments: Any, **keywords: Any) -> Callable[[Any], None]:
         receive = super().create_task_handler(*arguments, **keywords)
 
@@ -190,13 +173,6 @@ class SteadyConsumer(Consumer):
 
 
 _CONTENT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)
-
-
-def _end() -> None:
-    log.warning(
-        "the worker is ended with what it has in hand", seconds_after_soft_shutdown=END_SECONDS
-    )
-    os._exit(EX_FAILURE)
 
 
 def _is_locked(queue: Any) -> bool:

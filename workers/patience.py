@@ -18,7 +18,7 @@ def wait_for_state(step: Callable[[], T]) -> T:
     """Run `step`, again and again while it raises StateUnavailable, at most 2 s apart.
 
     A worker that is told to stop meanwhile is ended soon after its soft shutdown (see
-    `SteadyConsumer`); the leases bring its commands back.
+    `workers/pool.py`); the leases bring its commands back.
     """
     try:
         # Nearly always at once: the machinery of waiting is five times as dear as a call of it.

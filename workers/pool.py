@@ -6,6 +6,7 @@ The parent of processes hands all messages of all children on: while it waits, n
 
 from __future__ import annotations
 
+import os
 import threading
 from collections import deque
 from collections.abc import Callable
@@ -18,6 +19,11 @@ from celery.concurrency.asynpool import AsynPool
 from celery.concurrency.base import apply_target
 from celery.concurrency.prefork import TaskPool
 from celery.concurrency.thread import TaskPool as ThreadTaskPool
+from celery.platforms import EX_FAILURE
+from celery.worker import state
+
+END_SECONDS = 5.0
+"""So long after its soft shutdown of 20 s a worker is ended: supervisors give it 30 s."""
 
 
 class SteadyPool(AsynPool):
@@ -31,6 +37,10 @@ class SteadyPool(AsynPool):
 
 class SteadyTaskPool(TaskPool):
     Pool = SteadyPool
+
+    def on_stop(self) -> None:
+        _end_after_soft_shutdown()
+        super().on_stop()
 
     def make_room(self, more: int) -> None:
         """Have so many processes beyond the usual ones. They stay: to end one, it would have to be
@@ -78,6 +88,7 @@ class RoomyTaskPool(ThreadTaskPool):
         """Nothing: no thread can be ended. Each ends with its call, which ends with its lease."""
 
     def on_stop(self) -> None:
+        _end_after_soft_shutdown()
         with self._lock:
             self._waiting.clear()  # not acknowledged: they go back to the broker
         super().on_stop()
@@ -95,6 +106,18 @@ class RoomyTaskPool(ThreadTaskPool):
             with self._lock:
                 self._running -= 1
             self._begin()
+
+
+def _end_after_soft_shutdown() -> None:
+    """End this worker soon, whatever still runs.
+
+    Celery waits without end for threads that wait for the state Redis, and for a broker that is
+    away. Messages go back to the broker, and the leases bring the commands back.
+    """
+    if state.should_terminate:
+        ending = threading.Timer(END_SECONDS, os._exit, [EX_FAILURE])
+        ending.daemon = True
+        ending.start()
 
 
 def use_steady_pools() -> None:

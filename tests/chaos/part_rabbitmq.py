@@ -12,7 +12,7 @@ from tests.chaos.part import Part, Row, Value
 from tests.chaos.part_redis import rest, until_consuming
 from tests.chaos.rabbit import rabbit, rabbitmq
 
-SERVER_KILLS = 8
+SERVER_KILLS = 3
 
 
 def with_rabbitmq(folder: Path) -> Row:

@@ -83,4 +83,3 @@ def test_a_worker_that_waits_for_the_state_ends_when_it_is_told_to(
         running.stack.redis.kill()
         os.kill(worker.pid, signal.SIGTERM)
         wait_until(lambda: not worker.running, "it has ended")
-        running.stack.redis.start()  # for the others to stop

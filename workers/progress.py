@@ -18,7 +18,8 @@ RENEW_SECONDS = 5.0
 """So much is earned before the ledger is asked: by 10 MiB."""
 
 Renew = Callable[[str, str, float], bool]
-"""Moves on the lease of a command (`ref`, token) by so many seconds; False: it is another's."""
+"""Has the lease of a command (`ref`, token) last so many seconds from now on, at least; False: it
+is another's."""
 
 
 class Progress:
@@ -43,7 +44,9 @@ class Progress:
         if renew is None:
             return False
         try:
-            held = renew(claimed.command.ref, claimed.token, self._earned)
+            # From before it is asked: never later than the ledger's own end of the lease.
+            left = self._call.deadline + self._earned - lease_clock()
+            held = renew(claimed.command.ref, claimed.token, left)
         except StateUnavailable:
             return False  # the next piece asks again, while the lease lasts
         if not held:

@@ -76,7 +76,7 @@ SUBMIT = Script(_PACKAGE, *_ACCEPT, "submit.lua")
 _CLAIM = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, _ERA, _ENTER, "claim.lua")
 _END = (_TIME, _PARCEL, _HOLD, _ORDER, "use.lua", _ERA, _ENTER)
 FINISH = Script(_PACKAGE, *_END, "finish.lua")
-_RENEW = Script(_PACKAGE, _PARCEL, "renew.lua")
+_RENEW = Script(_PACKAGE, _TIME, _PARCEL, "renew.lua")
 _DUE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "due.lua")
 _BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
@@ -261,8 +261,8 @@ class Ledger(LedgerReader):
         return lease_left(self._client, ref, token)
 
     def renew(self, ref: str, token: str, seconds: float) -> bool:
-        """Move on the end of a command's lease by so much; False if `token` does not hold it any
-        more. Raises StateUnavailable."""
+        """Have a command's lease last for so long from now on, at least; False if `token` does not
+        hold it any more. Raises StateUnavailable."""
         call = _RENEW.call([self.shards.of(ref)], [token, ref, int(seconds * 1000)])
         answer: list[Any] = run_pipeline(self._client, [call], [_RENEW])
         return bool(answer[0])

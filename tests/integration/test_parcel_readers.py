@@ -339,6 +339,19 @@ def of_damaged_outcomes(desk: Desk) -> str:
     return command.ref
 
 
+def test_a_lease_lasts_for_the_one_command_that_needs_it_longest(desk: Desk) -> None:
+    """Moved on for each, a dead worker's parcel would wait for as long as all of them together."""
+    reads = [GetObject(tenant_id="t_a", env="dev", key=f"k{n}") for n in range(50)]
+    desk.submit(*reads)
+    desk.taken("t")
+    [before] = Leases(desk.connection, object_scope("t_a")).held()
+    for _ in range(2):  # an answer that was lost is asked for again
+        for read in reads:
+            assert desk.ledger.renew(read.ref, "t", 7200)
+    [held] = Leases(desk.connection, object_scope("t_a")).held()
+    assert 3_000_000 < held.until - before.until < 7_200_000
+
+
 def code_of(outcome: Outcome | None) -> str:
     return outcome.error.code if outcome and outcome.error else ""
 

@@ -27,14 +27,15 @@ def test_the_lease_moves_on_with_what_has_come(tmp_path: Path) -> None:
     call, asked = make_call(tmp_path), []
 
     def renew(ref: str, token: str, seconds: float) -> bool:
-        asked.append((ref, token, seconds))
+        needed = call.deadline + RENEW_SECONDS - lease_clock()
+        asked.append((ref, token, needed <= seconds))
         return True
 
     (item,) = admitted([get("a")])
     moved, before = Progress(item, call, Blind(), renew), call.deadline
     for _ in range(3 * ENOUGH):
         moved(MIB)
-    assert asked == [(item.claimed.command.ref, "t", RENEW_SECONDS)] * 3
+    assert asked == [(item.claimed.command.ref, "t", True)] * 3
     assert call.deadline == pytest.approx(before + 3 * RENEW_SECONDS)
 
 

@@ -87,7 +87,7 @@ class _Way:
             return self._ledger.claim(call.tickets, token=token, worker="bench")
         shard, scope = self._ledger.shards.place(call.tenant, ENV), f"{KIND}/{call.tenant}/{ENV}"
         return self._parcels.take(
-            shard, call.queue, token=token, worker="bench", rung=False, scopes=[scope]
+            [shard], call.queue, token=token, worker="bench", rung=False, scopes=[scope]
         ).claims
 
 

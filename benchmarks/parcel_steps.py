@@ -83,7 +83,7 @@ class ParcelSteps:
         """So many at least, as often as it takes: one gives a bounded number."""
         while len(claims.claimed) < size:
             take = self._parcels.take(
-                self._shard,
+                [self._shard],
                 self._queue,
                 token=token,
                 worker="bench",

@@ -27,6 +27,9 @@ DRAIN = "commands.drain"
 """Task name of a message that rings for a worker: something is ready in a queue's parcels."""
 MESSAGE_MOST = 100
 """Commands in one message of ours: it should fit well within one lease."""
+RING_MOST = 8
+"""Shards that one message rings for: what many tenants have ready is taken and ended together, and
+still by several workers."""
 MESSAGE_LIMIT = 1000
 """Commands in one message of anyone's."""
 _REF = re.compile(
@@ -59,31 +62,32 @@ class Fault:
 
 @dataclass(frozen=True)
 class Ring:
-    """What a message asks for that rings for a worker."""
+    """What a message asks for that rings for a worker: what is ready of a queue on these shards."""
 
-    shard: str
+    shards: tuple[str, ...]
     queue: str
 
     @property
     def summary(self) -> str:
         """What monitoring shows."""
-        return f"{self.queue} {self.shard}"
+        return f"{self.queue} {' '.join(self.shards)}"
 
 
-def ring_document(ring: Ring) -> dict[str, str]:
-    return {"shard": ring.shard, "queue": ring.queue}
+def ring_document(ring: Ring) -> dict[str, Any]:
+    return {"shards": list(ring.shards), "queue": ring.queue}
 
 
 def read_ring(
     task_id: str, keywords: Mapping[str, Any], tenant_shards: int, positional: Sequence[Any] = ()
 ) -> Ring | Fault:
     """Read the arguments of a ring; what is none is a fault."""
-    shard, queue = keywords.get("shard"), keywords.get("queue")
-    known = is_tag(shard) and queue in all_queues(tenant_shards)
-    if known and not positional and keywords.keys() == {"shard", "queue"}:
-        return Ring(str(shard), str(queue))
+    shards, queue = keywords.get("shards"), keywords.get("queue")
+    named = shards if isinstance(shards, list) and all(map(is_tag, shards)) else []
+    known = 0 < len(named) <= RING_MOST and queue in all_queues(tenant_shards)
+    if known and not positional and keywords.keys() == {"shards", "queue"}:
+        return Ring(tuple(dict.fromkeys(named)), str(queue))
     error = InvalidCommand(
-        "no shard and queue of this deployment are named",
+        "no shards and queue of this deployment are named",
         next_step="send commands instead; only Signalbox itself rings. Are SIGNALBOX_TENANT_SHARDS "
         "the same everywhere?",
     )

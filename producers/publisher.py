@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import structlog
@@ -22,6 +23,7 @@ from commands.wire import (
     BATCH,
     DRAIN,
     MESSAGE_MOST,
+    RING_MOST,
     SUMMARY_HEADER,
     Ring,
     ring_document,
@@ -69,10 +71,8 @@ class Publisher:
         BrokerUnavailable; whatever was not published then is woken by the reconciler.
         """
         lines = summaries or [f"{wake.ticket.op} ref={wake.ticket.ref}" for wake in wakes]
-        for wake in wakes:
-            if wake.ticket.op == DRAIN:
-                ring = Ring(wake.ticket.ref, wake.queue)
-                self._send(wake.queue, DRAIN, ring_document(ring), ring.summary)
+        for ring in _rings(wakes):
+            self._send(ring.queue, DRAIN, ring_document(ring), ring.summary)
         groups: dict[tuple[str, str], list[tuple[Wake, str]]] = {}
         for wake, line in zip(wakes, lines, strict=True):
             if wake.ticket.op == DRAIN:
@@ -115,6 +115,21 @@ class Publisher:
                 f"the broker did not take the message: {error}",
                 next_step="start it, or set SIGNALBOX_BROKER_URL; accepted commands are not lost",
             ) from error
+
+
+def _rings(wakes: Sequence[Wake]) -> Iterator[Ring]:
+    """What is to be rung for, many shards of a queue in a message. One that is named twice is to
+    have two workers: it stands in two messages."""
+    times = Counter[tuple[str, str]]()
+    groups: dict[tuple[str, int], list[str]] = {}
+    for wake in wakes:
+        if wake.ticket.op == DRAIN:
+            queue, shard = wake.queue, wake.ticket.ref
+            groups.setdefault((queue, times[queue, shard]), []).append(shard)
+            times[queue, shard] += 1
+    for (queue, _), shards in groups.items():
+        for run in batched(shards, RING_MOST):
+            yield Ring(tuple(run), queue)
 
 
 def broker_report(app: Celery, queues: Sequence[str]) -> tuple[dict[str, int], list[str]]:

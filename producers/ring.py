@@ -30,7 +30,7 @@ class RingMessages:
 
     def message(self, shard: str, queue: str) -> str:
         """To be put at the head of the list that is named like the ring's queue."""
-        ring = Ring(shard, queue)
+        ring = Ring((shard,), queue)
         template = self._templates.get(ring)
         if template is None:
             template = self._templates[ring] = self._template(ring)

@@ -5,11 +5,12 @@ from __future__ import annotations
 import time
 import uuid
 from collections import Counter, OrderedDict
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
 from commands.fault import reach
+from commands.ledger.entry import Parcel
 from commands.ledger.parcels import Parcels, Take
 from commands.wire import Ring
 from workers.executor import Executor
@@ -29,7 +30,7 @@ _NONE = timedelta(0)
 OVERSLEPT = timedelta(milliseconds=50)
 """So late may it be before another is rung for."""
 SCOPES_KEPT = 50
-"""Scopes of a queue whose fences are asked for in one round trip with the take."""
+"""Scopes of a queue and shard whose fences are asked for in one round trip with the take."""
 
 
 @dataclass(frozen=True)
@@ -39,8 +40,8 @@ class Drains:
     executor: Executor
     parcels: Parcels
     worker: str
-    _scopes: dict[Ring, OrderedDict[str, None]] = field(default_factory=dict)
-    """Of the last parcels that were taken there."""
+    _scopes: dict[tuple[str, str], OrderedDict[str, None]] = field(default_factory=dict)
+    """Of the last parcels that were taken, by shard and queue."""
 
     def run(self, ring: Ring) -> dict[str, int]:
         """Run what is ready; how many commands ended in which way.
@@ -50,6 +51,7 @@ class Drains:
         counts = Counter[str]()
         until = time.monotonic() + DRAIN_SECONDS
         takes, last, napped = 0, 0, False
+        shards: Sequence[str] = ring.shards
         with self.executor.slots.taken() as slot:
             while True:
                 stays = time.monotonic() < until
@@ -59,7 +61,8 @@ class Drains:
                 nap = _NONE
                 if stays and not napped:
                     nap = LONGER_NAP if last > 1 else NAP if takes > 1 else _NONE
-                take = self._take(ring, token, rung=not takes, stays=stays, nap=nap)
+                where = shards, ring.queue
+                take = self._take(*where, token, rung=not takes, stays=stays, nap=nap)
                 reach("take.after")
                 if take.claims.parcels:
                     takes, last, napped = takes + 1, len(take.claims.claimed), False
@@ -67,34 +70,45 @@ class Drains:
                 elif take.expected:
                     napped = True
                     time.sleep(nap.total_seconds())
-                if not take.expected:
+                shards = take.expected
+                if not shards:
                     return dict(counts)
 
-    def _take(self, ring: Ring, token: str, *, rung: bool, stays: bool, nap: timedelta) -> Take:
+    def _take(
+        self,
+        shards: Sequence[str],
+        queue: str,
+        token: str,
+        *,
+        rung: bool,
+        stays: bool,
+        nap: timedelta,
+    ) -> Take:
         def take() -> Take:
             return self.parcels.take(
-                ring.shard,
-                ring.queue,
+                shards,
+                queue,
                 token=token,
                 worker=self.worker,
                 rung=rung,
                 back_for_more=AT_WORK if stays else _NONE,
                 back=nap + OVERSLEPT if nap else _NONE,
-                scopes=self._known(ring),
+                scopes=self._known(shards, queue),
             )
 
         taken = wait_for_state(take)
         self.executor.publisher.publish_or_leave(taken.wakes)
-        self._note(ring, {f"{parcel.kind}/{parcel.place}" for parcel in taken.claims.parcels})
+        self._note(taken.claims.parcels, queue)
         return taken
 
-    def _known(self, ring: Ring) -> Collection[str]:
-        return list(self._scopes.get(ring, ()))
+    def _known(self, shards: Sequence[str], queue: str) -> Collection[str]:
+        return {scope for shard in shards for scope in list(self._scopes.get((shard, queue), ()))}
 
-    def _note(self, ring: Ring, scopes: Collection[str]) -> None:
-        kept = self._scopes.setdefault(ring, OrderedDict())
-        for scope in scopes:
+    def _note(self, parcels: Sequence[Parcel], queue: str) -> None:
+        for parcel in parcels:
+            kept = self._scopes.setdefault((parcel.shard, queue), OrderedDict())
+            scope = f"{parcel.kind}/{parcel.place}"
             kept[scope] = None
             kept.move_to_end(scope)
-        while len(kept) > SCOPES_KEPT:
-            kept.popitem(last=False)
+            while len(kept) > SCOPES_KEPT:
+                kept.popitem(last=False)

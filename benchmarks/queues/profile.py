@@ -15,11 +15,12 @@ from rich.console import Console
 
 from benchmarks.lane import puts
 from benchmarks.routes import by
+from commands.ledger.row import batched
 from commands.object_store import PutObject
 from commands.scope import Mode, ResourceKind, Scope
 from commands.settings import Settings
 from commands.state import connect
-from commands.wire import Ring, queue_of
+from commands.wire import RING_MOST, Ring, queue_of
 from producers.client import Client
 from producers.embedded.redis_server import RedisServer
 from producers.publisher import make_app
@@ -116,13 +117,17 @@ class _Steps:
         return self._client.submit_many(commands)
 
     def execute(self, sent: list[Submission]) -> None:
-        rings = {
-            Ring(
+        shards: dict[str, set[str]] = {}
+        for each in sent:
+            queue = queue_of(each.command, self._runtime.settings.tenant_shards)
+            shards.setdefault(queue, set()).add(
                 self._runtime.ledger.shards.of(each.receipt.ref),
-                queue_of(each.command, self._runtime.settings.tenant_shards),
             )
-            for each in sent
-        }
+        rings = [
+            Ring(tuple(run), queue)
+            for queue, its in shards.items()
+            for run in batched(sorted(its), RING_MOST)
+        ]
         counts = Counter[str]()
         for ring in rings:
             counts.update(self._runtime.drains.run(ring))

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -64,6 +64,9 @@ DAMAGED_MOST = 64 * 1024
 """Bytes of damaged content that are kept with each dead letter."""
 ANNOUNCED_MOST = 64 * 1024
 """Bytes of outcomes that are announced; of what is larger only the refs are."""
+RING_ALONE = 4
+"""Shards of a submit up to which each rings by a message of its own, which its script puts on the
+queue. Of more, one message rings for several; the client sends it when all have answered."""
 TAKE_MOST = 400
 """Commands that one take gives, or as many as the parcel has that goes beyond."""
 
@@ -83,8 +86,50 @@ class Take:
     claims: Claims
     wakes: list[Wake]
     """Help that is to be rung for."""
+    expected: list[str]
+    """Shards to which whoever took must come again: nobody is rung for there until then."""
+
+
+@dataclass(frozen=True)
+class _Taken:
+    """What a take gave on one shard."""
+
+    shard: str
+    parcels: list[Parcel]
+    wakes: list[Wake]
+    lost: str
+    """What the ledger lost there, or nothing."""
     expected: bool
-    """Whoever took must come again: nobody is rung for until then."""
+    before: int
+    """The last number of the era before."""
+    deadline: float
+    claimed_at: datetime
+
+    def add_to(self, claims: Claims, token: str, fence_of: Mapping[str, str | None]) -> None:
+        claims.parcels.extend(self.parcels)
+        for parcel in self.parcels:
+            fence = fence_of[f"{parcel.kind}/{parcel.place}"]
+            for row in parcel.rows.values():
+                seq = parcel.name + row.position
+                claims.claimed.append(
+                    Claimed(
+                        command=row.command,
+                        token=token,
+                        seq=seq,
+                        mark=seq,
+                        attempt=1,
+                        counted=1,
+                        deadline=self.deadline,
+                        claimed_at=self.claimed_at,
+                        fence=fence,
+                        older=seq <= self.before,
+                    )
+                )
+            for bad in parcel.unreadable:
+                seq = parcel.name + bad.position
+                claims.unrunnable.append(
+                    Unrunnable(bad.ref, bad.op, seq, 1, token, self.claimed_at, bad.error)
+                )
 
 
 @dataclass
@@ -126,7 +171,8 @@ class Parcels:
             by_shard.setdefault(
                 self._ledger.shards.place(command.tenant_id, command.env), []
             ).append(draft)
-        calls = [self._submit_call(shard, group) for shard, group in by_shard.items()]
+        rings = len(by_shard) <= RING_ALONE
+        calls = [self._submit_call(shard, group, rings) for shard, group in by_shard.items()]
         records = self._ledger.submit_calls(others)
         answers = run_pipeline(
             self._client, [*calls, *records.calls], [_SUBMIT, SUBMIT], durable=True
@@ -151,7 +197,7 @@ class Parcels:
 
     def take(
         self,
-        shard: str,
+        shards: Sequence[str],
         queue: str,
         *,
         token: str,
@@ -161,72 +207,62 @@ class Parcels:
         back_for_more: timedelta = timedelta(0),
         scopes: Collection[str] = (),
     ) -> Take:
-        """Take what is ready of a queue's parcels on a shard, with the fences of their scopes.
+        """Take what is ready of a queue's parcels on some shards, with the fences of their scopes.
 
         `token` is unique to this take; asked again with it, the ledger gives the same parcels
-        again. `rung`: the caller was rung for. It comes `back_for_more` in so long if it gets
-        something, and is `back` in so long if not (0: it does not); nobody is rung for until then.
-        `scopes` (`kind/tenant/env`) are those whose fences are asked for in the same round trip;
-        another's costs a second one. Fences are read behind the take.
+        again. `rung`: the caller was rung for. It comes `back_for_more` in so long to the shards
+        that give something, and is `back` in so long at the others (0: it is not); nobody is rung
+        for there until then. `scopes` (`kind/tenant/env`) are those whose fences are asked for in
+        the same round trip; another's costs a second one. Fences are read behind the take.
         """
-        if shard not in self._ledger.shards.tags:
-            log.warning("rung for a shard that this ledger does not have", shard=shard)
-            return Take(Claims(), [], expected=False)
-        seen = self._ledger.seen.of(shard)
-        arguments = [queue, token, _milliseconds(self._settings.lease), TAKE_MOST, worker]
-        arguments += [int(rung), _milliseconds(back_for_more), _milliseconds(back)]
-        arguments += [_milliseconds(self._settings.publish_grace)]
-        arguments += [seen.epoch, seen.era, seen.clock]
+        tags = [shard for shard in shards if shard in self._ledger.shards.tags]
+        if len(tags) < len(shards):
+            log.warning("rung for shards that this ledger does not have", shards=shards)
+        if not tags:
+            return Take(Claims(), [], [])
+        grace = _milliseconds(self._settings.publish_grace)
+        how = [queue, token, _milliseconds(self._settings.lease), TAKE_MOST // len(tags), worker]
+        how += [int(rung), _milliseconds(back_for_more), _milliseconds(back), grace]
+        calls = []
+        for shard in tags:
+            seen = self._ledger.seen.of(shard)
+            calls.append(_TAKE.call([shard], [*how, seen.epoch, seen.era, seen.clock]))
         asked = sorted(scopes)
         started = lease_clock()
-        (woken, *head), fences = run_pipeline(
-            self._client,
-            [_TAKE.call([shard], arguments)],
-            [_TAKE],
-            behind=[_fence_call(asked)],
-            durable=True,
+        *answers, fences = run_pipeline(
+            self._client, calls, [_TAKE], behind=[_fence_call(asked)], durable=True
         )
-        time_us, epoch, era, clock, lost, before, lease_ms, back_ms, *flat = head
-        if not lost:
-            self._ledger.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
-        parcels = [self._read(shard, *row) for row in batched(flat, 3)]
-        wanted = sorted({f"{parcel.kind}/{parcel.place}" for parcel in parcels})
+        taken = [self._taken(*each, started) for each in zip(tags, answers, strict=True)]
+        wanted = sorted({f"{p.kind}/{p.place}" for each in taken for p in each.parcels})
         if not set(wanted) <= set(asked):
             asked = wanted
             [fences] = run_pipeline(self._client, [_fence_call(asked)], [])
         registry, policies, fence_of = _read_fences(asked, fences)
         claims = Claims(
-            parcels=parcels,
             policies=policies,
             epoch=registry,
-            lost={shard: lost.decode()} if lost else {},
+            lost={each.shard: each.lost for each in taken if each.lost},
         )
-        claimed_at = datetime.fromtimestamp(int(time_us) / 1e6, UTC)
-        deadline, before = started + lease_ms / 1000, int(before)
-        for parcel in parcels:
-            fence = fence_of[f"{parcel.kind}/{parcel.place}"]
-            for row in parcel.rows.values():
-                seq = parcel.name + row.position
-                claims.claimed.append(
-                    Claimed(
-                        command=row.command,
-                        token=token,
-                        seq=seq,
-                        mark=seq,
-                        attempt=1,
-                        counted=1,
-                        deadline=deadline,
-                        claimed_at=claimed_at,
-                        fence=fence,
-                        older=seq <= before,
-                    )
-                )
-            for bad in parcel.unreadable:
-                seq = parcel.name + bad.position
-                claims.unrunnable.append(
-                    Unrunnable(bad.ref, bad.op, seq, 1, token, claimed_at, bad.error)
-                )
-        return Take(claims, read_wakes(woken), bool(back_ms))
+        for each in taken:
+            each.add_to(claims, token, fence_of)
+        wakes = [wake for each in taken for wake in each.wakes]
+        return Take(claims, wakes, [each.shard for each in taken if each.expected])
+
+    def _taken(self, shard: str, answer: Sequence[Any], started: float) -> _Taken:
+        """What one shard has answered to a take that was asked at `started`."""
+        woken, time_us, epoch, era, clock, lost, before, lease_ms, back_ms, *flat = answer
+        if not lost:
+            self._ledger.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
+        return _Taken(
+            shard=shard,
+            parcels=[self._read(shard, *row) for row in batched(flat, 3)],
+            wakes=read_wakes(woken),
+            lost=lost.decode(),
+            expected=bool(back_ms),
+            before=int(before),
+            deadline=started + lease_ms / 1000,
+            claimed_at=datetime.fromtimestamp(int(time_us) / 1e6, UTC),
+        )
 
     def end(
         self,
@@ -325,12 +361,12 @@ class Parcels:
         entries = self._client.scan_hash(f"{shard}:keys:{place}")
         return [key.decode() for key, holder in entries if int(holder) == name]
 
-    def _submit_call(self, shard: str, drafts: Sequence[_Draft]) -> tuple[Any, ...]:
+    def _submit_call(self, shard: str, drafts: Sequence[_Draft], rings: bool) -> tuple[Any, ...]:
         settings = self._settings
         arguments: list[Any] = [_milliseconds(settings.publish_grace)]
         arguments += [settings.max_open, settings.tenant_window]
         messages: list[str] = []
-        if self._message is not None:
+        if self._message is not None and rings:
             for queue in {draft.intents[0].queue for draft in drafts}:
                 messages += [queue, self._message(shard, queue)]
         arguments += [len(messages) // 2, *messages]

@@ -63,7 +63,7 @@ class Desk:
 
     def take(self, token: str = "", **how: Any) -> Take:
         own: dict[str, Any] = {"rung": True, "worker": "w"}
-        return self.parcels.take(SHARD, QUEUE, token=token or uuid.uuid4().hex, **own | how)
+        return self.parcels.take([SHARD], QUEUE, token=token or uuid.uuid4().hex, **own | how)
 
     def taken(self, token: str = "", **how: Any) -> Claims:
         return self.take(token, **how).claims

@@ -65,7 +65,7 @@ def end(client: Client, command: Command) -> None:
         client.ledger.shards.of(command.ref),
     )
     token = uuid.uuid4().hex
-    for parcel in parcels.take(shard, queue, token=token, worker="w", rung=True).claims.parcels:
+    for parcel in parcels.take([shard], queue, token=token, worker="w", rung=True).claims.parcels:
         _taken.update(dict.fromkeys(parcel.rows, (token, parcel)))
     token, parcel = _taken.pop(command.ref)
     outcome = Outcome(

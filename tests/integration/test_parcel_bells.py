@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from typing import Any
 
 import pytest
 
 from commands.ledger.entry import Acceptance, Action
 from commands.ledger.ledger import TOGETHER_MOST
+from commands.ledger.parcels import RING_ALONE
 from commands.state import State
 from tests.integration.parcel_desk import (
     HASTY,
@@ -54,6 +56,62 @@ def test_where_the_broker_is_the_state_the_ring_is_on_the_queue_at_once(
     assert desk.client.lrange(QUEUE, 0, -1) == [f"ring for {QUEUE} of {SHARD}".encode()]
 
 
+def of_shards(desk: Desk, number: int) -> dict[str, Any]:
+    """A command on each of so many shards, of which the first is the one of t_a."""
+    found: dict[str, Any] = {SHARD: put("a")}
+    for n in range(1_000):
+        command = put("a", tenant=f"t_{n}")
+        if len(found) < number:
+            found.setdefault(desk.ledger.shards.of(command.ref), command)
+    assert len(found) == number
+    return found
+
+
+def test_what_tenants_of_several_shards_submit_together_is_one_take_and_one_end(
+    desk: Desk,
+) -> None:
+    shards = of_shards(desk, 3)
+    commands = list(shards.values())
+    assert sorted(rings(desk.accept(*commands).wakes)) == sorted((s, QUEUE) for s in shards)
+    idle = next(tag for tag in desk.ledger.shards.tags if tag not in shards)
+    take = desk.parcels.take([idle, *shards], QUEUE, token="one", worker="w", rung=True)
+    assert {claimed.command.ref for claimed in take.claims.claimed} == {c.ref for c in commands}
+    again = desk.parcels.take([idle, *shards], QUEUE, token="one", worker="w", rung=True)
+    assert [c.command.ref for c in again.claims.claimed] == [
+        c.command.ref for c in take.claims.claimed
+    ], "asked again, it gives the same"
+    desk.end(take.claims)
+    assert all(outcome is not None for outcome in desk.ledger.outcomes([c.ref for c in commands]))
+
+
+def test_a_drain_comes_again_to_the_shards_that_gave_it_something(desk: Desk) -> None:
+    (first, one), (second, other) = of_shards(desk, 2).items()
+    desk.accept(one, put("b"))
+    both = [second, first]
+    take = desk.parcels.take(
+        both,
+        QUEUE,
+        token="one",
+        worker="w",
+        rung=True,
+        back_for_more=LATER,
+    )
+    assert take.expected == [first]
+    assert rings(desk.accept(put("c")).wakes) == [], "it is believed to come"
+    assert rings(desk.accept(other).wakes) == [(second, QUEUE)]
+
+
+def test_of_few_shards_each_puts_a_message_on_the_queue_and_of_many_none(state: State) -> None:
+    desk = Desk(state)
+    desk.parcels._message = lambda shard, queue: f"ring for {queue} of {shard}"
+    few, all_ = of_shards(desk, RING_ALONE), of_shards(desk, 2 * RING_ALONE + 1)
+    assert desk.accept(*few.values()).wakes == []
+    assert desk.client.llen(QUEUE) == len(few)
+    many = {shard: command for shard, command in all_.items() if shard not in few}
+    assert sorted(rings(desk.accept(*many.values()).wakes)) == sorted((s, QUEUE) for s in many)
+    assert desk.client.llen(QUEUE) == len(few)
+
+
 def test_nobody_is_rung_for_while_a_drain_is_at_work_that_comes_again(desk: Desk) -> None:
     desk.accept(put("a"), put("e"))
     assert desk.take(back_for_more=LATER).expected
@@ -68,7 +126,7 @@ def test_nobody_is_rung_for_while_a_drain_is_at_work_that_comes_again(desk: Desk
 def test_a_drain_that_took_a_single_command_goes_at_once(desk: Desk) -> None:
     desk.accept(put("a"))
     taken = desk.take(back_for_more=LATER)
-    assert (len(taken.claims.claimed), taken.expected) == (1, False)
+    assert (len(taken.claims.claimed), taken.expected) == (1, [])
     assert rings(desk.accept(put("b")).wakes) == RING
 
 

@@ -23,7 +23,7 @@ from commands.ledger.entry import Ticket
 from commands.model import Command
 from commands.settings import Settings
 from commands.state import connect
-from commands.wire import Message
+from commands.wire import Message, Ring, queue_of
 from producers.publisher import make_app
 from workers.runtime import Runtime
 
@@ -67,10 +67,22 @@ def void(_: Any) -> None:
 
 
 def execute(commands: Sequence[Command], faults: str = "") -> None:
-    """One message through an executor of this process."""
+    """What is ready in parcels where the commands are, and these as records, by an executor of
+    this process."""
     fault.arm(faults)
     runtime = _runtime()
+    for ring in rings(commands, runtime):
+        runtime.drains.run(ring)
     runtime.executor.execute(Message([ticket(command) for command in commands]))
+
+
+def rings(commands: Sequence[Command], runtime: Runtime) -> set[Ring]:
+    """Where their parcels are."""
+    shards, queues = runtime.ledger.shards, runtime.settings.tenant_shards
+    return {
+        Ring(shards.place(command.tenant_id, command.env), queue_of(command, queues))
+        for command in commands
+    }
 
 
 def _runtime() -> Runtime:
@@ -95,8 +107,11 @@ def execute_all(commands: Sequence[Command]) -> None:
         ]
         if not pending:
             return
+        runtime.parcels.open_late(runtime.ledger.due().late)
         counts = runtime.executor.execute(Message(pending[:100]))
-        if not set(counts) - {"busy", "wait"}:
+        for ring in rings(commands, runtime):
+            counts |= runtime.drains.run(ring)
+        if not set(counts) - {"busy", "wait", "gone"}:
             time.sleep(0.1)  # until a lease runs out
 
 

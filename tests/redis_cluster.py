@@ -326,11 +326,12 @@ def server_binary(what: str) -> str:
 
 
 def free_ports(number: int) -> list[int]:
-    """Ports of which the one for the nodes' own talk, 10,000 above, is free as well."""
+    """Ports of which the one for the nodes' own talk, 10,000 above, is free as well; both below
+    those that systems give to outgoing connections."""
     chance = random.Random()
     found: list[int] = []
     while len(found) < number:
-        port = chance.randrange(20_000, 32_000)
+        port = chance.randrange(12_000, 22_000)
         if port not in found and all(_is_free(each) for each in (port, port + 10_000)):
             found.append(port)
     return found

@@ -25,8 +25,9 @@ _SHORT = 2048
 """Bytes of JSON up to which it is deflated: most of it is names then, which the dictionary has."""
 _LONGEST = 1024 * 1024
 """No short JSON is longer than that."""
-_WINDOW, _MEMORY = -12, 5
-"""4 KiB of window without a header, and little memory: what is made for each blob is small."""
+_LEVEL, _WINDOW, _MEMORY = 3, -12, 5
+"""As fast as the first level, and smaller; 4 KiB of window without a header, and little memory:
+what is made for each blob is small."""
 _DICTIONARY = (
     b'"table":{"type":["inline"],"data":{"raw":0,"sizes":[1]}}},"content_type":["application/octet-'
     b'stream"],"metadata":[{}],"condition":{"table":{"if_absent":[false],"if_match":[null]}}'
@@ -53,6 +54,7 @@ class Heap:
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
         self.size = 0
+        self._once: dict[bytes, int] = {}
 
     def put(self, chunks: Sequence[bytes]) -> int:
         """Add them one behind the other; where the first begins."""
@@ -61,12 +63,19 @@ class Heap:
         self.size += sum(map(len, chunks))
         return start
 
+    def put_once(self, chunk: bytes) -> int:
+        """Add it unless it was added in this way before; where it begins."""
+        start = self._once.get(chunk)
+        if start is None:
+            start = self._once[chunk] = self.put([chunk])
+        return start
+
 
 def enframe(tag: bytes, document: Any, heap: Heap) -> bytes:
     """Raises ValueError (PydanticSerializationError) for text that is not valid Unicode."""
     text, mark = to_json(document), 0
     if len(text) <= _SHORT:
-        deflate = zlib.compressobj(1, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=_DICTIONARY)
+        deflate = zlib.compressobj(_LEVEL, zlib.DEFLATED, _WINDOW, _MEMORY, zdict=_DICTIONARY)
         text, mark = deflate.compress(text) + deflate.flush(), _DEFLATED
     blob = b"".join([_HEAD.pack(tag, len(text) | mark, heap.size), text, *heap.chunks])
     return blob + _CHECK.pack(zlib.crc32(blob))

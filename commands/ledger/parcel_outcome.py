@@ -9,6 +9,7 @@ an outcome:
 |--------------------------------|---------------------------------------------------------------|
 | {"uuid": n}                    | UUIDs, 16 bytes each from byte n of the heap                  |
 | {"hex": n, "length": l}        | `l` hexadecimal digits each, as bytes from byte n of the heap |
+|                                | (where an ETag is the digest, both columns name the same)     |
 | {"head": text, "tails": [v, …]}  | texts that begin alike                                      |
 | {"head": text, "like": i}      | the same tails as the i-th such column of the section has     |
 
@@ -165,7 +166,7 @@ def _write_texts(values: list[str], heap: Heap, tails: list[list[str]]) -> Any:
             if len(digits) == 32 * count and (raw := _unhex(digits)):
                 return {"uuid": heap.put([raw])}
         elif length % 2 == 0 and (raw := _unhex(text)):
-            return {"hex": heap.put([raw]), "length": length}
+            return {"hex": heap.put_once(raw), "length": length}
     if count == 1:
         return values
     # Of any texts, not of paths.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -153,6 +154,21 @@ def test_a_done_put_keeps_less_than_a_hundred_bytes() -> None:
     blob = seal_outcomes(rows)
     assert open_outcomes(blob) == dict(rows)
     assert len(blob) < 100 * 100
+
+
+@pytest.mark.parametrize("number", [1, 100])
+def test_an_etag_that_is_the_digest_is_kept_once(number: int) -> None:
+    def sealed(etag: Callable[[str], str]) -> tuple[list[tuple[int, Outcome]], bytes]:
+        rows = []
+        for position in range(number):
+            sha256 = hashlib.sha256(str(position).encode()).hexdigest()
+            result = {"etag": etag(sha256), "sha256": sha256}
+            rows.append((position, outcome(position, result=result)))
+        return rows, seal_outcomes(rows)
+
+    (rows, same), (_, other) = sealed(str), sealed(lambda digest: digest[::-1])
+    assert open_outcomes(same) == dict(rows)
+    assert len(other) - len(same) >= 32 * number - 4
 
 
 def test_a_blob_keeps_its_form(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -32,7 +32,7 @@ def code_text(code: object) -> str:
     return text if _CODE.fullmatch(text) else ""
 
 
-def unreadable(service: str, what: str) -> Unavailable:
+def unusable(service: str, what: str) -> Unavailable:
     """The error for an answer that is none; `what` is ours, nothing that came."""
     return Unavailable(f"the answer of {service} cannot be used: {what}", next_step=_TELL)
 
@@ -48,14 +48,15 @@ def unread(service: str, error: Exception) -> Unavailable:
         file=where.filename,
         line=where.lineno,
     )
-    return unreadable(service, type(error).__name__)
+    return unusable(service, type(error).__name__)
 
 
-def foreign(service: str, what: str) -> IntegrityMismatch:
+def not_asked(what: str, service: str = "the backend") -> IntegrityMismatch:
     """The error for an answer to another question."""
     return IntegrityMismatch(
         f"{service} answers what was not asked: {what}",
-        next_step="see what answers at the route's address; nothing of it was passed on",
+        next_step="see what answers at the route's address, and switch the route; nothing of it "
+        "was passed on",
     )
 
 
@@ -64,7 +65,7 @@ def checked_size(service: str, size: object) -> int:
     if isinstance(size, str) and _NUMBER.fullmatch(size):
         size = int(size)
     if type(size) is not int or not 0 <= size <= LARGEST_BYTES:
-        raise unreadable(service, "it has no usable size")
+        raise unusable(service, "it has no usable size")
     return size
 
 
@@ -72,7 +73,7 @@ def checked_etag(service: str, etag: object) -> str:
     """The ETag without quotes. Raises Unavailable."""
     bare = etag.strip('"') if isinstance(etag, str) else ""
     if not _ETAG.fullmatch(bare):
-        raise unreadable(service, "it has no usable ETag")
+        raise unusable(service, "it has no usable ETag")
     return bare
 
 
@@ -85,10 +86,10 @@ def checked_span(
     if content_range is not None:
         begin, end, whole = span_of(service, content_range)
         if end - begin + 1 != size:
-            raise unreadable(service, "its range and its length differ")
+            raise unusable(service, "its range and its length differ")
     wanted = min(whole, whole if last is None else last + 1) - (first or 0)
     if begin != (first or 0) or size != wanted:
-        raise unreadable(service, "it is of another range than was asked for")
+        raise unusable(service, "it is of another range than was asked for")
     return begin, checked_size(service, whole)
 
 
@@ -96,7 +97,7 @@ def span_of(service: str, content_range: str) -> tuple[int, int, int]:
     """First and last byte, and the size of the whole. Raises Unavailable."""
     found = _SPAN.fullmatch(content_range)
     if found is None:
-        raise unreadable(service, "its range is none")
+        raise unusable(service, "its range is none")
     begin, end, whole = (int(number) for number in found.groups())
     return begin, end, whole
 
@@ -104,7 +105,7 @@ def span_of(service: str, content_range: str) -> tuple[int, int, int]:
 def checked_token(service: str, token: object, before: str | None) -> str:
     """Where the next page of a list begins. Raises Unavailable."""
     if not isinstance(token, str) or not token.isprintable() or not 0 < len(token) <= 2500:
-        raise unreadable(service, "its continuation cannot be used")
+        raise unusable(service, "its continuation cannot be used")
     if token == before:
-        raise unreadable(service, "the list does not advance")
+        raise unusable(service, "the list does not advance")
     return token

@@ -10,10 +10,14 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from types import ModuleType
-from typing import Any, cast
+from typing import Any
 
+from adapters.event_stream import EventStream
+from adapters.metrics_store import MetricsStore
+from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Capability
 from adapters.reach import Boundary
+from adapters.tabular_store import TabularStore
 from commands.error import BackendNotImplemented, UnknownBackend
 from commands.scope import ResourceKind, Scope
 
@@ -45,7 +49,7 @@ class Backend:
     def open(self, context: AdapterContext) -> Any:
         """The adapter. Raises InvalidRouteConfig, PlaceForbidden, Unavailable (a host's name)."""
         self.boundary(context.scope, context.config).check()
-        return cast(Callable[[AdapterContext], Any], self.load().open_adapter)(context)
+        return STORES[self.kind](self.load().open_driver(context))
 
     def load(self) -> ModuleType:
         """Its module, with the SDK behind it: seconds the first time, nothing later."""
@@ -65,22 +69,30 @@ class Backend:
         return Boundary(scope, self.backend_type, reaches)
 
 
+STORES: Mapping[ResourceKind, Callable[[Any], Any]] = {
+    ResourceKind.OBJECT_STORE: ObjectStore,
+    ResourceKind.TABULAR_STORE: TabularStore,
+    ResourceKind.METRICS_STORE: MetricsStore,
+    ResourceKind.EVENT_STREAM: EventStream,
+}
+"""What makes the operations of a kind out of a driver."""
+
 CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.OBJECT_STORE,
         "filesystem",
-        "adapters.filesystem.object_store",
+        "adapters.filesystem.object_driver",
         lab_only=True,
         scopes_fail_alone=True,
         bulk_verbs=frozenset({"get", "head"}),
         ordered_bulk_verbs=frozenset({"put", "delete"}),
     ),
-    Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_store"),
-    Backend(ResourceKind.OBJECT_STORE, "azure_blob", "adapters.azure_blob.object_store"),
+    Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_driver"),
+    Backend(ResourceKind.OBJECT_STORE, "azure_blob", "adapters.azure_blob.object_driver"),
     Backend(
         ResourceKind.EVENT_STREAM,
         "filesystem",
-        "adapters.filesystem.event_stream",
+        "adapters.filesystem.stream_driver",
         lab_only=True,
         scopes_fail_alone=True,
         ordered_bulk_verbs=frozenset({"append"}),
@@ -88,7 +100,7 @@ CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.TABULAR_STORE,
         "filesystem",
-        "adapters.filesystem.tabular_store",
+        "adapters.filesystem.table_driver",
         lab_only=True,
         scopes_fail_alone=True,
         bulk_verbs=frozenset({"get"}),
@@ -97,7 +109,7 @@ CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.METRICS_STORE,
         "filesystem",
-        "adapters.filesystem.metrics_store",
+        "adapters.filesystem.metrics_driver",
         lab_only=True,
         scopes_fail_alone=True,
         bulk_verbs=frozenset({"ingest"}),
@@ -105,43 +117,43 @@ CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.TABULAR_STORE,
         "firestore",
-        "adapters.firestore.tabular_store",
+        "adapters.firestore.table_driver",
         bulk_verbs=frozenset({"upsert"}),
     ),
     Backend(
         ResourceKind.METRICS_STORE,
         "firestore",
-        "adapters.firestore.metrics_store",
+        "adapters.firestore.metrics_driver",
         bulk_verbs=frozenset({"ingest"}),
     ),
     Backend(
         ResourceKind.EVENT_STREAM,
         "firestore",
-        "adapters.firestore.event_stream",
+        "adapters.firestore.stream_driver",
         ordered_bulk_verbs=frozenset({"append"}),
     ),
     Backend(
         ResourceKind.TABULAR_STORE,
         "dynamodb",
-        "adapters.dynamodb.tabular_store",
+        "adapters.dynamodb.table_driver",
         bulk_verbs=frozenset({"upsert"}),
     ),
     Backend(
         ResourceKind.METRICS_STORE,
         "dynamodb",
-        "adapters.dynamodb.metrics_store",
+        "adapters.dynamodb.metrics_driver",
         bulk_verbs=frozenset({"ingest"}),
     ),
     Backend(
         ResourceKind.EVENT_STREAM,
         "dynamodb",
-        "adapters.dynamodb.event_stream",
+        "adapters.dynamodb.stream_driver",
         ordered_bulk_verbs=frozenset({"append"}),
     ),
     Backend(
         ResourceKind.TABULAR_STORE,
         "postgres",
-        "adapters.postgres.tabular_store",
+        "adapters.postgres.table_driver",
         bulk_verbs=frozenset({"upsert"}),
     ),
 )

@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from adapters.stored import UNREADABLE, unreadable
+from adapters.stored import UNREADABLE, damaged
 from commands.value import Data, json_form, read_value
 
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType})
@@ -27,9 +27,9 @@ def read_text(text: str) -> Data:
     try:
         data: Data = _decode(text)
     except UNREADABLE as error:
-        raise unreadable("data", error) from error
+        raise damaged("data", error) from error
     if type(data) is not dict:
-        raise unreadable("data", TypeError())
+        raise damaged("data", TypeError())
     return data
 
 

@@ -16,7 +16,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
-from adapters.port import Call
+from adapters.port import TimeLimit
 from commands.clock import lease_clock
 from commands.error import LeaseExpired, Unavailable
 
@@ -26,6 +26,10 @@ STEADY_BYTES_PER_SECOND = 64 * 1024
 """A connection that is slower over `REQUEST_SECONDS` counts as one that hangs."""
 ANSWER_BYTES = 32 * 1024 * 1024
 """No answer is longer, but for the content of an object: a page of a list has 8 MB at most."""
+
+
+Expired = LeaseExpired
+"""What work ends in whose time is over: it says nothing of the service."""
 
 
 class Late(TimeoutError):
@@ -42,10 +46,10 @@ class Deadline:
     `fault` says what the server did if it was stopped: it is asked nothing more then.
     """
 
-    __slots__ = ("_call", "_end", "_lapsed", "_moved", "_received", "_received_most", "fault")
+    __slots__ = ("_end", "_lapsed", "_moved", "_received", "_received_most", "fault", "limit")
 
-    def __init__(self, call: Call) -> None:
-        self._call = call
+    def __init__(self, limit: TimeLimit) -> None:
+        self.limit = limit
         self.fault = ""
         self._lapsed = False
         self.begin()
@@ -60,17 +64,17 @@ class Deadline:
         self._received = 0
         self._received_most = ANSWER_BYTES if received_most is None else received_most
 
-    def check_lease(self) -> None:
+    def check(self) -> None:
         """Raise LeaseExpired if it is over: which says nothing of the server."""
-        if self._call.deadline <= lease_clock():
+        if self.limit.deadline <= lease_clock():
             raise LeaseExpired("the lease ran out before the call")
 
     def left(self) -> float:
         """Seconds, more than 0. Raises Late."""
-        left = min(self._end, self._call.deadline) - lease_clock()
+        left = min(self._end, self.limit.deadline) - lease_clock()
         if left > 0:
             return left
-        if not self._moved and self._call.deadline <= lease_clock():
+        if not self._moved and self.limit.deadline <= lease_clock():
             # A worker that was frozen: the server was asked nothing.
             self._lapsed, self.fault = True, "was not asked"
         else:
@@ -124,10 +128,10 @@ def leave(token: Token[Deadline | None]) -> None:
 
 
 @contextmanager
-def within(call: Call) -> Iterator[Deadline]:
+def within(limit: TimeLimit) -> Iterator[Deadline]:
     """One call to a backend. Raises LeaseExpired if its lease is over already."""
-    deadline = Deadline(call)
-    deadline.check_lease()
+    deadline = Deadline(limit)
+    deadline.check()
     token = enter(deadline)
     try:
         yield deadline

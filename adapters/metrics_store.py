@@ -1,4 +1,4 @@
-"""The port of metrics stores: what a backend of this kind implements.
+"""Metrics stores, for every backend: the operations, made of a driver's primitives.
 
 Every method may raise PermissionDenied, Misconfigured, Throttled, Unavailable and
 InsufficientStorage.
@@ -6,16 +6,28 @@ InsufficientStorage.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import Protocol
+from collections.abc import Hashable, Iterable, Sequence
+from typing import Any, NamedTuple
 
+from adapters.batch import earliest, lapsed, only
+from adapters.failure import Reporter
+from adapters.metrics_driver import Changed, MetricsDriver, PointWrite, SeenPoint
 from adapters.port import Call
-from commands.error import SignalboxError
+from adapters.window import page_of, read_from
+from commands.error import Contended, SignalboxError
 from commands.metrics_store import IngestPoints, IngestResult, PointsResult, QueryPoints
 
+LOOKS = 5
 
-class MetricsStore(Protocol):
+Item = tuple[IngestPoints, Call]
+
+
+class MetricsStore:
     """One tenant's series in one environment on one backend. Methods are thread-safe."""
+
+    def __init__(self, driver: MetricsDriver) -> None:
+        self.driver = driver
+        self._reporter = Reporter(driver.service, driver.scope)
 
     def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
         """Store all of the command's points durably.
@@ -24,17 +36,133 @@ class MetricsStore(Protocol):
         point the value of the higher `seq` stands, in whichever order they run. A command that
         failed half-way may have stored some of its points; its repetition stores the rest.
         """
+        return only(self.ingest_many([(command, call)]))
 
-    def ingest_many(
-        self, items: Sequence[tuple[IngestPoints, Call]]
-    ) -> list[IngestResult | SignalboxError]:
+    def ingest_many(self, items: Sequence[Item]) -> list[IngestResult | SignalboxError]:
         """Many ingests in few calls, an answer for each; a point may come in several of them."""
+        failed: dict[int, SignalboxError] = {}
+        self._fail_lapsed(items, range(len(items)), failed)
+        if self.driver.traits.whole:
+            self._store_whole(items, failed)
+        else:
+            self._store_records(items, failed)
+        return [
+            failed.get(number) or IngestResult(points=len(command.points))
+            for number, (command, _) in enumerate(items)
+        ]
 
     def query(self, command: QueryPoints, call: Call) -> PointsResult:
-        """One page, as `adapters/window.py` defines it, in bounded memory whatever the range.
+        """One page, as `adapters/window.py` defines it, in bounded memory whatever the range; for
+        plain points it reads little more than the page.
 
         Raises InvalidCommand for a cursor of another query.
         """
+        with (
+            self._reporter.errors(),
+            self.driver.walk(command, read_from(command), call) as points,
+        ):
+            return page_of(command, points)
 
     def close(self) -> None:
-        """Give back what the adapter holds; it is not used again."""
+        """Give back what the store holds; it is not used again."""
+        self.driver.close()
+
+    def _store_whole(self, items: Sequence[Item], failed: dict[int, SignalboxError]) -> None:
+        part = [number for number in range(len(items)) if number not in failed]
+        if not part:
+            return
+        writes = [
+            PointWrite((point, call.seq), None)
+            for command, call in (items[number] for number in part)
+            for point in command.points
+        ]
+        try:
+            with self._reporter.errors():
+                self.driver.store(writes, earliest([items[number][1] for number in part]))
+        except SignalboxError as error:
+            failed |= dict.fromkeys(part, error)
+
+    def _store_records(self, items: Sequence[Item], failed: dict[int, SignalboxError]) -> None:
+        records = _records(self.driver, items, failed)
+        names = list(records)
+        sizes = [self.driver.size(record.record) for record in records.values()]
+        for group in self.driver.traits.request.cut(sizes):
+            part = names[group.start : group.stop]
+            numbers = {number for name in part for number in records[name].owners}
+            self._fail_lapsed(items, numbers - failed.keys(), failed)
+            # What only commands that have failed already want is not worth a request.
+            owners = {name: records[name].owners - failed.keys() for name in part}
+            wanted = {name: records[name] for name in part if owners[name]}
+            if not wanted:
+                continue
+            lease = earliest([items[number][1] for name in wanted for number in owners[name]])
+            for name, error in self._store(wanted, lease).items():
+                for number in owners[name]:
+                    failed.setdefault(number, error)
+
+    def _store(
+        self, records: dict[Hashable, _Record], lease: Call
+    ) -> dict[Hashable, SignalboxError]:
+        """The error of each that was not stored. They are taken to be new, which costs no look;
+        those that are not are looked at, and replaced if they are older."""
+        failed: dict[Hashable, SignalboxError] = {}
+        todo, seen = list(records), dict[Hashable, SeenPoint]()
+        try:
+            with self._reporter.errors():
+                for _ in range(LOOKS):
+                    writes = [PointWrite(records[name].record, seen.get(name)) for name in todo]
+                    ends = zip(todo, self.driver.store(writes, lease), strict=True)
+                    changed = []
+                    for name, end in ends:
+                        if isinstance(end, Changed):
+                            changed.append(name)
+                        elif end is not None:
+                            failed[name] = self._reporter.translated(end)
+                    if not changed:
+                        return failed
+                    seen = dict(self.driver.look(changed, lease))
+                    todo = [
+                        name
+                        for name in changed
+                        if name not in seen or seen[name].seq < records[name].seq
+                    ]
+                    if not todo:
+                        return failed
+        except SignalboxError as error:
+            return failed | dict.fromkeys(todo, error)
+        restless = Contended("the point changed under each look", next_step="it is tried again")
+        return failed | dict.fromkeys(todo, self._reporter.located(restless))
+
+    def _fail_lapsed(
+        self, items: Sequence[Item], numbers: Iterable[int], failed: dict[int, SignalboxError]
+    ) -> None:
+        for number in numbers:
+            if (error := lapsed(items[number][1])) is not None:
+                failed[number] = self._reporter.located(error)
+
+
+class _Record(NamedTuple):
+    """What is to be stored, and the commands that want it, by their places."""
+
+    record: Any
+    seq: int
+    owners: set[int]
+
+
+def _records(
+    driver: MetricsDriver, items: Sequence[Item], failed: dict[int, SignalboxError]
+) -> dict[Hashable, _Record]:
+    """Of one point the value of the highest `seq`; what must be there first, first."""
+    ahead: dict[Hashable, _Record] = {}
+    records: dict[Hashable, _Record] = {}
+    for number, (command, call) in sorted(enumerate(items), key=lambda item: item[1][1].seq):
+        if number in failed:
+            continue
+        for point in command.points:
+            for name, record in driver.ahead(point):
+                ahead.setdefault(name, _Record(record, 0, set())).owners.add(number)
+            name, record = driver.record(point, call.seq)
+            before = records.get(name)
+            owners = before.owners | {number} if before else {number}
+            records[name] = _Record(record, call.seq, owners)
+    return ahead | records

@@ -1,9 +1,9 @@
 """Writes and deletes of objects that keep their condition, and never undo something newer.
 
-Written once for the object stores whose servers know conditions, and nothing of the order in which
-commands were accepted. Beside an object stand its mark and its `seq`. `fenced` means: what the
-command itself left there is its result; what a newer command left stays; everything else is
-replaced only as it was seen.
+For object stores whose servers know conditions, and nothing of the order in which commands were
+accepted. Beside an object stand its mark and its `seq`. `fenced` means: what the command itself
+left there is its result; what a newer command left stays; everything else is replaced only as it
+was seen.
 
 A first attempt comes in order, so it may write before it looks where nothing is expected: the
 server refuses it if something is there, and then it looks. A takeover looks first.
@@ -16,66 +16,64 @@ a newer command deleted is not written again.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
 
+from adapters.object_attributes import Tombstone, mark_of, seq_of, tombstone_of
 from adapters.object_condition import demand
+from adapters.object_driver import Area, Changed, Doubtful, Draft, ObjectDriver, StoredObject
 from adapters.port import Call
 from commands.error import Contended
 from commands.object_store import Condition
+from commands.payload import InlinePayload
 
 LOOKS = 4
-
-
-class Changed(Exception):
-    """The server refused a condition: what was seen is no longer there."""
-
-
-class Seen(Protocol):
-    """An object that is there."""
-
-    @property
-    def etag(self) -> str: ...
-
-    @property
-    def mark(self) -> str | None:
-        """Of the acceptance that wrote it; None if it came another way (a presigned upload)."""
-
-    @property
-    def seq(self) -> int:
-        """Of the command that wrote it; -1, older than any, if it came another way."""
+_NOTHING = InlinePayload(data=b"")
 
 
 @dataclass(frozen=True)
-class Tombstone:
-    """What a delete left: who deleted, and what."""
+class Slot:
+    """One key for one call, and the name of its tombstone: None where nothing is ever deleted."""
 
-    mark: str
-    seq: int
-    removed_mark: str | None = None
-    removed_etag: str | None = None
-    """Of the object that was there, if one was, and if Signalbox wrote it."""
+    driver: ObjectDriver
+    call: Call
+    name: str
+    grave: str | None = None
 
+    @classmethod
+    def of(cls, driver: ObjectDriver, call: Call, key: str) -> Slot:
+        """Raises InvalidKey."""
+        return cls(driver, call, driver.name(key), driver.name(key, Area.TOMBSTONES))
 
-class Slot(Protocol):
-    """One key on one server, for one call. Its own errors pass through."""
+    def look(self, *, sure: bool = False) -> StoredObject | None:
+        return self.driver.look(self.name, sure=sure)
 
-    @property
-    def large(self) -> bool:
-        """Whether a look costs little beside sending the content."""
-
-    def look(self, *, sure: bool) -> Seen | None:
-        """What is there; `sure` tells nothing there from a missing bucket."""
-
-    def write(self, condition: Condition) -> str:
-        """Store the content, and return its ETag. Raises Changed."""
+    def write(self, draft: Draft, condition: Condition) -> str:
+        """Its ETag. Raises Changed, also where an attempt whose answer was lost has written it."""
+        try:
+            return self.driver.write(self.name, draft, condition, self.call)
+        except Doubtful as doubt:
+            there = self.look()
+            if there is not None and mark_of(there) == self.call.mark:
+                raise Changed from None
+            if doubt.__cause__ is not None:
+                raise doubt.__cause__ from None
+            raise
 
     def remove(self, etag: str | None) -> None:
-        """Remove what is there, or only that; what is gone already is no error. Raises Changed."""
+        """Raises Changed."""
+        self.driver.remove(self.name, etag, self.call)
 
-    def tombstone(self) -> Tombstone | None: ...
+    def tombstone(self) -> Tombstone | None:
+        there = self.driver.look(self.grave, sure=False) if self.grave is not None else None
+        return tombstone_of(there) if there else None
 
-    def bury(self, tombstone: Tombstone) -> None:
-        """Leave it, in place of an older one."""
+    def bury(self, there: StoredObject | None = None) -> None:
+        """Leave a tombstone for what is there, or for nothing, in place of an older one."""
+        if self.grave is None:
+            return
+        removed = (mark_of(there), there.etag) if there is not None else (None, None)
+        tombstone = Tombstone(self.call.mark, self.call.seq, *removed)
+        draft = Draft(_NOTHING, attributes=tombstone.attributes)
+        self.driver.write(self.grave, draft, Condition(), self.call)
 
 
 class Expectation:
@@ -94,43 +92,51 @@ class Written:
 
 
 def write(
-    slot: Slot, call: Call, condition: Condition, expectation: Expectation, *, fenced: bool
+    slot: Slot,
+    draft: Draft,
+    condition: Condition,
+    expectation: Expectation,
+    *,
+    fenced: bool,
 ) -> Written:
-    """Store the slot's content if `condition` holds. Raises AlreadyExists and PreconditionFailed.
+    """Store the draft if `condition` holds. Raises AlreadyExists and PreconditionFailed.
 
     A refused condition is looked into once more: an attempt whose answer was lost would otherwise
     be refused by its own object.
     """
+    call = slot.call
     conditional = condition.if_absent or condition.if_match is not None
-    looking = call.takeover or (slot.large and (fenced or conditional))
+    large = draft.size > slot.driver.traits.small_bytes
+    looking = call.takeover or (large and (fenced or conditional))
     demanded = condition
     if fenced and not conditional:
         looking = looking or not expectation.new_keys
         demanded = Condition(if_absent=True)
     for _ in range(LOOKS):
         if looking:
-            there = slot.look(sure=False)
-            if there is not None and there.mark == call.mark:
+            there = slot.look()
+            if there is not None and mark_of(there) == call.mark:
                 return Written(there.etag, repeated=True)
             if fenced:
-                if ended := _overtaken(slot, there, call, conditional=conditional):
+                if ended := _overtaken(slot, there, conditional=conditional):
                     return ended
                 demanded = Condition(if_match=there.etag) if there else Condition(if_absent=True)
             demand(condition, there.etag if there else None)
             expectation.new_keys = there is None
         try:
-            return Written(slot.write(demanded))
+            return Written(slot.write(draft, demanded))
         except Changed:
             looking = True
     raise _restless()
 
 
-def remove(slot: Slot, call: Call, if_match: str | None, *, fenced: bool) -> bool:
+def remove(slot: Slot, if_match: str | None, *, fenced: bool) -> bool:
     """Delete what is under the key; whether a newer command's object was left there instead.
 
     Raises PreconditionFailed (`if_match`). On a takeover nothing there counts as done: an earlier
     attempt may have removed it.
     """
+    call = slot.call
     if not fenced and if_match is None:
         slot.remove(None)
         return False
@@ -140,9 +146,9 @@ def remove(slot: Slot, call: Call, if_match: str | None, *, fenced: bool) -> boo
         if there is None and call.takeover:
             buried = slot.tombstone()
             if buried is None or buried.seq < call.seq:
-                slot.bury(Tombstone(call.mark, call.seq))
+                slot.bury()
             return False
-        if fenced and there is not None and there.seq > call.seq:
+        if fenced and there is not None and seq_of(there) > call.seq:
             if call.takeover:
                 # What it was to remove is gone in any case; perhaps by its own earlier attempt.
                 buried = slot.tombstone()
@@ -150,10 +156,8 @@ def remove(slot: Slot, call: Call, if_match: str | None, *, fenced: bool) -> boo
             if if_match is None:
                 return True
         demand(Condition(if_match=if_match), there.etag if there else None)
-        if fenced and there is None:
-            slot.bury(Tombstone(call.mark, call.seq))
-        elif fenced and there is not None:
-            slot.bury(Tombstone(call.mark, call.seq, there.mark, there.etag))
+        if fenced:
+            slot.bury(there)
         if there is None:
             return False
         try:
@@ -164,12 +168,13 @@ def remove(slot: Slot, call: Call, if_match: str | None, *, fenced: bool) -> boo
     raise _restless()
 
 
-def _overtaken(slot: Slot, there: Seen | None, call: Call, *, conditional: bool) -> Written | None:
+def _overtaken(slot: Slot, there: StoredObject | None, *, conditional: bool) -> Written | None:
     """The end of a put that a newer command came after, if one did."""
+    call = slot.call
     if there is not None:
         # A first attempt with a condition has its answer from that alone: it may name the newer
         # one's own ETag, and a success without effect would be a lost step.
-        newer = there.seq > call.seq and (call.takeover or not conditional)
+        newer = seq_of(there) > call.seq and (call.takeover or not conditional)
     else:
         buried = slot.tombstone() if call.takeover else None
         newer = buried is not None and buried.seq > call.seq

@@ -3,49 +3,52 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from enum import StrEnum
 
-from adapters.object_fence import Changed, Slot
+from adapters.object_attributes import attributes
+from adapters.object_driver import Changed, Draft, ObjectDriver, Refusal
+from adapters.port import Call
+from adapters.service_clock import PastLimit
 from commands.error import LeaseExpired, WeakerFences
 from commands.object_store import Condition
+from commands.payload import InlinePayload
 
 OTHER_ETAG = "0" * 32
 """Of no object."""
+_CONTENT = InlinePayload(data=b"fences")
 
 
-class Meaning(StrEnum):
-    """What a service's own error says to a try."""
-
-    DENIED = "denied"
-    UNKNOWN_REQUEST = "unknown request"
-
-
-def check_fences(
-    slot: Slot,
-    late: Slot | None,
-    meaning: Callable[[Exception], Meaning | None],
-    *,
-    accepted: bool,
-) -> None:
-    """Try it on an object that is there, and may be gone then. Raises WeakerFences for what the
-    service does not do, unless that is `accepted`.
-
-    `late` sends what was over before it was sent (an ExpiredCall); None where the credentials
-    cannot sign such a thing.
-    """
-    if accepted:
+def check_fences(driver: ObjectDriver, key: str, call: Call) -> None:
+    """Try it on the object under the key, which is there, and may be gone then. Raises
+    WeakerFences for what the service does not do, unless the route accepts that. A transaction
+    needs no try."""
+    if driver.traits.weaker_fences or driver.traits.transactional:
         return
+    name = driver.name(key)
+    draft = Draft(_CONTENT, call.payloads, attributes=attributes(call, _CONTENT.sha256))
+
+    def refuses(write: Callable[[], object]) -> bool:
+        try:
+            write()
+        except (Changed, LeaseExpired):
+            return True
+        except Exception as error:
+            # What it does not know it does not keep.
+            if (said := driver.refusal(error)) is None:
+                raise
+            return said is Refusal.DENIED
+        return False
+
     missing = []
-    if late is None:
+    if not driver.traits.requests_expire:
         missing.append("these credentials cannot have requests end with their lease")
-    elif not _refused(lambda: late.write(Condition()), meaning):
+    elif not refuses(lambda: driver.write(name, draft, Condition(), PastLimit(call))):
         missing.append("the service takes requests that are over")
     if not (
-        _refused(lambda: slot.write(Condition(if_absent=True)), meaning)
-        and _refused(lambda: slot.write(Condition(if_match=OTHER_ETAG)), meaning)
+        refuses(lambda: driver.write(name, draft, Condition(if_absent=True), call))
+        and refuses(lambda: driver.write(name, draft, Condition(if_match=OTHER_ETAG), call))
     ):
         missing.append("the service writes whatever the condition")
-    if not _refused(lambda: slot.remove(OTHER_ETAG), meaning):
+    if not refuses(lambda: driver.remove(name, OTHER_ETAG, call)):
         missing.append("the service deletes whatever the condition")
     if missing:
         raise WeakerFences(
@@ -53,16 +56,3 @@ def check_fences(
             next_step="use another service or credentials, or accept what is left with "
             "`weaker_fences: accept` in the route's config",
         )
-
-
-def _refused(attempt: Callable[[], object], meaning: Callable[[Exception], Meaning | None]) -> bool:
-    try:
-        attempt()
-    except (Changed, LeaseExpired):
-        return True
-    except Exception as error:
-        # What it does not know it does not keep.
-        if (said := meaning(error)) is None:
-            raise
-        return said is Meaning.DENIED
-    return False

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.object_store import ObjectStream
+from adapters.object_stream import ObjectStream
 from commands.error import Contended, InvalidCommand
 
 LOOKS = 4

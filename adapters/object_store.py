@@ -1,16 +1,31 @@
-"""The port of object stores: what a backend of this kind implements.
+"""Object stores, for every backend: the operations, made of a driver's primitives.
 
-Where the backends agree is said here, once; where one differs, its own docstring says so.
 Keys arrive checked (`commands/key.py`). Every method may raise PermissionDenied, Misconfigured
 (missing bucket, wrong region), Throttled, Unavailable and InsufficientStorage.
 """
 
+# Every method has its call; what only signs or names has no need of it.
+# ruff: noqa: ARG002
+
 from __future__ import annotations
 
-from dataclasses import dataclass
-from typing import Protocol
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import cast
 
-from adapters.port import BodyReader, Call, Capability
+from adapters import object_asset, object_fence, object_probe
+from adapters.batch import only
+from adapters.deadline import Deadline
+from adapters.failure import Reporter
+from adapters.object_attributes import attributes, info_of
+from adapters.object_bulk import ObjectBulk
+from adapters.object_driver import Draft, ObjectDriver, TransactionalObjectDriver
+from adapters.object_fence import Expectation, Slot
+from adapters.object_listing import list_page
+from adapters.object_range import open_range
+from adapters.object_stream import LocatedBody, ObjectStream
+from adapters.port import Call, Capability
+from commands.error import NotFound, SignalboxError, Unsupported
 from commands.object_store import (
     AssetRecord,
     DeleteObject,
@@ -33,22 +48,29 @@ from commands.object_store import (
     UriResult,
 )
 
+__all__ = ["ObjectStore", "ObjectStream"]
 
-@dataclass(frozen=True)
-class ObjectStream:
-    """The answer of `get`: what the object is, and its bytes from `first` on, `size` of them."""
-
-    info: ObjectInfo
-    first: int
-    size: int
-    body: BodyReader
+_List = list
+"""Within the class `list` is its method."""
 
 
-class ObjectStore(Protocol):
+class ObjectStore:
     """One tenant's objects in one environment on one backend. Methods are thread-safe."""
 
+    def __init__(self, driver: ObjectDriver) -> None:
+        self.driver = driver
+        self._reporter = Reporter(driver.service, driver.scope)
+        self._expectation = Expectation()
+        self._bulk = (
+            ObjectBulk(cast(TransactionalObjectDriver, driver), self._reporter)
+            if driver.traits.transactional
+            else None
+        )
+
     @property
-    def capabilities(self) -> frozenset[Capability]: ...
+    def capabilities(self) -> frozenset[Capability]:
+        """What this route's backend can do of what not every one can."""
+        return frozenset(Capability) - self.driver.traits.unsupported.keys()
 
     def put(self, command: PutObject, call: Call) -> PutResult:
         """Store the content whole and durably, or not at all, in bounded memory.
@@ -59,12 +81,81 @@ class ObjectStore(Protocol):
         is there, of an object or of a deletion: nothing is written, and the result is that of
         this command, `superseded`.
         """
+        if self._bulk is not None:
+            return only(self.put_many([(command, call)]))
+        with self._reporter.errors(Deadline(call)):
+            payload, condition = command.payload, command.condition
+            slot = Slot.of(self.driver, call, command.key)
+            sha256 = payload.sha256
+            draft = Draft(
+                payload,
+                call.payloads,
+                command.content_type,
+                command.metadata,
+                attributes(call, sha256),
+            )
+            before = _measured(slot)
+            written = object_fence.write(
+                slot, draft, condition, self._expectation, fenced=self._fenced(call)
+            )
+            if before is not None and not written.superseded:
+                call.grew(1 - before[0], payload.size - before[1])
+            return PutResult(
+                key=command.key,
+                size=payload.size,
+                etag=written.etag,
+                sha256=sha256,
+                uri=self.driver.uri(slot.name),
+                superseded=written.superseded,
+            )
+
+    def put_many(
+        self, items: Sequence[tuple[PutObject, Call]]
+    ) -> _List[PutResult | SignalboxError]:
+        """Many puts in the order given, a key perhaps more than once, for one transaction; where
+        the backend is transactional. An item that is refused does not spoil the others."""
+        return [
+            end
+            if isinstance(end, SignalboxError)
+            else PutResult(
+                key=command.key,
+                size=command.payload.size,
+                etag=end.etag,
+                sha256=end.sha256,
+                uri=self.driver.uri(self.driver.name(command.key)),
+                superseded=end.superseded,
+            )
+            for (command, _), end in zip(items, self._transactions.put(items), strict=True)
+        ]
 
     def get(self, command: GetObject, call: Call) -> ObjectStream:
         """Open the content. Raises NotFound, and InvalidCommand for a range past the end."""
 
+        def open_at(first: int | None, last: int | None) -> ObjectStream:
+            deadline = Deadline(call)
+            with self._reporter.errors(deadline):
+                name = self.driver.name(command.key)
+                opened = self.driver.open(name, first, last, replicas=True)
+                info = info_of(opened.there, command.key)
+            body = LocatedBody(opened.body, self._reporter, deadline)
+            return ObjectStream(info, opened.first, opened.size, body)
+
+        return open_range(open_at, command.first, command.last)
+
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         """Raises NotFound."""
+        with self._reporter.errors(Deadline(call)):
+            name = self.driver.name(command.key)
+            there = self.driver.look(name, sure=True, replicas=True)
+            if there is None:
+                raise NotFound("there is no such object", next_step="check the key")
+            return info_of(there, command.key)
+
+    def head_many(
+        self, items: Sequence[tuple[HeadObject, Call]]
+    ) -> _List[ObjectInfo | SignalboxError]:
+        """Many heads by one look, where the backend is transactional."""
+        return self._transactions.head([command for command, _ in items])
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         """Remove the object; no error if there is none. Raises PreconditionFailed (`if_match`).
@@ -72,22 +163,61 @@ class ObjectStore(Protocol):
         On a takeover an object with a newer `seq` stays, and the result is `superseded`. One that
         had its effect before succeeds again, whatever its condition.
         """
+        if self._bulk is not None:
+            return only(self.delete_many([(command, call)]))
+        with self._reporter.errors(Deadline(call)):
+            if command.if_match is not None:
+                self.driver.check_etag(command.if_match)
+            slot = Slot.of(self.driver, call, command.key)
+            before = _measured(slot)
+            superseded = object_fence.remove(slot, command.if_match, fenced=self._fenced(call))
+            if before is not None and not superseded:
+                call.grew(-before[0], -before[1])
+            return DeleteResult(key=command.key, superseded=superseded)
+
+    def delete_many(
+        self, items: Sequence[tuple[DeleteObject, Call]]
+    ) -> _List[DeleteResult | SignalboxError]:
+        """Many deletes, otherwise as `put_many`."""
+        return [
+            end
+            if isinstance(end, SignalboxError)
+            else DeleteResult(key=command.key, superseded=end)
+            for (command, _), end in zip(items, self._transactions.delete(items), strict=True)
+        ]
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
         """One page in UTF-8 byte order of keys; `metadata`, `content_type` and `sha256` of the
         objects may be left at their defaults. Raises InvalidCommand for a forged cursor."""
+        with self._reporter.errors(Deadline(call)):
+            return list_page(self.driver, command)
 
     def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
         """A form that takes exactly this key and content type within the size limits."""
+        with self._reporter.errors(Deadline(call)):
+            self._need(Capability.PRESIGN_POST)
+            sizes = (command.min_bytes, command.max_bytes)
+            return self.driver.sign_post(
+                self.driver.name(command.key), command.content_type, sizes, command.expires
+            )
 
     def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
         """An address for one PUT; neither size nor, on Azure, content type can be held to."""
+        with self._reporter.errors(Deadline(call)):
+            self._need(Capability.PRESIGN_PUT)
+            name = self.driver.name(command.key)
+            return self.driver.sign_put(name, command.content_type, command.expires)
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
         """An address to read the object from; no check that it exists."""
+        with self._reporter.errors(Deadline(call)):
+            self._need(Capability.PRESIGN_GET)
+            return self.driver.sign_get(self.driver.name(command.key), command.expires)
 
     def uri(self, command: ObjectUri, call: Call) -> UriResult:
         """The backend's own name for the object; no call to the backend."""
+        with self._reporter.errors():
+            return UriResult(uri=self.driver.uri(self.driver.name(command.key)))
 
     def register(self, command: RegisterObject, call: Call) -> AssetRecord:
         """Check that the object is there and keep its asset record; a second call renews it.
@@ -96,10 +226,42 @@ class ObjectStore(Protocol):
         `superseded`.
         Raises NotFound, and PreconditionFailed when size or digest differ.
         """
+        with self._reporter.errors(Deadline(call)):
+            return object_asset.register(self.driver, command, call, fenced=self._fenced(call))
+
+    def collect_orphans(self, older_than: timedelta) -> int:
+        """Remove what crashes left behind before so long ago; how many contents."""
+        with self._reporter.errors():
+            return self.driver.collect_orphans(older_than)
 
     def check_fences(self, key: str, call: Call) -> None:
         """Try whether what keeps older writes from undoing newer ones works, on the object that is
         under the key, and may be gone then. Raises WeakerFences."""
+        with self._reporter.errors(Deadline(call)):
+            object_probe.check_fences(self.driver, key, call)
 
     def close(self) -> None:
-        """Give back what the adapter holds; it is not used again."""
+        """Give back what the store holds; it is not used again."""
+        self.driver.close()
+
+    @property
+    def _transactions(self) -> ObjectBulk:
+        if self._bulk is None:
+            raise NotImplementedError(f"{self.driver.service.backend_type} has no bulk form")
+        return self._bulk
+
+    def _fenced(self, call: Call) -> bool:
+        return call.takeover or self.driver.traits.fenced_writes
+
+    def _need(self, capability: Capability) -> None:
+        if (lack := self.driver.traits.unsupported.get(capability)) is not None:
+            raise Unsupported(lack[0], next_step=lack[1])
+
+
+def _measured(slot: Slot) -> tuple[int, int] | None:
+    """Objects and bytes under the key now, asked only if it matters: a write does not tell them.
+    A takeover may find its own effect, so it leaves the count alone."""
+    if not slot.call.measured or slot.call.takeover:
+        return None
+    there = slot.look()
+    return (1, there.size) if there else (0, 0)

@@ -81,6 +81,18 @@ class Call:
         self.growth.objects, self.growth.bytes = objects, size
 
 
+class TimeLimit(Protocol):
+    """Until when a driver may have an effect. A Call is one."""
+
+    @property
+    def deadline(self) -> float:
+        """On `commands.clock.lease_clock`, seconds. It may move on while content is read."""
+
+    def remaining(self) -> float:
+        """Seconds left; raises LeaseExpired when there are none. A driver asks right before each
+        effect."""
+
+
 class BodyReader(Protocol):
     """A stream of content that its reader closes."""
 

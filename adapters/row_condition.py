@@ -2,11 +2,28 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Final
 
 from adapters.port import Call
 from commands.error import AlreadyExists, PreconditionFailed
 from commands.tabular_store import DeleteRow, UpsertRow
+
+TOMBSTONE_KEPT: Final = timedelta(days=7)
+"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
+ledger may be when it is restored."""
+
+
+@dataclass(frozen=True)
+class Demand:
+    """What a service that judges is to hold a write against: the `seq` that is there is lower, or
+    nothing is there; and the condition holds, or what is there bears `or_mark`."""
+
+    if_absent: bool = False
+    if_revision: int | None = None
+    or_mark: str | None = None
+    """A row that keeps no mark bears its `seq`, as text."""
 
 
 @dataclass(frozen=True)
@@ -17,6 +34,8 @@ class Trace:
     gone: bool = True
     mark: str | None = None
     """As `kept_mark` gave it."""
+    token: Any = field(default=None, compare=False)
+    """The driver's own: by what it knows that the row is still as it was seen."""
 
     def is_of(self, call: Call) -> bool:
         """Whether this command left it, in this acceptance or in one that was replayed."""
@@ -31,6 +50,14 @@ class Trace:
 def kept_mark(call: Call) -> str | None:
     """What a row keeps of the mark: nothing where its `seq` says it, which is all but replays."""
     return None if call.mark == str(call.seq) else call.mark
+
+
+def demand_of(command: UpsertRow | DeleteRow, call: Call) -> Demand:
+    """What a service that judges is told."""
+    if isinstance(command, UpsertRow):
+        condition = command.condition
+        return Demand(condition.if_absent, condition.if_revision, kept_mark(call))
+    return Demand(False, command.if_revision, kept_mark(call))
 
 
 def demand(command: UpsertRow | DeleteRow, trace: Trace, call: Call) -> None:

@@ -11,9 +11,10 @@ from __future__ import annotations
 import threading
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 
 from adapters.http_date import http_date
-from adapters.port import Call
+from adapters.port import TimeLimit
 from commands.clock import lease_clock
 from commands.error import LeaseExpired
 
@@ -29,8 +30,22 @@ KNOWN_SECONDS = 600.0
 EXPIRED_SECONDS = 60
 
 
-class ExpiredCall(Call):
-    """For a probe: what is sent for it was over a minute ago."""
+class Past:
+    """For probes: a limit of this class was over a minute ago, by the service's clock."""
+
+
+@dataclass(frozen=True)
+class PastLimit(Past):
+    """Another limit, moved there."""
+
+    limit: TimeLimit
+
+    @property
+    def deadline(self) -> float:
+        return self.limit.deadline
+
+    def remaining(self) -> float:
+        return self.limit.remaining()
 
 
 class ServiceClock:
@@ -75,17 +90,17 @@ class ServiceClock:
         """Seconds since 1970, never ahead of the service's own."""
         return lease_clock() + self._difference()
 
-    def window(self, call: Call) -> tuple[int, int]:
-        """Now, and the end of what is sent for the call: the last whole second that surely lies
-        `MARGIN_SECONDS` before its lease's end. Both in seconds since 1970, by the service.
+    def window(self, limit: TimeLimit) -> tuple[int, int]:
+        """Now, and the end of what is sent within the limit: the last whole second that surely
+        lies `MARGIN_SECONDS` before it. Both in seconds since 1970, by the service.
 
         Raises LeaseExpired if it is over.
         """
         difference = self._difference()
         now = lease_clock() + difference
-        if isinstance(call, ExpiredCall):
+        if isinstance(limit, Past):
             return int(now) - 2 * EXPIRED_SECONDS, int(now) - EXPIRED_SECONDS
-        end = int(call.deadline + difference - MARGIN_SECONDS)
+        end = int(limit.deadline + difference - MARGIN_SECONDS)
         if end <= now:
             raise LeaseExpired("too little of the lease is left for a request")
         return int(now), end

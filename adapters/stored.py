@@ -1,6 +1,7 @@
-"""What a backend gave cannot be what was asked for, or what Signalbox stores: typed, and for good.
+"""Records that are not as Signalbox stores them: typed, and for good.
 
-Anyone with access to the backend may have written there, and an endpoint may be anyone's.
+Anyone with access to the backend may have written there. What an answer may be at all is looked at
+in `answer.py`.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ UNREADABLE: Final = (
 """What reading a record that Signalbox did not write may raise."""
 
 
-def unreadable(what: str, error: Exception) -> IntegrityMismatch:
+def damaged(what: str, error: Exception) -> IntegrityMismatch:
     """For `what` is not as Signalbox writes it. Nothing of its content is told."""
     return IntegrityMismatch(
         f"{what} is not as Signalbox stores it ({type(error).__name__})",
@@ -42,12 +43,4 @@ class readable:  # noqa: N801 - used like a function; one made by contextlib cos
         self, kind: object, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         if isinstance(error, UNREADABLE):
-            raise unreadable(self._what, error) from error
-
-
-def not_asked(what: str) -> IntegrityMismatch:
-    """For an answer that does not belong to its question."""
-    return IntegrityMismatch(
-        f"the backend gave {what}, which was not asked for",
-        next_step="see what stands behind the route's address, and switch the route",
-    )
+            raise damaged(self._what, error) from error

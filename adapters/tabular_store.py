@@ -1,4 +1,4 @@
-"""The port of tabular stores: what a backend of this kind implements.
+"""Tabular stores, for every backend: the operations, made of a driver's primitives.
 
 Names arrive checked (`commands/name.py`), values typed (`commands/value.py`), and come back
 equal. A row's revision is the `seq` of the command that wrote it. Every method may raise
@@ -12,10 +12,14 @@ overtaken, `superseded`; and one that finds its own effect, by its mark, is aske
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Protocol
 
+from adapters.batch import earliest, only
+from adapters.failure import Reporter
 from adapters.port import Call
-from commands.error import SignalboxError
+from adapters.row_query import open_place, page_of, page_of_unordered
+from adapters.row_write import RowWriter
+from adapters.table_driver import NotIndexed, TableDriver
+from commands.error import NotFound, SignalboxError
 from commands.tabular_store import (
     DeleteRow,
     DeleteRowResult,
@@ -28,8 +32,13 @@ from commands.tabular_store import (
 )
 
 
-class TabularStore(Protocol):
+class TabularStore:
     """One tenant's tables in one environment on one backend. Methods are thread-safe."""
+
+    def __init__(self, driver: TableDriver) -> None:
+        self.driver = driver
+        self._reporter = Reporter(driver.service, driver.scope)
+        self._writer = RowWriter(driver, self._reporter)
 
     def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
         """Write the whole row durably, or not at all; a table is there once it has a row.
@@ -37,23 +46,92 @@ class TabularStore(Protocol):
         Raises AlreadyExists (`if_absent`), PreconditionFailed (`if_revision`), and TooLarge
         where the row is over what the backend takes.
         """
+        return only(self.upsert_many([(command, call)]))
 
     def upsert_many(
         self, items: Sequence[tuple[UpsertRow, Call]]
     ) -> list[UpsertResult | SignalboxError]:
-        """Many upserts in few calls, an answer for each; no row comes twice."""
+        """Many upserts in few calls, an answer for each; no row comes twice, unless the backend
+        writes in transactions that look first."""
+        return [
+            end
+            if isinstance(end, SignalboxError)
+            else UpsertResult(
+                table_name=command.table_name,
+                key=command.key,
+                revision=call.seq,
+                superseded=end,
+            )
+            for (command, call), end in zip(items, self._writer.write(items), strict=True)
+        ]
 
     def get(self, command: GetRow, call: Call) -> Row:
         """Raises NotFound."""
+        return only(self.get_many([(command, call)]))
+
+    def get_many(self, items: Sequence[tuple[GetRow, Call]]) -> list[Row | SignalboxError]:
+        """Many gets in few calls, an answer for each."""
+        if not items:
+            return []
+        rows = [(command.table_name, command.key) for command, _ in items]
+        try:
+            with self._reporter.errors():
+                found = self.driver.get(rows, earliest([call for _, call in items]))
+        except SignalboxError as error:
+            return [error] * len(items)
+        answers: list[Row | SignalboxError] = []
+        for row in rows:
+            try:
+                stored = found.get(row)
+                there = self.driver.row(stored) if stored is not None else None
+                answers.append(there or self._missing())
+            except SignalboxError as error:
+                answers.append(self._reporter.located(error))
+        return answers
 
     def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
-        """Remove the row; no error if there is none. Raises PreconditionFailed."""
+        """Remove the row; no error if there is none. Raises PreconditionFailed.
+
+        Where there is no row either, a tombstone keeps older writes out.
+        """
+        return only(self.delete_many([(command, call)]))
+
+    def delete_many(
+        self, items: Sequence[tuple[DeleteRow, Call]]
+    ) -> list[DeleteRowResult | SignalboxError]:
+        """Many deletes, otherwise as `upsert_many`."""
+        return [
+            end
+            if isinstance(end, SignalboxError)
+            else DeleteRowResult(table_name=command.table_name, key=command.key, superseded=end)
+            for (command, _), end in zip(items, self._writer.write(items), strict=True)
+        ]
 
     def query(self, command: QueryRows, call: Call) -> QueryResult:
         """One page, as `adapters/row_query.py` defines filters and order; at most `limit` rows
         and about a mebibyte, but one row at least where any is left. Rows that were there
         throughout a walk over the pages come exactly once. Raises InvalidCommand for a cursor
-        of another query."""
+        of another query.
+
+        By key it reads little more than the page; with filters, until the page is full; with
+        `order_by`, the table, but for what the backend's own filters leave out.
+        """
+        with self._reporter.errors():
+            place = open_place(command)
+            ordered = command.order_by is None or self.driver.traits.orders
+            try:
+                with self.driver.walk(command, place, call) as rows:
+                    page = page_of if ordered else page_of_unordered
+                    return page(command, rows)
+            except NotIndexed:
+                with self.driver.walk(command, None, call, plain=True) as rows:
+                    return page_of_unordered(command, rows)
 
     def close(self) -> None:
-        """Give back what the adapter holds; it is not used again."""
+        """Give back what the store holds; it is not used again."""
+        self.driver.close()
+
+    def _missing(self) -> SignalboxError:
+        return self._reporter.located(
+            NotFound("there is no such row", next_step="check the table and the key")
+        )

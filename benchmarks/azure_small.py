@@ -20,7 +20,7 @@ from obstore.store import AzureStore
 from rich.console import Console
 from rich.table import Table
 
-from adapters.azure_blob.object_store import open_adapter
+from adapters.azure_blob.object_driver import open_driver
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext
 from benchmarks.figure import load_average
@@ -54,7 +54,7 @@ def _adapter(endpoint: str, folder: str, *, fenced: bool) -> Iterator[ObjectStor
         "account_key_file": str(key_file),
         "fenced_writes": fenced,
     }
-    store = open_adapter(AdapterContext(SCOPE, Mode.SAAS, config))
+    store = ObjectStore(open_driver(AdapterContext(SCOPE, Mode.SAAS, config)))
     yield store
     store.close()
 

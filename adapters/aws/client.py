@@ -17,45 +17,44 @@ from typing import Any
 from adapters.aws.credentials import CredentialsReference, Identity, make_identity
 from adapters.aws.timed import follow_calls
 from adapters.deadline import Deadline, current, enter, leave
-from adapters.port import Call
+from adapters.port import TimeLimit
 
 MAX_CLIENTS = 256
 MAX_IDENTITIES = 64
 
 follow_calls()
 
-_call: ContextVar[Call | None] = ContextVar("signalbox_aws_call", default=None)
+_limit: ContextVar[TimeLimit | None] = ContextVar("signalbox_aws_limit", default=None)
 
 
 @contextmanager
-def leased(call: Call) -> Iterator[None]:
-    """An effect: every request within it, botocore's own second attempt too, needs the lease.
-
-    Raises LeaseExpired before the first byte is sent.
+def bounded(limit: TimeLimit) -> Iterator[None]:
+    """An effect: no request within it is sent after the limit, botocore's own second attempt
+    neither. Raises Expired before the first byte is sent.
     """
-    call.remaining()
-    token = _call.set(call)
+    limit.remaining()
+    token = _limit.set(limit)
     # A thread that sends a part has a time of its own; what is within a call has that one's.
-    timed = enter(current() or Deadline(call))
+    timed = enter(current() or Deadline(limit))
     try:
         yield
     finally:
         leave(timed)
-        _call.reset(token)
+        _limit.reset(token)
 
 
-def leased_call() -> Call | None:
-    """The call of the effect that is under way in this thread, if one is."""
-    return _call.get()
+def current_limit() -> TimeLimit | None:
+    """That of the effect which is under way in this thread, if one is."""
+    return _limit.get()
 
 
-def check_lease(**_: Any) -> None:
-    """To be registered first for `before-send` of a client. Raises LeaseExpired and Late."""
+def check_limit(**_: Any) -> None:
+    """To be registered first for `before-send` of a client. Raises Expired and Late."""
     if (deadline := current()) is not None:
         deadline.begin()
-    call = _call.get()
-    if call is not None:
-        call.remaining()
+    limit = _limit.get()
+    if limit is not None:
+        limit.remaining()
 
 
 def shared_client(

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from collections.abc import Sequence
+from typing import TypeVar
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig, reason_of
-from commands.scope import ResourceKind
+from adapters.route_config import RouteConfig
 
 DEFAULT_REGION = "us-east-1"
 """Where neither the route nor its profile names a region; never taken from the environment."""
@@ -103,36 +102,9 @@ def reaches_of(config: AwsConfig, hosts: Sequence[str] = ()) -> Reaches:
 Model = TypeVar("Model", bound=AwsConfig)
 
 
-def read_aws_config(
-    model: type[Model],
-    config: Mapping[str, Any],
-    required: tuple[str, ...],
-    kind: ResourceKind,
-    backend_type: str,
-) -> Model:
-    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
-
-    def refuse(message: str, next_step: str) -> InvalidRouteConfig:
-        return InvalidRouteConfig(
-            message, kind=kind, backend_type=backend_type, next_step=next_step
-        )
-
-    for key in config:
-        if key not in model.model_fields and _SECRET.search(key.lower()):
-            raise refuse(
-                f"config key {key[:64]!r} looks like a secret: credentials never stand in a route",
-                "name a reference instead: profile, role_arn or credentials_file",
-            )
-    for key in required:
-        if not config.get(key):
-            raise refuse(
-                f"the route has no {key}", f"set `{key}` in its config; nothing falls back"
-            )
-    try:
-        return model.model_validate(dict(config))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = str(first["loc"][0])[:64] if first["loc"] else ""
-        field = model.model_fields.get(where)
-        hint = f"{where}: {field.description}" if field else f"use {', '.join(model.model_fields)}"
-        raise refuse(f"config {where or 'as a whole'}: {reason_of(first)}", hint) from None
+def aws_route_config(
+    model: type[Model], backend_type: str, required: tuple[str, ...]
+) -> RouteConfig[Model]:
+    """How configs of this model are read."""
+    references = "profile, role_arn or credentials_file"
+    return RouteConfig(model, backend_type, _SECRET, references, required)

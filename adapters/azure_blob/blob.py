@@ -7,8 +7,6 @@ import hashlib
 import re
 import uuid
 from collections.abc import Iterator
-from contextlib import closing
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
@@ -16,36 +14,26 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 
-from adapters.answer import checked_etag, checked_size, unreadable
+from adapters.answer import checked_etag, checked_size, unusable
+from adapters.azure_blob.expiry import bounded
 from adapters.azure_blob.failure import code_of
 from adapters.azure_blob.failure_code import MISSING_CONTAINER
-from adapters.azure_blob.lease import leased
-from adapters.azure_blob.metadata import Present
+from adapters.azure_blob.metadata import join, split
 from adapters.deadline import REQUEST_SECONDS
-from adapters.port import Call
+from adapters.object_driver import Draft, StoredObject
+from adapters.port import TimeLimit
 from commands.error import PreconditionFailed, TooLarge
-from commands.payload import InlinePayload, StagedPayload, open_payload, verified_chunks
 
 BLOCK_BYTES = 8 * 1024**2
 MAX_BLOCKS = 50_000
 MAX_BLOCK_BYTES = 4000 * 1024**2
 _ETAG = re.compile(r"[A-Za-z0-9+/=_.-]{1,256}")
 
-Content = InlinePayload | StagedPayload
 Match = dict[str, Any]
 """`etag` and `match_condition`, as the SDK takes them; empty for no condition."""
 
 
-@dataclass(frozen=True)
-class Draft:
-    """What a blob is to be."""
-
-    content: Content
-    content_type: str
-    metadata: dict[str, str]
-
-
-def look(blob: BlobClient) -> Present | None:
+def look(blob: BlobClient) -> StoredObject | None:
     """What is there, None if nothing is. Raises Azure's error for a missing container."""
     try:
         found = blob.get_blob_properties(timeout=int(REQUEST_SECONDS))
@@ -56,44 +44,43 @@ def look(blob: BlobClient) -> Present | None:
     return present(found, found.size)
 
 
-def present(found: Any, size: Any) -> Present:
+def present(found: Any, size: Any) -> StoredObject:
     """What the SDK's properties say. Raises Unavailable for what cannot be of a blob."""
     if not isinstance(found.last_modified, datetime):
-        raise unreadable("Azure", "it has no date")
-    return Present(
-        size=checked_size("Azure", size),
-        etag=checked_etag("Azure", found.etag),
-        modified=found.last_modified,
-        content_type=found.content_settings.content_type or "",
-        metadata=found.metadata or {},
+        raise unusable("Azure", "it has no date")
+    return StoredObject(
+        checked_size("Azure", size),
+        checked_etag("Azure", found.etag),
+        found.last_modified,
+        found.content_settings.content_type or "",
+        *split(found.metadata or {}),
     )
 
 
-def write(blob: BlobClient, draft: Draft, call: Call, match: Match) -> str:
+def write(blob: BlobClient, draft: Draft, limit: TimeLimit, match: Match) -> str:
     """Store the content, and return its ETag; `match` is judged when it becomes visible.
 
-    Raises IntegrityMismatch before the last byte is sent, LeaseExpired, TooLarge, and Azure's
-    errors.
+    Raises IntegrityMismatch before the last byte is sent, Expired, TooLarge, and Azure's errors.
     """
-    size = draft.content.size
+    size = draft.size
     if size > MAX_BLOCKS * MAX_BLOCK_BYTES:
         raise TooLarge(f"{size} bytes are over what a blob holds", next_step="store it in pieces")
-    with closing(open_payload(draft.content, call.payloads)) as source:
-        blocks = _blocks(verified_chunks(draft.content, source), block_bytes(size))
-        if size > BLOCK_BYTES:
-            return _in_blocks(blob, draft, blocks, call, match)
-        # Joined before it is sent: a wrong content fails here, and nothing has gone out.
-        body = b"".join(blocks)
+    if size > BLOCK_BYTES:
+        with draft.chunks() as chunks:
+            blocks = _blocks(chunks, block_bytes(size))
+            return _in_blocks(blob, draft, blocks, limit, match)
+    # Read whole before it is sent: a wrong content fails here, and nothing has gone out.
+    body = draft.whole()
     settings = ContentSettings(
         content_type=draft.content_type,
         content_md5=bytearray(hashlib.md5(body, usedforsecurity=False).digest()),
     )
-    with leased(call, blob) as bounds:
+    with bounded(limit, blob) as bounds:
         answer = blob.upload_blob(
             body,
             length=len(body),
             overwrite=True,
-            metadata=draft.metadata,
+            metadata=join(draft.metadata, draft.attributes),
             content_settings=settings,
             **bounds,
             **match,
@@ -132,19 +119,19 @@ def _blocks(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
 
 
 def _in_blocks(
-    blob: BlobClient, draft: Draft, blocks: Iterator[bytes], call: Call, match: Match
+    blob: BlobClient, draft: Draft, blocks: Iterator[bytes], limit: TimeLimit, match: Match
 ) -> str:
     # Blocks that are never committed are dropped by Azure after a week, or by the next commit.
     upload, names = uuid.uuid4().hex, []
     for number, body in enumerate(blocks):
         name = base64.b64encode(f"{upload}{number:06}".encode()).decode()
-        with leased(call, blob) as bounds:
+        with bounded(limit, blob) as bounds:
             blob.stage_block(name, body, length=len(body), validate_content=True, **bounds)
         names.append(BlobBlock(block_id=name))
-    with leased(call, blob) as bounds:
+    with bounded(limit, blob) as bounds:
         answer = blob.commit_block_list(
             names,
-            metadata=draft.metadata,
+            metadata=join(draft.metadata, draft.attributes),
             content_settings=ContentSettings(content_type=draft.content_type),
             **bounds,
             **match,

@@ -15,7 +15,7 @@ from azure.storage.blob import BlobServiceClient
 
 from adapters.azure_blob import credential
 from adapters.azure_blob.config import AzureConfig
-from adapters.azure_blob.lease import LeasedTransport
+from adapters.azure_blob.expiry import BoundedTransport
 from adapters.azure_blob.signature import signer_for
 from adapters.azure_blob.timed import TimedAdapter
 from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
@@ -71,7 +71,7 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
     # Proxies and certificates of the environment are the operator's; its credentials are not:
     # without this, requests puts those of a .netrc in place of the route's.
     session.auth = _leave_as_signed
-    transport = LeasedTransport(session, config.account_url)
+    transport = BoundedTransport(session, config.account_url)
     client = BlobServiceClient(
         config.account_url,
         credential=_credential(config),

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any, Literal
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig, reason_of
+from adapters.route_config import RouteConfig
 from commands.scope import ResourceKind
 
 BACKEND_TYPE = "azure_blob"
@@ -58,7 +58,7 @@ class AzureConfig(BaseModel):
     )
     weaker_fences: Literal["refuse", "accept"] = Field(
         "refuse",
-        description="accept: use credentials that cannot have requests end with their lease, or a "
+        description="accept: use credentials that cannot have requests end in time, or a "
         "service that does not check it.",
     )
 
@@ -105,31 +105,18 @@ class AzureConfig(BaseModel):
         return parts.path.strip("/") or str(parts.hostname).partition(".")[0]
 
 
+_ROUTE = RouteConfig(
+    AzureConfig,
+    BACKEND_TYPE,
+    _SECRET,
+    "account_key_file, connection_string_file or sas_file",
+    required=("container",),
+)
+
+
 def read_config(config: Mapping[str, Any]) -> AzureConfig:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
-    for key in config:
-        if key not in AzureConfig.model_fields and _SECRET.search(str(key).lower()):
-            raise _refuse(
-                f"config key {str(key)[:64]!r} looks like a secret: credentials never stand in a "
-                "route",
-                "name a reference instead: account_key_file, connection_string_file or sas_file",
-            )
-    if not config.get("container"):
-        raise _refuse(
-            "the route has no container", "set `container` in its config; nothing falls back"
-        )
-    try:
-        return AzureConfig.model_validate(dict(config))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = str(first["loc"][0]) if first["loc"] else ""
-        field = AzureConfig.model_fields.get(where)
-        hint = (
-            f"{where}: {field.description}"
-            if field
-            else f"use {', '.join(AzureConfig.model_fields)}"
-        )
-        raise _refuse(f"config {where or 'as a whole'}: {reason_of(first)}", hint) from None
+    return _ROUTE.read(config, ResourceKind.OBJECT_STORE)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
@@ -140,10 +127,4 @@ def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
     return Reaches(
         credential_files=tuple(path for path in files if path),
         endpoints=(Endpoint.of(its.account_url, "sas_file" if its.sas_file else ""),),
-    )
-
-
-def _refuse(message: str, next_step: str) -> InvalidRouteConfig:
-    return InvalidRouteConfig(
-        message, kind=ResourceKind.OBJECT_STORE, backend_type=BACKEND_TYPE, next_step=next_step
     )

@@ -5,17 +5,13 @@ Only codes and class names are passed on: messages can hold names, signatures or
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from azure.core import exceptions as azure
 
 from adapters.answer import code_text, unread
 from adapters.azure_blob.config import BACKEND_TYPE
 from adapters.azure_blob.failure_code import CODES, DENIED, DOWN, STATUSES, UNKNOWN
-from adapters.deadline import Deadline, enter, leave
+from adapters.failure import Service
 from commands.error import SignalboxError, Unavailable
-from commands.scope import Scope
 
 
 def code_of(error: azure.AzureError) -> str:
@@ -37,8 +33,20 @@ def condition_failed(error: azure.HttpResponseError) -> bool:
     )
 
 
-def translate(error: azure.AzureError) -> SignalboxError:
+def translate(error: Exception) -> SignalboxError:
     """The error in our words."""
+    if isinstance(error, azure.AzureError):
+        return _from_azure(error)
+    if isinstance(error, OSError):
+        return Unavailable(
+            f"the connection to Azure broke ({type(error).__name__})",
+            next_step="it is tried again",
+        )
+    # The SDK reads answers as if they were Azure's; so it may be anything. Or a mistake of ours.
+    return unread("Azure", error)
+
+
+def _from_azure(error: azure.AzureError) -> SignalboxError:
     code, status = code_of(error), status_of(error)
     answer = CODES.get(code)
     if answer is None and isinstance(error, azure.ClientAuthenticationError):
@@ -49,42 +57,4 @@ def translate(error: azure.AzureError) -> SignalboxError:
     return kind(f"{text} ({code or status or type(error).__name__})", next_step=next_step)
 
 
-@contextmanager
-def azure_errors(scope: Scope, deadline: Deadline | None = None) -> Iterator[None]:
-    """Let only SignalboxErrors out, each naming its place; what is within has this time.
-
-    Raises LeaseExpired at once where the lease is over.
-    """
-    place = {
-        "kind": scope.kind,
-        "tenant_id": scope.tenant_id,
-        "env": scope.env,
-        "backend_type": BACKEND_TYPE,
-    }
-    token = enter(deadline) if deadline is not None else None
-    try:
-        if deadline is not None:
-            deadline.check_lease()
-        yield
-    except SignalboxError as error:
-        error.at(**place)
-        raise
-    except Exception as error:
-        if deadline is not None and deadline.fault:
-            raise deadline.error("Azure").at(**place) from error
-        raise _reported(error).at(**place) from error
-    finally:
-        if token is not None:
-            leave(token)
-
-
-def _reported(error: Exception) -> SignalboxError:
-    if isinstance(error, azure.AzureError):
-        return translate(error)
-    if isinstance(error, OSError):
-        return Unavailable(
-            f"the connection to Azure broke ({type(error).__name__})",
-            next_step="it is tried again",
-        )
-    # The SDK reads answers as if they were Azure's; so it may be anything. Or a mistake of ours.
-    return unread("Azure", error)
+SERVICE = Service(BACKEND_TYPE, "Azure", translate)

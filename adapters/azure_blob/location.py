@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Literal
 from urllib.parse import quote
 
 from adapters.azure_blob.config import AzureConfig
 from adapters.azure_blob.name import to_name
+from adapters.object_driver import Area
 from commands.error import InvalidKey
 from commands.scope import Scope
 
 MAX_NAME_CHARACTERS = 1024
 MAX_SEGMENTS = 254
-
-Area = Literal["raw", "assets", "tombstones"]
 
 
 @dataclass(frozen=True)
@@ -24,16 +22,16 @@ class Location:
     config: AzureConfig
     scope: Scope
 
-    def prefix(self, area: Area = "raw") -> str:
+    def prefix(self, area: Area = Area.RAW) -> str:
         own = f"{self.config.prefix}/" if self.config.prefix else ""
         scope = f"{self.scope.tenant_id}/{self.scope.env}/"
-        if area == "tombstones":
+        if area is Area.TOMBSTONES:
             # Apart from all objects, so that one lifecycle rule removes them; no longer than what
             # it replaces, so that every key has room for one.
             return f"{own}tombstones/{scope}"
         return f"{own}tenants/{scope}{area}/"
 
-    def name(self, key: str, area: Area = "raw") -> str:
+    def name(self, key: str, area: Area = Area.RAW) -> str:
         """The blob's name. Raises InvalidKey for one that is too long or too deep for Azure."""
         name = self.prefix(area) + to_name(key)
         # Azure counts in UTF-16, where a character beyond U+FFFF is two.
@@ -51,5 +49,5 @@ class Location:
             )
         return name
 
-    def uri(self, key: str) -> str:
-        return f"{self.config.account_url}/{self.config.container}/{quote(self.name(key))}"
+    def uri(self, name: str) -> str:
+        return f"{self.config.account_url}/{self.config.container}/{quote(name)}"

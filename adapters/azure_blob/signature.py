@@ -12,7 +12,7 @@ from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_b
 
 from adapters.azure_blob.config import AzureConfig
 from adapters.azure_blob.credential import account_key
-from adapters.azure_blob.lease import Sign
+from adapters.azure_blob.expiry import Sign
 from adapters.deadline import REQUEST_SECONDS
 
 KEY_LIFE = timedelta(days=1)

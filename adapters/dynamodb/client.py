@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.config import Config
 
-from adapters.aws.client import check_lease, shared_client
+from adapters.aws.client import check_limit, shared_client
 from adapters.aws.credentials import Identity, reference_of
 from adapters.dynamodb.config import DynamoDBConfig
 from commands.scope import Scope
@@ -49,5 +49,5 @@ def _make_client(identity: Identity, config: DynamoDBConfig) -> DynamoDBClient:
             ignore_configured_endpoint_urls=True,
         ),
     )
-    client.meta.events.register_first("before-send.dynamodb", check_lease)
+    client.meta.events.register_first("before-send.dynamodb", check_limit)
     return client

@@ -7,7 +7,7 @@ from typing import Any
 
 from pydantic import Field
 
-from adapters.aws.config import REGION_PATTERN, AwsConfig, reaches_of, read_aws_config
+from adapters.aws.config import REGION_PATTERN, AwsConfig, aws_route_config, reaches_of
 from adapters.reach import Reaches
 from commands.scope import ResourceKind
 
@@ -29,9 +29,12 @@ class DynamoDBConfig(AwsConfig):
     )
 
 
+_ROUTE = aws_route_config(DynamoDBConfig, BACKEND_TYPE, ("table", "region"))
+
+
 def read_config(config: Mapping[str, Any], kind: ResourceKind) -> DynamoDBConfig:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
-    return read_aws_config(DynamoDBConfig, config, ("table", "region"), kind, BACKEND_TYPE)
+    return _ROUTE.read(config, kind)
 
 
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:

@@ -5,9 +5,6 @@ Messages of the service are not passed on: they can hold keys and content.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from botocore.exceptions import BotoCoreError, ClientError
 
 from adapters.aws.failure import (
@@ -20,6 +17,7 @@ from adapters.aws.failure import (
 )
 from adapters.deadline import current
 from adapters.dynamodb.config import BACKEND_TYPE
+from adapters.failure import Service
 from commands.error import (
     Contended,
     InsufficientStorage,
@@ -30,7 +28,6 @@ from commands.error import (
     TooLarge,
     Unavailable,
 )
-from commands.scope import Scope
 
 Answer = tuple[type[SignalboxError], str, str]
 _DOWN: Answer = (Unavailable, "DynamoDB could not do it now", LATER)
@@ -116,7 +113,7 @@ _CODES: dict[str, Answer] = {
 }
 
 
-def translate(error: ClientError | BotoCoreError | OSError) -> SignalboxError:
+def translate(error: Exception) -> SignalboxError:
     """The error for callers, without a place; asked within the call it tells of its time."""
     if isinstance(error, OSError):
         if (deadline := current()) is not None and deadline.fault:
@@ -124,6 +121,7 @@ def translate(error: ClientError | BotoCoreError | OSError) -> SignalboxError:
         return Unavailable(f"no answer from DynamoDB ({type(error).__name__})", next_step=LATER)
     if isinstance(error, BotoCoreError):
         return translate_botocore(error, "DynamoDB")
+    assert isinstance(error, ClientError)  # noqa: S101 - it is one of SERVICE's failures
     kind, text, next_step = _answer(error)
     return kind(f"{text} ({trace_of(error)})", next_step=next_step)
 
@@ -149,25 +147,6 @@ def too_large(what: str) -> TooLarge:
     )
 
 
-@contextmanager
-def dynamodb_errors(scope: Scope) -> Iterator[None]:
-    """Let only SignalboxErrors out, each naming its place."""
-    try:
-        yield
-    except SignalboxError as error:
-        located(error, scope)
-        raise
-    except (ClientError, BotoCoreError, OSError) as error:
-        raise located(translate(error), scope) from error
-
-
-def located(error: SignalboxError, scope: Scope) -> SignalboxError:
-    """The error with its place named."""
-    return error.at(
-        kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env, backend_type=BACKEND_TYPE
-    )
-
-
 def is_size(error: ClientError) -> bool:
     """Whether a ValidationException is about the size of an item."""
     text = str(error.response.get("Error", {}).get("Message", "")).lower()
@@ -185,3 +164,8 @@ def _answer(error: ClientError) -> Answer:
     if status == 413:
         return _TOO_LARGE
     return (Misconfigured, "DynamoDB refuses it", "check the route's config")
+
+
+SERVICE = Service(
+    BACKEND_TYPE, "DynamoDB", translate, failures=(ClientError, BotoCoreError, OSError)
+)

@@ -78,7 +78,7 @@ class Layout:
         """The item that holds the version of a stream's last event."""
         return Key(f"{self.root}/stream/{stream}", _HEAD)
 
-    def mark(self, stream: str, event_id: str) -> Key:
+    def event_id(self, stream: str, event_id: str) -> Key:
         """The item that says which version an event id has; a partition each, for their number."""
         return Key(f"{self.root}/eventid/{stream}\x1f{event_id}", _HEAD)
 

@@ -1,4 +1,4 @@
-"""The calls to one table, each within the lease; what DynamoDB leaves undone is asked for again.
+"""The calls to one table, each within its limit; what DynamoDB leaves undone is asked for again.
 
 Of an answer nothing is taken that was not asked for: an endpoint may be anyone's.
 
@@ -15,20 +15,24 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.aws.client import leased
+from adapters.answer import not_asked
+from adapters.aws.client import bounded
 from adapters.aws.failure import code_of
+from adapters.batch import RequestSize
 from adapters.dynamodb.client import client_for
 from adapters.dynamodb.config import DynamoDBConfig
 from adapters.dynamodb.failure import nonsense, translate
 from adapters.dynamodb.item import Item, key_of, keyed
 from adapters.dynamodb.key import Key
-from adapters.port import Call
-from adapters.stored import UNREADABLE, not_asked, readable
+from adapters.port import TimeLimit
+from adapters.stored import UNREADABLE, readable
 from commands.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
+TRANSACTION = RequestSize(100, 3 * 1024 * 1024)
+"""Items of one, and their bytes. DynamoDB takes 4 MB."""
 MOST_READS = 100
 """Items in a BatchGetItem."""
 MOST_PUTS = 25
@@ -39,7 +43,7 @@ PAUSE = 0.05
 _CONFLICTS = 4
 
 
-class Refused(Exception):
+class ItemRefused(Exception):
     """The condition of a put does not hold; `found` is what is there (None: nothing)."""
 
     def __init__(self, found: Item | None) -> None:
@@ -55,15 +59,15 @@ class Cancelled(Exception):
 
 
 class Table:
-    """One table for one scope. Thread-safe; raises botocore's errors, and LeaseExpired."""
+    """One table for one scope. Thread-safe; raises botocore's errors, and Expired."""
 
     def __init__(self, config: DynamoDBConfig, scope: Scope) -> None:
         self._config = config
         self._scope = scope
 
-    def get(self, key: Key, call: Call) -> Item | None:
+    def get(self, key: Key, limit: TimeLimit) -> Item | None:
         answer = self._ask(
-            call,
+            limit,
             "get_item",
             TableName=self._config.table,
             Key=keyed(key),
@@ -74,14 +78,14 @@ class Table:
             raise not_asked("another item")
         return found
 
-    def read(self, keys: Sequence[Key], call: Call, *names: str) -> dict[Key, Item]:
+    def read(self, keys: Sequence[Key], limit: TimeLimit, *names: str) -> dict[Key, Item]:
         """Those of up to 100 distinct items that are there, as they are now, with only the
         attributes `names`."""
         table, projection = self._config.table, _projection("pk", "sk", *names)
         wanted, found = list(keys), dict[Key, Item]()
         for pause in _pauses():
             request = {"Keys": [keyed(key) for key in wanted], "ConsistentRead": True, **projection}
-            answer = self._ask(call, "batch_get_item", RequestItems={table: request})
+            answer = self._ask(limit, "batch_get_item", RequestItems={table: request})
             for item in answer.get("Responses", {}).get(table, []):
                 found[key_of(item)] = item
             left = answer.get("UnprocessedKeys", {}).get(table, {}).get("Keys", [])
@@ -91,21 +95,21 @@ class Table:
             wanted = [key for key in wanted if key in unprocessed]
             if not wanted:
                 return found
-            time.sleep(min(pause, call.remaining()))
+            time.sleep(min(pause, limit.remaining()))
         raise _throttled("BatchGetItem")
 
-    def put(self, put: Mapping[str, Any], call: Call) -> None:
-        """Do one conditional put. Raises Refused."""
+    def put(self, put: Mapping[str, Any], limit: TimeLimit) -> None:
+        """Do one conditional put. Raises ItemRefused."""
         for pause in _pauses(_CONFLICTS):
             try:
-                self._ask(call, "put_item", **put)
+                self._ask(limit, "put_item", **put)
                 return
             except ClientError as error:
                 if code_of(error) == "ConditionalCheckFailedException":
-                    raise Refused(_there(error.response, put)) from None
+                    raise ItemRefused(_there(error.response, put)) from None
                 if code_of(error) != "TransactionConflictException":
                     raise
-            time.sleep(min(pause, call.remaining()))
+            time.sleep(min(pause, limit.remaining()))
         raise _throttled("PutItem", "TransactionConflictException")
 
     def condition(
@@ -122,11 +126,11 @@ class Table:
         # An empty one is refused.
         return put | {"ExpressionAttributeValues": values} if values else put
 
-    def transact(self, puts: Sequence[Mapping[str, Any]], call: Call) -> None:
+    def transact(self, puts: Sequence[Mapping[str, Any]], limit: TimeLimit) -> None:
         """Do up to 100 conditional puts, all or none. Raises Cancelled."""
         actions: Any = [{"Put": put} for put in puts]
         try:
-            self._ask(call, "transact_write_items", TransactItems=actions)
+            self._ask(limit, "transact_write_items", TransactItems=actions)
         except ClientError as error:
             reasons: Any = error.response.get("CancellationReasons")
             if code_of(error) != "TransactionCanceledException" or not reasons:
@@ -139,13 +143,13 @@ class Table:
             ]
             raise Cancelled(found) from None
 
-    def write(self, items: Sequence[Item], call: Call) -> list[Item]:
+    def write(self, items: Sequence[Item], limit: TimeLimit) -> list[Item]:
         """Put up to 25 items of distinct keys, without a condition; what DynamoDB had no
-        capacity for, however often it was asked within the lease."""
+        capacity for, however often it was asked in time."""
         table, left = self._config.table, {key_of(item): item for item in items}
         for pause in _pauses():
             puts = [{"PutRequest": {"Item": item}} for item in left.values()]
-            answer = self._ask(call, "batch_write_item", RequestItems={table: puts})
+            answer = self._ask(limit, "batch_write_item", RequestItems={table: puts})
             entries = answer.get("UnprocessedItems", {}).get(table, [])
             with readable("an answer"):
                 keys = [key_of(entry["PutRequest"]["Item"]) for entry in entries]
@@ -153,7 +157,7 @@ class Table:
                 raise not_asked("other items")
             # Ours, not what came back under their keys.
             left = {key: left[key] for key in keys}
-            if not left or pause >= call.remaining():
+            if not left or pause >= limit.remaining():
                 break
             time.sleep(pause)
         return list(left.values())
@@ -161,7 +165,7 @@ class Table:
     def walk(
         self,
         pk: str,
-        call: Call,
+        limit: TimeLimit,
         *,
         behind: bytes | None = None,
         between: tuple[bytes, bytes] | None = None,
@@ -190,7 +194,7 @@ class Table:
             query["Limit"] = first
         track = _Track(pk, descending, behind, between)
         while True:
-            answer = self._ask(call, "query", **query)
+            answer = self._ask(limit, "query", **query)
             for item in answer.get("Items", []):
                 track.step(key_of(item))
                 yield item
@@ -199,10 +203,10 @@ class Table:
             query["ExclusiveStartKey"] = keyed(track.end(key_of(last)))
             query.pop("Limit", None)
 
-    def _ask(self, call: Call, method: str, **request: Any) -> dict[str, Any]:
-        """One request and its answer, in the call's time. Raises botocore's ClientError, and
+    def _ask(self, limit: TimeLimit, method: str, **request: Any) -> dict[str, Any]:
+        """One request and its answer, in time. Raises botocore's ClientError, and
         Unavailable and the like for everything else that it may come to."""
-        with leased(call):
+        with bounded(limit):
             try:
                 answer: dict[str, Any] = getattr(self._client, method)(**request)
             except ClientError:

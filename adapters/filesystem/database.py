@@ -12,6 +12,8 @@ import apsw
 
 from adapters.filesystem.connection import POOL, connect
 from adapters.filesystem.place import Growth, Place
+from adapters.port import TimeLimit
+from commands.clock import lease_clock
 from commands.error import Misconfigured
 
 PATIENCE = 5.0
@@ -57,6 +59,12 @@ class Database:
         """
         # Immediate: a read that turns into a write later fails at once if another came between.
         with self._transaction("BEGIN IMMEDIATE", seconds) as connection:
+            yield connection
+
+    @contextmanager
+    def turn(self, limit: TimeLimit) -> Iterator[apsw.Connection]:
+        """The same within the limit."""
+        with self.writing(max(0.001, limit.deadline - lease_clock())) as connection:
             yield connection
 
     def close(self) -> None:

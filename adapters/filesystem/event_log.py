@@ -5,25 +5,16 @@ Functions here run within a transaction of the caller's.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import Any
 
 import apsw
 
 from adapters.data_text import data_text, read_text
-from adapters.port import Call
-from adapters.row_query import PAGE_BYTES
-from adapters.stored import UNREADABLE, unreadable
+from adapters.stored import UNREADABLE, damaged
+from adapters.stream_driver import NewEvent, StreamEnd
 from adapters.window import micros, moment
-from commands.error import PreconditionFailed
-from commands.event_stream import (
-    AppendEvent,
-    AppendResult,
-    EventsResult,
-    ReadEvents,
-    StoredEvent,
-)
+from commands.event_stream import StoredEvent
 from commands.value import MAX_INT
 
 NAME = "events.db"
@@ -58,119 +49,73 @@ FROM carray(?) CROSS JOIN events ON stream = ? AND id = CAST(value AS TEXT)
 """
 
 
-class AppendTurn:
-    """The appends of one transaction on the streams of `items`."""
+class Turn:
+    """A StreamTurn within one transaction."""
 
-    def __init__(
-        self, connection: apsw.Connection, items: Sequence[tuple[AppendEvent, Call]]
-    ) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
-        self._now = micros(datetime.now(UTC))
-        ids: dict[str, list[str]] = {}
-        for command, _ in items:
-            ids.setdefault(command.stream, []).append(command.event_id)
-        self._streams = {stream: _Head(connection, stream, its) for stream, its in ids.items()}
-        self._added: list[tuple[_Head, int, AppendEvent, Call]] = []
+        self._numbers: dict[str, int | None] = {}
 
-    def append(self, command: AppendEvent, call: Call) -> AppendResult:
-        """As the port says."""
-        head = self._streams[command.stream]
-        if type(head.version) is not int:
-            raise unreadable("a stream", TypeError())
-        there = head.events.get(command.event_id)
-        if there is not None:
-            version, mark = there
-            return _result(command, version, duplicate=mark != call.mark)
-        if command.expected_version not in (None, head.version):
-            raise PreconditionFailed(
-                f"the stream ends at version {head.version}, "
-                f"expected_version demands {command.expected_version}",
-                next_step="read on and decide anew",
-            )
-        call.remaining()
-        head.version += 1
-        head.events[command.event_id] = (head.version, call.mark)
-        self._added.append((head, head.version, command, call))
-        return _result(command, head.version, duplicate=False)
+    def look(self, wanted: Mapping[str, Collection[str]]) -> dict[str, StreamEnd]:
+        return {stream: self._look(stream, ids) for stream, ids in wanted.items()}
 
-    def flush(self) -> None:
-        """Write the events that were added."""
+    def record(self, event: NewEvent) -> tuple[Any, ...]:
+        """The values of its row, with the stream's name in place of its number."""
+        its = event.event
+        return (
+            event.stream,
+            event.version,
+            event.id,
+            its.type,
+            None if its.time is None else micros(its.time),
+            micros(event.recorded_at),
+            event.writer,
+            data_text(its.data),
+        )
+
+    def append(self, records: Sequence[tuple[Any, ...]]) -> None:
+        for stream, *_ in records:
+            if self._numbers[stream] is None:
+                self._connection.execute("INSERT INTO streams (name) VALUES (?)", (stream,))
+                self._numbers[stream] = self._connection.last_insert_rowid()
         self._connection.executemany(
             "INSERT INTO events VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
-            (self._row(*added) for added in self._added),
+            ((self._numbers[record[0]], *record[1:]) for record in records),
         )
 
-    def _row(self, head: _Head, version: int, command: AppendEvent, call: Call) -> tuple[Any, ...]:
-        event = command.event
-        return (
-            head.number or head.enter(),
-            version,
-            command.event_id,
-            event.type,
-            None if event.time is None else micros(event.time),
-            self._now,
-            call.mark,
-            data_text(event.data),
-        )
-
-
-class _Head:
-    """Where a stream ends, and which of the asked events it holds."""
-
-    def __init__(self, connection: apsw.Connection, stream: str, ids: Sequence[str]) -> None:
-        self._connection = connection
-        self._stream = stream
-        found: Any = connection.execute(
+    def _look(self, stream: str, ids: Collection[str]) -> StreamEnd:
+        found: Any = self._connection.execute(
             "SELECT number, (SELECT max(version) FROM events WHERE stream = number) "
             "FROM streams WHERE name = ?",
             (stream,),
         ).fetchone()
-        self.number: int | None
-        self.version: int
-        self.number, self.version = found or (None, 0)
-        self.events: dict[str, tuple[int, str]] = {}
-        """Version and mark by id."""
-        if self.number is not None:
-            # As bytes: text would end at a NUL.
-            asked = apsw.carray(tuple(each.encode() for each in ids))
-            found = connection.execute(_FIND, (asked, self.number))
-            self.events = {event_id: (version, mark) for event_id, version, mark in found}
-
-    def enter(self) -> int:
-        """Give the stream its number."""
-        self._connection.execute("INSERT INTO streams (name) VALUES (?)", (self._stream,))
-        self.number = self._connection.last_insert_rowid()
-        return self.number
+        number, version = found or (None, 0)
+        self._numbers[stream] = number
+        if number is None:
+            return StreamEnd(version, {})
+        # As bytes: text would end at a NUL.
+        asked = apsw.carray(tuple(each.encode() for each in ids))
+        held: Any = self._connection.execute(_FIND, (asked, number))
+        return StreamEnd(version, {event_id: (at, writer) for event_id, at, writer in held})
 
 
-def read_events(connection: apsw.Connection, command: ReadEvents) -> EventsResult:
-    """A page; reads no more than it gives."""
-    events: list[StoredEvent] = []
-    size = 0
-    for event, length in _behind(connection, command):
-        events.append(event)
-        size += length
-        if size > PAGE_BYTES:
-            break
-    next_after = events[-1].version if events else command.after
-    return EventsResult(stream=command.stream, events=events, next_after=next_after)
-
-
-def _behind(connection: apsw.Connection, command: ReadEvents) -> Iterator[tuple[StoredEvent, int]]:
-    """Each event with the bytes of its data."""
+def read_events(
+    connection: apsw.Connection, stream: str, after: int, count: int
+) -> Iterator[tuple[StoredEvent, int]]:
+    """Each event with the bytes of its data; reads no more than is asked for."""
     found: Any = connection.execute(
         "SELECT version, id, type, time, data, octet_length(data), recorded FROM events "
         "WHERE stream = (SELECT number FROM streams WHERE name = ?) AND version > ? "
         "ORDER BY version LIMIT ?",
-        (command.stream, min(command.after, MAX_INT), command.limit),
+        (stream, min(after, MAX_INT), count),
     )
     for version, event_id, type_, time, data, length, recorded in found:
         if not (type(version) is type(length) is int and type(event_id) is type(type_) is str):
-            raise unreadable("an event", TypeError())
+            raise damaged("an event", TypeError())
         try:
             at, recorded_at = None if time is None else moment(time), moment(recorded)
         except UNREADABLE as error:
-            raise unreadable("an event", error) from error
+            raise damaged("an event", error) from error
         yield (
             # Its data is not checked anew: it was when it came.
             StoredEvent.model_construct(
@@ -183,9 +128,3 @@ def _behind(connection: apsw.Connection, command: ReadEvents) -> Iterator[tuple[
             ),
             length,
         )
-
-
-def _result(command: AppendEvent, version: int, *, duplicate: bool) -> AppendResult:
-    return AppendResult(
-        stream=command.stream, event_id=command.event_id, version=version, duplicate=duplicate
-    )

@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import errno
 import os
-from collections.abc import Iterator
-from contextlib import contextmanager
 
 import apsw
 
+from adapters.failure import Service
 from adapters.filesystem.config import BACKEND_TYPE
 from commands.error import (
     BackendError,
@@ -18,7 +17,6 @@ from commands.error import (
     SignalboxError,
     Unavailable,
 )
-from commands.scope import Scope
 
 # EFBIG: a limit on file sizes is a kind of quota.
 _FULL = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EFBIG})
@@ -26,10 +24,11 @@ _DENIED = frozenset({errno.EACCES, errno.EPERM, errno.EROFS})
 _WRONG_PLACE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMETOOLONG})
 
 
-def translate(error: OSError | apsw.Error) -> SignalboxError:
+def translate(error: Exception) -> SignalboxError:
     """The error for callers, without a place. What may pass by itself is temporary."""
     if isinstance(error, OSError):
         return _from_system(error)
+    # Else one of SQLite's.
     name = type(error).__name__
     if isinstance(error, apsw.FullError):
         return InsufficientStorage("the disk is full", next_step="free space below base_dir")
@@ -47,24 +46,7 @@ def translate(error: OSError | apsw.Error) -> SignalboxError:
     return BackendError(f"the index failed ({name})", next_step="see the worker's log")
 
 
-@contextmanager
-def filesystem_errors(scope: Scope) -> Iterator[None]:
-    """Let only SignalboxErrors out, each naming its place."""
-    try:
-        yield
-    except SignalboxError as error:
-        raise located(error, scope)  # noqa: B904 - the same error
-    except (OSError, apsw.Error) as error:
-        raise located(error, scope) from error
-
-
-def located(error: SignalboxError | OSError | apsw.Error, scope: Scope) -> SignalboxError:
-    """The error for callers, naming its place."""
-    if not isinstance(error, SignalboxError):
-        error = translate(error)
-    return error.at(
-        kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env, backend_type=BACKEND_TYPE
-    )
+SERVICE = Service(BACKEND_TYPE, "the filesystem", translate, failures=(OSError, apsw.Error))
 
 
 def _from_system(error: OSError) -> SignalboxError:

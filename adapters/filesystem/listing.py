@@ -1,4 +1,4 @@
-"""Pages of keys, and the cursor that leads from one to the next."""
+"""Pages of rows, and where the next one begins."""
 
 from __future__ import annotations
 
@@ -6,33 +6,35 @@ from typing import Any
 
 import apsw
 
-from adapters.cursor import cursor_refused, make_cursor, open_cursor
+from adapters.cursor import cursor_refused
 from adapters.filesystem.object_index import COLUMNS, Row
-from commands.object_store import ListObjects, ListResult, ObjectInfo
+from adapters.object_driver import Entry, Page
 
 
-def list_page(connection: apsw.Connection, command: ListObjects) -> ListResult:
-    """One page, in byte order. Raises InvalidCommand for a cursor of another list.
+def list_rows(
+    connection: apsw.Connection, prefix: str, delimiter: str, limit: int, token: str | None
+) -> Page:
+    """One page, in byte order. Raises InvalidCommand for a token that is none.
 
     Its cost is that of the page: what lies below a folded prefix is skipped, not read.
     """
-    prefix = command.prefix.encode()
-    start = prefix if command.cursor is None else max(prefix, _place(command, command.cursor))
-    objects: list[ObjectInfo] = []
+    below = prefix.encode()
+    start = below if token is None else max(below, _place(token))
+    entries: list[Entry] = []
     prefixes: list[str] = []
     while True:
-        for row in _from(connection, start, _after(prefix)):
-            folded = _folded(row.key, prefix, command.delimiter.encode())
-            if len(objects) + len(prefixes) == command.limit:
-                cursor = make_cursor(command, (folded or row.key).decode())
-                return ListResult(objects=objects, prefixes=prefixes, next_cursor=cursor)
+        for row in _from(connection, start, _after(below)):
+            folded = _folded(row.key, below, delimiter.encode())
+            if len(entries) + len(prefixes) == limit:
+                return Page(entries, prefixes, (folded or row.key).hex())
             if folded:
                 prefixes.append(folded.decode())
                 start = _after(folded) or folded
                 break
-            objects.append(row.info())
+            info = row.info()
+            entries.append(Entry(info.key, info.size, info.etag, info.modified, info))
         else:
-            return ListResult(objects=objects, prefixes=prefixes)
+            return Page(entries, prefixes, None)
 
 
 def _from(connection: apsw.Connection, start: bytes, end: bytes | None) -> Any:
@@ -55,11 +57,8 @@ def _after(prefix: bytes) -> bytes | None:
     return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else None
 
 
-def _place(command: ListObjects, cursor: str) -> bytes:
-    place = open_cursor(command, cursor)
+def _place(token: str) -> bytes:
     try:
-        if isinstance(place, str):
-            return place.encode()
-    except UnicodeEncodeError:
-        pass
-    raise cursor_refused()
+        return bytes.fromhex(token)
+    except ValueError:
+        raise cursor_refused() from None

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Iterable, Mapping, Sequence
-from datetime import UTC, datetime, timedelta
-from typing import Any, Final, NamedTuple, TypeVar
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from datetime import timedelta
+from typing import Any, Final, NamedTuple
 
 import apsw
 
 from adapters.filesystem.content import ContentFile
-from adapters.port import Call
-from adapters.stored import readable, unreadable
-from commands.object_store import AssetRecord, ObjectInfo
+from adapters.object_attributes import MARK, SEQ, SHA256, info_of
+from adapters.object_driver import Gone, StoredObject
+from adapters.stored import damaged, readable
+from adapters.window import moment
+from commands.object_store import ObjectInfo
 
 NAME = "objects.db"
 VERSION = 3
@@ -54,17 +56,15 @@ CREATE TABLE tombstones (
 CREATE INDEX oldest_tombstones ON tombstones (gone);
 """
 SCHEMA = _OBJECTS + _CONTENTS + _TOMBSTONES
-# Until version 2 the marks were op_ids.
+# Until version 2 the marks were op_ids; of an object its `seq` tells as much.
 _MARKS = """
 ALTER TABLE objects RENAME COLUMN op_id TO mark;
 ALTER TABLE assets RENAME COLUMN op_id TO mark;
+UPDATE assets SET mark = CAST(seq AS TEXT);
 """
 UPGRADES = {1: _CONTENTS, 2: _MARKS + _TOMBSTONES}
 COLUMNS = "key, file, size, etag, sha256, content_type, metadata, mark, seq, modified"
 
-TOMBSTONE_KEPT: Final = timedelta(days=7)
-"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
-ledger may be when it is restored."""
 PRUNED_MOST: Final = 1000
 """Tombstones that one transaction removes."""
 SMALL = "#"
@@ -79,8 +79,6 @@ _FIND_ROWS = f"SELECT {COLUMNS} FROM carray(?) CROSS JOIN objects ON key = value
 _FIND_TOMBSTONES = "SELECT key, mark, seq FROM carray(?) CROSS JOIN tombstones ON key = value"
 Values = tuple[Any, ...]
 """Of the columns of one object, in their order."""
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Row(NamedTuple):
@@ -107,17 +105,19 @@ class Row(NamedTuple):
         """The values of this row with a content that stands in the index."""
         return (self.key, f"{SMALL}{number}", *self[2:])
 
+    def stored(self) -> StoredObject:
+        with readable("the index of an object"):
+            beside = {MARK: self.mark, SEQ: str(self.seq), SHA256: self.sha256}
+            metadata = json.loads(self.metadata) if self.metadata != "{}" else {}
+            if type(metadata) is not dict:
+                raise TypeError
+            return StoredObject(
+                self.size, self.etag, moment(self.modified), self.content_type, metadata, beside
+            )
+
     def info(self) -> ObjectInfo:
         with readable("the index of an object"):
-            return ObjectInfo(
-                key=self.key.decode(),
-                size=self.size,
-                etag=self.etag,
-                modified=_EPOCH + timedelta(microseconds=self.modified),
-                content_type=self.content_type,
-                metadata=json.loads(self.metadata),
-                sha256=self.sha256,
-            )
+            return info_of(self.stored(), self.key.decode())
 
 
 class Tombstone(NamedTuple):
@@ -125,26 +125,51 @@ class Tombstone(NamedTuple):
 
     mark: str
     seq: int
-
-
-class Asset(NamedTuple):
-    """An asset record, with the mark and number of the command that renewed it last."""
-
-    record: AssetRecord
-    mark: str
-    seq: int
-
-
-AnyTrace = TypeVar("AnyTrace", bound=Row | Tombstone | None)
+    etag: None = None
+    size: int = 0
 
 
 def now() -> int:
     return time.time_ns() // 1000
 
 
-def is_of(trace: Row | Tombstone | Asset, call: Call) -> bool:
-    """Whether this command left it. Its number tells it too: an older release kept op_ids."""
-    return trace.mark == call.mark or trace.seq == call.seq
+class Traces(Mapping[str, Row | Tombstone]):
+    """What the last write on each key left, each checked when it is asked for: what cannot be read
+    is the error of its own command alone."""
+
+    def __init__(self, stored: dict[str, Row | Tombstone]) -> None:
+        self.stored = stored
+
+    def __getitem__(self, key: str) -> Row | Tombstone:
+        trace = self.stored[key]
+        if isinstance(trace, Row):
+            _ = checked(trace).content
+        return trace
+
+    def get(self, key: str, default: Any = None) -> Any:
+        return self[key] if key in self.stored else default
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
+class Found(Mapping[str, StoredObject]):
+    """Objects, each made and checked when it is asked for."""
+
+    def __init__(self, rows: dict[str, Row]) -> None:
+        self._rows = rows
+
+    def __getitem__(self, key: str) -> StoredObject:
+        return checked(self._rows[key]).stored()
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._rows)
+
+    def __len__(self) -> int:
+        return len(self._rows)
 
 
 def find(connection: apsw.Connection, key: str) -> Row | None:
@@ -175,23 +200,23 @@ def find_rows(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Row
     return {by_bytes[row[0]]: Row(*row) for row in found}
 
 
-def find_traces(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Row | Tombstone]:
+def find_traces(connection: apsw.Connection, keys: Iterable[str]) -> Traces:
     """What the last write on each key left: the object, or the tombstone of a deletion; nothing
-    where there is neither. Each is to be `checked` before it is used."""
+    where there is neither."""
     by_bytes = {key.encode(): key for key in keys}
     found: Any = connection.execute(_FIND_TOMBSTONES, (apsw.carray(tuple(by_bytes)),))
     traces: dict[str, Row | Tombstone] = {
         by_bytes[key]: Tombstone(mark, seq) for key, mark, seq in found
     }
     traces.update(find_rows(connection, by_bytes.values()))
-    return traces
+    return Traces(traces)
 
 
-def checked(trace: AnyTrace) -> AnyTrace:
+def checked(row: Row) -> Row:
     """Raises IntegrityMismatch for a row that cannot be one of ours."""
-    if isinstance(trace, Row) and not (type(trace.size) is type(trace.seq) is int):
-        raise unreadable("the index of an object", TypeError())
-    return trace
+    if not (type(row.size) is type(row.seq) is int):
+        raise damaged("the index of an object", TypeError())
+    return row
 
 
 def store(connection: apsw.Connection, rows: Sequence[Values]) -> None:
@@ -203,7 +228,7 @@ def remove(connection: apsw.Connection, keys: Iterable[str]) -> None:
     _each(connection, "DELETE FROM objects WHERE key = ?", gone)
 
 
-def bury(connection: apsw.Connection, tombstones: Mapping[str, Tombstone]) -> None:
+def bury(connection: apsw.Connection, tombstones: Mapping[str, Gone]) -> None:
     """Leave tombstones in place of objects, or where none were."""
     gone = now()
     rows = [(key.encode(), each.mark, each.seq, gone) for key, each in tombstones.items()]
@@ -240,28 +265,6 @@ def keep_small(connection: apsw.Connection, contents: Sequence[tuple[int, bytes]
 
 def forget_small(connection: apsw.Connection, numbers: Iterable[int]) -> None:
     _each(connection, "DELETE FROM contents WHERE id = ?", [(each,) for each in numbers])
-
-
-def find_asset(connection: apsw.Connection, key: str) -> Asset | None:
-    found: Any = connection.execute(
-        "SELECT record, mark, seq FROM assets WHERE key = ?", (key.encode(),)
-    ).fetchone()
-    if found is None:
-        return None
-    record, mark, seq = found
-    return Asset(AssetRecord.model_validate_json(record), mark, seq)
-
-
-def store_asset(connection: apsw.Connection, record: AssetRecord, call: Call) -> None:
-    connection.execute(
-        "INSERT OR REPLACE INTO assets VALUES (?, ?, ?, ?)",
-        (
-            record.key.encode(),
-            record.model_dump_json(exclude={"superseded"}),
-            call.mark,
-            call.seq,
-        ),
-    )
 
 
 def _each(connection: apsw.Connection, statement: str, rows: Sequence[Values]) -> None:

@@ -19,8 +19,8 @@ from adapters.filesystem.place import Place, Segments
 def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int:
     """Remove the files last written before `older_than` ago that no row names; how many.
 
-    `older_than` has to be longer than the lease of a command: a writer's file has no row until
-    its transaction, and no transaction begins after its lease.
+    `older_than` has to be longer than the time of any writer: its file has no row until its
+    transaction, and no transaction begins after its limit.
     Holds the names of one directory, and of the orphans, in memory.
     """
     before = time.time() - older_than.total_seconds()

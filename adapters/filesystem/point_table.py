@@ -6,24 +6,16 @@ Functions here run within a transaction of the caller's.
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime
 from functools import lru_cache
 from typing import Any, Final
 
 import apsw
 
-from adapters.port import Call
-from adapters.stored import UNREADABLE, unreadable
-from adapters.window import micros, moment, page_of, read_from
-from commands.metrics_store import (
-    IngestPoints,
-    IngestResult,
-    Point,
-    PointsResult,
-    PointValue,
-    QueryPoints,
-    canonical_labels,
-)
+from adapters.stored import UNREADABLE, damaged
+from adapters.window import micros, moment
+from commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
 
 NAME = "metrics.db"
 VERSION = 1
@@ -63,33 +55,20 @@ ORDER BY time, name
 """
 
 
-class IngestTurn:
-    """The ingests of one transaction. It knows the numbers of names, so each is asked once."""
-
-    def __init__(self, connection: apsw.Connection, _: object) -> None:
-        self._connection = connection
-        self._series = _Numbers(connection, "series")
-        self._labels = _Numbers(connection, "labels")
-        self._spelled: dict[frozenset[tuple[str, str]], int] = {}
-        self._rows: list[tuple[int, int, int, int, float]] = []
-
-    def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
-        """As the port says; all of the command's points, or none."""
-        call.remaining()
-        self._rows += [self._row(point, call.seq) for point in command.points]
-        return IngestResult(points=len(command.points))
-
-    def flush(self) -> None:
-        """Write the points, in this order: of one that comes twice the newer value stands."""
-        self._connection.executemany(_WRITE, self._rows)
-
-    def _row(self, point: Point, seq: int) -> tuple[int, int, int, int, float]:
+def store(connection: apsw.Connection, points: Iterable[tuple[Point, int]]) -> None:
+    """Write points, each with its `seq`, in this order: of one that comes twice the newer value
+    stands."""
+    series, labels = _Numbers(connection, "series"), _Numbers(connection, "labels")
+    spelled: dict[frozenset[tuple[str, str]], int] = {}
+    rows: list[tuple[int, int, int, int, float]] = []
+    for point, seq in points:
         # Spelling them costs more than the rest.
         pairs = frozenset(point.labels.items())
-        labels = self._spelled.get(pairs)
-        if labels is None:
-            labels = self._spelled[pairs] = self._labels[canonical_labels(point.labels)]
-        return (self._series[point.series], micros(point.timestamp), labels, seq, point.value)
+        number = spelled.get(pairs)
+        if number is None:
+            number = spelled[pairs] = labels[canonical_labels(point.labels)]
+        rows.append((series[point.series], micros(point.timestamp), number, seq, point.value))
+    connection.executemany(_WRITE, rows)
 
 
 class _Numbers(dict[str, int]):
@@ -110,14 +89,9 @@ class _Numbers(dict[str, int]):
         return number
 
 
-def query_points(connection: apsw.Connection, query: QueryPoints) -> PointsResult:
-    """The page. Raises InvalidCommand for a cursor of another query."""
-    return page_of(query, _points(connection, query))
-
-
-def _points(connection: apsw.Connection, query: QueryPoints) -> Iterator[PointValue]:
+def walk(connection: apsw.Connection, query: QueryPoints, start: datetime) -> Iterator[PointValue]:
     """Points that may be in the answer, read one by one as they are asked for."""
-    values: list[Any] = [query.series, micros(read_from(query)), micros(query.end)]
+    values: list[Any] = [query.series, micros(start), micros(query.end)]
     conditions = ""
     for name, value in query.labels.items():
         # A name that SQLite's notation of paths cannot hold is left to `page_of`.
@@ -133,9 +107,9 @@ def _points(connection: apsw.Connection, query: QueryPoints) -> Iterator[PointVa
                 timestamp=moment(time), labels=labels_of(labels), value=value
             )
         except UNREADABLE as error:
-            raise unreadable("a point", error) from error
+            raise damaged("a point", error) from error
         if type(value) is not float:
-            raise unreadable("a point", TypeError())
+            raise damaged("a point", TypeError())
         yield point
 
 

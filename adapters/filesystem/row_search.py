@@ -15,8 +15,8 @@ from typing import Any, Final
 import apsw
 
 from adapters.filesystem.row_table import row_of
-from adapters.row_query import OrderKey, open_place, order_key, page_of, passes
-from commands.tabular_store import Filter, QueryResult, QueryRows, Row
+from adapters.row_query import OrderKey, order_key, passes
+from commands.tabular_store import Filter, QueryRows, Row
 from commands.value import json_form
 
 _MARGIN: Final = 1e-9
@@ -27,21 +27,20 @@ Condition = tuple[str, tuple[Any, ...]]
 """An expression of SQL, and the values of its parameters."""
 
 
-def query_rows(connection: apsw.Connection, query: QueryRows) -> QueryResult:
-    """The page. Raises InvalidCommand for a cursor of another query.
+def query_rows(
+    connection: apsw.Connection, query: QueryRows, place: OrderKey | None
+) -> Iterator[Row]:
+    """Rows in the query's order, from behind `place` on, read as they are asked for.
 
-    By key it reads little more than the page. With `order_by` it reads the table, and keeps the
-    keys of a page in memory.
+    With `order_by` it reads the table, and keeps the keys of a page in memory.
     """
-    place = open_place(query)
     if query.order_by is not None:
-        keys = _next_keys(connection, query, place)
-        return page_of(query, _rows_of(connection, query, keys))
+        return _rows_of(connection, query, _next_keys(connection, query, place))
     conditions = _filters(query)
     if place is not None:
         conditions.append((f"key {'<' if query.descending else '>'} ?", (place[2].decode(),)))
     order = "ORDER BY key DESC" if query.descending else "ORDER BY key"
-    return page_of(query, _rows(connection, query, conditions, order))
+    return _rows(connection, query, conditions, order)
 
 
 def _next_keys(

@@ -1,38 +1,27 @@
-"""Rows of tables in SQLite: what a write on one comes to, and the trace that it leaves.
+"""Rows of tables in SQLite: looking at them and writing them. A tombstone is a row without data.
 
-A deleted row stays as a tombstone with the `seq` of its deletion, so that an older write that
-comes late finds it. Functions here run within a transaction of the caller's.
+Functions here run within a transaction of the caller's.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from types import NoneType
 from typing import Any, Final
 
 import apsw
 
-from adapters.data_text import data_text, read_text
-from adapters.port import Call
-from adapters.row_condition import Trace, demand, kept_mark
-from adapters.stored import unreadable
+from adapters.data_text import read_text
+from adapters.row_condition import TOMBSTONE_KEPT, Trace
+from adapters.stored import damaged
+from adapters.table_driver import RowId
 from adapters.window import micros
-from commands.error import NotFound
-from commands.tabular_store import (
-    DeleteRow,
-    DeleteRowResult,
-    GetRow,
-    Row,
-    UpsertResult,
-    UpsertRow,
-)
-from commands.value import Data
+from commands.tabular_store import Row
 
 NAME = "tables.db"
 VERSION = 2
 # `gone` is when the row was deleted, in microseconds since 1970; `data` is null from then on.
-# `mark` is as `kept_mark` gives it.
 SCHEMA = """
 CREATE TABLE tables (
     number INTEGER PRIMARY KEY,
@@ -50,9 +39,6 @@ CREATE TABLE rows (
 CREATE INDEX tombstones ON rows (gone) WHERE gone IS NOT NULL;
 """
 UPGRADES = {1: "ALTER TABLE rows ADD COLUMN mark TEXT"}
-TOMBSTONE_KEPT: Final = timedelta(days=7)
-"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
-ledger may be when it is restored."""
 PRUNED_MOST: Final = 100
 """Tombstones that one transaction removes."""
 
@@ -65,46 +51,29 @@ SELECT key, data, seq FROM carray(?) CROSS JOIN rows
 ON tab = (SELECT number FROM tables WHERE name = ?) AND key = CAST(value AS TEXT) AND gone IS NULL
 """
 
-RowCommand = UpsertRow | DeleteRow
-RowId = tuple[str, str]
-"""Names of the table and of the row."""
+Record = tuple[str, str, int, str | None, str | None]
+"""Table, key, `seq`, data (none of a tombstone) and mark."""
 
 
-class WriteTurn:
-    """The writes of one transaction on the rows of `items`."""
+class Turn:
+    """A TableTurn within one transaction."""
 
-    def __init__(
-        self, connection: apsw.Connection, items: Sequence[tuple[RowCommand, Call]]
-    ) -> None:
+    def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._now = micros(datetime.now(UTC))
-        self._prune()
         self._numbers: dict[str, int | None] = {}
-        self._before: dict[RowId, tuple[Any, ...]] = {}
-        self._after: dict[RowId, tuple[Call, int | None, str | None]] = {}
-        for table_name, keys in _by_table(command for command, _ in items).items():
-            self._find(table_name, keys)
 
-    def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
-        """As the port says."""
-        superseded = self._write(command, call, None, command.data)
-        return UpsertResult(
-            table_name=command.table_name,
-            key=command.key,
-            revision=call.seq,
-            superseded=superseded,
-        )
+    def look(self, rows: Sequence[RowId]) -> Mapping[RowId, Trace]:
+        self._prune()
+        found = _Traces()
+        for table_name, keys in _by_table(rows).items():
+            number = self._numbers[table_name] = _table_number(self._connection, table_name)
+            for key, *trace in self._connection.execute(_FIND, (_asked(keys), number)):
+                found.stored[table_name, key] = trace
+        return found
 
-    def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
-        """As the port says; where there is no row either, a tombstone keeps older writes out."""
-        superseded = self._write(command, call, self._now, None)
-        return DeleteRowResult(
-            table_name=command.table_name, key=command.key, superseded=superseded
-        )
-
-    def flush(self) -> None:
-        """Write what the rows come to."""
-        for table_name, _ in self._after:
+    def write(self, records: Sequence[Record]) -> list[None]:
+        for table_name, *_ in records:
             if self._numbers[table_name] is None:
                 self._connection.execute("INSERT INTO tables (name) VALUES (?)", (table_name,))
                 self._numbers[table_name] = self._connection.last_insert_rowid()
@@ -112,39 +81,11 @@ class WriteTurn:
             "INSERT OR REPLACE INTO rows (tab, key, seq, gone, data, mark) "
             "VALUES (?, ?, ?, ?, ?, ?)",
             (
-                (self._numbers[table_name], key, call.seq, gone, data, kept_mark(call))
-                for (table_name, key), (call, gone, data) in self._after.items()
+                (self._numbers[table], key, seq, self._now if data is None else None, data, mark)
+                for table, key, seq, data, mark in records
             ),
         )
-
-    def _write(self, command: RowCommand, call: Call, gone: int | None, data: Data | None) -> bool:
-        """Whether a newer command's trace kept it out; nothing is written over its own either."""
-        row = (command.table_name, command.key)
-        trace = self._trace(row)
-        demand(command, trace or Trace(), call)
-        call.remaining()
-        if trace is not None and trace.seq >= call.seq:
-            return trace.supersedes(call)
-        self._after[row] = (call, gone, None if data is None else data_text(data))
-        return False
-
-    def _trace(self, row: RowId) -> Trace | None:
-        """What the last write on the row left; None if there never was one."""
-        if row in self._after:
-            call, gone, _ = self._after[row]
-            return Trace(call.seq, gone is not None, kept_mark(call))
-        if row not in self._before:
-            return None
-        seq, gone, mark = self._before[row]
-        if type(seq) is not int or type(mark) not in (str, NoneType):
-            raise unreadable("a row", TypeError())
-        return Trace(seq, bool(gone), mark)
-
-    def _find(self, table_name: str, keys: Sequence[str]) -> None:
-        number = self._numbers[table_name] = _table_number(self._connection, table_name)
-        found: Any = self._connection.execute(_FIND, (_asked(keys), number))
-        for key, *trace in found:
-            self._before[table_name, key] = tuple(trace)
+        return [None] * len(records)
 
     def _prune(self) -> None:
         before = self._now - micros_of(TOMBSTONE_KEPT)
@@ -155,27 +96,43 @@ class WriteTurn:
         )
 
 
-def find_rows(connection: apsw.Connection, commands: Sequence[GetRow]) -> Callable[[GetRow], Row]:
-    """What answers each of the commands. It raises NotFound, IntegrityMismatch."""
+class _Traces(Mapping[RowId, Trace]):
+    """The traces of rows, each read when it is asked for: what cannot be read is the error of its
+    own row alone."""
+
+    def __init__(self) -> None:
+        self.stored: dict[RowId, Sequence[Any]] = {}
+
+    def __getitem__(self, row: RowId) -> Trace:
+        seq, gone, mark = self.stored[row]
+        if type(seq) is not int or type(mark) not in (str, NoneType):
+            raise damaged("a row", TypeError())
+        return Trace(seq, bool(gone), mark)
+
+    def get(self, row: RowId, default: Any = None) -> Any:
+        return self[row] if row in self.stored else default
+
+    def __iter__(self) -> Iterator[RowId]:
+        return iter(self.stored)
+
+    def __len__(self) -> int:
+        return len(self.stored)
+
+
+def find_rows(connection: apsw.Connection, rows: Sequence[RowId]) -> dict[RowId, Any]:
+    """What is stored of those that are there, as `row_of` takes it."""
     found: dict[RowId, Any] = {}
-    for table_name, keys in _by_table(commands).items():
-        rows: Any = connection.execute(_GET, (_asked(keys), table_name))
-        for row in rows:
+    for table_name, keys in _by_table(rows).items():
+        stored: Any = connection.execute(_GET, (_asked(keys), table_name))
+        for row in stored:
             found[table_name, row[0]] = row
-
-    def answer(command: GetRow) -> Row:
-        row = found.get((command.table_name, command.key))
-        if row is None:
-            raise NotFound("there is no such row", next_step="check the table and the key")
-        return row_of(*row)
-
-    return answer
+    return found
 
 
 def row_of(key: str, data: str, seq: int) -> Row:
     """The row as it was stored. Its data is not checked anew; raises IntegrityMismatch."""
     if type(key) is not str or type(seq) is not int:
-        raise unreadable("a row", TypeError())
+        raise damaged("a row", TypeError())
     return Row.model_construct(key=key, data=read_text(data), revision=seq)
 
 
@@ -183,11 +140,11 @@ def micros_of(span: timedelta) -> int:
     return span // timedelta(microseconds=1)
 
 
-def _by_table(commands: Iterable[RowCommand | GetRow]) -> dict[str, list[str]]:
+def _by_table(rows: Iterable[RowId]) -> dict[str, list[str]]:
     """The keys that are asked for, by the table's name."""
     keys: dict[str, list[str]] = {}
-    for command in commands:
-        keys.setdefault(command.table_name, []).append(command.key)
+    for table_name, key in rows:
+        keys.setdefault(table_name, []).append(key)
     return keys
 
 

@@ -7,10 +7,10 @@ from collections.abc import Mapping
 from typing import Any
 from urllib.parse import urlsplit
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig, reason_of
+from adapters.route_config import RouteConfig
 from commands.scope import ResourceKind
 
 BACKEND_TYPE = "firestore"
@@ -80,29 +80,14 @@ class FirestoreConfig(BaseModel):
         return f"projects/{self.project}/databases/{self.database}"
 
 
+_ROUTE = RouteConfig(
+    FirestoreConfig, BACKEND_TYPE, _SECRET, "credentials_file", required=("project",)
+)
+
+
 def read_config(config: Mapping[str, Any], kind: ResourceKind) -> FirestoreConfig:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
-    for key in config:
-        if key not in FirestoreConfig.model_fields and _SECRET.search(key.lower()):
-            raise _refuse(
-                kind,
-                f"config key {key[:64]!r} looks like a secret: credentials never stand in a route",
-                "name a reference instead: credentials_file",
-            )
-    if not config.get("project"):
-        raise _refuse(
-            kind, "the route has no project", "set `project` in its config; nothing falls back"
-        )
-    try:
-        return FirestoreConfig.model_validate(dict(config))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = str(first["loc"][0])[:64] if first["loc"] else ""
-        field = FirestoreConfig.model_fields.get(where)
-        choices = ", ".join(FirestoreConfig.model_fields)
-        hint = f"{where}: {field.description}" if field else f"use {choices}"
-        message = f"config {where or 'as a whole'}: {reason_of(first)}"
-        raise _refuse(kind, message, hint) from None
+    return _ROUTE.read(config, kind)
 
 
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
@@ -114,7 +99,3 @@ def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
         # To an emulator no credential is sent.
         endpoints=(Endpoint(emulator.hostname or "", emulator.port),) if emulator else (),
     )
-
-
-def _refuse(kind: ResourceKind, message: str, next_step: str) -> InvalidRouteConfig:
-    return InvalidRouteConfig(message, kind=kind, backend_type=BACKEND_TYPE, next_step=next_step)

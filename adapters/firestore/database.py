@@ -1,4 +1,4 @@
-"""The calls to one database, each bounded by the lease and by a timeout of its own.
+"""The calls to one database, each bounded by its time limit and by a timeout of its own.
 
 The SDK's retries are off. What is repeated here may be repeated: reads, writes under a
 precondition (whose second attempt fails and is looked into), and writes that nothing overwrites.
@@ -13,6 +13,8 @@ from typing import Any, TypeVar
 
 from google.api_core import exceptions as api
 
+from adapters.answer import not_asked
+from adapters.batch import RequestSize
 from adapters.firestore.client import client_for, metadata_for
 from adapters.firestore.config import FirestoreConfig
 from adapters.firestore.failure import CHANGED, PASSING
@@ -27,16 +29,15 @@ from adapters.firestore.message import (
     StructuredQueryPb,
 )
 from adapters.firestore.name import Collection
-from adapters.port import Call
-from adapters.stored import not_asked
-from commands.error import LeaseExpired
+from adapters.port import TimeLimit
 
 CALL_SECONDS = 20.0
 PAUSES = (0.05, 0.2)
 """Seconds at most before the second and third attempt of a call."""
-MOST_WRITES = 500
 MOST_BYTES = 3 * 1024 * 1024
 """Of one request. Firestore takes 10 MiB, its emulator 4."""
+REQUEST = RequestSize(500, MOST_BYTES)
+"""Writes of one."""
 CHUNK = 300
 """Documents a request in a walk over many."""
 
@@ -48,14 +49,16 @@ class Changed(Exception):
 
 
 class Database:
-    """One database of one project. Thread-safe; raises the SDK's errors, and LeaseExpired."""
+    """One database of one project. Thread-safe; raises the SDK's errors, and Expired."""
 
     def __init__(self, config: FirestoreConfig) -> None:
         self._config = config
         self._name = config.database_name
         self._metadata = metadata_for(config)
 
-    def read(self, names: Sequence[str], call: Call, *fields: str) -> dict[str, Message | None]:
+    def read(
+        self, names: Sequence[str], limit: TimeLimit, *fields: str
+    ) -> dict[str, Message | None]:
         """These documents, with only these fields where any are named; None: not there.
 
         One request. The caller bounds how many, and how large what comes back may be.
@@ -78,23 +81,23 @@ class Database:
                 answers.cancel()
             return found
 
-        return _attempt(send, call)
+        return _attempt(send, limit)
 
-    def commit(self, writes: Sequence[Message], call: Call) -> None:
+    def commit(self, writes: Sequence[Message], limit: TimeLimit) -> None:
         """Do all writes or none. Raises Changed."""
         request = Commit(database=self._name)
         Commit.pb(request).writes.extend(writes)
         try:
-            _attempt(lambda timeout: self._ask("commit", request, timeout), call)
+            _attempt(lambda timeout: self._ask("commit", request, timeout), limit)
         except CHANGED as error:
             raise Changed from error
 
-    def write_each(self, writes: Sequence[Message], call: Call) -> list[Exception | None]:
+    def write_each(self, writes: Sequence[Message], limit: TimeLimit) -> list[Exception | None]:
         """Do each write for itself, at most 500 of distinct documents; what became of each:
         None, Changed, or an error of the SDK's."""
         request = BatchWrite(database=self._name)
         BatchWrite.pb(request).writes.extend(writes)
-        answer = _attempt(lambda timeout: self._ask("batch_write", request, timeout), call)
+        answer = _attempt(lambda timeout: self._ask("batch_write", request, timeout), limit)
         ends = [_failure(status) for status in type(answer).pb(answer).status]
         if len(ends) != len(writes):
             raise not_asked("the ends of other writes")
@@ -103,7 +106,7 @@ class Database:
     def walk(
         self,
         collection: Collection,
-        call: Call,
+        limit: TimeLimit,
         *,
         order: str = "__name__",
         descending: bool = False,
@@ -124,34 +127,34 @@ class Database:
         if where is not None:
             query.where.CopyFrom(where)
         inside = collection.document("")
-        limit = first
+        most = first
         order_of = fields_of_order or _name_of
         before: Any = None
         while True:
-            query.limit.value = limit
+            query.limit.value = most
             if start is not None:
                 query.start_at.CopyFrom(start)
             last, count = None, 0
-            for document in self._stream(collection.parent, query, call):
+            for document in self._stream(collection.parent, query, limit):
                 place = order_of(document)
                 # An endpoint that goes round in circles, or gives what lies elsewhere.
-                if count == limit or not document.name.startswith(inside) or place == before:
+                if count == most or not document.name.startswith(inside) or place == before:
                     raise not_asked("other documents")
                 yield document
                 last, count, before = document, count + 1, place
-            if last is None or count < limit:
+            if last is None or count < most:
                 return
             start = CursorPb(before=False)
             if fields_of_order is None:
                 start.values.add(reference_value=last.name)
             else:
                 start.values.append(fields_of_order(last))
-            limit = CHUNK
+            most = CHUNK
 
-    def _stream(self, parent: str, query: Message, call: Call) -> Iterator[Message]:
+    def _stream(self, parent: str, query: Message, limit: TimeLimit) -> Iterator[Message]:
         request = RunQuery(parent=parent)
         RunQuery.pb(request).structured_query.CopyFrom(query)
-        stream = _attempt(lambda timeout: self._ask("run_query", request, timeout), call)
+        stream = _attempt(lambda timeout: self._ask("run_query", request, timeout), limit)
         try:
             for part in stream:
                 document = type(part).pb(part).document
@@ -169,45 +172,19 @@ class Database:
         )
 
 
-def earliest(calls: Sequence[Call]) -> Call:
-    """The call whose lease ends first: what is done for all of them is done within it."""
-    return min(calls, key=lambda call: call.deadline)
-
-
-def lapsed(call: Call) -> LeaseExpired | None:
-    """The error of a call whose lease ran out: in a batch it is not to stop the others."""
-    try:
-        call.remaining()
-    except LeaseExpired as error:
-        return error
-    return None
-
-
 def room(size: int) -> int:
     """Bytes to reckon with in a request for a document of so much data, as commands count it:
     names, types and JSON make it more, six times at the very worst."""
     return 3 * size + 4096
 
 
-def groups(sizes: Sequence[int], most: int = MOST_WRITES) -> Iterator[range]:
-    """Cut a row of writes of these sizes in bytes into requests."""
-    begin = total = 0
-    for number, size in enumerate(sizes):
-        if number > begin and (number - begin >= most or total + size > MOST_BYTES):
-            yield range(begin, number)
-            begin, total = number, 0
-        total += size
-    if begin < len(sizes):
-        yield range(begin, len(sizes))
-
-
-def _attempt(send: Callable[[float], Answer], call: Call) -> Answer:
+def _attempt(send: Callable[[float], Answer], limit: TimeLimit) -> Answer:
     for most in PAUSES:
         try:
-            return send(min(CALL_SECONDS, call.remaining()))
+            return send(min(CALL_SECONDS, limit.remaining()))
         except PASSING:
-            time.sleep(min(random.uniform(0, most), call.remaining()))
-    return send(min(CALL_SECONDS, call.remaining()))
+            time.sleep(min(random.uniform(0, most), limit.remaining()))
+    return send(min(CALL_SECONDS, limit.remaining()))
 
 
 def _name_of(document: Message) -> str:

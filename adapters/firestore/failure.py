@@ -5,12 +5,10 @@ Messages of the service are not passed on: they name documents and can hold cont
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
+from adapters.failure import Service
 from adapters.firestore.config import BACKEND_TYPE
 from commands.error import (
     Contended,
@@ -21,7 +19,6 @@ from commands.error import (
     TooLarge,
     Unavailable,
 )
-from commands.scope import Scope
 
 LATER = "it is tried again; nothing is to be done unless it stays"
 _SIZE_WORDS = ("longer than", "exceeds", "maximum", "too large", "too many", "too big", "size")
@@ -32,7 +29,7 @@ PASSING = (api.ServiceUnavailable, api.Aborted)
 """Worth another attempt at once, whatever was asked."""
 
 
-def translate(error: api.GoogleAPICallError | auth.GoogleAuthError) -> SignalboxError:
+def translate(error: Exception) -> SignalboxError:
     """The error for callers, without a place."""
     name = type(error).__name__
     if isinstance(error, auth.TransportError):
@@ -73,7 +70,7 @@ def too_large(what: str) -> TooLarge:
     )
 
 
-def _is_revoked(error: api.GoogleAPICallError) -> bool:
+def _is_revoked(error: Exception) -> bool:
     # gRPC reports as UNAVAILABLE whatever goes wrong when a token is fetched.
     return isinstance(error, api.ServiceUnavailable) and "invalid_grant" in (error.message or "")
 
@@ -95,20 +92,9 @@ def _invalid(error: api.GoogleAPICallError) -> SignalboxError:
     )
 
 
-@contextmanager
-def firestore_errors(scope: Scope) -> Iterator[None]:
-    """Let only SignalboxErrors out, each naming its place."""
-    try:
-        yield
-    except SignalboxError as error:
-        located(error, scope)
-        raise
-    except (api.GoogleAPICallError, auth.GoogleAuthError) as error:
-        raise located(translate(error), scope) from error
-
-
-def located(error: SignalboxError, scope: Scope) -> SignalboxError:
-    """The error with its place named."""
-    return error.at(
-        kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env, backend_type=BACKEND_TYPE
-    )
+SERVICE = Service(
+    BACKEND_TYPE,
+    "Firestore",
+    translate,
+    failures=(api.GoogleAPICallError, auth.GoogleAuthError),
+)

@@ -16,7 +16,7 @@ from typing import Any, Final
 
 from google.cloud.firestore_v1.types import common, document, firestore, query, write
 
-from adapters.stored import unreadable
+from adapters.stored import damaged
 from commands.value import Data, Value, json_form, read_value
 
 Message = Any
@@ -83,7 +83,7 @@ def typed(fields: Message, name: str, kind: str) -> Any:
     IntegrityMismatch."""
     slot = fields.get(name)
     if slot is None or slot.WhichOneof("value_type") != kind:
-        raise unreadable(f"the field {name} of a document", TypeError())
+        raise damaged(f"the field {name} of a document", TypeError())
     return getattr(slot, kind)
 
 

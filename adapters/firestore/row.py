@@ -1,13 +1,12 @@
-"""Rows as documents, and what a write on one comes to; no calls.
+"""Rows as documents; no calls.
 
-A row's document holds `key`, `seq` (of the command that wrote it), `data`, and `mark` as
-`kept_mark` gives it. A deletion leaves a tombstone, without `data` but with `gone` and `expires`,
-so that an older write that comes late finds the newer one's trace.
+A row's document holds `key`, `seq`, `data` and `mark`. A tombstone is without `data` but with
+`gone` and `expires`.
 """
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 
 from adapters.firestore.failure import too_large
 from adapters.firestore.message import (
@@ -21,45 +20,41 @@ from adapters.firestore.message import (
     text,
     typed,
 )
-from adapters.port import Call
-from adapters.row_condition import Trace, kept_mark
+from adapters.row_condition import TOMBSTONE_KEPT, Trace
 from adapters.stored import readable
-from commands.tabular_store import DeleteRow, Row, UpsertRow
+from adapters.table_driver import RowWrite
+from commands.tabular_store import Row
 
 TRACE_FIELDS = ("seq", "gone", "mark")
 """What a writer must know of a document."""
-TOMBSTONE_KEPT = timedelta(days=7)
-"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
-ledger may be when it is restored."""
 MOST_DOCUMENT_BYTES = 1024 * 1024 - 2048
 
 
-def trace_of(document: Message | None) -> Trace:
+def trace_of(document: Message) -> Trace:
     """What the last write left in the document."""
-    if document is None:
-        return Trace()
     fields = document.fields
     mark = text(fields, "mark") if "mark" in fields else None
-    return Trace(integer(fields, "seq"), "gone" in fields, mark)
+    return Trace(integer(fields, "seq"), "gone" in fields, mark, document)
 
 
-def upsert_write(name: str, found: Message | None, command: UpsertRow, call: Call) -> Message:
-    """The write of the row over what was found. Raises TooLarge."""
-    document = _traced(name, command, call)
-    # An empty object too is to be there.
-    document.fields["data"].map_value.SetInParent()
-    set_data(document.fields["data"].map_value.fields, command.data)
-    if document.ByteSize() > MOST_DOCUMENT_BYTES:
-        raise too_large("the row")
-    return put(document, found)
-
-
-def delete_write(name: str, found: Message | None, command: DeleteRow, call: Call) -> Message:
-    """The write of a tombstone over what was found, or where nothing was."""
-    document = _traced(name, command, call)
-    set_value(document.fields["gone"], True)
-    set_value(document.fields["expires"], datetime.now(UTC) + TOMBSTONE_KEPT)
-    return put(document, found)
+def write_of(name: str, write: RowWrite) -> Message:
+    """The write of the row or tombstone over what was found. Raises TooLarge."""
+    document = new_document(name)
+    fields = document.fields
+    set_value(fields["key"], write.row[1])
+    set_value(fields["seq"], write.seq)
+    if write.mark is not None:
+        set_value(fields["mark"], write.mark)
+    if write.data is None:
+        set_value(fields["gone"], True)
+        set_value(fields["expires"], datetime.now(UTC) + TOMBSTONE_KEPT)
+    else:
+        # An empty object too is to be there.
+        fields["data"].map_value.SetInParent()
+        set_data(fields["data"].map_value.fields, write.data)
+        if document.ByteSize() > MOST_DOCUMENT_BYTES:
+            raise too_large("the row")
+    return put(document, write.over.token if write.over is not None else None)
 
 
 def row_of(document: Message) -> Row | None:
@@ -73,13 +68,3 @@ def row_of(document: Message) -> Row | None:
             data=get_data(typed(fields, "data", "map_value").fields),
             revision=integer(fields, "seq"),
         )
-
-
-def _traced(name: str, command: UpsertRow | DeleteRow, call: Call) -> Message:
-    document = new_document(name)
-    set_value(document.fields["key"], command.key)
-    set_value(document.fields["seq"], call.seq)
-    mark = kept_mark(call)
-    if mark is not None:
-        set_value(document.fields["mark"], mark)
-    return document

@@ -17,7 +17,7 @@ from psycopg import sql
 
 from adapters.credential_file import read_password
 from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, within
-from adapters.port import Call
+from adapters.port import TimeLimit
 from adapters.postgres.config import PostgresConfig
 from adapters.postgres.connection import BoundedConnection
 from adapters.postgres.pool import Pool
@@ -60,15 +60,15 @@ SELECT set_config(name, '90s', false) FROM pg_settings WHERE name = 'idle_sessio
 
 
 @contextmanager
-def connected(config: PostgresConfig, call: Call) -> Iterator[psycopg.Connection[Any]]:
-    """A connection in a transaction, committed at the end of the block, within the call's lease.
+def connected(config: PostgresConfig, limit: TimeLimit) -> Iterator[psycopg.Connection[Any]]:
+    """A connection in a transaction, committed at the end of the block, within the limit.
 
     Raises Misconfigured for a bad reference, Unavailable for a server that takes too long or sends
     too much, and psycopg's errors.
     """
-    with within(call), _pools.get(config).lent() as connection:
+    with within(limit), _pools.get(config).lent() as connection:
         # So that an honest server gives up by itself, and its connection can be used again.
-        left = max(1, int(min(call.remaining(), REQUEST_SECONDS) * 1000))
+        left = max(1, int(min(limit.remaining(), REQUEST_SECONDS) * 1000))
         connection.execute(
             "SELECT set_config('statement_timeout', %s, true), "
             "set_config('lock_timeout', %s, true)",

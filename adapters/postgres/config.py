@@ -6,10 +6,10 @@ import re
 from collections.abc import Mapping
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
+from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from adapters.reach import Endpoint, Reaches
-from commands.error import InvalidRouteConfig, reason_of
+from adapters.route_config import RouteConfig
 from commands.scope import ResourceKind
 
 BACKEND_TYPE = "postgres"
@@ -56,28 +56,13 @@ class PostgresConfig(BaseModel):
         return host
 
 
+_ROUTE = RouteConfig(PostgresConfig, BACKEND_TYPE, _SECRET, "password_file")
+
+
 def read_config(config: Mapping[str, Any]) -> PostgresConfig:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
-    for key in config:
-        if key not in PostgresConfig.model_fields and _SECRET.search(str(key).lower()):
-            raise _refuse(
-                f"config key {str(key)[:64]!r} looks like a secret: credentials never stand in a "
-                "route",
-                "name a reference instead: password_file",
-            )
-    try:
-        # The command line sends a port as text.
-        return PostgresConfig.model_validate(dict(config))
-    except ValidationError as error:
-        first = error.errors(include_url=False, include_input=False)[0]
-        where = str(first["loc"][0]) if first["loc"] else ""
-        field = PostgresConfig.model_fields.get(where)
-        hint = (
-            f"{where}: {field.description or 'see docs/backends.md'}"
-            if field
-            else f"use {', '.join(PostgresConfig.model_fields)}"
-        )
-        raise _refuse(f"config {where or 'as a whole'}: {reason_of(first)}", hint) from None
+    # The command line sends a port as text.
+    return _ROUTE.read(config, ResourceKind.TABULAR_STORE)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
@@ -88,10 +73,4 @@ def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
         credential_files=(its.password_file,) if its.password_file else (),
         trusted_files=(its.sslrootcert,) if its.sslrootcert not in (None, "system") else (),
         endpoints=(Endpoint(its.host, its.port, exposes),),
-    )
-
-
-def _refuse(message: str, next_step: str) -> InvalidRouteConfig:
-    return InvalidRouteConfig(
-        message, kind=ResourceKind.TABULAR_STORE, backend_type=BACKEND_TYPE, next_step=next_step
     )

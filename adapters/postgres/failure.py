@@ -5,12 +5,10 @@ Only SQLSTATE codes and class names are passed on: messages can hold values of r
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
-
 import psycopg
 from psycopg import errors
 
+from adapters.failure import Service
 from adapters.postgres.config import BACKEND_TYPE
 from commands.error import (
     BackendResting,
@@ -23,7 +21,6 @@ from commands.error import (
     TooLarge,
     Unavailable,
 )
-from commands.scope import Scope
 
 LOCKED_SECONDS = 5.0
 """After which a row that was locked is tried again."""
@@ -88,19 +85,4 @@ def translate(error: Exception) -> SignalboxError:
     return InternalError(f"PostgreSQL answers {state}", next_step="look the code up; report it")
 
 
-@contextmanager
-def postgres_errors(scope: Scope) -> Iterator[None]:
-    """Let only SignalboxErrors out, each naming its place."""
-    place = {
-        "kind": scope.kind,
-        "tenant_id": scope.tenant_id,
-        "env": scope.env,
-        "backend_type": BACKEND_TYPE,
-    }
-    try:
-        yield
-    except SignalboxError as error:
-        error.at(**place)
-        raise
-    except (psycopg.Error, OSError) as error:
-        raise translate(error).at(**place) from error
+SERVICE = Service(BACKEND_TYPE, "PostgreSQL", translate, failures=(psycopg.Error, OSError))

@@ -11,14 +11,14 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.answer import checked_etag, checked_size, checked_span, unreadable
-from adapters.aws.client import leased
+from adapters.answer import checked_etag, checked_size, checked_span, unusable
+from adapters.aws.client import bounded
 from adapters.aws.failure import status_of
-from adapters.port import Call
-from adapters.s3.body import S3Body
+from adapters.object_driver import Opened, StoredObject
+from adapters.port import TimeLimit
 from adapters.s3.config import S3Config
-from adapters.s3.engine import Headers, Opened, Target
-from adapters.s3.metadata import Present
+from adapters.s3.engine import Headers, Target
+from adapters.s3.metadata import split
 from adapters.service_clock import ServiceClock
 from commands.scope import Scope
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Boto3Engine:
-    """An Engine. botocore's own second attempt asks for the lease as well."""
+    """An Engine. botocore's own second attempt looks at the time limit as well."""
 
     def __init__(
         self, client: S3Client, config: S3Config, scope: Scope, clock: ServiceClock
@@ -47,10 +47,10 @@ class Boto3Engine:
         return self.config.checksums == "when_supported"
 
     @contextmanager
-    def leased(self, call: Call) -> Iterator[None]:
-        """An effect: S3 has told its time, and each request within ends with the lease."""
+    def bounded(self, limit: TimeLimit) -> Iterator[None]:
+        """An effect: S3 has told its time, and each request within ends with the limit."""
         self._clock.learn(self._ask_time)
-        with leased(call):
+        with bounded(limit):
             yield
 
     def _ask_time(self) -> None:
@@ -58,8 +58,8 @@ class Boto3Engine:
         with suppress(ClientError, BotoCoreError):
             self._client.head_bucket(Bucket=self.config.bucket)
 
-    def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
-        with self.leased(call):
+    def put(self, target: Target, content: bytes, limit: TimeLimit, condition: Headers) -> str:
+        with self.bounded(limit):
             answer = self._client.put_object(
                 **address(target),
                 **properties(target),
@@ -69,17 +69,21 @@ class Boto3Engine:
             )
         return checked_etag("S3", answer.get("ETag"))
 
-    def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
+    def get(
+        self, full_key: str, first: int | None, last: int | None, if_match: str | None = None
+    ) -> Opened:
         request: dict[str, Any] = {"Bucket": self.config.bucket, "Key": full_key}
+        if if_match is not None:
+            request["IfMatch"] = if_match
         if first is not None or last is not None:
             request["Range"] = f"bytes={first or 0}-{'' if last is None else last}"
         answer = self._client.get_object(**request)
         size = checked_size("S3", answer.get("ContentLength"))
         start, whole = checked_span("S3", answer.get("ContentRange"), size, first, last)
         there = _present(answer, whole)
-        return Opened(there, start, size, S3Body(answer["Body"], self.scope))
+        return Opened(there, start, size, answer["Body"])
 
-    def look(self, full_key: str, *, sure: bool) -> Present | None:
+    def look(self, full_key: str, *, sure: bool) -> StoredObject | None:
         try:
             answer = self._client.head_object(Bucket=self.config.bucket, Key=full_key)
         except ClientError as error:
@@ -90,9 +94,9 @@ class Boto3Engine:
             return None
         return _present(answer, checked_size("S3", answer.get("ContentLength")))
 
-    def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
+    def delete(self, full_key: str, limit: TimeLimit, if_match: str | None = None) -> None:
         condition: dict[str, Any] = {} if if_match is None else {"IfMatch": if_match}
-        with self.leased(call):
+        with self.bounded(limit):
             self._client.delete_object(Bucket=self.config.bucket, Key=full_key, **condition)
 
     def demand_bucket(self) -> None:
@@ -105,16 +109,12 @@ class Boto3Engine:
                 raise
 
 
-def _present(answer: Mapping[str, Any], size: int) -> Present:
+def _present(answer: Mapping[str, Any], size: int) -> StoredObject:
     if (modified := answer.get("LastModified")) is None:
-        raise unreadable("S3", "it has no date")
-    return Present(
-        size=size,
-        etag=checked_etag("S3", answer.get("ETag")),
-        modified=modified,
-        content_type=answer.get("ContentType", ""),
-        metadata=answer.get("Metadata", {}),
-    )
+        raise unusable("S3", "it has no date")
+    etag = checked_etag("S3", answer.get("ETag"))
+    beside = split(answer.get("Metadata", {}))
+    return StoredObject(size, etag, modified, answer.get("ContentType", ""), *beside)
 
 
 def checksum(config: S3Config, content: bytes | bytearray) -> dict[str, Any]:

@@ -19,7 +19,7 @@ from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
 from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.config import S3Config
 from adapters.s3.engine import Engine
-from adapters.s3.lease import enforce
+from adapters.s3.expiry import enforce
 from adapters.s3.wire import POOL_CONNECTIONS, Wire
 from adapters.s3.wire_engine import WireEngine
 from adapters.s3.wire_rule import environment_fits, mocked, route_fits

@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.aws.config import REGION_PATTERN, AwsConfig, reaches_of, read_aws_config
+from adapters.aws.config import REGION_PATTERN, AwsConfig, aws_route_config, reaches_of
 from adapters.reach import Reaches
 from commands.scope import ResourceKind
 
@@ -122,9 +122,12 @@ class S3Config(AwsConfig):
         return self.checksum or ("when_required" if self.endpoint_url else "when_supported")
 
 
+_ROUTE = aws_route_config(S3Config, "s3", ("bucket",))
+
+
 def read_config(config: Mapping[str, Any]) -> S3Config:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
-    return read_aws_config(S3Config, config, ("bucket",), ResourceKind.OBJECT_STORE, "s3")
+    return _ROUTE.read(config, ResourceKind.OBJECT_STORE)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:

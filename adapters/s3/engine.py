@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from adapters.port import BodyReader, Call
+from adapters.object_driver import Opened, StoredObject
+from adapters.port import TimeLimit
 from adapters.s3.config import S3Config
-from adapters.s3.metadata import Present
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -25,16 +25,6 @@ class Target:
     metadata: dict[str, str]
 
 
-@dataclass(frozen=True)
-class Opened:
-    """Content on its way: what the object is, and its bytes from `first` on, `size` of them."""
-
-    there: Present
-    first: int
-    size: int
-    body: BodyReader
-
-
 Headers = Mapping[str, Any]
 """`IfMatch` (quoted) or `IfNoneMatch`, or nothing."""
 
@@ -43,28 +33,31 @@ class Engine(Protocol):
     """One bucket, by one way of sending requests.
 
     Whatever the engine, what fails raises botocore's ClientError or BotoCoreError, or an error of
-    Signalbox. `call` is asked for the lease before the first byte of each request.
+    Signalbox. `limit` is asked before the first byte of each effect.
     """
 
     @property
     def client(self) -> S3Client:
         """boto3, for what no other engine can: lists, parts, presigned addresses."""
 
-    def leased(self, call: Call) -> AbstractContextManager[None]:
-        """Around effects by `client`: each ends with the lease, by S3's own clock."""
+    def bounded(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        """Around effects by `client`: each ends with the limit, by S3's own clock."""
 
-    def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
+    def put(self, target: Target, content: bytes, limit: TimeLimit, condition: Headers) -> str:
         """Store the content, and return its ETag without quotes."""
 
-    def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
-        """Open the content, or bytes `first` to `last`, included, of it."""
+    def get(
+        self, full_key: str, first: int | None, last: int | None, if_match: str | None = None
+    ) -> Opened:
+        """Open the content, or bytes `first` to `last`, included, of it; with `if_match` (quoted)
+        only of that version."""
 
-    def look(self, full_key: str, *, sure: bool) -> Present | None:
+    def look(self, full_key: str, *, sure: bool) -> StoredObject | None:
         """What is under `full_key`, None if nothing is.
 
         A HEAD has no body, so its 404 may also mean a missing bucket; `sure` asks for the bucket
         then and raises NoSuchBucket. Leave it out where a write follows that would say so itself.
         """
 
-    def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
+    def delete(self, full_key: str, limit: TimeLimit, if_match: str | None = None) -> None:
         """Remove what is there; with `if_match` (quoted) only that."""

@@ -6,13 +6,12 @@ checks can hold keys, signatures or content.
 
 from __future__ import annotations
 
-from types import TracebackType
-
 from botocore.exceptions import BotoCoreError, ClientError
 
 from adapters.answer import unread
 from adapters.aws.failure import LATER, code_of, status_of, trace_of, translate_botocore
-from adapters.deadline import Deadline, enter, leave
+from adapters.deadline import Expired
+from adapters.failure import Service
 from adapters.s3.failure_code import (
     CODES,
     DOWN,
@@ -20,8 +19,7 @@ from adapters.s3.failure_code import (
     STATUSES,
     WRONG_REGION,
 )
-from commands.error import LeaseExpired, Misconfigured, SignalboxError, Unavailable
-from commands.scope import ResourceKind, Scope
+from commands.error import Misconfigured, SignalboxError, Unavailable
 
 
 def condition_failed(error: ClientError) -> bool:
@@ -41,42 +39,6 @@ def translate(error: Exception) -> SignalboxError:
     return unread("S3", error)
 
 
-class s3_errors:  # noqa: N801 - used like a function; one made by contextlib costs more than a key
-    """Let only SignalboxErrors out, each naming its place; what is within has this time.
-
-    Raises LeaseExpired at once where the lease is over.
-    """
-
-    __slots__ = ("_deadline", "_scope", "_token")
-
-    def __init__(self, scope: Scope, deadline: Deadline | None = None) -> None:
-        self._scope = scope
-        self._deadline = deadline
-
-    def __enter__(self) -> None:
-        if self._deadline is not None:
-            self._deadline.check_lease()
-            self._token = enter(self._deadline)
-
-    def __exit__(
-        self, kind: object, error: BaseException | None, traceback: TracebackType | None
-    ) -> None:
-        deadline, scope = self._deadline, self._scope
-        if deadline is not None:
-            leave(self._token)
-        if error is None:
-            return
-        place = {"tenant_id": scope.tenant_id, "env": scope.env, "backend_type": "s3"}
-        if isinstance(error, SignalboxError):
-            error.at(kind=ResourceKind.OBJECT_STORE, **place)
-        elif isinstance(error, Exception):
-            if deadline is not None and deadline.fault and not isinstance(error, ClientError):
-                said: SignalboxError = deadline.error("S3")
-            else:
-                said = translate(error)
-            raise said.at(kind=ResourceKind.OBJECT_STORE, **place) from error
-
-
 def _from_answer(error: ClientError) -> SignalboxError:
     code, status = code_of(error), status_of(error)
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
@@ -89,6 +51,9 @@ def _from_answer(error: ClientError) -> SignalboxError:
         fallback = DOWN if status >= 500 else (Misconfigured, "S3 refuses it", "check the route")
         answer = CODES.get(code) or STATUSES.get(status, fallback)
     if code == "AccessDenied" and "expired" in error.response["Error"].get("Message", ""):
-        return LeaseExpired(f"S3 refused a request that came after the lease ({trace_of(error)})")
+        return Expired(f"S3 refused a request that came after its time limit ({trace_of(error)})")
     kind, text, next_step = answer
     return kind(f"{text} ({trace_of(error)})", next_step=next_step)
+
+
+SERVICE = Service("s3", "S3", translate, answers=(ClientError,))

@@ -10,40 +10,29 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from adapters.s3.location import Location
-from commands.error import Unsupported
-from commands.object_store import (
-    PresignedGet,
-    PresignedPost,
-    PresignedPut,
-    PresignGet,
-    PresignPost,
-    PresignPut,
-)
+from adapters.s3.config import S3Config
+from commands.object_store import PresignedGet, PresignedPost, PresignedPut
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 
-def presign_post(client: S3Client, location: Location, command: PresignPost) -> PresignedPost:
+def sign_post(
+    client: S3Client,
+    config: S3Config,
+    full_key: str,
+    content_type: str,
+    sizes: tuple[int, int],
+    expires: timedelta,
+) -> PresignedPost:
     """A form that takes this key, this content type and a size within the limits, only."""
-    if location.config.is_access_point:
-        raise Unsupported(
-            "S3 takes no form posts through an access point",
-            next_step="route to the bucket itself for browser uploads",
-        )
-    fields = {"Content-Type": command.content_type}
-    if location.config.kms_key_id:
-        fields |= {
-            "x-amz-server-side-encryption": "aws:kms",
-            "x-amz-server-side-encryption-aws-kms-key-id": location.config.kms_key_id,
-        }
+    fields = {"Content-Type": content_type, **_encryption(config)}
     conditions: list[Any] = [{name: value} for name, value in fields.items()]
-    conditions.append(["content-length-range", command.min_bytes, command.max_bytes])
-    seconds, expires_at = _expiry(command.expires)
+    conditions.append(["content-length-range", *sizes])
+    seconds, expires_at = _expiry(expires)
     form = client.generate_presigned_post(
-        Bucket=location.bucket,
-        Key=location.full_key(command.key),
+        Bucket=config.bucket,
+        Key=full_key,
         Fields=fields,
         Conditions=conditions,
         ExpiresIn=seconds,
@@ -51,37 +40,39 @@ def presign_post(client: S3Client, location: Location, command: PresignPost) -> 
     return PresignedPost(url=form["url"], fields=form["fields"], expires_at=expires_at)
 
 
-def presign_put(client: S3Client, location: Location, command: PresignPut) -> PresignedPut:
+def sign_put(
+    client: S3Client, config: S3Config, full_key: str, content_type: str, expires: timedelta
+) -> PresignedPut:
     """An address to PUT the content to, with this content type; S3 cannot hold it to a size."""
-    headers = {"Content-Type": command.content_type}
-    params: dict[str, Any] = {"ContentType": command.content_type}
-    if location.config.kms_key_id:
-        params |= {
-            "ServerSideEncryption": "aws:kms",
-            "SSEKMSKeyId": location.config.kms_key_id,
-        }
-        headers |= {
-            "x-amz-server-side-encryption": "aws:kms",
-            "x-amz-server-side-encryption-aws-kms-key-id": location.config.kms_key_id,
-        }
-    seconds, expires_at = _expiry(command.expires)
+    params: dict[str, Any] = {"ContentType": content_type}
+    if config.kms_key_id:
+        params |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": config.kms_key_id}
+    seconds, expires_at = _expiry(expires)
     url = client.generate_presigned_url(
         "put_object",
-        Params={"Bucket": location.bucket, "Key": location.full_key(command.key), **params},
+        Params={"Bucket": config.bucket, "Key": full_key, **params},
         ExpiresIn=seconds,
     )
+    headers = {"Content-Type": content_type, **_encryption(config)}
     return PresignedPut(url=url, headers=headers, expires_at=expires_at)
 
 
-def presign_get(client: S3Client, location: Location, command: PresignGet) -> PresignedGet:
+def sign_get(client: S3Client, config: S3Config, full_key: str, expires: timedelta) -> PresignedGet:
     """An address that anyone who has it may read from until it ends."""
-    seconds, expires_at = _expiry(command.expires)
+    seconds, expires_at = _expiry(expires)
     url = client.generate_presigned_url(
-        "get_object",
-        Params={"Bucket": location.bucket, "Key": location.full_key(command.key)},
-        ExpiresIn=seconds,
+        "get_object", Params={"Bucket": config.bucket, "Key": full_key}, ExpiresIn=seconds
     )
     return PresignedGet(url=url, expires_at=expires_at)
+
+
+def _encryption(config: S3Config) -> dict[str, str]:
+    if not config.kms_key_id:
+        return {}
+    return {
+        "x-amz-server-side-encryption": "aws:kms",
+        "x-amz-server-side-encryption-aws-kms-key-id": config.kms_key_id,
+    }
 
 
 def _expiry(expires: timedelta) -> tuple[int, datetime]:

@@ -11,39 +11,40 @@ from typing import TypeVar
 
 import structlog
 
-from adapters.deadline import Deadline
-from adapters.port import Call
+from adapters.deadline import Deadline, Expired, current
+from adapters.failure import Reporter
 from adapters.s3.client import Access
 from adapters.s3.engine import Engine
-from adapters.s3.failure import s3_errors
-from commands.error import LeaseExpired, Unavailable
-from commands.scope import Scope
+from commands.error import Unavailable
 
 T = TypeVar("T")
 log = structlog.get_logger("signalbox.s3")
 
 
 def read(
-    scope: Scope, accesses: Sequence[Access], call: Call, ask: Callable[[Engine], T]
+    reporter: Reporter, accesses: Sequence[Access], ask: Callable[[Engine], T]
 ) -> tuple[T, str | None]:
     """What the bucket, which comes first, answers, or else its first replica that does, and that
-    one's region.
+    one's region. Each has the time of one call, within the limit of the call that this is in.
 
     Raises what the bucket itself ended in if no replica answers either.
     """
+    within = current()
+    if len(accesses) == 1 or within is None:
+        return ask(accesses[0].engine()), None
     first: Unavailable | None = None
     for access in accesses:
         try:
-            with s3_errors(scope, Deadline(call)):
+            with reporter.errors(Deadline(within.limit)):
                 answer = ask(access.engine())
-        except LeaseExpired as error:
+        except Expired as error:
             raise first or error from None
         except Unavailable as error:
             first = first or error
             continue
         replica = access.config.own_region if first is not None else None
         if replica is not None:
-            log.warning("read from a replica", scope=scope.field, region=replica)
+            log.warning("read from a replica", scope=reporter.scope.field, region=replica)
         return answer, replica
     assert first is not None  # noqa: S101 - the loop returns or has failed
     raise first

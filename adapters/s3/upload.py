@@ -5,17 +5,17 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from contextlib import closing, suppress
+from contextlib import suppress
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
 from adapters.answer import checked_etag
-from adapters.port import Call
+from adapters.object_driver import Draft
+from adapters.port import TimeLimit
 from adapters.s3.boto3_engine import address, checksum, properties
 from adapters.s3.engine import Engine, Target
 from commands.error import TooLarge
-from commands.payload import InlinePayload, StagedPayload, open_payload, verified_chunks
 
 PART_BYTES = 8 * 1024**2
 BYTES_AT_ONCE = 3 * PART_BYTES
@@ -23,32 +23,26 @@ BYTES_AT_ONCE = 3 * PART_BYTES
 MAX_PARTS = 10_000
 MAX_OBJECT_BYTES = 5 * 1024**4
 
-Content = InlinePayload | StagedPayload
-
 
 def upload(
-    engine: Engine, target: Target, content: Content, call: Call, condition: dict[str, Any]
+    engine: Engine, target: Target, draft: Draft, limit: TimeLimit, condition: dict[str, Any]
 ) -> str:
-    """Store `content` whole or not at all, and return its ETag.
+    """Store the draft's content whole or not at all, and return its ETag.
 
     `condition` is `IfMatch` or `IfNoneMatch`; it is judged by the request that makes the object
-    visible. Raises IntegrityMismatch before the last byte is sent, LeaseExpired, TooLarge, and
+    visible. Raises IntegrityMismatch before the last byte is sent, Expired, TooLarge, and
     botocore's errors.
     """
-    if content.size > MAX_OBJECT_BYTES:
+    if draft.size > MAX_OBJECT_BYTES:
         raise TooLarge(
-            f"{content.size} bytes are over the {MAX_OBJECT_BYTES} of an S3 object",
+            f"{draft.size} bytes are over the {MAX_OBJECT_BYTES} of an S3 object",
             next_step="store it as several objects",
         )
-    if isinstance(content, InlinePayload) and content.size <= PART_BYTES:
-        return engine.put(target, content.data, call, condition)
-    with closing(open_payload(content, call.payloads)) as source:
-        chunks = verified_chunks(content, source)
-        if content.size > PART_BYTES:
-            return _in_parts(engine, target, content.size, chunks, call, condition)
-        # Joined before it is sent: a wrong content fails here, and nothing has gone out.
-        body = b"".join(chunks)
-    return engine.put(target, body, call, condition)
+    if draft.size <= PART_BYTES:
+        # Read whole before it is sent: a wrong content fails here, and nothing has gone out.
+        return engine.put(target, draft.whole(), limit, condition)
+    with draft.chunks() as chunks:
+        return _in_parts(engine, target, draft.size, chunks, limit, condition)
 
 
 def part_bytes(size: int) -> int:
@@ -83,17 +77,17 @@ def _in_parts(
     target: Target,
     size: int,
     chunks: Iterator[bytes],
-    call: Call,
+    limit: TimeLimit,
     condition: dict[str, Any],
 ) -> str:
     """Our own multipart upload: that of boto3 cannot be conditional."""
     client = engine.client
-    with engine.leased(call):
+    with engine.bounded(limit):
         started = client.create_multipart_upload(**address(target), **properties(target))
     upload = {**address(target), "UploadId": started["UploadId"]}
     try:
-        sent = _send(engine, target, upload, size, chunks, call)
-        with engine.leased(call):
+        sent = _send(engine, target, upload, size, chunks, limit)
+        with engine.bounded(limit):
             done = client.complete_multipart_upload(
                 **upload, **condition, MultipartUpload={"Parts": sent}
             )
@@ -111,12 +105,12 @@ def _send(
     upload: dict[str, Any],
     size: int,
     chunks: Iterator[bytes],
-    call: Call,
+    limit: TimeLimit,
 ) -> list[Any]:
     """Send the parts, a few at once while the next is read; none is under way any more after."""
 
     def send(number: int, body: Any) -> dict[str, Any]:
-        with engine.leased(call):
+        with engine.bounded(limit):
             part = engine.client.upload_part(
                 **upload, **checksum(target.config, body), PartNumber=number, Body=body
             )

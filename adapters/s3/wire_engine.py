@@ -1,6 +1,6 @@
 """Requests on single objects over the wire; what it leaves to boto3, `wire_rule` says.
 
-Each is signed in its query. That of a write ends before its lease does, by S3's own clock: sent
+Each is signed in its query. That of a write ends before its time limit, by S3's own clock: sent
 later, by a worker that was frozen in between, it is refused by S3.
 """
 
@@ -16,20 +16,21 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from adapters.answer import checked_etag, checked_size, checked_span, unreadable
+from adapters.answer import checked_etag, checked_size, checked_span, unusable
 from adapters.aws.query_signature import Signer
-from adapters.deadline import current
+from adapters.deadline import Expired, current
 from adapters.http_date import http_date
-from adapters.port import Call
+from adapters.object_attributes import SHA256
+from adapters.object_driver import Opened, StoredObject
+from adapters.port import TimeLimit
 from adapters.s3.body import ContentBody, WireBody
 from adapters.s3.boto3_engine import Boto3Engine
 from adapters.s3.config import S3Config
-from adapters.s3.engine import Headers, Opened, Target
-from adapters.s3.lease import GOOD
-from adapters.s3.metadata import Present
+from adapters.s3.engine import Headers, Target
+from adapters.s3.expiry import GOOD
+from adapters.s3.metadata import split
 from adapters.s3.wire import Answer, Wire
 from adapters.service_clock import ServiceClock
-from commands.error import LeaseExpired
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -53,24 +54,24 @@ class WireEngine:
     def client(self) -> S3Client:
         return self._boto3.client
 
-    def leased(self, call: Call) -> AbstractContextManager[None]:
-        return self._boto3.leased(call)
+    def bounded(self, limit: TimeLimit) -> AbstractContextManager[None]:
+        return self._boto3.bounded(limit)
 
-    def put(self, target: Target, content: bytes, call: Call, condition: Headers) -> str:
+    def put(self, target: Target, content: bytes, limit: TimeLimit, condition: Headers) -> str:
         headers = {"content-type": target.content_type}
         headers |= {_BESIDE + name: value for name, value in target.metadata.items()}
         headers |= _conditions(condition) | _digests(target.config, content)
-        answer = self._effect("PutObject", "PUT", target.full_key, headers, content, call)
+        answer = self._effect("PutObject", "PUT", target.full_key, headers, content, limit)
         if answer is None:
-            return self._boto3.put(target, content, call, condition)
+            return self._boto3.put(target, content, limit, condition)
         return checked_etag("S3", answer.headers.get("etag"))
 
-    def delete(self, full_key: str, call: Call, if_match: str | None = None) -> None:
+    def delete(self, full_key: str, limit: TimeLimit, if_match: str | None = None) -> None:
         headers = {} if if_match is None else {"if-match": if_match}
-        if self._effect("DeleteObject", "DELETE", full_key, headers, None, call) is None:
-            self._boto3.delete(full_key, call, if_match)
+        if self._effect("DeleteObject", "DELETE", full_key, headers, None, limit) is None:
+            self._boto3.delete(full_key, limit, if_match)
 
-    def look(self, full_key: str, *, sure: bool) -> Present | None:
+    def look(self, full_key: str, *, sure: bool) -> StoredObject | None:
         try:
             answer = self._wire.send("HEAD", *self._read(full_key, "HEAD", {}))
         except OSError as error:
@@ -84,20 +85,22 @@ class WireEngine:
         headers = _good(answer, "HeadObject").headers
         return _present(headers, checked_size("S3", headers.get("content-length")))
 
-    def get(self, full_key: str, first: int | None, last: int | None) -> Opened:
-        wanted = {}
+    def get(
+        self, full_key: str, first: int | None, last: int | None, if_match: str | None = None
+    ) -> Opened:
+        wanted = {} if if_match is None else {"if-match": if_match}
         if first is not None or last is not None:
             wanted["range"] = f"bytes={first or 0}-{'' if last is None else last}"
         try:
             opened = self._wire.open("GET", *self._read(full_key, "GET", wanted))
         except OSError as error:
             _give_up(error)
-            return self._boto3.get(full_key, first, last)
+            return self._boto3.get(full_key, first, last, if_match)
         try:
             if opened.status not in (200, 206):
                 _good(Answer(opened.status, opened.headers, opened.read()), "GetObject")
             if (size := opened.size) is None:
-                return self._boto3.get(full_key, first, last)
+                return self._boto3.get(full_key, first, last, if_match)
             content_range = opened.headers.get("content-range")
             start, size_of_all = checked_span(
                 "S3", content_range, checked_size("S3", size), first, last
@@ -105,20 +108,20 @@ class WireEngine:
             there = _present(opened.headers, size_of_all)
             whole = size == there.size
             if size > SMALL_BYTES and not (whole and self._boto3.checks_content):
-                body = WireBody(opened, size, self._boto3.scope)
+                body = WireBody(opened, size)
                 opened = None  # type: ignore[assignment]  # the body closes it
                 return Opened(there, start, size, body)
             content = opened.read() if size <= SMALL_BYTES else b""
         except OSError as error:
             _give_up(error)
-            return self._boto3.get(full_key, first, last)
+            return self._boto3.get(full_key, first, last, if_match)
         finally:
             if opened is not None:
                 opened.close()
         if len(content) == size and (not whole or _vouched(there, content, self._boto3)):
             return Opened(there, start, size, ContentBody(content))
         # S3's own checksum is boto3's to compare.
-        return self._boto3.get(full_key, first, last)
+        return self._boto3.get(full_key, first, last, if_match)
 
     def _effect(
         self,
@@ -127,13 +130,13 @@ class WireEngine:
         full_key: str,
         headers: dict[str, str],
         content: bytes | None,
-        call: Call,
+        limit: TimeLimit,
     ) -> Answer | None:
-        """The answer, None if there was none. Raises LeaseExpired and ClientError."""
+        """The answer, None if there was none. Raises Expired and ClientError."""
         self._clock.learn(self._ask_time)
-        at, expiry = self._clock.window(call)
+        at, expiry = self._clock.window(limit)
         target, headers = self._signed(method, full_key, headers, at=at, expiry=expiry)
-        call.remaining()
+        limit.remaining()
         try:
             answer = self._wire.send(method, target, headers, content)
         except OSError as error:
@@ -142,7 +145,7 @@ class WireEngine:
         date = answer.headers.get("date")
         self._clock.observe(date)
         if answer.status == 403 and _after(date, expiry):
-            raise LeaseExpired("S3 refused a request that came after the lease")
+            raise Expired("S3 refused a request that came after its time limit")
         return _good(answer, operation)
 
     def _ask_time(self) -> None:
@@ -184,30 +187,25 @@ def _digests(config: S3Config, content: bytes) -> dict[str, str]:
     return {"content-md5": base64.b64encode(digest).decode("ascii")}
 
 
-def _present(headers: Mapping[str, str], size: int) -> Present:
+def _present(headers: Mapping[str, str], size: int) -> StoredObject:
     try:
         modified = http_date(headers.get("last-modified", ""))
     except ValueError:
-        raise unreadable("S3", "it has no date") from None
-    return Present(
-        size=size,
-        etag=checked_etag("S3", headers.get("etag")),
-        modified=modified,
-        content_type=headers.get("content-type", ""),
-        metadata={
-            name.removeprefix(_BESIDE): value
-            for name, value in headers.items()
-            if name.startswith(_BESIDE)
-        },
-    )
+        raise unusable("S3", "it has no date") from None
+    etag = checked_etag("S3", headers.get("etag"))
+    beside = {
+        name[len(_BESIDE) :]: value for name, value in headers.items() if name.startswith(_BESIDE)
+    }
+    return StoredObject(size, etag, modified, headers.get("content-type", ""), *split(beside))
 
 
-def _vouched(there: Present, content: bytes, boto3: Boto3Engine) -> bool:
+def _vouched(there: StoredObject, content: bytes, boto3: Boto3Engine) -> bool:
     """Whether our own digest, which stands beside what Signalbox wrote, is that of the content;
     without one, whether nothing better is to be had."""
-    if there.sha256 is None:
+    sha256 = there.attributes.get(SHA256)
+    if sha256 is None:
         return not boto3.checks_content
-    return hashlib.sha256(content).hexdigest() == there.sha256
+    return hashlib.sha256(content).hexdigest() == sha256
 
 
 def _good(answer: Answer, operation: str) -> Answer:
@@ -215,7 +213,7 @@ def _good(answer: Answer, operation: str) -> Answer:
     if answer.status in GOOD:
         return answer
     if answer.status < 300:
-        raise unreadable("S3", f"its status is {answer.status}")
+        raise unusable("S3", f"its status is {answer.status}")
     code, message = _CODE.search(answer.body), _MESSAGE.search(answer.body)
     headers = dict(answer.headers)
     raise ClientError(

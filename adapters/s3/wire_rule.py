@@ -9,7 +9,7 @@ processor time. It is not asked
 - where the environment names a proxy.
 
 An answer that it gets is S3's. Where it gets none (a connection gone stale), boto3 is asked once
-more, within the lease; a service that is silent for 20 s is not asked twice.
+more, within the time limit; a service that is silent for 20 s is not asked twice.
 """
 
 from __future__ import annotations

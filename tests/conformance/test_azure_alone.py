@@ -19,7 +19,8 @@ from azure.storage.blob import (
     generate_account_sas,
 )
 
-from adapters.azure_blob.object_store import open_adapter
+from adapters.azure_blob.object_driver import open_driver
+from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext
 from commands.error import Misconfigured, PreconditionFailed, Unavailable, WeakerFences
 from commands.object_store import PresignPut
@@ -42,7 +43,7 @@ def azure() -> Iterator[Harness]:
 def open_desk(azure: Harness, tenant: str, tmp_path: Path) -> OpenDesk:
     def open_one(**config: Any) -> Desk:
         scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="dev")
-        store = open_adapter(AdapterContext(scope, Mode.LAB, azure.config | config))
+        store = ObjectStore(open_driver(AdapterContext(scope, Mode.LAB, azure.config | config)))
         return Desk(store, tenant, "dev", DirectoryPayloadStore(tmp_path / "payloads"))
 
     return open_one

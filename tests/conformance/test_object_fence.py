@@ -217,4 +217,4 @@ def test_a_service_that_does_all_of_it_passes_the_check(desk: Desk) -> None:
 
 
 def _fenced(desk: Desk) -> bool:
-    return bool(desk.store._config.fenced_writes)  # type: ignore[attr-defined]
+    return desk.store.driver.traits.fenced_writes

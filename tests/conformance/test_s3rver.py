@@ -9,9 +9,10 @@ from typing import Any
 
 import pytest
 
+from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
-from adapters.s3.object_store import open_adapter
-from adapters.service_clock import ExpiredCall
+from adapters.s3.object_driver import open_driver
+from adapters.service_clock import Past
 from commands.clock import lease_clock
 from commands.error import LeaseExpired, WeakerFences
 from commands.payload import DirectoryPayloadStore
@@ -22,6 +23,10 @@ from tests.conformance.s3rver_harness import s3rver_harness
 
 OpenDesk = Callable[..., Desk]
 LARGE = bytes(9 * 1024**2)
+
+
+class PastCall(Past, Call):
+    """Over a minute ago when it is sent."""
 
 
 class Held(Call):
@@ -48,7 +53,7 @@ def open_desk(
     def open_one(**config: Any) -> Desk:
         scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="dev")
         whole = s3rver.config | {"engine": request.param} | config
-        store = open_adapter(AdapterContext(scope, Mode.LAB, whole))
+        store = ObjectStore(open_driver(AdapterContext(scope, Mode.LAB, whole)))
         return Desk(store, tenant, "dev", DirectoryPayloadStore(tmp_path / "payloads"))
 
     return open_one
@@ -62,7 +67,7 @@ def test_what_comes_in_time_is_done_and_what_comes_late_is_refused(
     desk.put("a", b"one", content_type="text/plain", metadata={"colour": "green  blue"})
     payload = desk.payloads.stage([LARGE])
     desk.put("large", payload)
-    late = ExpiredCall(**vars(desk.call()))
+    late = PastCall(**vars(desk.call()))
     for act in (
         lambda: desk.put("a", b"late", call=late),
         lambda: desk.put("large", payload, call=late),
@@ -80,7 +85,7 @@ def test_a_request_is_refused_once_its_lease_is_over(open_desk: OpenDesk) -> Non
     desk = open_desk(fenced_writes=False)
     held = Held(**vars(desk.call(seconds=4)))
     # boto3 asks once before it signs.
-    held.__dict__["free"] = 1 if desk.store._config.engine == "boto3" else 0  # type: ignore[attr-defined]
+    held.__dict__["free"] = 1 if desk.store.driver.config.engine == "boto3" else 0  # type: ignore[attr-defined]
     with pytest.raises(LeaseExpired):
         desk.put("a", b"late", call=held)
     assert desk.keys() == []

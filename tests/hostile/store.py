@@ -7,10 +7,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.azure_blob.object_store import open_adapter as open_azure
+from adapters.azure_blob.object_driver import open_driver as open_azure
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
-from adapters.s3.object_store import open_adapter as open_s3
+from adapters.s3.object_driver import open_driver as open_s3
 from commands.clock import lease_clock
 from commands.object_store import (
     Condition,
@@ -54,7 +54,7 @@ def open_shop(backend: str, endpoint: str, directory: Path, seconds: float = 60)
             "container": "data",
             "account_key_file": str(secret),
         }
-        opened = open_azure(AdapterContext(SCOPE, Mode.LAB, place))
+        opened = ObjectStore(open_azure(AdapterContext(SCOPE, Mode.LAB, place)))
     else:
         secret.write_text("[default]\naws_access_key_id = LAB\naws_secret_access_key = lab\n")
         place = {
@@ -64,7 +64,7 @@ def open_shop(backend: str, endpoint: str, directory: Path, seconds: float = 60)
             "credentials_file": str(secret),
             "engine": "boto3" if backend == "s3-boto3" else "auto",
         }
-        opened = open_s3(AdapterContext(SCOPE, Mode.LAB, place))
+        opened = ObjectStore(open_s3(AdapterContext(SCOPE, Mode.LAB, place)))
     return Shop(backend, opened, DirectoryPayloadStore(directory / "payloads"), seconds)
 
 

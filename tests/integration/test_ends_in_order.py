@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem.object_store import FilesystemObjectStore
+from adapters.object_store import ObjectStore
 from commands.error import DeadlineExceeded, Unavailable
 from commands.ledger.entry import Claims, Intent, Ticket
 from commands.model import Command
@@ -84,8 +84,8 @@ def test_one_that_may_not_run_waits_behind_one_that_comes_again(
     def away(*_: object) -> None:
         raise Unavailable("away")
 
-    monkeypatch.setattr(FilesystemObjectStore, "put_many", away)
-    monkeypatch.setattr(FilesystemObjectStore, "put", away)
+    monkeypatch.setattr(ObjectStore, "put_many", away)
+    monkeypatch.setattr(ObjectStore, "put", away)
     object.__setattr__(worker.executor.settings, "max_attempts", 5)
     commands = [put("k"), put("k", OVER)]
     ended = worker.executor.execute(message(worker, *commands))

@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from adapters.filesystem.object_store import FilesystemObjectStore
+from adapters.object_store import ObjectStore
 from commands.ledger.dead import DeadLetters
 from commands.ledger.entry import Intent, Ticket
 from commands.ledger.ledger import Ledger
@@ -202,6 +202,6 @@ def test_what_it_opens_it_closes(
         change_id=new_op_id(),
     )
     closed: list[object] = []
-    monkeypatch.setattr(FilesystemObjectStore, "close", lambda its: closed.append(its))
+    monkeypatch.setattr(ObjectStore, "close", lambda its: closed.append(its))
     Janitor(settings, "j").turn()
     assert len(closed) == 1

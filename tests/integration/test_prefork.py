@@ -15,7 +15,7 @@ import sys
 from commands.settings import Settings
 from workers.prefork import Preloader
 
-module = "adapters.filesystem.object_store"
+module = "adapters.filesystem.object_driver"
 before = module in sys.modules
 preloader = Preloader(Settings())
 preloader.before_fork()

@@ -15,7 +15,7 @@ from adapters.aws.credentials import reference_of
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from adapters.s3.config import read_config
-from adapters.s3.object_store import open_adapter
+from adapters.s3.object_driver import open_driver
 from commands.clock import lease_clock
 from commands.error import InvalidRouteConfig, NotFound, Unavailable
 from commands.model import new_op_id
@@ -112,7 +112,7 @@ def test_get_and_head_ask_the_replicas_in_order_when_the_bucket_is_down(
             "credentials_file": str(credentials),
             "read_replicas": list(replicas),
         }
-        return open_adapter(AdapterContext(scope=SCOPE, mode=Mode.SAAS, config=config))
+        return ObjectStore(open_driver(AdapterContext(scope=SCOPE, mode=Mode.SAAS, config=config)))
 
     there = "eu-west-2:in-eu-west-2"
     put = PutObject.model_validate(PLACE | {"payload": InlinePayload(data=b"hello")})

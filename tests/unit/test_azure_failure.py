@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from adapters.azure_blob import lease
-from adapters.azure_blob.object_store import open_adapter
+from adapters.azure_blob import expiry
+from adapters.azure_blob.object_driver import open_driver
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from commands import error as errors
@@ -80,7 +80,7 @@ def store_at(url: str, key_file: str) -> ObjectStore:
         "account_key_file": key_file,
         "fenced_writes": False,
     }
-    return open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    return ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))
 
 
 def put(store: ObjectStore, folder: Path, seconds: float = 30) -> None:
@@ -137,7 +137,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_lease(
     server.silent = True
     # So that nothing but the lease can end the wait.
     monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 3600.0)
-    monkeypatch.setattr(lease, "REQUEST_SECONDS", 3600.0)
+    monkeypatch.setattr(expiry, "REQUEST_SECONDS", 3600.0)
     with pytest.raises((errors.Unavailable, errors.LeaseExpired)):
         put(store_at(server.url, key_file), tmp_path, seconds=4)
 

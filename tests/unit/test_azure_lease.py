@@ -12,7 +12,7 @@ from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
 from adapters.azure_blob.client import client_for
 from adapters.azure_blob.config import read_config
-from adapters.azure_blob.lease import leased
+from adapters.azure_blob.expiry import bounded
 from adapters.azure_blob.signature import KEY_LIFE, signer_for
 from adapters.port import Call
 from commands.clock import lease_clock
@@ -37,7 +37,7 @@ def test_nothing_is_sent_when_the_lease_ends_before_the_first_byte(tmp_path: Pat
         place = {"account_url": server.url, "container": "data", "account_key_file": str(key_file)}
         blob = client_for(read_config(place)).get_blob_client("data", "a")
         call = Lapsing("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
-        with pytest.raises(LeaseExpired), leased(call, blob) as bounds:
+        with pytest.raises(LeaseExpired), bounded(call, blob) as bounds:
             blob.upload_blob(b"late", **bounds)
         assert server.came == []
 

@@ -12,7 +12,7 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from adapters.azure_blob.object_store import open_adapter
+from adapters.azure_blob.object_driver import open_driver
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call, Capability
 from commands.clock import lease_clock
@@ -45,7 +45,7 @@ def files(tmp_path: Path) -> dict[str, str]:
 
 def make_store(**config: Any) -> ObjectStore:
     full = {"account_url": URL, "container": "data"} | config
-    return open_adapter(AdapterContext(SCOPE, Mode.LAB, full))
+    return ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, full)))
 
 
 @pytest.fixture

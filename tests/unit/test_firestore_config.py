@@ -14,7 +14,7 @@ import pytest
 from adapters.catalogue import find_backend
 from adapters.firestore.client import client_for
 from adapters.firestore.config import FirestoreConfig, read_config
-from adapters.firestore.tabular_store import check_config
+from adapters.firestore.table_driver import check_config
 from commands.error import InternalError, InvalidRouteConfig, Misconfigured
 from commands.scope import ResourceKind
 

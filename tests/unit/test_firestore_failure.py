@@ -8,11 +8,14 @@ import pytest
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
+from adapters.batch import RequestSize
+from adapters.failure import Reporter
 from adapters.firestore.config import read_config
-from adapters.firestore.database import MOST_BYTES, groups, room
-from adapters.firestore.failure import firestore_errors, translate
-from adapters.firestore.tabular_store import open_adapter
+from adapters.firestore.database import MOST_BYTES, room
+from adapters.firestore.failure import SERVICE, translate
+from adapters.firestore.table_driver import open_driver
 from adapters.port import AdapterContext, Call
+from adapters.tabular_store import TabularStore
 from commands.error import (
     Contended,
     LeaseExpired,
@@ -58,7 +61,7 @@ def test_each_family_of_errors_has_its_meaning_and_a_next_step(
     kind: type[SignalboxError],
 ) -> None:
     error = family(message)
-    with pytest.raises(kind) as caught, firestore_errors(SCOPE):
+    with pytest.raises(kind) as caught, Reporter(SERVICE, SCOPE).errors():
         raise error
     assert type(caught.value) is type(translate(error))
     assert "hunter2" not in str(caught.value)
@@ -74,7 +77,7 @@ def test_each_family_of_errors_has_its_meaning_and_a_next_step(
 def test_nothing_is_asked_once_the_lease_ran_out(tmp_path: Path) -> None:
     config = {"project": "signalbox-lab", "emulator_host": "127.0.0.1:1"}
     assert read_config(config, SCOPE.kind).emulator_host
-    store = open_adapter(AdapterContext(scope=SCOPE, mode=Mode.LAB, config=config))
+    store = TabularStore(open_driver(AdapterContext(scope=SCOPE, mode=Mode.LAB, config=config)))
     call = Call("op", 1, False, 0.0, DirectoryPayloadStore(tmp_path))
     with pytest.raises(LeaseExpired):
         store.get(GetRow(tenant_id="t_a", env="dev", table_name="a", key="b"), call)
@@ -91,7 +94,7 @@ def test_nothing_is_asked_once_the_lease_ran_out(tmp_path: Path) -> None:
     ],
 )
 def test_requests_are_cut_by_number_and_by_bytes(sizes: list[int], cut: list[int]) -> None:
-    parts = list(groups(sizes, most=3))
+    parts = list(RequestSize(3, MOST_BYTES).cut(sizes))
     assert [len(part) for part in parts] == cut
     assert [number for part in parts for number in part] == list(range(len(sizes)))
 

@@ -14,7 +14,7 @@ import pytest
 from adapters.catalogue import find_backend
 from adapters.s3.client import client_for
 from adapters.s3.config import read_config
-from adapters.s3.object_store import check_config
+from adapters.s3.object_driver import check_config
 from commands.error import InvalidRouteConfig, Misconfigured
 from commands.scope import ResourceKind
 

@@ -11,13 +11,15 @@ from botocore import exceptions as boto
 from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
-from adapters.aws.client import leased
+from adapters.aws.client import bounded
+from adapters.failure import Reporter
 from adapters.object_range import PastEnd
+from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from adapters.s3.client import client_for
 from adapters.s3.config import read_config
-from adapters.s3.failure import s3_errors, translate
-from adapters.s3.object_store import open_adapter
+from adapters.s3.failure import SERVICE, translate
+from adapters.s3.object_driver import open_driver
 from commands import error as errors
 from commands.clock import lease_clock
 from commands.object_store import GetObject, PutObject
@@ -102,7 +104,7 @@ def test_an_answer_of_s3_becomes_a_typed_error_that_names_its_place(
     kind: type[errors.SignalboxError],
 ) -> None:
     stub.add_client_error("get_object", code, "the secret is s3cr3t", status)
-    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    store = ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))
     with pytest.raises(errors.SignalboxError) as caught:
         store.get(GetObject(key="a.txt", **WHO), make_call(tmp_path))
     assert type(caught.value) is kind
@@ -151,7 +153,7 @@ def test_no_family_of_botocore_errors_gets_through(family: type[boto.BotoCoreErr
 def test_a_failure_on_our_side_becomes_a_typed_error(
     error: boto.BotoCoreError, kind: type[errors.SignalboxError]
 ) -> None:
-    with pytest.raises(errors.SignalboxError) as caught, s3_errors(SCOPE):
+    with pytest.raises(errors.SignalboxError) as caught, Reporter(SERVICE, SCOPE).errors():
         raise error
     assert type(caught.value) is kind
     assert caught.value.tenant_id == "t_demo"
@@ -173,7 +175,7 @@ def test_a_bucket_in_another_region_raises_instead_of_being_followed(
     client = client_for(read_config(config))
     client.meta.events.register_first("before-send.s3", moved, unique_id="moved")
     try:
-        store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+        store = ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))
         with pytest.raises(errors.Misconfigured, match="another region"):
             store.get(GetObject(key="a.txt", **WHO), make_call(tmp_path))
     finally:
@@ -184,7 +186,7 @@ def test_a_bucket_in_another_region_raises_instead_of_being_followed(
 def test_nothing_is_sent_once_the_lease_is_over(
     stub: Stubber, config: dict[str, Any], tmp_path: Path
 ) -> None:
-    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    store = ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))
     command = PutObject(key="a.txt", payload=InlinePayload(data=b"x"), **WHO)
     with pytest.raises(errors.LeaseExpired):
         store.put(command, make_call(tmp_path, seconds=-1))
@@ -205,7 +207,7 @@ def test_botocores_own_second_attempt_needs_the_lease_too(
 
     client.meta.events.register("before-send.s3", break_and_expire, unique_id="break")
     try:
-        with pytest.raises(errors.LeaseExpired), leased(call):
+        with pytest.raises(errors.LeaseExpired), bounded(call):
             client.put_object(Bucket="data", Key="k", Body=b"")
     finally:
         client.meta.events.unregister("before-send.s3", unique_id="break")

@@ -15,7 +15,7 @@ import pytest
 
 from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call, Capability
-from adapters.s3.object_store import open_adapter
+from adapters.s3.object_driver import open_driver
 from commands.clock import lease_clock
 from commands.error import Unsupported
 from commands.object_store import PresignGet, PresignPost
@@ -36,7 +36,7 @@ def credentials_file(tmp_path: Path) -> str:
 
 def make_store(credentials_file: str, **config: Any) -> ObjectStore:
     full = {"bucket": "data", "region": "eu-west-1", "credentials_file": credentials_file} | config
-    return open_adapter(AdapterContext(SCOPE, Mode.LAB, full))
+    return ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, full)))
 
 
 @pytest.fixture

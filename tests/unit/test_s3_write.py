@@ -17,7 +17,7 @@ from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from adapters.s3.client import client_for
 from adapters.s3.config import read_config
-from adapters.s3.object_store import open_adapter
+from adapters.s3.object_driver import open_driver
 from adapters.s3.upload import MAX_PARTS, PART_BYTES, part_bytes
 from commands.clock import lease_clock
 from commands.error import (
@@ -65,7 +65,7 @@ class Lab:
 
     def open(self, tenant_id: str = "t_demo") -> ObjectStore:
         scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant_id, env="dev")
-        return open_adapter(AdapterContext(scope, Mode.LAB, self._config))
+        return ObjectStore(open_driver(AdapterContext(scope, Mode.LAB, self._config)))
 
     def call(self, op_id: str, seq: int, *, takeover: bool = False, seconds: float = 60) -> Call:
         return Call(op_id, seq, takeover, lease_clock() + seconds, self.payloads)

@@ -9,7 +9,8 @@ import pytest
 from botocore.exceptions import BotoCoreError, ReadTimeoutError
 from botocore.stub import Stubber
 
-from adapters.dynamodb.failure import dynamodb_errors
+from adapters.dynamodb.failure import SERVICE
+from adapters.failure import Reporter
 from commands import error as errors
 from commands.tabular_store import GetRow
 from tests.unit.dynamodb.counter import SCOPE, WHO, make_call, open_store, upsert
@@ -51,12 +52,15 @@ def test_an_answer_is_one_of_our_errors_with_place_and_next_step(
 
 
 def test_no_answer_is_unavailable() -> None:
-    with pytest.raises(errors.Unavailable, match="no answer from DynamoDB"), dynamodb_errors(SCOPE):
+    with (
+        pytest.raises(errors.Unavailable, match="no answer from DynamoDB"),
+        Reporter(SERVICE, SCOPE).errors(),
+    ):
         raise ReadTimeoutError(endpoint_url="https://secret")
 
 
 def test_every_failure_of_botocore_has_an_error() -> None:
-    with pytest.raises(errors.Misconfigured), dynamodb_errors(SCOPE):
+    with pytest.raises(errors.Misconfigured), Reporter(SERVICE, SCOPE).errors():
         raise BotoCoreError
 
 

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.dynamodb.batch import MOST_BYTES, groups
 from adapters.dynamodb.item import MOST_ITEM_BYTES, fitting, from_json, keyed, to_json, weight
 from adapters.dynamodb.key import BLOCK, Key, Layout, block_of, day_of, split_point, time_bytes
 from adapters.dynamodb.point import point_item, points_of
+from adapters.dynamodb.table import TRANSACTION
 from adapters.window import micros
 from commands.error import TooLarge
 from commands.metrics_store import Point, canonical_labels
@@ -33,7 +33,7 @@ def all_keys(name: str, other: str, number: int) -> set[Key]:
         LAYOUT.day(name, number),
         LAYOUT.point(name, AT + timedelta(days=number), "{}", 1),
         LAYOUT.head(name),
-        LAYOUT.mark(name, other),
+        LAYOUT.event_id(name, other),
         LAYOUT.event(name, BLOCK * number + 1),
     }
 
@@ -44,7 +44,7 @@ def test_two_things_never_share_a_key(a: str, b: str, c: str, d: str, m: int, n:
     if a != c:
         assert not shared
     if b != d:
-        assert not shared & {LAYOUT.row(a, b), LAYOUT.mark(a, b)}
+        assert not shared & {LAYOUT.row(a, b), LAYOUT.event_id(a, b)}
 
 
 def test_everything_of_a_scope_is_in_partitions_that_begin_with_it() -> None:
@@ -122,10 +122,10 @@ def test_what_is_over_400_kilobytes_is_refused() -> None:
         fitting(keyed(Key("pk", b"sk"), row={"S": "x" * (most + 1)}), "the row")
 
 
-@given(st.lists(st.integers(0, MOST_BYTES)))
+@given(st.lists(st.integers(0, TRANSACTION.bytes)))
 def test_requests_hold_every_item_once_and_no_more_than_they_may(sizes: list[int]) -> None:
-    cut = list(groups(sizes))
+    cut = list(TRANSACTION.cut(sizes))
     assert [number for group in cut for number in group] == list(range(len(sizes)))
     for group in cut:
         assert len(group) <= 100
-        assert len(group) == 1 or sum(sizes[number] for number in group) <= MOST_BYTES
+        assert len(group) == 1 or sum(sizes[number] for number in group) <= TRANSACTION.bytes

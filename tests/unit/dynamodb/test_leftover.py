@@ -8,7 +8,8 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from adapters.dynamodb import append, table
+from adapters import event_stream
+from adapters.dynamodb import table
 from adapters.dynamodb.key import Layout
 from adapters.dynamodb.point import point_item
 from commands import error as errors
@@ -114,8 +115,8 @@ def test_points_that_fail_to_be_stored_fail_every_command_that_has_them(
 def test_a_stream_that_stays_busy_is_contended_and_stops_what_is_behind(
     stub: Stubber, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(append, "PAUSE", 1e-4)
-    for _ in range(append.LOOKS):
+    monkeypatch.setattr(event_stream, "PAUSE", 1e-4)
+    for _ in range(event_stream.LOOKS):
         stub.add_response("batch_get_item", {"Responses": {}})
         cancelled(stub, "ConditionalCheckFailed", *["None"] * 98)
     commands = [append_event() for _ in range(50)]

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem import write
-from adapters.filesystem.tabular_store import FilesystemTabularStore
+from adapters.filesystem import object_write
+from adapters.tabular_store import TabularStore
 from tests.conformance.desk import Desk
 from tests.unit.filesystem.lab import open_desk
 from tests.unit.filesystem.table_lab import open_store
@@ -19,7 +19,7 @@ from tests.unit.filesystem.table_lab import open_store
 def in_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
     """Every content is a file here, except in tests of small ones."""
     if request.node.get_closest_marker("small") is None:
-        monkeypatch.setattr(write, "SMALL_BYTES", -1)
+        monkeypatch.setattr(object_write, "SMALL_BYTES", -1)
 
 
 @pytest.fixture
@@ -36,6 +36,6 @@ def own(tmp_path: Path) -> Path:
 
 
 @pytest.fixture
-def table(tmp_path: Path) -> Iterator[FilesystemTabularStore]:
+def table(tmp_path: Path) -> Iterator[TabularStore]:
     with closing(open_store(tmp_path)) as table:
         yield table

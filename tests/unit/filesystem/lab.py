@@ -11,7 +11,8 @@ from typing import Any
 import apsw
 
 from adapters.filesystem.connection import POOL
-from adapters.filesystem.object_store import FilesystemObjectStore
+from adapters.filesystem.object_driver import FilesystemObjectDriver
+from adapters.object_store import ObjectStore
 from adapters.port import Call
 from commands.clock import lease_clock
 from commands.error import SignalboxError
@@ -26,7 +27,7 @@ NO_PAYLOADS = DirectoryPayloadStore(Path("/nonexistent"))
 
 def open_desk(directory: Path, tenant: str = "t_a") -> Desk:
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="dev")
-    store = FilesystemObjectStore(str(directory / "base"), scope)
+    store = ObjectStore(FilesystemObjectDriver(str(directory / "base"), scope))
     return Desk(store, tenant, "dev", DirectoryPayloadStore(directory / "payloads"))
 
 
@@ -55,19 +56,16 @@ def item(desk: Desk, key: str, content: bytes = b"x", **fields: Any) -> tuple[Pu
 
 
 def put_many(desk: Desk, items: list[tuple[PutObject, Call]]) -> list[PutResult | SignalboxError]:
-    assert isinstance(desk.store, FilesystemObjectStore)
     return desk.store.put_many(items)
 
 
 def delete_many(
     desk: Desk, items: list[tuple[DeleteObject, Call]]
 ) -> list[DeleteResult | SignalboxError]:
-    assert isinstance(desk.store, FilesystemObjectStore)
     return desk.store.delete_many(items)
 
 
 def collect(desk: Desk, older_than: timedelta = timedelta(0)) -> int:
-    assert isinstance(desk.store, FilesystemObjectStore)
     return desk.store.collect_orphans(older_than)
 
 

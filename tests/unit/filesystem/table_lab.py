@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adapters.filesystem.tabular_store import FilesystemTabularStore
+from adapters.filesystem.table_driver import FilesystemTableDriver
 from adapters.port import Call
+from adapters.tabular_store import TabularStore
 from commands.scope import ResourceKind, Scope
 from commands.tabular_store import DeleteRow, GetRow, QueryRows, Row, RowCondition, UpsertRow
 from tests.unit.filesystem.lab import call_of
@@ -14,9 +15,9 @@ from tests.unit.filesystem.lab import call_of
 HERE = {"tenant_id": "t_a", "env": "dev"}
 
 
-def open_store(directory: Path) -> FilesystemTabularStore:
+def open_store(directory: Path) -> TabularStore:
     scope = Scope(kind=ResourceKind.TABULAR_STORE, **HERE)
-    return FilesystemTabularStore(str(directory / "base"), scope)
+    return TabularStore(FilesystemTableDriver(str(directory / "base"), scope))
 
 
 def row(key: str = "k", condition: RowCondition | None = None, **data: Any) -> UpsertRow:
@@ -28,23 +29,23 @@ def items(*commands: UpsertRow, **fields: Any) -> list[tuple[UpsertRow, Call]]:
     return [(command, call_of(command, **fields)) for command in commands]
 
 
-def put(store: FilesystemTabularStore, command: UpsertRow, **fields: Any) -> int:
+def put(store: TabularStore, command: UpsertRow, **fields: Any) -> int:
     return store.upsert(command, call_of(command, **fields)).revision
 
 
-def delete(store: FilesystemTabularStore, key: str = "k", **fields: Any) -> None:
+def delete(store: TabularStore, key: str = "k", **fields: Any) -> None:
     command = DeleteRow(
         **HERE, table_name="t", key=key, if_revision=fields.pop("if_revision", None)
     )
     store.delete(command, call_of(command, **fields))
 
 
-def get(store: FilesystemTabularStore, key: str = "k") -> Row:
+def get(store: TabularStore, key: str = "k") -> Row:
     command = GetRow(**HERE, table_name="t", key=key)
     return store.get(command, call_of(command))
 
 
-def rows(store: FilesystemTabularStore, **fields: Any) -> list[Row]:
+def rows(store: TabularStore, **fields: Any) -> list[Row]:
     """Of all pages."""
     found: list[Row] = []
     cursor: str | None = None

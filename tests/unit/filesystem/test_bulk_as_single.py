@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from adapters.catalogue import find_backend
-from adapters.filesystem.write import SMALL_BYTES
+from adapters.filesystem.object_write import SMALL_BYTES
 from adapters.port import AdapterContext, Call, Growth
 from commands.error import SignalboxError
 from commands.event_stream import AppendEvent, Event

@@ -11,7 +11,8 @@ import apsw
 import pytest
 
 from adapters.filesystem.failure import translate
-from adapters.filesystem.object_store import check_config, open_adapter
+from adapters.filesystem.object_driver import check_config, open_driver
+from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext
 from commands.error import (
     BackendError,
@@ -62,7 +63,7 @@ def test_a_config_that_names_no_directory_is_refused(config: dict[str, Any]) -> 
 def test_an_absolute_directory_is_accepted_and_used(tmp_path: Path, name: str) -> None:
     config = {"base_dir": f"{tmp_path}/{name}"}
     check_config(config)
-    with closing(open_adapter(AdapterContext(SCOPE, Mode.LAB, config))) as store:
+    with closing(ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))) as store:
         command = PutObject(key="k", payload=InlinePayload(data=b"x"), tenant_id="t_a", env="dev")
         store.put(command, call_of(command))
     assert (tmp_path / name / "tenants/t_a/dev/objects.db").exists()

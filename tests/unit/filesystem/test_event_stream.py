@@ -12,8 +12,9 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem.event_log import AppendTurn
-from adapters.filesystem.event_stream import FilesystemEventStream
+from adapters.event_stream import EventStream
+from adapters.filesystem.event_log import Turn
+from adapters.filesystem.stream_driver import FilesystemStreamDriver
 from adapters.port import Call
 from commands.error import LeaseExpired, PreconditionFailed, SignalboxError, Unavailable
 from commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
@@ -24,9 +25,9 @@ HERE = {"tenant_id": "t_a", "env": "dev"}
 
 
 @pytest.fixture
-def stream(tmp_path: Path) -> Iterator[FilesystemEventStream]:
+def stream(tmp_path: Path) -> Iterator[EventStream]:
     scope = Scope(kind=ResourceKind.EVENT_STREAM, **HERE)
-    with closing(FilesystemEventStream(str(tmp_path / "base"), scope)) as stream:
+    with closing(EventStream(FilesystemStreamDriver(str(tmp_path / "base"), scope))) as stream:
         yield stream
 
 
@@ -43,19 +44,19 @@ def versions(answers: list[AppendResult | SignalboxError]) -> list[int | str]:
     return [a.code if isinstance(a, SignalboxError) else a.version for a in answers]
 
 
-def read(stream: FilesystemEventStream, name: str = "s", **fields: Any) -> list[int]:
+def read(stream: EventStream, name: str = "s", **fields: Any) -> list[int]:
     command = ReadEvents(**HERE, stream=name, **fields)
     return [event.version for event in stream.read(command, call_of(command)).events]
 
 
-def test_a_bulk_is_one_commit(stream: FilesystemEventStream, own: Path) -> None:
+def test_a_bulk_is_one_commit(stream: EventStream, own: Path) -> None:
     stream.append_many(items(append()))
     with commits(own / "events.db") as counted:
         stream.append_many(items(*[append(f"s{n % 3}") for n in range(100)]))
     assert counted() == 1
 
 
-def test_a_refused_event_does_not_spoil_those_behind_it(stream: FilesystemEventStream) -> None:
+def test_a_refused_event_does_not_spoil_those_behind_it(stream: EventStream) -> None:
     answers = stream.append_many(
         items(append(), append(expected_version=7), append(expected_version=1), append("other"))
     )
@@ -64,7 +65,7 @@ def test_a_refused_event_does_not_spoil_those_behind_it(stream: FilesystemEventS
 
 
 def test_nothing_is_added_behind_an_event_whose_lease_ran_out(
-    stream: FilesystemEventStream,
+    stream: EventStream,
 ) -> None:
     late = append()
     bulk = [
@@ -77,7 +78,7 @@ def test_nothing_is_added_behind_an_event_whose_lease_ran_out(
 
 
 def test_a_lease_that_runs_out_while_another_writes_adds_nothing(
-    stream: FilesystemEventStream, own: Path
+    stream: EventStream, own: Path
 ) -> None:
     stream.append_many(items(append()))
     command = append()
@@ -90,22 +91,22 @@ def test_a_lease_that_runs_out_while_another_writes_adds_nothing(
 
 
 def test_a_failed_commit_is_the_error_of_all_even_of_those_refused_by_what_is_gone_now(
-    stream: FilesystemEventStream, monkeypatch: pytest.MonkeyPatch
+    stream: EventStream, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream.append_many(items(append("other")))
     first, second = append("s", "a"), append("s", "b", expected_version=0)
     with monkeypatch.context() as patched:
-        patched.setattr(AppendTurn, "flush", _failing)
+        patched.setattr(Turn, "append", _failing)
         answers = stream.append_many(items(first, second, append("s", "c")))
     assert versions(answers) == ["UNAVAILABLE"] * 3
     assert read(stream) == []
 
 
-def _failing(_: AppendTurn) -> None:
+def _failing(*_: object) -> None:
     raise apsw.IOError
 
 
-def test_a_duplicate_within_a_bulk_names_the_first(stream: FilesystemEventStream) -> None:
+def test_a_duplicate_within_a_bulk_names_the_first(stream: EventStream) -> None:
     one, two = append("s", "same"), append("s", "same")
     first, second, third = stream.append_many(items(one, two, append("s")))
     assert isinstance(first, AppendResult)
@@ -117,9 +118,7 @@ def test_a_duplicate_within_a_bulk_names_the_first(stream: FilesystemEventStream
     assert (again.version, again.duplicate) == (1, False)
 
 
-def test_a_refused_first_event_leaves_no_stream_behind(
-    stream: FilesystemEventStream, own: Path
-) -> None:
+def test_a_refused_first_event_leaves_no_stream_behind(stream: EventStream, own: Path) -> None:
     command = append(expected_version=3)
     with pytest.raises(PreconditionFailed):
         stream.append(command, call_of(command))
@@ -127,7 +126,7 @@ def test_a_refused_first_event_leaves_no_stream_behind(
         assert database.execute("SELECT count(*) FROM streams").fetchone() == (0,)
 
 
-def test_readers_of_a_growing_stream_see_no_gap(stream: FilesystemEventStream) -> None:
+def test_readers_of_a_growing_stream_see_no_gap(stream: EventStream) -> None:
     done = threading.Event()
 
     def write(_: int) -> None:
@@ -149,18 +148,18 @@ def test_readers_of_a_growing_stream_see_no_gap(stream: FilesystemEventStream) -
             assert seen == list(range(1, 301))
 
 
-def test_a_page_ends_near_a_mebibyte_of_text_of_any_script(stream: FilesystemEventStream) -> None:
+def test_a_page_ends_near_a_mebibyte_of_text_of_any_script(stream: EventStream) -> None:
     stream.append_many(items(*[append(data={"t": "語" * 100_000}) for _ in range(8)]))
     assert read(stream) == [1, 2, 3, 4]
     assert read(stream, after=4) == [5, 6, 7, 8]
 
 
-def test_a_place_beyond_64_bits_is_an_end(stream: FilesystemEventStream) -> None:
+def test_a_place_beyond_64_bits_is_an_end(stream: EventStream) -> None:
     stream.append_many(items(append()))
     assert read(stream, after=2**80) == []
 
 
-def test_a_read_costs_its_page(stream: FilesystemEventStream, own: Path) -> None:
+def test_a_read_costs_its_page(stream: EventStream, own: Path) -> None:
     for _ in range(20):
         stream.append_many(items(*[append() for _ in range(500)]))
     with instructions(own / "events.db") as counted:
@@ -170,12 +169,12 @@ def test_a_read_costs_its_page(stream: FilesystemEventStream, own: Path) -> None
 
 def test_streams_of_the_release_before_go_on(tmp_path: Path, own: Path) -> None:
     scope = Scope(kind=ResourceKind.EVENT_STREAM, **HERE)
-    with closing(FilesystemEventStream(str(tmp_path / "base"), scope)) as before:
+    with closing(EventStream(FilesystemStreamDriver(str(tmp_path / "base"), scope))) as before:
         first = append(event_id="e")
         assert before.append(first, call_of(first)).version == 1
     rename = "ALTER TABLE events RENAME COLUMN mark TO op_id; PRAGMA user_version = 1"
     rows(own, rename, "events.db")
-    with closing(FilesystemEventStream(str(tmp_path / "base"), scope)) as stream:
+    with closing(EventStream(FilesystemStreamDriver(str(tmp_path / "base"), scope))) as stream:
         assert stream.append(first, call_of(first)).version == 1
         second = append(event_id="f")
         assert stream.append(second, call_of(second)).version == 2

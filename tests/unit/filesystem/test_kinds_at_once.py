@@ -9,8 +9,10 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from adapters.filesystem.event_stream import FilesystemEventStream
-from adapters.filesystem.tabular_store import FilesystemTabularStore
+from adapters.event_stream import EventStream
+from adapters.filesystem.stream_driver import FilesystemStreamDriver
+from adapters.filesystem.table_driver import FilesystemTableDriver
+from adapters.tabular_store import TabularStore
 from commands.error import AlreadyExists, PreconditionFailed
 from commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
 from commands.scope import ResourceKind, Scope
@@ -20,9 +22,9 @@ from tests.unit.filesystem.lab import call_of
 HERE = {"tenant_id": "t_a", "env": "dev"}
 
 
-def open_stream(directory: Path) -> FilesystemEventStream:
+def open_stream(directory: Path) -> EventStream:
     scope = Scope(kind=ResourceKind.EVENT_STREAM, **HERE)
-    return FilesystemEventStream(str(directory / "base"), scope)
+    return EventStream(FilesystemStreamDriver(str(directory / "base"), scope))
 
 
 def _append_many(directory: Path, writer: int, acknowledged: Any) -> None:
@@ -89,7 +91,7 @@ def test_a_counter_by_compare_and_swap_counts_every_step(tmp_path: Path) -> None
     scope = Scope(kind=ResourceKind.TABULAR_STORE, **HERE)
     place = {**HERE, "table_name": "t", "key": "counter"}
     with (
-        closing(FilesystemTabularStore(str(tmp_path / "base"), scope)) as store,
+        closing(TabularStore(FilesystemTableDriver(str(tmp_path / "base"), scope))) as store,
         ThreadPoolExecutor(8) as threads,
     ):
 

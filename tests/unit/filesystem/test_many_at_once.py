@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem import write
+from adapters.filesystem import object_write
 from adapters.filesystem.connection import POOL, most_idle
 from adapters.filesystem.content import ContentFile, ContentFolder
 from commands.error import (
@@ -26,7 +26,7 @@ from tests.unit.filesystem.lab import collect, files, item, open_desk, put_many
 
 def _write_and_count(desk: Desk, number: int) -> None:
     # Each process continues a store that its parent has used. A spawned one knows of no patch.
-    write.SMALL_BYTES = -1
+    object_write.SMALL_BYTES = -1
     base = 1000 * (number + 1)
     put_many(
         desk,

@@ -12,7 +12,8 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem.metrics_store import FilesystemMetricsStore
+from adapters.filesystem.metrics_driver import FilesystemMetricsDriver
+from adapters.metrics_store import MetricsStore
 from adapters.port import Call
 from commands.error import SignalboxError
 from commands.metrics_store import (
@@ -33,9 +34,9 @@ SECOND = timedelta(seconds=1)
 
 
 @pytest.fixture
-def store(tmp_path: Path) -> Iterator[FilesystemMetricsStore]:
+def store(tmp_path: Path) -> Iterator[MetricsStore]:
     scope = Scope(kind=ResourceKind.METRICS_STORE, **HERE)
-    with closing(FilesystemMetricsStore(str(tmp_path / "base"), scope)) as store:
+    with closing(MetricsStore(FilesystemMetricsDriver(str(tmp_path / "base"), scope))) as store:
         yield store
 
 
@@ -51,22 +52,22 @@ def items(*commands: IngestPoints, **fields: Any) -> list[tuple[IngestPoints, Ca
     return [(command, call_of(command, **fields)) for command in commands]
 
 
-def put(store: FilesystemMetricsStore, *points: Point, **fields: Any) -> None:
+def put(store: MetricsStore, *points: Point, **fields: Any) -> None:
     command = ingest(*points)
     assert store.ingest(command, call_of(command, **fields)).points == len(points)
 
 
-def query(store: FilesystemMetricsStore, **fields: Any) -> PointsResult:
+def query(store: MetricsStore, **fields: Any) -> PointsResult:
     span = {"start": START, "end": START + 3600 * SECOND, "limit": 10_000}
     command = QueryPoints(**HERE, **({"series": "cpu"} | span | fields))
     return store.query(command, call_of(command))
 
 
-def values(store: FilesystemMetricsStore, **fields: Any) -> list[float]:
+def values(store: MetricsStore, **fields: Any) -> list[float]:
     return [found.value for found in query(store, **fields).points]
 
 
-def test_a_bulk_is_one_commit(store: FilesystemMetricsStore, own: Path) -> None:
+def test_a_bulk_is_one_commit(store: MetricsStore, own: Path) -> None:
     put(store, point())
     with commits(own / "metrics.db") as counted:
         store.ingest_many(items(*[ingest(point(n), point(n, host="a")) for n in range(100)]))
@@ -75,7 +76,7 @@ def test_a_bulk_is_one_commit(store: FilesystemMetricsStore, own: Path) -> None:
 
 
 def test_a_command_whose_lease_ran_out_stores_nothing_and_spoils_no_other(
-    store: FilesystemMetricsStore, own: Path
+    store: MetricsStore, own: Path
 ) -> None:
     late = ingest(point(2, series="late", host="late"))
     bulk = [*items(ingest(point(1))), (late, call_of(late, seconds=-1)), *items(ingest(point(3)))]
@@ -88,7 +89,7 @@ def test_a_command_whose_lease_ran_out_stores_nothing_and_spoils_no_other(
         assert list(database.execute("SELECT name FROM series")) == [("cpu",)]
 
 
-def test_the_value_accepted_last_stands_in_whichever_order(store: FilesystemMetricsStore) -> None:
+def test_the_value_accepted_last_stands_in_whichever_order(store: MetricsStore) -> None:
     put(store, point(value=3), seq=30)
     put(store, point(value=2), point(1, value=2), seq=20, takeover=True)
     assert values(store) == [3, 2]
@@ -101,14 +102,14 @@ def test_the_value_accepted_last_stands_in_whichever_order(store: FilesystemMetr
 
 
 @pytest.mark.parametrize("value", [-0.0, 0.0, 1.0, 5e-324, -1.7976931348623157e308, 0.1 + 0.2])
-def test_a_value_comes_back_to_its_last_bit(store: FilesystemMetricsStore, value: float) -> None:
+def test_a_value_comes_back_to_its_last_bit(store: MetricsStore, value: float) -> None:
     put(store, point(value=value))
     [found] = values(store)
     assert (type(found), repr(found)) == (float, repr(value))
 
 
 def test_points_of_one_time_come_in_the_order_of_their_labels(
-    store: FilesystemMetricsStore,
+    store: MetricsStore,
 ) -> None:
     sets = [{"a": text} for text in ("z", "", "é", "￿", "😀", '"', "\0", "\\", "a")]
     sets += [{}, {"b": "1"}, {"a": "a", "b": "1"}, {'"': "x"}, {"\\": "x"}]
@@ -131,7 +132,7 @@ def test_points_of_one_time_come_in_the_order_of_their_labels(
         assert [p.labels for p in got] == matching
 
 
-def test_a_long_range_is_read_in_bounded_memory(store: FilesystemMetricsStore) -> None:
+def test_a_long_range_is_read_in_bounded_memory(store: MetricsStore) -> None:
     hosts = [f"host-{n}" for n in range(10)]
     for part in range(60):
         commands = [

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.filesystem import object_index
 from adapters.filesystem.database import Database
-from adapters.filesystem.write import SMALL_BYTES
+from adapters.filesystem.object_write import SMALL_BYTES
 from commands.error import (
     AlreadyExists,
     InsufficientStorage,

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from adapters.filesystem.tabular_store import FilesystemTabularStore
 from adapters.row_query import order_key, passes
+from adapters.tabular_store import TabularStore
 from commands.tabular_store import Filter, QueryRows, Row, UpsertRow
 from tests.unit.filesystem.lab import call_of, instructions
 from tests.unit.filesystem.table_lab import HERE, delete, items, open_store, row, rows
@@ -46,7 +46,7 @@ def test_a_query_finds_what_a_look_at_every_row_finds(
 )
 @pytest.mark.parametrize("op", ["eq", "lt", "le", "gt", "ge"])
 def test_numbers_are_compared_to_their_last_digit(
-    table: FilesystemTabularStore, value: float, op: Any
+    table: TabularStore, value: float, op: Any
 ) -> None:
     near = [value, -value, 0, float(value)]
     if isinstance(value, int):
@@ -66,7 +66,7 @@ def test_numbers_are_compared_to_their_last_digit(
 
 
 @pytest.mark.parametrize("column", ['"', "\\", 'a"."b', "a.b", "[0]", "#-1", "'", "*", "ä "])
-def test_a_column_may_have_any_name(table: FilesystemTabularStore, column: str) -> None:
+def test_a_column_may_have_any_name(table: TabularStore, column: str) -> None:
     named = UpsertRow(**HERE, table_name="t", key="1", data={column: "x"})
     table.upsert_many(items(named, row("2", a={"b": "x"}), row("3")))
     test = Filter(column=column, value="x")
@@ -74,7 +74,7 @@ def test_a_column_may_have_any_name(table: FilesystemTabularStore, column: str) 
     assert [found.key for found in rows(table, order_by=column)] == ["1"]
 
 
-def test_a_page_by_key_costs_its_rows(table: FilesystemTabularStore, own: Path) -> None:
+def test_a_page_by_key_costs_its_rows(table: TabularStore, own: Path) -> None:
     for part in range(20):
         table.upsert_many(items(*[row(f"{part:02}-{n:03}", n=n) for n in range(500)]))
     with instructions(own / "tables.db") as counted:

@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from adapters.filesystem import object_index
-from adapters.filesystem.write import SMALL_BYTES
+from adapters.filesystem.object_write import SMALL_BYTES
 from commands.error import AlreadyExists, IntegrityMismatch
 from tests.conformance.desk import Desk, Turn
 from tests.unit.filesystem.lab import (

@@ -11,7 +11,7 @@ import pytest
 
 from adapters.filesystem import row_table
 from adapters.filesystem.row_table import PRUNED_MOST
-from adapters.filesystem.tabular_store import FilesystemTabularStore
+from adapters.tabular_store import TabularStore
 from commands.error import LeaseExpired, NotFound, SignalboxError
 from commands.tabular_store import DeleteRow, DeleteRowResult, RowCondition, UpsertResult
 from tests.unit.filesystem.lab import call_of, commits
@@ -37,14 +37,14 @@ def tombstones(own: Path) -> int:
         return int(str(count))
 
 
-def test_a_bulk_is_one_commit(table: FilesystemTabularStore, own: Path) -> None:
+def test_a_bulk_is_one_commit(table: TabularStore, own: Path) -> None:
     put(table, row())
     with commits(own / "tables.db") as counted:
         table.upsert_many(items(*[row(f"{n}") for n in range(100)]))
     assert counted() == 1
 
 
-def test_a_bulk_of_deletes_is_one_commit(table: FilesystemTabularStore, own: Path) -> None:
+def test_a_bulk_of_deletes_is_one_commit(table: TabularStore, own: Path) -> None:
     table.upsert_many(items(*[row(f"{n}") for n in range(100)]))
     commands = [DeleteRow(**HERE, table_name="t", key=f"{n}") for n in range(120)]
     with commits(own / "tables.db") as counted:
@@ -54,7 +54,7 @@ def test_a_bulk_of_deletes_is_one_commit(table: FilesystemTabularStore, own: Pat
     assert (rows(table), tombstones(own)) == ([], 120)
 
 
-def test_a_row_may_come_many_times_in_a_bulk(table: FilesystemTabularStore) -> None:
+def test_a_row_may_come_many_times_in_a_bulk(table: TabularStore) -> None:
     create, absent = row(n=1), RowCondition(if_absent=True)
     answers = table.upsert_many(
         items(create, row(condition=absent, n=2), row("other"), row(n=3), row("b", absent))
@@ -64,7 +64,7 @@ def test_a_row_may_come_many_times_in_a_bulk(table: FilesystemTabularStore) -> N
 
 
 def test_nothing_of_a_row_runs_behind_a_write_whose_lease_ran_out(
-    table: FilesystemTabularStore,
+    table: TabularStore,
 ) -> None:
     late = row(n=1)
     bulk = [(late, call_of(late, seconds=-1)), *items(row(n=2), row("other"))]
@@ -76,7 +76,7 @@ def test_nothing_of_a_row_runs_behind_a_write_whose_lease_ran_out(
     assert get(table, "other")
 
 
-def test_a_late_write_does_not_bring_back_a_deleted_row(table: FilesystemTabularStore) -> None:
+def test_a_late_write_does_not_bring_back_a_deleted_row(table: TabularStore) -> None:
     put(table, row(n=1), seq=10)
     delete(table, seq=30)
     for takeover in (False, True):
@@ -89,7 +89,7 @@ def test_a_late_write_does_not_bring_back_a_deleted_row(table: FilesystemTabular
     assert get(table).revision == 40
 
 
-def test_a_deletion_of_nothing_keeps_an_older_write_out(table: FilesystemTabularStore) -> None:
+def test_a_deletion_of_nothing_keeps_an_older_write_out(table: TabularStore) -> None:
     delete(table, seq=30)
     put(table, row(), seq=20)
     with pytest.raises(NotFound):
@@ -97,7 +97,7 @@ def test_a_deletion_of_nothing_keeps_an_older_write_out(table: FilesystemTabular
 
 
 def test_old_tombstones_go_in_passing_some_with_each_write(
-    table: FilesystemTabularStore, own: Path, monkeypatch: pytest.MonkeyPatch
+    table: TabularStore, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     count = PRUNED_MOST + 5
     for number in range(count):

@@ -6,11 +6,12 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
+from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Call
 from adapters.s3.client import Access
 from adapters.s3.config import read_config
 from adapters.s3.engine import Engine
-from adapters.s3.object_store import open_adapter
+from adapters.s3.object_driver import open_driver
 from commands.clock import lease_clock
 from commands.object_store import GetObject, PutObject
 from commands.payload import DirectoryPayloadStore, InlinePayload
@@ -34,7 +35,7 @@ def make_call(tmp_path: Path, seconds: float = 60) -> Call:
 
 
 def put(config: dict[str, Any], tmp_path: Path, **fields: Any) -> str:
-    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    store = ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))
     command = PutObject.model_validate(
         {"key": "a", "payload": InlinePayload(data=b"one"), **WHO, **fields}
     )
@@ -42,7 +43,7 @@ def put(config: dict[str, Any], tmp_path: Path, **fields: Any) -> str:
 
 
 def read(config: dict[str, Any], tmp_path: Path) -> bytes:
-    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    store = ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))
     body = store.get(GetObject(key="a", **WHO), make_call(tmp_path)).body
     try:
         return b"".join(iter(lambda: body.read(100_000), b""))

@@ -11,11 +11,12 @@ from typing import Any
 
 import pytest
 
+from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext
 from adapters.s3.client import client_for
 from adapters.s3.config import read_config
 from adapters.s3.engine import Target
-from adapters.s3.object_store import open_adapter
+from adapters.s3.object_driver import open_driver
 from adapters.s3.wire import Wire
 from adapters.s3.wire_engine import SMALL_BYTES, WireEngine
 from commands.error import LeaseExpired, SignalboxError, Throttled, Unavailable
@@ -125,7 +126,7 @@ REDIRECTS = [301, 302, 303, 307, 308]
 def test_no_redirect_is_taken_for_an_answer(
     service: StandIn, config: dict[str, Any], tmp_path: Path, status: int
 ) -> None:
-    store = open_adapter(AdapterContext(SCOPE, Mode.LAB, config))
+    store = ObjectStore(open_driver(AdapterContext(SCOPE, Mode.LAB, config)))
     call = make_call(tmp_path)
     for act in (
         lambda: put(config, tmp_path),

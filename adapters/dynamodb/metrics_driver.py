@@ -1,0 +1,102 @@
+"""Points on DynamoDB: a partition for each series and day, and an item that names each such day.
+
+Each record has its `seq` in its key, so that nothing overwrites it: storing needs no look and no
+condition.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime, timedelta
+from typing import Any
+
+from adapters.batch import RequestSize
+from adapters.dynamodb.config import read_config
+from adapters.dynamodb.failure import SERVICE, translate_reason
+from adapters.dynamodb.item import Item, key_of
+from adapters.dynamodb.key import Key, Layout, day_of, number_bytes, read_number, time_bytes
+from adapters.dynamodb.point import day_item, point_item, points_of
+from adapters.dynamodb.table import MOST_PUTS, Table
+from adapters.metrics_driver import MetricsTraits, PointWrite, SeenPoint
+from adapters.port import AdapterContext, TimeLimit
+from commands.metrics_store import Point, PointValue, QueryPoints
+from commands.scope import ResourceKind
+
+_RESOLUTION = timedelta(microseconds=1)
+
+
+def open_driver(context: AdapterContext) -> DynamoDBMetricsDriver:
+    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    return DynamoDBMetricsDriver(context)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no DynamoDB route can have. No call out."""
+    read_config(config, ResourceKind.METRICS_STORE)
+
+
+class DynamoDBMetricsDriver:
+    """A MetricsDriver. One request for up to 25 records, and at least one a day that has points
+    for a walk."""
+
+    service = SERVICE
+    traits = MetricsTraits(request=RequestSize(MOST_PUTS, 2**62))
+
+    def __init__(self, context: AdapterContext) -> None:
+        config = read_config(context.config, ResourceKind.METRICS_STORE)
+        self.scope = context.scope
+        self._layout = Layout.of(context.scope)
+        self._table = Table(config, context.scope)
+
+    def record(self, point: Point, seq: int) -> tuple[Key, Item]:
+        item = point_item(self._layout, point, seq)
+        return key_of(item), item
+
+    def ahead(self, point: Point) -> list[tuple[Key, Item]]:
+        """The item of its day."""
+        day = day_item(self._layout, point)
+        return [(key_of(day), day)]
+
+    def size(self, record: Item) -> int:  # noqa: ARG002 - their number alone counts
+        return 1
+
+    def store(self, writes: Sequence[PointWrite], limit: TimeLimit) -> list[Exception | None]:
+        left = self._table.write([write.record for write in writes], limit)
+        busy = {key_of(item) for item in left}
+        return [
+            translate_reason("ProvisionedThroughputExceeded")
+            if key_of(write.record) in busy
+            else None
+            for write in writes
+        ]
+
+    def look(self, names: Sequence[Hashable], limit: TimeLimit) -> dict[Hashable, SeenPoint]:
+        raise NotImplementedError
+
+    @contextmanager
+    def walk(
+        self, query: QueryPoints, start: datetime, limit: TimeLimit
+    ) -> Iterator[Iterator[PointValue]]:
+        yield points_of(self._items(query, start, limit))
+
+    def close(self) -> None:
+        """Nothing to give back: the clients belong to the process."""
+
+    def _items(self, query: QueryPoints, start: datetime, limit: TimeLimit) -> Iterator[Item]:
+        last = query.end - _RESOLUTION
+        between = (time_bytes(start), time_bytes(query.end))
+        plain = query.aggregation is None and not query.labels
+        days = self._table.walk(
+            self._layout.days(query.series),
+            limit,
+            between=(number_bytes(day_of(start)), number_bytes(day_of(last))),
+        )
+        for found in days:
+            day = read_number(bytes(found["sk"]["B"]))
+            yield from self._table.walk(
+                self._layout.points(query.series, day),
+                limit,
+                between=between,
+                first=query.limit + 1 if plain else None,
+            )

@@ -1,0 +1,80 @@
+"""Series in a file of the worker's machine, for labs and tests: `metrics.db` of the scope.
+
+Safe among threads and processes on one machine; not on network filesystems, whose locks SQLite
+cannot rely on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import datetime
+from typing import Any
+
+from adapters.filesystem import point_table
+from adapters.filesystem.config import read_base_dir, refuse_sellable
+from adapters.filesystem.database import Database
+from adapters.filesystem.failure import SERVICE
+from adapters.filesystem.place import Place
+from adapters.metrics_driver import MetricsTraits, PointWrite, SeenPoint
+from adapters.port import AdapterContext, TimeLimit
+from commands.metrics_store import Point, PointValue, QueryPoints
+from commands.scope import ResourceKind, Scope
+
+
+def open_driver(context: AdapterContext) -> FilesystemMetricsDriver:
+    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
+    nothing is read or made before a command."""
+    refuse_sellable(context)
+    base_dir = read_base_dir(context.config, ResourceKind.METRICS_STORE)
+    return FilesystemMetricsDriver(base_dir, context.scope)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    read_base_dir(config, ResourceKind.METRICS_STORE)
+
+
+class FilesystemMetricsDriver:
+    """A MetricsDriver on SQLite, whose statement keeps the highest `seq`."""
+
+    service = SERVICE
+    traits = MetricsTraits(whole=True)
+
+    def __init__(self, base_dir: str, scope: Scope) -> None:
+        self.scope = scope
+        self._database = Database(
+            Place(base_dir, scope), point_table.NAME, point_table.SCHEMA, point_table.VERSION
+        )
+
+    def store(self, writes: Sequence[PointWrite], limit: TimeLimit) -> list[None]:
+        """In one transaction."""
+        with self._database.turn(limit) as connection:
+            point_table.store(connection, (write.record for write in writes))
+        return [None] * len(writes)
+
+    @contextmanager
+    def walk(
+        self,
+        query: QueryPoints,
+        start: datetime,
+        limit: TimeLimit,  # noqa: ARG002
+    ) -> Iterator[Iterator[PointValue]]:
+        with self._database.reading() as connection:
+            yield point_table.walk(connection, query, start)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()
+
+    def record(self, point: Point, seq: int) -> tuple[Hashable, Any]:
+        raise NotImplementedError
+
+    def ahead(self, point: Point) -> Sequence[tuple[Hashable, Any]]:
+        raise NotImplementedError
+
+    def size(self, record: Any) -> int:
+        raise NotImplementedError
+
+    def look(self, names: Sequence[Hashable], limit: TimeLimit) -> Mapping[Hashable, SeenPoint]:
+        raise NotImplementedError

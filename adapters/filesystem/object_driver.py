@@ -1,0 +1,253 @@
+"""Objects in a directory of the worker's machine: for labs and tests, and as careful as a disk.
+
+Below the route's `base_dir` each tenant and env has `tenants/{tenant}/{env}/` with the contents
+as files in `raw/` and their index in `objects.db`, which holds small contents itself. The index
+decides what exists; a content is synced before its row is committed, or with it, so that what is
+acknowledged survives a crash.
+"""
+
+# SQLite waits for locks, not for a server: only turns need their limit.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+import os
+import re
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from datetime import timedelta
+from io import BytesIO
+from typing import Any
+from urllib.parse import quote
+
+from adapters.filesystem import object_index, object_write, orphan
+from adapters.filesystem.asset_table import find_asset, store_asset
+from adapters.filesystem.body import FileBody
+from adapters.filesystem.config import BACKEND_TYPE, read_base_dir, refuse_sellable
+from adapters.filesystem.content import ContentFolder
+from adapters.filesystem.database import Database
+from adapters.filesystem.failure import SERVICE
+from adapters.filesystem.listing import list_rows
+from adapters.filesystem.object_index import Found, Row, Traces
+from adapters.filesystem.place import Place
+from adapters.object_driver import (
+    Area,
+    Changed,
+    Draft,
+    ObjectTraits,
+    Opened,
+    Page,
+    Refusal,
+    StoredObject,
+    TokenFault,
+    UnsignedDriver,
+)
+from adapters.object_range import PastEnd
+from adapters.port import AdapterContext, Capability, TimeLimit
+from adapters.row_condition import TOMBSTONE_KEPT
+from commands.error import BackendError, Contended, IntegrityMismatch, NotFound
+from commands.object_store import Condition
+from commands.scope import ResourceKind, Scope
+
+LOOKS = 16
+_UNSIGNED = {
+    Capability.PRESIGN_POST: "presigned forms",
+    Capability.PRESIGN_PUT: "presigned uploads",
+    Capability.PRESIGN_GET: "presigned addresses",
+}
+_INSTEAD = "route the scope to s3 for uploads and downloads by address"
+CAPABILITIES = frozenset(Capability) - _UNSIGNED.keys()
+_PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*", re.ASCII)
+"""What `quote` leaves as it is, and takes three times as long for."""
+_ASSET = "\0"
+"""How the names of asset records begin; no key holds it."""
+
+
+def open_driver(context: AdapterContext) -> FilesystemObjectDriver:
+    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
+    nothing is read or made before a command."""
+    refuse_sellable(context)
+    base_dir = read_base_dir(context.config, ResourceKind.OBJECT_STORE)
+    return FilesystemObjectDriver(base_dir, context.scope)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    read_base_dir(config, ResourceKind.OBJECT_STORE)
+
+
+class FilesystemObjectDriver(UnsignedDriver):
+    """A TransactionalObjectDriver on plain files and SQLite. A key is its own name.
+
+    Safe among threads and processes on one machine; not on network filesystems, whose locks
+    SQLite cannot rely on.
+    """
+
+    service = SERVICE
+    traits = ObjectTraits(
+        unsupported={
+            capability: (f"{BACKEND_TYPE} has no {what}", _INSTEAD)
+            for capability, what in _UNSIGNED.items()
+        },
+        transactional=True,
+    )
+
+    def __init__(self, base_dir: str, scope: Scope) -> None:
+        self.scope = scope
+        self._place = Place(base_dir, scope)
+        self._folder = ContentFolder(self._place)
+        above = f"{base_dir}/tenants/{scope.tenant_id}/{scope.env}/raw/"
+        self._address = f"filesystem://{quote(above)}"
+        self._index = Database(
+            self._place,
+            object_index.NAME,
+            object_index.SCHEMA,
+            object_index.VERSION,
+            object_index.UPGRADES,
+        )
+
+    def name(self, key: str, area: Area = Area.RAW) -> str:
+        return key if area is Area.RAW else f"{_ASSET}{key}"
+
+    def uri(self, name: str) -> str:
+        """Not `file:`, since no file has this path: names of files are an inner matter."""
+        return self._address + (name if _PLAIN.fullmatch(name) else quote(name))
+
+    def check_etag(self, etag: str) -> None:
+        """Any text may be compared."""
+
+    def look(self, name: str, *, sure: bool, replicas: bool = False) -> StoredObject | None:
+        with self._index.looking() as connection:
+            if name.startswith(_ASSET):
+                asset = find_asset(connection, name[1:])
+                return asset.stored() if asset else None
+            row = object_index.find(connection, name)
+        return row.stored() if row else None
+
+    def look_many(self, names: Sequence[str]) -> Mapping[str, StoredObject]:
+        with self._index.looking() as connection:
+            return Found(object_index.find_rows(connection, names))
+
+    def traces(self, keys: Collection[str]) -> Traces:
+        with self._index.reading() as connection:
+            return object_index.find_traces(connection, keys)
+
+    def open(
+        self,
+        name: str,
+        first: int | None = None,
+        last: int | None = None,
+        *,
+        etag: str | None = None,
+        replicas: bool = False,
+    ) -> Opened:
+        if name.startswith(_ASSET):
+            return self._open_asset(name[1:])
+        missed: Row | None = None
+        for _ in range(LOOKS):
+            with self._index.looking() as connection:
+                found = object_index.find_whole(connection, name)
+            if found is None:
+                raise NotFound("there is no such object", next_step="check the key")
+            row, small = found
+            begin, size = _span(first, last, row.size)
+            content = row.content
+            if isinstance(content, int):
+                if small is None or len(small) != row.size:
+                    raise _lost()
+                return Opened(row.stored(), begin, size, FileBody(BytesIO(small), begin, size))
+            try:
+                file = self._folder.open(content)
+            except FileNotFoundError:
+                # Replaced since the row was read, unless the row is still the same.
+                if row == missed:
+                    raise _lost() from None
+                missed = row
+                continue
+            if os.fstat(file.fileno()).st_size != row.size:
+                file.close()
+                raise _lost()
+            return Opened(row.stored(), begin, size, FileBody(file, begin, size))
+        raise Contended(
+            f"the object was replaced under each of {LOOKS} looks", next_step="it is tried again"
+        )
+
+    def write(self, name: str, draft: Draft, condition: Condition, limit: TimeLimit) -> str:
+        """An asset record."""
+        key = name.removeprefix(_ASSET)
+        with self._index.turn(limit) as connection:
+            before = find_asset(connection, key)
+            found = before.etag if before else None
+            if (condition.if_absent and before) or condition.if_match not in (None, found):
+                raise Changed
+            limit.remaining()
+            return store_asset(connection, key, draft)
+
+    def remove(self, name: str, etag: str | None, limit: TimeLimit) -> None:
+        raise NotImplementedError
+
+    def staging(self) -> object_write.Staging:
+        return object_write.Staging(self._folder)
+
+    @contextmanager
+    def turn(self, limit: TimeLimit) -> Iterator[object_write.Turn]:
+        with self._index.turn(limit) as connection:
+            turn = object_write.Turn(connection)
+            yield turn
+        for file in turn.unnamed:
+            self._folder.remove(file)
+
+    def prefix(self, prefix: str) -> str:
+        return prefix
+
+    def key(self, name: str) -> str:
+        return name
+
+    def list(self, prefix: str, delimiter: str | None, limit: int, token: str | None) -> Page:
+        """With everything that is known of each object."""
+        with self._index.reading() as connection:
+            return list_rows(connection, prefix, delimiter or "", limit, token)
+
+    def token_fault(self, error: Exception) -> TokenFault | None:
+        return None
+
+    def refusal(self, error: Exception) -> Refusal | None:
+        return None
+
+    def collect_orphans(self, older_than: timedelta) -> int:
+        """See `orphan.py`."""
+        pruned = True
+        while pruned:
+            with self._index.writing() as connection:
+                pruned = object_index.prune(connection, TOMBSTONE_KEPT)
+        return orphan.collect_orphans(self._place, self._index, older_than)
+
+    def close(self) -> None:
+        """Close the idle connections; streams that were handed out stay open."""
+        self._index.close()
+
+    def _open_asset(self, key: str) -> Opened:
+        with self._index.looking() as connection:
+            asset = find_asset(connection, key)
+        if asset is None:
+            raise NotFound("there is no such record", next_step="register the object")
+        content = asset.record.encode()
+        return Opened(asset.stored(), 0, len(content), BytesIO(content))
+
+
+def _span(first: int | None, last: int | None, size: int) -> tuple[int, int]:
+    """First byte and number of bytes that are asked for, of `size` that there are."""
+    begin = first or 0
+    if begin > 0 and begin >= size:
+        raise PastEnd(
+            f"the range begins at byte {begin} of {size}", next_step="ask for bytes that are there"
+        )
+    end = size if last is None else min(last + 1, size)
+    return begin, end - begin
+
+
+def _lost() -> BackendError:
+    return IntegrityMismatch(
+        "the content below raw/ is gone or has another size than the index says",
+        next_step="restore the file, or put the object again",
+    )

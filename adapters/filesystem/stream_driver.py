@@ -1,0 +1,71 @@
+"""Streams in a file of the worker's machine, for labs and tests: `events.db` of the scope.
+
+Appends take turns under the writers' lock, and a reader sees whole transactions: so versions have
+no gap. Safe among threads and processes on one machine; not on network filesystems.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+from adapters.filesystem import event_log
+from adapters.filesystem.config import read_base_dir, refuse_sellable
+from adapters.filesystem.database import Database
+from adapters.filesystem.failure import SERVICE
+from adapters.filesystem.place import Place
+from adapters.port import AdapterContext, TimeLimit
+from adapters.stream_driver import StreamTraits
+from commands.event_stream import StoredEvent
+from commands.scope import ResourceKind, Scope
+
+
+def open_driver(context: AdapterContext) -> FilesystemStreamDriver:
+    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
+    nothing is read or made before a command."""
+    refuse_sellable(context)
+    base_dir = read_base_dir(context.config, ResourceKind.EVENT_STREAM)
+    return FilesystemStreamDriver(base_dir, context.scope)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    read_base_dir(config, ResourceKind.EVENT_STREAM)
+
+
+class FilesystemStreamDriver:
+    """A StreamDriver on SQLite. A turn is one transaction."""
+
+    service = SERVICE
+    traits = StreamTraits()
+
+    def __init__(self, base_dir: str, scope: Scope) -> None:
+        self.scope = scope
+        self._database = Database(
+            Place(base_dir, scope),
+            event_log.NAME,
+            event_log.SCHEMA,
+            event_log.VERSION,
+            event_log.UPGRADES,
+        )
+
+    @contextmanager
+    def turn(self, limit: TimeLimit) -> Iterator[event_log.Turn]:
+        with self._database.turn(limit) as connection:
+            yield event_log.Turn(connection)
+
+    @contextmanager
+    def read(
+        self,
+        stream: str,
+        after: int,
+        count: int,
+        limit: TimeLimit,  # noqa: ARG002
+    ) -> Iterator[Iterator[tuple[StoredEvent, int]]]:
+        with self._database.reading() as connection:
+            yield event_log.read_events(connection, stream, after, count)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()

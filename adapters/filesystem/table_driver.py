@@ -1,0 +1,88 @@
+"""Tables in a file of the worker's machine, for labs and tests: `tables.db` of the scope.
+
+Safe among threads and processes on one machine; not on network filesystems, whose locks SQLite
+cannot rely on.
+"""
+
+# SQLite waits for locks, not for a server: reads have no need of their limit.
+# ruff: noqa: ARG002
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from adapters.data_text import data_text
+from adapters.filesystem import row_table
+from adapters.filesystem.config import read_base_dir, refuse_sellable
+from adapters.filesystem.database import Database
+from adapters.filesystem.failure import SERVICE
+from adapters.filesystem.place import Place
+from adapters.filesystem.row_search import query_rows
+from adapters.port import AdapterContext, TimeLimit
+from adapters.row_query import OrderKey
+from adapters.table_driver import RowId, RowWrite, TableTraits
+from commands.scope import ResourceKind, Scope
+from commands.tabular_store import QueryRows, Row
+
+
+def open_driver(context: AdapterContext) -> FilesystemTableDriver:
+    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
+    nothing is read or made before a command."""
+    refuse_sellable(context)
+    base_dir = read_base_dir(context.config, ResourceKind.TABULAR_STORE)
+    return FilesystemTableDriver(base_dir, context.scope)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    read_base_dir(config, ResourceKind.TABULAR_STORE)
+
+
+class FilesystemTableDriver:
+    """A TableDriver on SQLite. A turn is one transaction, under the writers' lock."""
+
+    service = SERVICE
+    traits = TableTraits(orders=True)
+
+    def __init__(self, base_dir: str, scope: Scope) -> None:
+        self.scope = scope
+        self._database = Database(
+            Place(base_dir, scope),
+            row_table.NAME,
+            row_table.SCHEMA,
+            row_table.VERSION,
+            row_table.UPGRADES,
+        )
+
+    @contextmanager
+    def turn(self, limit: TimeLimit) -> Iterator[row_table.Turn]:
+        with self._database.turn(limit) as connection:
+            yield row_table.Turn(connection)
+
+    def record(self, write: RowWrite) -> row_table.Record:
+        data = None if write.data is None else data_text(write.data)
+        return (*write.row, write.seq, data, write.mark)
+
+    def size(self, record: row_table.Record) -> int:
+        return len(record[3] or "")
+
+    def get(self, rows: Sequence[RowId], limit: TimeLimit) -> dict[RowId, Any]:
+        """One statement for each table."""
+        with self._database.looking() as connection:
+            return row_table.find_rows(connection, rows)
+
+    def row(self, stored: Any) -> Row:
+        return row_table.row_of(*stored)
+
+    @contextmanager
+    def walk(
+        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+    ) -> Iterator[Iterator[Row]]:
+        with self._database.reading() as connection:
+            yield query_rows(connection, query, place)
+
+    def close(self) -> None:
+        """Close the idle connections."""
+        self._database.close()

@@ -1,0 +1,167 @@
+"""Streams on Firestore: a document for each event, and a head that counts them.
+
+An event's document is named by the event's id, so that it is there once, and holds its `version`.
+The stream's own document, the head, holds the version of the last. Both are written in one commit,
+which holds only while the head is as it was read: so versions have no gap, and no reader sees one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from typing import Any
+
+from adapters.batch import RequestSize
+from adapters.firestore import database
+from adapters.firestore.config import read_config
+from adapters.firestore.database import CHUNK, MOST_BYTES, Database, room
+from adapters.firestore.failure import SERVICE, too_large
+from adapters.firestore.message import (
+    CursorPb,
+    Message,
+    from_json,
+    get_value,
+    integer,
+    new_document,
+    put,
+    set_value,
+    text,
+    to_json,
+)
+from adapters.firestore.name import Collection as Documents
+from adapters.firestore.name import Layout, segment
+from adapters.firestore.row import MOST_DOCUMENT_BYTES
+from adapters.port import AdapterContext, TimeLimit
+from adapters.stored import readable
+from adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
+from commands.event_stream import StoredEvent
+from commands.scope import ResourceKind
+from commands.value import MAX_INT, data_size
+
+MOST_EVENTS = 250
+"""In one commit, so that with their heads they are at most 500 writes."""
+
+
+def open_driver(context: AdapterContext) -> FirestoreStreamDriver:
+    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    return FirestoreStreamDriver(context)
+
+
+def check_config(config: Mapping[str, Any]) -> None:
+    """Raise InvalidRouteConfig for a config that no Firestore route can have. No call out."""
+    read_config(config, ResourceKind.EVENT_STREAM)
+
+
+class FirestoreStreamDriver:
+    """A StreamDriver. A turn takes two requests, for up to 250 events of whichever streams; a page
+    takes one for up to 300."""
+
+    service = SERVICE
+    traits = StreamTraits(request=RequestSize(MOST_EVENTS, MOST_BYTES), room=room)
+
+    def __init__(self, context: AdapterContext) -> None:
+        config = read_config(context.config, ResourceKind.EVENT_STREAM)
+        self.scope = context.scope
+        self._layout = Layout.of(config, context.scope)
+        self._database = Database(config)
+
+    @contextmanager
+    def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
+        yield _Turn(self._database, self._layout, limit)
+
+    @contextmanager
+    def read(
+        self, stream: str, after: int, count: int, limit: TimeLimit
+    ) -> Iterator[Iterator[tuple[StoredEvent, int]]]:
+        start = CursorPb(before=False)
+        start.values.add(integer_value=min(after, MAX_INT))
+        documents = self._database.walk(
+            _documents(self._layout, stream),
+            limit,
+            order="version",
+            start=start,
+            first=min(CHUNK, count),
+            fields_of_order=lambda document: document.fields["version"],
+        )
+        yield map(_stored, documents)
+
+    def close(self) -> None:
+        """Nothing to give back: the channels belong to the process."""
+
+
+class _Turn:
+    def __init__(self, base: Database, layout: Layout, limit: TimeLimit) -> None:
+        self._database, self._layout, self._limit = base, layout, limit
+        self._heads: dict[str, Message | None] = {}
+        self._documents: dict[str, Documents] = {}
+
+    def look(self, wanted: Mapping[str, Collection[str]]) -> dict[str, StreamEnd]:
+        self._documents = {stream: _documents(self._layout, stream) for stream in wanted}
+        names = {
+            (stream, event_id): self._documents[stream].document(segment(event_id))
+            for stream, ids in wanted.items()
+            for event_id in ids
+        }
+        heads = {stream: its.parent for stream, its in self._documents.items()}
+        asked = [*heads.values(), *dict.fromkeys(names.values())]
+        found = self._database.read(asked, self._limit, "version", "op")
+        self._heads = {stream: found[name] for stream, name in heads.items()}
+        ends = {stream: StreamEnd(_version(head), {}) for stream, head in self._heads.items()}
+        for (stream, event_id), name in names.items():
+            if (there := found[name]) is not None:
+                known = (integer(there.fields, "version"), text(there.fields, "op"))
+                ends[stream].events[event_id] = known
+        return ends
+
+    def record(self, event: NewEvent) -> tuple[str, int, Message]:
+        """The document with its stream and version."""
+        document = new_document(self._documents[event.stream].document(segment(event.id)))
+        fields = document.fields
+        set_value(fields["version"], event.version)
+        set_value(fields["op"], event.writer)
+        set_value(fields["id"], event.id)
+        set_value(fields["type"], event.event.type)
+        set_value(fields["time"], event.event.time)
+        set_value(fields["recorded_at"], event.recorded_at)
+        # As text: one entry in the index instead of one for each field.
+        set_value(fields["data"], to_json(event.event.data))
+        if document.ByteSize() > MOST_DOCUMENT_BYTES:
+            raise too_large("the event")
+        return event.stream, event.version, document
+
+    def append(self, records: Sequence[tuple[str, int, Message]]) -> None:
+        ends = {stream: version for stream, version, _ in records}
+        writes = [self._head(stream, version) for stream, version in ends.items()]
+        writes += [put(document, None) for _, _, document in records]
+        try:
+            self._database.commit(writes, self._limit)
+        except database.Changed:
+            raise Changed from None
+
+    def _head(self, stream: str, version: int) -> Message:
+        """Only over the head that was found: so of two that append at once one looks again."""
+        document = new_document(self._documents[stream].parent)
+        set_value(document.fields["version"], version)
+        return put(document, self._heads[stream])
+
+
+def _documents(layout: Layout, stream: str) -> Documents:
+    return layout.collection("streams", stream, "events")
+
+
+def _version(head: Message | None) -> int:
+    return integer(head.fields, "version") if head is not None else 0
+
+
+def _stored(document: Message) -> tuple[StoredEvent, int]:
+    fields = document.fields
+    with readable("an event"):
+        event = StoredEvent(
+            version=integer(fields, "version"),
+            id=text(fields, "id"),
+            type=text(fields, "type"),
+            time=get_value(fields["time"]),
+            data=from_json(text(fields, "data")),
+            recorded_at=get_value(fields["recorded_at"]),
+        )
+        return event, data_size(event.data)

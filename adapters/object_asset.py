@@ -1,0 +1,104 @@
+"""Asset records: what is kept of an object that someone uploaded by himself.
+
+A record stands as JSON in an area of its own, outside what `list` shows.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+
+from adapters.answer import unusable
+from adapters.object_attributes import attributes, mark_of, seq_of, sha256_of
+from adapters.object_driver import Area, Draft, ObjectDriver, StoredObject
+from adapters.object_fence import Expectation, Slot, write
+from adapters.port import BodyReader, Call
+from commands.error import NotFound, PreconditionFailed
+from commands.object_store import AssetRecord, Condition, RegisterObject
+from commands.payload import CHUNK_BYTES, InlinePayload
+
+
+def register(
+    driver: ObjectDriver, command: RegisterObject, call: Call, *, fenced: bool
+) -> AssetRecord:
+    """Keep the record. Raises NotFound, and PreconditionFailed when size or digest differ.
+
+    If a digest is demanded that does not stand beside the object, the content is read for it; and
+    always where whoever uploads to a presigned address can write what he likes beside.
+    """
+    name = driver.name(command.key)
+    slot = Slot(driver, call, driver.name(command.key, Area.ASSETS))
+    there = driver.look(name, sure=True)
+    if there is None:
+        if call.takeover and (kept := _done_before(slot)):
+            return kept
+        raise NotFound("there is no such object", next_step="upload it first")
+    if command.size_bytes is not None and there.size != command.size_bytes:
+        raise differs(f"{there.size} bytes, not {command.size_bytes}")
+    sha256 = sha256_of(there)
+    if command.sha256 is not None:
+        if sha256 is None or not driver.traits.attributes_are_ours:
+            sha256 = _digest(driver, name, there)
+        if sha256 != command.sha256:
+            raise differs(f"SHA-256 {sha256}, not {command.sha256}")
+    record = AssetRecord(
+        asset_id=asset_id(driver.scope.field, command.key, there.etag),
+        key=command.key,
+        uri=driver.uri(name),
+        size=there.size,
+        etag=there.etag,
+        content_type=there.content_type,
+        sha256=sha256,
+        metadata=command.metadata,
+        registered_at=datetime.now(UTC),
+    )
+    content = InlinePayload(data=record.model_dump_json().encode())
+    beside = attributes(call, content.sha256)
+    draft = Draft(content, call.payloads, "application/json", attributes=beside)
+    written = write(slot, draft, Condition(), Expectation(), fenced=fenced)
+    if written.repeated:
+        return _kept(slot)
+    return record.model_copy(update={"superseded": written.superseded})
+
+
+def asset_id(scope: str, key: str, etag: str) -> str:
+    """One id for one content under one key: a repeated `register` names the same asset."""
+    text = f"{scope}\0{key}\0{etag}".encode()
+    return f"asset_{hashlib.blake2b(text, digest_size=16).hexdigest()}"
+
+
+def differs(what: str) -> PreconditionFailed:
+    """The error for an object that is not what `register` says."""
+    return PreconditionFailed(
+        f"the object has {what}", next_step="upload it again, or register what is there"
+    )
+
+
+def _done_before(slot: Slot) -> AssetRecord | None:
+    """The record of an earlier attempt, whose object was deleted since; or that of a newer one."""
+    there, call = slot.look(), slot.call
+    if there is None or (mark_of(there) != call.mark and seq_of(there) <= call.seq):
+        return None
+    return _kept(slot).model_copy(update={"superseded": mark_of(there) != call.mark})
+
+
+def _kept(slot: Slot) -> AssetRecord:
+    with closing(slot.driver.open(slot.name).body) as body:
+        return AssetRecord.model_validate_json(b"".join(_chunks(body)))
+
+
+def _digest(driver: ObjectDriver, name: str, there: StoredObject) -> str:
+    digest, size = hashlib.sha256(), 0
+    with closing(driver.open(name, etag=there.etag).body) as body:
+        for chunk in _chunks(body):
+            digest.update(chunk)
+            size += len(chunk)
+            if size > there.size:
+                raise unusable(driver.service.name, "it is longer than the object")
+    return digest.hexdigest()
+
+
+def _chunks(body: BodyReader) -> Iterator[bytes]:
+    return iter(lambda: body.read(CHUNK_BYTES), b"")

@@ -1,0 +1,89 @@
+"""Pages of keys, and the cursor that leads from one to the next."""
+
+from __future__ import annotations
+
+import re
+
+from adapters.answer import (
+    EMPTY_PAGES,
+    checked_etag,
+    checked_size,
+    checked_token,
+    not_asked,
+    unusable,
+)
+from adapters.cursor import cursor_refused, make_cursor, open_cursor, page_behind
+from adapters.object_driver import ObjectDriver, Page, TokenFault
+from commands.object_store import ListObjects, ListResult, ObjectInfo
+
+# Azurite's are names of blobs, so any text of XML may be one.
+_TOKEN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
+
+
+def list_page(driver: ObjectDriver, command: ListObjects) -> ListResult:
+    """One page as the service orders it. Raises InvalidCommand for a cursor of another list."""
+    prefix = driver.prefix(command.prefix)
+    page, token = _first_filled(driver, command, prefix)
+    service = driver.service.name
+    if len(page.entries) + len(page.folded) > command.limit:
+        raise not_asked("more keys than a page has", service)
+    names = (*(entry.name for entry in page.entries), *page.folded)
+    if not all(name.startswith(prefix) for name in names):
+        raise not_asked("keys that are not below the prefix of the list", service)
+    objects = [
+        entry.known
+        or ObjectInfo(
+            key=key,
+            size=checked_size(service, entry.size),
+            etag=checked_etag(service, entry.etag),
+            modified=entry.modified,
+        )
+        for entry in page.entries
+        # Consoles make an empty object of the prefix's name when one creates a "folder".
+        if (key := driver.key(entry.name)) and key.startswith(command.prefix)
+    ]
+    folded = (driver.key(name) for name in page.folded)
+    return ListResult(
+        objects=sorted(objects, key=lambda info: info.key.encode()),
+        prefixes=sorted(
+            (key for key in folded if key and key.startswith(command.prefix)), key=str.encode
+        ),
+        next_cursor=make_cursor(command, token) if token else None,
+    )
+
+
+def _first_filled(
+    driver: ObjectDriver, command: ListObjects, prefix: str
+) -> tuple[Page, str | None]:
+    """The next page that is not empty, or the last, and where the one behind it begins."""
+
+    def ask(token: str | None) -> Page:
+        return driver.list(prefix, command.delimiter, command.limit, token)
+
+    service = driver.service.name
+    token = None if command.cursor is None else _opened(command, command.cursor)
+    for number in range(EMPTY_PAGES):
+        try:
+            page = (
+                ask(token)
+                if number
+                else page_behind(
+                    token, ask, lambda error: driver.token_fault(error) is TokenFault.CRASHED
+                )
+            )
+        except Exception as error:
+            if command.cursor is not None and driver.token_fault(error) is TokenFault.REFUSED:
+                raise cursor_refused() from error
+            raise
+        token = checked_token(service, page.token, token) if page.token else None
+        # One that is empty holds what was deleted and nothing else, perhaps.
+        if page.entries or page.folded or token is None:
+            return page, token
+    raise unusable(service, "the list has nothing but empty pages")
+
+
+def _opened(command: ListObjects, cursor: str) -> str:
+    token = open_cursor(command, cursor)
+    if isinstance(token, str) and _TOKEN.fullmatch(token):
+        return token
+    raise cursor_refused()

@@ -1,0 +1,64 @@
+"""Configs of routes, checked against a backend's own model: once for all backends."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Generic, TypeVar
+
+from pydantic import BaseModel, ValidationError
+
+from commands.error import InvalidRouteConfig, reason_of
+from commands.scope import ResourceKind
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class RouteConfig(Generic[Model]):
+    """How the configs of one backend are read."""
+
+    model: type[Model]
+    """Frozen, and without fields that it does not know. Descriptions are shown as next steps."""
+    backend_type: str
+    secrets: re.Pattern[str]
+    """Unknown keys, in lower case, that look like a secret: which never stands in a route."""
+    references: str
+    """The fields that name one instead."""
+    required: tuple[str, ...] = ()
+    """Fields whose lack is told in words of its own."""
+
+    def read(self, config: Mapping[str, Any], kind: ResourceKind) -> Model:
+        """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+
+        def refuse(message: str, next_step: str) -> InvalidRouteConfig:
+            return InvalidRouteConfig(
+                message, kind=kind, backend_type=self.backend_type, next_step=next_step
+            )
+
+        fields = self.model.model_fields
+        for key in config:
+            if key not in fields and self.secrets.search(str(key).lower()):
+                raise refuse(
+                    f"config key {str(key)[:64]!r} looks like a secret: credentials never stand "
+                    "in a route",
+                    f"name a reference instead: {self.references}",
+                )
+        for key in self.required:
+            if not config.get(key):
+                raise refuse(
+                    f"the route has no {key}", f"set `{key}` in its config; nothing falls back"
+                )
+        try:
+            return self.model.model_validate(dict(config))
+        except ValidationError as error:
+            first = error.errors(include_url=False, include_input=False)[0]
+            where = str(first["loc"][0])[:64] if first["loc"] else ""
+            field = fields.get(where)
+            hint = (
+                f"{where}: {field.description or 'see docs/backends.md'}"
+                if field
+                else f"use {', '.join(fields)}"
+            )
+            raise refuse(f"config {where or 'as a whole'}: {reason_of(first)}", hint) from None

@@ -1,0 +1,64 @@
+"""What appends come to over what one look found: which events are added, and with which version."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
+from typing import Any
+
+from adapters.port import Call
+from adapters.stored import damaged
+from adapters.stream_driver import NewEvent, StreamTurn
+from commands.error import PreconditionFailed, SignalboxError
+from commands.event_stream import AppendEvent, AppendResult
+
+
+class Numbering:
+    """The appends of one turn, each on top of those before it."""
+
+    def __init__(self, turn: StreamTurn, wanted: Mapping[str, Sequence[str]]) -> None:
+        self._turn = turn
+        self._now = datetime.now(UTC)
+        self._ends = turn.look(wanted)
+        self._stopped: dict[str, SignalboxError] = {}
+        self.records: list[Any] = []
+        """Of the events that are to be appended."""
+
+    def answer(self, command: AppendEvent, call: Call) -> AppendResult | SignalboxError:
+        """The answer, true once the turn has appended. None is added behind one on its stream that
+        ended in a temporary error."""
+        if self._stopped and (error := self._stopped.get(command.stream)) is not None:
+            return error
+        try:
+            return self._number(command, call)
+        except SignalboxError as error:
+            if error.temporary:
+                self._stopped[command.stream] = error
+            return error
+
+    def _number(self, command: AppendEvent, call: Call) -> AppendResult:
+        end, event_id = self._ends[command.stream], command.event_id
+        if type(end.version) is not int:
+            raise damaged("a stream", TypeError())
+        if event_id in end.events:
+            version, writer = end.events[event_id]
+            return _result(command, version, duplicate=writer != call.mark)
+        if command.expected_version not in (None, end.version):
+            raise PreconditionFailed(
+                f"the stream ends at version {end.version}, "
+                f"expected_version demands {command.expected_version}",
+                next_step="read on and decide anew",
+            )
+        call.remaining()
+        version = end.version + 1
+        event = NewEvent(command.stream, version, event_id, command.event, call.mark, self._now)
+        self.records.append(self._turn.record(event))
+        end.version = version
+        end.events[event_id] = (version, call.mark)
+        return _result(command, version, duplicate=False)
+
+
+def _result(command: AppendEvent, version: int, *, duplicate: bool) -> AppendResult:
+    return AppendResult(
+        stream=command.stream, event_id=command.event_id, version=version, duplicate=duplicate
+    )

@@ -1,0 +1,121 @@
+"""What a backend of tabular stores implements: look at rows, write them over what was seen, walk.
+
+`adapters/tabular_store.py` decides which write counts, and makes the operations, once for all
+backends. What the service reports leaves a driver as it came.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from typing import Any, NamedTuple, Protocol
+
+from adapters.batch import UNBOUNDED, RequestSize
+from adapters.failure import Service
+from adapters.port import TimeLimit
+from adapters.row_condition import Demand, Trace
+from adapters.row_query import OrderKey
+from commands.scope import Scope
+from commands.tabular_store import QueryRows, Row
+from commands.value import Data
+
+RowId = tuple[str, str]
+"""Names of the table and of the row."""
+
+
+class Changed(Exception):
+    """A row is no longer what the write was to replace, and was not written."""
+
+
+class Refused(Exception):
+    """The service held the demand against what is there (None: nothing), and did not write."""
+
+    def __init__(self, found: Trace | None) -> None:
+        self.found = found
+
+
+class NotIndexed(Exception):
+    """The service cannot walk the rows in this way: it has no index for it."""
+
+
+class RowWrite(NamedTuple):
+    """What a row is to be, and over what."""
+
+    row: RowId
+    data: Data | None
+    """None: a tombstone, which is kept for `TOMBSTONE_KEPT` and is no row to any reader."""
+    seq: int
+    mark: str | None
+    over: Trace | None
+    """What was seen there, and is to be there still; None: nothing was."""
+    demand: Demand | None
+    """In place of `over`, for a service that judges: what is to hold of what is there."""
+
+
+End = Exception | None
+"""What became of a write: None if it was done, Changed, Refused, or what the service reports."""
+
+
+class TableTurn(Protocol):
+    """One look, and what is written over what it found."""
+
+    def look(self, rows: Sequence[RowId]) -> Mapping[RowId, Trace]:
+        """What the last write on each row left; without an entry, nothing."""
+
+    def write(self, records: Sequence[Any]) -> Sequence[End]:
+        """Store them durably, each whole or not at all, of distinct rows; an end for each. It may
+        also take effect at the end of the turn, and then for all of them or none."""
+
+
+@dataclass(frozen=True)
+class TableTraits:
+    """What the service takes, and what it does itself."""
+
+    judges: bool = False
+    """A write needs no look: the service holds the demand against what is there."""
+    request: RequestSize = UNBOUNDED
+    """Of one turn."""
+    room: Callable[[int], int] = field(default=lambda size: size)
+    """Bytes of a request for a row with so much data."""
+    orders: bool = False
+    """It walks in the order of any column."""
+
+
+class TableDriver(Protocol):
+    """One scope on one route. Methods are thread-safe; a turn is one thread's."""
+
+    @property
+    def scope(self) -> Scope: ...
+
+    @property
+    def service(self) -> Service: ...
+
+    @property
+    def traits(self) -> TableTraits: ...
+
+    def turn(self, limit: TimeLimit) -> AbstractContextManager[TableTurn]:
+        """No effect within it begins after the limit."""
+
+    def record(self, write: RowWrite) -> Any:
+        """What `TableTurn.write` takes for it; no call. Raises TooLarge."""
+
+    def size(self, record: Any) -> int:
+        """Bytes of a record in a request; asked of services that judge."""
+
+    def get(self, rows: Sequence[RowId], limit: TimeLimit) -> Mapping[RowId, Any]:
+        """What is stored of each of these rows that is there, for `row`."""
+
+    def row(self, stored: Any) -> Row | None:
+        """None for a tombstone. Raises IntegrityMismatch."""
+
+    def walk(
+        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+    ) -> AbstractContextManager[Iterator[Row]]:
+        """The table's rows, read as they are asked for: at least those that pass the query's
+        filters and stand behind `place`. In the query's order by key, or by the column where
+        the driver `orders`; in any order otherwise, and if `plain`, which needs no index. Raises
+        NotIndexed."""
+
+    def close(self) -> None:
+        """Give back what the driver holds."""

@@ -15,7 +15,7 @@ from typing import Any, Final
 from adapters.cursor import cursor_refused, make_cursor, open_cursor
 from commands.error import InvalidCommand
 from commands.tabular_store import Filter, QueryResult, QueryRows, Row
-from commands.value import Value, data_size, json_form, read_value
+from commands.value import Data, Value, data_size, json_form, read_value
 
 PAGE_BYTES: Final = 1024 * 1024
 """Of rows or events in a page; the one that crosses it is the last."""
@@ -77,6 +77,23 @@ def passes(query: QueryRows, row: Row) -> bool:
     ):
         return False
     return all(_holds(test, row) for test in query.filters)
+
+
+def needed_texts(query: QueryRows, spell: Callable[[Data], str]) -> list[str]:
+    """Texts that stand in the stored data of every row that passes, where `spell` is how data is
+    stored as compact JSON: a service that looks for them need not send the other rows.
+
+    Rows that do not pass may hold them too. Numbers and timestamps equal others that are spelled
+    otherwise, so of those only the column's name is looked for, as for any other comparison.
+    """
+    texts = []
+    for test in query.filters:
+        exact = test.op == "eq" and isinstance(test.value, str | bool | bytes | None)
+        whole = spell({test.column: test.value if exact else 0})[1:-1]
+        texts.append(whole if exact else whole[:-1])
+    if query.order_by is not None:
+        texts.append(spell({query.order_by: 0})[1:-2])
+    return list(dict.fromkeys(texts))
 
 
 def check_query(query: QueryRows) -> None:

@@ -31,7 +31,7 @@ from adapters.dynamodb.key import Layout
 from adapters.dynamodb.table import TRANSACTION, Cancelled, ItemRefused, Table
 from adapters.port import AdapterContext, TimeLimit
 from adapters.row_condition import TOMBSTONE_KEPT, Demand, Trace
-from adapters.row_query import OrderKey
+from adapters.row_query import OrderKey, needed_texts
 from adapters.stored import readable
 from adapters.table_driver import End, Refused, RowId, RowWrite, TableTraits
 from commands.error import SignalboxError
@@ -113,6 +113,7 @@ class DynamoDBTableDriver:
             behind=place[2] if place and by_key else None,
             descending=query.descending and by_key,
             first=query.limit + 1 if by_key and not query.filters else None,
+            texts=needed_texts(query, to_json),
         )
         yield (row for row in map(self.row, items) if row is not None)
 

@@ -20,7 +20,7 @@ from adapters.postgres.client import connected
 from adapters.postgres.config import PostgresConfig, read_config
 from adapters.postgres.failure import SERVICE
 from adapters.row_condition import TOMBSTONE_KEPT, Trace
-from adapters.row_query import PAGE_BYTES, OrderKey
+from adapters.row_query import PAGE_BYTES, OrderKey, needed_texts
 from adapters.stored import readable
 from adapters.table_driver import End, RowId, RowWrite, TableTraits
 from commands.scope import Scope
@@ -61,7 +61,7 @@ SELECT key, data, seq, before FROM (
         sum(octet_length(data)) OVER (ORDER BY key {direction} ROWS UNBOUNDED PRECEDING)
         - octet_length(data) AS before
     FROM rows
-    WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL AND {behind}
+    WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL AND {behind}{needed}
     ORDER BY key {direction} LIMIT %s
 ) AS page WHERE before <= %s ORDER BY key {direction}
 """
@@ -136,11 +136,13 @@ class PostgresTableDriver:
         """Rows in the order of their keys, in pages, as they are asked for."""
         sign, direction = ("<", "DESC") if query.descending and not query.order_by else (">", "ASC")
         first = None if query.order_by or query.filters else query.limit + 1
+        texts = needed_texts(query, data_text)
+        needed = " AND position(%s IN data) > 0" * len(texts)
         while True:
             place = "true" if behind is None else f"key {sign} %s"
-            statement = _WALK.format(behind=place, direction=direction)
+            statement = _WALK.format(behind=place, needed=needed, direction=direction)
             most = min(PAGE, first or PAGE)
-            values = [*self._place, query.table_name, *([] if behind is None else [behind])]
+            values = [*self._place, query.table_name, *([] if behind is None else [behind]), *texts]
             with readable("a row"):
                 found = connection.execute(statement, (*values, most, PAGE_BYTES)).fetchall()
             if len(found) > most:

@@ -10,12 +10,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from adapters.cursor import make_cursor
+from adapters.data_text import data_text
+from adapters.dynamodb.item import to_json
 from adapters.row_query import (
     ORDER_BYTES,
     PAGE_BYTES,
     ValueClass,
     check_query,
     class_of,
+    needed_texts,
     order_key,
     page_of,
     page_of_unordered,
@@ -175,3 +178,27 @@ def test_a_forged_place_is_refused(place: Any) -> None:
     forged = query.model_copy(update={"cursor": make_cursor(query, place)})
     with pytest.raises(InvalidCommand):
         page_of(forged, [])
+
+
+@given(st.dictionaries(names, values, max_size=4), queries(), st.data())
+def test_a_row_that_passes_holds_the_texts_that_a_service_may_look_for(
+    row: dict[str, Any], fields: dict[str, Any], data: st.DataObject
+) -> None:
+    if row:
+        # What is asked is often true of the row.
+        column = data.draw(st.sampled_from(sorted(row)))
+        fields["filters"].append(Filter(column=column, value=row[column]))
+        fields["order_by"] = data.draw(st.none() | st.sampled_from(sorted(row)))
+    query = ask(**fields)
+    if passes(query, Row(key="k", data=row, revision=1)):
+        for spell in (data_text, to_json):
+            assert all(text in spell(row) for text in needed_texts(query, spell))
+
+
+def test_a_service_may_leave_out_what_surely_does_not_pass() -> None:
+    filters = [Filter(column="a", value="x"), Filter(column="b", op="gt", value=3)]
+    assert needed_texts(ask(filters=filters, order_by="c"), data_text) == [
+        '"a":"x"',
+        '"b":',
+        '"c":',
+    ]

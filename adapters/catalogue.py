@@ -1,14 +1,17 @@
 """Which backend types exist for which kind, and where each is implemented.
 
-Adding a backend is one folder and one line here. Nothing is imported before a route needs it,
-so a worker that never meets S3 never loads boto3.
+Adding a backend is one folder and one line here, or an entry point of another distribution in the
+group `signalbox.backends`, whose object is a `Backend` or several. Nothing is imported before a
+route needs it, so a worker that never meets S3 never loads boto3.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
+from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
 
@@ -65,7 +68,8 @@ class Backend:
 
     def boundary(self, scope: Scope, config: Mapping[str, Any]) -> Boundary:
         """What the config reaches, to be checked. Raises InvalidRouteConfig."""
-        reaches = import_module(f"adapters.{self.backend_type}.config").reaches(config, self.kind)
+        folder = self.module.rpartition(".")[0]
+        reaches = import_module(f"{folder}.config").reaches(config, self.kind)
         return Boundary(scope, self.backend_type, reaches)
 
 
@@ -158,21 +162,40 @@ CATALOGUE: tuple[Backend, ...] = (
     ),
 )
 
-KNOWN_BACKENDS = frozenset(entry.backend_type for entry in CATALOGUE)
+GROUP = "signalbox.backends"
+
+
+@cache
+def catalogue() -> tuple[Backend, ...]:
+    """Those of this distribution, and then what others bring; none of theirs replaces one."""
+    cells = {(entry.kind, entry.backend_type): entry for entry in CATALOGUE}
+    for point in entry_points(group=GROUP):
+        brought = point.load()
+        for entry in (brought,) if isinstance(brought, Backend) else brought:
+            cells.setdefault((entry.kind, entry.backend_type), entry)
+    return tuple(cells.values())
 
 
 def supported(kind: ResourceKind) -> list[str]:
     """The backend types that hold this kind."""
-    return [entry.backend_type for entry in CATALOGUE if entry.kind is kind]
+    return [entry.backend_type for entry in catalogue() if entry.kind is kind]
+
+
+def _find(entries: Sequence[Backend], kind: ResourceKind, backend_type: str) -> Backend | None:
+    for entry in entries:
+        if entry.kind is kind and entry.backend_type == backend_type:
+            return entry
+    return None
 
 
 def find_backend(kind: ResourceKind, backend_type: str) -> Backend:
     """The cell for kind × backend type, or UnknownBackend or BackendNotImplemented."""
-    for entry in CATALOGUE:
-        if entry.kind is kind and entry.backend_type == backend_type:
-            return entry
+    # What others bring is looked for only where it is needed: that costs a look at every one.
+    found = _find(CATALOGUE, kind, backend_type) or _find(catalogue(), kind, backend_type)
+    if found is not None:
+        return found
     choices = ", ".join(supported(kind)) or "no backend yet"
-    if backend_type not in KNOWN_BACKENDS:
+    if all(entry.backend_type != backend_type for entry in catalogue()):
         raise UnknownBackend(
             f"unknown backend {backend_type[:64]!r}",
             kind=kind,

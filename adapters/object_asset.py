@@ -28,32 +28,14 @@ def register(
     If a digest is demanded that does not stand beside the object, the content is read for it; and
     always where whoever uploads to a presigned address can write what he likes beside.
     """
-    name = driver.name(command.key)
     slot = Slot(driver, call, driver.name(command.key, Area.ASSETS))
-    there = driver.look(name, sure=True)
-    if there is None:
+    try:
+        record = _record_of(driver, command)
+    except (NotFound, PreconditionFailed):
+        # It may have been done before: what it demanded is not asked of what came since.
         if call.takeover and (kept := _done_before(slot)):
             return kept
-        raise NotFound("there is no such object", next_step="upload it first")
-    if command.size_bytes is not None and there.size != command.size_bytes:
-        raise differs(f"{there.size} bytes, not {command.size_bytes}")
-    sha256 = sha256_of(there)
-    if command.sha256 is not None:
-        if sha256 is None or not driver.traits.attributes_are_ours:
-            sha256 = _digest(driver, name, there)
-        if sha256 != command.sha256:
-            raise differs(f"SHA-256 {sha256}, not {command.sha256}")
-    record = AssetRecord(
-        asset_id=asset_id(driver.scope.field, command.key, there.etag),
-        key=command.key,
-        uri=driver.uri(name),
-        size=there.size,
-        etag=there.etag,
-        content_type=there.content_type,
-        sha256=sha256,
-        metadata=command.metadata,
-        registered_at=datetime.now(UTC),
-    )
+        raise
     content = InlinePayload(data=record.model_dump_json().encode())
     beside = attributes(call, content.sha256)
     draft = Draft(content, call.payloads, "application/json", attributes=beside)
@@ -63,13 +45,40 @@ def register(
     return record.model_copy(update={"superseded": written.superseded})
 
 
-def asset_id(scope: str, key: str, etag: str) -> str:
+def _record_of(driver: ObjectDriver, command: RegisterObject) -> AssetRecord:
+    """The record of what is there, if it is what the command says."""
+    name = driver.name(command.key)
+    there = driver.look(name, sure=True)
+    if there is None:
+        raise NotFound("there is no such object", next_step="upload it first")
+    if command.size_bytes is not None and there.size != command.size_bytes:
+        raise _differs(f"{there.size} bytes, not {command.size_bytes}")
+    sha256 = sha256_of(there)
+    if command.sha256 is not None:
+        if sha256 is None or not driver.traits.attributes_are_ours:
+            sha256 = _digest(driver, name, there)
+        if sha256 != command.sha256:
+            raise _differs(f"SHA-256 {sha256}, not {command.sha256}")
+    return AssetRecord(
+        asset_id=_asset_id(driver.scope.field, command.key, there.etag),
+        key=command.key,
+        uri=driver.uri(name),
+        size=there.size,
+        etag=there.etag,
+        content_type=there.content_type,
+        sha256=sha256,
+        metadata=command.metadata,
+        registered_at=datetime.now(UTC),
+    )
+
+
+def _asset_id(scope: str, key: str, etag: str) -> str:
     """One id for one content under one key: a repeated `register` names the same asset."""
     text = f"{scope}\0{key}\0{etag}".encode()
     return f"asset_{hashlib.blake2b(text, digest_size=16).hexdigest()}"
 
 
-def differs(what: str) -> PreconditionFailed:
+def _differs(what: str) -> PreconditionFailed:
     """The error for an object that is not what `register` says."""
     return PreconditionFailed(
         f"the object has {what}", next_step="upload it again, or register what is there"

@@ -5,6 +5,7 @@ that decides, then the clearing up. Every write is fenced by `seq`, not only a t
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from io import BytesIO
 from typing import NamedTuple, TypeVar
 
 from adapters.batch import earliest, lapsed
@@ -20,9 +21,18 @@ from adapters.object_driver import (
     Staged,
     TransactionalObjectDriver,
 )
+from adapters.object_range import span
+from adapters.object_stream import ObjectStream
 from adapters.port import Call
 from commands.error import NotFound, SignalboxError
-from commands.object_store import Condition, DeleteObject, HeadObject, ObjectInfo, PutObject
+from commands.object_store import (
+    Condition,
+    DeleteObject,
+    GetObject,
+    HeadObject,
+    ObjectInfo,
+    PutObject,
+)
 from commands.payload import StagedPayload
 
 Answer = TypeVar("Answer")
@@ -125,6 +135,32 @@ class ObjectBulk:
                 if (there := found.get(name)) is None:
                     raise NotFound("there is no such object", next_step="check the key")
                 answers.append(info_of(there, command.key))
+            except SignalboxError as error:
+                answers.append(self._reporter.located(error))
+        return answers
+
+    def get(self, commands: Sequence[GetObject]) -> list[ObjectStream | SignalboxError | None]:
+        """An answer for each, by one look for all; None where the content has to be opened."""
+        if not commands:
+            return []
+        names = [self._driver.name(command.key) for command in commands]
+        try:
+            with self._reporter.errors():
+                found = self._driver.contents(names)
+        except SignalboxError as error:
+            return [error] * len(commands)
+        answers: list[ObjectStream | SignalboxError | None] = []
+        for name, command in zip(names, commands, strict=True):
+            try:
+                if (whole := found.get(name)) is None:
+                    raise NotFound("there is no such object", next_step="check the key")
+                there, content = whole
+                if content is None:
+                    answers.append(None)
+                    continue
+                first, size = span(command.first, command.last, there.size)
+                body = BytesIO(content[first : first + size])
+                answers.append(ObjectStream(info_of(there, command.key), first, size, body))
             except SignalboxError as error:
                 answers.append(self._reporter.located(error))
         return answers

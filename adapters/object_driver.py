@@ -333,6 +333,9 @@ class TransactionalObjectDriver(ObjectDriver, Protocol):
     def look_many(self, names: Sequence[str]) -> Mapping[str, StoredObject]:
         """Those that are there, as `ObjectTurn.look`."""
 
+    def contents(self, names: Sequence[str]) -> Mapping[str, tuple[StoredObject, bytes | None]]:
+        """The same with the content of each, None where it has to be opened."""
+
     def traces(self, keys: Collection[str]) -> Mapping[str, ObjectTrace]:
         """As `ObjectTurn.look`, of this moment."""
 

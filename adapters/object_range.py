@@ -17,6 +17,18 @@ class PastEnd(InvalidCommand):
     """The range begins at or behind the object's end."""
 
 
+def span(first: int | None, last: int | None, size: int) -> tuple[int, int]:
+    """First byte and number of bytes that are asked for, of `size` that there are; an empty object
+    has a beginning. Raises PastEnd."""
+    begin = first or 0
+    if begin > 0 and begin >= size:
+        raise PastEnd(
+            f"the range begins at byte {begin} of {size}", next_step="ask for bytes that are there"
+        )
+    end = size if last is None else min(last + 1, size)
+    return begin, end - begin
+
+
 def open_range(open_at: OpenAt, first: int | None, last: int | None) -> ObjectStream:
     """The range; from byte 0 of an empty object on it is empty.
 

@@ -142,6 +142,23 @@ class ObjectStore:
 
         return open_range(open_at, command.first, command.last)
 
+    def get_many(
+        self, items: Sequence[tuple[GetObject, Call]]
+    ) -> _List[ObjectStream | SignalboxError]:
+        """Many gets by one look, for all whose content need not be opened; where the backend is
+        transactional."""
+        answers = self._transactions.get([command for command, _ in items])
+        return [
+            answer if answer is not None else self._opened(*item)
+            for answer, item in zip(answers, items, strict=True)
+        ]
+
+    def _opened(self, command: GetObject, call: Call) -> ObjectStream | SignalboxError:
+        try:
+            return self.get(command, call)
+        except SignalboxError as error:
+            return error
+
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
         """Raises NotFound."""
         with self._reporter.errors(Deadline(call)):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from adapters.catalogue import CATALOGUE
+from adapters.catalogue import catalogue
 from adapters.port import Capability
 from commands.scope import ResourceKind
 
@@ -14,14 +14,14 @@ _WORDS = {
 
 def backend_types() -> list[str]:
     """In the order of the catalogue."""
-    return list(dict.fromkeys(entry.backend_type for entry in CATALOGUE))
+    return list(dict.fromkeys(entry.backend_type for entry in catalogue()))
 
 
 def overview() -> list[list[str]]:
     """Header and rows: `yes` or a dash for each kind, then for each option of object stores."""
-    cells = {(entry.kind, entry.backend_type): entry for entry in CATALOGUE}
+    cells = {(entry.kind, entry.backend_type): entry for entry in catalogue()}
     names = backend_types()
-    labs = {entry.backend_type for entry in CATALOGUE if entry.lab_only}
+    labs = {entry.backend_type for entry in catalogue() if entry.lab_only}
     rows = [["", *(f"{name} (lab)" if name in labs else name for name in names)]]
     rows += [
         [kind, *("yes" if (kind, name) in cells else "–" for name in names)]

@@ -14,9 +14,9 @@ from benchmarks.bulk import BULK, opened, rates_of
 from benchmarks.figure import NOISE, Figure
 from benchmarks.part import Bench, CannotMeasure
 from commands.scope import Mode
+from testing.harness import Harness
 from tests.conformance.dynamodb_harness import dynamodb_harness
 from tests.conformance.firestore_harness import find_emulator, firestore_harness
-from tests.conformance.harness import Harness
 
 BATCH = 100
 FIRESTORE_AIM = 10.0

@@ -28,7 +28,7 @@ from adapters.filesystem.content import ContentFolder
 from adapters.filesystem.database import Database
 from adapters.filesystem.failure import SERVICE
 from adapters.filesystem.listing import list_rows
-from adapters.filesystem.object_index import Found, Row, Traces
+from adapters.filesystem.object_index import Contents, Found, Row, Traces
 from adapters.filesystem.place import Place
 from adapters.object_driver import (
     Area,
@@ -42,10 +42,10 @@ from adapters.object_driver import (
     TokenFault,
     UnsignedDriver,
 )
-from adapters.object_range import PastEnd
+from adapters.object_range import span
 from adapters.port import AdapterContext, Capability, TimeLimit
 from adapters.row_condition import TOMBSTONE_KEPT
-from commands.error import BackendError, Contended, IntegrityMismatch, NotFound
+from commands.error import Contended, NotFound
 from commands.object_store import Condition
 from commands.scope import ResourceKind, Scope
 
@@ -128,6 +128,10 @@ class FilesystemObjectDriver(UnsignedDriver):
         with self._index.looking() as connection:
             return Found(object_index.find_rows(connection, names))
 
+    def contents(self, names: Sequence[str]) -> Mapping[str, tuple[StoredObject, bytes | None]]:
+        with self._index.looking() as connection:
+            return Contents(object_index.find_wholes(connection, names))
+
     def traces(self, keys: Collection[str]) -> Traces:
         with self._index.reading() as connection:
             return object_index.find_traces(connection, keys)
@@ -150,23 +154,22 @@ class FilesystemObjectDriver(UnsignedDriver):
             if found is None:
                 raise NotFound("there is no such object", next_step="check the key")
             row, small = found
-            begin, size = _span(first, last, row.size)
+            begin, size = span(first, last, row.size)
             content = row.content
             if isinstance(content, int):
-                if small is None or len(small) != row.size:
-                    raise _lost()
-                return Opened(row.stored(), begin, size, FileBody(BytesIO(small), begin, size))
+                body = FileBody(BytesIO(object_index.whole(row, small)), begin, size)
+                return Opened(row.stored(), begin, size, body)
             try:
                 file = self._folder.open(content)
             except FileNotFoundError:
                 # Replaced since the row was read, unless the row is still the same.
                 if row == missed:
-                    raise _lost() from None
+                    raise object_index.lost() from None
                 missed = row
                 continue
             if os.fstat(file.fileno()).st_size != row.size:
                 file.close()
-                raise _lost()
+                raise object_index.lost()
             return Opened(row.stored(), begin, size, FileBody(file, begin, size))
         raise Contended(
             f"the object was replaced under each of {LOOKS} looks", next_step="it is tried again"
@@ -233,21 +236,3 @@ class FilesystemObjectDriver(UnsignedDriver):
             raise NotFound("there is no such record", next_step="register the object")
         content = asset.record.encode()
         return Opened(asset.stored(), 0, len(content), BytesIO(content))
-
-
-def _span(first: int | None, last: int | None, size: int) -> tuple[int, int]:
-    """First byte and number of bytes that are asked for, of `size` that there are."""
-    begin = first or 0
-    if begin > 0 and begin >= size:
-        raise PastEnd(
-            f"the range begins at byte {begin} of {size}", next_step="ask for bytes that are there"
-        )
-    end = size if last is None else min(last + 1, size)
-    return begin, end - begin
-
-
-def _lost() -> BackendError:
-    return IntegrityMismatch(
-        "the content below raw/ is gone or has another size than the index says",
-        next_step="restore the file, or put the object again",
-    )

@@ -18,6 +18,7 @@ from adapters.object_attributes import MARK, SEQ, SHA256, info_of
 from adapters.object_driver import Gone, StoredObject
 from adapters.stored import damaged, readable
 from adapters.window import moment
+from commands.error import IntegrityMismatch
 from commands.object_store import ObjectInfo
 
 NAME = "objects.db"
@@ -156,6 +157,24 @@ class Traces(Mapping[str, Row | Tombstone]):
         return len(self.stored)
 
 
+class Contents(Mapping[str, tuple[StoredObject, bytes | None]]):
+    """Objects with their contents, None for one in a file; each checked when it is asked for."""
+
+    def __init__(self, wholes: dict[str, tuple[Row, bytes | None]]) -> None:
+        self._wholes = wholes
+
+    def __getitem__(self, key: str) -> tuple[StoredObject, bytes | None]:
+        row, small = self._wholes[key]
+        in_index = isinstance(checked(row).content, int)
+        return row.stored(), whole(row, small) if in_index else None
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._wholes)
+
+    def __len__(self) -> int:
+        return len(self._wholes)
+
+
 class Found(Mapping[str, StoredObject]):
     """Objects, each made and checked when it is asked for."""
 
@@ -191,6 +210,21 @@ def find_wholes(
     by_bytes = {key.encode(): key for key in keys}
     found: Any = connection.execute(_FIND_WHOLES, (apsw.carray(tuple(by_bytes)),))
     return {by_bytes[row[0]]: (Row(*row[:-1]), row[-1]) for row in found}
+
+
+def whole(row: Row, small: bytes | None) -> bytes:
+    """The content of a row that stands in the index. Raises IntegrityMismatch."""
+    if small is None or len(small) != row.size:
+        raise lost()
+    return small
+
+
+def lost() -> IntegrityMismatch:
+    """The error for an object whose content is not there."""
+    return IntegrityMismatch(
+        "the content below raw/ is gone or has another size than the index says",
+        next_step="restore the file, or put the object again",
+    )
 
 
 def find_rows(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Row]:

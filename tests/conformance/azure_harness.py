@@ -11,8 +11,8 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
 
+from testing.harness import Harness
 from tests.absent import absent
-from tests.conformance.harness import Harness
 from tests.conformance.lasting import start_lasting
 
 CONTAINER = "signalbox-conformance"

@@ -11,8 +11,8 @@ from typing import Final
 
 import boto3
 
+from testing.harness import Harness
 from tests.conformance.aws_server import CREDENTIALS, aws_server
-from tests.conformance.harness import Harness
 
 REGION: Final = "eu-central-1"
 

@@ -15,8 +15,8 @@ from pathlib import Path
 
 import pytest
 
+from testing.harness import Harness
 from tests.absent import absent
-from tests.conformance.harness import Harness
 from tests.conformance.lasting import start_lasting
 
 _PROGRAM = Path(__file__).with_name("firestore_emulator.py")

@@ -15,8 +15,8 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
+from testing.harness import Harness
 from tests.absent import absent
-from tests.conformance.harness import Harness
 
 
 @functools.cache

@@ -9,8 +9,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from testing.harness import Harness
 from tests.absent import absent
-from tests.conformance.harness import Harness
 
 _SERVERS = Path(__file__).parents[1] / "servers"
 BUCKET = "signalbox-conformance"

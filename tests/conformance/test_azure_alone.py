@@ -26,9 +26,9 @@ from commands.error import Misconfigured, PreconditionFailed, Unavailable, Weake
 from commands.object_store import PresignPut
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
+from testing.desk import Desk, Turn
+from testing.harness import Harness
 from tests.conformance.azure_harness import ACCOUNT, CONTAINER, KEY, azure_harness
-from tests.conformance.desk import Desk, Turn
-from tests.conformance.harness import Harness
 
 OpenDesk = Callable[..., Desk]
 

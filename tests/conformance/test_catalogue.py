@@ -8,7 +8,8 @@ from adapters.catalogue import CATALOGUE, Backend
 from adapters.port import AdapterContext
 from commands.error import ForbiddenBackend, InvalidRouteConfig
 from commands.scope import Mode, Scope
-from tests.conformance.harness import HARNESSES, Harness
+from testing.harness import Harness
+from tests.conformance.harness import HARNESSES
 
 ENTRIES = [pytest.param(entry, id=f"{entry.kind}-{entry.backend_type}") for entry in CATALOGUE]
 

@@ -19,11 +19,11 @@ from adapters.port import AdapterContext
 from commands.error import Misconfigured, NotFound, TooLarge
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
+from testing.harness import Harness
+from testing.metrics_desk import DAY, MetricsDesk, point
+from testing.stream_desk import StreamDesk
+from testing.table_desk import TableDesk
 from tests.conformance.dynamodb_harness import dynamodb_harness
-from tests.conformance.harness import Harness
-from tests.conformance.metrics_desk import DAY, MetricsDesk, point
-from tests.conformance.stream_desk import StreamDesk
-from tests.conformance.table_desk import TableDesk
 
 AnyDesk = TypeVar("AnyDesk", TableDesk, MetricsDesk, StreamDesk)
 KINDS = {

@@ -15,10 +15,10 @@ from adapters.postgres.client import _TABLE
 from commands.error import BackendResting
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.harness import Harness
+from testing.harness import Harness
+from testing.table_desk import TableDesk
+from testing.turn import Turn
 from tests.conformance.postgres_harness import postgres_harness
-from tests.conformance.table_desk import TableDesk
-from tests.conformance.turn import Turn
 
 
 @pytest.fixture(scope="module")

@@ -17,8 +17,8 @@ from commands.clock import lease_clock
 from commands.error import LeaseExpired, WeakerFences
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.desk import Desk
-from tests.conformance.harness import Harness
+from testing.desk import Desk
+from testing.harness import Harness
 from tests.conformance.s3rver_harness import s3rver_harness
 
 OpenDesk = Callable[..., Desk]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from commands.routing import ProbeRoute
 from commands.scope import ResourceKind
-from tests.conformance.table_desk import TableDesk
+from testing.table_desk import TableDesk
 from workers.probe import _TRIES, NAME, _Watch
 
 KIND = ResourceKind.TABULAR_STORE

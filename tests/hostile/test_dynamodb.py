@@ -16,10 +16,10 @@ from adapters.port import AdapterContext, Call
 from commands.error import IntegrityMismatch, SignalboxError, Throttled, Unavailable
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.metrics_desk import MetricsDesk, point
-from tests.conformance.stream_desk import StreamDesk
-from tests.conformance.table_desk import TableDesk
-from tests.conformance.turn import Caller
+from testing.metrics_desk import MetricsDesk, point
+from testing.stream_desk import StreamDesk
+from testing.table_desk import TableDesk
+from testing.turn import Caller
 from tests.hostile.server import Behaviour, Visit, answer, serve
 from tests.hostile.slow import SLOW, drips_the_body
 

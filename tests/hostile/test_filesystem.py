@@ -15,11 +15,11 @@ from adapters.port import AdapterContext
 from commands.error import IntegrityMismatch
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.desk import Desk
-from tests.conformance.metrics_desk import MetricsDesk, point
-from tests.conformance.stream_desk import StreamDesk
-from tests.conformance.table_desk import TableDesk
-from tests.conformance.turn import Caller
+from testing.desk import Desk
+from testing.metrics_desk import MetricsDesk, point
+from testing.stream_desk import StreamDesk
+from testing.table_desk import TableDesk
+from testing.turn import Caller
 
 
 def desk(kind: ResourceKind, made: type[Caller], tmp_path: Path) -> Any:

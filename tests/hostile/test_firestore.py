@@ -15,8 +15,8 @@ from adapters.port import AdapterContext, Call
 from commands.error import IntegrityMismatch, SignalboxError, Unavailable
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.stream_desk import StreamDesk
-from tests.conformance.table_desk import TableDesk
+from testing.stream_desk import StreamDesk
+from testing.table_desk import TableDesk
 from tests.hostile import server as plain_server
 from tests.hostile.firestore_server import Behaviour, DocumentPb, got, serve, walked
 from tests.hostile.server import Visit

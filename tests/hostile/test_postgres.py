@@ -17,7 +17,7 @@ from adapters.postgres import client
 from commands.error import IntegrityMismatch, SignalboxError, Unavailable
 from commands.payload import DirectoryPayloadStore
 from commands.scope import Mode, ResourceKind, Scope
-from tests.conformance.table_desk import TableDesk
+from testing.table_desk import TableDesk
 from tests.hostile.postgres_server import (
     BOOL,
     BYTEA,

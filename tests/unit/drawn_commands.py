@@ -26,7 +26,7 @@ from commands.object_store import (
 from commands.payload import InlinePayload
 from commands.scope import Mode
 from commands.tabular_store import DeleteRow, Filter, GetRow, QueryRows, RowCondition, UpsertRow
-from tests.unit.typed_values import data, names, timestamps, values
+from testing.typed_values import data, names, timestamps, values
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 keys = st.lists(

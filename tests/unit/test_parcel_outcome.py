@@ -18,7 +18,7 @@ from commands.ledger.parcel_outcome import open_outcomes, seal_outcomes
 from commands.model import new_op_id
 from commands.object_store import PutResult
 from commands.outcome import Outcome, Status
-from tests.unit.typed_values import names
+from testing.typed_values import names
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=UTC)
 

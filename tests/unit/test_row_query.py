@@ -27,7 +27,7 @@ from adapters.row_query import (
 )
 from commands.error import InvalidCommand
 from commands.tabular_store import Filter, QueryResult, QueryRows, Row
-from tests.unit.typed_values import exact, names, scalars, values
+from testing.typed_values import exact, names, scalars, values
 
 Pager = Callable[[QueryRows], QueryResult]
 

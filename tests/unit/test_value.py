@@ -22,7 +22,7 @@ from commands.value import (
     read_data,
     read_value,
 )
-from tests.unit.typed_values import data, exact, values
+from testing.typed_values import data, exact, values
 
 EDGES: list[Any] = [
     0,

@@ -10,7 +10,7 @@ import pytest
 
 from adapters.filesystem import object_write
 from adapters.tabular_store import TabularStore
-from tests.conformance.desk import Desk
+from testing.desk import Desk
 from tests.unit.filesystem.lab import open_desk
 from tests.unit.filesystem.table_lab import open_store
 

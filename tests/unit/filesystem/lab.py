@@ -20,7 +20,7 @@ from commands.model import Command
 from commands.object_store import DeleteObject, DeleteResult, PutObject, PutResult
 from commands.payload import DirectoryPayloadStore, InlinePayload
 from commands.scope import ResourceKind, Scope
-from tests.conformance.desk import Desk, Turn
+from testing.desk import Desk, Turn
 
 NO_PAYLOADS = DirectoryPayloadStore(Path("/nonexistent"))
 

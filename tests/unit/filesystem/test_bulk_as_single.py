@@ -22,7 +22,7 @@ from commands.object_store import Condition, DeleteObject, GetObject, HeadObject
 from commands.payload import InlinePayload
 from commands.scope import Mode, ResourceKind, Scope
 from commands.tabular_store import DeleteRow, GetRow, RowCondition, UpsertRow
-from tests.conformance.turn import Turn, codes
+from testing.turn import Turn, codes
 from tests.unit.filesystem.lab import call_of, files, rows
 
 pytestmark = pytest.mark.small

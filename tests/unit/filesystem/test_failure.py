@@ -28,7 +28,7 @@ from commands.error import (
     SignalboxError,
     Unavailable,
 )
-from tests.conformance.desk import Desk, Turn
+from testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, files, open_desk
 
 names_of_descriptors = pytest.mark.skipif(

@@ -20,7 +20,7 @@ from commands.error import (
     PreconditionFailed,
     Unavailable,
 )
-from tests.conformance.desk import Desk, Turn
+from testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, files, item, open_desk, put_many
 
 

@@ -13,7 +13,7 @@ from commands.error import (
     AlreadyExists,
     Misconfigured,
 )
-from tests.conformance.desk import Desk, Turn
+from testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import files, item, open_desk, put_many
 
 

@@ -20,8 +20,8 @@ from commands.error import (
 )
 from commands.object_store import Condition, DeleteObject, DeleteResult, PutResult
 from commands.payload import DirectoryPayloadStore, StagedPayload
-from tests.conformance.desk import Desk, Turn
-from tests.conformance.turn import codes
+from testing.desk import Desk, Turn
+from testing.turn import codes
 from tests.unit.filesystem.lab import commits, delete_many, files, item, put_many
 
 

@@ -12,7 +12,7 @@ import pytest
 from adapters.filesystem import object_index
 from adapters.filesystem.object_write import SMALL_BYTES
 from commands.error import AlreadyExists, IntegrityMismatch
-from tests.conformance.desk import Desk, Turn
+from testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import (
     commits,
     files,

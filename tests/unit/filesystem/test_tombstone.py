@@ -12,7 +12,7 @@ import pytest
 from adapters.filesystem import object_index
 from adapters.filesystem.object_index import PRUNED_MOST
 from adapters.row_condition import TOMBSTONE_KEPT
-from tests.conformance.desk import Desk, Turn
+from testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, open_desk, rows, take_back_marks
 
 HOUR = timedelta(hours=1)

@@ -1,0 +1,23 @@
+"""Points of several groups for queries to be asked about, and their order."""
+
+from __future__ import annotations
+
+from commands.metrics_store import Point, canonical_labels
+from testing.metrics_desk import MetricsDesk, point
+
+FIELD = [
+    *(point(n * 1.5 - 20, n * 0.7, host="ab"[n % 2], zone="xyz"[n % 3]) for n in range(40)),
+    point(1000, 3.5),
+    point(-1000, 17.25, zone="x"),
+]
+"""With gaps; no two at one time."""
+
+
+def in_order(points: list[Point]) -> list[Point]:
+    return sorted(points, key=lambda p: (p.timestamp, canonical_labels(p.labels).encode()))
+
+
+def sow(metrics: MetricsDesk) -> None:
+    """Ingest the field, backwards, and another series beside it."""
+    metrics.ingest(*reversed(FIELD))
+    metrics.ingest(point(5, 1, series="other", host="a"))

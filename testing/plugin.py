@@ -1,0 +1,126 @@
+"""Fixtures of the suite: every case runs against every backend of its kind, each test as a tenant
+of its own. A `conftest.py` imports what it needs of them."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from contextlib import ExitStack
+from functools import partial
+from pathlib import Path
+
+import pytest
+
+from adapters.catalogue import Backend
+from adapters.port import AdapterContext
+from commands.payload import DirectoryPayloadStore
+from commands.scope import Mode, ResourceKind, Scope
+from testing.desk import Desk, OpenDesk
+from testing.harness import Harness, Variant, find_harness, served
+from testing.metrics_desk import MetricsDesk, OpenMetricsDesk
+from testing.stream_desk import OpenStreamDesk, StreamDesk
+from testing.table_desk import OpenTableDesk, TableDesk
+from testing.turn import AnyCaller, OpenAt
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """A module's `KIND` or `KINDS` say whose backends its cases run on; else it is all of them.
+    `BACKENDS` names those that keep its promise, where not all of the kind do, and `EXCEPT` those
+    that do not."""
+    if "backend" in metafunc.fixturenames:
+        kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)
+        kinds = getattr(metafunc.module, "KINDS", (kind,) if kind else tuple(ResourceKind))
+        only: set[str] | None = getattr(metafunc.module, "BACKENDS", None)
+        others: set[str] = getattr(metafunc.module, "EXCEPT", set())
+        entries = {
+            name: entry
+            for name, entry in served(kinds).items()
+            if (only is None or entry.backend_type in only) and entry.backend_type not in others
+        }
+        metafunc.parametrize(
+            "backend", list(entries.values()), ids=list(entries), indirect=True, scope="session"
+        )
+
+
+@pytest.fixture(scope="session")
+def backend(request: pytest.FixtureRequest) -> Backend:
+    entry: Backend = request.param
+    return entry
+
+
+@pytest.fixture(scope="session")
+def harness(backend: Backend) -> Iterator[Harness]:
+    open_harness = find_harness(backend)
+    if open_harness is None:
+        pytest.fail(f"{backend.backend_type} has no harness: see testing/harness.py")
+    with open_harness() as harness:
+        if isinstance(backend, Variant):
+            harness.config |= backend.config
+            harness.bad_place |= backend.config
+        yield harness
+
+
+@pytest.fixture
+def tenant() -> str:
+    """A tenant that no other test has."""
+    return f"t_{uuid.uuid4().hex[:12]}"
+
+
+@pytest.fixture
+def open_at(backend: Backend, harness: Harness, tenant: str, tmp_path: Path) -> Iterator[OpenAt]:
+    """Open a store for a scope, and a desk before it; the default is the test's tenant in `dev`."""
+    with ExitStack() as opened:
+
+        def open_one(
+            desk: type[AnyCaller],
+            tenant: str = tenant,
+            env: str = "dev",
+            config: dict[str, str] | None = None,
+        ) -> AnyCaller:
+            scope = Scope(kind=backend.kind, tenant_id=tenant, env=env)
+            config = harness.config if config is None else config
+            store = backend.open(AdapterContext(scope=scope, mode=Mode.LAB, config=config))
+            opened.callback(store.close)
+            return desk(store, tenant, env, DirectoryPayloadStore(tmp_path / "payloads"))
+
+        yield open_one
+
+
+@pytest.fixture
+def open_desk(open_at: OpenAt) -> OpenDesk:
+    return partial(open_at, Desk)
+
+
+@pytest.fixture
+def desk(open_desk: OpenDesk) -> Desk:
+    return open_desk()
+
+
+@pytest.fixture
+def open_table_desk(open_at: OpenAt) -> OpenTableDesk:
+    return partial(open_at, TableDesk)
+
+
+@pytest.fixture
+def table(open_table_desk: OpenTableDesk) -> TableDesk:
+    return open_table_desk()
+
+
+@pytest.fixture
+def open_metrics_desk(open_at: OpenAt) -> OpenMetricsDesk:
+    return partial(open_at, MetricsDesk)
+
+
+@pytest.fixture
+def metrics(open_metrics_desk: OpenMetricsDesk) -> MetricsDesk:
+    return open_metrics_desk()
+
+
+@pytest.fixture
+def open_stream_desk(open_at: OpenAt) -> OpenStreamDesk:
+    return partial(open_at, StreamDesk)
+
+
+@pytest.fixture
+def stream(open_stream_desk: OpenStreamDesk) -> StreamDesk:
+    return open_stream_desk()

@@ -1,0 +1,78 @@
+"""Commands to one scope's event streams, in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.event_stream import EventStream
+from adapters.port import Call
+from commands.event_stream import (
+    AppendEvent,
+    AppendResult,
+    Event,
+    EventsResult,
+    ReadEvents,
+    StoredEvent,
+)
+from testing.turn import Caller
+
+Item = tuple[AppendEvent, Call]
+
+
+@dataclass(frozen=True)
+class StreamDesk(Caller):
+    """One scope's event streams; `orders` where none is named."""
+
+    store: EventStream
+
+    def item(
+        self,
+        data: dict[str, Any] | None = None,
+        *,
+        stream: str = "orders",
+        call: Call | None = None,
+        expected_version: int | None = None,
+        type: str = "placed",  # noqa: A002 - the field's name
+        **fields: Any,
+    ) -> Item:
+        """An append, and the call that it comes with."""
+        call = call or self.call()
+        command = AppendEvent(
+            **self.place,
+            op_id=call.mark,
+            stream=stream,
+            event=Event(type=type, data=data or {}, **fields),
+            expected_version=expected_version,
+        )
+        return command, call
+
+    def append(self, data: dict[str, Any] | None = None, **fields: Any) -> AppendResult:
+        return self.store.append(*self.item(data, **fields))
+
+    def read(
+        self, stream: str = "orders", *, call: Call | None = None, **fields: Any
+    ) -> EventsResult:
+        command = ReadEvents(**self.place, stream=stream, **fields)
+        return self.store.read(command, call or self.call())
+
+    def events(self, stream: str = "orders", after: int = 0, **fields: Any) -> list[StoredEvent]:
+        """All events behind `after`, in as many reads as it takes."""
+        events: list[StoredEvent] = []
+        while True:
+            page = self.read(stream, after=after, **fields)
+            if not page.events:
+                assert page.next_after == after
+                return events
+            assert page.next_after == page.events[-1].version
+            events += page.events
+            after = page.next_after
+
+    def history(self, stream: str = "orders") -> list[tuple[int, Any]]:
+        """Versions, each with the event's data."""
+        return [(event.version, event.data) for event in self.events(stream)]
+
+
+OpenStreamDesk = Callable[..., StreamDesk]
+"""`(tenant, env, config)`, each with a default."""

@@ -1,0 +1,126 @@
+"""Nothing that a caller can spell reaches another scope: on every backend, of every kind."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from contextlib import suppress
+from typing import Any
+
+import pytest
+from pydantic import ValidationError
+
+from adapters.catalogue import Backend
+from commands.error import InvalidScope, SignalboxError
+from commands.scope import Scope
+from testing.hostile import SPELLINGS
+from testing.shelf import SECRET, SHELVES, Shelf
+from testing.turn import OpenAt
+
+ScopeName = tuple[str, str]
+OpenShelf = Callable[[str, str], Shelf]
+
+
+@pytest.fixture
+def open_shelf(open_at: OpenAt, backend: Backend) -> OpenShelf:
+    desk, shelf = SHELVES[backend.kind]
+
+    def open_one(tenant: str, env: str) -> Shelf:
+        opened: Shelf = shelf(open_at(desk, tenant, env))
+        return opened
+
+    return open_one
+
+
+@pytest.mark.parametrize("group", SPELLINGS)
+def test_hostile_names_are_refused_or_stay_their_own(
+    open_shelf: OpenShelf, tenant: str, group: str
+) -> None:
+    mine, victim = open_shelf(tenant, "dev"), open_shelf(f"{tenant}b", "dev")
+    mine.keep_own()
+    victim.keep_own()
+    seen = victim.listed()
+    names = [name.replace("VICTIM", victim.desk.tenant) for name in SPELLINGS[group].values()]
+    kept = [(slot, name) for slot in mine.SLOTS for name in names if is_kept(mine, slot, name)]
+    # All of them stand side by side by now.
+    for slot, name in kept:
+        assert mine.find(slot, name) == [mine.owner], (slot, name)
+        assert victim.find(slot, name) == [], (slot, name)
+        if victim.drop(slot, name):
+            assert mine.find(slot, name) == [mine.owner], (slot, name)
+    assert (mine.own(), victim.own()) == (mine.all_own(), victim.all_own())
+    assert set(victim.listed()) == {victim.owner}
+    assert len(victim.listed()) == len(seen)
+    for slot, name in kept:
+        mine.drop(slot, name)
+    assert (mine.own(), victim.own()) == (mine.all_own(), victim.all_own())
+
+
+def is_kept(mine: Shelf, slot: str, name: str) -> bool:
+    """Whether it was written; what is refused finds nothing either."""
+    try:
+        mine.keep(slot, name)
+    except (SignalboxError, ValidationError) as refused:
+        # Object keys that a backend cannot hold are its own to refuse.
+        if isinstance(refused, SignalboxError) and not refused.next_step:
+            raise
+        with suppress(SignalboxError, ValidationError):
+            assert mine.find(slot, name) == [], (slot, name)
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    "spelling", [name for group in SPELLINGS.values() for name in group.values()], ids=ascii
+)
+def test_a_hostile_name_is_no_tenant_and_no_env(spelling: str) -> None:
+    name = spelling.replace("VICTIM", "t_b")
+    for tenant in (name, f"t_{name}", f"t_a/{name}"):
+        refuse_or_keep({"tenant_id": tenant, "env": "dev"})
+    for env in (name, f"dev{name}", f"dev/{name}"):
+        refuse_or_keep({"tenant_id": "t_a", "env": env})
+
+
+def refuse_or_keep(names: dict[str, Any]) -> None:
+    """Only the few plain characters of scopes pass, and those as they are."""
+    try:
+        scope = Scope(kind=next(iter(SHELVES)), **names)
+    except (InvalidScope, ValidationError):
+        return
+    assert {"tenant_id": scope.tenant_id, "env": scope.env} == names
+    assert set("".join(names.values())) <= set("abcdefghijklmnopqrstuvwxyz0123456789_-")
+    assert Scope.from_field(scope.field) == scope
+
+
+@pytest.mark.parametrize(
+    ("mine", "other"),
+    [
+        # What the tenant's name goes on with, and the env: of one scope and of the other.
+        (("", "dev"), ("b", "dev")),
+        (("", "dev"), ("-b", "dev")),
+        (("", "dev"), ("_b", "dev")),
+        (("-", "dev"), ("_", "dev")),
+        (("", "dev"), ("-dev", "dev")),
+        (("", "dev"), ("_dev", "dev")),
+        (("", "dev"), ("", "dev-2")),
+        (("", "dev"), ("", "dev2")),
+        (("", "dev"), ("", "de")),
+        (("", "dev-a"), ("-dev", "a")),
+        (("", "a-dev"), ("-a", "dev")),
+        (("", "dev"), ("", "dev-")),
+        (("", "tenants"), ("", "envs")),
+        (("x" * 48, "d" * 31), ("x" * 49, "d" * 31)),
+        (("x" * 49, "d" * 31), ("x" * 49, "d" * 30)),
+    ],
+    ids=str,
+)
+def test_scopes_with_names_near_to_each_other_are_two(
+    open_shelf: OpenShelf, tenant: str, mine: ScopeName, other: ScopeName
+) -> None:
+    one, two = (open_shelf(tenant + end, env) for end, env in (mine, other))
+    one.keep_own()
+    assert set(map(tuple, two.own())) == {()}
+    assert two.listed() == []
+    two.keep_own()
+    assert (one.own(), two.own()) == (one.all_own(), two.all_own())
+    if two.drop(two.SLOTS[-1], SECRET):
+        assert one.own() == one.all_own()

@@ -1,0 +1,89 @@
+"""Late and repeated ingests: of two values for one point that of the newer command stands."""
+
+from __future__ import annotations
+
+import pytest
+
+from commands.error import LeaseExpired
+from commands.scope import ResourceKind
+from testing.metrics_desk import MetricsDesk, point
+from testing.turn import Turn, overtaken
+
+KIND = ResourceKind.METRICS_STORE
+
+late_in_both_ways = pytest.mark.parametrize("takeover", [False, True], ids=["woken", "takeover"])
+
+
+@late_in_both_ways
+def test_a_late_value_leaves_a_newer_one(metrics: MetricsDesk, takeover: bool) -> None:
+    turn = Turn()
+    metrics.ingest(point(2, host="a"))
+    with overtaken(takeover):
+        metrics.ingest(point(1, host="a"), call=metrics.call(turn, takeover=takeover))
+    assert metrics.values() == [2]
+
+
+@late_in_both_ways
+def test_a_late_command_still_stores_what_no_one_else_did(
+    metrics: MetricsDesk, takeover: bool
+) -> None:
+    turn = Turn()
+    metrics.ingest(point(9, 1), point(9, 3))
+    call = metrics.call(turn, takeover=takeover)
+    metrics.ingest(*(point(1, at) for at in range(5)), call=call)
+    assert metrics.values() == [1, 9, 1, 9, 1]
+
+
+@late_in_both_ways
+def test_a_late_bulk_leaves_what_is_newer(metrics: MetricsDesk, takeover: bool) -> None:
+    turns = [Turn(), Turn()]
+    metrics.ingest(point(9, 0), point(9, 2))
+    calls = [metrics.call(turn, takeover=takeover) for turn in turns]
+    metrics.store.ingest_many(
+        [
+            metrics.item(point(1, 0), point(1, 1), call=calls[0]),
+            metrics.item(point(2, 1), point(2, 2), point(2, 3), call=calls[1]),
+        ]
+    )
+    assert metrics.values() == [9, 2, 9, 2]
+
+
+@late_in_both_ways
+def test_an_ingest_that_was_done_may_be_repeated(metrics: MetricsDesk, takeover: bool) -> None:
+    turn = Turn()
+    points = [point(n, n) for n in range(3)]
+    metrics.ingest(*points, call=metrics.call(turn))
+    metrics.ingest(*points, call=metrics.call(turn, takeover=takeover))
+    assert metrics.values() == [0, 1, 2]
+
+
+def test_a_repetition_does_not_undo_a_correction(metrics: MetricsDesk) -> None:
+    turn = Turn()
+    metrics.ingest(point(1, 0), point(1, 1), call=metrics.call(turn))
+    metrics.ingest(point(2, 1))
+    metrics.ingest(point(1, 0), point(1, 1), call=metrics.call(turn, takeover=True))
+    assert metrics.values() == [1, 2]
+
+
+def test_a_repetition_stores_the_rest_of_what_stopped_half_way(metrics: MetricsDesk) -> None:
+    turn = Turn()
+    metrics.ingest(point(0, 0), point(1, 1), call=metrics.call(turn))
+    call = metrics.call(turn, takeover=True)
+    metrics.ingest(*(point(n, n) for n in range(5)), call=call)
+    assert metrics.values() == [0, 1, 2, 3, 4]
+
+
+def test_a_late_value_does_not_count_twice(metrics: MetricsDesk) -> None:
+    turn = Turn()
+    metrics.ingest(point(2))
+    metrics.ingest(point(1), call=metrics.call(turn, takeover=True))
+    (window,) = metrics.windows("sum")
+    assert (window.value, window.count) == (2, 1)
+
+
+def test_a_lease_that_ran_out_has_no_effect(metrics: MetricsDesk) -> None:
+    metrics.ingest(point(1, 0))
+    with pytest.raises(LeaseExpired) as refused:
+        metrics.ingest(point(2, 0), point(2, 1), call=metrics.late())
+    assert refused.value.temporary
+    assert metrics.values() == [1]

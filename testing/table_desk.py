@@ -1,0 +1,135 @@
+"""Commands to one scope's tables, in few words."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from adapters.port import Call
+from adapters.tabular_store import TabularStore
+from commands.tabular_store import (
+    DeleteRow,
+    Filter,
+    GetRow,
+    QueryResult,
+    QueryRows,
+    Row,
+    RowCondition,
+    UpsertRow,
+)
+from testing.turn import Caller
+
+Item = tuple[UpsertRow, Call]
+Test = tuple[str, str, Any]
+"""Column, operator and value of a filter."""
+
+
+@dataclass(frozen=True)
+class TableDesk(Caller):
+    """One scope's tables; `people` where none is named."""
+
+    store: TabularStore
+
+    def item(
+        self,
+        key: str,
+        data: dict[str, Any] | None = None,
+        *,
+        table: str = "people",
+        call: Call | None = None,
+        if_absent: bool = False,
+        if_revision: int | None = None,
+    ) -> Item:
+        """An upsert, and the call that it comes with."""
+        call = call or self.call()
+        command = UpsertRow(
+            **self.place,
+            op_id=call.mark,
+            table_name=table,
+            key=key,
+            data=data or {},
+            condition=RowCondition(if_absent=if_absent, if_revision=if_revision),
+        )
+        return command, call
+
+    def upsert(self, key: str, data: dict[str, Any] | None = None, **fields: Any) -> int:
+        """The row's revision."""
+        result = self.store.upsert(*self.item(key, data, **fields))
+        assert result.key == key
+        return result.revision
+
+    def late_upsert(self, key: str, call: Call, **fields: Any) -> bool:
+        """Whether it was superseded; alone and in bulk it is to be the same."""
+        item = self.item(key, {"n": "late"}, call=call, **fields)
+        alone = self.store.upsert(*item)
+        (bulk,) = self.store.upsert_many([item])
+        assert bulk == alone
+        return alone.superseded
+
+    def fill(self, rows: dict[str, dict[str, Any]], table: str = "people") -> None:
+        """Many rows, in few calls."""
+        answers = self.store.upsert_many(
+            [self.item(key, data, table=table) for key, data in rows.items()]
+        )
+        assert [getattr(answer, "key", answer) for answer in answers] == list(rows)
+
+    def get(self, key: str, *, table: str = "people", call: Call | None = None) -> Row:
+        command = GetRow(**self.place, table_name=table, key=key)
+        row = self.store.get(command, call or self.call())
+        assert row.key == key
+        return row
+
+    def data(self, key: str, table: str = "people") -> dict[str, Any]:
+        return self.get(key, table=table).data
+
+    def delete(
+        self,
+        key: str,
+        *,
+        table: str = "people",
+        if_revision: int | None = None,
+        call: Call | None = None,
+    ) -> bool:
+        """Whether it was superseded."""
+        call = call or self.call()
+        command = DeleteRow(
+            **self.place, op_id=call.mark, table_name=table, key=key, if_revision=if_revision
+        )
+        result = self.store.delete(command, call)
+        assert (result.table_name, result.key) == (table, key)
+        return result.superseded
+
+    def page(
+        self,
+        *where: Test,
+        table: str = "people",
+        call: Call | None = None,
+        **fields: Any,
+    ) -> QueryResult:
+        filters: Sequence[Filter] = [
+            Filter.model_validate({"column": column, "op": op, "value": value})
+            for column, op, value in where
+        ]
+        command = QueryRows(**self.place, table_name=table, filters=list(filters), **fields)
+        return self.store.query(command, call or self.call())
+
+    def pages(self, *where: Test, **fields: Any) -> Iterator[QueryResult]:
+        """Every page, from first to last."""
+        cursor: str | None = None
+        while True:
+            page = self.page(*where, cursor=cursor, **fields)
+            yield page
+            cursor = page.next_cursor
+            if cursor is None:
+                return
+
+    def rows(self, *where: Test, **fields: Any) -> list[Row]:
+        return [row for page in self.pages(*where, **fields) for row in page.rows]
+
+    def keys(self, *where: Test, **fields: Any) -> list[str]:
+        return [row.key for row in self.rows(*where, **fields)]
+
+
+OpenTableDesk = Callable[..., TableDesk]
+"""`(tenant, env, config)`, each with a default."""

@@ -7,10 +7,12 @@ COPY commands commands
 COPY gateway gateway
 COPY producers producers
 COPY routing routing
+COPY testing testing
 COPY workers workers
 RUN python -m venv /opt/signalbox \
     && /opt/signalbox/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
-    && /opt/signalbox/bin/pip install --no-cache-dir --no-deps --no-build-isolation .
+    && /opt/signalbox/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
+    && rm -r /opt/signalbox/lib/python*/site-packages/testing
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 signalbox \

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TypeVar
 
 from adapters.port import Call
+from commands.clock import lease_clock
 from commands.error import LeaseExpired, SignalboxError
 
 Answer = TypeVar("Answer")
@@ -40,8 +41,16 @@ def earliest(calls: Sequence[Call]) -> Call:
     return min(calls, key=lambda call: call.deadline)
 
 
+def open_calls(calls: Sequence[Call]) -> list[Call]:
+    """Those whose lease has not run out; all of them if none is left."""
+    now = lease_clock()
+    return [call for call in calls if call.deadline > now] or list(calls)
+
+
 def lapsed(call: Call) -> LeaseExpired | None:
     """The error of a call whose lease ran out: in a bulk it is not to stop the others."""
+    if call.deadline > lease_clock():
+        return None
     try:
         call.remaining()
     except LeaseExpired as error:

@@ -11,7 +11,7 @@ import time
 from collections.abc import Iterator, Sequence
 
 from adapters.answer import not_asked
-from adapters.batch import earliest, lapsed, only
+from adapters.batch import UNBOUNDED, earliest, lapsed, only
 from adapters.failure import Reporter
 from adapters.port import Call
 from adapters.row_query import PAGE_BYTES
@@ -128,6 +128,9 @@ class EventStream:
     def _groups(self, items: Sequence[Item]) -> Iterator[list[int]]:
         """Cut a row of appends into turns."""
         traits = self.driver.traits
+        if traits.request is UNBOUNDED:
+            yield list(range(len(items)))
+            return
         group: list[int] = []
         streams: set[str] = set()
         size = 0

@@ -6,7 +6,7 @@ all backends. What the service reports leaves a driver as it came.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime
@@ -45,8 +45,8 @@ class MetricsTraits:
 
     request: RequestSize = UNBOUNDED
     """Of one call of `store`."""
-    whole: bool = False
-    """`store` stores all or none, takes a point many times, and keeps the highest `seq`."""
+    transactional: bool = False
+    """The driver is a TransactionalMetricsDriver, else a RecordMetricsDriver."""
 
 
 class MetricsDriver(Protocol):
@@ -60,6 +60,28 @@ class MetricsDriver(Protocol):
 
     @property
     def traits(self) -> MetricsTraits: ...
+
+    def walk(
+        self, query: QueryPoints, start: datetime, limit: TimeLimit
+    ) -> AbstractContextManager[Iterator[PointValue]]:
+        """The points of the query's series from `start` to before its end, each once with its
+        highest `seq`, by time and then canonical labels as UTF-8; read as they are asked for.
+        Those without the query's labels may be among them."""
+
+    def close(self) -> None:
+        """Give back what the driver holds."""
+
+
+class TransactionalMetricsDriver(MetricsDriver, Protocol):
+    """A driver of a store within this process."""
+
+    def store_all(self, points: Iterable[tuple[Point, int]], limit: TimeLimit) -> None:
+        """Store points with their `seq`, all or none; of one that comes twice, or is there, the
+        highest stands."""
+
+
+class RecordMetricsDriver(MetricsDriver, Protocol):
+    """A driver of a service that stores records, each by itself."""
 
     def record(self, point: Point, seq: int) -> tuple[Hashable, Any]:
         """A name, the same for all records of which only one can be there, and the record."""
@@ -76,13 +98,3 @@ class MetricsDriver(Protocol):
 
     def look(self, names: Sequence[Hashable], limit: TimeLimit) -> Mapping[Hashable, SeenPoint]:
         """Those that are there; asked where `store` gave Changed."""
-
-    def walk(
-        self, query: QueryPoints, start: datetime, limit: TimeLimit
-    ) -> AbstractContextManager[Iterator[PointValue]]:
-        """The points of the query's series from `start` to before its end, each once with its
-        highest `seq`, by time and then canonical labels as UTF-8; read as they are asked for.
-        Those without the query's labels may be among them."""
-
-    def close(self) -> None:
-        """Give back what the driver holds."""

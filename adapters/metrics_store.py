@@ -7,11 +7,18 @@ InsufficientStorage.
 from __future__ import annotations
 
 from collections.abc import Hashable, Iterable, Sequence
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 from adapters.batch import earliest, lapsed, only
 from adapters.failure import Reporter
-from adapters.metrics_driver import Changed, MetricsDriver, PointWrite, SeenPoint
+from adapters.metrics_driver import (
+    Changed,
+    MetricsDriver,
+    PointWrite,
+    RecordMetricsDriver,
+    SeenPoint,
+    TransactionalMetricsDriver,
+)
 from adapters.port import Call
 from adapters.window import page_of, read_from
 from commands.error import Contended, SignalboxError
@@ -42,10 +49,10 @@ class MetricsStore:
         """Many ingests in few calls, an answer for each; a point may come in several of them."""
         failed: dict[int, SignalboxError] = {}
         self._fail_lapsed(items, range(len(items)), failed)
-        if self.driver.traits.whole:
-            self._store_whole(items, failed)
+        if self.driver.traits.transactional:
+            self._store_all(cast(TransactionalMetricsDriver, self.driver), items, failed)
         else:
-            self._store_records(items, failed)
+            self._store_records(cast(RecordMetricsDriver, self.driver), items, failed)
         return [
             failed.get(number) or IngestResult(points=len(command.points))
             for number, (command, _) in enumerate(items)
@@ -67,26 +74,36 @@ class MetricsStore:
         """Give back what the store holds; it is not used again."""
         self.driver.close()
 
-    def _store_whole(self, items: Sequence[Item], failed: dict[int, SignalboxError]) -> None:
+    def _store_all(
+        self,
+        driver: TransactionalMetricsDriver,
+        items: Sequence[Item],
+        failed: dict[int, SignalboxError],
+    ) -> None:
         part = [number for number in range(len(items)) if number not in failed]
         if not part:
             return
-        writes = [
-            PointWrite((point, call.seq), None)
+        points = (
+            (point, call.seq)
             for command, call in (items[number] for number in part)
             for point in command.points
-        ]
+        )
         try:
             with self._reporter.errors():
-                self.driver.store(writes, earliest([items[number][1] for number in part]))
+                driver.store_all(points, earliest([items[number][1] for number in part]))
         except SignalboxError as error:
             failed |= dict.fromkeys(part, error)
 
-    def _store_records(self, items: Sequence[Item], failed: dict[int, SignalboxError]) -> None:
-        records = _records(self.driver, items, failed)
+    def _store_records(
+        self,
+        driver: RecordMetricsDriver,
+        items: Sequence[Item],
+        failed: dict[int, SignalboxError],
+    ) -> None:
+        records = _records(driver, items, failed)
         names = list(records)
-        sizes = [self.driver.size(record.record) for record in records.values()]
-        for group in self.driver.traits.request.cut(sizes):
+        sizes = [driver.size(record.record) for record in records.values()]
+        for group in driver.traits.request.cut(sizes):
             part = names[group.start : group.stop]
             numbers = {number for name in part for number in records[name].owners}
             self._fail_lapsed(items, numbers - failed.keys(), failed)
@@ -96,12 +113,12 @@ class MetricsStore:
             if not wanted:
                 continue
             lease = earliest([items[number][1] for name in wanted for number in owners[name]])
-            for name, error in self._store(wanted, lease).items():
+            for name, error in self._store(driver, wanted, lease).items():
                 for number in owners[name]:
                     failed.setdefault(number, error)
 
     def _store(
-        self, records: dict[Hashable, _Record], lease: Call
+        self, driver: RecordMetricsDriver, records: dict[Hashable, _Record], lease: Call
     ) -> dict[Hashable, SignalboxError]:
         """The error of each that was not stored. They are taken to be new, which costs no look;
         those that are not are looked at, and replaced if they are older."""
@@ -111,7 +128,7 @@ class MetricsStore:
             with self._reporter.errors():
                 for _ in range(LOOKS):
                     writes = [PointWrite(records[name].record, seen.get(name)) for name in todo]
-                    ends = zip(todo, self.driver.store(writes, lease), strict=True)
+                    ends = zip(todo, driver.store(writes, lease), strict=True)
                     changed = []
                     for name, end in ends:
                         if isinstance(end, Changed):
@@ -120,7 +137,7 @@ class MetricsStore:
                             failed[name] = self._reporter.translated(end)
                     if not changed:
                         return failed
-                    seen = dict(self.driver.look(changed, lease))
+                    seen = dict(driver.look(changed, lease))
                     todo = [
                         name
                         for name in changed
@@ -150,7 +167,7 @@ class _Record(NamedTuple):
 
 
 def _records(
-    driver: MetricsDriver, items: Sequence[Item], failed: dict[int, SignalboxError]
+    driver: RecordMetricsDriver, items: Sequence[Item], failed: dict[int, SignalboxError]
 ) -> dict[Hashable, _Record]:
     """Of one point the value of the highest `seq`; what must be there first, first."""
     ahead: dict[Hashable, _Record] = {}

@@ -8,12 +8,14 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import NamedTuple, TypeVar
 
-from adapters.batch import earliest, lapsed
+from adapters.batch import earliest, open_calls
 from adapters.failure import Reporter
 from adapters.object_attributes import attributes, info_of
 from adapters.object_condition import demand
-from adapters.object_driver import (
-    Draft,
+from adapters.object_driver import Draft
+from adapters.object_range import span
+from adapters.object_stream import ObjectStream
+from adapters.object_transaction import (
     Gone,
     ObjectStaging,
     ObjectTrace,
@@ -21,8 +23,6 @@ from adapters.object_driver import (
     Staged,
     TransactionalObjectDriver,
 )
-from adapters.object_range import span
-from adapters.object_stream import ObjectStream
 from adapters.port import Call
 from commands.error import NotFound, SignalboxError
 from commands.object_store import (
@@ -76,7 +76,7 @@ class ObjectBulk:
         seen: dict[str, SignalboxError | None] = {}
         for number, (command, call) in enumerate(items):
             first = command.key not in seen
-            error = seen.setdefault(command.key, None) or lapsed(call)
+            error = seen.setdefault(command.key, None)
             if error is None:
                 try:
                     put = self._stage(staging, number, command, call, first=first)
@@ -209,8 +209,7 @@ class ObjectBulk:
         answers: list[Answer | SignalboxError] = []
         stopped: dict[str, SignalboxError] = {}
         written = False
-        calls = [call for _, call in items]
-        lease = earliest([call for call in calls if lapsed(call) is None] or calls)
+        lease = earliest(open_calls([call for _, call in items]))
         try:
             with self._reporter.errors(), self._driver.turn(lease) as turn:
                 decisions = _Decisions(turn, {key for key, _ in items})

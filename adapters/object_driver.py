@@ -8,8 +8,8 @@ What its service reports leaves it as it came; `Service` says how it is translat
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, closing, contextmanager
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -59,7 +59,7 @@ class Refusal(StrEnum):
     UNKNOWN_REQUEST = "unknown request"
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class StoredObject:
     """What the service knows of an object that is there."""
 
@@ -76,7 +76,7 @@ class StoredObject:
     """The region of the replica that told of it."""
 
 
-@dataclass(frozen=True)
+@dataclass(slots=True)
 class Draft:
     """What an object is to be."""
 
@@ -167,8 +167,8 @@ class ObjectTraits:
     small_bytes: int = 8 * 1024**2
     """A look costs little beside sending more than this."""
     transactional: bool = False
-    """The driver is a TransactionalObjectDriver: it writes many objects at once, in transactions
-    that look first."""
+    """The driver is a TransactionalObjectDriver (`object_transaction.py`): it writes many objects
+    at once, in transactions that look first."""
 
 
 class ObjectDriver(Protocol):
@@ -266,80 +266,3 @@ class UnsignedDriver:
 
     def sign_get(self, name: str, expires: timedelta) -> PresignedGet:
         raise NotImplementedError
-
-
-class ObjectTrace(Protocol):
-    """What the last write on a key left: an object, or a tombstone, which has no ETag."""
-
-    @property
-    def mark(self) -> str: ...
-
-    @property
-    def seq(self) -> int: ...
-
-    @property
-    def etag(self) -> str | None: ...
-
-    @property
-    def size(self) -> int: ...
-
-
-class Staged(Protocol):
-    """Content that waits for its transaction."""
-
-    @property
-    def trace(self) -> ObjectTrace:
-        """What it will leave."""
-
-
-class Gone(NamedTuple):
-    """A tombstone that is to be left."""
-
-    mark: str
-    seq: int
-    etag: None = None
-    size: int = 0
-
-
-class ObjectStaging(Protocol):
-    """The contents of one bulk, on their way."""
-
-    def stage(self, key: str, draft: Draft, etag: str) -> Staged:
-        """Write the content where no reader finds it, or keep it in memory if it is small. Raises
-        IntegrityMismatch, and leaves nothing behind then."""
-
-    def settle(self, staged: Sequence[Staged]) -> None:
-        """Make them durable."""
-
-    def discard(self, staged: Sequence[Staged]) -> None:
-        """Remove them. A failure costs space and nothing else: it is not reported."""
-
-
-class ObjectTurn(Protocol):
-    """One transaction of the only writer."""
-
-    def look(self, keys: Collection[str]) -> Mapping[str, ObjectTrace]:
-        """What was left on these keys; no entry: nothing. What cannot be read raises
-        IntegrityMismatch when it is asked for."""
-
-    def write(self, changes: Mapping[str, Staged | Gone]) -> None:
-        """Leave this, once the transaction ends well."""
-
-
-class TransactionalObjectDriver(ObjectDriver, Protocol):
-    """A driver of a store within this process. `write` is asked for ASSETS alone, and `remove`
-    never."""
-
-    def look_many(self, names: Sequence[str]) -> Mapping[str, StoredObject]:
-        """Those that are there, as `ObjectTurn.look`."""
-
-    def contents(self, names: Sequence[str]) -> Mapping[str, tuple[StoredObject, bytes | None]]:
-        """The same with the content of each, None where it has to be opened."""
-
-    def traces(self, keys: Collection[str]) -> Mapping[str, ObjectTrace]:
-        """As `ObjectTurn.look`, of this moment."""
-
-    def staging(self) -> ObjectStaging: ...
-
-    def turn(self, limit: TimeLimit) -> AbstractContextManager[ObjectTurn]:
-        """It begins within the limit. If its end raises, its effect may be there or not."""

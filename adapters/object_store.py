@@ -19,11 +19,12 @@ from adapters.deadline import Deadline
 from adapters.failure import Reporter
 from adapters.object_attributes import attributes, info_of
 from adapters.object_bulk import ObjectBulk
-from adapters.object_driver import Draft, ObjectDriver, TransactionalObjectDriver
+from adapters.object_driver import Draft, ObjectDriver
 from adapters.object_fence import Expectation, Slot
 from adapters.object_listing import list_page
 from adapters.object_range import open_range
 from adapters.object_stream import LocatedBody, ObjectStream
+from adapters.object_transaction import TransactionalObjectDriver
 from adapters.port import Call, Capability
 from commands.error import NotFound, SignalboxError, Unsupported
 from commands.object_store import (

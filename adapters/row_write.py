@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from adapters.batch import earliest, lapsed
+from adapters.batch import UNBOUNDED, earliest, lapsed
 from adapters.failure import Reporter
 from adapters.port import Call
-from adapters.row_condition import Trace, demand, demand_of, kept_mark
+from adapters.row_condition import Demand, Trace, demand, demand_of, kept_mark
 from adapters.table_driver import Changed, Refused, RowId, RowWrite, TableDriver, TableTurn
-from commands.error import Contended, SignalboxError, Unavailable
+from commands.clock import lease_clock
+from commands.error import Contended, LeaseExpired, SignalboxError, Unavailable
 from commands.tabular_store import DeleteRow, UpsertRow
 
 LOOKS = 5
@@ -33,22 +34,26 @@ class RowWriter:
         """An answer for each, in the order given; none on a row is attempted behind one that ended
         in a temporary error."""
         answers: dict[int, Answer] = {}
+        rows = [(command.table_name, command.key) for command, _ in items]
         late: dict[RowId, SignalboxError] = {}
-        for number, (command, call) in enumerate(items):
-            error = late.get(_row(command)) if late else None
-            if error is None and (error := lapsed(call)) is not None:
-                late[_row(command)] = error
-            if error is not None:
-                answers[number] = self._reporter.located(error)
+        todo: list[int] = []
+        now = lease_clock()
+        for number, (_, call) in enumerate(items):
+            if (late and rows[number] in late) or call.deadline <= now:
+                error = late.get(rows[number]) or lapsed(call) or LeaseExpired("the lease ran out")
+                answers[number] = late[rows[number]] = self._reporter.located(error)
+            else:
+                todo.append(number)
         traits = self._driver.traits
-        todo = [number for number in range(len(items)) if number not in answers]
         if traits.judges:
             self._judged(items, todo, answers)
+        elif traits.request is UNBOUNDED:
+            self._together(todo, answers, lambda part: self._looked(items, rows, part, answers))
         else:
             sizes = [traits.room(_size(items[number][0])) for number in todo]
             for group in traits.request.cut(sizes):
                 part = todo[group.start : group.stop]
-                self._together(part, answers, lambda part: self._looked(items, part, answers))
+                self._together(part, answers, lambda part: self._looked(items, rows, part, answers))
         return [answers[number] for number in range(len(items))]
 
     def _together(
@@ -65,27 +70,37 @@ class RowWriter:
             answers |= dict.fromkeys(part, error)
 
     def _looked(
-        self, items: Sequence[Item], part: Sequence[int], answers: dict[int, Answer]
+        self,
+        items: Sequence[Item],
+        rows: Sequence[RowId],
+        part: Sequence[int],
+        answers: dict[int, Answer],
     ) -> None:
         """Look, decide and write; what changed in between is looked at again."""
+        if not part:
+            return
         lease = earliest([items[number][1] for number in part])
         todo = part
         for _ in range(LOOKS):
             with self._driver.turn(lease) as turn:
-                batch = _Batch(self._driver, turn, (items[number][0] for number in todo))
+                batch = _Batch(self._driver, turn, [rows[number] for number in todo])
                 for number in todo:
-                    answers[number] = batch.answer(*items[number])
-                ends = dict(zip(batch.records, turn.write([*batch.records.values()]), strict=True))
+                    answers[number] = batch.answer(rows[number], *items[number])
+                ends = turn.write([*batch.records.values()])
+            failed = {row: end for row, end in zip(batch.records, ends, strict=True) if end}
+            if batch.refused:
+                for number in todo:
+                    if isinstance(answer := answers[number], SignalboxError):
+                        self._reporter.located(answer)
+            if not failed:
+                return
             again = []
             for number in todo:
-                answer = answers[number]
-                if isinstance(answer, SignalboxError):
-                    self._reporter.located(answer)
-                elif (end := ends.get(_row(items[number][0]))) is not None and answer is False:
-                    if isinstance(end, Changed):
-                        again.append(number)
-                    else:
-                        answers[number] = self._reporter.translated(end)
+                end = failed.get(rows[number])
+                if isinstance(end, Changed) and answers[number] is False:
+                    again.append(number)
+                elif end is not None and answers[number] is False:
+                    answers[number] = self._reporter.translated(end)
             if not again:
                 return
             todo = again
@@ -103,8 +118,10 @@ class RowWriter:
             command, call = items[number]
             try:
                 with self._reporter.errors():
+                    row = (command.table_name, command.key)
+                    judge = demand_of(command, call)
                     records[number] = self._driver.record(
-                        _write_of(command, call, None, judged=True)
+                        _write_of(row, command, call, None, judge)
                     )
             except SignalboxError as error:
                 answers[number] = error
@@ -150,22 +167,24 @@ class RowWriter:
 class _Batch:
     """The writes of one turn, each on top of those before it."""
 
-    def __init__(self, driver: TableDriver, turn: TableTurn, commands: Iterable[Command]) -> None:
-        self._driver = driver
-        self._found = turn.look([*dict.fromkeys(_row(command) for command in commands)])
+    def __init__(self, driver: TableDriver, turn: TableTurn, rows: Sequence[RowId]) -> None:
+        self._record = driver.record
+        self._found = turn.look(list(dict.fromkeys(rows)))
         self._after: dict[RowId, tuple[Command, Call]] = {}
         self._stopped: dict[RowId, SignalboxError] = {}
         self.records: dict[RowId, Any] = {}
         """What the rows are to be."""
+        self.refused = False
+        """Whether an answer is an error."""
 
-    def answer(self, command: Command, call: Call) -> Answer:
+    def answer(self, row: RowId, command: Command, call: Call) -> Answer:
         """The answer, true once the turn has written."""
-        row = _row(command)
         if self._stopped and (stopped := self._stopped.get(row)) is not None:
             return stopped
         try:
             return self._decide(row, command, call)
         except SignalboxError as error:
+            self.refused = True
             if error.temporary:
                 self._stopped[row] = error
             return error
@@ -180,21 +199,16 @@ class _Batch:
         call.remaining()
         if trace.seq >= call.seq:
             return trace.supersedes(call)
-        self.records[row] = self._driver.record(_write_of(command, call, found))
+        self.records[row] = self._record(_write_of(row, command, call, found, None))
         self._after[row] = (command, call)
         return False
 
 
 def _write_of(
-    command: Command, call: Call, over: Trace | None, *, judged: bool = False
+    row: RowId, command: Command, call: Call, over: Trace | None, judge: Demand | None
 ) -> RowWrite:
     data = command.data if isinstance(command, UpsertRow) else None
-    judge = demand_of(command, call) if judged else None
-    return RowWrite(_row(command), data, call.seq, kept_mark(call), over, judge)
-
-
-def _row(command: Command) -> RowId:
-    return (command.table_name, command.key)
+    return RowWrite(row, data, call.seq, kept_mark(call), over, judge)
 
 
 def _size(command: Command) -> int:

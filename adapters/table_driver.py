@@ -61,7 +61,8 @@ class TableTurn(Protocol):
     """One look, and what is written over what it found."""
 
     def look(self, rows: Sequence[RowId]) -> Mapping[RowId, Trace]:
-        """What the last write on each row left; without an entry, nothing."""
+        """What the last write on each row left; without an entry, nothing. Not asked of a service
+        that judges."""
 
     def write(self, records: Sequence[Any]) -> Sequence[End]:
         """Store them durably, each whole or not at all, of distinct rows; an end for each. It may

@@ -37,8 +37,8 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class DynamoDBMetricsDriver:
-    """A MetricsDriver. One request for up to 25 records, and at least one a day that has points
-    for a walk."""
+    """A RecordMetricsDriver. One request for up to 25 records; a walk takes one for each day
+    with points."""
 
     service = SERVICE
     traits = MetricsTraits(request=RequestSize(MOST_PUTS, 2**62))

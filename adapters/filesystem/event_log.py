@@ -6,6 +6,7 @@ Functions here run within a transaction of the caller's.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from datetime import datetime
 from typing import Any
 
 import apsw
@@ -55,6 +56,7 @@ class Turn:
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection
         self._numbers: dict[str, int | None] = {}
+        self._recorded: tuple[datetime | None, int] = (None, 0)
 
     def look(self, wanted: Mapping[str, Collection[str]]) -> dict[str, StreamEnd]:
         return {stream: self._look(stream, ids) for stream, ids in wanted.items()}
@@ -62,13 +64,15 @@ class Turn:
     def record(self, event: NewEvent) -> tuple[Any, ...]:
         """The values of its row, with the stream's name in place of its number."""
         its = event.event
+        if self._recorded[0] is not event.recorded_at:
+            self._recorded = (event.recorded_at, micros(event.recorded_at))
         return (
             event.stream,
             event.version,
             event.id,
             its.type,
             None if its.time is None else micros(its.time),
-            micros(event.recorded_at),
+            self._recorded[1],
             event.writer,
             data_text(its.data),
         )

@@ -6,7 +6,7 @@ cannot rely on.
 
 from __future__ import annotations
 
-from collections.abc import Hashable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
@@ -16,7 +16,7 @@ from adapters.filesystem.config import read_base_dir, refuse_sellable
 from adapters.filesystem.database import Database
 from adapters.filesystem.failure import SERVICE
 from adapters.filesystem.place import Place
-from adapters.metrics_driver import MetricsTraits, PointWrite, SeenPoint
+from adapters.metrics_driver import MetricsTraits
 from adapters.port import AdapterContext, TimeLimit
 from commands.metrics_store import Point, PointValue, QueryPoints
 from commands.scope import ResourceKind, Scope
@@ -36,10 +36,10 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class FilesystemMetricsDriver:
-    """A MetricsDriver on SQLite, whose statement keeps the highest `seq`."""
+    """A TransactionalMetricsDriver on SQLite, whose statement keeps the highest `seq`."""
 
     service = SERVICE
-    traits = MetricsTraits(whole=True)
+    traits = MetricsTraits(transactional=True)
 
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self.scope = scope
@@ -47,11 +47,9 @@ class FilesystemMetricsDriver:
             Place(base_dir, scope), point_table.NAME, point_table.SCHEMA, point_table.VERSION
         )
 
-    def store(self, writes: Sequence[PointWrite], limit: TimeLimit) -> list[None]:
-        """In one transaction."""
+    def store_all(self, points: Iterable[tuple[Point, int]], limit: TimeLimit) -> None:
         with self._database.turn(limit) as connection:
-            point_table.store(connection, (write.record for write in writes))
-        return [None] * len(writes)
+            point_table.store(connection, points)
 
     @contextmanager
     def walk(
@@ -66,15 +64,3 @@ class FilesystemMetricsDriver:
     def close(self) -> None:
         """Close the idle connections."""
         self._database.close()
-
-    def record(self, point: Point, seq: int) -> tuple[Hashable, Any]:
-        raise NotImplementedError
-
-    def ahead(self, point: Point) -> Sequence[tuple[Hashable, Any]]:
-        raise NotImplementedError
-
-    def size(self, record: Any) -> int:
-        raise NotImplementedError
-
-    def look(self, names: Sequence[Hashable], limit: TimeLimit) -> Mapping[Hashable, SeenPoint]:
-        raise NotImplementedError

@@ -15,7 +15,8 @@ import apsw
 
 from adapters.filesystem.content import ContentFile
 from adapters.object_attributes import MARK, SEQ, SHA256, info_of
-from adapters.object_driver import Gone, StoredObject
+from adapters.object_driver import StoredObject
+from adapters.object_transaction import Gone
 from adapters.stored import damaged, readable
 from adapters.window import moment
 from commands.error import IntegrityMismatch

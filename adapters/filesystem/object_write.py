@@ -17,7 +17,8 @@ from adapters.filesystem.content import ContentFile, ContentFolder
 from adapters.filesystem.object_index import Row, Tombstone, Traces
 from adapters.filesystem.place import Growth
 from adapters.object_attributes import MARK, SEQ, SHA256
-from adapters.object_driver import Draft, Gone
+from adapters.object_driver import Draft
+from adapters.object_transaction import Gone
 from commands.payload import InlinePayload
 
 SMALL_BYTES = 16 * 1024

@@ -35,7 +35,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class FirestoreMetricsDriver:
-    """A MetricsDriver. One request for up to 500 points; two more where some are there already."""
+    """A RecordMetricsDriver. One request for up to 500 points; two more where some are there."""
 
     service = SERVICE
     traits = MetricsTraits(request=REQUEST)

@@ -89,8 +89,9 @@ def _row(bench: Bench, client: Client, after_kills: int) -> Row:
     values["open"] = client.ledger.totals()["open"]
     promised = [name for name in values if name not in ("killed", "frozen", "commands")]
     notes = bench.notes + [f"{letter.op}: {letter.code}" for letter in letters[:3]]
-    # A row whose writers never froze has shown nothing.
-    good = counts["frozen"] > 0 and all(values[name] == 0 for name in promised)
+    # A row whose writers never died or never froze has shown nothing.
+    struck = counts["killed"] > 0 and counts["frozen"] > 0
+    good = struck and all(values[name] == 0 for name in promised)
     return Row(values, good, notes)
 
 

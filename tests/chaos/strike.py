@@ -80,7 +80,7 @@ def rings(commands: Sequence[Command], runtime: Runtime) -> set[Ring]:
     """Where their parcels are."""
     shards, queues = runtime.ledger.shards, runtime.settings.tenant_shards
     return {
-        Ring(shards.place(command.tenant_id, command.env), queue_of(command, queues))
+        Ring((shards.place(command.tenant_id, command.env),), queue_of(command, queues))
         for command in commands
     }
 

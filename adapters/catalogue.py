@@ -7,20 +7,15 @@ route needs it, so a worker that never meets S3 never loads boto3.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
-from importlib.metadata import entry_points
 from types import ModuleType
 from typing import Any
 
-from adapters.event_stream import EventStream
-from adapters.metrics_store import MetricsStore
-from adapters.object_store import ObjectStore
 from adapters.port import AdapterContext, Capability
 from adapters.reach import Boundary
-from adapters.tabular_store import TabularStore
 from commands.error import BackendNotImplemented, UnknownBackend
 from commands.scope import ResourceKind, Scope
 
@@ -52,10 +47,13 @@ class Backend:
     def open(self, context: AdapterContext) -> Any:
         """The adapter. Raises InvalidRouteConfig, PlaceForbidden, Unavailable (a host's name)."""
         self.boundary(context.scope, context.config).check()
-        return STORES[self.kind](self.load().open_driver(context))
+        module, name = STORES[self.kind]
+        return getattr(import_module(module), name)(self.load().open_driver(context))
 
     def load(self) -> ModuleType:
-        """Its module, with the SDK behind it: seconds the first time, nothing later."""
+        """Its module, with the SDK behind it, and its store: seconds the first time, nothing
+        later."""
+        import_module(STORES[self.kind][0])
         return import_module(self.module)
 
     @property
@@ -73,13 +71,13 @@ class Backend:
         return Boundary(scope, self.backend_type, reaches)
 
 
-STORES: Mapping[ResourceKind, Callable[[Any], Any]] = {
-    ResourceKind.OBJECT_STORE: ObjectStore,
-    ResourceKind.TABULAR_STORE: TabularStore,
-    ResourceKind.METRICS_STORE: MetricsStore,
-    ResourceKind.EVENT_STREAM: EventStream,
+STORES: Mapping[ResourceKind, tuple[str, str]] = {
+    ResourceKind.OBJECT_STORE: ("adapters.object_store", "ObjectStore"),
+    ResourceKind.TABULAR_STORE: ("adapters.tabular_store", "TabularStore"),
+    ResourceKind.METRICS_STORE: ("adapters.metrics_store", "MetricsStore"),
+    ResourceKind.EVENT_STREAM: ("adapters.event_stream", "EventStream"),
 }
-"""What makes the operations of a kind out of a driver."""
+"""Module and class of what makes the operations of a kind out of a driver."""
 
 CATALOGUE: tuple[Backend, ...] = (
     Backend(
@@ -168,6 +166,8 @@ GROUP = "signalbox.backends"
 @cache
 def catalogue() -> tuple[Backend, ...]:
     """Those of this distribution, and then what others bring; none of theirs replaces one."""
+    from importlib.metadata import entry_points  # it takes a while, and few ask
+
     cells = {(entry.kind, entry.backend_type): entry for entry in CATALOGUE}
     for point in entry_points(group=GROUP):
         brought = point.load()

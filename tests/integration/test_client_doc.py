@@ -45,6 +45,7 @@ def test_limits_are_those_of_the_page() -> None:
         "count": str(its.count),
         "size": f"{its.size // 2**20} MiB",
         "linger": f"{its.linger.microseconds // 1000} ms",
+        "longest": f"{its.longest.microseconds // 1000} ms",
         "most`, `most_bytes": f"{its.most:,}, {its.most_bytes // 2**20} MiB",
         "patience": f"{its.patience.seconds} s",
     }

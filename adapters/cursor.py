@@ -51,7 +51,7 @@ def page_behind(
     for look in (1, 2):
         try:
             return ask(place)
-        except Exception as error:
+        except Exception as error:  # of the service's own kind: `is_fault` tells which
             if place is None or not is_fault(error):
                 raise
             if look == 2:

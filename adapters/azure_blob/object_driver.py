@@ -192,7 +192,7 @@ class AzureObjectDriver:
     def sign_post(
         self, name: str, content_type: str, sizes: tuple[int, int], expires: timedelta
     ) -> PresignedPost:
-        raise NotImplementedError
+        raise NotImplementedError  # Azure has no forms: the traits say so, and the store asks first
 
     def sign_put(self, name: str, content_type: str, expires: timedelta) -> PresignedPut:
         return presign.sign_put(self._location, name, content_type, expires)

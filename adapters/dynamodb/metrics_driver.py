@@ -72,7 +72,7 @@ class DynamoDBMetricsDriver:
         ]
 
     def look(self, names: Sequence[Hashable], limit: TimeLimit) -> dict[Hashable, SeenPoint]:
-        raise NotImplementedError
+        raise NotImplementedError  # asked where `store` gave Changed, which it never does here
 
     @contextmanager
     def walk(

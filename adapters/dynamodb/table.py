@@ -95,6 +95,7 @@ class Table:
             wanted = [key for key in wanted if key in unprocessed]
             if not wanted:
                 return found
+            # DynamoDB asks for a growing pause before the rest is asked for again.
             time.sleep(min(pause, limit.remaining()))
         raise _throttled("BatchGetItem")
 
@@ -109,6 +110,7 @@ class Table:
                     raise ItemRefused(_there(error.response, put)) from None
                 if code_of(error) != "TransactionConflictException":
                     raise
+            # Another transaction is on the row: it is over in a moment.
             time.sleep(min(pause, limit.remaining()))
         raise _throttled("PutItem", "TransactionConflictException")
 

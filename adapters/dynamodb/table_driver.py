@@ -129,7 +129,7 @@ class _Turn:
         self._table, self._limit = table, limit
 
     def look(self, rows: Sequence[RowId]) -> Mapping[RowId, Trace]:
-        raise NotImplementedError
+        raise NotImplementedError  # the service judges, so nobody looks
 
     def write(self, records: Sequence[Mapping[str, Any]]) -> list[End]:
         ends: dict[int, End] = {}
@@ -146,7 +146,7 @@ class _Turn:
                         busy = True
                     elif code != "None":
                         ends[number] = _refused(code, found)
-                if busy:
+                if busy:  # another transaction is on a row: it is over in a moment
                     time.sleep(min(PAUSE * 2**round_, self._limit.remaining()))
             except ClientError as error:
                 # One that is too large by DynamoDB's own count spoils the request.

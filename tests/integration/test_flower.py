@@ -77,6 +77,9 @@ def shown(watched: Lane) -> Lane:
     foreign.send("commands.batch", {"commands": several}, FOREIGN_BATCH_ID)
     for name in ("alone.txt", "parcel-2", "ticket-2", "theirs.txt", "theirs-1"):
         wait_for_flower(watched, f"state:SUCCESS {name}")
+    # A message of several ends behind its commands.
+    for name in ("commands.drain", "commands.batch"):
+        wait_for_flower(watched, f"name:{name} state:SUCCESS")
     return watched
 
 

@@ -9,10 +9,11 @@ BIN := .venv/bin
 # The tests start hundreds of processes: each would compile every module anew.
 unexport PYTHONDONTWRITEBYTECODE
 
-LOCK := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
-	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock" pyproject.toml
+COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --generate-hashes \
+	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
+LOCK := $(COMPILE) pyproject.toml
 
-.PHONY: help env run test test-fast check fix bench bench-full bench-check chaos lock clean
+.PHONY: help env run test test-fast check fix bench bench-full bench-check chaos docs lock clean
 
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
@@ -24,6 +25,7 @@ help:
 	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
 	@echo "make bench-check  has a ratio fallen since those that are committed?"
 	@echo "make chaos  what is lost when processes are killed: an hour (ONLY=kills)"
+	@echo "make docs   build the pages in docs/ as a site; a dead link fails"
 	@echo "make lock   choose the newest versions anew"
 
 env: env-dev
@@ -66,11 +68,25 @@ bench-check: env-dev
 chaos: env-dev
 	@$(BIN)/python -m tests.chaos $(ONLY)
 
+# With tools of its own, since nothing that runs, tests or checks Signalbox needs them. Not with
+# `--quiet`, which keeps `--strict` from counting warnings.
+docs: .venv-docs/stamp
+	@NO_MKDOCS_2_WARNING=1 .venv-docs/bin/mkdocs build --strict
+	@echo "the site is in build/site: open build/site/index.html"
+
+.venv-docs/stamp: requirements-docs.lock
+	@test -n "$(PYTHON)" || { echo "signalbox: install Python 3.11 or newer" >&2; exit 1; }
+	@echo "installing requirements-docs.lock into .venv-docs (once)"
+	@$(PYTHON) -m venv --clear .venv-docs
+	@.venv-docs/bin/python -m pip install --quiet --require-hashes -r requirements-docs.lock
+	@touch $@
+
 # The lock of `make run` holds a part of the other, in the same versions.
 lock: env-dev
 	$(LOCK) --all-extras --upgrade -o requirements-dev.lock
 	$(LOCK) --extra install --extra embedded --extra gateway \
 		-c requirements-dev.lock -o requirements.lock
+	$(COMPILE) --group docs --upgrade -o requirements-docs.lock
 
 clean:
-	rm -rf .venv .signalbox .mypy_cache .pytest_cache .ruff_cache
+	rm -rf .venv .venv-docs .signalbox .mypy_cache .pytest_cache .ruff_cache

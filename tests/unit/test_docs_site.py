@@ -1,0 +1,36 @@
+"""The docs site has every page, and every anchor that a page links to exists.
+
+`make docs` builds the site and finds this too, with packages that only it installs.
+"""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[2]
+TOP_PAGES = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
+PAGES = sorted([*ROOT.glob("docs/**/*.md"), *TOP_PAGES])
+
+
+def test_every_page_is_in_the_navigation_of_the_site() -> None:
+    navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:\n")[2]
+    listed = set(re.findall(r"- (?:[^:\n]+: )?(\S+\.md)$", navigation, re.MULTILINE))
+    pages = {path.relative_to(ROOT / "docs").as_posix() for path in ROOT.glob("docs/**/*.md")}
+    assert pages <= listed
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
+def test_every_anchor_that_a_page_links_to_exists(page: Path) -> None:
+    text = page.read_text()
+    for target, anchor in re.findall(r"\]\(([^)#:\s]*\.md|)#([^)]+)\)", text):
+        linked = page.parent / target if target else page
+        assert anchor in _anchors(linked.read_text()), f"{page.name} links to {target}#{anchor}"
+
+
+def _anchors(text: str) -> set[str]:
+    """The anchors that a forge gives to the headings of a page."""
+    headings = re.findall(r"^#+ (.+)$", text, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

@@ -2,6 +2,7 @@
 FROM python:3.12-slim AS build
 WORKDIR /app
 COPY requirements.lock pyproject.toml README.md celeryconfig.py ./
+COPY signalbox signalbox
 COPY adapters adapters
 COPY commands commands
 COPY gateway gateway
@@ -12,7 +13,7 @@ COPY workers workers
 RUN python -m venv /opt/signalbox \
     && /opt/signalbox/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
     && /opt/signalbox/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && rm -r /opt/signalbox/lib/python*/site-packages/testing
+    && rm -r /opt/signalbox/lib/python*/site-packages/signalbox/testing
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 signalbox \

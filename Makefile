@@ -84,7 +84,7 @@ docs: .venv-docs/stamp
 # The lock of `make run` holds a part of the other, in the same versions.
 lock: env-dev
 	$(LOCK) --all-extras --upgrade -o requirements-dev.lock
-	$(LOCK) --extra install --extra embedded --extra gateway \
+	$(LOCK) --extra install --extra embedded --extra backends \
 		-c requirements-dev.lock -o requirements.lock
 	$(COMPILE) --group docs --upgrade -o requirements-docs.lock
 

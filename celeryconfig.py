@@ -6,9 +6,9 @@ from typing import Any
 
 from kombu.entity import Queue
 
-from commands.settings import Settings
-from commands.wire import all_queues
-from producers.rabbit_queue import QuorumQueue
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import all_queues
+from signalbox.producers.rabbit_queue import QuorumQueue
 
 _redis_transport = {
     "unacked_restore_interval": 10,
@@ -53,7 +53,7 @@ task_acks_on_timeout = True
 worker_prefetch_multiplier = 1
 
 # A message that is none of ours becomes a dead letter instead of ending the worker.
-worker_consumer = "workers.consumer:SteadyConsumer"
+worker_consumer = "signalbox.workers.consumer:SteadyConsumer"
 
 # By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
 task_create_missing_queues = True

@@ -11,8 +11,8 @@ import traceback
 
 import structlog
 
-from commands.error import IntegrityMismatch, Unavailable
-from commands.payload import LARGEST_BYTES
+from signalbox.commands.error import IntegrityMismatch, Unavailable
+from signalbox.commands.payload import LARGEST_BYTES
 
 log = structlog.get_logger("signalbox.adapters")
 

@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TypeVar
 
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import LeaseExpired, SignalboxError
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired, SignalboxError
 
 Answer = TypeVar("Answer")
 

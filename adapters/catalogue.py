@@ -14,10 +14,14 @@ from importlib import import_module
 from types import ModuleType
 from typing import Any
 
-from adapters.port import AdapterContext, Capability
-from adapters.reach import Boundary
-from commands.error import BackendNotImplemented, UnknownBackend
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.port import AdapterContext, Capability
+from signalbox.adapters.reach import Boundary
+from signalbox.commands.error import (
+    BackendNotImplemented,
+    BackendNotInstalled,
+    UnknownBackend,
+)
+from signalbox.commands.scope import ResourceKind, Scope
 
 
 @dataclass(frozen=True)
@@ -52,9 +56,9 @@ class Backend:
 
     def load(self) -> ModuleType:
         """Its module, with the SDK behind it, and its store: seconds the first time, nothing
-        later."""
+        later. Raises BackendNotInstalled."""
         import_module(STORES[self.kind][0])
-        return import_module(self.module)
+        return self._module(self.module)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
@@ -67,15 +71,29 @@ class Backend:
     def boundary(self, scope: Scope, config: Mapping[str, Any]) -> Boundary:
         """What the config reaches, to be checked. Raises InvalidRouteConfig."""
         folder = self.module.rpartition(".")[0]
-        reaches = import_module(f"{folder}.config").reaches(config, self.kind)
+        reaches = self._module(f"{folder}.config").reaches(config, self.kind)
         return Boundary(scope, self.backend_type, reaches)
+
+    def _module(self, name: str) -> ModuleType:
+        try:
+            return import_module(name)
+        except ModuleNotFoundError as error:
+            if (error.name or "").partition(".")[0] == name.partition(".")[0]:
+                raise  # a mistake in the backend, not a package that is missing beside it
+            raise BackendNotInstalled(
+                f"the backend {self.backend_type} needs {error.name}, which is not installed here",
+                kind=self.kind,
+                backend_type=self.backend_type,
+                next_step=f"install it: pip install 'signalbox[{self.backend_type}]'; then replay "
+                "what failed",
+            ) from error
 
 
 STORES: Mapping[ResourceKind, tuple[str, str]] = {
-    ResourceKind.OBJECT_STORE: ("adapters.object_store", "ObjectStore"),
-    ResourceKind.TABULAR_STORE: ("adapters.tabular_store", "TabularStore"),
-    ResourceKind.METRICS_STORE: ("adapters.metrics_store", "MetricsStore"),
-    ResourceKind.EVENT_STREAM: ("adapters.event_stream", "EventStream"),
+    ResourceKind.OBJECT_STORE: ("signalbox.adapters.object_store", "ObjectStore"),
+    ResourceKind.TABULAR_STORE: ("signalbox.adapters.tabular_store", "TabularStore"),
+    ResourceKind.METRICS_STORE: ("signalbox.adapters.metrics_store", "MetricsStore"),
+    ResourceKind.EVENT_STREAM: ("signalbox.adapters.event_stream", "EventStream"),
 }
 """Module and class of what makes the operations of a kind out of a driver."""
 
@@ -83,18 +101,18 @@ CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.OBJECT_STORE,
         "filesystem",
-        "adapters.filesystem.object_driver",
+        "signalbox.adapters.filesystem.object_driver",
         lab_only=True,
         scopes_fail_alone=True,
         bulk_verbs=frozenset({"get", "head"}),
         ordered_bulk_verbs=frozenset({"put", "delete"}),
     ),
-    Backend(ResourceKind.OBJECT_STORE, "s3", "adapters.s3.object_driver"),
-    Backend(ResourceKind.OBJECT_STORE, "azure_blob", "adapters.azure_blob.object_driver"),
+    Backend(ResourceKind.OBJECT_STORE, "s3", "signalbox.adapters.s3.object_driver"),
+    Backend(ResourceKind.OBJECT_STORE, "azure_blob", "signalbox.adapters.azure_blob.object_driver"),
     Backend(
         ResourceKind.EVENT_STREAM,
         "filesystem",
-        "adapters.filesystem.stream_driver",
+        "signalbox.adapters.filesystem.stream_driver",
         lab_only=True,
         scopes_fail_alone=True,
         ordered_bulk_verbs=frozenset({"append"}),
@@ -102,7 +120,7 @@ CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.TABULAR_STORE,
         "filesystem",
-        "adapters.filesystem.table_driver",
+        "signalbox.adapters.filesystem.table_driver",
         lab_only=True,
         scopes_fail_alone=True,
         bulk_verbs=frozenset({"get"}),
@@ -111,7 +129,7 @@ CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.METRICS_STORE,
         "filesystem",
-        "adapters.filesystem.metrics_driver",
+        "signalbox.adapters.filesystem.metrics_driver",
         lab_only=True,
         scopes_fail_alone=True,
         bulk_verbs=frozenset({"ingest"}),
@@ -119,43 +137,43 @@ CATALOGUE: tuple[Backend, ...] = (
     Backend(
         ResourceKind.TABULAR_STORE,
         "firestore",
-        "adapters.firestore.table_driver",
+        "signalbox.adapters.firestore.table_driver",
         bulk_verbs=frozenset({"upsert"}),
     ),
     Backend(
         ResourceKind.METRICS_STORE,
         "firestore",
-        "adapters.firestore.metrics_driver",
+        "signalbox.adapters.firestore.metrics_driver",
         bulk_verbs=frozenset({"ingest"}),
     ),
     Backend(
         ResourceKind.EVENT_STREAM,
         "firestore",
-        "adapters.firestore.stream_driver",
+        "signalbox.adapters.firestore.stream_driver",
         ordered_bulk_verbs=frozenset({"append"}),
     ),
     Backend(
         ResourceKind.TABULAR_STORE,
         "dynamodb",
-        "adapters.dynamodb.table_driver",
+        "signalbox.adapters.dynamodb.table_driver",
         bulk_verbs=frozenset({"upsert"}),
     ),
     Backend(
         ResourceKind.METRICS_STORE,
         "dynamodb",
-        "adapters.dynamodb.metrics_driver",
+        "signalbox.adapters.dynamodb.metrics_driver",
         bulk_verbs=frozenset({"ingest"}),
     ),
     Backend(
         ResourceKind.EVENT_STREAM,
         "dynamodb",
-        "adapters.dynamodb.stream_driver",
+        "signalbox.adapters.dynamodb.stream_driver",
         ordered_bulk_verbs=frozenset({"append"}),
     ),
     Backend(
         ResourceKind.TABULAR_STORE,
         "postgres",
-        "adapters.postgres.table_driver",
+        "signalbox.adapters.postgres.table_driver",
         bulk_verbs=frozenset({"upsert"}),
     ),
 )

@@ -9,7 +9,7 @@ import os
 import re
 import stat
 
-from commands.error import Misconfigured
+from signalbox.commands.error import Misconfigured
 
 MOST_BYTES = 64 * 1024
 LINE_MOST = 4096

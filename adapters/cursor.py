@@ -12,8 +12,8 @@ import json
 from collections.abc import Callable
 from typing import Any, TypeVar
 
-from commands.error import InvalidCommand
-from commands.model import Command
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.model import Command
 
 Page = TypeVar("Page")
 _NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "deadline", "cursor", "limit"}

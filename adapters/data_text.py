@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from pydantic_core import to_json
 
-from adapters.stored import UNREADABLE, damaged
-from commands.value import Data, json_form, read_value
+from signalbox.adapters.stored import UNREADABLE, damaged
+from signalbox.commands.value import Data, json_form, read_value
 
 _PLAIN: Final = frozenset({str, int, float, bool, NoneType})
 

@@ -16,9 +16,9 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar, Token
 
-from adapters.port import TimeLimit
-from commands.clock import lease_clock
-from commands.error import LeaseExpired, Unavailable
+from signalbox.adapters.port import TimeLimit
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired, Unavailable
 
 CONNECT_SECONDS = 5.0
 REQUEST_SECONDS = 20.0

@@ -10,15 +10,21 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 
-from adapters.answer import not_asked
-from adapters.batch import UNBOUNDED, earliest, lapsed, only
-from adapters.failure import Reporter
-from adapters.port import Call
-from adapters.row_query import PAGE_BYTES
-from adapters.stream_append import Numbering
-from adapters.stream_driver import Changed, StreamDriver
-from commands.error import Contended, SignalboxError
-from commands.event_stream import AppendEvent, AppendResult, EventsResult, ReadEvents, StoredEvent
+from signalbox.adapters.answer import not_asked
+from signalbox.adapters.batch import UNBOUNDED, earliest, lapsed, only
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.port import Call
+from signalbox.adapters.row_query import PAGE_BYTES
+from signalbox.adapters.stream_append import Numbering
+from signalbox.adapters.stream_driver import Changed, StreamDriver
+from signalbox.commands.error import Contended, SignalboxError
+from signalbox.commands.event_stream import (
+    AppendEvent,
+    AppendResult,
+    EventsResult,
+    ReadEvents,
+    StoredEvent,
+)
 
 LOOKS = 8
 PAUSE = 0.02

@@ -10,9 +10,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from types import TracebackType
 
-from adapters.deadline import Deadline, enter, leave
-from commands.error import SignalboxError
-from commands.scope import Scope
+from signalbox.adapters.deadline import Deadline, enter, leave
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.scope import Scope
 
 
 @dataclass(frozen=True)

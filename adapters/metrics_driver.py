@@ -12,11 +12,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from adapters.batch import UNBOUNDED, RequestSize
-from adapters.failure import Service
-from adapters.port import TimeLimit
-from commands.metrics_store import Point, PointValue, QueryPoints
-from commands.scope import Scope
+from signalbox.adapters.batch import UNBOUNDED, RequestSize
+from signalbox.adapters.failure import Service
+from signalbox.adapters.port import TimeLimit
+from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
+from signalbox.commands.scope import Scope
 
 
 class Changed(Exception):

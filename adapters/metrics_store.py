@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Hashable, Iterable, Sequence
 from typing import Any, NamedTuple, cast
 
-from adapters.batch import earliest, lapsed, only
-from adapters.failure import Reporter
-from adapters.metrics_driver import (
+from signalbox.adapters.batch import earliest, lapsed, only
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.metrics_driver import (
     Changed,
     MetricsDriver,
     PointWrite,
@@ -19,10 +19,10 @@ from adapters.metrics_driver import (
     SeenPoint,
     TransactionalMetricsDriver,
 )
-from adapters.port import Call
-from adapters.window import page_of, read_from
-from commands.error import Contended, SignalboxError
-from commands.metrics_store import IngestPoints, IngestResult, PointsResult, QueryPoints
+from signalbox.adapters.port import Call
+from signalbox.adapters.window import page_of, read_from
+from signalbox.commands.error import Contended, SignalboxError
+from signalbox.commands.metrics_store import IngestPoints, IngestResult, PointsResult, QueryPoints
 
 LOOKS = 5
 

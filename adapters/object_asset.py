@@ -10,14 +10,14 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
-from adapters.answer import unusable
-from adapters.object_attributes import attributes, mark_of, seq_of, sha256_of
-from adapters.object_driver import Area, Draft, ObjectDriver, StoredObject
-from adapters.object_fence import Expectation, Slot, write
-from adapters.port import BodyReader, Call
-from commands.error import NotFound, PreconditionFailed
-from commands.object_store import AssetRecord, Condition, RegisterObject
-from commands.payload import CHUNK_BYTES, InlinePayload
+from signalbox.adapters.answer import unusable
+from signalbox.adapters.object_attributes import attributes, mark_of, seq_of, sha256_of
+from signalbox.adapters.object_driver import Area, Draft, ObjectDriver, StoredObject
+from signalbox.adapters.object_fence import Expectation, Slot, write
+from signalbox.adapters.port import BodyReader, Call
+from signalbox.commands.error import NotFound, PreconditionFailed
+from signalbox.commands.object_store import AssetRecord, Condition, RegisterObject
+from signalbox.commands.payload import CHUNK_BYTES, InlinePayload
 
 
 def register(

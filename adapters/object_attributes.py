@@ -8,9 +8,9 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.object_driver import StoredObject
-from adapters.port import Call
-from commands.object_store import DEFAULT_CONTENT_TYPE, ObjectInfo
+from signalbox.adapters.object_driver import StoredObject
+from signalbox.adapters.port import Call
+from signalbox.commands.object_store import DEFAULT_CONTENT_TYPE, ObjectInfo
 
 MARK, SEQ, SHA256 = "mark", "seq", "sha256"
 _REMOVED_MARK, _REMOVED_ETAG = "removed-mark", "removed-etag"

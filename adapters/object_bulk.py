@@ -8,14 +8,14 @@ from collections.abc import Callable, Sequence
 from io import BytesIO
 from typing import NamedTuple, TypeVar
 
-from adapters.batch import earliest, open_calls
-from adapters.failure import Reporter
-from adapters.object_attributes import attributes, info_of
-from adapters.object_condition import demand
-from adapters.object_driver import Draft
-from adapters.object_range import span
-from adapters.object_stream import ObjectStream
-from adapters.object_transaction import (
+from signalbox.adapters.batch import earliest, open_calls
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.object_attributes import attributes, info_of
+from signalbox.adapters.object_condition import demand
+from signalbox.adapters.object_driver import Draft
+from signalbox.adapters.object_range import span
+from signalbox.adapters.object_stream import ObjectStream
+from signalbox.adapters.object_transaction import (
     Gone,
     ObjectStaging,
     ObjectTrace,
@@ -23,9 +23,9 @@ from adapters.object_transaction import (
     Staged,
     TransactionalObjectDriver,
 )
-from adapters.port import Call
-from commands.error import NotFound, SignalboxError
-from commands.object_store import (
+from signalbox.adapters.port import Call
+from signalbox.commands.error import NotFound, SignalboxError
+from signalbox.commands.object_store import (
     Condition,
     DeleteObject,
     GetObject,
@@ -33,7 +33,7 @@ from commands.object_store import (
     ObjectInfo,
     PutObject,
 )
-from commands.payload import StagedPayload
+from signalbox.commands.payload import StagedPayload
 
 Answer = TypeVar("Answer")
 

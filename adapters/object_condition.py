@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from commands.error import AlreadyExists, PreconditionFailed
-from commands.object_store import Condition
+from signalbox.commands.error import AlreadyExists, PreconditionFailed
+from signalbox.commands.object_store import Condition
 
 
 def demand(condition: Condition, etag: str | None) -> None:

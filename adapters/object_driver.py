@@ -15,9 +15,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
-from adapters.failure import Service
-from adapters.port import BodyReader, Capability, TimeLimit
-from commands.object_store import (
+from signalbox.adapters.failure import Service
+from signalbox.adapters.port import BodyReader, Capability, TimeLimit
+from signalbox.commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     Condition,
     ObjectInfo,
@@ -25,14 +25,14 @@ from commands.object_store import (
     PresignedPost,
     PresignedPut,
 )
-from commands.payload import (
+from signalbox.commands.payload import (
     InlinePayload,
     PayloadStore,
     StagedPayload,
     open_payload,
     verified_chunks,
 )
-from commands.scope import Scope
+from signalbox.commands.scope import Scope
 
 
 class Area(StrEnum):

@@ -17,13 +17,20 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from adapters.object_attributes import Tombstone, mark_of, seq_of, tombstone_of
-from adapters.object_condition import demand
-from adapters.object_driver import Area, Changed, Doubtful, Draft, ObjectDriver, StoredObject
-from adapters.port import Call
-from commands.error import Contended
-from commands.object_store import Condition
-from commands.payload import InlinePayload
+from signalbox.adapters.object_attributes import Tombstone, mark_of, seq_of, tombstone_of
+from signalbox.adapters.object_condition import demand
+from signalbox.adapters.object_driver import (
+    Area,
+    Changed,
+    Doubtful,
+    Draft,
+    ObjectDriver,
+    StoredObject,
+)
+from signalbox.adapters.port import Call
+from signalbox.commands.error import Contended
+from signalbox.commands.object_store import Condition
+from signalbox.commands.payload import InlinePayload
 
 LOOKS = 4
 _NOTHING = InlinePayload(data=b"")

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from adapters.answer import (
+from signalbox.adapters.answer import (
     EMPTY_PAGES,
     checked_etag,
     checked_size,
@@ -12,9 +12,9 @@ from adapters.answer import (
     not_asked,
     unusable,
 )
-from adapters.cursor import cursor_refused, make_cursor, open_cursor, page_behind
-from adapters.object_driver import ObjectDriver, Page, TokenFault
-from commands.object_store import ListObjects, ListResult, ObjectInfo
+from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor, page_behind
+from signalbox.adapters.object_driver import ObjectDriver, Page, TokenFault
+from signalbox.commands.object_store import ListObjects, ListResult, ObjectInfo
 
 # Azurite's are names of blobs, so any text of XML may be one.
 _TOKEN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.object_attributes import attributes
-from adapters.object_driver import Changed, Draft, ObjectDriver, Refusal
-from adapters.port import Call
-from adapters.service_clock import PastLimit
-from commands.error import LeaseExpired, WeakerFences
-from commands.object_store import Condition
-from commands.payload import InlinePayload
+from signalbox.adapters.object_attributes import attributes
+from signalbox.adapters.object_driver import Changed, Draft, ObjectDriver, Refusal
+from signalbox.adapters.port import Call
+from signalbox.adapters.service_clock import PastLimit
+from signalbox.commands.error import LeaseExpired, WeakerFences
+from signalbox.commands.object_store import Condition
+from signalbox.commands.payload import InlinePayload
 
 OTHER_ETAG = "0" * 32
 """Of no object."""

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.object_stream import ObjectStream
-from commands.error import Contended, InvalidCommand
+from signalbox.adapters.object_stream import ObjectStream
+from signalbox.commands.error import Contended, InvalidCommand
 
 LOOKS = 4
 

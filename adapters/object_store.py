@@ -13,21 +13,21 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import cast
 
-from adapters import object_asset, object_fence, object_probe
-from adapters.batch import only
-from adapters.deadline import Deadline
-from adapters.failure import Reporter
-from adapters.object_attributes import attributes, info_of
-from adapters.object_bulk import ObjectBulk
-from adapters.object_driver import Draft, ObjectDriver
-from adapters.object_fence import Expectation, Slot
-from adapters.object_listing import list_page
-from adapters.object_range import open_range
-from adapters.object_stream import LocatedBody, ObjectStream
-from adapters.object_transaction import TransactionalObjectDriver
-from adapters.port import Call, Capability
-from commands.error import NotFound, SignalboxError, Unsupported
-from commands.object_store import (
+from signalbox.adapters import object_asset, object_fence, object_probe
+from signalbox.adapters.batch import only
+from signalbox.adapters.deadline import Deadline
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.object_attributes import attributes, info_of
+from signalbox.adapters.object_bulk import ObjectBulk
+from signalbox.adapters.object_driver import Draft, ObjectDriver
+from signalbox.adapters.object_fence import Expectation, Slot
+from signalbox.adapters.object_listing import list_page
+from signalbox.adapters.object_range import open_range
+from signalbox.adapters.object_stream import LocatedBody, ObjectStream
+from signalbox.adapters.object_transaction import TransactionalObjectDriver
+from signalbox.adapters.port import Call, Capability
+from signalbox.commands.error import NotFound, SignalboxError, Unsupported
+from signalbox.commands.object_store import (
     AssetRecord,
     DeleteObject,
     DeleteResult,

@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from math import inf
 
-from adapters.deadline import Deadline
-from adapters.failure import Reporter
-from adapters.port import BodyReader
-from commands.object_store import ObjectInfo
+from signalbox.adapters.deadline import Deadline
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.port import BodyReader
+from signalbox.commands.object_store import ObjectInfo
 
 
 @dataclass(frozen=True)

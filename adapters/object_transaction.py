@@ -6,8 +6,8 @@ from collections.abc import Collection, Mapping, Sequence
 from contextlib import AbstractContextManager
 from typing import NamedTuple, Protocol
 
-from adapters.object_driver import Draft, ObjectDriver, StoredObject
-from adapters.port import TimeLimit
+from signalbox.adapters.object_driver import Draft, ObjectDriver, StoredObject
+from signalbox.adapters.port import TimeLimit
 
 
 class ObjectTrace(Protocol):

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.catalogue import catalogue
-from adapters.port import Capability
-from commands.scope import ResourceKind
+from signalbox.adapters.catalogue import catalogue
+from signalbox.adapters.port import Capability
+from signalbox.commands.scope import ResourceKind
 
 _WORDS = {
     Capability.CONDITIONAL_PUT: "conditional put",

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Protocol
 
-from commands.clock import lease_clock
-from commands.error import LeaseExpired
-from commands.fault import reach
-from commands.payload import PayloadStore
-from commands.scope import Mode, Scope
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired
+from signalbox.commands.fault import reach
+from signalbox.commands.payload import PayloadStore
+from signalbox.commands.scope import Mode, Scope
 
 
 class Capability(StrEnum):
@@ -59,7 +59,7 @@ class Call:
     seq: int
     takeover: bool
     deadline: float
-    """On `commands.clock.lease_clock`, seconds: the lease's end. No effect may begin after it. It
+    """On the clock of `lease_clock`, seconds: the lease's end. No effect may begin after it. It
     moves on while content is read that makes progress."""
     payloads: PayloadStore
     measured: bool = False
@@ -86,7 +86,7 @@ class TimeLimit(Protocol):
 
     @property
     def deadline(self) -> float:
-        """On `commands.clock.lease_clock`, seconds. It may move on while content is read."""
+        """On the clock of `lease_clock`, seconds. It may move on while content is read."""
 
     def remaining(self) -> float:
         """Seconds left; raises LeaseExpired when there are none. A driver asks right before each

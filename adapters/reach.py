@@ -16,11 +16,11 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from urllib.parse import urlsplit
 
-from adapters import address
-from adapters.folder_rule import fit_for_credentials, fit_for_data, within
-from commands.error import PlaceForbidden, Unavailable
-from commands.scope import Scope
-from commands.settings import Settings
+from signalbox.adapters import address
+from signalbox.adapters.folder_rule import fit_for_credentials, fit_for_data, within
+from signalbox.commands.error import PlaceForbidden, Unavailable
+from signalbox.commands.scope import Scope
+from signalbox.commands.settings import Settings
 
 GOOD_SECONDS = 30.0
 _VARIABLES = tuple(

@@ -9,8 +9,8 @@ from typing import Any, Generic, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from commands.error import InvalidRouteConfig, reason_of
-from commands.scope import ResourceKind
+from signalbox.commands.error import InvalidRouteConfig, reason_of
+from signalbox.commands.scope import ResourceKind
 
 Model = TypeVar("Model", bound=BaseModel)
 

@@ -6,9 +6,9 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any, Final
 
-from adapters.port import Call
-from commands.error import AlreadyExists, PreconditionFailed
-from commands.tabular_store import DeleteRow, UpsertRow
+from signalbox.adapters.port import Call
+from signalbox.commands.error import AlreadyExists, PreconditionFailed
+from signalbox.commands.tabular_store import DeleteRow, UpsertRow
 
 TOMBSTONE_KEPT: Final = timedelta(days=7)
 """Far longer than a worker can be frozen and still hold a command; as old as a backup of the

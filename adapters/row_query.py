@@ -12,10 +12,10 @@ from datetime import datetime
 from enum import IntEnum
 from typing import Any, Final
 
-from adapters.cursor import cursor_refused, make_cursor, open_cursor
-from commands.error import InvalidCommand
-from commands.tabular_store import Filter, QueryResult, QueryRows, Row
-from commands.value import Data, Value, data_size, json_form, read_value
+from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.tabular_store import Filter, QueryResult, QueryRows, Row
+from signalbox.commands.value import Data, Value, data_size, json_form, read_value
 
 PAGE_BYTES: Final = 1024 * 1024
 """Of rows or events in a page; the one that crosses it is the last."""

@@ -5,14 +5,21 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
-from adapters.batch import UNBOUNDED, earliest, lapsed
-from adapters.failure import Reporter
-from adapters.port import Call
-from adapters.row_condition import Demand, Trace, demand, demand_of, kept_mark
-from adapters.table_driver import Changed, Refused, RowId, RowWrite, TableDriver, TableTurn
-from commands.clock import lease_clock
-from commands.error import Contended, LeaseExpired, SignalboxError, Unavailable
-from commands.tabular_store import DeleteRow, UpsertRow
+from signalbox.adapters.batch import UNBOUNDED, earliest, lapsed
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.port import Call
+from signalbox.adapters.row_condition import Demand, Trace, demand, demand_of, kept_mark
+from signalbox.adapters.table_driver import (
+    Changed,
+    Refused,
+    RowId,
+    RowWrite,
+    TableDriver,
+    TableTurn,
+)
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import Contended, LeaseExpired, SignalboxError, Unavailable
+from signalbox.commands.tabular_store import DeleteRow, UpsertRow
 
 LOOKS = 5
 NOTHING = Trace()

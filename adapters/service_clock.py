@@ -13,10 +13,10 @@ import time
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from adapters.http_date import http_date
-from adapters.port import TimeLimit
-from commands.clock import lease_clock
-from commands.error import LeaseExpired
+from signalbox.adapters.http_date import http_date
+from signalbox.adapters.port import TimeLimit
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired
 
 MARGIN_SECONDS = 1.0
 """Kept free before the lease's end: a service has several machines with a clock each, and a request

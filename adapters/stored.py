@@ -10,7 +10,7 @@ import struct
 from types import TracebackType
 from typing import Final
 
-from commands.error import IntegrityMismatch, InvalidCommand
+from signalbox.commands.error import IntegrityMismatch, InvalidCommand
 
 UNREADABLE: Final = (
     *(KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError),

@@ -6,11 +6,11 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from adapters.port import Call
-from adapters.stored import damaged
-from adapters.stream_driver import NewEvent, StreamTurn
-from commands.error import PreconditionFailed, SignalboxError
-from commands.event_stream import AppendEvent, AppendResult
+from signalbox.adapters.port import Call
+from signalbox.adapters.stored import damaged
+from signalbox.adapters.stream_driver import NewEvent, StreamTurn
+from signalbox.commands.error import PreconditionFailed, SignalboxError
+from signalbox.commands.event_stream import AppendEvent, AppendResult
 
 
 class Numbering:

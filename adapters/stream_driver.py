@@ -12,11 +12,11 @@ from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any, NamedTuple, Protocol
 
-from adapters.batch import UNBOUNDED, RequestSize
-from adapters.failure import Service
-from adapters.port import TimeLimit
-from commands.event_stream import Event, StoredEvent
-from commands.scope import Scope
+from signalbox.adapters.batch import UNBOUNDED, RequestSize
+from signalbox.adapters.failure import Service
+from signalbox.adapters.port import TimeLimit
+from signalbox.commands.event_stream import Event, StoredEvent
+from signalbox.commands.scope import Scope
 
 
 class Changed(Exception):

@@ -11,14 +11,14 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
 
-from adapters.batch import UNBOUNDED, RequestSize
-from adapters.failure import Service
-from adapters.port import TimeLimit
-from adapters.row_condition import Demand, Trace
-from adapters.row_query import OrderKey
-from commands.scope import Scope
-from commands.tabular_store import QueryRows, Row
-from commands.value import Data
+from signalbox.adapters.batch import UNBOUNDED, RequestSize
+from signalbox.adapters.failure import Service
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.row_condition import Demand, Trace
+from signalbox.adapters.row_query import OrderKey
+from signalbox.commands.scope import Scope
+from signalbox.commands.tabular_store import QueryRows, Row
+from signalbox.commands.value import Data
 
 RowId = tuple[str, str]
 """Names of the table and of the row."""

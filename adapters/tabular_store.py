@@ -13,14 +13,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from adapters.batch import earliest, only
-from adapters.failure import Reporter
-from adapters.port import Call
-from adapters.row_query import open_place, page_of, page_of_unordered
-from adapters.row_write import RowWriter
-from adapters.table_driver import NotIndexed, TableDriver
-from commands.error import NotFound, SignalboxError
-from commands.tabular_store import (
+from signalbox.adapters.batch import earliest, only
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.port import Call
+from signalbox.adapters.row_query import open_place, page_of, page_of_unordered
+from signalbox.adapters.row_write import RowWriter
+from signalbox.adapters.table_driver import NotIndexed, TableDriver
+from signalbox.commands.error import NotFound, SignalboxError
+from signalbox.commands.tabular_store import (
     DeleteRow,
     DeleteRowResult,
     GetRow,

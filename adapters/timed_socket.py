@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from urllib3.exceptions import ConnectTimeoutError, NameResolutionError, NewConnectionError
 
-from adapters.deadline import CONNECT_SECONDS, current
+from signalbox.adapters.deadline import CONNECT_SECONDS, current
 
 if TYPE_CHECKING:
     from urllib3.connection import HTTPConnection as _Connection

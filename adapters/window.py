@@ -11,9 +11,9 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-from adapters.cursor import cursor_refused, make_cursor, open_cursor
-from commands.error import InvalidCommand
-from commands.metrics_store import (
+from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.metrics_store import (
     Aggregation,
     PointsResult,
     PointValue,

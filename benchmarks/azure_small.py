@@ -20,9 +20,6 @@ from obstore.store import AzureStore
 from rich.console import Console
 from rich.table import Table
 
-from adapters.azure_blob.object_driver import open_driver
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext
 from benchmarks.figure import load_average
 from benchmarks.s3_small import (
     CONTENT,
@@ -33,9 +30,12 @@ from benchmarks.s3_small import (
     per_cpu_second,
 )
 from benchmarks.stub import running
-from commands.object_store import GetObject, HeadObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode
+from signalbox.adapters.azure_blob.object_driver import open_driver
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.object_store import GetObject, HeadObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode
 
 ACCOUNT, CONTAINER = "bench", "bench"
 KEY = base64.b64encode(b"k" * 32).decode()

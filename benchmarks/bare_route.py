@@ -13,12 +13,12 @@ from pathlib import Path
 import uvicorn
 from fastapi import FastAPI, Request, Response
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
-from commands.clock import lease_clock
-from commands.object_store import GetObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 THREADS = 4
 """SQLite has one writer at a time; more threads only wait for its lock, and give up."""

@@ -9,9 +9,9 @@ from datetime import timedelta
 from benchmarks.figure import NOISE, Figure
 from benchmarks.lane import PATIENCE, Lane, lane, puts
 from benchmarks.part import Bench
-from commands.object_store import PutObject
-from producers.pending import Pending
-from producers.submission import Submission
+from signalbox.commands.object_store import PutObject
+from signalbox.producers.pending import Pending
+from signalbox.producers.submission import Submission
 
 TENANT = "t_bench"
 Rates = tuple[float, float]

@@ -12,19 +12,19 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
 from benchmarks.figure import NOISE, Figure
 from benchmarks.part import Bench
-from commands.clock import lease_clock
-from commands.error import SignalboxError
-from commands.event_stream import AppendEvent, Event
-from commands.metrics_store import IngestPoints, Point
-from commands.model import Command
-from commands.object_store import DeleteObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
-from commands.tabular_store import DeleteRow, UpsertRow
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import DeleteObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import DeleteRow, UpsertRow
 
 TENANT, ENV = "t_bench", "dev"
 SIZES = (1, 100, 500)

@@ -9,23 +9,23 @@ from dataclasses import dataclass
 
 from benchmarks.figure import NOISE, Figure, milliseconds
 from benchmarks.routes import by
-from commands.ledger.entry import Claims, Intent, Ticket
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
-from commands.ledger.usage import UsageBook
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from routing.cache import RouteCache
-from routing.policy import Quotas, Terms
-from routing.registry import Registry
-from workers.admission import Admission
-from workers.quota import within_quotas
-from workers.stage import Routed
+from signalbox.commands.ledger.entry import Claims, Intent, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.policy import Quotas, Terms
+from signalbox.routing.registry import Registry
+from signalbox.workers.admission import Admission
+from signalbox.workers.quota import within_quotas
+from signalbox.workers.stage import Routed
 
 PLAIN, LIMITED = "t_plain", "t_limited"
 ENV, KIND = "prod", ResourceKind.OBJECT_STORE

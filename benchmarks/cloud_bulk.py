@@ -13,8 +13,8 @@ from contextlib import AbstractContextManager
 from benchmarks.bulk import BULK, opened, rates_of
 from benchmarks.figure import NOISE, Figure
 from benchmarks.part import Bench, CannotMeasure
-from commands.scope import Mode
-from testing.harness import Harness
+from signalbox.commands.scope import Mode
+from signalbox.testing.harness import Harness
 from tests.conformance.dynamodb_harness import dynamodb_harness
 from tests.conformance.firestore_harness import find_emulator, firestore_harness
 

@@ -16,18 +16,18 @@ from benchmarks.lookup import lookup_cost
 from benchmarks.part import Bench
 from benchmarks.propagation import FOLLOWERS, SWITCHES, propagate
 from benchmarks.routes import by, load, scopes_of, tenant
-from commands.ledger.usage import UsageBook
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
-from routing.registry import Registry
-from routing.view import SystemView
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry import Registry
+from signalbox.routing.view import SystemView
 
 TENANTS = 25_000
 STARTS = 3
@@ -110,7 +110,7 @@ def _pages(registry: Registry, url: str) -> list[Figure]:
         if page.next_after is None:
             break
         after = page.next_after
-    command = [sys.executable, "-m", "producers.cli.main", "routes", "list", "-k", kind]
+    command = [sys.executable, "-m", "signalbox.producers.cli.main", "routes", "list", "-k", kind]
     environment = os.environ | {"SIGNALBOX_STATE_URL": url}
     took = [
         milliseconds(

@@ -13,9 +13,9 @@ from kombu.utils.json import loads as loads_envelope
 from benchmarks.figure import Figure
 from benchmarks.lane import for_seconds, lane
 from benchmarks.part import Bench
-from commands.settings import Settings
-from producers.redis_transport import Arrival
-from producers.redis_transport import Message as CheckedMessage
+from signalbox.commands.settings import Settings
+from signalbox.producers.redis_transport import Arrival
+from signalbox.producers.redis_transport import Message as CheckedMessage
 from tests.fuzz.sample import QUEUE, good
 
 TENANT = "t_bench"

@@ -8,13 +8,13 @@ import time
 from benchmarks.figure import NOISE, Figure, Spread, milliseconds
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
-from commands.ledger.ledger import FENCE_KEY
-from commands.scope import ResourceKind, Scope
-from commands.script import run_pipeline
-from commands.state import connect
-from producers.embedded.redis_server import RedisServer
-from routing.cache import RouteCache
-from routing.registry import Registry
+from signalbox.commands.ledger.ledger import FENCE_KEY
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.script import run_pipeline
+from signalbox.commands.state import connect
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.registry import Registry
 
 ROUTES, LOOKUPS, CALLS, BATCH = 10, 100_000, 2_000, 100
 RESOLVE_AIM = 1.0

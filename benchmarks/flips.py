@@ -12,9 +12,9 @@ from benchmarks.figure import Figure
 from benchmarks.lane import ENV, PATIENCE, Lane, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import by
-from commands.outcome import Outcome
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 TENANT, BATCH, EVENTS = "t_flips", 5, 1_000_000
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANT, env=ENV)

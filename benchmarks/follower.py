@@ -11,13 +11,13 @@ from __future__ import annotations
 import sys
 import time
 
-from commands.scope import Scope
-from commands.state import connect
-from routing.cache import RouteCache
-from routing.log import EventLog
-from routing.registry import Registry
-from routing.route import Route, revision_of
-from routing.tail import RouteTail
+from signalbox.commands.scope import Scope
+from signalbox.commands.state import connect
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.log import EventLog
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route, revision_of
+from signalbox.routing.tail import RouteTail
 
 
 class _WatchedCache(RouteCache):

@@ -15,7 +15,7 @@ import psutil
 from benchmarks.figure import NOISE, Figure
 from benchmarks.lane import ENV, lane
 from benchmarks.part import Bench
-from commands.scope import ResourceKind
+from signalbox.commands.scope import ResourceKind
 
 TENANT = "t_bench"
 LINES = (10_000, 100_000)
@@ -23,7 +23,7 @@ MIB = 1024 * 1024
 WHO = ("the command line", "a worker")
 GROWTH_AIM = 1.25
 """Memory is flat: ten times the lines take so many times the memory at most."""
-COMMAND = [sys.executable, "-m", "producers.cli.main", "table", "upsert"]
+COMMAND = [sys.executable, "-m", "signalbox.producers.cli.main", "table", "upsert"]
 
 
 def ingest_cost(bench: Bench) -> list[Figure]:

@@ -14,18 +14,18 @@ from typing import Any
 import psutil
 
 from benchmarks.routes import by
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
-from producers.submission import Submission
-from routing.registry import Registry
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.producers.submission import Submission
+from signalbox.routing.registry import Registry
 
 PATIENCE = timedelta(minutes=5)
 AHEAD = 400

@@ -11,11 +11,11 @@ from benchmarks.lane import puts
 from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
 from benchmarks.steps import finishes_of, micros
-from commands.ledger.entry import Intent, Ticket
-from commands.ledger.ledger import Ledger
-from commands.settings import Settings
-from commands.state import State, connect
-from producers.embedded.redis_server import RedisServer
+from signalbox.commands.ledger.entry import Intent, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.producers.embedded.redis_server import RedisServer
 
 TENANT, PARCEL_TENANT = "t_bench", "t_parcels"
 SIZES = (1, 10, 100, 500)

@@ -6,9 +6,9 @@ import psutil
 
 from benchmarks.figure import NOISE, Figure, milliseconds
 from benchmarks.routes import shuffled
-from commands.scope import Scope
-from routing.cache import RouteCache
-from routing.registry import Registry
+from signalbox.commands.scope import Scope
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.registry import Registry
 
 FEW = 10
 

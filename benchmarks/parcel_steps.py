@@ -10,12 +10,12 @@ from typing import Any
 from benchmarks.lane import ENV, puts
 from benchmarks.memory import memory_of
 from benchmarks.steps import finishes_of, micros
-from commands.ledger.entry import Claims, Intent
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import TAKE_MOST, Parcels
-from commands.model import Command
-from commands.settings import Settings
-from commands.state import State
+from signalbox.commands.ledger.entry import Claims, Intent
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import TAKE_MOST, Parcels
+from signalbox.commands.model import Command
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State
 
 
 class ParcelSteps:

@@ -21,15 +21,15 @@ from rich.table import Table
 
 from benchmarks.figure import load_average
 from benchmarks.stub import running
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.stack import EmbeddedStack
-from routing.registry import Registry
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry import Registry
 
 POOLS = [("threads", 1), ("threads", 4), ("threads", 16), ("prefork", 2), ("prefork", 4)]
 DELAY = 0.02

@@ -11,9 +11,9 @@ from typing import IO
 
 from benchmarks.figure import Spread
 from benchmarks.routes import by
-from commands.routing import RouteConfig
-from commands.scope import Mode, Scope
-from routing.registry import Registry
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, Scope
+from signalbox.routing.registry import Registry
 
 FOLLOWERS = 8
 SWITCHES = 300

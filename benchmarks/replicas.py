@@ -15,7 +15,7 @@ import redis
 from benchmarks.figure import NOISE, Figure, Spread
 from benchmarks.lane import Cost, Lane, for_seconds, lane, puts
 from benchmarks.part import Bench
-from producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.redis_server import RedisServer
 from tests.integration.conftest import wait_until
 
 TENANT = "t_bench"

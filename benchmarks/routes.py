@@ -5,19 +5,19 @@ from __future__ import annotations
 import random
 from typing import Any
 
-from commands.model import new_op_id
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from commands.script import Script, run_pipeline
-from commands.state import State
-from routing.event import EventData, make_event
-from routing.log import TAG
-from routing.pointing import Target
-from routing.registry import Registry
-from routing.route import route_after
-from routing.row import new_epoch
+from signalbox.commands.model import new_op_id
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
+from signalbox.routing.event import EventData, make_event
+from signalbox.routing.log import TAG
+from signalbox.routing.pointing import Target
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import route_after
+from signalbox.routing.row import new_epoch
 
-_CHANGE = Script("routing", "change.lua")
+_CHANGE = Script("signalbox.routing", "change.lua")
 _STEP = 1000
 
 

@@ -22,8 +22,8 @@ from rich.table import Table
 from benchmarks.figure import load_average
 from benchmarks.s3_small import BUCKET, CONTENT, SCOPE, adapter, bare_client, call_for
 from benchmarks.stub import running
-from commands.object_store import PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload, StagedPayload
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload, StagedPayload
 
 GIB = 1024**3
 MIB = 1024**2

@@ -25,16 +25,16 @@ from botocore.config import Config
 from rich.console import Console
 from rich.table import Table
 
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from adapters.s3.object_driver import open_driver
 from benchmarks.figure import load_average
 from benchmarks.stub import running
-from commands.clock import lease_clock
-from commands.model import new_op_id
-from commands.object_store import DeleteObject, GetObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 BUCKET, REGION, KEY = "bench", "eu-central-1", "bench"
 WORKER_THREADS = 16

@@ -10,9 +10,9 @@ from string import Template
 
 from benchmarks.figure import spell
 from benchmarks.record import DOCS, Kept
-from commands.ledger.shard import USUAL
-from commands.ledger.sweep import SWEEPS
-from workers.janitor import TURN_SECONDS
+from signalbox.commands.ledger.shard import USUAL
+from signalbox.commands.ledger.sweep import SWEEPS
+from signalbox.workers.janitor import TURN_SECONDS
 
 PAGE, TEXT = "scaling.md", Path(__file__).with_name("scaling.md.template")
 DAY = 86_400

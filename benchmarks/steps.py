@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 from hashlib import sha256
 
 from benchmarks.lane import ENV
-from commands.ledger.entry import Action, Finish
-from commands.model import Command
-from commands.object_store import PutResult
-from commands.outcome import Outcome, Status
+from signalbox.commands.ledger.entry import Action, Finish
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutResult
+from signalbox.commands.outcome import Outcome, Status
 
 
 def micros(step: Callable[[], object], commands: int) -> float:

@@ -24,8 +24,8 @@ from redis.connection import parse_url
 from redis.retry import Retry
 from redis.sentinel import Sentinel
 
-from commands.error import InvalidSetting
-from commands.servers import Address, Cluster, OneServer, Servers
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.servers import Address, Cluster, OneServer, Servers
 
 # Together under five seconds: that long a caller waits before it is told.
 CONNECT_SECONDS = 1.5

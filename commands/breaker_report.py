@@ -6,7 +6,7 @@ import json
 import time
 from collections.abc import Mapping, Sequence
 
-from commands.state import Call, State
+from signalbox.commands.state import Call, State
 
 _KEY = "signalbox:breakers"
 _PROBE_SECONDS = 10

@@ -14,10 +14,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
-from commands.error import InvalidCommand, TooLarge, UnknownCommand
-from commands.model import OP_ID_PATTERN
-from commands.parse import known_ops
-from commands.wire import BATCH, DRAIN, SUMMARY_HEADER, known_tasks
+from signalbox.commands.error import InvalidCommand, TooLarge, UnknownCommand
+from signalbox.commands.model import OP_ID_PATTERN
+from signalbox.commands.parse import known_ops
+from signalbox.commands.wire import BATCH, DRAIN, SUMMARY_HEADER, known_tasks
 
 VALUES_MOST = 300_000
 """Values in one message's JSON, an object counted as five: they take 50 times their text."""

@@ -247,6 +247,12 @@ class BackendNotImplemented(RoutingError):
     code, http_status = "BACKEND_NOT_IMPLEMENTED", 501
 
 
+class BackendNotInstalled(RoutingError):
+    """This process lacks a package that the backend is made of, such as its SDK."""
+
+    code, http_status = "BACKEND_NOT_INSTALLED", 501
+
+
 class InvalidRouteConfig(RoutingError):
     code, http_status = "INVALID_ROUTE_CONFIG", 400
 

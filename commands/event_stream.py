@@ -6,11 +6,11 @@ from typing import Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.model import Command, register
-from commands.moment import Moment
-from commands.name import EventId, EventType, StreamName
-from commands.result import Result
-from commands.value import TypedData, data_size
+from signalbox.commands.model import Command, register
+from signalbox.commands.moment import Moment
+from signalbox.commands.name import EventId, EventType, StreamName
+from signalbox.commands.result import Result
+from signalbox.commands.value import TypedData, data_size
 
 
 class Event(BaseModel):

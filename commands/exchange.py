@@ -9,7 +9,7 @@ from typing import Any
 import redis
 from hiredis import pack_command
 
-from commands.state_error import TooFewReplicas
+from signalbox.commands.state_error import TooFewReplicas
 
 WAIT_MS = 1000
 """So long replicas may take to have what was written."""

@@ -9,11 +9,11 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from commands.model import Command, register
-from commands.moment import Moment
-from commands.name import LabelName, SeriesName
-from commands.result import Result
-from commands.value import check_text
+from signalbox.commands.model import Command, register
+from signalbox.commands.moment import Moment
+from signalbox.commands.name import LabelName, SeriesName
+from signalbox.commands.result import Result
+from signalbox.commands.value import check_text
 
 MAX_POINTS = 1000
 """Points in one ingest."""

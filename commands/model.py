@@ -12,8 +12,8 @@ from typing import Annotated, Any, ClassVar, Final
 import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.moment import Moment
-from commands.scope import Env, Mode, SchemaVersion, Scope, TenantId, scope_of
+from signalbox.commands.moment import Moment
+from signalbox.commands.scope import Env, Mode, SchemaVersion, Scope, TenantId, scope_of
 
 SCHEMA_VERSION: Final = 1
 
@@ -112,7 +112,7 @@ class Command(BaseModel):
 
 
 MODELS: dict[str, type[Command]] = {}
-"""Every command that was imported so far, by its `op`; read it through `commands.parse`."""
+"""Every command that was imported so far, by its `op`; read it through `parse.py`."""
 
 
 def register(model: type[Command]) -> type[Command]:

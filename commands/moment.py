@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator, AwareDatetime
 
-from commands.error import InvalidCommand
+from signalbox.commands.error import InvalidCommand
 
 
 def in_utc(moment: datetime) -> datetime:

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from pydantic import AfterValidator
 
-from commands.error import InvalidKey
+from signalbox.commands.error import InvalidKey
 
 MAX_NAME_BYTES = 256
 MAX_ROW_KEY_BYTES = 512

@@ -7,11 +7,11 @@ from typing import Annotated, Any, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
-from commands.error import InvalidKey
-from commands.key import ObjectKey, ObjectPrefix
-from commands.model import Command, register
-from commands.payload import Payload, Sha256
-from commands.result import Result, WriteResult
+from signalbox.commands.error import InvalidKey
+from signalbox.commands.key import ObjectKey, ObjectPrefix
+from signalbox.commands.model import Command, register
+from signalbox.commands.payload import Payload, Sha256
+from signalbox.commands.result import Result, WriteResult
 
 DEFAULT_CONTENT_TYPE = "application/octet-stream"
 # S3 takes 2,048 bytes; 256 of them are for the op_id, seq and SHA-256 that we keep beside.

@@ -8,7 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.error import ErrorDetail, RemoteError
+from signalbox.commands.error import ErrorDetail, RemoteError
 
 
 class Status(StrEnum):

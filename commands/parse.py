@@ -8,19 +8,19 @@ from typing import Any
 from pydantic import ValidationError
 
 # Imported for what they register: the commands that can be read.
-import commands.event_stream
-import commands.metrics_store
-import commands.object_store
-import commands.routing
-import commands.tabular_store  # noqa: F401
-from commands.error import (
+import signalbox.commands.event_stream
+import signalbox.commands.metrics_store
+import signalbox.commands.object_store
+import signalbox.commands.routing
+import signalbox.commands.tabular_store  # noqa: F401
+from signalbox.commands.error import (
     InvalidCommand,
     SignalboxError,
     UnknownCommand,
     UnsupportedVersion,
     reason_of,
 )
-from commands.model import MODELS, SCHEMA_VERSION, Command
+from signalbox.commands.model import MODELS, SCHEMA_VERSION, Command
 
 
 def known_ops() -> dict[str, type[Command]]:

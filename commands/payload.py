@@ -18,7 +18,7 @@ from typing import Annotated, BinaryIO, Literal, Protocol
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.error import (
+from signalbox.commands.error import (
     InsufficientStorage,
     IntegrityMismatch,
     LocalFileError,

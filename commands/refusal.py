@@ -8,9 +8,9 @@ import uuid
 from dataclasses import dataclass
 from typing import Any
 
-from commands.envelope import Stored, is_id
-from commands.error import SignalboxError
-from commands.wire import Fault
+from signalbox.commands.envelope import Stored, is_id
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.wire import Fault
 
 HELD_BYTES = 16 * 1024
 """Of each part of a refused message so much is kept for whoever looks into it."""

@@ -7,10 +7,10 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from commands.error import ErrorDetail
-from commands.model import Command, register
-from commands.result import Result
-from commands.scope import ResourceKind, Scope
+from signalbox.commands.error import ErrorDetail
+from signalbox.commands.model import Command, register
+from signalbox.commands.result import Result
+from signalbox.commands.scope import ResourceKind, Scope
 
 ConfigValue = str | int | float | bool | list[str]
 RouteConfig = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], ConfigValue]

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 
 from pydantic import AfterValidator, BaseModel, ConfigDict
 
-from commands.error import InvalidScope
+from signalbox.commands.error import InvalidScope
 
 TENANT_PATTERN = re.compile(r"t_[a-z0-9_-]{1,61}", re.ASCII)
 ENV_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)

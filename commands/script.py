@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Self
 
-from commands.state import Call, State
+from signalbox.commands.state import Call, State
 
 
 class Script:

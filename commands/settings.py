@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
-from commands.error import InvalidSetting, reason_of
+from signalbox.commands.error import InvalidSetting, reason_of
 
 
 def _seconds(value: Any) -> Any:

@@ -16,11 +16,11 @@ from typing import Any, Protocol, Self
 import redis
 from redis.client import PubSub
 
-from commands.address import servers_of
-from commands.exchange import Unit, exchange, tag_of
-from commands.servers import OneServer, Servers
-from commands.settings import Settings
-from commands.state_error import refusal_of, state_errors
+from signalbox.commands.address import servers_of
+from signalbox.commands.exchange import Unit, exchange, tag_of
+from signalbox.commands.servers import OneServer, Servers
+from signalbox.commands.settings import Settings
+from signalbox.commands.state_error import refusal_of, state_errors
 
 Call = tuple[Any, ...]
 """A command and its arguments. Its first key says where it goes."""

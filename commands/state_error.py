@@ -8,7 +8,7 @@ from contextlib import contextmanager
 
 import redis
 
-from commands.error import StateUnavailable
+from signalbox.commands.error import StateUnavailable
 
 
 class TooFewReplicas(redis.ResponseError):

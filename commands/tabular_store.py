@@ -6,10 +6,10 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
-from commands.model import Command, register
-from commands.name import ColumnName, RowKey, TableName
-from commands.result import Result, WriteResult
-from commands.value import TypedData, TypedValue, data_size
+from signalbox.commands.model import Command, register
+from signalbox.commands.name import ColumnName, RowKey, TableName
+from signalbox.commands.result import Result, WriteResult
+from signalbox.commands.value import TypedData, TypedValue, data_size
 
 Revision = Annotated[int, Field(ge=1)]
 

@@ -24,9 +24,9 @@ from typing import Annotated, Any
 
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
-from commands.error import InvalidCommand, TooLarge
-from commands.moment import in_utc
-from commands.name import check_name
+from signalbox.commands.error import InvalidCommand, TooLarge
+from signalbox.commands.moment import in_utc
+from signalbox.commands.name import check_name
 
 MAX_DATA_BYTES = 1024 * 1024
 """Of one row's or event's data, as `data_size` counts; a backend may take less (TooLarge)."""

@@ -14,12 +14,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from commands.error import InvalidCommand, SignalboxError
-from commands.ledger.entry import Intent, Ticket
-from commands.ledger.shard import is_tag
-from commands.model import OP_ID_PATTERN, Command
-from commands.parse import known_ops, parse_command
-from commands.scope import ENV_PATTERN, TENANT_PATTERN
+from signalbox.commands.error import InvalidCommand, SignalboxError
+from signalbox.commands.ledger.entry import Intent, Ticket
+from signalbox.commands.ledger.shard import is_tag
+from signalbox.commands.model import OP_ID_PATTERN, Command
+from signalbox.commands.parse import known_ops, parse_command
+from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
 
 BATCH = "commands.batch"
 """Task name of a message of many commands; one of a single command bears the command's op."""

@@ -1,4 +1,4 @@
-"""`python -m gateway`: errors of settings become a message and exit code 1."""
+"""`python -m signalbox.gateway`: errors of settings become a message and exit code 1."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ import sys
 
 from pydantic import ValidationError
 
-from commands.error import SignalboxError
-from commands.settings import Settings, invalid_setting
-from gateway.server import serve
-from gateway.settings import PREFIX
-from workers.log import configure_logging
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.settings import Settings, invalid_setting
+from signalbox.gateway.server import serve
+from signalbox.gateway.settings import PREFIX
+from signalbox.workers.log import configure_logging
 
 
 def _end(error: SignalboxError) -> None:

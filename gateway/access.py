@@ -7,9 +7,15 @@ import re
 from enum import Enum
 from pathlib import Path
 
-from commands.error import InvalidSetting
-from gateway.error import ForeignOrigin, InvalidRequest, Unauthenticated, WrongHost, WrongToken
-from gateway.settings import GatewaySettings
+from signalbox.commands.error import InvalidSetting
+from signalbox.gateway.error import (
+    ForeignOrigin,
+    InvalidRequest,
+    Unauthenticated,
+    WrongHost,
+    WrongToken,
+)
+from signalbox.gateway.settings import GatewaySettings
 
 SHORTEST_TOKEN = 16
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{0,5})?", re.ASCII)

@@ -8,14 +8,14 @@ from typing import Any
 
 from starlette.responses import JSONResponse, Response
 
-from commands.error import DeliveryError, RemoteError, SignalboxError, StateUnavailable
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.outcome import Outcome
-from gateway.call import Writing
-from gateway.desk import Desk
-from gateway.problem import Refused
-from gateway.text import encoded, header_safe
+from signalbox.commands.error import DeliveryError, RemoteError, SignalboxError, StateUnavailable
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.gateway.call import Writing
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.problem import Refused
+from signalbox.gateway.text import encoded, header_safe
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _JSON = (b"content-type", b"application/json")

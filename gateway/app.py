@@ -12,9 +12,9 @@ from fastapi.routing import APIRoute
 from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
-from commands.error import SignalboxError
-from commands.settings import Settings
-from gateway import (
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.settings import Settings
+from signalbox.gateway import (
     audit,
     commands_api,
     dead_letters,
@@ -29,12 +29,12 @@ from gateway import (
     rows,
     streams,
 )
-from gateway.answer import Json
-from gateway.body_room import BodyRoom
-from gateway.desk import Desk
-from gateway.gate import Gate, Hot
-from gateway.hot import hot_handler
-from gateway.settings import GatewaySettings
+from signalbox.gateway.answer import Json
+from signalbox.gateway.body_room import BodyRoom
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.gate import Gate, Hot
+from signalbox.gateway.hot import hot_handler
+from signalbox.gateway.settings import GatewaySettings
 
 ROUTERS: tuple[APIRouter, ...] = (
     # In the order of use: paths are looked for one after the other.

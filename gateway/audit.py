@@ -9,12 +9,12 @@ from fastapi import APIRouter, Query
 from pydantic import AwareDatetime, BeforeValidator
 from starlette.responses import Response
 
-from commands.scope import check_tenant
-from gateway.answer import Json
-from gateway.body import BoundedRoute
-from gateway.call import OurDesk
-from routing.event import StreamEvent
-from routing.log import EventLog
+from signalbox.commands.scope import check_tenant
+from signalbox.gateway.answer import Json
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import OurDesk
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.log import EventLog
 
 router = APIRouter(prefix="/v1/audit", route_class=BoundedRoute, tags=["audit"])
 

@@ -13,13 +13,13 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from commands.envelope import read_json
-from commands.error import InvalidCommand, TooLarge
-from commands.payload import InlinePayload, StagedPayload
-from gateway.body_room import BodyRoom
-from gateway.call import desk_of
-from gateway.error import InvalidRequest, UnsupportedMediaType
-from producers.arriving import inline
+from signalbox.commands.envelope import read_json
+from signalbox.commands.error import InvalidCommand, TooLarge
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.gateway.body_room import BodyRoom
+from signalbox.gateway.call import desk_of
+from signalbox.gateway.error import InvalidRequest, UnsupportedMediaType
+from signalbox.producers.arriving import inline
 
 
 class BoundedRequest(Request):

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from gateway.error import NoRoom
+from signalbox.gateway.error import NoRoom
 
 SMALL_BYTES = 64 * 1024
 """What is not larger is always taken: the number of connections bounds it."""

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 from fastapi import Depends, Header, Path, Request
 
-from commands.model import OP_ID_PATTERN, new_op_id
-from commands.scope import Mode, check_env, check_tenant
-from gateway.desk import Desk
-from gateway.error import InvalidRequest
-from gateway.text import EnvPart, TenantPart
+from signalbox.commands.model import OP_ID_PATTERN, new_op_id
+from signalbox.commands.scope import Mode, check_env, check_tenant
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.error import InvalidRequest
+from signalbox.gateway.text import EnvPart, TenantPart
 
 DEFAULT_ENV = "dev"
 LONGEST_WAIT = timedelta(minutes=5)

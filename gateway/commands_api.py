@@ -9,20 +9,20 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from commands.error import InvalidCommand, NotFound, OutcomePending, SignalboxError
-from commands.model import Command, new_op_id
-from commands.parse import known_ops, parse_command
-from commands.payload import StagedPayload
-from commands.routing import ControlCommand
-from commands.scope import check_env, check_tenant
-from gateway.answer import Json, location_of
-from gateway.body import BoundedRoute
-from gateway.call import OurDesk, OurWait
-from gateway.problem import problem_of
-from gateway.text import EnvPart, OpIdPart, TenantPart
-from producers.ran import Ran
-from producers.submission import SUBMIT_MOST
-from workers.admission import control_refused
+from signalbox.commands.error import InvalidCommand, NotFound, OutcomePending, SignalboxError
+from signalbox.commands.model import Command, new_op_id
+from signalbox.commands.parse import known_ops, parse_command
+from signalbox.commands.payload import StagedPayload
+from signalbox.commands.routing import ControlCommand
+from signalbox.commands.scope import check_env, check_tenant
+from signalbox.gateway.answer import Json, location_of
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import OurDesk, OurWait
+from signalbox.gateway.problem import problem_of
+from signalbox.gateway.text import EnvPart, OpIdPart, TenantPart
+from signalbox.producers.ran import Ran
+from signalbox.producers.submission import SUBMIT_MOST
+from signalbox.workers.admission import control_refused
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["commands"])
 

@@ -7,7 +7,7 @@ from typing import Annotated
 
 from fastapi import Header
 
-from gateway.error import InvalidRequest
+from signalbox.gateway.error import InvalidRequest
 
 IfMatchHeader = Annotated[
     str | None, Header(alias="If-Match", description="Only if this ETag is there.")

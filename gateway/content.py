@@ -10,13 +10,13 @@ from email.utils import format_datetime
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
 
-from commands.error import InvalidCommand, PreconditionFailed, SignalboxError
-from commands.object_store import GetObject, HeadObject, ObjectInfo
-from gateway.desk import Desk
-from gateway.error import RangeNotSatisfiable
-from gateway.open_content import PART_BYTES, Content
-from gateway.problem import problem
-from gateway.text import header_safe
+from signalbox.commands.error import InvalidCommand, PreconditionFailed, SignalboxError
+from signalbox.commands.object_store import GetObject, HeadObject, ObjectInfo
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.error import RangeNotSatisfiable
+from signalbox.gateway.open_content import PART_BYTES, Content
+from signalbox.gateway.problem import problem
+from signalbox.gateway.text import header_safe
 
 _RANGE = re.compile(r"bytes\s*=\s*(?:(\d{1,19})\s*-\s*(\d{0,19})|-\s*(\d{1,19}))", re.ASCII)
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')

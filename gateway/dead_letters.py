@@ -10,15 +10,15 @@ from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from commands.error import InvalidCommand, NotFound
-from commands.ledger.dead import DeadLetter, Which
-from commands.scope import ResourceKind, check_env, check_tenant
-from gateway.answer import Json
-from gateway.body import BoundedRoute
-from gateway.call import OurDesk
-from gateway.desk import Desk
-from gateway.text import EnvPart, NamePart, TenantPart
-from producers.dead_letter import discard, document_of
+from signalbox.commands.error import InvalidCommand, NotFound
+from signalbox.commands.ledger.dead import DeadLetter, Which
+from signalbox.commands.scope import ResourceKind, check_env, check_tenant
+from signalbox.gateway.answer import Json
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import OurDesk
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.text import EnvPart, NamePart, TenantPart
+from signalbox.producers.dead_letter import discard, document_of
 
 router = APIRouter(prefix="/v1/dead-letters", route_class=BoundedRoute, tags=["dead letters"])
 

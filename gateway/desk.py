@@ -9,22 +9,22 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from commands.error import OutcomePending, StateUnavailable
-from commands.ledger.entry import Record
-from commands.model import Command
-from commands.object_store import GetObject
-from commands.outcome import Outcome
-from commands.payload import InlinePayload, StagedPayload
-from commands.settings import Settings
-from gateway.open_content import Content
-from gateway.reads import Reads
-from gateway.settings import GatewaySettings
-from producers.asked import Told
-from producers.async_client import LIMITS, AsyncClient
-from producers.client import Client
-from producers.ran import Ran
-from producers.submission import Submission
-from routing.registry import Registry
+from signalbox.commands.error import OutcomePending, StateUnavailable
+from signalbox.commands.ledger.entry import Record
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import GetObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.settings import Settings
+from signalbox.gateway.open_content import Content
+from signalbox.gateway.reads import Reads
+from signalbox.gateway.settings import GatewaySettings
+from signalbox.producers.asked import Told
+from signalbox.producers.async_client import LIMITS, AsyncClient
+from signalbox.producers.client import Client
+from signalbox.producers.ran import Ran
+from signalbox.producers.submission import Submission
+from signalbox.routing.registry import Registry
 
 Answer = TypeVar("Answer")
 

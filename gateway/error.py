@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 
-from commands.error import SignalboxError
+from signalbox.commands.error import SignalboxError
 
 
 class HttpError(SignalboxError):

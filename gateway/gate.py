@@ -15,12 +15,12 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Message, Receive, Scope, Send
 
-from commands.error import SignalboxError
-from gateway.access import Access
-from gateway.error import InvalidRequest, NotReady
-from gateway.problem import problem, unforeseen
-from gateway.settings import GatewaySettings
-from gateway.text import decoded
+from signalbox.commands.error import SignalboxError
+from signalbox.gateway.access import Access
+from signalbox.gateway.error import InvalidRequest, NotReady
+from signalbox.gateway.problem import problem, unforeseen
+from signalbox.gateway.settings import GatewaySettings
+from signalbox.gateway.text import decoded
 
 log = structlog.get_logger("signalbox.gateway")
 

@@ -14,15 +14,15 @@ from pydantic import ValidationError
 from starlette.requests import Request
 from starlette.responses import Response
 
-from commands.error import SignalboxError
-from commands.model import OP_ID_PATTERN, new_op_id
-from commands.scope import Mode, check_env, check_tenant
-from gateway import objects, owner_calls
-from gateway.body import check_parameters
-from gateway.call import DEFAULT_ENV, Caller, Writing, desk_of, first_caller, wait_of
-from gateway.error import InvalidRequest
-from gateway.problem import Refused, invalid_command, problem
-from gateway.text import decoded
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.model import OP_ID_PATTERN, new_op_id
+from signalbox.commands.scope import Mode, check_env, check_tenant
+from signalbox.gateway import objects, owner_calls
+from signalbox.gateway.body import check_parameters
+from signalbox.gateway.call import DEFAULT_ENV, Caller, Writing, desk_of, first_caller, wait_of
+from signalbox.gateway.error import InvalidRequest
+from signalbox.gateway.problem import Refused, invalid_command, problem
+from signalbox.gateway.text import decoded
 
 Handler = Callable[[Request], Awaitable[Response]]
 

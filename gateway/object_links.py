@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from commands.object_store import (
+from signalbox.commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     Metadata,
     ObjectUri,
@@ -18,11 +18,11 @@ from commands.object_store import (
     PresignPut,
     RegisterObject,
 )
-from commands.payload import Sha256
-from gateway.answer import answer_read, answer_write
-from gateway.body import BoundedRoute
-from gateway.call import OurCaller, OurDesk, OurWriting
-from gateway.text import NamePart
+from signalbox.commands.payload import Sha256
+from signalbox.gateway.answer import answer_read, answer_write
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import OurCaller, OurDesk, OurWriting
+from signalbox.gateway.text import NamePart
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["objects"])
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Path, Query, Request
 from starlette.responses import Response
 
-from commands.error import AlreadyExists, NotFound, PreconditionFailed, SignalboxError
-from commands.object_store import (
+from signalbox.commands.error import AlreadyExists, NotFound, PreconditionFailed, SignalboxError
+from signalbox.commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     Condition,
     DeleteObject,
@@ -17,8 +17,8 @@ from commands.object_store import (
     ListObjects,
     PutObject,
 )
-from commands.scope import ResourceKind
-from gateway.answer import (
+from signalbox.commands.scope import ResourceKind
+from signalbox.gateway.answer import (
     Json,
     accepted,
     answer_read,
@@ -27,13 +27,13 @@ from gateway.answer import (
     headers_of,
     run_put,
 )
-from gateway.body import BoundedRoute, content_of, declared_of
-from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
-from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
-from gateway.content import answer_content, answer_head
-from gateway.desk import Desk
-from gateway.problem import Refused
-from gateway.text import NamePart
+from signalbox.gateway.body import BoundedRoute, content_of, declared_of
+from signalbox.gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
+from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
+from signalbox.gateway.content import answer_content, answer_head
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.problem import Refused
+from signalbox.gateway.text import NamePart
 
 router = APIRouter(prefix="/v1/objects/{tenant}/{env}", route_class=BoundedRoute, tags=["objects"])
 

@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from types import TracebackType
 from typing import Self
 
-from adapters.object_store import ObjectStream
-from commands.error import LeaseExpired, SignalboxError, Unavailable
-from commands.object_store import ObjectInfo
+from signalbox.adapters.object_store import ObjectStream
+from signalbox.commands.error import LeaseExpired, SignalboxError, Unavailable
+from signalbox.commands.object_store import ObjectInfo
 
 PART_BYTES = 256 * 1024
 """What is read from a backend at a time. What is not larger is read whole with the first call."""

@@ -1,10 +1,10 @@
-"""Prints the OpenAPI document that `docs/openapi.json` holds: `python -m gateway.openapi`."""
+"""Prints what `docs/openapi.json` holds: `python -m signalbox.gateway.openapi`."""
 
 from __future__ import annotations
 
 import json
 
-from gateway.app import make_app
+from signalbox.gateway.app import make_app
 
 
 def document() -> str:

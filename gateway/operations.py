@@ -7,23 +7,23 @@ from typing import Annotated, Any
 from fastapi import APIRouter, Query
 from starlette.responses import Response
 
-from commands.error import RegistryUnreadable
-from commands.ledger.usage import UsageBook
-from commands.scope import ResourceKind, Scope
-from gateway.answer import Json
-from gateway.body import BoundedRoute
-from gateway.call import OurCaller, OurDesk, OurWait
-from gateway.desk import Desk
-from gateway.error import NotReady
-from gateway.routes import no_such_route
-from producers.diagnosis import money, probed
-from producers.publisher import make_app
-from producers.pulse import Pulses
-from producers.status import status_of
-from routing.policy import FREE
-from routing.price import load_prices
-from routing.route import Route
-from routing.view import SystemView
+from signalbox.commands.error import RegistryUnreadable
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.gateway.answer import Json
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import OurCaller, OurDesk, OurWait
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.error import NotReady
+from signalbox.gateway.routes import no_such_route
+from signalbox.producers.diagnosis import money, probed
+from signalbox.producers.publisher import make_app
+from signalbox.producers.pulse import Pulses
+from signalbox.producers.status import status_of
+from signalbox.routing.policy import FREE
+from signalbox.routing.price import load_prices
+from signalbox.routing.route import Route
+from signalbox.routing.view import SystemView
 
 router = APIRouter(route_class=BoundedRoute, tags=["operations"])
 health = APIRouter(tags=["operations"])

@@ -11,26 +11,26 @@ from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from commands.error import Conflict, InvalidRouteConfig, RouteExists, RouteNotFound
-from commands.event_stream import AppendEvent, Event
-from commands.metrics_store import IngestPoints, Labels, Point
-from commands.moment import Moment
-from commands.object_store import GetObject, PutObject
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
-from commands.tabular_store import UpsertRow
-from commands.value import TypedData
-from gateway.answer import Json, accepted, answer_write, headers_of, run_put
-from gateway.body import BoundedRoute, content_of, declared_of
-from gateway.call import AfterHeader, KeyHeader, OurDesk, OurWriting, OwnerCaller
-from gateway.content import answer_content
-from gateway.error import InvalidRequest
-from gateway.objects import check_before, media_type_of
-from gateway.settings import GatewaySettings
-from gateway.text import NamePart, utf8
-from gateway.who import ActorHeader, who
-from routing.registry import Registry
-from routing.route import Route
+from signalbox.commands.error import Conflict, InvalidRouteConfig, RouteExists, RouteNotFound
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.metrics_store import IngestPoints, Labels, Point
+from signalbox.commands.moment import Moment
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
+from signalbox.commands.tabular_store import UpsertRow
+from signalbox.commands.value import TypedData
+from signalbox.gateway.answer import Json, accepted, answer_write, headers_of, run_put
+from signalbox.gateway.body import BoundedRoute, content_of, declared_of
+from signalbox.gateway.call import AfterHeader, KeyHeader, OurDesk, OurWriting, OwnerCaller
+from signalbox.gateway.content import answer_content
+from signalbox.gateway.error import InvalidRequest
+from signalbox.gateway.objects import check_before, media_type_of
+from signalbox.gateway.settings import GatewaySettings
+from signalbox.gateway.text import NamePart, utf8
+from signalbox.gateway.who import ActorHeader, who
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
 
 router = APIRouter(route_class=BoundedRoute, tags=["first calls"])
 _TRIES = 5

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from commands.metrics_store import (
+from signalbox.commands.metrics_store import (
     MAX_LABELS,
     MAX_POINTS,
     Aggregation,
@@ -18,12 +18,12 @@ from commands.metrics_store import (
     Point,
     QueryPoints,
 )
-from commands.moment import Moment
-from commands.name import LabelName
-from gateway.answer import answer_read, answer_write
-from gateway.body import BoundedRoute
-from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
-from gateway.text import NamePart
+from signalbox.commands.moment import Moment
+from signalbox.commands.name import LabelName
+from signalbox.gateway.answer import answer_read, answer_write
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
+from signalbox.gateway.text import NamePart
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["points"])
 

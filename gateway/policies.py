@@ -8,16 +8,16 @@ from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
-from commands.error import NotFound
-from commands.routing import Reason
-from commands.scope import check_tenant
-from gateway.answer import Json
-from gateway.body import BoundedRoute
-from gateway.call import KeyHeader, OurDesk
-from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from gateway.text import TenantPart
-from gateway.who import ActorHeader, who
-from routing.policy import Policy, Terms
+from signalbox.commands.error import NotFound
+from signalbox.commands.routing import Reason
+from signalbox.commands.scope import check_tenant
+from signalbox.gateway.answer import Json
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import KeyHeader, OurDesk
+from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
+from signalbox.gateway.text import TenantPart
+from signalbox.gateway.who import ActorHeader, who
+from signalbox.routing.policy import Policy, Terms
 
 router = APIRouter(prefix="/v1/policies", route_class=BoundedRoute, tags=["policies"])
 

@@ -14,14 +14,14 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import Response
 
-from commands.error import (
+from signalbox.commands.error import (
     InternalError,
     InvalidCommand,
     RouteNotFound,
     SignalboxError,
     reason_of,
 )
-from gateway.error import InvalidRequest, MethodNotAllowed, NoSuchPath, status_of
+from signalbox.gateway.error import InvalidRequest, MethodNotAllowed, NoSuchPath, status_of
 
 MEDIA_TYPE = "application/problem+json"
 

@@ -15,10 +15,15 @@ from uvicorn.protocols.http.httptools_impl import (
     RequestResponseCycle,
 )
 
-from commands.error import SignalboxError
-from gateway.error import HeadersTooLarge, InvalidRequest, RequestTimeout, TooManyConnections
-from gateway.problem import MEDIA_TYPE, body_of, problem, problem_of
-from gateway.settings import GatewaySettings
+from signalbox.commands.error import SignalboxError
+from signalbox.gateway.error import (
+    HeadersTooLarge,
+    InvalidRequest,
+    RequestTimeout,
+    TooManyConnections,
+)
+from signalbox.gateway.problem import MEDIA_TYPE, body_of, problem, problem_of
+from signalbox.gateway.settings import GatewaySettings
 
 DENSEST_FRAMING = 8
 """Bytes around the chunks of a body for each byte within: five, if they hold one byte each."""

@@ -4,22 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from commands.error import RateLimited, SignalboxError
-from commands.ledger.layout import shards_of
-from commands.model import Command
-from commands.settings import Settings
-from commands.state import State, connect_to
-from gateway.read_claim import claim_reads
-from gateway.read_rate import ReadRates
-from routing.cache import RouteCache
-from routing.log import EventLog
-from routing.registry import Registry
-from routing.tail import RouteTail
-from workers.admission import Admission
-from workers.breaker import Breakers
-from workers.evidence import withhold
-from workers.resolve import resolve
-from workers.stage import Admitted, Ended
+from signalbox.commands.error import RateLimited, SignalboxError
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.model import Command
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect_to
+from signalbox.gateway.read_claim import claim_reads
+from signalbox.gateway.read_rate import ReadRates
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.log import EventLog
+from signalbox.routing.registry import Registry
+from signalbox.routing.tail import RouteTail
+from signalbox.workers.admission import Admission
+from signalbox.workers.breaker import Breakers
+from signalbox.workers.evidence import withhold
+from signalbox.workers.resolve import resolve
+from signalbox.workers.stage import Admitted, Ended
 
 Timed = tuple[Command, float]
 """A read, and the seconds that it may run for."""

@@ -7,14 +7,14 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
-from commands.clock import lease_clock
-from commands.ledger.entry import Claimed, Claims
-from commands.ledger.layout import shards_of
-from commands.ledger.ledger import FENCE_KEY
-from commands.model import Command
-from commands.script import run_pipeline
-from commands.state import State
-from routing.policy import policy_subject
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.ledger.entry import Claimed, Claims
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.ledger import FENCE_KEY
+from signalbox.commands.model import Command
+from signalbox.commands.script import run_pipeline
+from signalbox.commands.state import State
+from signalbox.routing.policy import policy_subject
 
 Place = tuple[str, str]
 """Tenant and env."""

@@ -17,13 +17,13 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from dataclasses import dataclass
 
-from commands.model import Command
-from gateway.open_content import Opened
-from gateway.read_admission import Timed
-from gateway.seats import Seats
-from producers.inbox import Inbox, Inboxes
-from workers.adapter_pool import is_alike
-from workers.stage import Admitted, Ended
+from signalbox.commands.model import Command
+from signalbox.gateway.open_content import Opened
+from signalbox.gateway.read_admission import Timed
+from signalbox.gateway.seats import Seats
+from signalbox.producers.inbox import Inbox, Inboxes
+from signalbox.workers.adapter_pool import is_alike
+from signalbox.workers.stage import Admitted, Ended
 
 Read = tuple[Ended, Opened | None]
 """What came of a read, and its content where it was opened."""

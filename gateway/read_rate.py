@@ -11,10 +11,10 @@ from __future__ import annotations
 import threading
 import time
 
-from commands.error import RateLimited
-from commands.ledger.usage import interval_of
-from gateway.read_claim import Bucket, Place
-from workers.stage import Admitted
+from signalbox.commands.error import RateLimited
+from signalbox.commands.ledger.usage import interval_of
+from signalbox.gateway.read_claim import Bucket, Place
+from signalbox.workers.stage import Admitted
 
 LATE = 1_000_000
 """Microseconds: a bucket holds what comes in them, and one command more; as in rate.lua."""

@@ -17,24 +17,24 @@ from datetime import timedelta
 from functools import partial
 from pathlib import Path
 
-from commands.clock import lease_clock
-from commands.error import InvalidCommand, LeaseExpired, SignalboxError, SlotsTaken
-from commands.ledger.staged import Deployment
-from commands.model import OP_ID_PATTERN, Command
-from commands.object_store import GetObject
-from commands.outcome import Outcome
-from commands.payload import DirectoryPayloadStore
-from commands.routing import ControlCommand
-from gateway.open_content import Content, Opened
-from gateway.read_admission import ReadAdmission
-from gateway.read_line import Calls, Read, ReadLine
-from gateway.seats import Seats
-from producers.async_client import AsyncClient
-from producers.inbox import Inboxes
-from workers.adapter_pool import AdapterPool, typed
-from workers.breaker import Breakers
-from workers.outcome import outcome_of
-from workers.stage import Admitted, Early, Ended, Watch
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import InvalidCommand, LeaseExpired, SignalboxError, SlotsTaken
+from signalbox.commands.ledger.staged import Deployment
+from signalbox.commands.model import OP_ID_PATTERN, Command
+from signalbox.commands.object_store import GetObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.routing import ControlCommand
+from signalbox.gateway.open_content import Content, Opened
+from signalbox.gateway.read_admission import ReadAdmission
+from signalbox.gateway.read_line import Calls, Read, ReadLine
+from signalbox.gateway.seats import Seats
+from signalbox.producers.async_client import AsyncClient
+from signalbox.producers.inbox import Inboxes
+from signalbox.workers.adapter_pool import AdapterPool, typed
+from signalbox.workers.breaker import Breakers
+from signalbox.workers.outcome import outcome_of
+from signalbox.workers.stage import Admitted, Early, Ended, Watch
 
 _OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
 

@@ -12,20 +12,20 @@ from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from commands.error import NotFound, OutcomePending, RouteNotFound
-from commands.ledger.lease import LATE_MS, POLL_SECONDS, Leases
-from commands.ledger.usage import UsageBook
-from commands.routing import Reason, RouteConfig
-from commands.scope import ResourceKind, Scope, check_tenant
-from gateway.answer import Json
-from gateway.body import BoundedRoute
-from gateway.call import KeyHeader, OurCaller, OurDesk, OurWait
-from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from gateway.owner_calls import with_defaults
-from gateway.who import ActorHeader, who
-from routing.registry import Registry
-from routing.route import Route
-from routing.view import SystemView
+from signalbox.commands.error import NotFound, OutcomePending, RouteNotFound
+from signalbox.commands.ledger.lease import LATE_MS, POLL_SECONDS, Leases
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.routing import Reason, RouteConfig
+from signalbox.commands.scope import ResourceKind, Scope, check_tenant
+from signalbox.gateway.answer import Json
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import KeyHeader, OurCaller, OurDesk, OurWait
+from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
+from signalbox.gateway.owner_calls import with_defaults
+from signalbox.gateway.who import ActorHeader, who
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
+from signalbox.routing.view import SystemView
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["routes"])
 

@@ -8,10 +8,17 @@ from fastapi import APIRouter, Body, Path
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
-from commands.name import ColumnName
-from commands.tabular_store import DeleteRow, Filter, GetRow, QueryRows, RowCondition, UpsertRow
-from commands.value import TypedData
-from gateway.answer import (
+from signalbox.commands.name import ColumnName
+from signalbox.commands.tabular_store import (
+    DeleteRow,
+    Filter,
+    GetRow,
+    QueryRows,
+    RowCondition,
+    UpsertRow,
+)
+from signalbox.commands.value import TypedData
+from signalbox.gateway.answer import (
     Json,
     accepted,
     answer_read,
@@ -20,10 +27,10 @@ from gateway.answer import (
     headers_of,
     run_write,
 )
-from gateway.body import BoundedRoute
-from gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
-from gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from gateway.text import NamePart, header_safe
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
+from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
+from signalbox.gateway.text import NamePart, header_safe
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["rows"])
 

@@ -1,4 +1,4 @@
-"""Runs the gateway: `python -m gateway`, or `signalbox gateway`."""
+"""Runs the gateway: `python -m signalbox.gateway`, or `signalbox gateway`."""
 
 from __future__ import annotations
 
@@ -10,13 +10,13 @@ from types import FrameType
 import uvicorn
 from fastapi import FastAPI
 
-from commands.error import InvalidSetting
-from commands.settings import Settings, without_password
-from gateway.app import gated, make_app
-from gateway.desk import Desk
-from gateway.protocol import protocol_of
-from gateway.settings import GatewaySettings
-from workers.garbage import keep_what_is_loaded
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.settings import Settings, without_password
+from signalbox.gateway.app import gated, make_app
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.protocol import protocol_of
+from signalbox.gateway.settings import GatewaySettings
+from signalbox.workers.garbage import keep_what_is_loaded
 
 OTHER_FILES = 1024
 """Files that a gateway has open beside connections: contents, databases, the state Redis, and what

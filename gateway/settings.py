@@ -13,8 +13,8 @@ from typing import Annotated, Any, Literal
 from pydantic import Field, field_validator, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
-from commands.error import InvalidSetting
-from commands.settings import Duration
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.settings import Duration
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 PORT = 8010

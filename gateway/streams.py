@@ -13,18 +13,18 @@ from fastapi import APIRouter, Header, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
-from commands.error import SignalboxError
-from commands.event_stream import AppendEvent, Event, ReadEvents
-from commands.moment import Moment
-from commands.name import EventId, EventType
-from commands.outcome import Outcome
-from commands.value import TypedData
-from gateway.answer import answer_read, answer_write
-from gateway.body import BoundedRoute
-from gateway.call import AfterHeader, Caller, OurCaller, OurDesk, OurWriting
-from gateway.desk import Desk
-from gateway.problem import problem_of
-from gateway.text import NamePart
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
+from signalbox.commands.moment import Moment
+from signalbox.commands.name import EventId, EventType
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.value import TypedData
+from signalbox.gateway.answer import answer_read, answer_write
+from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.call import AfterHeader, Caller, OurCaller, OurDesk, OurWriting
+from signalbox.gateway.desk import Desk
+from signalbox.gateway.problem import problem_of
+from signalbox.gateway.text import NamePart
 
 router = APIRouter(
     prefix="/v1/streams/{tenant}/{env}/{stream}", route_class=BoundedRoute, tags=["streams"]

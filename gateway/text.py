@@ -8,10 +8,10 @@ from urllib.parse import quote, unquote_to_bytes
 
 from pydantic import BeforeValidator, Field
 
-from commands.error import InvalidKey
-from commands.model import OP_ID_PATTERN
-from commands.scope import ENV_PATTERN, TENANT_PATTERN
-from gateway.error import InvalidRequest
+from signalbox.commands.error import InvalidKey
+from signalbox.commands.model import OP_ID_PATTERN
+from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
+from signalbox.gateway.error import InvalidRequest
 
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 
 from fastapi import Header, Request
 
-from commands.model import new_op_id
-from gateway.text import utf8
+from signalbox.commands.model import new_op_id
+from signalbox.gateway.text import utf8
 
 ActorHeader = Annotated[
     str | None,

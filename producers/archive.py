@@ -6,10 +6,16 @@ import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
-from commands.event_stream import AppendEvent, Event, EventsResult, ReadEvents, StoredEvent
-from commands.scope import Mode, ResourceKind, Scope
-from producers.client import Client
-from routing.event import StreamEvent
+from signalbox.commands.event_stream import (
+    AppendEvent,
+    Event,
+    EventsResult,
+    ReadEvents,
+    StoredEvent,
+)
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.producers.client import Client
+from signalbox.routing.event import StreamEvent
 
 ARCHIVE_SCOPE = Scope(kind=ResourceKind.EVENT_STREAM, tenant_id="t_system", env="prod")
 """Whose route the archive is written to."""

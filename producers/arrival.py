@@ -15,7 +15,7 @@ from typing import Any
 from kombu import message as stock
 from kombu.exceptions import DecodeError
 
-from commands.envelope import (
+from signalbox.commands.envelope import (
     CONTENT_TYPE,
     UNREADABLE_TYPE,
     Stored,
@@ -23,8 +23,8 @@ from commands.envelope import (
     read_json,
     read_stored,
 )
-from commands.error import InvalidCommand, SignalboxError
-from commands.refusal import Refusal, refusal
+from signalbox.commands.error import InvalidCommand, SignalboxError
+from signalbox.commands.refusal import Refusal, refusal
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,9 +7,9 @@ import hashlib
 from collections.abc import AsyncIterable
 from concurrent.futures import Executor, Future
 
-from commands.error import ContentMismatch
-from commands.payload import InlinePayload, StagedPayload, Staging
-from producers.content import ContentDesk
+from signalbox.commands.error import ContentMismatch
+from signalbox.commands.payload import InlinePayload, StagedPayload, Staging
+from signalbox.producers.content import ContentDesk
 
 PART_BYTES = 256 * 1024
 """What arrives is written in parts of at least so many bytes, so that a gigabyte is some thousand

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import asyncio
 
-from commands.error import SignalboxError
-from commands.model import Command
-from commands.outcome import Outcome
-from producers.inbox import Inbox
-from producers.pending import Pending
-from producers.submission import Submission
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.producers.inbox import Inbox
+from signalbox.producers.pending import Pending
+from signalbox.producers.submission import Submission
 
 
 class Told:

@@ -12,21 +12,21 @@ from datetime import timedelta
 from types import TracebackType
 from typing import Self
 
-from commands.error import DeliveryError, SignalboxError, StateUnavailable
-from commands.ledger.entry import Record
-from commands.model import Command
-from commands.outcome import Outcome
-from commands.payload import InlinePayload, StagedPayload
-from commands.settings import Settings
-from producers.arriving import take_in
-from producers.asked import Asked, Told
-from producers.buffer import BufferLimits
-from producers.client import Client
-from producers.full_line import FullLine
-from producers.inbox import Inboxes
-from producers.ran import Ran, not_taken, unknown
-from producers.submission import DEFAULT_WAIT, Submission, no_outcome
-from producers.together import Together
+from signalbox.commands.error import DeliveryError, SignalboxError, StateUnavailable
+from signalbox.commands.ledger.entry import Record
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.settings import Settings
+from signalbox.producers.arriving import take_in
+from signalbox.producers.asked import Asked, Told
+from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client import Client
+from signalbox.producers.full_line import FullLine
+from signalbox.producers.inbox import Inboxes
+from signalbox.producers.ran import Ran, not_taken, unknown
+from signalbox.producers.submission import DEFAULT_WAIT, Submission, no_outcome
+from signalbox.producers.together import Together
 
 LIMITS = BufferLimits(
     linger=timedelta(milliseconds=2),

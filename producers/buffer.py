@@ -21,7 +21,7 @@ from typing import Self
 
 import structlog
 
-from commands.error import (
+from signalbox.commands.error import (
     DeliveryError,
     InvalidSetting,
     OutcomePending,
@@ -29,10 +29,10 @@ from commands.error import (
     SignalboxError,
     StateUnavailable,
 )
-from commands.model import Command
-from producers.lanes import Lanes
-from producers.pending import Pending, Submitter
-from producers.submission import SUBMIT_MOST, Submission, ask_again
+from signalbox.commands.model import Command
+from signalbox.producers.lanes import Lanes
+from signalbox.producers.pending import Pending, Submitter
+from signalbox.producers.submission import SUBMIT_MOST, Submission, ask_again
 
 log = structlog.get_logger("signalbox.buffer")
 

@@ -10,13 +10,13 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from contextlib import suppress
 
-from commands.error import PayloadMissing, StateUnavailable
-from commands.ledger.entry import Acceptance, Receipt
-from commands.ledger.staged import refs_named_by
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.payload import DirectoryPayloadStore, StagedPayload
-from commands.state import State
+from signalbox.commands.error import PayloadMissing, StateUnavailable
+from signalbox.commands.ledger.entry import Acceptance, Receipt
+from signalbox.commands.ledger.staged import refs_named_by
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, StagedPayload
+from signalbox.commands.state import State
 
 UNSURE_MOST = 10_000
 """Names remembered of commands of which it is not known whether they were accepted."""

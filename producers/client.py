@@ -11,25 +11,25 @@ from typing import Self
 import redis
 from celery import Celery
 
-from commands.fault import reach
-from commands.ledger.dead import DeadLetters, Replayed
-from commands.ledger.entry import Acceptance, Intent, Receipt
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
-from commands.ledger.staged import Deployment
-from commands.model import Command
-from commands.outcome import Outcome
-from commands.settings import Settings
-from commands.state import State, connect_to, state_over
-from commands.wire import queue_of
-from producers.buffer import Buffer, BufferLimits
-from producers.claim_check import ClaimChecks
-from producers.content import ContentDesk
-from producers.publisher import Publisher, make_app
-from producers.ring import RingMessages
-from producers.submission import DEFAULT_WAIT, SUBMIT_MOST, Submission, no_outcome
-from producers.waiter import OutcomeWaiter
-from routing.permit import Permits, is_reserved
+from signalbox.commands.fault import reach
+from signalbox.commands.ledger.dead import DeadLetters, Replayed
+from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.staged import Deployment
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect_to, state_over
+from signalbox.commands.wire import queue_of
+from signalbox.producers.buffer import Buffer, BufferLimits
+from signalbox.producers.claim_check import ClaimChecks
+from signalbox.producers.content import ContentDesk
+from signalbox.producers.publisher import Publisher, make_app
+from signalbox.producers.ring import RingMessages
+from signalbox.producers.submission import DEFAULT_WAIT, SUBMIT_MOST, Submission, no_outcome
+from signalbox.producers.waiter import OutcomeWaiter
+from signalbox.routing.permit import Permits, is_reserved
 
 
 @dataclass

@@ -12,15 +12,15 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from commands.error import SourceChanged, TooLarge
-from commands.object_store import GetResult
-from commands.payload import (
+from signalbox.commands.error import SourceChanged, TooLarge
+from signalbox.commands.object_store import GetResult
+from signalbox.commands.payload import (
     CHUNK_BYTES,
     DirectoryPayloadStore,
     InlinePayload,
     StagedPayload,
 )
-from commands.settings import Settings
+from signalbox.commands.settings import Settings
 
 _kept: dict[str, tuple[DirectoryPayloadStore, StagedPayload, int]] = {}
 """What was staged here and is still held: by its name, with the process that staged it."""

@@ -7,7 +7,7 @@ import subprocess
 from collections.abc import Sequence
 from urllib.parse import quote
 
-from producers.folder import FileToStore, Place
+from signalbox.producers.folder import FileToStore, Place
 
 SIDE_BY_SIDE = 16
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from commands.error import SignalboxError
-from commands.ledger.dead import DeadLetter
-from commands.parse import load_command
-from commands.payload import StagedPayload
-from producers.content import ContentDesk
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.ledger.dead import DeadLetter
+from signalbox.commands.parse import load_command
+from signalbox.commands.payload import StagedPayload
+from signalbox.producers.content import ContentDesk
 
 
 def document_of(letter: DeadLetter) -> dict[str, Any]:

@@ -8,15 +8,15 @@ from dataclasses import asdict, dataclass
 from datetime import timedelta
 from typing import Any
 
-from commands.error import SignalboxError
-from commands.object_store import ListObjects
-from commands.routing import ProbeResult, ProbeRoute, RouteConfig
-from commands.scope import Mode, Scope
-from producers.client import Client
-from routing.permit import Permits
-from routing.policy import Terms
-from routing.price import PriceTables, estimate
-from routing.view import RouteStatus
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.object_store import ListObjects
+from signalbox.commands.routing import ProbeResult, ProbeRoute, RouteConfig
+from signalbox.commands.scope import Mode, Scope
+from signalbox.producers.client import Client
+from signalbox.routing.permit import Permits
+from signalbox.routing.policy import Terms
+from signalbox.routing.price import PriceTables, estimate
+from signalbox.routing.view import RouteStatus
 
 COUNT_MOST = 100_000
 """Objects that a count looks at, unless it is to be whole."""

@@ -13,15 +13,15 @@ from typing import Any, BinaryIO
 
 from pydantic import ValidationError
 
-from commands.error import OutcomePending, SignalboxError
-from commands.model import Command
-from commands.object_store import GetObject, GetResult, PutObject
-from commands.outcome import Outcome
-from commands.parse import invalid_command
-from commands.payload import CHUNK_BYTES
-from commands.scope import Mode
-from producers.client import Client
-from producers.stream import PATIENCE, Pace, Work, run_all
+from signalbox.commands.error import OutcomePending, SignalboxError
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import GetObject, GetResult, PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.parse import invalid_command
+from signalbox.commands.payload import CHUNK_BYTES
+from signalbox.commands.scope import Mode
+from signalbox.producers.client import Client
+from signalbox.producers.stream import PATIENCE, Pace, Work, run_all
 
 BATCH_COMMANDS = 100
 BATCH_BYTES = 4 * 1024 * 1024

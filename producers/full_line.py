@@ -7,11 +7,11 @@ import time
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 
-from commands.error import RateLimited, SignalboxError
-from commands.model import Command
-from producers.asked import Asked
-from producers.buffer import Buffer
-from producers.pending import Pending
+from signalbox.commands.error import RateLimited, SignalboxError
+from signalbox.commands.model import Command
+from signalbox.producers.asked import Asked
+from signalbox.producers.buffer import Buffer
+from signalbox.producers.pending import Pending
 
 _NOW = timedelta(0)
 

@@ -7,10 +7,10 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from datetime import timedelta
 
-from commands.error import InvalidCommand, OutcomePending, SignalboxError
-from commands.model import OP_ID_PATTERN, Command, new_op_id
-from producers.client import Client
-from producers.stream import PATIENCE, Work, run_all
+from signalbox.commands.error import InvalidCommand, OutcomePending, SignalboxError
+from signalbox.commands.model import OP_ID_PATTERN, Command, new_op_id
+from signalbox.producers.client import Client
+from signalbox.producers.stream import PATIENCE, Work, run_all
 
 MAX_PREFIX = 100
 

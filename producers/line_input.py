@@ -11,8 +11,8 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from commands.error import InvalidCommand, SignalboxError, TooLarge
-from commands.parse import invalid_command
+from signalbox.commands.error import InvalidCommand, SignalboxError, TooLarge
+from signalbox.commands.parse import invalid_command
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
 """A row or event has a mebibyte of data at most; escaped, its JSON may be six times as long."""

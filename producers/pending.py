@@ -10,10 +10,10 @@ from concurrent import futures
 from datetime import timedelta
 from typing import Protocol
 
-from commands.error import OutcomePending, SignalboxError
-from commands.model import Command
-from commands.outcome import Outcome
-from producers.submission import Submission
+from signalbox.commands.error import OutcomePending, SignalboxError
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.producers.submission import Submission
 
 _NUMBERS = itertools.count()
 _LOCK = threading.Lock()

@@ -14,12 +14,12 @@ from kombu.exceptions import OperationalError as BrokerError
 from kombu.transport import TRANSPORT_ALIASES
 from redis import RedisError
 
-import celeryconfig
-from commands.error import BrokerUnavailable, InvalidSetting
-from commands.ledger.entry import Wake
-from commands.ledger.row import batched
-from commands.settings import Settings
-from commands.wire import (
+from signalbox import celeryconfig
+from signalbox.commands.error import BrokerUnavailable, InvalidSetting
+from signalbox.commands.ledger.entry import Wake
+from signalbox.commands.ledger.row import batched
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import (
     BATCH,
     DRAIN,
     MESSAGE_MOST,
@@ -30,7 +30,7 @@ from commands.wire import (
     summarise,
     ticket_document,
 )
-from producers.redis_transport import use_one_client_a_channel
+from signalbox.producers.redis_transport import use_one_client_a_channel
 
 log = structlog.get_logger("signalbox.publisher")
 
@@ -47,7 +47,7 @@ def make_app(settings: Settings) -> Celery:
             next_step="begin it with redis:// or amqp://; see docs/configuration.md",
         )
     if settings.broker_url.startswith(("amqp", "pyamqp")):
-        from producers.rabbit_transport import use_checked_messages
+        from signalbox.producers.rabbit_transport import use_checked_messages
 
         use_checked_messages()
     else:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from commands.state import State
+from signalbox.commands.state import State
 
 BEAT_SECONDS = 3.0
 KEPT_MS = 15_000

@@ -7,7 +7,7 @@ from typing import Any
 import structlog
 from kombu.entity import Queue
 
-from commands.error import Unavailable
+from signalbox.commands.error import Unavailable
 
 log = structlog.get_logger("signalbox.broker")
 

@@ -14,11 +14,11 @@ from amqp.basic_message import Message as RawMessage
 from kombu.transport import TRANSPORT_ALIASES
 from kombu.transport import pyamqp as stock
 
-from commands.envelope import Stored
-from commands.error import InvalidCommand, SignalboxError, TooLarge
-from commands.refusal import HELD_BYTES, refusal
-from commands.settings import Settings
-from producers.arrival import Arrived, read_control
+from signalbox.commands.envelope import Stored
+from signalbox.commands.error import InvalidCommand, SignalboxError, TooLarge
+from signalbox.commands.refusal import HELD_BYTES, refusal
+from signalbox.commands.settings import Settings
+from signalbox.producers.arrival import Arrived, read_control
 
 _LIMIT = Settings().message_limit_bytes
 

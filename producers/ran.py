@@ -5,10 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import timedelta
 
-from commands.error import InvalidCommand, SignalboxError, StateUnavailable
-from commands.model import Command
-from commands.outcome import Outcome
-from producers.submission import Submission
+from signalbox.commands.error import InvalidCommand, SignalboxError, StateUnavailable
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.producers.submission import Submission
 
 
 @dataclass(frozen=True)

@@ -23,13 +23,21 @@ import structlog
 from kombu.transport import TRANSPORT_ALIASES, virtual
 from kombu.transport import redis as stock
 
-from commands.address import DRIVER
-from commands.envelope import read_json, read_stored
-from commands.error import SignalboxError
-from commands.refusal import refusal
-from commands.settings import Settings
-from commands.state_error import is_passing
-from producers.arrival import Arrived, Control, kept, new_tag, open_item, read_control, stored_call
+from signalbox.commands.address import DRIVER
+from signalbox.commands.envelope import read_json, read_stored
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.refusal import refusal
+from signalbox.commands.settings import Settings
+from signalbox.commands.state_error import is_passing
+from signalbox.producers.arrival import (
+    Arrived,
+    Control,
+    kept,
+    new_tag,
+    open_item,
+    read_control,
+    stored_call,
+)
 
 log = structlog.get_logger("signalbox.broker")
 

@@ -13,13 +13,19 @@ from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
 
-from commands.error import LocalFileError, SignalboxError
-from commands.object_store import DeleteObject, GetObject, GetResult, ListObjects, ObjectInfo
-from commands.outcome import Outcome
-from commands.payload import CHUNK_BYTES
-from producers.client import Client
-from producers.folder import Place
-from producers.stream import PATIENCE, Ended, Pace, Work, run_all
+from signalbox.commands.error import LocalFileError, SignalboxError
+from signalbox.commands.object_store import (
+    DeleteObject,
+    GetObject,
+    GetResult,
+    ListObjects,
+    ObjectInfo,
+)
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import CHUNK_BYTES
+from signalbox.producers.client import Client
+from signalbox.producers.folder import Place
+from signalbox.producers.stream import PATIENCE, Ended, Pace, Work, run_all
 
 PAGE = 1000
 """Keys of one list."""

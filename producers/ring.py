@@ -12,8 +12,8 @@ import uuid
 
 from celery import Celery
 
-from commands.settings import Settings
-from commands.wire import DRAIN, SUMMARY_HEADER, Ring, ring_document
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import DRAIN, SUMMARY_HEADER, Ring, ring_document
 
 _TASK_ID, _TAG = "0" * 32, "1" * 32
 

@@ -6,15 +6,15 @@ from typing import Any
 
 from celery import Celery
 
-from commands.breaker_report import BreakerReport
-from commands.ledger.era import LedgerEras
-from commands.ledger.ledger import Ledger
-from commands.settings import Settings
-from commands.state import State
-from commands.wire import all_queues
-from producers.publisher import broker_report
-from routing.archive_mark import ArchiveMark
-from routing.log import EventLog
+from signalbox.commands.breaker_report import BreakerReport
+from signalbox.commands.ledger.era import LedgerEras
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State
+from signalbox.commands.wire import all_queues
+from signalbox.producers.publisher import broker_report
+from signalbox.routing.archive_mark import ArchiveMark
+from signalbox.routing.log import EventLog
 
 
 def status_of(settings: Settings, state: State, app: Celery) -> dict[str, Any]:

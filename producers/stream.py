@@ -11,12 +11,12 @@ from typing import Generic, TypeVar
 
 from tenacity import Retrying
 
-from commands.error import OutcomePending, RemoteError, SignalboxError
-from commands.model import Command
-from commands.outcome import Outcome
-from producers.client import Client
-from producers.lanes import AGAIN_SECONDS
-from producers.submission import SUBMIT_MOST, Submission, ask_again
+from signalbox.commands.error import OutcomePending, RemoteError, SignalboxError
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.producers.client import Client
+from signalbox.producers.lanes import AGAIN_SECONDS
+from signalbox.producers.submission import SUBMIT_MOST, Submission, ask_again
 
 Item = TypeVar("Item")
 

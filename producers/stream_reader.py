@@ -6,9 +6,9 @@ from collections.abc import Iterator
 from datetime import timedelta
 from typing import Any
 
-from commands.event_stream import ReadEvents
-from producers.client import Client
-from producers.folder import Place
+from signalbox.commands.event_stream import ReadEvents
+from signalbox.producers.client import Client
+from signalbox.producers.folder import Place
 
 PAGE_MOST = 1000
 

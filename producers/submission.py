@@ -7,16 +7,16 @@ from datetime import timedelta
 
 from tenacity import Retrying, retry_if_exception_type, stop_after_delay, wait_random_exponential
 
-from commands.error import (
+from signalbox.commands.error import (
     OpIdReused,
     OutcomePending,
     RateLimited,
     SignalboxError,
     StateUnavailable,
 )
-from commands.ledger.entry import Acceptance, Receipt, Record
-from commands.model import Command
-from routing.permit import reserved_stream
+from signalbox.commands.ledger.entry import Acceptance, Receipt, Record
+from signalbox.commands.model import Command
+from signalbox.routing.permit import reserved_stream
 
 DEFAULT_WAIT = timedelta(seconds=30)
 """For an outcome."""

@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from copy import copy
 from typing import Generic, TypeVar
 
-from producers.inbox import Inbox, Inboxes
+from signalbox.producers.inbox import Inbox, Inboxes
 
 K = TypeVar("K")
 V = TypeVar("V")

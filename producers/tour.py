@@ -12,16 +12,16 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from commands.error import SignalboxError
-from commands.model import new_op_id
-from commands.object_store import ListObjects
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect_to
-from producers.cli.event_text import print_events
-from producers.cli.progress import progress
-from producers.client import Client
-from producers.curl import find_curl, store_by_curl
-from producers.folder import (
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import ListObjects
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import connect_to
+from signalbox.producers.cli.event_text import print_events
+from signalbox.producers.cli.progress import progress
+from signalbox.producers.client import Client
+from signalbox.producers.curl import find_curl, store_by_curl
+from signalbox.producers.folder import (
     BATCH_COMMANDS,
     FileToStore,
     Place,
@@ -30,7 +30,7 @@ from producers.folder import (
     files_below,
     store_files,
 )
-from routing.registry import Registry
+from signalbox.routing.registry import Registry
 
 PLACE = Place("t_demo", "dev")
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=PLACE.tenant_id, env=PLACE.env)

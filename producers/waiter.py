@@ -9,12 +9,12 @@ from collections.abc import Collection
 from contextlib import suppress
 from datetime import timedelta
 
-from commands.error import StateUnavailable
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcel_outcome import announced
-from commands.outcome import Outcome
-from commands.state import State
-from producers.watch import OutcomeWatch
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcel_outcome import announced
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.state import State
+from signalbox.producers.watch import OutcomeWatch
 
 RECHECK_SECONDS = 2.0
 """An announcement can be missed (a reconnect); so often the ledger itself is asked."""

@@ -7,9 +7,9 @@ import time
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
-from commands.ledger.ledger import Ledger
-from commands.ledger.row import batched
-from commands.outcome import Outcome
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.row import batched
+from signalbox.commands.outcome import Outcome
 
 LOOK_SECONDS = 2.0
 """An announcement can be missed (a reconnect, another asker); so soon the ledger is asked without

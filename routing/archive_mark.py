@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from commands.script import Script, run_pipeline
-from commands.state import State
-from routing.event import StreamEvent
-from routing.log import TAG
-from routing.row import text_of
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.log import TAG
+from signalbox.routing.row import text_of
 
-_TRIM = Script("routing", "trim.lua")
+_TRIM = Script("signalbox.routing", "trim.lua")
 _KEY = f"{TAG}:archive"
 
 

@@ -12,14 +12,14 @@ import threading
 from collections.abc import Mapping
 from copy import copy
 
-from commands.error import RegistryRegressed, RegistryUnreadable, SignalboxError
-from commands.scope import Scope
-from routing.fenced import FencedCache, Regression
-from routing.policies import Policies
-from routing.policy import FREE, Policy, Terms
-from routing.registry import Registry
-from routing.route import Route, no_route
-from routing.row import Position
+from signalbox.commands.error import RegistryRegressed, RegistryUnreadable, SignalboxError
+from signalbox.commands.scope import Scope
+from signalbox.routing.fenced import FencedCache, Regression
+from signalbox.routing.policies import Policies
+from signalbox.routing.policy import FREE, Policy, Terms
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route, no_route
+from signalbox.routing.row import Position
 
 _NEXT = (
     "see what it lost (`signalbox audit verify --archive`), set those routes again, then: "

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections import OrderedDict
 from dataclasses import dataclass
 
-from routing.event import TYPE_PREFIX, StreamEvent
-from routing.row import Head
+from signalbox.routing.event import TYPE_PREFIX, StreamEvent
+from signalbox.routing.row import Head
 
 _REMEMBERED = 100_000
 """Events before the last one to which a registry that lost some may have gone back."""

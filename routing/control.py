@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-from commands.error import UnknownCommand
-from commands.routing import (
+from signalbox.commands.error import UnknownCommand
+from signalbox.commands.routing import (
     DeleteRoute,
     LockRoute,
     RouteCommand,
@@ -13,7 +13,7 @@ from commands.routing import (
     SwitchRoute,
     UnlockRoute,
 )
-from routing.registry import Registry
+from signalbox.routing.registry import Registry
 
 
 def apply(command: RouteCommand, registry: Registry) -> dict[str, Any]:

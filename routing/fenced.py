@@ -12,7 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
-from routing.route import fence_of, revision_of
+from signalbox.routing.route import fence_of, revision_of
 
 MOST = 100_000
 """Values kept; the one that was taken in longest ago goes first."""

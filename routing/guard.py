@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.catalogue import Backend
-from commands.error import ForbiddenBackend
-from commands.scope import Mode, Scope
+from signalbox.adapters.catalogue import Backend
+from signalbox.commands.error import ForbiddenBackend
+from signalbox.commands.scope import Mode, Scope
 
 
 def check_mode(scope: Scope, backend: Backend, *modes: Mode) -> None:

@@ -6,8 +6,8 @@ from datetime import UTC, datetime
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.error import LockLost, RouteLocked
-from commands.scope import Scope
+from signalbox.commands.error import LockLost, RouteLocked
+from signalbox.commands.scope import Scope
 
 
 class StrategyLock(BaseModel):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from commands.error import InvalidCommand, LockLost
-from commands.scope import Scope
-from commands.state import State
-from routing.lock import StrategyLock, check_lock
-from routing.log import TAG, Draft, EventLog, Seen, Wanted
+from signalbox.commands.error import InvalidCommand, LockLost
+from signalbox.commands.scope import Scope
+from signalbox.commands.state import State
+from signalbox.routing.lock import StrategyLock, check_lock
+from signalbox.routing.log import TAG, Draft, EventLog, Seen, Wanted
 
 
 class Locks:

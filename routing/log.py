@@ -14,18 +14,18 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
-from commands.error import Conflict, RoutingError
-from commands.scope import Scope
-from commands.script import Script, run_pipeline
-from commands.state import State
-from routing.event import EventData, Kind, StreamEvent, make_event
-from routing.lock import StrategyLock
-from routing.policy import FREE, Policy, Terms
-from routing.route import Route
-from routing.row import Head, read_events, read_head
+from signalbox.commands.error import Conflict, RoutingError
+from signalbox.commands.scope import Scope
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
+from signalbox.routing.event import EventData, Kind, StreamEvent, make_event
+from signalbox.routing.lock import StrategyLock
+from signalbox.routing.policy import FREE, Policy, Terms
+from signalbox.routing.route import Route
+from signalbox.routing.row import Head, read_events, read_head
 
 TAG = "{rt}"
-_CHANGE = Script("routing", "change.lua")
+_CHANGE = Script("signalbox.routing", "change.lua")
 _CHANGE_MEMORY = timedelta(days=1)
 _TRIES = 1000
 """Changes of other subjects that may come in between before this one gives up."""

@@ -11,12 +11,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from datetime import timedelta
 
-from commands.error import ReservedStream
-from commands.event_stream import AppendEvent
-from commands.model import Command
-from commands.state import State
-from routing.log import TAG
-from routing.row import text_of
+from signalbox.commands.error import ReservedStream
+from signalbox.commands.event_stream import AppendEvent
+from signalbox.commands.model import Command
+from signalbox.commands.state import State
+from signalbox.routing.log import TAG
+from signalbox.routing.row import text_of
 
 SYSTEM_TENANT = "t_system"
 RESERVED_PREFIX = "signalbox."

@@ -5,16 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.catalogue import find_backend
-from commands.error import Conflict, RouteExists
-from commands.routing import RouteConfig
-from commands.scope import Mode, Scope
-from routing.event import Kind
-from routing.guard import check_mode
-from routing.lock import check_lock
-from routing.log import Decide, Draft, Seen, Wanted
-from routing.policy import check_place
-from routing.route import Route, no_route, route_after
+from signalbox.adapters.catalogue import find_backend
+from signalbox.commands.error import Conflict, RouteExists
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, Scope
+from signalbox.routing.event import Kind
+from signalbox.routing.guard import check_mode
+from signalbox.routing.lock import check_lock
+from signalbox.routing.log import Decide, Draft, Seen, Wanted
+from signalbox.routing.policy import check_place
+from signalbox.routing.route import Route, no_route, route_after
 
 
 @dataclass(frozen=True)

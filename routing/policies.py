@@ -4,11 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from commands.error import Conflict, RegistryUnreadable
-from commands.state import State
-from routing.log import TAG, Draft, EventLog, Seen, Wanted
-from routing.policy import Policy, Terms, policy_after, policy_subject
-from routing.row import read_value
+from signalbox.commands.error import Conflict, RegistryUnreadable
+from signalbox.commands.state import State
+from signalbox.routing.log import TAG, Draft, EventLog, Seen, Wanted
+from signalbox.routing.policy import Policy, Terms, policy_after, policy_subject
+from signalbox.routing.row import read_value
 
 
 class Policies:

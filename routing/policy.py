@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from commands.error import PolicyForbids
-from commands.scope import Mode, ResourceKind, Scope, TenantId
-from routing.event import TYPE_PREFIX, StreamEvent
+from signalbox.commands.error import PolicyForbids
+from signalbox.commands.scope import Mode, ResourceKind, Scope, TenantId
+from signalbox.routing.event import TYPE_PREFIX, StreamEvent
 
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 

@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
 
-from commands.error import InvalidSetting
-from commands.ledger.usage import Use
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.ledger.usage import Use
 
 GIB = 1024**3
 Price = Field(ge=0, allow_inf_nan=False)
@@ -52,7 +52,7 @@ def load_prices(path: Path | None) -> PriceTables:
         text = (
             path.read_text()
             if path is not None
-            else resources.files("routing").joinpath("prices.toml").read_text()
+            else resources.files("signalbox.routing").joinpath("prices.toml").read_text()
         )
         return _TABLES.validate_python(tomllib.loads(text))
     except (OSError, ValueError, ValidationError) as error:

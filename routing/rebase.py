@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from commands.ledger.era import LedgerEras
-from routing.event import StreamEvent
-from routing.log import Draft, Seen, Wanted
-from routing.registry import Registry
-from routing.row import new_epoch
+from signalbox.commands.ledger.era import LedgerEras
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.log import Draft, Seen, Wanted
+from signalbox.routing.registry import Registry
+from signalbox.routing.row import new_epoch
 
 
 def rebase(registry: Registry, *, actor: str, reason: str, change_id: str) -> StreamEvent | None:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from adapters.catalogue import find_backend
-from commands.error import RoutingError
-from commands.scope import Scope
+from signalbox.adapters.catalogue import find_backend
+from signalbox.commands.error import RoutingError
+from signalbox.commands.scope import Scope
 
 
 def recordable(scope: Scope, target: dict[str, Any] | None) -> dict[str, Any] | None:

@@ -23,19 +23,19 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commands.error import RegistryUnreadable
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import State
-from routing.event import StreamEvent
-from routing.lock import check_lock
-from routing.locks import Locks
-from routing.log import TAG, Draft, EventLog, Seen, Wanted
-from routing.pointing import Target, check_revision, pointing
-from routing.policies import Policies
-from routing.refusal import recordable
-from routing.route import Route, no_route, route_after
-from routing.row import Head, read_value, text_of
+from signalbox.commands.error import RegistryUnreadable
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import State
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.lock import check_lock
+from signalbox.routing.locks import Locks
+from signalbox.routing.log import TAG, Draft, EventLog, Seen, Wanted
+from signalbox.routing.pointing import Target, check_revision, pointing
+from signalbox.routing.policies import Policies
+from signalbox.routing.refusal import recordable
+from signalbox.routing.route import Route, no_route, route_after
+from signalbox.routing.row import Head, read_value, text_of
 
 
 @dataclass(frozen=True)

@@ -9,12 +9,12 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from adapters.catalogue import find_backend
-from commands.breaker_report import Place
-from commands.error import RouteNotFound
-from commands.routing import RouteConfig
-from commands.scope import Mode, Scope
-from routing.event import TYPE_PREFIX, StreamEvent
+from signalbox.adapters.catalogue import find_backend
+from signalbox.commands.breaker_report import Place
+from signalbox.commands.error import RouteNotFound
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, Scope
+from signalbox.routing.event import TYPE_PREFIX, StreamEvent
 
 
 class Route(BaseModel):

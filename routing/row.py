@@ -11,9 +11,9 @@ from typing import Any, TypeVar
 import uuid_utils
 from pydantic import BaseModel, ValidationError
 
-from commands.error import RegistryUnreadable
-from routing.event import StreamEvent
-from routing.route import fence_of, revision_of
+from signalbox.commands.error import RegistryUnreadable
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.route import fence_of, revision_of
 
 M = TypeVar("M", bound=BaseModel)
 

@@ -6,13 +6,13 @@ import threading
 
 import structlog
 
-from commands.error import StateUnavailable
-from routing.cache import RouteCache
-from routing.event import StreamEvent
-from routing.log import EventLog
-from routing.policy import policy_of
-from routing.route import fence_of, route_of
-from routing.row import Head, Position
+from signalbox.commands.error import StateUnavailable
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.log import EventLog
+from signalbox.routing.policy import policy_of
+from signalbox.routing.route import fence_of, route_of
+from signalbox.routing.row import Head, Position
 
 log = structlog.get_logger("signalbox.routes")
 BLOCK_MS = 1000

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from commands.ledger.usage import UsageBook, Use
-from commands.scope import ResourceKind
-from routing.lock import StrategyLock
-from routing.registry import Registry
-from routing.route import Route
+from signalbox.commands.ledger.usage import UsageBook, Use
+from signalbox.commands.scope import ResourceKind
+from signalbox.routing.lock import StrategyLock
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
 
 
 @dataclass(frozen=True)

@@ -7,9 +7,9 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.object_store import ObjectStore, ObjectStream
-from adapters.port import Call
-from commands.object_store import (
+from signalbox.adapters.object_store import ObjectStore, ObjectStream
+from signalbox.adapters.port import Call
+from signalbox.commands.object_store import (
     AssetRecord,
     Condition,
     DeleteObject,
@@ -23,8 +23,8 @@ from commands.object_store import (
     PutResult,
     RegisterObject,
 )
-from commands.payload import InlinePayload, StagedPayload
-from testing.turn import Caller, Turn
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.testing.turn import Caller, Turn
 
 __all__ = ["Desk", "OpenDesk", "Turn"]
 

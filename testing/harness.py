@@ -5,7 +5,7 @@ server and the config of a route to it. Those of this repository are registered 
 `tests/conformance/harness.py`; another distribution names its own in an entry point of the group
 `signalbox.harnesses`, called `<kind>-<backend type>`, and runs
 
-    pytest --pyargs testing.suite -k <backend type>
+    pytest --pyargs signalbox.testing.suite -k <backend type>
 """
 
 from __future__ import annotations
@@ -18,8 +18,8 @@ from importlib.metadata import entry_points
 from pathlib import Path
 from typing import Any
 
-from adapters.catalogue import Backend, catalogue
-from commands.scope import ResourceKind
+from signalbox.adapters.catalogue import Backend, catalogue
+from signalbox.commands.scope import ResourceKind
 
 GROUP = "signalbox.harnesses"
 

@@ -7,9 +7,9 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adapters.metrics_store import MetricsStore
-from adapters.port import Call
-from commands.metrics_store import (
+from signalbox.adapters.metrics_store import MetricsStore
+from signalbox.adapters.port import Call
+from signalbox.commands.metrics_store import (
     IngestPoints,
     Point,
     PointsResult,
@@ -17,7 +17,7 @@ from commands.metrics_store import (
     QueryPoints,
     WindowValue,
 )
-from testing.turn import Caller
+from signalbox.testing.turn import Caller
 
 DAY = datetime(2026, 1, 31, tzinfo=UTC)
 Item = tuple[IngestPoints, Call]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from commands.metrics_store import Point, canonical_labels
-from testing.metrics_desk import MetricsDesk, point
+from signalbox.commands.metrics_store import Point, canonical_labels
+from signalbox.testing.metrics_desk import MetricsDesk, point
 
 FIELD = [
     *(point(n * 1.5 - 20, n * 0.7, host="ab"[n % 2], zone="xyz"[n % 3]) for n in range(40)),

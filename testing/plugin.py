@@ -11,16 +11,16 @@ from pathlib import Path
 
 import pytest
 
-from adapters.catalogue import Backend
-from adapters.port import AdapterContext
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.desk import Desk, OpenDesk
-from testing.harness import Harness, Variant, find_harness, served
-from testing.metrics_desk import MetricsDesk, OpenMetricsDesk
-from testing.stream_desk import OpenStreamDesk, StreamDesk
-from testing.table_desk import OpenTableDesk, TableDesk
-from testing.turn import AnyCaller, OpenAt
+from signalbox.adapters.catalogue import Backend
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.desk import Desk, OpenDesk
+from signalbox.testing.harness import Harness, Variant, find_harness, served
+from signalbox.testing.metrics_desk import MetricsDesk, OpenMetricsDesk
+from signalbox.testing.stream_desk import OpenStreamDesk, StreamDesk
+from signalbox.testing.table_desk import OpenTableDesk, TableDesk
+from signalbox.testing.turn import AnyCaller, OpenAt
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:

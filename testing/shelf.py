@@ -6,13 +6,13 @@ from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
 
-from commands.error import NotFound
-from commands.metrics_store import Point
-from commands.scope import ResourceKind
-from testing.desk import Desk
-from testing.metrics_desk import DAY, MetricsDesk
-from testing.stream_desk import StreamDesk
-from testing.table_desk import TableDesk
+from signalbox.commands.error import NotFound
+from signalbox.commands.metrics_store import Point
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk
+from signalbox.testing.metrics_desk import DAY, MetricsDesk
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.table_desk import TableDesk
 
 SECRET: Final = "secret"
 """In each slot a scope keeps something of its own under this name."""

@@ -6,9 +6,9 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.event_stream import EventStream
-from adapters.port import Call
-from commands.event_stream import (
+from signalbox.adapters.event_stream import EventStream
+from signalbox.adapters.port import Call
+from signalbox.commands.event_stream import (
     AppendEvent,
     AppendResult,
     Event,
@@ -16,7 +16,7 @@ from commands.event_stream import (
     ReadEvents,
     StoredEvent,
 )
-from testing.turn import Caller
+from signalbox.testing.turn import Caller
 
 Item = tuple[AppendEvent, Call]
 

@@ -6,9 +6,9 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.port import Call
-from adapters.tabular_store import TabularStore
-from commands.tabular_store import (
+from signalbox.adapters.port import Call
+from signalbox.adapters.tabular_store import TabularStore
+from signalbox.commands.tabular_store import (
     DeleteRow,
     Filter,
     GetRow,
@@ -18,7 +18,7 @@ from commands.tabular_store import (
     RowCondition,
     UpsertRow,
 )
-from testing.turn import Caller
+from signalbox.testing.turn import Caller
 
 Item = tuple[UpsertRow, Call]
 Test = tuple[str, str, Any]

@@ -8,11 +8,11 @@ from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import SignalboxError
-from commands.model import new_op_id
-from commands.payload import PayloadStore
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.model import new_op_id
+from signalbox.commands.payload import PayloadStore
 
 _SEQUENCE = itertools.count(1)
 

@@ -6,7 +6,7 @@ import unicodedata
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
 
-from commands.value import MAX_INT, MIN_INT
+from signalbox.commands.value import MAX_INT, MIN_INT
 
 EDGES: dict[str, Any] = {
     "null": None,

@@ -7,7 +7,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from commands.value import MAX_INT, MIN_INT
+from signalbox.commands.value import MAX_INT, MIN_INT
 
 names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(
     lambda name: not name.startswith("$")

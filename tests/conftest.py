@@ -7,8 +7,8 @@ from collections.abc import Iterator
 import pytest
 from hypothesis import HealthCheck, settings
 
-from commands.error import Unavailable
-from producers.embedded.redis_server import RedisServer, find_redis_server
+from signalbox.commands.error import Unavailable
+from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
 from tests.absent import NOT_TESTED, absent
 
 # A machine that is busy takes its time, also over one example.

@@ -13,7 +13,7 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.process import ManagedProcess
 from tests.absent import absent
 from tests.integration.conftest import wait_until
 from tests.redis_builds import redis_builds

@@ -11,19 +11,19 @@ from typing import Any, TypeVar
 
 import structlog
 
-from adapters.port import AdapterContext, Call
-from adapters.reach import Boundary
-from commands.error import InternalError, SignalboxError
-from commands.fault import reach
-from commands.ledger.row import batched
-from commands.payload import PayloadStore
-from commands.scope import Mode
-from workers.content import to_result
-from workers.crew import Crew
-from workers.flow import Flow, Job
-from workers.progress import Progress, Renew
-from workers.stage import Admitted, Early, Ended, Watch
-from workers.step import in_lanes
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.reach import Boundary
+from signalbox.commands.error import InternalError, SignalboxError
+from signalbox.commands.fault import reach
+from signalbox.commands.ledger.row import batched
+from signalbox.commands.payload import PayloadStore
+from signalbox.commands.scope import Mode
+from signalbox.workers.content import to_result
+from signalbox.workers.crew import Crew
+from signalbox.workers.flow import Flow, Job
+from signalbox.workers.progress import Progress, Renew
+from signalbox.workers.stage import Admitted, Early, Ended, Watch
+from signalbox.workers.step import in_lanes
 
 log = structlog.get_logger("signalbox.worker")
 

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from adapters.catalogue import Backend, find_backend
-from commands.error import ControlRefused, DeadlineExceeded
-from commands.ledger.entry import Claimed
-from commands.model import Command
-from commands.scope import Mode
-from routing.guard import check_mode
-from routing.policy import Terms, check_place
-from routing.route import Route
-from workers.stage import Admitted, Routed
+from signalbox.adapters.catalogue import Backend, find_backend
+from signalbox.commands.error import ControlRefused, DeadlineExceeded
+from signalbox.commands.ledger.entry import Claimed
+from signalbox.commands.model import Command
+from signalbox.commands.scope import Mode
+from signalbox.routing.guard import check_mode
+from signalbox.routing.policy import Terms, check_place
+from signalbox.routing.route import Route
+from signalbox.workers.stage import Admitted, Routed
 
 
 class Admission:

@@ -1,4 +1,4 @@
-"""The Celery app of the workers: `celery -A workers.app worker`, or `signalbox worker`."""
+"""The workers' Celery app: `signalbox worker`, or `celery -A signalbox.workers.app worker`."""
 
 from __future__ import annotations
 
@@ -7,20 +7,20 @@ from typing import Any
 from billiard.process import current_process  # type: ignore[import-untyped]  # it has no types
 from celery import signals
 
-from commands.settings import Settings
-from producers.publisher import make_app
-from workers.archiver import Archiver
-from workers.control import guard_remote_control
-from workers.garbage import keep_what_is_loaded
-from workers.janitor import Janitor
-from workers.log import configure_logging
-from workers.pacer import Pacer
-from workers.pool import use_steady_pools
-from workers.prefork import Preloader
-from workers.pulse import PoolProbe, Pulse
-from workers.reconciler import Reconciler
-from workers.runtime import close_isolation, close_task_events, runtime
-from workers.tasks import register_tasks
+from signalbox.commands.settings import Settings
+from signalbox.producers.publisher import make_app
+from signalbox.workers.archiver import Archiver
+from signalbox.workers.control import guard_remote_control
+from signalbox.workers.garbage import keep_what_is_loaded
+from signalbox.workers.janitor import Janitor
+from signalbox.workers.log import configure_logging
+from signalbox.workers.pacer import Pacer
+from signalbox.workers.pool import use_steady_pools
+from signalbox.workers.prefork import Preloader
+from signalbox.workers.pulse import PoolProbe, Pulse
+from signalbox.workers.reconciler import Reconciler
+from signalbox.workers.runtime import close_isolation, close_task_events, runtime
+from signalbox.workers.tasks import register_tasks
 
 use_steady_pools()
 app = make_app(Settings())

@@ -14,19 +14,19 @@ from datetime import timedelta
 
 import structlog
 
-from commands.error import OutcomePending, RemoteError, SignalboxError
-from commands.outcome import Outcome, Status
-from commands.settings import Settings
-from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archiving
-from producers.client import Client
-from producers.folder import Place
-from producers.stream_reader import end_of
-from routing.archive_mark import ArchiveMark, Mark
-from routing.event import StreamEvent
-from routing.permit import Permits
-from routing.registry import Registry
-from routing.route import Route
-from workers.leader import Leader
+from signalbox.commands.error import OutcomePending, RemoteError, SignalboxError
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.settings import Settings
+from signalbox.producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archiving
+from signalbox.producers.client import Client
+from signalbox.producers.folder import Place
+from signalbox.producers.stream_reader import end_of
+from signalbox.routing.archive_mark import ArchiveMark, Mark
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.permit import Permits
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
+from signalbox.workers.leader import Leader
 
 log = structlog.get_logger("signalbox.archiver")
 

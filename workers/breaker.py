@@ -18,11 +18,11 @@ from dataclasses import dataclass, field
 
 import structlog
 
-from commands.breaker_report import BreakerReport, Place
-from commands.error import BackendResting, LeaseExpired, StateUnavailable, Unavailable
-from commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
-from commands.state import State
-from workers.stage import Admitted, Early, Ended, Watch
+from signalbox.commands.breaker_report import BreakerReport, Place
+from signalbox.commands.error import BackendResting, LeaseExpired, StateUnavailable, Unavailable
+from signalbox.commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
+from signalbox.commands.state import State
+from signalbox.workers.stage import Admitted, Early, Ended, Watch
 
 log = structlog.get_logger("signalbox.breaker")
 

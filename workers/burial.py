@@ -9,9 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from commands.refusal import Refusal
-from commands.wire import Fault
-from workers.patience import wait_for_state
+from signalbox.commands.refusal import Refusal
+from signalbox.commands.wire import Fault
+from signalbox.workers.patience import wait_for_state
 
 TOGETHER_MOST = 100
 BYTES_MOST = 4 * 1024 * 1024

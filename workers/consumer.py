@@ -16,12 +16,12 @@ import structlog
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
-from commands.envelope import NEXT_STEP, Stored
-from commands.error import InvalidCommand, SignalboxError, UnknownCommand
-from commands.refusal import refusal
-from commands.wire import Fault, known_tasks
-from workers.burial import Burials, Quiet
-from workers.runtime import runtime, slots
+from signalbox.commands.envelope import NEXT_STEP, Stored
+from signalbox.commands.error import InvalidCommand, SignalboxError, UnknownCommand
+from signalbox.commands.refusal import refusal
+from signalbox.commands.wire import Fault, known_tasks
+from signalbox.workers.burial import Burials, Quiet
+from signalbox.workers.runtime import runtime, slots
 
 log = structlog.get_logger("signalbox.worker")
 

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 from contextlib import closing
 from typing import Any
 
-from adapters.object_store import ObjectStream
-from adapters.port import BodyReader
-from commands.error import Unavailable
-from commands.object_store import GetResult
-from commands.payload import CHUNK_BYTES, InlinePayload, PayloadStore, StagedPayload
+from signalbox.adapters.object_store import ObjectStream
+from signalbox.adapters.port import BodyReader
+from signalbox.commands.error import Unavailable
+from signalbox.commands.object_store import GetResult
+from signalbox.commands.payload import CHUNK_BYTES, InlinePayload, PayloadStore, StagedPayload
 
 Moved = Callable[[int], None]
 """Told of so many more bytes of content. Raises LeaseExpired."""

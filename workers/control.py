@@ -12,7 +12,7 @@ from celery.app.control import Control, Mailbox
 from celery.worker.control import Panel
 from kombu.pidbox import Node
 
-from commands.settings import Settings
+from signalbox.commands.settings import Settings
 
 log = structlog.get_logger("signalbox.worker")
 

@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
 from dataclasses import dataclass, field
 
-from workers.slots import SLOW_SECONDS, share_of
+from signalbox.workers.slots import SLOW_SECONDS, share_of
 
 Call = Callable[[], object]
 

@@ -9,12 +9,12 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
 
-from commands.fault import reach
-from commands.ledger.entry import Parcel
-from commands.ledger.parcels import Parcels, Take
-from commands.wire import Ring
-from workers.executor import Executor
-from workers.patience import wait_for_state
+from signalbox.commands.fault import reach
+from signalbox.commands.ledger.entry import Parcel
+from signalbox.commands.ledger.parcels import Parcels, Take
+from signalbox.commands.wire import Ring
+from signalbox.workers.executor import Executor
+from signalbox.workers.patience import wait_for_state
 
 DRAIN_SECONDS = 0.1
 """For so long a drain holds its slot, and for as long as the last commands take that it took; what

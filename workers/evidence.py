@@ -5,14 +5,14 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from commands.error import LedgerRegressed
-from commands.event_stream import ReadEvents
-from commands.ledger.entry import Claimed, Claims
-from commands.ledger.shard import Shards
-from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM
-from routing.policy import FREE
-from routing.registry import Registry
-from workers.stage import Ended, Routed
+from signalbox.commands.error import LedgerRegressed
+from signalbox.commands.event_stream import ReadEvents
+from signalbox.commands.ledger.entry import Claimed, Claims
+from signalbox.commands.ledger.shard import Shards
+from signalbox.producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM
+from signalbox.routing.policy import FREE
+from signalbox.routing.registry import Registry
+from signalbox.workers.stage import Ended, Routed
 
 _NEXT = (
     "let the producers send again what they were told was accepted since the backup, then: "

@@ -12,33 +12,33 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from commands.error import SignalboxError
-from commands.fault import reach
-from commands.ledger.entry import Apart, Claimed, Claims, Ticket
-from commands.ledger.ledger import Ledger
-from commands.ledger.usage import UsageBook
-from commands.routing import ControlCommand, ProbeRoute, RouteCommand
-from commands.settings import Settings
-from commands.wire import Message
-from producers.publisher import Publisher
-from routing import control
-from routing.cache import RouteCache
-from routing.permit import Permits, is_reserved, reserved_stream
-from routing.registry import Registry
-from routing.row import Position
-from workers.adapter_pool import AdapterPool
-from workers.admission import Admission, check_deadline, control_refused
-from workers.breaker import Breakers
-from workers.evidence import withhold
-from workers.finish import Finisher, Parts
-from workers.isolation import Isolation
-from workers.neighbours import Neighbours
-from workers.patience import wait_for_state
-from workers.probe import Prober
-from workers.quota import give_back, within_quotas
-from workers.resolve import resolve
-from workers.slots import Slot, Slots
-from workers.stage import Admitted, Ended, Routed
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.fault import reach
+from signalbox.commands.ledger.entry import Apart, Claimed, Claims, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.routing import ControlCommand, ProbeRoute, RouteCommand
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import Message
+from signalbox.producers.publisher import Publisher
+from signalbox.routing import control
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.permit import Permits, is_reserved, reserved_stream
+from signalbox.routing.registry import Registry
+from signalbox.routing.row import Position
+from signalbox.workers.adapter_pool import AdapterPool
+from signalbox.workers.admission import Admission, check_deadline, control_refused
+from signalbox.workers.breaker import Breakers
+from signalbox.workers.evidence import withhold
+from signalbox.workers.finish import Finisher, Parts
+from signalbox.workers.isolation import Isolation
+from signalbox.workers.neighbours import Neighbours
+from signalbox.workers.patience import wait_for_state
+from signalbox.workers.probe import Prober
+from signalbox.workers.quota import give_back, within_quotas
+from signalbox.workers.resolve import resolve
+from signalbox.workers.slots import Slot, Slots
+from signalbox.workers.stage import Admitted, Ended, Routed
 
 
 @dataclass(frozen=True)

@@ -11,22 +11,22 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
-from commands.error import ControlRefused, OpIdReused, RateLimited, SignalboxError
-from commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import PayloadStore, StagedPayload
-from commands.settings import Settings
-from commands.wire import Fault
-from workers.adapter_pool import key_of
-from workers.log import log_faults, log_finishes
-from workers.outcome import outcome_of
-from workers.stage import Ended
-from workers.task_events import TaskEvents
-from workers.usage import sickness_of, usage_of
+from signalbox.commands.error import ControlRefused, OpIdReused, RateLimited, SignalboxError
+from signalbox.commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import PayloadStore, StagedPayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import Fault
+from signalbox.workers.adapter_pool import key_of
+from signalbox.workers.log import log_faults, log_finishes
+from signalbox.workers.outcome import outcome_of
+from signalbox.workers.stage import Ended
+from signalbox.workers.task_events import TaskEvents
+from signalbox.workers.usage import sickness_of, usage_of
 
 DOCUMENT_MOST = 128 * 1024
 """Characters that are kept of a document that is no command: it may be as large as a message."""

@@ -1,4 +1,6 @@
-"""The process in which suspects run, one at a time: `python -m workers.isolated <worker> <parent>`.
+"""The process in which suspects run, one at a time.
+
+It is started as `python -m signalbox.workers.isolated <worker> <parent>`.
 
 Each line of standard input names one command and the token to claim it under; a line of standard
 output tells that its run is over. It ends when its parent does, or when it was idle for long.
@@ -18,14 +20,14 @@ from typing import BinaryIO
 import structlog
 from billiard.util import set_pdeathsig  # type: ignore[import-untyped]  # it has no types
 
-from commands.ledger.entry import Apart, Ticket
-from commands.settings import Settings
-from commands.state import connect_to
-from producers.publisher import make_app
-from workers.breaker import Breakers
-from workers.log import configure_logging
-from workers.runtime import Runtime
-from workers.task_events import TaskEvents
+from signalbox.commands.ledger.entry import Apart, Ticket
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.publisher import make_app
+from signalbox.workers.breaker import Breakers
+from signalbox.workers.log import configure_logging
+from signalbox.workers.runtime import Runtime
+from signalbox.workers.task_events import TaskEvents
 
 log = structlog.get_logger("signalbox.isolation")
 

@@ -23,10 +23,10 @@ from datetime import timedelta
 
 import structlog
 
-from commands.error import StateUnavailable
-from commands.ledger.entry import Action, Finish, Ticket
-from commands.ledger.ledger import Ledger
-from workers.patience import wait_for_state
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.entry import Action, Finish, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.workers.patience import wait_for_state
 
 log = structlog.get_logger("signalbox.isolation")
 
@@ -121,7 +121,7 @@ class Isolation:
 
 
 class Child:
-    """A process of `workers.isolated`. For one thread."""
+    """A process of `signalbox.workers.isolated`. For one thread."""
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
@@ -173,7 +173,7 @@ class Child:
         # A new program and no fork, which would have the parent's locks, and clients of backends
         # that hang in a fork. What it writes beside its answers goes to the worker's log.
         return subprocess.Popen(  # noqa: S603 - our own module
-            [sys.executable, "-m", "workers.isolated", self._worker, str(os.getpid())],
+            [sys.executable, "-m", "signalbox.workers.isolated", self._worker, str(os.getpid())],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
             text=True,

@@ -11,19 +11,19 @@ from pathlib import Path
 
 import structlog
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext
-from commands.error import SignalboxError
-from commands.ledger.ledger import Ledger
-from commands.ledger.staged import Deployment, staged_refs
-from commands.ledger.sweep import forget_old
-from commands.payload import DirectoryPayloadStore
-from commands.scope import ResourceKind
-from commands.settings import Settings
-from commands.state import connect_to
-from routing.registry import Registry
-from routing.route import Route
-from workers.leader import Leader
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.staged import Deployment, staged_refs
+from signalbox.commands.ledger.sweep import forget_old
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
+from signalbox.workers.leader import Leader
 
 log = structlog.get_logger("signalbox.janitor")
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from commands.script import Script
-from commands.state import State
+from signalbox.commands.script import Script
+from signalbox.commands.state import State
 
 LEADER_MS = 4000
 """A leader that died is followed by another within this time and a turn."""

@@ -14,11 +14,11 @@ from typing import TextIO, cast
 
 import structlog
 
-from commands.ledger.entry import Action, Finish
-from commands.outcome import Outcome
-from commands.settings import Settings
-from commands.visible import visible
-from commands.wire import Fault
+from signalbox.commands.ledger.entry import Action, Finish
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.settings import Settings
+from signalbox.commands.visible import visible
+from signalbox.commands.wire import Fault
 
 log = structlog.get_logger("signalbox.command")
 

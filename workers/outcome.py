@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
-from commands.outcome import Outcome, Status
-from workers.stage import Ended
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.workers.stage import Ended
 
 
 def outcome_of(item: Ended, worker: str) -> Outcome:

@@ -13,13 +13,13 @@ from collections.abc import Sequence
 import structlog
 from celery import Celery
 
-from commands.error import RegistryUnreadable, SignalboxError
-from commands.ledger.line import Lines
-from commands.settings import Settings
-from commands.state import connect_to
-from producers.publisher import Publisher
-from routing.policies import Policies
-from workers.leader import Leader
+from signalbox.commands.error import RegistryUnreadable, SignalboxError
+from signalbox.commands.ledger.line import Lines
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.publisher import Publisher
+from signalbox.routing.policies import Policies
+from signalbox.workers.leader import Leader
 
 log = structlog.get_logger("signalbox.pacer")
 

@@ -8,7 +8,7 @@ from typing import TypeVar
 import structlog
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, wait_random_exponential
 
-from commands.error import StateUnavailable
+from signalbox.commands.error import StateUnavailable
 
 T = TypeVar("T")
 log = structlog.get_logger("signalbox.worker")

@@ -11,13 +11,13 @@ from contextlib import suppress
 
 from billiard.util import get_pdeathsig  # type: ignore[import-untyped]  # it has no types
 
-from adapters.catalogue import Backend, find_backend
-from commands.error import SignalboxError
-from commands.scope import ResourceKind
-from commands.settings import Settings
-from commands.state import connect_to
-from routing.registry import Registry
-from workers.garbage import keep_what_is_loaded
+from signalbox.adapters.catalogue import Backend, find_backend
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.routing.registry import Registry
+from signalbox.workers.garbage import keep_what_is_loaded
 
 LOOK_SECONDS = 30.0
 """At most so often the routes are looked at: a pool starts its children one after the other."""

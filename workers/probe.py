@@ -10,22 +10,22 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
-from commands.error import IntegrityMismatch, InternalError, SignalboxError
-from commands.event_stream import AppendEvent, Event, ReadEvents
-from commands.ledger.entry import Claimed
-from commands.metrics_store import IngestPoints, Point, QueryPoints
-from commands.model import new_op_id
-from commands.object_store import DeleteObject, GetObject, PutObject
-from commands.payload import InlinePayload, PayloadStore
-from commands.routing import ProbeResult, ProbeRoute, ProbeStep, RouteConfig
-from commands.scope import Mode, ResourceKind
-from commands.tabular_store import DeleteRow, GetRow, UpsertRow
-from routing.guard import check_mode
-from routing.policy import FREE, check_place
-from routing.registry import Registry
-from routing.route import no_route
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.error import IntegrityMismatch, InternalError, SignalboxError
+from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
+from signalbox.commands.ledger.entry import Claimed
+from signalbox.commands.metrics_store import IngestPoints, Point, QueryPoints
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
+from signalbox.commands.payload import InlinePayload, PayloadStore
+from signalbox.commands.routing import ProbeResult, ProbeRoute, ProbeStep, RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind
+from signalbox.commands.tabular_store import DeleteRow, GetRow, UpsertRow
+from signalbox.routing.guard import check_mode
+from signalbox.routing.policy import FREE, check_place
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import no_route
 
 NAME = ".signalbox-probe"
 """Reserved: tables, series and streams of this name, and object keys below it."""

@@ -7,12 +7,12 @@ from __future__ import annotations
 
 from collections.abc import Callable
 
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import LeaseExpired, StateUnavailable
-from commands.ledger.entry import Claimed
-from commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
-from workers.stage import Admitted, Watch
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired, StateUnavailable
+from signalbox.commands.ledger.entry import Claimed
+from signalbox.commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
+from signalbox.workers.stage import Admitted, Watch
 
 RENEW_SECONDS = 5.0
 """So much is earned before the ledger is asked: by 10 MiB."""

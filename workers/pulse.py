@@ -11,10 +11,10 @@ from typing import Any
 
 import structlog
 
-from commands.error import SignalboxError
-from commands.settings import Settings
-from commands.state import connect_to
-from producers.pulse import BEAT_SECONDS, Pulses
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.pulse import BEAT_SECONDS, Pulses
 
 log = structlog.get_logger("signalbox.worker")
 

@@ -9,11 +9,11 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Sequence
 
-from commands.error import BackendResting, QuotaExceeded, RateLimited, SignalboxError
-from commands.ledger.usage import Allowance, Demand, UsageBook
-from commands.scope import ResourceKind
-from routing.policy import Quotas
-from workers.stage import Admitted, Ended
+from signalbox.commands.error import BackendResting, QuotaExceeded, RateLimited, SignalboxError
+from signalbox.commands.ledger.usage import Allowance, Demand, UsageBook
+from signalbox.commands.scope import ResourceKind
+from signalbox.routing.policy import Quotas
+from signalbox.workers.stage import Admitted, Ended
 
 Place = tuple[str, str]
 """Tenant and env: what quotas hold for."""

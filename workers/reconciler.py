@@ -12,15 +12,15 @@ from datetime import timedelta
 import structlog
 from celery import Celery
 
-from commands.error import SignalboxError
-from commands.fault import reach
-from commands.ledger.due_look import DueLook
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
-from commands.settings import Settings
-from commands.state import connect_to
-from producers.publisher import Publisher
-from workers.leader import Leader
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.fault import reach
+from signalbox.commands.ledger.due_look import DueLook
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.publisher import Publisher
+from signalbox.workers.leader import Leader
 
 log = structlog.get_logger("signalbox.reconciler")
 

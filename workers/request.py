@@ -7,8 +7,8 @@ from typing import Any
 from celery.exceptions import InvalidTaskError
 from celery.worker.request import Request
 
-from commands.settings import Settings
-from commands.wire import DRAIN, SUMMARY_HEADER, read_message
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import DRAIN, SUMMARY_HEADER, read_message
 
 _SHARDS = Settings().tenant_shards
 

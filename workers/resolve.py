@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from copy import copy
 
-from commands.error import SignalboxError
-from commands.ledger.entry import Claims
-from commands.routing import ControlCommand
-from routing.cache import RouteCache
-from routing.registry import Registry
-from routing.row import Position
-from workers.evidence import archive_reads
-from workers.stage import Ended, Routed
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.ledger.entry import Claims
+from signalbox.commands.routing import ControlCommand
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.registry import Registry
+from signalbox.routing.row import Position
+from signalbox.workers.evidence import archive_reads
+from signalbox.workers.stage import Ended, Routed
 
 
 def resolve(

@@ -9,29 +9,29 @@ from pathlib import Path
 import redis
 from celery import Celery
 
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
-from commands.ledger.staged import Deployment
-from commands.ledger.usage import UsageBook
-from commands.payload import DirectoryPayloadStore
-from commands.settings import Settings
-from commands.state import State, connect_to, state_over
-from producers.publisher import Publisher
-from routing.cache import RouteCache
-from routing.log import EventLog
-from routing.permit import Permits
-from routing.registry import Registry
-from routing.tail import RouteTail
-from workers.adapter_pool import AdapterPool
-from workers.breaker import Breakers
-from workers.drain import Drains
-from workers.executor import Executor
-from workers.finish import Finisher
-from workers.isolation import Isolation
-from workers.neighbours import Neighbours
-from workers.probe import Prober
-from workers.slots import Slots
-from workers.task_events import TaskEvents
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.staged import Deployment
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect_to, state_over
+from signalbox.producers.publisher import Publisher
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.log import EventLog
+from signalbox.routing.permit import Permits
+from signalbox.routing.registry import Registry
+from signalbox.routing.tail import RouteTail
+from signalbox.workers.adapter_pool import AdapterPool
+from signalbox.workers.breaker import Breakers
+from signalbox.workers.drain import Drains
+from signalbox.workers.executor import Executor
+from signalbox.workers.finish import Finisher
+from signalbox.workers.isolation import Isolation
+from signalbox.workers.neighbours import Neighbours
+from signalbox.workers.probe import Prober
+from signalbox.workers.slots import Slots
+from signalbox.workers.task_events import TaskEvents
 
 
 class Runtime:

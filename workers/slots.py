@@ -12,9 +12,9 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
-from commands.error import SlotsTaken
-from workers.board import PLACES, Board, Held, digest
-from workers.stage import Admitted, Ended
+from signalbox.commands.error import SlotsTaken
+from signalbox.workers.board import PLACES, Board, Held, digest
+from signalbox.workers.stage import Admitted, Ended
 
 SLOW_SECONDS = 1.0
 """A slot that is held longer is replaced."""

@@ -10,13 +10,13 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 
-from adapters.catalogue import Backend
-from adapters.port import Growth
-from commands.error import SignalboxError
-from commands.ledger.entry import Claimed
-from commands.scope import Mode
-from routing.policy import Quotas, Terms
-from routing.route import Route
+from signalbox.adapters.catalogue import Backend
+from signalbox.adapters.port import Growth
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.ledger.entry import Claimed
+from signalbox.commands.scope import Mode
+from signalbox.routing.policy import Quotas, Terms
+from signalbox.routing.route import Route
 
 
 @dataclass(frozen=True)

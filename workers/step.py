@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Hashable, Sequence
 
-from workers.stage import Admitted
+from signalbox.workers.stage import Admitted
 
 Steps = list[list[Admitted]]
 """In a step all run side by side, writes of one key as accepted; the next begins when it ended."""

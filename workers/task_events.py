@@ -22,13 +22,13 @@ from typing import Any
 import structlog
 from celery import Celery
 
-from commands.error import ErrorDetail
-from commands.ledger.entry import Action, Finish
-from commands.model import Command
-from commands.outcome import Outcome
-from commands.visible import visible
-from commands.wire import Fault, known_tasks
-from workers.stage import Ended
+from signalbox.commands.error import ErrorDetail
+from signalbox.commands.ledger.entry import Action, Finish
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.visible import visible
+from signalbox.commands.wire import Fault, known_tasks
+from signalbox.workers.stage import Ended
 
 log = structlog.get_logger("signalbox.worker")
 

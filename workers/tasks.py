@@ -6,8 +6,16 @@ from typing import Any
 
 from celery import Celery, Task
 
-from commands.wire import BATCH, DRAIN, Message, Ring, known_tasks, read_message, read_ring
-from workers.runtime import Runtime, runtime
+from signalbox.commands.wire import (
+    BATCH,
+    DRAIN,
+    Message,
+    Ring,
+    known_tasks,
+    read_message,
+    read_ring,
+)
+from signalbox.workers.runtime import Runtime, runtime
 
 
 def register_tasks(app: Celery) -> None:
@@ -26,7 +34,7 @@ def register_tasks(app: Celery) -> None:
             name=name,
             bind=True,
             typing=False,
-            Request="workers.request:QuietRequest",
+            Request="signalbox.workers.request:QuietRequest",
             # The end of a command is told by itself (workers/task_events.py).
             send_events=name in (BATCH, DRAIN),
         )

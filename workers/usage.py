@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from commands.error import (
+from signalbox.commands.error import (
     BackendResting,
     DeadlineExceeded,
     InsufficientStorage,
@@ -16,9 +16,9 @@ from commands.error import (
     Throttled,
     Unavailable,
 )
-from commands.ledger.usage import Usage
-from commands.routing import ProbeRoute
-from workers.stage import Ended
+from signalbox.commands.ledger.usage import Usage
+from signalbox.commands.routing import ProbeRoute
+from signalbox.workers.stage import Ended
 
 _SICK = (Unavailable, Throttled, PermissionDenied, Misconfigured, InsufficientStorage)
 """Errors of a backend as a whole, not of one command."""

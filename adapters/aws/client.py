@@ -14,10 +14,10 @@ from contextlib import contextmanager
 from contextvars import ContextVar
 from typing import Any
 
-from adapters.aws.credentials import CredentialsReference, Identity, make_identity
-from adapters.aws.timed import follow_calls
-from adapters.deadline import Deadline, current, enter, leave
-from adapters.port import TimeLimit
+from signalbox.adapters.aws.credentials import CredentialsReference, Identity, make_identity
+from signalbox.adapters.aws.timed import follow_calls
+from signalbox.adapters.deadline import Deadline, current, enter, leave
+from signalbox.adapters.port import TimeLimit
 
 MAX_CLIENTS = 256
 MAX_IDENTITIES = 64

@@ -9,8 +9,8 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from adapters.reach import Endpoint, Reaches
-from adapters.route_config import RouteConfig
+from signalbox.adapters.reach import Endpoint, Reaches
+from signalbox.adapters.route_config import RouteConfig
 
 DEFAULT_REGION = "us-east-1"
 """Where neither the route nor its profile names a region; never taken from the environment."""

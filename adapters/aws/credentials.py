@@ -23,10 +23,10 @@ from botocore.credentials import (
 from botocore.exceptions import NoCredentialsError
 from botocore.loaders import Loader
 
-from adapters.aws.config import DEFAULT_REGION, AwsConfig
-from adapters.credential_file import read_text
-from commands.error import Misconfigured
-from commands.scope import Scope
+from signalbox.adapters.aws.config import DEFAULT_REGION, AwsConfig
+from signalbox.adapters.credential_file import read_text
+from signalbox.commands.error import Misconfigured
+from signalbox.commands.scope import Scope
 
 # botocore reads again when under 15 minutes are left: so a rotated file counts within 5.
 _FILE_IS_GOOD_FOR = timedelta(minutes=20)

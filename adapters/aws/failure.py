@@ -9,9 +9,9 @@ from __future__ import annotations
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.answer import code_text
-from adapters.deadline import current
-from commands.error import (
+from signalbox.adapters.answer import code_text
+from signalbox.adapters.deadline import current
+from signalbox.commands.error import (
     IntegrityMismatch,
     InvalidCommand,
     Misconfigured,

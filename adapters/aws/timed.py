@@ -12,7 +12,7 @@ from botocore.awsrequest import (
     AWSHTTPSConnectionPool,
 )
 
-from adapters.timed_socket import TimedConnection
+from signalbox.adapters.timed_socket import TimedConnection
 
 
 class _Http(TimedConnection, AWSHTTPConnection):  # type: ignore[misc]  # botocore's own

@@ -13,12 +13,12 @@ from typing import Any
 import requests
 from azure.storage.blob import BlobServiceClient
 
-from adapters.azure_blob import credential
-from adapters.azure_blob.config import AzureConfig
-from adapters.azure_blob.expiry import BoundedTransport
-from adapters.azure_blob.signature import signer_for
-from adapters.azure_blob.timed import TimedAdapter
-from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
+from signalbox.adapters.azure_blob import credential
+from signalbox.adapters.azure_blob.config import AzureConfig
+from signalbox.adapters.azure_blob.expiry import BoundedTransport
+from signalbox.adapters.azure_blob.signature import signer_for
+from signalbox.adapters.azure_blob.timed import TimedAdapter
+from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
 
 CHUNK_BYTES = 4 * 1024**2
 POOL_CONNECTIONS = 64

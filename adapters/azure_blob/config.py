@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
-from adapters.reach import Endpoint, Reaches
-from adapters.route_config import RouteConfig
-from commands.scope import ResourceKind
+from signalbox.adapters.reach import Endpoint, Reaches
+from signalbox.adapters.route_config import RouteConfig
+from signalbox.commands.scope import ResourceKind
 
 BACKEND_TYPE = "azure_blob"
 _CONTAINER = re.compile(r"[a-z0-9](?:[a-z0-9]|-(?!-)){1,61}[a-z0-9]")

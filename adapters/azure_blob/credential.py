@@ -6,9 +6,9 @@ import base64
 import os
 import re
 
-from adapters.azure_blob.config import AzureConfig
-from adapters.credential_file import read_line
-from commands.error import Misconfigured
+from signalbox.adapters.azure_blob.config import AzureConfig
+from signalbox.adapters.credential_file import read_line
+from signalbox.commands.error import Misconfigured
 
 _SAS = re.compile(r"(?=.*\bsig=)(?:[a-z]+=[A-Za-z0-9%:./+=_~,-]*&?)+")
 

@@ -18,12 +18,12 @@ import requests
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobClient
 
-from adapters.answer import checked_size, span_of, unusable
-from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, Expired, current
-from adapters.http_date import http_date
-from adapters.port import TimeLimit
-from adapters.service_clock import ServiceClock
-from commands.error import Unavailable
+from signalbox.adapters.answer import checked_size, span_of, unusable
+from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, Expired, current
+from signalbox.adapters.http_date import http_date
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.service_clock import ServiceClock
+from signalbox.commands.error import Unavailable
 
 Sign = Callable[[str, str, int], str]
 """A SAS to write and delete one blob: its container and name, and the end in seconds since 1970."""

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from azure.core import exceptions as azure
 
-from adapters.answer import code_text, unread
-from adapters.azure_blob.config import BACKEND_TYPE
-from adapters.azure_blob.failure_code import CODES, DENIED, DOWN, STATUSES, UNKNOWN
-from adapters.failure import Service
-from commands.error import SignalboxError, Unavailable
+from signalbox.adapters.answer import code_text, unread
+from signalbox.adapters.azure_blob.config import BACKEND_TYPE
+from signalbox.adapters.azure_blob.failure_code import CODES, DENIED, DOWN, STATUSES, UNKNOWN
+from signalbox.adapters.failure import Service
+from signalbox.commands.error import SignalboxError, Unavailable
 
 
 def code_of(error: azure.AzureError) -> str:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.object_range import PastEnd
-from commands.error import (
+from signalbox.adapters.object_range import PastEnd
+from signalbox.commands.error import (
     BackendError,
     InsufficientStorage,
     InvalidCommand,

@@ -5,11 +5,11 @@ from __future__ import annotations
 from dataclasses import dataclass
 from urllib.parse import quote
 
-from adapters.azure_blob.config import AzureConfig
-from adapters.azure_blob.name import to_name
-from adapters.object_driver import Area
-from commands.error import InvalidKey
-from commands.scope import Scope
+from signalbox.adapters.azure_blob.config import AzureConfig
+from signalbox.adapters.azure_blob.name import to_name
+from signalbox.adapters.object_driver import Area
+from signalbox.commands.error import InvalidKey
+from signalbox.commands.scope import Scope
 
 MAX_NAME_CHARACTERS = 1024
 MAX_SEGMENTS = 254

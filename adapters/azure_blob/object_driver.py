@@ -9,20 +9,20 @@ from typing import Any
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobPrefix
 
-from adapters.answer import checked_size, unusable
-from adapters.azure_blob import blob as blobs
-from adapters.azure_blob import presign
-from adapters.azure_blob.blob import BLOCK_BYTES, if_absent, if_match
-from adapters.azure_blob.body import AzureBody
-from adapters.azure_blob.client import client_for
-from adapters.azure_blob.config import read_config
-from adapters.azure_blob.expiry import bounded
-from adapters.azure_blob.failure import SERVICE, code_of, condition_failed, status_of
-from adapters.azure_blob.failure_code import MISSING_CONTAINER
-from adapters.azure_blob.location import Location
-from adapters.azure_blob.name import to_key, to_prefix
-from adapters.deadline import REQUEST_SECONDS
-from adapters.object_driver import (
+from signalbox.adapters.answer import checked_size, unusable
+from signalbox.adapters.azure_blob import blob as blobs
+from signalbox.adapters.azure_blob import presign
+from signalbox.adapters.azure_blob.blob import BLOCK_BYTES, if_absent, if_match
+from signalbox.adapters.azure_blob.body import AzureBody
+from signalbox.adapters.azure_blob.client import client_for
+from signalbox.adapters.azure_blob.config import read_config
+from signalbox.adapters.azure_blob.expiry import bounded
+from signalbox.adapters.azure_blob.failure import SERVICE, code_of, condition_failed, status_of
+from signalbox.adapters.azure_blob.failure_code import MISSING_CONTAINER
+from signalbox.adapters.azure_blob.location import Location
+from signalbox.adapters.azure_blob.name import to_key, to_prefix
+from signalbox.adapters.deadline import REQUEST_SECONDS
+from signalbox.adapters.object_driver import (
     Area,
     Changed,
     Draft,
@@ -34,9 +34,9 @@ from adapters.object_driver import (
     StoredObject,
     TokenFault,
 )
-from adapters.object_range import PastEnd
-from adapters.port import AdapterContext, Capability, TimeLimit
-from commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
+from signalbox.adapters.object_range import PastEnd
+from signalbox.adapters.port import AdapterContext, Capability, TimeLimit
+from signalbox.commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
 
 _NO_FORMS = {
     Capability.PRESIGN_POST: ("Azure takes no form posts", "use presign_put for uploads"),

@@ -11,11 +11,11 @@ from typing import Any
 
 from azure.storage.blob import BlobSasPermissions, generate_blob_sas
 
-from adapters.azure_blob.client import client_for
-from adapters.azure_blob.credential import account_key
-from adapters.azure_blob.location import Location
-from adapters.deadline import REQUEST_SECONDS
-from commands.object_store import PresignedGet, PresignedPut
+from signalbox.adapters.azure_blob.client import client_for
+from signalbox.adapters.azure_blob.credential import account_key
+from signalbox.adapters.azure_blob.location import Location
+from signalbox.adapters.deadline import REQUEST_SECONDS
+from signalbox.commands.object_store import PresignedGet, PresignedPut
 
 
 def sign_get(location: Location, name: str, expires: timedelta) -> PresignedGet:

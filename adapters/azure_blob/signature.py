@@ -10,10 +10,10 @@ from typing import Any
 
 from azure.storage.blob import BlobSasPermissions, BlobServiceClient, generate_blob_sas
 
-from adapters.azure_blob.config import AzureConfig
-from adapters.azure_blob.credential import account_key
-from adapters.azure_blob.expiry import Sign
-from adapters.deadline import REQUEST_SECONDS
+from signalbox.adapters.azure_blob.config import AzureConfig
+from signalbox.adapters.azure_blob.credential import account_key
+from signalbox.adapters.azure_blob.expiry import Sign
+from signalbox.adapters.deadline import REQUEST_SECONDS
 
 KEY_LIFE = timedelta(days=1)
 """Of a lent key; it is lent anew after half of it. Azure allows seven days."""

@@ -9,7 +9,7 @@ from requests.adapters import HTTPAdapter
 from urllib3 import HTTPConnectionPool, HTTPSConnectionPool
 from urllib3.connection import HTTPConnection, HTTPSConnection
 
-from adapters.timed_socket import TimedConnection
+from signalbox.adapters.timed_socket import TimedConnection
 
 
 class _Http(TimedConnection, HTTPConnection):

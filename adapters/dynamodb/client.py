@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, cast
 
 from botocore.config import Config
 
-from adapters.aws.client import check_limit, shared_client
-from adapters.aws.credentials import Identity, reference_of
-from adapters.dynamodb.config import DynamoDBConfig
-from commands.scope import Scope
+from signalbox.adapters.aws.client import check_limit, shared_client
+from signalbox.adapters.aws.credentials import Identity, reference_of
+from signalbox.adapters.dynamodb.config import DynamoDBConfig
+from signalbox.commands.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

@@ -7,9 +7,9 @@ from typing import Any
 
 from pydantic import Field
 
-from adapters.aws.config import REGION_PATTERN, AwsConfig, aws_route_config, reaches_of
-from adapters.reach import Reaches
-from commands.scope import ResourceKind
+from signalbox.adapters.aws.config import REGION_PATTERN, AwsConfig, aws_route_config, reaches_of
+from signalbox.adapters.reach import Reaches
+from signalbox.commands.scope import ResourceKind
 
 BACKEND_TYPE = "dynamodb"
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.aws.failure import (
+from signalbox.adapters.aws.failure import (
     CHECK_CREDENTIALS,
     LATER,
     code_of,
@@ -15,10 +15,10 @@ from adapters.aws.failure import (
     trace_of,
     translate_botocore,
 )
-from adapters.deadline import current
-from adapters.dynamodb.config import BACKEND_TYPE
-from adapters.failure import Service
-from commands.error import (
+from signalbox.adapters.deadline import current
+from signalbox.adapters.dynamodb.config import BACKEND_TYPE
+from signalbox.adapters.failure import Service
+from signalbox.commands.error import (
     Contended,
     InsufficientStorage,
     Misconfigured,

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import Any, Final
 
-from adapters.dynamodb.failure import too_large
-from adapters.dynamodb.key import Key
-from adapters.stored import readable
-from commands.value import Value, json_form, read_value
+from signalbox.adapters.dynamodb.failure import too_large
+from signalbox.adapters.dynamodb.key import Key
+from signalbox.adapters.stored import readable
+from signalbox.commands.value import Value, json_form, read_value
 
 Item = dict[str, Any]
 """Attribute names with values such as {"S": "text"}."""

@@ -12,8 +12,8 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from adapters.window import micros
-from commands.scope import Scope
+from signalbox.adapters.window import micros
+from signalbox.commands.scope import Scope
 
 BLOCK = 10_000
 """Versions of a stream in a partition."""

@@ -11,17 +11,24 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from typing import Any
 
-from adapters.batch import RequestSize
-from adapters.dynamodb.config import read_config
-from adapters.dynamodb.failure import SERVICE, translate_reason
-from adapters.dynamodb.item import Item, key_of
-from adapters.dynamodb.key import Key, Layout, day_of, number_bytes, read_number, time_bytes
-from adapters.dynamodb.point import day_item, point_item, points_of
-from adapters.dynamodb.table import MOST_PUTS, Table
-from adapters.metrics_driver import MetricsTraits, PointWrite, SeenPoint
-from adapters.port import AdapterContext, TimeLimit
-from commands.metrics_store import Point, PointValue, QueryPoints
-from commands.scope import ResourceKind
+from signalbox.adapters.batch import RequestSize
+from signalbox.adapters.dynamodb.config import read_config
+from signalbox.adapters.dynamodb.failure import SERVICE, translate_reason
+from signalbox.adapters.dynamodb.item import Item, key_of
+from signalbox.adapters.dynamodb.key import (
+    Key,
+    Layout,
+    day_of,
+    number_bytes,
+    read_number,
+    time_bytes,
+)
+from signalbox.adapters.dynamodb.point import day_item, point_item, points_of
+from signalbox.adapters.dynamodb.table import MOST_PUTS, Table
+from signalbox.adapters.metrics_driver import MetricsTraits, PointWrite, SeenPoint
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
+from signalbox.commands.scope import ResourceKind
 
 _RESOLUTION = timedelta(microseconds=1)
 

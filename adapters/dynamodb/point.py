@@ -9,11 +9,11 @@ import struct
 from collections.abc import Iterator
 from itertools import groupby
 
-from adapters.dynamodb.item import Item, keyed
-from adapters.dynamodb.key import LABELS_MOST, Layout, day_of, split_point
-from adapters.stored import readable
-from adapters.window import moment
-from commands.metrics_store import Point, PointValue, canonical_labels
+from signalbox.adapters.dynamodb.item import Item, keyed
+from signalbox.adapters.dynamodb.key import LABELS_MOST, Layout, day_of, split_point
+from signalbox.adapters.stored import readable
+from signalbox.adapters.window import moment
+from signalbox.commands.metrics_store import Point, PointValue, canonical_labels
 
 _DOUBLE = struct.Struct(">d")
 

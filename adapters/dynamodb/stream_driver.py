@@ -13,9 +13,9 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any, NamedTuple
 
-from adapters.dynamodb.config import read_config
-from adapters.dynamodb.failure import SERVICE, translate_reason
-from adapters.dynamodb.item import (
+from signalbox.adapters.dynamodb.config import read_config
+from signalbox.adapters.dynamodb.failure import SERVICE, translate_reason
+from signalbox.adapters.dynamodb.item import (
     MOST_ITEM_BYTES,
     Item,
     fitting,
@@ -26,14 +26,14 @@ from adapters.dynamodb.item import (
     read_text,
     to_json,
 )
-from adapters.dynamodb.key import BLOCK, MOST_VERSION, Layout
-from adapters.dynamodb.table import TRANSACTION, Cancelled, Table
-from adapters.port import AdapterContext, TimeLimit
-from adapters.stored import readable
-from adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
-from commands.event_stream import StoredEvent
-from commands.scope import ResourceKind
-from commands.value import data_size
+from signalbox.adapters.dynamodb.key import BLOCK, MOST_VERSION, Layout
+from signalbox.adapters.dynamodb.table import TRANSACTION, Cancelled, Table
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.stored import readable
+from signalbox.adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
+from signalbox.commands.event_stream import StoredEvent
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.value import data_size
 
 _CHANGED = frozenset({"None", "ConditionalCheckFailed", "TransactionConflict"})
 _NEW: tuple[str, dict[str, str], Item] = ("attribute_not_exists(#pk)", {"#pk": "pk"}, {})

@@ -15,18 +15,18 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.answer import not_asked
-from adapters.aws.client import bounded
-from adapters.aws.failure import code_of
-from adapters.batch import RequestSize
-from adapters.dynamodb.client import client_for
-from adapters.dynamodb.config import DynamoDBConfig
-from adapters.dynamodb.failure import nonsense, translate
-from adapters.dynamodb.item import Item, key_of, keyed
-from adapters.dynamodb.key import Key
-from adapters.port import TimeLimit
-from adapters.stored import UNREADABLE, readable
-from commands.scope import Scope
+from signalbox.adapters.answer import not_asked
+from signalbox.adapters.aws.client import bounded
+from signalbox.adapters.aws.failure import code_of
+from signalbox.adapters.batch import RequestSize
+from signalbox.adapters.dynamodb.client import client_for
+from signalbox.adapters.dynamodb.config import DynamoDBConfig
+from signalbox.adapters.dynamodb.failure import nonsense, translate
+from signalbox.adapters.dynamodb.item import Item, key_of, keyed
+from signalbox.adapters.dynamodb.key import Key
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.stored import UNREADABLE, readable
+from signalbox.commands.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient

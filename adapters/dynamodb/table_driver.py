@@ -13,10 +13,10 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapters.aws.failure import code_of
-from adapters.dynamodb.config import read_config
-from adapters.dynamodb.failure import SERVICE, translate_reason
-from adapters.dynamodb.item import (
+from signalbox.adapters.aws.failure import code_of
+from signalbox.adapters.dynamodb.config import read_config
+from signalbox.adapters.dynamodb.failure import SERVICE, translate_reason
+from signalbox.adapters.dynamodb.item import (
     Item,
     fitting,
     from_json,
@@ -27,16 +27,16 @@ from adapters.dynamodb.item import (
     to_json,
     weight,
 )
-from adapters.dynamodb.key import Layout
-from adapters.dynamodb.table import TRANSACTION, Cancelled, ItemRefused, Table
-from adapters.port import AdapterContext, TimeLimit
-from adapters.row_condition import TOMBSTONE_KEPT, Demand, Trace
-from adapters.row_query import OrderKey, needed_texts
-from adapters.stored import readable
-from adapters.table_driver import End, Refused, RowId, RowWrite, TableTraits
-from commands.error import SignalboxError
-from commands.scope import ResourceKind
-from commands.tabular_store import QueryRows, Row
+from signalbox.adapters.dynamodb.key import Layout
+from signalbox.adapters.dynamodb.table import TRANSACTION, Cancelled, ItemRefused, Table
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Demand, Trace
+from signalbox.adapters.row_query import OrderKey, needed_texts
+from signalbox.adapters.stored import readable
+from signalbox.adapters.table_driver import End, Refused, RowId, RowWrite, TableTraits
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import QueryRows, Row
 
 ROUNDS = 5
 PAUSE = 0.02

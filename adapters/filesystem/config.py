@@ -6,10 +6,10 @@ import os
 from collections.abc import Mapping
 from typing import Any
 
-from adapters.port import AdapterContext
-from adapters.reach import Reaches
-from commands.error import ForbiddenBackend, InvalidRouteConfig
-from commands.scope import ResourceKind
+from signalbox.adapters.port import AdapterContext
+from signalbox.adapters.reach import Reaches
+from signalbox.commands.error import ForbiddenBackend, InvalidRouteConfig
+from signalbox.commands.scope import ResourceKind
 
 BACKEND_TYPE = "filesystem"
 MAX_BASE_DIR_BYTES = 1024

@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote
 
-from adapters.filesystem.place import Growth, Place, Segments
+from signalbox.adapters.filesystem.place import Growth, Place, Segments
 
 SEGMENT_BYTES = 150
 DEPTH_MOST = 8

@@ -10,11 +10,11 @@ from functools import partial
 
 import apsw
 
-from adapters.filesystem.connection import POOL, connect
-from adapters.filesystem.place import Growth, Place
-from adapters.port import TimeLimit
-from commands.clock import lease_clock
-from commands.error import Misconfigured
+from signalbox.adapters.filesystem.connection import POOL, connect
+from signalbox.adapters.filesystem.place import Growth, Place
+from signalbox.adapters.port import TimeLimit
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import Misconfigured
 
 PATIENCE = 5.0
 """Seconds to wait for another writer, at most."""

@@ -11,12 +11,12 @@ from typing import Any
 
 import apsw
 
-from adapters.data_text import data_text, read_text
-from adapters.stored import UNREADABLE, damaged
-from adapters.stream_driver import NewEvent, StreamEnd
-from adapters.window import micros, moment
-from commands.event_stream import StoredEvent
-from commands.value import MAX_INT
+from signalbox.adapters.data_text import data_text, read_text
+from signalbox.adapters.stored import UNREADABLE, damaged
+from signalbox.adapters.stream_driver import NewEvent, StreamEnd
+from signalbox.adapters.window import micros, moment
+from signalbox.commands.event_stream import StoredEvent
+from signalbox.commands.value import MAX_INT
 
 NAME = "events.db"
 VERSION = 2

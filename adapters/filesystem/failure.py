@@ -7,9 +7,9 @@ import os
 
 import apsw
 
-from adapters.failure import Service
-from adapters.filesystem.config import BACKEND_TYPE
-from commands.error import (
+from signalbox.adapters.failure import Service
+from signalbox.adapters.filesystem.config import BACKEND_TYPE
+from signalbox.commands.error import (
     BackendError,
     InsufficientStorage,
     Misconfigured,

@@ -6,9 +6,9 @@ from typing import Any
 
 import apsw
 
-from adapters.cursor import cursor_refused
-from adapters.filesystem.object_index import COLUMNS, Row
-from adapters.object_driver import Entry, Page
+from signalbox.adapters.cursor import cursor_refused
+from signalbox.adapters.filesystem.object_index import COLUMNS, Row
+from signalbox.adapters.object_driver import Entry, Page
 
 
 def list_rows(

@@ -11,15 +11,15 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from adapters.filesystem import point_table
-from adapters.filesystem.config import read_base_dir, refuse_sellable
-from adapters.filesystem.database import Database
-from adapters.filesystem.failure import SERVICE
-from adapters.filesystem.place import Place
-from adapters.metrics_driver import MetricsTraits
-from adapters.port import AdapterContext, TimeLimit
-from commands.metrics_store import Point, PointValue, QueryPoints
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.filesystem import point_table
+from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
+from signalbox.adapters.filesystem.database import Database
+from signalbox.adapters.filesystem.failure import SERVICE
+from signalbox.adapters.filesystem.place import Place
+from signalbox.adapters.metrics_driver import MetricsTraits
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
+from signalbox.commands.scope import ResourceKind, Scope
 
 
 def open_driver(context: AdapterContext) -> FilesystemMetricsDriver:

@@ -20,17 +20,17 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
-from adapters.filesystem import object_index, object_write, orphan
-from adapters.filesystem.asset_table import find_asset, store_asset
-from adapters.filesystem.body import FileBody
-from adapters.filesystem.config import BACKEND_TYPE, read_base_dir, refuse_sellable
-from adapters.filesystem.content import ContentFolder
-from adapters.filesystem.database import Database
-from adapters.filesystem.failure import SERVICE
-from adapters.filesystem.listing import list_rows
-from adapters.filesystem.object_index import Contents, Found, Row, Traces
-from adapters.filesystem.place import Place
-from adapters.object_driver import (
+from signalbox.adapters.filesystem import object_index, object_write, orphan
+from signalbox.adapters.filesystem.asset_table import find_asset, store_asset
+from signalbox.adapters.filesystem.body import FileBody
+from signalbox.adapters.filesystem.config import BACKEND_TYPE, read_base_dir, refuse_sellable
+from signalbox.adapters.filesystem.content import ContentFolder
+from signalbox.adapters.filesystem.database import Database
+from signalbox.adapters.filesystem.failure import SERVICE
+from signalbox.adapters.filesystem.listing import list_rows
+from signalbox.adapters.filesystem.object_index import Contents, Found, Row, Traces
+from signalbox.adapters.filesystem.place import Place
+from signalbox.adapters.object_driver import (
     Area,
     Changed,
     Draft,
@@ -42,12 +42,12 @@ from adapters.object_driver import (
     TokenFault,
     UnsignedDriver,
 )
-from adapters.object_range import span
-from adapters.port import AdapterContext, Capability, TimeLimit
-from adapters.row_condition import TOMBSTONE_KEPT
-from commands.error import Contended, NotFound
-from commands.object_store import Condition
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.object_range import span
+from signalbox.adapters.port import AdapterContext, Capability, TimeLimit
+from signalbox.adapters.row_condition import TOMBSTONE_KEPT
+from signalbox.commands.error import Contended, NotFound
+from signalbox.commands.object_store import Condition
+from signalbox.commands.scope import ResourceKind, Scope
 
 LOOKS = 16
 _UNSIGNED = {

@@ -13,14 +13,14 @@ from typing import Any, Final, NamedTuple
 
 import apsw
 
-from adapters.filesystem.content import ContentFile
-from adapters.object_attributes import MARK, SEQ, SHA256, info_of
-from adapters.object_driver import StoredObject
-from adapters.object_transaction import Gone
-from adapters.stored import damaged, readable
-from adapters.window import moment
-from commands.error import IntegrityMismatch
-from commands.object_store import ObjectInfo
+from signalbox.adapters.filesystem.content import ContentFile
+from signalbox.adapters.object_attributes import MARK, SEQ, SHA256, info_of
+from signalbox.adapters.object_driver import StoredObject
+from signalbox.adapters.object_transaction import Gone
+from signalbox.adapters.stored import damaged, readable
+from signalbox.adapters.window import moment
+from signalbox.commands.error import IntegrityMismatch
+from signalbox.commands.object_store import ObjectInfo
 
 NAME = "objects.db"
 VERSION = 3

@@ -12,14 +12,14 @@ from typing import NamedTuple
 
 import apsw
 
-from adapters.filesystem import object_index
-from adapters.filesystem.content import ContentFile, ContentFolder
-from adapters.filesystem.object_index import Row, Tombstone, Traces
-from adapters.filesystem.place import Growth
-from adapters.object_attributes import MARK, SEQ, SHA256
-from adapters.object_driver import Draft
-from adapters.object_transaction import Gone
-from commands.payload import InlinePayload
+from signalbox.adapters.filesystem import object_index
+from signalbox.adapters.filesystem.content import ContentFile, ContentFolder
+from signalbox.adapters.filesystem.object_index import Row, Tombstone, Traces
+from signalbox.adapters.filesystem.place import Growth
+from signalbox.adapters.object_attributes import MARK, SEQ, SHA256
+from signalbox.adapters.object_driver import Draft
+from signalbox.adapters.object_transaction import Gone
+from signalbox.commands.payload import InlinePayload
 
 SMALL_BYTES = 16 * 1024
 """Contents up to this size stand in the index: it takes them faster than a folder takes files."""

@@ -11,9 +11,9 @@ from datetime import timedelta
 
 import apsw
 
-from adapters.filesystem.content import ContentFile
-from adapters.filesystem.database import Database
-from adapters.filesystem.place import Place, Segments
+from signalbox.adapters.filesystem.content import ContentFile
+from signalbox.adapters.filesystem.database import Database
+from signalbox.adapters.filesystem.place import Place, Segments
 
 
 def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 
-from commands.error import Misconfigured
-from commands.scope import Scope
+from signalbox.commands.error import Misconfigured
+from signalbox.commands.scope import Scope
 
 Segments = tuple[str, ...]
 

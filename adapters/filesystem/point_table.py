@@ -13,9 +13,9 @@ from typing import Any, Final
 
 import apsw
 
-from adapters.stored import UNREADABLE, damaged
-from adapters.window import micros, moment
-from commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
+from signalbox.adapters.stored import UNREADABLE, damaged
+from signalbox.adapters.window import micros, moment
+from signalbox.commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
 
 NAME = "metrics.db"
 VERSION = 1

@@ -14,10 +14,10 @@ from typing import Any, Final
 
 import apsw
 
-from adapters.filesystem.row_table import row_of
-from adapters.row_query import OrderKey, order_key, passes
-from commands.tabular_store import Filter, QueryRows, Row
-from commands.value import json_form
+from signalbox.adapters.filesystem.row_table import row_of
+from signalbox.adapters.row_query import OrderKey, order_key, passes
+from signalbox.commands.tabular_store import Filter, QueryRows, Row
+from signalbox.commands.value import json_form
 
 _MARGIN: Final = 1e-9
 _ABSOLUTE_MARGIN: Final = 1e-300

@@ -12,12 +12,12 @@ from typing import Any, Final
 
 import apsw
 
-from adapters.data_text import read_text
-from adapters.row_condition import TOMBSTONE_KEPT, Trace
-from adapters.stored import damaged
-from adapters.table_driver import RowId
-from adapters.window import micros
-from commands.tabular_store import Row
+from signalbox.adapters.data_text import read_text
+from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
+from signalbox.adapters.stored import damaged
+from signalbox.adapters.table_driver import RowId
+from signalbox.adapters.window import micros
+from signalbox.commands.tabular_store import Row
 
 NAME = "tables.db"
 VERSION = 2

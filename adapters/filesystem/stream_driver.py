@@ -10,15 +10,15 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
-from adapters.filesystem import event_log
-from adapters.filesystem.config import read_base_dir, refuse_sellable
-from adapters.filesystem.database import Database
-from adapters.filesystem.failure import SERVICE
-from adapters.filesystem.place import Place
-from adapters.port import AdapterContext, TimeLimit
-from adapters.stream_driver import StreamTraits
-from commands.event_stream import StoredEvent
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.filesystem import event_log
+from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
+from signalbox.adapters.filesystem.database import Database
+from signalbox.adapters.filesystem.failure import SERVICE
+from signalbox.adapters.filesystem.place import Place
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.stream_driver import StreamTraits
+from signalbox.commands.event_stream import StoredEvent
+from signalbox.commands.scope import ResourceKind, Scope
 
 
 def open_driver(context: AdapterContext) -> FilesystemStreamDriver:

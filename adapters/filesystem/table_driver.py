@@ -13,18 +13,18 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from adapters.data_text import data_text
-from adapters.filesystem import row_table
-from adapters.filesystem.config import read_base_dir, refuse_sellable
-from adapters.filesystem.database import Database
-from adapters.filesystem.failure import SERVICE
-from adapters.filesystem.place import Place
-from adapters.filesystem.row_search import query_rows
-from adapters.port import AdapterContext, TimeLimit
-from adapters.row_query import OrderKey
-from adapters.table_driver import RowId, RowWrite, TableTraits
-from commands.scope import ResourceKind, Scope
-from commands.tabular_store import QueryRows, Row
+from signalbox.adapters.data_text import data_text
+from signalbox.adapters.filesystem import row_table
+from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
+from signalbox.adapters.filesystem.database import Database
+from signalbox.adapters.filesystem.failure import SERVICE
+from signalbox.adapters.filesystem.place import Place
+from signalbox.adapters.filesystem.row_search import query_rows
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.row_query import OrderKey
+from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.tabular_store import QueryRows, Row
 
 
 def open_driver(context: AdapterContext) -> FilesystemTableDriver:

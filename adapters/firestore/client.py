@@ -21,9 +21,9 @@ from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports.grpc import FirestoreGrpcTransport
 from google.oauth2 import service_account
 
-from adapters.credential_file import read_text
-from adapters.firestore.config import FirestoreConfig
-from commands.error import InternalError, Misconfigured, PermissionDenied
+from signalbox.adapters.credential_file import read_text
+from signalbox.adapters.firestore.config import FirestoreConfig
+from signalbox.commands.error import InternalError, Misconfigured, PermissionDenied
 
 ENDPOINT = "firestore.googleapis.com:443"
 SCOPES = ("https://www.googleapis.com/auth/datastore",)

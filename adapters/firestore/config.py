@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from adapters.reach import Endpoint, Reaches
-from adapters.route_config import RouteConfig
-from commands.scope import ResourceKind
+from signalbox.adapters.reach import Endpoint, Reaches
+from signalbox.adapters.route_config import RouteConfig
+from signalbox.commands.scope import ResourceKind
 
 BACKEND_TYPE = "firestore"
 

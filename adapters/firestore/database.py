@@ -13,12 +13,12 @@ from typing import Any, TypeVar
 
 from google.api_core import exceptions as api
 
-from adapters.answer import not_asked
-from adapters.batch import RequestSize
-from adapters.firestore.client import client_for, metadata_for
-from adapters.firestore.config import FirestoreConfig
-from adapters.firestore.failure import CHANGED, PASSING
-from adapters.firestore.message import (
+from signalbox.adapters.answer import not_asked
+from signalbox.adapters.batch import RequestSize
+from signalbox.adapters.firestore.client import client_for, metadata_for
+from signalbox.adapters.firestore.config import FirestoreConfig
+from signalbox.adapters.firestore.failure import CHANGED, PASSING
+from signalbox.adapters.firestore.message import (
     BatchGet,
     BatchWrite,
     Commit,
@@ -28,8 +28,8 @@ from adapters.firestore.message import (
     RunQuery,
     StructuredQueryPb,
 )
-from adapters.firestore.name import Collection
-from adapters.port import TimeLimit
+from signalbox.adapters.firestore.name import Collection
+from signalbox.adapters.port import TimeLimit
 
 CALL_SECONDS = 20.0
 PAUSES = (0.05, 0.2)

@@ -8,9 +8,9 @@ from __future__ import annotations
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
-from adapters.failure import Service
-from adapters.firestore.config import BACKEND_TYPE
-from commands.error import (
+from signalbox.adapters.failure import Service
+from signalbox.adapters.firestore.config import BACKEND_TYPE
+from signalbox.commands.error import (
     Contended,
     Misconfigured,
     PermissionDenied,

@@ -16,8 +16,8 @@ from typing import Any, Final
 
 from google.cloud.firestore_v1.types import common, document, firestore, query, write
 
-from adapters.stored import damaged
-from commands.value import Data, Value, json_form, read_value
+from signalbox.adapters.stored import damaged
+from signalbox.commands.value import Data, Value, json_form, read_value
 
 Message = Any
 """A protobuf message; protobuf ships no types that mypy could follow here."""

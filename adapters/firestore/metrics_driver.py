@@ -11,17 +11,24 @@ from contextlib import contextmanager
 from datetime import datetime
 from typing import Any
 
-from adapters.firestore import database
-from adapters.firestore.config import read_config
-from adapters.firestore.database import CHUNK, REQUEST, Database
-from adapters.firestore.failure import SERVICE
-from adapters.firestore.message import CursorPb, Message, integer, new_document, put, set_value
-from adapters.firestore.name import Collection, Layout, point_id, time_id
-from adapters.firestore.point import points_of
-from adapters.metrics_driver import Changed, MetricsTraits, PointWrite, SeenPoint
-from adapters.port import AdapterContext, TimeLimit
-from commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
-from commands.scope import ResourceKind
+from signalbox.adapters.firestore import database
+from signalbox.adapters.firestore.config import read_config
+from signalbox.adapters.firestore.database import CHUNK, REQUEST, Database
+from signalbox.adapters.firestore.failure import SERVICE
+from signalbox.adapters.firestore.message import (
+    CursorPb,
+    Message,
+    integer,
+    new_document,
+    put,
+    set_value,
+)
+from signalbox.adapters.firestore.name import Collection, Layout, point_id, time_id
+from signalbox.adapters.firestore.point import points_of
+from signalbox.adapters.metrics_driver import Changed, MetricsTraits, PointWrite, SeenPoint
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
+from signalbox.commands.scope import ResourceKind
 
 
 def open_driver(context: AdapterContext) -> FirestoreMetricsDriver:

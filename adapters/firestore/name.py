@@ -12,9 +12,9 @@ import string
 from dataclasses import dataclass
 from datetime import datetime
 
-from adapters.firestore.config import FirestoreConfig
-from adapters.window import micros
-from commands.scope import Scope
+from signalbox.adapters.firestore.config import FirestoreConfig
+from signalbox.adapters.window import micros
+from signalbox.commands.scope import Scope
 
 _PLAIN = frozenset((string.ascii_letters + string.digits + "-_.").encode())
 _MICROS_OFFSET = 2**60

@@ -6,11 +6,11 @@ import json
 from collections.abc import Iterator
 from itertools import groupby
 
-from adapters.firestore.message import Message, text, typed
-from adapters.firestore.name import point_place
-from adapters.stored import readable
-from adapters.window import moment
-from commands.metrics_store import PointValue
+from signalbox.adapters.firestore.message import Message, text, typed
+from signalbox.adapters.firestore.name import point_place
+from signalbox.adapters.stored import readable
+from signalbox.adapters.window import moment
+from signalbox.commands.metrics_store import PointValue
 
 
 def points_of(documents: Iterator[Message]) -> Iterator[PointValue]:

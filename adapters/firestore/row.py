@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from adapters.firestore.failure import too_large
-from adapters.firestore.message import (
+from signalbox.adapters.firestore.failure import too_large
+from signalbox.adapters.firestore.message import (
     Message,
     get_data,
     integer,
@@ -20,10 +20,10 @@ from adapters.firestore.message import (
     text,
     typed,
 )
-from adapters.row_condition import TOMBSTONE_KEPT, Trace
-from adapters.stored import readable
-from adapters.table_driver import RowWrite
-from commands.tabular_store import Row
+from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
+from signalbox.adapters.stored import readable
+from signalbox.adapters.table_driver import RowWrite
+from signalbox.commands.tabular_store import Row
 
 TRACE_FIELDS = ("seq", "gone", "mark")
 """What a writer must know of a document."""

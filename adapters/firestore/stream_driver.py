@@ -11,12 +11,12 @@ from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
-from adapters.batch import RequestSize
-from adapters.firestore import database
-from adapters.firestore.config import read_config
-from adapters.firestore.database import CHUNK, MOST_BYTES, Database, room
-from adapters.firestore.failure import SERVICE, too_large
-from adapters.firestore.message import (
+from signalbox.adapters.batch import RequestSize
+from signalbox.adapters.firestore import database
+from signalbox.adapters.firestore.config import read_config
+from signalbox.adapters.firestore.database import CHUNK, MOST_BYTES, Database, room
+from signalbox.adapters.firestore.failure import SERVICE, too_large
+from signalbox.adapters.firestore.message import (
     CursorPb,
     Message,
     from_json,
@@ -28,15 +28,15 @@ from adapters.firestore.message import (
     text,
     to_json,
 )
-from adapters.firestore.name import Collection as Documents
-from adapters.firestore.name import Layout, segment
-from adapters.firestore.row import MOST_DOCUMENT_BYTES
-from adapters.port import AdapterContext, TimeLimit
-from adapters.stored import readable
-from adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
-from commands.event_stream import StoredEvent
-from commands.scope import ResourceKind
-from commands.value import MAX_INT, data_size
+from signalbox.adapters.firestore.name import Collection as Documents
+from signalbox.adapters.firestore.name import Layout, segment
+from signalbox.adapters.firestore.row import MOST_DOCUMENT_BYTES
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.stored import readable
+from signalbox.adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
+from signalbox.commands.event_stream import StoredEvent
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.value import MAX_INT, data_size
 
 MOST_EVENTS = 250
 """In one commit, so that with their heads they are at most 500 writes."""

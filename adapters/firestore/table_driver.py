@@ -15,27 +15,27 @@ from typing import Any
 from google.api_core import exceptions as api
 from google.cloud.firestore_v1.field_path import FieldPath
 
-from adapters.firestore import database
-from adapters.firestore.config import read_config
-from adapters.firestore.database import CHUNK, REQUEST, Database, room
-from adapters.firestore.failure import PASSING, SERVICE
-from adapters.firestore.message import (
+from signalbox.adapters.firestore import database
+from signalbox.adapters.firestore.config import read_config
+from signalbox.adapters.firestore.database import CHUNK, REQUEST, Database, room
+from signalbox.adapters.firestore.failure import PASSING, SERVICE
+from signalbox.adapters.firestore.message import (
     CursorPb,
     Message,
     StructuredQueryPb,
     field_name,
     set_value,
 )
-from adapters.firestore.name import Collection, Layout, row_id
-from adapters.firestore.row import TRACE_FIELDS, row_of, trace_of, write_of
-from adapters.port import AdapterContext, TimeLimit
-from adapters.row_condition import Trace
-from adapters.row_query import OrderKey
-from adapters.table_driver import Changed, End, NotIndexed, RowId, RowWrite, TableTraits
-from commands.error import SignalboxError
-from commands.scope import ResourceKind
-from commands.tabular_store import QueryRows, Row
-from commands.value import Value
+from signalbox.adapters.firestore.name import Collection, Layout, row_id
+from signalbox.adapters.firestore.row import TRACE_FIELDS, row_of, trace_of, write_of
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.row_condition import Trace
+from signalbox.adapters.row_query import OrderKey
+from signalbox.adapters.table_driver import Changed, End, NotIndexed, RowId, RowWrite, TableTraits
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import QueryRows, Row
+from signalbox.commands.value import Value
 
 _INDEXED_BYTES = 1000
 """Firestore cuts off what it indexes at 1,500 bytes."""

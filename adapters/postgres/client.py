@@ -15,12 +15,12 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from adapters.credential_file import read_password
-from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, within
-from adapters.port import TimeLimit
-from adapters.postgres.config import PostgresConfig
-from adapters.postgres.connection import BoundedConnection
-from adapters.postgres.pool import Pool
+from signalbox.adapters.credential_file import read_password
+from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, within
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.postgres.config import PostgresConfig
+from signalbox.adapters.postgres.connection import BoundedConnection
+from signalbox.adapters.postgres.pool import Pool
 
 MAX_POOLS = 64
 LOCK_SECONDS = 2.0

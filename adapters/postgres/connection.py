@@ -17,8 +17,8 @@ from typing import Any, TypeVar
 import psycopg
 from psycopg import pq
 
-from adapters.deadline import ANSWER_BYTES, CONNECT_SECONDS, Late, TooLong, current
-from commands.clock import lease_clock
+from signalbox.adapters.deadline import ANSWER_BYTES, CONNECT_SECONDS, Late, TooLong, current
+from signalbox.commands.clock import lease_clock
 
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]

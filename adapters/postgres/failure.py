@@ -8,9 +8,9 @@ from __future__ import annotations
 import psycopg
 from psycopg import errors
 
-from adapters.failure import Service
-from adapters.postgres.config import BACKEND_TYPE
-from commands.error import (
+from signalbox.adapters.failure import Service
+from signalbox.adapters.postgres.config import BACKEND_TYPE
+from signalbox.commands.error import (
     BackendResting,
     Contended,
     InsufficientStorage,

@@ -13,9 +13,9 @@ from contextlib import contextmanager, suppress
 
 import psycopg
 
-from adapters.deadline import CONNECT_SECONDS, current
-from adapters.postgres.connection import BoundedConnection
-from commands.error import SignalboxError, Unavailable
+from signalbox.adapters.deadline import CONNECT_SECONDS, current
+from signalbox.adapters.postgres.connection import BoundedConnection
+from signalbox.commands.error import SignalboxError, Unavailable
 
 CONNECTIONS_MOST = 8
 IDLE_SECONDS = 60.0

@@ -13,19 +13,19 @@ from typing import Any, Final
 
 import psycopg
 
-from adapters.answer import not_asked
-from adapters.data_text import data_text, read_text
-from adapters.port import AdapterContext, TimeLimit
-from adapters.postgres.client import connected
-from adapters.postgres.config import PostgresConfig, read_config
-from adapters.postgres.failure import SERVICE
-from adapters.row_condition import TOMBSTONE_KEPT, Trace
-from adapters.row_query import PAGE_BYTES, OrderKey, needed_texts
-from adapters.stored import readable
-from adapters.table_driver import End, RowId, RowWrite, TableTraits
-from commands.scope import Scope
-from commands.tabular_store import QueryRows, Row
-from commands.value import MAX_INT
+from signalbox.adapters.answer import not_asked
+from signalbox.adapters.data_text import data_text, read_text
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.postgres.client import connected
+from signalbox.adapters.postgres.config import PostgresConfig, read_config
+from signalbox.adapters.postgres.failure import SERVICE
+from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
+from signalbox.adapters.row_query import PAGE_BYTES, OrderKey, needed_texts
+from signalbox.adapters.stored import readable
+from signalbox.adapters.table_driver import End, RowId, RowWrite, TableTraits
+from signalbox.commands.scope import Scope
+from signalbox.commands.tabular_store import QueryRows, Row
+from signalbox.commands.value import MAX_INT
 
 PAGE: Final = 500
 """Rows fetched at once, and no more than PAGE_BYTES of them and the one that crosses it."""

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import io
 
-from adapters.aws.failure import LATER
-from adapters.s3.wire import Opened
-from commands.error import Unavailable
+from signalbox.adapters.aws.failure import LATER
+from signalbox.adapters.s3.wire import Opened
+from signalbox.commands.error import Unavailable
 
 ContentBody = io.BytesIO
 """A BodyReader of content that has arrived whole."""

@@ -11,16 +11,16 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.answer import checked_etag, checked_size, checked_span, unusable
-from adapters.aws.client import bounded
-from adapters.aws.failure import status_of
-from adapters.object_driver import Opened, StoredObject
-from adapters.port import TimeLimit
-from adapters.s3.config import S3Config
-from adapters.s3.engine import Headers, Target
-from adapters.s3.metadata import split
-from adapters.service_clock import ServiceClock
-from commands.scope import Scope
+from signalbox.adapters.answer import checked_etag, checked_size, checked_span, unusable
+from signalbox.adapters.aws.client import bounded
+from signalbox.adapters.aws.failure import status_of
+from signalbox.adapters.object_driver import Opened, StoredObject
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.s3.config import S3Config
+from signalbox.adapters.s3.engine import Headers, Target
+from signalbox.adapters.s3.metadata import split
+from signalbox.adapters.service_clock import ServiceClock
+from signalbox.commands.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -11,20 +11,20 @@ from urllib.parse import urlsplit
 
 from botocore.config import Config
 
-from adapters.aws.client import shared_client
-from adapters.aws.config import DEFAULT_REGION
-from adapters.aws.credentials import Identity, reference_of
-from adapters.aws.query_signature import Signer
-from adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
-from adapters.s3.boto3_engine import Boto3Engine
-from adapters.s3.config import S3Config
-from adapters.s3.engine import Engine
-from adapters.s3.expiry import enforce
-from adapters.s3.wire import POOL_CONNECTIONS, Wire
-from adapters.s3.wire_engine import WireEngine
-from adapters.s3.wire_rule import environment_fits, mocked, route_fits
-from adapters.service_clock import ServiceClock
-from commands.scope import Scope
+from signalbox.adapters.aws.client import shared_client
+from signalbox.adapters.aws.config import DEFAULT_REGION
+from signalbox.adapters.aws.credentials import Identity, reference_of
+from signalbox.adapters.aws.query_signature import Signer
+from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
+from signalbox.adapters.s3.boto3_engine import Boto3Engine
+from signalbox.adapters.s3.config import S3Config
+from signalbox.adapters.s3.engine import Engine
+from signalbox.adapters.s3.expiry import enforce
+from signalbox.adapters.s3.wire import POOL_CONNECTIONS, Wire
+from signalbox.adapters.s3.wire_engine import WireEngine
+from signalbox.adapters.s3.wire_rule import environment_fits, mocked, route_fits
+from signalbox.adapters.service_clock import ServiceClock
+from signalbox.commands.scope import Scope
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -9,9 +9,9 @@ from urllib.parse import urlsplit
 
 from pydantic import Field, field_validator, model_validator
 
-from adapters.aws.config import REGION_PATTERN, AwsConfig, aws_route_config, reaches_of
-from adapters.reach import Reaches
-from commands.scope import ResourceKind
+from signalbox.adapters.aws.config import REGION_PATTERN, AwsConfig, aws_route_config, reaches_of
+from signalbox.adapters.reach import Reaches
+from signalbox.commands.scope import ResourceKind
 
 _BUCKET = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{1,253}[A-Za-z0-9]")
 _REGION = re.compile(REGION_PATTERN)

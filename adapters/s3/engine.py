@@ -7,9 +7,9 @@ from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from adapters.object_driver import Opened, StoredObject
-from adapters.port import TimeLimit
-from adapters.s3.config import S3Config
+from signalbox.adapters.object_driver import Opened, StoredObject
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.s3.config import S3Config
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from commands.error import PreconditionFailed
+from signalbox.commands.error import PreconditionFailed
 
 # A `*` is left out on purpose: servers that drop the quotes would take it for any object.
 _ETAG = re.compile(r"[A-Za-z0-9+/=_.-]{1,256}")

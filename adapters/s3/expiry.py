@@ -11,10 +11,10 @@ from urllib.parse import parse_qsl, urlsplit
 
 import botocore
 
-from adapters.answer import unusable
-from adapters.aws.client import check_limit, current_limit
-from adapters.aws.query_signature import Signer
-from adapters.service_clock import ServiceClock
+from signalbox.adapters.answer import unusable
+from signalbox.adapters.aws.client import check_limit, current_limit
+from signalbox.adapters.aws.query_signature import Signer
+from signalbox.adapters.service_clock import ServiceClock
 
 if TYPE_CHECKING:
     from botocore.awsrequest import AWSRequest

@@ -8,18 +8,18 @@ from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.answer import unread
-from adapters.aws.failure import LATER, code_of, status_of, trace_of, translate_botocore
-from adapters.deadline import Expired
-from adapters.failure import Service
-from adapters.s3.failure_code import (
+from signalbox.adapters.answer import unread
+from signalbox.adapters.aws.failure import LATER, code_of, status_of, trace_of, translate_botocore
+from signalbox.adapters.deadline import Expired
+from signalbox.adapters.failure import Service
+from signalbox.adapters.s3.failure_code import (
     CODES,
     DOWN,
     MISSING_BUCKET,
     STATUSES,
     WRONG_REGION,
 )
-from commands.error import Misconfigured, SignalboxError, Unavailable
+from signalbox.commands.error import Misconfigured, SignalboxError, Unavailable
 
 
 def condition_failed(error: ClientError) -> bool:

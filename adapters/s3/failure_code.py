@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from adapters.aws.failure import CHECK_CREDENTIALS, LATER
-from adapters.object_range import PastEnd
-from commands.error import (
+from signalbox.adapters.aws.failure import CHECK_CREDENTIALS, LATER
+from signalbox.adapters.object_range import PastEnd
+from signalbox.commands.error import (
     InsufficientStorage,
     InvalidKey,
     Misconfigured,

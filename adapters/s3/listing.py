@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from adapters.aws.failure import code_of, status_of
-from adapters.object_driver import Entry, Page, TokenFault
+from signalbox.adapters.aws.failure import code_of, status_of
+from signalbox.adapters.object_driver import Entry, Page, TokenFault
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from functools import cached_property
 
-from adapters.object_driver import Area
-from adapters.s3.config import S3Config
-from commands.error import InvalidKey
-from commands.scope import Scope
+from signalbox.adapters.object_driver import Area
+from signalbox.adapters.s3.config import S3Config
+from signalbox.commands.error import InvalidKey
+from signalbox.commands.scope import Scope
 
 MAX_S3_KEY_BYTES = 1024
 

@@ -16,9 +16,9 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from adapters.aws.failure import code_of, status_of
-from adapters.failure import Reporter
-from adapters.object_driver import (
+from signalbox.adapters.aws.failure import code_of, status_of
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.object_driver import (
     Area,
     Changed,
     Doubtful,
@@ -30,17 +30,17 @@ from adapters.object_driver import (
     StoredObject,
     TokenFault,
 )
-from adapters.port import AdapterContext, Capability, TimeLimit
-from adapters.s3 import listing, presign, replica
-from adapters.s3.client import Access
-from adapters.s3.config import read_config
-from adapters.s3.engine import Engine, Target
-from adapters.s3.etag import quoted
-from adapters.s3.failure import SERVICE, condition_failed
-from adapters.s3.location import Location
-from adapters.s3.metadata import join
-from adapters.s3.upload import PART_BYTES, upload
-from commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
+from signalbox.adapters.port import AdapterContext, Capability, TimeLimit
+from signalbox.adapters.s3 import listing, presign, replica
+from signalbox.adapters.s3.client import Access
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.engine import Engine, Target
+from signalbox.adapters.s3.etag import quoted
+from signalbox.adapters.s3.failure import SERVICE, condition_failed
+from signalbox.adapters.s3.location import Location
+from signalbox.adapters.s3.metadata import join
+from signalbox.adapters.s3.upload import PART_BYTES, upload
+from signalbox.commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
 
 CAPABILITIES = frozenset(Capability)
 """An access point takes no presigned POST."""

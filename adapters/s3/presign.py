@@ -10,8 +10,8 @@ import math
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
-from adapters.s3.config import S3Config
-from commands.object_store import PresignedGet, PresignedPost, PresignedPut
+from signalbox.adapters.s3.config import S3Config
+from signalbox.commands.object_store import PresignedGet, PresignedPost, PresignedPut
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

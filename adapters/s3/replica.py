@@ -11,11 +11,11 @@ from typing import TypeVar
 
 import structlog
 
-from adapters.deadline import Deadline, Expired, current
-from adapters.failure import Reporter
-from adapters.s3.client import Access
-from adapters.s3.engine import Engine
-from commands.error import Unavailable
+from signalbox.adapters.deadline import Deadline, Expired, current
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.s3.client import Access
+from signalbox.adapters.s3.engine import Engine
+from signalbox.commands.error import Unavailable
 
 T = TypeVar("T")
 log = structlog.get_logger("signalbox.s3")

@@ -10,12 +10,12 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from adapters.answer import checked_etag
-from adapters.object_driver import Draft
-from adapters.port import TimeLimit
-from adapters.s3.boto3_engine import address, checksum, properties
-from adapters.s3.engine import Engine, Target
-from commands.error import TooLarge
+from signalbox.adapters.answer import checked_etag
+from signalbox.adapters.object_driver import Draft
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.s3.boto3_engine import address, checksum, properties
+from signalbox.adapters.s3.engine import Engine, Target
+from signalbox.commands.error import TooLarge
 
 PART_BYTES = 8 * 1024**2
 BYTES_AT_ONCE = 3 * PART_BYTES

@@ -19,8 +19,8 @@ from urllib.parse import urlsplit
 
 from botocore.httpsession import get_cert_path
 
-from adapters.deadline import ANSWER_BYTES, REQUEST_SECONDS, current, enter, leave
-from adapters.timed_socket import connect, follow
+from signalbox.adapters.deadline import ANSWER_BYTES, REQUEST_SECONDS, current, enter, leave
+from signalbox.adapters.timed_socket import connect, follow
 
 POOL_CONNECTIONS = 64
 _LINE_BYTES, _LINES, _HEAD_BYTES = 64 * 1024, 200, 256 * 1024

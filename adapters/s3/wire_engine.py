@@ -16,21 +16,21 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from adapters.answer import checked_etag, checked_size, checked_span, unusable
-from adapters.aws.query_signature import Signer
-from adapters.deadline import Expired, current
-from adapters.http_date import http_date
-from adapters.object_attributes import SHA256
-from adapters.object_driver import Opened, StoredObject
-from adapters.port import TimeLimit
-from adapters.s3.body import ContentBody, WireBody
-from adapters.s3.boto3_engine import Boto3Engine
-from adapters.s3.config import S3Config
-from adapters.s3.engine import Headers, Target
-from adapters.s3.expiry import GOOD
-from adapters.s3.metadata import split
-from adapters.s3.wire import Answer, Wire
-from adapters.service_clock import ServiceClock
+from signalbox.adapters.answer import checked_etag, checked_size, checked_span, unusable
+from signalbox.adapters.aws.query_signature import Signer
+from signalbox.adapters.deadline import Expired, current
+from signalbox.adapters.http_date import http_date
+from signalbox.adapters.object_attributes import SHA256
+from signalbox.adapters.object_driver import Opened, StoredObject
+from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.s3.body import ContentBody, WireBody
+from signalbox.adapters.s3.boto3_engine import Boto3Engine
+from signalbox.adapters.s3.config import S3Config
+from signalbox.adapters.s3.engine import Headers, Target
+from signalbox.adapters.s3.expiry import GOOD
+from signalbox.adapters.s3.metadata import split
+from signalbox.adapters.s3.wire import Answer, Wire
+from signalbox.adapters.service_clock import ServiceClock
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

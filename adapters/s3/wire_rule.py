@@ -18,7 +18,7 @@ import sys
 
 from botocore.utils import get_environ_proxies
 
-from adapters.s3.config import S3Config
+from signalbox.adapters.s3.config import S3Config
 
 
 def route_fits(config: S3Config) -> bool:

@@ -15,9 +15,9 @@ from benchmarks.lane import cpu_of
 from benchmarks.memory import memory_of
 from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
-from commands.ledger.parcels import TAKE_MOST
-from commands.state import State, connect
-from producers.embedded.redis_server import RedisServer
+from signalbox.commands.ledger.parcels import TAKE_MOST
+from signalbox.commands.state import State, connect
+from signalbox.producers.embedded.redis_server import RedisServer
 
 LEVELS, FULL_LEVELS = (10, 1_000, 10_000, 100_000), (1_000_000,)
 TENANTS = 20

@@ -8,19 +8,19 @@ from itertools import count
 from pathlib import Path
 from typing import Any
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
 from benchmarks.figure import NOISE, Figure
 from benchmarks.growth.flat import medians
 from benchmarks.lane import ENV, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
-from commands.clock import lease_clock
-from commands.error import SignalboxError
-from commands.object_store import PutObject
-from commands.payload import DirectoryPayloadStore
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 LEVELS = (1, 10, 100, 1_000)
 BATCH, BATCHES, ROUNDS = 1_000, 4, 3

@@ -16,7 +16,7 @@ from benchmarks.figure import Figure
 from benchmarks.lane import cpu_of
 from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
-from commands.state import connect
+from signalbox.commands.state import connect
 from tests.redis_cluster import RedisCluster
 
 NODES = (1, 2, 3)

@@ -11,10 +11,10 @@ from benchmarks.growth.flat import flat
 from benchmarks.lane import ENV, Lane, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
-from commands.object_store import PutObject
-from commands.scope import ResourceKind, Scope
-from commands.state import connect
-from producers.embedded.redis_server import RedisServer
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.state import connect
+from signalbox.producers.embedded.redis_server import RedisServer
 
 LEVELS = (10, 1_000, 100_000)
 IN_USE, BATCH, BATCHES, ROUNDS = 10, 100, 60, 3

@@ -7,8 +7,8 @@ from benchmarks.growth.flat import flat
 from benchmarks.lane import ENV, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
-from commands.object_store import PutObject
-from commands.scope import ResourceKind, Scope
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.scope import ResourceKind, Scope
 
 LEVELS = (1, 10, 100, 1_000)
 BATCH, BATCHES, ROUNDS = 100, 60, 3

@@ -19,7 +19,7 @@ from benchmarks.queues.library import CEILING, LIBRARIES, MANY, library
 from benchmarks.queues.measure import RATE, Paced, Turn, loaded, paced, turn_size
 from benchmarks.queues.ratio import ROUNDS, RUNS, best, quartiles, ratios
 from benchmarks.queues.signalbox import BATCHED, PUTS, ROWS, SINGLE, signalbox
-from producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.redis_server import RedisServer
 
 SLOW = ("rq", "taskiq")
 NAMES = (

@@ -14,9 +14,9 @@ from pathlib import Path
 from benchmarks.queues.address import VARIABLE
 from benchmarks.queues.contender import DATA, ROUSE, WORKERS, Crew, await_effects
 from benchmarks.queues.effect import count
-from producers.embedded.process import ManagedProcess
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import WORKER_READY_WITHIN
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import WORKER_READY_WITHIN
 
 BATCH = 100
 CEILING = "celery, 100 in one task"

@@ -15,18 +15,18 @@ from rich.console import Console
 
 from benchmarks.lane import puts
 from benchmarks.routes import by
-from commands.ledger.row import batched
-from commands.object_store import PutObject
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from commands.wire import RING_MOST, Ring, queue_of
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
-from producers.publisher import make_app
-from producers.submission import Submission
-from workers.log import configure_logging
-from workers.runtime import Runtime
+from signalbox.commands.ledger.row import batched
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.commands.wire import RING_MOST, Ring, queue_of
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.publisher import make_app
+from signalbox.producers.submission import Submission
+from signalbox.workers.log import configure_logging
+from signalbox.workers.runtime import Runtime
 
 _T = TypeVar("_T")
 TENANT = "t_profile"

@@ -14,15 +14,15 @@ import redis
 
 from benchmarks.lane import ENV, PATIENCE, Lane, lane
 from benchmarks.queues.contender import DATA, ROUSE, WORKERS, Crew
-from commands.event_stream import AppendEvent, Event
-from commands.metrics_store import IngestPoints, Point
-from commands.model import Command
-from commands.object_store import DeleteObject, PutObject
-from commands.payload import InlinePayload
-from commands.scope import ResourceKind
-from commands.tabular_store import UpsertRow
-from producers.embedded.redis_server import RedisServer
-from producers.submission import Submission
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import DeleteObject, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import UpsertRow
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.submission import Submission
 
 _PAYLOAD = InlinePayload(data=DATA.encode())
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)

@@ -17,7 +17,7 @@ from typing import Any
 
 from pydantic_core import from_json, to_json
 
-from commands.error import LedgerDamaged
+from signalbox.commands.error import LedgerDamaged
 
 _HEAD, _CHECK = struct.Struct(">4sII"), struct.Struct(">I")
 _DEFLATED = 1 << 31

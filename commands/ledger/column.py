@@ -27,9 +27,9 @@ from typing import Annotated, Any, Final, Literal, Protocol, Union, get_args, ge
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
-from commands.ledger.blob import Heap
-from commands.payload import InlinePayload, StagedPayload
-from commands.value import json_form
+from signalbox.commands.ledger.blob import Heap
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.value import json_form
 
 _PLAIN: Final = {str, int, float, bool, types.NoneType}
 _SPAN = TypeAdapter(timedelta)

@@ -11,17 +11,19 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commands.ledger.entry import Ticket, Wake
-from commands.ledger.layout import shards_of
-from commands.outcome import Outcome
-from commands.script import Script, run_pipeline
-from commands.settings import Settings
-from commands.state import State
+from signalbox.commands.ledger.entry import Ticket, Wake
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State
 
 _REPLAY = Script(
-    "commands.ledger", *("time.lua", "parcel.lua", "hold.lua", "order.lua", "seq.lua"), "replay.lua"
+    "signalbox.commands.ledger",
+    *("time.lua", "parcel.lua", "hold.lua", "order.lua", "seq.lua"),
+    "replay.lua",
 )
-_PURGE = Script("commands.ledger", "stranger.lua", "purge.lua")
+_PURGE = Script("signalbox.commands.ledger", "stranger.lua", "purge.lua")
 _PAGE = 500
 _FIELDS = ("op", "fp", "cmd", "out", "att")
 

@@ -14,9 +14,9 @@ import math
 import time
 from dataclasses import dataclass, field
 
-from commands.ledger.layout import shards_of
-from commands.ledger.row import batched
-from commands.state import Call, State
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.row import batched
+from signalbox.commands.state import Call, State
 
 EARLY_MS = 250
 """So much earlier a shard counts as due: its server's clock and this one may drift apart."""

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from commands.error import ErrorDetail, SignalboxError
-from commands.ledger.parcel import Row, Unreadable
-from commands.ledger.usage import Usage
-from commands.model import Command
-from commands.outcome import Outcome
+from signalbox.commands.error import ErrorDetail, SignalboxError
+from signalbox.commands.ledger.parcel import Row, Unreadable
+from signalbox.commands.ledger.usage import Usage
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
 
 
 @dataclass(frozen=True)
@@ -75,7 +75,7 @@ class Claimed:
     counted: int
     """Attempts that count towards the limit: not those on a backend at rest, or before a replay."""
     deadline: float
-    """On `commands.clock.lease_clock`, seconds."""
+    """On the clock of `lease_clock`, seconds."""
     claimed_at: datetime
     fence: str | None
     """Of the command's route at the claim; None if its scope never had one."""

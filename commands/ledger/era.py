@@ -5,11 +5,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
-from commands.ledger.layout import shards_of
-from commands.script import Script, run_pipeline
-from commands.state import State
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
 
-_REBASE = Script("commands.ledger", "era.lua", "rebase.lua")
+_REBASE = Script("signalbox.commands.ledger", "era.lua", "rebase.lua")
 
 
 @dataclass(frozen=True)

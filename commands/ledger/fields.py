@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from commands.model import Command
+from signalbox.commands.model import Command
 
 SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
 """The lease of a command with content grows by its size at this rate, that of one that reads

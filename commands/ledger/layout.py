@@ -12,9 +12,9 @@ from __future__ import annotations
 import time
 from dataclasses import dataclass
 
-from commands.error import LedgerMismatch, LedgerTooNew, StateUnavailable
-from commands.ledger.shard import BEFORE, USUAL, Shards
-from commands.state import State
+from signalbox.commands.error import LedgerMismatch, LedgerTooNew, StateUnavailable
+from signalbox.commands.ledger.shard import BEFORE, USUAL, Shards
+from signalbox.commands.state import State
 
 KEY = "{ledger}:layout"
 SCHEMA = 1

@@ -8,12 +8,12 @@ from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
 
-from commands.ledger.layout import shards_of
-from commands.ledger.reader import FAR
-from commands.ledger.row import read_state
-from commands.scope import Scope
-from commands.script import run_pipeline
-from commands.state import State
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.reader import FAR
+from signalbox.commands.ledger.row import read_state
+from signalbox.commands.scope import Scope
+from signalbox.commands.script import run_pipeline
+from signalbox.commands.state import State
 
 LATE_MS = 25_000
 """So long after a lease's end a request that was sent before it may still take effect: the longest

@@ -36,8 +36,8 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from typing import Any, Generic, TypeVar
 
-from commands.clock import lease_clock
-from commands.ledger.entry import (
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.ledger.entry import (
     Acceptance,
     Action,
     Apart,
@@ -51,24 +51,24 @@ from commands.ledger.entry import (
     Ticket,
     Wake,
 )
-from commands.ledger.era import Position, Seen
-from commands.ledger.fields import record_fields
-from commands.ledger.lease import lease_left
-from commands.ledger.reader import LedgerReader
-from commands.ledger.row import (
+from signalbox.commands.ledger.era import Position, Seen
+from signalbox.commands.ledger.fields import record_fields
+from signalbox.commands.ledger.lease import lease_left
+from signalbox.commands.ledger.reader import LedgerReader
+from signalbox.commands.ledger.row import (
     batched,
     read_wakes,
     sort_claim,
 )
-from commands.ledger.usage import MONTH_KEPT_DAYS, this_month
-from commands.outcome import Outcome
-from commands.script import Script, run_pipeline
-from commands.settings import Settings
-from commands.state import State
+from signalbox.commands.ledger.usage import MONTH_KEPT_DAYS, this_month
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State
 
 T = TypeVar("T")
 
-_PACKAGE = "commands.ledger"
+_PACKAGE = "signalbox.commands.ledger"
 _TIME, _PARCEL, _HOLD, _ORDER = "time.lua", "parcel.lua", "hold.lua", "order.lua"
 _SEQ, _ERA, _ENTER = "seq.lua", "era.lua", "enter.lua"
 _ACCEPT = (_TIME, _PARCEL, _HOLD, _ORDER, _SEQ, _ERA, "stranger.lua")

@@ -4,15 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 
-from commands.ledger.entry import Wake
-from commands.ledger.layout import shards_of
-from commands.ledger.row import read_wakes
-from commands.ledger.usage import interval_of
-from commands.script import Script, run_pipeline
-from commands.settings import Settings
-from commands.state import State
+from signalbox.commands.ledger.entry import Wake
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.row import read_wakes
+from signalbox.commands.ledger.usage import interval_of
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State
 
-_PACE = Script("commands.ledger", "time.lua", "rate.lua", "pace.lua")
+_PACE = Script("signalbox.commands.ledger", "time.lua", "rate.lua", "pace.lua")
 
 FREED_MOST = 400
 """Commands of a tenant and env whose rate was lifted that are on their way at once."""

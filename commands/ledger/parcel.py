@@ -18,19 +18,19 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
-from commands.error import InvalidCommand, SignalboxError
-from commands.event_stream import AppendEvent
-from commands.ledger.blob import Heap, damaged, enframe, unframe
-from commands.ledger.column import Shape, documents
-from commands.ledger.fields import RecordFields, record_fields
-from commands.metrics_store import IngestPoints
-from commands.model import SCHEMA_VERSION, Command
-from commands.object_store import DeleteObject, PutObject, RegisterObject
-from commands.parse import known_ops, parse_command
-from commands.payload import InlinePayload
-from commands.routing import ControlCommand
-from commands.tabular_store import QueryRows, UpsertRow
-from commands.value import data_size
+from signalbox.commands.error import InvalidCommand, SignalboxError
+from signalbox.commands.event_stream import AppendEvent
+from signalbox.commands.ledger.blob import Heap, damaged, enframe, unframe
+from signalbox.commands.ledger.column import Shape, documents
+from signalbox.commands.ledger.fields import RecordFields, record_fields
+from signalbox.commands.metrics_store import IngestPoints
+from signalbox.commands.model import SCHEMA_VERSION, Command
+from signalbox.commands.object_store import DeleteObject, PutObject, RegisterObject
+from signalbox.commands.parse import known_ops, parse_command
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import ControlCommand
+from signalbox.commands.tabular_store import QueryRows, UpsertRow
+from signalbox.commands.value import data_size
 
 LARGEST = 64 * 1024
 """Bytes of content of a command in a parcel; a larger one has a record of its own."""

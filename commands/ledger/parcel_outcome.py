@@ -25,10 +25,10 @@ from datetime import datetime
 from types import NoneType
 from typing import Any
 
-from commands.error import ErrorDetail
-from commands.ledger.blob import Heap, damaged, enframe, unframe
-from commands.ledger.column import Column, Same, checked, filled, made
-from commands.outcome import Outcome, Status
+from signalbox.commands.error import ErrorDetail
+from signalbox.commands.ledger.blob import Heap, damaged, enframe, unframe
+from signalbox.commands.ledger.column import Column, Same, checked, filled, made
+from signalbox.commands.outcome import Outcome, Status
 
 _FRAME = b"SBo1"
 _FIELDS = tuple(Outcome.model_fields)

@@ -16,9 +16,9 @@ from typing import Any
 
 import structlog
 
-from commands.clock import lease_clock
-from commands.error import LedgerDamaged
-from commands.ledger.entry import (
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LedgerDamaged
+from signalbox.commands.ledger.entry import (
     Acceptance,
     Action,
     Claimed,
@@ -32,20 +32,20 @@ from commands.ledger.entry import (
     Unrunnable,
     Wake,
 )
-from commands.ledger.era import Position
-from commands.ledger.fields import RecordFields, extra_lease, record_fields
-from commands.ledger.ledger import FENCE_KEY, FINISH, HANDOVER_MOST, SUBMIT, Ledger
-from commands.ledger.parcel import Unreadable, ordinary, seal, sift
-from commands.ledger.parcel_outcome import seal_outcomes
-from commands.ledger.reader import parcel_of
-from commands.ledger.row import batched, read_state, read_wakes
-from commands.ledger.usage import MONTH_KEPT_DAYS, this_month, together
-from commands.script import Script, run_pipeline
-from commands.settings import Settings
-from commands.state import State
+from signalbox.commands.ledger.era import Position
+from signalbox.commands.ledger.fields import RecordFields, extra_lease, record_fields
+from signalbox.commands.ledger.ledger import FENCE_KEY, FINISH, HANDOVER_MOST, SUBMIT, Ledger
+from signalbox.commands.ledger.parcel import Unreadable, ordinary, seal, sift
+from signalbox.commands.ledger.parcel_outcome import seal_outcomes
+from signalbox.commands.ledger.reader import parcel_of
+from signalbox.commands.ledger.row import batched, read_state, read_wakes
+from signalbox.commands.ledger.usage import MONTH_KEPT_DAYS, this_month, together
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State
 
 log = structlog.get_logger("signalbox.ledger")
-_PACKAGE = "commands.ledger"
+_PACKAGE = "signalbox.commands.ledger"
 _TIME, _PARCEL, _HOLD, _ERA, _ENTER = "time.lua", "parcel.lua", "hold.lua", "era.lua", "enter.lua"
 _SUBMIT = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "seq.lua", _ERA, "submit_parcels.lua")
 _TAKE = Script(_PACKAGE, _TIME, _PARCEL, _ERA, _ENTER, "take.lua")

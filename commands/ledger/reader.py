@@ -9,19 +9,19 @@ from contextlib import suppress
 from datetime import UTC, datetime
 from typing import Any
 
-from commands.error import LedgerDamaged
-from commands.ledger.blob import damaged
-from commands.ledger.entry import Record
-from commands.ledger.layout import shards_of
-from commands.ledger.parcel import sift
-from commands.ledger.parcel_outcome import open_outcomes
-from commands.ledger.row import RECORD_FIELDS, batched, read_record, read_state
-from commands.ledger.shard import Shards
-from commands.outcome import Outcome, Status
-from commands.script import Script, run_pipeline
-from commands.state import State
+from signalbox.commands.error import LedgerDamaged
+from signalbox.commands.ledger.blob import damaged
+from signalbox.commands.ledger.entry import Record
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.parcel import sift
+from signalbox.commands.ledger.parcel_outcome import open_outcomes
+from signalbox.commands.ledger.row import RECORD_FIELDS, batched, read_record, read_state
+from signalbox.commands.ledger.shard import Shards
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
 
-_OUTCOMES = Script("commands.ledger", "outcomes.lua")
+_OUTCOMES = Script("signalbox.commands.ledger", "outcomes.lua")
 FAR = 9e15
 """The due time of a command that is held; see hold.lua."""
 _ASKED_MOST = 1000

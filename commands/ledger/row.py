@@ -6,10 +6,10 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
-from commands.error import AttemptsExhausted, ErrorDetail, SignalboxError
-from commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
-from commands.outcome import Outcome
-from commands.parse import load_command
+from signalbox.commands.error import AttemptsExhausted, ErrorDetail, SignalboxError
+from signalbox.commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.parse import load_command
 
 T = TypeVar("T")
 

@@ -6,9 +6,9 @@ import os
 import re
 from collections.abc import Iterator, Sequence
 
-from commands.ledger.layout import shards_of
-from commands.script import run_pipeline
-from commands.state import State
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.script import run_pipeline
+from signalbox.commands.state import State
 
 DEPLOYMENT_KEY = "signalbox:deployment"
 _REF = re.compile(rb'"ref":\s*"([0-9a-f]{32})"')

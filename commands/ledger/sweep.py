@@ -9,14 +9,14 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from commands.ledger.layout import shards_of
-from commands.ledger.reader import parcel_of
-from commands.ledger.row import batched
-from commands.scope import ENV_PATTERN, TENANT_PATTERN
-from commands.script import Script, run_pipeline
-from commands.state import State
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.reader import parcel_of
+from signalbox.commands.ledger.row import batched
+from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
 
-_FORGET = Script("commands.ledger", "parcel.lua", "forget.lua")
+_FORGET = Script("signalbox.commands.ledger", "parcel.lua", "forget.lua")
 _PAGE = 1000
 _PLACE = re.compile(f"{TENANT_PATTERN.pattern}/{ENV_PATTERN.pattern}", re.ASCII)
 LOOKED_AT_LEAST = 500_000

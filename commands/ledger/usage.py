@@ -6,12 +6,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 
-from commands.ledger.layout import shards_of
-from commands.scope import Scope
-from commands.script import Script, run_pipeline
-from commands.state import State
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.scope import Scope
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
 
-_PACKAGE, _RATE = "commands.ledger", "rate.lua"
+_PACKAGE, _RATE = "signalbox.commands.ledger", "rate.lua"
 _ALLOW = Script(_PACKAGE, _RATE, "allow.lua")
 _GIVE_BACK = Script(_PACKAGE, _RATE, "give_back.lua")
 MONTH_KEPT_DAYS = 400

@@ -9,16 +9,16 @@ from typing import Annotated
 
 import typer
 
-from commands.error import IntegrityMismatch
-from commands.scope import check_tenant
-from producers.archive import archived_events
-from producers.cli.common import AsJson, make_client, make_registry
-from producers.cli.console import err, out, print_json
-from producers.cli.event_text import print_event, print_events
-from producers.cli.notation import duration, moment
-from routing.chain import Chain, Fault
-from routing.event import StreamEvent
-from routing.log import EventLog
+from signalbox.commands.error import IntegrityMismatch
+from signalbox.commands.scope import check_tenant
+from signalbox.producers.archive import archived_events
+from signalbox.producers.cli.common import AsJson, make_client, make_registry
+from signalbox.producers.cli.console import err, out, print_json
+from signalbox.producers.cli.event_text import print_event, print_events
+from signalbox.producers.cli.notation import duration, moment
+from signalbox.routing.chain import Chain, Fault
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.log import EventLog
 
 app = typer.Typer(
     add_completion=False,

@@ -8,15 +8,15 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.model import Command, new_op_id
-from commands.outcome import Outcome
-from commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
-from commands.settings import Settings
-from commands.state import connect_to
-from producers.cli.console import err, print_json, print_pairs
-from producers.client import Client
-from producers.folder import Place
-from routing.registry import Registry
+from signalbox.commands.model import Command, new_op_id
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.cli.console import err, print_json, print_pairs
+from signalbox.producers.client import Client
+from signalbox.producers.folder import Place
+from signalbox.routing.registry import Registry
 
 Tenant = Annotated[str, typer.Option("-t", "--tenant", help="Tenant id, such as t_demo.")]
 EnvName = Annotated[str, typer.Option("-e", "--env", help="Environment, such as dev.")]

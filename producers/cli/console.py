@@ -13,7 +13,7 @@ from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
 
-from commands.visible import visible, visible_json
+from signalbox.commands.visible import visible, visible_json
 
 
 class SafeConsole(Console):

@@ -8,15 +8,15 @@ from typing import Annotated
 
 import typer
 
-from commands.error import NotFound
-from commands.ledger.dead import DeadLetter, Which
-from commands.scope import ResourceKind, check_env, check_tenant
-from commands.visible import visible
-from producers.cli.common import AsJson, make_client
-from producers.cli.console import err, out, print_json, print_pairs, print_rows
-from producers.cli.notation import duration
-from producers.client import Client
-from producers.dead_letter import discard, document_of
+from signalbox.commands.error import NotFound
+from signalbox.commands.ledger.dead import DeadLetter, Which
+from signalbox.commands.scope import ResourceKind, check_env, check_tenant
+from signalbox.commands.visible import visible
+from signalbox.producers.cli.common import AsJson, make_client
+from signalbox.producers.cli.console import err, out, print_json, print_pairs, print_rows
+from signalbox.producers.cli.notation import duration
+from signalbox.producers.client import Client
+from signalbox.producers.dead_letter import discard, document_of
 
 app = typer.Typer(
     add_completion=False, help="Dead letters: look, replay, purge.", no_args_is_help=True

@@ -6,19 +6,19 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
-from commands.error import RegistryUnreadable
-from commands.ledger.usage import UsageBook
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from producers.cli.common import make_client, make_registry
-from producers.cli.console import err, out, print_json, print_pairs
-from producers.cli.progress import progress
-from producers.client import Client
-from producers.diagnosis import count_objects, money, probed
-from routing.policy import FREE
-from routing.price import load_prices
-from routing.route import no_route
-from routing.view import SystemView
+from signalbox.commands.error import RegistryUnreadable
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.producers.cli.common import make_client, make_registry
+from signalbox.producers.cli.console import err, out, print_json, print_pairs
+from signalbox.producers.cli.progress import progress
+from signalbox.producers.client import Client
+from signalbox.producers.diagnosis import count_objects, money, probed
+from signalbox.routing.policy import FREE
+from signalbox.routing.price import load_prices
+from signalbox.routing.route import no_route
+from signalbox.routing.view import SystemView
 
 
 def diagnose(

@@ -7,14 +7,14 @@ from typing import Annotated
 
 import typer
 
-from commands.error import OutcomePending
-from commands.ledger.lease import LATE_MS, Leases
-from commands.settings import Settings
-from commands.state import connect_to
-from producers.cli.common import AsJson, EnvName, Kind, Tenant, make_registry, make_scope
-from producers.cli.console import out, print_json
-from producers.cli.routes import app
-from routing.route import no_route
+from signalbox.commands.error import OutcomePending
+from signalbox.commands.ledger.lease import LATE_MS, Leases
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.cli.common import AsJson, EnvName, Kind, Tenant, make_registry, make_scope
+from signalbox.producers.cli.console import out, print_json
+from signalbox.producers.cli.routes import app
+from signalbox.routing.route import no_route
 
 WaitDrain = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")]
 

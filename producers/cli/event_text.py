@@ -5,10 +5,10 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from commands.visible import visible
-from producers.cli.console import out, print_json, print_rows
-from producers.cli.policy_text import sentence
-from routing.event import StreamEvent
+from signalbox.commands.visible import visible
+from signalbox.producers.cli.console import out, print_json, print_rows
+from signalbox.producers.cli.policy_text import sentence
+from signalbox.routing.event import StreamEvent
 
 _NOTHING = "–"
 _PLACES = ("bucket", "container", "table", "project")

@@ -9,11 +9,11 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.error import OutcomePending, SignalboxError
-from commands.event_stream import AppendEvent, Event
-from commands.model import Command
-from commands.scope import Mode
-from producers.cli.common import (
+from signalbox.commands.error import OutcomePending, SignalboxError
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.model import Command
+from signalbox.commands.scope import Mode
+from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
     ModeName,
@@ -24,8 +24,8 @@ from producers.cli.common import (
     named,
     run_and_show,
 )
-from producers.cli.console import err, out, print_json
-from producers.cli.lines import (
+from signalbox.producers.cli.console import err, out, print_json
+from signalbox.producers.cli.lines import (
     ONE_WAIT,
     OpPrefix,
     WaitLines,
@@ -33,12 +33,12 @@ from producers.cli.lines import (
     one_each,
     store_lines,
 )
-from producers.cli.notation import json_object, moment
-from producers.cli.paging import Limit
-from producers.folder import Place
-from producers.ingest import Naming
-from producers.line_input import Line
-from producers.stream_reader import end_of, events_behind
+from signalbox.producers.cli.notation import json_object, moment
+from signalbox.producers.cli.paging import Limit
+from signalbox.producers.folder import Place
+from signalbox.producers.ingest import Naming
+from signalbox.producers.line_input import Line
+from signalbox.producers.stream_reader import end_of, events_behind
 
 app = typer.Typer(
     add_completion=False,

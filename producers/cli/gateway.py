@@ -22,4 +22,4 @@ def gateway(
     given = {"SIGNALBOX_GATEWAY_HOST": host, "SIGNALBOX_GATEWAY_PORT": port}
     said = {name: str(value) for name, value in given.items() if value is not None}
     # Another program: the command line is beneath the gateway, and knows nothing of its libraries.
-    os.execve(sys.executable, [sys.executable, "-m", "gateway"], os.environ | said)  # noqa: S606
+    os.execve(sys.executable, [sys.executable, "-m", "signalbox.gateway"], os.environ | said)  # noqa: S606

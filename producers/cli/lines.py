@@ -15,15 +15,15 @@ from typing import Annotated, Any
 import typer
 from pydantic import ValidationError
 
-from commands.error import SignalboxError
-from commands.model import Command
-from commands.visible import visible
-from producers.cli.common import make_client
-from producers.cli.console import err, out, print_json
-from producers.cli.progress import progress
-from producers.ingest import Ended, Ingest, Naming, Piece
-from producers.line_input import Line, read_lines
-from producers.stream import PATIENCE
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.model import Command
+from signalbox.commands.visible import visible
+from signalbox.producers.cli.common import make_client
+from signalbox.producers.cli.console import err, out, print_json
+from signalbox.producers.cli.progress import progress
+from signalbox.producers.ingest import Ended, Ingest, Naming, Piece
+from signalbox.producers.line_input import Line, read_lines
+from signalbox.producers.stream import PATIENCE
 
 OpPrefix = Annotated[
     str | None,

@@ -16,9 +16,9 @@ from rich.markup import escape
 from typer.core import TyperGroup
 from typer.main import get_command
 
-from commands.error import LocalFileError, SignalboxError
-from commands.settings import invalid_setting
-from producers.cli.console import err
+from signalbox.commands.error import LocalFileError, SignalboxError
+from signalbox.commands.settings import invalid_setting
+from signalbox.producers.cli.console import err
 
 COMMANDS = {
     "routes": ("Set, switch and explain routes.", "routes", "route_view", "drain"),
@@ -70,7 +70,7 @@ class LateGroup(TyperGroup):
 def command_of(name: str) -> Any:
     """The command itself, as click has it."""
     _, *modules = COMMANDS[name]
-    first, *_ = [import_module(f"producers.cli.{module}") for module in modules]
+    first, *_ = [import_module(f"signalbox.producers.cli.{module}") for module in modules]
     found: Any = get_command(first.app)
     return getattr(found, "commands", {}).get(name, found)
 
@@ -127,7 +127,7 @@ def main() -> None:
 
 def _invalid(error: ValidationError) -> SignalboxError:
     if error.title != "Settings":
-        from commands.parse import invalid_command  # imports every command there is
+        from signalbox.commands.parse import invalid_command  # imports every command there is
 
         return invalid_command(error)
     return invalid_setting(error)

@@ -9,10 +9,10 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
-from commands.model import Command
-from commands.scope import Mode
-from producers.cli.common import (
+from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
+from signalbox.commands.model import Command
+from signalbox.commands.scope import Mode
+from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
     ModeName,
@@ -24,18 +24,18 @@ from producers.cli.common import (
     pairs,
     run_and_show,
 )
-from producers.cli.console import print_json, print_rows
-from producers.cli.lines import (
+from signalbox.producers.cli.console import print_json, print_rows
+from signalbox.producers.cli.lines import (
     ONE_WAIT,
     OpPrefix,
     WaitLines,
     lines_of_input,
     store_lines,
 )
-from producers.cli.notation import duration, moment, number
-from producers.cli.paging import Limit, say_if_more, walk
-from producers.cli.point_lines import grouped
-from producers.ingest import Naming
+from signalbox.producers.cli.notation import duration, moment, number
+from signalbox.producers.cli.paging import Limit, say_if_more, walk
+from signalbox.producers.cli.point_lines import grouped
+from signalbox.producers.ingest import Naming
 
 app = typer.Typer(
     add_completion=False, help="Ingest points of metrics and query them.", no_args_is_help=True

@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
-from commands.error import InvalidCommand
-from commands.tabular_store import Filter
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.tabular_store import Filter
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")

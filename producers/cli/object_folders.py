@@ -10,10 +10,10 @@ from typing import Annotated, TypeVar
 
 import typer
 
-from commands.error import SignalboxError
-from commands.object_store import GetObject, GetResult, ObjectInfo, PutObject
-from commands.scope import Mode
-from producers.cli.common import (
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.object_store import GetObject, GetResult, ObjectInfo, PutObject
+from signalbox.commands.scope import Mode
+from signalbox.producers.cli.common import (
     SUPERSEDED,
     AsJson,
     EnvName,
@@ -25,12 +25,12 @@ from producers.cli.common import (
     named,
     show,
 )
-from producers.cli.console import err, out, print_json
-from producers.cli.objects import Key, app
-from producers.cli.progress import progress
-from producers.client import Client
-from producers.folder import FileToStore, Place, StoredFile, files_below, store_files
-from producers.remote_folder import (
+from signalbox.producers.cli.console import err, out, print_json
+from signalbox.producers.cli.objects import Key, app
+from signalbox.producers.cli.progress import progress
+from signalbox.producers.client import Client
+from signalbox.producers.folder import FileToStore, Place, StoredFile, files_below, store_files
+from signalbox.producers.remote_folder import (
     PART,
     fetch_objects,
     has_content,

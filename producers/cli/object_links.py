@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from commands.object_store import (
+from signalbox.commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     ObjectUri,
     PresignGet,
@@ -15,8 +15,8 @@ from commands.object_store import (
     PresignPut,
     RegisterObject,
 )
-from commands.scope import Mode
-from producers.cli.common import (
+from signalbox.commands.scope import Mode
+from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
     ModeName,
@@ -27,7 +27,7 @@ from producers.cli.common import (
     pairs,
     run_and_show,
 )
-from producers.cli.objects import Key, Meta, app
+from signalbox.producers.cli.objects import Key, Meta, app
 
 
 @app.command("presign-post")

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.object_store import (
+from signalbox.commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     Condition,
     DeleteObject,
@@ -21,8 +21,8 @@ from commands.object_store import (
     ListObjects,
     PutObject,
 )
-from commands.scope import Mode
-from producers.cli.common import (
+from signalbox.commands.scope import Mode
+from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
     ModeName,
@@ -35,7 +35,7 @@ from producers.cli.common import (
     run_and_show,
     show,
 )
-from producers.cli.console import err, print_json, print_rows
+from signalbox.producers.cli.console import err, print_json, print_rows
 
 app = typer.Typer(
     add_completion=False, help="Put, get, list and remove objects.", no_args_is_help=True
@@ -74,7 +74,7 @@ def put(
         if recursive:
             if op_id or if_absent or if_match or meta or content_type != DEFAULT_CONTENT_TYPE:
                 raise typer.BadParameter("-r stores many objects: options of one do not apply")
-            from producers.cli.object_folders import put_folder
+            from signalbox.producers.cli.object_folders import put_folder
 
             put_folder(client, place, Path(target), source or "", as_json)
             return
@@ -120,7 +120,7 @@ def get(
         raise typer.BadParameter("-r reads many objects: options of one do not apply")
     with make_client() as client:
         if folder is not None:
-            from producers.cli.object_folders import get_folder
+            from signalbox.producers.cli.object_folders import get_folder
 
             get_folder(client, place, key, folder, as_json)
             return
@@ -216,7 +216,7 @@ def rm(
     """Remove an object, or with -r all below a prefix; it is no error if there is none."""
     place = make_place(tenant, env, mode)
     if recursive:
-        from producers.cli.object_folders import remove_folder
+        from signalbox.producers.cli.object_folders import remove_folder
 
         if if_match or not key:
             raise typer.BadParameter("-r takes a prefix, and no option of one object")

@@ -7,16 +7,16 @@ from typing import Annotated
 
 import typer
 
-from adapters.overview import markdown, overview
-from commands.error import InvalidCommand, NotFound
-from commands.ledger.ledger import Ledger
-from commands.parse import known_ops
-from commands.settings import Settings, without_password
-from commands.state import connect_to
-from producers.cli.common import AsJson
-from producers.cli.console import print_json, print_pairs, print_rows
-from producers.publisher import make_app
-from producers.status import status_of
+from signalbox.adapters.overview import markdown, overview
+from signalbox.commands.error import InvalidCommand, NotFound
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.parse import known_ops
+from signalbox.commands.settings import Settings, without_password
+from signalbox.commands.state import connect_to
+from signalbox.producers.cli.common import AsJson
+from signalbox.producers.cli.console import print_json, print_pairs, print_rows
+from signalbox.producers.publisher import make_app
+from signalbox.producers.status import status_of
 
 NOW = ("open", "running", "held", "overdue", "dead_letters")
 """What stands now, of the ledger's totals; the others only grow."""

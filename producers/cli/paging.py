@@ -8,9 +8,9 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.model import Command
-from producers.cli.console import err
-from producers.client import Client
+from signalbox.commands.model import Command
+from signalbox.producers.cli.console import err
+from signalbox.producers.client import Client
 
 Limit = Annotated[int, typer.Option(min=1, help="Entries to print at most.")]
 

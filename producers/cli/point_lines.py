@@ -8,13 +8,13 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from commands.error import SignalboxError
-from commands.metrics_store import IngestPoints, Point
-from producers.cli.common import named
-from producers.cli.lines import Pieces
-from producers.folder import Place
-from producers.ingest import Naming, Piece
-from producers.line_input import Line
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.producers.cli.common import named
+from signalbox.producers.cli.lines import Pieces
+from signalbox.producers.folder import Place
+from signalbox.producers.ingest import Naming, Piece
+from signalbox.producers.line_input import Line
 
 GROUP_POINTS = 500
 

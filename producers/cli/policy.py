@@ -9,13 +9,13 @@ from typing import Annotated
 import typer
 from pydantic import ValidationError
 
-from commands.error import InvalidCommand, NotFound
-from commands.parse import invalid_command
-from commands.scope import Mode, check_tenant
-from producers.cli.common import AsJson, Reason, Tenant, make_registry, who
-from producers.cli.console import print_json, print_pairs, print_rows
-from producers.cli.policy_text import words
-from routing.policy import FREE, Policy, Terms
+from signalbox.commands.error import InvalidCommand, NotFound
+from signalbox.commands.parse import invalid_command
+from signalbox.commands.scope import Mode, check_tenant
+from signalbox.producers.cli.common import AsJson, Reason, Tenant, make_registry, who
+from signalbox.producers.cli.console import print_json, print_pairs, print_rows
+from signalbox.producers.cli.policy_text import words
+from signalbox.routing.policy import FREE, Policy, Terms
 
 app = typer.Typer(
     add_completion=False, help="What a tenant may do, where, and how much.", no_args_is_help=True

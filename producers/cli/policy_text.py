@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from routing.policy import Terms
+from signalbox.routing.policy import Terms
 
 
 def words(terms: Terms) -> dict[str, str]:

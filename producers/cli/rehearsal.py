@@ -6,14 +6,14 @@ from typing import Any
 
 import typer
 
-from commands.error import RoutingError, SignalboxError
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from producers.cli.common import actor, make_client, make_registry
-from producers.cli.console import out, print_json, print_pairs
-from producers.client import Client
-from producers.diagnosis import count_objects, probe
-from routing.route import Route
+from signalbox.commands.error import RoutingError, SignalboxError
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.producers.cli.common import actor, make_client, make_registry
+from signalbox.producers.cli.console import out, print_json, print_pairs
+from signalbox.producers.client import Client
+from signalbox.producers.diagnosis import count_objects, probe
+from signalbox.routing.route import Route
 
 
 def rehearse(

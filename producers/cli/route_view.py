@@ -7,9 +7,9 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.ledger.usage import UsageBook
-from commands.scope import Mode, ResourceKind, check_tenant
-from producers.cli.common import (
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.scope import Mode, ResourceKind, check_tenant
+from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
     Kind,
@@ -19,11 +19,11 @@ from producers.cli.common import (
     make_registry,
     make_scope,
 )
-from producers.cli.console import err, print_json, print_rows
-from producers.cli.diagnosis import diagnose
-from producers.cli.event_text import print_event, print_events
-from producers.cli.routes import app
-from routing.view import RouteStatus, SystemView
+from signalbox.producers.cli.console import err, print_json, print_rows
+from signalbox.producers.cli.diagnosis import diagnose
+from signalbox.producers.cli.event_text import print_event, print_events
+from signalbox.producers.cli.routes import app
+from signalbox.routing.view import RouteStatus, SystemView
 
 
 @app.command("list")

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.error import InvalidCommand
-from commands.scope import Mode
-from commands.visible import visible
-from producers.cli.common import (
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.scope import Mode
+from signalbox.commands.visible import visible
+from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
     Kind,
@@ -22,12 +22,12 @@ from producers.cli.common import (
     make_scope,
     who,
 )
-from producers.cli.console import out, print_json, print_pairs
-from producers.cli.event_text import print_event
-from producers.cli.notation import duration
-from producers.cli.rehearsal import rehearse
-from routing.rebase import rebase
-from routing.route import Route, no_route
+from signalbox.producers.cli.console import out, print_json, print_pairs
+from signalbox.producers.cli.event_text import print_event
+from signalbox.producers.cli.notation import duration
+from signalbox.producers.cli.rehearsal import rehearse
+from signalbox.routing.rebase import rebase
+from signalbox.routing.route import Route, no_route
 
 app = typer.Typer(
     add_completion=False, help="Set, switch and explain routes.", no_args_is_help=True

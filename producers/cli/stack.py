@@ -10,14 +10,14 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.error import StateUnavailable
-from commands.settings import Settings, without_password
-from commands.state import connect_to
-from producers.cli.console import err, out
-from producers.client import Client
-from producers.embedded.stack import EmbeddedStack
-from producers.embedded.stand_in import S3StandIn
-from producers.tour import Tour
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.settings import Settings, without_password
+from signalbox.commands.state import connect_to
+from signalbox.producers.cli.console import err, out
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.tour import Tour
 
 DATA_DIR = Path(".signalbox")
 TOUR_BUCKET = "signalbox-tour"

@@ -7,10 +7,10 @@ from typing import Annotated, Any
 
 import typer
 
-from commands.model import Command
-from commands.scope import Mode
-from commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
-from producers.cli.common import (
+from signalbox.commands.model import Command
+from signalbox.commands.scope import Mode
+from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
+from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
     ModeName,
@@ -21,8 +21,8 @@ from producers.cli.common import (
     named,
     run_and_show,
 )
-from producers.cli.console import print_json, print_rows
-from producers.cli.lines import (
+from signalbox.producers.cli.console import print_json, print_rows
+from signalbox.producers.cli.lines import (
     ONE_WAIT,
     OpPrefix,
     WaitLines,
@@ -30,11 +30,11 @@ from producers.cli.lines import (
     one_each,
     store_lines,
 )
-from producers.cli.notation import comparison, json_object, shown
-from producers.cli.paging import Limit, say_if_more, walk
-from producers.folder import Place
-from producers.ingest import Naming
-from producers.line_input import Line
+from signalbox.producers.cli.notation import comparison, json_object, shown
+from signalbox.producers.cli.paging import Limit, say_if_more, walk
+from signalbox.producers.folder import Place
+from signalbox.producers.ingest import Naming
+from signalbox.producers.line_input import Line
 
 app = typer.Typer(
     add_completion=False, help="Store, read and query rows of tables.", no_args_is_help=True

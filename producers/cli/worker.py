@@ -8,8 +8,8 @@ from typing import Annotated
 
 import typer
 
-from commands.settings import Settings, without_password
-from producers.cli.console import out
+from signalbox.commands.settings import Settings, without_password
+from signalbox.producers.cli.console import out
 
 app = typer.Typer(add_completion=False)
 
@@ -31,7 +31,7 @@ def worker(
     sys.stdout.flush()
     # Threads, since storage commands mostly wait, and a batch's objects run side by side within a
     # slot anyway; commands that compute want processes, at 100 MiB each.
-    arguments = ["-m", "workers", "--loglevel", "WARNING"]
+    arguments = ["-m", "signalbox.workers", "--loglevel", "WARNING"]
     arguments += ["--pool", pool, "--concurrency", str(concurrency), "--without-mingle"]
     arguments += ["--hostname", name if "@" in name else f"{name}@%h", *context.args]
     # SIGTERM is to mean Celery's soft shutdown, within which what runs may finish.

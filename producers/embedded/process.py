@@ -17,7 +17,7 @@ from collections.abc import Callable, Mapping, Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from commands.error import Unavailable
+from signalbox.commands.error import Unavailable
 
 _PR_SET_PDEATHSIG = 1
 # Looked up here: between fork and exec a loader's lock may be held by a thread that is gone.

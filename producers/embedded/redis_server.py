@@ -12,9 +12,9 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from commands.error import Unavailable
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
+from signalbox.commands.error import Unavailable
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
 
 READY_WITHIN = timedelta(seconds=60)
 """Loading a large append-only file takes its time."""

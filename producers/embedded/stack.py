@@ -16,10 +16,10 @@ from datetime import timedelta
 from pathlib import Path
 from typing import IO, Self
 
-from commands.error import Conflict, Unavailable
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
-from producers.embedded.redis_server import RedisServer
+from signalbox.commands.error import Conflict, Unavailable
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.redis_server import RedisServer
 
 GATEWAY_PORT = 8010
 FLOWER_COLUMNS = "name,state,kwargs,result,received,runtime,worker,uuid"
@@ -144,7 +144,7 @@ class EmbeddedStack:
         }
         gateway = ManagedProcess(
             "gateway",
-            [sys.executable, "-m", "producers.cli.main", "gateway"],
+            [sys.executable, "-m", "signalbox.producers.cli.main", "gateway"],
             self._data_dir / "logs" / "gateway.log",
             its
             | os.environ
@@ -186,7 +186,7 @@ class EmbeddedStack:
         worker = ManagedProcess(
             name,
             [
-                *(sys.executable, "-m", "producers.cli.main", "worker", "--name", name),
+                *(sys.executable, "-m", "signalbox.producers.cli.main", "worker", "--name", name),
                 *self._worker_options,
             ],
             self._data_dir / "logs" / f"{name}.log",
@@ -212,7 +212,7 @@ class EmbeddedStack:
         flower = ManagedProcess(
             "flower",
             [
-                *(sys.executable, "-m", "celery", "-A", "workers.app", "flower"),
+                *(sys.executable, "-m", "celery", "-A", "signalbox.workers.app", "flower"),
                 *("--address=127.0.0.1", f"--port={port}", f"--tasks-columns={FLOWER_COLUMNS}"),
             ],
             self._data_dir / "logs" / "flower.log",

@@ -10,9 +10,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Self
 
-from commands.error import Unavailable
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
+from signalbox.commands.error import Unavailable
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
 
 
 class S3StandIn:
@@ -24,7 +24,7 @@ class S3StandIn:
         # and either would answer for the other.
         self._port = port or free_port()
         self.credentials_file = data_dir / "stand-in-credentials"
-        server = "producers.embedded.stand_in_server"
+        server = "signalbox.producers.embedded.stand_in_server"
         command = [sys.executable, "-m", server, "-p", str(self._port)]
         self._process = ManagedProcess(
             "s3-stand-in", command, data_dir / "logs" / "s3-stand-in.log"

@@ -7,14 +7,14 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import Backend
-from commands.error import Misconfigured, PermissionDenied, SignalboxError, Unavailable
-from commands.scope import ResourceKind
-from testing.harness import Harness
-from testing.metrics_desk import MetricsDesk, point
-from testing.stream_desk import StreamDesk
-from testing.table_desk import TableDesk
-from testing.turn import OpenAt
+from signalbox.adapters.catalogue import Backend
+from signalbox.commands.error import Misconfigured, PermissionDenied, SignalboxError, Unavailable
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.harness import Harness
+from signalbox.testing.metrics_desk import MetricsDesk, point
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.turn import OpenAt
 
 
 def one_of(answers: list[Any]) -> None:

@@ -9,12 +9,12 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from adapters.catalogue import Backend
-from commands.error import InvalidScope, SignalboxError
-from commands.scope import Scope
-from testing.hostile import SPELLINGS
-from testing.shelf import SECRET, SHELVES, Shelf
-from testing.turn import OpenAt
+from signalbox.adapters.catalogue import Backend
+from signalbox.commands.error import InvalidScope, SignalboxError
+from signalbox.commands.scope import Scope
+from signalbox.testing.hostile import SPELLINGS
+from signalbox.testing.shelf import SECRET, SHELVES, Shelf
+from signalbox.testing.turn import OpenAt
 
 ScopeName = tuple[str, str]
 OpenShelf = Callable[[str, str], Shelf]

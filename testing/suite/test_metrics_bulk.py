@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from datetime import timedelta
 
-from commands.metrics_store import IngestResult
-from commands.scope import ResourceKind
-from testing.metrics_desk import MetricsDesk, point
-from testing.turn import codes
+from signalbox.commands.metrics_store import IngestResult
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.metrics_desk import MetricsDesk, point
+from signalbox.testing.turn import codes
 
 KIND = ResourceKind.METRICS_STORE
 

@@ -9,11 +9,11 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 
-from commands.error import InvalidCommand, InvalidKey
-from commands.metrics_store import IngestPoints, Point, canonical_labels
-from commands.scope import ResourceKind
-from testing.metrics_desk import DAY, MetricsDesk, point
-from testing.typed_values import exact
+from signalbox.commands.error import InvalidCommand, InvalidKey
+from signalbox.commands.metrics_store import IngestPoints, Point, canonical_labels
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.metrics_desk import DAY, MetricsDesk, point
+from signalbox.testing.typed_values import exact
 
 KIND = ResourceKind.METRICS_STORE
 

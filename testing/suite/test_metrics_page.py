@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from commands.error import InvalidCommand
-from commands.scope import ResourceKind
-from testing.metrics_desk import DAY, MetricsDesk, OpenMetricsDesk, point
-from testing.metrics_field import FIELD, in_order, sow
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.metrics_desk import DAY, MetricsDesk, OpenMetricsDesk, point
+from signalbox.testing.metrics_field import FIELD, in_order, sow
 
 KIND = ResourceKind.METRICS_STORE
 

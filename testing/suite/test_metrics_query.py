@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from commands.metrics_store import canonical_labels
-from commands.scope import ResourceKind
-from testing.metrics_desk import DAY, MetricsDesk, point
-from testing.metrics_field import FIELD, in_order, sow
+from signalbox.commands.metrics_store import canonical_labels
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.metrics_desk import DAY, MetricsDesk, point
+from signalbox.testing.metrics_field import FIELD, in_order, sow
 
 KIND = ResourceKind.METRICS_STORE
 

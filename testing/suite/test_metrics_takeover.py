@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from commands.error import LeaseExpired
-from commands.scope import ResourceKind
-from testing.metrics_desk import MetricsDesk, point
-from testing.turn import Turn, overtaken
+from signalbox.commands.error import LeaseExpired
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.metrics_desk import MetricsDesk, point
+from signalbox.testing.turn import Turn, overtaken
 
 KIND = ResourceKind.METRICS_STORE
 

@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 import urllib3
 
-from adapters.port import Capability
-from commands.error import NotFound, PreconditionFailed, SignalboxError, Unsupported
-from commands.object_store import (
+from signalbox.adapters.port import Capability
+from signalbox.commands.error import NotFound, PreconditionFailed, SignalboxError, Unsupported
+from signalbox.commands.object_store import (
     PresignedGet,
     PresignedPost,
     PresignedPut,
@@ -20,9 +20,9 @@ from commands.object_store import (
     PresignPost,
     PresignPut,
 )
-from commands.scope import ResourceKind
-from testing.desk import Desk, OpenDesk
-from testing.harness import Harness
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk, OpenDesk
+from signalbox.testing.harness import Harness
 
 KIND = ResourceKind.OBJECT_STORE
 

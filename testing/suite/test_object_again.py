@@ -7,9 +7,9 @@ import hashlib
 
 import pytest
 
-from commands.error import AlreadyExists, NotFound, PreconditionFailed
-from commands.scope import ResourceKind
-from testing.desk import Desk, Turn
+from signalbox.commands.error import AlreadyExists, NotFound, PreconditionFailed
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk, Turn
 
 KIND = ResourceKind.OBJECT_STORE
 

@@ -9,9 +9,15 @@ from typing import TypeVar
 
 import pytest
 
-from commands.error import AlreadyExists, Contended, NotFound, PreconditionFailed, Unavailable
-from commands.scope import ResourceKind
-from testing.desk import Desk
+from signalbox.commands.error import (
+    AlreadyExists,
+    Contended,
+    NotFound,
+    PreconditionFailed,
+    Unavailable,
+)
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk
 
 KIND = ResourceKind.OBJECT_STORE
 

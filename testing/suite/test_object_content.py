@@ -8,10 +8,16 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands.error import IntegrityMismatch, InvalidCommand, LeaseExpired, NotFound, PayloadMissing
-from commands.payload import StagedPayload
-from commands.scope import ResourceKind
-from testing.desk import Desk
+from signalbox.commands.error import (
+    IntegrityMismatch,
+    InvalidCommand,
+    LeaseExpired,
+    NotFound,
+    PayloadMissing,
+)
+from signalbox.commands.payload import StagedPayload
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk
 
 KIND = ResourceKind.OBJECT_STORE
 

@@ -14,13 +14,13 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import Backend
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import LeaseExpired, NotFound, SignalboxError
-from commands.scope import ResourceKind
-from testing.desk import Desk, OpenDesk, Turn
-from testing.harness import Harness, Variant
+from signalbox.adapters.catalogue import Backend
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired, NotFound, SignalboxError
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk, OpenDesk, Turn
+from signalbox.testing.harness import Harness, Variant
 
 KIND = ResourceKind.OBJECT_STORE
 EXCEPT = {"filesystem"}

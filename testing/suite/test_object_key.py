@@ -6,9 +6,9 @@ import unicodedata
 
 import pytest
 
-from commands.error import InvalidKey, NotFound
-from commands.scope import ResourceKind
-from testing.desk import Desk
+from signalbox.commands.error import InvalidKey, NotFound
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk
 
 KIND = ResourceKind.OBJECT_STORE
 

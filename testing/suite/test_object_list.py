@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from commands.error import InvalidCommand
-from commands.scope import ResourceKind
-from testing.desk import Desk
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk
 
 KIND = ResourceKind.OBJECT_STORE
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 
 import pytest
 
-from commands.scope import ResourceKind
-from testing.desk import Desk, Turn
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk, Turn
 
 KIND = ResourceKind.OBJECT_STORE
 BACKENDS = {"filesystem"}

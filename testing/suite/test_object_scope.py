@@ -6,10 +6,10 @@ from collections.abc import Callable
 
 import pytest
 
-from commands.error import Misconfigured, NotFound, SignalboxError
-from commands.scope import ResourceKind
-from testing.desk import Desk, OpenDesk
-from testing.harness import Harness
+from signalbox.commands.error import Misconfigured, NotFound, SignalboxError
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk, OpenDesk
+from signalbox.testing.harness import Harness
 
 KIND = ResourceKind.OBJECT_STORE
 

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from commands.error import NotFound, PreconditionFailed
-from commands.scope import ResourceKind
-from testing.desk import Desk, Turn
+from signalbox.commands.error import NotFound, PreconditionFailed
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.desk import Desk, Turn
 
 KIND = ResourceKind.OBJECT_STORE
 

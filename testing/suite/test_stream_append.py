@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
-from adapters.port import Call
-from commands.error import Contended, PreconditionFailed, TooLarge, Unavailable
-from commands.event_stream import AppendResult
-from commands.scope import ResourceKind
-from commands.value import MAX_DATA_BYTES
-from testing.stream_desk import StreamDesk
+from signalbox.adapters.port import Call
+from signalbox.commands.error import Contended, PreconditionFailed, TooLarge, Unavailable
+from signalbox.commands.event_stream import AppendResult
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.value import MAX_DATA_BYTES
+from signalbox.testing.stream_desk import StreamDesk
 
 KIND = ResourceKind.EVENT_STREAM
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from commands.event_stream import AppendResult
-from commands.scope import ResourceKind
-from testing.stream_desk import StreamDesk
-from testing.turn import codes
+from signalbox.commands.event_stream import AppendResult
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.turn import codes
 
 KIND = ResourceKind.EVENT_STREAM
 

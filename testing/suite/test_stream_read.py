@@ -7,10 +7,10 @@ from datetime import UTC, datetime, timedelta, timezone
 
 import pytest
 
-from commands.scope import ResourceKind
-from testing.stream_desk import StreamDesk
-from testing.typed_edges import EDGES
-from testing.typed_values import exact
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.typed_edges import EDGES
+from signalbox.testing.typed_values import exact
 
 KIND = ResourceKind.EVENT_STREAM
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from commands.error import LeaseExpired, PreconditionFailed
-from commands.scope import ResourceKind
-from testing.stream_desk import StreamDesk
-from testing.turn import Turn
+from signalbox.commands.error import LeaseExpired, PreconditionFailed
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.turn import Turn
 
 KIND = ResourceKind.EVENT_STREAM
 

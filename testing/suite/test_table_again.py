@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from commands.error import AlreadyExists, PreconditionFailed
-from commands.scope import ResourceKind
-from testing.table_desk import TableDesk
-from testing.turn import Turn
+from signalbox.commands.error import AlreadyExists, PreconditionFailed
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.turn import Turn
 
 KIND = ResourceKind.TABULAR_STORE
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from commands.scope import ResourceKind
-from commands.tabular_store import UpsertResult
-from testing.table_desk import TableDesk
-from testing.turn import codes
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import UpsertResult
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.turn import codes
 
 KIND = ResourceKind.TABULAR_STORE
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from commands.error import (
+from signalbox.commands.error import (
     AlreadyExists,
     Contended,
     NotFound,
@@ -15,8 +15,8 @@ from commands.error import (
     SignalboxError,
     Unavailable,
 )
-from commands.scope import ResourceKind
-from testing.table_desk import TableDesk
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.table_desk import TableDesk
 
 KIND = ResourceKind.TABULAR_STORE
 

@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from commands.error import InvalidCommand
-from commands.scope import ResourceKind
-from testing.table_desk import OpenTableDesk, TableDesk
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.table_desk import OpenTableDesk, TableDesk
 
 KIND = ResourceKind.TABULAR_STORE
 

@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
-from adapters.row_query import ORDER_BYTES
-from commands.error import InvalidCommand
-from commands.scope import ResourceKind
-from testing.table_desk import TableDesk
-from testing.typed_values import exact
+from signalbox.adapters.row_query import ORDER_BYTES
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.typed_values import exact
 
 KIND = ResourceKind.TABULAR_STORE
 

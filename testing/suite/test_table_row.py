@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from commands.error import InvalidKey, NotFound, SignalboxError, TooLarge
-from commands.scope import ResourceKind
-from commands.value import MAX_DATA_BYTES
-from testing.table_desk import TableDesk
+from signalbox.commands.error import InvalidKey, NotFound, SignalboxError, TooLarge
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.value import MAX_DATA_BYTES
+from signalbox.testing.table_desk import TableDesk
 
 KIND = ResourceKind.TABULAR_STORE
 

@@ -7,11 +7,17 @@ from typing import Any
 
 import pytest
 
-from commands.error import AlreadyExists, LeaseExpired, NotFound, PreconditionFailed, SignalboxError
-from commands.scope import ResourceKind
-from commands.tabular_store import UpsertResult
-from testing.table_desk import TableDesk
-from testing.turn import Turn, codes, overtaken
+from signalbox.commands.error import (
+    AlreadyExists,
+    LeaseExpired,
+    NotFound,
+    PreconditionFailed,
+    SignalboxError,
+)
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import UpsertResult
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.turn import Turn, codes, overtaken
 
 KIND = ResourceKind.TABULAR_STORE
 

@@ -11,14 +11,14 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from commands.model import new_op_id
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.stack import EmbeddedStack
-from routing.registry import Registry
-from routing.route import Route
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm, Killer
 from tests.chaos.load import BATCHES, ENV, TENANT, Load

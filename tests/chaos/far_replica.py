@@ -11,14 +11,14 @@ from datetime import timedelta
 from itertools import count
 from pathlib import Path
 
-from commands.error import StateUnavailable
-from commands.ledger.entry import Intent
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import State, connect
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.entry import Intent
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
 from tests.chaos.load import ENV, TENANT
 from tests.chaos.part import Row, Value
 from tests.chaos.relay import Relay

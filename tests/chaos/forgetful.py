@@ -6,10 +6,10 @@ from pathlib import Path
 
 import redis
 
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
-from producers.embedded.redis_server import find_redis_server
-from producers.embedded.stack import WORKER_READY_WITHIN
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.redis_server import find_redis_server
+from signalbox.producers.embedded.stack import WORKER_READY_WITHIN
 
 
 class ForgetfulRedis:

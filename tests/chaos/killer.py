@@ -9,8 +9,8 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
-from producers.embedded.process import ManagedProcess
-from producers.embedded.stack import EmbeddedStack
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.stack import EmbeddedStack
 
 # What billiard logs when a prefork child died, and its parent has forked another.
 CHILD_DIED = b"exited with 'signal 9 (SIGKILL)'"

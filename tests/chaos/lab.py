@@ -12,15 +12,15 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.stack import EmbeddedStack
-from routing.registry import Registry
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry import Registry
 from tests.chaos.campaign import Plan, embedded
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV

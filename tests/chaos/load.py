@@ -9,17 +9,17 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 
-from commands.error import StateUnavailable
-from commands.event_stream import AppendEvent, Event
-from commands.metrics_store import IngestPoints, Point
-from commands.model import Command
-from commands.object_store import Condition, PutObject
-from commands.outcome import Status
-from commands.payload import InlinePayload
-from commands.scope import ResourceKind
-from commands.tabular_store import DeleteRow, RowCondition, UpsertRow
-from producers.client import Client
-from producers.submission import Submission
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import Condition, PutObject
+from signalbox.commands.outcome import Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import DeleteRow, RowCondition, UpsertRow
+from signalbox.producers.client import Client
+from signalbox.producers.submission import Submission
 from tests.chaos.journal import Journal, Verdict
 
 TENANT, ENV = "t_chaos", "dev"

@@ -9,15 +9,15 @@ from collections import deque
 from dataclasses import dataclass
 from datetime import datetime
 
-from commands.error import StateUnavailable
-from commands.event_stream import AppendEvent, Event
-from commands.model import Command
-from commands.object_store import Condition, DeleteObject, PutObject
-from commands.outcome import Outcome
-from commands.payload import InlinePayload
-from commands.scope import Scope
-from producers.client import Client
-from producers.submission import Submission
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import Condition, DeleteObject, PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Scope
+from signalbox.producers.client import Client
+from signalbox.producers.submission import Submission
 from tests.chaos.load import BATCHES, ENV, LONG
 
 TENANTS = ("t_one", "t_two", "t_three")

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 
-from commands.scope import ResourceKind, Scope
+from signalbox.commands.scope import ResourceKind, Scope
 from tests.chaos.journal import Verdict
 from tests.chaos.mixed_load import Ended
 from tests.chaos.places import Found, History

@@ -15,10 +15,10 @@ from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-from commands.model import new_op_id
-from commands.settings import Settings
-from producers.client import Client
-from producers.embedded.stack import EmbeddedStack
+from signalbox.commands.model import new_op_id
+from signalbox.commands.settings import Settings
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.stack import EmbeddedStack
 from tests.chaos.campaign import Plan, embedded, open_when_all_is_over, route_all
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm, Killer

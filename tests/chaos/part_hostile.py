@@ -8,12 +8,12 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from commands.model import new_op_id
-from commands.object_store import GetObject
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect
-from producers.embedded.stand_in import S3StandIn
-from routing.registry import Registry
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import GetObject
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import connect
+from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.routing.registry import Registry
 from tests.chaos.lab import Lab, lab, p99, put
 from tests.chaos.load import ENV
 from tests.chaos.part import Part, Play, Row, Value

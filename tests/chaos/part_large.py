@@ -7,10 +7,10 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
-from commands.object_store import GetObject, GetResult, PutObject
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
+from signalbox.commands.object_store import GetObject, GetResult, PutObject
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
 from tests.chaos.lab import Lab, lab, put
 from tests.chaos.load import ENV
 from tests.chaos.part import CannotRun, Part, Row

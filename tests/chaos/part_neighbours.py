@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.chaos.lab import lab, p99, put
 from tests.chaos.part import Part, Play, Row, Value
 from tests.chaos.relay import Relay

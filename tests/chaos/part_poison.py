@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
-from commands.ledger.dead import DeadLetter, Which
-from commands.object_store import Condition, ListObjects, PutObject
-from commands.payload import InlinePayload
-from producers.client import Client
+from signalbox.commands.ledger.dead import DeadLetter, Which
+from signalbox.commands.object_store import Condition, ListObjects, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers.client import Client
 from tests.chaos.lab import Lab, lab, p99, put
 from tests.chaos.load import ENV
 from tests.chaos.part import Part, Row, Value

@@ -10,15 +10,15 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from commands.error import StateUnavailable
-from commands.model import new_op_id
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
-from routing.registry import Registry
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry import Registry
 from tests.chaos.campaign import QUICK, Plan, UnderLoad, environment, strike_under_load
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV, TENANT

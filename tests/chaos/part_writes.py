@@ -6,15 +6,15 @@ from pathlib import Path
 
 import pytest
 
-from adapters.catalogue import CATALOGUE
-from commands.ledger.dead import Which
-from commands.model import new_op_id
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
-from routing.registry import Registry
+from signalbox.adapters.catalogue import CATALOGUE
+from signalbox.commands.ledger.dead import Which
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.routing.registry import Registry
 from tests.chaos.campaign import environment
 from tests.chaos.load import ENV, TENANT
 from tests.chaos.part import CannotRun, Part, Play, Row

@@ -10,15 +10,15 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
-from commands.event_stream import ReadEvents
-from commands.object_store import GetObject, ListObjects
-from commands.payload import DirectoryPayloadStore
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from routing.event import StreamEvent
-from routing.registry import Registry
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.event_stream import ReadEvents
+from signalbox.commands.object_store import GetObject, ListObjects
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.registry import Registry
 from tests.chaos.mixed_load import STREAMS
 
 Found = dict[str, list[str]]

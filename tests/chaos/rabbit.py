@@ -13,9 +13,9 @@ from pathlib import Path
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
 
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
-from producers.embedded.stack import WORKER_READY_WITHIN
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.stack import WORKER_READY_WITHIN
 from tests.chaos.part import CannotRun
 
 # The wrapper on the PATH changes the user; the program itself does not.

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from producers.embedded.redis_server import find_redis_server
+from signalbox.producers.embedded.redis_server import find_redis_server
 from tests.chaos.part import Part, Row
 
 DOCS = Path(__file__).parents[2] / "docs"

@@ -5,8 +5,8 @@ A count that drifts stalls the window of its scope, and a key that nobody gives 
 
 from __future__ import annotations
 
-from commands.ledger.layout import shards_of
-from commands.state import State
+from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.state import State
 
 OF_OPEN_COMMANDS = {"par", "pdue", "due", "hold", "holds", "rdy", "c", "keys", "ord"}
 

@@ -9,8 +9,8 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from producers.embedded.process import ManagedProcess
-from producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.redis_server import RedisServer
 from tests.chaos.journal import Verdict
 
 OUTSTANDING_MOST = 1500

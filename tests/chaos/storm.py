@@ -10,11 +10,11 @@ from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, fields
 
-from commands.error import StateUnavailable
-from commands.model import new_op_id
-from commands.scope import Scope
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Scope
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
 from tests.chaos.forgetful import ForgetfulRedis
 from tests.chaos.killer import Killer
 from tests.chaos.places import Places

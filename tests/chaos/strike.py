@@ -18,14 +18,14 @@ from typing import Any
 
 import structlog
 
-from commands import fault
-from commands.ledger.entry import Ticket
-from commands.model import Command
-from commands.settings import Settings
-from commands.state import connect
-from commands.wire import Message, Ring, queue_of
-from producers.publisher import make_app
-from workers.runtime import Runtime
+from signalbox.commands import fault
+from signalbox.commands.ledger.entry import Ticket
+from signalbox.commands.model import Command
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.commands.wire import Message, Ring, queue_of
+from signalbox.producers.publisher import make_app
+from signalbox.workers.runtime import Runtime
 
 PATIENCE = 90.0
 """Seconds that a takeover may take."""

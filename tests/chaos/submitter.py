@@ -9,12 +9,12 @@ import time
 from pathlib import Path
 from typing import Any
 
-from commands import fault
-from commands.model import Command
-from commands.parse import parse_command
-from commands.scope import ResourceKind
-from commands.settings import Settings
-from producers.client import Client
+from signalbox.commands import fault
+from signalbox.commands.model import Command
+from signalbox.commands.parse import parse_command
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.settings import Settings
+from signalbox.producers.client import Client
 from tests.chaos.campaign import Plan, embedded, look_for_remains, route_all
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm

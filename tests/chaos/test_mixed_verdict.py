@@ -6,7 +6,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands.scope import ResourceKind, Scope
+from signalbox.commands.scope import ResourceKind, Scope
 from tests.chaos.mixed_load import Ended
 from tests.chaos.mixed_verdict import ORIGIN, MixedVerdict, judge
 from tests.chaos.places import Found, History, Pointed

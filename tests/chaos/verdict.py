@@ -8,17 +8,17 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
-from commands.clock import lease_clock
-from commands.event_stream import ReadEvents
-from commands.metrics_store import QueryPoints
-from commands.model import new_op_id
-from commands.object_store import GetObject, ListObjects
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from commands.tabular_store import QueryRows
-from routing.route import Route
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.event_stream import ReadEvents
+from signalbox.commands.metrics_store import QueryPoints
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import GetObject, ListObjects
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import QueryRows
+from signalbox.routing.route import Route
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.load import ENV, ORIGIN, PLACE, TENANT
 

@@ -8,21 +8,21 @@ from dataclasses import dataclass
 from datetime import timedelta
 from typing import Any
 
-from adapters.port import Call
-from commands.error import NotFound
-from commands.event_stream import AppendEvent, Event, ReadEvents
-from commands.metrics_store import IngestPoints, Point, QueryPoints
-from commands.model import Command
-from commands.object_store import (
+from signalbox.adapters.port import Call
+from signalbox.commands.error import NotFound
+from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
+from signalbox.commands.metrics_store import IngestPoints, Point, QueryPoints
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import (
     Condition,
     DeleteObject,
     GetObject,
     PutObject,
     RegisterObject,
 )
-from commands.payload import InlinePayload
-from commands.scope import ResourceKind
-from commands.tabular_store import DeleteRow, GetRow, RowCondition, UpsertRow
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import DeleteRow, GetRow, RowCondition, UpsertRow
 from tests.chaos.load import ORIGIN, PLACE
 
 Found = list[str]

@@ -10,14 +10,14 @@ from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
-from commands.clock import lease_clock
-from commands.model import Command, new_op_id
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode
-from producers.client import Client
-from routing.route import Route
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.model import Command, new_op_id
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode
+from signalbox.producers.client import Client
+from signalbox.routing.route import Route
 from tests.chaos.strike import (
     answer_of,
     execute,

@@ -11,7 +11,7 @@ from pathlib import Path
 
 from azure.storage.blob import BlobServiceClient
 
-from testing.harness import Harness
+from signalbox.testing.harness import Harness
 from tests.absent import absent
 from tests.conformance.lasting import start_lasting
 

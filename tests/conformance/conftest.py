@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from testing.plugin import (  # noqa: F401 - pytest finds them here
+from signalbox.testing.plugin import (  # noqa: F401 - pytest finds them here
     backend,
     desk,
     harness,

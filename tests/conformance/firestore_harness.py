@@ -15,7 +15,7 @@ from pathlib import Path
 
 import pytest
 
-from testing.harness import Harness
+from signalbox.testing.harness import Harness
 from tests.absent import absent
 from tests.conformance.lasting import start_lasting
 

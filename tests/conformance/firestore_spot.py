@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
-from commands.clock import lease_clock
-from commands.model import new_op_id
-from commands.payload import PayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from commands.tabular_store import GetRow, UpsertRow
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.model import new_op_id
+from signalbox.commands.payload import PayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import GetRow, UpsertRow
 from tests.conformance.firestore_harness import firestore_emulator
 
 

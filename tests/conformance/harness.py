@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from contextlib import AbstractContextManager
 
-from commands.scope import ResourceKind
-from testing.harness import HARNESSES, Harness
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.harness import HARNESSES, Harness
 
 __all__ = ["HARNESSES"]
 

@@ -15,7 +15,7 @@ from typing import Any
 import psycopg
 from psycopg import sql
 
-from testing.harness import Harness
+from signalbox.testing.harness import Harness
 from tests.absent import absent
 
 

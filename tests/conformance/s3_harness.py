@@ -11,7 +11,7 @@ from typing import Final
 
 import boto3
 
-from testing.harness import Harness
+from signalbox.testing.harness import Harness
 from tests.conformance.aws_server import CREDENTIALS, aws_server
 
 REGION: Final = "eu-central-1"

@@ -9,7 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testing.harness import Harness
+from signalbox.testing.harness import Harness
 from tests.absent import absent
 
 _SERVERS = Path(__file__).parents[1] / "servers"

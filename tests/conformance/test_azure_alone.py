@@ -19,15 +19,15 @@ from azure.storage.blob import (
     generate_account_sas,
 )
 
-from adapters.azure_blob.object_driver import open_driver
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext
-from commands.error import Misconfigured, PreconditionFailed, Unavailable, WeakerFences
-from commands.object_store import PresignPut
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.desk import Desk, Turn
-from testing.harness import Harness
+from signalbox.adapters.azure_blob.object_driver import open_driver
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.error import Misconfigured, PreconditionFailed, Unavailable, WeakerFences
+from signalbox.commands.object_store import PresignPut
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.desk import Desk, Turn
+from signalbox.testing.harness import Harness
 from tests.conformance.azure_harness import ACCOUNT, CONTAINER, KEY, azure_harness
 
 OpenDesk = Callable[..., Desk]

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from adapters.catalogue import CATALOGUE, Backend
-from adapters.port import AdapterContext
-from commands.error import ForbiddenBackend, InvalidRouteConfig
-from commands.scope import Mode, Scope
-from testing.harness import Harness
+from signalbox.adapters.catalogue import CATALOGUE, Backend
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.error import ForbiddenBackend, InvalidRouteConfig
+from signalbox.commands.scope import Mode, Scope
+from signalbox.testing.harness import Harness
 from tests.conformance.harness import HARNESSES
 
 ENTRIES = [pytest.param(entry, id=f"{entry.kind}-{entry.backend_type}") for entry in CATALOGUE]

@@ -13,16 +13,16 @@ from typing import Any, TypeVar
 import boto3
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.dynamodb.key import BLOCK
-from adapters.port import AdapterContext
-from commands.error import Misconfigured, NotFound, TooLarge
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.harness import Harness
-from testing.metrics_desk import DAY, MetricsDesk, point
-from testing.stream_desk import StreamDesk
-from testing.table_desk import TableDesk
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.dynamodb.key import BLOCK
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.error import Misconfigured, NotFound, TooLarge
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.harness import Harness
+from signalbox.testing.metrics_desk import DAY, MetricsDesk, point
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.table_desk import TableDesk
 from tests.conformance.dynamodb_harness import dynamodb_harness
 
 AnyDesk = TypeVar("AnyDesk", TableDesk, MetricsDesk, StreamDesk)

@@ -7,11 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import LeaseExpired
-from commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
-from commands.metrics_store import IngestPoints, IngestResult, Point, QueryPoints, canonical_labels
-from commands.payload import DirectoryPayloadStore
-from commands.scope import ResourceKind
+from signalbox.commands.error import LeaseExpired
+from signalbox.commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
+from signalbox.commands.metrics_store import (
+    IngestPoints,
+    IngestResult,
+    Point,
+    QueryPoints,
+    canonical_labels,
+)
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import ResourceKind
 from tests.conformance.firestore_spot import Spot
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)

@@ -10,10 +10,10 @@ from typing import Any
 
 import pytest
 
-from adapters.row_query import page_of_unordered
-from commands.error import Contended, TooLarge, Unavailable
-from commands.payload import DirectoryPayloadStore
-from commands.tabular_store import Filter, QueryRows, Row, UpsertResult
+from signalbox.adapters.row_query import page_of_unordered
+from signalbox.commands.error import Contended, TooLarge, Unavailable
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.tabular_store import Filter, QueryRows, Row, UpsertResult
 from tests.conformance.firestore_spot import Spot
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)

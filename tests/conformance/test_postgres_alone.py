@@ -8,16 +8,16 @@ from pathlib import Path
 import psycopg
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext
-from adapters.postgres import client
-from adapters.postgres.client import _TABLE
-from commands.error import BackendResting
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.harness import Harness
-from testing.table_desk import TableDesk
-from testing.turn import Turn
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext
+from signalbox.adapters.postgres import client
+from signalbox.adapters.postgres.client import _TABLE
+from signalbox.commands.error import BackendResting
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.harness import Harness
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.turn import Turn
 from tests.conformance.postgres_harness import postgres_harness
 
 

@@ -9,16 +9,16 @@ from typing import Any
 
 import pytest
 
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from adapters.s3.object_driver import open_driver
-from adapters.service_clock import Past
-from commands.clock import lease_clock
-from commands.error import LeaseExpired, WeakerFences
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.desk import Desk
-from testing.harness import Harness
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.adapters.service_clock import Past
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired, WeakerFences
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.desk import Desk
+from signalbox.testing.harness import Harness
 from tests.conformance.s3rver_harness import s3rver_harness
 
 OpenDesk = Callable[..., Desk]

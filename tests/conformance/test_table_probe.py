@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from commands.routing import ProbeRoute
-from commands.scope import ResourceKind
-from testing.table_desk import TableDesk
-from workers.probe import _TRIES, NAME, _Watch
+from signalbox.commands.routing import ProbeRoute
+from signalbox.commands.scope import ResourceKind
+from signalbox.testing.table_desk import TableDesk
+from signalbox.workers.probe import _TRIES, NAME, _Watch
 
 KIND = ResourceKind.TABULAR_STORE
 

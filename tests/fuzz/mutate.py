@@ -12,7 +12,7 @@ from functools import cache
 from random import Random
 from typing import Any
 
-from commands.envelope import is_id
+from signalbox.commands.envelope import is_id
 from tests.fuzz.sample import Sample, good
 
 Change = Callable[[Sample, Random], None]
@@ -44,7 +44,8 @@ _TYPES = ["application/x-python-serialize", "application/x-yaml", "application/x
 _ENCODINGS = ["bz2", "zlib", "hex", "idna", "punycode", "unicode_escape", "utf-16", "rot13", "no"]
 _BUILTIN = ["celery.map", "celery.starmap", "celery.group", "celery.chain", "celery.chord",
             "celery.chunks", "celery.accumulate", "celery.backend_cleanup", "celery.ping",
-            "object_store.nope", "object_store", "", "os.system", "workers.app"]  # fmt: skip
+            "object_store.nope", "object_store", "", "os.system",
+            "signalbox.workers.app"]  # fmt: skip
 
 
 _SQUEEZE: list[tuple[str, Callable[[bytes], bytes]]] = [

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.settings import Settings
+from signalbox.commands.settings import Settings
 from tests.absent import absent
 from tests.chaos.lab import Lab, lab
 from tests.chaos.part import CannotRun

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.settings import Settings
+from signalbox.commands.settings import Settings
 from tests.chaos.lab import lab
 from tests.conftest import need_redis
 from tests.fuzz.line import RedisLine

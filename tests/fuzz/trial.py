@@ -8,12 +8,12 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from itertools import islice
 
-from commands.error import SignalboxError
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from producers.client import Client
-from producers.embedded.process import ManagedProcess
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.process import ManagedProcess
 from tests.fuzz import memory
 from tests.fuzz.line import Line
 from tests.fuzz.sample import Sample

@@ -12,8 +12,8 @@ from typing import Any
 import httpx
 import pytest
 
-from commands.scope import ResourceKind
-from producers.embedded.stand_in import S3StandIn
+from signalbox.commands.scope import ResourceKind
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.conformance.firestore_harness import find_emulator, firestore_emulator
 from tests.integration.conftest import Lane, lane
 

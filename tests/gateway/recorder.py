@@ -13,23 +13,23 @@ from typing import Any
 import fakeredis
 import uvicorn
 
-from commands.error import InvalidCommand, SignalboxError
-from commands.ledger.dead import DeadLetters
-from commands.ledger.entry import Record
-from commands.model import Command
-from commands.object_store import GetObject, ObjectInfo, PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import state_over
-from gateway.app import gated, make_app
-from gateway.gate import Hot
-from gateway.hot import hot_handler
-from gateway.protocol import protocol_of
-from gateway.server import GatewayServer
-from gateway.settings import GatewaySettings
-from producers.ran import Ran
-from routing.registry import Registry
+from signalbox.commands.error import InvalidCommand, SignalboxError
+from signalbox.commands.ledger.dead import DeadLetters
+from signalbox.commands.ledger.entry import Record
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import GetObject, ObjectInfo, PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import state_over
+from signalbox.gateway.app import gated, make_app
+from signalbox.gateway.gate import Hot
+from signalbox.gateway.hot import hot_handler
+from signalbox.gateway.protocol import protocol_of
+from signalbox.gateway.server import GatewayServer
+from signalbox.gateway.settings import GatewaySettings
+from signalbox.producers.ran import Ran
+from signalbox.routing.registry import Registry
 
 
 class Content:

@@ -8,11 +8,11 @@ from typing import Any
 import pytest
 from fastapi.routing import APIRoute
 
-from commands.error import InvalidSetting, SignalboxError
-from gateway import dead_letters, policies, routes
-from gateway.access import Access, Need, need_of
-from gateway.app import ROUTERS
-from gateway.settings import GatewaySettings
+from signalbox.commands.error import InvalidSetting, SignalboxError
+from signalbox.gateway import dead_letters, policies, routes
+from signalbox.gateway.access import Access, Need, need_of
+from signalbox.gateway.app import ROUTERS
+from signalbox.gateway.settings import GatewaySettings
 from tests.gateway.raw import ask, head
 from tests.gateway.recorder import served
 

@@ -17,9 +17,9 @@ import httpx
 import psutil
 import pytest
 
-from commands.model import new_op_id
-from commands.scope import ResourceKind
-from routing.policy import Terms
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import ResourceKind
+from signalbox.routing.policy import Terms
 from tests.gateway.conftest import Gateway, error_of
 from tests.gateway.raw import connect, head, read
 from tests.integration.conftest import lane, wait_until

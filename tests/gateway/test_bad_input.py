@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
 from tests.gateway.raw import Answer, ask, connect, head, read
 from tests.gateway.recorder import Served, served
 
@@ -393,7 +393,7 @@ def test_two_requests_sent_at_once_are_answered_in_order(server: Served) -> None
 
 
 def test_what_a_backend_says_cannot_forge_a_header(server: Served) -> None:
-    from gateway.text import header_safe
+    from signalbox.gateway.text import header_safe
 
     assert header_safe("a\r\nX-Evil: 1") == "a??X-Evil: 1"
 

@@ -12,8 +12,8 @@ from datetime import timedelta
 
 import pytest
 
-from gateway import protocol
-from gateway.body_room import SMALL_BYTES
+from signalbox.gateway import protocol
+from signalbox.gateway.body_room import SMALL_BYTES
 from tests.gateway.raw import Answer, ask, connect, head, read
 from tests.gateway.recorder import Served, served
 from tests.integration.conftest import wait_until

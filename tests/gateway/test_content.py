@@ -7,8 +7,8 @@ from datetime import timedelta
 
 import pytest
 
-from commands.error import AlreadyExists, RateLimited, Unavailable
-from commands.object_store import PutObject
+from signalbox.commands.error import AlreadyExists, RateLimited, Unavailable
+from signalbox.commands.object_store import PutObject
 from tests.gateway.raw import Answer, ask, head
 from tests.gateway.recorder import Content, Served, served
 

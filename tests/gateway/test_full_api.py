@@ -16,8 +16,8 @@ from urllib.parse import quote
 import httpx
 import pytest
 
-from commands.model import new_op_id
-from commands.scope import ResourceKind
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import ResourceKind
 from tests.absent import absent
 from tests.conformance.firestore_harness import firestore_emulator
 from tests.gateway.conftest import Gateway, error_of

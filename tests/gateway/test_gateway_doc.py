@@ -6,7 +6,7 @@ import re
 
 import pytest
 
-from gateway.app import make_app
+from signalbox.gateway.app import make_app
 from tests.gateway.page import PAGE
 
 

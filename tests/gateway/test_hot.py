@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from commands.error import AlreadyExists, RateLimited
+from signalbox.commands.error import AlreadyExists, RateLimited
 from tests.gateway.raw import ask, head
 from tests.gateway.recorder import Served, served
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import httpx
 
-from commands.model import new_op_id
-from commands.scope import ResourceKind
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import ResourceKind
 from tests.gateway.conftest import Gateway, error_of
 from tests.integration.conftest import wait_until
 

@@ -8,8 +8,8 @@ from datetime import timedelta
 
 import pytest
 
-from commands.error import InvalidSetting
-from gateway.settings import GatewaySettings
+from signalbox.commands.error import InvalidSetting
+from signalbox.gateway.settings import GatewaySettings
 from tests.gateway.raw import ask, connect, head, read
 from tests.gateway.recorder import served
 from tests.integration.conftest import wait_until

@@ -7,14 +7,14 @@ from pathlib import Path
 
 import jsonschema  # type: ignore[import-untyped]  # ships no types
 
-from gateway.openapi import document
+from signalbox.gateway.openapi import document
 
 ROOT = Path(__file__).parents[2]
 COMMITTED = ROOT / "docs" / "openapi.json"
 
 
 def test_the_committed_document_is_true() -> None:
-    again = ".venv/bin/python -m gateway.openapi > docs/openapi.json"
+    again = ".venv/bin/python -m signalbox.gateway.openapi > docs/openapi.json"
     assert COMMITTED.read_text() == document(), f"write it anew: {again}"
 
 

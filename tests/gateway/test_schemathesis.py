@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, Phase, settings
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from gateway.app import make_app
+from signalbox.gateway.app import make_app
 from tests.gateway.recorder import Served, served
 
 # What a name, key or op_id may be is more than a pattern of JSON Schema can say.

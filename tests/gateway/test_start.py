@@ -18,7 +18,7 @@ def refusal(**settings: str) -> str:
     """What `signalbox gateway` ends with."""
     named = {f"SIGNALBOX_{name}": value for name, value in settings.items()}
     ended = subprocess.run(
-        [sys.executable, "-m", "producers.cli.main", "gateway"],
+        [sys.executable, "-m", "signalbox.producers.cli.main", "gateway"],
         cwd=ROOT,
         env=os.environ | {"SIGNALBOX_GATEWAY_PORT": "0"} | named,
         capture_output=True,

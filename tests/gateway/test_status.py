@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from commands import error
-from gateway.error import STATUS, kinds, status_of
+from signalbox.commands import error
+from signalbox.gateway.error import STATUS, kinds, status_of
 
 
 def test_every_code_of_an_error_has_its_status() -> None:
@@ -17,7 +17,11 @@ def test_every_code_of_an_error_has_its_status() -> None:
 
 
 def test_no_two_errors_share_a_code() -> None:
-    named = [kind for kind in kinds() if kind.__module__ in ("commands.error", "gateway.error")]
+    named = [
+        kind
+        for kind in kinds()
+        if kind.__module__ in ("signalbox.commands.error", "signalbox.gateway.error")
+    ]
     # The class of all has the code of what nobody foresaw.
     own = [k for k in named if "code" in vars(k) and k is not error.SignalboxError]
     assert len({kind.code for kind in own}) == len(own)

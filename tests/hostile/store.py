@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from adapters.azure_blob.object_driver import open_driver as open_azure
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from adapters.s3.object_driver import open_driver as open_s3
-from commands.clock import lease_clock
-from commands.object_store import (
+from signalbox.adapters.azure_blob.object_driver import open_driver as open_azure
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.s3.object_driver import open_driver as open_s3
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.object_store import (
     Condition,
     DeleteObject,
     GetObject,
@@ -21,9 +21,9 @@ from commands.object_store import (
     PutObject,
     RegisterObject,
 )
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
-from workers.content import to_result
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.workers.content import to_result
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")
 WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}

@@ -7,12 +7,12 @@ from pathlib import Path
 import pytest
 import urllib3
 
-from adapters.deadline import Late, TooLong, within
-from adapters.port import Call
-from adapters.timed_socket import TimedConnection, connect
-from commands.clock import lease_clock
-from commands.error import LeaseExpired
-from commands.payload import DirectoryPayloadStore
+from signalbox.adapters.deadline import Late, TooLong, within
+from signalbox.adapters.port import Call
+from signalbox.adapters.timed_socket import TimedConnection, connect
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired
+from signalbox.commands.payload import DirectoryPayloadStore
 from tests.hostile.server import Behaviour, Visit, serve
 from tests.hostile.slow import SLOW, reads_a_byte_at_a_time, says_nothing
 
@@ -30,7 +30,9 @@ def make_call(tmp_path: Path, seconds: float) -> Call:
 def test_a_request_ends_with_its_time_or_its_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, bounded_by: str
 ) -> None:
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 0.3 if bounded_by == "request" else 60)
+    monkeypatch.setattr(
+        "signalbox.adapters.deadline.REQUEST_SECONDS", 0.3 if bounded_by == "request" else 60
+    )
     lease = 0.3 if bounded_by == "lease" else 60
     with serve(behaviour) as server, within(make_call(tmp_path, lease)) as deadline:
         host, _, port = server.endpoint.removeprefix("http://").partition(":")
@@ -45,7 +47,7 @@ def test_a_request_ends_with_its_time_or_its_lease(
 
 
 def test_an_answer_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.deadline.ANSWER_BYTES", 1_000_000)
+    monkeypatch.setattr("signalbox.adapters.deadline.ANSWER_BYTES", 1_000_000)
 
     def floods(visit: Visit) -> None:
         while True:
@@ -66,8 +68,8 @@ def test_steady_content_takes_as_long_as_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Three times as long as a request that moves nothing."""
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 0.5)
-    monkeypatch.setattr("adapters.deadline.STEADY_BYTES_PER_SECOND", 10_000)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 0.5)
+    monkeypatch.setattr("signalbox.adapters.deadline.STEADY_BYTES_PER_SECOND", 10_000)
     began = lease_clock()
 
     def steady(visit: Visit) -> None:

@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.dynamodb import table as table_module
-from adapters.port import AdapterContext, Call
-from commands.error import IntegrityMismatch, SignalboxError, Throttled, Unavailable
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.metrics_desk import MetricsDesk, point
-from testing.stream_desk import StreamDesk
-from testing.table_desk import TableDesk
-from testing.turn import Caller
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.dynamodb import table as table_module
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.error import IntegrityMismatch, SignalboxError, Throttled, Unavailable
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.metrics_desk import MetricsDesk, point
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.turn import Caller
 from tests.hostile.server import Behaviour, Visit, answer, serve
 from tests.hostile.slow import SLOW, drips_the_body
 
@@ -82,7 +82,7 @@ def row(key: str = "ann", **attributes: Any) -> dict[str, Any]:
 def test_a_call_ends_with_its_second_attempt_and_counts_as_one_that_hung(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour
 ) -> None:
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", SHORT)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", SHORT)
     with serve(behaviour) as server:
         table = table_at(server.endpoint, tmp_path)
         big = {"x": "x" * 300_000}
@@ -100,7 +100,7 @@ def test_a_call_ends_with_its_second_attempt_and_counts_as_one_that_hung(
 
 
 def test_a_call_ends_with_its_lease(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 3600.0)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 3600.0)
     with serve(says(lambda _: {"Item": row()})) as server:
         table = table_at(server.endpoint, tmp_path)
         assert table.get("ann").revision == 7

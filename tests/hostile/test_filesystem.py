@@ -10,16 +10,16 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext
-from commands.error import IntegrityMismatch
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.desk import Desk
-from testing.metrics_desk import MetricsDesk, point
-from testing.stream_desk import StreamDesk
-from testing.table_desk import TableDesk
-from testing.turn import Caller
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.error import IntegrityMismatch
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.desk import Desk
+from signalbox.testing.metrics_desk import MetricsDesk, point
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.turn import Caller
 
 
 def desk(kind: ResourceKind, made: type[Caller], tmp_path: Path) -> Any:

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.firestore.message import set_value
-from adapters.port import AdapterContext, Call
-from commands.error import IntegrityMismatch, SignalboxError, Unavailable
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.stream_desk import StreamDesk
-from testing.table_desk import TableDesk
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.firestore.message import set_value
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.error import IntegrityMismatch, SignalboxError, Unavailable
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.table_desk import TableDesk
 from tests.hostile import server as plain_server
 from tests.hostile.firestore_server import Behaviour, DocumentPb, got, serve, walked
 from tests.hostile.server import Visit
@@ -74,7 +74,7 @@ def floods(method: str, request: Any, ended: threading.Event) -> Iterator[Any]:
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.firestore.database.CALL_SECONDS", SHORT)
+    monkeypatch.setattr("signalbox.adapters.firestore.database.CALL_SECONDS", SHORT)
 
 
 @pytest.mark.parametrize("behaviour", [stalls, drips, floods], ids=lambda each: each.__name__)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import IntegrityMismatch, InternalError, SignalboxError
+from signalbox.commands.error import IntegrityMismatch, InternalError, SignalboxError
 from tests.hostile.lying import (
     OF_ALL,
     OF_CONTENT,
@@ -55,7 +55,7 @@ def test_what_cannot_be_is_a_typed_error(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     # A flood is over sooner.
-    monkeypatch.setattr("adapters.deadline.ANSWER_BYTES", 2_000_000)
+    monkeypatch.setattr("signalbox.adapters.deadline.ANSWER_BYTES", 2_000_000)
     with serve(behaviour) as server, ThreadPoolExecutor(len(ALL)) as threads:
         shop = open_shop(backend, server.endpoint, tmp_path)
         ends = [threads.submit(end_of, each, shop) for each in operations]

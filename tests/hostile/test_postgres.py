@@ -11,13 +11,13 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext
-from adapters.postgres import client
-from commands.error import IntegrityMismatch, SignalboxError, Unavailable
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from testing.table_desk import TableDesk
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext
+from signalbox.adapters.postgres import client
+from signalbox.commands.error import IntegrityMismatch, SignalboxError, Unavailable
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.testing.table_desk import TableDesk
 from tests.hostile.postgres_server import (
     BOOL,
     BYTEA,
@@ -151,8 +151,8 @@ def test_a_server_that_never_reads_is_cut_off(tmp_path: Path, short: None) -> No
 def test_a_call_ends_with_its_lease(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, behaviour: Behaviour, greeting: Greeting
 ) -> None:
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 3600.0)
-    monkeypatch.setattr("adapters.postgres.connection.CONNECT_SECONDS", 3600.0)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 3600.0)
+    monkeypatch.setattr("signalbox.adapters.postgres.connection.CONNECT_SECONDS", 3600.0)
     with serve(behaviour, greeting) as config:
         table = desk(config, tmp_path)
         with pytest.raises(Unavailable, match="too slow"):
@@ -191,9 +191,9 @@ def test_nobody_waits_for_another_ones_server(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Neither to connect nor for its tables."""
-    monkeypatch.setattr("adapters.postgres.connection.CONNECT_SECONDS", 3600.0)
-    monkeypatch.setattr("adapters.postgres.client.CONNECT_SECONDS", 3600.0)
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 3600.0)
+    monkeypatch.setattr("signalbox.adapters.postgres.connection.CONNECT_SECONDS", 3600.0)
+    monkeypatch.setattr("signalbox.adapters.postgres.client.CONNECT_SECONDS", 3600.0)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 3600.0)
     before_the_tables = (lambda link, _: bool(link.wait()), greet)
     with ThreadPoolExecutor(2) as threads:
         for behaviour, greeting in ((well, stalls_at_the_start), before_the_tables):
@@ -317,8 +317,8 @@ def test_pages_that_lead_nowhere_end_the_walk(tmp_path: Path, found: Behaviour) 
 
 @pytest.fixture
 def short(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", SHORT)
-    monkeypatch.setattr("adapters.postgres.connection.CONNECT_SECONDS", SHORT)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", SHORT)
+    monkeypatch.setattr("signalbox.adapters.postgres.connection.CONNECT_SECONDS", SHORT)
 
 
 @pytest.fixture(autouse=True)

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import SignalboxError, Unavailable
+from signalbox.commands.error import SignalboxError, Unavailable
 from tests.hostile.server import Behaviour, serve
 from tests.hostile.slow import (
     SLOW,
@@ -49,7 +49,7 @@ def end_of(operation: Operation, shop: Shop) -> SignalboxError | None:
 def test_a_call_ends_by_itself(
     backend: str, behaviour: Behaviour, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 0.4)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 0.4)
     with serve(behaviour) as server, ThreadPoolExecutor(len(ALL)) as threads:
         shop = open_shop(backend, server.endpoint, tmp_path)
         operations = [each for each in ALL if _meets(each, behaviour)]

@@ -5,7 +5,7 @@ from __future__ import annotations
 import shutil
 from pathlib import Path
 
-from producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.redis_server import RedisServer
 
 
 def back_up(data: Path, backup: Path) -> None:

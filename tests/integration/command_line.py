@@ -21,11 +21,11 @@ from typing import Any
 
 from typer.testing import CliRunner, Result
 
-from producers.cli.main import app
+from signalbox.producers.cli.main import app
 from tests.conformance.lasting import start_lasting
 from tests.integration.conftest import PATIENCE
 
-COMMAND = [sys.executable, "-m", "producers.cli.main"]
+COMMAND = [sys.executable, "-m", "signalbox.producers.cli.main"]
 
 
 def run(

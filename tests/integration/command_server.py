@@ -19,13 +19,18 @@ import threading
 from contextlib import suppress
 from importlib import import_module
 
-from commands import fault
+from signalbox.commands import fault
 
 IMPORTED = (
     *("celery.app.base", "celery.app.amqp", "celery.app.events", "celery.result"),
     *("kombu.transport.redis", "kombu.serialization", "pydantic_settings", "redis.asyncio"),
     *("rich.console", "rich.table", "rich.progress", "rich.traceback", "structlog", "tenacity"),
-    *("adapters.catalogue", "commands.parse", "producers.client", "routing.registry"),
+    *(
+        "signalbox.adapters.catalogue",
+        "signalbox.commands.parse",
+        "signalbox.producers.client",
+        "signalbox.routing.registry",
+    ),
     "typer.main",
 )
 """What these keep of the environment in which they are imported is armed faults, and nothing else;
@@ -71,7 +76,7 @@ def call(arguments: list[str], environment: dict[str, str], folder: str, streams
     signal.signal(signal.SIGINT, signal.default_int_handler)
     code = 0
     try:
-        from producers.cli.main import main
+        from signalbox.producers.cli.main import main
 
         fault.arm(environment.get("SIGNALBOX_FAULTS", ""))
         main()

@@ -12,14 +12,14 @@ from pathlib import Path
 
 import pytest
 
-from commands.model import new_op_id
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import State, connect
-from producers.client import Client
-from producers.embedded.stack import EmbeddedStack
-from routing.registry import Registry
-from routing.route import Route
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
 from tests.conftest import need_redis
 
 PATIENCE = timedelta(minutes=5)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from commands.scope import ResourceKind
+from signalbox.commands.scope import ResourceKind
 from tests.integration.command_line import answer
 from tests.integration.conftest import Lane
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from datetime import timedelta
 from typing import Any
 
-from commands.model import new_op_id
-from commands.scope import Mode, ResourceKind, Scope
-from routing.event import TYPE_PREFIX
-from routing.lock import StrategyLock
-from routing.policy import Policy, Terms
-from routing.registry import Registry
-from routing.route import Route
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.routing.event import TYPE_PREFIX
+from signalbox.routing.lock import StrategyLock
+from signalbox.routing.policy import Policy, Terms
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 

@@ -9,8 +9,8 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from commands.error import PreconditionFailed
-from commands.ledger.entry import (
+from signalbox.commands.error import PreconditionFailed
+from signalbox.commands.ledger.entry import (
     Acceptance,
     Action,
     Claimed,
@@ -22,13 +22,13 @@ from commands.ledger.entry import (
     Ticket,
     Wake,
 )
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Accepted, Parcels, Take
-from commands.ledger.shard import Shards
-from commands.model import Command
-from commands.outcome import Outcome, Status
-from commands.settings import Settings
-from commands.state import State
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Accepted, Parcels, Take
+from signalbox.commands.ledger.shard import Shards
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State
 
 SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), max_attempts=2)
 HASTY = timedelta(milliseconds=250)

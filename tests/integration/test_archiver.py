@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from commands.state import State
-from producers.archive import ARCHIVE_SCOPE, archived_events
-from producers.client import Client
-from producers.embedded.process import ManagedProcess
-from routing.archive_mark import ArchiveMark
-from routing.registry import Registry
-from routing.row import text_of
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.commands.state import State
+from signalbox.producers.archive import ARCHIVE_SCOPE, archived_events
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.routing.archive_mark import ArchiveMark
+from signalbox.routing.registry import Registry
+from signalbox.routing.row import text_of
 from tests.integration import command_line
 from tests.integration.conftest import Lane, lane, wait_until
 from tests.integration.operating import SCOPE, by, point

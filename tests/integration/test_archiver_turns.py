@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import StateUnavailable
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from producers.archive import ARCHIVE_SCOPE, archived_events
-from producers.client import Client
-from routing.archive_mark import ArchiveMark
-from routing.registry import Registry
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.producers.archive import ARCHIVE_SCOPE, archived_events
+from signalbox.producers.client import Client
+from signalbox.routing.archive_mark import ArchiveMark
+from signalbox.routing.registry import Registry
+from signalbox.workers.archiver import Archiver
 from tests.integration.conftest import Lane, lane
 from tests.integration.operating import by, point
-from workers.archiver import Archiver
 
 KEEP = 5
 

@@ -9,11 +9,11 @@ from datetime import timedelta
 
 import pytest
 
-from commands.error import ContentMismatch, DeliveryError, OpIdReused, OutcomePending
-from commands.object_store import GetObject, GetResult, PutObject
-from commands.payload import InlinePayload, StagedPayload
-from producers.async_client import AsyncClient
-from producers.buffer import BufferLimits
+from signalbox.commands.error import ContentMismatch, DeliveryError, OpIdReused, OutcomePending
+from signalbox.commands.object_store import GetObject, GetResult, PutObject
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.producers.async_client import AsyncClient
+from signalbox.producers.buffer import BufferLimits
 from tests.integration.conftest import PATIENCE, Lane
 
 

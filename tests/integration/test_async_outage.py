@@ -13,22 +13,22 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import DeliveryError, StateUnavailable
-from commands.ledger.entry import Action, Finish, Parcel
-from commands.ledger.parcels import Parcels
-from commands.ledger.row import read_state
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import connect
-from commands.wire import queue_of
-from producers import watch
-from producers.async_client import AsyncClient
-from producers.buffer import BufferLimits
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
+from signalbox.commands.error import DeliveryError, StateUnavailable
+from signalbox.commands.ledger.entry import Action, Finish, Parcel
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.row import read_state
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.commands.wire import queue_of
+from signalbox.producers import watch
+from signalbox.producers.async_client import AsyncClient
+from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE
 

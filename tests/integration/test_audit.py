@@ -11,11 +11,11 @@ from typing import Any
 
 import pytest
 
-from commands.error import RouteNotFound
-from commands.state import State, connect
-from routing.event import StreamEvent
-from routing.rebase import rebase
-from routing.registry import Registry
+from signalbox.commands.error import RouteNotFound
+from signalbox.commands.state import State, connect
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.rebase import rebase
+from signalbox.routing.registry import Registry
 from tests.integration import command_line
 from tests.integration.conftest import object_scope, wait_until
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point, take

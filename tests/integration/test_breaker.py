@@ -10,13 +10,13 @@ from typing import Final
 
 import boto3
 
-from commands.breaker_report import BreakerReport
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from producers.embedded.stand_in import S3StandIn
+from signalbox.commands.breaker_report import BreakerReport
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.listening import stop_listening
 

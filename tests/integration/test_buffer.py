@@ -14,11 +14,11 @@ from pathlib import Path
 
 import pytest
 
-from commands.object_store import GetObject, GetResult, ListObjects, PutObject
-from commands.payload import InlinePayload
-from producers.buffer import BufferLimits
-from producers.client import Client
-from producers.pending import Pending
+from signalbox.commands.object_store import GetObject, GetResult, ListObjects, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client import Client
+from signalbox.producers.pending import Pending
 from tests.integration.conftest import PATIENCE, Lane, lane
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
@@ -27,10 +27,10 @@ PRODUCER = """
 import sys
 import time
 from datetime import timedelta
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from producers.buffer import BufferLimits
-from producers.client import Client
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client import Client
 
 tenant, end, handler = sys.argv[1:]
 linger = timedelta(hours=1) if end != "kill" else timedelta(milliseconds=5)

@@ -10,25 +10,25 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import OpIdReused, RateLimited, StateUnavailable
-from commands.ledger.entry import Intent
-from commands.ledger.parcels import Accepted, Parcels
-from commands.ledger.staged import staged_refs
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.payload import StagedPayload
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
+from signalbox.commands.error import OpIdReused, RateLimited, StateUnavailable
+from signalbox.commands.ledger.entry import Intent
+from signalbox.commands.ledger.parcels import Accepted, Parcels
+from signalbox.commands.ledger.staged import staged_refs
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import StagedPayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
 from tests.integration.conftest import PATIENCE, Lane, wait_until
 
 LARGE = b"x" * 300_000
 
 ENDS = """
-from commands.object_store import PutObject
+from signalbox.commands.object_store import PutObject
 from datetime import timedelta
-from producers.buffer import BufferLimits
-from producers.client import Client
+from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client import Client
 
 client = Client()
 buffer = client.buffer(BufferLimits(linger=timedelta(hours=1)))

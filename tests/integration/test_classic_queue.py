@@ -10,7 +10,7 @@ import celery
 import pytest
 from kombu.entity import Queue
 
-from commands.object_store import HeadObject
+from signalbox.commands.object_store import HeadObject
 from tests.absent import absent
 from tests.chaos.lab import Lab, lab
 from tests.chaos.part import CannotRun

@@ -9,8 +9,8 @@ from typing import Any
 
 from fastapi.testclient import TestClient
 
-from commands.scope import ResourceKind
-from producers.buffer import BufferLimits
+from signalbox.commands.scope import ResourceKind
+from signalbox.producers.buffer import BufferLimits
 from tests.integration.command_line import done
 from tests.integration.conftest import Lane
 

@@ -13,20 +13,20 @@ from typing import Any
 
 import pytest
 
-from commands.ledger import due_look
-from commands.ledger.due_look import DueLook
-from commands.ledger.entry import Action, Claimed, Finish, Intent, Ticket
-from commands.ledger.lease import Leases
-from commands.ledger.ledger import Ledger
-from commands.ledger.reader import FAR
-from commands.ledger.shard import USUAL, Shards
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import State, connect
+from signalbox.commands.ledger import due_look
+from signalbox.commands.ledger.due_look import DueLook
+from signalbox.commands.ledger.entry import Action, Claimed, Finish, Intent, Ticket
+from signalbox.commands.ledger.lease import Leases
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.reader import FAR
+from signalbox.commands.ledger.shard import USUAL, Shards
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.workers.leader import Leader
 from tests.integration.conftest import object_scope, wait_until
-from workers.leader import Leader
 
 HOUR_MS = 3_600_000
 SHARD = Shards(USUAL).place("t_a", "dev")

@@ -14,22 +14,22 @@ from datetime import timedelta
 import pytest
 from redis.crc import key_slot
 
-from commands import address
-from commands.error import StateUnavailable
-from commands.ledger.dead import DeadLetters, Which
-from commands.ledger.entry import Acceptance, Action
-from commands.ledger.ledger import FENCE_KEY, Ledger
-from commands.ledger.staged import Deployment, staged_refs
-from commands.scope import Mode
-from commands.script import Script
-from commands.settings import Settings
-from commands.state import State, connect
-from producers.pulse import Pulses
-from routing.registry import Registry
+from signalbox.commands import address
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.dead import DeadLetters, Which
+from signalbox.commands.ledger.entry import Acceptance, Action
+from signalbox.commands.ledger.ledger import FENCE_KEY, Ledger
+from signalbox.commands.ledger.staged import Deployment, staged_refs
+from signalbox.commands.scope import Mode
+from signalbox.commands.script import Script
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.producers.pulse import Pulses
+from signalbox.routing.registry import Registry
+from signalbox.workers.leader import Leader
 from tests.integration.conftest import object_scope, wait_until
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_cluster import Node, RedisCluster
-from workers.leader import Leader
 
 SETTINGS = Settings(publish_grace=timedelta(0))
 

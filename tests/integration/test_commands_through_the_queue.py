@@ -10,15 +10,15 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import OpIdReused, OutcomePending
-from commands.model import new_op_id
-from commands.object_store import GetObject, GetResult, HeadObject, PutObject
-from commands.payload import InlinePayload, StagedPayload
-from commands.routing import SetRoute
-from commands.scope import Mode, ResourceKind
-from producers.embedded.ports import free_port
-from producers.embedded.stand_in import S3StandIn
-from producers.folder import FileToStore, Place, store_files
+from signalbox.commands.error import OpIdReused, OutcomePending
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import GetObject, GetResult, HeadObject, PutObject
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.routing import SetRoute
+from signalbox.commands.scope import Mode, ResourceKind
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.folder import FileToStore, Place, store_files
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 
 TENANT = "t_queue"

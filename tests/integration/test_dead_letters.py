@@ -10,17 +10,17 @@ from typing import Any
 
 import pytest
 
-from commands.error import InvalidCommand, RateLimited
-from commands.event_stream import AppendEvent, Event
-from commands.ledger.dead import Which
-from commands.ledger.entry import Acceptance, Burial
-from commands.ledger.usage import UsageBook
-from commands.model import Command
-from commands.object_store import GetObject, ListObjects, PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import InlinePayload
-from commands.wire import Fault
-from producers.client import Client
+from signalbox.commands.error import InvalidCommand, RateLimited
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.ledger.dead import Which
+from signalbox.commands.ledger.entry import Acceptance, Burial
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import GetObject, ListObjects, PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.wire import Fault
+from signalbox.producers.client import Client
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 
 
@@ -36,7 +36,7 @@ def run_all(client: Client, commands: list[Command]) -> list[str]:
 
 def signalbox(*arguments: str) -> subprocess.CompletedProcess[str]:
     return subprocess.run(
-        [sys.executable, "-m", "producers.cli.main", *arguments],
+        [sys.executable, "-m", "signalbox.producers.cli.main", *arguments],
         capture_output=True,
         text=True,
         timeout=PATIENCE.total_seconds(),

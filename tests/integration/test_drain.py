@@ -9,15 +9,15 @@ from pathlib import Path
 import psutil
 import pytest
 
-from commands.error import OutcomePending
-from commands.ledger import lease
-from commands.ledger.entry import Action, Finish, Intent, Ticket
-from commands.ledger.lease import Leases
-from commands.ledger.ledger import Ledger
-from commands.object_store import GetObject, PutObject
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import State, connect
+from signalbox.commands.error import OutcomePending
+from signalbox.commands.ledger import lease
+from signalbox.commands.ledger.entry import Action, Finish, Intent, Ticket
+from signalbox.commands.ledger.lease import Leases
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
 from tests.integration import conftest
 from tests.integration.command_line import done, here
 from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until

@@ -9,17 +9,17 @@ from datetime import timedelta
 
 import pytest
 
-from commands.ledger.entry import Acceptance, Intent, Ticket
-from commands.ledger.ledger import WITHOUT_WINDOW, Ledger
-from commands.ledger.line import Lines
-from commands.ledger.shard import USUAL, Shards
-from commands.model import Command
-from commands.settings import Settings
-from commands.state import State, connect
-from producers.publisher import make_app
+from signalbox.commands.ledger.entry import Acceptance, Intent, Ticket
+from signalbox.commands.ledger.ledger import WITHOUT_WINDOW, Ledger
+from signalbox.commands.ledger.line import Lines
+from signalbox.commands.ledger.shard import USUAL, Shards
+from signalbox.commands.model import Command
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.producers.publisher import make_app
+from signalbox.workers.reconciler import Reconciler
 from tests.integration.conftest import wait_until
 from tests.integration.test_ledger import done, put
-from workers.reconciler import Reconciler
 
 GRACE = timedelta(milliseconds=100)
 BUSY = "t_ant"

@@ -6,11 +6,11 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from commands.error import StateUnavailable
-from commands.ledger.dead import DeadLetters
-from commands.ledger.entry import Action
-from commands.ledger.era import LedgerEras
-from commands.state import State, connect
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.dead import DeadLetters
+from signalbox.commands.ledger.entry import Action
+from signalbox.commands.ledger.era import LedgerEras
+from signalbox.commands.state import State, connect
 from tests.integration.parcel_desk import Desk
 from tests.integration.test_ledger import put
 
@@ -20,7 +20,7 @@ def careful(
     state: State, state_url: str, monkeypatch: pytest.MonkeyPatch
 ) -> Iterator[tuple[Desk, Desk]]:
     """A ledger on a server without a replica, for who asks for one and for who does not."""
-    monkeypatch.setattr("commands.exchange.WAIT_MS", 50)
+    monkeypatch.setattr("signalbox.commands.exchange.WAIT_MS", 50)
     desk = Desk(state)
     assert desk.ledger.totals()["open"] == 0
     with connect(state_url, ledger_shards=16, replicas=1) as client:

@@ -18,18 +18,18 @@ import psutil
 import pytest
 import redis
 
-from commands.error import Conflict, Unavailable
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
-from producers.embedded.redis_server import RedisServer, find_redis_server
-from producers.embedded.stack import EmbeddedStack
-from producers.embedded.stand_in import S3StandIn
+from signalbox.commands.error import Conflict, Unavailable
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, wait_until
 
 STACK_UNTIL_KILLED = """
 import sys
 from pathlib import Path
-from producers.embedded.stack import EmbeddedStack
+from signalbox.producers.embedded.stack import EmbeddedStack
 with EmbeddedStack(Path(sys.argv[1]), workers=1, flower=False) as stack:
     print("up", flush=True)
     stack.wait()

@@ -9,23 +9,23 @@ from pathlib import Path
 
 import pytest
 
-from adapters.object_store import ObjectStore
-from commands.error import DeadlineExceeded, Unavailable
-from commands.ledger.entry import Claims, Intent, Ticket
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from commands.settings import Settings
-from commands.state import connect
-from commands.wire import Message
-from producers.publisher import make_app
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.commands.error import DeadlineExceeded, Unavailable
+from signalbox.commands.ledger.entry import Claims, Intent, Ticket
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.commands.wire import Message
+from signalbox.producers.publisher import make_app
+from signalbox.workers.finish import Parts
+from signalbox.workers.runtime import Runtime
+from signalbox.workers.stage import Ended
 from tests.integration.conftest import object_scope
 from tests.integration.operating import by
-from workers.finish import Parts
-from workers.runtime import Runtime
-from workers.stage import Ended
 
 OVER = datetime.now(UTC) - timedelta(hours=1)
 

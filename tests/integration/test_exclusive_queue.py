@@ -7,7 +7,7 @@ from typing import Any
 
 import amqp
 
-from commands.object_store import HeadObject
+from signalbox.commands.object_store import HeadObject
 from tests.absent import absent
 from tests.chaos.lab import lab
 from tests.chaos.part import CannotRun

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from commands.object_store import GetObject, PutObject
-from commands.payload import InlinePayload
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.payload import InlinePayload
 from tests.integration.conftest import Lane, lane, wait_until
 from tests.integration.test_wire_contract import Foreign, put
 

@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from commands.ledger.dead import DeadLetters
-from commands.ledger.entry import Action, Claims, Finish, Intent
-from commands.ledger.ledger import Ledger
-from commands.model import Command
-from commands.object_store import HeadObject, PutObject
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import State, connect
+from signalbox.commands.ledger.dead import DeadLetters
+from signalbox.commands.ledger.entry import Action, Claims, Finish, Intent
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import HeadObject, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
 from tests.integration.conftest import wait_until
 
 GONE = timedelta(milliseconds=1)

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
-from producers.cli.main import app
+from signalbox.producers.cli.main import app
 from tests.integration.command_line import COMMAND, answer, json_lines, run
 from tests.integration.conftest import PATIENCE, Lane, wait_until
 from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row

@@ -11,21 +11,21 @@ from typing import Any
 
 import pytest
 
-from adapters.object_store import ObjectStore
-from commands.ledger.dead import DeadLetters
-from commands.ledger.entry import Intent, Ticket
-from commands.ledger.ledger import Ledger
-from commands.ledger.shard import USUAL, Shards
-from commands.ledger.staged import Deployment, staged_refs
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import DirectoryPayloadStore, StagedPayload
-from commands.scope import Mode, ResourceKind, Scope
-from commands.settings import Settings
-from commands.state import Call, State, connect
-from routing.registry import Registry
-from workers.janitor import Janitor
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.commands.ledger.dead import DeadLetters
+from signalbox.commands.ledger.entry import Intent, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.shard import USUAL, Shards
+from signalbox.commands.ledger.staged import Deployment, staged_refs
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import DirectoryPayloadStore, StagedPayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import Call, State, connect
+from signalbox.routing.registry import Registry
+from signalbox.workers.janitor import Janitor
 
 LONG_AGO = time.time() - 3600
 
@@ -136,7 +136,7 @@ def test_a_state_that_was_emptied_meanwhile_is_no_reason_to_remove(
         state.server().flushall()
         return staged_refs(state)
 
-    monkeypatch.setattr("workers.janitor.staged_refs", emptied)
+    monkeypatch.setattr("signalbox.workers.janitor.staged_refs", emptied)
     assert Janitor(settings, "j").turn() == (0, 0)
     store.open(payload).close()
 

@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from commands.object_store import ListObjects
-from producers.folder import Place, digests, files_below, store_files
+from signalbox.commands.object_store import ListObjects
+from signalbox.producers.folder import Place, digests, files_below, store_files
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
 FILES = 600

@@ -9,8 +9,8 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import CATALOGUE
-from commands.scope import ResourceKind
+from signalbox.adapters.catalogue import CATALOGUE
+from signalbox.commands.scope import ResourceKind
 from tests.conformance.harness import HARNESSES
 from tests.integration.command_line import answer, done, json_lines, options, run
 from tests.integration.conftest import Lane

@@ -15,15 +15,15 @@ from pathlib import Path
 import pytest
 from redis.crc import key_slot
 
-from commands.error import LedgerMismatch, LedgerTooNew
-from commands.ledger import layout
-from commands.ledger.dead import DeadLetters, Which
-from commands.ledger.entry import Acceptance, Ticket
-from commands.ledger.layout import KEY, SCHEMA, shards_of
-from commands.ledger.ledger import Ledger
-from commands.ledger.shard import BEFORE, USUAL, Shards
-from commands.settings import Settings
-from commands.state import State, connect
+from signalbox.commands.error import LedgerMismatch, LedgerTooNew
+from signalbox.commands.ledger import layout
+from signalbox.commands.ledger.dead import DeadLetters, Which
+from signalbox.commands.ledger.entry import Acceptance, Ticket
+from signalbox.commands.ledger.layout import KEY, SCHEMA, shards_of
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.shard import BEFORE, USUAL, Shards
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
 from tests.absent import absent
 from tests.integration.test_ledger import done, put, submit
 

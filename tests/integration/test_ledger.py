@@ -10,16 +10,16 @@ from typing import Any
 
 import pytest
 
-from commands.clock import lease_clock
-from commands.exchange import exchange
-from commands.ledger.entry import Acceptance, Action, Claimed, Finish, Intent, Ticket
-from commands.ledger.ledger import Ledger
-from commands.model import Command
-from commands.object_store import DeleteObject, HeadObject, PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import State, connect
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.exchange import exchange
+from signalbox.commands.ledger.entry import Acceptance, Action, Claimed, Finish, Intent, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import DeleteObject, HeadObject, PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
 
 SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), max_attempts=2)
 
@@ -282,7 +282,7 @@ def test_each_call_is_one_round_trip_for_many_commands(
         trips.append(len(arguments[1]))
         exchange(*arguments)
 
-    monkeypatch.setattr("commands.state.exchange", counted)
+    monkeypatch.setattr("signalbox.commands.state.exchange", counted)
     commands = [put(f"k{n}", tenant=f"t_{n % 7}") for n in range(200)]
     submit(ledger, *commands)
     claimed = claim(ledger, *commands, token="t")

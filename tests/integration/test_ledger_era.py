@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from commands.ledger.entry import Action, Claims, Finish, Intent, Ticket
-from commands.ledger.era import LedgerEras
-from commands.ledger.ledger import Ledger
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import connect
-from producers.embedded.ports import free_port
-from producers.embedded.redis_server import RedisServer
+from signalbox.commands.ledger.entry import Action, Claims, Finish, Intent, Ticket
+from signalbox.commands.ledger.era import LedgerEras
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.redis_server import RedisServer
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
 

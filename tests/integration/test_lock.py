@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from commands.error import InvalidCommand, LockLost, RouteLocked
-from commands.scope import Mode
-from commands.state import State, connect
-from routing.lock import StrategyLock
-from routing.registry import Registry
+from signalbox.commands.error import InvalidCommand, LockLost, RouteLocked
+from signalbox.commands.scope import Mode
+from signalbox.commands.state import State, connect
+from signalbox.routing.lock import StrategyLock
+from signalbox.routing.registry import Registry
 from tests.integration.conftest import object_scope, wait_until
 from tests.integration.operating import SCOPE, by, kinds, point, take
 

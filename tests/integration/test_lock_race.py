@@ -9,15 +9,15 @@ from typing import Any
 
 import pytest
 
-from commands.error import LockLost, RouteLocked
-from commands.routing import LockRoute, SetRoute, SwitchRoute, UnlockRoute
-from commands.scope import ResourceKind
-from commands.state import State, connect
-from routing import control
-from routing.event import first_broken
-from routing.lock import StrategyLock
-from routing.log import EventLog, Seen, Wanted
-from routing.registry import Registry
+from signalbox.commands.error import LockLost, RouteLocked
+from signalbox.commands.routing import LockRoute, SetRoute, SwitchRoute, UnlockRoute
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.state import State, connect
+from signalbox.routing import control
+from signalbox.routing.event import first_broken
+from signalbox.routing.lock import StrategyLock
+from signalbox.routing.log import EventLog, Seen, Wanted
+from signalbox.routing.registry import Registry
 from tests.integration.conftest import Lane, lane, object_scope
 from tests.integration.operating import SCOPE, by, kinds, point, take
 

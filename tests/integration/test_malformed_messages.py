@@ -9,9 +9,9 @@ from typing import Any
 
 import pytest
 
-from commands.object_store import HeadObject, PutObject
-from commands.payload import InlinePayload
-from producers.client import Client
+from signalbox.commands.object_store import HeadObject, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers.client import Client
 from tests.integration.conftest import Lane, wait_until
 
 TENANT = "t_malformed"

@@ -14,9 +14,9 @@ from pathlib import Path
 
 import pytest
 
-from producers.cli.main import main
-from producers.embedded.stand_in import S3StandIn
-from routing.archive_mark import ArchiveMark
+from signalbox.producers.cli.main import main
+from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.routing.archive_mark import ArchiveMark
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
@@ -128,7 +128,7 @@ def runbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runbook
     tools = tmp_path / "bin"
     tools.mkdir()
     command = tools / "signalbox"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m producers.cli.main "$@"\n')
+    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m signalbox.producers.cli.main "$@"\n')
     command.chmod(0o755)
     folder = tmp_path / "operator"
     folder.mkdir()

@@ -9,10 +9,10 @@ import sys
 from contextlib import ExitStack
 from typing import Any
 
-from commands.error import Conflict
-from commands.state import connect
-from routing.event import first_broken
-from routing.registry import Registry
+from signalbox.commands.error import Conflict
+from signalbox.commands.state import connect
+from signalbox.routing.event import first_broken
+from signalbox.routing.registry import Registry
 from tests.integration.operating import SCOPE, kinds, point
 
 ROUNDS = 200

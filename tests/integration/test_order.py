@@ -5,10 +5,10 @@ from __future__ import annotations
 import base64
 import random
 
-from commands.model import Command
-from commands.object_store import DeleteObject, GetObject, PutObject
-from commands.payload import InlinePayload
-from producers.client import Client
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers.client import Client
 from tests.integration.conftest import PATIENCE, Lane
 
 KEYS, ROUNDS, TENANT = 50, 2000, "t_order"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import StateUnavailable
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.state import connect
-from producers.client import Client
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
 from tests.integration.conftest import PATIENCE, lane, wait_until
 
 TENANT = "t_outage"

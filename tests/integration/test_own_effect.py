@@ -9,15 +9,21 @@ from typing import Any
 
 import pytest
 
-from commands.event_stream import AppendEvent, Event
-from commands.ledger.dead import Which
-from commands.metrics_store import IngestPoints, Point
-from commands.model import Command
-from commands.object_store import Condition, DeleteObject, ListObjects, PutObject, RegisterObject
-from commands.payload import InlinePayload
-from commands.scope import ResourceKind
-from commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
-from producers.client import Client
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.ledger.dead import Which
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import (
+    Condition,
+    DeleteObject,
+    ListObjects,
+    PutObject,
+    RegisterObject,
+)
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
+from signalbox.producers.client import Client
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
 HERE: dict[str, Any] = {"tenant_id": "t_own", "env": "dev"}

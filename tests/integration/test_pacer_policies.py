@@ -8,14 +8,14 @@ from datetime import timedelta
 
 import pytest
 
-from commands.ledger.entry import Action, Finish, Intent, Ticket, Wake
-from commands.ledger.ledger import Ledger
-from commands.object_store import HeadObject
-from commands.settings import Settings
-from commands.state import connect
-from producers.publisher import Publisher, make_app
-from routing.log import TAG
-from workers.pacer import Pacer
+from signalbox.commands.ledger.entry import Action, Finish, Intent, Ticket, Wake
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.object_store import HeadObject
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.publisher import Publisher, make_app
+from signalbox.routing.log import TAG
+from signalbox.workers.pacer import Pacer
 
 
 def test_a_policy_of_a_later_release_holds_up_no_other_tenant(

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 
-from commands.ledger.entry import Acceptance, Action
-from commands.ledger.ledger import TOGETHER_MOST
-from commands.ledger.parcels import RING_ALONE
-from commands.state import State
+from signalbox.commands.ledger.entry import Acceptance, Action
+from signalbox.commands.ledger.ledger import TOGETHER_MOST
+from signalbox.commands.ledger.parcels import RING_ALONE
+from signalbox.commands.state import State
 from tests.integration.parcel_desk import (
     HASTY,
     QUEUE,

@@ -6,10 +6,10 @@ from datetime import timedelta
 
 import pytest
 
-from commands.ledger.entry import Acceptance, Action, Claims
-from commands.ledger.usage import Usage, UsageBook
-from commands.scope import Scope
-from commands.state import State
+from signalbox.commands.ledger.entry import Acceptance, Action, Claims
+from signalbox.commands.ledger.usage import Usage, UsageBook
+from signalbox.commands.scope import Scope
+from signalbox.commands.state import State
 from tests.integration.conftest import object_scope
 from tests.integration.parcel_desk import (
     SHARD,

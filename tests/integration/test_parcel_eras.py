@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from commands.ledger.entry import Acceptance, Action, Claims
-from commands.state import connect
+from signalbox.commands.ledger.entry import Acceptance, Action, Claims
+from signalbox.commands.state import connect
 from tests.conftest import need_redis
 from tests.integration.parcel_desk import (
     HASTY,

@@ -9,14 +9,14 @@ from typing import Any
 
 import pytest
 
-from commands.error import LedgerDamaged, StateUnavailable
-from commands.ledger import parcel as codec
-from commands.ledger.blob import Heap, enframe, unframe
-from commands.ledger.dead import DeadLetters, Which
-from commands.ledger.entry import Acceptance, Action, Claims, Finish
-from commands.outcome import Outcome, Status
-from commands.state import State, connect
-from producers.embedded.redis_server import RedisServer
+from signalbox.commands.error import LedgerDamaged, StateUnavailable
+from signalbox.commands.ledger import parcel as codec
+from signalbox.commands.ledger.blob import Heap, enframe, unframe
+from signalbox.commands.ledger.dead import DeadLetters, Which
+from signalbox.commands.ledger.entry import Acceptance, Action, Claims, Finish
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.state import State, connect
+from signalbox.producers.embedded.redis_server import RedisServer
 from tests.integration.parcel_desk import (
     HASTY,
     PLACE,

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import pytest
 
-from commands.ledger.dead import DeadLetters
-from commands.ledger.entry import Acceptance, Action
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.state import State
+from signalbox.commands.ledger.dead import DeadLetters
+from signalbox.commands.ledger.entry import Acceptance, Action
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.state import State
 from tests.integration.parcel_desk import HASTY, Desk, commands_of, wait_for, woken
 from tests.integration.test_ledger import put
 

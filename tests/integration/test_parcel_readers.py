@@ -10,15 +10,15 @@ from typing import Any
 
 import pytest
 
-from commands.clock import lease_clock
-from commands.ledger import lease, sweep
-from commands.ledger.entry import Acceptance, Action
-from commands.ledger.lease import Held, Leases
-from commands.ledger.sweep import forget_old
-from commands.object_store import GetObject
-from commands.outcome import Outcome, Status
-from commands.scope import ResourceKind, Scope
-from commands.state import State
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.ledger import lease, sweep
+from signalbox.commands.ledger.entry import Acceptance, Action
+from signalbox.commands.ledger.lease import Held, Leases
+from signalbox.commands.ledger.sweep import forget_old
+from signalbox.commands.object_store import GetObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.state import State
 from tests.integration.conftest import object_scope
 from tests.integration.parcel_desk import HASTY, PLACE, SHARD, Desk, wait_for, woken
 from tests.integration.test_ledger import put

@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from commands.clock import lease_clock
-from commands.exchange import exchange
-from commands.ledger.entry import Action, Claims
-from commands.ledger.ledger import FENCE_KEY
-from commands.state import State
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.exchange import exchange
+from signalbox.commands.ledger.entry import Action, Claims
+from signalbox.commands.ledger.ledger import FENCE_KEY
+from signalbox.commands.state import State
 from tests.integration.parcel_desk import (
     HASTY,
     SHARD,
@@ -226,7 +226,7 @@ def test_the_fence_of_each_parcels_route_is_read_behind_the_take(
         calls.extend(str(unit.commands[0][0]) for unit in units)
         exchange(parts, units, *more)
 
-    monkeypatch.setattr("commands.state.exchange", noted)
+    monkeypatch.setattr("signalbox.commands.state.exchange", noted)
     claims = desk.taken(scopes=["object_store/t_b/dev"])
     assert {c.command.tenant_id: c.fence for c in claims.claimed} == {"t_a": "1-a", "t_b": None}
     assert claims.policies == {"t_a": "p1", "t_b": None}

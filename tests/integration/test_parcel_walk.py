@@ -10,8 +10,8 @@ from typing import Any
 
 import pytest
 
-from commands.ledger.dead import DeadLetters
-from commands.ledger.entry import (
+from signalbox.commands.ledger.dead import DeadLetters
+from signalbox.commands.ledger.entry import (
     Acceptance,
     Action,
     Apart,
@@ -21,9 +21,9 @@ from commands.ledger.entry import (
     Ticket,
     Wake,
 )
-from commands.model import Command
-from commands.object_store import HeadObject
-from commands.state import State
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import HeadObject
+from signalbox.commands.state import State
 from tests.chaos.remains import remains
 from tests.integration.parcel_desk import PLACE, RING, SHARD, Desk, end_of
 from tests.integration.test_ledger import put

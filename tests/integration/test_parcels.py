@@ -10,15 +10,15 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from commands.ledger.dead import DeadLetters
-from commands.ledger.entry import Acceptance, Action
-from commands.ledger.parcel_outcome import announced
-from commands.ledger.parcels import ANNOUNCED_MOST
-from commands.ledger.shard import Shards
-from commands.metrics_store import IngestPoints, Point
-from commands.model import Command
-from commands.object_store import HeadObject
-from commands.state import State
+from signalbox.commands.ledger.dead import DeadLetters
+from signalbox.commands.ledger.entry import Acceptance, Action
+from signalbox.commands.ledger.parcel_outcome import announced
+from signalbox.commands.ledger.parcels import ANNOUNCED_MOST
+from signalbox.commands.ledger.shard import Shards
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import HeadObject
+from signalbox.commands.state import State
 from tests.integration.parcel_desk import (
     HASTY,
     PLACE,

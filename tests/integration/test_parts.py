@@ -13,16 +13,16 @@ from typing import cast
 
 import pytest
 
-from commands.ledger.entry import Claimed, Finish
-from commands.ledger.ledger import Ledger
-from commands.ledger.usage import Usage, UsageBook
-from commands.object_store import GetObject, ListObjects
-from commands.outcome import Outcome
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from commands.settings import Settings
-from commands.state import State, connect
-from commands.wire import queue_of
+from signalbox.commands.ledger.entry import Claimed, Finish
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.usage import Usage, UsageBook
+from signalbox.commands.object_store import GetObject, ListObjects
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.commands.wire import queue_of
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit

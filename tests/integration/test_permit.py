@@ -10,12 +10,12 @@ from typing import Any
 import pytest
 import typer
 
-from commands.error import IntegrityMismatch, ReservedStream
-from commands.event_stream import AppendEvent, Event
-from commands.ledger.entry import Intent, Ticket
-from commands.model import Command
-from commands.outcome import Outcome
-from commands.routing import (
+from signalbox.commands.error import IntegrityMismatch, ReservedStream
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.ledger.entry import Intent, Ticket
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.routing import (
     DeleteRoute,
     LockRoute,
     ProbeRoute,
@@ -24,18 +24,18 @@ from commands.routing import (
     SwitchRoute,
     UnlockRoute,
 )
-from commands.scope import Mode, ResourceKind
-from commands.settings import Settings
-from commands.state import State, connect
-from commands.wire import Message, read_message
-from producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archived_events, archiving
-from producers.cli import audit
-from producers.cli.audit import _tell_foreign
-from producers.client import Client
-from routing.event import EventData, StreamEvent, make_event
-from routing.permit import Permits, is_reserved
-from workers.app import app
-from workers.runtime import Runtime, install
+from signalbox.commands.scope import Mode, ResourceKind
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.commands.wire import Message, read_message
+from signalbox.producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archived_events, archiving
+from signalbox.producers.cli import audit
+from signalbox.producers.cli.audit import _tell_foreign
+from signalbox.producers.client import Client
+from signalbox.routing.event import EventData, StreamEvent, make_event
+from signalbox.routing.permit import Permits, is_reserved
+from signalbox.workers.app import app
+from signalbox.workers.runtime import Runtime, install
 
 PLACE: dict[str, Any] = {"tenant_id": "t_a", "env": "dev", "resource_kind": "object_store"}
 WHO = {"actor": "an operator, it says", "reason": "r"}
@@ -168,7 +168,7 @@ def test_leave_is_for_one_probe_as_it_was_asked_for(lane: Lane, tmp_path: Path) 
 
 
 def test_the_clients_own_probe_runs(lane: Lane, tmp_path: Path) -> None:
-    from producers.diagnosis import probe
+    from signalbox.producers.diagnosis import probe
 
     config: RouteConfig = {"base_dir": str(tmp_path / "probed")}
     scope = CHANGES[0].scope

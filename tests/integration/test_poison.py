@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
-from commands.ledger.dead import DeadLetter, Which
-from commands.object_store import ListObjects, PutObject
-from commands.payload import InlinePayload
+from signalbox.commands.ledger.dead import DeadLetter, Which
+from signalbox.commands.object_store import ListObjects, PutObject
+from signalbox.commands.payload import InlinePayload
 from tests.integration.conftest import lane, wait_until
 
 TENANT = "t_poison"

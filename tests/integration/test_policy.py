@@ -7,18 +7,18 @@ from typing import Any
 
 import pytest
 
-from commands.error import Conflict, ForbiddenBackend, PolicyForbids
-from commands.model import new_op_id
-from commands.object_store import ListObjects, PutObject
-from commands.outcome import Outcome
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from commands.state import State, connect
-from producers.client import Client
-from routing.event import first_broken
-from routing.policy import Terms
-from routing.registry import Registry
+from signalbox.commands.error import Conflict, ForbiddenBackend, PolicyForbids
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import ListObjects, PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.commands.state import State, connect
+from signalbox.producers.client import Client
+from signalbox.routing.event import first_broken
+from signalbox.routing.policy import Terms
+from signalbox.routing.registry import Registry
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point
 

@@ -6,16 +6,16 @@ import os
 import subprocess
 import sys
 
-from commands.settings import Settings
+from signalbox.commands.settings import Settings
+from signalbox.workers.prefork import Preloader
 from tests.integration.conftest import Lane
-from workers.prefork import Preloader
 
 LOOK = """
 import sys
-from commands.settings import Settings
-from workers.prefork import Preloader
+from signalbox.commands.settings import Settings
+from signalbox.workers.prefork import Preloader
 
-module = "adapters.filesystem.object_driver"
+module = "signalbox.adapters.filesystem.object_driver"
 before = module in sys.modules
 preloader = Preloader(Settings())
 preloader.before_fork()

@@ -9,15 +9,15 @@ from types import SimpleNamespace
 
 import pytest
 
-from commands.error import StateUnavailable
-from commands.settings import Settings
-from commands.state import connect
-from producers import pulse
-from producers.embedded.redis_server import RedisServer
-from producers.pulse import Pulses
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers import pulse
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.pulse import Pulses
+from signalbox.workers import pulse as workers_pulse
+from signalbox.workers.pulse import PoolProbe, Pulse
 from tests.conftest import need_redis
-from workers import pulse as workers_pulse
-from workers.pulse import PoolProbe, Pulse
 
 
 @pytest.fixture

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from commands.ledger.usage import UsageBook, Use
-from commands.object_store import DeleteObject, PutObject
-from commands.outcome import Outcome
-from commands.payload import InlinePayload
-from commands.scope import Mode
-from producers.client import Client
-from producers.embedded.stand_in import S3StandIn
+from signalbox.commands.ledger.usage import UsageBook, Use
+from signalbox.commands.object_store import DeleteObject, PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Mode
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by, give_terms
 from tests.integration.stored import keys_below

@@ -18,30 +18,30 @@ from typing import Any
 import pytest
 import structlog
 
-from adapters.catalogue import find_backend
-from commands.error import BackendResting
-from commands.ledger import ledger as ledger_module
-from commands.ledger import line as line_module
-from commands.ledger import usage as usage_module
-from commands.ledger.entry import Claimed, Intent, Ticket
-from commands.ledger.ledger import Ledger
-from commands.ledger.line import Lines
-from commands.ledger.parcels import Parcels
-from commands.ledger.shard import Shards
-from commands.ledger.usage import UsageBook
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode
-from commands.script import Script
-from commands.settings import Settings
-from commands.state import State, connect
-from commands.tabular_store import UpsertRow
-from routing.policy import Quotas
-from routing.route import Route
-from workers.finish import Finisher
-from workers.quota import within_quotas
-from workers.stage import Admitted, Ended
+from signalbox.adapters.catalogue import find_backend
+from signalbox.commands.error import BackendResting
+from signalbox.commands.ledger import ledger as ledger_module
+from signalbox.commands.ledger import line as line_module
+from signalbox.commands.ledger import usage as usage_module
+from signalbox.commands.ledger.entry import Claimed, Intent, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.line import Lines
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.shard import Shards
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode
+from signalbox.commands.script import Script
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.commands.tabular_store import UpsertRow
+from signalbox.routing.policy import Quotas
+from signalbox.routing.route import Route
+from signalbox.workers.finish import Finisher
+from signalbox.workers.quota import within_quotas
+from signalbox.workers.stage import Admitted, Ended
 
 CLOCK = """
 local real = redis

@@ -14,7 +14,7 @@ from urllib.parse import urlsplit
 
 import pytest
 
-from commands.error import (
+from signalbox.commands.error import (
     InvalidCommand,
     LeaseExpired,
     NotFound,
@@ -22,11 +22,11 @@ from commands.error import (
     RateLimited,
     RouteNotFound,
 )
-from commands.event_stream import AppendEvent, Event, ReadEvents
-from commands.ledger.shard import USUAL, Shards
-from commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
-from commands.model import Command, new_op_id
-from commands.object_store import (
+from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
+from signalbox.commands.ledger.shard import USUAL, Shards
+from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
+from signalbox.commands.model import Command, new_op_id
+from signalbox.commands.object_store import (
     GetObject,
     HeadObject,
     ListObjects,
@@ -36,15 +36,15 @@ from commands.object_store import (
     PresignPut,
     PutObject,
 )
-from commands.outcome import Outcome
-from commands.payload import InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import connect
-from commands.tabular_store import Filter, GetRow, QueryRows, UpsertRow
-from gateway.open_content import PART_BYTES
-from gateway.reads import ReadLimits, Reads
-from producers.async_client import AsyncClient
-from routing.policy import Terms
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import connect
+from signalbox.commands.tabular_store import Filter, GetRow, QueryRows, UpsertRow
+from signalbox.gateway.open_content import PART_BYTES
+from signalbox.gateway.reads import ReadLimits, Reads
+from signalbox.producers.async_client import AsyncClient
+from signalbox.routing.policy import Terms
 from tests.conformance.harness import HARNESSES
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 
@@ -219,7 +219,7 @@ def test_a_read_stands_behind_the_write_that_it_names(two_workers: Lane) -> None
 def test_a_write_without_an_end_is_not_waited_for_longer_than_a_lease(
     state_url: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    from commands.settings import Settings
+    from signalbox.commands.settings import Settings
 
     monkeypatch.setenv("SIGNALBOX_STATE_URL", state_url)
     monkeypatch.setenv("SIGNALBOX_BROKER_URL", state_url)

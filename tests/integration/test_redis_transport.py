@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from producers.publisher import make_app
-from producers.redis_transport import Channel
+from signalbox.producers.publisher import make_app
+from signalbox.producers.redis_transport import Channel
 from tests.integration.conftest import Lane
 
 

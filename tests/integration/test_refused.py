@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import InvalidCommand
-from commands.ledger import ledger as its
-from commands.ledger.dead import DeadLetters, Which
-from commands.ledger.ledger import Ledger
-from commands.ledger.parcels import Parcels
-from commands.payload import DirectoryPayloadStore
-from commands.refusal import refusal
-from commands.settings import Settings
-from commands.state import connect
-from commands.wire import Fault
-from workers.finish import Finisher
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.ledger import ledger as its
+from signalbox.commands.ledger.dead import DeadLetters, Which
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.refusal import refusal
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.commands.wire import Fault
+from signalbox.workers.finish import Finisher
 
 
 @pytest.fixture

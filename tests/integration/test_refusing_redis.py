@@ -10,20 +10,20 @@ from pathlib import Path
 import pytest
 import redis
 
-from commands.error import StateUnavailable
-from commands.ledger.entry import Acceptance, Finished, Intent
-from commands.ledger.ledger import Ledger
-from commands.scope import Mode
-from commands.settings import Settings
-from commands.state import State, connect
-from commands.state_error import state_errors
-from producers.buffer import BufferLimits
-from producers.embedded.redis_server import RedisServer
-from routing.registry import Registry
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.entry import Acceptance, Finished, Intent
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.scope import Mode
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.commands.state_error import state_errors
+from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.routing.registry import Registry
+from signalbox.workers.leader import Leader
 from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_builds import redis_builds
-from workers.leader import Leader
 
 BUILDS = redis_builds()
 

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands.error import (
+from signalbox.commands.error import (
     BackendNotImplemented,
     Conflict,
     ForbiddenBackend,
@@ -18,13 +18,13 @@ from commands.error import (
     SignalboxError,
     UnknownBackend,
 )
-from commands.model import new_op_id
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import State, connect
-from routing.event import StreamEvent, first_broken
-from routing.registry import Registry
-from routing.route import Route
+from signalbox.commands.model import new_op_id
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import State, connect
+from signalbox.routing.event import StreamEvent, first_broken
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
 
 KIND = ResourceKind.OBJECT_STORE
 SCOPE = Scope(kind=KIND, tenant_id="t_a", env="dev")

@@ -9,17 +9,17 @@ from pathlib import Path
 
 import pytest
 
-from commands.object_store import PutObject
-from commands.outcome import Outcome
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
-from producers.submission import Submission
-from routing.rebase import rebase
-from routing.registry import Registry
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.producers.submission import Submission
+from signalbox.routing.rebase import rebase
+from signalbox.routing.registry import Registry
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until

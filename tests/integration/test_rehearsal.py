@@ -8,10 +8,10 @@ from typing import Any
 
 import pytest
 
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from producers.embedded.stand_in import S3StandIn
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration import command_line
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 from tests.integration.operating import by, point, take

@@ -12,11 +12,11 @@ import pytest
 from celery import Celery
 from celery.worker.control import Panel
 
-from commands.object_store import HeadObject
-from commands.settings import Settings
-from producers.publisher import make_app
+from signalbox.commands.object_store import HeadObject
+from signalbox.commands.settings import Settings
+from signalbox.producers.publisher import make_app
+from signalbox.workers.control import HARMLESS
 from tests.integration.conftest import Lane, lane, wait_until
-from workers.control import HARMLESS
 
 DANGEROUS: dict[str, dict[str, Any]] = {
     "revoke": {"task_id": "a", "terminate": True},

@@ -16,22 +16,22 @@ from pathlib import Path
 
 import pytest
 
-from commands.ledger.era import LedgerEras
-from commands.model import Command
-from commands.object_store import DeleteObject, GetObject, GetResult, PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.ports import free_port
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
-from producers.embedded.stand_in import S3StandIn
-from producers.submission import Submission
-from routing.rebase import rebase
-from routing.registry import Registry
+from signalbox.commands.ledger.era import LedgerEras
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import DeleteObject, GetObject, GetResult, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.submission import Submission
+from signalbox.routing.rebase import rebase
+from signalbox.routing.registry import Registry
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 
 import pytest
 
-from commands.error import RegistryRegressed, RegistryUnreadable, RouteNotFound
-from commands.model import new_op_id
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import State, connect
-from routing.cache import RouteCache
-from routing.log import TAG, EventLog
-from routing.policy import FREE, policy_subject
-from routing.registry import Registry
-from routing.route import Route, revision_of
-from routing.tail import RouteTail
+from signalbox.commands.error import RegistryRegressed, RegistryUnreadable, RouteNotFound
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import State, connect
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.log import TAG, EventLog
+from signalbox.routing.policy import FREE, policy_subject
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route, revision_of
+from signalbox.routing.tail import RouteTail
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 FENCES = "{rt}:fence"

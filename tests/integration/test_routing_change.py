@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from commands.error import (
+from signalbox.commands.error import (
     BackendNotImplemented,
     Conflict,
     ForbiddenBackend,
@@ -16,15 +16,15 @@ from commands.error import (
     StateUnavailable,
     UnknownBackend,
 )
-from commands.exchange import exchange
-from commands.model import new_op_id
-from commands.routing import DeleteRoute, RouteConfig, SetRoute, SwitchRoute
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import State, connect
-from routing import control
-from routing.event import StreamEvent, first_broken
-from routing.registry import Registry
-from routing.route import Route
+from signalbox.commands.exchange import exchange
+from signalbox.commands.model import new_op_id
+from signalbox.commands.routing import DeleteRoute, RouteConfig, SetRoute, SwitchRoute
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import State, connect
+from signalbox.routing import control
+from signalbox.routing.event import StreamEvent, first_broken
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
 
 KIND = ResourceKind.OBJECT_STORE
 SCOPE = Scope(kind=KIND, tenant_id="t_a", env="dev")
@@ -188,7 +188,7 @@ def test_a_change_costs_two_round_trips(registry: Registry) -> None:
         exchange(parts, units, *more)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("commands.state.exchange", counted)
+        patch.setattr("signalbox.commands.state.exchange", counted)
         change(registry.switch, "/b")
     assert len(sent) == 2
 

@@ -9,16 +9,16 @@ from collections.abc import Callable, Iterator
 import pytest
 from structlog.testing import capture_logs
 
-from commands.error import RegistryRegressed
-from commands.model import new_op_id
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import State, connect
-from routing.cache import RouteCache
-from routing.event import StreamEvent
-from routing.log import EventLog
-from routing.registry import Registry
-from routing.route import Route
-from routing.tail import RouteTail
+from signalbox.commands.error import RegistryRegressed
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import State, connect
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.log import EventLog
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route
+from signalbox.routing.tail import RouteTail
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 KEYS = ["{rt}:head", "{rt}:routes", "{rt}:fence"]

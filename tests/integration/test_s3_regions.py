@@ -11,18 +11,18 @@ from pathlib import Path
 import boto3
 import pytest
 
-from adapters.aws.credentials import reference_of
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from adapters.s3.config import read_config
-from adapters.s3.object_driver import open_driver
-from commands.clock import lease_clock
-from commands.error import InvalidRouteConfig, NotFound, Unavailable
-from commands.model import new_op_id
-from commands.object_store import GetObject, HeadObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.aws.credentials import reference_of
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import InvalidRouteConfig, NotFound, Unavailable
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import GetObject, HeadObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 from tests.conformance.aws_server import aws_server
 from tests.listening import stop_listening
 

@@ -13,16 +13,16 @@ import celery
 import pytest
 import redis
 
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.routing import DeleteRoute
-from commands.scope import ResourceKind
-from commands.settings import Settings
-from producers.client import Client
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
-from producers.publisher import make_app
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import DeleteRoute
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.settings import Settings
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.producers.publisher import make_app
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE, QUICK, wait_until
 from tests.integration.test_operations_doc import steps
@@ -44,7 +44,9 @@ class Deployment:
         tools = folder / "bin"
         tools.mkdir()
         command = tools / "signalbox"
-        command.write_text(f'#!/bin/sh\nexec {sys.executable} -m producers.cli.main "$@"\n')
+        command.write_text(
+            f'#!/bin/sh\nexec {sys.executable} -m signalbox.producers.cli.main "$@"\n'
+        )
         command.chmod(0o755)
         path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = os.environ | {

@@ -11,8 +11,8 @@ from typing import Any
 import amqp
 import pytest
 
-from commands.settings import Settings
-from producers.publisher import make_app
+from signalbox.commands.settings import Settings
+from signalbox.producers.publisher import make_app
 from tests.absent import absent
 from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import rabbitmq, rabbitmqctl

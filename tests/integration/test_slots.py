@@ -11,7 +11,7 @@ from typing import Any
 
 import pytest
 
-from commands.object_store import GetObject
+from signalbox.commands.object_store import GetObject
 from tests.absent import absent
 from tests.chaos.lab import Lab, lab, put
 from tests.chaos.part import CannotRun

@@ -8,16 +8,16 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import StateUnavailable
-from commands.ledger.parcels import Parcels
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import connect
-from producers.client import Client
-from producers.embedded.ports import free_port
-from producers.folder import Place, files_below, store_files
-from producers.stream import Pace, Work, run_all
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.producers.client import Client
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.folder import Place, files_below, store_files
+from signalbox.producers.stream import Pace, Work, run_all
 
 PLACE = Place("t_stream", "dev")
 SOON = timedelta(seconds=1)
@@ -80,7 +80,7 @@ def test_what_finds_no_room_comes_again_before_what_stands_behind_it(
         return answer
 
     monkeypatch.setattr(Parcels, "accept", watch)
-    monkeypatch.setattr("producers.stream.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("signalbox.producers.stream.AGAIN_SECONDS", 0.0)
     work = [Work(number, put(number), 1) for number in range(4)]
     list(run_all(client, work, Pace(batch=3), patience=SOON))
     assert accepted == ["k0", "k1", "k2", "k3"]

@@ -12,20 +12,20 @@ from pathlib import Path
 
 import pytest
 
-from commands.ledger.dead import Which
-from commands.ledger.entry import Action, Apart, Finish, Intent, Ticket, Wake
-from commands.ledger.ledger import Ledger
-from commands.ledger.shard import USUAL, Shards
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.settings import Settings
-from commands.state import connect
-from commands.wire import ticket_document
-from producers.publisher import Publisher, make_app
+from signalbox.commands.ledger.dead import Which
+from signalbox.commands.ledger.entry import Action, Apart, Finish, Intent, Ticket, Wake
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.shard import USUAL, Shards
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.commands.wire import ticket_document
+from signalbox.producers.publisher import Publisher, make_app
+from signalbox.workers import isolation
+from signalbox.workers.isolation import Isolation
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 from tests.integration.test_ledger import done, put
-from workers import isolation
-from workers.isolation import Isolation
 
 TENANTS = ["t_ant", "t_bee", "t_eel", "t_fox", "t_hh", "t_ccc"]
 POISON = "command.before=kill~poison"
@@ -365,7 +365,7 @@ def children_of(pid: int) -> list[int]:
             if not folder.name.isdigit():
                 continue
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"workers.isolated" in (folder / "cmdline").read_bytes():
+            if parent == pid and b"signalbox.workers.isolated" in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
         except OSError:
             continue  # it has just ended

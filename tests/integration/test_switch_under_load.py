@@ -6,14 +6,14 @@ import bisect
 import threading
 from pathlib import Path
 
-from adapters.catalogue import find_backend
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from commands.model import new_op_id
-from commands.object_store import GetObject, PutObject
-from commands.outcome import Outcome
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 
 SWITCHES, PUTS_EACH, TENANT = 1000, 2000, "t_switch"

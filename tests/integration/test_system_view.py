@@ -9,13 +9,13 @@ from typing import Any
 
 import pytest
 
-from commands.ledger.usage import UsageBook
-from commands.object_store import DeleteObject, GetObject, PutObject
-from commands.payload import InlinePayload
-from commands.routing import RouteConfig
-from commands.scope import Mode
-from producers.embedded.ports import free_port
-from producers.embedded.stand_in import S3StandIn
+from signalbox.commands.ledger.usage import UsageBook
+from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration import command_line
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by, give_terms, take

@@ -8,14 +8,14 @@ from typing import Any, cast
 
 import pytest
 
-from commands.error import RegistryRegressed
-from commands.state import State, connect
-from routing.cache import RouteCache
-from routing.event import StreamEvent
-from routing.rebase import rebase
-from routing.registry import Registry
-from routing.row import Position
-from routing.tail import RouteTail
+from signalbox.commands.error import RegistryRegressed
+from signalbox.commands.state import State, connect
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.event import StreamEvent
+from signalbox.routing.rebase import rebase
+from signalbox.routing.registry import Registry
+from signalbox.routing.row import Position
+from signalbox.routing.tail import RouteTail
 from tests.integration.conftest import object_scope
 from tests.integration.operating import SCOPE, by, point
 

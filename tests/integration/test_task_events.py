@@ -14,23 +14,23 @@ from typing import Any
 import pytest
 from celery import Celery
 
-from commands.error import NotFound, Unavailable
-from commands.ledger.entry import Action, Finish, Intent
-from commands.model import new_op_id
-from commands.object_store import PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import connect
-from commands.wire import Message
-from producers.embedded.ports import free_port
-from producers.embedded.redis_server import RedisServer
-from producers.publisher import make_app
+from signalbox.commands.error import NotFound, Unavailable
+from signalbox.commands.ledger.entry import Action, Finish, Intent
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect
+from signalbox.commands.wire import Message
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.publisher import make_app
+from signalbox.workers import task_events
+from signalbox.workers.runtime import Runtime
+from signalbox.workers.task_events import SUCCESSES_A_SECOND, WAITING_MOST, TaskEvents
 from tests.conftest import need_redis
 from tests.integration.conftest import wait_until
-from workers import task_events
-from workers.runtime import Runtime
-from workers.task_events import SUCCESSES_A_SECOND, WAITING_MOST, TaskEvents
 
 ENDS = {"task-succeeded", "task-failed", "task-retried"}
 

@@ -9,12 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from commands.ledger.entry import Acceptance, Action, Intent, Ticket, Wake
-from commands.ledger.ledger import CROWDED_SHARE, Ledger
-from commands.model import Command
-from commands.settings import Settings
-from commands.state import State, connect
-from commands.tabular_store import UpsertRow
+from signalbox.commands.ledger.entry import Acceptance, Action, Intent, Ticket, Wake
+from signalbox.commands.ledger.ledger import CROWDED_SHARE, Ledger
+from signalbox.commands.model import Command
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
+from signalbox.commands.tabular_store import UpsertRow
 from tests.integration.conftest import PATIENCE, lane, wait_until
 from tests.integration.test_ledger import done, put
 

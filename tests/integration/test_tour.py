@@ -24,7 +24,7 @@ def test_the_tour_stores_a_folder_and_finds_every_byte_again_also_the_second_tim
             [
                 sys.executable,
                 "-m",
-                "producers.cli.main",
+                "signalbox.producers.cli.main",
                 "up",
                 "--tour",
                 "--once",
@@ -53,7 +53,7 @@ def test_the_tour_ends_with_one_if_a_file_cannot_be_stored(tmp_path: Path) -> No
         [
             sys.executable,
             "-m",
-            "producers.cli.main",
+            "signalbox.producers.cli.main",
             "up",
             "--tour",
             "--once",

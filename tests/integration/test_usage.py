@@ -7,14 +7,14 @@ from pathlib import Path
 
 import pytest
 
-from commands.ledger.entry import Action, Finish, Intent, Ticket
-from commands.ledger.ledger import Ledger
-from commands.ledger.usage import Usage, UsageBook, this_month
-from commands.object_store import GetObject, PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.state import State, connect
+from signalbox.commands.ledger.entry import Action, Finish, Intent, Ticket
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.usage import Usage, UsageBook, this_month
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect
 from tests.integration import command_line
 from tests.integration.conftest import PATIENCE, Lane, lane, object_scope
 from tests.integration.operating import SCOPE, give_terms
@@ -120,7 +120,9 @@ def test_a_month_begins_at_nothing_and_what_is_stored_goes_on(
     ledger, book = Ledger(state, Settings(state_url=state_url)), UsageBook(state)
     usage = Usage(SCOPE.field, writes=1, bytes_in=10, objects=1, bytes=10)
     for number, month in enumerate(["2026-01", "2026-01", "2026-02"]):
-        monkeypatch.setattr("commands.ledger.ledger.this_month", lambda month=month: month)
+        monkeypatch.setattr(
+            "signalbox.commands.ledger.ledger.this_month", lambda month=month: month
+        )
         command = put("t_a", number)
         ledger.submit([Intent(command, "q")])
         ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")

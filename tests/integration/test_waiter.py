@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from producers import waiter
+from signalbox.producers import waiter
 from tests.integration.conftest import Lane
 
 

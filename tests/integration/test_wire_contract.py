@@ -11,10 +11,10 @@ from typing import Any
 import celery
 import pytest
 
-from commands.object_store import PutObject
-from commands.outcome import Outcome
-from commands.scope import ResourceKind
-from producers.client import Client
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.scope import ResourceKind
+from signalbox.producers.client import Client
 from tests.integration.conftest import Lane, wait_until
 
 TENANT = "t_wire"

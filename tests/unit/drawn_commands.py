@@ -7,10 +7,10 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from commands.event_stream import AppendEvent, Event, ReadEvents
-from commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
-from commands.model import Command
-from commands.object_store import (
+from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
+from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import (
     Condition,
     DeleteObject,
     GetObject,
@@ -23,10 +23,17 @@ from commands.object_store import (
     PutObject,
     RegisterObject,
 )
-from commands.payload import InlinePayload
-from commands.scope import Mode
-from commands.tabular_store import DeleteRow, Filter, GetRow, QueryRows, RowCondition, UpsertRow
-from testing.typed_values import data, names, timestamps, values
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Mode
+from signalbox.commands.tabular_store import (
+    DeleteRow,
+    Filter,
+    GetRow,
+    QueryRows,
+    RowCondition,
+    UpsertRow,
+)
+from signalbox.testing.typed_values import data, names, timestamps, values
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=8)
 keys = st.lists(

@@ -12,24 +12,24 @@ from typing import Any, cast
 
 import pytest
 
-from adapters import reach
-from adapters.catalogue import Backend
-from adapters.port import AdapterContext, Call
-from adapters.reach import Boundary, Reaches
-from commands.error import LeaseExpired, PlaceForbidden, Throttled
-from commands.ledger.entry import Claimed
-from commands.metrics_store import IngestPoints, Point, QueryPoints
-from commands.model import Command
-from commands.object_store import DeleteObject, GetObject, ListObjects, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.result import Result
-from commands.scope import Mode, Scope
-from routing.policy import FREE
-from routing.route import Route
-from workers import adapter_pool
-from workers.adapter_pool import READ_MOST, AdapterPool
-from workers.stage import Admitted, Ended
-from workers.step import in_lanes
+from signalbox.adapters import reach
+from signalbox.adapters.catalogue import Backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.reach import Boundary, Reaches
+from signalbox.commands.error import LeaseExpired, PlaceForbidden, Throttled
+from signalbox.commands.ledger.entry import Claimed
+from signalbox.commands.metrics_store import IngestPoints, Point, QueryPoints
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import DeleteObject, GetObject, ListObjects, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.result import Result
+from signalbox.commands.scope import Mode, Scope
+from signalbox.routing.policy import FREE
+from signalbox.routing.route import Route
+from signalbox.workers import adapter_pool
+from signalbox.workers.adapter_pool import READ_MOST, AdapterPool
+from signalbox.workers.stage import Admitted, Ended
+from signalbox.workers.step import in_lanes
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 

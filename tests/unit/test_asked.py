@@ -8,15 +8,15 @@ from typing import cast
 
 import pytest
 
-from commands.error import OpIdReused
-from commands.ledger.entry import Acceptance, Receipt
-from commands.object_store import PutObject
-from commands.outcome import Outcome, Status
-from commands.payload import InlinePayload
-from producers.asked import Asked
-from producers.inbox import Inboxes
-from producers.pending import Pending, Submitter
-from producers.submission import Submission
+from signalbox.commands.error import OpIdReused
+from signalbox.commands.ledger.entry import Acceptance, Receipt
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers.asked import Asked
+from signalbox.producers.inbox import Inboxes
+from signalbox.producers.pending import Pending, Submitter
+from signalbox.producers.submission import Submission
 
 COMMAND = PutObject(
     tenant_id="t_a", env="dev", key="k", payload=InlinePayload(data=b"x"), op_id="one"

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from adapters.azure_blob.client import client_for
-from adapters.azure_blob.config import read_config
-from commands.error import InvalidRouteConfig, Misconfigured
+from signalbox.adapters.azure_blob.client import client_for
+from signalbox.adapters.azure_blob.config import read_config
+from signalbox.commands.error import InvalidRouteConfig, Misconfigured
 
 ACCOUNT = "https://acme.blob.core.windows.net"
 GOOD = {"account_url": ACCOUNT, "container": "data"}

@@ -8,15 +8,15 @@ from typing import Any
 
 import pytest
 
-from adapters.azure_blob import expiry
-from adapters.azure_blob.object_driver import open_driver
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from commands import error as errors
-from commands.clock import lease_clock
-from commands.object_store import GetObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.azure_blob import expiry
+from signalbox.adapters.azure_blob.object_driver import open_driver
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands import error as errors
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 from tests.unit.azure_stand_in import StandIn, stand_in
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")
@@ -136,7 +136,7 @@ def test_a_silent_server_is_waited_for_no_longer_than_the_lease(
 ) -> None:
     server.silent = True
     # So that nothing but the lease can end the wait.
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 3600.0)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 3600.0)
     monkeypatch.setattr(expiry, "REQUEST_SECONDS", 3600.0)
     with pytest.raises((errors.Unavailable, errors.LeaseExpired)):
         put(store_at(server.url, key_file), tmp_path, seconds=4)

@@ -10,14 +10,14 @@ from urllib.parse import parse_qsl
 import pytest
 from azure.storage.blob import BlobServiceClient, UserDelegationKey
 
-from adapters.azure_blob.client import client_for
-from adapters.azure_blob.config import read_config
-from adapters.azure_blob.expiry import bounded
-from adapters.azure_blob.signature import KEY_LIFE, signer_for
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import LeaseExpired
-from commands.payload import DirectoryPayloadStore
+from signalbox.adapters.azure_blob.client import client_for
+from signalbox.adapters.azure_blob.config import read_config
+from signalbox.adapters.azure_blob.expiry import bounded
+from signalbox.adapters.azure_blob.signature import KEY_LIFE, signer_for
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired
+from signalbox.commands.payload import DirectoryPayloadStore
 from tests.unit.azure_stand_in import stand_in
 
 
@@ -69,7 +69,7 @@ def test_an_identity_signs_with_a_key_that_it_is_lent_once_a_day(
 ) -> None:
     place = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
     lender, now = Lender(), 100.0
-    monkeypatch.setattr("adapters.azure_blob.signature.time.monotonic", lambda: now)
+    monkeypatch.setattr("signalbox.adapters.azure_blob.signature.time.monotonic", lambda: now)
     sign = signer_for(read_config(place), cast(BlobServiceClient, lender))
     assert sign is not None
     field = dict(parse_qsl(sign("data", "a", 1_700_000_000)))

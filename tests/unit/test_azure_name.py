@@ -8,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.azure_blob.name import to_key, to_name, to_prefix
+from signalbox.adapters.azure_blob.name import to_key, to_name, to_prefix
 
 ODD = st.text(
     st.sampled_from('a.!~ -0[]\\/"#\ufffc\ufffd\ufffe\uffff\U00010000\U0010ffff'), max_size=9

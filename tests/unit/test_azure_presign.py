@@ -12,14 +12,14 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from adapters.azure_blob.object_driver import open_driver
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call, Capability
-from commands.clock import lease_clock
-from commands.error import Unsupported
-from commands.object_store import PresignGet, PresignPost, PresignPut
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.azure_blob.object_driver import open_driver
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call, Capability
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import Unsupported
+from signalbox.commands.object_store import PresignGet, PresignPost, PresignPut
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 SECRET = b"s3cr3t"
 ENCODED = base64.b64encode(SECRET).decode()

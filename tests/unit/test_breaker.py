@@ -8,19 +8,25 @@ from datetime import UTC, datetime
 import fakeredis
 import pytest
 
-from adapters.catalogue import find_backend
-from commands.clock import lease_clock
-from commands.error import BackendResting, LeaseExpired, NotFound, SignalboxError, Unavailable
-from commands.ledger.entry import Claimed
-from commands.object_store import PutObject
-from commands.payload import InlinePayload, StagedPayload
-from commands.scope import Mode
-from commands.state import state_over
-from routing.policy import FREE
-from routing.route import Route
-from workers import breaker
-from workers.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST, Breakers
-from workers.stage import Admitted, Early, Ended, Watch
+from signalbox.adapters.catalogue import find_backend
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import (
+    BackendResting,
+    LeaseExpired,
+    NotFound,
+    SignalboxError,
+    Unavailable,
+)
+from signalbox.commands.ledger.entry import Claimed
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.scope import Mode
+from signalbox.commands.state import state_over
+from signalbox.routing.policy import FREE
+from signalbox.routing.route import Route
+from signalbox.workers import breaker
+from signalbox.workers.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST, Breakers
+from signalbox.workers.stage import Admitted, Early, Ended, Watch
 
 GIB = 2**30
 

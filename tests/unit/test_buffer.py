@@ -16,7 +16,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from commands.error import (
+from signalbox.commands.error import (
     DeliveryError,
     InvalidSetting,
     OpIdReused,
@@ -24,15 +24,15 @@ from commands.error import (
     RateLimited,
     StateUnavailable,
 )
-from commands.ledger.entry import Acceptance, Receipt
-from commands.model import Command
-from commands.object_store import PutObject
-from commands.outcome import Outcome
-from commands.payload import InlinePayload
-from producers import lanes
-from producers.buffer import Buffer, BufferLimits
-from producers.pending import Pending
-from producers.submission import Submission
+from signalbox.commands.ledger.entry import Acceptance, Receipt
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import InlinePayload
+from signalbox.producers import lanes
+from signalbox.producers.buffer import Buffer, BufferLimits
+from signalbox.producers.pending import Pending
+from signalbox.producers.submission import Submission
 
 SOON = timedelta(minutes=5)
 AT_ONCE = timedelta(0)
@@ -463,7 +463,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr("producers.lanes.time.monotonic", lambda: self.now)
+        monkeypatch.setattr("signalbox.producers.lanes.time.monotonic", lambda: self.now)
 
 
 @pytest.mark.parametrize("under_way", [0, 1, 2])

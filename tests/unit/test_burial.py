@@ -8,11 +8,11 @@ from typing import Any
 
 import pytest
 
-from commands.error import InvalidCommand
-from commands.refusal import refusal
-from commands.wire import Fault
-from workers import burial
-from workers.burial import Burials
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.refusal import refusal
+from signalbox.commands.wire import Fault
+from signalbox.workers import burial
+from signalbox.workers.burial import Burials
 
 
 class Hub:

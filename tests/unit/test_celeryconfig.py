@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import celeryconfig
-from commands.settings import Settings
-from producers.publisher import make_app
-from producers.rabbit_queue import QuorumQueue
+from signalbox import celeryconfig
+from signalbox.commands.settings import Settings
+from signalbox.producers.publisher import make_app
+from signalbox.producers.rabbit_queue import QuorumQueue
 
 
 def test_the_pool_is_not_set_here() -> None:

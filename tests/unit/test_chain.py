@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from routing.chain import Chain
-from routing.event import EventData, Kind, StreamEvent, make_event
-from routing.row import Head
+from signalbox.routing.chain import Chain
+from signalbox.routing.event import EventData, Kind, StreamEvent, make_event
+from signalbox.routing.row import Head
 
 NOTHING = Head("", 0, "")
 

@@ -7,9 +7,9 @@ from datetime import UTC, datetime
 
 import pytest
 
-from commands.object_store import PutResult
-from commands.outcome import Outcome, Status
-from producers.cli.common import show
+from signalbox.commands.object_store import PutResult
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.producers.cli.common import show
 
 
 def outcome(*, superseded: bool) -> Outcome:

@@ -9,12 +9,12 @@ from typing import Any
 import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 
-from commands.error import InvalidKey, SignalboxError
-from commands.key import check_key, check_prefix
-from commands.object_store import Condition, PutObject
-from commands.parse import known_ops, load_command, parse_command
-from commands.payload import InlinePayload, StagedPayload
-from commands.scope import Mode
+from signalbox.commands.error import InvalidKey, SignalboxError
+from signalbox.commands.key import check_key, check_prefix
+from signalbox.commands.object_store import Condition, PutObject
+from signalbox.commands.parse import known_ops, load_command, parse_command
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.scope import Mode
 
 HEAD = {"op": "object_store.head", "tenant_id": "t_x", "env": "dev", "key": "k"}
 

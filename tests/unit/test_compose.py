@@ -13,17 +13,18 @@ from typing import Any
 import pytest
 import yaml
 
-import celeryconfig
-from commands.settings import Settings
-from gateway.settings import GatewaySettings
-from producers.cli.main import command_of
-from producers.embedded.stack import FLOWER_COLUMNS
+from signalbox import celeryconfig
+from signalbox.commands.settings import Settings
+from signalbox.gateway.settings import GatewaySettings
+from signalbox.producers.cli.main import command_of
+from signalbox.producers.embedded.stack import FLOWER_COLUMNS
 
 ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
-TOPS = {path.parent.name for path in ROOT.glob("*/__init__.py")} - {"tests", "benchmarks"}
+LINKS = {path for path in (ROOT / "signalbox").iterdir() if path.is_symlink()}
+TOPS = {"signalbox", *(link.readlink().name for link in LINKS)}
 KNOWN = {name.upper() for name in Settings.model_fields} | {
     f"GATEWAY_{name.upper()}" for name in GatewaySettings.model_fields
 }
@@ -121,10 +122,10 @@ def test_what_the_image_copies_is_there_and_all_packages_are_copied() -> None:
 def test_the_installed_project_holds_every_package_and_every_script_of_lua() -> None:
     # The image installs it as it is built, where a clone finds what lies about.
     tools = tomllib.loads((ROOT / "pyproject.toml").read_text())["tool"]["setuptools"]
-    found = {
+    found = {"signalbox"} | {
         ".".join(path.parent.relative_to(ROOT).parts)
-        for top in TOPS
-        for path in ROOT.glob(f"{top}/**/__init__.py")
+        for link in LINKS
+        for path in link.glob("**/__init__.py")
     }
     assert set(tools["packages"]) == found
     with_lua = {

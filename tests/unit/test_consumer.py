@@ -10,8 +10,8 @@ from celery import Celery
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
-from workers.burial import Burials
-from workers.consumer import SteadyConsumer
+from signalbox.workers.burial import Burials
+from signalbox.workers.consumer import SteadyConsumer
 
 
 class Message:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from workers import crew
-from workers.crew import Crew
+from signalbox.workers import crew
+from signalbox.workers.crew import Crew
 
 THREADS = 4
 

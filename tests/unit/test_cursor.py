@@ -6,9 +6,9 @@ import base64
 
 import pytest
 
-from adapters.row_query import page_of
-from commands.error import InvalidCommand
-from commands.tabular_store import QueryRows, Row
+from signalbox.adapters.row_query import page_of
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.tabular_store import QueryRows, Row
 from tests.unit.test_row_query import ask
 
 

@@ -11,18 +11,18 @@ import jsonschema  # type: ignore[import-untyped]  # ships no types
 import pytest
 from pydantic import BaseModel
 
-from adapters.azure_blob.config import AzureConfig
-from adapters.dynamodb.config import DynamoDBConfig
-from adapters.firestore.config import FirestoreConfig
-from adapters.overview import markdown
-from adapters.postgres.config import PostgresConfig
-from adapters.s3.config import S3Config
-from commands import error
-from commands.parse import known_ops, parse_command
-from commands.settings import Settings
-from gateway.error import HttpError
-from gateway.settings import GatewaySettings
-from producers.cli.main import COMMANDS, command_of
+from signalbox.adapters.azure_blob.config import AzureConfig
+from signalbox.adapters.dynamodb.config import DynamoDBConfig
+from signalbox.adapters.firestore.config import FirestoreConfig
+from signalbox.adapters.overview import markdown
+from signalbox.adapters.postgres.config import PostgresConfig
+from signalbox.adapters.s3.config import S3Config
+from signalbox.commands import error
+from signalbox.commands.parse import known_ops, parse_command
+from signalbox.commands.settings import Settings
+from signalbox.gateway.error import HttpError
+from signalbox.gateway.settings import GatewaySettings
+from signalbox.producers.cli.main import COMMANDS, command_of
 
 ROOT = Path(__file__).parents[2]
 TOPS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
@@ -37,7 +37,7 @@ def leaves(kind: type[error.SignalboxError]) -> set[type[error.SignalboxError]]:
 def test_every_error_code_is_on_the_page_with_its_status() -> None:
     page = (ROOT / "docs" / "errors.md").read_text()
     for kind in leaves(error.SignalboxError) - {error.RemoteError}:
-        if kind.__module__ == "commands.error":
+        if kind.__module__ == "signalbox.commands.error":
             assert f"| `{kind.code}` | {kind.http_status} |" in page
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-import adapters
+from signalbox import adapters
 
 ROOT = Path(adapters.__file__).parent
 FOLDERS = sorted(path.parent for path in ROOT.glob("*/__init__.py"))

@@ -12,13 +12,13 @@ from pathlib import Path
 
 import fakeredis
 
-from commands.ledger.entry import Intent, Ticket
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.settings import Settings
-from commands.wire import Message
-from producers.publisher import make_app
-from workers.runtime import Runtime
+from signalbox.commands.ledger.entry import Intent, Ticket
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import Message
+from signalbox.producers.publisher import make_app
+from signalbox.workers.runtime import Runtime
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 

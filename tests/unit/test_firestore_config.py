@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.firestore.client import client_for
-from adapters.firestore.config import FirestoreConfig, read_config
-from adapters.firestore.table_driver import check_config
-from commands.error import InternalError, InvalidRouteConfig, Misconfigured
-from commands.scope import ResourceKind
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.firestore.client import client_for
+from signalbox.adapters.firestore.config import FirestoreConfig, read_config
+from signalbox.adapters.firestore.table_driver import check_config
+from signalbox.commands.error import InternalError, InvalidRouteConfig, Misconfigured
+from signalbox.commands.scope import ResourceKind
 
 KIND = ResourceKind.TABULAR_STORE
 LAB = {"project": "signalbox-lab", "emulator_host": "127.0.0.1:1"}
@@ -117,8 +117,8 @@ def test_a_child_forked_from_a_process_with_a_client_is_refused_one() -> None:
 def test_a_child_forked_before_there_was_a_client_makes_its_own() -> None:
     program = (
         "import os\n"
-        "from adapters.firestore.client import client_for\n"
-        "from adapters.firestore.config import read_config\n"
+        "from signalbox.adapters.firestore.client import client_for\n"
+        "from signalbox.adapters.firestore.config import read_config\n"
         f"config = read_config({LAB!r}, 'tabular_store')\n"
         "child = os.fork()\n"
         "client_for(config)\n"
@@ -130,7 +130,8 @@ def test_a_child_forked_before_there_was_a_client_makes_its_own() -> None:
 
 def test_the_catalogue_and_the_config_alone_load_no_sdk() -> None:
     program = (
-        "import sys, adapters.catalogue, adapters.firestore.config, adapters.firestore.name;"
+        "import sys, signalbox.adapters.catalogue;"
+        "import signalbox.adapters.firestore.config, signalbox.adapters.firestore.name;"
         "sys.exit(any(name in sys.modules for name in ('grpc', 'google.auth')))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -8,15 +8,15 @@ import pytest
 from google.api_core import exceptions as api
 from google.auth import exceptions as auth
 
-from adapters.batch import RequestSize
-from adapters.failure import Reporter
-from adapters.firestore.config import read_config
-from adapters.firestore.database import MOST_BYTES, room
-from adapters.firestore.failure import SERVICE, translate
-from adapters.firestore.table_driver import open_driver
-from adapters.port import AdapterContext, Call
-from adapters.tabular_store import TabularStore
-from commands.error import (
+from signalbox.adapters.batch import RequestSize
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.firestore.config import read_config
+from signalbox.adapters.firestore.database import MOST_BYTES, room
+from signalbox.adapters.firestore.failure import SERVICE, translate
+from signalbox.adapters.firestore.table_driver import open_driver
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.tabular_store import TabularStore
+from signalbox.commands.error import (
     Contended,
     LeaseExpired,
     Misconfigured,
@@ -26,9 +26,9 @@ from commands.error import (
     TooLarge,
     Unavailable,
 )
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from commands.tabular_store import GetRow
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import GetRow
 
 SCOPE = Scope(kind=ResourceKind.TABULAR_STORE, tenant_id="t_a", env="dev")
 

@@ -9,15 +9,15 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.firestore.config import FirestoreConfig
-from adapters.firestore.message import (
+from signalbox.adapters.firestore.config import FirestoreConfig
+from signalbox.adapters.firestore.message import (
     ValuePb,
     column_name,
     field_name,
     get_value,
     set_value,
 )
-from adapters.firestore.name import (
+from signalbox.adapters.firestore.name import (
     LABELS_MOST,
     Layout,
     point_id,
@@ -28,11 +28,11 @@ from adapters.firestore.name import (
     spell,
     time_id,
 )
-from adapters.row_query import same
-from adapters.window import micros
-from commands.metrics_store import canonical_labels
-from commands.scope import ResourceKind, Scope
-from commands.value import Value
+from signalbox.adapters.row_query import same
+from signalbox.adapters.window import micros
+from signalbox.commands.metrics_store import canonical_labels
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.value import Value
 
 TEXT = st.text(st.characters(exclude_categories=["Cs"]), min_size=1, max_size=60)
 LABELS = st.dictionaries(TEXT, TEXT, max_size=4).map(canonical_labels)

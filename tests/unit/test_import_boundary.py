@@ -13,15 +13,15 @@ FOREIGN = ("celery", "kombu", "boto3", "botocore", "grpc")
 @pytest.mark.parametrize(
     "module",
     [
-        "commands.ledger.ledger",
-        "commands.wire",
-        "commands.object_store",
-        "adapters.catalogue",
-        "adapters.object_store",
-        "routing.registry",
-        "routing.cache",
-        "routing.tail",
-        "routing.control",
+        "signalbox.commands.ledger.ledger",
+        "signalbox.commands.wire",
+        "signalbox.commands.object_store",
+        "signalbox.adapters.catalogue",
+        "signalbox.adapters.object_store",
+        "signalbox.routing.registry",
+        "signalbox.routing.cache",
+        "signalbox.routing.tail",
+        "signalbox.routing.control",
     ],
 )
 def test_importing_a_lower_package_loads_no_foreign_one(module: str) -> None:

@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import LeaseExpired
-from commands.payload import DirectoryPayloadStore
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired
+from signalbox.commands.payload import DirectoryPayloadStore
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="elsewhere the monotonic clock counts sleep")

@@ -8,9 +8,9 @@ from typing import BinaryIO
 
 import pytest
 
-from commands.error import InvalidCommand, TooLarge
-from producers import line_input
-from producers.line_input import Line, read_lines
+from signalbox.commands.error import InvalidCommand, TooLarge
+from signalbox.producers import line_input
+from signalbox.producers.line_input import Line, read_lines
 
 
 @pytest.fixture

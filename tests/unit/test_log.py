@@ -6,10 +6,10 @@ from datetime import UTC, datetime
 
 from structlog.testing import capture_logs
 
-from commands.error import NotFound
-from commands.ledger.entry import Action, Finish
-from commands.outcome import Outcome, Status
-from workers.log import EACH_MOST, log_finishes
+from signalbox.commands.error import NotFound
+from signalbox.commands.ledger.entry import Action, Finish
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.workers.log import EACH_MOST, log_finishes
 
 
 def finish(number: int, tenant: str = "t_a", action: Action = Action.DONE) -> Finish:

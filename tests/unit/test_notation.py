@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import typer
 
-from producers.cli.notation import comparison, duration, moment, number, shown, value
+from signalbox.producers.cli.notation import comparison, duration, moment, number, shown, value
 
 
 @pytest.mark.parametrize(

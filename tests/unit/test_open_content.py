@@ -8,10 +8,10 @@ from datetime import UTC, datetime
 
 import pytest
 
-from adapters.object_store import ObjectStream
-from commands.error import Unavailable
-from commands.object_store import ObjectInfo
-from gateway.open_content import PART_BYTES, Opened
+from signalbox.adapters.object_store import ObjectStream
+from signalbox.commands.error import Unavailable
+from signalbox.commands.object_store import ObjectInfo
+from signalbox.gateway.open_content import PART_BYTES, Opened
 
 INFO = ObjectInfo(key="k", size=0, etag="e", modified=datetime(2026, 1, 1, tzinfo=UTC))
 

@@ -14,16 +14,16 @@ from hypothesis import example, given, settings
 from hypothesis import strategies as st
 from pydantic import BaseModel, Field, create_model
 
-from commands.error import InvalidCommand, LedgerDamaged, SignalboxError, UnknownCommand
-from commands.event_stream import AppendEvent, Event
-from commands.ledger import parcel
-from commands.ledger.blob import Heap, enframe, unframe
-from commands.ledger.column import Shape
-from commands.ledger.fields import record_fields
-from commands.ledger.parcel import LARGEST, ordinary, rest_rows, seal, sift, unseal
-from commands.metrics_store import IngestPoints, Point
-from commands.model import Command
-from commands.object_store import (
+from signalbox.commands.error import InvalidCommand, LedgerDamaged, SignalboxError, UnknownCommand
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.ledger import parcel
+from signalbox.commands.ledger.blob import Heap, enframe, unframe
+from signalbox.commands.ledger.column import Shape
+from signalbox.commands.ledger.fields import record_fields
+from signalbox.commands.ledger.parcel import LARGEST, ordinary, rest_rows, seal, sift, unseal
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import (
     Condition,
     DeleteObject,
     GetObject,
@@ -31,10 +31,10 @@ from commands.object_store import (
     PutObject,
     RegisterObject,
 )
-from commands.parse import known_ops, load_command
-from commands.payload import InlinePayload, StagedPayload
-from commands.routing import ControlCommand, DeleteRoute
-from commands.tabular_store import Filter, QueryRows, UpsertRow
+from signalbox.commands.parse import known_ops, load_command
+from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.routing import ControlCommand, DeleteRoute
+from signalbox.commands.tabular_store import Filter, QueryRows, UpsertRow
 from tests.unit.drawn_commands import OF_OP, commands
 
 PLACE: dict[str, Any] = {"tenant_id": "t_x", "env": "dev"}

@@ -11,14 +11,14 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from commands.error import ErrorDetail, LedgerDamaged
-from commands.ledger import parcel_outcome
-from commands.ledger.blob import Heap, enframe, unframe
-from commands.ledger.parcel_outcome import open_outcomes, seal_outcomes
-from commands.model import new_op_id
-from commands.object_store import PutResult
-from commands.outcome import Outcome, Status
-from testing.typed_values import names
+from signalbox.commands.error import ErrorDetail, LedgerDamaged
+from signalbox.commands.ledger import parcel_outcome
+from signalbox.commands.ledger.blob import Heap, enframe, unframe
+from signalbox.commands.ledger.parcel_outcome import open_outcomes, seal_outcomes
+from signalbox.commands.model import new_op_id
+from signalbox.commands.object_store import PutResult
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.testing.typed_values import names
 
 NOW = datetime(2026, 1, 31, 12, 0, 0, 1, tzinfo=UTC)
 

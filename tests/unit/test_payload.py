@@ -9,16 +9,16 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import IntegrityMismatch, PayloadMissing, SourceChanged, TooLarge
-from commands.object_store import PutObject
-from commands.payload import (
+from signalbox.commands.error import IntegrityMismatch, PayloadMissing, SourceChanged, TooLarge
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import (
     DirectoryPayloadStore,
     InlinePayload,
     StagedPayload,
     verified_chunks,
 )
-from commands.settings import Settings
-from producers.content import ContentDesk
+from signalbox.commands.settings import Settings
+from signalbox.producers.content import ContentDesk
 
 
 def desk(directory: Path | None, limit: int = 8) -> ContentDesk:

@@ -10,7 +10,7 @@ import pytest
 from billiard import Pipe  # type: ignore[import-untyped]  # it has no types
 from celery.concurrency import ALIASES, asynpool, get_implementation
 
-from workers.pool import SteadyPool, SteadyTaskPool, use_steady_pools
+from signalbox.workers.pool import SteadyPool, SteadyTaskPool, use_steady_pools
 
 
 @pytest.fixture

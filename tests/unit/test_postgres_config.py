@@ -8,9 +8,9 @@ import psycopg
 import pytest
 from psycopg import errors
 
-from adapters.postgres.config import read_config
-from adapters.postgres.failure import translate
-from commands.error import (
+from signalbox.adapters.postgres.config import read_config
+from signalbox.adapters.postgres.failure import translate
+from signalbox.commands.error import (
     BackendResting,
     Contended,
     InvalidRouteConfig,

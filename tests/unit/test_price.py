@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from adapters.catalogue import CATALOGUE
-from commands.error import InvalidSetting
-from commands.ledger.usage import Use
-from routing.price import GIB, Prices, estimate, load_prices
+from signalbox.adapters.catalogue import CATALOGUE
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.ledger.usage import Use
+from signalbox.routing.price import GIB, Prices, estimate, load_prices
 
 PRICES = Prices(gb_month=0.5, writes=2.0, reads=0.25, gb_out=0.125)
 FREE = Prices(gb_month=0, writes=0, reads=0, gb_out=0)

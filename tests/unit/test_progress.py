@@ -6,13 +6,13 @@ from pathlib import Path
 
 import pytest
 
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import LeaseExpired, StateUnavailable
-from commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
-from commands.payload import DirectoryPayloadStore
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import LeaseExpired, StateUnavailable
+from signalbox.commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.workers.progress import RENEW_SECONDS, Progress
 from tests.unit.test_adapter_pool import Blind, admitted, get
-from workers.progress import RENEW_SECONDS, Progress
 
 MIB = 1024 * 1024
 ENOUGH = int(RENEW_SECONDS * SLOWEST_BYTES_PER_SECOND / MIB)

@@ -11,7 +11,7 @@ from botocore.auth import S3SigV4QueryAuth
 from botocore.awsrequest import AWSRequest
 from botocore.credentials import Credentials
 
-from adapters.aws.query_signature import Signer
+from signalbox.adapters.aws.query_signature import Signer
 
 AT = datetime(2024, 1, 2, 3, 4, 5, tzinfo=UTC)
 

@@ -13,18 +13,18 @@ import fakeredis
 import psycopg
 import pytest
 
-from adapters import address, reach
-from adapters.catalogue import CATALOGUE, Backend, find_backend
-from adapters.credential_file import read_line, read_password
-from adapters.folder_rule import fit_for_data
-from adapters.port import AdapterContext, Call
-from adapters.reach import Boundary, Endpoint, Reaches
-from commands.clock import lease_clock
-from commands.error import Misconfigured, PlaceForbidden, Unavailable
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from commands.state import state_over
-from routing.registry import Registry
+from signalbox.adapters import address, reach
+from signalbox.adapters.catalogue import CATALOGUE, Backend, find_backend
+from signalbox.adapters.credential_file import read_line, read_password
+from signalbox.adapters.folder_rule import fit_for_data
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.reach import Boundary, Endpoint, Reaches
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import Misconfigured, PlaceForbidden, Unavailable
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import state_over
+from signalbox.routing.registry import Registry
 
 CELLS = [pytest.param(entry, id=f"{entry.kind}-{entry.backend_type}") for entry in CATALOGUE]
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
@@ -320,8 +320,8 @@ def test_a_file_that_is_no_credential_is_read_by_nobody(tmp_path: Path) -> None:
 
 
 def test_what_is_no_sas_token_is_not_sent(tmp_path: Path) -> None:
-    from adapters.azure_blob.config import read_config
-    from adapters.azure_blob.credential import sas_token
+    from signalbox.adapters.azure_blob.config import read_config
+    from signalbox.adapters.azure_blob.credential import sas_token
 
     file = tmp_path / "sas"
     config = read_config(
@@ -353,8 +353,8 @@ def test_every_address_of_a_virtual_bucket_is_looked_at() -> None:
 
 def test_a_password_is_proven_and_never_sent(tmp_path: Path) -> None:
     """The server of a stranger asks for it in the clear, and gets no more than the user's name."""
-    from adapters.postgres.client import connected
-    from adapters.postgres.config import read_config
+    from signalbox.adapters.postgres.client import connected
+    from signalbox.adapters.postgres.config import read_config
 
     (tmp_path / "password").write_text("hunter2\n")
     heard = bytearray()

@@ -11,13 +11,13 @@ from typing import Any, cast
 
 import pytest
 
-from commands.error import StateUnavailable
-from commands.object_store import GetObject
-from gateway.read_admission import Timed
-from gateway.read_line import Calls, Read, ReadLine
-from gateway.seats import Seats
-from producers.inbox import Inboxes
-from workers.stage import Admitted, Ended
+from signalbox.commands.error import StateUnavailable
+from signalbox.commands.object_store import GetObject
+from signalbox.gateway.read_admission import Timed
+from signalbox.gateway.read_line import Calls, Read, ReadLine
+from signalbox.gateway.seats import Seats
+from signalbox.producers.inbox import Inboxes
+from signalbox.workers.stage import Admitted, Ended
 
 THREADS = 4
 PATIENCE = 300.0

@@ -7,7 +7,7 @@ import pickle
 
 import pytest
 
-from commands.error import (
+from signalbox.commands.error import (
     BackendError,
     NotFound,
     OpIdReused,

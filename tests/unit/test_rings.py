@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 
-from commands.ledger.entry import Ticket, Wake
-from commands.ledger.shard import Shards
-from commands.wire import DRAIN, RING_MOST, Fault, Ring, read_ring, ring_document
-from producers.publisher import Publisher
+from signalbox.commands.ledger.entry import Ticket, Wake
+from signalbox.commands.ledger.shard import Shards
+from signalbox.commands.wire import DRAIN, RING_MOST, Fault, Ring, read_ring, ring_document
+from signalbox.producers.publisher import Publisher
 
 TAGS = Shards(64).tags
 QUEUE, OTHER = "object_store.0", "object_store.1"

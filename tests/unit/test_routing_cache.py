@@ -8,12 +8,12 @@ from typing import cast
 
 import pytest
 
-from commands.error import RegistryRegressed, RouteNotFound
-from commands.scope import Mode, ResourceKind, Scope
-from routing import fenced as cache_module
-from routing.cache import RouteCache
-from routing.registry import Registry
-from routing.route import Route, fence_of, revision_of
+from signalbox.commands.error import RegistryRegressed, RouteNotFound
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.routing import fenced as cache_module
+from signalbox.routing.cache import RouteCache
+from signalbox.routing.registry import Registry
+from signalbox.routing.route import Route, fence_of, revision_of
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev")
 

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from commands.scope import ResourceKind, Scope
-from routing.event import EventData, Kind, StreamEvent, first_broken, make_event
-from routing.route import route_of
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.routing.event import EventData, Kind, StreamEvent, first_broken, make_event
+from signalbox.routing.route import route_of
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev")
 TARGET: dict[str, Any] = {

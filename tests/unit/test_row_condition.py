@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from adapters.port import Call
-from adapters.row_condition import Trace, demand, kept_mark
-from commands.error import AlreadyExists, PreconditionFailed
-from commands.payload import DirectoryPayloadStore
-from commands.tabular_store import DeleteRow, RowCondition, UpsertRow
+from signalbox.adapters.port import Call
+from signalbox.adapters.row_condition import Trace, demand, kept_mark
+from signalbox.commands.error import AlreadyExists, PreconditionFailed
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.tabular_store import DeleteRow, RowCondition, UpsertRow
 
 PLACE: dict[str, Any] = {"tenant_id": "t_a", "env": "dev", "table_name": "people", "key": "ann"}
 NOTHING = Trace()

@@ -9,10 +9,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.cursor import make_cursor
-from adapters.data_text import data_text
-from adapters.dynamodb.item import to_json
-from adapters.row_query import (
+from signalbox.adapters.cursor import make_cursor
+from signalbox.adapters.data_text import data_text
+from signalbox.adapters.dynamodb.item import to_json
+from signalbox.adapters.row_query import (
     ORDER_BYTES,
     PAGE_BYTES,
     ValueClass,
@@ -25,9 +25,9 @@ from adapters.row_query import (
     passes,
     same,
 )
-from commands.error import InvalidCommand
-from commands.tabular_store import Filter, QueryResult, QueryRows, Row
-from testing.typed_values import exact, names, scalars, values
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.tabular_store import Filter, QueryResult, QueryRows, Row
+from signalbox.testing.typed_values import exact, names, scalars, values
 
 Pager = Callable[[QueryRows], QueryResult]
 

@@ -11,12 +11,12 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.s3.client import client_for
-from adapters.s3.config import read_config
-from adapters.s3.object_driver import check_config
-from commands.error import InvalidRouteConfig, Misconfigured
-from commands.scope import ResourceKind
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.s3.client import client_for
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.object_driver import check_config
+from signalbox.commands.error import InvalidRouteConfig, Misconfigured
+from signalbox.commands.scope import ResourceKind
 
 ARN = "arn:aws:s3:eu-west-1:123456789012:accesspoint/lab"
 
@@ -151,7 +151,7 @@ def test_a_forked_child_makes_clients_of_its_own(credentials_file: str) -> None:
 
 def test_the_catalogue_alone_loads_no_sdk() -> None:
     program = (
-        "import sys, adapters.catalogue, adapters.object_store;"
+        "import sys, signalbox.adapters.catalogue, signalbox.adapters.object_store;"
         "sys.exit(any(name in sys.modules for name in ('boto3', 'botocore')))"
     )
     subprocess.run([sys.executable, "-c", program], check=True)

@@ -11,20 +11,20 @@ from botocore import exceptions as boto
 from botocore.awsrequest import AWSResponse
 from botocore.stub import Stubber
 
-from adapters.aws.client import bounded
-from adapters.failure import Reporter
-from adapters.object_range import PastEnd
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from adapters.s3.client import client_for
-from adapters.s3.config import read_config
-from adapters.s3.failure import SERVICE, translate
-from adapters.s3.object_driver import open_driver
-from commands import error as errors
-from commands.clock import lease_clock
-from commands.object_store import GetObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.aws.client import bounded
+from signalbox.adapters.failure import Reporter
+from signalbox.adapters.object_range import PastEnd
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.s3.client import client_for
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.failure import SERVICE, translate
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.commands import error as errors
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")
 WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
@@ -202,7 +202,7 @@ def test_botocores_own_second_attempt_needs_the_lease_too(
 
     def break_and_expire(**_: Any) -> None:
         attempts.append(1)
-        monkeypatch.setattr("adapters.port.lease_clock", lambda: call.deadline + 1)
+        monkeypatch.setattr("signalbox.adapters.port.lease_clock", lambda: call.deadline + 1)
         raise boto.ConnectionClosedError(endpoint_url="http://x")
 
     client.meta.events.register("before-send.s3", break_and_expire, unique_id="break")

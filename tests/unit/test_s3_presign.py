@@ -13,14 +13,14 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call, Capability
-from adapters.s3.object_driver import open_driver
-from commands.clock import lease_clock
-from commands.error import Unsupported
-from commands.object_store import PresignGet, PresignPost
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call, Capability
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import Unsupported
+from signalbox.commands.object_store import PresignGet, PresignPost
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 SECRET = "s3cr3t"
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")

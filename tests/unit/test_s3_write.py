@@ -13,14 +13,14 @@ import pytest
 from botocore.exceptions import ConnectionClosedError
 from moto import mock_aws
 
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from adapters.s3.client import client_for
-from adapters.s3.config import read_config
-from adapters.s3.object_driver import open_driver
-from adapters.s3.upload import MAX_PARTS, PART_BYTES, part_bytes
-from commands.clock import lease_clock
-from commands.error import (
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.s3.client import client_for
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.adapters.s3.upload import MAX_PARTS, PART_BYTES, part_bytes
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import (
     AlreadyExists,
     Contended,
     IntegrityMismatch,
@@ -31,7 +31,7 @@ from commands.error import (
     PreconditionFailed,
     Unavailable,
 )
-from commands.object_store import (
+from signalbox.commands.object_store import (
     Condition,
     DeleteObject,
     GetObject,
@@ -40,8 +40,13 @@ from commands.object_store import (
     PutObject,
     RegisterObject,
 )
-from commands.payload import CHUNK_BYTES, DirectoryPayloadStore, InlinePayload, StagedPayload
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.payload import (
+    CHUNK_BYTES,
+    DirectoryPayloadStore,
+    InlinePayload,
+    StagedPayload,
+)
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 
 WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
 BASE = "tenants/t_demo/dev/raw/"
@@ -432,7 +437,10 @@ def test_a_lease_that_ends_between_parts_stops_the_upload(
     noisy = NoisyPayloads(3 * PART_BYTES)
     call = noisy.call()
     over = call.deadline + 1
-    lab.after("UploadPart", lambda: monkeypatch.setattr("adapters.port.lease_clock", lambda: over))
+    lab.after(
+        "UploadPart",
+        lambda: monkeypatch.setattr("signalbox.adapters.port.lease_clock", lambda: over),
+    )
     with pytest.raises(LeaseExpired):
         lab.store.put(noisy.command(), call)
     assert lab.open_uploads() == 0

@@ -7,8 +7,8 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from gateway.seats import Seats
-from producers.inbox import Inboxes
+from signalbox.gateway.seats import Seats
+from signalbox.producers.inbox import Inboxes
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import pytest
 
-from adapters.http_date import http_date
-from adapters.port import Call
-from adapters.service_clock import MARGIN_SECONDS, WINDOW_SECONDS, ServiceClock
-from commands.error import LeaseExpired
-from commands.payload import DirectoryPayloadStore
+from signalbox.adapters.http_date import http_date
+from signalbox.adapters.port import Call
+from signalbox.adapters.service_clock import MARGIN_SECONDS, WINDOW_SECONDS, ServiceClock
+from signalbox.commands.error import LeaseExpired
+from signalbox.commands.payload import DirectoryPayloadStore
 
 
 class Times:
@@ -20,7 +20,7 @@ class Times:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch, ahead: float) -> None:
         self.now, self.ahead = 5000.25, ahead
-        monkeypatch.setattr("adapters.service_clock.lease_clock", lambda: self.now)
+        monkeypatch.setattr("signalbox.adapters.service_clock.lease_clock", lambda: self.now)
 
     @property
     def service(self) -> float:

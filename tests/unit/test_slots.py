@@ -7,11 +7,11 @@ from contextlib import ExitStack
 
 import pytest
 
-from commands.error import SlotsTaken
+from signalbox.commands.error import SlotsTaken
+from signalbox.workers import slots as slots_module
+from signalbox.workers.board import PLACES, Board
+from signalbox.workers.slots import SLOW_SECONDS, Slots
 from tests.unit.test_breaker import Clock, item
-from workers import slots as slots_module
-from workers.board import PLACES, Board
-from workers.slots import SLOW_SECONDS, Slots
 
 
 @pytest.fixture

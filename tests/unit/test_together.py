@@ -9,9 +9,9 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 
-from commands.error import StateUnavailable
-from producers.inbox import Inbox, Inboxes
-from producers.together import Together
+from signalbox.commands.error import StateUnavailable
+from signalbox.producers.inbox import Inbox, Inboxes
+from signalbox.producers.together import Together
 
 
 @pytest.fixture

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from hypothesis import given
 
-from adapters.data_text import data_text, read_text
-from commands.error import InvalidCommand, InvalidKey, TooLarge
-from commands.tabular_store import Row, UpsertRow
-from commands.value import (
+from signalbox.adapters.data_text import data_text, read_text
+from signalbox.commands.error import InvalidCommand, InvalidKey, TooLarge
+from signalbox.commands.tabular_store import Row, UpsertRow
+from signalbox.commands.value import (
     MAX_DATA_BYTES,
     MAX_DEPTH,
     MAX_INT,
@@ -22,7 +22,7 @@ from commands.value import (
     read_data,
     read_value,
 )
-from testing.typed_values import data, exact, values
+from signalbox.testing.typed_values import data, exact, values
 
 EDGES: list[Any] = [
     0,

@@ -6,7 +6,7 @@ from importlib.metadata import version
 
 from typer.testing import CliRunner
 
-from producers.cli.main import app
+from signalbox.producers.cli.main import app
 
 
 def test_the_version_is_that_of_the_distribution() -> None:

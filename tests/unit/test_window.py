@@ -11,8 +11,8 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.window import EPOCH, micros, moment, page_of, read_from
-from commands.metrics_store import (
+from signalbox.adapters.window import EPOCH, micros, moment, page_of, read_from
+from signalbox.commands.metrics_store import (
     Aggregation,
     PointsResult,
     PointValue,

@@ -10,10 +10,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.cursor import make_cursor
-from adapters.window import micros, moment, page_of
-from commands.error import InvalidCommand
-from commands.metrics_store import Aggregation, PointValue
+from signalbox.adapters.cursor import make_cursor
+from signalbox.adapters.window import micros, moment, page_of
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.metrics_store import Aggregation, PointValue
 from tests.unit.test_window import MS, START, ask
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from adapters.catalogue import Backend
-from commands.scope import ResourceKind
+from signalbox.adapters.catalogue import Backend
+from signalbox.commands.scope import ResourceKind
 
 BACKEND = Backend(
     ResourceKind.TABULAR_STORE,

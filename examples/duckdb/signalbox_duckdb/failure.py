@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import duckdb
 
-from adapters.failure import Service
-from commands.error import (
+from signalbox.adapters.failure import Service
+from signalbox.commands.error import (
     InsufficientStorage,
     InternalError,
     Misconfigured,

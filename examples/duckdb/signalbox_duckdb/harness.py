@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from testing.harness import Harness
+from signalbox.testing.harness import Harness
 
 
 @contextmanager

@@ -13,14 +13,14 @@ from typing import Any
 
 import duckdb
 
-from adapters.data_text import data_text, read_text
-from adapters.port import AdapterContext, TimeLimit
-from adapters.row_condition import TOMBSTONE_KEPT, Trace
-from adapters.row_query import OrderKey, needed_texts
-from adapters.stored import readable
-from adapters.table_driver import RowId, RowWrite, TableTraits
-from commands.scope import Scope
-from commands.tabular_store import QueryRows, Row
+from signalbox.adapters.data_text import data_text, read_text
+from signalbox.adapters.port import AdapterContext, TimeLimit
+from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
+from signalbox.adapters.row_query import OrderKey, needed_texts
+from signalbox.adapters.stored import readable
+from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits
+from signalbox.commands.scope import Scope
+from signalbox.commands.tabular_store import QueryRows, Row
 from signalbox_duckdb.config import DuckDBConfig, read_config
 from signalbox_duckdb.failure import SERVICE
 

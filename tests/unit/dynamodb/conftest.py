@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from adapters.dynamodb import table
-from adapters.dynamodb.client import client_for
-from adapters.dynamodb.config import read_config
+from signalbox.adapters.dynamodb import table
+from signalbox.adapters.dynamodb.client import client_for
+from signalbox.adapters.dynamodb.config import read_config
 from tests.unit.dynamodb.counter import KIND, SCOPE
 
 

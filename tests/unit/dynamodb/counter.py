@@ -7,14 +7,14 @@ from typing import Any
 
 from botocore.stub import Stubber
 
-from adapters.catalogue import find_backend
-from adapters.port import AdapterContext, Call
-from commands.clock import lease_clock
-from commands.event_stream import AppendEvent, Event
-from commands.metrics_store import IngestPoints, Point
-from commands.payload import DirectoryPayloadStore
-from commands.scope import Mode, ResourceKind, Scope
-from commands.tabular_store import UpsertRow
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import UpsertRow
 
 KIND = ResourceKind.TABULAR_STORE
 SCOPE = Scope(kind=KIND, tenant_id="t_demo", env="dev")

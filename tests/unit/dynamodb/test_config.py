@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.dynamodb.client import client_for
-from adapters.dynamodb.config import read_config
-from adapters.s3.client import client_for as s3_client_for
-from adapters.s3.config import read_config as read_s3_config
-from commands.error import InvalidRouteConfig
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.dynamodb.client import client_for
+from signalbox.adapters.dynamodb.config import read_config
+from signalbox.adapters.s3.client import client_for as s3_client_for
+from signalbox.adapters.s3.config import read_config as read_s3_config
+from signalbox.commands.error import InvalidRouteConfig
+from signalbox.commands.scope import ResourceKind, Scope
 
 KINDS = [ResourceKind.TABULAR_STORE, ResourceKind.METRICS_STORE, ResourceKind.EVENT_STREAM]
 KIND = ResourceKind.TABULAR_STORE

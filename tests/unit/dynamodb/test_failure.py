@@ -9,10 +9,10 @@ import pytest
 from botocore.exceptions import BotoCoreError, ReadTimeoutError
 from botocore.stub import Stubber
 
-from adapters.dynamodb.failure import SERVICE
-from adapters.failure import Reporter
-from commands import error as errors
-from commands.tabular_store import GetRow
+from signalbox.adapters.dynamodb.failure import SERVICE
+from signalbox.adapters.failure import Reporter
+from signalbox.commands import error as errors
+from signalbox.commands.tabular_store import GetRow
 from tests.unit.dynamodb.counter import SCOPE, WHO, make_call, open_store, upsert
 
 ANSWERS: list[tuple[str, str, int, type[errors.SignalboxError]]] = [

@@ -9,14 +9,29 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from adapters.dynamodb.item import MOST_ITEM_BYTES, fitting, from_json, keyed, to_json, weight
-from adapters.dynamodb.key import BLOCK, Key, Layout, block_of, day_of, split_point, time_bytes
-from adapters.dynamodb.point import point_item, points_of
-from adapters.dynamodb.table import TRANSACTION
-from adapters.window import micros
-from commands.error import TooLarge
-from commands.metrics_store import Point, canonical_labels
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.dynamodb.item import (
+    MOST_ITEM_BYTES,
+    fitting,
+    from_json,
+    keyed,
+    to_json,
+    weight,
+)
+from signalbox.adapters.dynamodb.key import (
+    BLOCK,
+    Key,
+    Layout,
+    block_of,
+    day_of,
+    split_point,
+    time_bytes,
+)
+from signalbox.adapters.dynamodb.point import point_item, points_of
+from signalbox.adapters.dynamodb.table import TRANSACTION
+from signalbox.adapters.window import micros
+from signalbox.commands.error import TooLarge
+from signalbox.commands.metrics_store import Point, canonical_labels
+from signalbox.commands.scope import ResourceKind, Scope
 
 LAYOUT = Layout.of(Scope(kind=ResourceKind.TABULAR_STORE, tenant_id="t_a", env="dev"))
 AT = datetime(2026, 1, 31, 12, tzinfo=UTC)

@@ -8,12 +8,12 @@ from typing import Any
 import pytest
 from botocore.stub import Stubber
 
-from adapters import event_stream
-from adapters.dynamodb import table
-from adapters.dynamodb.key import Layout
-from adapters.dynamodb.point import point_item
-from commands import error as errors
-from commands.scope import ResourceKind
+from signalbox.adapters import event_stream
+from signalbox.adapters.dynamodb import table
+from signalbox.adapters.dynamodb.key import Layout
+from signalbox.adapters.dynamodb.point import point_item
+from signalbox.commands import error as errors
+from signalbox.commands.scope import ResourceKind
 from tests.unit.dynamodb.counter import (
     SCOPE,
     append_event,

@@ -8,9 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from adapters.filesystem import object_write
-from adapters.tabular_store import TabularStore
-from testing.desk import Desk
+from signalbox.adapters.filesystem import object_write
+from signalbox.adapters.tabular_store import TabularStore
+from signalbox.testing.desk import Desk
 from tests.unit.filesystem.lab import open_desk
 from tests.unit.filesystem.table_lab import open_store
 

@@ -10,17 +10,17 @@ from typing import Any
 
 import apsw
 
-from adapters.filesystem.connection import POOL
-from adapters.filesystem.object_driver import FilesystemObjectDriver
-from adapters.object_store import ObjectStore
-from adapters.port import Call
-from commands.clock import lease_clock
-from commands.error import SignalboxError
-from commands.model import Command
-from commands.object_store import DeleteObject, DeleteResult, PutObject, PutResult
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import ResourceKind, Scope
-from testing.desk import Desk, Turn
+from signalbox.adapters.filesystem.connection import POOL
+from signalbox.adapters.filesystem.object_driver import FilesystemObjectDriver
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import Call
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import DeleteObject, DeleteResult, PutObject, PutResult
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.testing.desk import Desk, Turn
 
 NO_PAYLOADS = DirectoryPayloadStore(Path("/nonexistent"))
 

@@ -5,11 +5,18 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from adapters.filesystem.table_driver import FilesystemTableDriver
-from adapters.port import Call
-from adapters.tabular_store import TabularStore
-from commands.scope import ResourceKind, Scope
-from commands.tabular_store import DeleteRow, GetRow, QueryRows, Row, RowCondition, UpsertRow
+from signalbox.adapters.filesystem.table_driver import FilesystemTableDriver
+from signalbox.adapters.port import Call
+from signalbox.adapters.tabular_store import TabularStore
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.tabular_store import (
+    DeleteRow,
+    GetRow,
+    QueryRows,
+    Row,
+    RowCondition,
+    UpsertRow,
+)
 from tests.unit.filesystem.lab import call_of
 
 HERE = {"tenant_id": "t_a", "env": "dev"}

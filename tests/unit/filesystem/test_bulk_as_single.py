@@ -11,18 +11,24 @@ from typing import Any
 
 import pytest
 
-from adapters.catalogue import find_backend
-from adapters.filesystem.object_write import SMALL_BYTES
-from adapters.port import AdapterContext, Call, Growth
-from commands.error import SignalboxError
-from commands.event_stream import AppendEvent, Event
-from commands.metrics_store import IngestPoints, Point
-from commands.model import Command
-from commands.object_store import Condition, DeleteObject, GetObject, HeadObject, PutObject
-from commands.payload import InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
-from commands.tabular_store import DeleteRow, GetRow, RowCondition, UpsertRow
-from testing.turn import Turn, codes
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.filesystem.object_write import SMALL_BYTES
+from signalbox.adapters.port import AdapterContext, Call, Growth
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.event_stream import AppendEvent, Event
+from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import (
+    Condition,
+    DeleteObject,
+    GetObject,
+    HeadObject,
+    PutObject,
+)
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import DeleteRow, GetRow, RowCondition, UpsertRow
+from signalbox.testing.turn import Turn, codes
 from tests.unit.filesystem.lab import call_of, files, rows
 
 pytestmark = pytest.mark.small

@@ -10,11 +10,11 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem.failure import translate
-from adapters.filesystem.object_driver import check_config, open_driver
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext
-from commands.error import (
+from signalbox.adapters.filesystem.failure import translate
+from signalbox.adapters.filesystem.object_driver import check_config, open_driver
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.error import (
     BackendError,
     InsufficientStorage,
     InvalidRouteConfig,
@@ -23,9 +23,9 @@ from commands.error import (
     SignalboxError,
     Unavailable,
 )
-from commands.object_store import PutObject
-from commands.payload import InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.payload import InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 from tests.unit.filesystem.lab import call_of
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")

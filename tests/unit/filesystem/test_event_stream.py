@@ -12,13 +12,13 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.event_stream import EventStream
-from adapters.filesystem.event_log import Turn
-from adapters.filesystem.stream_driver import FilesystemStreamDriver
-from adapters.port import Call
-from commands.error import LeaseExpired, PreconditionFailed, SignalboxError, Unavailable
-from commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.event_stream import EventStream
+from signalbox.adapters.filesystem.event_log import Turn
+from signalbox.adapters.filesystem.stream_driver import FilesystemStreamDriver
+from signalbox.adapters.port import Call
+from signalbox.commands.error import LeaseExpired, PreconditionFailed, SignalboxError, Unavailable
+from signalbox.commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
+from signalbox.commands.scope import ResourceKind, Scope
 from tests.unit.filesystem.lab import call_of, commits, instructions, rows
 
 HERE = {"tenant_id": "t_a", "env": "dev"}

@@ -16,10 +16,10 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem import object_index
-from adapters.filesystem.database import Database
-from adapters.port import Call
-from commands.error import (
+from signalbox.adapters.filesystem import object_index
+from signalbox.adapters.filesystem.database import Database
+from signalbox.adapters.port import Call
+from signalbox.commands.error import (
     InsufficientStorage,
     IntegrityMismatch,
     LeaseExpired,
@@ -28,7 +28,7 @@ from commands.error import (
     SignalboxError,
     Unavailable,
 )
-from testing.desk import Desk, Turn
+from signalbox.testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, files, open_desk
 
 names_of_descriptors = pytest.mark.skipif(

@@ -9,14 +9,14 @@ from contextlib import closing
 from pathlib import Path
 from typing import Any
 
-from adapters.event_stream import EventStream
-from adapters.filesystem.stream_driver import FilesystemStreamDriver
-from adapters.filesystem.table_driver import FilesystemTableDriver
-from adapters.tabular_store import TabularStore
-from commands.error import AlreadyExists, PreconditionFailed
-from commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
-from commands.scope import ResourceKind, Scope
-from commands.tabular_store import GetRow, RowCondition, UpsertRow
+from signalbox.adapters.event_stream import EventStream
+from signalbox.adapters.filesystem.stream_driver import FilesystemStreamDriver
+from signalbox.adapters.filesystem.table_driver import FilesystemTableDriver
+from signalbox.adapters.tabular_store import TabularStore
+from signalbox.commands.error import AlreadyExists, PreconditionFailed
+from signalbox.commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
+from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.tabular_store import GetRow, RowCondition, UpsertRow
 from tests.unit.filesystem.lab import call_of
 
 HERE = {"tenant_id": "t_a", "env": "dev"}

@@ -12,15 +12,15 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem import object_write
-from adapters.filesystem.connection import POOL, most_idle
-from adapters.filesystem.content import ContentFile, ContentFolder
-from commands.error import (
+from signalbox.adapters.filesystem import object_write
+from signalbox.adapters.filesystem.connection import POOL, most_idle
+from signalbox.adapters.filesystem.content import ContentFile, ContentFolder
+from signalbox.commands.error import (
     Contended,
     PreconditionFailed,
     Unavailable,
 )
-from testing.desk import Desk, Turn
+from signalbox.testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, files, item, open_desk, put_many
 
 

@@ -12,11 +12,11 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem.metrics_driver import FilesystemMetricsDriver
-from adapters.metrics_store import MetricsStore
-from adapters.port import Call
-from commands.error import SignalboxError
-from commands.metrics_store import (
+from signalbox.adapters.filesystem.metrics_driver import FilesystemMetricsDriver
+from signalbox.adapters.metrics_store import MetricsStore
+from signalbox.adapters.port import Call
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.metrics_store import (
     Aggregation,
     IngestPoints,
     IngestResult,
@@ -25,7 +25,7 @@ from commands.metrics_store import (
     QueryPoints,
     canonical_labels,
 )
-from commands.scope import ResourceKind, Scope
+from signalbox.commands.scope import ResourceKind, Scope
 from tests.unit.filesystem.lab import call_of, commits
 
 HERE = {"tenant_id": "t_a", "env": "dev"}

@@ -7,13 +7,13 @@ from typing import Any
 
 import pytest
 
-from adapters.filesystem import listing, object_index
-from adapters.filesystem.content import ContentFile
-from commands.error import (
+from signalbox.adapters.filesystem import listing, object_index
+from signalbox.adapters.filesystem.content import ContentFile
+from signalbox.commands.error import (
     AlreadyExists,
     Misconfigured,
 )
-from testing.desk import Desk, Turn
+from signalbox.testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import files, item, open_desk, put_many
 
 

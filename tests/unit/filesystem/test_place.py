@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from adapters.filesystem.place import Place
-from commands.scope import ResourceKind, Scope
+from signalbox.adapters.filesystem.place import Place
+from signalbox.commands.scope import ResourceKind, Scope
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 BELOW = "tenants/t_a/dev"

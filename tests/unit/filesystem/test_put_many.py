@@ -9,19 +9,19 @@ from typing import Any
 import apsw
 import pytest
 
-from adapters.filesystem import object_index
-from adapters.filesystem.database import Database
-from adapters.filesystem.object_write import SMALL_BYTES
-from commands.error import (
+from signalbox.adapters.filesystem import object_index
+from signalbox.adapters.filesystem.database import Database
+from signalbox.adapters.filesystem.object_write import SMALL_BYTES
+from signalbox.commands.error import (
     AlreadyExists,
     InsufficientStorage,
     SignalboxError,
     Unavailable,
 )
-from commands.object_store import Condition, DeleteObject, DeleteResult, PutResult
-from commands.payload import DirectoryPayloadStore, StagedPayload
-from testing.desk import Desk, Turn
-from testing.turn import codes
+from signalbox.commands.object_store import Condition, DeleteObject, DeleteResult, PutResult
+from signalbox.commands.payload import DirectoryPayloadStore, StagedPayload
+from signalbox.testing.desk import Desk, Turn
+from signalbox.testing.turn import codes
 from tests.unit.filesystem.lab import commits, delete_many, files, item, put_many
 
 

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 
-from adapters.row_query import order_key, passes
-from adapters.tabular_store import TabularStore
-from commands.tabular_store import Filter, QueryRows, Row, UpsertRow
-from testing.typed_values import exact
+from signalbox.adapters.row_query import order_key, passes
+from signalbox.adapters.tabular_store import TabularStore
+from signalbox.commands.tabular_store import Filter, QueryRows, Row, UpsertRow
+from signalbox.testing.typed_values import exact
 from tests.unit.filesystem.lab import call_of, instructions
 from tests.unit.filesystem.table_lab import HERE, delete, items, open_store, row, rows
 from tests.unit.test_row_query import queries, tables

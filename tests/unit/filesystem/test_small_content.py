@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
-from adapters.filesystem import object_index
-from adapters.filesystem.object_write import SMALL_BYTES
-from commands.error import AlreadyExists, IntegrityMismatch
-from testing.desk import Desk, Turn
+from signalbox.adapters.filesystem import object_index
+from signalbox.adapters.filesystem.object_write import SMALL_BYTES
+from signalbox.commands.error import AlreadyExists, IntegrityMismatch
+from signalbox.testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import (
     commits,
     files,

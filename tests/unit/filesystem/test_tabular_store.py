@@ -9,11 +9,11 @@ from pathlib import Path
 import apsw
 import pytest
 
-from adapters.filesystem import row_table
-from adapters.filesystem.row_table import PRUNED_MOST
-from adapters.tabular_store import TabularStore
-from commands.error import LeaseExpired, NotFound, SignalboxError
-from commands.tabular_store import DeleteRow, DeleteRowResult, RowCondition, UpsertResult
+from signalbox.adapters.filesystem import row_table
+from signalbox.adapters.filesystem.row_table import PRUNED_MOST
+from signalbox.adapters.tabular_store import TabularStore
+from signalbox.commands.error import LeaseExpired, NotFound, SignalboxError
+from signalbox.commands.tabular_store import DeleteRow, DeleteRowResult, RowCondition, UpsertResult
 from tests.unit.filesystem.lab import call_of, commits
 from tests.unit.filesystem.table_lab import (
     HERE,

@@ -9,10 +9,10 @@ from pathlib import Path
 import apsw
 import pytest
 
-from adapters.filesystem import object_index
-from adapters.filesystem.object_index import PRUNED_MOST
-from adapters.row_condition import TOMBSTONE_KEPT
-from testing.desk import Desk, Turn
+from signalbox.adapters.filesystem import object_index
+from signalbox.adapters.filesystem.object_index import PRUNED_MOST
+from signalbox.adapters.row_condition import TOMBSTONE_KEPT
+from signalbox.testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, open_desk, rows, take_back_marks
 
 HOUR = timedelta(hours=1)

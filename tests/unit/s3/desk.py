@@ -6,16 +6,16 @@ import hashlib
 from pathlib import Path
 from typing import Any
 
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext, Call
-from adapters.s3.client import Access
-from adapters.s3.config import read_config
-from adapters.s3.engine import Engine
-from adapters.s3.object_driver import open_driver
-from commands.clock import lease_clock
-from commands.object_store import GetObject, PutObject
-from commands.payload import DirectoryPayloadStore, InlinePayload
-from commands.scope import Mode, ResourceKind, Scope
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext, Call
+from signalbox.adapters.s3.client import Access
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.engine import Engine
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.commands.clock import lease_clock
+from signalbox.commands.object_store import GetObject, PutObject
+from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
+from signalbox.commands.scope import Mode, ResourceKind, Scope
 from tests.unit.s3.stand_in import answer
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")

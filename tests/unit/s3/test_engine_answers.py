@@ -11,17 +11,17 @@ from typing import Any
 
 import pytest
 
-from adapters.object_store import ObjectStore
-from adapters.port import AdapterContext
-from adapters.s3.client import client_for
-from adapters.s3.config import read_config
-from adapters.s3.engine import Target
-from adapters.s3.object_driver import open_driver
-from adapters.s3.wire import Wire
-from adapters.s3.wire_engine import SMALL_BYTES, WireEngine
-from commands.error import LeaseExpired, SignalboxError, Throttled, Unavailable
-from commands.object_store import DeleteObject, HeadObject
-from commands.scope import Mode
+from signalbox.adapters.object_store import ObjectStore
+from signalbox.adapters.port import AdapterContext
+from signalbox.adapters.s3.client import client_for
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.engine import Target
+from signalbox.adapters.s3.object_driver import open_driver
+from signalbox.adapters.s3.wire import Wire
+from signalbox.adapters.s3.wire_engine import SMALL_BYTES, WireEngine
+from signalbox.commands.error import LeaseExpired, SignalboxError, Throttled, Unavailable
+from signalbox.commands.object_store import DeleteObject, HeadObject
+from signalbox.commands.scope import Mode
 from tests.unit.s3.desk import (
     FOREIGN,
     MD5_OF_ONE,
@@ -52,7 +52,9 @@ def test_the_second_attempt_needs_the_lease_too(
     service.answers = [b""]
     call = make_call(tmp_path)
     over = call.deadline + 1
-    service.after_request = lambda: monkeypatch.setattr("adapters.port.lease_clock", lambda: over)
+    service.after_request = lambda: monkeypatch.setattr(
+        "signalbox.adapters.port.lease_clock", lambda: over
+    )
     target = Target(read_config(config), "a", "text/plain", {})
     with pytest.raises(LeaseExpired):
         engine(config).put(target, b"one", call, {})
@@ -84,7 +86,7 @@ def test_a_service_that_is_down_is_not_asked_twice(
 def test_a_service_that_does_not_answer_is_not_asked_twice(
     service: StandIn, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.deadline.REQUEST_SECONDS", 1)
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 1)
     service.answers = [None]
     with pytest.raises(Unavailable, match="too slow"):
         put(config, tmp_path)
@@ -156,7 +158,7 @@ def test_a_stream_that_breaks_off_is_temporary(
 def test_new_credentials_are_used_at_once(
     service: StandIn, config: dict[str, Any], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("adapters.s3.client.CREDENTIALS_SECONDS", 0)
+    monkeypatch.setattr("signalbox.adapters.s3.client.CREDENTIALS_SECONDS", 0)
     service.answers = [STORED] * 2
     put(config, tmp_path)
     credentials: Any = client_for(read_config(config), SCOPE)._request_signer._credentials  # type: ignore[attr-defined]

@@ -11,10 +11,10 @@ from urllib.parse import parse_qs, urlsplit
 import pytest
 from moto import mock_aws
 
-from adapters.s3.client import Access
-from adapters.s3.config import read_config
-from adapters.s3.wire_engine import WireEngine
-from adapters.s3.wire_rule import environment_fits
+from signalbox.adapters.s3.client import Access
+from signalbox.adapters.s3.config import read_config
+from signalbox.adapters.s3.wire_engine import WireEngine
+from signalbox.adapters.s3.wire_rule import environment_fits
 from tests.unit.s3.desk import MD5_OF_ONE, SCOPE, STORED, engine, put
 from tests.unit.s3.stand_in import Request, StandIn
 
@@ -88,7 +88,7 @@ def test_the_wire_leads_to_the_host_that_boto3_would_ask(
 ) -> None:
     route = {name: config[name] for name in config if name != "endpoint_url"} | more
     # What this machine says of proxies is not the question here.
-    monkeypatch.setattr("adapters.s3.client.environment_fits", lambda _: True)
+    monkeypatch.setattr("signalbox.adapters.s3.client.environment_fits", lambda _: True)
     found = Access(read_config(route), SCOPE).engine()
     assert isinstance(found, WireEngine)
     assert found._wire.host == host

@@ -14,8 +14,8 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 
-from adapters.deadline import within
-from adapters.s3.wire import Garbled, Wire
+from signalbox.adapters.deadline import within
+from signalbox.adapters.s3.wire import Garbled, Wire
 from tests.unit.s3.desk import make_call
 from tests.unit.s3.stand_in import StandIn, answer
 

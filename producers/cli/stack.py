@@ -57,8 +57,10 @@ def up(
     with stack:
         os.environ.update(stack.environment)
         for name, address in stack.addresses.items():
-            given_by = " (given, not started here)" if address in stack.given else ""
-            line = f"{name:8} {without_password(address)}{given_by}"
+            by = f" ({stack.servers[name]})" if name in stack.servers else ""
+            if address in stack.given:
+                by = " (given, not started here)"
+            line = f"{name:8} {without_password(address)}{by}"
             out.print(line, soft_wrap=True, highlight=False)
         if play or once:
             equal = _play(data, src, stack.addresses["gateway"])

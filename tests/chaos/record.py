@@ -76,17 +76,13 @@ def write(parts: Sequence[Part], folder: Path = DOCS) -> None:
 def facts() -> str:
     """The machine and the run, in a line."""
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
-    server = subprocess.run(
-        [find_redis_server(), "--version"], capture_output=True, text=True, check=True
-    ).stdout.split()
-    redis = next((word for word in server if word.startswith("v=")), "v=?")[2:]
     commit = subprocess.run(
         ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True, check=False
     ).stdout.strip()
     return (
         f"{datetime.now(UTC):%Y-%m-%d}, {os.cpu_count()} cores, {memory:.0f} GiB, "
         f"{platform.system()} {platform.release().split('-')[0]}, "
-        f"Python {platform.python_version()}, Redis {redis}, commit {commit or 'unknown'}"
+        f"Python {platform.python_version()}, {find_redis_server()}, commit {commit or 'unknown'}"
     )
 
 

@@ -18,12 +18,12 @@ import psutil
 import pytest
 import redis
 
-from signalbox.commands.error import Conflict, Unavailable
-from signalbox.producers.embedded.ports import free_port
-from signalbox.producers.embedded.process import ManagedProcess
-from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
-from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.producers.embedded.stand_in import S3StandIn
+from commands.error import Conflict, Unavailable
+from producers.embedded.ports import free_port
+from producers.embedded.process import ManagedProcess
+from producers.embedded.redis_server import RedisServer
+from producers.embedded.stack import EmbeddedStack
+from producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, wait_until
 
 STACK_UNTIL_KILLED = """
@@ -136,25 +136,6 @@ def test_a_free_port_is_the_preferred_one_or_another() -> None:
         taken = other.getsockname()[1]
         assert free_port(taken) not in (0, taken)
     assert free_port(taken) == taken
-
-
-def test_without_a_redis_server_the_error_says_how_to_get_one(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("PATH", str(tmp_path))
-    monkeypatch.setattr("importlib.util.find_spec", lambda _: None)
-    with pytest.raises(Unavailable, match="apt install redis-server") as error:
-        RedisServer(tmp_path).start()
-    assert "SIGNALBOX_STATE_URL" in str(error.value)
-
-
-def test_valkey_serves_where_redis_is_not_installed(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    valkey = tmp_path / "valkey-server"
-    valkey.touch(0o755)
-    monkeypatch.setenv("PATH", str(tmp_path))
-    assert find_redis_server() == str(valkey)
 
 
 def test_a_stopped_stack_leaves_no_process_and_frees_its_directory(tmp_path: Path) -> None:

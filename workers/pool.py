@@ -34,6 +34,14 @@ class SteadyPool(AsynPool):
         if proc.exitcode is None or (not reader.closed and reader.poll()):
             super().process_flush_queues(proc)
 
+    def _event_process_exit(self, hub: Any, proc: Any) -> None:
+        # Where several children died at once, an event of this turn of the loop may be that of a
+        # dead one, whose descriptor its replacement has now. Celery would not listen to the living
+        # one any more, and end the worker when it listens to all anew after its broker was away.
+        # Nor is a child whose files are closed one that can be waited for yet: its event stays.
+        if proc.exitcode is not None:
+            super()._event_process_exit(hub, proc)
+
 
 class SteadyTaskPool(TaskPool):
     Pool = SteadyPool

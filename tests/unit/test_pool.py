@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import pytest
 from billiard import Pipe  # type: ignore[import-untyped]  # it has no types
 from celery.concurrency import ALIASES, asynpool, get_implementation
+from kombu.asynchronous import Hub, get_event_loop, set_event_loop
 
 from signalbox.workers.pool import SteadyPool, SteadyTaskPool, use_steady_pools
 
@@ -30,6 +33,29 @@ def flush(reader: Any, exitcode: int | None) -> list[Any]:
     child = SimpleNamespace(exitcode=exitcode, outq=SimpleNamespace(_reader=reader))
     pool.process_flush_queues(child)
     return results
+
+
+@pytest.fixture
+def hub() -> Iterator[Any]:
+    before, hub = get_event_loop(), Hub()
+    set_event_loop(hub)
+    yield hub
+    set_event_loop(before)
+    hub.close()
+
+
+@pytest.fixture
+def pool(hub: Any) -> Iterator[Any]:
+    """Four children that are up."""
+    pool = SteadyPool(4, initializer=int, threads=False, proc_alive_timeout=600)
+    try:
+        pool.register_with_event_loop(hub)
+        while pool._waiting_to_start:
+            next(hub.loop)
+        yield pool
+    finally:
+        pool.terminate()
+        pool.join()
 
 
 @pytest.fixture
@@ -71,3 +97,18 @@ def test_prefork_means_this_pool(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(ALIASES, "prefork", ALIASES["prefork"])
     use_steady_pools()
     assert get_implementation("prefork") is SteadyTaskPool
+
+
+def test_after_several_died_at_once_each_child_is_listened_to(hub: Any, pool: Any) -> None:
+    children = list(pool._pool)
+    for child in children:
+        os.kill(child.pid, signal.SIGKILL)
+    for child in children:
+        os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT)
+    while any(child in pool._pool for child in children) or pool._waiting_to_start:
+        next(hub.loop)
+    pool.register_with_event_loop(hub)  # as Celery does when its broker is back
+    assert len(pool._pool) == 4
+    for child in pool._pool:
+        assert child.exitcode is None
+        assert child._sentinel_poll in hub.readers

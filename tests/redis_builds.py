@@ -7,7 +7,7 @@ import os
 import shutil
 from pathlib import Path
 
-from producers.embedded.server_build import wheel_server
+from signalbox.producers.embedded.server_build import wheel_server
 
 
 def redis_builds() -> dict[str, str]:

@@ -10,11 +10,11 @@ import redis
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
-from commands.error import Unavailable
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
-from producers.embedded.server_build import INSTALL, ServerBuild, build_of, server_paths
-from producers.embedded.server_data import ServerData, data_in, guard, unreadable
+from signalbox.commands.error import Unavailable
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.server_build import INSTALL, ServerBuild, build_of, server_paths
+from signalbox.producers.embedded.server_data import ServerData, data_in, guard, unreadable
 
 READY_WITHIN = timedelta(seconds=60)
 """Loading a large append-only file takes its time."""

@@ -10,7 +10,7 @@ import subprocess
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.error import Unavailable
+from signalbox.commands.error import Unavailable
 
 INSTALL = (
     "install valkey-server or redis-server 6.2 or later (such as `apt install redis-server` or "

@@ -13,8 +13,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from commands.error import StateUnreadable
-from producers.embedded.server_build import ServerBuild
+from signalbox.commands.error import StateUnreadable
+from signalbox.producers.embedded.server_build import ServerBuild
 
 FILE, FOLDER = "appendonly.aof", "appendonlydir"
 _GUARD = "signalbox: the data are in appendonlydir, of {}; a Redis before 7 does not read them.\n"

@@ -18,12 +18,12 @@ import psutil
 import pytest
 import redis
 
-from commands.error import Conflict, Unavailable
-from producers.embedded.ports import free_port
-from producers.embedded.process import ManagedProcess
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.stack import EmbeddedStack
-from producers.embedded.stand_in import S3StandIn
+from signalbox.commands.error import Conflict, Unavailable
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.process import ManagedProcess
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, wait_until
 
 STACK_UNTIL_KILLED = """

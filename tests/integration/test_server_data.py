@@ -12,16 +12,16 @@ from typing import Any
 import pytest
 import redis
 
-from commands.error import StateUnreadable, Unavailable
-from commands.ledger.dead import DeadLetters, Which
-from commands.ledger.entry import Acceptance, Action
-from commands.object_store import PutObject
-from commands.state import connect
-from producers.embedded.ports import free_port
-from producers.embedded.redis_server import RedisServer
-from producers.embedded.server_build import build_of
-from producers.embedded.server_data import FILE, FOLDER
-from routing.registry import Registry
+from signalbox.commands.error import StateUnreadable, Unavailable
+from signalbox.commands.ledger.dead import DeadLetters, Which
+from signalbox.commands.ledger.entry import Acceptance, Action
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.state import connect
+from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.server_build import build_of
+from signalbox.producers.embedded.server_data import FILE, FOLDER
+from signalbox.routing.registry import Registry
 from tests.absent import absent
 from tests.integration import command_line
 from tests.integration.operating import SCOPE, give_terms, point

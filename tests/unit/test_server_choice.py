@@ -9,10 +9,10 @@ from pathlib import Path
 
 import pytest
 
-from commands.error import StateUnreadable, Unavailable
-from producers.embedded.redis_server import RedisServer, find_redis_server
-from producers.embedded.server_build import ServerBuild
-from producers.embedded.server_data import FILE, FOLDER, ServerData, data_in, guard
+from signalbox.commands.error import StateUnreadable, Unavailable
+from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
+from signalbox.producers.embedded.server_build import ServerBuild
+from signalbox.producers.embedded.server_data import FILE, FOLDER, ServerData, data_in, guard
 
 REDIS_6, REDIS_7, REDIS_8 = (ServerBuild("", False, version) for version in ((6, 2), (7, 0), (8,)))
 VALKEY_9 = ServerBuild("", True, (9, 1, 2))

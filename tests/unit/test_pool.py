@@ -37,7 +37,8 @@ def flush(reader: Any, exitcode: int | None) -> list[Any]:
 
 @pytest.fixture
 def hub() -> Iterator[Any]:
-    before, hub = get_event_loop(), Hub()
+    before = get_event_loop()
+    hub: Any = Hub()  # type: ignore[no-untyped-call]  # kombu has no types
     set_event_loop(hub)
     yield hub
     set_event_loop(before)

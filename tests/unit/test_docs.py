@@ -76,7 +76,9 @@ def test_a_command_has_the_help_that_the_list_of_commands_shows(name: str) -> No
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.name)
 def test_subcommands_that_a_page_uses_exist(page: Path) -> None:
-    for line in re.findall(r"(?<!from )signalbox ((?:[a-z][a-z-]* ?){1,2})", _code(page.read_text())):
+    for line in re.findall(
+        r"(?<!from )signalbox ((?:[a-z][a-z-]* ?){1,2})", _code(page.read_text())
+    ):
         first, *more = line.split()
         assert first in COMMANDS, f"{page.name} uses `signalbox {line}`"
         children = getattr(command_of(first), "commands", {})

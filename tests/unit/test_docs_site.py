@@ -1,11 +1,13 @@
-"""The docs site has every page, and every anchor that a page links to exists.
+"""The docs site has every page, every anchor that a page links to, and a drawing that is true.
 
-`make docs` builds the site and finds this too, with packages that only it installs.
+`make docs` builds the site and finds dead links too, with packages that only it installs.
 """
 
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -28,6 +30,15 @@ def test_every_anchor_that_a_page_links_to_exists(page: Path) -> None:
     for target, anchor in re.findall(r"\]\(([^)#:\s]*\.md|)#([^)]+)\)", text):
         linked = page.parent / target if target else page
         assert anchor in _anchors(linked.read_text()), f"{page.name} links to {target}#{anchor}"
+
+
+def test_the_drawing_of_the_architecture_shows_the_imports_of_today(tmp_path: Path) -> None:
+    drawn = tmp_path / "architecture.svg"
+    subprocess.run([sys.executable, "docs/site/diagram.py", drawn], cwd=ROOT, check=True)
+    committed = (ROOT / "docs" / "architecture.svg").read_text()
+    assert drawn.read_text() == committed, "run: python docs/site/diagram.py"
+    for package in ("gateway", "workers", "producers", "routing", "adapters", "commands"):
+        assert f">{package}</text>" in committed
 
 
 def _anchors(text: str) -> set[str]:

@@ -94,7 +94,7 @@ def _starts(data: Path, url: str, of: str | None = None) -> tuple[float, float]:
                     key=f"k{number}",
                     payload=InlinePayload(data=b"x"),
                 )
-                client.run(put, timedelta(seconds=60))
+                client.run_outcome(put, timedelta(seconds=60))
                 first.append(time.perf_counter() - started)
                 worker.stop()
     return statistics.median(ready), statistics.median(first)

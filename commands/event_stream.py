@@ -9,7 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from signalbox.commands.model import Command, register
 from signalbox.commands.moment import Moment
 from signalbox.commands.name import EventId, EventType, StreamName
-from signalbox.commands.result import Result
+from signalbox.commands.result import Result, Returns
 from signalbox.commands.value import TypedData, data_size
 
 
@@ -26,8 +26,32 @@ class Event(BaseModel):
     data: TypedData = Field(default_factory=dict)
 
 
+class AppendResult(Result):
+    stream: str
+    event_id: str
+    version: int = Field(description="The event's place in its stream: 1, 2, 3 and so on.")
+    duplicate: bool = Field(description="An event of this id was there before this command.")
+
+
+class StoredEvent(Result):
+    version: int
+    id: str
+    type: str
+    time: Moment | None
+    data: TypedData
+    recorded_at: Moment
+
+
+class EventsResult(Result):
+    """Events without a gap; none: the reader is at the end. An unknown stream has none."""
+
+    stream: str
+    events: list[StoredEvent]
+    next_after: int = Field(description="`after` of the next read.")
+
+
 @register
-class AppendEvent(Command):
+class AppendEvent(Command, Returns[AppendResult]):
     """Add an event at the end of a stream; one whose id is there already has no effect."""
 
     op: Literal["event_stream.append"] = "event_stream.append"
@@ -59,7 +83,7 @@ class AppendEvent(Command):
 
 
 @register
-class ReadEvents(Command):
+class ReadEvents(Command, Returns[EventsResult]):
     """Events behind a version, in order. Each reader keeps its own place."""
 
     writes = False
@@ -75,27 +99,3 @@ class ReadEvents(Command):
     @property
     def subject(self) -> str:
         return self.stream
-
-
-class AppendResult(Result):
-    stream: str
-    event_id: str
-    version: int = Field(description="The event's place in its stream: 1, 2, 3 and so on.")
-    duplicate: bool = Field(description="An event of this id was there before this command.")
-
-
-class StoredEvent(Result):
-    version: int
-    id: str
-    type: str
-    time: Moment | None
-    data: TypedData
-    recorded_at: Moment
-
-
-class EventsResult(Result):
-    """Events without a gap; none: the reader is at the end. An unknown stream has none."""
-
-    stream: str
-    events: list[StoredEvent]
-    next_after: int = Field(description="`after` of the next read.")

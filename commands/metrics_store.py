@@ -12,7 +12,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validat
 from signalbox.commands.model import Command, register
 from signalbox.commands.moment import Moment
 from signalbox.commands.name import LabelName, SeriesName
-from signalbox.commands.result import Result
+from signalbox.commands.result import Result, Returns
 from signalbox.commands.value import check_text
 
 MAX_POINTS = 1000
@@ -47,8 +47,38 @@ class Point(BaseModel):
         return (self.series, canonical_labels(self.labels), self.timestamp)
 
 
+class IngestResult(Result):
+    points: int
+
+
+class PointValue(Result):
+    """A stored point; `labels` are all of its labels."""
+
+    timestamp: Moment
+    labels: dict[str, str]
+    value: float
+
+
+class WindowValue(Result):
+    """`labels` are those of `group_by` that its points have."""
+
+    start: Moment
+    end: Moment
+    labels: dict[str, str]
+    value: float
+    count: int = Field(description="Points in the window.")
+
+
+class PointsResult(Result):
+    """`points` without an aggregation, else `windows` in the order of start, then labels."""
+
+    points: list[PointValue] = Field(default_factory=list)
+    windows: list[WindowValue] = Field(default_factory=list)
+    next_cursor: str | None = None
+
+
 @register
-class IngestPoints(Command):
+class IngestPoints(Command, Returns[IngestResult]):
     """Store points. A point that is there already takes the value of the command accepted last."""
 
     op: Literal["metrics_store.ingest"] = "metrics_store.ingest"
@@ -78,7 +108,7 @@ class Aggregation(StrEnum):
 
 
 @register
-class QueryPoints(Command):
+class QueryPoints(Command, Returns[PointsResult]):
     """Points of one series from `start` to before `end`: as they are, or aggregated.
 
     Points come in the order of timestamp, then labels. With `aggregation` each window yields
@@ -114,36 +144,6 @@ class QueryPoints(Command):
     @property
     def subject(self) -> str:
         return self.series
-
-
-class IngestResult(Result):
-    points: int
-
-
-class PointValue(Result):
-    """A stored point; `labels` are all of its labels."""
-
-    timestamp: Moment
-    labels: dict[str, str]
-    value: float
-
-
-class WindowValue(Result):
-    """`labels` are those of `group_by` that its points have."""
-
-    start: Moment
-    end: Moment
-    labels: dict[str, str]
-    value: float
-    count: int = Field(description="Points in the window.")
-
-
-class PointsResult(Result):
-    """`points` without an aggregation, else `windows` in the order of start, then labels."""
-
-    points: list[PointValue] = Field(default_factory=list)
-    windows: list[WindowValue] = Field(default_factory=list)
-    next_cursor: str | None = None
 
 
 def canonical_labels(labels: dict[str, str]) -> str:

@@ -7,12 +7,13 @@ same verb; nothing else names it.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, ClassVar, Final
+from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
 
 import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field
 
 from signalbox.commands.moment import Moment
+from signalbox.commands.result import Result, Returns
 from signalbox.commands.scope import Env, Mode, SchemaVersion, Scope, TenantId, scope_of
 
 SCHEMA_VERSION: Final = 1
@@ -44,6 +45,8 @@ class Command(BaseModel):
     """and behind it."""
     writes: ClassVar[bool] = True
     """False for reads: they are not ordered, and their outcomes are kept a short time."""
+    result_type: ClassVar[type[Result] | None] = None
+    """The type that `Returns[…]` among its bases names; None: its result is a plain document."""
 
     op: str
     v: SchemaVersion = SCHEMA_VERSION
@@ -60,6 +63,9 @@ class Command(BaseModel):
         op = cls.model_fields["op"].default
         if isinstance(op, str):
             cls.kind, cls.verb = op.split(".")
+        for base in vars(cls).get("__orig_bases__", ()):
+            if get_origin(base) is Returns:
+                [cls.result_type] = get_args(base)
 
     @property
     def scope(self) -> Scope:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from datetime import datetime
 from enum import StrEnum
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from signalbox.commands.error import ErrorDetail, RemoteError
+from signalbox.commands.result import R
 
 
 class Status(StrEnum):
@@ -48,3 +50,9 @@ class Outcome(BaseModel):
         if self.error is not None:
             raise RemoteError(self.error)
         return self.result or {}
+
+    def result_as(self, kind: type[R]) -> R:
+        """The result, in the type that its command `Returns`. Raises as `unwrap` does.
+
+        A field that a worker of a later release has added is left out."""
+        return kind.model_validate_json(json.dumps(self.unwrap()), extra="ignore")

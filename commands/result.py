@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Generic, TypeVar
+
 from pydantic import BaseModel, ConfigDict, Field
 
 
@@ -11,6 +13,14 @@ class Result(BaseModel):
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
     )
+
+
+R = TypeVar("R", bound=Result)
+R_co = TypeVar("R_co", bound=Result, covariant=True)
+
+
+class Returns(Generic[R_co]):
+    """Base of a command whose result has this type: `class GetRow(RowCommand, Returns[Row])`."""
 
 
 class WriteResult(Result):

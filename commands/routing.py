@@ -9,13 +9,31 @@ from pydantic import Field, model_validator
 
 from signalbox.commands.error import ErrorDetail
 from signalbox.commands.model import Command, register
-from signalbox.commands.result import Result
+from signalbox.commands.result import Result, Returns
 from signalbox.commands.scope import ResourceKind, Scope
 
 ConfigValue = str | int | float | bool | list[str]
 RouteConfig = dict[Annotated[str, Field(pattern=r"^[a-z][a-z0-9_]{0,63}$")], ConfigValue]
 Reason = Annotated[str, Field(min_length=1, max_length=500)]
 Actor = Annotated[str, Field(min_length=1, max_length=200)]
+
+
+class ProbeStep(Result):
+    name: str
+    milliseconds: float
+
+
+class ProbeResult(Result):
+    """How the backend did; the steps up to the one that failed."""
+
+    backend_type: str
+    revision: int | None = Field(description="Of the route; None for another target.")
+    steps: list[ProbeStep]
+    error: ErrorDetail | None = None
+
+    @property
+    def healthy(self) -> bool:
+        return self.error is None
 
 
 class ControlCommand(Command):
@@ -96,7 +114,7 @@ class UnlockRoute(RouteCommand):
 
 
 @register
-class ProbeRoute(ControlCommand):
+class ProbeRoute(ControlCommand, Returns[ProbeResult]):
     """Try the backend of a route, or one that it might be switched to: write, read, compare and
     delete under a reserved name."""
 
@@ -112,21 +130,3 @@ class ProbeRoute(ControlCommand):
         if self.config and self.backend_type is None:
             raise ValueError("a config needs its backend_type")
         return self
-
-
-class ProbeStep(Result):
-    name: str
-    milliseconds: float
-
-
-class ProbeResult(Result):
-    """How the backend did; the steps up to the one that failed."""
-
-    backend_type: str
-    revision: int | None = Field(description="Of the route; None for another target.")
-    steps: list[ProbeStep]
-    error: ErrorDetail | None = None
-
-    @property
-    def healthy(self) -> bool:
-        return self.error is None

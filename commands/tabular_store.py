@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 from signalbox.commands.model import Command, register
 from signalbox.commands.name import ColumnName, RowKey, TableName
-from signalbox.commands.result import Result, WriteResult
+from signalbox.commands.result import Result, Returns, WriteResult
 from signalbox.commands.value import TypedData, TypedValue, data_size
 
 Revision = Annotated[int, Field(ge=1)]
@@ -29,90 +29,6 @@ class RowCondition(BaseModel):
         if self.if_absent and self.if_revision is not None:
             raise ValueError("if_absent and if_revision exclude each other")
         return self
-
-
-class RowCommand(Command):
-    """A command on one row; writes on one row take effect in accepted order."""
-
-    table_name: TableName
-    key: RowKey
-
-    @property
-    def item_key(self) -> str | None:
-        # No name holds a control character, so two rows never share an order.
-        return f"{self.kind}:{self.table_name}\x1f{self.key}"
-
-    @property
-    def subject(self) -> str:
-        return f"{self.table_name}/{self.key}"
-
-
-@register
-class UpsertRow(RowCommand):
-    """Create the row or replace all its columns."""
-
-    op: Literal["tabular_store.upsert"] = "tabular_store.upsert"
-    data: TypedData
-    condition: RowCondition = RowCondition()
-
-    @property
-    def size(self) -> int:
-        return data_size(self.data)
-
-
-@register
-class GetRow(RowCommand):
-    """Read one row."""
-
-    writes = False
-    op: Literal["tabular_store.get"] = "tabular_store.get"
-
-
-@register
-class DeleteRow(RowCommand):
-    """Remove a row; without a condition it succeeds as well when there is none."""
-
-    op: Literal["tabular_store.delete"] = "tabular_store.delete"
-    if_revision: Revision | None = Field(None, description="Delete only this revision.")
-
-
-class Filter(BaseModel):
-    """A row passes if it has the column, with a value of the same class that compares so.
-
-    Classes are null, bool, number (int64 and float together), timestamp, string, bytes; strings
-    and bytes compare by their (UTF-8) bytes. Lists and objects are only ever equal or not.
-    """
-
-    model_config = ConfigDict(frozen=True, extra="forbid")
-
-    column: ColumnName
-    op: Literal["eq", "lt", "le", "gt", "ge"] = "eq"
-    value: TypedValue
-
-
-@register
-class QueryRows(Command):
-    """One page of the rows that pass all filters, in a total order."""
-
-    writes = False
-    op: Literal["tabular_store.query"] = "tabular_store.query"
-    table_name: TableName
-    filters: list[Filter] = Field(default_factory=list, max_length=10)
-    order_by: ColumnName | None = Field(
-        None,
-        description="Column to order by (strings and bytes by their first 1,024 bytes), then by "
-        "key; rows without it are left out, and so are lists and objects. None: by key, in UTF-8 "
-        "byte order.",
-    )
-    descending: bool = False
-    limit: int = Field(100, ge=1, le=1000, description="Rows in a page; large rows make it fewer.")
-    cursor: str | None = Field(
-        None, max_length=8192, description="`next_cursor` of the page before, for the same query."
-    )
-
-    @property
-    def subject(self) -> str:
-        return f"{self.table_name}/*"
 
 
 class UpsertResult(WriteResult):
@@ -137,3 +53,87 @@ class Row(Result):
 class QueryResult(Result):
     rows: list[Row]
     next_cursor: str | None = None
+
+
+class RowCommand(Command):
+    """A command on one row; writes on one row take effect in accepted order."""
+
+    table_name: TableName
+    key: RowKey
+
+    @property
+    def item_key(self) -> str | None:
+        # No name holds a control character, so two rows never share an order.
+        return f"{self.kind}:{self.table_name}\x1f{self.key}"
+
+    @property
+    def subject(self) -> str:
+        return f"{self.table_name}/{self.key}"
+
+
+@register
+class UpsertRow(RowCommand, Returns[UpsertResult]):
+    """Create the row or replace all its columns."""
+
+    op: Literal["tabular_store.upsert"] = "tabular_store.upsert"
+    data: TypedData
+    condition: RowCondition = RowCondition()
+
+    @property
+    def size(self) -> int:
+        return data_size(self.data)
+
+
+@register
+class GetRow(RowCommand, Returns[Row]):
+    """Read one row."""
+
+    writes = False
+    op: Literal["tabular_store.get"] = "tabular_store.get"
+
+
+@register
+class DeleteRow(RowCommand, Returns[DeleteRowResult]):
+    """Remove a row; without a condition it succeeds as well when there is none."""
+
+    op: Literal["tabular_store.delete"] = "tabular_store.delete"
+    if_revision: Revision | None = Field(None, description="Delete only this revision.")
+
+
+class Filter(BaseModel):
+    """A row passes if it has the column, with a value of the same class that compares so.
+
+    Classes are null, bool, number (int64 and float together), timestamp, string, bytes; strings
+    and bytes compare by their (UTF-8) bytes. Lists and objects are only ever equal or not.
+    """
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    column: ColumnName
+    op: Literal["eq", "lt", "le", "gt", "ge"] = "eq"
+    value: TypedValue
+
+
+@register
+class QueryRows(Command, Returns[QueryResult]):
+    """One page of the rows that pass all filters, in a total order."""
+
+    writes = False
+    op: Literal["tabular_store.query"] = "tabular_store.query"
+    table_name: TableName
+    filters: list[Filter] = Field(default_factory=list, max_length=10)
+    order_by: ColumnName | None = Field(
+        None,
+        description="Column to order by (strings and bytes by their first 1,024 bytes), then by "
+        "key; rows without it are left out, and so are lists and objects. None: by key, in UTF-8 "
+        "byte order.",
+    )
+    descending: bool = False
+    limit: int = Field(100, ge=1, le=1000, description="Rows in a page; large rows make it fewer.")
+    cursor: str | None = Field(
+        None, max_length=8192, description="`next_cursor` of the page before, for the same query."
+    )
+
+    @property
+    def subject(self) -> str:
+        return f"{self.table_name}/*"

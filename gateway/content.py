@@ -91,7 +91,7 @@ async def answer_head(
 ) -> Response:
     """What is known of an object, as the headers that its content would have."""
     outcome = await desk.read(command, after)
-    info = ObjectInfo.model_validate(outcome.unwrap())
+    info = outcome.result_as(ObjectInfo)
     if (answer := check_conditions(request.headers, info)) is not None:
         return answer
     its = info_headers(info) | {"Content-Length": str(info.size)}
@@ -102,7 +102,7 @@ async def answer_head(
 async def head_of(desk: Desk, command: GetObject, after: str | None) -> ObjectInfo:
     fields = {"tenant_id": command.tenant_id, "env": command.env, "mode": command.mode}
     outcome = await desk.read(HeadObject(**fields, key=command.key), after)
-    return ObjectInfo.model_validate(outcome.unwrap())
+    return outcome.result_as(ObjectInfo)
 
 
 def info_headers(info: ObjectInfo) -> dict[str, str]:

@@ -56,7 +56,7 @@ class Desk:
         gateway stops. Raises OpIdReused, RateLimited, ReservedStream, StateUnavailable."""
         if wait > _NOW and not self.stopping.is_set():
             try:
-                return await self._commands.run(command, wait, waits=self._waits)
+                return await self._commands.run_outcome(command, wait, waits=self._waits)
             except OutcomePending:
                 return None
             except StateUnavailable:

@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
 
 from signalbox.commands.event_stream import (
     AppendEvent,
     Event,
-    EventsResult,
     ReadEvents,
     StoredEvent,
 )
@@ -68,7 +66,7 @@ def archived_events(
             after=after,
             limit=500,
         )
-        page = EventsResult.model_validate_json(json.dumps(client.run(command, _WAIT).unwrap()))
+        page = client.run(command, _WAIT)
         for stored in page.events:
             event = _event_of(stored)
             if event is None:

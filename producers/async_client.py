@@ -10,13 +10,14 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
-from typing import Self
+from typing import Any, Self, overload
 
 from signalbox.commands.error import DeliveryError, SignalboxError, StateUnavailable
 from signalbox.commands.ledger.entry import Record
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.result import R, Returns
 from signalbox.commands.settings import Settings
 from signalbox.producers.arriving import take_in
 from signalbox.producers.asked import Asked, Told
@@ -84,14 +85,27 @@ class AsyncClient:
         `raise_if_refused()`. Raises StateUnavailable if there was no answer for one."""
         return [asked.accepted() for asked in await self._submit(commands)]
 
-    async def run(
+    @overload
+    async def run(self, command: Returns[R], timeout: timedelta = DEFAULT_WAIT) -> R: ...
+    @overload
+    async def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Any: ...
+    async def run(self, command: Any, timeout: timedelta = DEFAULT_WAIT) -> Any:
+        """Submit, wait, and give the result, in the type that the command names.
+
+        Raises the error with which the command failed, such as NotFound, and as `run_outcome`.
+        """
+        outcome, kind = await self.run_outcome(command, timeout), command.result_type
+        return outcome.result_as(kind) if kind else outcome.unwrap()
+
+    async def run_outcome(
         self,
         command: Command,
         timeout: timedelta = DEFAULT_WAIT,
         *,
         waits: set[Told] | None = None,
     ) -> Outcome:
-        """Submit and wait. Raises as `submit` does; OutcomePending, and the command goes on.
+        """Submit and wait for the outcome, which may be an error. Raises as `submit` does;
+        OutcomePending, and the command goes on.
 
         If not even the ledger has taken it when the time is over, that is StateUnavailable.
         `waits` has the wait while it lasts: whoever calls `stop` there ends it before its time.

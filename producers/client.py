@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from datetime import timedelta
-from typing import Self
+from typing import Any, Self, overload
 
 import redis
 from celery import Celery
@@ -19,6 +19,7 @@ from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.ledger.staged import Deployment
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.result import R, Returns
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to, state_over
 from signalbox.commands.wire import queue_of
@@ -120,8 +121,22 @@ class Client:
         found = {**known, **(self.waiter.wait(asked, timeout) if asked else {})}
         return [found.get(s.receipt.ref) if s.accepted else None for s in submissions]
 
-    def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
-        """Submit and wait. Raises OutcomePending; the command goes on then."""
+    @overload
+    def run(self, command: Returns[R], timeout: timedelta = DEFAULT_WAIT) -> R: ...
+    @overload
+    def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Any: ...
+    def run(self, command: Any, timeout: timedelta = DEFAULT_WAIT) -> Any:
+        """Submit, wait, and give the result, in the type that the command names.
+
+        Raises the error with which the command failed, such as NotFound; as `submit` does; and
+        OutcomePending: the command goes on then.
+        """
+        outcome, kind = self.run_outcome(command, timeout), command.result_type
+        return outcome.result_as(kind) if kind else outcome.unwrap()
+
+    def run_outcome(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+        """Submit and wait for the outcome, which may be an error. Raises as `submit` does;
+        OutcomePending, and the command goes on."""
         return self.outcome(self.submit(command), timeout)
 
     def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import timedelta
@@ -52,8 +51,7 @@ def probe(
     )
     # A worker runs it by this leave alone: not every producer may have routes tried.
     Permits(client.state).give([command])
-    result = client.run(command, timedelta(seconds=wait)).unwrap()
-    return ProbeResult.model_validate_json(json.dumps(result))
+    return client.run(command, timedelta(seconds=wait))
 
 
 def probed(client: Client, scope: Scope, mode: Mode, wait: float) -> dict[str, Any]:
@@ -98,11 +96,11 @@ def count_objects(
     cursor: str | None = None
     while most is None or objects < most:
         command = ListObjects(tenant_id=scope.tenant_id, env=scope.env, mode=mode, cursor=cursor)
-        page = client.run(command, timedelta(seconds=wait)).unwrap()
-        objects += len(page["objects"])
-        size += sum(entry["size"] for entry in page["objects"])
+        page = client.run(command, timedelta(seconds=wait))
+        objects += len(page.objects)
+        size += sum(entry.size for entry in page.objects)
         told(objects)
-        cursor = page["next_cursor"]
+        cursor = page.next_cursor
         if cursor is None:
             return Count(objects, size, whole=True)
     return Count(objects, size, whole=False)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
@@ -132,7 +131,7 @@ def digests(
             try:
                 if outcome is None:
                     raise OutcomePending("no outcome yet")
-                result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
+                result = outcome.result_as(GetResult)
                 try:
                     with client.content.open(result) as source:
                         digest = _sha256(source)

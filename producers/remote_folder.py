@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 import shutil
 import tempfile
@@ -53,9 +52,9 @@ def objects_below(
     cursor: str | None = None
     while True:
         command = ListObjects(**place.fields, prefix=prefix, limit=PAGE, cursor=cursor)
-        page = client.run(command, patience).unwrap()
-        yield from map(ObjectInfo.model_validate, page["objects"])
-        if (cursor := page["next_cursor"]) is None:
+        page = client.run(command, patience)
+        yield from page.objects
+        if (cursor := page.next_cursor) is None:
             return
 
 
@@ -150,7 +149,7 @@ def digest_of(path: Path) -> str:
 
 
 def _write(client: Client, outcome: Outcome, path: Path) -> None:
-    result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
+    result = outcome.result_as(GetResult)
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         handle, part = tempfile.mkstemp(prefix=PART, dir=path.parent)

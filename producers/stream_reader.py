@@ -24,7 +24,7 @@ def events_behind(
     while left is None or left > 0:
         most = PAGE_MOST if left is None else min(PAGE_MOST, left)
         command = ReadEvents(**place.fields, stream=stream, after=after, limit=most)
-        page = client.run(command, patience).unwrap()
+        page = client.run_outcome(command, patience).unwrap()
         yield from page["events"]
         if not page["events"]:
             return
@@ -37,7 +37,7 @@ def end_of(client: Client, place: Place, stream: str, patience: timedelta) -> in
 
     def is_behind(version: int) -> bool:
         command = ReadEvents(**place.fields, stream=stream, after=version, limit=1)
-        return bool(client.run(command, patience).unwrap()["events"])
+        return bool(client.run(command, patience).events)
 
     if not is_behind(0):
         return 0

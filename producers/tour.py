@@ -144,8 +144,8 @@ class Tour:
         table.add_column("key", overflow="fold")
         table.add_column("bytes", justify="right")
         command = ListObjects(tenant_id=PLACE.tenant_id, env=PLACE.env, prefix="again/", limit=5)
-        for entry in self.client.run(command).unwrap()["objects"]:
-            table.add_row(escape(entry["key"]), str(entry["size"]))
+        for entry in self.client.run(command).objects:
+            table.add_row(escape(entry.key), str(entry.size))
         self.console.print(table)
 
     def _verdict(self, total: int) -> bool:

@@ -89,4 +89,4 @@ def show(outcome: Outcome, as_json: bool) -> dict[str, Any]:
 def run_and_show(command: Command, wait: float, as_json: bool) -> None:
     """Run one command and print its result."""
     with make_client() as client:
-        show(client.run(command, timedelta(seconds=wait)), as_json)
+        show(client.run_outcome(command, timedelta(seconds=wait)), as_json)

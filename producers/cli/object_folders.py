@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
@@ -11,7 +10,7 @@ from typing import Annotated, TypeVar
 import typer
 
 from signalbox.commands.error import SignalboxError
-from signalbox.commands.object_store import GetObject, GetResult, ObjectInfo, PutObject
+from signalbox.commands.object_store import GetObject, ObjectInfo, PutObject
 from signalbox.commands.scope import Mode
 from signalbox.producers.cli.common import (
     SUPERSEDED,
@@ -57,8 +56,7 @@ def cp(
     """Copy an object, with its content type and metadata, under another key."""
     place, patience = make_place(tenant, env, mode), timedelta(seconds=wait)
     with make_client() as client:
-        outcome = client.run(GetObject(**named(place), key=key), patience)
-        found = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
+        found = client.run(GetObject(**named(place), key=key), patience)
         try:
             with client.content.open(found) as content:
                 payload = client.content.payload(content)
@@ -71,7 +69,7 @@ def cp(
             content_type=found.info.content_type,
             metadata=found.info.metadata,
         )
-        show(client.run(command, patience), as_json)
+        show(client.run_outcome(command, patience), as_json)
 
 
 @app.command()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 import sys
 from datetime import timedelta
@@ -89,7 +88,7 @@ def put(
             metadata=pairs(meta),
             condition=Condition(if_absent=if_absent, if_match=if_match),
         )
-        show(client.run(command, timedelta(seconds=wait)), as_json)
+        show(client.run_outcome(command, timedelta(seconds=wait)), as_json)
 
 
 @app.command()
@@ -125,8 +124,8 @@ def get(
             get_folder(client, place, key, folder, as_json)
             return
         command = GetObject(**named(place), key=key, first=first, last=last)
-        outcome = client.run(command, timedelta(seconds=wait))
-        result = GetResult.model_validate_json(json.dumps(outcome.unwrap()))
+        outcome = client.run_outcome(command, timedelta(seconds=wait))
+        result = outcome.result_as(GetResult)
         try:
             with client.content.open(result) as content:
                 if output is not None:
@@ -171,7 +170,7 @@ def list_(
                 limit=min(1000, limit - len(objects) - len(prefixes)),
                 cursor=cursor,
             )
-            page = client.run(command, timedelta(seconds=wait)).unwrap()
+            page = client.run_outcome(command, timedelta(seconds=wait)).unwrap()
             objects += page["objects"]
             prefixes += page["prefixes"]
             cursor = page["next_cursor"]

@@ -30,7 +30,9 @@ def walk(
     found: list[dict[str, Any]] = []
     cursor: str | None = None
     while True:
-        result = client.run(ask(limit - len(found), cursor), timedelta(seconds=wait)).unwrap()
+        result = client.run_outcome(
+            ask(limit - len(found), cursor), timedelta(seconds=wait)
+        ).unwrap()
         found += entries(result)
         cursor = result["next_cursor"]
         if cursor is None or len(found) >= limit:

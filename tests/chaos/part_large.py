@@ -7,7 +7,7 @@ import signal
 from datetime import timedelta
 from pathlib import Path
 
-from signalbox.commands.object_store import GetObject, GetResult, PutObject
+from signalbox.commands.object_store import GetObject, PutObject
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client import Client
@@ -54,13 +54,13 @@ def large(folder: Path) -> Row:
 def _put_and_get(source: Path, folder: Path) -> dict[str, object]:
     """In a process of its own, the memory of which is measured."""
     with Client(Settings()) as client:
-        client.run(put(TENANT, "small"), PATIENCE).unwrap()
+        client.run(put(TENANT, "small"), PATIENCE)
         idle = _reset(os.getpid())
         payload = client.content.payload(source)
         command = PutObject(tenant_id=TENANT, env=ENV, key="large", payload=payload)
-        client.run(command, PATIENCE).unwrap()
+        client.run(command, PATIENCE)
         get = GetObject(tenant_id=TENANT, env=ENV, key="large")
-        result = GetResult.model_validate(client.run(get, PATIENCE).unwrap())
+        result = client.run(get, PATIENCE)
         equal = True
         with source.open("rb") as expected, client.content.open(result) as found:
             while chunk := found.read(2**20):

@@ -132,7 +132,7 @@ def _keys(client: Client, tenant: str) -> list[str]:
     cursor = None
     while True:
         ask = ListObjects(tenant_id=tenant, env=ENV, limit=1000, cursor=cursor)
-        page = client.run(ask, PATIENCE).unwrap()
+        page = client.run_outcome(ask, PATIENCE).unwrap()
         keys += [entry["key"] for entry in page["objects"]]
         cursor = page["next_cursor"]
         if cursor is None:

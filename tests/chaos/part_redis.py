@@ -119,7 +119,7 @@ def silences(folder: Path) -> Row:
                 reason="chaos",
                 change_id=new_op_id(),
             )
-            run: Callable[[], object] = lambda: client.run(  # noqa: E731 - used twice
+            run: Callable[[], object] = lambda: client.run_outcome(  # noqa: E731 - used twice
                 replace("k", "v"), timedelta(seconds=3 * NOTICED_WITHIN)
             ).unwrap()
             run()

@@ -77,7 +77,7 @@ def _good(client: Client, report: Report) -> int:
         tenant_id=TENANT, env="dev", key="good", op_id=new_op_id(), payload=InlinePayload(data=b"x")
     )
     try:
-        client.run(put, PATIENCE).unwrap()
+        client.run(put, PATIENCE)
     except SignalboxError as error:
         report.frozen += 1
         report.notes.append(str(error))

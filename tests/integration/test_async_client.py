@@ -46,11 +46,11 @@ def test_a_command_is_run_and_a_second_one_under_its_op_id_is_refused(two_worker
     async def main() -> None:
         async with AsyncClient(two_workers.settings) as client:
             first = put("t_one", "a", "hello", "one")
-            outcome = await client.run(first, PATIENCE)
+            outcome = await client.run_outcome(first, PATIENCE)
             assert outcome.unwrap()["size"] == 5
-            assert await client.run(first, PATIENCE) == outcome
+            assert await client.run_outcome(first, PATIENCE) == outcome
             with pytest.raises(OpIdReused):
-                await client.run(put("t_one", "b", op_id="one"), PATIENCE)
+                await client.run_outcome(put("t_one", "b", op_id="one"), PATIENCE)
             with pytest.raises(OpIdReused):
                 await client.submit(put("t_one", "b", op_id="one"))
             record = await client.record(first.ref)
@@ -69,7 +69,7 @@ def test_many_tasks_cost_few_round_trips_and_each_gets_its_own_outcome(two_worke
             keys = [f"k{number:03}" for number in range(300)]
             before = client.client.state.server().info("commandstats")["cmdstat_evalsha"]["calls"]
             outcomes = await asyncio.gather(
-                *(client.run(put("t_many", key), PATIENCE) for key in keys)
+                *(client.run_outcome(put("t_many", key), PATIENCE) for key in keys)
             )
             assert [outcome.subject for outcome in outcomes] == keys
             assert all(outcome.error is None for outcome in outcomes)
@@ -114,12 +114,14 @@ def test_commands_on_one_key_take_effect_in_the_order_of_the_calls(two_workers: 
     async def main() -> None:
         async with AsyncClient(two_workers.settings, limits=limits) as client:
             # Most of them wait for room in the buffer.
-            tasks = [client.run(put("t_order", "k", str(n)), PATIENCE) for n in range(60)]
+            tasks = [client.run_outcome(put("t_order", "k", str(n)), PATIENCE) for n in range(60)]
             outcomes = await asyncio.gather(*tasks)
             numbers = [outcome.seq for outcome in outcomes]
             assert numbers == sorted(numbers)
-            found = await client.run(GetObject(tenant_id="t_order", env="dev", key="k"), PATIENCE)
-            payload = GetResult.model_validate(found.unwrap()).payload
+            found = await client.run_outcome(
+                GetObject(tenant_id="t_order", env="dev", key="k"), PATIENCE
+            )
+            payload = found.result_as(GetResult).payload
             assert isinstance(payload, InlinePayload)
             assert payload.data == b"59"
 
@@ -132,7 +134,7 @@ def test_a_wait_that_is_over_or_cancelled_takes_nothing_back(two_workers: Lane) 
     async def main() -> None:
         async with AsyncClient(two_workers.settings) as client:
             again = [put("t_wait", f"k{number}") for number in range(2)]
-            tasks = [asyncio.create_task(client.run(each, PATIENCE)) for each in again]
+            tasks = [asyncio.create_task(client.run_outcome(each, PATIENCE)) for each in again]
             await asyncio.sleep(0)  # they are in the buffer now
             for task in tasks:
                 task.cancel()
@@ -141,7 +143,7 @@ def test_a_wait_that_is_over_or_cancelled_takes_nothing_back(two_workers: Lane) 
                 for end in await asyncio.gather(*tasks, return_exceptions=True)
             )
             for each in again:
-                assert (await client.run(each, PATIENCE)).error is None
+                assert (await client.run_outcome(each, PATIENCE)).error is None
             submission = await client.submit(put("t_nobody", "k"))
             while (await client.record(submission.receipt.ref)) is None:
                 pass
@@ -158,20 +160,20 @@ def test_one_client_serves_loops_that_come_and_go(two_workers: Lane) -> None:
     two_workers.route_to_folder("t_loops")
     client = AsyncClient(two_workers.settings)
     for number in range(3):
-        outcome = asyncio.run(client.run(put("t_loops", str(number)), PATIENCE))
+        outcome = asyncio.run(client.run_outcome(put("t_loops", str(number)), PATIENCE))
         assert outcome.error is None
 
     async def leave() -> None:
         # Its loop is closed before the outcome is there.
-        task = asyncio.create_task(client.run(put("t_loops", "left"), PATIENCE))
+        task = asyncio.create_task(client.run_outcome(put("t_loops", "left"), PATIENCE))
         await asyncio.sleep(0)
         assert not task.done()
 
     asyncio.run(leave())
-    assert asyncio.run(client.run(put("t_loops", "last"), PATIENCE)).error is None
+    assert asyncio.run(client.run_outcome(put("t_loops", "last"), PATIENCE)).error is None
     asyncio.run(client.close())
     with pytest.raises(DeliveryError):
-        asyncio.run(client.run(put("t_loops", "closed"), PATIENCE))
+        asyncio.run(client.run_outcome(put("t_loops", "closed"), PATIENCE))
 
 
 def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: Lane) -> None:
@@ -185,7 +187,7 @@ def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: Lane) -> N
             payload = await client.payload(body(*parts), size=len(whole), sha256=digest)
             assert isinstance(payload, StagedPayload)
             command = PutObject(tenant_id="t_body", env="dev", key="k", payload=payload)
-            assert (await client.run(command, PATIENCE)).unwrap()["sha256"] == digest
+            assert (await client.run_outcome(command, PATIENCE)).unwrap()["sha256"] == digest
             small = await client.payload(body(b"a", b"", b"b"))
             assert isinstance(small, InlinePayload)
             assert small.data == b"ab"

@@ -104,12 +104,14 @@ def test_tasks_wait_through_an_outage_and_are_told_behind_it(server: RedisServer
     async def main() -> None:
         async with AsyncClient(limits=PATIENT) as client:
             first, second, third = put("1"), put("2"), put("3")
-            waiting = [asyncio.create_task(client.run(each, PATIENCE)) for each in (first, second)]
+            waiting = [
+                asyncio.create_task(client.run_outcome(each, PATIENCE)) for each in (first, second)
+            ]
             await accepted(client, first, second)
             await asyncio.to_thread(end, client.client, first)
             assert (await waiting[0]).subject == "1"
             await asyncio.to_thread(server.kill)
-            late = asyncio.create_task(client.run(third, PATIENCE))
+            late = asyncio.create_task(client.run_outcome(third, PATIENCE))
             with pytest.raises(StateUnavailable):
                 await client.record(second.ref)
             await asyncio.to_thread(server.start)
@@ -132,7 +134,7 @@ def test_what_the_ledger_did_not_take_is_an_error_and_no_open_outcome(server: Re
         with pytest.raises(StateUnavailable):
             await client.submit(put("a"))
         with pytest.raises(StateUnavailable):
-            await client.run(put("a"), PATIENCE)
+            await client.run_outcome(put("a"), PATIENCE)
         [ran] = await client.run_many([put("a")], PATIENCE)
         assert isinstance(ran.error, StateUnavailable)
         assert (ran.submission, ran.outcome) == (None, None)
@@ -141,7 +143,7 @@ def test_what_the_ledger_did_not_take_is_an_error_and_no_open_outcome(server: Re
         patient = AsyncClient(limits=PATIENT)
         again = put("b")
         with pytest.raises(StateUnavailable):
-            await patient.run(again, timedelta(0))
+            await patient.run_outcome(again, timedelta(0))
         await asyncio.to_thread(server.start)
         # It goes on all the same, and under its op_id it is taken once.
         submission = await patient.submit(again)
@@ -159,9 +161,9 @@ def test_an_outcome_that_is_announced_to_another_is_found_all_the_same(
     async def main() -> None:
         async with AsyncClient() as one, AsyncClient() as other:
             command = put("k")
-            first = asyncio.create_task(one.run(command, PATIENCE))
+            first = asyncio.create_task(one.run_outcome(command, PATIENCE))
             await accepted(one, command)
-            second = asyncio.create_task(other.run(command, PATIENCE))
+            second = asyncio.create_task(other.run_outcome(command, PATIENCE))
             # The last who asks is told.
             while not await asyncio.to_thread(_is_known_to, other, command):
                 await asyncio.sleep(0.005)
@@ -184,7 +186,11 @@ def test_a_forked_process_is_told_to_make_its_own(server: RedisServer) -> None:
             await client.submit(put("k"))
             child = os.fork()
             if child == 0:
-                calls = [client.submit(put("a")), client.run(put("a")), client.record("t_a/dev/a")]
+                calls = [
+                    client.submit(put("a")),
+                    client.run_outcome(put("a")),
+                    client.record("t_a/dev/a"),
+                ]
                 errors = []
                 for call in calls:
                     try:

@@ -65,7 +65,7 @@ def stored(client: Client, tenant: str) -> list[str]:
     cursor = None
     while True:
         ask = ListObjects(tenant_id=tenant, env="dev", limit=1000, cursor=cursor)
-        page = client.run(ask, PATIENCE).unwrap()
+        page = client.run_outcome(ask, PATIENCE).unwrap()
         keys += [entry["key"] for entry in page["objects"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -73,7 +73,7 @@ def stored(client: Client, tenant: str) -> list[str]:
 
 
 def content(client: Client, tenant: str, key: str) -> str:
-    found = client.run(GetObject(tenant_id=tenant, env="dev", key=key), PATIENCE).unwrap()
+    found = client.run_outcome(GetObject(tenant_id=tenant, env="dev", key=key), PATIENCE).unwrap()
     with client.content.open(GetResult.model_validate(found)) as stream:
         return stream.read().decode()
 

@@ -55,7 +55,7 @@ def test_the_queue_is_used_as_it_is_by_workers_and_producers(room: Lab) -> None:
     wait_until(lambda: room.client.ledger.outcomes([ref]) != [None], "the plain client's put ran")
     # Ours publish to the same queue, and to another one.
     for tenant in (TENANT, "t_other"):
-        outcome = room.client.run(HeadObject(tenant_id=tenant, env="dev", key="none"))
+        outcome = room.client.run_outcome(HeadObject(tenant_id=tenant, env="dev", key="none"))
         assert outcome.error is not None
         assert outcome.error.code in {"NOT_FOUND", "ROUTE_NOT_FOUND"}
     [worker] = room.stack.workers

@@ -39,8 +39,8 @@ def test_a_large_content_travels_by_claim_check_and_leaves_nothing_staged(
     with two_workers.client() as client:
         payload = client.content.payload(content)
         assert isinstance(payload, StagedPayload)
-        client.run(PutObject(tenant_id=TENANT, env="dev", key="big", payload=payload)).unwrap()
-        got = client.run(GetObject(tenant_id=TENANT, env="dev", key="big")).unwrap()
+        client.run(PutObject(tenant_id=TENANT, env="dev", key="big", payload=payload))
+        got = client.run_outcome(GetObject(tenant_id=TENANT, env="dev", key="big")).unwrap()
         result = GetResult.model_validate(got)
         with client.content.open(result) as source:
             assert hashlib.sha256(source.read()).digest() == hashlib.sha256(content).digest()
@@ -56,8 +56,8 @@ def test_the_same_op_id_gives_the_same_outcome_and_another_content_an_error(
 ) -> None:
     two_workers.route_to_folder(TENANT)
     with two_workers.client() as client:
-        first = client.run(put("idem", b"1", op_id="idem-1"))
-        assert client.run(put("idem", b"1", op_id="idem-1")) == first
+        first = client.run_outcome(put("idem", b"1", op_id="idem-1"))
+        assert client.run_outcome(put("idem", b"1", op_id="idem-1")) == first
         with pytest.raises(OpIdReused):
             client.submit(put("idem", b"2", op_id="idem-1"))
         refused, fine = client.submit_many([put("idem", b"3", op_id="idem-1"), put("beside")])
@@ -123,7 +123,7 @@ def test_a_read_that_finds_nothing_is_an_answer_and_no_dead_letter(two_workers: 
     two_workers.route_to_folder(TENANT)
     head = HeadObject(tenant_id=TENANT, env="dev", key="none")
     with two_workers.client() as client:
-        outcome = client.run(head)
+        outcome = client.run_outcome(head)
         assert outcome.error is not None
         assert (outcome.error.code, outcome.error.backend_type) == ("NOT_FOUND", "filesystem")
         [record] = client.ledger.records([head.ref])
@@ -144,7 +144,7 @@ def test_a_route_change_from_the_queue_is_a_dead_letter_that_names_the_setting(
         reason="test",
     )
     with two_workers.client() as client:
-        outcome = client.run(command)
+        outcome = client.run_outcome(command)
         assert outcome.error is not None
         assert outcome.error.code == "CONTROL_REFUSED"
         assert "SIGNALBOX_CONTROL_COMMANDS" in str(outcome.error.next_step)
@@ -177,7 +177,7 @@ def test_waiting_too_short_says_that_the_command_goes_on(two_workers: Lane) -> N
             os.kill(pid, signal.SIGSTOP)
         try:
             with pytest.raises(OutcomePending, match="signalbox outcome"):
-                client.run(put("later"), timedelta(0))
+                client.run_outcome(put("later"), timedelta(0))
         finally:
             for pid in workers:
                 os.kill(pid, signal.SIGCONT)

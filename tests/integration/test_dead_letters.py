@@ -60,7 +60,7 @@ def test_a_thousand_replayed_dead_letters_are_a_thousand_effects(two_workers: La
             assert (again.wakes, set(again.left.values())) == ([], {"not dead"})
         two_workers.wait_until_idle(client)
         assert list(client.dead.find(Which(tenant_id=tenant))) == []
-        page = client.run(ListObjects(tenant_id=tenant, env="dev")).unwrap()
+        page = client.run_outcome(ListObjects(tenant_id=tenant, env="dev")).unwrap()
         assert [entry["key"] for entry in page["objects"]] == [f"k{n:04}" for n in range(1000)]
         assert page["next_cursor"] is None
         [use] = UsageBook(client.state).read([object_scope(tenant)])
@@ -80,7 +80,7 @@ def test_a_replayed_command_runs_behind_what_was_accepted_since(two_workers: Lan
         assert run_all(client, [put(tenant, "k", b"new")]) == ["done"]
         client.replay([old.ref])
         two_workers.wait_until_idle(client)
-        found = client.run(GetObject(tenant_id=tenant, env="dev", key="k")).unwrap()
+        found = client.run_outcome(GetObject(tenant_id=tenant, env="dev", key="k")).unwrap()
         assert found["payload"]["data"] == "b2xk"
 
 
@@ -151,7 +151,7 @@ def test_a_command_past_its_deadline_is_not_executed(two_workers: Lane) -> None:
         late = put(tenant, "late", deadline=now - timedelta(seconds=1))
         timely = put(tenant, "timely", deadline=now + timedelta(minutes=5))
         assert run_all(client, [late, timely]) == ["DEADLINE_EXCEEDED", "done"]
-        page = client.run(ListObjects(tenant_id=tenant, env="dev")).unwrap()
+        page = client.run_outcome(ListObjects(tenant_id=tenant, env="dev")).unwrap()
         assert [entry["key"] for entry in page["objects"]] == ["timely"]
 
 

@@ -103,7 +103,7 @@ def test_what_was_claimed_before_a_switch_lands_on_the_former_place_before_drain
         assert state_of(client.ledger, slow.command.ref) == "done"
         assert client.outcome(slow, PATIENCE).route_revision == old.revision
         get = GetObject(tenant_id=TENANT, env="dev", key="slow")
-        missing = client.run(get, PATIENCE).error
+        missing = client.run_outcome(get, PATIENCE).error
         assert missing is not None
         assert missing.code == "NOT_FOUND"
 
@@ -126,7 +126,7 @@ def test_a_route_switched_between_effect_and_takeover_leaves_the_effect_on_both(
         assert outcome.attempt == 2
         for name in ("new", "old"):
             running.route_to_folder(TENANT, name)
-            client.run(GetObject(tenant_id=TENANT, env="dev", key="both"), PATIENCE).unwrap()
+            client.run(GetObject(tenant_id=TENANT, env="dev", key="both"), PATIENCE)
 
 
 def state_of(ledger: Ledger, ref: str) -> str:

@@ -27,7 +27,7 @@ def test_workers_leave_out_a_queue_that_is_anothers_alone_until_it_is_free(tmp_p
             settings: dict[str, Any] = {"SIGNALBOX_PUBLISH_GRACE": "1"}
             with lab(tmp_path, 1, broker_url=url, **settings) as room:
                 other = HeadObject(tenant_id="t_other", env="dev", key="none")
-                assert room.client.run(other, PATIENCE).error is not None
+                assert room.client.run_outcome(other, PATIENCE).error is not None
                 waiting = room.client.submit(HeadObject(tenant_id=TENANT, env="dev", key="none"))
                 [worker] = room.stack.workers
                 told = {"RESOURCE_LOCKED", f"queue={QUEUE}", "UNAVAILABLE"}

@@ -65,7 +65,7 @@ def shown(watched: Lane) -> Lane:
     watched.route_to_folder(TENANT)
     wait_until(lambda: "w1" in fetch(watched, "/workers"), "Flower sees the worker")
     with watched.client() as client:
-        client.run(ours("alone.txt")).unwrap()
+        client.run(ours("alone.txt"))
         client.wait(client.submit_many([ours(f"parcel-{number}.txt") for number in range(3)]))
         # Larger than what a parcel takes: tickets.
         client.wait(
@@ -115,7 +115,7 @@ def test_a_plain_clients_command_is_one_task_under_the_id_that_it_chose(shown: L
 def test_one_finds_commands_by_tenant_key_and_op_id(shown: Lane) -> None:
     other = ours("elsewhere.txt", tenant="t_other")
     with shown.client() as client:
-        client.run(other)
+        client.run_outcome(other)
     assert [task["uuid"] for task in wait_for_flower(shown, "t_other/dev")] == [other.op_id]
     for search in (other.op_id, "elsewhere.txt", "t_other elsewhere", "kwargs:t_other/dev"):
         assert [task["uuid"] for task in tasks(shown, search)] == [other.op_id]
@@ -126,7 +126,7 @@ def test_a_command_that_failed_is_a_failure_with_code_and_next_step(shown: Lane)
     named = ours("named.txt", tenant="t_nowhere").model_copy(update={"op_id": "order-17"})
     missing = GetObject(tenant_id=TENANT, env="dev", key="none.txt")
     with shown.client() as client:
-        outcomes = [client.run(command) for command in (lost, named, missing)]
+        outcomes = [client.run_outcome(command) for command in (lost, named, missing)]
     foreign = Foreign(shown.settings.broker_url)
     no_command = {"tenant_id": TENANT, "env": "dev", "key": 7, "payload": SECRET.decode()}
     refused = foreign.send("object_store.put", {"command": no_command})
@@ -160,7 +160,7 @@ def test_nothing_of_contents_is_shown(shown: Lane) -> None:
 
 def test_text_of_strangers_is_no_markup(shown: Lane) -> None:
     with shown.client() as client:
-        client.run(ours("<b>bold.txt")).unwrap()
+        client.run(ours("<b>bold.txt"))
     [task] = wait_for_flower(shown, "bold.txt")
     page = fetch(shown, f"/task/{task['uuid']}")
     assert "bold.txt" in page

@@ -46,10 +46,10 @@ SERVICE = {
         here = {"tenant_id": "t_installed", "env": "dev", "key": "one"}
         with signalbox.Client() as client:
             payload = client.content.payload(b"content")
-            client.run(signalbox.PutObject(**here, payload=payload)).unwrap()
-            found = client.run(signalbox.GetObject(**here)).unwrap()
-        result = signalbox.GetResult.model_validate(found)
-        assert result.payload is not None and result.payload.data == b"content"
+            client.run(signalbox.PutObject(**here, payload=payload))
+            found = client.run(signalbox.GetObject(**here))
+            with client.content.open(found) as content:
+                assert content.read() == b"content"
         print("stored and read")
         """,
 }

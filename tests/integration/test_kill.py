@@ -50,7 +50,7 @@ def test_every_file_is_there_once_after_both_workers_were_killed(
         listed: list[str] = []
         cursor = None
         while True:
-            page = client.run(
+            page = client.run_outcome(
                 ListObjects(tenant_id=place.tenant_id, env=place.env, cursor=cursor, limit=250)
             ).unwrap()
             listed += [entry["key"] for entry in page["objects"]]

@@ -134,21 +134,23 @@ def test_locks_taken_through_the_queue_bind_changes_through_the_queue(
     left = {"backend_type": "filesystem", "config": {"base_dir": str(taking_workers.data / "left")}}
     right = left | {"config": {"base_dir": str(taking_workers.data / "right")}}
     with taking_workers.client() as client:
-        client.run(SetRoute.model_validate(ann | left)).unwrap()
+        client.run(SetRoute.model_validate(ann | left))
         command = LockRoute.model_validate(ann | {"ttl": timedelta(minutes=5)})
-        taken = client.run(command).unwrap()
-        assert client.run(command).unwrap() == taken, "the recorded outcome of the same command"
-        refused = client.run(SwitchRoute.model_validate(bob | right))
+        taken = client.run_outcome(command).unwrap()
+        assert client.run_outcome(command).unwrap() == taken, (
+            "the recorded outcome of the same command"
+        )
+        refused = client.run_outcome(SwitchRoute.model_validate(bob | right))
         assert refused.error is not None
         assert refused.error.code == "ROUTE_LOCKED"
         assert "ann" in refused.error.message
-        lost = client.run(SwitchRoute.model_validate(ann | right | {"lock_token": 10**9}))
+        lost = client.run_outcome(SwitchRoute.model_validate(ann | right | {"lock_token": 10**9}))
         assert lost.error is not None
         assert lost.error.code == "LOCK_LOST"
         moved = SwitchRoute.model_validate(ann | right | {"lock_token": taken["token"]})
-        client.run(moved).unwrap()
-        client.run(UnlockRoute.model_validate(bob | {"force": True})).unwrap()
-        client.run(SwitchRoute.model_validate(bob | left)).unwrap()
+        client.run(moved)
+        client.run(UnlockRoute.model_validate(bob | {"force": True}))
+        client.run(SwitchRoute.model_validate(bob | left))
     registry = taking_workers.registry()
     history = registry.history(object_scope(tenant))
     names = [event.type.rpartition(".")[2] for event in history]

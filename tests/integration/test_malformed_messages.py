@@ -103,7 +103,7 @@ def test_a_malformed_message_is_kept_and_the_next_one_runs(two_workers: Lane, na
             lambda: client.ledger.totals()["dead_letters"] == before + 1, "it is a dead letter"
         )
         head_command = HeadObject(tenant_id=TENANT, env="dev", key="none")
-        assert client.run(head_command).error is not None
+        assert client.run_outcome(head_command).error is not None
         assert client.state.server().llen(QUEUE) == 0
     assert all(worker.running for worker in two_workers.stack.workers)
 
@@ -148,5 +148,5 @@ def test_a_refused_document_sent_again_corrected_runs(two_workers: Lane) -> None
         put = PutObject(
             tenant_id=TENANT, env="dev", key="k", op_id=op_id, payload=InlinePayload(data=b"hi")
         )
-        assert client.run(put).error is None
+        assert client.run_outcome(put).error is None
         assert client.ledger.totals()["dead_letters"] == before

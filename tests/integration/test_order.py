@@ -68,7 +68,7 @@ def _expected(commands: list[Command]) -> bytes | None:
 
 
 def _content(client: Client, key: str) -> bytes | None:
-    outcome = client.run(GetObject(tenant_id=TENANT, env="dev", key=key), PATIENCE)
+    outcome = client.run_outcome(GetObject(tenant_id=TENANT, env="dev", key=key), PATIENCE)
     if outcome.error is not None:
         assert outcome.error.code == "NOT_FOUND"
         return None

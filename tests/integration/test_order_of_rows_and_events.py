@@ -80,12 +80,14 @@ def test_many_events_of_one_message_have_the_versions_of_their_order(routed: Lan
 
 def _assert_counted(client: Client, stream: str) -> None:
     read = ReadEvents(tenant_id=TENANT, env="dev", stream=stream, limit=1000)
-    events = client.run(read, PATIENCE).unwrap()["events"]
+    events = client.run_outcome(read, PATIENCE).unwrap()["events"]
     assert [event["data"]["number"] for event in events] == list(range(EVENTS))
 
 
 def _number(client: Client, key: str) -> int | None:
-    outcome = client.run(GetRow(tenant_id=TENANT, env="dev", table_name="t", key=key), PATIENCE)
+    outcome = client.run_outcome(
+        GetRow(tenant_id=TENANT, env="dev", table_name="t", key=key), PATIENCE
+    )
     if outcome.error is not None:
         assert outcome.error.code == "NOT_FOUND"
         return None

@@ -40,7 +40,7 @@ def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Pa
         running.stack.redis.start()
         outcomes = client.wait(accepted, PATIENCE)
         assert [o for o in outcomes if o is None or o.error is not None] == []
-        after = client.run(put(5000), PATIENCE)
+        after = client.run_outcome(put(5000), PATIENCE)
         assert after.error is None
         running.wait_until_idle(client)
 

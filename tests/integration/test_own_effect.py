@@ -81,7 +81,7 @@ def done_though_it_died(
 
 def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
-        seen = {key: client.run(put(key)).unwrap()["etag"] for key in ("a", "b", "c")}
+        seen = {key: client.run_outcome(put(key)).unwrap()["etag"] for key in ("a", "b", "c")}
         commands: list[Command] = [
             put("a", if_match=seen["a"]),
             DeleteObject(**HERE, key="a"),
@@ -92,7 +92,7 @@ def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         results = done_though_it_died(running, client, monkeypatch, commands)
         assert [result["superseded"] for result in results] == [True] + [False] * 5
-        page = client.run(ListObjects(**HERE)).unwrap()
+        page = client.run_outcome(ListObjects(**HERE)).unwrap()
         assert [(entry["key"], entry["etag"]) for entry in page["objects"]] == [
             ("c", results[3]["etag"]),
             ("new", results[5]["etag"]),
@@ -101,7 +101,9 @@ def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_rows(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
-        seen = {key: client.run(upsert(key)).unwrap()["revision"] for key in ("a", "b", "c")}
+        seen = {
+            key: client.run_outcome(upsert(key)).unwrap()["revision"] for key in ("a", "b", "c")
+        }
         commands: list[Command] = [
             upsert("a", if_revision=seen["a"]),
             DeleteRow(**HERE, table_name="t", key="a"),
@@ -111,7 +113,7 @@ def test_rows(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
         ]
         results = done_though_it_died(running, client, monkeypatch, commands)
         assert [result["superseded"] for result in results] == [True] + [False] * 4
-        page = client.run(QueryRows(**HERE, table_name="t")).unwrap()
+        page = client.run_outcome(QueryRows(**HERE, table_name="t")).unwrap()
         assert [(row["key"], row["revision"]) for row in page["rows"]] == [
             ("c", results[3]["revision"]),
             ("new", results[4]["revision"]),
@@ -148,6 +150,6 @@ def test_a_replay_of_what_had_its_effect_is_done(
         running.wait_until_idle(client)
         [outcome] = client.ledger.outcomes([command.ref])
         assert outcome is not None
-        row = client.run(GetRow(**HERE, table_name="t", key="dead")).unwrap()
+        row = client.run_outcome(GetRow(**HERE, table_name="t", key="dead")).unwrap()
         result = outcome.unwrap()
         assert (result["revision"], result["superseded"]) == (row["revision"], False)

@@ -49,7 +49,7 @@ def test_poison_is_found_alone_and_the_innocent_around_it_are_all_done(
         assert {_key(letter) for letter in letters} == {"other-poison", "shared-poison"}
         assert {letter.code for letter in letters} == {"ATTEMPTS_EXHAUSTED"}
         assert deaths <= 6
-        page = client.run(ListObjects(tenant_id=TENANT, env="dev")).unwrap()
+        page = client.run_outcome(ListObjects(tenant_id=TENANT, env="dev")).unwrap()
         assert [entry["key"] for entry in page["objects"]] == keys
 
 

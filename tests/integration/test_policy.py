@@ -161,7 +161,7 @@ def test_routes_from_before_the_policy_stay_and_their_commands_are_refused(
         assert found.pop("t_mode") == "FORBIDDEN_BACKEND_CLASS"
         assert set(found.values()) == {"POLICY_FORBIDS"}
         give_terms(registry, "t_backend")
-        assert code(client.run(put("t_backend", "k"))) == "done"
+        assert code(client.run_outcome(put("t_backend", "k"))) == "done"
 
 
 def test_no_command_runs_under_a_laxer_policy_than_the_one_acknowledged_before_its_claim(
@@ -174,7 +174,7 @@ def test_no_command_runs_under_a_laxer_policy_than_the_one_acknowledged_before_i
     with two_workers.client() as client:
         for number in range(rounds):
             give_terms(registry, tenant, mode="lab")
-            assert code(client.run(put(tenant, f"lab/{number}"), PATIENCE)) == "done"
+            assert code(client.run_outcome(put(tenant, f"lab/{number}"), PATIENCE)) == "done"
             early = [client.submit(put(tenant, f"early/{number}/{n}")) for n in range(12)]
             give_terms(registry, tenant, mode="saas")
             late = client.submit_many(put(tenant, f"late/{number}/{n}") for n in range(4))
@@ -191,5 +191,5 @@ def test_no_command_runs_under_a_laxer_policy_than_the_one_acknowledged_before_i
 
 
 def _keys(client: Client, tenant: str, prefix: str) -> list[str]:
-    page = client.run(ListObjects(tenant_id=tenant, env="dev", prefix=prefix)).unwrap()
+    page = client.run_outcome(ListObjects(tenant_id=tenant, env="dev", prefix=prefix)).unwrap()
     return [entry["key"] for entry in page["objects"]]

@@ -61,7 +61,7 @@ def test_what_is_over_the_quota_never_touches_the_backend(
     tenant = f"t_none_{next(iter(quotas))}"
     two_workers.route_to_folder(tenant, tenant)
     give_terms(two_workers.registry(), tenant, quotas=quotas)
-    outcome = client.run(put(tenant, "k", 10))
+    outcome = client.run_outcome(put(tenant, "k", 10))
     assert outcome.error is not None
     assert outcome.error.code == "QUOTA_EXCEEDED"
     assert "policy set" in (outcome.error.next_step or "")
@@ -85,7 +85,7 @@ def test_as_many_fit_as_the_quota_says_singly_and_in_one_batch(
     if batched:
         outcomes = client.wait(client.submit_many(puts))
     else:
-        outcomes = [client.run(each) for each in puts]
+        outcomes = [client.run_outcome(each) for each in puts]
     assert codes(outcomes) == ["done"] * fit + ["QUOTA_EXCEEDED"] * (5 - fit)
     assert stored(client, tenant) == (fit, fit * 10)
     assert len(keys_below(two_workers.data / tenant)) == fit
@@ -129,9 +129,9 @@ def test_overwriting_and_deleting_count_as_what_they_leave_stored(
         (put(tenant, "d", 94), (3, 100)),
     ]
     for command, left in steps:
-        assert codes([client.run(command)]) == ["done"], command.subject
+        assert codes([client.run_outcome(command)]) == ["done"], command.subject
         assert stored(client, tenant) == left
-    assert codes([client.run(put(tenant, "e"))]) == ["QUOTA_EXCEEDED"]
+    assert codes([client.run_outcome(put(tenant, "e"))]) == ["QUOTA_EXCEEDED"]
     use = use_of(client, tenant)
     assert (use.writes, use.failures, use.bytes_in) == (8, 1, 157)
 

@@ -175,12 +175,14 @@ def test_a_read_answers_as_through_the_queue(
                 assert ran.outcome.error is None
             for command in reads_of(kind, here):
                 here_told = told(await reads.run(command))
-                assert here_told == told(await client.run(command, PATIENCE))
+                assert here_told == told(await client.run_outcome(command, PATIENCE))
                 assert here_told["error"] is None or here_told["error"]["next_step"]
             nowhere = reads_of(kind, {"tenant_id": "t_nowhere", "env": "dev"})[0]
-            assert told(await reads.run(nowhere)) == told(await client.run(nowhere, PATIENCE))
+            assert told(await reads.run(nowhere)) == told(
+                await client.run_outcome(nowhere, PATIENCE)
+            )
             sold = reads_of(kind, here)[0].model_copy(update={"mode": Mode.SAAS})
-            assert told(await reads.run(sold)) == told(await client.run(sold, PATIENCE))
+            assert told(await reads.run(sold)) == told(await client.run_outcome(sold, PATIENCE))
 
     with HARNESSES[kind, backend]() as harness:
         config = harness.config
@@ -244,7 +246,7 @@ def test_no_read_runs_on_a_route_older_than_the_one_at_its_look(two_workers: Lan
     with two_workers.client() as client:
         for place in places:
             two_workers.route_to_folder(tenant, place)
-            client.run(put(tenant, "k", place.encode()), PATIENCE).unwrap()
+            client.run(put(tenant, "k", place.encode()), PATIENCE)
 
     def flip(number: int) -> None:
         registry.switch(
@@ -353,7 +355,7 @@ def test_reads_write_nothing_to_the_state(two_workers: Lane) -> None:
     """They run as a user of Redis who may write nothing."""
     two_workers.route_to_folder("t_readonly")
     with two_workers.client() as client:
-        client.run(put("t_readonly", "k", b"content"), PATIENCE).unwrap()
+        client.run(put("t_readonly", "k", b"content"), PATIENCE)
     state = connect(two_workers.settings.state_url)
     state.server().execute_command(  # type: ignore[no-untyped-call]
         "ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@read", "+@connection",
@@ -390,7 +392,7 @@ def test_a_large_content_comes_in_parts_and_holds_nothing_behind(two_workers: La
         async with reading(two_workers, limits) as (client, reads):
             payload = await client.payload(body())
             command = PutObject(tenant_id="t_large", env="dev", key="k", payload=payload)
-            (await client.run(command, PATIENCE)).unwrap()
+            (await client.run_outcome(command, PATIENCE)).unwrap()
             # One at a time of a tenant: each gives back its place, however it ends.
             async with await reads.stream(get) as content:
                 parts = [part async for part in content]
@@ -425,7 +427,7 @@ def test_many_reads_look_at_the_state_together(two_workers: Lane) -> None:
 
     async def main() -> Sequence[Outcome]:
         async with reading(two_workers) as (client, reads):
-            (await client.run(put("t_together", "k", b"x"), PATIENCE)).unwrap()
+            (await client.run_outcome(put("t_together", "k", b"x"), PATIENCE)).unwrap()
             before = reads._line._admit_many
 
             def counted(asked: Any) -> Any:

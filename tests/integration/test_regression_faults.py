@@ -110,7 +110,7 @@ def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_reb
     # It began after this change, and no command has asked for that route: it knows the head alone.
     desk.stack.start_worker()
     desk.point("t_seen", "new")
-    first = desk.client.run(put("t_seen", "before"), PATIENCE)
+    first = desk.client.run_outcome(put("t_seen", "before"), PATIENCE)
     assert first.error is None
 
     put_back(desk.state, desk.data / "state", desk.data / "backup")
@@ -158,7 +158,7 @@ def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a
     wait_until(in_step, "the replica is in step")
     link.server().replicaof("NO", "ONE")
     desk.point("t_seen", "new")
-    lost = desk.client.run(put("t_seen", "seen"), PATIENCE)
+    lost = desk.client.run_outcome(put("t_seen", "seen"), PATIENCE)
     assert lost.route_revision == 3
 
     desk.state.kill()

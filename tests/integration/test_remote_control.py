@@ -82,7 +82,7 @@ def test_what_changes_a_worker_has_no_effect_and_is_answered_with_the_reason(
     assert "SIGNALBOX_REMOTE_CONTROL" in answer["error"]
     assert state(app) == before
     with one.client() as client:
-        client.run(HeadObject(tenant_id="t_control", env="dev", key="k"))
+        client.run_outcome(HeadObject(tenant_id="t_control", env="dev", key="k"))
     assert one.stack.workers[0].running
 
 

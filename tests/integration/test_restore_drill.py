@@ -75,7 +75,7 @@ class Drill:
         wrong = {}
         for (tenant, key), content in self.newest.items():
             get = GetObject(tenant_id=tenant, env="dev", key=key)
-            outcome = self.client.run(get, PATIENCE)
+            outcome = self.client.run_outcome(get, PATIENCE)
             found = None
             if outcome.error is None:
                 payload = GetResult.model_validate(outcome.result).payload

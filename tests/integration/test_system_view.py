@@ -67,8 +67,8 @@ def test_the_list_shows_every_tenant_with_health_use_and_lock_in_pages(two_worke
         two_workers.route_to_folder(tenant)
     take(registry, "ann", scope=object_scope("t_list_3"), reason="moving")
     with two_workers.client() as client:
-        client.run(put("t_list_1", "k"), PATIENCE).unwrap()
-        client.run(GetObject(tenant_id="t_list_1", env="dev", key="k"), PATIENCE).unwrap()
+        client.run(put("t_list_1", "k"), PATIENCE)
+        client.run(GetObject(tenant_id="t_list_1", env="dev", key="k"), PATIENCE)
     seen, after = [], "t_list_"
     for size in (2, 2, 1):
         page = listed("--after", after, "--limit", "2")
@@ -139,7 +139,7 @@ def test_health_tells_of_an_outage_while_commands_wait_and_of_its_end(
         assert [o.error for o in outcomes if o] == [None] * 6
         [route] = listed("-t", tenant)["routes"]
         assert (route["health"], route["use"]["writes"]) == ("ok", 6)
-        client.run(DeleteObject(tenant_id=tenant, env="dev", key="k0"), PATIENCE).unwrap()
+        client.run(DeleteObject(tenant_id=tenant, env="dev", key="k0"), PATIENCE)
 
 
 def test_cost_is_reckoned_from_the_price_file_and_the_tenants_table(
@@ -155,8 +155,8 @@ def test_cost_is_reckoned_from_the_price_file_and_the_tenants_table(
     )
     with two_workers.client() as client:
         for number in range(2):
-            client.run(put(tenant, f"k{number}", 500), PATIENCE).unwrap()
-        client.run(GetObject(tenant_id=tenant, env="dev", key="k0"), PATIENCE).unwrap()
+            client.run(put(tenant, f"k{number}", 500), PATIENCE)
+        client.run(GetObject(tenant_id=tenant, env="dev", key="k0"), PATIENCE)
     found = check(tenant, "--prices", str(prices))
     cost = {name: round(value, 6) for name, value in found["cost_this_month"].items()}
     assert cost == {"storage": 1.0, "writes": 1.0, "reads": 2.0, "out": 500.0, "total": 504.0}

@@ -45,7 +45,7 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
         assert [o for o in outcomes if o is None or o.error] == []
         attempts = {outcome.attempt for outcome in outcomes if outcome}
         assert max(attempts) > 1, "nobody died in between"
-        client.run(GetObject(tenant_id=tenant, env="dev", key="k001")).unwrap()
+        client.run(GetObject(tenant_id=tenant, env="dev", key="k001"))
         running.wait_until_idle(client)
         book, scope = UsageBook(client.state), object_scope(tenant)
         [use] = book.read([scope])
@@ -67,7 +67,7 @@ def test_a_write_that_failed_is_counted_as_a_failure_without_bytes(two_workers: 
     folder.write_text("a file where a folder should be")
     two_workers.route_to_folder(tenant, "broken")
     with two_workers.client() as client:
-        outcome = client.run(put(tenant, 1), PATIENCE)
+        outcome = client.run_outcome(put(tenant, 1), PATIENCE)
         assert outcome.error is not None
         [use] = UsageBook(client.state).read([object_scope(tenant)])
     assert (use.writes, use.failures, use.bytes_in) == (1, 1, 0)

@@ -132,8 +132,9 @@ class RedisServer:
         self._process = ManagedProcess("redis", [build.path, *arguments], log)
         self._process.start()
         try:
-            self._process.wait_until(self._answers, READY_WITHIN)
+            self._process.wait_until(self._ready, READY_WITHIN)
         except Unavailable as error:
+            guard(self._data_dir)
             if any(map(self._process.said, _TOO_NEW)):
                 raise unreadable(self._data_dir, f"{build} ({build.path})") from error
             raise
@@ -151,6 +152,11 @@ class RedisServer:
         """SIGKILL, as a crash would; `start` brings it back with what it had acknowledged."""
         if self._process is not None:
             self._process.kill()
+
+    def _ready(self) -> bool:
+        # At once, since it may take the data over and then be long, or fail, in reading them.
+        guard(self._data_dir)
+        return self._answers()
 
     def _answers(self) -> bool:
         client = redis.Redis(

@@ -18,8 +18,8 @@ from signalbox.producers.embedded.server_build import ServerBuild
 
 FILE, FOLDER = "appendonly.aof", "appendonlydir"
 _GUARD = "signalbox: the data are in appendonlydir, of {}; a Redis before 7 does not read them.\n"
-_GUARD_READ = re.compile(_GUARD.replace("{}", "([A-Za-z]+ [0-9.]+)"))
 _UNKNOWN = "Valkey, or Redis 7 or later"
+_GUARD_READ = re.compile(_GUARD.replace("{}", f"([A-Za-z]+ [0-9.]+|{_UNKNOWN})"))
 _LAST_COMMON = 11
 """The form of Redis 7.2, from which Valkey comes. Later forms of each the other refuses."""
 
@@ -46,7 +46,7 @@ class ServerData:
 
 def data_in(folder: Path) -> ServerData:
     """Look at the data. Raises StateUnreadable where two servers have left some, each its own."""
-    manifest = folder / FOLDER / f"{FILE}.manifest"
+    manifest = _manifest(folder)
     if not manifest.is_file():
         return ServerData()
     base, old = _base(manifest), folder / FILE
@@ -66,15 +66,19 @@ def data_in(folder: Path) -> ServerData:
         in_folder=True,
         of_valkey=form is not None and form[1] == b"VALKEY",
         version=int(form[2]) if form else 0,
-        writer=last[1] if last else _writer(head),
+        writer=last[1] if last and last[1] != _UNKNOWN else _writer(head),
     )
 
 
-def guard(folder: Path, build: ServerBuild) -> None:
+def guard(folder: Path, build: ServerBuild | None = None) -> None:
     """Have a Redis before 7 refuse to start where data lie that it does not see; name the server
-    that has them open."""
-    old, text = folder / FILE, _GUARD.format(build).encode()
-    if (folder / FOLDER).is_dir() and _head(old) != text:
+    that has them open. Without one, which is while it has yet to read them, a name that is there
+    stays."""
+    old, text = folder / FILE, _GUARD.format(build or _UNKNOWN).encode()
+    there = _head(old)
+    if there and (build is None or not _GUARD_READ.fullmatch(there.decode(errors="replace"))):
+        return  # data of before are there until the server has taken them over
+    if there != text and _manifest(folder).is_file():
         written = old.with_suffix(".new")
         written.write_bytes(text)
         written.replace(old)
@@ -89,6 +93,10 @@ def unreadable(folder: Path, found: str, writer: str = _UNKNOWN) -> StateUnreada
         "SIGNALBOX_BROKER_URL to it; to begin without the routes, commands and audit trail that "
         "are in it, move the folder elsewhere",
     )
+
+
+def _manifest(folder: Path) -> Path:
+    return folder / FOLDER / f"{FILE}.manifest"
 
 
 def _base(manifest: Path) -> Path | None:

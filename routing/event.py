@@ -1,7 +1,8 @@
-"""StreamEvents: one fact each about the routes, chained so that none can be lost unseen.
+"""StreamEvents: the entries of the route log, linked by hashes so that a lost one is detected.
 
-The form is CloudEvents 1.0 (https://github.com/cloudevents/spec): `source` and `id` together are
-unique. `hash` is SHA-256 over the canonical JSON of everything else, `prev` among it.
+An event has the form of CloudEvents 1.0 (https://github.com/cloudevents/spec): `source` and `id`
+together are unique. `hash` is SHA-256 over the canonical JSON of all other fields, including
+`prev`.
 """
 
 from __future__ import annotations
@@ -12,7 +13,9 @@ from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
+
+from signalbox.commands.documented import Documented
 
 TYPE_PREFIX = "io.signalbox.route."
 Kind = Literal[
@@ -29,42 +32,59 @@ Kind = Literal[
 ]
 
 
-class EventData(BaseModel):
-    """What happened to one subject: by whom, why, from what, to what."""
+class EventData(Documented):
+    """What changed, from what to what, by whom and why."""
 
     model_config = ConfigDict(frozen=True)
 
     actor: str
+    """Who made the change or asked for it."""
     reason: str
+    """Why, in the actor's words."""
     before: dict[str, Any] | None
-    after: dict[str, Any] | None = Field(description="For a refusal: what was asked for.")
+    """The route, policy or lock before the change; None if there was none."""
+    after: dict[str, Any] | None
+    """The route, policy or lock after the change, or for a refusal the one that was requested."""
     error: dict[str, Any] | None = None
+    """Why the change was refused, as an ErrorDetail; None if it was made."""
     change_id: str
+    """Identifies the change: a repeat with the same id has no further effect."""
 
 
-class StreamEvent(BaseModel):
+class StreamEvent(Documented):
     """One entry of the route log."""
 
     model_config = ConfigDict(frozen=True)
 
     specversion: Literal["1.0"] = "1.0"
+    """Version of CloudEvents."""
     id: str
+    """`epoch/revision`, unique in its source."""
     source: str
+    """`signalbox/routes/` and the epoch."""
     type: str
-    subject: str = Field(description="kind/tenant/env, policy/tenant or registry")
+    """`io.signalbox.route.` and the kind of change."""
+    subject: str
+    """What changed: `kind/tenant/env`, `policy/tenant` or `registry`."""
     time: datetime
+    """When the writer made the event, by its own clock, in UTC."""
     datacontenttype: Literal["application/json"] = "application/json"
-    epoch: str = Field(description="Of the registry: another one is another history.")
+    """Media type of `data`."""
+    epoch: str
+    """Epoch of the registry; a rebase begins a new one."""
     revision: int
-    prev: str = Field(description="Hash of the event before; empty for the first.")
+    """Position in the log: 1, 2, 3 and so on, across epochs."""
+    prev: str
+    """Hash of the previous event; empty for the first."""
     data: EventData
+    """The change itself."""
     hash: str = ""
-    committed_at: datetime | None = Field(
-        None, description="By the state Redis' clock; not part of the hash."
-    )
+    """SHA-256 of all other fields except `committed_at`, as 64 hexadecimal digits."""
+    committed_at: datetime | None = None
+    """When the state Redis appended the event, by its clock; None until it is read back."""
 
     def digest(self) -> str:
-        """SHA-256 of the event, without `hash` and `committed_at`; hexadecimal."""
+        """Compute what `hash` should be, as 64 hexadecimal digits."""
         document = self.model_dump(mode="json", exclude={"hash", "committed_at"})
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
@@ -73,7 +93,7 @@ class StreamEvent(BaseModel):
 def make_event(
     kind: Kind, subject: str, data: EventData, *, epoch: str, revision: int, prev: str
 ) -> StreamEvent:
-    """The event that follows the one whose hash is `prev`."""
+    """Make the event that follows the one whose hash is `prev`, with its own hash filled in."""
     event = StreamEvent(
         id=f"{epoch}/{revision}",
         source=f"signalbox/routes/{epoch}",
@@ -89,9 +109,9 @@ def make_event(
 
 
 def first_broken(events: Iterable[StreamEvent]) -> StreamEvent | None:
-    """The first event that is not what its hash says, or does not follow the one before it.
+    """Return the first event with a wrong hash or that does not follow its predecessor, else None.
 
-    The first of `events` is taken as it is where it does not begin the history.
+    What precedes the first of `events` is not checked.
     """
     before: StreamEvent | None = None
     for event in events:

@@ -1,7 +1,7 @@
-"""Values in a worker's memory that are used only under the fence that a claim just read.
+"""A cache whose entries are used only if their fence equals the one that the claim just read.
 
-A stale value cannot be used, however late or lost its event is. A fence that went back since
-this process last saw it shows a registry that lost changes.
+A stale value is therefore never used, even if its change event is late or lost. A fence older than
+one that this process has seen shows that the registry lost changes.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from signalbox.routing.route import fence_of, revision_of
 
 MOST = 100_000
-"""Values kept; the one that was taken in longest ago goes first."""
+"""Maximum number of cached values; the least recently stored is evicted first."""
 
 K = TypeVar("K", bound=Hashable)
 V = TypeVar("V")
@@ -23,14 +23,19 @@ V = TypeVar("V")
 
 @dataclass(frozen=True)
 class Regression:
-    """What was asked for is older in the registry than this process has seen it."""
+    """The registry holds an older value than this process has seen."""
 
     seen: str | None
+    """The newest fence that this process has seen."""
     now: str | None
+    """The fence that the registry holds now."""
 
 
 class FencedCache(Generic[K, V]):
-    """Key -> fence and value (None: known to have none). Thread-safe."""
+    """Maps a key to its fence and its value, None if it is known to have none. Thread-safe.
+
+    `read` returns value and fence of many keys in one round trip.
+    """
 
     def __init__(
         self, read: Callable[[Sequence[K]], Sequence[tuple[V | None, str | None]]]
@@ -40,15 +45,16 @@ class FencedCache(Generic[K, V]):
         self._lock = threading.Lock()
 
     def peek(self, key: K, fence: str | None) -> V | None:
-        """The value if it is kept under just this fence, without a round trip."""
+        """Return the cached value if it has exactly this fence, else None; no round trip."""
         known = self._known.get(key)
         return known[1] if known is not None and known[0] == fence else None
 
     def get_many(self, fences: Mapping[K, str | None]) -> dict[K, V | Regression | None]:
-        """A value at least as new as its fence for each key, None where there is none.
+        """Return for each key a value at least as new as its fence, None where there is none.
 
-        `fences` holds what the claim read: None where a key never had a value. At most one
-        round trip, for all whose entry has another fence. Raises StateUnavailable.
+        `fences` holds the fence that the claim read for each key, None where a key never had a
+        value. Entries with another fence are read again, all in one round trip. Raises
+        StateUnavailable.
         """
         found: dict[K, V | Regression | None] = {}
         # With what was seen of each before the read: another thread may take in a newer value
@@ -70,15 +76,15 @@ class FencedCache(Generic[K, V]):
         return found
 
     def learn(self, key: K, fence: str, value: V | None) -> None:
-        """Take in what the event log says; an entry that is newer already stays."""
+        """Store a value from the event log, None if it was deleted; a newer entry is kept."""
         with self._lock:
             self._keep(key, fence, value)
 
     def forget(self) -> None:
-        """Drop all values: the log had a gap, so nothing is known of what is kept.
+        """Drop all values after a gap in the log.
 
-        The revisions stay, under fences that no claim can read: a registry that comes back
-        older than they are has lost changes.
+        The revisions are kept, under fences that no claim can read, so that a registry that comes
+        back older is still recognised.
         """
         with self._lock:
             self._known = OrderedDict(
@@ -88,7 +94,7 @@ class FencedCache(Generic[K, V]):
             )
 
     def reset(self) -> None:
-        """Drop all, the revisions too: another history has begun."""
+        """Drop all values and revisions: a new epoch has begun."""
         with self._lock:
             self._known = OrderedDict()
 

@@ -1,4 +1,4 @@
-"""Which backends a mode forbids: the filesystem is for the lab, not for what is sold."""
+"""The mode guard: lab-only backends, such as the filesystem, are refused in production modes."""
 
 from __future__ import annotations
 
@@ -8,10 +8,10 @@ from signalbox.commands.scope import Mode, Scope
 
 
 def check_mode(scope: Scope, backend: Backend, *modes: Mode) -> None:
-    """Raise ForbiddenBackend if any of the modes is sellable and the backend is for the lab.
+    """Raise ForbiddenBackend if the backend is lab-only and any of the modes is not `lab`.
 
-    All modes that are known of count (the route's, the command's): the stricter one holds, so
-    a caller cannot get out of the guard by claiming `lab`.
+    Callers pass every mode that applies (the route's, the policy's and the command's), so a command
+    cannot evade the guard by claiming `lab`.
     """
     sellable = [mode for mode in modes if mode.sellable]
     if backend.lab_only and sellable:

@@ -1,35 +1,43 @@
-"""The strategy lock: while someone holds it, no one else changes that route."""
+"""The strategy lock of a route: while it is held, only its owner can change the route."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import LockLost, RouteLocked
 from signalbox.commands.scope import Scope
 
 
-class StrategyLock(BaseModel):
-    """Who may change a route for now, and until when. Times are the state Redis' own."""
+class StrategyLock(Documented):
+    """A lock that is or was held. Times are milliseconds since 1970 by the state Redis' clock."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     owner: str
+    """The actor who holds the lock."""
     reason: str
-    token: int = Field(description="Revision of the event that took it: a later lock's is higher.")
+    """Why, in the owner's words."""
+    token: int
+    """Revision of the event that took the lock, so a later lock has a higher token."""
     since_ms: int
+    """When the lock was taken."""
     until_ms: int
+    """When the lock expires."""
 
     @property
     def until(self) -> datetime:
+        """When the lock expires, in UTC."""
         return datetime.fromtimestamp(self.until_ms / 1000, UTC)
 
     def held_at(self, now_ms: int) -> bool:
+        """True if the lock has not expired at `now_ms`."""
         return self.until_ms > now_ms
 
     def document(self) -> dict[str, object]:
-        """As events and answers show it."""
+        """The lock as JSON data, for events and answers."""
         return {
             "owner": self.owner,
             "reason": self.reason,
@@ -39,10 +47,11 @@ class StrategyLock(BaseModel):
 
 
 def check_lock(scope: Scope, lock: StrategyLock | None, actor: str, token: int | None) -> None:
-    """Raise RouteLocked if someone else holds the lock, LockLost if `token` is no longer its.
+    """Raise RouteLocked if someone else holds the lock, LockLost if `token` is no longer valid.
 
-    `lock` is the one that is held now. Whoever names a token wants to act only while it is good:
-    the holder of a lock that ran out must not change what another has locked or changed since.
+    `lock` is the one that is held now, None if none is. A caller passes the token of its lock so
+    that the change is refused if the lock has expired, since another may have changed the route
+    since.
     """
     if lock is not None and lock.owner != actor:
         raise RouteLocked(

@@ -1,4 +1,4 @@
-"""Taking, renewing and giving back strategy locks; each is an event of the log."""
+"""Takes, renews and releases strategy locks; each operation appends an event to the log."""
 
 from __future__ import annotations
 
@@ -29,10 +29,11 @@ class Locks:
         change_id: str,
         lock_token: int | None = None,
     ) -> StrategyLock:
-        """Take the scope's strategy lock, or renew it if `actor` holds it.
+        """Take the scope's strategy lock for `ttl`, or renew it if `actor` holds it.
 
-        While it is held, only `actor` changes the route. A renewal keeps the token. Raises
-        RouteLocked, LockLost (`lock_token`, for a renewal that must not become a new lock).
+        `ttl` is 1 second to 7 days. While the lock is held, only `actor` can change the route. A
+        renewal keeps the token; pass it as `lock_token` so that an expired lock is not taken anew.
+        Raises RouteLocked if someone else holds it, LockLost, and InvalidCommand.
         """
         if not timedelta(seconds=1) <= ttl <= timedelta(days=7):
             raise InvalidCommand("ttl is out of range", next_step="use 1 second to 7 days")
@@ -79,9 +80,9 @@ class Locks:
         force: bool = False,
         lock_token: int | None = None,
     ) -> StrategyLock | None:
-        """Give the lock back, or with `force` take it from whoever holds it; the lock that was.
+        """Release the lock, with `force` also if someone else holds it; return the lock or None.
 
-        Nothing happens if none is held. Raises RouteLocked, LockLost.
+        Does nothing if no lock is held. Raises RouteLocked and LockLost.
         """
 
         def decide(seen: Seen) -> Draft | None:
@@ -103,7 +104,7 @@ class Locks:
         return seen.lock
 
     def held(self, scopes: Sequence[Scope]) -> list[StrategyLock | None]:
-        """The lock that is held now on each scope, in one round trip."""
+        """Return the lock that is held now on each scope, None where none is; one round trip."""
         if not scopes:
             return []
         fields = [scope.field for scope in scopes]

@@ -1,8 +1,8 @@
-"""The event log, and the one way in which anything in the registry changes.
+"""The route log. Everything in the registry changes only by appending an event here.
 
-A change reads what it is about, decides, and appends one event in one script, which applies the
-event's effect as well; it is decided anew if another change came in between. What is refused is
-an event too.
+A change reads the current state, decides, and runs one script that appends the event and applies
+its effect. If another change came in between, the script refuses and the change is decided again. A
+refused change is recorded as an event too.
 """
 
 from __future__ import annotations
@@ -28,23 +28,29 @@ TAG = "{rt}"
 _CHANGE = Script("signalbox.routing", "change.lua")
 _CHANGE_MEMORY = timedelta(days=1)
 _TRIES = 1000
-"""Changes of other subjects that may come in between before this one gives up."""
+"""Attempts before a change gives up because other changes keep coming in between."""
 
 
 @dataclass(frozen=True)
 class Wanted:
-    """One change, before it is known what it changes."""
+    """A requested change, before it is decided."""
 
     subject: str
+    """`subject` of its event: `kind/tenant/env`, `policy/tenant` or `registry`."""
     tenant_id: str
+    """The tenant whose policy applies; empty for a rebase."""
     actor: str
+    """Who asks for the change."""
     reason: str
+    """Why, in their words."""
     change_id: str
+    """Idempotency key: a change that was applied under this id is not applied again."""
     asked: dict[str, Any] | None = None
-    """What a refusal's event says was asked for."""
+    """What the event of a refusal records as the request."""
     lock_token: int | None = None
+    """Token of the strategy lock under which the change is made, if any."""
     scope: Scope | None = None
-    """None for what concerns no one route: a policy, a rebase."""
+    """The route's scope; None for a change of a policy or a rebase."""
 
     @classmethod
     def of(
@@ -56,64 +62,77 @@ class Wanted:
         lock_token: int | None = None,
         asked: dict[str, Any] | None = None,
     ) -> Wanted:
-        """A change that concerns one scope's route."""
+        """Make a request to change the route of one scope, or its lock."""
         return cls(scope.field, scope.tenant_id, actor, reason, change_id, asked, lock_token, scope)
 
 
 @dataclass(frozen=True)
 class Seen:
-    """What a change finds, read together."""
+    """The state that a change is decided on, read atomically."""
 
     head: Head
+    """Newest event of the log."""
     route: Route | None
+    """The route of the subject, None if there is none."""
     policy: Policy | None
+    """The policy of the tenant, None if there is none."""
     lock: StrategyLock | None
-    """The one that is held now."""
+    """The strategy lock that is held now, None if none is."""
     now_ms: int
-    """By the state Redis' clock."""
+    """Milliseconds since 1970 by the state Redis' clock."""
     applied: int | None
-    """Revision that this very change made, if it was applied before."""
+    """Revision that this change made when it was applied before; None if it was not."""
 
     @property
     def terms(self) -> Terms:
+        """The terms of the tenant's policy, or the defaults."""
         return self.policy.terms if self.policy else FREE
 
 
 @dataclass(frozen=True)
 class Draft:
-    """What a change comes to: its event, and what to store once the event is made."""
+    """A decided change: the content of its event, and the value to store with it."""
 
     kind: Kind
+    """Kind of the event."""
     action: str
+    """What change.lua does with the stored value, such as `set` or `delete`."""
     before: dict[str, Any] | None
+    """The value before the change, for the event."""
     after: dict[str, Any] | None
+    """The value after the change, for the event."""
     store: Callable[[StreamEvent], str] = lambda _: ""
+    """Returns the value to store, as JSON, given the finished event."""
     epoch: str | None = None
-    """A new one, for a rebase."""
+    """The epoch that a rebase begins; None keeps the current one."""
 
 
 Decide = Callable[[Seen], Draft | None]
-"""What to do about what was seen; None: it is so already. Raises RoutingError to refuse."""
+"""Decides on the state found; None if nothing changes. Raises RoutingError to refuse."""
 
 
 class EventLog:
-    """Reads the log, and appends to it. Thread-safe. All methods raise StateUnavailable."""
+    """Reads the log and appends to it. Thread-safe. All methods raise StateUnavailable."""
 
     def __init__(self, client: State) -> None:
         self._client = client
 
     def head(self) -> Head:
+        """Return the newest event; revision 0 before the first."""
         return read_head(self._client.call("HMGET", f"{TAG}:head", "epoch", "rev", "hash"))
 
     def base(self) -> Head:
-        """The newest event that was trimmed from the log; revision 0 while all are there."""
+        """Return the newest event that was trimmed from the log; revision 0 if none was."""
         row = self._client.call("HMGET", f"{TAG}:head", "epoch", "base_rev", "base_hash")
         return read_head(row) if row[1] is not None else Head("", 0, "")
 
     def events(
         self, after: int, limit: int = 1000, block_ms: int | None = None
     ) -> list[StreamEvent]:
-        """Events behind a revision, oldest first; waits up to `block_ms` where there is none."""
+        """Return up to `limit` events with a revision above `after`, oldest first.
+
+        With `block_ms`, wait up to that many milliseconds if there is none yet.
+        """
         log = f"{TAG}:log"
         if block_ms is not None:
             wait = ("COUNT", 1, "BLOCK", block_ms)
@@ -122,7 +141,7 @@ class EventLog:
         return read_events(rows or [])
 
     def history(self, subject: str, limit: int = 100) -> list[StreamEvent]:
-        """The newest `limit` events of a subject, oldest first; refusals are among them."""
+        """Return the newest `limit` events of a subject, including refusals, oldest first."""
         revisions = self._client.call("LRANGE", f"{TAG}:history:{subject}", -limit, -1)
         calls = [("XRANGE", f"{TAG}:log", f"{int(r)}-0", f"{int(r)}-0") for r in revisions]
         return [
@@ -130,7 +149,7 @@ class EventLog:
         ]
 
     def behind(self, moment: datetime) -> int:
-        """The revision behind which all events were committed at `moment` or later."""
+        """Return the revision after which every event was committed at `moment` or later."""
         head = self.head().revision
 
         def committed(revision: int) -> float:
@@ -141,8 +160,12 @@ class EventLog:
         return bisect.bisect_left(range(1, head + 1), moment.timestamp(), key=committed)
 
     def change(self, wanted: Wanted, decide: Decide) -> tuple[Seen, StreamEvent | None]:
-        """Make the change once a `change_id`: what was found, and the event, None if there was
-        nothing to do. Raises what `decide` raises, once that is recorded, and Conflict."""
+        """Apply a change at most once per `change_id`.
+
+        Returns the state that it was decided on and the event, None if nothing had to change.
+        Raises what `decide` raises, after recording the refusal, and Conflict if other changes keep
+        coming in between.
+        """
         for _ in range(_TRIES):
             seen = self.see(wanted)
             if seen.applied is not None:
@@ -174,7 +197,7 @@ class EventLog:
         )
 
     def see(self, wanted: Wanted) -> Seen:
-        """What the change would find now, in one round trip."""
+        """Read the state that the change would be decided on now; one round trip."""
         head, route, lock, policy, applied, time = self._client.atomic(
             [
                 ("HMGET", f"{TAG}:head", "epoch", "rev", "hash"),

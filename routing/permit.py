@@ -1,9 +1,9 @@
-"""Leave for single commands, given by who may write the registry.
+"""Permits: privileged commands run only if someone who may write the registry has allowed them.
 
-A producer may put any command on the queue, and into the ledger. Some are an operator's or a
-worker's own alone: probes, and appends to the streams that Signalbox keeps for itself. Whoever
-submits such a command writes its digest beside the registry first, which producers are kept from
-(docs/security.md); a worker runs it if what it claimed has that digest.
+A producer can put any command on the queue and into the ledger. Probes, and appends to the streams
+that Signalbox keeps for itself, are reserved for operators and workers. Before one is submitted,
+its fingerprint is written beside the registry, where producers have no access (docs/security.md). A
+worker runs such a command only if its fingerprint is there.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ _VALID = timedelta(days=1)
 
 
 def is_reserved(command: Command) -> bool:
-    """Whether it appends to a stream that Signalbox keeps for itself."""
+    """True if the command appends to a stream that Signalbox keeps for itself."""
     return (
         command.tenant_id == SYSTEM_TENANT
         and isinstance(command, AppendEvent)
@@ -33,7 +33,7 @@ def is_reserved(command: Command) -> bool:
 
 
 def reserved_stream(command: Command) -> ReservedStream:
-    """An append to such a stream by anyone else."""
+    """Return the error for an append to a reserved stream without a permit."""
     return ReservedStream(
         f"{command.subject} of {command.tenant_id} is kept by Signalbox itself",
         kind=command.kind,
@@ -44,19 +44,19 @@ def reserved_stream(command: Command) -> ReservedStream:
 
 
 class Permits:
-    """Gives leave and asks for it, one round trip each. Methods raise StateUnavailable."""
+    """Grants and checks permits, one round trip each. All methods raise StateUnavailable."""
 
     def __init__(self, client: State) -> None:
         self._client = client
 
     def give(self, commands: Sequence[Command]) -> None:
-        """Let just these commands run, within a day."""
+        """Permit exactly these commands; a permit is valid for one day."""
         valid = int(_VALID.total_seconds())
         calls = [("SET", _key(c), c.fingerprint(), "EX", valid) for c in commands]
         self._client.run(calls, durable=True)
 
     def lacking(self, commands: Sequence[Command]) -> set[str]:
-        """The refs of those that nobody gave leave for."""
+        """Return the refs of the commands that have no valid permit."""
         if not commands:
             return set()
         found = self._client.call("MGET", *map(_key, commands))

@@ -1,4 +1,4 @@
-"""What it takes to point a route at a backend: every check, in one order."""
+"""The checks of a route change, in order: lock, revision, backend, mode, config and policy."""
 
 from __future__ import annotations
 
@@ -19,14 +19,19 @@ from signalbox.routing.route import Route, no_route, route_after
 
 @dataclass(frozen=True)
 class Target:
-    """Where a route is to point."""
+    """The backend and config that a route change asks for."""
 
     kind: Kind
+    """`set` or `switched`."""
     backend_type: str
+    """Name of the backend, such as `s3`."""
     config: RouteConfig
+    """Config of the backend."""
     mode: Mode
+    """Mode of the route."""
 
     def document(self) -> dict[str, Any]:
+        """The target as JSON data, for events."""
         return {
             "backend_type": self.backend_type,
             "config": self.config,
@@ -35,7 +40,7 @@ class Target:
 
 
 def pointing(wanted: Wanted, scope: Scope, target: Target, if_revision: int | None) -> Decide:
-    """What pointing the scope's route at `target` comes to; see `Registry.set` for its errors."""
+    """Return the decision function of a route change; see `Registry.set` for its errors."""
 
     def decide(seen: Seen) -> Draft | None:
         check_lock(scope, seen.lock, wanted.actor, wanted.lock_token)
@@ -67,7 +72,7 @@ def pointing(wanted: Wanted, scope: Scope, target: Target, if_revision: int | No
 
 
 def check_revision(scope: Scope, if_revision: int | None, before: Route | None) -> None:
-    """Raise Conflict if the route is not at the revision that the change is for."""
+    """Raise Conflict if `if_revision` is given and is not the route's revision (0: no route)."""
     current = before.revision if before else 0
     if if_revision is not None and if_revision != current:
         raise Conflict(

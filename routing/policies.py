@@ -1,4 +1,4 @@
-"""Tenants' policies in the registry; each change of one is an event of the log."""
+"""Reads and sets the policies of tenants; each change appends an event to the log."""
 
 from __future__ import annotations
 
@@ -28,10 +28,10 @@ class Policies:
         change_id: str,
         if_revision: int | None = None,
     ) -> Policy:
-        """Give the tenant these terms, in place of any it has; workers hold to them from their
-        next claim on. Routes that they forbid stay, and their commands are refused.
+        """Replace the tenant's terms; workers apply them from their next claim on.
 
-        Raises Conflict (`if_revision`; 0: only if there is no policy).
+        A route that the new terms forbid is kept, and its commands are refused. `if_revision` makes
+        the change conditional (0: only if there is no policy): Conflict otherwise.
         """
 
         def decide(seen: Seen) -> Draft | None:
@@ -61,7 +61,7 @@ class Policies:
         return seen.policy
 
     def get(self, tenant_id: str) -> Policy | None:
-        """Raises RegistryUnreadable."""
+        """Return the tenant's policy, or None. Raises RegistryUnreadable."""
         policy = self.get_many([tenant_id])[0][0]
         if isinstance(policy, RegistryUnreadable):
             raise policy
@@ -70,7 +70,7 @@ class Policies:
     def get_many(
         self, tenants: Sequence[str]
     ) -> list[tuple[Policy | RegistryUnreadable | None, str | None]]:
-        """Policy and fence of each tenant, read together in one round trip."""
+        """Return policy and fence of each tenant, None where it has none; one round trip."""
         if not tenants:
             return []
         rows, fences = self._client.atomic(
@@ -88,7 +88,7 @@ class Policies:
         ]
 
     def all(self) -> list[Policy]:
-        """Every tenant's policy, by tenant; read in steps, so for people."""
+        """Return all policies, ordered by tenant. Slow with many tenants: not for workers."""
         found: dict[str, Policy] = {}
         for _, row in self._client.scan_hash(f"{TAG}:policies"):
             policy = Policy.model_validate_json(row)

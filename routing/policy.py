@@ -1,12 +1,13 @@
-"""A tenant's policy: its mode, where its data may be, how much of it, and at what prices."""
+"""A tenant's policy: its mode, allowed backends and regions, quotas and prices."""
 
 from __future__ import annotations
 
 from datetime import datetime
 from typing import Annotated, Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import PolicyForbids
 from signalbox.commands.scope import Mode, ResourceKind, Scope, TenantId
 from signalbox.routing.event import TYPE_PREFIX, StreamEvent
@@ -14,64 +15,73 @@ from signalbox.routing.event import TYPE_PREFIX, StreamEvent
 Name = Annotated[str, Field(min_length=1, max_length=64)]
 
 
-class Allowed(BaseModel):
-    """Where the data of one kind may be; None: anywhere."""
+class Allowed(Documented):
+    """The backends and regions that may hold one kind of the tenant's data."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     backends: list[Name] | None = None
-    regions: list[Name] | None = Field(
-        None, description="A route must then name one of them as `region`."
-    )
+    """Names of the allowed backends; None allows all."""
+    regions: list[Name] | None = None
+    """Allowed regions, one of which a route's config must name; None allows all."""
 
 
 LARGEST = 2**53
-"""Of a quota: Redis' scripts, and JSON of other languages, count no further."""
+"""Upper bound of a quota: Lua, and JSON in other languages, hold no larger integer exactly."""
 
 
-class Quotas(BaseModel):
-    """Limits of each env of the tenant; None: no limit."""
+class Quotas(Documented):
+    """Limits that apply to each env of the tenant separately; None means no limit."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    objects: int | None = Field(None, ge=0, le=LARGEST, description="Objects in its object store.")
-    bytes: int | None = Field(None, ge=0, le=LARGEST, description="Bytes in its object store.")
-    commands_per_second: float | None = Field(
-        None,
-        ge=1e-6,
-        le=1e9,
-        allow_inf_nan=False,
-        description="Over all kinds; a second's worth may burst.",
-    )
+    objects: int | None = Field(None, ge=0, le=LARGEST)
+    """Maximum number of objects in the object store."""
+    bytes: int | None = Field(None, ge=0, le=LARGEST)
+    """Maximum number of bytes in the object store."""
+    commands_per_second: float | None = Field(None, ge=1e-6, le=1e9, allow_inf_nan=False)
+    """Maximum rate of commands over all kinds; a burst may use one second's worth at once."""
 
     @property
     def any(self) -> bool:
+        """True if any limit is set."""
         return (self.objects, self.bytes, self.commands_per_second) != (None, None, None)
 
 
-class Terms(BaseModel):
-    """What a policy says. Without one, everything is allowed in mode `lab`."""
+class Terms(Documented):
+    """The content of a policy. The defaults, which allow everything, apply without a policy."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    mode: Mode = Field(Mode.LAB, description="The stricter of it, the route's and the command's.")
+    mode: Mode = Mode.LAB
+    """Mode of the tenant; the strictest of this, the route's and the command's mode applies."""
     allowed: dict[ResourceKind, Allowed] = Field(default_factory=dict)
+    """Allowed backends and regions by kind of resource; a missing kind is not restricted."""
     quotas: Quotas = Quotas()
-    price_table: Name | None = Field(None, description="Name of a table in the price file.")
+    """Limits of each env of the tenant."""
+    price_table: Name | None = None
+    """Name of a table in the price file; None is the table `default`."""
 
 
-class Policy(BaseModel):
-    """A tenant's terms, as the last change left them."""
+class Policy(Documented):
+    """The policy of one tenant, as it was last set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     tenant_id: TenantId
+    """The tenant."""
     terms: Terms
+    """What the policy says."""
     revision: int
+    """Revision of the event that set it."""
     hash: str
+    """Hash of that event."""
     updated_at: datetime
+    """When it was set."""
     updated_by: str
+    """Who set it."""
     reason: str
+    """Why, in their words."""
 
 
 FREE = Terms()
@@ -79,11 +89,12 @@ FREE = Terms()
 
 
 def policy_subject(tenant_id: str) -> str:
-    """The subject of a policy's events; no kind of resource is called `policy`."""
+    """Return the `subject` of a policy's events: `policy/tenant`."""
     return f"policy/{tenant_id}"
 
 
 def policy_after(tenant_id: str, event: StreamEvent) -> Policy:
+    """Return the policy that a `policy_set` event made."""
     return Policy(
         tenant_id=tenant_id,
         terms=Terms.model_validate(event.data.after),
@@ -96,14 +107,14 @@ def policy_after(tenant_id: str, event: StreamEvent) -> Policy:
 
 
 def policy_of(event: StreamEvent) -> Policy | None:
-    """The policy that the event made, if it is about one."""
+    """Return the policy that the event made, None if it is about something else."""
     if event.type != TYPE_PREFIX + "policy_set":
         return None
     return policy_after(event.subject.removeprefix(policy_subject("")), event)
 
 
 def check_place(scope: Scope, terms: Terms, backend_type: str, config: dict[str, Any]) -> None:
-    """Raise PolicyForbids for a backend or region that the tenant's data may not be in."""
+    """Raise PolicyForbids if the terms do not allow the backend, or a region of the config."""
     rule = terms.allowed.get(scope.kind)
     if rule is None:
         return
@@ -117,8 +128,7 @@ def check_place(scope: Scope, terms: Terms, backend_type: str, config: dict[str,
 
 
 def regions_of(config: dict[str, Any]) -> list[str | None]:
-    """Every region that a route's config leads to: where it writes (None: it does not say), and
-    where it may read."""
+    """Return every region that a config writes to or may read from; None for an unknown one."""
     # What an access point's name says holds, whatever `region` says beside it.
     arns = [str(value).split(":") for value in config.values() if str(value).startswith("arn:aws")]
     buckets: list[str | None] = [arn[3] or None for arn in arns if arn[2] == "s3"]

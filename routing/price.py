@@ -1,4 +1,4 @@
-"""An estimate of what a route costs in a month, from its use and a file of prices."""
+"""Estimates the monthly cost of a route from its use and a price file."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 
-from pydantic import BaseModel, ConfigDict, Field, TypeAdapter, ValidationError
+from pydantic import ConfigDict, Field, TypeAdapter, ValidationError
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.ledger.usage import Use
 
@@ -16,38 +17,47 @@ GIB = 1024**3
 Price = Field(ge=0, allow_inf_nan=False)
 
 
-class Prices(BaseModel):
-    """Of one backend, in the file's currency."""
+class Prices(Documented):
+    """Prices of one backend, in the currency of the price file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     gb_month: float = Price
+    """Price of one GiB stored for a month."""
     writes: float = Price
+    """Price of 1,000 writes."""
     reads: float = Price
+    """Price of 1,000 reads."""
     gb_out: float = Price
+    """Price of one GiB read."""
 
 
 PriceTables = dict[str, dict[str, Prices]]
-"""By name of the table, then backend type."""
+"""Prices by name of the table, then by backend type."""
 _TABLES = TypeAdapter(PriceTables)
 
 
 @dataclass(frozen=True)
 class Estimate:
-    """Of this month so far, and of storage for a whole one; `storage` is None if not counted."""
+    """An estimated cost, in the currency of the price file."""
 
     storage: float | None
+    """Cost of what is stored now for a whole month; None if it is not counted."""
     writes: float
+    """Cost of this month's writes so far."""
     reads: float
+    """Cost of this month's reads so far."""
     out: float
+    """Cost of the bytes read this month so far."""
 
     @property
     def total(self) -> float:
+        """Sum of all costs."""
         return (self.storage or 0.0) + self.writes + self.reads + self.out
 
 
 def load_prices(path: Path | None) -> PriceTables:
-    """The tables of a file; without one the example that comes along. Raises InvalidSetting."""
+    """Read a price file; None reads the bundled example. Raises InvalidSetting."""
     try:
         text = (
             path.read_text()
@@ -64,7 +74,7 @@ def load_prices(path: Path | None) -> PriceTables:
 
 
 def estimate(use: Use, backend_type: str, tables: PriceTables, table: str | None) -> Estimate:
-    """What the use comes to. Raises InvalidSetting where the file has no such table or backend."""
+    """Estimate the cost of `use`. Raises InvalidSetting if the table or backend has no prices."""
     name = table or "default"
     prices = tables.get(name, {}).get(backend_type)
     if prices is None:

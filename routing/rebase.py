@@ -1,4 +1,4 @@
-"""A new beginning for a state Redis that lost something: its registry, and its ledger."""
+"""The rebase: an operator accepts a state Redis that lost changes, in registry and ledger."""
 
 from __future__ import annotations
 
@@ -10,12 +10,12 @@ from signalbox.routing.row import new_epoch
 
 
 def rebase(registry: Registry, *, actor: str, reason: str, change_id: str) -> StreamEvent | None:
-    """Declare what the state Redis says now to be right, though it may have lost changes.
+    """Accept the current content of the state Redis, although changes may have been lost.
 
-    It begins a new epoch of the registry and of each of the ledger's shards: workers that refuse
-    them as regressed take them from here on, and run what is open as takeovers. The event names
-    what the ledger was known to have lost. None for a repeat of an applied `change_id`; a repeat
-    ends what the first try may have left undone.
+    Begins a new epoch of the registry and of each shard of the ledger. Workers that refused them as
+    regressed accept them from then on, and run open commands as takeovers. The event records what
+    the ledger is known to have lost. Returns None if `change_id` was applied before; such a repeat
+    still completes what the first attempt may have left undone.
     """
     eras = LedgerEras(registry.client)
     lost = eras.lost()

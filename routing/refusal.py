@@ -1,4 +1,4 @@
-"""What the log says of a change that was refused, and what it must not say."""
+"""What the event of a refused change records, without possible credentials."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from signalbox.commands.scope import Scope
 
 
 def recordable(scope: Scope, target: dict[str, Any] | None) -> dict[str, Any] | None:
-    """What was asked for, with the config's names alone where no backend vouches for it.
+    """Return the requested target, without the config's values if the backend refuses the config.
 
-    A config that its backend does not accept, or that has no backend, may hold a credential:
-    refused for another reason (mode, revision), it would stand in the audit trail for ever.
+    A config that its backend does not accept, or of an unknown backend, may hold a credential,
+    which must not be stored in the audit trail. Only the names of its entries are recorded then.
     """
     if target is None:
         return None

@@ -1,4 +1,4 @@
-"""The registry of routes in the state Redis: every change is one event, in one script.
+"""The registry of routes in the state Redis. Each change runs one script and appends one event.
 
 Keys, all under the hash tag `{rt}`:
 
@@ -40,19 +40,24 @@ from signalbox.routing.row import Head, read_value, text_of
 
 @dataclass(frozen=True)
 class Page:
-    """Routes in the order of tenant and env; `next_after` continues behind the last."""
+    """One page of routes."""
 
     routes: list[Route]
+    """The routes, ordered by tenant and env."""
     next_after: str | None
+    """Pass as `after` for the next page; None on the last."""
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a change would come to, and what it found."""
+    """The result of a planned change, which is not applied."""
 
     seen: Seen
+    """The state that the plan was made on."""
     after: dict[str, Any] | None
+    """The route as it would be; None if nothing would change."""
     changes: bool
+    """True if the route would change."""
 
 
 class Registry:
@@ -77,14 +82,15 @@ class Registry:
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> Route:
-        """Create the scope's route, or change config and mode of the one on the same backend.
+        """Create the scope's route, or change its config and mode on the same backend.
 
-        A route that is already so stays, without an event. So does whatever a repeat of an applied
-        `change_id` finds; it returns the route as it is now, or as that change made it where it
-        is deleted since. Raises RouteLocked, LockLost, RouteExists (another backend: use
-        `switch`), Conflict (`if_revision`), UnknownBackend, BackendNotImplemented,
-        InvalidRouteConfig, PlaceForbidden, ForbiddenBackend, PolicyForbids; each refusal is
-        recorded in the log.
+        If the route is already so, nothing is written. A `change_id` that was applied before is not
+        applied again: the route is returned as it is now, or as that change made it if it has been
+        deleted since. `if_revision` makes the change conditional (0: only if there is no route).
+
+        Raises RouteLocked, LockLost, RouteExists (it is on another backend: use `switch`), Conflict
+        (`if_revision`), UnknownBackend, BackendNotImplemented, InvalidRouteConfig, PlaceForbidden,
+        ForbiddenBackend and PolicyForbids. Each refusal is recorded in the log.
         """
         target = Target("set", backend_type, config, mode)
         asked = recordable(scope, target.document())
@@ -104,9 +110,9 @@ class Registry:
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> Route:
-        """Point the scope's route at another backend or place.
+        """Change the scope's existing route to another backend or config.
 
-        Raises RouteNotFound if there is none; else like `set`.
+        Raises RouteNotFound if there is no route, otherwise the errors of `set` except RouteExists.
         """
         target = Target("switched", backend_type, config, mode)
         asked = recordable(scope, target.document())
@@ -124,7 +130,7 @@ class Registry:
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> Plan:
-        """What `switch` would do now; raises what it would raise, and records nothing."""
+        """Return what `switch` would do now. Raises the errors of `switch`, and writes nothing."""
         wanted = Wanted.of(scope, actor, "", "", lock_token)
         seen = self.log.see(wanted)
         draft = pointing(
@@ -142,9 +148,9 @@ class Registry:
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> None:
-        """Remove the scope's route, once a `change_id`.
+        """Delete the scope's route, at most once per `change_id`.
 
-        Raises RouteLocked, LockLost, RouteNotFound, Conflict.
+        Raises RouteLocked, LockLost, RouteNotFound and Conflict (`if_revision`).
         """
 
         def decide(seen: Seen) -> Draft:
@@ -157,7 +163,7 @@ class Registry:
         self.log.change(Wanted.of(scope, actor, reason, change_id, lock_token), decide)
 
     def get(self, scope: Scope) -> Route | None:
-        """Raises RegistryUnreadable."""
+        """Return the scope's route, or None. Raises RegistryUnreadable."""
         route = self.get_many([scope])[0][0]
         if isinstance(route, RegistryUnreadable):
             raise route
@@ -166,7 +172,7 @@ class Registry:
     def get_many(
         self, scopes: Sequence[Scope]
     ) -> list[tuple[Route | RegistryUnreadable | None, str | None]]:
-        """Route and fence of each scope, read together in one round trip."""
+        """Return route and fence of each scope, None where there is none; one round trip."""
         if not scopes:
             return []
         fields = [scope.field for scope in scopes]
@@ -191,7 +197,7 @@ class Registry:
         after: str | None = None,
         limit: int = 1000,
     ) -> Page:
-        """A page of the kind's routes, behind `after` (`tenant/env`); two round trips."""
+        """Return a page of the kind's routes after `after` (`tenant/env`); two round trips."""
         low = f"({after}" if after else (f"[{tenant_id}/" if tenant_id else "-")
         # `0` follows `/` in ASCII: the end of everything that begins with `tenant/`.
         high = f"({tenant_id}0" if tenant_id else "+"
@@ -204,7 +210,7 @@ class Registry:
         return Page(routes, members[-1] if len(members) == limit else None)
 
     def history(self, scope: Scope, limit: int = 100) -> list[StreamEvent]:
-        """The newest `limit` events of the scope, oldest first; refusals are among them."""
+        """Return the newest `limit` events of the scope, including refusals, oldest first."""
         return self.log.history(scope.field, limit)
 
     def events(
@@ -214,6 +220,7 @@ class Registry:
         return self.log.events(after, limit, block_ms)
 
     def head(self) -> Head:
+        """Return the newest event of the log; revision 0 before the first."""
         return self.log.head()
 
     def _point(

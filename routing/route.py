@@ -7,45 +7,55 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
 
 from signalbox.adapters.catalogue import find_backend
 from signalbox.commands.breaker_report import Place
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import RouteNotFound
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, Scope
 from signalbox.routing.event import TYPE_PREFIX, StreamEvent
 
 
-class Route(BaseModel):
-    """A scope's backend and its config, as the last change left them."""
+class Route(Documented):
+    """The backend of one scope and its config, as they were last set."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     scope: Scope
+    """Kind, tenant and env that the route is for."""
     backend_type: str
+    """Name of the backend, such as `s3`."""
     config: RouteConfig
+    """Config of the backend, such as bucket and region; never a credential."""
     mode: Mode
-    revision: int = Field(description="Revision of the event that made it so.")
-    hash: str = Field(description="Hash of that event.")
+    """Mode of the route; the strictest of this, the policy's and the command's mode applies."""
+    revision: int
+    """Revision of the event that set the route."""
+    hash: str
+    """Hash of that event."""
     updated_at: datetime
+    """When the route was set."""
     updated_by: str
+    """Who set it."""
     reason: str
+    """Why, in their words."""
 
     @property
     def fence(self) -> str:
-        """What a claim reads and a cached route must equal; see `fence_of`."""
+        """The fence of this version of the route, which a claim compares; see `fence_of`."""
         return fence_of(self.revision, self.hash)
 
     @cached_property
     def place(self) -> Place:
-        """What fails together: the routes of one config, or this scope alone."""
+        """Key of the circuit breaker: backend, config, and the scope if scopes fail alone."""
         config = json.dumps(self.config, sort_keys=True)
         backend = find_backend(self.scope.kind, self.backend_type)
         return self.backend_type, config, self.scope.field if backend.scopes_fail_alone else ""
 
     def target(self) -> dict[str, Any]:
-        """Where it points, for events: what `before` and `after` carry."""
+        """Backend, config, mode and revision as JSON data: `before` and `after` of an event."""
         return {
             "backend_type": self.backend_type,
             "config": self.config,
@@ -55,16 +65,17 @@ class Route(BaseModel):
 
 
 def fence_of(revision: int, digest: str) -> str:
-    """Revision and hash: after a lost failover a revision can come again, the hash cannot."""
+    """Return `revision-hash`. After a lost failover a revision may recur, a hash cannot."""
     return f"{revision}-{digest[:16]}"
 
 
 def revision_of(fence: str) -> int:
+    """Return the revision of a fence."""
     return int(fence.partition("-")[0])
 
 
 def no_route(scope: Scope) -> RouteNotFound:
-    """The error of a scope without a route, with the command that configures one."""
+    """Return the error for a scope without a route; it names the command that sets one."""
     return RouteNotFound(
         f"No route configured for {scope}",
         kind=scope.kind,
@@ -76,6 +87,7 @@ def no_route(scope: Scope) -> RouteNotFound:
 
 
 def route_after(scope: Scope, event: StreamEvent) -> Route:
+    """Return the route that a `set` or `switched` event made."""
     target = event.data.after or {}
     return Route(
         scope=scope,
@@ -91,7 +103,7 @@ def route_after(scope: Scope, event: StreamEvent) -> Route:
 
 
 def route_of(event: StreamEvent) -> tuple[Scope, Route | None] | None:
-    """The scope's route after this event; None if the event changed none."""
+    """Return the scope and its route after this event; None if the event changed no route."""
     if event.type.removeprefix(TYPE_PREFIX) not in ("set", "switched", "deleted"):
         return None
     scope = Scope.from_field(event.subject)

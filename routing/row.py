@@ -1,4 +1,4 @@
-"""What the registry's keys hold, as what it means."""
+"""Reads the values of the registry's keys into typed records."""
 
 from __future__ import annotations
 
@@ -20,32 +20,38 @@ M = TypeVar("M", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Head:
-    """The newest event of the log; revision 0 before the first."""
+    """An event's place in the log, usually the newest; revision 0 before the first."""
 
     epoch: str
+    """Epoch of the registry."""
     revision: int
+    """Revision of the event."""
     hash: str
+    """Hash of the event."""
 
 
 @dataclass(frozen=True)
 class Position:
-    """How far the registry is: its epoch, and revision and hash of its newest event."""
+    """How far the registry is, in a form that can be compared."""
 
     epoch: str
+    """Epoch of the registry; a later epoch is the greater string."""
     fence: str
+    """Revision and hash of the newest event, as `fence_of` writes them."""
 
     @classmethod
     def of(cls, head: Head) -> Position:
+        """Return the position of a registry whose newest event is `head`."""
         return cls(head.epoch, fence_of(head.revision, head.hash))
 
     @classmethod
     def parse(cls, text: str) -> Position:
-        """What change.lua writes beside the fences."""
+        """Parse `epoch/fence`, which change.lua writes beside the fences."""
         epoch, _, fence = text.partition("/")
         return cls(epoch, fence)
 
     def lost(self, seen: Position) -> bool:
-        """Whether a registry that is here has lost something of what it was when at `seen`."""
+        """True if this position is older than `seen` or diverges from it, so changes were lost."""
         if self.epoch != seen.epoch:
             return self.epoch < seen.epoch
         now, then = revision_of(self.fence), revision_of(seen.fence)
@@ -56,11 +62,12 @@ class Position:
 
 
 def new_epoch() -> str:
-    """A name for a history of the registry; of two, the later one is the greater."""
+    """Return a new epoch: a UUIDv7, so a later epoch is the greater string."""
     return str(uuid_utils.uuid7())
 
 
 def read_head(row: Sequence[bytes | str | None]) -> Head:
+    """Read epoch, revision and hash; with any of them missing, the head of an empty log."""
     epoch, revision, digest = row
     if epoch is None or revision is None or digest is None:
         return Head(new_epoch(), 0, "")
@@ -68,11 +75,12 @@ def read_head(row: Sequence[bytes | str | None]) -> Head:
 
 
 def text_of(value: bytes | str) -> str:
+    """Decode a Redis answer as UTF-8, unless the client has done so."""
     return value.decode() if isinstance(value, bytes) else value
 
 
 def read_value(model: type[M], text: bytes | str, **where: str) -> M | RegistryUnreadable:
-    """A route or policy as the registry holds it, or as an error that concerns `where` alone."""
+    """Parse a stored route or policy; return an error that names `where` if it cannot be read."""
     try:
         return model.model_validate_json(text)
     except ValidationError as error:
@@ -87,7 +95,7 @@ def read_value(model: type[M], text: bytes | str, **where: str) -> M | RegistryU
 
 
 def read_events(rows: Sequence[Any]) -> list[StreamEvent]:
-    """The entries of an XRANGE over the log."""
+    """Parse the entries of an XRANGE over the log."""
     found = []
     for _, fields in rows:
         document = json.loads(fields[b"event"])

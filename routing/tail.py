@@ -1,4 +1,4 @@
-"""Follows the event log, so that a worker knows a change before a command asks for it."""
+"""Follows the route log and keeps a worker's cache current, so that claims rarely have to read."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BLOCK_MS = 1000
 
 
 class RouteTail:
-    """A thread with its own cursor in the log. Anything odd there empties the cache."""
+    """A thread that reads new events and updates the cache. A gap in the log empties the cache."""
 
     def __init__(self, cache: RouteCache, events: EventLog) -> None:
         self._cache = cache
@@ -28,18 +28,19 @@ class RouteTail:
         self._thread = threading.Thread(target=self._run, name="route-tail", daemon=True)
         self._at: Head | None = None
         self._seen: Head | None = None
-        """The newest that was ever read of this epoch, through gaps and lost connections."""
+        """The newest event of this epoch that was read, kept across gaps and lost connections."""
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """End the thread; it is gone within a second or so."""
+        """Stop the thread and wait up to three seconds for its end."""
         self._stopped.set()
         self._thread.join(timeout=BLOCK_MS / 1000 * 3)
 
     def turn(self) -> None:
-        """Wait for events and take them in. Raises StateUnavailable."""
+        """Wait up to a second for new events and apply them. Raises StateUnavailable."""
         if self._cache.distrusted:
             self._at = None  # a claim has found something lost: look where the log is
         if self._at is None and not self._begin():

@@ -1,4 +1,4 @@
-"""The system view: routes of all tenants with their lock, use and health. Read-only."""
+"""The system view: the routes of all tenants with their lock, use and health. Read-only."""
 
 from __future__ import annotations
 
@@ -15,14 +15,17 @@ from signalbox.routing.route import Route
 
 @dataclass(frozen=True)
 class RouteStatus:
-    """A route, and how it stands with it."""
+    """A route with its lock and use."""
 
     route: Route
+    """The route."""
     lock: StrategyLock | None
+    """The strategy lock that is held now, None if none is."""
     use: Use
+    """This month's use of the route's scope, and its last error."""
 
     def document(self) -> dict[str, Any]:
-        """As JSON, for a console."""
+        """The status as JSON data."""
         use = self.use
         return self.route.model_dump(mode="json") | {
             "health": use.health,
@@ -42,14 +45,16 @@ class RouteStatus:
 
 @dataclass(frozen=True)
 class StatusPage:
-    """Statuses in the order of tenant and env; `next_after` continues behind the last."""
+    """One page of statuses."""
 
     statuses: list[RouteStatus]
+    """The statuses, ordered by tenant and env."""
     next_after: str | None
+    """Pass as `after` for the next page; None on the last."""
 
 
 class SystemView:
-    """Reads pages of statuses, four round trips each. Methods raise StateUnavailable."""
+    """Reads pages of statuses, four round trips each. All methods raise StateUnavailable."""
 
     def __init__(self, registry: Registry, usage: UsageBook) -> None:
         self._registry = registry
@@ -63,12 +68,12 @@ class SystemView:
         after: str | None = None,
         limit: int = 100,
     ) -> StatusPage:
-        """A page of the kind's routes, behind `after` (`tenant/env`)."""
+        """Return a page of the statuses of the kind's routes after `after` (`tenant/env`)."""
         page = self._registry.list_page(kind, tenant_id=tenant_id, after=after, limit=limit)
         return StatusPage(self.of(page.routes), page.next_after)
 
     def of(self, routes: Sequence[Route]) -> list[RouteStatus]:
-        """The status of each route."""
+        """Return the status of each route."""
         scopes = [route.scope for route in routes]
         locks = self._registry.locks.held(scopes)
         uses = self._usage.read(scopes)

@@ -8,7 +8,7 @@ from kombu.entity import Queue
 
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import all_queues
-from signalbox.producers.rabbit_queue import QuorumQueue
+from signalbox.producers.broker.rabbit_queue import QuorumQueue
 
 _redis_transport = {
     "unacked_restore_interval": 10,
@@ -57,14 +57,14 @@ worker_prefetch_multiplier = 1
 worker_proc_alive_timeout = 60.0
 
 # A message that is none of ours becomes a dead letter instead of ending the worker.
-worker_consumer = "signalbox.workers.consumer:SteadyConsumer"
+worker_consumer = "signalbox.workers.celery.consumer:SteadyConsumer"
 
 # By kind and tenant; the queues are listed, not made up, so a misspelt one is not consumed.
 task_create_missing_queues = True
 task_default_queue = "commands.0"
 
 # Flower lives on these, Celery's own of tasks that run many commands and those of each command
-# (workers/task_events.py). Our own request class keeps content out of them.
+# (workers/celery/task_events.py). Our own request class keeps content out of them.
 worker_send_task_events = True
 task_send_sent_event = False
 

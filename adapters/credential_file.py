@@ -11,8 +11,8 @@ import stat
 
 from signalbox.commands.error import Misconfigured
 
-MOST_BYTES = 64 * 1024
-LINE_MOST = 4096
+MAX_BYTES = 64 * 1024
+MAX_LINE = 4096
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f]{1,1024}")
 
 
@@ -24,10 +24,10 @@ def read_text(path: str, next_step: str) -> str:
         with open(descriptor, "rb") as source:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
                 raise Misconfigured(f"{path} is no regular file", next_step=next_step)
-            content = source.read(MOST_BYTES + 1)
-            if len(content) > MOST_BYTES:
+            content = source.read(MAX_BYTES + 1)
+            if len(content) > MAX_BYTES:
                 raise Misconfigured(
-                    f"{path} is larger than any credential file ({MOST_BYTES} bytes)",
+                    f"{path} is larger than any credential file ({MAX_BYTES} bytes)",
                     next_step=next_step,
                 )
             return content.decode("utf-8")
@@ -40,7 +40,7 @@ def read_text(path: str, next_step: str) -> str:
 def read_line(path: str, next_step: str) -> str:
     """The one line that the file holds, without blanks around it. Raises Misconfigured."""
     text = read_text(path, next_step).strip()
-    if not text or len(text) > LINE_MOST or not text.isprintable():
+    if not text or len(text) > MAX_LINE or not text.isprintable():
         raise Misconfigured(f"{path} does not hold one line", next_step=next_step)
     return text
 

@@ -10,8 +10,8 @@ from benchmarks.figure import NOISE, Figure
 from benchmarks.lane import PATIENCE, Lane, lane, puts
 from benchmarks.part import Bench
 from signalbox.commands.object_store import PutObject
-from signalbox.producers.pending import Pending
-from signalbox.producers.submission import Submission
+from signalbox.producers.client.buffered_command import Pending
+from signalbox.producers.client.submission import Submission
 
 TENANT = "t_bench"
 Rates = tuple[float, float]

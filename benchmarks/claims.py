@@ -20,12 +20,12 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.policy import Quotas, Terms
-from signalbox.routing.registry import Registry
-from signalbox.workers.admission import Admission
-from signalbox.workers.quota import within_quotas
-from signalbox.workers.stage import Routed
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.policy.policy import Quotas, Terms
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.execution.admission import Admission
+from signalbox.workers.execution.pipeline_types import Routed
+from signalbox.workers.execution.quota import within_quotas
 
 PLAIN, LIMITED = "t_plain", "t_limited"
 ENV, KIND = "prod", ResourceKind.OBJECT_STORE
@@ -85,7 +85,7 @@ class _Way:
         token = uuid.uuid4().hex
         if self._parcels is None:
             return self._ledger.claim(call.tickets, token=token, worker="bench")
-        shard, scope = self._ledger.shards.place(call.tenant, ENV), f"{KIND}/{call.tenant}/{ENV}"
+        shard, scope = self._ledger.shards.shard(call.tenant, ENV), f"{KIND}/{call.tenant}/{ENV}"
         return self._parcels.take(
             [shard], call.queue, token=token, worker="bench", rung=False, scopes=[scope]
         ).claims

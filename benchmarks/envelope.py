@@ -14,12 +14,12 @@ from benchmarks.figure import Figure
 from benchmarks.lane import for_seconds, lane
 from benchmarks.part import Bench
 from signalbox.commands.settings import Settings
-from signalbox.producers.redis_transport import Arrival
-from signalbox.producers.redis_transport import Message as CheckedMessage
+from signalbox.producers.broker.redis_transport import Arrival
+from signalbox.producers.broker.redis_transport import Message as CheckedMessage
 from tests.fuzz.sample import QUEUE, good
 
 TENANT = "t_bench"
-MOST_PERCENT = 3.0
+MAX_PERCENT = 3.0
 READS, ROUNDS = 2000, 5
 
 
@@ -35,7 +35,7 @@ def envelope_cost(bench: Bench) -> list[Figure]:
         Figure("strict reading of a message", ours, "µs a message"),
         Figure("kombu's and Celery's reading", stock, "µs a message"),
         Figure("processor time, single", single, "µs a command"),
-        Figure("strict reading, of a single command", 100 * ours / single, "%", most=MOST_PERCENT),
+        Figure("strict reading, of a single command", 100 * ours / single, "%", most=MAX_PERCENT),
     ]
 
 

@@ -13,8 +13,8 @@ from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.script import run_pipeline
 from signalbox.commands.state import connect
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.registry import Registry
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.registry import Registry
 
 ROUTES, LOOKUPS, CALLS, BATCH = 10, 100_000, 2_000, 100
 RESOLVE_AIM = 1.0

@@ -13,11 +13,11 @@ import time
 
 from signalbox.commands.scope import Scope
 from signalbox.commands.state import connect
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.log import EventLog
-from signalbox.routing.registry import Registry
+from signalbox.routing.cache.log_follower import LogFollower
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.event_log import EventLog
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, revision_of
-from signalbox.routing.tail import RouteTail
 
 
 class _WatchedCache(RouteCache):
@@ -35,7 +35,7 @@ class _WatchedCache(RouteCache):
 def main() -> None:
     url = sys.argv[1]
     cache = _WatchedCache(Registry(connect(url)))
-    tail = RouteTail(cache, EventLog(connect(url)))
+    tail = LogFollower(cache, EventLog(connect(url)))
     tail.start()
     while cache.position is None:
         time.sleep(0.01)

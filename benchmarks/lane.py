@@ -21,11 +21,11 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
+from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.producers.submission import Submission
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 
 PATIENCE = timedelta(minutes=5)
 AHEAD = 400

@@ -7,8 +7,8 @@ import psutil
 from benchmarks.figure import NOISE, Figure, milliseconds
 from benchmarks.routes import shuffled
 from signalbox.commands.scope import Scope
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.registry import Registry
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.registry import Registry
 
 FEW = 10
 

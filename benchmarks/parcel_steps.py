@@ -12,7 +12,7 @@ from benchmarks.memory import memory_of
 from benchmarks.steps import finishes_of, micros
 from signalbox.commands.ledger.entry import Claims, Intent
 from signalbox.commands.ledger.ledger import Ledger
-from signalbox.commands.ledger.parcels import TAKE_MOST, Parcels
+from signalbox.commands.ledger.parcels import MAX_TAKE, Parcels
 from signalbox.commands.model import Command
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
@@ -28,7 +28,7 @@ class ParcelSteps:
         self._parcels = Parcels(client, settings, ledger)
         self._tenant = tenant
         self._queue = f"bench-{tenant}"
-        self._shard = ledger.shards.place(tenant, ENV)
+        self._shard = ledger.shards.shard(tenant, ENV)
         self._redis: Any = client.server(self._shard)
         self._scope = f"object_store/{tenant}/{ENV}"
 
@@ -46,7 +46,7 @@ class ParcelSteps:
     def turn(self, size: int) -> int:
         """Have as many accepted as one take gives, so many a call, and the oldest as many taken and
         ended; how many these were."""
-        for _ in range(TAKE_MOST // size):
+        for _ in range(MAX_TAKE // size):
             self.accept(size)
         token, claims = uuid.uuid4().hex, Claims()
         self._take(token, 1, claims)

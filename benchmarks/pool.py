@@ -27,9 +27,9 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 
 POOLS = [("threads", 1), ("threads", 4), ("threads", 16), ("prefork", 2), ("prefork", 4)]
 DELAY = 0.02

@@ -13,7 +13,7 @@ from benchmarks.figure import Spread
 from benchmarks.routes import by
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, Scope
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 
 FOLLOWERS = 8
 SWITCHES = 300

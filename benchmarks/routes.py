@@ -10,14 +10,14 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
-from signalbox.routing.event import EventData, make_event
-from signalbox.routing.log import TAG
-from signalbox.routing.pointing import Target
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.event import EventData, make_event
+from signalbox.routing.registry.event_log import TAG
+from signalbox.routing.registry.records import new_epoch
+from signalbox.routing.registry.registry import Registry
+from signalbox.routing.registry.route_change import Target
 from signalbox.routing.route import route_after
-from signalbox.routing.row import new_epoch
 
-_CHANGE = Script("signalbox.routing", "change.lua")
+_CHANGE = Script("signalbox.routing.registry", "change.lua")
 _STEP = 1000
 
 

@@ -12,7 +12,7 @@ from benchmarks.figure import spell
 from benchmarks.record import DOCS, Kept
 from signalbox.commands.ledger.shard import USUAL
 from signalbox.commands.ledger.sweep import SWEEPS
-from signalbox.workers.janitor import TURN_SECONDS
+from signalbox.workers.maintenance.cleaner import TURN_SECONDS
 
 PAGE, TEXT = "scaling.md", Path(__file__).with_name("scaling.md.template")
 DAY = 86_400

@@ -13,7 +13,7 @@ _PROBE_SECONDS = 10
 """A rest is over when a probe has found the backend, which takes a moment; one that nobody
 probes, since no command comes, is over too."""
 
-Place = tuple[str, str, str]
+FailureDomain = tuple[str, str, str]
 """What fails together: backend type, config of the route as JSON, and the scope where each fails
 by itself, else an empty text."""
 
@@ -24,13 +24,17 @@ class BreakerReport:
     def __init__(self, state: State) -> None:
         self._state = state
 
-    def write(self, worker: str, opened: Mapping[Place, float], closed: Sequence[Place]) -> None:
-        """`opened` says for how many seconds each place rests."""
+    def write(
+        self, worker: str, opened: Mapping[FailureDomain, float], closed: Sequence[FailureDomain]
+    ) -> None:
+        """`opened` says for how many seconds each failure domain rests."""
         calls: list[Call] = []
-        for place, rest in opened.items():
+        for failure_domain, rest in opened.items():
             until = time.time() + rest + _PROBE_SECONDS
-            calls.append(("HSET", _KEY, json.dumps([worker, *place]), f"{until:.0f}"))
-        calls += [("HDEL", _KEY, json.dumps([worker, *place])) for place in closed]
+            calls.append(("HSET", _KEY, json.dumps([worker, *failure_domain]), f"{until:.0f}"))
+        calls += [
+            ("HDEL", _KEY, json.dumps([worker, *failure_domain])) for failure_domain in closed
+        ]
         self._state.run(calls)
 
     def read(self) -> list[tuple[str, str, str, str]]:

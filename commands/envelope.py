@@ -19,10 +19,10 @@ from signalbox.commands.model import OP_ID_PATTERN
 from signalbox.commands.parse import known_ops
 from signalbox.commands.wire import BATCH, DRAIN, SUMMARY_HEADER, known_tasks
 
-VALUES_MOST = 300_000
+MAX_VALUES = 300_000
 """Values in one message's JSON, an object counted as five: they take 50 times their text."""
-DEPTH_MOST = 64
-SUMMARY_MOST = 1000
+MAX_DEPTH = 64
+MAX_SUMMARY = 1000
 CONTENT_TYPE = "application/json"
 UNREADABLE_TYPE = "application/x-signalbox-unreadable"
 """Content type under which the broker keeps what could not be read until it is a dead letter."""
@@ -79,10 +79,10 @@ class Stored:
     """The body as it came, where the transport will store it so again."""
 
 
-def read_stored(item: bytes, most_bytes: int) -> Stored:
+def read_stored(item: bytes, max_bytes: int) -> Stored:
     """Take the JSON envelope apart in which kombu stores a message. Raises InvalidCommand."""
     # In base64 a body takes a third more.
-    envelope = read_json(item, most_bytes + most_bytes // 2, "the envelope")
+    envelope = read_json(item, max_bytes + max_bytes // 2, "the envelope")
     if not isinstance(envelope, dict):
         _refuse("the envelope is no object")
     properties, body = envelope.get("properties"), envelope.get("body")
@@ -110,7 +110,7 @@ def read_stored(item: bytes, most_bytes: int) -> Stored:
     )
 
 
-def read_call(stored: Stored, most_bytes: int) -> Call:
+def read_call(stored: Stored, max_bytes: int) -> Call:
     """The call in a message, if every part of it is as the wire contract says.
 
     Raises InvalidCommand; UnknownCommand where the task is none of ours, TooLarge.
@@ -137,9 +137,9 @@ def read_call(stored: Stored, most_bytes: int) -> Call:
         raise UnknownCommand("no such task", next_step=f"use one of: {known}")
     if not is_id(task_id):
         _refuse("header id is not 1 to 128 of A-Z a-z 0-9 . _ : -")
-    arguments, keywords = _read_body(read_json(stored.body, most_bytes, "the body"))
+    arguments, keywords = _read_body(read_json(stored.body, max_bytes, "the body"))
     summary = headers.get(SUMMARY_HEADER)
-    return Call(task, task_id, arguments, keywords, summary and summary[:SUMMARY_MOST])
+    return Call(task, task_id, arguments, keywords, summary and summary[:MAX_SUMMARY])
 
 
 def is_id(value: Any) -> TypeGuard[str]:
@@ -147,19 +147,19 @@ def is_id(value: Any) -> TypeGuard[str]:
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
-def read_json(data: bytes, most_bytes: int, what: str) -> Any:
+def read_json(data: bytes, max_bytes: int, what: str) -> Any:
     """Parse JSON of a bounded size, number of values and depth. Raises InvalidCommand."""
-    if len(data) > most_bytes:
+    if len(data) > max_bytes:
         raise TooLarge(
-            f"{what} has {len(data)} bytes, more than {most_bytes}",
+            f"{what} has {len(data)} bytes, more than {max_bytes}",
             next_step="send fewer commands in a message, and large content by claim check",
         )
     # Every value costs at least one of these. In texts they count too: a bound need not be exact.
-    if 5 * len(data) > VALUES_MOST:
+    if 5 * len(data) > MAX_VALUES:
         values = data.count(b",") + data.count(b"[") + 5 * data.count(b"{")
-        if values > VALUES_MOST:
+        if values > MAX_VALUES:
             raise TooLarge(
-                f"{what} has more than {VALUES_MOST} values",
+                f"{what} has more than {MAX_VALUES} values",
                 next_step="send fewer commands in a message",
             )
     try:
@@ -172,13 +172,13 @@ def read_json(data: bytes, most_bytes: int, what: str) -> Any:
             where = f" (line {error.lineno}, column {error.colno})"
         raise InvalidCommand(f"{what} is no JSON in UTF-8{where}", next_step=NEXT_STEP) from error
     if not _is_shallow(value):
-        _refuse(f"{what} is nested more than {DEPTH_MOST} deep")
+        _refuse(f"{what} is nested more than {MAX_DEPTH} deep")
     return value
 
 
 def _is_shallow(value: Any) -> bool:
     level = [value] if isinstance(value, dict | list) else []
-    for _ in range(DEPTH_MOST):
+    for _ in range(MAX_DEPTH):
         level = [
             inner
             for outer in level

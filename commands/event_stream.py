@@ -7,9 +7,9 @@ from typing import Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from signalbox.commands.model import Command, register
-from signalbox.commands.moment import Moment
 from signalbox.commands.name import EventId, EventType, StreamName
 from signalbox.commands.result import Result, Returns
+from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import TypedData, data_size
 
 
@@ -22,7 +22,7 @@ class Event(BaseModel):
         None, description="Unique in its stream; the command's op_id where it is left out."
     )
     type: EventType
-    time: Moment | None = Field(None, description="When it happened, if the writer says so.")
+    time: Timestamp | None = Field(None, description="When it happened, if the writer says so.")
     data: TypedData = Field(default_factory=dict)
 
 
@@ -37,9 +37,9 @@ class StoredEvent(Result):
     version: int
     id: str
     type: str
-    time: Moment | None
+    time: Timestamp | None
     data: TypedData
-    recorded_at: Moment
+    recorded_at: Timestamp
 
 
 class EventsResult(Result):

@@ -10,9 +10,9 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
 
 from signalbox.commands.model import Command, register
-from signalbox.commands.moment import Moment
 from signalbox.commands.name import LabelName, SeriesName
 from signalbox.commands.result import Result, Returns
+from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import check_text
 
 MAX_POINTS = 1000
@@ -31,7 +31,7 @@ class Point(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     series: SeriesName
-    timestamp: Moment
+    timestamp: Timestamp
     value: float = Field(allow_inf_nan=False)
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
 
@@ -54,7 +54,7 @@ class IngestResult(Result):
 class PointValue(Result):
     """A stored point; `labels` are all of its labels."""
 
-    timestamp: Moment
+    timestamp: Timestamp
     labels: dict[str, str]
     value: float
 
@@ -62,8 +62,8 @@ class PointValue(Result):
 class WindowValue(Result):
     """`labels` are those of `group_by` that its points have."""
 
-    start: Moment
-    end: Moment
+    start: Timestamp
+    end: Timestamp
     labels: dict[str, str]
     value: float
     count: int = Field(description="Points in the window.")
@@ -120,8 +120,8 @@ class QueryPoints(Command, Returns[PointsResult]):
     writes = False
     op: Literal["metrics_store.query"] = "metrics_store.query"
     series: SeriesName
-    start: Moment
-    end: Moment
+    start: Timestamp
+    end: Timestamp
     labels: Labels = Field(
         default_factory=dict, max_length=MAX_LABELS, description="Labels that a point must have."
     )

@@ -12,9 +12,9 @@ from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
 import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field
 
-from signalbox.commands.moment import Moment
 from signalbox.commands.result import Result, Returns
 from signalbox.commands.scope import Env, Mode, SchemaVersion, Scope, TenantId, scope_of
+from signalbox.commands.timestamp import Timestamp
 
 SCHEMA_VERSION: Final = 1
 
@@ -54,7 +54,7 @@ class Command(BaseModel):
     tenant_id: TenantId
     env: Env
     mode: Mode = Mode.LAB
-    deadline: Moment | None = Field(
+    deadline: Timestamp | None = Field(
         None, description="Not begun after it: DEADLINE_EXCEEDED. None: whenever its turn comes."
     )
 

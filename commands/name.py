@@ -13,7 +13,7 @@ MAX_NAME_BYTES = 256
 MAX_ROW_KEY_BYTES = 512
 
 
-def check_name(value: str, what: str = "name", most: int = MAX_NAME_BYTES) -> str:
+def check_name(value: str, what: str = "name", limit: int = MAX_NAME_BYTES) -> str:
     """Return `value` as it is, or raise InvalidKey.
 
     Refused: empty, over `most` UTF-8 bytes, control characters, lone surrogates. All else is a
@@ -25,10 +25,10 @@ def check_name(value: str, what: str = "name", most: int = MAX_NAME_BYTES) -> st
         raise InvalidKey(f"the {what} is not valid Unicode", next_step="send UTF-8 text") from None
     if not value:
         raise InvalidKey(f"the {what} is empty", next_step="name it")
-    if size > most:
+    if size > limit:
         raise InvalidKey(
             f"the {what} {value[:40]!r}… has {size} bytes",
-            next_step=f"keep it within {most} UTF-8 bytes",
+            next_step=f"keep it within {limit} UTF-8 bytes",
         )
     # Most names are printable, and seen to be so at once.
     if not value.isprintable() and any(unicodedata.category(c) == "Cc" for c in value):
@@ -39,8 +39,8 @@ def check_name(value: str, what: str = "name", most: int = MAX_NAME_BYTES) -> st
     return value
 
 
-def _name(what: str, most: int = MAX_NAME_BYTES) -> AfterValidator:
-    return AfterValidator(lambda value: check_name(value, what, most))
+def _name(what: str, limit: int = MAX_NAME_BYTES) -> AfterValidator:
+    return AfterValidator(lambda value: check_name(value, what, limit))
 
 
 TableName = Annotated[str, _name("table name")]

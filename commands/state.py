@@ -26,7 +26,7 @@ Call = tuple[Any, ...]
 """A command and its arguments. Its first key says where it goes."""
 
 PAUSE_SECONDS = 0.05
-TOLD_MOST = 5
+MAX_TOLD = 5
 """So often a server may be told a script, or tell of another one, in one go."""
 _ELSEWHERE = {"ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "LOADING"}
 """Refusals that end by themselves, when a slot has been moved or a replica promoted."""
@@ -225,7 +225,7 @@ class _Patience:
             if isinstance(error, redis.exceptions.NoScriptError | redis.exceptions.MovedError):
                 # The server was told, or the right one is known now.
                 told = True
-                if self._told > TOLD_MOST:
+                if self._told > MAX_TOLD:
                     raise error
             elif refusal in _ELSEWHERE:
                 self._servers.look_anew()

@@ -25,8 +25,8 @@ from typing import Annotated, Any
 from pydantic import BeforeValidator, PlainSerializer, WithJsonSchema
 
 from signalbox.commands.error import InvalidCommand, TooLarge
-from signalbox.commands.moment import in_utc
 from signalbox.commands.name import check_name
+from signalbox.commands.timestamp import in_utc
 
 MAX_DATA_BYTES = 1024 * 1024
 """Of one row's or event's data, as `data_size` counts; a backend may take less (TooLarge)."""

@@ -25,9 +25,9 @@ BATCH = "commands.batch"
 """Task name of a message of many commands; one of a single command bears the command's op."""
 DRAIN = "commands.drain"
 """Task name of a message that rings for a worker: something is ready in a queue's parcels."""
-MESSAGE_MOST = 100
+MAX_MESSAGE = 100
 """Commands in one message of ours: it should fit well within one lease."""
-RING_MOST = 8
+MAX_RING = 8
 """Shards that one message rings for: what many tenants have ready is taken and ended together, and
 still by several workers."""
 MESSAGE_LIMIT = 1000
@@ -83,7 +83,7 @@ def read_ring(
     """Read the arguments of a ring; what is none is a fault."""
     shards, queue = keywords.get("shards"), keywords.get("queue")
     named = shards if isinstance(shards, list) and all(map(is_tag, shards)) else []
-    known = 0 < len(named) <= RING_MOST and queue in all_queues(tenant_shards)
+    known = 0 < len(named) <= MAX_RING and queue in all_queues(tenant_shards)
     if known and not positional and keywords.keys() == {"shards", "queue"}:
         return Ring(tuple(dict.fromkeys(named)), str(queue))
     error = InvalidCommand(

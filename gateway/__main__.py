@@ -10,7 +10,7 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.settings import Settings, invalid_setting
 from signalbox.gateway.server import serve
 from signalbox.gateway.settings import PREFIX
-from signalbox.workers.log import configure_logging
+from signalbox.workers.execution.command_log import configure_logging
 
 
 def _end(error: SignalboxError) -> None:

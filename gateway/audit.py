@@ -13,8 +13,8 @@ from signalbox.commands.scope import check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.call import OurDesk
-from signalbox.routing.event import StreamEvent
-from signalbox.routing.log import EventLog
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.event_log import EventLog
 
 router = APIRouter(prefix="/v1/audit", route_class=BoundedRoute, tags=["audit"])
 

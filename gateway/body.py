@@ -19,7 +19,7 @@ from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.gateway.body_room import BodyRoom
 from signalbox.gateway.call import desk_of
 from signalbox.gateway.error import InvalidRequest, UnsupportedMediaType
-from signalbox.producers.arriving import inline
+from signalbox.producers.client.async_content import inline
 
 
 class BoundedRequest(Request):
@@ -31,12 +31,12 @@ class BoundedRequest(Request):
 
     async def body(self) -> bytes:
         if not hasattr(self, "_body"):
-            most = desk_of(self).own.json_limit_bytes
+            limit = desk_of(self).own.json_limit_bytes
             room: BodyRoom = self.app.state.bodies
             chunks: list[bytes] = []
             async for chunk in self.stream():
-                if self.size + len(chunk) > most:
-                    raise too_large(most, "JSON")
+                if self.size + len(chunk) > limit:
+                    raise too_large(limit, "JSON")
                 room.take(len(chunk), self.size + len(chunk))
                 self.size += len(chunk)
                 chunks.append(chunk)
@@ -96,14 +96,14 @@ async def content_of(
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    most = desk_of(request).own.body_limit_bytes
+    limit = desk_of(request).own.body_limit_bytes
     size = 0
     more = True
     while more:
         chunk, more = await _chunk(request)
         size += len(chunk)
-        if size > most:
-            raise too_large(most, "a body")
+        if size > limit:
+            raise too_large(limit, "a body")
         if chunk:
             yield chunk
 
@@ -125,22 +125,22 @@ def declared_of(request: Request) -> tuple[int | None, str | None]:
             "X-Content-SHA256 is no digest", next_step="send 64 lower-case hexadecimal digits"
         )
     size = int(length) if length is not None else None
-    if size is not None and size > (most := desk_of(request).own.body_limit_bytes):
-        raise too_large(most, "a body")
+    if size is not None and size > (limit := desk_of(request).own.body_limit_bytes):
+        raise too_large(limit, "a body")
     return size, sha256
 
 
-def too_large(most: int, what: str) -> TooLarge:
+def too_large(limit: int, what: str) -> TooLarge:
     return TooLarge(
-        f"{what} of more than {most} bytes is not taken",
+        f"{what} of more than {limit} bytes is not taken",
         next_step="send less, or have the operator raise the limit (docs/configuration.md)",
     )
 
 
-def _read(body: bytes, most: int) -> Any:
+def _read(body: bytes, limit: int) -> Any:
     """Raises what the reader of messages does, with the next step of who asks by HTTP."""
     try:
-        return read_json(body, most, "the body")
+        return read_json(body, limit, "the body")
     except TooLarge as error:
         raise TooLarge(error.message, next_step="send it in several requests") from error
     except InvalidCommand as error:

@@ -16,8 +16,8 @@ class BodyRoom:
     request alone would be none for a thousand.
     """
 
-    def __init__(self, most: int) -> None:
-        self._most = most
+    def __init__(self, limit: int) -> None:
+        self._most = limit
         self._held = 0
 
     def take(self, part: int, size: int) -> None:

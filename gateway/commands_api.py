@@ -20,9 +20,9 @@ from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.call import OurDesk, OurWait
 from signalbox.gateway.problem import problem_of
 from signalbox.gateway.text import EnvPart, OpIdPart, TenantPart
-from signalbox.producers.ran import Ran
-from signalbox.producers.submission import SUBMIT_MOST
-from signalbox.workers.admission import control_refused
+from signalbox.producers.client.run_result import Ran
+from signalbox.producers.client.submission import MAX_SUBMIT
+from signalbox.workers.execution.admission import control_refused
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["commands"])
 
@@ -32,7 +32,7 @@ class CommandsRequest(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    commands: list[dict[str, Any]] = Field(min_length=1, max_length=SUBMIT_MOST)
+    commands: list[dict[str, Any]] = Field(min_length=1, max_length=MAX_SUBMIT)
 
 
 @router.post("/commands")

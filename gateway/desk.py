@@ -19,12 +19,12 @@ from signalbox.commands.settings import Settings
 from signalbox.gateway.open_content import Content
 from signalbox.gateway.reads import Reads
 from signalbox.gateway.settings import GatewaySettings
-from signalbox.producers.asked import Told
-from signalbox.producers.async_client import LIMITS, AsyncClient
-from signalbox.producers.client import Client
-from signalbox.producers.ran import Ran
-from signalbox.producers.submission import Submission
-from signalbox.routing.registry import Registry
+from signalbox.producers.client.async_client import LIMITS, AsyncClient
+from signalbox.producers.client.awaited_command import Told
+from signalbox.producers.client.client import Client
+from signalbox.producers.client.run_result import Ran
+from signalbox.producers.client.submission import Submission
+from signalbox.routing.registry.registry import Registry
 
 Answer = TypeVar("Answer")
 

@@ -16,14 +16,14 @@ from signalbox.gateway.call import OurCaller, OurDesk, OurWait
 from signalbox.gateway.desk import Desk
 from signalbox.gateway.error import NotReady
 from signalbox.gateway.routes import no_such_route
+from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.diagnosis import money, probed
-from signalbox.producers.publisher import make_app
-from signalbox.producers.pulse import Pulses
+from signalbox.producers.heartbeats import Pulses
 from signalbox.producers.status import status_of
-from signalbox.routing.policy import FREE
-from signalbox.routing.price import load_prices
+from signalbox.routing.policy.policy import FREE
+from signalbox.routing.policy.price import load_prices
 from signalbox.routing.route import Route
-from signalbox.routing.view import SystemView
+from signalbox.routing.system_view import SystemView
 
 router = APIRouter(route_class=BoundedRoute, tags=["operations"])
 health = APIRouter(tags=["operations"])

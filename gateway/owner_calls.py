@@ -14,11 +14,11 @@ from starlette.responses import Response
 from signalbox.commands.error import Conflict, InvalidRouteConfig, RouteExists, RouteNotFound
 from signalbox.commands.event_stream import AppendEvent, Event
 from signalbox.commands.metrics_store import IngestPoints, Labels, Point
-from signalbox.commands.moment import Moment
 from signalbox.commands.object_store import GetObject, PutObject
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
 from signalbox.commands.tabular_store import UpsertRow
+from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import TypedData
 from signalbox.gateway.answer import Json, accepted, answer_write, headers_of, run_put
 from signalbox.gateway.body import BoundedRoute, content_of, declared_of
@@ -29,7 +29,7 @@ from signalbox.gateway.objects import check_before, media_type_of
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.gateway.text import NamePart, utf8
 from signalbox.gateway.who import ActorHeader, who
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
 
 router = APIRouter(route_class=BoundedRoute, tags=["first calls"])
@@ -68,7 +68,7 @@ class IngestRequest(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     value: float = Field(allow_inf_nan=False)
-    timestamp: Moment | None = Field(None, description="Left out: now.")
+    timestamp: Timestamp | None = Field(None, description="Left out: now.")
     labels: Labels = Field(default_factory=dict)
 
 
@@ -80,7 +80,7 @@ class AppendRequest(BaseModel):
     type: str
     data: TypedData = Field(default_factory=dict)
     id: str | None = None
-    time: Moment | None = None
+    time: Timestamp | None = None
 
 
 @router.post("/routing/routes")

@@ -18,8 +18,8 @@ from signalbox.commands.metrics_store import (
     Point,
     QueryPoints,
 )
-from signalbox.commands.moment import Moment
 from signalbox.commands.name import LabelName
+from signalbox.commands.timestamp import Timestamp
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
@@ -43,8 +43,8 @@ class PointQuery(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    start: Moment
-    end: Moment
+    start: Timestamp
+    end: Timestamp
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     aggregation: Aggregation | None = None
     window: Annotated[timedelta, Field(ge=timedelta(milliseconds=1))] | None = None

@@ -17,7 +17,7 @@ from signalbox.gateway.call import KeyHeader, OurDesk
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
 from signalbox.gateway.text import TenantPart
 from signalbox.gateway.who import ActorHeader, who
-from signalbox.routing.policy import Policy, Terms
+from signalbox.routing.policy.policy import Policy, Terms
 
 router = APIRouter(prefix="/v1/policies", route_class=BoundedRoute, tags=["policies"])
 

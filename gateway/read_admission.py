@@ -11,15 +11,15 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to
 from signalbox.gateway.read_claim import claim_reads
 from signalbox.gateway.read_rate import ReadRates
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.log import EventLog
-from signalbox.routing.registry import Registry
-from signalbox.routing.tail import RouteTail
-from signalbox.workers.admission import Admission
-from signalbox.workers.breaker import Breakers
-from signalbox.workers.evidence import withhold
-from signalbox.workers.resolve import resolve
-from signalbox.workers.stage import Admitted, Ended
+from signalbox.routing.cache.log_follower import LogFollower
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.event_log import EventLog
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.execution.admission import Admission
+from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.pipeline_types import Admitted, Ended
+from signalbox.workers.execution.recovery_reads import withhold
+from signalbox.workers.execution.resolve import resolve
 
 Timed = tuple[Command, float]
 """A read, and the seconds that it may run for."""
@@ -32,7 +32,7 @@ class ReadAdmission:
         self._state = state
         self._registry = Registry(state)
         self._routes = RouteCache(self._registry, self._registry.policies)
-        self._tail = RouteTail(self._routes, EventLog(connect_to(settings)))
+        self._tail = LogFollower(self._routes, EventLog(connect_to(settings)))
         self._tail.start()
         self._breakers = breakers
         self._rates = ReadRates()

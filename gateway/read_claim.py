@@ -14,9 +14,9 @@ from signalbox.commands.ledger.ledger import FENCE_KEY
 from signalbox.commands.model import Command
 from signalbox.commands.script import run_pipeline
 from signalbox.commands.state import State
-from signalbox.routing.policy import policy_subject
+from signalbox.routing.policy.policy import policy_subject
 
-Place = tuple[str, str]
+TenantEnv = tuple[str, str]
 """Tenant and env."""
 
 
@@ -38,7 +38,7 @@ class ReadClaims:
 
     claims: Claims
     """Its commands stand as they were given."""
-    buckets: dict[Place, Bucket]
+    buckets: dict[TenantEnv, Bucket]
 
 
 def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[float]) -> ReadClaims:
@@ -49,14 +49,14 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
     """
     scopes = sorted({command.scope.field for command in commands})
     tenants = sorted({command.tenant_id for command in commands})
-    places = sorted({(command.tenant_id, command.env) for command in commands})
+    tenant_envs = sorted({(command.tenant_id, command.env) for command in commands})
     lines = sorted({(command.tenant_id, command.env, command.kind) for command in commands})
     tags = shards_of(client)
-    shards = {place: tags.place(*place) for place in places}
+    shards = {tenant_env: tags.shard(*tenant_env) for tenant_env in tenant_envs}
     all_shards = sorted(set(shards.values()))
     calls: list[tuple[Any, ...]] = [client.time_call(FENCE_KEY)]
     calls += [("HGET", f"{shard}:era", "lost") for shard in all_shards]
-    calls += [("HGET", f"{shards[p]}:rate:{p[0]}/{p[1]}", "full") for p in places]
+    calls += [("HGET", f"{shards[p]}:rate:{p[0]}/{p[1]}", "full") for p in tenant_envs]
     calls += [
         ("EXISTS", f"{shards[tenant, env]}:line:{tenant}/{env}/{kind}")
         for tenant, env, kind in lines
@@ -67,7 +67,7 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
     answers = iter(run_pipeline(client, calls, []))
     time_s, time_us = map(int, next(answers))
     lost = {shard: reason.decode() for shard in all_shards if (reason := next(answers))}
-    full = {place: float(next(answers) or 0) for place in places}
+    full = {tenant_env: float(next(answers) or 0) for tenant_env in tenant_envs}
     in_line = [line for line in lines if next(answers)]
     epoch, *fences = [fence.decode() if fence else None for fence in next(answers)]
     policies = dict(zip(tenants, fences, strict=False))
@@ -94,6 +94,6 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
             full[tenant, env],
             frozenset(kind for t, e, kind in in_line if (t, e) == (tenant, env)),
         )
-        for tenant, env in places
+        for tenant, env in tenant_envs
     }
     return ReadClaims(Claims(claimed=claimed, policies=policies, epoch=epoch, lost=lost), buckets)

@@ -21,14 +21,14 @@ from signalbox.commands.model import Command
 from signalbox.gateway.open_content import Opened
 from signalbox.gateway.read_admission import Timed
 from signalbox.gateway.seats import Seats
-from signalbox.producers.inbox import Inbox, Inboxes
-from signalbox.workers.adapter_pool import is_alike
-from signalbox.workers.stage import Admitted, Ended
+from signalbox.producers.client.loop_inbox import Inbox, Inboxes
+from signalbox.workers.execution.adapter_pool import is_alike
+from signalbox.workers.execution.pipeline_types import Admitted, Ended
 
 Read = tuple[Ended, Opened | None]
 """What came of a read, and its content where it was opened."""
 STUCK_SECONDS = 0.01
-LOOK_MOST = 500
+MAX_LOOK = 500
 """Reads that are looked up in one round trip."""
 
 
@@ -113,7 +113,7 @@ class ReadLine:
     def _lead(self) -> None:
         while True:
             with self._lock:
-                asked, self._asked = self._asked[:LOOK_MOST], self._asked[LOOK_MOST:]
+                asked, self._asked = self._asked[:MAX_LOOK], self._asked[MAX_LOOK:]
                 if not asked and not self._quick:
                     self._leaders -= 1
                     return

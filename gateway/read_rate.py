@@ -13,12 +13,12 @@ import time
 
 from signalbox.commands.error import RateLimited
 from signalbox.commands.ledger.usage import interval_of
-from signalbox.gateway.read_claim import Bucket, Place
-from signalbox.workers.stage import Admitted
+from signalbox.gateway.read_claim import Bucket, TenantEnv
+from signalbox.workers.execution.pipeline_types import Admitted
 
 LATE = 1_000_000
 """Microseconds: a bucket holds what comes in them, and one command more; as in rate.lua."""
-PLACES_MOST = 10_000
+MAX_PLACES = 10_000
 """Full buckets are forgotten when there are more."""
 
 
@@ -27,7 +27,7 @@ class ReadRates:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._full_at: dict[Place, float] = {}
+        self._full_at: dict[TenantEnv, float] = {}
 
     def check(self, item: Admitted, bucket: Bucket) -> None:
         """Take a token of this process' bucket. Raises RateLimited."""
@@ -49,16 +49,16 @@ class ReadRates:
             error.retry_after = max(0.001, round(wait / 1e6, 3))
             raise error
 
-    def _take(self, place: Place, interval: int) -> float:
+    def _take(self, tenant_env: TenantEnv, interval: int) -> float:
         """Microseconds until there is a token; 0: it was taken."""
         now = time.monotonic() * 1e6
         with self._lock:
-            if len(self._full_at) >= PLACES_MOST:
+            if len(self._full_at) >= MAX_PLACES:
                 self._full_at = {p: full for p, full in self._full_at.items() if full > now}
-            full = max(self._full_at.get(place, 0.0), now)
+            full = max(self._full_at.get(tenant_env, 0.0), now)
             wait = _wait(full, now, interval)
             if wait <= 0:
-                self._full_at[place] = full + interval
+                self._full_at[tenant_env] = full + interval
             return max(0.0, wait)
 
 

@@ -29,12 +29,12 @@ from signalbox.gateway.open_content import Content, Opened
 from signalbox.gateway.read_admission import ReadAdmission
 from signalbox.gateway.read_line import Calls, Read, ReadLine
 from signalbox.gateway.seats import Seats
-from signalbox.producers.async_client import AsyncClient
-from signalbox.producers.inbox import Inboxes
-from signalbox.workers.adapter_pool import AdapterPool, typed
-from signalbox.workers.breaker import Breakers
-from signalbox.workers.outcome import outcome_of
-from signalbox.workers.stage import Admitted, Early, Ended, Watch
+from signalbox.producers.client.async_client import AsyncClient
+from signalbox.producers.client.loop_inbox import Inboxes
+from signalbox.workers.execution.adapter_pool import AdapterPool, typed
+from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.outcome import outcome_of
+from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
 
 _OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
 

@@ -23,9 +23,9 @@ from signalbox.gateway.call import KeyHeader, OurCaller, OurDesk, OurWait
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
 from signalbox.gateway.owner_calls import with_defaults
 from signalbox.gateway.who import ActorHeader, who
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
-from signalbox.routing.view import SystemView
+from signalbox.routing.system_view import SystemView
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["routes"])
 

@@ -8,8 +8,8 @@ from collections import Counter, OrderedDict, deque
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 
-from signalbox.producers.inbox import Inbox, Inboxes
-from signalbox.workers.slots import share_of
+from signalbox.producers.client.loop_inbox import Inbox, Inboxes
+from signalbox.workers.execution.slots import share_of
 
 
 class _Waiter:

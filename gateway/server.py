@@ -16,7 +16,7 @@ from signalbox.gateway.app import gated, make_app
 from signalbox.gateway.desk import Desk
 from signalbox.gateway.protocol import protocol_of
 from signalbox.gateway.settings import GatewaySettings
-from signalbox.workers.garbage import keep_what_is_loaded
+from signalbox.workers.gc_freeze import keep_what_is_loaded
 
 OTHER_FILES = 1024
 """Files that a gateway has open beside connections: contents, databases, the state Redis, and what
@@ -78,15 +78,15 @@ def serve() -> None:
 def _allow_files(connections: int) -> None:
     """Let this process have a file for each connection. Raises InvalidSetting."""
     wanted = connections + OTHER_FILES
-    soft, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    soft, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:
         return
-    if most != resource.RLIM_INFINITY and most < wanted:
+    if limit != resource.RLIM_INFINITY and limit < wanted:
         raise InvalidSetting(
-            f"{connections} connections need {wanted} open files, and the system allows {most}",
+            f"{connections} connections need {wanted} open files, and the system allows {limit}",
             next_step="lower SIGNALBOX_GATEWAY_CONNECTIONS, or raise the limit (ulimit -n)",
         )
-    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, most))
+    resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, limit))
 
 
 def _listening(own: GatewaySettings) -> socket.socket:

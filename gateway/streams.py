@@ -15,9 +15,9 @@ from starlette.responses import Response, StreamingResponse
 
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
-from signalbox.commands.moment import Moment
 from signalbox.commands.name import EventId, EventType
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import TypedData
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
@@ -47,7 +47,7 @@ class AppendRequest(BaseModel):
     type: EventType
     data: TypedData = Field(default_factory=dict)
     id: EventId | None = None
-    time: Moment | None = None
+    time: Timestamp | None = None
     expected_version: int | None = Field(None, ge=0, le=2**63 - 1)
 
 

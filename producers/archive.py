@@ -12,8 +12,8 @@ from signalbox.commands.event_stream import (
     StoredEvent,
 )
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.producers.client import Client
-from signalbox.routing.event import StreamEvent
+from signalbox.producers.client.client import Client
+from signalbox.routing.registry.event import StreamEvent
 
 ARCHIVE_SCOPE = Scope(kind=ResourceKind.EVENT_STREAM, tenant_id="t_system", env="prod")
 """Whose route the archive is written to."""

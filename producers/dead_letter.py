@@ -9,7 +9,7 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.ledger.dead import DeadLetter
 from signalbox.commands.parse import load_command
 from signalbox.commands.payload import StagedPayload
-from signalbox.producers.content import ContentDesk
+from signalbox.producers.client.content import ContentDesk
 
 
 def document_of(letter: DeadLetter) -> dict[str, Any]:

@@ -11,13 +11,13 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.object_store import ListObjects
 from signalbox.commands.routing import ProbeResult, ProbeRoute, RouteConfig
 from signalbox.commands.scope import Mode, Scope
-from signalbox.producers.client import Client
-from signalbox.routing.permit import Permits
-from signalbox.routing.policy import Terms
-from signalbox.routing.price import PriceTables, estimate
-from signalbox.routing.view import RouteStatus
+from signalbox.producers.client.client import Client
+from signalbox.routing.policy.policy import Terms
+from signalbox.routing.policy.price import PriceTables, estimate
+from signalbox.routing.registry.permit import Permits
+from signalbox.routing.system_view import RouteStatus
 
-COUNT_MOST = 100_000
+MAX_COUNT = 100_000
 """Objects that a count looks at, unless it is to be whole."""
 
 
@@ -88,13 +88,13 @@ def count_objects(
     scope: Scope,
     mode: Mode,
     wait: float,
-    most: int | None = COUNT_MOST,
+    limit: int | None = MAX_COUNT,
     told: Callable[[int], None] = lambda _: None,
 ) -> Count:
     """Walk the scope's list of objects, page by page; `told` hears how many so far."""
     objects = size = 0
     cursor: str | None = None
-    while most is None or objects < most:
+    while limit is None or objects < limit:
         command = ListObjects(tenant_id=scope.tenant_id, env=scope.env, mode=mode, cursor=cursor)
         page = client.run(command, timedelta(seconds=wait))
         objects += len(page.objects)

@@ -12,9 +12,9 @@ from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
 from signalbox.commands.wire import all_queues
-from signalbox.producers.publisher import broker_report
-from signalbox.routing.archive_mark import ArchiveMark
-from signalbox.routing.log import EventLog
+from signalbox.producers.broker.publisher import broker_report
+from signalbox.routing.audit.archive_mark import ArchiveMark
+from signalbox.routing.registry.event_log import EventLog
 
 
 def status_of(settings: Settings, state: State, app: Celery) -> dict[str, Any]:

@@ -10,12 +10,12 @@ from typing import Any
 from pydantic import ConfigDict
 
 from signalbox.adapters.catalogue import find_backend
-from signalbox.commands.breaker_report import Place
+from signalbox.commands.breaker_report import FailureDomain
 from signalbox.commands.documented import Documented
 from signalbox.commands.error import RouteNotFound
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, Scope
-from signalbox.routing.event import TYPE_PREFIX, StreamEvent
+from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
 
 
 class Route(Documented):
@@ -48,7 +48,7 @@ class Route(Documented):
         return fence_of(self.revision, self.hash)
 
     @cached_property
-    def place(self) -> Place:
+    def failure_domain(self) -> FailureDomain:
         """Key of the circuit breaker: backend, config, and the scope if scopes fail alone."""
         config = json.dumps(self.config, sort_keys=True)
         backend = find_backend(self.scope.kind, self.backend_type)

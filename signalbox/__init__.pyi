@@ -137,21 +137,21 @@ from .commands.tabular_store import (
     UpsertResult,
     UpsertRow,
 )
-from .producers.async_client import (
+from .producers.client.async_client import (
     AsyncClient,
 )
-from .producers.buffer import (
+from .producers.client.buffer import (
     Buffer,
     BufferLimits,
 )
-from .producers.client import (
+from .producers.client.buffered_command import (
+    Pending,
+)
+from .producers.client.client import (
     Batch,
     Client,
 )
-from .producers.pending import (
-    Pending,
-)
-from .producers.submission import (
+from .producers.client.submission import (
     Submission,
 )
 

@@ -204,9 +204,9 @@ class Move:
         self.source_id = source.do("CLUSTER MYID").decode()
         self.target_id = target.do("CLUSTER MYID").decode()
 
-    def some_keys(self, most: int) -> bool:
+    def some_keys(self, limit: int) -> bool:
         """Move some of its keys; False if none is left."""
-        keys = self.source.do("CLUSTER GETKEYSINSLOT", self.slot, most)
+        keys = self.source.do("CLUSTER GETKEYSINSLOT", self.slot, limit)
         if keys:
             where = ("127.0.0.1", self.target.port, "", 0, 5000)
             self.source.do("MIGRATE", *where, "KEYS", *keys)

@@ -8,17 +8,18 @@ from billiard.process import current_process  # type: ignore[import-untyped]  # 
 from celery import signals
 
 from signalbox.commands.settings import Settings
-from signalbox.producers.publisher import make_app
-from signalbox.workers.archiver import Archiver
-from signalbox.workers.control import guard_remote_control
-from signalbox.workers.garbage import keep_what_is_loaded
-from signalbox.workers.janitor import Janitor
-from signalbox.workers.log import configure_logging
-from signalbox.workers.pacer import Pacer
-from signalbox.workers.pool import use_steady_pools
-from signalbox.workers.prefork import Preloader
-from signalbox.workers.pulse import PoolProbe, Pulse
-from signalbox.workers.reconciler import Reconciler
+from signalbox.producers.broker.publisher import make_app
+from signalbox.workers.celery.pool import use_steady_pools
+from signalbox.workers.celery.prefork import Preloader
+from signalbox.workers.celery.remote_control import guard_remote_control
+from signalbox.workers.execution.command_log import configure_logging
+from signalbox.workers.gc_freeze import keep_what_is_loaded
+from signalbox.workers.maintenance.archiver import Archiver
+from signalbox.workers.maintenance.cleaner import Cleaner
+from signalbox.workers.maintenance.heartbeat import PoolProbe, Pulse
+from signalbox.workers.maintenance.pacer import Pacer
+from signalbox.workers.maintenance.reconciler import Reconciler
+from signalbox.workers.maintenance.service import Service
 from signalbox.workers.runtime import close_isolation, close_task_events, runtime
 from signalbox.workers.tasks import register_tasks
 
@@ -26,7 +27,7 @@ use_steady_pools()
 app = make_app(Settings())
 register_tasks(app)
 guard_remote_control(app, Settings())
-_background: list[Reconciler | Pacer | Archiver | Janitor | Pulse] = []
+_background: list[Service] = []
 _preloader = Preloader(Settings())
 _names: list[str] = []
 
@@ -59,7 +60,7 @@ def _start_background(sender: Any, **_: Any) -> None:
     _background.append(Reconciler(app, settings, sender.hostname))
     _background.append(Pacer(app, settings, sender.hostname))
     _background.append(Archiver.of(settings, sender.hostname))
-    _background.append(Janitor(settings, sender.hostname))
+    _background.append(Cleaner(settings, sender.hostname))
     _background.append(Pulse(settings, sender.hostname, PoolProbe(sender.pool)))
     for each in _background:
         each.start()

@@ -20,25 +20,25 @@ from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.routing import ControlCommand, ProbeRoute, RouteCommand
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Message
-from signalbox.producers.publisher import Publisher
-from signalbox.routing import control
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.permit import Permits, is_reserved, reserved_stream
-from signalbox.routing.registry import Registry
-from signalbox.routing.row import Position
-from signalbox.workers.adapter_pool import AdapterPool
-from signalbox.workers.admission import Admission, check_deadline, control_refused
-from signalbox.workers.breaker import Breakers
-from signalbox.workers.evidence import withhold
-from signalbox.workers.finish import Finisher, Parts
-from signalbox.workers.isolation import Isolation
-from signalbox.workers.neighbours import Neighbours
-from signalbox.workers.patience import wait_for_state
-from signalbox.workers.probe import Prober
-from signalbox.workers.quota import give_back, within_quotas
-from signalbox.workers.resolve import resolve
-from signalbox.workers.slots import Slot, Slots
-from signalbox.workers.stage import Admitted, Ended, Routed
+from signalbox.producers.broker.publisher import Publisher
+from signalbox.routing import route_commands as control
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.permit import Permits, is_reserved, reserved_stream
+from signalbox.routing.registry.records import Position
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.execution.adapter_pool import AdapterPool
+from signalbox.workers.execution.admission import Admission, check_deadline, control_refused
+from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.completer import Completer, Parts
+from signalbox.workers.execution.pipeline_types import Admitted, Ended, Routed
+from signalbox.workers.execution.probe import Prober
+from signalbox.workers.execution.quota import give_back, within_quotas
+from signalbox.workers.execution.recovery_reads import withhold
+from signalbox.workers.execution.resolve import resolve
+from signalbox.workers.execution.slots import Slot, Slots
+from signalbox.workers.execution.state_retry import wait_for_state
+from signalbox.workers.execution.tenant_activity import TenantActivity
+from signalbox.workers.isolation.isolation import Isolation
 
 
 @dataclass(frozen=True)
@@ -53,11 +53,11 @@ class Executor:
     registry: Registry
     routes: RouteCache
     adapters: AdapterPool
-    finisher: Finisher
+    finisher: Completer
     publisher: Publisher
     isolation: Isolation | None
     """Where suspects run; None: here, since one message runs at a time."""
-    neighbours: Neighbours
+    neighbours: TenantActivity
     slots: Slots
     prober: Prober
     permits: Permits

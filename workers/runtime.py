@@ -16,22 +16,22 @@ from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to, state_over
-from signalbox.producers.publisher import Publisher
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.log import EventLog
-from signalbox.routing.permit import Permits
-from signalbox.routing.registry import Registry
-from signalbox.routing.tail import RouteTail
-from signalbox.workers.adapter_pool import AdapterPool
-from signalbox.workers.breaker import Breakers
-from signalbox.workers.drain import Drains
+from signalbox.producers.broker.publisher import Publisher
+from signalbox.routing.cache.log_follower import LogFollower
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.event_log import EventLog
+from signalbox.routing.registry.permit import Permits
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.celery.task_events import TaskEvents
+from signalbox.workers.execution.adapter_pool import AdapterPool
+from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.completer import Completer
+from signalbox.workers.execution.drain import Drains
+from signalbox.workers.execution.probe import Prober
+from signalbox.workers.execution.slots import Slots
+from signalbox.workers.execution.tenant_activity import TenantActivity
 from signalbox.workers.executor import Executor
-from signalbox.workers.finish import Finisher
-from signalbox.workers.isolation import Isolation
-from signalbox.workers.neighbours import Neighbours
-from signalbox.workers.probe import Prober
-from signalbox.workers.slots import Slots
-from signalbox.workers.task_events import TaskEvents
+from signalbox.workers.isolation.isolation import Isolation
 
 
 class Runtime:
@@ -72,20 +72,20 @@ class Runtime:
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes, renew=self.ledger.renew),
-            finisher=Finisher(self.ledger, self.parcels, settings, payloads, worker, task_events),
+            finisher=Completer(self.ledger, self.parcels, settings, payloads, worker, task_events),
             publisher=self.publisher,
             isolation=self.isolation,
-            neighbours=Neighbours(),
+            neighbours=TenantActivity(),
             slots=slots or Slots(),
             prober=Prober(self.registry, payloads),
             permits=Permits(state),
         )
         self.drains = Drains(self.executor, self.parcels, worker)
-        self._tail: RouteTail | None = None
+        self._tail: LogFollower | None = None
 
     def follow_routes(self) -> None:
         """Hear of route changes before commands ask for them; right without it, faster with it."""
-        self._tail = RouteTail(self._routes, EventLog(connect_to(self.settings)))
+        self._tail = LogFollower(self._routes, EventLog(connect_to(self.settings)))
         self._tail.start()
 
     def close(self) -> None:

@@ -34,8 +34,8 @@ def register_tasks(app: Celery) -> None:
             name=name,
             bind=True,
             typing=False,
-            Request="signalbox.workers.request:QuietRequest",
-            # The end of a command is told by itself (workers/task_events.py).
+            Request="signalbox.workers.celery.request:QuietRequest",
+            # The end of a command is told by itself (workers/celery/task_events.py).
             send_events=name in (BATCH, DRAIN),
         )
 

@@ -17,7 +17,7 @@ from signalbox.commands.value import Value, json_form, read_value
 Item = dict[str, Any]
 """Attribute names with values such as {"S": "text"}."""
 
-MOST_ITEM_BYTES: Final = 400 * 1024
+MAX_ITEM_BYTES: Final = 400 * 1024
 _NUMBER_BYTES = 21
 
 
@@ -72,6 +72,6 @@ def weight(item: Item) -> int:
 
 def fitting(item: Item, what: str) -> Item:
     """The item itself. Raises TooLarge."""
-    if weight(item) > MOST_ITEM_BYTES:
+    if weight(item) > MAX_ITEM_BYTES:
         raise too_large(what)
     return item

@@ -17,8 +17,8 @@ from signalbox.commands.scope import Scope
 
 BLOCK = 10_000
 """Versions of a stream in a partition."""
-MOST_VERSION = 2**63 - 1
-LABELS_MOST = 960
+MAX_VERSION = 2**63 - 1
+MAX_LABELS_LENGTH = 960
 """Bytes of a point's labels in its key; beyond, a digest tells points apart."""
 _DAY = timedelta(days=1) // timedelta(microseconds=1)
 _OFFSET = 2**63
@@ -68,9 +68,9 @@ class Layout:
         """Sorts by time, labels and then `seq`; of points whose labels agree in their first 960
         bytes the labels are in no order."""
         spelled = labels.encode()
-        if len(spelled) > LABELS_MOST:
+        if len(spelled) > MAX_LABELS_LENGTH:
             digest = hashlib.blake2b(spelled, digest_size=_DIGEST_BYTES).digest()
-            spelled = spelled[:LABELS_MOST] + digest
+            spelled = spelled[:MAX_LABELS_LENGTH] + digest
         sk = time_bytes(timestamp) + spelled + seq.to_bytes(_SEQ_BYTES, "big")
         return Key(self.points(series, day_of(timestamp)), sk)
 

@@ -24,7 +24,7 @@ from signalbox.adapters.dynamodb.key import (
     time_bytes,
 )
 from signalbox.adapters.dynamodb.point import day_item, point_item, points_of
-from signalbox.adapters.dynamodb.table import MOST_PUTS, Table
+from signalbox.adapters.dynamodb.table import MAX_PUTS, Table
 from signalbox.adapters.metrics_driver import MetricsTraits, PointWrite, SeenPoint
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
@@ -48,7 +48,7 @@ class DynamoDBMetricsDriver:
     with points."""
 
     service = SERVICE
-    traits = MetricsTraits(request=RequestSize(MOST_PUTS, 2**62))
+    traits = MetricsTraits(request=RequestSize(MAX_PUTS, 2**62))
 
     def __init__(self, context: AdapterContext) -> None:
         config = read_config(context.config, ResourceKind.METRICS_STORE)

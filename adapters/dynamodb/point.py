@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from signalbox.adapters.dynamodb.item import Item, keyed
-from signalbox.adapters.dynamodb.key import LABELS_MOST, Layout, day_of, split_point
+from signalbox.adapters.dynamodb.key import MAX_LABELS_LENGTH, Layout, day_of, split_point
 from signalbox.adapters.stored import readable
 from signalbox.adapters.window import moment
 from signalbox.commands.metrics_store import Point, PointValue, canonical_labels
@@ -23,7 +23,7 @@ def point_item(layout: Layout, point: Point, seq: int) -> Item:
     labels = canonical_labels(point.labels)
     key = layout.point(point.series, point.timestamp, labels, seq)
     item = keyed(key, value={"B": _DOUBLE.pack(point.value)})
-    if len(labels.encode()) > LABELS_MOST:
+    if len(labels.encode()) > MAX_LABELS_LENGTH:
         item["labels"] = {"S": labels}
     return item
 
@@ -60,4 +60,4 @@ def points_of(items: Iterator[Item]) -> Iterator[PointValue]:
 
 def _place(item: Item) -> tuple[int, bytes]:
     time, labels, _ = split_point(bytes(item["sk"]["B"]))
-    return time, labels[:LABELS_MOST]
+    return time, labels[:MAX_LABELS_LENGTH]

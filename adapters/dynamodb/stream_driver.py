@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 from signalbox.adapters.dynamodb.config import read_config
 from signalbox.adapters.dynamodb.failure import SERVICE, translate_reason
 from signalbox.adapters.dynamodb.item import (
-    MOST_ITEM_BYTES,
+    MAX_ITEM_BYTES,
     Item,
     fitting,
     from_json,
@@ -26,7 +26,7 @@ from signalbox.adapters.dynamodb.item import (
     read_text,
     to_json,
 )
-from signalbox.adapters.dynamodb.key import BLOCK, MOST_VERSION, Layout
+from signalbox.adapters.dynamodb.key import BLOCK, MAX_VERSION, Layout
 from signalbox.adapters.dynamodb.table import TRANSACTION, Cancelled, Table
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.stored import readable
@@ -51,7 +51,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 def _room(size: int) -> int:
     # Names and JSON make more of the data, but never more than an item may have.
-    return min(3 * size + 4096, MOST_ITEM_BYTES)
+    return min(3 * size + 4096, MAX_ITEM_BYTES)
 
 
 class DynamoDBStreamDriver:
@@ -89,7 +89,7 @@ class DynamoDBStreamDriver:
 
     def _items(self, stream: str, begin: int, count: int, limit: TimeLimit) -> Iterator[Item]:
         after, given = begin, 0
-        while after <= MOST_VERSION:
+        while after <= MAX_VERSION:
             block = after // BLOCK
             for item in self._table.walk(
                 self._layout.events(stream, block),

@@ -33,9 +33,9 @@ if TYPE_CHECKING:
 
 TRANSACTION = RequestSize(100, 3 * 1024 * 1024)
 """Items of one, and their bytes. DynamoDB takes 4 MB."""
-MOST_READS = 100
+MAX_READS = 100
 """Items in a BatchGetItem."""
-MOST_PUTS = 25
+MAX_PUTS = 25
 """Items in a BatchWriteItem."""
 ROUNDS = 8
 PAUSE = 0.05

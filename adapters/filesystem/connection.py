@@ -18,7 +18,7 @@ from typing import Final
 
 import apsw
 
-IDLE_LEAST, IDLE_MOST = 64, 1024
+IDLE_LEAST, MAX_IDLE = 64, 1024
 """Connections kept open in a process, by how many files it may have open. One that has to be opened
 anew costs a commit three times as much: closing the last one to a file empties its log."""
 DESCRIPTORS = 3
@@ -48,8 +48,8 @@ class _Kept:
 class ConnectionPool:
     """Idle connections by path, the longest unused leaving first. Thread-safe."""
 
-    def __init__(self, most: int) -> None:
-        self.most = most
+    def __init__(self, limit: int) -> None:
+        self.limit = limit
         self._changed = threading.Condition()
         self._idle: OrderedDict[str, list[_Kept]] = OrderedDict()
         self._count = 0
@@ -110,7 +110,7 @@ class ConnectionPool:
             self._idle.move_to_end(path)
             self._count += 1
             excess = []
-            while self._count > self.most:
+            while self._count > self.limit:
                 excess.append(self._oldest())
         return excess
 
@@ -164,8 +164,8 @@ def _identity(path: str) -> Identity | None:
 def most_idle(files: int) -> int:
     """Connections that may be idle where the process may have so many files open."""
     if files == resource.RLIM_INFINITY:
-        return IDLE_MOST
-    return min(max(int(files * SHARE / DESCRIPTORS), IDLE_LEAST), IDLE_MOST)
+        return MAX_IDLE
+    return min(max(int(files * SHARE / DESCRIPTORS), IDLE_LEAST), MAX_IDLE)
 
 
 POOL: Final = ConnectionPool(most_idle(resource.getrlimit(resource.RLIMIT_NOFILE)[0]))

@@ -16,10 +16,10 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote
 
-from signalbox.adapters.filesystem.place import Growth, Place, Segments
+from signalbox.adapters.filesystem.scope_directory import Growth, Place, Segments
 
 SEGMENT_BYTES = 150
-DEPTH_MOST = 8
+MAX_DEPTH = 8
 """Directories of one key; deeper keys go on within the name of the file."""
 SYNC_THREADS = 8
 """For the contents of one bulk."""
@@ -42,9 +42,9 @@ class ContentFile:
     def fresh(cls, key: str, mark: str) -> ContentFile:
         """A name that no other attempt has, and that cannot lead out of `raw/`."""
         *above, last = [_shown(segment) for segment in key.split("/")]
-        last = "%2F".join([*above[DEPTH_MOST:], last])[:SEGMENT_BYTES]
+        last = "%2F".join([*above[MAX_DEPTH:], last])[:SEGMENT_BYTES]
         by = hashlib.blake2b(mark.encode(), digest_size=6).hexdigest()
-        directory = tuple(segment[:SEGMENT_BYTES] for segment in above[:DEPTH_MOST])
+        directory = tuple(segment[:SEGMENT_BYTES] for segment in above[:MAX_DEPTH])
         return cls(directory, f"{last}~{by}-{os.urandom(5).hex()}")
 
     @classmethod

@@ -11,7 +11,7 @@ from functools import partial
 import apsw
 
 from signalbox.adapters.filesystem.connection import POOL, connect
-from signalbox.adapters.filesystem.place import Growth, Place
+from signalbox.adapters.filesystem.scope_directory import Growth, Place
 from signalbox.adapters.port import TimeLimit
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import Misconfigured

@@ -15,7 +15,7 @@ from signalbox.adapters.filesystem import point_table
 from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
-from signalbox.adapters.filesystem.place import Place
+from signalbox.adapters.filesystem.scope_directory import Place
 from signalbox.adapters.metrics_driver import MetricsTraits
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints

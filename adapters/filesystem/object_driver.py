@@ -29,7 +29,7 @@ from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
 from signalbox.adapters.filesystem.listing import list_rows
 from signalbox.adapters.filesystem.object_index import Contents, Found, Row, Traces
-from signalbox.adapters.filesystem.place import Place
+from signalbox.adapters.filesystem.scope_directory import Place
 from signalbox.adapters.object_driver import (
     Area,
     Changed,

@@ -67,7 +67,7 @@ UPDATE assets SET mark = CAST(seq AS TEXT);
 UPGRADES = {1: _CONTENTS, 2: _MARKS + _TOMBSTONES}
 COLUMNS = "key, file, size, etag, sha256, content_type, metadata, mark, seq, modified"
 
-PRUNED_MOST: Final = 1000
+MAX_PRUNED: Final = 1000
 """Tombstones that one transaction removes."""
 SMALL = "#"
 """How the place of a content begins that stands in the index; no file's name does."""
@@ -282,9 +282,9 @@ def prune(connection: apsw.Connection, older_than: timedelta) -> bool:
     connection.execute(
         "DELETE FROM tombstones WHERE key IN "
         "(SELECT key FROM tombstones WHERE gone < ? ORDER BY gone LIMIT ?)",
-        (before, PRUNED_MOST),
+        (before, MAX_PRUNED),
     )
-    return connection.changes() == PRUNED_MOST
+    return connection.changes() == MAX_PRUNED
 
 
 def last_small(connection: apsw.Connection) -> int:

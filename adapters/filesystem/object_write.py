@@ -15,7 +15,7 @@ import apsw
 from signalbox.adapters.filesystem import object_index
 from signalbox.adapters.filesystem.content import ContentFile, ContentFolder
 from signalbox.adapters.filesystem.object_index import Row, Tombstone, Traces
-from signalbox.adapters.filesystem.place import Growth
+from signalbox.adapters.filesystem.scope_directory import Growth
 from signalbox.adapters.object_attributes import MARK, SEQ, SHA256
 from signalbox.adapters.object_driver import Draft
 from signalbox.adapters.object_transaction import Gone

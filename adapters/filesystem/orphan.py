@@ -13,7 +13,7 @@ import apsw
 
 from signalbox.adapters.filesystem.content import ContentFile
 from signalbox.adapters.filesystem.database import Database
-from signalbox.adapters.filesystem.place import Place, Segments
+from signalbox.adapters.filesystem.scope_directory import Place, Segments
 
 
 def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int:

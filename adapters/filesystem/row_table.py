@@ -39,7 +39,7 @@ CREATE TABLE rows (
 CREATE INDEX tombstones ON rows (gone) WHERE gone IS NOT NULL;
 """
 UPGRADES = {1: "ALTER TABLE rows ADD COLUMN mark TEXT"}
-PRUNED_MOST: Final = 100
+MAX_PRUNED: Final = 100
 """Tombstones that one transaction removes."""
 
 _FIND = """
@@ -92,7 +92,7 @@ class Turn:
         self._connection.execute(
             "DELETE FROM rows WHERE (tab, key) IN "
             "(SELECT tab, key FROM rows WHERE gone < ? ORDER BY gone LIMIT ?)",
-            (before, PRUNED_MOST),
+            (before, MAX_PRUNED),
         )
 
 

@@ -18,8 +18,8 @@ from signalbox.adapters.filesystem import row_table
 from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
-from signalbox.adapters.filesystem.place import Place
 from signalbox.adapters.filesystem.row_search import query_rows
+from signalbox.adapters.filesystem.scope_directory import Place
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_query import OrderKey
 from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits

@@ -29,7 +29,7 @@ ENDPOINT = "firestore.googleapis.com:443"
 SCOPES = ("https://www.googleapis.com/auth/datastore",)
 MAX_CLIENTS = 64
 
-RECEIVED_MOST = 16 * 1024 * 1024
+MAX_RECEIVED = 16 * 1024 * 1024
 """Bytes of a message: it holds one document of 1 MiB, or short ends of 500 writes."""
 _OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
@@ -37,7 +37,7 @@ _OPTIONS = [
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.max_send_message_length", -1),
-    ("grpc.max_receive_message_length", RECEIVED_MOST),
+    ("grpc.max_receive_message_length", MAX_RECEIVED),
 ]
 # Without this the proxy of http_proxy would be asked for an emulator on this machine.
 _EMULATOR_OPTIONS = [*_OPTIONS, ("grpc.enable_http_proxy", 0)]

@@ -34,9 +34,9 @@ from signalbox.adapters.port import TimeLimit
 CALL_SECONDS = 20.0
 PAUSES = (0.05, 0.2)
 """Seconds at most before the second and third attempt of a call."""
-MOST_BYTES = 3 * 1024 * 1024
+MAX_BYTES = 3 * 1024 * 1024
 """Of one request. Firestore takes 10 MiB, its emulator 4."""
-REQUEST = RequestSize(500, MOST_BYTES)
+REQUEST = RequestSize(500, MAX_BYTES)
 """Writes of one."""
 CHUNK = 300
 """Documents a request in a walk over many."""

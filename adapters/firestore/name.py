@@ -19,7 +19,7 @@ from signalbox.commands.scope import Scope
 _PLAIN = frozenset((string.ascii_letters + string.digits + "-_.").encode())
 _MICROS_OFFSET = 2**60
 """Makes every microsecond of the years 1 to 9999 a positive number of 16 hex digits."""
-LABELS_MOST = 1400
+MAX_LABELS_LENGTH = 1400
 """Bytes of a point's spelled labels in its id; beyond, a digest tells points apart."""
 
 
@@ -84,10 +84,10 @@ def point_id(timestamp: datetime, labels: str) -> str:
     Points whose labels agree in the first 1,400 spelled bytes are in no order among themselves.
     """
     spelled = spell(labels)
-    if len(spelled) > LABELS_MOST:
+    if len(spelled) > MAX_LABELS_LENGTH:
         # Labels end in `}`, a digest never does: the two forms cannot meet.
         digest = hashlib.sha256(labels.encode()).hexdigest()[:32]
-        spelled = f"{spelled[:LABELS_MOST]}!{digest}"
+        spelled = f"{spelled[:MAX_LABELS_LENGTH]}!{digest}"
     return time_id(timestamp) + spelled
 
 
@@ -95,7 +95,7 @@ def point_place(document_name: str) -> tuple[int, str]:
     """What the order of ids tells of a point: its time in microseconds since 1970, and its
     spelled labels as far as they are not cut off."""
     document_id = document_name.rpartition("/")[2]
-    return int(document_id[:16], 16) - _MICROS_OFFSET, document_id[16 : 16 + LABELS_MOST]
+    return int(document_id[:16], 16) - _MICROS_OFFSET, document_id[16 : 16 + MAX_LABELS_LENGTH]
 
 
 def spell(labels: str) -> str:

@@ -27,7 +27,7 @@ from signalbox.commands.tabular_store import Row
 
 TRACE_FIELDS = ("seq", "gone", "mark")
 """What a writer must know of a document."""
-MOST_DOCUMENT_BYTES = 1024 * 1024 - 2048
+MAX_DOCUMENT_BYTES = 1024 * 1024 - 2048
 
 
 def trace_of(document: Message) -> Trace:
@@ -52,7 +52,7 @@ def write_of(name: str, write: RowWrite) -> Message:
         # An empty object too is to be there.
         fields["data"].map_value.SetInParent()
         set_data(fields["data"].map_value.fields, write.data)
-        if document.ByteSize() > MOST_DOCUMENT_BYTES:
+        if document.ByteSize() > MAX_DOCUMENT_BYTES:
             raise too_large("the row")
     return put(document, write.over.token if write.over is not None else None)
 

@@ -14,7 +14,7 @@ from typing import Any
 from signalbox.adapters.batch import RequestSize
 from signalbox.adapters.firestore import database
 from signalbox.adapters.firestore.config import read_config
-from signalbox.adapters.firestore.database import CHUNK, MOST_BYTES, Database, room
+from signalbox.adapters.firestore.database import CHUNK, MAX_BYTES, Database, room
 from signalbox.adapters.firestore.failure import SERVICE, too_large
 from signalbox.adapters.firestore.message import (
     CursorPb,
@@ -30,7 +30,7 @@ from signalbox.adapters.firestore.message import (
 )
 from signalbox.adapters.firestore.name import Collection as Documents
 from signalbox.adapters.firestore.name import Layout, segment
-from signalbox.adapters.firestore.row import MOST_DOCUMENT_BYTES
+from signalbox.adapters.firestore.row import MAX_DOCUMENT_BYTES
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.stored import readable
 from signalbox.adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
@@ -38,7 +38,7 @@ from signalbox.commands.event_stream import StoredEvent
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.value import MAX_INT, data_size
 
-MOST_EVENTS = 250
+MAX_EVENTS = 250
 """In one commit, so that with their heads they are at most 500 writes."""
 
 
@@ -57,7 +57,7 @@ class FirestoreStreamDriver:
     takes one for up to 300."""
 
     service = SERVICE
-    traits = StreamTraits(request=RequestSize(MOST_EVENTS, MOST_BYTES), room=room)
+    traits = StreamTraits(request=RequestSize(MAX_EVENTS, MAX_BYTES), room=room)
 
     def __init__(self, context: AdapterContext) -> None:
         config = read_config(context.config, ResourceKind.EVENT_STREAM)
@@ -125,7 +125,7 @@ class _Turn:
         set_value(fields["recorded_at"], event.recorded_at)
         # As text: one entry in the index instead of one for each field.
         set_value(fields["data"], to_json(event.event.data))
-        if document.ByteSize() > MOST_DOCUMENT_BYTES:
+        if document.ByteSize() > MAX_DOCUMENT_BYTES:
             raise too_large("the event")
         return event.stream, event.version, document
 

@@ -17,7 +17,7 @@ from signalbox.adapters.deadline import CONNECT_SECONDS, current
 from signalbox.adapters.postgres.connection import BoundedConnection
 from signalbox.commands.error import SignalboxError, Unavailable
 
-CONNECTIONS_MOST = 8
+MAX_CONNECTIONS = 8
 IDLE_SECONDS = 60.0
 
 
@@ -26,7 +26,7 @@ class Pool:
 
     def __init__(self, make: Callable[[], BoundedConnection]) -> None:
         self._make = make
-        self._free = threading.Semaphore(CONNECTIONS_MOST)
+        self._free = threading.Semaphore(MAX_CONNECTIONS)
         self._lock = threading.Lock()
         self._idle: list[tuple[BoundedConnection, float]] = []
         """With when each came back, the last at the end."""
@@ -40,7 +40,7 @@ class Pool:
         patience = CONNECT_SECONDS if deadline is None else min(CONNECT_SECONDS, deadline.left())
         if not self._free.acquire(timeout=patience):
             raise Unavailable(
-                f"all {CONNECTIONS_MOST} connections to the database are in use",
+                f"all {MAX_CONNECTIONS} connections to the database are in use",
                 next_step="it is tried again; see what keeps the database if it stays so",
             )
         try:

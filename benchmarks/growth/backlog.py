@@ -15,7 +15,7 @@ from benchmarks.lane import cpu_of
 from benchmarks.memory import memory_of
 from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
-from signalbox.commands.ledger.parcels import TAKE_MOST
+from signalbox.commands.ledger.parcels import MAX_TAKE
 from signalbox.commands.state import State, connect
 from signalbox.producers.embedded.redis_server import RedisServer
 
@@ -42,7 +42,7 @@ def backlog_growth(bench: Bench) -> list[Figure]:
         for _ in range(ROUNDS):
             for level, its in places.items():
                 rows[level].append(its.micros())
-        kept = (place.memory() - used) / (ROUNDS * TURNS * TAKE_MOST)
+        kept = (place.memory() - used) / (ROUNDS * TURNS * MAX_TAKE)
     memory = [
         Figure(f"Redis for an open command of 1 KiB, of {level:,}", its, "bytes", most=OPEN_AIM)
         for level, its in each.items()

@@ -25,7 +25,7 @@ class Contender(Protocol):
 
     size: int
     """Commands in one call of `send`."""
-    crew: Crew
+    crew: FairThreads
 
     def begin(self, round_name: str, names: Sequence[str]) -> None:
         """Put what is sent from now on, under these names, where nothing is yet, and have the
@@ -41,7 +41,7 @@ class Contender(Protocol):
         """When each was durable, in nanoseconds of the wall clock, by its name."""
 
 
-class Crew:
+class FairThreads:
     """The worker processes of one queue. Between its turns they are stopped (SIGSTOP): idle ones
     poll, and would take processor time from the others. `stops`: whether they bear it."""
 

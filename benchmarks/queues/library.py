@@ -12,7 +12,7 @@ from datetime import timedelta
 from pathlib import Path
 
 from benchmarks.queues.address import VARIABLE
-from benchmarks.queues.contender import DATA, ROUSE, WORKERS, Crew, await_effects
+from benchmarks.queues.contender import DATA, ROUSE, WORKERS, FairThreads, await_effects
 from benchmarks.queues.effect import count
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
@@ -75,7 +75,7 @@ _Send = Callable[[str, Sequence[str], str], None]
 class Plain:
     """One form of a library's queue; see `Contender`."""
 
-    def __init__(self, send: _Send, size: int, data: Path, crew: Crew) -> None:
+    def __init__(self, send: _Send, size: int, data: Path, crew: FairThreads) -> None:
         self.size = size
         self.crew = crew
         self._send = send
@@ -117,7 +117,7 @@ def library(name: str, data: Path, redis: RedisServer) -> Iterator[dict[str, Pla
     with ExitStack() as ending:
         worker.start()
         ending.callback(worker.stop, timedelta(seconds=5))
-        crew = Crew([worker.pid], stops=its.stops)
+        crew = FairThreads([worker.pid], stops=its.stops)
         ending.callback(crew.resume)  # what is stopped does not end
         module = importlib.import_module(f"{_HERE}.{name}_task")
         forms = {name: ("send", 1)} | {row: (form, BATCH) for row, form in its.many.items()}

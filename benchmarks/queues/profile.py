@@ -20,12 +20,12 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.commands.wire import RING_MOST, Ring, queue_of
-from signalbox.producers.client import Client
+from signalbox.commands.wire import MAX_RING, Ring, queue_of
+from signalbox.producers.broker.publisher import make_app
+from signalbox.producers.client.client import Client
+from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.producers.publisher import make_app
-from signalbox.producers.submission import Submission
-from signalbox.workers.log import configure_logging
+from signalbox.workers.execution.command_log import configure_logging
 from signalbox.workers.runtime import Runtime
 
 _T = TypeVar("_T")
@@ -126,7 +126,7 @@ class _Steps:
         rings = [
             Ring(tuple(run), queue)
             for queue, its in shards.items()
-            for run in batched(sorted(its), RING_MOST)
+            for run in batched(sorted(its), MAX_RING)
         ]
         counts = Counter[str]()
         for ring in rings:

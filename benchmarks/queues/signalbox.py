@@ -13,7 +13,7 @@ import apsw
 import redis
 
 from benchmarks.lane import ENV, PATIENCE, Lane, lane
-from benchmarks.queues.contender import DATA, ROUSE, WORKERS, Crew
+from benchmarks.queues.contender import DATA, ROUSE, WORKERS, FairThreads
 from signalbox.commands.event_stream import AppendEvent, Event
 from signalbox.commands.metrics_store import IngestPoints, Point
 from signalbox.commands.model import Command
@@ -21,8 +21,8 @@ from signalbox.commands.object_store import DeleteObject, PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import UpsertRow
+from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.producers.submission import Submission
 
 _PAYLOAD = InlinePayload(data=DATA.encode())
 _BEGIN = datetime(2026, 1, 1, tzinfo=UTC)
@@ -82,7 +82,7 @@ ROWS = {SINGLE if size == 1 else f"signalbox {size}": (size, PUTS) for size in S
 class Signalbox:
     """See `Contender`. Each round has a tenant of its own, and thereby a file of its own."""
 
-    def __init__(self, its: Lane, crew: Crew, size: int, work: Work) -> None:
+    def __init__(self, its: Lane, crew: FairThreads, size: int, work: Work) -> None:
         self.size = size
         self.crew = crew
         self._lane = its
@@ -115,7 +115,7 @@ class Signalbox:
     def effects(self) -> int:
         """Of what has been sent, what is not open any more: its outcome is recorded as well. When
         nothing is open, what the store has."""
-        shard = self._lane.client.ledger.shards.place(self._tenant, ENV)
+        shard = self._lane.client.ledger.shards.shard(self._tenant, ENV)
         scope = f"{self._tenant}/{ENV}/{self._work.kind}"
         if still := int(self._state.hget(f"{shard}:open", scope) or 0):
             return len(self._sent) - still
@@ -155,6 +155,6 @@ def signalbox(data: Path, server: RedisServer) -> Iterator[dict[str, Signalbox]]
     """Start the workers and a client; its rows by name. All ends with the block."""
     with ExitStack() as ending:
         its = ending.enter_context(lane(data, WORKERS, server))
-        crew = Crew([worker.pid for worker in its.stack.workers])
+        crew = FairThreads([worker.pid for worker in its.stack.workers])
         ending.callback(crew.resume)  # what is stopped does not end
         yield {row: Signalbox(its, crew, size, work) for row, (size, work) in ROWS.items()}

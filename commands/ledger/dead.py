@@ -76,7 +76,7 @@ class DeadLetters:
         """Those that are meant, oldest first in each shard; read in pages as they are asked for."""
         shards: Sequence[str] = shards_of(self._client).tags
         if which.tenant_id and which.env:
-            shards = [shards_of(self._client).place(which.tenant_id, which.env)]
+            shards = [shards_of(self._client).shard(which.tenant_id, which.env)]
         until: Any = "+inf"
         if which.older_than is not None:
             until = int((datetime.now(UTC) - which.older_than).timestamp() * 1000)

@@ -62,7 +62,7 @@ class Leases:
 
     @property
     def _shard(self) -> str:
-        return shards_of(self._client).place(self._scope.tenant_id, self._scope.env)
+        return shards_of(self._client).shard(self._scope.tenant_id, self._scope.env)
 
     def held(self) -> list[Held]:
         """Every command of the scope that is claimed now, and every parcel; looks through the

@@ -82,11 +82,11 @@ _BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
 IN_PARCEL = b"+"
 """What submit.lua tells in place of an outcome that stands in those of a parcel."""
-FAULTS_MOST, FAULT_BYTES_MOST = 1000, 8 * 1024 * 1024
+MAX_FAULTS, MAX_FAULT_BYTES = 1000, 8 * 1024 * 1024
 """Of what is no command so much is kept as dead letters in a shard; then the oldest are dropped."""
-HANDOVER_MOST = 100
+MAX_HANDOVER = 100
 """Commands of one order key that are woken together: a hot key then runs in batches."""
-TOGETHER_MOST = 100
+MAX_TOGETHER = 100
 """Commands of one scope that are let go together, when some were held."""
 WITHOUT_WINDOW = 1000
 """So many of a scope where there is no window any more, until nothing is held."""
@@ -113,8 +113,10 @@ class Ledger(LedgerReader):
     def submit_calls(self, intents: Sequence[Intent]) -> Asked[list[Receipt]]:
         """What `submit` sends, for a pipeline with other calls."""
         by_shard = self._group(intents, key=lambda intent: intent.command.ref)
-        most, window = self._settings.max_open, self._settings.tenant_window
-        calls = [self._submit_call(shard, group, most, window) for shard, group in by_shard.items()]
+        limit, window = self._settings.max_open, self._settings.tenant_window
+        calls = [
+            self._submit_call(shard, group, limit, window) for shard, group in by_shard.items()
+        ]
 
         def read(answers: Sequence[Any]) -> list[Receipt]:
             receipts: dict[int, Receipt] = {}
@@ -228,7 +230,7 @@ class Ledger(LedgerReader):
         calls = []
         for shard, group in by_shard.items():
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
-            arguments += [HANDOVER_MOST, this_month(), MONTH_KEPT_DAYS * 86400]
+            arguments += [MAX_HANDOVER, this_month(), MONTH_KEPT_DAYS * 86400]
             arguments += [window, together]
             for finish in group:
                 arguments += [finish.ref, finish.action.value, _told(finish)]
@@ -295,15 +297,15 @@ class Ledger(LedgerReader):
 
     def _room(self) -> list[int]:
         kept = _milliseconds(self._settings.refused_retention)
-        return [kept, FAULTS_MOST, FAULT_BYTES_MOST]
+        return [kept, MAX_FAULTS, MAX_FAULT_BYTES]
 
-    def due(self, most: int = 200, shards: Sequence[str] | None = None) -> Due:
+    def due(self, limit: int = 200, shards: Sequence[str] | None = None) -> Due:
         """Commands whose due time has come, at most `most` a shard; their next one is set."""
         grace, window = _milliseconds(self._settings.publish_grace), self._settings.tenant_window
         # Commands that are held although there is no window were accepted when there was one.
         together, held_ms = (_together(window), grace) if window else (WITHOUT_WINDOW, 0)
         tags = self.shards.tags if shards is None else shards
-        calls = [_DUE.call([shard], [most, grace, together, held_ms]) for shard in tags]
+        calls = [_DUE.call([shard], [limit, grace, together, held_ms]) for shard in tags]
         answers = run_pipeline(self._client, calls, [_DUE])
         wakes = [wake for _, woken, _ in answers for wake in read_wakes(woken)]
         late = [
@@ -322,9 +324,9 @@ class Ledger(LedgerReader):
         return groups
 
     def _submit_call(
-        self, shard: str, intents: Iterable[Intent], most: int, window: int, memory: int = 0
+        self, shard: str, intents: Iterable[Intent], limit: int, window: int, memory: int = 0
     ) -> tuple[Any, ...]:
-        arguments: list[Any] = [_milliseconds(self._settings.publish_grace), most, window]
+        arguments: list[Any] = [_milliseconds(self._settings.publish_grace), limit, window]
         for intent in intents:
             command = intent.command
             fields = record_fields(command)
@@ -358,7 +360,7 @@ class Asked(Generic[T]):
 
 def _together(window: int) -> int:
     """Half a window at most, so that the other half is at work meanwhile."""
-    return max(1, min(TOGETHER_MOST, window // 2))
+    return max(1, min(MAX_TOGETHER, window // 2))
 
 
 def _told(finish: Finish) -> str:

@@ -34,7 +34,7 @@ from signalbox.commands.ledger.entry import (
 )
 from signalbox.commands.ledger.era import Position
 from signalbox.commands.ledger.fields import RecordFields, extra_lease, record_fields
-from signalbox.commands.ledger.ledger import FENCE_KEY, FINISH, HANDOVER_MOST, SUBMIT, Ledger
+from signalbox.commands.ledger.ledger import FENCE_KEY, FINISH, MAX_HANDOVER, SUBMIT, Ledger
 from signalbox.commands.ledger.parcel import Unreadable, ordinary, seal, sift
 from signalbox.commands.ledger.parcel_outcome import seal_outcomes
 from signalbox.commands.ledger.reader import parcel_of
@@ -56,18 +56,18 @@ _END = Script(
 )
 _LATE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "order.lua", "unpack.lua", "late.lua")
 
-ROWS_MOST = 100
+MAX_ROWS = 100
 """Commands of a parcel, so that it fits well within one lease."""
-BYTES_MOST = 512 * 1024
+MAX_BYTES = 512 * 1024
 """Of their content, beyond which another is begun."""
-DAMAGED_MOST = 64 * 1024
+MAX_DAMAGED = 64 * 1024
 """Bytes of damaged content that are kept with each dead letter."""
-ANNOUNCED_MOST = 64 * 1024
+MAX_ANNOUNCED = 64 * 1024
 """Bytes of outcomes that are announced; of what is larger only the refs are."""
 RING_ALONE = 4
 """Shards of a submit up to which each rings by a message of its own, which its script puts on the
 queue. Of more, one message rings for several; the client sends it when all have answered."""
-TAKE_MOST = 400
+MAX_TAKE = 400
 """Commands that one take gives, or as many as the parcel has that goes beyond."""
 
 
@@ -169,7 +169,7 @@ class Parcels:
         for draft in drafts:
             command = draft.intents[0].command
             by_shard.setdefault(
-                self._ledger.shards.place(command.tenant_id, command.env), []
+                self._ledger.shards.shard(command.tenant_id, command.env), []
             ).append(draft)
         rings = len(by_shard) <= RING_ALONE
         calls = [self._submit_call(shard, group, rings) for shard, group in by_shard.items()]
@@ -221,7 +221,7 @@ class Parcels:
         if not tags:
             return Take(Claims(), [], [])
         grace = _milliseconds(self._settings.publish_grace)
-        how = [queue, token, _milliseconds(self._settings.lease), TAKE_MOST // len(tags), worker]
+        how = [queue, token, _milliseconds(self._settings.lease), MAX_TAKE // len(tags), worker]
         how += [int(rung), _milliseconds(back_for_more), _milliseconds(back), grace]
         calls = []
         for shard in tags:
@@ -287,7 +287,7 @@ class Parcels:
             ended.update(finish.ref for finish in done)
             by_shard.setdefault(parcel.shard, []).append((parcel, done))
         window, together = self._ledger.window(crowded=crowded)
-        head = [token, _milliseconds(self._settings.publish_grace), HANDOVER_MOST, this_month()]
+        head = [token, _milliseconds(self._settings.publish_grace), MAX_HANDOVER, this_month()]
         head += [MONTH_KEPT_DAYS * 86400, window, together]
         calls = []
         for shard, group in by_shard.items():
@@ -346,7 +346,7 @@ class Parcels:
         self, shard: str, place: str, kind: str, name: int, content: bytes, error: LedgerDamaged
     ) -> tuple[list[Unreadable], list[str]]:
         """What is known of the commands of a parcel whose content cannot be read."""
-        document = {"damaged": base64.b64encode(content[:DAMAGED_MOST]).decode()}
+        document = {"damaged": base64.b64encode(content[:MAX_DAMAGED]).decode()}
         found = []
         entries = self._client.scan_hash(f"{shard}:ids:{place}")
         for op_id, entry in entries:
@@ -402,7 +402,7 @@ def sort_out(intents: Sequence[Intent]) -> tuple[list[_Draft], list[Intent]]:
         draft = drafts.get(group)
         if draft is None:
             draft = drafts[group] = _Draft()
-        elif len(draft.intents) >= ROWS_MOST or draft.bytes + command.size > BYTES_MOST:
+        elif len(draft.intents) >= MAX_ROWS or draft.bytes + command.size > MAX_BYTES:
             full.append(draft)
             draft = drafts[group] = _Draft()
         draft.intents.append(intent)
@@ -437,7 +437,7 @@ def _end_of(parcel: Parcel, done: Sequence[Finish]) -> list[Any]:
         parcel.name,
         b"%d " % parcel.clock + sealed if outcomes else b"",
         len(done),
-        "\n".join(refs) if len(sealed) > ANNOUNCED_MOST else "",
+        "\n".join(refs) if len(sealed) > MAX_ANNOUNCED else "",
         use.packed() if use else "",
         *(len(parcel.keys), *parcel.keys),
         *_unpacked(parcel, parcel.rows.keys() - set(refs)),

@@ -24,7 +24,7 @@ from signalbox.commands.state import State
 _OUTCOMES = Script("signalbox.commands.ledger", "outcomes.lua")
 FAR = 9e15
 """The due time of a command that is held; see hold.lua."""
-_ASKED_MOST = 1000
+_MAX_ASKED = 1000
 """Commands of a tenant and env in one call of the script."""
 
 
@@ -47,7 +47,7 @@ class LedgerReader:
             places.setdefault((tenant_id, env), []).append(ref)
         by_shard: dict[str, list[Sequence[str]]] = {}
         for place, its in places.items():
-            by_shard.setdefault(self.shards.place(*place), []).extend(batched(its, _ASKED_MOST))
+            by_shard.setdefault(self.shards.shard(*place), []).extend(batched(its, _MAX_ASKED))
         calls = []
         for shard, groups in by_shard.items():
             arguments: list[Any] = []

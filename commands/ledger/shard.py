@@ -34,9 +34,9 @@ class Shards:
     def of(self, ref: str) -> str:
         """The tag under which all of a tenant and env's ledger keys stand."""
         tenant_id, env, _ = ref.split("/", 2)
-        return self.place(tenant_id, env)
+        return self.shard(tenant_id, env)
 
-    def place(self, tenant_id: str, env: str) -> str:
+    def shard(self, tenant_id: str, env: str) -> str:
         return self.tags[zlib.crc32(f"{tenant_id}/{env}".encode()) % self.number]
 
 

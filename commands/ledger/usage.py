@@ -166,7 +166,7 @@ class UsageBook:
         run_pipeline(self._client, [("HSET", key, "objects", objects, "bytes", size)], [])
 
     def _shard(self, tenant_id: str, env: str) -> str:
-        return shards_of(self._client).place(tenant_id, env)
+        return shards_of(self._client).shard(tenant_id, env)
 
 
 def interval_of(per_second: float | None) -> int:

@@ -16,9 +16,9 @@ from signalbox.producers.cli.common import AsJson, make_client, make_registry
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.event_text import print_event, print_events
 from signalbox.producers.cli.notation import duration, moment
-from signalbox.routing.chain import Chain, Fault
-from signalbox.routing.event import StreamEvent
-from signalbox.routing.log import EventLog
+from signalbox.routing.audit.chain import Chain, Fault
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.event_log import EventLog
 
 app = typer.Typer(
     add_completion=False,

@@ -13,10 +13,10 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
+from signalbox.producers.bulk.folder import Tenancy
 from signalbox.producers.cli.console import err, print_json, print_pairs
-from signalbox.producers.client import Client
-from signalbox.producers.folder import Place
-from signalbox.routing.registry import Registry
+from signalbox.producers.client.client import Client
+from signalbox.routing.registry.registry import Registry
 
 Tenant = Annotated[str, typer.Option("-t", "--tenant", help="Tenant id, such as t_demo.")]
 EnvName = Annotated[str, typer.Option("-e", "--env", help="Environment, such as dev.")]
@@ -29,9 +29,9 @@ SUPERSEDED = "Nothing was changed: the effect of a newer command was there alrea
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")]
 
 
-def make_place(tenant: str, env: str, mode: Mode) -> Place:
+def make_tenancy(tenant: str, env: str, mode: Mode) -> Tenancy:
     """Whose data the command is about; InvalidScope before anything is sent."""
-    return Place(check_tenant(tenant), check_env(env), mode)
+    return Tenancy(check_tenant(tenant), check_env(env), mode)
 
 
 def make_client() -> Client:
@@ -52,9 +52,9 @@ def who(reason: str) -> dict[str, Any]:
     return {"actor": actor(), "reason": reason, "change_id": new_op_id()}
 
 
-def named(place: Place, op_id: str | None = None) -> dict[str, Any]:
+def named(tenancy: Tenancy, op_id: str | None = None) -> dict[str, Any]:
     """The fields that every command has."""
-    return place.fields | ({} if op_id is None else {"op_id": op_id})
+    return tenancy.fields | ({} if op_id is None else {"op_id": op_id})
 
 
 def pairs(entries: list[str] | None) -> dict[str, str]:

@@ -15,7 +15,7 @@ from signalbox.commands.visible import visible
 from signalbox.producers.cli.common import AsJson, make_client
 from signalbox.producers.cli.console import err, out, print_json, print_pairs, print_rows
 from signalbox.producers.cli.notation import duration
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.dead_letter import discard, document_of
 
 app = typer.Typer(

@@ -13,12 +13,12 @@ from signalbox.commands.settings import Settings
 from signalbox.producers.cli.common import make_client, make_registry
 from signalbox.producers.cli.console import err, out, print_json, print_pairs
 from signalbox.producers.cli.progress import progress
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.diagnosis import count_objects, money, probed
-from signalbox.routing.policy import FREE
-from signalbox.routing.price import load_prices
+from signalbox.routing.policy.policy import FREE
+from signalbox.routing.policy.price import load_prices
 from signalbox.routing.route import no_route
-from signalbox.routing.view import SystemView
+from signalbox.routing.system_view import SystemView
 
 
 def diagnose(

@@ -8,7 +8,7 @@ from typing import Any
 from signalbox.commands.visible import visible
 from signalbox.producers.cli.console import out, print_json, print_rows
 from signalbox.producers.cli.policy_text import sentence
-from signalbox.routing.event import StreamEvent
+from signalbox.routing.registry.event import StreamEvent
 
 _NOTHING = "–"
 _PLACES = ("bucket", "container", "table", "project")

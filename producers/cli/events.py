@@ -13,6 +13,10 @@ from signalbox.commands.error import OutcomePending, SignalboxError
 from signalbox.commands.event_stream import AppendEvent, Event
 from signalbox.commands.model import Command
 from signalbox.commands.scope import Mode
+from signalbox.producers.bulk.folder import Tenancy
+from signalbox.producers.bulk.ingest import Naming
+from signalbox.producers.bulk.line_input import Line
+from signalbox.producers.bulk.stream_reader import end_of, events_behind
 from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
@@ -20,7 +24,7 @@ from signalbox.producers.cli.common import (
     Tenant,
     Wait,
     make_client,
-    make_place,
+    make_tenancy,
     named,
     run_and_show,
 )
@@ -35,10 +39,6 @@ from signalbox.producers.cli.lines import (
 )
 from signalbox.producers.cli.notation import json_object, moment
 from signalbox.producers.cli.paging import Limit
-from signalbox.producers.folder import Place
-from signalbox.producers.ingest import Naming
-from signalbox.producers.line_input import Line
-from signalbox.producers.stream_reader import end_of, events_behind
 
 app = typer.Typer(
     add_completion=False,
@@ -81,13 +81,13 @@ def append(
 
     Each line is {"type": …, "data": {…}} and may have id and time. Lines are appended in order.
     """
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     if type_ == "-" and data is None:
         if op_id or id_ or at or expect is not None:
             raise typer.BadParameter("STREAM - appends many: options of one stand in its line")
         events = one_each(
             Naming(op_prefix),
-            lambda line, name: _event(place, stream, line, name),
+            lambda line, name: _event(tenancy, stream, line, name),
             lines_of_input(),
         )
         store_lines(events, wait, as_json)
@@ -95,7 +95,7 @@ def append(
     if op_prefix:
         raise typer.BadParameter("--op-prefix is for many events; one takes --op-id")
     command = AppendEvent(
-        **named(place, op_id),
+        **named(tenancy, op_id),
         stream=stream,
         event=Event(
             id=id_,
@@ -120,10 +120,10 @@ def read(
     as_json: AsJson = False,
 ) -> None:
     """Print events behind a version, in order, one a line."""
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     found: list[dict[str, Any]] = []
     with make_client() as client:
-        for event in events_behind(client, place, stream, after, limit, timedelta(seconds=wait)):
+        for event in events_behind(client, tenancy, stream, after, limit, timedelta(seconds=wait)):
             after = event["version"]
             if as_json:
                 found.append(event)
@@ -147,14 +147,14 @@ def tail(
     """Print events as they come, until Ctrl-C; with --json one document a line."""
     if from_now and after:
         raise typer.BadParameter("--after and --from-now exclude each other")
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     patience = timedelta(seconds=wait)
     with make_client() as client:
         if from_now:
-            after = end_of(client, place, stream, patience)
+            after = end_of(client, tenancy, stream, patience)
         while True:
             try:
-                for event in events_behind(client, place, stream, after, None, patience):
+                for event in events_behind(client, tenancy, stream, after, None, patience):
                     _print_event(event, as_json)
                     after = event["version"]
             except SignalboxError as error:
@@ -179,10 +179,10 @@ def _print_event(event: dict[str, Any], as_json: bool) -> None:
     )
 
 
-def _event(place: Place, stream: str, line: Line, op_id: str) -> Command:
+def _event(tenancy: Tenancy, stream: str, line: Line, op_id: str) -> Command:
     document = line.document(("type",), ("data", "id", "time"))
     return AppendEvent(
-        **named(place, op_id),
+        **named(tenancy, op_id),
         stream=stream,
         event=Event(data=document.pop("data", {}), **document),
     )

@@ -18,12 +18,12 @@ from pydantic import ValidationError
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.model import Command
 from signalbox.commands.visible import visible
+from signalbox.producers.bulk.bounded_run import PATIENCE
+from signalbox.producers.bulk.ingest import Ended, Ingest, Naming, Piece
+from signalbox.producers.bulk.line_input import Line, read_lines
 from signalbox.producers.cli.common import make_client
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.progress import progress
-from signalbox.producers.ingest import Ended, Ingest, Naming, Piece
-from signalbox.producers.line_input import Line, read_lines
-from signalbox.producers.stream import PATIENCE
 
 OpPrefix = Annotated[
     str | None,

@@ -12,6 +12,7 @@ from typer.core import TyperCommand
 from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
 from signalbox.commands.model import Command
 from signalbox.commands.scope import Mode
+from signalbox.producers.bulk.ingest import Naming
 from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
@@ -19,7 +20,7 @@ from signalbox.producers.cli.common import (
     Tenant,
     Wait,
     make_client,
-    make_place,
+    make_tenancy,
     named,
     pairs,
     run_and_show,
@@ -35,7 +36,6 @@ from signalbox.producers.cli.lines import (
 from signalbox.producers.cli.notation import duration, moment, number
 from signalbox.producers.cli.paging import Limit, say_if_more, walk
 from signalbox.producers.cli.point_lines import grouped
-from signalbox.producers.ingest import Naming
 
 app = typer.Typer(
     add_completion=False, help="Ingest points of metrics and query them.", no_args_is_help=True
@@ -44,7 +44,7 @@ app = typer.Typer(
 LabelPairs = Annotated[
     list[str] | None, typer.Option("--label", metavar="NAME=VALUE", help="Label; repeatable.")
 ]
-PAGE_MOST = 10_000
+MAX_PAGE = 10_000
 
 
 class WithNegativeNumbers(TyperCommand):
@@ -81,13 +81,13 @@ def ingest(
     Each line is {"series": …, "timestamp": …, "value": …} and may have labels. Up to 500 lines
     make one command; with --op-prefix its op_id is NAME-<first line>-<last line>.
     """
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     if value is None:
         if series != "-":
             raise typer.BadParameter("give the point's VALUE, or - alone for standard input")
         if op_id or at or label:
             raise typer.BadParameter("- ingests many points: options of one stand in its line")
-        store_lines(grouped(place, Naming(op_prefix), lines_of_input()), wait, as_json)
+        store_lines(grouped(tenancy, Naming(op_prefix), lines_of_input()), wait, as_json)
         return
     if op_prefix:
         raise typer.BadParameter("--op-prefix is for many points; one takes --op-id")
@@ -97,7 +97,7 @@ def ingest(
         value=number(value),
         labels=pairs(label),
     )
-    command = IngestPoints(**named(place, op_id), points=[point])
+    command = IngestPoints(**named(tenancy, op_id), points=[point])
     run_and_show(command, ONE_WAIT if wait is None else wait, as_json)
 
 
@@ -134,7 +134,7 @@ def query(
     if (start is None) == (last is None):
         raise typer.BadParameter("give --from (and --to), or --last")
     until = moment(end) if end else datetime.now(UTC)
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     try:
         since = moment(start) if start else until - duration(last or "")
     except OverflowError:
@@ -142,7 +142,7 @@ def query(
 
     def ask(most: int, cursor: str | None) -> Command:
         return QueryPoints(
-            **named(place),
+            **named(tenancy),
             series=series,
             start=since,
             end=until,
@@ -150,7 +150,7 @@ def query(
             aggregation=agg,
             window=duration(window) if window else None,
             group_by=by or [],
-            limit=min(PAGE_MOST, most),
+            limit=min(MAX_PAGE, most),
             cursor=cursor,
         )
 
@@ -162,6 +162,6 @@ def query(
         return
     columns = ["timestamp" if agg is None else "start", "labels", "value"]
     columns += [] if agg is None else ["count"]
-    title = f"{place.tenant_id}/{place.env} {series}" + (f" {agg}" if agg else "")
+    title = f"{tenancy.tenant_id}/{tenancy.env} {series}" + (f" {agg}" if agg else "")
     print_rows(title, columns, [[entry[column] for column in columns] for entry in entries])
     say_if_more(limit, cursor)

@@ -12,6 +12,21 @@ import typer
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.object_store import GetObject, ObjectInfo, PutObject
 from signalbox.commands.scope import Mode
+from signalbox.producers.bulk.folder import (
+    FileToStore,
+    StoredFile,
+    Tenancy,
+    files_below,
+    store_files,
+)
+from signalbox.producers.bulk.remote_folder import (
+    PART,
+    fetch_objects,
+    has_content,
+    objects_below,
+    path_below,
+    remove_objects,
+)
 from signalbox.producers.cli.common import (
     SUPERSEDED,
     AsJson,
@@ -20,23 +35,14 @@ from signalbox.producers.cli.common import (
     Tenant,
     Wait,
     make_client,
-    make_place,
+    make_tenancy,
     named,
     show,
 )
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.objects import Key, app
 from signalbox.producers.cli.progress import progress
-from signalbox.producers.client import Client
-from signalbox.producers.folder import FileToStore, Place, StoredFile, files_below, store_files
-from signalbox.producers.remote_folder import (
-    PART,
-    fetch_objects,
-    has_content,
-    objects_below,
-    path_below,
-    remove_objects,
-)
+from signalbox.producers.client.client import Client
 
 End = TypeVar("End")
 SHOWN = 20
@@ -54,16 +60,16 @@ def cp(
     as_json: AsJson = False,
 ) -> None:
     """Copy an object, with its content type and metadata, under another key."""
-    place, patience = make_place(tenant, env, mode), timedelta(seconds=wait)
+    tenancy, patience = make_tenancy(tenant, env, mode), timedelta(seconds=wait)
     with make_client() as client:
-        found = client.run(GetObject(**named(place), key=key), patience)
+        found = client.run(GetObject(**named(tenancy), key=key), patience)
         try:
             with client.content.open(found) as content:
                 payload = client.content.payload(content)
         finally:
             client.content.discard(found)
         command = PutObject(
-            **named(place),
+            **named(tenancy),
             key=target,
             payload=payload,
             content_type=found.info.content_type,
@@ -92,11 +98,11 @@ def sync(
     What has the same size and SHA-256 on both sides is not sent, so a run that was interrupted goes
     on where it was.
     """
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     with make_client() as client:
         if down:
-            objects = list(objects_below(client, place, _folder_prefix(prefix)))
-            tally = _fetch(client, place, objects, folder, _folder_prefix(prefix))
+            objects = list(objects_below(client, tenancy, _folder_prefix(prefix)))
+            tally = _fetch(client, tenancy, objects, folder, _folder_prefix(prefix))
             if delete and tally.is_whole:
                 _check_some(objects, prefix)
                 kept = {path_below(folder, each.key, _folder_prefix(prefix)) for each in objects}
@@ -105,30 +111,30 @@ def sync(
                         file.path.unlink()
                         tally.removed += 1
         else:
-            tally = _sync_up(client, place, folder, _folder_prefix(prefix), delete=delete)
+            tally = _sync_up(client, tenancy, folder, _folder_prefix(prefix), delete=delete)
     tally.show(as_json)
 
 
-def put_folder(client: Client, place: Place, folder: Path, prefix: str, as_json: bool) -> None:
+def put_folder(client: Client, tenancy: Tenancy, folder: Path, prefix: str, as_json: bool) -> None:
     """Store every file below the folder."""
     _need_folder(folder)
     tally = Tally("files stored")
-    _store(client, place, files_below(folder, _folder_prefix(prefix)), tally)
+    _store(client, tenancy, files_below(folder, _folder_prefix(prefix)), tally)
     tally.show(as_json)
 
 
-def get_folder(client: Client, place: Place, prefix: str, folder: Path, as_json: bool) -> None:
+def get_folder(client: Client, tenancy: Tenancy, prefix: str, folder: Path, as_json: bool) -> None:
     """Fetch every object below the prefix."""
     prefix = _folder_prefix(prefix)
-    objects = list(objects_below(client, place, prefix))
-    _fetch(client, place, objects, folder, prefix).show(as_json)
+    objects = list(objects_below(client, tenancy, prefix))
+    _fetch(client, tenancy, objects, folder, prefix).show(as_json)
 
 
-def remove_folder(client: Client, place: Place, prefix: str, as_json: bool) -> None:
+def remove_folder(client: Client, tenancy: Tenancy, prefix: str, as_json: bool) -> None:
     """Remove every object below the prefix."""
     tally = Tally("objects removed")
-    keys = [info.key for info in objects_below(client, place, _folder_prefix(prefix))]
-    _remove(client, place, keys, tally)
+    keys = [info.key for info in objects_below(client, tenancy, _folder_prefix(prefix))]
+    _remove(client, tenancy, keys, tally)
     tally.done, tally.removed, tally.total = tally.removed, 0, len(keys)
     tally.show(as_json)
 
@@ -184,24 +190,24 @@ class Tally:
                 err.print(f"{code}: {len(its) - SHOWN} more like these")
 
 
-def _sync_up(client: Client, place: Place, folder: Path, prefix: str, *, delete: bool) -> Tally:
+def _sync_up(client: Client, tenancy: Tenancy, folder: Path, prefix: str, *, delete: bool) -> Tally:
     _need_folder(folder)
     tally = Tally("files stored")
-    there = {info.key: info for info in objects_below(client, place, prefix)}
+    there = {info.key: info for info in objects_below(client, tenancy, prefix)}
     files = [file for file in files_below(folder, prefix) if not file.path.name.startswith(PART)]
     changed = [f for f in files if (i := there.get(f.key)) is None or not has_content(f.path, i)]
     tally.unchanged = len(files) - len(changed)
-    _store(client, place, changed, tally)
+    _store(client, tenancy, changed, tally)
     if delete and tally.is_whole:
         _check_some(files, str(folder))
         gone = there.keys() - {file.key for file in files}
-        _remove(client, place, sorted(gone), tally)
+        _remove(client, tenancy, sorted(gone), tally)
     return tally
 
 
-def _store(client: Client, place: Place, files: Sequence[FileToStore], tally: Tally) -> None:
+def _store(client: Client, tenancy: Tenancy, files: Sequence[FileToStore], tally: Tally) -> None:
     tally.total = len(files)
-    for item in _watched("storing", store_files(client, place, files), tally, len(files)):
+    for item in _watched("storing", store_files(client, tenancy, files), tally, len(files)):
         _note(tally, item)
 
 
@@ -216,11 +222,11 @@ def _note(tally: Tally, item: StoredFile) -> None:
 
 
 def _fetch(
-    client: Client, place: Place, objects: Sequence[ObjectInfo], folder: Path, prefix: str
+    client: Client, tenancy: Tenancy, objects: Sequence[ObjectInfo], folder: Path, prefix: str
 ) -> Tally:
     tally = Tally("objects fetched")
     tally.total = len(objects)
-    ends = fetch_objects(client, place, objects, folder, prefix)
+    ends = fetch_objects(client, tenancy, objects, folder, prefix)
     for end in _watched("fetching", ends, tally, len(objects)):
         if end.error is not None:
             tally.fail(end.info.key, end.error)
@@ -232,8 +238,8 @@ def _fetch(
     return tally
 
 
-def _remove(client: Client, place: Place, keys: Sequence[str], tally: Tally) -> None:
-    for end in _watched("removing", remove_objects(client, place, keys), tally, len(keys)):
+def _remove(client: Client, tenancy: Tenancy, keys: Sequence[str], tally: Tally) -> None:
+    for end in _watched("removing", remove_objects(client, tenancy, keys), tally, len(keys)):
         if end.error is not None:
             tally.fail(end.item, end.error)
         else:

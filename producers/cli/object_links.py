@@ -22,7 +22,7 @@ from signalbox.producers.cli.common import (
     ModeName,
     Tenant,
     Wait,
-    make_place,
+    make_tenancy,
     named,
     pairs,
     run_and_show,
@@ -45,7 +45,7 @@ def presign_post(
 ) -> None:
     """A form for a browser's upload straight to the backend."""
     command = PresignPost(
-        **named(make_place(tenant, env, mode)),
+        **named(make_tenancy(tenant, env, mode)),
         key=key,
         content_type=content_type,
         max_bytes=max_bytes,
@@ -68,7 +68,7 @@ def presign_put(
 ) -> None:
     """An address to which the content can be uploaded with one PUT for a while."""
     command = PresignPut(
-        **named(make_place(tenant, env, mode)),
+        **named(make_tenancy(tenant, env, mode)),
         key=key,
         content_type=content_type,
         expires=timedelta(seconds=expires),
@@ -87,9 +87,9 @@ def presign_get(
     as_json: AsJson = False,
 ) -> None:
     """An address from which the object can be read for a while."""
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     run_and_show(
-        PresignGet(**named(place), key=key, expires=timedelta(seconds=expires)), wait, as_json
+        PresignGet(**named(tenancy), key=key, expires=timedelta(seconds=expires)), wait, as_json
     )
 
 
@@ -103,7 +103,7 @@ def uri(
     as_json: AsJson = False,
 ) -> None:
     """The backend's own name of an object."""
-    run_and_show(ObjectUri(**named(make_place(tenant, env, mode)), key=key), wait, as_json)
+    run_and_show(ObjectUri(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json)
 
 
 @app.command()
@@ -120,7 +120,7 @@ def register(
 ) -> None:
     """After a presigned upload: check the object and keep an asset record of it."""
     command = RegisterObject(
-        **named(make_place(tenant, env, mode)),
+        **named(make_tenancy(tenant, env, mode)),
         key=key,
         size_bytes=size,
         sha256=sha256,

@@ -28,7 +28,7 @@ from signalbox.producers.cli.common import (
     Tenant,
     Wait,
     make_client,
-    make_place,
+    make_tenancy,
     named,
     pairs,
     run_and_show,
@@ -68,20 +68,20 @@ def put(
     as_json: AsJson = False,
 ) -> None:
     """Store a file or standard input: KEY FILE|-; or a folder: -r DIR [PREFIX]."""
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     with make_client() as client:
         if recursive:
             if op_id or if_absent or if_match or meta or content_type != DEFAULT_CONTENT_TYPE:
                 raise typer.BadParameter("-r stores many objects: options of one do not apply")
             from signalbox.producers.cli.object_folders import put_folder
 
-            put_folder(client, place, Path(target), source or "", as_json)
+            put_folder(client, tenancy, Path(target), source or "", as_json)
             return
         if source is None:
             raise typer.BadParameter("name the FILE to store, or - for standard input")
         payload = client.content.payload(sys.stdin.buffer if source == "-" else Path(source))
         command = PutObject(
-            **named(place, op_id),
+            **named(tenancy, op_id),
             key=target,
             payload=payload,
             content_type=content_type,
@@ -112,7 +112,7 @@ def get(
 ) -> None:
     """Read an object to standard output, or to a file with -o; or a folder: -r PREFIX DIR."""
     first, last = _range(byte_range)
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     if recursive is not (folder is not None):
         raise typer.BadParameter("name the folder to write to: -r PREFIX DIR")
     if recursive and (output or byte_range):
@@ -121,9 +121,9 @@ def get(
         if folder is not None:
             from signalbox.producers.cli.object_folders import get_folder
 
-            get_folder(client, place, key, folder, as_json)
+            get_folder(client, tenancy, key, folder, as_json)
             return
-        command = GetObject(**named(place), key=key, first=first, last=last)
+        command = GetObject(**named(tenancy), key=key, first=first, last=last)
         outcome = client.run_outcome(command, timedelta(seconds=wait))
         result = outcome.result_as(GetResult)
         try:
@@ -157,14 +157,14 @@ def list_(
     as_json: AsJson = False,
 ) -> None:
     """List keys in order."""
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     cursor: str | None = None
     objects: list[dict[str, Any]] = []
     prefixes: list[str] = []
     with make_client() as client:
         while True:
             command = ListObjects(
-                **named(place),
+                **named(tenancy),
                 prefix=prefix,
                 delimiter=delimiter,
                 limit=min(1000, limit - len(objects) - len(prefixes)),
@@ -181,7 +181,7 @@ def list_(
         return
     rows = [[p, "", ""] for p in prefixes]
     rows += [[o["key"], str(o["size"]), o["modified"]] for o in objects]
-    print_rows(f"{place.tenant_id}/{place.env}", ["key", "bytes", "modified"], sorted(rows))
+    print_rows(f"{tenancy.tenant_id}/{tenancy.env}", ["key", "bytes", "modified"], sorted(rows))
     if cursor is not None:
         err.print(f"more than {limit}; raise --limit")
 
@@ -196,7 +196,7 @@ def stat(
     as_json: AsJson = False,
 ) -> None:
     """What is known of an object."""
-    run_and_show(HeadObject(**named(make_place(tenant, env, mode)), key=key), wait, as_json)
+    run_and_show(HeadObject(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json)
 
 
 @app.command()
@@ -213,16 +213,16 @@ def rm(
     as_json: AsJson = False,
 ) -> None:
     """Remove an object, or with -r all below a prefix; it is no error if there is none."""
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     if recursive:
         from signalbox.producers.cli.object_folders import remove_folder
 
         if if_match or not key:
             raise typer.BadParameter("-r takes a prefix, and no option of one object")
         with make_client() as client:
-            remove_folder(client, place, key, as_json)
+            remove_folder(client, tenancy, key, as_json)
         return
-    run_and_show(DeleteObject(**named(place), key=key, if_match=if_match), wait, as_json)
+    run_and_show(DeleteObject(**named(tenancy), key=key, if_match=if_match), wait, as_json)
 
 
 def _range(text: str | None) -> tuple[int | None, int | None]:

@@ -7,15 +7,15 @@ from typing import Annotated
 
 import typer
 
-from signalbox.adapters.overview import markdown, overview
+from signalbox.adapters.support_matrix import markdown, overview
 from signalbox.commands.error import InvalidCommand, NotFound
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.parse import known_ops
 from signalbox.commands.settings import Settings, without_password
 from signalbox.commands.state import connect_to
+from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
-from signalbox.producers.publisher import make_app
 from signalbox.producers.status import status_of
 
 NOW = ("open", "running", "held", "overdue", "dead_letters")

@@ -10,7 +10,7 @@ import typer
 
 from signalbox.commands.model import Command
 from signalbox.producers.cli.console import err
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 
 Limit = Annotated[int, typer.Option(min=1, help="Entries to print at most.")]
 

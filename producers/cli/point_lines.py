@@ -10,16 +10,16 @@ from pydantic import ValidationError
 
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.metrics_store import IngestPoints, Point
+from signalbox.producers.bulk.folder import Tenancy
+from signalbox.producers.bulk.ingest import Naming, Piece
+from signalbox.producers.bulk.line_input import Line
 from signalbox.producers.cli.common import named
 from signalbox.producers.cli.lines import Pieces
-from signalbox.producers.folder import Place
-from signalbox.producers.ingest import Naming, Piece
-from signalbox.producers.line_input import Line
 
 GROUP_POINTS = 500
 
 
-def grouped(place: Place, naming: Naming, lines: Iterator[Line | None]) -> Pieces:
+def grouped(tenancy: Tenancy, naming: Naming, lines: Iterator[Line | None]) -> Pieces:
     """Commands of up to 500 points; one ends early when the input pauses or a point repeats."""
     group = _Group()
 
@@ -27,7 +27,7 @@ def grouped(place: Place, naming: Naming, lines: Iterator[Line | None]) -> Piece
         nonlocal group
         if group.points:
             first, last = group.lines[0], group.lines[-1]
-            command = IngestPoints(**named(place, naming.op_id(first, last)), points=group.points)
+            command = IngestPoints(**named(tenancy, naming.op_id(first, last)), points=group.points)
             yield Piece(command, first, last, len(group.lines), group.size)
         group = _Group()
 

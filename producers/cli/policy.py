@@ -15,7 +15,7 @@ from signalbox.commands.scope import Mode, check_tenant
 from signalbox.producers.cli.common import AsJson, Reason, Tenant, make_registry, who
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
 from signalbox.producers.cli.policy_text import words
-from signalbox.routing.policy import FREE, Policy, Terms
+from signalbox.routing.policy.policy import FREE, Policy, Terms
 
 app = typer.Typer(
     add_completion=False, help="What a tenant may do, where, and how much.", no_args_is_help=True

@@ -6,7 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
-from signalbox.routing.policy import Terms
+from signalbox.routing.policy.policy import Terms
 
 
 def words(terms: Terms) -> dict[str, str]:

@@ -11,7 +11,7 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.producers.cli.common import actor, make_client, make_registry
 from signalbox.producers.cli.console import out, print_json, print_pairs
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.diagnosis import count_objects, probe
 from signalbox.routing.route import Route
 

@@ -23,7 +23,7 @@ from signalbox.producers.cli.console import err, print_json, print_rows
 from signalbox.producers.cli.diagnosis import diagnose
 from signalbox.producers.cli.event_text import print_event, print_events
 from signalbox.producers.cli.routes import app
-from signalbox.routing.view import RouteStatus, SystemView
+from signalbox.routing.system_view import RouteStatus, SystemView
 
 
 @app.command("list")

@@ -26,7 +26,7 @@ from signalbox.producers.cli.console import out, print_json, print_pairs
 from signalbox.producers.cli.event_text import print_event
 from signalbox.producers.cli.notation import duration
 from signalbox.producers.cli.rehearsal import rehearse
-from signalbox.routing.rebase import rebase
+from signalbox.routing.registry.rebase import rebase
 from signalbox.routing.route import Route, no_route
 
 app = typer.Typer(

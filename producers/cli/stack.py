@@ -13,11 +13,11 @@ import typer
 from signalbox.commands.error import StateUnavailable
 from signalbox.commands.settings import Settings, without_password
 from signalbox.commands.state import connect_to
+from signalbox.producers.bulk.tour import Tour
 from signalbox.producers.cli.console import err, out
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.producers.embedded.stand_in import S3StandIn
-from signalbox.producers.tour import Tour
 
 DATA_DIR = Path(".signalbox")
 TOUR_BUCKET = "signalbox-tour"

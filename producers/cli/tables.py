@@ -10,6 +10,9 @@ import typer
 from signalbox.commands.model import Command
 from signalbox.commands.scope import Mode
 from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
+from signalbox.producers.bulk.folder import Tenancy
+from signalbox.producers.bulk.ingest import Naming
+from signalbox.producers.bulk.line_input import Line
 from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
@@ -17,7 +20,7 @@ from signalbox.producers.cli.common import (
     Tenant,
     Wait,
     make_client,
-    make_place,
+    make_tenancy,
     named,
     run_and_show,
 )
@@ -32,9 +35,6 @@ from signalbox.producers.cli.lines import (
 )
 from signalbox.producers.cli.notation import comparison, json_object, shown
 from signalbox.producers.cli.paging import Limit, say_if_more, walk
-from signalbox.producers.folder import Place
-from signalbox.producers.ingest import Naming
-from signalbox.producers.line_input import Line
 
 app = typer.Typer(
     add_completion=False, help="Store, read and query rows of tables.", no_args_is_help=True
@@ -42,7 +42,7 @@ app = typer.Typer(
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table name.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Row key.")]
-PAGE_MOST = 1000
+MAX_PAGE = 1000
 
 
 @app.command()
@@ -68,21 +68,21 @@ def upsert(
 
     Each line is {"key": …, "data": {…}} and may have if_absent, if_revision and op_id.
     """
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     if data is None:
         if key != "-":
             raise typer.BadParameter("give the row's DATA, or - for standard input")
         if op_id or if_absent or if_revision is not None:
             raise typer.BadParameter("TABLE - stores many rows: options of one stand in its line")
         rows = one_each(
-            Naming(op_prefix), lambda line, name: _row(place, table, line, name), lines_of_input()
+            Naming(op_prefix), lambda line, name: _row(tenancy, table, line, name), lines_of_input()
         )
         store_lines(rows, wait, as_json)
         return
     if op_prefix:
         raise typer.BadParameter("--op-prefix is for many rows; one takes --op-id")
     command = UpsertRow(
-        **named(place, op_id),
+        **named(tenancy, op_id),
         table_name=table,
         key=key,
         data=json_object(sys.stdin.buffer.read() if data == "-" else data),
@@ -102,8 +102,8 @@ def get(
     as_json: AsJson = False,
 ) -> None:
     """Read one row."""
-    place = make_place(tenant, env, mode)
-    run_and_show(GetRow(**named(place), table_name=table, key=key), wait, as_json)
+    tenancy = make_tenancy(tenant, env, mode)
+    run_and_show(GetRow(**named(tenancy), table_name=table, key=key), wait, as_json)
 
 
 @app.command()
@@ -118,7 +118,7 @@ def rm(
     as_json: AsJson = False,
 ) -> None:
     """Remove a row; it is no error if there is none."""
-    fields = named(make_place(tenant, env, mode))
+    fields = named(make_tenancy(tenant, env, mode))
     command = DeleteRow(**fields, table_name=table, key=key, if_revision=if_revision)
     run_and_show(command, wait, as_json)
 
@@ -140,17 +140,17 @@ def query(
     as_json: AsJson = False,
 ) -> None:
     """Rows that pass all comparisons, in order; values are JSON, or text without quotes."""
-    place = make_place(tenant, env, mode)
+    tenancy = make_tenancy(tenant, env, mode)
     filters = [comparison(text) for text in where or []]
 
     def ask(most: int, cursor: str | None) -> Command:
         return QueryRows(
-            **named(place),
+            **named(tenancy),
             table_name=table,
             filters=filters,
             order_by=order_by,
             descending=desc,
-            limit=min(PAGE_MOST, most),
+            limit=min(MAX_PAGE, most),
             cursor=cursor,
         )
 
@@ -165,15 +165,15 @@ def query(
         + [shown(row["data"][name]) if name in row["data"] else "" for name in columns]
         for row in rows
     ]
-    print_rows(f"{place.tenant_id}/{place.env} {table}", ["key", "revision", *columns], cells)
+    print_rows(f"{tenancy.tenant_id}/{tenancy.env} {table}", ["key", "revision", *columns], cells)
     say_if_more(limit, cursor)
 
 
-def _row(place: Place, table: str, line: Line, op_id: str) -> Command:
+def _row(tenancy: Tenancy, table: str, line: Line, op_id: str) -> Command:
     document = line.document(("key", "data"), ("if_absent", "if_revision", "op_id"))
     own = document.get("op_id")
     return UpsertRow(
-        **named(place, op_id if own is None else own),
+        **named(tenancy, op_id if own is None else own),
         table_name=table,
         key=document["key"],
         data=document["data"],

@@ -24,7 +24,7 @@ from signalbox.producers.embedded.redis_server import RedisServer
 GATEWAY_PORT = 8010
 FLOWER_COLUMNS = "name,state,kwargs,result,received,runtime,worker,uuid"
 """Of its list of tasks: its own choice shows no tenants and keys, nor why a task failed."""
-RESTARTS_MOST = 6
+MAX_RESTARTS = 6
 """Workers that are replaced within a minute."""
 WORKER_READY_WITHIN = timedelta(minutes=5)
 """On a machine that is busy with other things a start takes its time; what hangs is rare."""
@@ -125,7 +125,7 @@ class EmbeddedStack:
         Returns only by an exception: KeyboardInterrupt, or Unavailable if Redis ended or
         workers (or the gateway) end again and again.
         """
-        ended: deque[float] = deque(maxlen=RESTARTS_MOST)
+        ended: deque[float] = deque(maxlen=MAX_RESTARTS)
         while True:
             if self._redis is not None and not self._redis.running:
                 raise Unavailable("Redis ended", next_step=f"see {self._data_dir}/redis/redis.log")
@@ -180,7 +180,7 @@ class EmbeddedStack:
         self.stop()
 
     def _count_end(self, ended: deque[float], process: ManagedProcess) -> None:
-        if len(ended) == RESTARTS_MOST and time.monotonic() - ended[0] < 60:
+        if len(ended) == MAX_RESTARTS and time.monotonic() - ended[0] < 60:
             raise Unavailable("workers end again and again", next_step=f"see {process.log}")
         ended.append(time.monotonic())
 

@@ -109,7 +109,7 @@ def _put(number: int) -> PutObject:
 
 
 def _unknown(state: State, op_ids: Sequence[str]) -> int:
-    shard = Ledger(state, SETTINGS).shards.place(TENANT, ENV)
+    shard = Ledger(state, SETTINGS).shards.shard(TENANT, ENV)
     key = f"{shard}:ids:{TENANT}/{ENV}"
     entries = state.run([("HEXISTS", key, op_id) for op_id in op_ids])
     return entries.count(0)

@@ -18,9 +18,9 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from tests.chaos.campaign import Plan, embedded
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV

@@ -18,14 +18,14 @@ from signalbox.commands.outcome import Status
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, RowCondition, UpsertRow
-from signalbox.producers.client import Client
-from signalbox.producers.submission import Submission
+from signalbox.producers.client.client import Client
+from signalbox.producers.client.submission import Submission
 from tests.chaos.journal import Journal, Verdict
 
 TENANT, ENV = "t_chaos", "dev"
 PLACE = {"tenant_id": TENANT, "env": ENV}
 ORIGIN = datetime(2026, 1, 1, tzinfo=UTC)
-OPEN_MOST = 4000
+MAX_OPEN = 4000
 HOT = 24
 BATCHES = (1, 1, 1, 5, 20, 100)
 LONG = timedelta(minutes=5)
@@ -145,7 +145,7 @@ class Load:
     def _too_many(self) -> bool:
         self._count_at = time.monotonic() + 0.2
         try:
-            return self._client.ledger.totals()["open"] > OPEN_MOST
+            return self._client.ledger.totals()["open"] > MAX_OPEN
         except StateUnavailable:
             self._go_on()
             return True

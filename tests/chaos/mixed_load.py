@@ -16,12 +16,12 @@ from signalbox.commands.object_store import Condition, DeleteObject, PutObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Scope
-from signalbox.producers.client import Client
-from signalbox.producers.submission import Submission
+from signalbox.producers.client.client import Client
+from signalbox.producers.client.submission import Submission
 from tests.chaos.load import BATCHES, ENV, LONG
 
 TENANTS = ("t_one", "t_two", "t_three")
-OPEN_MOST = 1500
+MAX_OPEN = 1500
 HOT_KEYS = 16
 STREAMS = tuple(f"stream-{number}" for number in range(6))
 
@@ -61,7 +61,7 @@ class MixedLoad:
             submissions = self._submit([command for command, _, _ in batch])
             for submission, (_, name, value) in zip(submissions, batch, strict=True):
                 self._open.append((submission, name, value))
-            while len(self._open) > OPEN_MOST:
+            while len(self._open) > MAX_OPEN:
                 self._settle(500)
             time.sleep(pause)
         while self._open:
@@ -103,8 +103,8 @@ class MixedLoad:
             except StateUnavailable:
                 time.sleep(0.05)  # told nothing, it asks again under the same op_ids
 
-    def _settle(self, most: int) -> None:
-        some = [self._open.popleft() for _ in range(min(most, len(self._open)))]
+    def _settle(self, limit: int) -> None:
+        some = [self._open.popleft() for _ in range(min(limit, len(self._open)))]
         outcomes = self._outcomes([submission for submission, _, _ in some])
         for (submission, name, value), outcome in zip(some, outcomes, strict=True):
             command = submission.command

@@ -56,7 +56,7 @@ def fail_over_nodes(cluster: RedisCluster) -> Blow:
 
     def blow(_: UnderLoad, chance: random.Random) -> None:
         with connect(cluster.url) as state:
-            shard = shards_of(state).place(TENANT, ENV)
+            shard = shards_of(state).shard(TENANT, ENV)
         key = shard if chance.random() < 0.7 else FENCE_KEY
         killed = cluster.fail_over(key_slot(key.encode()))
         killed.start()
@@ -68,7 +68,7 @@ def fail_over_nodes(cluster: RedisCluster) -> Blow:
 def move_slots(cluster: RedisCluster) -> Blow:
     def blow(_: UnderLoad, chance: random.Random) -> None:
         with connect(cluster.url) as state:
-            shard = shards_of(state).place(TENANT, ENV)
+            shard = shards_of(state).shard(TENANT, ENV)
         key = shard if chance.random() < 0.7 else FENCE_KEY
         cluster.move_slot(key_slot(key.encode()))
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from tests.chaos.campaign import QUICK, Plan, embedded, open_when_all_is_over
 from tests.chaos.forgetful import ForgetfulRedis
 from tests.chaos.killer import Harm, Killer

@@ -19,7 +19,7 @@ from tests.fuzz.sample import Sample
 from tests.fuzz.trial import TENANT, Report, play
 
 MESSAGES = 100_000
-GROWTH_MOST = 64
+MAX_GROWTH = 64
 """MiB."""
 SEED = 13
 # RabbitMQ's protocol cannot hold some of them.
@@ -63,7 +63,7 @@ def _row(report: Report) -> Row:
         "MiB more": report.growth,
     }
     good = report.ended == report.frozen == report.vanished == 0 and not report.notes
-    return Row(values, good and report.growth <= GROWTH_MOST, report.notes)
+    return Row(values, good and report.growth <= MAX_GROWTH, report.notes)
 
 
 FUZZ_PART = Part(
@@ -76,7 +76,7 @@ a worker (`tests/fuzz/corpus.jsonl`). They go straight onto the queue of two wor
 those that became dead letters; of these the newest thousand of a shard are kept, and the others
 *dropped* and counted. *Ended* counts processes, *frozen* the good commands in between that had no
 outcome within two minutes, *vanished* the messages that left no trace; *MiB more* is what the
-process that grew most had beyond what it had when idle; promised are {GROWTH_MOST} at most.
+process that grew most had beyond what it had when idle; promised are {MAX_GROWTH} at most.
 """,
     {
         f"{broker}:{pool}": partial(fuzz, broker=broker, pool=pool)

@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from signalbox.commands.model import new_op_id
 from signalbox.commands.settings import Settings
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
 from tests.chaos.campaign import Plan, embedded, open_when_all_is_over, route_all
 from tests.chaos.journal import Journal, Verdict

@@ -13,7 +13,7 @@ from signalbox.commands.object_store import GetObject
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import connect
 from signalbox.producers.embedded.stand_in import S3StandIn
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from tests.chaos.lab import Lab, lab, p99, put
 from tests.chaos.load import ENV
 from tests.chaos.part import Part, Play, Row, Value
@@ -23,7 +23,7 @@ from tests.hostile.slow import drips_the_body, drips_the_status, reads_a_byte_at
 COMMANDS = 12
 IDLE_SECONDS = 20.0
 HOSTILE_SECONDS = 45.0
-SLOWER_MOST = 2.0
+MAX_SLOWER = 2.0
 END_SECONDS = 120.0
 HOSTILE, GOOD = "t_hostile", "t_good"
 
@@ -84,7 +84,7 @@ def hostile(behaviour: Behaviour) -> Play:
             "lost": lost,
             "open": still_open,
         }
-        kept = factor <= SLOWER_MOST and (untyped, lost, still_open) == (0, 0, 0)
+        kept = factor <= MAX_SLOWER and (untyped, lost, still_open) == (0, 0, 0)
         notes = ["gets ended with " + ", ".join(f"{count} {code}" for code, count in ends.items())]
         return Row(values, kept and done == COMMANDS and requests > 0, notes)
 
@@ -128,7 +128,7 @@ HOSTILE_PART = Part(
     f"""
 A tenant's S3 answers a byte every 50 ms, or reads one, for ever. {COMMANDS} gets (with a deadline)
 and {COMMANDS} puts of that tenant are sent at once; another tenant sends single small puts to a
-folder for {HOSTILE_SECONDS:g} s, one after the other, and its p99 may be {SLOWER_MOST:g} times that
+folder for {HOSTILE_SECONDS:g} s, one after the other, and its p99 may be {MAX_SLOWER:g} times that
 of the {IDLE_SECONDS:g} s before. Every get ends with a typed error; then the route is switched to
 an S3 that is well, and every put has its effect.
 """,

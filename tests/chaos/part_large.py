@@ -10,16 +10,16 @@ from pathlib import Path
 from signalbox.commands.object_store import GetObject, PutObject
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.chaos.lab import Lab, lab, put
 from tests.chaos.load import ENV
 from tests.chaos.part import CannotRun, Part, Row
 from tests.chaos.strike import answer_of
 
 GIB = 2**30
-ABOVE_IDLE_MOST = 64
+MAX_ABOVE_IDLE = 64
 """MiB."""
-MESSAGE_MOST = 8 * 1024
+MAX_MESSAGE = 8 * 1024
 TENANT = "t_large"
 PATIENCE = timedelta(minutes=10)
 
@@ -47,8 +47,8 @@ def large(folder: Path) -> Row:
         "broker message, bytes": message,
         "equal": "yes" if client["equal"] else "no",
     }
-    good = client["equal"] and max(client["grown"], grown) <= ABOVE_IDLE_MOST
-    return Row(values, good and message <= MESSAGE_MOST)
+    good = client["equal"] and max(client["grown"], grown) <= MAX_ABOVE_IDLE
+    return Row(values, good and message <= MAX_MESSAGE)
 
 
 def _put_and_get(source: Path, folder: Path) -> dict[str, object]:
@@ -123,8 +123,8 @@ LARGE_PART = Part(
     "A large object",
     f"""
 One GiB of random bytes is put by the client, stored by a worker, got again and compared. Promised
-are at most {ABOVE_IDLE_MOST} MiB of memory above idle at the peak, in client and worker, and a
-message on the broker of at most {MESSAGE_MOST // 1024} KiB.
+are at most {MAX_ABOVE_IDLE} MiB of memory above idle at the peak, in client and worker, and a
+message on the broker of at most {MAX_MESSAGE // 1024} KiB.
 """,
     {"1 GiB": large},
 )

@@ -12,9 +12,9 @@ from tests.chaos.relay import Relay
 
 BACKLOG = 100_000
 SAMPLES = 300
-SLOWER_MOST = 3.0
+MAX_SLOWER = 3.0
 HANG_SECONDS = 60.0
-LOSS_MOST = 0.2
+MAX_LOSS = 0.2
 SHARDS = 4
 
 
@@ -50,7 +50,7 @@ def noisy(same_queue: bool) -> Play:
             "open at first": open_then,
             "open at last": open_after,
         }
-        return Row(values, factor <= SLOWER_MOST)
+        return Row(values, factor <= MAX_SLOWER)
 
     return play
 
@@ -90,7 +90,7 @@ def hanging(folder: Path) -> Row:
         "after it": after,
         "lost": f"{100 * loss:.0f} %",
     }
-    return Row(values, loss <= LOSS_MOST)
+    return Row(values, loss <= MAX_LOSS)
 
 
 NOISY_PART = Part(
@@ -98,7 +98,7 @@ NOISY_PART = Part(
     "A tenant with a backlog",
     f"""
 One tenant has {BACKLOG:,} open commands; another sends single commands, one after the other, and
-waits for each. Promised is a p99 of at most {SLOWER_MOST:g} times the idle one. There are {SHARDS}
+waits for each. Promised is a p99 of at most {MAX_SLOWER:g} times the idle one. There are {SHARDS}
 queues a kind (`SIGNALBOX_TENANT_SHARDS`), and the other tenant shares the backlog's or does not:
 most of a backlog waits in the ledger, not on a queue (`SIGNALBOX_TENANT_WINDOW`).
 """,
@@ -109,7 +109,7 @@ HANGING_PART = Part(
     "A backend that hangs",
     f"""
 A tenant's S3 accepts connections and never answers, for {HANG_SECONDS:g} s, with 300 commands open
-for it; another tenant's throughput on a folder may lose {100 * LOSS_MOST:g} %.
+for it; another tenant's throughput on a folder may lose {100 * MAX_LOSS:g} %.
 """,
     {"hanging S3": hanging},
 )

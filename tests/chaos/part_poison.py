@@ -11,7 +11,7 @@ from pathlib import Path
 from signalbox.commands.ledger.dead import DeadLetter, Which
 from signalbox.commands.object_store import Condition, ListObjects, PutObject
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.chaos.lab import Lab, lab, p99, put
 from tests.chaos.load import ENV
 from tests.chaos.part import Part, Row, Value
@@ -22,8 +22,8 @@ POISONED, INNOCENT = "t_poisoned", "t_innocent"
 DOSES = 20
 DOSE_SECONDS = 4.0
 """Three deaths each: one of them in 1.3 s, of a pool of processes that two cores carry."""
-RUNS_MOST = 3
-SLOWER_MOST = 1.5
+MAX_RUNS = 3
+MAX_SLOWER = 1.5
 REPLAYED = 1000
 PATIENCE = timedelta(seconds=120)
 
@@ -65,8 +65,8 @@ def poison(folder: Path) -> Row:
         "p99 ms beside": 1000 * p99(beside),
         "times": factor,
     }
-    kept = len(letters) == len(deadly) == DOSES and _runs_most(deadly) <= RUNS_MOST
-    return Row(values, kept and len(stored) == _innocent() and factor <= SLOWER_MOST)
+    kept = len(letters) == len(deadly) == DOSES and _runs_most(deadly) <= MAX_RUNS
+    return Row(values, kept and len(stored) == _innocent() and factor <= MAX_SLOWER)
 
 
 def replay(folder: Path) -> Row:
@@ -145,8 +145,8 @@ POISON_PART = Part(
     f"""
 *Poison*: {DOSES} commands that kill the process that runs them, one every {DOSE_SECONDS:g} s,
 half of them amid a batch of 20 others, with prefork, whose children die and are replaced. Promised
-are at most {RUNS_MOST} runs of each, that all of them and nothing else become dead letters, and
-that another tenant's single commands have a p99 of at most {SLOWER_MOST:g} times that without
+are at most {MAX_RUNS} runs of each, that all of them and nothing else become dead letters, and
+that another tenant's single commands have a p99 of at most {MAX_SLOWER:g} times that without
 poison. At twice that pace one wait in 80 falls on a child that is being replaced, and the p99 is
 1.5 to 1.7 times the quiet one. *Replay*: {REPLAYED:,} commands that failed for good, since their
 route led nowhere, are replayed by two clients at once when it is mended; each creates an object

@@ -15,10 +15,10 @@ from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from tests.chaos.campaign import QUICK, Plan, UnderLoad, environment, strike_under_load
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV, TENANT

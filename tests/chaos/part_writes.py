@@ -12,9 +12,9 @@ from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from tests.chaos.campaign import environment
 from tests.chaos.load import ENV, TENANT
 from tests.chaos.part import CannotRun, Part, Play, Row

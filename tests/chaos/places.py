@@ -17,8 +17,8 @@ from signalbox.commands.object_store import GetObject, ListObjects
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.routing.event import StreamEvent
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.registry import Registry
 from tests.chaos.mixed_load import STREAMS
 
 Found = dict[str, list[str]]

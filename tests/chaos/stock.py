@@ -13,7 +13,7 @@ from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
 from tests.chaos.journal import Verdict
 
-OUTSTANDING_MOST = 1500
+MAX_OUTSTANDING = 1500
 QUIET_SECONDS = 30.0
 """Three visibility timeouts without any effect: nothing comes back any more."""
 
@@ -55,7 +55,7 @@ def run_stock(
         while done < kills:
             next_blow = time.monotonic() + pause + chance.random() * pause
             while time.monotonic() < next_blow:
-                if sent - _lines(effects) < OUTSTANDING_MOST:
+                if sent - _lines(effects) < MAX_OUTSTANDING:
                     for _ in range(20):
                         effect.delay(sent)
                         sent += 1

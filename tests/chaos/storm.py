@@ -19,11 +19,11 @@ from tests.chaos.forgetful import ForgetfulRedis
 from tests.chaos.killer import Killer
 from tests.chaos.places import Places
 
-GAP_MOST = 1.2
+MAX_GAP = 1.2
 """Seconds between two blows."""
 FREEZE_SECONDS = 4.5
 """Longer than the lease."""
-AWAY_MOST = 1.5
+MAX_AWAY = 1.5
 """Seconds that a Redis stays away."""
 
 
@@ -69,7 +69,7 @@ class Storm:
         ]
         self._random.shuffle(deck)
         for blow in deck:
-            self._pause(self._random.random() * GAP_MOST)
+            self._pause(self._random.random() * MAX_GAP)
             blow()
         while self._later:
             self._pause(0.1)
@@ -103,7 +103,7 @@ class Storm:
     def _away(self, server: RedisServer | ForgetfulRedis) -> None:
         """End it, and start it again a moment later; at once if it was away already."""
         server.kill()
-        back = time.monotonic() + self._random.random() * AWAY_MOST
+        back = time.monotonic() + self._random.random() * MAX_AWAY
         self._later.append((back, lambda: None if server.running else server.start()))
 
     def _switch(self) -> None:

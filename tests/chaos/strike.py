@@ -24,7 +24,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import Message, Ring, queue_of
-from signalbox.producers.publisher import make_app
+from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.runtime import Runtime
 
 PATIENCE = 90.0
@@ -80,7 +80,7 @@ def rings(commands: Sequence[Command], runtime: Runtime) -> set[Ring]:
     """Where their parcels are."""
     shards, queues = runtime.ledger.shards, runtime.settings.tenant_shards
     return {
-        Ring((shards.place(command.tenant_id, command.env),), queue_of(command, queues))
+        Ring((shards.shard(command.tenant_id, command.env),), queue_of(command, queues))
         for command in commands
     }
 

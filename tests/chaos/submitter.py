@@ -14,7 +14,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.parse import parse_command
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.settings import Settings
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.chaos.campaign import Plan, embedded, look_for_remains, route_all
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm
@@ -23,7 +23,7 @@ from tests.chaos.part import Row
 from tests.chaos.verdict import Auditor
 
 DEATHS = 70
-OPEN_MOST = 1000
+MAX_OPEN = 1000
 NUMBERED = [maker for kind in ResourceKind for maker in MAKERS[kind]]
 
 
@@ -54,7 +54,7 @@ def run_submitter(folder: Path, deaths: int = DEATHS) -> Row:
                     # Told nothing, an upstream service asks again under the same op_ids.
                     client.submit_many(_commands(json.loads(lines[-1])))
                     again += 1
-                while client.ledger.totals()["open"] > OPEN_MOST:
+                while client.ledger.totals()["open"] > MAX_OPEN:
                     time.sleep(0.02)
             deadline = time.monotonic() + 120
             while (left := client.ledger.totals()["open"]) and time.monotonic() < deadline:

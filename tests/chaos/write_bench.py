@@ -16,7 +16,7 @@ from signalbox.commands.clock import lease_clock
 from signalbox.commands.model import Command, new_op_id
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.routing.route import Route
 from tests.chaos.strike import (
     answer_of,

@@ -13,7 +13,7 @@ from tests.fuzz.line import RedisLine
 from tests.fuzz.mutate import samples
 from tests.fuzz.trial import TENANT, play
 
-GROWTH_MOST = 64
+MAX_GROWTH = 64
 
 
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
@@ -24,6 +24,6 @@ def test_no_message_ends_or_freezes_a_worker_or_vanishes(tmp_path: Path, pool: s
         line = RedisLine(Settings().broker_url)
         report = play(room.client, room.stack.workers, line, samples(seed=7, count=600))
     assert (report.notes, report.ended, report.frozen, report.vanished) == ([], 0, 0, 0)
-    assert report.growth <= GROWTH_MOST
+    assert report.growth <= MAX_GROWTH
     assert report.accepted > 0
     assert report.refused > 0

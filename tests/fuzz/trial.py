@@ -12,7 +12,7 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.model import new_op_id
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.process import ManagedProcess
 from tests.fuzz import memory
 from tests.fuzz.line import Line

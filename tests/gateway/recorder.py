@@ -28,8 +28,8 @@ from signalbox.gateway.hot import hot_handler
 from signalbox.gateway.protocol import protocol_of
 from signalbox.gateway.server import GatewayServer
 from signalbox.gateway.settings import GatewaySettings
-from signalbox.producers.ran import Ran
-from signalbox.routing.registry import Registry
+from signalbox.producers.client.run_result import Ran
+from signalbox.routing.registry.registry import Registry
 
 
 class Content:

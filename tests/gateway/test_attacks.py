@@ -19,7 +19,7 @@ import pytest
 
 from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import ResourceKind
-from signalbox.routing.policy import Terms
+from signalbox.routing.policy.policy import Terms
 from tests.gateway.conftest import Gateway, error_of
 from tests.gateway.raw import connect, head, read
 from tests.integration.conftest import lane, wait_until

@@ -23,7 +23,7 @@ from signalbox.commands.object_store import (
 )
 from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.workers.content import to_result
+from signalbox.workers.execution.result_json import to_result
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_demo", env="dev")
 WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}

@@ -28,8 +28,8 @@ IMPORTED = (
     *(
         "signalbox.adapters.catalogue",
         "signalbox.commands.parse",
-        "signalbox.producers.client",
-        "signalbox.routing.registry",
+        "signalbox.producers.client.client",
+        "signalbox.routing.registry.registry",
     ),
     "typer.main",
 )

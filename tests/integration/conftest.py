@@ -16,9 +16,9 @@ from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
 from tests.conftest import need_redis
 

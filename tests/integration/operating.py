@@ -7,10 +7,10 @@ from typing import Any
 
 from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.routing.event import TYPE_PREFIX
-from signalbox.routing.lock import StrategyLock
-from signalbox.routing.policy import Policy, Terms
-from signalbox.routing.registry import Registry
+from signalbox.routing.policy.policy import Policy, Terms
+from signalbox.routing.registry.event import TYPE_PREFIX
+from signalbox.routing.registry.lock import StrategyLock
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")

@@ -34,7 +34,7 @@ SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), 
 HASTY = timedelta(milliseconds=250)
 """A lease that is over soon."""
 PLACE = "t_a/dev"
-SHARD = Shards(16).place("t_a", "dev")
+SHARD = Shards(16).shard("t_a", "dev")
 QUEUE = "q"
 RING = "commands.drain"
 

@@ -13,11 +13,11 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.commands.state import State
 from signalbox.producers.archive import ARCHIVE_SCOPE, archived_events
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.process import ManagedProcess
-from signalbox.routing.archive_mark import ArchiveMark
-from signalbox.routing.registry import Registry
-from signalbox.routing.row import text_of
+from signalbox.routing.audit.archive_mark import ArchiveMark
+from signalbox.routing.registry.records import text_of
+from signalbox.routing.registry.registry import Registry
 from tests.integration import command_line
 from tests.integration.conftest import Lane, lane, wait_until
 from tests.integration.operating import SCOPE, by, point

@@ -12,10 +12,10 @@ from signalbox.commands.error import StateUnavailable
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.producers.archive import ARCHIVE_SCOPE, archived_events
-from signalbox.producers.client import Client
-from signalbox.routing.archive_mark import ArchiveMark
-from signalbox.routing.registry import Registry
-from signalbox.workers.archiver import Archiver
+from signalbox.producers.client.client import Client
+from signalbox.routing.audit.archive_mark import ArchiveMark
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.maintenance.archiver import Archiver
 from tests.integration.conftest import Lane, lane
 from tests.integration.operating import by, point
 

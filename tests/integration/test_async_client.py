@@ -12,8 +12,8 @@ import pytest
 from signalbox.commands.error import ContentMismatch, DeliveryError, OpIdReused, OutcomePending
 from signalbox.commands.object_store import GetObject, GetResult, PutObject
 from signalbox.commands.payload import InlinePayload, StagedPayload
-from signalbox.producers.async_client import AsyncClient
-from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client.async_client import AsyncClient
+from signalbox.producers.client.buffer import BufferLimits
 from tests.integration.conftest import PATIENCE, Lane
 
 
@@ -109,7 +109,7 @@ def test_a_batch_tells_of_each_what_became_of_it(two_workers: Lane) -> None:
 
 def test_commands_on_one_key_take_effect_in_the_order_of_the_calls(two_workers: Lane) -> None:
     two_workers.route_to_folder("t_order")
-    limits = BufferLimits(count=3, linger=timedelta(0), most=4)
+    limits = BufferLimits(count=3, linger=timedelta(0), capacity=4)
 
     async def main() -> None:
         async with AsyncClient(two_workers.settings, limits=limits) as client:

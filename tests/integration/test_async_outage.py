@@ -24,10 +24,10 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import queue_of
-from signalbox.producers import watch
-from signalbox.producers.async_client import AsyncClient
-from signalbox.producers.buffer import BufferLimits
-from signalbox.producers.client import Client
+from signalbox.producers.client import outcome_watch as watch
+from signalbox.producers.client.async_client import AsyncClient
+from signalbox.producers.client.buffer import BufferLimits
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE
@@ -210,7 +210,7 @@ def test_tasks_of_many_loops_wait_for_room_in_one_buffer(server: RedisServer) ->
 
         asyncio.run(main())
 
-    client = AsyncClient(Settings(), limits=BufferLimits(linger=timedelta(0), most=50))
+    client = AsyncClient(Settings(), limits=BufferLimits(linger=timedelta(0), capacity=50))
     loops = [threading.Thread(target=loop_of, args=(client, name)) for name in "abc"]
     for each in loops:
         each.start()

@@ -13,9 +13,9 @@ import pytest
 
 from signalbox.commands.error import RouteNotFound
 from signalbox.commands.state import State, connect
-from signalbox.routing.event import StreamEvent
-from signalbox.routing.rebase import rebase
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.rebase import rebase
+from signalbox.routing.registry.registry import Registry
 from tests.integration import command_line
 from tests.integration.conftest import object_scope, wait_until
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point, take

@@ -9,8 +9,8 @@ from typing import Any, cast
 import pytest
 
 from signalbox.commands.state import State, connect
-from signalbox.routing.event import StreamEvent
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.registry import Registry
 from tests.integration import command_line
 from tests.integration.operating import point
 

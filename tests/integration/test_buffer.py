@@ -16,9 +16,9 @@ import pytest
 
 from signalbox.commands.object_store import GetObject, GetResult, ListObjects, PutObject
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.buffer import BufferLimits
-from signalbox.producers.client import Client
-from signalbox.producers.pending import Pending
+from signalbox.producers.client.buffer import BufferLimits
+from signalbox.producers.client.buffered_command import Pending
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import PATIENCE, Lane, lane
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
@@ -29,8 +29,8 @@ import time
 from datetime import timedelta
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.buffer import BufferLimits
-from signalbox.producers.client import Client
+from signalbox.producers.client.buffer import BufferLimits
+from signalbox.producers.client.client import Client
 
 tenant, end, handler = sys.argv[1:]
 linger = timedelta(hours=1) if end != "kill" else timedelta(milliseconds=5)
@@ -111,8 +111,8 @@ def test_a_killed_redis_loses_and_doubles_nothing_and_keeps_the_order(tmp_path: 
         with client.buffer() as buffer:
             added: list[Pending] = []
 
-            def add(most: int) -> None:
-                numbers = range(len(added), len(added) + most)
+            def add(capacity: int) -> None:
+                numbers = range(len(added), len(added) + capacity)
                 added.extend(buffer.add(put("t_away", f"k{n % 20}", str(n))) for n in numbers)
 
             for _ in range(3):

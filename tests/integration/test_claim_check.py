@@ -19,7 +19,7 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import StagedPayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import PATIENCE, Lane, wait_until
 
 LARGE = b"x" * 300_000
@@ -27,8 +27,8 @@ LARGE = b"x" * 300_000
 ENDS = """
 from signalbox.commands.object_store import PutObject
 from datetime import timedelta
-from signalbox.producers.buffer import BufferLimits
-from signalbox.producers.client import Client
+from signalbox.producers.client.buffer import BufferLimits
+from signalbox.producers.client.client import Client
 
 client = Client()
 buffer = client.buffer(BufferLimits(linger=timedelta(hours=1)))

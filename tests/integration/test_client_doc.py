@@ -10,7 +10,7 @@ from typing import Any
 from fastapi.testclient import TestClient
 
 from signalbox.commands.scope import ResourceKind
-from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client.buffer import BufferLimits
 from tests.integration.command_line import done
 from tests.integration.conftest import Lane
 
@@ -46,6 +46,6 @@ def test_limits_are_those_of_the_page() -> None:
         "size": f"{its.size // 2**20} MiB",
         "linger": f"{its.linger.microseconds // 1000} ms",
         "longest": f"{its.longest.microseconds // 1000} ms",
-        "most`, `most_bytes": f"{its.most:,}, {its.most_bytes // 2**20} MiB",
+        "capacity`, `capacity_bytes": f"{its.capacity:,}, {its.capacity_bytes // 2**20} MiB",
         "patience": f"{its.patience.seconds} s",
     }

@@ -25,11 +25,11 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
-from signalbox.workers.leader import Leader
+from signalbox.workers.maintenance.election import Election
 from tests.integration.conftest import object_scope, wait_until
 
 HOUR_MS = 3_600_000
-SHARD = Shards(USUAL).place("t_a", "dev")
+SHARD = Shards(USUAL).shard("t_a", "dev")
 SETTINGS = Settings(
     lease=timedelta(seconds=1), publish_grace=timedelta(seconds=1), retry_delay=timedelta(seconds=1)
 )
@@ -115,7 +115,7 @@ def test_a_lease_that_began_after_the_step_is_as_long_as_any(client: State, ledg
 
 
 def test_a_leader_that_died_before_the_step_is_followed_at_once(client: State) -> None:
-    dead, other = Leader(client, "t", "dead"), Leader(client, "t", "other")
+    dead, other = Election(client, "t", "dead"), Election(client, "t", "other")
     assert dead.leads()
     assert not other.leads()
     client.server().pexpire("signalbox:t", HOUR_MS)

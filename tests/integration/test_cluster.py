@@ -24,9 +24,9 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.script import Script
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
-from signalbox.producers.pulse import Pulses
-from signalbox.routing.registry import Registry
-from signalbox.workers.leader import Leader
+from signalbox.producers.heartbeats import Pulses
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.maintenance.election import Election
 from tests.integration.conftest import object_scope, wait_until
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_cluster import Node, RedisCluster
@@ -72,7 +72,7 @@ def tenant_on(cluster: RedisCluster, ledger: Ledger, node: Node) -> str:
     return next(
         tenant
         for tenant in (f"t_{n}" for n in range(1000))
-        if cluster.primary_of(slot_of(ledger.shards.place(tenant, "dev"))) is node
+        if cluster.primary_of(slot_of(ledger.shards.shard(tenant, "dev"))) is node
     )
 
 
@@ -115,7 +115,7 @@ def test_all_of_a_ledger_and_a_registry_works_over_the_nodes(state: State, ledge
     assert len(dead.replay(refs).wakes) == 20
     assert list(staged_refs(state)) == []
     assert Deployment(state)() == Deployment(state)()
-    assert Leader(state, "reconciler", "w").leads()
+    assert Election(state, "reconciler", "w").leads()
     pulses = Pulses(state)
     pulses.beat("w")
     assert pulses.beating() == ["w"]

@@ -16,9 +16,9 @@ from signalbox.commands.object_store import GetObject, GetResult, HeadObject, Pu
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.commands.routing import SetRoute
 from signalbox.commands.scope import Mode, ResourceKind
+from signalbox.producers.bulk.folder import FileToStore, Tenancy, store_files
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.stand_in import S3StandIn
-from signalbox.producers.folder import FileToStore, Place, store_files
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 
 TENANT = "t_queue"
@@ -161,7 +161,7 @@ def test_a_file_that_vanishes_is_reported_and_the_others_are_stored(
     (tmp_path / "there").write_text("x")
     files = [FileToStore(tmp_path / name, f"v/{name}") for name in ("gone", "there")]
     with two_workers.client() as client:
-        stored = {i.file.key: i.error for i in store_files(client, Place(TENANT, "dev"), files)}
+        stored = {i.file.key: i.error for i in store_files(client, Tenancy(TENANT, "dev"), files)}
     assert stored["v/there"] is None
     gone = stored["v/gone"]
     assert gone is not None

@@ -20,7 +20,7 @@ from signalbox.commands.object_store import GetObject, ListObjects, PutObject
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.wire import Fault
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 
 

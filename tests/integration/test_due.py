@@ -16,8 +16,8 @@ from signalbox.commands.ledger.shard import USUAL, Shards
 from signalbox.commands.model import Command
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
-from signalbox.producers.publisher import make_app
-from signalbox.workers.reconciler import Reconciler
+from signalbox.producers.broker.publisher import make_app
+from signalbox.workers.maintenance.reconciler import Reconciler
 from tests.integration.conftest import wait_until
 from tests.integration.test_ledger import done, put
 
@@ -27,7 +27,7 @@ SHARDS = Shards(USUAL)
 QUIET = next(
     tenant
     for tenant in (f"t_dog{n}" for n in range(1000))
-    if SHARDS.place(tenant, "dev") == SHARDS.place(BUSY, "dev")
+    if SHARDS.shard(tenant, "dev") == SHARDS.shard(BUSY, "dev")
 )
 """Of one shard."""
 
@@ -62,12 +62,12 @@ def behind_one_key(ledger: Ledger, count: int) -> list[Command]:
     return line
 
 
-def turns_until_woken(ledger: Ledger, command: Command, most: int) -> int:
+def turns_until_woken(ledger: Ledger, command: Command, limit: int) -> int:
     """Looks of at most so many commands, from the first after its due time on."""
     found: list[int] = []
 
     def woken() -> bool:
-        due = ledger.due(most)
+        due = ledger.due(limit)
         found.append(len(due.wakes) + due.more)
         return command.ref in [wake.ticket.ref for wake in due.wakes]
 
@@ -89,7 +89,7 @@ def test_recovery_of_a_quiet_tenant_does_not_wait_behind_a_hot_key(
             pass
     lost = put("lost", tenant=QUIET)
     submit(ledger, [lost])
-    assert turns_until_woken(ledger, lost, most=20) == 1
+    assert turns_until_woken(ledger, lost, limit=20) == 1
 
 
 def test_what_waits_behind_a_key_keeps_a_due_time_and_is_handed_over(ledger: Ledger) -> None:
@@ -107,7 +107,7 @@ def test_a_lost_hand_over_is_found_by_its_own_due_time(ledger: Ledger) -> None:
     claim(ledger, line[1:])
     [first] = ledger.claim([Ticket(line[0].ref, line[0].op)], token="first", worker="w").claimed
     ledger.finish("first", [done(first)])  # and the worker dies before it publishes
-    assert turns_until_woken(ledger, line[1], most=20) == 1
+    assert turns_until_woken(ledger, line[1], limit=20) == 1
 
 
 def test_a_look_says_whether_there_was_more(client: State, ledger: Ledger) -> None:

@@ -20,10 +20,10 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import Message
-from signalbox.producers.publisher import make_app
-from signalbox.workers.finish import Parts
+from signalbox.producers.broker.publisher import make_app
+from signalbox.workers.execution.completer import Parts
+from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.runtime import Runtime
-from signalbox.workers.stage import Ended
 from tests.integration.conftest import object_scope
 from tests.integration.operating import by
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from signalbox.commands.object_store import ListObjects
-from signalbox.producers.folder import Place, digests, files_below, store_files
+from signalbox.producers.bulk.folder import Tenancy, digests, files_below, store_files
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
 FILES = 600
@@ -27,16 +27,16 @@ def folder(tmp_path: Path) -> Path:
 def test_every_file_is_there_once_after_both_workers_were_killed(
     tmp_path: Path, folder: Path
 ) -> None:
-    place = Place("t_kill", "dev")
+    tenancy = Tenancy("t_kill", "dev")
     files = files_below(folder)
     assert len(files) == FILES
     with (
         lane(tmp_path / "stack", workers=2, deadly=True) as running,
         running.client() as client,
     ):
-        running.route_to_folder(place.tenant_id)
+        running.route_to_folder(tenancy.tenant_id)
         stored = []
-        for item in store_files(client, place, files, patience=PATIENCE):
+        for item in store_files(client, tenancy, files, patience=PATIENCE):
             stored.append(item)
             if len(stored) == 150:
                 _kill_all(running)
@@ -46,12 +46,12 @@ def test_every_file_is_there_once_after_both_workers_were_killed(
         running.wait_until_idle(client)
 
         expected = {item.file.key: item.sha256 for item in stored}
-        assert dict(digests(client, place, list(expected))) == expected
+        assert dict(digests(client, tenancy, list(expected))) == expected
         listed: list[str] = []
         cursor = None
         while True:
             page = client.run_outcome(
-                ListObjects(tenant_id=place.tenant_id, env=place.env, cursor=cursor, limit=250)
+                ListObjects(tenant_id=tenancy.tenant_id, env=tenancy.env, cursor=cursor, limit=250)
             ).unwrap()
             listed += [entry["key"] for entry in page["objects"]]
             cursor = page["next_cursor"]

@@ -13,11 +13,11 @@ from signalbox.commands.error import LockLost, RouteLocked
 from signalbox.commands.routing import LockRoute, SetRoute, SwitchRoute, UnlockRoute
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.state import State, connect
-from signalbox.routing import control
-from signalbox.routing.event import first_broken
-from signalbox.routing.lock import StrategyLock
-from signalbox.routing.log import EventLog, Seen, Wanted
-from signalbox.routing.registry import Registry
+from signalbox.routing import route_commands as control
+from signalbox.routing.registry.event import first_broken
+from signalbox.routing.registry.event_log import EventLog, Seen, Wanted
+from signalbox.routing.registry.lock import StrategyLock
+from signalbox.routing.registry.registry import Registry
 from tests.integration.conftest import Lane, lane, object_scope
 from tests.integration.operating import SCOPE, by, kinds, point, take
 

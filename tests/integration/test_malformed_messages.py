@@ -11,7 +11,7 @@ import pytest
 
 from signalbox.commands.object_store import HeadObject, PutObject
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import Lane, wait_until
 
 TENANT = "t_malformed"

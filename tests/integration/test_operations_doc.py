@@ -16,7 +16,7 @@ import pytest
 
 from signalbox.producers.cli.main import main
 from signalbox.producers.embedded.stand_in import S3StandIn
-from signalbox.routing.archive_mark import ArchiveMark
+from signalbox.routing.audit.archive_mark import ArchiveMark
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 

@@ -11,8 +11,8 @@ from typing import Any
 
 from signalbox.commands.error import Conflict
 from signalbox.commands.state import connect
-from signalbox.routing.event import first_broken
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.event import first_broken
+from signalbox.routing.registry.registry import Registry
 from tests.integration.operating import SCOPE, kinds, point
 
 ROUNDS = 200

@@ -8,7 +8,7 @@ import random
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import PATIENCE, Lane
 
 KEYS, ROUNDS, TENANT = 50, 2000, "t_order"

@@ -10,7 +10,7 @@ from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
 from signalbox.commands.model import Command
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, GetRow, UpsertRow
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import PATIENCE, Lane
 from tests.integration.test_wire_contract import Foreign, outcome_of
 

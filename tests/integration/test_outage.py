@@ -12,7 +12,7 @@ from signalbox.commands.error import StateUnavailable
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import PATIENCE, lane, wait_until
 
 TENANT = "t_outage"

@@ -23,7 +23,7 @@ from signalbox.commands.object_store import (
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
 HERE: dict[str, Any] = {"tenant_id": "t_own", "env": "dev"}

@@ -13,9 +13,9 @@ from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.object_store import HeadObject
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.publisher import Publisher, make_app
-from signalbox.routing.log import TAG
-from signalbox.workers.pacer import Pacer
+from signalbox.producers.broker.publisher import Publisher, make_app
+from signalbox.routing.registry.event_log import TAG
+from signalbox.workers.maintenance.pacer import Pacer
 
 
 def test_a_policy_of_a_later_release_holds_up_no_other_tenant(

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from signalbox.commands.ledger.entry import Acceptance, Action
-from signalbox.commands.ledger.ledger import TOGETHER_MOST
+from signalbox.commands.ledger.ledger import MAX_TOGETHER
 from signalbox.commands.ledger.parcels import RING_ALONE
 from signalbox.commands.state import State
 from tests.integration.parcel_desk import (
@@ -273,7 +273,7 @@ def test_without_a_window_any_more_all_that_was_held_goes(state: State) -> None:
 def test_parcels_of_one_scope_are_let_go_as_far_as_the_window_and_no_further(
     state: State,
 ) -> None:
-    window = 2 * TOGETHER_MOST
+    window = 2 * MAX_TOGETHER
     desk = Desk(state, tenant_window=window)
     for name in "abcdefg":
         desk.submit(*[put(f"{name}{n}") for n in range(100)])

@@ -117,7 +117,7 @@ def test_what_is_taken_of_a_ledger_that_lost_something_waits_for_a_rebase(
     assert commands_of(claims) == [mine]
     [reason] = claims.lost.values()
     assert "lost some" in reason
-    # What a worker does with it: `withhold` in workers/evidence.py.
+    # What a worker does with it: `withhold` in workers/execution/recovery_reads.py.
     assert desk.end(claims, {mine.ref: Action.RELEASE}).refused == []
     fresh = desk_of(shelf, publish_grace=HASTY)
     assert (fresh.taken().claimed, len(fresh.taken().lost)) == ([], 1)

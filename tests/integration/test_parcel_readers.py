@@ -261,7 +261,7 @@ def leftovers(desk: Desk, places: int, entries: int) -> None:
     """Op_ids of so many tenants whose parcels, and all outcomes of them, are gone."""
     for number in range(places):
         place = f"t_{number}/dev"
-        shard = desk.ledger.shards.place(f"t_{number}", "dev")
+        shard = desk.ledger.shards.shard(f"t_{number}", "dev")
         gone = {f"op-{n}": f"{n + 1}.0:0123456789abcdef" for n in range(entries)}
         desk.client.hset(f"{shard}:ids:{place}", mapping=gone)
         desk.client.hset(f"{shard}:open", place, 0)

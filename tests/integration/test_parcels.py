@@ -13,7 +13,7 @@ import pytest
 from signalbox.commands.ledger.dead import DeadLetters
 from signalbox.commands.ledger.entry import Acceptance, Action
 from signalbox.commands.ledger.parcel_outcome import announced
-from signalbox.commands.ledger.parcels import ANNOUNCED_MOST
+from signalbox.commands.ledger.parcels import MAX_ANNOUNCED
 from signalbox.commands.ledger.shard import Shards
 from signalbox.commands.metrics_store import IngestPoints, Point
 from signalbox.commands.model import Command
@@ -290,7 +290,7 @@ def outcomes_of(desk: Desk, seq: int) -> str:
 def test_each_scope_has_parcels_of_its_own(desk: Desk) -> None:
     desk.submit(points("p"), put("a"), put("a", tenant="t_b"))
     parcels = desk.taken().parcels
-    assert Shards(16).place("t_b", "dev") == SHARD, "else it is not among these"
+    assert Shards(16).shard("t_b", "dev") == SHARD, "else it is not among these"
     scopes = [(parcel.place, parcel.kind) for parcel in parcels]
     assert scopes == [
         (PLACE, "metrics_store"),
@@ -317,7 +317,7 @@ def test_records_that_wait_are_woken_by_name_and_parcels_by_a_ring(desk: Desk) -
     assert timedelta(0) < desk.settings.publish_grace
 
 
-@pytest.mark.parametrize("size", [1, ANNOUNCED_MOST])
+@pytest.mark.parametrize("size", [1, MAX_ANNOUNCED])
 def test_outcomes_are_announced_themselves_unless_they_are_large(desk: Desk, size: int) -> None:
     command = put("a")
     asked = desk.client.pubsub(ignore_subscribe_messages=True)

@@ -31,9 +31,9 @@ from signalbox.commands.wire import Message, read_message
 from signalbox.producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archived_events, archiving
 from signalbox.producers.cli import audit
 from signalbox.producers.cli.audit import _tell_foreign
-from signalbox.producers.client import Client
-from signalbox.routing.event import EventData, StreamEvent, make_event
-from signalbox.routing.permit import Permits, is_reserved
+from signalbox.producers.client.client import Client
+from signalbox.routing.registry.event import EventData, StreamEvent, make_event
+from signalbox.routing.registry.permit import Permits, is_reserved
 from signalbox.workers.app import app
 from signalbox.workers.runtime import Runtime, install
 

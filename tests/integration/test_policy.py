@@ -15,10 +15,10 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.commands.state import State, connect
-from signalbox.producers.client import Client
-from signalbox.routing.event import first_broken
-from signalbox.routing.policy import Terms
-from signalbox.routing.registry import Registry
+from signalbox.producers.client.client import Client
+from signalbox.routing.policy.policy import Terms
+from signalbox.routing.registry.event import first_broken
+from signalbox.routing.registry.registry import Registry
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point
 

@@ -12,11 +12,11 @@ import pytest
 from signalbox.commands.error import StateUnavailable
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers import pulse
+from signalbox.producers import heartbeats as pulse
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.producers.pulse import Pulses
-from signalbox.workers import pulse as workers_pulse
-from signalbox.workers.pulse import PoolProbe, Pulse
+from signalbox.producers.heartbeats import Pulses
+from signalbox.workers.maintenance import heartbeat as workers_pulse
+from signalbox.workers.maintenance.heartbeat import PoolProbe, Pulse
 from tests.conftest import need_redis
 
 

@@ -12,7 +12,7 @@ from signalbox.commands.object_store import DeleteObject, PutObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by, give_terms

@@ -37,11 +37,11 @@ from signalbox.commands.script import Script
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.commands.tabular_store import UpsertRow
-from signalbox.routing.policy import Quotas
+from signalbox.routing.policy.policy import Quotas
 from signalbox.routing.route import Route
-from signalbox.workers.finish import Finisher
-from signalbox.workers.quota import within_quotas
-from signalbox.workers.stage import Admitted, Ended
+from signalbox.workers.execution.completer import Completer
+from signalbox.workers.execution.pipeline_types import Admitted, Ended
+from signalbox.workers.execution.quota import within_quotas
 
 CLOCK = """
 local real = redis
@@ -111,9 +111,9 @@ class World:
         return UsageBook(self.client)
 
     @cached_property
-    def finisher(self) -> Finisher:
+    def finisher(self) -> Completer:
         parcels = Parcels(self.client, SETTINGS, self.ledger)
-        return Finisher(self.ledger, parcels, SETTINGS, DirectoryPayloadStore(self.payloads), "w")
+        return Completer(self.ledger, parcels, SETTINGS, DirectoryPayloadStore(self.payloads), "w")
 
     @property
     def now(self) -> float:
@@ -304,7 +304,7 @@ def test_what_waits_is_due_at_its_deadline(client: State, tmp_path: Path) -> Non
     soon = datetime.now(UTC) + timedelta(seconds=5)
     late = world.submit(puts(100, deadline=soon))
     world.run_until(3)
-    shard = Shards(4).place(TENANT, "dev")
+    shard = Shards(4).shard(TENANT, "dev")
     line = f"{shard}:line:{TENANT}/dev/object_store"
     waiting = [ref for ref in late if client.server().zscore(line, ref) is not None]
     assert len(waiting) > 90

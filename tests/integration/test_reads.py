@@ -43,8 +43,8 @@ from signalbox.commands.state import connect
 from signalbox.commands.tabular_store import Filter, GetRow, QueryRows, UpsertRow
 from signalbox.gateway.open_content import PART_BYTES
 from signalbox.gateway.reads import ReadLimits, Reads
-from signalbox.producers.async_client import AsyncClient
-from signalbox.routing.policy import Terms
+from signalbox.producers.client.async_client import AsyncClient
+from signalbox.routing.policy.policy import Terms
 from tests.conformance.harness import HARNESSES
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 
@@ -307,7 +307,7 @@ def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: Lane) -> 
             assert second.error.code == RateLimited.code
             assert second.error.retry_after is not None
             assert 0 < second.error.retry_after <= 101
-        shard = Shards(USUAL).place("t_rate", "dev")
+        shard = Shards(USUAL).shard("t_rate", "dev")
         line = f"{shard}:line:t_rate/dev/object_store"
         registry.client.server().zadd(line, {"t_rate/dev/x": 1})
         async with reading(two_workers) as (_, reads):
@@ -322,7 +322,7 @@ def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: Lane) -> 
 def test_what_the_ledger_or_the_registry_lost_stops_reads_too(two_workers: Lane) -> None:
     two_workers.route_to_folder("t_lost")
     state = two_workers.registry().client
-    era = f"{Shards(USUAL).place('t_lost', 'dev')}:era"
+    era = f"{Shards(USUAL).shard('t_lost', 'dev')}:era"
     get = GetObject(tenant_id="t_lost", env="dev", key="k")
 
     async def main() -> list[str]:

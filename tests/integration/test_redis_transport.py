@@ -5,8 +5,8 @@ from __future__ import annotations
 import time
 from typing import Any
 
-from signalbox.producers.publisher import make_app
-from signalbox.producers.redis_transport import Channel
+from signalbox.producers.broker.publisher import make_app
+from signalbox.producers.broker.redis_transport import Channel
 from tests.integration.conftest import Lane
 
 

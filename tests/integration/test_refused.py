@@ -17,7 +17,7 @@ from signalbox.commands.refusal import refusal
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import Fault
-from signalbox.workers.finish import Finisher
+from signalbox.workers.execution.completer import Completer
 
 
 @pytest.fixture
@@ -26,11 +26,11 @@ def settings(state_url: str, tmp_path: Path) -> Settings:
     return Settings(state_url=state_url, payload_dir=tmp_path)
 
 
-def finisher(settings: Settings) -> Finisher:
+def finisher(settings: Settings) -> Completer:
     state = connect(settings.state_url)
     payloads = DirectoryPayloadStore(settings.payload_dir or Path())
     ledger = Ledger(state, settings)
-    return Finisher(ledger, Parcels(state, settings, ledger), settings, payloads, "w")
+    return Completer(ledger, Parcels(state, settings, ledger), settings, payloads, "w")
 
 
 def letters(settings: Settings) -> list[str]:
@@ -71,7 +71,7 @@ def test_another_document_of_the_same_name_is_kept_beside_it(settings: Settings,
 def test_a_flood_is_bounded_in_number_and_counted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(its, "FAULTS_MOST", 10)
+    monkeypatch.setattr(its, "MAX_FAULTS", 10)
     burier = finisher(settings)
     for number in range(25):
         burier.bury([fault(f"-/-/m{number:02}", {"odd": number})])
@@ -81,7 +81,7 @@ def test_a_flood_is_bounded_in_number_and_counted(
 
 
 def test_a_flood_is_bounded_in_bytes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(its, "FAULT_BYTES_MOST", 100_000)
+    monkeypatch.setattr(its, "MAX_FAULT_BYTES", 100_000)
     burier = finisher(settings)
     for number in range(20):
         burier.bury([fault(f"-/-/m{number:02}", {"odd": "x" * 20_000})])

@@ -17,10 +17,10 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.commands.state_error import state_errors
-from signalbox.producers.buffer import BufferLimits
+from signalbox.producers.client.buffer import BufferLimits
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.routing.registry import Registry
-from signalbox.workers.leader import Leader
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.maintenance.election import Election
 from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_builds import redis_builds
@@ -104,7 +104,7 @@ def test_each_refusal_is_a_typed_temporary_error_and_leaves_nothing_half_done(
         "claim": lambda: claim(ledger, second),
         "finish": lambda: ledger.finish(claimed.token, [done(claimed)]),
         "due": ledger.due,
-        "lead": lambda: Leader(state, "reconciler", "w").leads(),
+        "lead": lambda: Election(state, "reconciler", "w").leads(),
         "route": lambda: registry.set(
             scope, "s3", {"bucket": "b"}, mode=Mode.SAAS, actor="a", reason="r", change_id="c1"
         ),

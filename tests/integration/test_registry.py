@@ -22,8 +22,8 @@ from signalbox.commands.model import new_op_id
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
-from signalbox.routing.event import StreamEvent, first_broken
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.event import StreamEvent, first_broken
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
 
 KIND = ResourceKind.OBJECT_STORE

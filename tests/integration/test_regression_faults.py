@@ -14,12 +14,12 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
+from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.producers.submission import Submission
-from signalbox.routing.rebase import rebase
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.rebase import rebase
+from signalbox.routing.registry.registry import Registry
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until

@@ -14,8 +14,8 @@ from celery.worker.control import Panel
 
 from signalbox.commands.object_store import HeadObject
 from signalbox.commands.settings import Settings
-from signalbox.producers.publisher import make_app
-from signalbox.workers.control import HARMLESS
+from signalbox.producers.broker.publisher import make_app
+from signalbox.workers.celery.remote_control import HARMLESS
 from tests.integration.conftest import Lane, lane, wait_until
 
 DANGEROUS: dict[str, dict[str, Any]] = {

@@ -24,14 +24,14 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
+from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.producers.embedded.stand_in import S3StandIn
-from signalbox.producers.submission import Submission
-from signalbox.routing.rebase import rebase
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.rebase import rebase
+from signalbox.routing.registry.registry import Registry
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until

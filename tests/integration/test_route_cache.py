@@ -13,12 +13,12 @@ from signalbox.commands.error import RegistryRegressed, RegistryUnreadable, Rout
 from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.log import TAG, EventLog
-from signalbox.routing.policy import FREE, policy_subject
-from signalbox.routing.registry import Registry
+from signalbox.routing.cache.log_follower import LogFollower
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.policy.policy import FREE, policy_subject
+from signalbox.routing.registry.event_log import TAG, EventLog
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, revision_of
-from signalbox.routing.tail import RouteTail
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 FENCES = "{rt}:fence"
@@ -130,7 +130,7 @@ def test_no_reader_ever_gets_a_route_older_than_the_fence_it_read(state_url: str
     registry = Registry(connect(state_url))
     point(registry, "/0")
     cache = RouteCache(Registry(connect(state_url)))
-    tail = RouteTail(cache, EventLog(connect(state_url)))
+    tail = LogFollower(cache, EventLog(connect(state_url)))
     tail.start()
     flipped = threading.Event()
     stale: list[tuple[str, int]] = []
@@ -162,7 +162,7 @@ def test_no_reader_ever_gets_a_route_older_than_the_fence_it_read(state_url: str
 def test_the_tail_fills_the_cache_before_anyone_asks(client: State, state_url: str) -> None:
     registry = CountingRegistry(client)
     cache = RouteCache(registry)
-    tail = RouteTail(cache, EventLog(connect(state_url)))
+    tail = LogFollower(cache, EventLog(connect(state_url)))
     tail.start()
     wait_until(lambda: tail._at is not None)
     route = point(registry, "/a")
@@ -180,7 +180,7 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
     registry = Registry(client)
     point(registry, "/a")
     cache = RouteCache(Registry(connect(state_url)))
-    tail = RouteTail(cache, EventLog(connect(state_url)))
+    tail = LogFollower(cache, EventLog(connect(state_url)))
     tail.turn()
     if harm == "trimmed":
         point(registry, "/b")

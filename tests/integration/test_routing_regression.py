@@ -13,12 +13,12 @@ from signalbox.commands.error import RegistryRegressed
 from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.event import StreamEvent
-from signalbox.routing.log import EventLog
-from signalbox.routing.registry import Registry
+from signalbox.routing.cache.log_follower import LogFollower
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.event_log import EventLog
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
-from signalbox.routing.tail import RouteTail
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 KEYS = ["{rt}:head", "{rt}:routes", "{rt}:fence"]
@@ -113,7 +113,7 @@ def test_an_event_that_this_version_cannot_read_does_not_end_the_tail(
     registry = Registry(client)
     point(registry, "/a")
     cache = RouteCache(registry)
-    tail = RouteTail(cache, EventLog(connect(state_url)))
+    tail = LogFollower(cache, EventLog(connect(state_url)))
     tail.start()
     wait_until(lambda: tail._at is not None)
     # As a newer version might write one: a kind that this one does not know.

@@ -19,10 +19,10 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.routing import DeleteRoute
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.settings import Settings
-from signalbox.producers.client import Client
+from signalbox.producers.broker.publisher import make_app
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.producers.publisher import make_app
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE, QUICK, wait_until
 from tests.integration.test_operations_doc import steps

@@ -12,7 +12,7 @@ import amqp
 import pytest
 
 from signalbox.commands.settings import Settings
-from signalbox.producers.publisher import make_app
+from signalbox.producers.broker.publisher import make_app
 from tests.absent import absent
 from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import rabbitmq, rabbitmqctl

@@ -22,7 +22,7 @@ from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.server_build import build_of
 from signalbox.producers.embedded.server_data import FILE, FOLDER, data_in
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 from tests.absent import absent
 from tests.integration import command_line
 from tests.integration.operating import SCOPE, give_terms, point

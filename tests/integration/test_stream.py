@@ -14,12 +14,12 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
-from signalbox.producers.client import Client
+from signalbox.producers.bulk.bounded_run import Pace, Work, run_all
+from signalbox.producers.bulk.folder import Tenancy, files_below, store_files
+from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.ports import free_port
-from signalbox.producers.folder import Place, files_below, store_files
-from signalbox.producers.stream import Pace, Work, run_all
 
-PLACE = Place("t_stream", "dev")
+PLACE = Tenancy("t_stream", "dev")
 SOON = timedelta(seconds=1)
 
 
@@ -80,7 +80,7 @@ def test_what_finds_no_room_comes_again_before_what_stands_behind_it(
         return answer
 
     monkeypatch.setattr(Parcels, "accept", watch)
-    monkeypatch.setattr("signalbox.producers.stream.AGAIN_SECONDS", 0.0)
+    monkeypatch.setattr("signalbox.producers.bulk.bounded_run.AGAIN_SECONDS", 0.0)
     work = [Work(number, put(number), 1) for number in range(4)]
     list(run_all(client, work, Pace(batch=3), patience=SOON))
     assert accepted == ["k0", "k1", "k2", "k3"]

@@ -21,13 +21,14 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import ticket_document
-from signalbox.producers.publisher import Publisher, make_app
-from signalbox.workers import isolation
-from signalbox.workers.isolation import Isolation
+from signalbox.producers.broker.publisher import Publisher, make_app
+from signalbox.workers.isolation import isolation
+from signalbox.workers.isolation.isolation import Isolation
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 from tests.integration.test_ledger import done, put
 
 TENANTS = ["t_ant", "t_bee", "t_eel", "t_fox", "t_hh", "t_ccc"]
+PROCESS = b"signalbox.workers.isolation.process"
 POISON = "command.before=kill~poison"
 SLOW = "command.before=sleep:600@1~slow"
 """Longer than any test waits."""
@@ -365,7 +366,7 @@ def children_of(pid: int) -> list[int]:
             if not folder.name.isdigit():
                 continue
             parent = int((folder / "stat").read_text().rpartition(")")[2].split()[1])
-            if parent == pid and b"signalbox.workers.isolated" in (folder / "cmdline").read_bytes():
+            if parent == pid and PROCESS in (folder / "cmdline").read_bytes():
                 found.append(int(folder.name))
         except OSError:
             continue  # it has just ended

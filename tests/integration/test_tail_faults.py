@@ -10,12 +10,12 @@ import pytest
 
 from signalbox.commands.error import RegistryRegressed
 from signalbox.commands.state import State, connect
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.event import StreamEvent
-from signalbox.routing.rebase import rebase
-from signalbox.routing.registry import Registry
-from signalbox.routing.row import Position
-from signalbox.routing.tail import RouteTail
+from signalbox.routing.cache.log_follower import LogFollower
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.rebase import rebase
+from signalbox.routing.registry.records import Position
+from signalbox.routing.registry.registry import Registry
 from tests.integration.conftest import object_scope
 from tests.integration.operating import SCOPE, by, point
 
@@ -41,10 +41,10 @@ def cache(registry: Registry) -> RouteCache:
 
 
 @pytest.fixture
-def tail(registry: Registry, cache: RouteCache) -> RouteTail:
+def tail(registry: Registry, cache: RouteCache) -> LogFollower:
     """Stands at the first event."""
     point(registry, "/first")
-    tail = RouteTail(cache, registry.log)
+    tail = LogFollower(cache, registry.log)
     tail.turn()
     return tail
 
@@ -55,7 +55,7 @@ def read(client: State, name: str) -> str | None:
 
 
 def test_a_log_that_is_trimmed_under_a_tail_that_lags_costs_reads_and_no_wrong_route(
-    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: LogFollower
 ) -> None:
     scopes = [object_scope(f"t_{number}") for number in range(20)]
     for turn in range(3):
@@ -74,7 +74,7 @@ def test_a_log_that_is_trimmed_under_a_tail_that_lags_costs_reads_and_no_wrong_r
 
 @pytest.mark.parametrize("sealed", [False, True])
 def test_an_event_that_was_edited_in_the_log_never_becomes_a_route(
-    registry: Registry, client: State, cache: RouteCache, tail: RouteTail, sealed: bool
+    registry: Registry, client: State, cache: RouteCache, tail: LogFollower, sealed: bool
 ) -> None:
     route = point(registry, "/right")
     [(_, fields)] = cast(Any, client.server().xrange(LOG, "2-0", "2-0"))
@@ -92,7 +92,7 @@ def test_an_event_that_was_edited_in_the_log_never_becomes_a_route(
 
 
 def test_a_head_that_went_back_is_refused_until_it_is_looked_at_or_rebased(
-    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: LogFollower
 ) -> None:
     early, dump = read(client, "@epoch"), cast(bytes, client.server().dump("{rt}:head"))
     point(registry, "/second")
@@ -119,7 +119,7 @@ def test_a_head_that_went_back_is_refused_until_it_is_looked_at_or_rebased(
 
 
 def test_a_false_alarm_ends_when_the_tail_has_looked(
-    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: LogFollower
 ) -> None:
     early = read(client, "@epoch")
     point(registry, "/second")
@@ -132,7 +132,7 @@ def test_a_false_alarm_ends_when_the_tail_has_looked(
 
 
 def test_an_earlier_epoch_is_refused_whatever_its_revision(
-    registry: Registry, client: State, cache: RouteCache, tail: RouteTail
+    registry: Registry, client: State, cache: RouteCache, tail: LogFollower
 ) -> None:
     early = read(client, "@epoch")
     rebase(registry, **by())

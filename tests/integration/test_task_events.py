@@ -23,12 +23,12 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import Message
+from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer
-from signalbox.producers.publisher import make_app
-from signalbox.workers import task_events
+from signalbox.workers.celery import task_events
+from signalbox.workers.celery.task_events import MAX_WAITING, SUCCESSES_A_SECOND, TaskEvents
 from signalbox.workers.runtime import Runtime
-from signalbox.workers.task_events import SUCCESSES_A_SECOND, WAITING_MOST, TaskEvents
 from tests.conftest import need_redis
 from tests.integration.conftest import wait_until
 
@@ -167,7 +167,7 @@ def test_a_broker_that_is_away_holds_nothing_and_hears_the_newest_when_it_is_bac
         tell(events, [end(Action.DEAD, first)])
         watcher.ends()
         broker.stop()
-        for _ in range(0, WAITING_MOST, 100):
+        for _ in range(0, MAX_WAITING, 100):
             tell(events, [end(Action.DEAD) for _ in range(100)])
         more = [end(Action.DEAD) for _ in range(500)]
         tell(events, [*more, end()])

@@ -7,7 +7,7 @@ from datetime import timedelta
 
 import pytest
 
-from signalbox.producers import waiter
+from signalbox.producers.client import outcome_waiter as waiter
 from tests.integration.conftest import Lane
 
 

@@ -14,7 +14,7 @@ import pytest
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.scope import ResourceKind
-from signalbox.producers.client import Client
+from signalbox.producers.client.client import Client
 from tests.integration.conftest import Lane, wait_until
 
 TENANT = "t_wire"

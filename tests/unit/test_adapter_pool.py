@@ -24,12 +24,12 @@ from signalbox.commands.object_store import DeleteObject, GetObject, ListObjects
 from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
 from signalbox.commands.result import Result
 from signalbox.commands.scope import Mode, Scope
-from signalbox.routing.policy import FREE
+from signalbox.routing.policy.policy import FREE
 from signalbox.routing.route import Route
-from signalbox.workers import adapter_pool
-from signalbox.workers.adapter_pool import READ_MOST, AdapterPool
-from signalbox.workers.stage import Admitted, Ended
-from signalbox.workers.step import in_lanes
+from signalbox.workers.execution import adapter_pool
+from signalbox.workers.execution.adapter_pool import MAX_READ, AdapterPool
+from signalbox.workers.execution.pipeline_types import Admitted, Ended
+from signalbox.workers.execution.steps import in_lanes
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -287,14 +287,14 @@ def test_an_answer_of_a_bulk_that_breaks_off_is_the_end_of_its_command_alone(
             return [_Broken() if c.key == "k1" else self.get(c, call) for c, call in items]
 
     shelf = Breaking(bulk_verbs=frozenset({"get"}))
-    commands = [get(f"k{n}") for n in range(READ_MOST + 2)]
+    commands = [get(f"k{n}") for n in range(MAX_READ + 2)]
     ends = pool.run(admitted(commands, shelf), Blind(), never)
     failed = {end.claimed.command.subject: end.error for end in ends if end.error}
     assert failed.keys() == {"k1"}
     assert failed["k1"] is not None
     assert failed["k1"].code == "INTERNAL_ERROR"
     assert (failed["k1"].tenant_id, len(ends)) == ("t_a", len(commands))
-    assert sorted(sizes) == [2, READ_MOST]
+    assert sorted(sizes) == [2, MAX_READ]
 
 
 class _Broken(Said):

@@ -13,10 +13,10 @@ from signalbox.commands.ledger.entry import Acceptance, Receipt
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.asked import Asked
-from signalbox.producers.inbox import Inboxes
-from signalbox.producers.pending import Pending, Submitter
-from signalbox.producers.submission import Submission
+from signalbox.producers.client.awaited_command import Asked
+from signalbox.producers.client.buffered_command import Pending, Submitter
+from signalbox.producers.client.loop_inbox import Inboxes
+from signalbox.producers.client.submission import Submission
 
 COMMAND = PutObject(
     tenant_id="t_a", env="dev", key="k", payload=InlinePayload(data=b"x"), op_id="one"

@@ -22,11 +22,11 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.commands.scope import Mode
 from signalbox.commands.state import state_over
-from signalbox.routing.policy import FREE
+from signalbox.routing.policy.policy import FREE
 from signalbox.routing.route import Route
-from signalbox.workers import breaker
-from signalbox.workers.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST, Breakers
-from signalbox.workers.stage import Admitted, Early, Ended, Watch
+from signalbox.workers.execution import breaker
+from signalbox.workers.execution.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST, Breakers
+from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
 
 GIB = 2**30
 

@@ -29,10 +29,10 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers import lanes
-from signalbox.producers.buffer import Buffer, BufferLimits
-from signalbox.producers.pending import Pending
-from signalbox.producers.submission import Submission
+from signalbox.producers.client import flush_queue
+from signalbox.producers.client.buffer import Buffer, BufferLimits
+from signalbox.producers.client.buffered_command import Pending
+from signalbox.producers.client.submission import Submission
 
 SOON = timedelta(minutes=5)
 AT_ONCE = timedelta(0)
@@ -170,7 +170,7 @@ def test_block_that_fails_hands_over_and_shows_its_own_error() -> None:
     assert ledger.accepted == subjects(range(1, 2))
 
 
-@pytest.mark.parametrize("limits", [{"most": 3}, {"most_bytes": 3 * 612}])
+@pytest.mark.parametrize("limits", [{"capacity": 3}, {"capacity_bytes": 3 * 612}])
 def test_full_buffer_refuses_with_a_typed_error_and_takes_again(limits: dict[str, int]) -> None:
     ledger = Ledger()
     with buffer(ledger, **limits) as its:
@@ -188,13 +188,13 @@ def test_full_buffer_refuses_with_a_typed_error_and_takes_again(limits: dict[str
 
 
 def test_one_that_is_larger_than_the_buffer_is_taken_alone() -> None:
-    with buffer(Ledger(), most_bytes=1) as its:
+    with buffer(Ledger(), capacity_bytes=1) as its:
         assert its.add(put(1), timeout=SOON).submission(SOON).accepted
 
 
 def test_closing_frees_who_waits_for_room() -> None:
     ledger = Ledger()
-    with buffer(ledger, most=1) as its:
+    with buffer(ledger, capacity=1) as its:
         ledger.open.clear()
         its.add(put(0))
         closer = threading.Timer(0.05, its._close_at_exit)
@@ -282,7 +282,7 @@ def test_nothing_of_a_refused_command_is_kept_once_its_caller_was_told() -> None
 
 
 def test_full_tenant_waits_in_order_while_others_pass(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(lanes, "AGAIN_SECONDS", 0.01)
+    monkeypatch.setattr(flush_queue, "AGAIN_SECONDS", 0.01)
     ledger = Ledger()
     ledger.full = {"t_a": 4}
     with buffer(ledger, count=4) as its:
@@ -323,15 +323,15 @@ def test_order_is_kept_behind_one_that_is_handed_over_singly() -> None:
     st.integers(0, 2),
 )
 def test_whatever_comes_all_is_accepted_once_in_the_order_of_its_tenant(
-    adds: list[tuple[str, int]], count: int, most: int, full: dict[str, int], failures: int
+    adds: list[tuple[str, int]], count: int, capacity: int, full: dict[str, int], failures: int
 ) -> None:
     ledger = Ledger()
     ledger.full = {f"t_{name}": calls for name, calls in full.items()}
     ledger.failures = [StateUnavailable("away")] * failures
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(lanes, "AGAIN_SECONDS", 0.0)
+        patch.setattr(flush_queue, "AGAIN_SECONDS", 0.0)
         patch.setattr("tenacity.nap.time.sleep", lambda _: None)
-        with buffer(ledger, count=count, most=most, linger=AT_ONCE) as its:
+        with buffer(ledger, count=count, capacity=capacity, linger=AT_ONCE) as its:
             names = [(tenant, put(n, f"t_{tenant}")) for n, (tenant, _) in enumerate(adds)]
             for _, command in names:
                 its.add(command, timeout=SOON)
@@ -344,7 +344,7 @@ def test_whatever_comes_all_is_accepted_once_in_the_order_of_its_tenant(
 
 def test_many_threads_add() -> None:
     ledger = Ledger()
-    with buffer(ledger, most=50) as its:
+    with buffer(ledger, capacity=50) as its:
         pending: list[Pending] = []
 
         def add(first: int) -> None:
@@ -377,7 +377,9 @@ def test_forked_process_is_told_to_make_its_own() -> None:
         assert _in_a_fork(child)
 
 
-@pytest.mark.parametrize("wrong", [{"count": 0}, {"most": 0}, {"linger": timedelta(seconds=-1)}])
+@pytest.mark.parametrize(
+    "wrong", [{"count": 0}, {"capacity": 0}, {"linger": timedelta(seconds=-1)}]
+)
 def test_impossible_limits_are_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InvalidSetting):
         BufferLimits(**wrong)
@@ -447,7 +449,7 @@ def test_what_ends_the_thread_is_told_to_everyone() -> None:
 
 def test_adds_that_wait_for_room_are_told_when_the_thread_ends() -> None:
     ledger = Ledger()
-    with buffer(ledger, count=1, most=1) as its:
+    with buffer(ledger, count=1, capacity=1) as its:
         ledger.open.clear()
         ledger.failures = [Broken()]  # type: ignore[list-item]
         its.add(put(0))
@@ -463,7 +465,7 @@ class Clock:
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0
-        monkeypatch.setattr("signalbox.producers.lanes.time.monotonic", lambda: self.now)
+        monkeypatch.setattr(f"{flush_queue.__name__}.time.monotonic", lambda: self.now)
 
 
 @pytest.mark.parametrize("under_way", [0, 1, 2])
@@ -471,7 +473,9 @@ def test_what_few_others_are_under_way_beside_lingers_as_ever(
     monkeypatch: pytest.MonkeyPatch, under_way: int
 ) -> None:
     clock = Clock(monkeypatch)
-    its = lanes.Lanes[int](100, 1000, linger=2, longest=20, in_flight=lambda: 1 + under_way)
+    its = flush_queue.FlushQueue[int](
+        100, 1000, linger=2, longest=20, in_flight=lambda: 1 + under_way
+    )
     assert its.add("p", 1, 1)
     clock.now += 1.9
     assert its.take(10) == []
@@ -484,7 +488,9 @@ def test_beside_many_under_way_more_are_gathered_until_a_half_or_the_longest_tim
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     clock, under_way = Clock(monkeypatch), 4
-    its = lanes.Lanes[int](100, 1000, linger=2, longest=20, in_flight=lambda: here + under_way)
+    its = flush_queue.FlushQueue[int](
+        100, 1000, linger=2, longest=20, in_flight=lambda: here + under_way
+    )
     here = 1
     its.add("p", 1, 1)
     clock.now += 3

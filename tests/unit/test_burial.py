@@ -11,8 +11,8 @@ import pytest
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.refusal import refusal
 from signalbox.commands.wire import Fault
-from signalbox.workers import burial
-from signalbox.workers.burial import Burials
+from signalbox.workers.celery import refused_messages as burial
+from signalbox.workers.celery.refused_messages import Burials
 
 
 class Hub:
@@ -85,7 +85,7 @@ def test_what_a_broker_with_a_fixed_prefetch_has_sent_is_kept_in_the_same_turn(r
 
 def test_large_ones_do_not_gather_in_memory(room: Room) -> None:
     for _ in range(5):
-        room.take(burial.BYTES_MOST // 2)
+        room.take(burial.MAX_BYTES // 2)
     assert room.steps == [("kept", 2), ("acknowledged", 2)] * 2
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from signalbox import celeryconfig
 from signalbox.commands.settings import Settings
-from signalbox.producers.publisher import make_app
-from signalbox.producers.rabbit_queue import QuorumQueue
+from signalbox.producers.broker.publisher import make_app
+from signalbox.producers.broker.rabbit_queue import QuorumQueue
 
 
 def test_the_pool_is_not_set_here() -> None:

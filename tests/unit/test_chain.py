@@ -6,9 +6,9 @@ from collections.abc import Iterable, Sequence
 
 import pytest
 
-from signalbox.routing.chain import Chain
-from signalbox.routing.event import EventData, Kind, StreamEvent, make_event
-from signalbox.routing.row import Head
+from signalbox.routing.audit.chain import Chain
+from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
+from signalbox.routing.registry.records import Head
 
 NOTHING = Head("", 0, "")
 

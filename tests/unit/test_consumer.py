@@ -10,8 +10,8 @@ from celery import Celery
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
-from signalbox.workers.burial import Burials
-from signalbox.workers.consumer import SteadyConsumer
+from signalbox.workers.celery.consumer import SteadyConsumer
+from signalbox.workers.celery.refused_messages import Burials
 
 
 class Message:

@@ -8,8 +8,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from signalbox.workers import crew
-from signalbox.workers.crew import Crew
+from signalbox.workers.execution import fair_threads as crew
+from signalbox.workers.execution.fair_threads import FairThreads
 
 THREADS = 4
 
@@ -23,14 +23,14 @@ def hanging() -> Iterator[threading.Event]:
 
 
 @pytest.fixture
-def threads(hanging: threading.Event) -> Iterator[Crew]:
-    running = Crew(THREADS)
+def threads(hanging: threading.Event) -> Iterator[FairThreads]:
+    running = FairThreads(THREADS)
     yield running
     hanging.set()
     running.close()
 
 
-def wait_for(event: threading.Event, threads: Crew) -> None:
+def wait_for(event: threading.Event, threads: FairThreads) -> None:
     """As who waits for calls does: asking for threads in between."""
     until = time.monotonic() + 60
     while not event.wait(0.01):
@@ -39,7 +39,7 @@ def wait_for(event: threading.Event, threads: Crew) -> None:
 
 
 def test_a_tenant_whose_calls_hang_leaves_threads_for_others(
-    threads: Crew, hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+    threads: FairThreads, hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "SLOW_SECONDS", 0.05)
     for _ in range(50):
@@ -52,7 +52,7 @@ def test_a_tenant_whose_calls_hang_leaves_threads_for_others(
 
 
 def test_two_tenants_whose_calls_hang_leave_threads_for_a_third(
-    threads: Crew, hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
+    threads: FairThreads, hanging: threading.Event, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(crew, "SLOW_SECONDS", 0.05)
     for tenant in ("t_hangs", "t_too"):
@@ -63,7 +63,7 @@ def test_two_tenants_whose_calls_hang_leave_threads_for_a_third(
     wait_for(done, threads)
 
 
-def test_a_few_calls_do_not_wait_for_all_those_of_another_tenant(threads: Crew) -> None:
+def test_a_few_calls_do_not_wait_for_all_those_of_another_tenant(threads: FairThreads) -> None:
     begun, go = threading.Semaphore(0), threading.Event()
     order: list[str] = []
 
@@ -90,7 +90,7 @@ def test_a_few_calls_do_not_wait_for_all_those_of_another_tenant(threads: Crew) 
 
 
 def test_a_tenant_alone_has_all_threads_and_no_more(
-    threads: Crew, hanging: threading.Event
+    threads: FairThreads, hanging: threading.Event
 ) -> None:
     begun = threading.Semaphore(0)
 
@@ -108,7 +108,7 @@ def test_a_tenant_alone_has_all_threads_and_no_more(
         assert begun.acquire(timeout=60)
 
 
-def test_a_call_that_raises_takes_its_thread_from_nobody(threads: Crew) -> None:
+def test_a_call_that_raises_takes_its_thread_from_nobody(threads: FairThreads) -> None:
     for _ in range(3 * THREADS):
         threads.submit("t_a", lambda: [][0])
     done = threading.Event()

@@ -14,9 +14,9 @@ from pydantic import BaseModel
 from signalbox.adapters.azure_blob.config import AzureConfig
 from signalbox.adapters.dynamodb.config import DynamoDBConfig
 from signalbox.adapters.firestore.config import FirestoreConfig
-from signalbox.adapters.overview import markdown
 from signalbox.adapters.postgres.config import PostgresConfig
 from signalbox.adapters.s3.config import S3Config
+from signalbox.adapters.support_matrix import markdown
 from signalbox.commands import error
 from signalbox.commands.parse import known_ops, parse_command
 from signalbox.commands.settings import Settings

@@ -6,10 +6,10 @@ import pytest
 from pydantic import BaseModel, create_model
 
 from signalbox.commands.documented import Documented, field_docs
-from signalbox.routing.event import EventData, StreamEvent
-from signalbox.routing.lock import StrategyLock
-from signalbox.routing.policy import Allowed, Policy, Quotas, Terms
-from signalbox.routing.price import Prices
+from signalbox.routing.policy.policy import Allowed, Policy, Quotas, Terms
+from signalbox.routing.policy.price import Prices
+from signalbox.routing.registry.event import EventData, StreamEvent
+from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.route import Route
 
 MODELS: list[type[BaseModel]] = [

@@ -17,7 +17,7 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Message
-from signalbox.producers.publisher import make_app
+from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.runtime import Runtime
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"

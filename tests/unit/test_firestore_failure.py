@@ -11,7 +11,7 @@ from google.auth import exceptions as auth
 from signalbox.adapters.batch import RequestSize
 from signalbox.adapters.failure import Reporter
 from signalbox.adapters.firestore.config import read_config
-from signalbox.adapters.firestore.database import MOST_BYTES, room
+from signalbox.adapters.firestore.database import MAX_BYTES, room
 from signalbox.adapters.firestore.failure import SERVICE, translate
 from signalbox.adapters.firestore.table_driver import open_driver
 from signalbox.adapters.port import AdapterContext, Call
@@ -88,17 +88,17 @@ def test_nothing_is_asked_once_the_lease_ran_out(tmp_path: Path) -> None:
     [
         ([], []),
         ([1] * 7, [3, 3, 1]),
-        ([MOST_BYTES, 1, 1], [1, 2]),
-        ([MOST_BYTES * 2], [1]),
-        ([1, MOST_BYTES - 1, 1], [2, 1]),
+        ([MAX_BYTES, 1, 1], [1, 2]),
+        ([MAX_BYTES * 2], [1]),
+        ([1, MAX_BYTES - 1, 1], [2, 1]),
     ],
 )
 def test_requests_are_cut_by_number_and_by_bytes(sizes: list[int], cut: list[int]) -> None:
-    parts = list(RequestSize(3, MOST_BYTES).cut(sizes))
+    parts = list(RequestSize(3, MAX_BYTES).cut(sizes))
     assert [len(part) for part in parts] == cut
     assert [number for part in parts for number in part] == list(range(len(sizes)))
 
 
 def test_a_request_of_the_worst_documents_stays_within_what_firestore_takes() -> None:
-    assert 6 / 3 * MOST_BYTES < 10 * 1024 * 1024
+    assert 6 / 3 * MAX_BYTES < 10 * 1024 * 1024
     assert room(0) > 0

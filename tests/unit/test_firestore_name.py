@@ -18,7 +18,7 @@ from signalbox.adapters.firestore.message import (
     set_value,
 )
 from signalbox.adapters.firestore.name import (
-    LABELS_MOST,
+    MAX_LABELS_LENGTH,
     Layout,
     point_id,
     point_place,
@@ -106,9 +106,9 @@ def test_ids_of_points_sort_by_time_then_labels(
 ) -> None:
     one, other = point_id(time, labels), point_id(time2, labels2)
     assert allowed(one)
-    if max(len(spell(labels)), len(spell(labels2))) <= LABELS_MOST:
+    if max(len(spell(labels)), len(spell(labels2))) <= MAX_LABELS_LENGTH:
         assert (one < other) == ((time, labels.encode()) < (time2, labels2.encode()))
-    assert point_place(f"points/{one}") == (micros(time), spell(labels)[:LABELS_MOST])
+    assert point_place(f"points/{one}") == (micros(time), spell(labels)[:MAX_LABELS_LENGTH])
     assert time_id(time) < one < time_id(time + timedelta(microseconds=1)) or time.year == 9999
 
 

@@ -18,10 +18,10 @@ FOREIGN = ("celery", "kombu", "boto3", "botocore", "grpc")
         "signalbox.commands.object_store",
         "signalbox.adapters.catalogue",
         "signalbox.adapters.object_store",
-        "signalbox.routing.registry",
-        "signalbox.routing.cache",
-        "signalbox.routing.tail",
-        "signalbox.routing.control",
+        "signalbox.routing.registry.registry",
+        "signalbox.routing.cache.route_cache",
+        "signalbox.routing.cache.log_follower",
+        "signalbox.routing.route_commands",
     ],
 )
 def test_importing_a_lower_package_loads_no_foreign_one(module: str) -> None:

@@ -9,8 +9,8 @@ from typing import BinaryIO
 import pytest
 
 from signalbox.commands.error import InvalidCommand, TooLarge
-from signalbox.producers import line_input
-from signalbox.producers.line_input import Line, read_lines
+from signalbox.producers.bulk import line_input
+from signalbox.producers.bulk.line_input import Line, read_lines
 
 
 @pytest.fixture

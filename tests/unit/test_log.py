@@ -9,7 +9,7 @@ from structlog.testing import capture_logs
 from signalbox.commands.error import NotFound
 from signalbox.commands.ledger.entry import Action, Finish
 from signalbox.commands.outcome import Outcome, Status
-from signalbox.workers.log import EACH_MOST, log_finishes
+from signalbox.workers.execution.command_log import MAX_EACH, log_finishes
 
 
 def finish(number: int, tenant: str = "t_a", action: Action = Action.DONE) -> Finish:
@@ -33,8 +33,8 @@ def finish(number: int, tenant: str = "t_a", action: Action = Action.DONE) -> Fi
 
 def test_few_have_a_line_each() -> None:
     with capture_logs() as lines:
-        log_finishes([finish(n) for n in range(EACH_MOST)], set())
-    assert [line["subject"] for line in lines] == [f"k{n}" for n in range(EACH_MOST)]
+        log_finishes([finish(n) for n in range(MAX_EACH)], set())
+    assert [line["subject"] for line in lines] == [f"k{n}" for n in range(MAX_EACH)]
 
 
 def test_many_alike_share_a_line_and_what_failed_or_was_lost_has_its_own() -> None:

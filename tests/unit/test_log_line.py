@@ -8,7 +8,7 @@ import structlog
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox.workers.log import EVENT_WIDTH, Line
+from signalbox.workers.execution.command_log import EVENT_WIDTH, Line
 
 WORDS = st.text("ab =\"'\\\t\nü", max_size=6)
 VALUES = st.one_of(WORDS, st.none(), st.integers(), st.floats(), st.lists(WORDS, max_size=2))

@@ -18,7 +18,7 @@ from signalbox.commands.payload import (
     verified_chunks,
 )
 from signalbox.commands.settings import Settings
-from signalbox.producers.content import ContentDesk
+from signalbox.producers.client.content import ContentDesk
 
 
 def desk(directory: Path | None, limit: int = 8) -> ContentDesk:

@@ -13,7 +13,7 @@ from billiard import Pipe  # type: ignore[import-untyped]  # it has no types
 from celery.concurrency import ALIASES, asynpool, get_implementation
 from kombu.asynchronous import Hub, get_event_loop, set_event_loop
 
-from signalbox.workers.pool import SteadyPool, SteadyTaskPool, use_steady_pools
+from signalbox.workers.celery.pool import SteadyPool, SteadyTaskPool, use_steady_pools
 
 
 @pytest.fixture

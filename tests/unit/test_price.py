@@ -9,7 +9,7 @@ import pytest
 from signalbox.adapters.catalogue import CATALOGUE
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.ledger.usage import Use
-from signalbox.routing.price import GIB, Prices, estimate, load_prices
+from signalbox.routing.policy.price import GIB, Prices, estimate, load_prices
 
 PRICES = Prices(gb_month=0.5, writes=2.0, reads=0.25, gb_out=0.125)
 FREE = Prices(gb_month=0, writes=0, reads=0, gb_out=0)
@@ -98,7 +98,7 @@ def test_a_file_that_is_no_price_file_is_refused_with_its_name(
     path.write_bytes(content)
     with pytest.raises(InvalidSetting, match=r"mine\.toml") as caught:
         load_prices(path)
-    assert "routing/prices.toml" in str(caught.value)
+    assert "routing/policy/prices.toml" in str(caught.value)
 
 
 @pytest.mark.parametrize("name", ["missing.toml", "."])

@@ -24,7 +24,7 @@ from signalbox.commands.error import Misconfigured, PlaceForbidden, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import state_over
-from signalbox.routing.registry import Registry
+from signalbox.routing.registry.registry import Registry
 
 CELLS = [pytest.param(entry, id=f"{entry.kind}-{entry.backend_type}") for entry in CATALOGUE]
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")

@@ -16,8 +16,8 @@ from signalbox.commands.object_store import GetObject
 from signalbox.gateway.read_admission import Timed
 from signalbox.gateway.read_line import Calls, Read, ReadLine
 from signalbox.gateway.seats import Seats
-from signalbox.producers.inbox import Inboxes
-from signalbox.workers.stage import Admitted, Ended
+from signalbox.producers.client.loop_inbox import Inboxes
+from signalbox.workers.execution.pipeline_types import Admitted, Ended
 
 THREADS = 4
 PATIENCE = 300.0

@@ -8,8 +8,8 @@ import pytest
 
 from signalbox.commands.ledger.entry import Ticket, Wake
 from signalbox.commands.ledger.shard import Shards
-from signalbox.commands.wire import DRAIN, RING_MOST, Fault, Ring, read_ring, ring_document
-from signalbox.producers.publisher import Publisher
+from signalbox.commands.wire import DRAIN, MAX_RING, Fault, Ring, read_ring, ring_document
+from signalbox.producers.broker.publisher import Publisher
 
 TAGS = Shards(64).tags
 QUEUE, OTHER = "object_store.0", "object_store.1"
@@ -45,7 +45,7 @@ def test_one_message_rings_for_many_shards_of_a_queue() -> None:
 
 def test_more_shards_than_fit_are_more_messages() -> None:
     found = sent(*((tag, QUEUE) for tag in TAGS))
-    assert [len(shards) for _, shards in found] == [RING_MOST] * (64 // RING_MOST)
+    assert [len(shards) for _, shards in found] == [MAX_RING] * (64 // MAX_RING)
     assert [tag for _, shards in found for tag in shards] == list(TAGS)
 
 
@@ -55,7 +55,7 @@ def test_help_that_a_shard_rings_for_is_another_worker() -> None:
 
 
 def test_a_ring_is_read_as_it_was_sent() -> None:
-    ring = Ring(TAGS[:RING_MOST], QUEUE)
+    ring = Ring(TAGS[:MAX_RING], QUEUE)
     assert read_ring("id", ring_document(ring), 4) == ring
 
 
@@ -67,7 +67,7 @@ def test_a_ring_is_read_as_it_was_sent() -> None:
         {"shards": [TAGS[0], 1], "queue": QUEUE},
         {"shards": [TAGS[0], [TAGS[1]]], "queue": QUEUE},
         {"shards": ["{routing}"], "queue": QUEUE},
-        {"shards": list(TAGS[: RING_MOST + 1]), "queue": QUEUE},
+        {"shards": list(TAGS[: MAX_RING + 1]), "queue": QUEUE},
         {"shards": [TAGS[0]], "queue": "object_store.9"},
         {"shards": [TAGS[0]], "queue": QUEUE, "more": 1},
         {"shard": TAGS[0], "queue": QUEUE},

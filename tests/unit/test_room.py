@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from signalbox.workers.pool import RoomyTaskPool
+from signalbox.workers.celery.pool import RoomyTaskPool
 
 SLOTS = 2
 

@@ -10,9 +10,9 @@ import pytest
 
 from signalbox.commands.error import RegistryRegressed, RouteNotFound
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.routing import fenced as cache_module
-from signalbox.routing.cache import RouteCache
-from signalbox.routing.registry import Registry
+from signalbox.routing.cache import fenced_cache as cache_module
+from signalbox.routing.cache.route_cache import RouteCache
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, fence_of, revision_of
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev")

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from signalbox.commands.scope import ResourceKind, Scope
-from signalbox.routing.event import EventData, Kind, StreamEvent, first_broken, make_event
+from signalbox.routing.registry.event import EventData, Kind, StreamEvent, first_broken, make_event
 from signalbox.routing.route import route_of
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev")

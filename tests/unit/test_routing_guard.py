@@ -7,7 +7,7 @@ import pytest
 from signalbox.adapters.catalogue import find_backend
 from signalbox.commands.error import ForbiddenBackend
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.routing.guard import check_mode
+from signalbox.routing.policy.mode_check import check_mode
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev")
 LAB_ONLY = find_backend(SCOPE.kind, "filesystem")

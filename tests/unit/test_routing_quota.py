@@ -7,7 +7,7 @@ import json
 import pytest
 from pydantic import ValidationError
 
-from signalbox.routing.policy import LARGEST, Quotas
+from signalbox.routing.policy.policy import LARGEST, Quotas
 
 
 @pytest.mark.parametrize("name", ["objects", "bytes"])

@@ -8,7 +8,7 @@ from collections.abc import Coroutine
 from typing import Any
 
 from signalbox.gateway.seats import Seats
-from signalbox.producers.inbox import Inboxes
+from signalbox.producers.client.loop_inbox import Inboxes
 
 
 def run(main: Coroutine[Any, Any, None]) -> None:

@@ -8,9 +8,9 @@ from contextlib import ExitStack
 import pytest
 
 from signalbox.commands.error import SlotsTaken
-from signalbox.workers import slots as slots_module
-from signalbox.workers.board import PLACES, Board
-from signalbox.workers.slots import SLOW_SECONDS, Slots
+from signalbox.workers.execution import slots as slots_module
+from signalbox.workers.execution.slot_board import PLACES, Board
+from signalbox.workers.execution.slots import SLOW_SECONDS, Slots
 from tests.unit.test_breaker import Clock, item
 
 

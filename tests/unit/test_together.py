@@ -10,8 +10,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 
 from signalbox.commands.error import StateUnavailable
-from signalbox.producers.inbox import Inbox, Inboxes
-from signalbox.producers.together import Together
+from signalbox.producers.client.loop_inbox import Inbox, Inboxes
+from signalbox.producers.client.shared_lookup import Together
 
 
 @pytest.fixture
@@ -31,7 +31,7 @@ def test_what_is_asked_during_a_call_goes_into_the_next(threads: ThreadPoolExecu
         return [2 * key for key in keys]
 
     async def main() -> list[int]:
-        together = Together(read, threads, Inboxes(), most=600)
+        together = Together(read, threads, Inboxes(), limit=600)
         tasks = [asyncio.create_task(together.ask(key)) for key in range(1000)]
         await asyncio.sleep(0)
         go_on.set()

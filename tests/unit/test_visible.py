@@ -15,7 +15,7 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.visible import visible, visible_json
 from signalbox.producers.cli import console
 from signalbox.producers.cli.console import SafeConsole
-from signalbox.workers.log import configure_logging
+from signalbox.workers.execution.command_log import configure_logging
 
 CLEAR = "\x1b[2J\x1b]0;owned\x07"
 HOSTILE = f"a{CLEAR}b\x9b2Jc\u202ed\r\ne\u2028f"

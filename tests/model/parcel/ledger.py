@@ -24,7 +24,7 @@ from typing import NamedTuple
 PLACE = -1
 """In the list of a key: here is a parcel, which was there first."""
 DONE, FAILED, POISON, RETRY = "done", "failed", "poison", "retry"
-DEATHS_MOST = 2
+MAX_DEATHS = 2
 
 
 class Parcel(NamedTuple):

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from tests.model.parcel.backend import write
-from tests.model.parcel.ledger import DEATHS_MOST, DONE, FAILED, POISON, RETRY, Ledger
+from tests.model.parcel.ledger import DONE, FAILED, MAX_DEATHS, POISON, RETRY, Ledger
 from tests.model.parcel.script import Scripts
 from tests.model.parcel.world import IDLE, Item, Worker, World
 
@@ -98,7 +98,7 @@ class Workers:
             _without_dead_leases(world, op), op, token, world.server
         )
         takeover = record.attempt > 1 or self._scripts.is_takeover(ledger, record.seq)
-        end = POISON if record.deaths >= DEATHS_MOST else ""
+        end = POISON if record.deaths >= MAX_DEATHS else ""
         item = Item(op, 0, record.seq, record.mark, takeover, end, record.real, world.route)
         worker = Worker(token, (item,), route=_route_behind(world))
         return world._replace(ledger=ledger).with_worker(index, worker)

@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.adapters.dynamodb.item import (
-    MOST_ITEM_BYTES,
+    MAX_ITEM_BYTES,
     fitting,
     from_json,
     keyed,
@@ -131,10 +131,10 @@ def test_an_item_is_weighed_as_dynamodb_does() -> None:
 
 
 def test_what_is_over_400_kilobytes_is_refused() -> None:
-    most = MOST_ITEM_BYTES - weight(keyed(Key("pk", b"sk"), row={"S": ""}))
-    fitting(keyed(Key("pk", b"sk"), row={"S": "x" * most}), "the row")
+    limit = MAX_ITEM_BYTES - weight(keyed(Key("pk", b"sk"), row={"S": ""}))
+    fitting(keyed(Key("pk", b"sk"), row={"S": "x" * limit}), "the row")
     with pytest.raises(TooLarge, match="the row is over"):
-        fitting(keyed(Key("pk", b"sk"), row={"S": "x" * (most + 1)}), "the row")
+        fitting(keyed(Key("pk", b"sk"), row={"S": "x" * (limit + 1)}), "the row")
 
 
 @given(st.lists(st.integers(0, TRANSACTION.bytes)))

@@ -92,7 +92,7 @@ def test_an_open_stream_outlives_its_object(desk: Desk) -> None:
 def test_idle_connections_are_bounded_and_the_longest_unused_leaves_first(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(POOL, "most", POOL.idle + 3)
+    monkeypatch.setattr(POOL, "limit", POOL.idle + 3)
     opened: list[str] = []
     monkeypatch.setattr(
         apsw, "connection_hooks", [lambda connection: opened.append(connection.filename)]
@@ -100,7 +100,7 @@ def test_idle_connections_are_bounded_and_the_longest_unused_leaves_first(
     desks = [open_desk(tmp_path, f"t_{number}") for number in range(4)]
     for number in (0, 1, 2, 0, 3, 0, 2):
         desks[number].page()
-        assert POOL.idle <= POOL.most
+        assert POOL.idle <= POOL.limit
     assert len(opened) == 4
     desks[1].page()
     assert len(opened) == 5

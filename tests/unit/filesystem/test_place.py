@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from signalbox.adapters.filesystem.place import Place
+from signalbox.adapters.filesystem.scope_directory import Place
 from signalbox.commands.scope import ResourceKind, Scope
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")

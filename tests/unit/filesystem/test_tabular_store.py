@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from signalbox.adapters.filesystem import row_table
-from signalbox.adapters.filesystem.row_table import PRUNED_MOST
+from signalbox.adapters.filesystem.row_table import MAX_PRUNED
 from signalbox.adapters.tabular_store import TabularStore
 from signalbox.commands.error import LeaseExpired, NotFound, SignalboxError
 from signalbox.commands.tabular_store import DeleteRow, DeleteRowResult, RowCondition, UpsertResult
@@ -99,7 +99,7 @@ def test_a_deletion_of_nothing_keeps_an_older_write_out(table: TabularStore) -> 
 def test_old_tombstones_go_in_passing_some_with_each_write(
     table: TabularStore, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    count = PRUNED_MOST + 5
+    count = MAX_PRUNED + 5
     for number in range(count):
         delete(table, f"{number}")
     put(table, row("kept"))

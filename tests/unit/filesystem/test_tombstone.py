@@ -10,7 +10,7 @@ import apsw
 import pytest
 
 from signalbox.adapters.filesystem import object_index
-from signalbox.adapters.filesystem.object_index import PRUNED_MOST
+from signalbox.adapters.filesystem.object_index import MAX_PRUNED
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT
 from signalbox.testing.desk import Desk, Turn
 from tests.unit.filesystem.lab import collect, open_desk, rows, take_back_marks
@@ -52,12 +52,12 @@ def test_the_clean_up_removes_tombstones_when_their_time_is_over(desk: Desk, own
 
 def test_the_clean_up_removes_any_number_of_them(desk: Desk, own: Path) -> None:
     desk.delete("a")
-    most = 2 * PRUNED_MOST
+    limit = 2 * MAX_PRUNED
     with closing(apsw.Connection(str(own / object_index.NAME))) as index, index:
         index.executemany(
-            "INSERT INTO tombstones VALUES (?, '1', 1, 0)", ((b"k%d" % n,) for n in range(most))
+            "INSERT INTO tombstones VALUES (?, '1', 1, 0)", ((b"k%d" % n,) for n in range(limit))
         )
-    assert len(tombstones(own)) == most + 1
+    assert len(tombstones(own)) == limit + 1
     collect(desk)
     assert tombstones(own) == ["a"]
 

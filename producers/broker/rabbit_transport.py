@@ -1,0 +1,144 @@
+"""Kombu's transport for RabbitMQ, with a check of all that comes.
+
+py-amqp decodes properties and headers while it reads frames, inside the event loop: what raises
+there ends the worker, and the message comes back to end the next one.
+"""
+
+from __future__ import annotations
+
+from struct import unpack_from
+from typing import Any
+
+from amqp import method_framing, spec
+from amqp.basic_message import Message as RawMessage
+from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import pyamqp as stock
+
+from signalbox.commands.envelope import Stored
+from signalbox.commands.error import InvalidCommand, SignalboxError, TooLarge
+from signalbox.commands.refusal import HELD_BYTES, refusal
+from signalbox.commands.settings import Settings
+from signalbox.producers.broker.message_check import Arrived, read_control
+
+_LIMIT = Settings().message_limit_bytes
+
+
+class BoundedMessage(RawMessage):  # type: ignore[misc]  # amqp has no types
+    """What py-amqp reads from frames: it never raises, and never grows beyond the limit."""
+
+    unreadable: SignalboxError | None = None
+    properties: dict[str, Any]
+    body: bytes
+    body_size: int
+    body_received: int
+    _pending_chunks: list[bytes]
+
+    def _load_properties(self, class_id: Any, buf: Any, offset: int) -> int:
+        try:
+            return int(super()._load_properties(class_id, buf, offset))
+        except Exception as error:  # noqa: BLE001 - whatever a table holds, the worker lives
+            self.properties = {}
+            self.unreadable = InvalidCommand(
+                f"properties or headers cannot be read ({type(error).__name__})"
+            )
+            return offset
+
+    def inbound_body(self, buf: Any) -> None:
+        if self.body_size <= _LIMIT:
+            super().inbound_body(buf)
+            return
+        self.body_received += len(buf)
+        if sum(map(len, self._pending_chunks)) < HELD_BYTES:
+            self._pending_chunks.append(bytes(buf[:HELD_BYTES]))
+        if self.body_received >= self.body_size:
+            self.body = b"".join(self._pending_chunks)
+            self._pending_chunks = []
+            self.unreadable = TooLarge(
+                f"the body has {self.body_size} bytes, more than {_LIMIT}",
+                next_step="send fewer commands in a message, and large content by claim check",
+            )
+            self.ready = True
+
+
+class Message(Arrived, stock.Message):
+    def __init__(self, msg: Any, channel: Any = None, **_: Any) -> None:
+        where = {
+            "channel": channel,
+            "delivery_tag": msg.delivery_tag,
+            "delivery_info": msg.delivery_info,
+        }
+        properties, body = msg.properties, bytes(msg.body)
+        headers = properties.get("application_headers") or {}
+        stored = Stored(
+            body,
+            properties.get("content_type"),
+            properties.get("content_encoding"),
+            headers,
+            {name: value for name, value in properties.items() if name != "application_headers"},
+        )
+        error = getattr(msg, "unreadable", None)
+        if msg.delivery_info["consumer_tag"] in channel.control_tags:
+            self._take_control(stored, error, where)
+        elif error is not None:
+            self.refuse(refusal(error, body, stored), **where)
+        else:
+            self.take(stored, repr(sorted(headers)).encode() + body, _LIMIT, **where)
+
+    def _take_control(
+        self, stored: Stored, error: SignalboxError | None, where: dict[str, Any]
+    ) -> None:
+        try:
+            if error is not None:
+                raise error
+            self.take_control(read_control(stored, _LIMIT), **where)
+        except SignalboxError as error:
+            self.control = True
+            self.refuse(refusal(error, stored.body, stored), **where)
+
+
+class Channel(stock.Channel):
+    Message = Message
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self.control_tags: set[str] = set()
+        super().__init__(*arguments, **keywords)
+        # It decodes bodies in any codec that a message names, of which some take quadratic time.
+        self.auto_decode = False
+
+    def basic_consume(self, queue: str = "", *arguments: Any, **keywords: Any) -> Any:
+        tag = keywords.get("consumer_tag", "")
+        if queue.endswith(".pidbox") or queue.startswith("celeryev"):
+            self.control_tags.add(tag)
+        return super().basic_consume(queue, *arguments, **keywords)
+
+    def dispatch_method(self, method_sig: Any, payload: Any, content: Any) -> None:
+        try:
+            super().dispatch_method(method_sig, payload, content)
+        except UnicodeDecodeError:
+            if method_sig != spec.Basic.Deliver:
+                raise
+            # A routing key may be any bytes, where the sender bound the queue to an exchange.
+            [length] = unpack_from(">B", payload, 4)
+            consumer = bytes(payload[5 : 5 + length]).decode()
+            [tag] = unpack_from(">Q", payload, 5 + length)
+            self._on_basic_deliver(consumer, tag, False, "", "", content)
+
+
+class Connection(stock.Connection):
+    Channel = Channel
+
+
+class Transport(stock.Transport):
+    Connection = Connection
+
+
+class SSLTransport(stock.SSLTransport):
+    Connection = Connection
+
+
+def use_checked_messages() -> None:
+    """Let `amqp://`, `pyamqp://` and `amqps://` mean this transport in this process."""
+    method_framing.Message = BoundedMessage
+    for scheme in ("amqp", "pyamqp"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+    TRANSPORT_ALIASES["amqps"] = f"{__name__}:SSLTransport"

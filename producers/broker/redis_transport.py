@@ -1,0 +1,249 @@
+"""Kombu's Redis transport: one client a channel, a check of all that comes, and patience.
+
+Kombu makes a new client for each call to the broker, 0.1 ms of processor time: about five of them
+for a message, from its publishing to its acknowledgement.
+
+A broker that is full, read-only or cannot save answers with errors that Celery does not expect, and
+a worker ends on them. Here they count as a lost connection, to which it returns when it can.
+
+What stands in a list, in the hash of unacknowledged messages or in a publication was put there by
+anyone. Kombu decodes it inside the event loop, where whatever it raises ends the worker.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from queue import Empty
+from typing import Any
+
+import redis
+import structlog
+from kombu.transport import TRANSPORT_ALIASES, virtual
+from kombu.transport import redis as stock
+
+from signalbox.commands.address import DRIVER
+from signalbox.commands.envelope import read_json, read_stored
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.refusal import refusal
+from signalbox.commands.settings import Settings
+from signalbox.commands.state_error import is_passing
+from signalbox.producers.broker.message_check import (
+    Arrived,
+    Control,
+    kept,
+    new_tag,
+    open_item,
+    read_control,
+    stored_call,
+)
+
+log = structlog.get_logger("signalbox.broker")
+
+_QUEUE = re.compile(r"[a-z_]{1,64}\.[0-9]{1,4}", re.ASCII)
+_LOST_AND_FOUND = "commands.0"
+"""Where an unacknowledged message goes that does not say whence it came: it is refused there."""
+_REPLIES = ".pidbox"
+"""How queues of remote control end."""
+
+
+class Arrival:
+    """Bytes from a list, and its name; the channel's Message makes something of them."""
+
+    __slots__ = ("item", "queue")
+
+    def __init__(self, item: bytes, queue: str) -> None:
+        self.item = item
+        self.queue = queue
+
+
+class Message(Arrived, virtual.Message):
+    """Made of an Arrival or a Control; of a plain payload as kombu makes it."""
+
+    def __init__(self, payload: Any, channel: Any = None, **keywords: Any) -> None:
+        self._raw: Any = {}
+        if isinstance(payload, Arrival):
+            self._open(payload.item, payload.queue, channel)
+        elif isinstance(payload, Control):
+            where = {"delivery_tag": new_tag(), "delivery_info": {}}
+            self.take_control(payload, channel=channel, **where)
+        else:
+            super().__init__(payload, channel, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def _open(self, item: bytes, queue: str, channel: Any) -> None:
+        where = {
+            "channel": channel,
+            "delivery_tag": new_tag(),
+            "delivery_info": {"exchange": "", "routing_key": queue},
+        }
+        limit = channel.message_limit
+        try:
+            item, stored = open_item(item, limit)
+        except SignalboxError as error:
+            self.refuse(refusal(error, item), **where)
+            self._raw = kept(item)
+            return
+        self.take(stored, item, limit, **where)
+        refused = self.refusal is not None
+        self._raw = kept(item) if refused else stored_call(self, stored.base64_text, queue)
+
+
+class QoS(stock.QoS):
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+        self._aside: set[str] = set()
+
+    def set_aside(self, tag: str) -> None:
+        """A message that will not run holds up none that would."""
+        self._aside.add(tag)
+
+    def can_consume(self) -> bool:
+        taken = len(self._delivered) - len(self._dirty) - len(self._aside)
+        return not self.prefetch_count or taken < self.prefetch_count
+
+    def acknowledge(self, tags: Sequence[str]) -> None:
+        """All in one round trip."""
+        with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
+            pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
+        self._aside.difference_update(tags)
+        self._dirty.update(tags)
+
+    def restore_unacked(self, client: Any = None) -> None:
+        super().restore_unacked(client)  # type: ignore[no-untyped-call]  # kombu has no types
+        self._aside.clear()
+
+    def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
+        """Put an unacknowledged message back on its queue; the check there judges it anew."""
+
+        def restore(pipe: Any) -> None:
+            stored = pipe.hget(self.unacked_key, tag)
+            pipe.multi()
+            self._remove_from_indices(tag, pipe)  # type: ignore[no-untyped-call]  # kombu has no types
+            if stored:
+                queue, item = _unacknowledged(stored, self.channel.message_limit)
+                push = pipe.lpush if leftmost else pipe.rpush
+                push(self.channel._q_for_pri(queue, 0), item)
+
+        with self.channel.conn_or_acquire(client) as connected:
+            connected.transaction(restore, self.unacked_key)
+
+
+class _RefusalsAsLosses:
+    """A connection that is lost with a refusal which will pass."""
+
+    def read_response(self, *arguments: Any, **keywords: Any) -> Any:
+        try:
+            return super().read_response(*arguments, **keywords)  # type: ignore[misc]
+        except redis.ResponseError as error:
+            if is_passing(error):
+                raise redis.ConnectionError(f"the broker refuses: {error}") from error
+            raise
+
+
+class _Connection(_RefusalsAsLosses, redis.Connection):
+    pass
+
+
+class _TlsConnection(_RefusalsAsLosses, redis.SSLConnection):
+    pass
+
+
+class Channel(stock.Channel):
+    connection_class = _Connection
+    connection_class_ssl = _TlsConnection
+    Message = Message
+    QoS = QoS
+
+    _shared: Any = None
+
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        self.message_limit = Settings().message_limit_bytes
+        super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def set_aside(self, tag: str) -> None:
+        self.qos.set_aside(tag)
+
+    def acknowledge(self, tags: Sequence[str]) -> None:
+        self.qos.acknowledge(tags)
+
+    def _brpop_read(self, **options: Any) -> bool:
+        try:
+            try:
+                answer = self.client.parse_response(self.client.connection, "BRPOP", **options)
+            except self.connection_errors:
+                self.client.connection.disconnect()
+                raise
+            if not answer:
+                raise Empty
+            queue = answer[0].decode().rsplit(self.sep, 1)[0]
+            self._queue_cycle.rotate(queue)
+            self._deliver(answer[1], queue)
+            return True
+        finally:
+            self._in_poll: Any = None
+            self._flush_brpop_reauth()  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def _receive_one(self, c: Any) -> bool:
+        try:
+            answer = c.parse_response()
+        except self.connection_errors:
+            self._in_listen: Any = None
+            raise
+        if not isinstance(answer, list | tuple):
+            return False
+        received = self._handle_message(c, answer)  # type: ignore[no-untyped-call]  # kombu has no types
+        if received["type"] not in (b"message", b"pmessage") or not received["data"]:
+            return False
+        topic = received["channel"].decode("utf-8", "replace")
+        exchange = topic.partition(".")[2].split("/", 1)[0]
+        queue = self._fanout_to_queue.get(exchange)
+        if queue is None:
+            return False
+        return self._deliver(received["data"], queue)
+
+    def _deliver(self, item: bytes, queue: str) -> bool:
+        try:
+            arrived: Any = Arrival(item, queue)
+            if queue.endswith(_REPLIES) or queue in self._fanout_queues:
+                # Remote control's, and nobody's command: what cannot be read is dropped.
+                arrived = read_control(read_stored(item, self.message_limit), self.message_limit)
+        except SignalboxError as error:
+            log.warning("a message of remote control was dropped", reason=error.message)
+            raise Empty from error
+        self.connection._deliver(arrived, queue)
+        return True
+
+    def _create_client(self, asynchronous: bool = False) -> Any:
+        if asynchronous:
+            # These hold a connection of their own for subscriptions and waits.
+            return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]  # kombu has no types
+        # Another pool stands for a lost connection, or for a fork.
+        if self._shared is None or self._shared.connection_pool is not self.pool:
+            self._shared = super()._create_client()  # type: ignore[no-untyped-call]  # kombu has no types
+        return self._shared
+
+    def _connparams(self, *arguments: Any, **keywords: Any) -> dict[str, Any]:
+        stock_parameters = super()._connparams(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+        return {"driver_info": DRIVER, **stock_parameters}
+
+
+class Transport(stock.Transport):
+    Channel = Channel
+
+
+def _unacknowledged(stored: bytes, limit: int) -> tuple[str, bytes]:
+    """The queue and the envelope of a message in kombu's hash of the unacknowledged ones."""
+    try:
+        envelope, _, queue = read_json(stored, 2 * limit, "the unacknowledged message")
+        if isinstance(queue, str) and _QUEUE.fullmatch(queue):
+            return queue, json.dumps(envelope).encode()
+    except (SignalboxError, TypeError, ValueError):
+        pass
+    return _LOST_AND_FOUND, stored
+
+
+def use_one_client_a_channel() -> None:
+    """Let `redis://` and `rediss://` mean this transport in this process."""
+    for scheme in ("redis", "rediss"):
+        TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

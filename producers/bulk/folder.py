@@ -1,0 +1,149 @@
+"""Storing a folder of files, and reading it back, through the queue in bounded memory."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from pydantic import ValidationError
+
+from signalbox.commands.error import OutcomePending, SignalboxError
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import GetObject, GetResult, PutObject
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.parse import invalid_command
+from signalbox.commands.payload import CHUNK_BYTES
+from signalbox.commands.scope import Mode
+from signalbox.producers.bulk.bounded_run import PATIENCE, Pace, Work, run_all
+from signalbox.producers.client.client import Client
+
+BATCH_COMMANDS = 100
+BATCH_BYTES = 4 * 1024 * 1024
+WINDOW_BATCHES = 5
+"""Batches under way at once: enough to keep workers busy, few enough to bound memory."""
+WINDOW_BYTES = 20 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class FileToStore:
+    path: Path
+    key: str
+
+
+@dataclass(frozen=True)
+class StoredFile:
+    """One file and what became of it: an outcome that is done, or an error."""
+
+    file: FileToStore
+    size: int
+    sha256: str | None
+    outcome: Outcome | None
+    error: SignalboxError | None
+
+
+@dataclass(frozen=True)
+class Tenancy:
+    """Whose objects these are."""
+
+    tenant_id: str
+    env: str
+    mode: Mode = Mode.LAB
+
+    @property
+    def fields(self) -> dict[str, Any]:
+        """What every command of this place has."""
+        return {"tenant_id": self.tenant_id, "env": self.env, "mode": self.mode}
+
+
+def files_below(
+    directory: Path, prefix: str = "", skip: frozenset[str] = frozenset()
+) -> list[FileToStore]:
+    """Every regular file below `directory`, in key order; links are not followed.
+
+    `skip` names files and folders, wherever they are, that are left out.
+    """
+    found = []
+    for folder, folders, names in os.walk(directory):
+        folders[:] = [name for name in folders if name not in skip]
+        for name in names:
+            path = Path(folder) / name
+            if name not in skip and path.is_file() and not path.is_symlink():
+                key = path.relative_to(directory).as_posix()
+                found.append(FileToStore(path, f"{prefix}{key}"))
+    return sorted(found, key=lambda file: os.fsencode(file.key))
+
+
+def store_files(
+    client: Client,
+    tenancy: Tenancy,
+    files: Iterable[FileToStore],
+    *,
+    batch_commands: int = BATCH_COMMANDS,
+    patience: timedelta = PATIENCE,
+) -> Iterator[StoredFile]:
+    """Put each file under its key, many a message; yields each as its outcome arrives.
+
+    A file that cannot be read or named is yielded with its error and does not stop the others.
+    Raises StateUnavailable.
+    """
+    unread: list[StoredFile] = []
+    pace = Pace(batch_commands, BATCH_BYTES, WINDOW_BATCHES * batch_commands, WINDOW_BYTES)
+
+    def work() -> Iterator[Work[FileToStore]]:
+        for file in files:
+            try:
+                command = PutObject(
+                    **tenancy.fields, key=file.key, payload=client.content.payload(file.path)
+                )
+            except ValidationError as error:
+                unread.append(StoredFile(file, 0, None, None, invalid_command(error)))
+            except SignalboxError as error:
+                unread.append(StoredFile(file, 0, None, None, error))
+            else:
+                size = min(command.size, client.settings.inline_limit_bytes)
+                yield Work(file, command, size)
+
+    for end in run_all(client, work(), pace, patience):
+        yield from unread
+        unread.clear()
+        put = end.command
+        sha256 = put.payload.sha256 if isinstance(put, PutObject) else None
+        yield StoredFile(end.item, put.size, sha256, end.outcome, end.error)
+    yield from unread
+
+
+def digests(
+    client: Client, tenancy: Tenancy, keys: Sequence[str], *, patience: timedelta = PATIENCE
+) -> Iterator[tuple[str, str | SignalboxError]]:
+    """Read objects back through the queue: the SHA-256 of each content, or the error."""
+    for start in range(0, len(keys), BATCH_COMMANDS):
+        gets: list[Command] = [
+            GetObject(tenant_id=tenancy.tenant_id, env=tenancy.env, mode=tenancy.mode, key=key)
+            for key in keys[start : start + BATCH_COMMANDS]
+        ]
+        outcomes = client.wait(client.submit_many(gets), patience)
+        for command, outcome in zip(gets, outcomes, strict=True):
+            try:
+                if outcome is None:
+                    raise OutcomePending("no outcome yet")
+                result = outcome.result_as(GetResult)
+                try:
+                    with client.content.open(result) as source:
+                        digest = _sha256(source)
+                finally:
+                    client.content.discard(result)
+                yield command.subject, digest
+            except SignalboxError as error:
+                yield command.subject, error
+
+
+def _sha256(source: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    while chunk := source.read(CHUNK_BYTES):
+        digest.update(chunk)
+    return digest.hexdigest()

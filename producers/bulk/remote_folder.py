@@ -1,0 +1,170 @@
+"""Objects below a prefix as a folder: listing, fetching and removing them through the queue."""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import tempfile
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+
+from signalbox.commands.error import LocalFileError, SignalboxError
+from signalbox.commands.object_store import (
+    DeleteObject,
+    GetObject,
+    GetResult,
+    ListObjects,
+    ObjectInfo,
+)
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.payload import CHUNK_BYTES
+from signalbox.producers.bulk.bounded_run import PATIENCE, Ended, Pace, Work, run_all
+from signalbox.producers.bulk.folder import Tenancy
+from signalbox.producers.client.client import Client
+
+PAGE = 1000
+"""Keys of one list."""
+GETS = Pace(batch=100, batch_bytes=4 * 1024**2, window=500, window_bytes=20 * 1024**2)
+PART = ".signalbox-"
+"""Begins the name of a file that is being written."""
+
+
+@dataclass(frozen=True)
+class Fetched:
+    """An object and what became of its file."""
+
+    info: ObjectInfo
+    path: Path | None
+    """None if it has no place in the folder."""
+    error: SignalboxError | None = None
+    was_there: bool = False
+    """The file had this content already."""
+
+
+def objects_below(
+    client: Client, tenancy: Tenancy, prefix: str, *, patience: timedelta = PATIENCE
+) -> Iterator[ObjectInfo]:
+    """All objects whose keys begin with the prefix, in order. Raises what a list raises."""
+    cursor: str | None = None
+    while True:
+        command = ListObjects(**tenancy.fields, prefix=prefix, limit=PAGE, cursor=cursor)
+        page = client.run(command, patience)
+        yield from page.objects
+        if (cursor := page.next_cursor) is None:
+            return
+
+
+def fetch_objects(
+    client: Client,
+    tenancy: Tenancy,
+    objects: Iterable[ObjectInfo],
+    folder: Path,
+    prefix: str,
+    *,
+    patience: timedelta = PATIENCE,
+) -> Iterator[Fetched]:
+    """Write each object below `folder`, under its key without the prefix; yields each in order.
+
+    A file that has the object's size and SHA-256 is left as it is, so that what was interrupted
+    goes on where it was. Each file appears whole or not at all. An object that cannot be read, or
+    whose key has no place in the folder, is yielded with its error and does not stop the others.
+    Raises StateUnavailable.
+    """
+    settled: list[Fetched] = []
+
+    def work() -> Iterator[Work[tuple[ObjectInfo, Path]]]:
+        for info in objects:
+            try:
+                path = path_below(folder, info.key, prefix)
+            except SignalboxError as error:
+                settled.append(Fetched(info, None, error))
+                continue
+            if has_content(path, info):
+                settled.append(Fetched(info, path, was_there=True))
+                continue
+            size = min(info.size, client.settings.inline_limit_bytes)
+            yield Work((info, path), GetObject(**tenancy.fields, key=info.key), size)
+
+    for end in run_all(client, work(), GETS, patience):
+        yield from settled
+        settled.clear()
+        info, path = end.item
+        error = end.error
+        if error is None and end.outcome is not None:
+            try:
+                _write(client, end.outcome, path)
+            except SignalboxError as refused:
+                error = refused
+            except OSError as fault:
+                error = LocalFileError(
+                    f"{path} cannot be written: {fault.strerror}",
+                    next_step="make room or choose another folder, and fetch again",
+                )
+        yield Fetched(info, path, error)
+    yield from settled
+
+
+def remove_objects(
+    client: Client, tenancy: Tenancy, keys: Iterable[str], *, patience: timedelta = PATIENCE
+) -> Iterator[Ended[str]]:
+    """Delete the objects under these keys; yields an end for each. Raises StateUnavailable."""
+    work = (Work(key, DeleteObject(**tenancy.fields, key=key), 0) for key in keys)
+    return run_all(client, work, patience=patience)
+
+
+def path_below(folder: Path, key: str, prefix: str) -> Path:
+    """The file for an object. Raises LocalFileError if its key leads out of the folder, also by a
+    link in it."""
+    name = key.removeprefix(prefix).lstrip("/")
+    path = folder / name
+    inside = Path(os.path.realpath(folder))
+    if not name or not Path(os.path.realpath(path)).is_relative_to(inside):
+        raise LocalFileError(
+            f"the object {key!r} has no place in {folder}",
+            next_step="choose a shorter prefix, or remove the link that leads out of the folder",
+        )
+    return path
+
+
+def has_content(path: Path, info: ObjectInfo) -> bool:
+    """Whether the file is there with the object's content, as far as its digest is known."""
+    if info.sha256 is None or path.is_symlink() or not path.is_file():
+        return False
+    with suppress(OSError):
+        return path.stat().st_size == info.size and digest_of(path) == info.sha256
+    return False
+
+
+def digest_of(path: Path) -> str:
+    """SHA-256 of a file, 64 hexadecimal digits. Raises OSError."""
+    digest = hashlib.sha256()
+    with path.open("rb") as source:
+        while chunk := source.read(CHUNK_BYTES):
+            digest.update(chunk)
+    return digest.hexdigest()
+
+
+def _write(client: Client, outcome: Outcome, path: Path) -> None:
+    result = outcome.result_as(GetResult)
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, part = tempfile.mkstemp(prefix=PART, dir=path.parent)
+        try:
+            with open(handle, "wb") as sink, client.content.open(result) as content:
+                shutil.copyfileobj(content, sink)
+            mask = os.umask(0)
+            os.umask(mask)
+            os.chmod(part, 0o666 & ~mask)
+            modified = result.info.modified.timestamp()
+            os.utime(part, (modified, modified))
+            os.replace(part, path)
+        except BaseException:
+            with suppress(OSError):
+                os.unlink(part)
+            raise
+    finally:
+        client.content.discard(result)

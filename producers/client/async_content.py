@@ -1,0 +1,99 @@
+"""Content as it arrives from an asynchronous sender: inline while it is small, else staged."""
+
+from __future__ import annotations
+
+import asyncio
+import hashlib
+from collections.abc import AsyncIterable
+from concurrent.futures import Executor, Future
+
+from signalbox.commands.error import ContentMismatch
+from signalbox.commands.payload import InlinePayload, StagedPayload, Staging
+from signalbox.producers.client.content import ContentDesk
+
+PART_BYTES = 256 * 1024
+"""What arrives is written in parts of at least so many bytes, so that a gigabyte is some thousand
+calls of a thread; a sender holds about as much memory."""
+
+
+async def take_in(
+    chunks: AsyncIterable[bytes],
+    desk: ContentDesk,
+    threads: Executor,
+    *,
+    size: int | None,
+    sha256: str | None,
+) -> InlinePayload | StagedPayload:
+    """See `AsyncClient.payload`."""
+    loop = asyncio.get_running_loop()
+    head = bytearray()
+    total = 0
+    staging: Staging | None = None
+    if size is not None and size > desk.limit:
+        desk.need_store(size)  # before any of it is sent
+    try:
+        async for chunk in chunks:
+            total += len(chunk)
+            if size is not None and total > size:
+                raise _mismatch(f"more than the {size} bytes that were declared")
+            head += chunk
+            if total <= desk.limit or len(head) < PART_BYTES:
+                continue
+            if staging is None:
+                staging = await _begin(desk, total, threads)
+            part, head = bytes(head), bytearray()
+            await loop.run_in_executor(threads, staging.write, part)
+        if total <= desk.limit:
+            return inline(bytes(head), size, sha256)
+        _check_size(total, size)
+        if staging is None:
+            staging = await _begin(desk, total, threads)
+        await loop.run_in_executor(threads, staging.write, bytes(head))
+        _check_digest(staging.sha256, sha256)
+        payload = await loop.run_in_executor(threads, staging.commit)
+    except BaseException as error:
+        if staging is not None:
+            ended = threads.submit(staging.abort)
+            if not isinstance(error, GeneratorExit):  # which may not wait
+                await asyncio.wait([asyncio.wrap_future(ended)])
+        raise
+    desk.hold(payload)
+    return payload
+
+
+async def _begin(desk: ContentDesk, size: int, threads: Executor) -> Staging:
+    beginning = threads.submit(desk.need_store(size).begin)
+    try:
+        return await asyncio.wrap_future(beginning)
+    except asyncio.CancelledError:
+        beginning.add_done_callback(_abort_what_began)
+        raise
+
+
+def _abort_what_began(beginning: Future[Staging]) -> None:
+    if not beginning.cancelled() and beginning.exception() is None:
+        beginning.result().abort()
+
+
+def inline(data: bytes, size: int | None, sha256: str | None) -> InlinePayload:
+    """The payload of small content. Raises ContentMismatch if it is not as declared."""
+    _check_size(len(data), size)
+    if sha256 is not None:
+        _check_digest(hashlib.sha256(data).hexdigest(), sha256)
+    return InlinePayload.model_construct(data=data)  # there is nothing to check in bytes
+
+
+def _check_size(found: int, declared: int | None) -> None:
+    if declared is not None and found != declared:
+        raise _mismatch(f"{found} bytes, and {declared} were declared")
+
+
+def _check_digest(found: str, declared: str | None) -> None:
+    if declared is not None and found != declared:
+        raise _mismatch(f"the SHA-256 {found}, and {declared} was declared")
+
+
+def _mismatch(what: str) -> ContentMismatch:
+    return ContentMismatch(
+        f"the content has {what}", next_step="send all of it again; nothing was stored"
+    )

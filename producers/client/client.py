@@ -1,0 +1,201 @@
+"""What an upstream service uses: submit commands, and wait for outcomes if it cares."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any, Self, overload
+
+import redis
+from celery import Celery
+
+from signalbox.commands.fault import reach
+from signalbox.commands.ledger.dead import DeadLetters, Replayed
+from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.staged import Deployment
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.result import R, Returns
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect_to, state_over
+from signalbox.commands.wire import queue_of
+from signalbox.producers.broker.publisher import Publisher, make_app
+from signalbox.producers.broker.ring import RingMessages
+from signalbox.producers.client.buffer import Buffer, BufferLimits
+from signalbox.producers.client.claim_check import ClaimChecks
+from signalbox.producers.client.content import ContentDesk
+from signalbox.producers.client.outcome_waiter import OutcomeWaiter
+from signalbox.producers.client.submission import DEFAULT_WAIT, MAX_SUBMIT, Submission, no_outcome
+from signalbox.routing.registry.permit import Permits, is_reserved
+
+
+@dataclass
+class Batch:
+    """Commands collected to be submitted together; `submissions` is filled at the end."""
+
+    commands: list[Command] = field(default_factory=list)
+    submissions: list[Submission] = field(default_factory=list)
+
+    def add(self, command: Command) -> None:
+        self.commands.append(command)
+
+
+class Client:
+    """Submits commands to the queue. Thread-safe; one a process is enough.
+
+    A command that `submit` returned for is in the ledger: it takes effect exactly once, or ends
+    as a dead letter. Methods raise StateUnavailable within five seconds if the state Redis is
+    away; nothing was accepted then, or was accepted under its op_id and is not taken twice.
+    """
+
+    def __init__(
+        self,
+        settings: Settings | None = None,
+        *,
+        app: Celery | None = None,
+        state: State | redis.Redis | None = None,
+    ) -> None:
+        self.settings = settings or Settings()
+        self.state = connect_to(self.settings) if state is None else state_over(state)
+        self.ledger = Ledger(self.state, self.settings)
+        app = app or make_app(self.settings)
+        rings = RingMessages(app, self.settings)
+        self._parcels = Parcels(
+            self.state, self.settings, self.ledger, rings.message if rings.possible else None
+        )
+        self._publisher = Publisher(app)
+        self.waiter = OutcomeWaiter(self.state, self.ledger)
+        self.content = ContentDesk(self.settings, Deployment(self.state))
+        self._claim_checks = ClaimChecks(self.content.store, self.state)
+        self._permits = Permits(self.state)
+        self.dead = DeadLetters(self.state, self.settings)
+        self._buffers: list[Buffer] = []
+
+    def submit(self, command: Command) -> Submission:
+        """Hand over one command. Raises OpIdReused, RateLimited, ReservedStream,
+        StateUnavailable."""
+        [submission] = self.submit_many([command])
+        submission.raise_if_refused()
+        return submission
+
+    def submit_many(self, commands: Iterable[Command]) -> list[Submission]:
+        """Hand over commands, one round trip for every 500; a refused one does not stop others.
+
+        Commands on one key take effect in the order in which they stand here.
+        """
+        pending = list(commands)
+        submissions: list[Submission] = []
+        for start in range(0, len(pending), MAX_SUBMIT):
+            submissions += self._submit(pending[start : start + MAX_SUBMIT])
+        return submissions
+
+    @contextmanager
+    def batch(self) -> Iterator[Batch]:
+        """Collect commands and submit them together when the block ends without an exception."""
+        batch = Batch()
+        yield batch
+        batch.submissions = self.submit_many(batch.commands)
+
+    def buffer(self, limits: BufferLimits | None = None) -> Buffer:
+        """A buffer that hands commands over in the background; `close` flushes it."""
+        self._buffers = [buffer for buffer in self._buffers if not buffer.closed]
+        buffer = Buffer(
+            self,
+            limits or BufferLimits(),
+            inline_limit=self.settings.inline_limit_bytes,
+            in_flight=self.waiter.watch.__len__,
+        )
+        self._buffers.append(buffer)
+        return buffer
+
+    def wait(
+        self, submissions: Sequence[Submission], timeout: timedelta = DEFAULT_WAIT
+    ) -> list[Outcome | None]:
+        """Their outcomes, in order; None for what is still open when the time is over."""
+        known = {s.receipt.ref: s.receipt.outcome for s in submissions if s.receipt.outcome}
+        asked = [s.receipt.ref for s in submissions if s.accepted and s.receipt.ref not in known]
+        found = {**known, **(self.waiter.wait(asked, timeout) if asked else {})}
+        return [found.get(s.receipt.ref) if s.accepted else None for s in submissions]
+
+    @overload
+    def run(self, command: Returns[R], timeout: timedelta = DEFAULT_WAIT) -> R: ...
+    @overload
+    def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Any: ...
+    def run(self, command: Any, timeout: timedelta = DEFAULT_WAIT) -> Any:
+        """Submit, wait, and give the result, in the type that the command names.
+
+        Raises the error with which the command failed, such as NotFound; as `submit` does; and
+        OutcomePending: the command goes on then.
+        """
+        outcome, kind = self.run_outcome(command, timeout), command.result_type
+        return outcome.result_as(kind) if kind else outcome.unwrap()
+
+    def run_outcome(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+        """Submit and wait for the outcome, which may be an error. Raises as `submit` does;
+        OutcomePending, and the command goes on."""
+        return self.outcome(self.submit(command), timeout)
+
+    def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+        """Wait for the outcome of one. Raises OutcomePending; the command goes on then."""
+        command = submission.command
+        [outcome] = self.wait([submission], timeout)
+        if outcome is None:
+            [record] = self.ledger.records([command.ref])
+            raise no_outcome(command.ref, command.op, timeout, record)
+        return outcome
+
+    def replay(self, refs: Sequence[str]) -> Replayed:
+        """Run dead letters again; see `DeadLetters.replay`."""
+        replayed = self.dead.replay(refs)
+        self._publisher.publish_or_leave(replayed.wakes)
+        return replayed
+
+    def close(self) -> None:
+        """Flush the buffers, and raise what one of them could not hand over; then disconnect."""
+        with ExitStack() as last_first:
+            last_first.callback(self.state.close)
+            last_first.callback(self.waiter.close)
+            for buffer in self._buffers:
+                last_first.callback(buffer.close)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
+
+    def _submit(self, commands: Sequence[Command]) -> list[Submission]:
+        kept = [command for command in commands if is_reserved(command)]
+        lacking = self._permits.lacking(kept)
+        if not lacking:
+            return self._accept(commands)
+        refused = [is_reserved(command) and command.ref in lacking for command in commands]
+        accepted = iter(
+            self._accept([c for c, no in zip(commands, refused, strict=True) if not no])
+        )
+        return [
+            Submission(command, Receipt(command.ref, Acceptance.RESERVED, 0))
+            if no
+            else next(accepted)
+            for command, no in zip(commands, refused, strict=True)
+        ]
+
+    def _accept(self, commands: Sequence[Command]) -> list[Submission]:
+        if not commands:
+            return []
+        shards, channel = self.settings.tenant_shards, self.waiter.channel
+        own = self._claim_checks.take(commands)
+        intents = [Intent(command, queue_of(command, shards), channel) for command in own]
+        try:
+            accepted = self._parcels.accept(intents)
+        except BaseException:
+            self._claim_checks.unsure(commands, own)
+            raise
+        reach("submit.after")
+        self._publisher.publish_or_leave(accepted.wakes)
+        settled = self._claim_checks.settle(commands, own, accepted.receipts)
+        return [Submission(c, r) for c, r in zip(settled, accepted.receipts, strict=True)]

@@ -1,0 +1,54 @@
+"""What became of a command that was run, and the errors of those without an outcome."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import timedelta
+
+from signalbox.commands.error import InvalidCommand, SignalboxError, StateUnavailable
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.producers.client.submission import Submission
+
+
+@dataclass(frozen=True)
+class Ran:
+    """What became of one of many: an outcome, or the error for which there is none."""
+
+    command: Command
+    submission: Submission | None
+    """None if the ledger has not answered yet."""
+    outcome: Outcome | None
+    error: SignalboxError | None
+    """What `run` raises: a refusal, StateUnavailable, OutcomePending."""
+
+    def unwrap(self) -> Outcome:
+        """The outcome. Raises the error."""
+        if self.outcome is None:
+            assert self.error is not None  # noqa: S101 - one of the two is there
+            raise self.error
+        return self.outcome
+
+
+def unknown(ref: str) -> InvalidCommand:
+    """Of a command that no ledger has."""
+    tenant_id, env, op_id = ref.split("/", 2)
+    return InvalidCommand(
+        f"the ledger knows no command {op_id}",
+        tenant_id=tenant_id,
+        env=env,
+        next_step="it was never accepted, or its outcome is kept no longer "
+        "(SIGNALBOX_OUTCOME_RETENTION)",
+    )
+
+
+def not_taken(command: Command, waited: timedelta) -> StateUnavailable:
+    """Of a command that the ledger has not answered for."""
+    return StateUnavailable(
+        f"the ledger has not answered for {command.op} after {waited.total_seconds():g} s",
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step="submit the same command again: under its op_id it is not taken twice; see "
+        "whether the state Redis answers",
+    )

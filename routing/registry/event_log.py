@@ -1,0 +1,281 @@
+"""The route log. Everything in the registry changes only by appending an event here.
+
+A change reads the current state, decides, and runs one script that appends the event and applies
+its effect. If another change came in between, the script refuses and the change is decided again. A
+refused change is recorded as an event too.
+"""
+
+from __future__ import annotations
+
+import bisect
+import uuid
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import datetime, timedelta
+from typing import Any
+
+from signalbox.commands.error import Conflict, RoutingError
+from signalbox.commands.scope import Scope
+from signalbox.commands.script import Script, run_pipeline
+from signalbox.commands.state import State
+from signalbox.routing.policy.policy import FREE, Policy, Terms
+from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
+from signalbox.routing.registry.lock import StrategyLock
+from signalbox.routing.registry.records import Head, read_events, read_head
+from signalbox.routing.route import Route
+
+TAG = "{rt}"
+_CHANGE = Script("signalbox.routing.registry", "change.lua")
+_CHANGE_MEMORY = timedelta(days=1)
+_TRIES = 1000
+"""Attempts before a change gives up because other changes keep coming in between."""
+
+
+@dataclass(frozen=True)
+class Wanted:
+    """A requested change, before it is decided."""
+
+    subject: str
+    """`subject` of its event: `kind/tenant/env`, `policy/tenant` or `registry`."""
+    tenant_id: str
+    """The tenant whose policy applies; empty for a rebase."""
+    actor: str
+    """Who asks for the change."""
+    reason: str
+    """Why, in their words."""
+    change_id: str
+    """Idempotency key: a change that was applied under this id is not applied again."""
+    asked: dict[str, Any] | None = None
+    """What the event of a refusal records as the request."""
+    lock_token: int | None = None
+    """Token of the strategy lock under which the change is made, if any."""
+    scope: Scope | None = None
+    """The route's scope; None for a change of a policy or a rebase."""
+
+    @classmethod
+    def of(
+        cls,
+        scope: Scope,
+        actor: str,
+        reason: str,
+        change_id: str,
+        lock_token: int | None = None,
+        asked: dict[str, Any] | None = None,
+    ) -> Wanted:
+        """Make a request to change the route of one scope, or its lock."""
+        return cls(scope.field, scope.tenant_id, actor, reason, change_id, asked, lock_token, scope)
+
+
+@dataclass(frozen=True)
+class Seen:
+    """The state that a change is decided on, read atomically."""
+
+    head: Head
+    """Newest event of the log."""
+    route: Route | None
+    """The route of the subject, None if there is none."""
+    policy: Policy | None
+    """The policy of the tenant, None if there is none."""
+    lock: StrategyLock | None
+    """The strategy lock that is held now, None if none is."""
+    now_ms: int
+    """Milliseconds since 1970 by the state Redis' clock."""
+    applied: int | None
+    """Revision that this change made when it was applied before; None if it was not."""
+
+    @property
+    def terms(self) -> Terms:
+        """The terms of the tenant's policy, or the defaults."""
+        return self.policy.terms if self.policy else FREE
+
+
+@dataclass(frozen=True)
+class Draft:
+    """A decided change: the content of its event, and the value to store with it."""
+
+    kind: Kind
+    """Kind of the event."""
+    action: str
+    """What change.lua does with the stored value, such as `set` or `delete`."""
+    before: dict[str, Any] | None
+    """The value before the change, for the event."""
+    after: dict[str, Any] | None
+    """The value after the change, for the event."""
+    store: Callable[[StreamEvent], str] = lambda _: ""
+    """Returns the value to store, as JSON, given the finished event."""
+    epoch: str | None = None
+    """The epoch that a rebase begins; None keeps the current one."""
+
+
+Decide = Callable[[Seen], Draft | None]
+"""Decides on the state found; None if nothing changes. Raises RoutingError to refuse."""
+
+
+class EventLog:
+    """Reads the log and appends to it. Thread-safe. All methods raise StateUnavailable."""
+
+    def __init__(self, client: State) -> None:
+        self._client = client
+
+    def head(self) -> Head:
+        """Return the newest event; revision 0 before the first."""
+        return read_head(self._client.call("HMGET", f"{TAG}:head", "epoch", "rev", "hash"))
+
+    def base(self) -> Head:
+        """Return the newest event that was trimmed from the log; revision 0 if none was."""
+        row = self._client.call("HMGET", f"{TAG}:head", "epoch", "base_rev", "base_hash")
+        return read_head(row) if row[1] is not None else Head("", 0, "")
+
+    def events(
+        self, after: int, limit: int = 1000, block_ms: int | None = None
+    ) -> list[StreamEvent]:
+        """Return up to `limit` events with a revision above `after`, oldest first.
+
+        With `block_ms`, wait up to that many milliseconds if there is none yet.
+        """
+        log = f"{TAG}:log"
+        if block_ms is not None:
+            wait = ("COUNT", 1, "BLOCK", block_ms)
+            self._client.call("XREAD", *wait, "STREAMS", log, f"{after}-0")
+        rows = self._client.call("XRANGE", log, f"({after}-0", "+", "COUNT", limit)
+        return read_events(rows or [])
+
+    def history(self, subject: str, limit: int = 100) -> list[StreamEvent]:
+        """Return the newest `limit` events of a subject, including refusals, oldest first."""
+        revisions = self._client.call("LRANGE", f"{TAG}:history:{subject}", -limit, -1)
+        calls = [("XRANGE", f"{TAG}:log", f"{int(r)}-0", f"{int(r)}-0") for r in revisions]
+        return [
+            event for rows in run_pipeline(self._client, calls, []) for event in read_events(rows)
+        ]
+
+    def behind(self, moment: datetime) -> int:
+        """Return the revision after which every event was committed at `moment` or later."""
+        head = self.head().revision
+
+        def committed(revision: int) -> float:
+            events = self.events(revision - 1, limit=1)
+            at = events[0].committed_at if events else None
+            return at.timestamp() if at else float("inf")
+
+        return bisect.bisect_left(range(1, head + 1), moment.timestamp(), key=committed)
+
+    def change(self, wanted: Wanted, decide: Decide) -> tuple[Seen, StreamEvent | None]:
+        """Apply a change at most once per `change_id`.
+
+        Returns the state that it was decided on and the event, None if nothing had to change.
+        Raises what `decide` raises, after recording the refusal, and Conflict if other changes keep
+        coming in between.
+        """
+        for _ in range(_TRIES):
+            seen = self.see(wanted)
+            if seen.applied is not None:
+                # Before any check: a repeat must not conflict with its own effect.
+                return seen, None
+            refusal: RoutingError | None = None
+            try:
+                draft = decide(seen)
+            except RoutingError as error:
+                refusal = _at(error, wanted)
+                draft = Draft("refused", "none", _before(wanted, seen), wanted.asked)
+            if draft is None:
+                return seen, None
+            event = self._event(wanted, seen, draft, refusal)
+            answer = self._append(wanted, seen.head, draft, event)
+            if answer == b"moved":
+                continue
+            if refusal is not None:
+                raise refusal
+            if answer == b"ok":
+                return seen, event
+            # Known: applied since the read, by a retry or another worker. The next read tells.
+        raise _at(
+            Conflict(
+                f"{_TRIES} other changes came in between",
+                next_step="try again when fewer routes are being changed",
+            ),
+            wanted,
+        )
+
+    def see(self, wanted: Wanted) -> Seen:
+        """Read the state that the change would be decided on now; one round trip."""
+        head, route, lock, policy, applied, time = self._client.atomic(
+            [
+                ("HMGET", f"{TAG}:head", "epoch", "rev", "hash"),
+                ("HGET", f"{TAG}:routes", wanted.subject),
+                ("HGET", f"{TAG}:locks", wanted.subject),
+                ("HGET", f"{TAG}:policies", wanted.tenant_id),
+                ("GET", f"{TAG}:change:{wanted.change_id}"),
+                ("TIME",),
+            ]
+        )
+        now_ms = time[0] * 1000 + time[1] // 1000
+        held = StrategyLock.model_validate_json(lock) if lock else None
+        return Seen(
+            head=read_head(head),
+            route=Route.model_validate_json(route) if route else None,
+            policy=Policy.model_validate_json(policy) if policy else None,
+            lock=held if held and held.held_at(now_ms) else None,
+            now_ms=now_ms,
+            applied=int(applied) if applied else None,
+        )
+
+    def _event(
+        self, wanted: Wanted, seen: Seen, draft: Draft, refusal: RoutingError | None
+    ) -> StreamEvent:
+        data = EventData(
+            actor=wanted.actor,
+            reason=wanted.reason,
+            before=draft.before,
+            after=draft.after,
+            error=refusal.detail().model_dump() if refusal else None,
+            change_id=wanted.change_id,
+        )
+        return make_event(
+            draft.kind,
+            wanted.subject,
+            data,
+            epoch=draft.epoch or seen.head.epoch,
+            revision=seen.head.revision + 1,
+            prev=seen.head.hash,
+        )
+
+    def _append(self, wanted: Wanted, head: Head, draft: Draft, event: StreamEvent) -> bytes:
+        refused = draft.kind == "refused"
+        arguments: Sequence[Any] = [
+            # A refusal decides nothing: the same change may be asked for again, and pass.
+            f"{wanted.change_id}:refused:{uuid.uuid4().hex}" if refused else wanted.change_id,
+            head.epoch,
+            head.revision,
+            head.hash,
+            event.model_dump_json(exclude={"committed_at"}),
+            event.epoch,
+            event.hash,
+            wanted.subject,
+            draft.action,
+            draft.store(event),
+            wanted.actor,
+            "" if wanted.lock_token is None else wanted.lock_token,
+            _CHANGE_MEMORY // timedelta(milliseconds=1),
+        ]
+        [answer] = run_pipeline(
+            self._client, [_CHANGE.call([TAG], arguments)], [_CHANGE], durable=True
+        )
+        status: bytes = answer[0]
+        return status
+
+
+def _before(wanted: Wanted, seen: Seen) -> dict[str, Any] | None:
+    """What a refused change would have changed."""
+    if wanted.scope is None:
+        return seen.policy.terms.model_dump(mode="json") if seen.policy else None
+    return seen.route.target() if seen.route else None
+
+
+def _at(error: RoutingError, wanted: Wanted) -> RoutingError:
+    scope = wanted.scope
+    error.at(
+        kind=scope.kind if scope else None,
+        tenant_id=wanted.tenant_id or None,
+        env=scope.env if scope else None,
+    )
+    return error

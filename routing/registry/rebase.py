@@ -1,0 +1,36 @@
+"""The rebase: an operator accepts a state Redis that lost changes, in registry and ledger."""
+
+from __future__ import annotations
+
+from signalbox.commands.ledger.era import LedgerEras
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.event_log import Draft, Seen, Wanted
+from signalbox.routing.registry.records import new_epoch
+from signalbox.routing.registry.registry import Registry
+
+
+def rebase(registry: Registry, *, actor: str, reason: str, change_id: str) -> StreamEvent | None:
+    """Accept the current content of the state Redis, although changes may have been lost.
+
+    Begins a new epoch of the registry and of each shard of the ledger. Workers that refused them as
+    regressed accept them from then on, and run open commands as takeovers. The event records what
+    the ledger is known to have lost. Returns None if `change_id` was applied before; such a repeat
+    still completes what the first attempt may have left undone.
+    """
+    eras = LedgerEras(registry.client)
+    lost = eras.lost()
+
+    def decide(seen: Seen) -> Draft:
+        before = {"epoch": seen.head.epoch, "revision": seen.head.revision}
+        return Draft(
+            "rebased",
+            "rebase",
+            before | ({"ledger_lost": lost} if lost else {}),
+            {"epoch": (epoch := new_epoch()), "revision": seen.head.revision + 1},
+            epoch=epoch,
+        )
+
+    _, event = registry.log.change(Wanted("registry", "", actor, reason, change_id), decide)
+    # Behind the event, since the two cannot be one script: what is declared right is on record.
+    eras.rebase(event.epoch if event else registry.head().epoch)
+    return event

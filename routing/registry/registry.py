@@ -1,0 +1,244 @@
+"""The registry of routes in the state Redis. Each change runs one script and appends one event.
+
+Keys, all under the hash tag `{rt}`:
+
+    :head             hash    epoch, revision and hash of the newest event
+    :log              stream  the events; the id of each is its revision
+    :routes           hash    kind/tenant/env -> route
+    :locks            hash    kind/tenant/env -> strategy lock, also one that ran out
+    :policies         hash    tenant -> policy
+    :fence            hash    kind/tenant/env and policy/tenant -> revision and hash of the last
+                              change, also of a deleted route; `@epoch` -> the head: epoch/revision
+                              and hash. The ledger's claim reads it
+    :index:<kind>     zset    tenant/env in order, for pages
+    :history:<subject>  list  revisions of the subject's events, refusals too
+    :change:<id>      string  revision of a change that was applied, for a day
+
+All methods raise StateUnavailable.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from signalbox.commands.error import RegistryUnreadable
+from signalbox.commands.routing import RouteConfig
+from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.state import State
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.event_log import TAG, Draft, EventLog, Seen, Wanted
+from signalbox.routing.registry.lock import check_lock
+from signalbox.routing.registry.locks import Locks
+from signalbox.routing.registry.policies import Policies
+from signalbox.routing.registry.records import Head, read_value, text_of
+from signalbox.routing.registry.refusal import recordable
+from signalbox.routing.registry.route_change import Target, check_revision, pointing
+from signalbox.routing.route import Route, no_route, route_after
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of routes."""
+
+    routes: list[Route]
+    """The routes, ordered by tenant and env."""
+    next_after: str | None
+    """Pass as `after` for the next page; None on the last."""
+
+
+@dataclass(frozen=True)
+class Plan:
+    """The result of a planned change, which is not applied."""
+
+    seen: Seen
+    """The state that the plan was made on."""
+    after: dict[str, Any] | None
+    """The route as it would be; None if nothing would change."""
+    changes: bool
+    """True if the route would change."""
+
+
+class Registry:
+    """Reads and changes routes. Thread-safe."""
+
+    def __init__(self, client: State) -> None:
+        self.client = client
+        self.log = EventLog(client)
+        self.locks = Locks(client)
+        self.policies = Policies(client)
+
+    def set(
+        self,
+        scope: Scope,
+        backend_type: str,
+        config: RouteConfig,
+        *,
+        mode: Mode,
+        actor: str,
+        reason: str,
+        change_id: str,
+        if_revision: int | None = None,
+        lock_token: int | None = None,
+    ) -> Route:
+        """Create the scope's route, or change its config and mode on the same backend.
+
+        If the route is already so, nothing is written. A `change_id` that was applied before is not
+        applied again: the route is returned as it is now, or as that change made it if it has been
+        deleted since. `if_revision` makes the change conditional (0: only if there is no route).
+
+        Raises RouteLocked, LockLost, RouteExists (it is on another backend: use `switch`), Conflict
+        (`if_revision`), UnknownBackend, BackendNotImplemented, InvalidRouteConfig, PlaceForbidden,
+        ForbiddenBackend and PolicyForbids. Each refusal is recorded in the log.
+        """
+        target = Target("set", backend_type, config, mode)
+        asked = recordable(scope, target.document())
+        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
+        return self._point(wanted, scope, target, if_revision)
+
+    def switch(
+        self,
+        scope: Scope,
+        backend_type: str,
+        config: RouteConfig,
+        *,
+        mode: Mode,
+        actor: str,
+        reason: str,
+        change_id: str,
+        if_revision: int | None = None,
+        lock_token: int | None = None,
+    ) -> Route:
+        """Change the scope's existing route to another backend or config.
+
+        Raises RouteNotFound if there is no route, otherwise the errors of `set` except RouteExists.
+        """
+        target = Target("switched", backend_type, config, mode)
+        asked = recordable(scope, target.document())
+        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
+        return self._point(wanted, scope, target, if_revision)
+
+    def plan_switch(
+        self,
+        scope: Scope,
+        backend_type: str,
+        config: RouteConfig,
+        *,
+        mode: Mode,
+        actor: str,
+        if_revision: int | None = None,
+        lock_token: int | None = None,
+    ) -> Plan:
+        """Return what `switch` would do now. Raises the errors of `switch`, and writes nothing."""
+        wanted = Wanted.of(scope, actor, "", "", lock_token)
+        seen = self.log.see(wanted)
+        draft = pointing(
+            wanted, scope, Target("switched", backend_type, config, mode), if_revision
+        )(seen)
+        return Plan(seen, draft.after if draft else None, draft is not None)
+
+    def delete(
+        self,
+        scope: Scope,
+        *,
+        actor: str,
+        reason: str,
+        change_id: str,
+        if_revision: int | None = None,
+        lock_token: int | None = None,
+    ) -> None:
+        """Delete the scope's route, at most once per `change_id`.
+
+        Raises RouteLocked, LockLost, RouteNotFound and Conflict (`if_revision`).
+        """
+
+        def decide(seen: Seen) -> Draft:
+            check_lock(scope, seen.lock, actor, lock_token)
+            check_revision(scope, if_revision, seen.route)
+            if seen.route is None:
+                raise no_route(scope)
+            return Draft("deleted", "delete", seen.route.target(), None)
+
+        self.log.change(Wanted.of(scope, actor, reason, change_id, lock_token), decide)
+
+    def get(self, scope: Scope) -> Route | None:
+        """Return the scope's route, or None. Raises RegistryUnreadable."""
+        route = self.get_many([scope])[0][0]
+        if isinstance(route, RegistryUnreadable):
+            raise route
+        return route
+
+    def get_many(
+        self, scopes: Sequence[Scope]
+    ) -> list[tuple[Route | RegistryUnreadable | None, str | None]]:
+        """Return route and fence of each scope, None where there is none; one round trip."""
+        if not scopes:
+            return []
+        fields = [scope.field for scope in scopes]
+        routes, fences = self.client.atomic(
+            [("HMGET", f"{TAG}:routes", *fields), ("HMGET", f"{TAG}:fence", *fields)]
+        )
+        return [
+            (
+                read_value(Route, route, kind=s.kind, tenant_id=s.tenant_id, env=s.env)
+                if route
+                else None,
+                fence.decode() if fence else None,
+            )
+            for s, route, fence in zip(scopes, routes, fences, strict=True)
+        ]
+
+    def list_page(
+        self,
+        kind: ResourceKind,
+        *,
+        tenant_id: str | None = None,
+        after: str | None = None,
+        limit: int = 1000,
+    ) -> Page:
+        """Return a page of the kind's routes after `after` (`tenant/env`); two round trips."""
+        low = f"({after}" if after else (f"[{tenant_id}/" if tenant_id else "-")
+        # `0` follows `/` in ASCII: the end of everything that begins with `tenant/`.
+        high = f"({tenant_id}0" if tenant_id else "+"
+        index = f"{TAG}:index:{kind}"
+        names = self.client.call("ZRANGEBYLEX", index, low, high, "LIMIT", 0, limit)
+        members = [text_of(name) for name in names]
+        fields = [f"{kind}/{member}" for member in members]
+        found = self.client.call("HMGET", f"{TAG}:routes", *fields) if fields else []
+        routes = [Route.model_validate_json(text) for text in found if text is not None]
+        return Page(routes, members[-1] if len(members) == limit else None)
+
+    def history(self, scope: Scope, limit: int = 100) -> list[StreamEvent]:
+        """Return the newest `limit` events of the scope, including refusals, oldest first."""
+        return self.log.history(scope.field, limit)
+
+    def events(
+        self, after: int, limit: int = 1000, block_ms: int | None = None
+    ) -> list[StreamEvent]:
+        """See `EventLog.events`."""
+        return self.log.events(after, limit, block_ms)
+
+    def head(self) -> Head:
+        """Return the newest event of the log; revision 0 before the first."""
+        return self.log.head()
+
+    def _point(
+        self, wanted: Wanted, scope: Scope, target: Target, if_revision: int | None
+    ) -> Route:
+        seen, event = self.log.change(wanted, pointing(wanted, scope, target, if_revision))
+        if event is not None:
+            return route_after(scope, event)
+        if seen.route is not None:
+            return seen.route
+        made = self._made_by(seen.applied, scope)
+        if made is None:
+            raise no_route(scope)  # a repeat, deleted since, and trimmed from the log
+        return made
+
+    def _made_by(self, revision: int | None, scope: Scope) -> Route | None:
+        """The route as that event made it, if the log still has it."""
+        events = self.events(revision - 1, limit=1) if revision else []
+        if not events or events[0].revision != revision or events[0].data.after is None:
+            return None
+        return route_after(scope, events[0])

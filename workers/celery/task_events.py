@@ -1,0 +1,320 @@
+"""What Flower sees of commands: Celery's task events, which the worker sends for each of them.
+
+A task of Celery's runs many commands (`commands.drain`, `commands.batch`), and succeeds whatever
+becomes of them. So the worker tells the end of each command as that of a task with the command's
+op as its name. Nothing of this holds or fails a command: a thread sends what was noted, and what it
+cannot send in time is dropped and counted.
+"""
+
+from __future__ import annotations
+
+import re
+import sys
+import threading
+import time
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Set as AbstractSet
+from contextlib import suppress
+from dataclasses import dataclass
+from typing import Any
+
+import structlog
+from celery import Celery
+
+from signalbox.commands.error import ErrorDetail
+from signalbox.commands.ledger.entry import Action, Finish
+from signalbox.commands.model import Command
+from signalbox.commands.outcome import Outcome
+from signalbox.commands.visible import visible
+from signalbox.commands.wire import Fault, known_tasks
+from signalbox.workers.execution.pipeline_types import Ended
+
+log = structlog.get_logger("signalbox.worker")
+
+SUCCESSES_A_SECOND = 50
+"""So many commands that succeeded are told by a worker; failures and retries are told all."""
+MAX_WAITING = 10_000
+"""Ends in memory while the broker is away or slow; the oldest are dropped beyond it."""
+SUCCESSES_WAITING = 1_000
+"""Where so many wait, successes leave the room to failures."""
+COLLECT_SECONDS = 0.2
+"""So long ends are collected; they go out in one message."""
+ENDS_AT_ONCE = 200
+"""Of one message, so that a flood of failures takes little of a processor, here and in Flower."""
+AGAIN_SECONDS = 1.0
+"""After so long a broker that was away is tried again."""
+SAY_SECONDS = 60.0
+"""A worker's log says at most so often that events were dropped or left out."""
+CLOSE_SECONDS = 2.0
+"""So long the end of a worker waits for the last events."""
+MAX_TEXT = 1_500
+"""Characters of a text; a key has 1,024 at most."""
+UNKNOWN = "commands.unknown"
+"""The name of what strangers sent under an op that is none: names are kept by whoever watches."""
+_UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
+
+
+@dataclass(frozen=True, slots=True)
+class _End:
+    """The end of one attempt of a command, in texts that may be shown."""
+
+    type: str
+    name: str
+    task_id: str
+    summary: str
+    ended: float
+    """Seconds since the epoch, by this machine's clock."""
+    seconds: float
+    attempt: int
+    text: str
+    next_step: str | None = None
+
+    def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
+        """As Celery tells the life of a task. When it began stands in fields of its own: whoever
+        watches takes a timestamp of long ago for that of a clock that is wrong."""
+        began = self.ended - self.seconds
+        head = {"uuid": self.task_id, "timestamp": self.ended}
+        yield (
+            "task-received",
+            head
+            | {"name": self.name, "args": "()", "kwargs": self.summary, "received": began}
+            | {"retries": max(0, self.attempt - 1), "eta": None, "expires": None},
+        )
+        yield "task-started", head | {"started": began}
+        end = head | {"result": self.text, "runtime": self.seconds}
+        if self.type == "task-succeeded":
+            # What an attempt before it failed with is over.
+            yield self.type, end | {"exception": None, "traceback": None}
+        else:
+            # Lists show results, and are searched by them, but not exceptions.
+            yield self.type, end | {"exception": self.text, "traceback": self.next_step}
+
+
+class TaskEvents:
+    """Tells whoever watches the ends of commands. One a process; thread-safe; methods never raise
+    and never wait, but for `close`."""
+
+    def __init__(self, app: Celery, worker: str, processes: Callable[[], int] = lambda: 1) -> None:
+        """`worker` is the name under which Flower knows it; the rate of successes is divided by
+        the number of its `processes`."""
+        self._app = app
+        self._worker = worker
+        self._processes = processes
+        self._waiting: deque[_End] = deque(maxlen=MAX_WAITING)
+        self._lock = threading.Lock()
+        self._ready = threading.Event()
+        self._closed = threading.Event()
+        self._thread: threading.Thread | None = None
+        self._room, self._filled = 1.0, time.monotonic() - 1
+        self._said: float | None = None
+        self.left_out = 0
+        """Successes beyond the rate."""
+        self.dropped = 0
+        """Ends that could not be sent in time."""
+
+    @classmethod
+    def of(
+        cls, app: Celery, worker: str, processes: Callable[[], int] = lambda: 1
+    ) -> TaskEvents | None:
+        """None where Celery's settings switch events off, and in eager tests."""
+        wanted = app.conf.worker_send_task_events and not app.conf.task_always_eager
+        return cls(app, worker, processes) if wanted else None
+
+    def tell(
+        self, finishes: Sequence[Finish], lost: AbstractSet[str], ended: Sequence[Ended]
+    ) -> None:
+        """Note the ends of commands; `lost` are the refs that were another's by then."""
+        try:
+            self._tell(finishes, lost, ended)
+        except Exception:
+            # The ledger has recorded these ends; that nobody sees them must change nothing.
+            log.exception("ends of commands could not be told to Flower")
+
+    def tell_faults(self, faults: Sequence[Fault]) -> None:
+        """Note what was no command, as tasks that failed."""
+        try:
+            self._put([_of_fault(fault) for fault in faults])
+        except Exception:
+            log.exception("refused documents could not be told to Flower")
+
+    def close(self) -> None:
+        """Send what waits, but wait for a broker that is away only a moment."""
+        self._closed.set()
+        self._ready.set()
+        if self._thread is not None:
+            self._thread.join(CLOSE_SECONDS)
+
+    def _tell(
+        self, finishes: Sequence[Finish], lost: AbstractSet[str], ended: Sequence[Ended]
+    ) -> None:
+        # Each command comes through this loop, and all but a few of them end in it.
+        successes: list[Finish] = []
+        told: list[Finish] = []
+        for finish in finishes:
+            action, outcome = finish.action, finish.outcome
+            if outcome is None or (lost and finish.ref in lost):
+                continue
+            if action is Action.DONE and outcome.error is None:
+                successes.append(finish)
+            elif action in (Action.DONE, Action.DEAD, Action.RETRY, Action.PARK):
+                told.append(finish)
+        if successes:
+            told += successes[: self._allowed(len(successes))]
+        if told:
+            commands = {item.claimed.command.ref: item.claimed.command for item in ended}
+            self._put([_of_finish(finish, commands.get(finish.ref)) for finish in told])
+
+    def _allowed(self, wanted: int) -> int:
+        """How many of so many successes are told."""
+        rate = SUCCESSES_A_SECOND / max(1, self._processes())
+        with self._lock:
+            now = time.monotonic()
+            self._room = min(max(rate, 1), self._room + (now - self._filled) * rate)
+            self._filled = now
+            full = len(self._waiting) >= SUCCESSES_WAITING
+            allowed = 0 if full else min(wanted, int(self._room))
+            self._room -= allowed
+            self.left_out += wanted - allowed
+        return allowed
+
+    def _put(self, ends: Sequence[_End]) -> None:
+        with self._lock:
+            if self._closed.is_set():
+                return
+            self.dropped += max(0, len(self._waiting) + len(ends) - MAX_WAITING)
+            self._waiting.extend(ends)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._serve, name="task-events", daemon=True)
+                self._thread.start()
+            self._ready.set()
+
+    def _serve(self) -> None:
+        sender = _Sender(self._app, self._worker)
+        ends: list[_End] = []
+        while ends or self._wait():
+            ends = ends or self._next()
+            try:
+                sender.send(ends)
+                ends = []
+            except Exception as error:  # noqa: BLE001 - of any broker
+                sender.close()
+                self._say("no events reach Flower", error=repr(error))
+                if self._closed.wait(AGAIN_SECONDS):
+                    break
+            if self.left_out or self.dropped:
+                self._say("not all ends were told to Flower")
+        sender.close()
+
+    def _wait(self) -> bool:
+        """Until some ends were collected; False if there will be none."""
+        self._ready.wait()
+        self._closed.wait(COLLECT_SECONDS)
+        return bool(self._waiting) or not self._closed.is_set()
+
+    def _next(self) -> list[_End]:
+        with self._lock:
+            ends = [self._waiting.popleft() for _ in range(min(ENDS_AT_ONCE, len(self._waiting)))]
+            if not self._waiting and not self._closed.is_set():
+                self._ready.clear()
+        return ends
+
+    def _say(self, event: str, **more: str) -> None:
+        now = time.monotonic()
+        if self._said is not None and now - self._said < SAY_SECONDS:
+            return
+        self._said = now
+        with self._lock:
+            left_out, self.left_out = self.left_out, 0
+            dropped, self.dropped = self.dropped, 0
+        say = log.warning if dropped or more else log.info
+        say(event, successes_left_out=left_out, dropped=dropped, **more)
+
+
+class _Sender:
+    """A connection of its own to the broker, made when there is something to send. For one
+    thread; raises whatever the broker's client does."""
+
+    def __init__(self, app: Celery, worker: str) -> None:
+        self._app = app
+        self._worker = worker
+        self._connection: Any = None
+        self._dispatcher: Any = None
+
+    def send(self, ends: Sequence[_End]) -> None:
+        """All in one message."""
+        if self._dispatcher is None:
+            self._connection = self._app.connection_for_write()
+            # Here, where it is tried once; a publish tries without an end.
+            self._connection.connect()
+            self._dispatcher = self._app.events.Dispatcher(
+                self._connection,
+                hostname=self._worker,
+                buffer_while_offline=False,
+                buffer_group={"task"},
+                buffer_limit=sys.maxsize,
+            )
+        for end in ends:
+            for kind, fields in end.events():
+                self._dispatcher.send(kind, **fields)
+        self._dispatcher.flush()
+
+    def close(self) -> None:
+        connection, self._connection, self._dispatcher = self._connection, None, None
+        if connection is not None:
+            with suppress(Exception):  # of a connection that was lost
+                connection.close()
+
+
+def _of_finish(finish: Finish, command: Command | None) -> _End:
+    outcome = finish.outcome
+    assert outcome is not None  # noqa: S101 - others are not told
+    seconds = outcome.duration_ms / 1000
+    summary = command.summary() if command is not None else _summary(outcome)
+    described: dict[str, Any] = {
+        "name": outcome.op,
+        "task_id": _task_id(finish.ref, outcome.op_id),
+        "summary": _shown(summary),
+        "ended": time.time(),
+        "seconds": seconds,
+        "attempt": outcome.attempt,
+    }
+    if outcome.error is None:
+        text = f"done on {outcome.backend_type}, revision {outcome.route_revision}"
+        return _End("task-succeeded", **described, text=text if outcome.backend_type else "done")
+    retried = finish.action in (Action.RETRY, Action.PARK)
+    return _failed("task-retried" if retried else "task-failed", described, outcome.error)
+
+
+def _of_fault(fault: Fault) -> _End:
+    tenant_id, env, op_id = fault.ref.split("/", 2)
+    described: dict[str, Any] = {
+        "name": fault.op if fault.op in known_tasks() else UNKNOWN,
+        "task_id": _task_id(fault.ref, op_id),
+        "summary": _shown(f"{tenant_id}/{env} {fault.op} op_id={op_id}"),
+        "ended": time.time(),
+        "seconds": 0.0,
+        "attempt": 1,
+    }
+    return _failed("task-failed", described, fault.error.detail())
+
+
+def _failed(kind: str, described: dict[str, Any], error: ErrorDetail) -> _End:
+    text = _shown(f"{error.code}: {error.message}")
+    return _End(kind, **described, text=text, next_step=_shown(error.next_step or ""))
+
+
+def _summary(outcome: Outcome) -> str:
+    """Of a command that cannot be read."""
+    return f"{outcome.tenant_id}/{outcome.env} {outcome.op} {outcome.subject} op_id={outcome.op_id}"
+
+
+def _task_id(ref: str, op_id: str) -> str:
+    """The op_id where that is unique. Two tenants may use one that is not, and a task that has
+    succeeded stays so in Flower whatever another of its id does."""
+    return op_id if _UUID.match(op_id) else ref
+
+
+def _shown(text: str) -> str:
+    """What strangers sent moves no cursor, and is valid text."""
+    return visible(text[:MAX_TEXT]).encode("utf-8", "backslashreplace").decode()

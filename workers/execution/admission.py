@@ -1,0 +1,67 @@
+"""May this command run on the backend that its route names? Asked for each, before any effect."""
+
+from __future__ import annotations
+
+from signalbox.adapters.catalogue import Backend, find_backend
+from signalbox.commands.error import ControlRefused, DeadlineExceeded
+from signalbox.commands.ledger.entry import Claimed
+from signalbox.commands.model import Command
+from signalbox.commands.scope import Mode
+from signalbox.routing.policy.mode_check import check_mode
+from signalbox.routing.policy.policy import Terms, check_place
+from signalbox.routing.route import Route
+from signalbox.workers.execution.pipeline_types import Admitted, Routed
+
+
+class Admission:
+    """Of the commands of one message: a route is checked once for all that run on it alike."""
+
+    def __init__(self) -> None:
+        self._checked: dict[tuple[int, int, Mode], tuple[Backend, Mode]] = {}
+
+    def admit(self, routed: Routed) -> Admitted:
+        """Let the command through, or raise BackendNotImplemented, UnknownBackend,
+        ForbiddenBackend, PolicyForbids, DeadlineExceeded."""
+        check_deadline(routed.claimed)
+        route, terms, mode = routed.route, routed.terms, routed.claimed.command.mode
+        alike = (id(route), id(terms), mode)
+        if (checked := self._checked.get(alike)) is None:
+            checked = self._checked[alike] = _check(route, terms, mode)
+        return Admitted(routed.claimed, route, *checked, terms.quotas)
+
+
+def _check(route: Route, terms: Terms, mode: Mode) -> tuple[Backend, Mode]:
+    """The backend, and the strictest of the modes.
+
+    A route is checked when it is set; it is checked again here, because the command has a mode
+    of its own, because the tenant's policy may be newer than the route, and because this
+    worker's catalogue may be another than the operator's.
+    """
+    backend = find_backend(route.scope.kind, route.backend_type)
+    modes = (route.mode, terms.mode, mode)
+    check_mode(route.scope, backend, *modes)
+    check_place(route.scope, terms, route.backend_type, route.config)
+    return backend, next((mode for mode in modes if mode.sellable), Mode.LAB)
+
+
+def check_deadline(claimed: Claimed) -> None:
+    """Raise DeadlineExceeded for a command whose turn came too late."""
+    deadline = claimed.command.deadline
+    if deadline is not None and claimed.claimed_at >= deadline:
+        earlier = "; an earlier attempt may have had its effect" if claimed.takeover else ""
+        raise DeadlineExceeded(
+            f"its turn came after its deadline {deadline.isoformat()}{earlier}",
+            next_step="submit it under a new op_id with a later deadline, if it is still wanted",
+        )
+
+
+def control_refused(command: Command) -> ControlRefused:
+    """A route change or probe by who may only write to the queue."""
+    return ControlRefused(
+        f"{command.op} came from the queue, and workers here take none from there",
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step="use `signalbox routes`, which needs the state Redis alone; or have the operator "
+        "set SIGNALBOX_CONTROL_COMMANDS=take on a worker of its own (docs/security.md)",
+    )

@@ -1,0 +1,277 @@
+"""The end of commands: their outcomes, retries and dead letters, recorded in one round trip."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import random
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
+from operator import itemgetter
+
+from signalbox.commands.error import ControlRefused, OpIdReused, RateLimited, SignalboxError
+from signalbox.commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import PutObject
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.payload import PayloadStore, StagedPayload
+from signalbox.commands.settings import Settings
+from signalbox.commands.wire import Fault
+from signalbox.workers.celery.task_events import TaskEvents
+from signalbox.workers.execution.adapter_pool import key_of
+from signalbox.workers.execution.command_log import log_faults, log_finishes
+from signalbox.workers.execution.outcome import outcome_of
+from signalbox.workers.execution.pipeline_types import Ended
+from signalbox.workers.execution.usage import sickness_of, usage_of
+
+MAX_DOCUMENT = 128 * 1024
+"""Characters that are kept of a document that is no command: it may be as large as a message."""
+LONGEST_RETRY = timedelta(minutes=5)
+LONGEST_LINE = timedelta(days=1)
+"""What waits for its tenant's rate is let go from its line; the due time only guards against a
+mistake there, and looking at each now and then would be work that grows with the backlog."""
+
+
+class Parts:
+    """The finish of one message: at once, or in parts if some of its commands take long.
+
+    Each part names other commands, under the one token of the claim. The ledger takes an end for
+    good only when all that stand before it on its key have theirs, so keys on which some ended
+    without being run are left for the last part.
+    """
+
+    def __init__(
+        self,
+        finish: Callable[[Claims, Sequence[Ended]], Mapping[str, int]],
+        claims: Claims,
+        ended: Sequence[Ended],
+    ) -> None:
+        """`ended` came to no backend; it is finished with the first part."""
+        self._finish = finish
+        self._claims = claims
+        self._late = {key_of(end) for end in ended if not end.may_change} - {None}
+        self._ended = [end for end in ended if key_of(end) not in self._late]
+        self._unrun = [end for end in ended if key_of(end) in self._late]
+        self._ran: list[Ended] = []
+        """Of the late keys."""
+        self._counts = Counter(claims.skipped)
+        self._looked = False
+
+    def early(self, ended: Sequence[Ended]) -> None:
+        if self._claims.unrunnable:  # nobody knows their keys
+            self._ended += ended
+            return
+        self._ran += [end for end in ended if key_of(end) in self._late]
+        ended = [end for end in ended if key_of(end) not in self._late]
+        if self._claims.parcels and not self._looked:
+            # What leaves a parcel costs more than what ends in it: at first only whole ones end.
+            self._looked = True
+            self._end_whole(ended)
+        elif ended or self._ended:
+            self._record(ended)
+
+    def _end_whole(self, ended: Sequence[Ended]) -> None:
+        """End the parcels of which all has ended; keep the other ends."""
+        self._ended += ended
+        refs = {end.claimed.command.ref for end in self._ended}
+        whole = [parcel for parcel in self._claims.parcels if parcel.rows.keys() <= refs]
+        if not whole:
+            return
+        its = {ref for parcel in whole for ref in parcel.rows}
+        now = [end for end in self._ended if end.claimed.command.ref in its]
+        self._counts.update(self._finish(replace(self._claims, parcels=whole), now))
+        rest = [parcel for parcel in self._claims.parcels if parcel not in whole]
+        self._claims = replace(self._claims, parcels=rest)
+        self._ended = [end for end in self._ended if end.claimed.command.ref not in its]
+
+    def last(self, ended: Sequence[Ended]) -> dict[str, int]:
+        """How many commands of the message ended in which way."""
+        ran = [*self._ran, *ended]
+        self._record([*ran, *_behind(self._unrun, ran)])
+        return dict(self._counts)
+
+    def _record(self, ended: Sequence[Ended]) -> None:
+        self._counts.update(self._finish(self._claims, [*self._ended, *ended]))
+        self._claims, self._ended = Claims(), []
+
+
+def _behind(unrun: Sequence[Ended], ran: Sequence[Ended]) -> list[Ended]:
+    """The ends of what was not run; one behind another of its key that comes again does so too."""
+    first: dict[object, int] = {}
+    for end in (*unrun, *ran):
+        if end.may_change:
+            key, seq = key_of(end), end.claimed.seq
+            first[key] = min(seq, first.get(key, seq))
+    return [
+        Ended(end.claimed, end.route)
+        if end.claimed.seq > first.get(key_of(end), end.claimed.seq)
+        else end
+        for end in unrun
+    ]
+
+
+@dataclass(frozen=True)
+class Completer:
+    """Turns ends into ledger entries, log lines and tidied payloads."""
+
+    ledger: Ledger
+    parcels: Parcels
+    settings: Settings
+    payloads: PayloadStore
+    worker: str
+    task_events: TaskEvents | None = None
+    """None: nobody is told."""
+
+    def finish(
+        self, token: str, claims: Claims, ended: Sequence[Ended], *, crowded: bool = False
+    ) -> tuple[Finished, dict[str, int]]:
+        """Record the ends; the commands to wake now, and how many ended in which way."""
+        ends = [(item.claimed.seq, self._of_ended(item)) for item in ended]
+        ends += [(item.seq, self._of_unrunnable(item)) for item in claims.unrunnable]
+        # As accepted: see Parts.
+        finishes = [finish for _, finish in sorted(ends, key=itemgetter(0))]
+        self.bury([_conflict(command) for command in claims.conflicts])
+        if not finishes and not claims.parcels:
+            return Finished([], []), {}
+        if claims.parcels:
+            finished = self.parcels.end(token, claims.parcels, finishes, crowded=crowded)
+        else:
+            finished = self.ledger.finish(token, finishes, crowded=crowded)
+        refused = set(finished.refused)
+        counts = Counter[str]()
+        for finish in finishes:
+            lost = finish.ref in refused
+            counts["refused" if lost else finish.action.value] += 1
+        log_finishes(finishes, refused)
+        if self.task_events is not None:
+            self.task_events.tell(finishes, refused, ended)
+        for item in ended:
+            # A dead letter keeps its payload, and one whose lease was lost is another's now.
+            if item.result is not None and item.claimed.command.ref not in refused:
+                self._tidy(item)
+        return finished, dict(counts)
+
+    def bury(self, faults: Sequence[Fault]) -> None:
+        """Keep what is no command as dead letters, each with its reason.
+
+        Under another name where its own is that of something else: two messages with one id, or
+        an op_id that a command has, do not hide one another.
+        """
+        if not faults:
+            return
+        kept = self.ledger.bury([self._letter(fault, fault.ref) for fault in faults])
+        others = [fault for fault, done in zip(faults, kept, strict=True) if not done]
+        if others:
+            self.ledger.bury([self._letter(fault, _other_name(fault)) for fault in others])
+        log_faults(faults)
+        if self.task_events is not None:
+            self.task_events.tell_faults(faults)
+
+    def _letter(self, fault: Fault, ref: str) -> Burial:
+        tenant_id, env, op_id = ref.split("/", 2)
+        outcome = Outcome(
+            op_id=op_id,
+            op=fault.op,
+            tenant_id=tenant_id,
+            env=env,
+            status=Status.FAILED,
+            error=fault.error.detail(),
+            seq=0,
+            attempt=0,
+            worker=self.worker,
+            claimed_at=datetime.now(UTC),
+            duration_ms=0.0,
+        )
+        return Burial(ref, fault.op, _cut(json.dumps(fault.document)), outcome)
+
+    def _of_ended(self, item: Ended) -> Finish:
+        command, token = item.claimed.command, item.claimed.token
+        if not item.attempted:
+            return Finish(command.ref, token, Action.RELEASE)
+        error, attempt = item.error, item.claimed.counted
+        if isinstance(error, RateLimited):
+            outcome, delay = outcome_of(item, self.worker), _time_left(command)
+            return Finish(command.ref, token, Action.PACE, outcome, delay)
+        if error is not None and error.waits:
+            wait = timedelta(seconds=error.retry_after or 1 + random.random())
+            delay = min(wait, LONGEST_RETRY)
+            action = Action.PARK if item.tried else Action.RELEASE
+            return Finish(
+                command.ref, token, action, outcome_of(item, self.worker), delay, sickness_of(item)
+            )
+        if error is not None and error.temporary and attempt < self.settings.max_attempts:
+            outcome, delay = outcome_of(item, self.worker), self._delay(attempt)
+            return Finish(command.ref, token, Action.RETRY, outcome, delay, sickness_of(item))
+        # Who had no leave for it is found among the dead letters, also where it was a read.
+        dead = error is not None and (command.writes or isinstance(error, ControlRefused))
+        action = Action.DEAD if dead else Action.DONE
+        return Finish(
+            command.ref, token, action, outcome_of(item, self.worker), usage=usage_of(item)
+        )
+
+    def _of_unrunnable(self, item: Unrunnable) -> Finish:
+        tenant_id, env, op_id = item.ref.split("/", 2)
+        error: SignalboxError = item.error.at(
+            kind=item.op.partition(".")[0], tenant_id=tenant_id, env=env
+        )
+        outcome = Outcome(
+            op_id=op_id,
+            op=item.op,
+            tenant_id=tenant_id,
+            env=env,
+            status=Status.FAILED,
+            error=error.detail(),
+            seq=item.seq,
+            attempt=item.attempt,
+            worker=self.worker,
+            claimed_at=item.claimed_at,
+            duration_ms=0.0,
+        )
+        return Finish(item.ref, item.token, Action.DEAD, outcome)
+
+    def _delay(self, attempt: int) -> timedelta:
+        """Exponential with full jitter (M. Brooker, "Exponential Backoff and Jitter", 2015)."""
+        cap: timedelta = min(self.settings.retry_delay * 2 ** (attempt - 1), LONGEST_RETRY)
+        return cap * random.random()
+
+    def _tidy(self, item: Ended) -> None:
+        command = item.claimed.command
+        if isinstance(command, PutObject) and isinstance(command.payload, StagedPayload):
+            self.payloads.remove(command.payload)
+
+
+def _time_left(command: Command) -> timedelta:
+    """Until its deadline, at which it has to end whatever it waits for."""
+    if command.deadline is None:
+        return LONGEST_LINE
+    return min(LONGEST_LINE, max(timedelta(0), command.deadline - datetime.now(UTC)))
+
+
+def _other_name(fault: Fault) -> str:
+    """The same for the same document, so that a message that comes again is kept once."""
+    document = json.dumps(fault.document).encode()
+    return f"{fault.ref}.{hashlib.sha256(document).hexdigest()[:8]}"
+
+
+def _cut(document: str) -> str:
+    if len(document) <= MAX_DOCUMENT:
+        return document
+    digest = hashlib.sha256(document.encode()).hexdigest()
+    return json.dumps({"cut": document[: MAX_DOCUMENT // 2], "sha256": digest})
+
+
+def _conflict(command: Command) -> Fault:
+    """A command whose op_id is taken: kept under a name of its own, the same each time it comes."""
+    error = OpIdReused(
+        f"op_id {command.op_id} was accepted before with another content",
+        kind=command.kind,
+        tenant_id=command.tenant_id,
+        env=command.env,
+        next_step="use a new op_id for a new command; the first one stands",
+    )
+    ref = f"{command.ref}.{command.fingerprint()[:8]}"
+    return Fault(ref, command.op, command.model_dump(mode="json"), error)

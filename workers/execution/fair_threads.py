@@ -1,0 +1,92 @@
+"""The threads of a process on which commands of many messages run, shared out among tenants.
+
+Tenants with jobs take turns. A thread that one job has held for a second is replaced by another, up
+to as many again, and of these no tenant gets any that has its share of all: so calls that hang on
+one tenant's endpoint leave threads for the others. Where nothing is slow, nothing is different.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import OrderedDict, deque
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
+from dataclasses import dataclass, field
+
+from signalbox.workers.execution.slots import SLOW_SECONDS, share_of
+
+Call = Callable[[], object]
+
+
+@dataclass(eq=False)
+class _Job:
+    tenant: str
+    call: Call
+    since: float = field(default_factory=time.monotonic)
+
+
+class FairThreads:
+    """Runs calls of tenants, of each tenant in the order in which they came. Thread-safe."""
+
+    def __init__(self, number: int) -> None:
+        self._number = number
+        self._threads = ThreadPoolExecutor(2 * number, thread_name_prefix="adapter")
+        self._lock = threading.Lock()
+        self._waiting: OrderedDict[str, deque[Call]] = OrderedDict()
+        self._running: set[_Job] = set()
+
+    def submit(self, tenant: str, call: Call) -> None:
+        """Run it when there is a thread for this tenant. What it raises is lost."""
+        with self._lock:
+            self._waiting.setdefault(tenant, deque()).append(call)
+        self.look()
+
+    def look(self) -> None:
+        """Start what there is room for. Who waits for a call asks this now and then, since room is
+        made by time that passes."""
+        while True:
+            with self._lock:
+                job = self._next()
+            if job is None:
+                return
+            self._threads.submit(self._work, job)
+
+    def close(self) -> None:
+        """Wait for the calls that run."""
+        self._threads.shutdown()
+
+    def _work(self, job: _Job | None) -> None:
+        while job is not None:
+            with suppress(Exception):
+                job.call()
+            with self._lock:
+                self._running.discard(job)
+                job = self._next()
+
+    def _next(self) -> _Job | None:
+        tenant = self._turn()
+        if tenant is None:
+            return None
+        calls = self._waiting.pop(tenant)
+        job = _Job(tenant, calls.popleft())
+        if calls:
+            self._waiting[tenant] = calls
+        self._running.add(job)
+        return job
+
+    def _turn(self) -> str | None:
+        """Whose call is the next to run, if any."""
+        taken = len(self._running)
+        if not self._waiting or taken < self._number:
+            return next(iter(self._waiting), None)
+        before = time.monotonic() - SLOW_SECONDS
+        slow = sum(job.since < before for job in self._running)
+        if taken >= self._number + min(slow, self._number):
+            return None
+        share = share_of(self._number)
+        for tenant in self._waiting:
+            if sum(job.tenant == tenant for job in self._running) < share:
+                return tenant
+        return None

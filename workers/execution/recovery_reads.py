@@ -1,0 +1,62 @@
+"""What still runs while the state Redis is known to have lost something: reads that show what."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from signalbox.commands.error import LedgerRegressed
+from signalbox.commands.event_stream import ReadEvents
+from signalbox.commands.ledger.entry import Claimed, Claims
+from signalbox.commands.ledger.shard import Shards
+from signalbox.producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM
+from signalbox.routing.policy.policy import FREE
+from signalbox.routing.registry.registry import Registry
+from signalbox.workers.execution.pipeline_types import Ended, Routed
+
+_NEXT = (
+    "let the producers send again what they were told was accepted since the backup, then: "
+    "signalbox routes rebase --reason <text>"
+)
+
+
+def withhold(claims: Claims, shards: Shards) -> tuple[Claims, list[Ended]]:
+    """The claims that may run, and the ends of those whose ledger lost something: they wait."""
+    if not claims.lost:
+        return claims, []
+    runnable, ended = [], []
+    for item in claims.claimed:
+        reason = claims.lost.get(shards.of(item.command.ref))
+        if reason is None or _reads_archive(item):
+            runnable.append(item)
+        else:
+            ended.append(Ended(item, error=LedgerRegressed(reason, next_step=_NEXT)))
+    return replace(claims, claimed=runnable), ended
+
+
+def archive_reads(
+    claimed: Sequence[Claimed], registry: Registry
+) -> tuple[list[Routed], list[Claimed]]:
+    """Reads of the archive of StreamEvents, on the route that the registry has, and the others.
+
+    Without them an operator could not tell what to set again before the registry is declared
+    right. Should the archive's own route be what was lost, an older archive answers. Raises
+    StateUnavailable.
+    """
+    reads = [item for item in claimed if _reads_archive(item)]
+    route = registry.get(ARCHIVE_SCOPE) if reads else None
+    if route is None:
+        return [], list(claimed)
+    policy = registry.policies.get(ARCHIVE_SCOPE.tenant_id)
+    terms = policy.terms if policy else FREE
+    others = [item for item in claimed if not _reads_archive(item)]
+    return [Routed(item, route, terms) for item in reads], others
+
+
+def _reads_archive(item: Claimed) -> bool:
+    command = item.command
+    return (
+        isinstance(command, ReadEvents)
+        and command.scope == ARCHIVE_SCOPE
+        and command.stream == ARCHIVE_STREAM
+    )

@@ -1,0 +1,61 @@
+"""In which steps the commands of one message run: a read behind the writes that it could see."""
+
+from __future__ import annotations
+
+from collections.abc import Hashable, Sequence
+
+from signalbox.workers.execution.pipeline_types import Admitted
+
+Steps = list[list[Admitted]]
+"""In a step all run side by side, writes of one key as accepted; the next begins when it ended."""
+
+
+def in_lanes(admitted: Sequence[Admitted]) -> list[Steps]:
+    """Commands that need not wait for one another stand in different lanes.
+
+    Where some read and others write, a read of one item (object, row, stream) stands behind the
+    writes of that item before it, one of many items (a list, a query, points) behind all writes of
+    its scope before it, and a write behind the reads before it that could see it.
+    """
+    if len({item.claimed.command.writes for item in admitted}) < 2:
+        return [[list(admitted)]]
+    wide = {_scope(item) for item in admitted if _is_wide(item)}
+    lanes: dict[Hashable, list[Admitted]] = {}
+    for number, item in enumerate(admitted):
+        scope, key = _scope(item), item.claimed.command.item_key
+        lanes.setdefault(scope if scope in wide else (scope, key or number), []).append(item)
+    return [_steps_of(items) for items in lanes.values()]
+
+
+def _scope(item: Admitted) -> str:
+    return item.route.scope.field
+
+
+def _is_wide(item: Admitted) -> bool:
+    command = item.claimed.command
+    return not command.writes and command.item_key is None
+
+
+def _steps_of(items: Sequence[Admitted]) -> Steps:
+    written: dict[str, int] = {}
+    read: dict[str, int] = {}
+    last_write = last_wide_read = -1
+    steps: Steps = []
+    for item in items:
+        command = item.claimed.command
+        key = command.item_key
+        if command.writes:
+            step = last_wide_read + 1
+            if key is not None:
+                step = max(step, written.get(key, 0), read.get(key, -1) + 1)
+                written[key] = step
+            last_write = max(last_write, step)
+        elif key is None:
+            step = last_wide_read = max(last_wide_read, last_write + 1)
+        else:
+            step = written.get(key, -1) + 1
+            read[key] = max(read.get(key, -1), step)
+        if step == len(steps):
+            steps.append([])
+        steps[step].append(item)
+    return steps

@@ -1,0 +1,159 @@
+"""Appends every StreamEvent to the archive: once, in order, and again from where it stopped.
+
+A thread in every worker, of which one at a time leads. Appends go through the queue like any
+other command, so the archive's route may be switched as well. An event's id in the archive is its
+hash and each append names the version that it follows, so two leaders at once do no harm.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from datetime import timedelta
+
+from signalbox.commands.error import OutcomePending, RemoteError
+from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.settings import Settings
+from signalbox.producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM, archiving
+from signalbox.producers.bulk.folder import Tenancy
+from signalbox.producers.bulk.stream_reader import end_of
+from signalbox.producers.client.client import Client
+from signalbox.routing.audit.archive_mark import ArchiveMark, Mark
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.permit import Permits
+from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import Route
+from signalbox.workers.maintenance.election import Election
+from signalbox.workers.maintenance.service import Service
+
+MAX_TURN = 200
+"""Events in a turn."""
+LONGEST_PAUSE = 300.0
+"""Seconds between two tries at an archive that refuses."""
+_PATIENCE = timedelta(seconds=20)
+
+
+class Archiver(Service):
+    """Archives, and trims what is archived and older than the newest `keep` events."""
+
+    name, interval = "archiver", 1.0
+
+    def __init__(self, client: Client, registry: Registry, name: str, keep: int) -> None:
+        super().__init__()
+        self._client = client
+        self._registry = registry
+        self._mark = ArchiveMark(registry.client)
+        self._permits = Permits(registry.client)
+        self._leader = Election(registry.client, "archiver", name)
+        self._keep = keep
+        self._said = ""
+        self._batch = 1
+        self._left: tuple[int, str] | None = None
+        """Where this one left the mark."""
+        self._pause = 0.0
+
+    @classmethod
+    def of(cls, settings: Settings, name: str) -> Archiver:
+        """One with connections of its own."""
+        client = Client(settings)
+        return cls(client, Registry(client.state), name, settings.route_log_keep)
+
+    def turn(self) -> int:
+        """Archive some events, if this is the leader and there are any; how many.
+
+        Raises StateUnavailable, BrokerUnavailable.
+        """
+        if not self._leader.leads():
+            return 0
+        mark = self._mark.read()
+        if (mark.revision, mark.hash) != self._left:
+            # Moved by another, or by a restore: its version may be behind the archive's. Of several
+            # new events the first would then be refused, and one behind it could be let in.
+            self._batch = 1
+        events = self._registry.events(mark.revision, limit=self._batch)
+        if not events:
+            self._trim(mark)
+            return 0
+        route = self._registry.get(ARCHIVE_SCOPE)
+        if route is None:
+            self._wait(
+                f"no route for {ARCHIVE_SCOPE}: set one with signalbox routes set "
+                f"{ARCHIVE_SCOPE.kind} <backend> -t {ARCHIVE_SCOPE.tenant_id} "
+                f"-e {ARCHIVE_SCOPE.env}"
+            )
+            return 0
+        try:
+            if mark.route != route.fence:
+                mark = self._count(mark, route)
+            return self._append(mark, events, route)
+        except (RemoteError, OutcomePending) as error:
+            self._pause = min(LONGEST_PAUSE, 2 * self._pause + self.interval)
+            self._wait(f"{error.code} {error.message}")
+            return 0
+
+    def _append(self, mark: Mark, events: Sequence[StreamEvent], route: Route) -> int:
+        appends = [
+            command.model_copy(update={"expected_version": mark.version + number})
+            for number, command in enumerate(archiving(events, route.mode))
+        ]
+        # The stream takes nothing without it.
+        self._permits.give(appends)
+        outcomes = self._client.wait(self._client.submit_many(appends), _PATIENCE)
+        done = 0
+        for event, outcome in zip(events, outcomes, strict=True):
+            if outcome is None or outcome.status is not Status.DONE:
+                self._stumble(outcome, route)
+                break
+            version = outcome.unwrap()["version"]
+            if version != mark.version + 1:
+                # Another archive than the mark is of, or it was there from before a lost mark.
+                self._log.info("the archive is at another version", version=version)
+            mark = replace(mark, revision=event.revision, hash=event.hash, version=version)
+            self._mark.move(event, version)
+            self._left = (event.revision, event.hash)
+            done += 1
+        if done == len(events):
+            self._said, self._pause = "", 0.0
+            self._batch = min(MAX_TURN, self._batch * 4)
+        return done
+
+    def _stumble(self, outcome: Outcome | None, route: Route) -> None:
+        # What ends badly is a dead letter each time: so one at a time, and seldom.
+        self._batch, self._pause = 1, min(LONGEST_PAUSE, 2 * self._pause + self.interval)
+        if outcome is None:
+            self._wait("the archive does not answer; see signalbox status")
+            return
+        error = outcome.error
+        if error is None:
+            return
+        self._wait(f"{error.code} {error.message}")
+        if error.code == "PRECONDITION_FAILED":
+            self._count(self._mark.read(), route)
+
+    def _count(self, mark: Mark, route: Route) -> Mark:
+        """Another archive than the mark is of: go on at the end of what is there."""
+        tenancy = Tenancy(ARCHIVE_SCOPE.tenant_id, ARCHIVE_SCOPE.env, route.mode)
+        version = end_of(self._client, tenancy, ARCHIVE_STREAM, _PATIENCE)
+        self._log.info("the archive was counted", version=version, thought=mark.version)
+        self._mark.recount(version, route.fence)
+        return replace(mark, version=version, route=route.fence)
+
+    def _trim(self, mark: Mark) -> None:
+        base = self._registry.log.base().revision
+        upto = min(mark.revision - self._keep, base + MAX_TURN)
+        if upto <= base:
+            return
+        events = self._registry.events(upto - 1, limit=1)
+        if events and events[0].revision == upto:
+            self._mark.trim(events[0], MAX_TURN)
+
+    def _wait(self, reason: str) -> None:
+        if reason != self._said:
+            self._said = reason
+            self._log.warning("the archiver waits", reason=reason)
+            self._mark.wait(reason)
+
+    def step(self) -> float:
+        while self.turn() and not self._stopped.is_set():
+            pass
+        return self.interval + self._pause

@@ -1,0 +1,102 @@
+"""Removes what crashes left behind: staged contents, and files that no row names.
+
+A thread in every worker, of which one at a time leads. It looks seldom and takes its time.
+"""
+
+from __future__ import annotations
+
+from contextlib import closing
+from pathlib import Path
+
+from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.port import AdapterContext
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.staged import Deployment, staged_refs
+from signalbox.commands.ledger.sweep import forget_old
+from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.scope import ResourceKind
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import Route
+from signalbox.workers.maintenance.election import Election
+from signalbox.workers.maintenance.service import Service
+
+TURN_SECONDS = 600.0
+"""Between two turns of the one that leads."""
+
+
+class Cleaner(Service):
+    """Clears up behind crashed producers, workers and readers."""
+
+    name = "cleaner"
+    interval = 2.0
+    """How often the lead is asked for, so that no other begins meanwhile."""
+
+    def __init__(self, settings: Settings, name: str) -> None:
+        super().__init__()
+        self._left = TURN_SECONDS
+        self._settings = settings
+        self._client = connect_to(settings)
+        self._ledger = Ledger(self._client, settings)
+        self._registry = Registry(self._client)
+        self._leader = Election(self._client, "janitor", name)
+
+    def turn(self) -> tuple[int, int]:
+        """Clear up once: staged contents and stored files removed. Raises StateUnavailable."""
+        self._ledger.forget_faults()
+        forget_old(self._client, self._settings.read_retention)
+        return self._clear_payloads(), self._clear_stores()
+
+    def _clear_payloads(self) -> int:
+        # Asked for in each turn: another state than before, or an emptied one, has another name,
+        # and what the former has staged is not this one's to remove.
+        deployment, grace = Deployment(self._client), self._settings.orphan_grace
+        folder = self._settings.payload_dir or Path(".signalbox/payloads")
+        payloads = DirectoryPayloadStore(folder, deployment)
+        # Listed before the ledger is read: what is staged and submitted meanwhile is not on it,
+        # or has become young again.
+        old = set(payloads.older_than(grace))
+        if not old:
+            return 0
+        old.difference_update(staged_refs(self._client))
+        if Deployment(self._client)() != deployment():
+            return 0
+        return sum(payloads.forget(name, grace) for name in old)
+
+    def _clear_stores(self) -> int:
+        removed = 0
+        for kind in ResourceKind:
+            after: str | None = None
+            while not self._stopped.is_set():
+                page = self._registry.list_page(kind, after=after, limit=500)
+                for route in page.routes:
+                    removed += self._clear_store(route)
+                after = page.next_after
+                if after is None:
+                    break
+        return removed
+
+    def _clear_store(self, route: Route) -> int:
+        try:
+            backend = find_backend(route.scope.kind, route.backend_type)
+            adapter = backend.open(
+                AdapterContext(scope=route.scope, mode=route.mode, config=route.config)
+            )
+            with closing(adapter):
+                collect = getattr(adapter, "collect_orphans", None)
+                return int(collect(self._settings.orphan_grace)) if collect else 0
+        except SignalboxError as error:
+            self._log.warning("not cleared up", scope=route.scope.field, error=str(error))
+            return 0
+
+    def step(self) -> float:
+        leads = self._leader.leads()
+        self._left = self._left - self.interval if leads else TURN_SECONDS
+        if leads and self._left <= 0:
+            self._left = TURN_SECONDS
+            payloads, files = self.turn()
+            if payloads or files:
+                self._log.info("cleared up", payloads=payloads, files=files)
+        return self.interval

@@ -1,0 +1,72 @@
+"""A worker's signs of life: its pool takes work, and the state Redis takes what it writes."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from concurrent.futures import Executor, Future
+from contextlib import suppress
+from typing import Any
+
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.heartbeats import BEAT_SECONDS, Pulses
+from signalbox.workers.maintenance.service import Service
+
+
+class Pulse(Service):
+    """Gives a sign every few seconds, and none while a worker is stuck."""
+
+    name, interval, at_once = "pulse", BEAT_SECONDS, True
+
+    def __init__(self, settings: Settings, name: str, moves: Callable[[], bool]) -> None:
+        super().__init__()
+        self._well = True
+        self._pulses = Pulses(connect_to(settings))
+        self._name = name
+        self._moves = moves
+        self._ready_file = settings.ready_file
+
+    def stop(self) -> None:
+        super().stop()
+        with suppress(SignalboxError):
+            self._pulses.stop(self._name)
+
+    def turn(self) -> bool:
+        """One sign, if there is cause for it. Raises StateUnavailable."""
+        if not self._moves():
+            return False
+        self._pulses.beat(self._name)
+        if self._ready_file is not None:
+            with suppress(OSError):
+                self._ready_file.touch()
+        return True
+
+    def step(self) -> float:
+        moved = self.turn()
+        if self._well and not moved:
+            self._log.warning("no slot of the pool is free; the worker counts as stuck")
+        self._well = moved
+        return self.interval
+
+
+class PoolProbe:
+    """Whether a pool of threads runs what it is given; other pools are taken at their word."""
+
+    def __init__(self, pool: Any) -> None:
+        its = getattr(pool, "executor", None)
+        self._executor = its if isinstance(its, Executor) else None
+        self._asked: Future[float] | None = None
+
+    def __call__(self) -> bool:
+        if self._executor is None:
+            return True
+        try:
+            # Asked once: another question would only stand behind the first.
+            self._asked = self._asked or self._executor.submit(time.monotonic)
+            self._asked.result(timeout=BEAT_SECONDS)
+        except (TimeoutError, RuntimeError):  # held by others, or at its end
+            return False
+        self._asked = None
+        return True

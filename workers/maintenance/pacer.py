@@ -1,0 +1,65 @@
+"""Lets commands go that wait for their tenant's rate.
+
+A thread in every worker, of which one at a time leads. It reads the policies anew each turn, so a
+rate that was changed or lifted counts for what waits already. Its work is that of the rates, not
+of the backlogs: what waits is not looked at.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from celery import Celery
+
+from signalbox.commands.error import RegistryUnreadable
+from signalbox.commands.ledger.line import Lines
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.broker.publisher import Publisher
+from signalbox.routing.registry.policies import Policies
+from signalbox.workers.maintenance.election import Election
+from signalbox.workers.maintenance.service import Service
+
+
+class Pacer(Service):
+    """Wakes as many commands of a tenant as its rate allows, as accepted."""
+
+    name, interval = "pacer", 0.25
+
+    def __init__(self, app: Celery, settings: Settings, name: str) -> None:
+        super().__init__()
+        client = connect_to(settings)
+        self._lines = Lines(client, settings)
+        self._policies = Policies(client)
+        self._publisher = Publisher(app)
+        self._leader = Election(client, "pacer", name)
+
+    def turn(self) -> int:
+        """One turn, if this is the leader: how many commands were let go.
+
+        Raises StateUnavailable, BrokerUnavailable; what was not published is woken when it is due.
+        """
+        if not self._leader.leads():
+            return 0
+        waiting = self._lines.waiting_lately()
+        if not waiting:
+            return 0
+        rates = self._rates(sorted({tenant_id for tenant_id, _ in waiting}))
+        known = {who: kinds for who, kinds in waiting.items() if who[0] in rates}
+        wakes = self._lines.let_go(known, rates)
+        self._publisher.publish(wakes)
+        return len(wakes)
+
+    def _rates(self, tenants: Sequence[str]) -> dict[str, float | None]:
+        """Without a tenant whose policy cannot be read (of a later release): it alone waits."""
+        rates: dict[str, float | None] = {}
+        for tenant_id, (policy, _) in zip(tenants, self._policies.get_many(tenants), strict=True):
+            if isinstance(policy, RegistryUnreadable):
+                self._log.error("policy cannot be read", tenant_id=tenant_id, error=str(policy))
+            else:
+                rates[tenant_id] = policy.terms.quotas.commands_per_second if policy else None
+        return rates
+
+    def step(self) -> float:
+        self.turn()
+        return self.interval

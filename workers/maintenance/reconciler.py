@@ -1,0 +1,60 @@
+"""Wakes commands whose due time has come: lost wake-ups, dead workers, retries, hand-overs.
+
+A thread in every worker, of which one at a time leads.
+"""
+
+from __future__ import annotations
+
+import time
+from datetime import timedelta
+
+from celery import Celery
+
+from signalbox.commands.fault import reach
+from signalbox.commands.ledger.due_look import DueLook
+from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import connect_to
+from signalbox.producers.broker.publisher import Publisher
+from signalbox.workers.maintenance.election import Election
+from signalbox.workers.maintenance.service import Service
+
+
+class Reconciler(Service):
+    """Publishes due wake-ups again, a bounded number a turn."""
+
+    name, interval = "reconciler", 0.5
+
+    def __init__(self, app: Celery, settings: Settings, name: str) -> None:
+        super().__init__()
+        self._client = connect_to(settings)
+        self._ledger = Ledger(self._client, settings)
+        self._parcels = Parcels(self._client, settings, self._ledger)
+        grace = settings.publish_grace if settings.tenant_window else timedelta(0)
+        self._look = DueLook(self._client, grace // timedelta(milliseconds=1))
+        self._publisher = Publisher(app)
+        self._leader = Election(self._client, "reconciler", name)
+
+    def turn(self) -> bool:
+        """One turn, if this is the leader: whether more is due than it took.
+
+        Raises StateUnavailable, BrokerUnavailable; what was not published is due again later.
+        """
+        if not self._leader.leads():
+            return False
+        due = self._ledger.due(shards=self._look.shards())
+        reach("due.after")
+        self._publisher.publish(due.wakes)
+        self._parcels.open_late(due.late)
+        if due.wakes:
+            self._log.info("woken", commands=len(due.wakes))
+        return due.more
+
+    def step(self) -> float:
+        started = time.monotonic()
+        if not self.turn():
+            return self.interval
+        # What is due goes on at once, and Redis has at least half of its time for others: by far
+        # the most of a turn is spent there.
+        return min(self.interval, time.monotonic() - started)

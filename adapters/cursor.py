@@ -16,7 +16,7 @@ from signalbox.commands.error import InvalidCommand
 from signalbox.commands.model import Command
 
 Page = TypeVar("Page")
-_NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "deadline", "cursor", "limit"}
+_NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "deadline", "cursor", "limit", "allow_scan"}
 
 
 def make_cursor(question: Command, place: Any) -> str:

@@ -25,7 +25,8 @@ cursor holds them, so it stays short whatever the rows hold."""
 
 
 class ValueClass(IntEnum):
-    """Values compare within their class; a total order puts the classes in this order."""
+    """Values compare within their class; a total order puts the classes in this order. Lists and
+    objects have none: an order has them last, with the rows that lack its column."""
 
     NULL = 0
     BOOL = 1
@@ -59,23 +60,43 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 OrderKey = tuple[int, Any, bytes]
-"""Sorts rows: class and value of the ordering column, strings as UTF-8, then the key as UTF-8."""
+"""Sorts rows: class and value of the ordering column, strings as UTF-8, then the key as UTF-8. The
+class of rows without a value that has an order is behind all others in the query's direction."""
 
 
 def order_key(query: QueryRows, row: Row) -> OrderKey:
     """The row's place in the query's order."""
     if query.order_by is None:
         return (0, 0, row.key.encode())
-    value = row.data[query.order_by]
-    return (class_of(value), _rank(value), row.key.encode())
+    # What lacks the column has as little of an order as a list.
+    value = row.data.get(query.order_by, [])
+    kind, rank = rank_of(value)
+    if kind is ValueClass.NESTED:
+        return unranked_place(query, row.key.encode())
+    return (int(kind), rank, row.key.encode())
+
+
+def rank_of(value: Value) -> tuple[ValueClass, Any]:
+    """By which values are ordered; no two of the class NESTED are told apart."""
+    kind = class_of(value)
+    return kind, 0 if kind is ValueClass.NESTED else _rank(value)
+
+
+def unranked_place(query: QueryRows, key: bytes) -> OrderKey:
+    """The place of a row that lacks the ordering column, or has a list or an object there."""
+    return (-1 if query.descending else int(ValueClass.NESTED), 0, key)
+
+
+def has_rank(query: QueryRows) -> bool:
+    """Whether every row that passes has a value with an order in the column of `order_by`."""
+    return any(
+        test.column == query.order_by and class_of(test.value) is not ValueClass.NESTED
+        for test in query.filters
+    )
 
 
 def passes(query: QueryRows, row: Row) -> bool:
     """Whether the row is in the answer."""
-    if query.order_by is not None and (
-        query.order_by not in row.data or class_of(row.data[query.order_by]) is ValueClass.NESTED
-    ):
-        return False
     return all(_holds(test, row) for test in query.filters)
 
 
@@ -91,8 +112,6 @@ def needed_texts(query: QueryRows, spell: Callable[[Data], str]) -> list[str]:
         exact = test.op == "eq" and isinstance(test.value, str | bool | bytes | None)
         whole = spell({test.column: test.value if exact else 0})[1:-1]
         texts.append(whole if exact else whole[:-1])
-    if query.order_by is not None:
-        texts.append(spell({query.order_by: 0})[1:-2])
     return list(dict.fromkeys(texts))
 
 
@@ -113,11 +132,15 @@ def open_place(query: QueryRows) -> OrderKey | None:
         return None
     try:
         kind, value, key = open_cursor(query, query.cursor)
-        kind, value, key = ValueClass(kind), read_value(value), key.encode()
+        value, key = read_value(value), key.encode()
+        if query.order_by is None:
+            return (0, 0, key)
+        unranked = unranked_place(query, key)
+        if (kind, value) == unranked[:2]:
+            return unranked
+        kind = ValueClass(kind)
     except (ValueError, TypeError, AttributeError):
         raise cursor_refused() from None
-    if query.order_by is None:
-        return (0, 0, key)
     if kind is ValueClass.NESTED or class_of(value) is not _RANKED_AS.get(kind, kind):
         raise cursor_refused()
     return (int(kind), value, key)
@@ -126,7 +149,7 @@ def open_place(query: QueryRows) -> OrderKey | None:
 def make_place(query: QueryRows, row: Row) -> str:
     """The cursor that continues behind `row`."""
     kind, value, _ = order_key(query, row)
-    return make_cursor(query, [int(kind), json_form(value), row.key])
+    return make_cursor(query, [kind, json_form(value), row.key])
 
 
 def page_of(query: QueryRows, rows: Iterable[Row]) -> QueryResult:

@@ -6,7 +6,7 @@ backends. What the service reports leaves a driver as it came.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple, Protocol
@@ -37,6 +37,32 @@ class Refused(Exception):
 
 class NotIndexed(Exception):
     """The service cannot walk the rows in this way: it has no index for it."""
+
+
+class Scan(NamedTuple):
+    """For what a walk reads rows that no key and no index has chosen."""
+
+    column: str
+    ordering: bool
+    """It is ordered by the column, or else tests it."""
+    next_step: str
+    """Which index serves it, and what to do for it; a sentence."""
+
+    @classmethod
+    def of(cls, query: QueryRows, column: str, next_step: str) -> Scan:
+        return cls(column, all(test.column != column for test in query.filters), next_step)
+
+
+@dataclass(frozen=True)
+class Way:
+    """How a driver can walk the rows that a query asks for."""
+
+    ordered: bool = True
+    """In the query's order, from its place on; else in any order, and the place is not given."""
+    scans: Scan | None = None
+    """None: what it reads grows with what is asked for, and not with the table."""
+    plan: Any = None
+    """The driver's own."""
 
 
 class RowWrite(NamedTuple):
@@ -79,8 +105,6 @@ class TableTraits:
     """Of one turn."""
     room: Callable[[int], int] = field(default=lambda size: size)
     """Bytes of a request for a row with so much data."""
-    orders: bool = False
-    """It walks in the order of any column."""
 
 
 class TableDriver(Protocol):
@@ -110,13 +134,15 @@ class TableDriver(Protocol):
     def row(self, stored: Any) -> Row | None:
         """None for a tombstone. Raises IntegrityMismatch."""
 
+    def ways(self, query: QueryRows, limit: TimeLimit) -> Iterable[Way]:
+        """How it can be walked, best first; the last way needs no index. Which of them scan need
+        not be looked up where the query says `allow_scan`."""
+
     def walk(
-        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
     ) -> AbstractContextManager[Iterator[Row]]:
-        """The table's rows, read as they are asked for: at least those that pass the query's
-        filters and stand behind `place`. In the query's order by key, or by the column where
-        the driver `orders`; in any order otherwise, and if `plain`, which needs no index. Raises
-        NotIndexed."""
+        """The table's rows in one of these ways, read as they are asked for: at least those that
+        pass the query's filters and stand behind `place`. Raises NotIndexed."""
 
     def close(self) -> None:
         """Give back what the driver holds."""

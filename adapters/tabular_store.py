@@ -12,14 +12,15 @@ overtaken, `superseded`; and one that finds its own effect, by its mark, is aske
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 
 from signalbox.adapters.batch import earliest, only
 from signalbox.adapters.failure import Reporter
 from signalbox.adapters.port import Call
 from signalbox.adapters.row_query import open_place, page_of, page_of_unordered
 from signalbox.adapters.row_write import RowWriter
-from signalbox.adapters.table_driver import NotIndexed, TableDriver
-from signalbox.commands.error import NotFound, SignalboxError
+from signalbox.adapters.table_driver import NotIndexed, Scan, TableDriver
+from signalbox.commands.error import NotFound, ScanRefused, SignalboxError
 from signalbox.commands.tabular_store import (
     DeleteRow,
     DeleteRowResult,
@@ -111,21 +112,21 @@ class TabularStore:
         """One page, as `adapters/row_query.py` defines filters and order; at most `limit` rows
         and about a mebibyte, but one row at least where any is left. Rows that were there
         throughout a walk over the pages come exactly once. Raises InvalidCommand for a cursor
-        of another query.
-
-        By key it reads little more than the page; with filters, until the page is full; with
-        `order_by`, the table, but for what the backend's own filters leave out.
+        of another query; ScanRefused, unless it says `allow_scan`, where no key and no index of
+        the backend serves it.
         """
         with self._reporter.errors():
             place = open_place(command)
-            ordered = command.order_by is None or self.driver.traits.orders
-            try:
-                with self.driver.walk(command, place, call) as rows:
-                    page = page_of if ordered else page_of_unordered
+            for way in self.driver.ways(command, call):
+                if way.scans is not None and not command.allow_scan:
+                    raise _refused(command.table_name, way.scans)
+                page = page_of if way.ordered else page_of_unordered
+                with (
+                    suppress(NotIndexed),
+                    self.driver.walk(command, way, place if way.ordered else None, call) as rows,
+                ):
                     return page(command, rows)
-            except NotIndexed:
-                with self.driver.walk(command, None, call, plain=True) as rows:
-                    return page_of_unordered(command, rows)
+            raise AssertionError  # the last way needs no index
 
     def close(self) -> None:
         """Give back what the store holds; it is not used again."""
@@ -135,3 +136,11 @@ class TabularStore:
         return self._reporter.located(
             NotFound("there is no such row", next_step="check the table and the key")
         )
+
+
+def _refused(table_name: str, scan: Scan) -> ScanRefused:
+    what = "the order by" if scan.ordering else "the filter on"
+    return ScanRefused(
+        f"{what} {scan.column!r} would read the whole table {table_name!r}: no index serves it",
+        next_step=f"{scan.next_step} Or read the table all the same: allow_scan (--allow-scan).",
+    )

@@ -37,6 +37,7 @@
     │   ├── PermissionDenied      PERMISSION_DENIED           403
     │   ├── Misconfigured         MISCONFIGURED               500
     │   ├── Unsupported           UNSUPPORTED_OPERATION       501
+    │   ├── ScanRefused           SCAN_REFUSED                400
     │   ├── WeakerFences          WEAKER_FENCES               501
     │   ├── IntegrityMismatch     INTEGRITY_MISMATCH          500
     │   ├── InsufficientStorage   INSUFFICIENT_STORAGE        507  (temporary)
@@ -356,6 +357,12 @@ class Misconfigured(BackendError):
 
 class Unsupported(BackendError):
     code, http_status = "UNSUPPORTED_OPERATION", 501
+
+
+class ScanRefused(BackendError):
+    """No key and no index of the backend serves the query, and it does not say `allow_scan`."""
+
+    code, http_status = "SCAN_REFUSED", 400
 
 
 class WeakerFences(BackendError):

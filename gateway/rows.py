@@ -48,6 +48,11 @@ class QueryRequest(BaseModel):
     descending: bool = False
     limit: int = Field(100, ge=1, le=1000)
     cursor: str | None = Field(None, max_length=8192)
+    allow_scan: bool = Field(
+        False,
+        description="Read the whole table where no index serves the filters or the order; "
+        "SCAN_REFUSED otherwise.",
+    )
 
 
 @router.put("/rows/{tenant}/{env}/{table}/{key}")

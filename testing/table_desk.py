@@ -105,13 +105,21 @@ class TableDesk(Caller):
         *where: Test,
         table: str = "people",
         call: Call | None = None,
+        allow_scan: bool = True,
         **fields: Any,
     ) -> QueryResult:
+        """A scan is allowed: what no index of a backend serves is to have the same meaning."""
         filters: Sequence[Filter] = [
             Filter.model_validate({"column": column, "op": op, "value": value})
             for column, op, value in where
         ]
-        command = QueryRows(**self.place, table_name=table, filters=list(filters), **fields)
+        command = QueryRows(
+            **self.place,
+            table_name=table,
+            filters=list(filters),
+            allow_scan=allow_scan,
+            **fields,
+        )
         return self.store.query(command, call or self.call())
 
     def pages(self, *where: Test, **fields: Any) -> Iterator[QueryResult]:

@@ -33,7 +33,7 @@ from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Demand, Trace
 from signalbox.adapters.row_query import OrderKey, needed_texts
 from signalbox.adapters.stored import readable
-from signalbox.adapters.table_driver import End, Refused, RowId, RowWrite, TableTraits
+from signalbox.adapters.table_driver import End, Refused, RowId, RowWrite, Scan, TableTraits, Way
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import QueryRows, Row
@@ -42,6 +42,10 @@ ROUNDS = 5
 PAUSE = 0.02
 """Seconds before the second look at what was busy; doubles with each."""
 _BUSY = frozenset({"TransactionConflict", "ThrottlingError", "ProvisionedThroughputExceeded"})
+_NO_INDEX = (
+    "DynamoDB keeps rows by their key alone: keep the table on postgres or firestore, where an "
+    "index of the column serves it."
+)
 _OLDER = "(attribute_not_exists(#seq) OR #seq < :seq)"
 
 
@@ -102,17 +106,23 @@ class DynamoDBTableDriver:
                 revision=read_integer(stored, "seq"),
             )
 
+    def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:  # noqa: ARG002
+        """By key alone: a row's columns are one text, of which DynamoDB has no index."""
+        if query.order_by is None and not query.filters:
+            return (Way(),)
+        column = query.filters[0].column if query.filters else query.order_by or ""
+        return (Way(ordered=query.order_by is None, scans=Scan.of(query, column, _NO_INDEX)),)
+
     @contextmanager
     def walk(
-        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
-        by_key = query.order_by is None and not plain
         items = self._table.walk(
             self._layout.rows(query.table_name),
             limit,
-            behind=place[2] if place and by_key else None,
-            descending=query.descending and by_key,
-            first=query.limit + 1 if by_key and not query.filters else None,
+            behind=place[2] if place else None,
+            descending=query.descending and way.ordered,
+            first=query.limit + 1 if way.ordered and not query.filters else None,
             texts=needed_texts(query, to_json),
         )
         yield (row for row in map(self.row, items) if row is not None)

@@ -48,9 +48,6 @@ def _next_keys(
 ) -> list[bytes]:
     """Keys of the rows of the page and of one more, in the query's order."""
     conditions = _filters(query)
-    path = _path(query.order_by or "")
-    if path is not None:
-        conditions.append(("json_type(data, ?) IS NOT NULL", (path,)))
     rows = _rows(connection, query, conditions, "")
     keys = (order_key(query, row) for row in rows if passes(query, row))
     pick = heapq.nsmallest

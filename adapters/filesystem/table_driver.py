@@ -22,7 +22,7 @@ from signalbox.adapters.filesystem.row_search import query_rows
 from signalbox.adapters.filesystem.scope_directory import Place
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_query import OrderKey
-from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits
+from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits, Way
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.tabular_store import QueryRows, Row
 
@@ -44,7 +44,7 @@ class FilesystemTableDriver:
     """A TableDriver on SQLite. A turn is one transaction, under the writers' lock."""
 
     service = SERVICE
-    traits = TableTraits(orders=True)
+    traits = TableTraits()
 
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self.scope = scope
@@ -76,9 +76,13 @@ class FilesystemTableDriver:
     def row(self, stored: Any) -> Row:
         return row_table.row_of(*stored)
 
+    def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:
+        """A lab's file is read through for any query."""
+        return (Way(),)
+
     @contextmanager
     def walk(
-        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
         with self._database.reading() as connection:
             yield query_rows(connection, query, place)

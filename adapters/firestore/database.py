@@ -115,20 +115,22 @@ class Database:
         where: Message | None = None,
         first: int = CHUNK,
         fields_of_order: Callable[[Message], Message] | None = None,
+        ties: bool = False,
     ) -> Iterator[Message]:
         """The collection's documents in order, as they are asked for: `first` of them with the
         first request. `start` and `end` are cursors; `fields_of_order` gives a document's value
-        of `order`, where that is not its name."""
+        of `order`, where that is not its name; if `ties`, many may have one, and come by name."""
         query = StructuredQueryPb()
         query.from_.add(collection_id=collection.id)
-        query.order_by.add(direction=2 if descending else 1).field.field_path = order
+        for path in (order, "__name__") if ties else (order,):
+            query.order_by.add(direction=2 if descending else 1).field.field_path = path
         if end is not None:
             query.end_at.CopyFrom(end)
         if where is not None:
             query.where.CopyFrom(where)
         inside = collection.document("")
         most = first
-        order_of = fields_of_order or _name_of
+        order_of = _name_of if fields_of_order is None or ties else fields_of_order
         before: Any = None
         while True:
             query.limit.value = most
@@ -149,6 +151,8 @@ class Database:
                 start.values.add(reference_value=last.name)
             else:
                 start.values.append(fields_of_order(last))
+                if ties:
+                    start.values.add(reference_value=last.name)
             most = CHUNK
 
     def _stream(self, parent: str, query: Message, limit: TimeLimit) -> Iterator[Message]:

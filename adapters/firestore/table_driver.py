@@ -1,45 +1,47 @@
 """Tables on Firestore: a row is a document, written only over what its writer has seen.
 
 A turn costs two requests: a look at three fields of each document, and the writes. Firestore's own
-order serves walks by key, and for an equal-filter its index of that column, where both mean exactly
-what `adapters/row_query.py` says.
+order serves walks by key, and its indexes of columns filters and orders (`row_plan.py`).
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from datetime import datetime
 from typing import Any
 
 from google.api_core import exceptions as api
-from google.cloud.firestore_v1.field_path import FieldPath
 
 from signalbox.adapters.firestore import database
 from signalbox.adapters.firestore.config import read_config
 from signalbox.adapters.firestore.database import CHUNK, REQUEST, Database, room
 from signalbox.adapters.firestore.failure import PASSING, SERVICE
-from signalbox.adapters.firestore.message import (
-    CursorPb,
-    Message,
-    StructuredQueryPb,
-    field_name,
-    set_value,
-)
+from signalbox.adapters.firestore.message import CursorPb, Message, field_name
 from signalbox.adapters.firestore.name import Collection, Layout, row_id
 from signalbox.adapters.firestore.row import TRACE_FIELDS, row_of, trace_of, write_of
+from signalbox.adapters.firestore.row_plan import (
+    Plan,
+    column_path,
+    end_of,
+    in_order,
+    start_of,
+    ways_of,
+)
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import Trace
-from signalbox.adapters.row_query import OrderKey
-from signalbox.adapters.table_driver import Changed, End, NotIndexed, RowId, RowWrite, TableTraits
+from signalbox.adapters.row_query import OrderKey, has_rank, order_key, unranked_place
+from signalbox.adapters.table_driver import (
+    Changed,
+    End,
+    NotIndexed,
+    RowId,
+    RowWrite,
+    TableTraits,
+    Way,
+)
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import QueryRows, Row
-from signalbox.commands.value import Value
-
-_INDEXED_BYTES = 1000
-"""Firestore cuts off what it indexes at 1,500 bytes."""
-_EXACT = 2**53
 
 
 def open_driver(context: AdapterContext) -> FirestoreTableDriver:
@@ -80,23 +82,28 @@ class FirestoreTableDriver:
     def row(self, stored: Message) -> Row | None:
         return row_of(stored)
 
+    def ways(self, query: QueryRows, limit: TimeLimit) -> Iterator[Way]:  # noqa: ARG002
+        """See `ways_of`; no call."""
+        return ways_of(query)
+
     @contextmanager
     def walk(
-        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
-        collection = self._collection(query.table_name)
-        where = None if plain else _equality(query)
-        if plain or query.order_by is not None:
-            documents = self._database.walk(collection, limit, where=where)
-        else:
-            documents = self._by_key(collection, query, limit, place and place[2], where)
+        collection, plan = self._collection(query.table_name), way.plan
         try:
-            yield (row for row in map(row_of, documents) if row is not None)
+            if not way.ordered:
+                where = plan.where(bounded=False)
+                yield _rows(self._database.walk(collection, limit, where=where))
+            elif plan.column is None:
+                yield self._by_key(collection, query, plan, place, limit)
+            else:
+                yield self._by_column(collection, query, plan, place, limit)
         except api.FailedPrecondition as error:
-            if plain:
-                raise
-            # An index that is exempted or still being built: the walk by name needs none.
-            raise NotIndexed from error
+            # An index that is not there, exempted, or still being built.
+            if way.ordered or plan.equal:
+                raise NotIndexed from error
+            raise
 
     def close(self) -> None:
         """Nothing to give back: the channels belong to the process."""
@@ -139,28 +146,68 @@ class FirestoreTableDriver:
         self,
         collection: Collection,
         query: QueryRows,
+        plan: Plan,
+        place: OrderKey | None,
         limit: TimeLimit,
-        behind: bytes | None,
-        where: Message | None,
-    ) -> Iterator[Message]:
-        first = min(CHUNK, query.limit + 1) if where is not None or not query.filters else CHUNK
-        start = CursorPb(before=False) if behind is not None else None
+    ) -> Iterator[Row]:
+        where = plan.where(bounded=False)
+        first = min(CHUNK, query.limit + 1) if len(plan.equal) == len(query.filters) else CHUNK
+        start = CursorPb(before=False) if place is not None else None
         if not query.descending:
-            if start is not None and behind is not None:
-                start.values.add(reference_value=collection.document(row_id(behind)))
-            return self._database.walk(collection, limit, start=start, where=where, first=first)
+            if start is not None and place is not None:
+                start.values.add(reference_value=collection.document(row_id(place[2])))
+            return _rows(
+                self._database.walk(collection, limit, start=start, where=where, first=first)
+            )
         # Firestore walks by name forwards only; backwards it takes the index of the field `key`.
-        if start is not None and behind is not None:
-            start.values.add(string_value=behind.decode())
-        return self._database.walk(
-            collection,
-            limit,
-            order="key",
-            descending=True,
-            start=start,
-            first=first if not query.filters else CHUNK,
-            fields_of_order=lambda document: document.fields["key"],
+        if start is not None and place is not None:
+            start.values.add(string_value=place[2].decode())
+        return _rows(
+            self._database.walk(
+                collection,
+                limit,
+                order="key",
+                descending=True,
+                start=start,
+                where=where,
+                first=first,
+                fields_of_order=lambda document: document.fields["key"],
+            )
         )
+
+    def _by_column(
+        self,
+        collection: Collection,
+        query: QueryRows,
+        plan: Plan,
+        place: OrderKey | None,
+        limit: TimeLimit,
+    ) -> Iterator[Row]:
+        """The rows in the column's index, and then those that it does not know."""
+        unranked = unranked_place(query, b"")[:2]
+        begun = place is not None and place[:2] == unranked
+        if not begun:
+            field = field_name(plan.column or "")
+            documents = self._database.walk(
+                collection,
+                limit,
+                order=column_path(plan.column or ""),
+                descending=query.descending,
+                start=start_of(
+                    query, place, collection.document(row_id(place[2] if place else b""))
+                ),
+                end=end_of(query),
+                where=plan.where(bounded=True),
+                first=min(CHUNK, query.limit + 1),
+                fields_of_order=lambda document: document.fields["data"].map_value.fields[field],
+                ties=True,
+            )
+            yield from in_order(query, _rows(documents))
+        if not has_rank(query):
+            behind = place if begun else None
+            for row in self._by_key(collection, query, plan, behind, limit):
+                if order_key(query, row)[:2] == unranked:
+                    yield row
 
     def _name(self, row: RowId) -> str:
         table_name, key = row
@@ -181,25 +228,5 @@ class _Turn:
         return self._driver.write(records, self._limit)
 
 
-def _equality(query: QueryRows) -> Message | None:
-    """The first filter that Firestore can apply without leaving out a row that passes."""
-    for test in query.filters:
-        if test.op == "eq" and _indexable(test.value):
-            where = StructuredQueryPb.Filter()
-            where.field_filter.op = StructuredQueryPb.FieldFilter.EQUAL
-            path = FieldPath("data", field_name(test.column))
-            where.field_filter.field.field_path = path.to_api_repr()
-            set_value(where.field_filter.value, test.value)
-            return where
-    return None
-
-
-def _indexable(value: Value) -> bool:
-    if isinstance(value, bool | datetime):
-        return True
-    if isinstance(value, int | float):
-        # Firestore tells -0.0 from 0; beyond 2^53 an integer has no equal float.
-        return value != 0 and abs(value) < _EXACT
-    if isinstance(value, str):
-        return len(value.encode()) <= _INDEXED_BYTES
-    return isinstance(value, bytes) and len(value) <= _INDEXED_BYTES
+def _rows(documents: Iterator[Message]) -> Iterator[Row]:
+    return (row for row in map(row_of, documents) if row is not None)

@@ -9,15 +9,16 @@ import os
 import threading
 from collections import OrderedDict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import Any
 
 import psycopg
-from psycopg import sql
+from psycopg import errors, sql
 
 from signalbox.adapters.credential_file import read_password
 from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, within
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.postgres.column_rank import function
 from signalbox.adapters.postgres.config import PostgresConfig
 from signalbox.adapters.postgres.connection import BoundedConnection
 from signalbox.adapters.postgres.pool import Pool
@@ -51,6 +52,7 @@ _COMPLETE = """
 SELECT 1 FROM pg_attribute
 WHERE attrelid = to_regclass(%s) AND attname = 'mark' AND NOT attisdropped
 """
+_HAS_FUNCTION = "SELECT to_regprocedure(%s) IS NOT NULL"
 
 
 # A worker that has no more to do there keeps no connection; servers before 14 do not know it.
@@ -156,12 +158,25 @@ def _options(config: PostgresConfig) -> dict[str, Any]:
 
 def _make_tables(connection: psycopg.Connection[Any], schema: str) -> None:
     name = sql.Identifier(schema)
-    if connection.execute(_COMPLETE, (f"{schema}.rows",)).fetchone() is not None:
-        return
-    connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
-    connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
-    for statement in (_TABLE, _TOMBSTONES, _MARK):
-        connection.execute(sql.SQL(statement).format(schema=name))
+    if connection.execute(_COMPLETE, (f"{schema}.rows",)).fetchone() is None:
+        connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+        connection.execute(sql.SQL("CREATE SCHEMA IF NOT EXISTS {}").format(name))
+        for statement in (_TABLE, _TOMBSTONES, _MARK):
+            connection.execute(sql.SQL(statement).format(schema=name))
+        connection.commit()
+    _make_function(connection, schema)
+
+
+def _make_function(connection: psycopg.Connection[Any], schema: str) -> None:
+    asked = (f"{schema}.column_rank(text,text)",)
+    for look in (1, 2):
+        if connection.execute(_HAS_FUNCTION, asked).fetchone() == (True,):
+            return
+        if look == 1:
+            connection.execute("SELECT pg_advisory_xact_lock(%s)", (_MAKING,))
+    # Queries by column alone need it, and say so: all else goes on.
+    with suppress(errors.InsufficientPrivilege), connection.transaction():
+        connection.execute(function(schema))
 
 
 def _password(config: PostgresConfig) -> str:

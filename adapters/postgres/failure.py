@@ -14,6 +14,7 @@ from signalbox.commands.error import (
     BackendResting,
     Contended,
     InsufficientStorage,
+    IntegrityMismatch,
     InternalError,
     Misconfigured,
     PermissionDenied,
@@ -54,6 +55,17 @@ def translate(error: Exception) -> SignalboxError:
         return Misconfigured(
             f"the database or schema is not there ({state})",
             next_step="create it, or name another in the route's config",
+        )
+    if isinstance(error, errors.UndefinedFunction):
+        return Misconfigured(
+            "the schema lacks the function column_rank, by which rows are filtered and ordered",
+            next_step="have the schema's owner GRANT CREATE ON SCHEMA to the route's user until a "
+            "worker has made it at its next connection",
+        )
+    if isinstance(error, errors.InvalidTextRepresentation):
+        return IntegrityMismatch(
+            f"the data of a row that the query looks at is not ours ({state})",
+            next_step="find the row whose data is no JSON, and write it again",
         )
     if isinstance(error, _FULL):
         return InsufficientStorage(f"PostgreSQL has no space ({state})", next_step="give it some")

@@ -9,6 +9,7 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
@@ -17,18 +18,28 @@ from signalbox.adapters.answer import not_asked
 from signalbox.adapters.data_text import data_text, read_text
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.postgres.client import connected
+from signalbox.adapters.postgres.column_rank import (
+    RANK,
+    UNRANKED,
+    bounds_of,
+    bytes_of,
+    has_index,
+    index_statement,
+)
 from signalbox.adapters.postgres.config import PostgresConfig, read_config
 from signalbox.adapters.postgres.failure import SERVICE
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
-from signalbox.adapters.row_query import PAGE_BYTES, OrderKey, needed_texts
+from signalbox.adapters.row_query import PAGE_BYTES, OrderKey, has_rank, order_key, unranked_place
 from signalbox.adapters.stored import readable
-from signalbox.adapters.table_driver import End, RowId, RowWrite, TableTraits
+from signalbox.adapters.table_driver import End, RowId, RowWrite, Scan, TableTraits, Way
+from signalbox.commands.clock import lease_clock
 from signalbox.commands.scope import Scope
 from signalbox.commands.tabular_store import QueryRows, Row
 from signalbox.commands.value import MAX_INT
 
 PAGE: Final = 500
 """Rows fetched at once, and no more than PAGE_BYTES of them and the one that crosses it."""
+INDEX_SECONDS: Final = 60.0
 _PRUNE = """
 DELETE FROM rows WHERE (tenant, env, tab, key) IN (
     SELECT tenant, env, tab, key FROM rows WHERE gone < now() - %s::interval
@@ -56,14 +67,16 @@ SELECT key, data, seq FROM rows
 WHERE tenant = %s AND env = %s AND tab = %s AND key = %s AND gone IS NULL
 """
 _WALK = """
-SELECT key, data, seq, before FROM (
-    SELECT key, data, seq,
-        sum(octet_length(data)) OVER (ORDER BY key {direction} ROWS UNBOUNDED PRECEDING)
+SELECT key, data, seq FROM (
+    SELECT key, data, seq, place,
+        sum(octet_length(data)) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING)
         - octet_length(data) AS before
-    FROM rows
-    WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL AND {behind}{needed}
-    ORDER BY key {direction} LIMIT %s
-) AS page WHERE before <= %s ORDER BY key {direction}
+    FROM (
+        SELECT key, data, seq, {place} AS place FROM rows
+        WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL{conditions}
+        ORDER BY {order} LIMIT %s
+    ) AS found
+) AS page WHERE before <= %s ORDER BY {order}
 """
 
 
@@ -87,6 +100,8 @@ class PostgresTableDriver:
         self._config = config
         self.scope = scope
         self._place = (scope.tenant_id, scope.env)
+        self._indexed = dict[str, float]()
+        """Columns with an index, and until when that is taken for granted."""
 
     @contextmanager
     def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
@@ -119,47 +134,135 @@ class PostgresTableDriver:
     def row(self, stored: Sequence[Any]) -> Row:
         return _row(stored)[0]
 
+    def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:
+        """PostgreSQL filters and orders by any column; an index of one of the filters serves all of
+        them, and the order."""
+        columns = [test.column for test in query.filters]
+        if not columns and query.order_by is not None:
+            columns = [query.order_by]
+        if not columns or query.allow_scan or self._has_index(columns, limit):
+            return (Way(),)
+        statement = index_statement(self._config.db_schema, columns[0])
+        return (Way(scans=Scan.of(query, columns[0], f"Make its index: {statement}.")),)
+
     @contextmanager
     def walk(
-        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+        self,
+        query: QueryRows,
+        way: Way,  # noqa: ARG002
+        place: OrderKey | None,
+        limit: TimeLimit,
     ) -> Iterator[Iterator[Row]]:
         with connected(self._config, limit) as connection:
-            by_key = query.order_by is None and not plain
-            yield self._rows(connection, query, place[2] if place and by_key else None)
+            yield self._rows(connection, query, place)
 
     def close(self) -> None:
         """Nothing to give back: the connections belong to the process."""
 
+    def _has_index(self, columns: Sequence[str], limit: TimeLimit) -> bool:
+        """Whether one of the columns has an index; that one is there is asked once a minute."""
+        now = lease_clock()
+        if any(self._indexed.get(column, now) > now for column in columns):
+            return True
+        with connected(self._config, limit) as connection:
+            found = [column for column in columns if has_index(connection, column)]
+        self._indexed |= dict.fromkeys(found, now + INDEX_SECONDS)
+        return bool(found)
+
     def _rows(
-        self, connection: psycopg.Connection[Any], query: QueryRows, behind: bytes | None
+        self, connection: psycopg.Connection[Any], query: QueryRows, behind: OrderKey | None
     ) -> Iterator[Row]:
-        """Rows in the order of their keys, in pages, as they are asked for."""
-        sign, direction = ("<", "DESC") if query.descending and not query.order_by else (">", "ASC")
-        first = None if query.order_by or query.filters else query.limit + 1
-        texts = needed_texts(query, data_text)
-        needed = " AND position(%s IN data) > 0" * len(texts)
+        """Rows in the query's order, as they are asked for: those of a rank, and then the others,
+        so that these are last in either direction."""
+        if query.order_by is None:
+            yield from self._stage(connection, query, behind, _Stage())
+            return
+        ranked = behind is None or behind[:2] != unranked_place(query, b"")[:2]
+        if ranked:
+            yield from self._stage(connection, query, behind, _Stage(RANK, query.order_by, "<"))
+        if not has_rank(query):
+            stage = _Stage(column=query.order_by, sign="=")
+            yield from self._stage(connection, query, None if ranked else behind, stage)
+
+    def _stage(
+        self,
+        connection: psycopg.Connection[Any],
+        query: QueryRows,
+        behind: OrderKey | None,
+        stage: _Stage,
+    ) -> Iterator[Row]:
+        """In pages, as they are asked for."""
+        sign, direction = ("<", "DESC") if query.descending else (">", "ASC")
+        conditions, tested = stage.conditions(query)
+        most = min(PAGE, query.limit + 1)
         while True:
-            place = "true" if behind is None else f"key {sign} %s"
-            statement = _WALK.format(behind=place, needed=needed, direction=direction)
-            most = min(PAGE, first or PAGE)
-            values = [*self._place, query.table_name, *([] if behind is None else [behind]), *texts]
+            after, reached = stage.behind(query, behind, sign)
+            statement = _WALK.format(
+                place=stage.place,
+                conditions=conditions + after,
+                order=f"place {direction}, key {direction}"
+                if stage.by_place
+                else f"key {direction}",
+            )
+            asked = [query.order_by] if stage.by_place else []
+            values = [*asked, *self._place, query.table_name, *tested, *reached, most, PAGE_BYTES]
             with readable("a row"):
-                found = connection.execute(statement, (*values, most, PAGE_BYTES)).fetchall()
+                # Planned for these values: an index of the column is seen only so.
+                found = connection.execute(statement, values, prepare=False).fetchall()
             if len(found) > most:
                 raise not_asked("more rows")
             size = 0
             for each in found:
                 row, length = _row(each)
-                key = row.key.encode()
-                if behind is not None and (key >= behind if sign == "<" else key <= behind):
+                place = order_key(query, row)
+                if behind is not None and (
+                    place >= behind if query.descending else place <= behind
+                ):
                     raise not_asked("rows in another order")
-                behind = key
+                behind = place
                 size += length
                 yield row
             # A page that was cut off by its size is not the last.
             if len(found) < most and size <= PAGE_BYTES:
                 return
-            first = None
+            most = PAGE
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A part of a walk: all rows by key, or those with a rank in a column, or those without."""
+
+    place: str = "''::bytea"
+    column: str | None = None
+    sign: str = ""
+    """How the column's rank compares with that of rows without one."""
+
+    @property
+    def by_place(self) -> bool:
+        return self.place == RANK
+
+    def conditions(self, query: QueryRows) -> tuple[str, list[Any]]:
+        """Of the query's filters, and of the stage; with their values."""
+        texts, values = [], list[Any]()
+        if self.column is not None:
+            texts.append(f" AND {RANK} {self.sign} %s")
+            values += [self.column, UNRANKED]
+        for test in query.filters:
+            texts.append(f" AND {RANK} BETWEEN %s AND %s")
+            values += [test.column, *bounds_of(test)]
+        return "".join(texts), values
+
+    def behind(self, query: QueryRows, place: OrderKey | None, sign: str) -> tuple[str, list[Any]]:
+        """The condition of what stands behind a place, with its values."""
+        if place is None:
+            return "", []
+        if self.by_place:
+            return f" AND ({RANK}, key) {sign} (%s, %s)", [
+                query.order_by,
+                bytes_of(place),
+                place[2],
+            ]
+        return f" AND key {sign} %s", [place[2]]
 
 
 class _Turn:

@@ -134,6 +134,9 @@ def query(
     ] = None,
     order_by: Annotated[str | None, typer.Option(help="Column; left out: by key.")] = None,
     desc: Annotated[bool, typer.Option("--desc", help="The other way round.")] = False,
+    allow_scan: Annotated[
+        bool, typer.Option("--allow-scan", help="Read the whole table where no index serves.")
+    ] = False,
     limit: Limit = 100,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,
@@ -152,6 +155,7 @@ def query(
             descending=desc,
             limit=min(MAX_PAGE, most),
             cursor=cursor,
+            allow_scan=allow_scan,
         )
 
     with make_client() as client:

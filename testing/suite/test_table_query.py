@@ -46,6 +46,8 @@ MIXED: dict[str, Any] = {
 }
 """Each key names its value's class; the rows are in the total order of the values."""
 ORDERED = [name for name in MIXED if not name.startswith("y")]
+UNRANKED = ["without", "ylist", "yobject"]
+"""Rows of `mixed` without a value that has an order, by key."""
 OPERATORS: dict[str, Callable[[int, int], bool]] = {
     "eq": operator.eq,
     "lt": operator.lt,
@@ -147,7 +149,29 @@ def test_all_filters_must_hold(mixed: TableDesk) -> None:
 @pytest.mark.parametrize(("descending", "limit"), [(False, 1), (True, 5), (True, 100)])
 def test_mixed_classes_have_one_order(mixed: TableDesk, descending: bool, limit: int) -> None:
     keys = mixed.keys(order_by="a", descending=descending, limit=limit)
-    assert keys == (ORDERED[::-1] if descending else ORDERED)
+    assert keys == [*ORDERED[::-1], *UNRANKED[::-1]] if descending else [*ORDERED, *UNRANKED]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_rows_that_lack_the_column_come_last(table: TableDesk, descending: bool) -> None:
+    table.fill({"b": {"n": 2}, "a": {}, "d": {"n": 1}, "\uffff": {"m": 3}, "😀": {"m": 1}})
+    expected = ["b", "d", "😀", "\uffff", "a"] if descending else ["d", "b", "a", "\uffff", "😀"]
+    for limit in (1, 2, 3, 100):
+        assert table.keys(order_by="n", descending=descending, limit=limit) == expected, limit
+    of_many = [key for key in expected if key in ("\uffff", "😀")]
+    for limit in (1, 100):
+        found = table.keys(("m", "ge", 1), order_by="n", descending=descending, limit=limit)
+        assert found == of_many, limit
+    assert table.keys(order_by="missing") == ["a", "b", "d", "\uffff", "😀"]
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_filter_on_the_column_of_the_order_leaves_out_what_lacks_it(
+    mixed: TableDesk, descending: bool
+) -> None:
+    found = mixed.keys(("a", "ge", 0), order_by="a", descending=descending, limit=2)
+    expected = [f"number {n}" for n in range(2, 8)]
+    assert found == (expected[::-1] if descending else expected)
 
 
 @pytest.mark.parametrize("descending", [False, True])
@@ -169,7 +193,9 @@ def test_long_strings_are_ordered_by_how_they_begin(table: TableDesk) -> None:
 
 def test_a_filter_and_an_order_go_together(mixed: TableDesk) -> None:
     keys = mixed.keys(("even", "eq", True), order_by="a", descending=True, limit=3)
-    assert keys == [key for n, key in enumerate(MIXED) if n % 2 == 0 and key in ORDERED][::-1]
+    even = [key for n, key in enumerate(MIXED) if n % 2 == 0]
+    ranked = [key for key in even if key in ORDERED]
+    assert keys == ranked[::-1] + [key for key in even if key in UNRANKED][::-1]
 
 
 def test_a_row_of_an_answer_is_the_row(table: TableDesk) -> None:

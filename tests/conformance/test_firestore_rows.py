@@ -9,9 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from google.api_core.exceptions import FailedPrecondition
 
+from signalbox.adapters.firestore.database import Database
+from signalbox.adapters.firestore.row_plan import in_order
 from signalbox.adapters.row_query import page_of_unordered
-from signalbox.commands.error import Contended, TooLarge, Unavailable
+from signalbox.adapters.table_driver import NotIndexed
+from signalbox.commands.error import Contended, ScanRefused, TooLarge, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.tabular_store import Filter, QueryRows, Row, UpsertResult
 from tests.conformance.firestore_spot import Spot
@@ -34,13 +38,37 @@ QUERIES: list[dict[str, Any]] = [
     {"filters": [Filter(column="__x__", value="é😀")], "order_by": "n", "descending": True},
     {"filters": [Filter(column="t", value=DAY)]},
     {"order_by": "a.b`\\"},
+    {"order_by": "a.b`\\", "descending": True},
+    {"order_by": "a.b`\\", "filters": [Filter(column="a.b`\\", op="ge", value=0)]},
+    {"order_by": "a.b`\\", "filters": [Filter(column="a.b`\\", value=0)], "descending": True},
+    {"order_by": "n", "filters": [Filter(column="a.b`\\", value=None)]},
+    *(
+        {"order_by": "large", "descending": descending, "filters": filters}
+        for descending in (False, True)
+        for filters in (
+            [],
+            [Filter(column="large", value=2**53 + 1)],
+            [Filter(column="large", op="gt", value=2.0**53)],
+            [Filter(column="large", op="le", value=-(2**53) - 1)],
+            [Filter(column="large", op="ge", value="é" * 600)],
+            [Filter(column="large", op="lt", value="é" * 1500)],
+            [Filter(column="large", op="le", value=b"\xff" * 1500)],
+        )
+    ),
+]
+LARGE: list[Any] = [
+    *(2**53, 2**53 + 1, 2.0**53, 2**53 + 2, -(2**53), -(2**53) - 1, 2**63 - 1, 2.0**63, 1e308),
+    *("é" * 500, "é" * 512, "é" * 512 + "1", "é" * 512 + "0", "é" * 1600 + "b", "é" * 1600 + "a"),
+    *(b"\xff" * 1023, b"\xff" * 1024, b"\xff" * 1600, b"\xff" * 1100 + b"a", [1], {"a": "b"}),
 ]
 
 
 @pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
 def test_indexes_give_the_answer_that_reading_all_rows_gives(
-    spot: Spot, query: dict[str, Any]
+    spot: Spot, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    # Where its order is not ours, all rows are read: here it is to be ours.
+    monkeypatch.setattr("signalbox.adapters.firestore.row_plan.NotIndexed", AssertionError)
     table = spot.table()
     choice = random.Random(7)
     rows = {
@@ -49,12 +77,14 @@ def test_indexes_give_the_answer_that_reading_all_rows_gives(
             "a.b`\\": choice.choice([0, 0.0, -0.0, 1, 1.0, True, "1", b"1", None]),
             "__x__": choice.choice(["é😀", "e", "é" * 2000]),
             "t": DAY + timedelta(microseconds=number % 2),
+            **({"large": LARGE[number % len(LARGE)]} if number % 5 else {}),
         }
         for number in range(350)
     }
     items = [(spot.upsert(key, data), spot.call(1)) for key, data in rows.items()]
     assert all(isinstance(answer, UpsertResult) for answer in table.upsert_many(items))
-    whole = QueryRows(**spot.names, table_name="people", limit=1000, **query)
+    names = {**spot.names, "table_name": "people", "allow_scan": True}
+    whole = QueryRows(**names, limit=1000, **query)
     stored = [Row(key=key, data=data, revision=1) for key, data in rows.items()]
     expected = [row.key for row in page_of_unordered(whole, stored).rows]
     found: list[str] = []
@@ -65,6 +95,109 @@ def test_indexes_give_the_answer_that_reading_all_rows_gives(
         cursor = page.next_cursor
     assert expected
     assert found == expected
+
+
+def fill(spot: Spot, count: int) -> Any:
+    table = spot.table()
+    items = [
+        (spot.upsert(f"row{n:03}", {"n": n // 2, "of": n % 2}), spot.call(1)) for n in range(count)
+    ]
+    assert all(isinstance(answer, UpsertResult) for answer in table.upsert_many(items))
+    return table
+
+
+@pytest.mark.parametrize("descending", [False, True])
+def test_a_page_in_the_order_of_an_index_reads_the_page(
+    spot: Spot, descending: bool, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    table, read = fill(spot, 60), list[str]()
+    stream = Database._stream
+
+    def counted(*arguments: Any) -> Any:
+        for document in stream(*arguments):
+            read.append(document.name)
+            yield document
+
+    monkeypatch.setattr(Database, "_stream", counted)
+    for filters in (
+        [Filter(column="n", op="ge", value=5)],
+        [Filter(column="n", op="ge", value=5), Filter(column="of", value=1)],
+    ):
+        cursor: str | None = None
+        found: list[int] = []
+        for _ in range(3):
+            query = QueryRows(
+                **spot.names,
+                table_name="people",
+                filters=filters,
+                order_by="n",
+                descending=descending,
+                limit=4,
+                cursor=cursor,
+            )
+            read.clear()
+            page = table.query(query, spot.call(2))
+            assert len(read) == 5
+            found += [row.data["n"] for row in page.rows]
+            cursor = page.next_cursor
+        assert found == sorted(found, reverse=descending)
+
+
+def test_without_an_index_of_two_columns_that_of_one_serves(
+    spot: Spot, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As Firestore does it; the emulator needs no index."""
+    table = fill(spot, 60)
+    walk = Database.walk
+
+    def indexed(*arguments: Any, **options: Any) -> Any:
+        if options.get("where") is not None and options.get("order", "__name__") != "__name__":
+            raise FailedPrecondition("the query requires an index")  # type: ignore[no-untyped-call]
+        return walk(*arguments, **options)
+
+    monkeypatch.setattr(Database, "walk", indexed)
+    for fields in ({"order_by": "n"}, {"order_by": "n", "descending": True}, {"descending": True}):
+        cursor: str | None = None
+        keys: list[str] = []
+        while cursor or not keys:
+            query = QueryRows(
+                **spot.names,
+                table_name="people",
+                filters=[Filter(column="of", value=1)],
+                limit=20,
+                cursor=cursor,
+                **fields,
+            )
+            page = table.query(query, spot.call(2))
+            keys += [row.key for row in page.rows]
+            cursor = page.next_cursor
+        expected = [f"row{n:03}" for n in range(1, 60, 2)]
+        assert keys == (expected[::-1] if "descending" in fields else expected)
+
+
+@pytest.mark.parametrize(
+    ("fields", "step"),
+    [
+        ({"order_by": "n"}, "Filter on it as well, as n>=0"),
+        ({"filters": [Filter(column="n", op="lt", value=7)]}, "Order by 'n'"),
+        ({"filters": [Filter(column="n", value=[7])]}, "indexes no list"),
+        ({"filters": [Filter(column="n", value="x" * 1001)]}, "indexes 1000 bytes"),
+    ],
+)
+def test_a_scan_names_what_an_index_would_serve(
+    spot: Spot, fields: dict[str, Any], step: str
+) -> None:
+    with pytest.raises(ScanRefused) as refused:
+        spot.table().query(QueryRows(**spot.names, table_name="t", **fields), spot.call(1))
+    assert "'n'" in str(refused.value)
+    assert step in str(refused.value)
+
+
+def test_rows_in_another_order_than_ours_are_not_taken() -> None:
+    query = QueryRows(tenant_id="t_a", env="dev", table_name="t", order_by="n")
+    rows = [Row(key=key, data={"n": n}, revision=1) for key, n in (("a", 2), ("b", 1))]
+    with pytest.raises(NotIndexed):
+        list(in_order(query, rows))
 
 
 def test_a_row_that_is_too_large_spoils_none_of_its_batch(spot: Spot) -> None:

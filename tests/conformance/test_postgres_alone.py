@@ -2,21 +2,28 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
+from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import psycopg
 import pytest
 
 from signalbox.adapters.catalogue import find_backend
+from signalbox.adapters.data_text import data_text
 from signalbox.adapters.port import AdapterContext
 from signalbox.adapters.postgres import client
 from signalbox.adapters.postgres.client import _TABLE
-from signalbox.commands.error import BackendResting
+from signalbox.adapters.postgres.column_rank import bytes_of
+from signalbox.adapters.row_query import order_key
+from signalbox.commands.error import BackendResting, Misconfigured, ScanRefused
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import QueryRows, Row
 from signalbox.testing.harness import Harness
-from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.table_desk import TableDesk, Test
 from signalbox.testing.turn import Turn
 from tests.conformance.postgres_harness import postgres_harness
 
@@ -80,3 +87,103 @@ def test_a_locked_row_rests_neither_its_database_nor_other_rows(
         table.upsert("free", {"n": 2})
         assert table.data("held") == {"n": 1}
     table.upsert("held", {"n": 2})
+
+
+def open_table(harness: Harness, tmp_path: Path, schema: str, **config: Any) -> TableDesk:
+    scope = Scope(kind=ResourceKind.TABULAR_STORE, tenant_id="t_a", env="dev")
+    config = harness.config | {"db_schema": schema} | config
+    store = find_backend(scope.kind, "postgres").open(AdapterContext(scope, Mode.LAB, config))
+    return TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+
+
+def connect(harness: Harness) -> psycopg.Connection[Any]:
+    return psycopg.connect(
+        host=harness.config["host"],
+        user="postgres",
+        dbname=harness.config["database"],
+        autocommit=True,
+    )
+
+
+def test_the_index_that_a_refusal_names_serves_the_query(harness: Harness, tmp_path: Path) -> None:
+    table, column = open_table(harness, tmp_path, "indexed"), "it's \\ 100%"
+    table.fill({f"k{n:03}": {column: 300 - n, "of": n % 2} for n in range(300)})
+    queries: list[tuple[list[Test], str | None]] = [
+        ([], column),
+        ([(column, "ge", 20)], None),
+        ([(column, "ge", 20)], "of"),
+    ]
+    for where, order_by in queries:
+        with pytest.raises(ScanRefused) as refused:
+            table.keys(*where, order_by=order_by, allow_scan=False)
+    found = re.search(r"CREATE INDEX.*?;|CREATE INDEX.* IS NULL", refused.value.next_step or "")
+    assert found is not None
+    with connect(harness) as connection:
+        connection.execute(found[0].encode())
+        connection.execute("ANALYZE indexed.rows")
+        for where, order_by in queries:
+            keys = table.keys(*where, order_by=order_by, allow_scan=False, limit=7)
+            assert keys == table.keys(*where, order_by=order_by, limit=100)
+        with pytest.raises(ScanRefused):
+            table.keys(order_by="of", allow_scan=False)
+    with connect(harness) as connection:
+        connection.execute("SET search_path TO indexed")
+        plan = connection.execute(
+            "EXPLAIN SELECT key FROM rows WHERE tenant = 't_a' AND env = 'dev' AND tab = 'people' "
+            "AND gone IS NULL AND column_rank(data, %s::text) < '\\x06' "
+            "ORDER BY column_rank(data, %s::text), key LIMIT 5",
+            (column, column),
+            prepare=False,
+        ).fetchall()
+    assert any("column_rank" in line and "Index" in line for (line,) in plan), plan
+
+
+VALUES: list[Any] = [
+    *(None, True, False, [1], {}, {"a": 1}),
+    *(0, -0.0, 0.0, 1, 1.0, -1, -1.5, 5e-324, -5e-324, 2.5e-310, 1.7976931348623157e308, 0.1),
+    *(2**53, 2**53 + 1, 2.0**53, -(2**53) - 1, 2**63 - 1, 2**63 - 2, 2.0**63, 2.0**62, 2**62 + 50),
+    *(2**62 - 50, -(2**63), -(2.0**63), 1e16, 10**16, 1e22, 0.1 + 0.2),
+    *("", "\0", "\1", "\0\1", "\1\0", "\1\2", "\2", "\0\0", "\\u0000", "\\\0", "\\\\u0000", "a"),
+    *("é" * 512, "é" * 512 + "x", "é" * 511 + "\0" * 5, "\0" * 2000, "😀", "\uffff", '"\n\t/'),
+    *(b"", b"a", b"\xff" * 2000, b"\0"),
+    *(datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, tzinfo=UTC)),
+    *(datetime(2026, 1, 1, 0, 0, 0, micros, tzinfo=UTC) for micros in (0, 1, 500_000)),
+]
+
+
+def test_postgres_ranks_values_as_python_does(harness: Harness, tmp_path: Path) -> None:
+    column = "a'%b\\"
+    query = QueryRows(tenant_id="t_a", env="dev", table_name="t", order_by=column)
+    rows = [
+        Row(key=f"{n:03}", data={column: value, "z": "\0", "\\u0000": 1}, revision=1)
+        for n, value in enumerate(VALUES)
+    ]
+    rows.append(Row(key="without", data={"z": "\0"}, revision=1))
+    open_table(harness, tmp_path, "ranked").fill({})
+    open_table(harness, tmp_path, "ranked").keys()
+    with connect(harness) as connection:
+        for row in rows:
+            asked = (data_text(row.data), column)
+            found = connection.execute("SELECT ranked.column_rank(%s, %s)", asked).fetchone()
+            assert found == (bytes_of(order_key(query, row)),), row.data
+    by_bytes = sorted(rows, key=lambda row: (bytes_of(order_key(query, row)), row.key))
+    assert by_bytes == sorted(rows, key=lambda row: order_key(query, row))
+
+
+def test_who_may_not_make_the_function_goes_on_without_it(harness: Harness, tmp_path: Path) -> None:
+    """As after an upgrade, with a table that its owner has made."""
+    with connect(harness) as connection:
+        connection.execute("CREATE SCHEMA owned")
+        connection.execute(_TABLE.format(schema="owned").encode())
+        connection.execute("CREATE ROLE worker LOGIN")
+        connection.execute("GRANT USAGE ON SCHEMA owned TO worker")
+        connection.execute("GRANT ALL ON owned.rows TO worker")
+        table = open_table(harness, tmp_path, "owned", user="worker")
+        table.fill({"a": {"n": 1}})
+        assert table.keys() == ["a"]
+        with pytest.raises(Misconfigured) as refused:
+            table.keys(("n", "eq", 1))
+        assert "GRANT CREATE ON SCHEMA" in (refused.value.next_step or "")
+        connection.execute("GRANT CREATE ON SCHEMA owned TO worker")
+        client._pools = client._Pools()
+        assert table.keys(("n", "eq", 1)) == ["a"]

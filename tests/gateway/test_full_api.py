@@ -137,7 +137,11 @@ def test_rows(gateway: Gateway, tenant: str) -> None:
     found = ok(
         http.post(
             f"/v1/queries/{tenant}/dev/people",
-            json={"filters": [{"column": "age", "op": "ge", "value": 18}], "order_by": "age"},
+            json={
+                "filters": [{"column": "age", "op": "ge", "value": 18}],
+                "order_by": "age",
+                "allow_scan": True,
+            },
         )
     )
     assert [each["key"] for each in found["rows"]] == ["ann", "a/b"]

@@ -63,7 +63,7 @@ TABLES: list[Step] = [
     ("table upsert people ann {} --if-absent", b""),
     ("table upsert people -", json_lines(ROWS)),
     ("table query people --where 'age>=17' --order-by age --desc", b""),
-    ("table query people --where name=Bob", b""),
+    ("table query people --where name=Bob --allow-scan", b""),
     ("table query people --limit 3", b""),
     ("table rm people bob", b""),
     ("table get people bob", b""),

@@ -18,7 +18,7 @@ from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
 from signalbox.adapters.row_query import OrderKey, needed_texts
 from signalbox.adapters.stored import readable
-from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits
+from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits, Way
 from signalbox.commands.scope import Scope
 from signalbox.commands.tabular_store import QueryRows, Row
 from signalbox_duckdb.config import DuckDBConfig, read_config
@@ -101,17 +101,19 @@ class DuckDBTableDriver:
                 key=bytes(key).decode(), data=read_text(data), revision=int(seq)
             )
 
+    def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:
+        return (Way(ordered=query.order_by is None),)
+
     @contextmanager
     def walk(
-        self, query: QueryRows, place: OrderKey | None, limit: TimeLimit, *, plain: bool = False
+        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
-        by_key = query.order_by is None and not plain
-        descending = by_key and query.descending
+        descending = way.ordered and query.descending
         asked: list[Any] = [query.table_name]
         texts = needed_texts(query, data_text)
         where = "tab = ? AND gone IS NULL" + " AND contains(data, ?)" * len(texts)
         asked += texts
-        if by_key and place is not None:
+        if place is not None:
             where += f" AND key {'<' if descending else '>'} ?"
             asked.append(place[2])
         order = "ORDER BY key DESC" if descending else "ORDER BY key"

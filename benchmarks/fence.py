@@ -8,7 +8,7 @@ import time
 from benchmarks.figure import NOISE, Figure, Spread, milliseconds
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
-from signalbox.commands.ledger.ledger import FENCE_KEY
+from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.script import run_pipeline
 from signalbox.commands.state import connect

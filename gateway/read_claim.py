@@ -9,12 +9,11 @@ from typing import Any
 
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.ledger.entry import Claimed, Claims
+from signalbox.commands.ledger.fences import FENCE_KEY, FenceQuestion
 from signalbox.commands.ledger.layout import shards_of
-from signalbox.commands.ledger.ledger import FENCE_KEY
 from signalbox.commands.model import Command
 from signalbox.commands.script import run_pipeline
 from signalbox.commands.state import State
-from signalbox.routing.policy.policy import policy_subject
 
 TenantEnv = tuple[str, str]
 """Tenant and env."""
@@ -47,8 +46,7 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
     Whatever change of a route was acknowledged before is seen, as by a worker's claim. One round
     trip for all. Raises StateUnavailable.
     """
-    scopes = sorted({command.scope.field for command in commands})
-    tenants = sorted({command.tenant_id for command in commands})
+    asked = FenceQuestion.of(command.scope.field for command in commands)
     tenant_envs = sorted({(command.tenant_id, command.env) for command in commands})
     lines = sorted({(command.tenant_id, command.env, command.kind) for command in commands})
     tags = shards_of(client)
@@ -62,16 +60,14 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
         for tenant, env, kind in lines
     ]
     # A change that was acknowledged before any of this was asked is in it.
-    calls.append(("HMGET", FENCE_KEY, "@epoch", *map(policy_subject, tenants), *scopes))
+    calls.append(asked.call())
     started = lease_clock()
     answers = iter(run_pipeline(client, calls, []))
     time_s, time_us = map(int, next(answers))
     lost = {shard: reason.decode() for shard in all_shards if (reason := next(answers))}
     full = {tenant_env: float(next(answers) or 0) for tenant_env in tenant_envs}
     in_line = [line for line in lines if next(answers)]
-    epoch, *fences = [fence.decode() if fence else None for fence in next(answers)]
-    policies = dict(zip(tenants, fences, strict=False))
-    routes = dict(zip(scopes, fences[len(tenants) :], strict=True))
+    fences = asked.read(next(answers))
     now = time_s * 1_000_000 + time_us
     claimed_at = datetime.fromtimestamp(now / 1e6, UTC)
     claimed = [
@@ -84,7 +80,7 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
             counted=1,
             deadline=started + its_seconds,
             claimed_at=claimed_at,
-            fence=routes[command.scope.field],
+            fence=fences.routes[command.scope.field],
         )
         for command, its_seconds in zip(commands, seconds, strict=True)
     ]
@@ -96,4 +92,5 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
         )
         for tenant, env in tenant_envs
     }
-    return ReadClaims(Claims(claimed=claimed, policies=policies, epoch=epoch, lost=lost), buckets)
+    claims = Claims(claimed=claimed, policies=fences.policies, epoch=fences.epoch, lost=lost)
+    return ReadClaims(claims, buckets)

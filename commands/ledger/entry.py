@@ -109,7 +109,7 @@ class Parcel:
     name: int
     """The number of its first command; the others have this one plus their position."""
     shard: str
-    place: str
+    tenant_env: str
     """`tenant/env`."""
     kind: str
     rows: dict[str, Row]

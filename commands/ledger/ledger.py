@@ -52,6 +52,7 @@ from signalbox.commands.ledger.entry import (
     Wake,
 )
 from signalbox.commands.ledger.era import Position, Seen
+from signalbox.commands.ledger.fences import FenceQuestion
 from signalbox.commands.ledger.fields import record_fields
 from signalbox.commands.ledger.lease import lease_left
 from signalbox.commands.ledger.reader import LedgerReader
@@ -92,9 +93,6 @@ WITHOUT_WINDOW = 1000
 """So many of a scope where there is no window any more, until nothing is held."""
 CROWDED_SHARE = 8
 """While other tenants are at work, a scope has this part of its window."""
-FENCE_KEY = "{rt}:fence"
-"""Hash of the fences of routes (by scope) and policies (by tenant), and the registry's epoch;
-written by `routing`, read here beside the claim."""
 
 
 class Ledger(LedgerReader):
@@ -182,17 +180,12 @@ class Ledger(LedgerReader):
             for ticket in group:
                 arguments += [ticket.ref, ticket.op]
             calls.append(_CLAIM.call([shard], arguments))
-        scopes = sorted({_route_field(ticket) for ticket in tickets})
-        tenants = sorted({ticket.ref.partition("/")[0] for ticket in tickets})
-        policies = [f"policy/{tenant}" for tenant in tenants]
-        fences_of = ("HMGET", FENCE_KEY, "@epoch", *policies, *scopes)
-
+        asked = FenceQuestion.of(_route_field(ticket) for ticket in tickets)
         started = lease_clock()
         scripts = [SUBMIT, _CLAIM]
-        answers = run_pipeline(self._client, calls, scripts, behind=[fences_of], durable=True)
-        registry, *others = [fence.decode() if fence else None for fence in answers[-1]]
-        fences = dict(zip(scopes, others[len(tenants) :], strict=True))
-        claims = Claims(epoch=registry, policies=dict(zip(tenants, others, strict=False)))
+        answers = run_pipeline(self._client, calls, scripts, behind=[asked.call()], durable=True)
+        fences = asked.read(answers[-1])
+        claims = Claims(epoch=fences.epoch, policies=fences.policies)
         # Fewer groups than answers: those of the submits come first.
         for intents, answer in zip(carried_by_shard.values(), answers, strict=False):
             for intent, status in zip(intents, answer[0::3], strict=True):
@@ -208,7 +201,7 @@ class Ledger(LedgerReader):
                 self.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
             claimed_at = datetime.fromtimestamp(int(time_us) / 1e6, UTC)
             for ticket, row in zip(group, batched(answer[5:], 9), strict=True):
-                fence = fences[_route_field(ticket)]
+                fence = fences.routes[_route_field(ticket)]
                 sort_claim(claims, ticket, row, token, claimed_at, started, fence)
         return claims
 

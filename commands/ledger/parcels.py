@@ -9,8 +9,8 @@ from __future__ import annotations
 
 import base64
 import json
-from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Callable, Collection, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -33,9 +33,11 @@ from signalbox.commands.ledger.entry import (
     Wake,
 )
 from signalbox.commands.ledger.era import Position
-from signalbox.commands.ledger.fields import RecordFields, extra_lease, record_fields
-from signalbox.commands.ledger.ledger import FENCE_KEY, FINISH, MAX_HANDOVER, SUBMIT, Ledger
-from signalbox.commands.ledger.parcel import Unreadable, ordinary, seal, sift
+from signalbox.commands.ledger.fences import FenceQuestion, Fences
+from signalbox.commands.ledger.fields import RecordFields, record_fields
+from signalbox.commands.ledger.ledger import FINISH, MAX_HANDOVER, SUBMIT, Ledger
+from signalbox.commands.ledger.parcel import Unreadable, sift
+from signalbox.commands.ledger.parcel_draft import Draft, read_draft, sort_out, submit_arguments
 from signalbox.commands.ledger.parcel_outcome import seal_outcomes
 from signalbox.commands.ledger.reader import parcel_of
 from signalbox.commands.ledger.row import batched, read_state, read_wakes
@@ -56,10 +58,6 @@ _END = Script(
 )
 _LATE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "order.lua", "unpack.lua", "late.lua")
 
-MAX_ROWS = 100
-"""Commands of a parcel, so that it fits well within one lease."""
-MAX_BYTES = 512 * 1024
-"""Of their content, beyond which another is begun."""
 MAX_DAMAGED = 64 * 1024
 """Bytes of damaged content that are kept with each dead letter."""
 MAX_ANNOUNCED = 64 * 1024
@@ -105,10 +103,10 @@ class _Taken:
     deadline: float
     claimed_at: datetime
 
-    def add_to(self, claims: Claims, token: str, fence_of: Mapping[str, str | None]) -> None:
+    def add_to(self, claims: Claims, token: str, fences: Fences) -> None:
         claims.parcels.extend(self.parcels)
         for parcel in self.parcels:
-            fence = fence_of[f"{parcel.kind}/{parcel.place}"]
+            fence = fences.routes[f"{parcel.kind}/{parcel.tenant_env}"]
             for row in parcel.rows.values():
                 seq = parcel.name + row.position
                 claims.claimed.append(
@@ -130,14 +128,6 @@ class _Taken:
                 claims.unrunnable.append(
                     Unrunnable(bad.ref, bad.op, seq, 1, token, self.claimed_at, bad.error)
                 )
-
-
-@dataclass
-class _Draft:
-    """A parcel before it is submitted."""
-
-    intents: list[Intent] = field(default_factory=list)
-    bytes: int = 0
 
 
 class Parcels:
@@ -165,14 +155,17 @@ class Parcels:
         take effect in the order in which they stand here.
         """
         drafts, others = sort_out(intents)
-        by_shard: dict[str, list[_Draft]] = {}
+        by_shard: dict[str, list[Draft]] = {}
         for draft in drafts:
             command = draft.intents[0].command
             by_shard.setdefault(
                 self._ledger.shards.shard(command.tenant_id, command.env), []
             ).append(draft)
-        rings = len(by_shard) <= RING_ALONE
-        calls = [self._submit_call(shard, group, rings) for shard, group in by_shard.items()]
+        ring = self._message if len(by_shard) <= RING_ALONE else None
+        calls = [
+            _SUBMIT.call([shard], submit_arguments(shard, group, self._settings, ring))
+            for shard, group in by_shard.items()
+        ]
         records = self._ledger.submit_calls(others)
         answers = run_pipeline(
             self._client, [*calls, *records.calls], [_SUBMIT, SUBMIT], durable=True
@@ -183,7 +176,7 @@ class Parcels:
         for group, answer in zip(by_shard.values(), answers, strict=False):
             wakes += read_wakes(answer[0])
             for draft, (name, out) in zip(group, batched(answer[1:], 2), strict=True):
-                left += _read_draft(draft, name.decode(), out, receipts)
+                left += read_draft(draft, name.decode(), out, receipts)
         found = list(zip(others, records.read(answers[len(calls) :]), strict=True))
         if left:
             left_at = {id(intent): at for at, intent in enumerate(intents)}
@@ -227,24 +220,24 @@ class Parcels:
         for shard in tags:
             seen = self._ledger.seen.of(shard)
             calls.append(_TAKE.call([shard], [*how, seen.epoch, seen.era, seen.clock]))
-        asked = sorted(scopes)
+        asked = FenceQuestion.of(scopes)
         started = lease_clock()
-        *answers, fences = run_pipeline(
-            self._client, calls, [_TAKE], behind=[_fence_call(asked)], durable=True
+        *answers, answer = run_pipeline(
+            self._client, calls, [_TAKE], behind=[asked.call()], durable=True
         )
         taken = [self._taken(*each, started) for each in zip(tags, answers, strict=True)]
-        wanted = sorted({f"{p.kind}/{p.place}" for each in taken for p in each.parcels})
-        if not set(wanted) <= set(asked):
-            asked = wanted
-            [fences] = run_pipeline(self._client, [_fence_call(asked)], [])
-        registry, policies, fence_of = _read_fences(asked, fences)
+        wanted = {f"{p.kind}/{p.tenant_env}" for each in taken for p in each.parcels}
+        if not wanted <= set(asked.scopes):
+            asked = FenceQuestion.of(wanted)
+            [answer] = run_pipeline(self._client, [asked.call()], [])
+        fences = asked.read(answer)
         claims = Claims(
-            policies=policies,
-            epoch=registry,
+            policies=fences.policies,
+            epoch=fences.epoch,
             lost={each.shard: each.lost for each in taken if each.lost},
         )
         for each in taken:
-            each.add_to(claims, token, fence_of)
+            each.add_to(claims, token, fences)
         wakes = [wake for each in taken for wake in each.wakes]
         return Take(claims, wakes, [each.shard for each in taken if each.expected])
 
@@ -331,100 +324,41 @@ class Parcels:
     def _read(self, shard: str, name: bytes, text: bytes, content: bytes) -> Parcel:
         """One row of a take's answer, also where its content is damaged."""
         state, number = read_state(text), int(name)
-        place, _, kind = state.scope.rpartition("/")
+        tenant_env, _, kind = state.scope.rpartition("/")
         try:
             sound, unreadable = sift(content, state.left_out)
         except LedgerDamaged as error:
-            unreadable, keys = self._damaged(shard, place, kind, number, content, error)
-            return Parcel(number, shard, place, kind, {}, unreadable, keys, state.clock)
+            unreadable, keys = self._damaged(shard, tenant_env, kind, number, content, error)
+            return Parcel(number, shard, tenant_env, kind, {}, unreadable, keys, state.clock)
         rows = {row.command.ref: row for row in sound}
         keys = [key for row in sound if (key := row.command.order_key)]
-        keys = self._keys(shard, place, number) if unreadable else list(dict.fromkeys(keys))
-        return Parcel(number, shard, place, kind, rows, unreadable, keys, state.clock)
+        keys = self._keys(shard, tenant_env, number) if unreadable else list(dict.fromkeys(keys))
+        return Parcel(number, shard, tenant_env, kind, rows, unreadable, keys, state.clock)
 
     def _damaged(
-        self, shard: str, place: str, kind: str, name: int, content: bytes, error: LedgerDamaged
+        self,
+        shard: str,
+        tenant_env: str,
+        kind: str,
+        name: int,
+        content: bytes,
+        error: LedgerDamaged,
     ) -> tuple[list[Unreadable], list[str]]:
         """What is known of the commands of a parcel whose content cannot be read."""
         document = {"damaged": base64.b64encode(content[:MAX_DAMAGED]).decode()}
         found = []
-        entries = self._client.scan_hash(f"{shard}:ids:{place}")
+        entries = self._client.scan_hash(f"{shard}:ids:{tenant_env}")
         for op_id, entry in entries:
             number, position = parcel_of(entry)
             if number == name:
-                ref, op = f"{place}/{op_id.decode()}", f"{kind}.unknown"
+                ref, op = f"{tenant_env}/{op_id.decode()}", f"{kind}.unknown"
                 found.append(Unreadable(position, ref, op, document, error))
-        return found, self._keys(shard, place, name)
+        return found, self._keys(shard, tenant_env, name)
 
-    def _keys(self, shard: str, place: str, name: int) -> list[str]:
+    def _keys(self, shard: str, tenant_env: str, name: int) -> list[str]:
         """The keys that a parcel holds, looked for among all that are held."""
-        entries = self._client.scan_hash(f"{shard}:keys:{place}")
+        entries = self._client.scan_hash(f"{shard}:keys:{tenant_env}")
         return [key.decode() for key, holder in entries if int(holder) == name]
-
-    def _submit_call(self, shard: str, drafts: Sequence[_Draft], rings: bool) -> tuple[Any, ...]:
-        settings = self._settings
-        arguments: list[Any] = [_milliseconds(settings.publish_grace)]
-        arguments += [settings.max_open, settings.tenant_window]
-        messages: list[str] = []
-        if self._message is not None and rings:
-            for queue in {draft.intents[0].queue for draft in drafts}:
-                messages += [queue, self._message(shard, queue)]
-        arguments += [len(messages) // 2, *messages]
-        for draft in drafts:
-            commands = [intent.command for intent in draft.intents]
-            first = draft.intents[0]
-            kept = settings.outcome_retention if first.command.writes else settings.read_retention
-            arguments += [f"{first.command.tenant_id}/{first.command.env}", first.command.kind]
-            arguments += [first.queue, first.reply_to or "-", _milliseconds(kept)]
-            arguments += [extra_lease(sum(command.size for command in commands))]
-            arguments += [seal(commands), len(commands)]
-            for command in commands:
-                arguments += [command.op_id, bytes.fromhex(command.fingerprint())]
-                arguments.append(command.order_key or "")
-        return _SUBMIT.call([shard], arguments)
-
-
-def sort_out(intents: Sequence[Intent]) -> tuple[list[_Draft], list[Intent]]:
-    """What may be submitted in parcels, and what not: commands that are not ordinary, and all
-    others on their keys, since the order of a key is kept among records or in one parcel."""
-    plain = [ordinary(intent.command) for intent in intents]
-    keys = {_key(i) for i, is_plain in zip(intents, plain, strict=True) if not is_plain} - {None}
-    drafts: dict[tuple[str, ...], _Draft] = {}
-    full: list[_Draft] = []
-    others: list[Intent] = []
-    for intent, is_plain in zip(intents, plain, strict=True):
-        command = intent.command
-        if not is_plain or _key(intent) in keys:
-            others.append(intent)
-            continue
-        place = (command.tenant_id, command.env, command.kind, str(command.writes))
-        group = (*place, intent.queue, intent.reply_to)
-        draft = drafts.get(group)
-        if draft is None:
-            draft = drafts[group] = _Draft()
-        elif len(draft.intents) >= MAX_ROWS or draft.bytes + command.size > MAX_BYTES:
-            full.append(draft)
-            draft = drafts[group] = _Draft()
-        draft.intents.append(intent)
-        draft.bytes += command.size
-    return [*full, *drafts.values()], others
-
-
-def _read_draft(
-    draft: _Draft, name: str, out: Sequence[int], receipts: dict[int, Receipt]
-) -> list[Intent]:
-    """Note the receipts of what was accepted; what was left out."""
-    held, number = name.startswith("="), int(name.lstrip("=") or 0)
-    acceptance = Acceptance.HELD if held else Acceptance.NEW
-    positions = set(out)
-    left = []
-    for position, intent in enumerate(draft.intents):
-        if position in positions:
-            left.append(intent)
-        else:
-            ref = intent.command.ref
-            receipts[id(intent)] = Receipt(ref, acceptance, number + position)
-    return left
 
 
 def _end_of(parcel: Parcel, done: Sequence[Finish]) -> list[Any]:
@@ -459,27 +393,6 @@ def _unpacked(parcel: Parcel, refs: Collection[str]) -> list[Any]:
     for position, fields in sorted(rest):
         flat += [position, *fields]
     return flat
-
-
-def _fence_call(scopes: Sequence[str]) -> tuple[Any, ...]:
-    tenants = sorted({scope.split("/")[1] for scope in scopes})
-    return ("HMGET", FENCE_KEY, "@epoch", *(f"policy/{tenant}" for tenant in tenants), *scopes)
-
-
-def _read_fences(
-    scopes: Sequence[str], answer: Sequence[bytes | None]
-) -> tuple[str | None, dict[str, str | None], dict[str, str | None]]:
-    """The registry's epoch, the fences of the policies by tenant, and of the routes by scope."""
-    tenants = sorted({scope.split("/")[1] for scope in scopes})
-    epoch, *fences = [fence.decode() if fence else None for fence in answer]
-    policies = dict(zip(tenants, fences, strict=False))
-    return epoch, policies, dict(zip(scopes, fences[len(tenants) :], strict=True))
-
-
-def _key(intent: Intent) -> tuple[str, str, str] | None:
-    command = intent.command
-    key = command.order_key
-    return (command.tenant_id, command.env, key) if key else None
 
 
 def _milliseconds(duration: timedelta) -> int:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from signalbox.commands.error import Conflict, RegistryUnreadable
+from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.state import State
 from signalbox.routing.policy.policy import Policy, Terms, policy_after, policy_subject
 from signalbox.routing.registry.event_log import TAG, Draft, EventLog, Seen, Wanted
@@ -76,7 +77,7 @@ class Policies:
         rows, fences = self._client.atomic(
             [
                 ("HMGET", f"{TAG}:policies", *tenants),
-                ("HMGET", f"{TAG}:fence", *map(policy_subject, tenants)),
+                ("HMGET", FENCE_KEY, *map(policy_subject, tenants)),
             ]
         )
         return [

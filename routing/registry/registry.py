@@ -24,6 +24,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from signalbox.commands.error import RegistryUnreadable
+from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State
@@ -177,7 +178,7 @@ class Registry:
             return []
         fields = [scope.field for scope in scopes]
         routes, fences = self.client.atomic(
-            [("HMGET", f"{TAG}:routes", *fields), ("HMGET", f"{TAG}:fence", *fields)]
+            [("HMGET", f"{TAG}:routes", *fields), ("HMGET", FENCE_KEY, *fields)]
         )
         return [
             (

@@ -13,8 +13,8 @@ from pathlib import Path
 from redis.crc import key_slot
 
 from signalbox.commands.error import StateUnavailable
+from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.ledger.layout import shards_of
-from signalbox.commands.ledger.ledger import FENCE_KEY
 from signalbox.commands.state import connect
 from tests.chaos.campaign import QUICK, Plan, UnderLoad, strike_under_load
 from tests.chaos.far_replica import LAG_MS, play_far

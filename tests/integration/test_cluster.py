@@ -18,7 +18,8 @@ from signalbox.commands import address
 from signalbox.commands.error import StateUnavailable
 from signalbox.commands.ledger.dead import DeadLetters, Which
 from signalbox.commands.ledger.entry import Acceptance, Action
-from signalbox.commands.ledger.ledger import FENCE_KEY, Ledger
+from signalbox.commands.ledger.fences import FENCE_KEY
+from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.staged import Deployment, staged_refs
 from signalbox.commands.scope import Mode
 from signalbox.commands.script import Script

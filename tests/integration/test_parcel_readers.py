@@ -182,7 +182,7 @@ def test_a_route_is_drained_when_the_parcels_that_were_taken_have_ended(desk: De
     desk.submit(put("c"))
     desk.taken()
     assert asked.still([held]) == [held]
-    ours = [parcel for parcel in claims.parcels if parcel.place == PLACE]
+    ours = [parcel for parcel in claims.parcels if parcel.tenant_env == PLACE]
     claims.parcels[:] = ours
     claims.claimed[:] = [c for c in claims.claimed if c.command.tenant_id == "t_a"]
     desk.end(claims)

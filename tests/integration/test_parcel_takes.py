@@ -11,7 +11,7 @@ import pytest
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.exchange import exchange
 from signalbox.commands.ledger.entry import Action, Claims
-from signalbox.commands.ledger.ledger import FENCE_KEY
+from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.state import State
 from tests.integration.parcel_desk import (
     HASTY,

@@ -291,7 +291,7 @@ def test_each_scope_has_parcels_of_its_own(desk: Desk) -> None:
     desk.submit(points("p"), put("a"), put("a", tenant="t_b"))
     parcels = desk.taken().parcels
     assert Shards(16).shard("t_b", "dev") == SHARD, "else it is not among these"
-    scopes = [(parcel.place, parcel.kind) for parcel in parcels]
+    scopes = [(parcel.tenant_env, parcel.kind) for parcel in parcels]
     assert scopes == [
         (PLACE, "metrics_store"),
         (PLACE, "object_store"),

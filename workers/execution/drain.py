@@ -107,7 +107,7 @@ class Drains:
     def _note(self, parcels: Sequence[Parcel], queue: str) -> None:
         for parcel in parcels:
             kept = self._scopes.setdefault((parcel.shard, queue), OrderedDict())
-            scope = f"{parcel.kind}/{parcel.place}"
+            scope = f"{parcel.kind}/{parcel.tenant_env}"
             kept[scope] = None
             kept.move_to_end(scope)
             while len(kept) > SCOPES_KEPT:

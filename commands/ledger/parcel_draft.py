@@ -1,0 +1,110 @@
+"""Parcels before they are submitted: what may be in one, and what its submit says.
+
+What was submitted is read back here too: which commands the ledger has left out of a parcel.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from datetime import timedelta
+from typing import Any
+
+from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt
+from signalbox.commands.ledger.fields import extra_lease
+from signalbox.commands.ledger.parcel import ordinary, seal
+from signalbox.commands.settings import Settings
+
+MAX_BYTES = 512 * 1024
+"""Of their content, beyond which another is begun."""
+MAX_ROWS = 100
+"""Commands of a parcel, so that it fits well within one lease."""
+
+
+@dataclass
+class Draft:
+    """A parcel before it is submitted."""
+
+    intents: list[Intent] = field(default_factory=list)
+    bytes: int = 0
+
+
+def sort_out(intents: Sequence[Intent]) -> tuple[list[Draft], list[Intent]]:
+    """What may be submitted in parcels, and what not: commands that are not ordinary, and all
+    others on their keys, since the order of a key is kept among records or in one parcel."""
+    plain = [ordinary(intent.command) for intent in intents]
+    keys = {_key(i) for i, is_plain in zip(intents, plain, strict=True) if not is_plain} - {None}
+    drafts: dict[tuple[str, ...], Draft] = {}
+    full: list[Draft] = []
+    others: list[Intent] = []
+    for intent, is_plain in zip(intents, plain, strict=True):
+        command = intent.command
+        if not is_plain or _key(intent) in keys:
+            others.append(intent)
+            continue
+        scope = (command.tenant_id, command.env, command.kind, str(command.writes))
+        group = (*scope, intent.queue, intent.reply_to)
+        draft = drafts.get(group)
+        if draft is None:
+            draft = drafts[group] = Draft()
+        elif len(draft.intents) >= MAX_ROWS or draft.bytes + command.size > MAX_BYTES:
+            full.append(draft)
+            draft = drafts[group] = Draft()
+        draft.intents.append(intent)
+        draft.bytes += command.size
+    return [*full, *drafts.values()], others
+
+
+def read_draft(
+    draft: Draft, name: str, out: Sequence[int], receipts: dict[int, Receipt]
+) -> list[Intent]:
+    """Note the receipts of what was accepted; what was left out."""
+    held, number = name.startswith("="), int(name.lstrip("=") or 0)
+    acceptance = Acceptance.HELD if held else Acceptance.NEW
+    positions = set(out)
+    left = []
+    for position, intent in enumerate(draft.intents):
+        if position in positions:
+            left.append(intent)
+        else:
+            ref = intent.command.ref
+            receipts[id(intent)] = Receipt(ref, acceptance, number + position)
+    return left
+
+
+def submit_arguments(
+    shard: str,
+    drafts: Sequence[Draft],
+    settings: Settings,
+    message: Callable[[str, str], str] | None,
+) -> list[Any]:
+    """What submit_parcels.lua reads; `message` makes those that it puts on the queues."""
+    arguments: list[Any] = [_milliseconds(settings.publish_grace)]
+    arguments += [settings.max_open, settings.tenant_window]
+    messages: list[str] = []
+    if message is not None:
+        for queue in {draft.intents[0].queue for draft in drafts}:
+            messages += [queue, message(shard, queue)]
+    arguments += [len(messages) // 2, *messages]
+    for draft in drafts:
+        commands = [intent.command for intent in draft.intents]
+        first = draft.intents[0]
+        kept = settings.outcome_retention if first.command.writes else settings.read_retention
+        arguments += [f"{first.command.tenant_id}/{first.command.env}", first.command.kind]
+        arguments += [first.queue, first.reply_to or "-", _milliseconds(kept)]
+        arguments += [extra_lease(sum(command.size for command in commands))]
+        arguments += [seal(commands), len(commands)]
+        for command in commands:
+            arguments += [command.op_id, bytes.fromhex(command.fingerprint())]
+            arguments.append(command.order_key or "")
+    return arguments
+
+
+def _key(intent: Intent) -> tuple[str, str, str] | None:
+    command = intent.command
+    key = command.order_key
+    return (command.tenant_id, command.env, key) if key else None
+
+
+def _milliseconds(duration: timedelta) -> int:
+    return duration // timedelta(milliseconds=1)

@@ -12,6 +12,7 @@ from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
 import uuid_utils
 from pydantic import BaseModel, ConfigDict, Field
 
+from signalbox.commands.ref import Ref, make_ref
 from signalbox.commands.result import Result, Returns
 from signalbox.commands.scope import Env, Mode, SchemaVersion, Scope, TenantId, scope_of
 from signalbox.commands.timestamp import Timestamp
@@ -73,9 +74,9 @@ class Command(BaseModel):
         return scope_of(self.kind, self.tenant_id, self.env)
 
     @property
-    def ref(self) -> str:
+    def ref(self) -> Ref:
         """The command's name in the ledger: unique over all tenants and envs."""
-        return f"{self.tenant_id}/{self.env}/{self.op_id}"
+        return make_ref(self.tenant_id, self.env, self.op_id)
 
     @property
     def item_key(self) -> str | None:

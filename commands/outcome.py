@@ -10,6 +10,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict, Field
 
 from signalbox.commands.error import ErrorDetail, RemoteError
+from signalbox.commands.ref import Ref, make_ref
 from signalbox.commands.result import R
 
 
@@ -40,9 +41,9 @@ class Outcome(BaseModel):
     duration_ms: float = Field(description="From claim to outcome, milliseconds.")
 
     @property
-    def ref(self) -> str:
+    def ref(self) -> Ref:
         """The command's name in the ledger."""
-        return f"{self.tenant_id}/{self.env}/{self.op_id}"
+        return make_ref(self.tenant_id, self.env, self.op_id)
 
     def unwrap(self) -> dict[str, Any]:
         """The result. Raises the error with which the command failed, such as NotFound; it is a

@@ -19,6 +19,7 @@ from signalbox.commands.ledger.entry import Intent, Ticket
 from signalbox.commands.ledger.shard import is_tag
 from signalbox.commands.model import OP_ID_PATTERN, Command
 from signalbox.commands.parse import known_ops, parse_command
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
 
 BATCH = "commands.batch"
@@ -54,7 +55,7 @@ def all_queues(tenant_shards: int) -> list[str]:
 class Fault:
     """A document in a message that is no command of this release."""
 
-    ref: str
+    ref: Ref
     op: str
     document: Any
     error: SignalboxError
@@ -167,7 +168,7 @@ def read_message(
             op = document.get("op") if isinstance(document, dict) else None
             op = op if isinstance(op, str) and op.isascii() else task_name
             ref = _fault_ref(document, default_id)
-            tenant_id, env, _ = ref.split("/", 2)
+            tenant_id, env, _ = split_ref(ref)
             error.at(tenant_id=tenant_id, env=env)
             message.faults.append(Fault(ref, op[:80], document, error))
     return message

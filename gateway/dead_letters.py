@@ -12,6 +12,7 @@ from starlette.responses import Response
 
 from signalbox.commands.error import InvalidCommand, NotFound
 from signalbox.commands.ledger.dead import DeadLetter, Which
+from signalbox.commands.ref import Ref
 from signalbox.commands.scope import ResourceKind, check_env, check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
@@ -30,7 +31,7 @@ class Chosen(BaseModel):
 
     model_config = ConfigDict(extra="forbid")
 
-    refs: list[str] = Field(default_factory=list, max_length=MOST, description="tenant/env/op_id")
+    refs: list[Ref] = Field(default_factory=list, max_length=MOST, description="tenant/env/op_id")
     tenant_id: str | None = None
     env: str | None = None
     kind: ResourceKind | None = None

@@ -15,6 +15,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.ref import Ref
 from signalbox.commands.settings import Settings
 from signalbox.gateway.open_content import Content
 from signalbox.gateway.reads import Reads
@@ -75,7 +76,7 @@ class Desk:
             # Some may have been stopped before the ledger had answered.
         return [_handed_over(each) for each in await self._commands.submit_many(commands)]
 
-    async def record(self, ref: str) -> Record | None:
+    async def record(self, ref: Ref) -> Record | None:
         """What the ledger knows of a command."""
         return await self._commands.record(ref)
 

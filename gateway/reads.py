@@ -24,6 +24,7 @@ from signalbox.commands.model import OP_ID_PATTERN, Command
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.ref import make_ref
 from signalbox.commands.routing import ControlCommand
 from signalbox.gateway.open_content import Content, Opened
 from signalbox.gateway.read_admission import ReadAdmission
@@ -137,7 +138,7 @@ class Reads:
             return
         if not _OP_ID.fullmatch(after):
             raise InvalidCommand("that is no op_id", next_step="read behind one that was given")
-        ref = f"{command.tenant_id}/{command.env}/{after}"
+        ref = make_ref(command.tenant_id, command.env, after)
         await self._client.ended(ref, timedelta(seconds=self._lease))
 
     async def _sit(self, seats: Seats, command: Command, what: str) -> None:

@@ -14,6 +14,7 @@ from typing import Any
 from signalbox.commands.ledger.entry import Ticket, Wake
 from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
@@ -43,7 +44,7 @@ class Which:
 class DeadLetter:
     """One dead letter, with what it takes to judge it."""
 
-    ref: str
+    ref: Ref
     op: str
     document: str
     """The command as JSON, or what came instead of one."""
@@ -92,11 +93,11 @@ class DeadLetters:
                     if which.code in (None, letter.code):
                         yield letter
 
-    def get(self, ref: str) -> DeadLetter | None:
+    def get(self, ref: Ref) -> DeadLetter | None:
         at = self._client.call("ZSCORE", f"{shards_of(self._client).of(ref)}:dead", ref)
         return next(self._read([(ref, at)]), None) if at is not None else None
 
-    def replay(self, refs: Sequence[str]) -> Replayed:
+    def replay(self, refs: Sequence[Ref]) -> Replayed:
         """Accept them anew under their op_ids, each at the end of its order; one round trip.
 
         What an earlier attempt did is not done twice: the next one looks before it writes.
@@ -117,7 +118,7 @@ class DeadLetters:
                     left[ref] = status.decode()
         return Replayed(wakes, left)
 
-    def purge(self, refs: Sequence[str]) -> list[str]:
+    def purge(self, refs: Sequence[Ref]) -> list[str]:
         """Forget them; those that there were. Their op_ids may be used anew."""
         groups = self._by_shard(refs)
         memory = self._settings.foreign_memory // timedelta(milliseconds=1)
@@ -130,7 +131,7 @@ class DeadLetters:
             if purged
         ]
 
-    def _by_shard(self, refs: Sequence[str]) -> dict[str, list[str]]:
+    def _by_shard(self, refs: Sequence[Ref]) -> dict[str, list[str]]:
         shards, groups = shards_of(self._client), dict[str, list[str]]()
         for ref in refs:
             groups.setdefault(shards.of(ref), []).append(ref)
@@ -153,6 +154,6 @@ class DeadLetters:
                 )
 
 
-def _meant(which: Which, ref: str) -> bool:
-    tenant_id, env, _ = ref.split("/", 2)
+def _meant(which: Which, ref: Ref) -> bool:
+    tenant_id, env, _ = split_ref(ref)
     return which.tenant_id in (None, tenant_id) and which.env in (None, env)

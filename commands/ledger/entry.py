@@ -12,6 +12,7 @@ from signalbox.commands.ledger.parcel import Row, Unreadable
 from signalbox.commands.ledger.usage import Usage
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref
 
 
 @dataclass(frozen=True)
@@ -38,7 +39,7 @@ class Acceptance(StrEnum):
 class Receipt:
     """The ledger's answer to one intent; `outcome` if the command has ended already."""
 
-    ref: str
+    ref: Ref
     acceptance: Acceptance
     seq: int
     outcome: Outcome | None = None
@@ -48,7 +49,7 @@ class Receipt:
 class Ticket:
     """A wake-up: the name of a command in the ledger, and its op."""
 
-    ref: str
+    ref: Ref
     op: str
 
 
@@ -93,7 +94,7 @@ class Claimed:
 class Unrunnable:
     """A claimed command that must not run: unreadable, or its attempts are used up."""
 
-    ref: str
+    ref: Ref
     op: str
     seq: int
     attempt: int
@@ -171,7 +172,7 @@ class Action(StrEnum):
 class Finish:
     """The end of one claim: an outcome (done, dead), or back into the queue."""
 
-    ref: str
+    ref: Ref
     token: str
     action: Action
     outcome: Outcome | None = None
@@ -201,7 +202,7 @@ class Due:
 class Record:
     """One command as the ledger knows it, for people and tests."""
 
-    ref: str
+    ref: Ref
     op: str
     state: str
     seq: int
@@ -221,7 +222,7 @@ class Record:
 class Burial:
     """A document that is no command, with the reason as its outcome."""
 
-    ref: str
+    ref: Ref
     op: str
     document: str
     """As JSON."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from signalbox.commands.model import Command
+from signalbox.commands.ref import Ref
 
 SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
 """The lease of a command with content grows by its size at this rate, that of one that reads
@@ -14,7 +15,7 @@ content by what has come."""
 class RecordFields(NamedTuple):
     """The part of a record that the command alone determines."""
 
-    ref: str
+    ref: Ref
     fingerprint: str
     op: str
     order: str

@@ -11,6 +11,7 @@ from typing import Any
 from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.ledger.reader import FAR
 from signalbox.commands.ledger.row import read_state
+from signalbox.commands.ref import Ref
 from signalbox.commands.scope import Scope
 from signalbox.commands.script import run_pipeline
 from signalbox.commands.state import State
@@ -22,7 +23,7 @@ POLL_SECONDS = 0.2
 _PAGE = 500
 
 
-def lease_left(client: State, ref: str, token: str) -> timedelta | None:
+def lease_left(client: State, ref: Ref, token: str) -> timedelta | None:
     """Of a claim under `token`, less than nothing if it ran out; None where it holds the command no
     more, or not yet. Raises StateUnavailable."""
     shard = shards_of(client).of(ref)
@@ -47,7 +48,7 @@ class Held:
     """A command, or a parcel of them, under a lease: the claim's token, and the lease's end (ms,
     see time.lua)."""
 
-    ref: str
+    ref: Ref
     """That of the command, or the name of the parcel."""
     token: bytes
     until: int
@@ -149,7 +150,7 @@ class Leases:
         (seconds, micros), ahead = run_pipeline(self._client, calls, [])
         return _milliseconds(seconds, micros, ahead)
 
-    def _read(self, refs: list[str]) -> list[Any]:
+    def _read(self, refs: list[Ref]) -> list[Any]:
         calls: list[tuple[Any, ...]] = [
             ("HMGET", f"{self._shard}:op:{ref}", "st", "op", "tok", "until") for ref in refs
         ]

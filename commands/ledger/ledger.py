@@ -63,6 +63,7 @@ from signalbox.commands.ledger.row import (
 )
 from signalbox.commands.ledger.usage import MONTH_KEPT_DAYS, this_month
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
@@ -251,11 +252,11 @@ class Ledger(LedgerReader):
             window = max(1, window // CROWDED_SHARE)
         return window, _together(window)
 
-    def lease_left(self, ref: str, token: str) -> timedelta | None:
+    def lease_left(self, ref: Ref, token: str) -> timedelta | None:
         """Of a claim under `token`; see `lease_left` in `commands/ledger/lease.py`."""
         return lease_left(self._client, ref, token)
 
-    def renew(self, ref: str, token: str, seconds: float) -> bool:
+    def renew(self, ref: Ref, token: str, seconds: float) -> bool:
         """Have a command's lease last for so long from now on, at least; False if `token` does not
         hold it any more. Raises StateUnavailable."""
         call = _RENEW.call([self.shards.of(ref)], [token, ref, int(seconds * 1000)])
@@ -366,7 +367,7 @@ def _told(finish: Finish) -> str:
 
 
 def _route_field(ticket: Ticket) -> str:
-    tenant_id, env, _ = ticket.ref.split("/", 2)
+    tenant_id, env, _ = split_ref(ticket.ref)
     return f"{ticket.op.partition('.')[0]}/{tenant_id}/{env}"
 
 

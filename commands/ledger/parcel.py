@@ -28,6 +28,7 @@ from signalbox.commands.model import SCHEMA_VERSION, Command
 from signalbox.commands.object_store import DeleteObject, PutObject, RegisterObject
 from signalbox.commands.parse import known_ops, parse_command
 from signalbox.commands.payload import InlinePayload
+from signalbox.commands.ref import Ref
 from signalbox.commands.routing import ControlCommand
 from signalbox.commands.tabular_store import QueryRows, UpsertRow
 from signalbox.commands.value import data_size
@@ -53,7 +54,7 @@ class Unreadable:
     """What another release put into a parcel and this one does not take for a command."""
 
     position: int
-    ref: str
+    ref: Ref
     op: str
     document: dict[str, Any]
     error: SignalboxError

@@ -42,6 +42,7 @@ from signalbox.commands.ledger.parcel_outcome import seal_outcomes
 from signalbox.commands.ledger.reader import parcel_of
 from signalbox.commands.ledger.row import batched, read_state, read_wakes
 from signalbox.commands.ledger.usage import MONTH_KEPT_DAYS, this_month, together
+from signalbox.commands.ref import Ref
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
@@ -378,7 +379,7 @@ def _end_of(parcel: Parcel, done: Sequence[Finish]) -> list[Any]:
     ]
 
 
-def _unpacked(parcel: Parcel, refs: Collection[str]) -> list[Any]:
+def _unpacked(parcel: Parcel, refs: Collection[Ref]) -> list[Any]:
     """What unpack.lua reads of these, and of what is unreadable."""
     rest = [
         (row.position, record_fields(row.command))

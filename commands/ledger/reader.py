@@ -18,6 +18,7 @@ from signalbox.commands.ledger.parcel_outcome import open_outcomes
 from signalbox.commands.ledger.row import RECORD_FIELDS, batched, read_record, read_state
 from signalbox.commands.ledger.shard import Shards
 from signalbox.commands.outcome import Outcome, Status
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 
@@ -39,11 +40,11 @@ class LedgerReader:
         """Raises LedgerMismatch, LedgerTooNew."""
         return shards_of(self._client)
 
-    def outcomes(self, refs: Sequence[str]) -> list[Outcome | None]:
+    def outcomes(self, refs: Sequence[Ref]) -> list[Outcome | None]:
         """The outcome of each, or None while it is open or when it is not known."""
         places: dict[tuple[str, str], list[str]] = {}
         for ref in dict.fromkeys(refs):
-            tenant_id, env, _ = ref.split("/", 2)
+            tenant_id, env, _ = split_ref(ref)
             places.setdefault((tenant_id, env), []).append(ref)
         by_shard: dict[str, list[Sequence[str]]] = {}
         for place, its in places.items():
@@ -64,7 +65,7 @@ class LedgerReader:
                 found[ref] = _outcome(ref, row, opened)
         return [found[ref] for ref in refs]
 
-    def records(self, refs: Sequence[str]) -> list[Record | None]:
+    def records(self, refs: Sequence[Ref]) -> list[Record | None]:
         """All that is known of each command, None where nothing is."""
         calls: list[tuple[Any, ...]] = []
         for ref in refs:
@@ -121,12 +122,12 @@ class LedgerReader:
             totals["overdue"] += late
         return dict(totals)
 
-    def _of_its_own(self, ref: str) -> Record | None:
+    def _of_its_own(self, ref: Ref) -> Record | None:
         call = ("HMGET", f"{self.shards.of(ref)}:op:{ref}", *RECORD_FIELDS)
         [row] = run_pipeline(self._client, [call], [])
         return read_record(ref, row)
 
-    def _in_parcel(self, ref: str, entry: bytes) -> Record | None:
+    def _in_parcel(self, ref: Ref, entry: bytes) -> Record | None:
         """What is known of a command that stands in a parcel."""
         shard, (name, position) = self.shards.of(ref), parcel_of(entry)
         calls = [
@@ -194,7 +195,7 @@ def _opened(content: bytes) -> tuple[int, int, Opened]:
         return *clocks, error
 
 
-def _outcome(ref: str, row: bytes | None, opened: Sequence[Opened]) -> Outcome | None:
+def _outcome(ref: Ref, row: bytes | None, opened: Sequence[Opened]) -> Outcome | None:
     if not row:
         return None
     if row[:1] == b"{":
@@ -203,12 +204,12 @@ def _outcome(ref: str, row: bytes | None, opened: Sequence[Opened]) -> Outcome |
     return _outcome_in(ref, int(position), opened[int(number)])
 
 
-def _outcome_in(ref: str, position: int, opened: Opened) -> Outcome | None:
+def _outcome_in(ref: Ref, position: int, opened: Opened) -> Outcome | None:
     """None if it has left the parcel, since it was asked for."""
     if not isinstance(opened, LedgerDamaged):
         return opened.get(position)
     # It is an end as well: whoever waits for others must not wait for this one, nor be refused.
-    tenant_id, env, op_id = ref.split("/", 2)
+    tenant_id, env, op_id = split_ref(ref)
     return Outcome(
         op_id=op_id,
         op="unknown",

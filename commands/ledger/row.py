@@ -10,6 +10,7 @@ from signalbox.commands.error import AttemptsExhausted, ErrorDetail, SignalboxEr
 from signalbox.commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.parse import load_command
+from signalbox.commands.ref import Ref
 
 T = TypeVar("T")
 
@@ -65,7 +66,7 @@ def sort_claim(
     )
 
 
-def read_record(ref: str, row: Sequence[Any]) -> Record | None:
+def read_record(ref: Ref, row: Sequence[Any]) -> Record | None:
     op, state, seq, attempt, accepted, began, ended, worker, outcome, why = row
     if state is None:
         return None

@@ -8,6 +8,8 @@ from functools import cache
 
 from redis.crc import key_slot
 
+from signalbox.commands.ref import Ref, split_ref
+
 BEFORE = 16
 """The number of a ledger that was begun before the number was recorded."""
 USUAL = 64
@@ -31,9 +33,9 @@ class Shards:
         self.number = number
         self.tags = _tags(number)
 
-    def of(self, ref: str) -> str:
+    def of(self, ref: Ref) -> str:
         """The tag under which all of a tenant and env's ledger keys stand."""
-        tenant_id, env, _ = ref.split("/", 2)
+        tenant_id, env, _ = split_ref(ref)
         return self.shard(tenant_id, env)
 
     def shard(self, tenant_id: str, env: str) -> str:

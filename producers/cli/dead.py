@@ -10,6 +10,7 @@ import typer
 
 from signalbox.commands.error import NotFound
 from signalbox.commands.ledger.dead import DeadLetter, Which
+from signalbox.commands.ref import Ref
 from signalbox.commands.scope import ResourceKind, check_env, check_tenant
 from signalbox.commands.visible import visible
 from signalbox.producers.cli.common import AsJson, make_client
@@ -158,7 +159,7 @@ def _which(
 
 
 def _chosen(
-    client: Client, refs: list[str] | None, which: Which, everything: bool
+    client: Client, refs: list[Ref] | None, which: Which, everything: bool
 ) -> Iterator[list[DeadLetter]]:
     """The dead letters that are meant, in steps of one round trip each."""
     if refs:

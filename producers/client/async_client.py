@@ -17,6 +17,7 @@ from signalbox.commands.ledger.entry import Record
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.ref import Ref
 from signalbox.commands.result import R, Returns
 from signalbox.commands.settings import Settings
 from signalbox.producers.client.async_content import take_in
@@ -162,7 +163,7 @@ class AsyncClient:
         """Their outcomes, in order; None for what is still open when the time is over."""
         return [ran.outcome for ran in await self._wait(submissions, timeout)]
 
-    async def ended(self, ref: str, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
+    async def ended(self, ref: Ref, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
         """The outcome of a command (`tenant/env/op_id`) that anyone submitted.
 
         Raises InvalidCommand if the ledger does not know it (any more), OutcomePending,
@@ -190,7 +191,7 @@ class AsyncClient:
             raise no_outcome(ref, record.op, timeout, await self._records.ask(ref))
         return told.outcome
 
-    async def record(self, ref: str) -> Record | None:
+    async def record(self, ref: Ref) -> Record | None:
         """What the ledger knows of a command (`tenant/env/op_id`), whoever submitted it. Raises
         StateUnavailable."""
         self._check()

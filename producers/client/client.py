@@ -19,6 +19,7 @@ from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.ledger.staged import Deployment
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref
 from signalbox.commands.result import R, Returns
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to, state_over
@@ -148,7 +149,7 @@ class Client:
             raise no_outcome(command.ref, command.op, timeout, record)
         return outcome
 
-    def replay(self, refs: Sequence[str]) -> Replayed:
+    def replay(self, refs: Sequence[Ref]) -> Replayed:
         """Run dead letters again; see `DeadLetters.replay`."""
         replayed = self.dead.replay(refs)
         self._publisher.publish_or_leave(replayed.wakes)

@@ -13,6 +13,7 @@ from signalbox.commands.error import StateUnavailable
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcel_outcome import announced
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref
 from signalbox.commands.state import State
 from signalbox.producers.client.outcome_watch import OutcomeWatch
 
@@ -41,7 +42,7 @@ class OutcomeWaiter:
         self._subscribed = threading.Event()
         self._closed = False
 
-    def wait(self, refs: Collection[str], timeout: timedelta) -> dict[str, Outcome]:
+    def wait(self, refs: Collection[Ref], timeout: timedelta) -> dict[str, Outcome]:
         """The outcomes that exist within `timeout`; what is missing then is still open.
 
         Raises StateUnavailable.

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.row import batched
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref
 
 LOOK_SECONDS = 2.0
 """An announcement can be missed (a reconnect, another asker); so soon the ledger is asked without
@@ -43,7 +44,7 @@ class OutcomeWatch:
         """Commands of which someone wants to be told."""
         return len(self._wanted)
 
-    def want(self, ref: str, told: Told) -> None:
+    def want(self, ref: Ref, told: Told) -> None:
         """Tell this one once of the command's outcome. What had its outcome before is told only
         with the next look: so want it before it is submitted, or ask the ledger behind this."""
         with self._lock:
@@ -55,7 +56,7 @@ class OutcomeWatch:
         if closed:
             told(None)
 
-    def forget(self, ref: str, told: Told) -> None:
+    def forget(self, ref: Ref, told: Told) -> None:
         """Nobody waits there any more. Nothing happens if it was told."""
         with self._lock:
             wanted = self._wanted.get(ref)
@@ -64,7 +65,7 @@ class OutcomeWatch:
                 if not wanted.told:
                     del self._wanted[ref]
 
-    def hear(self, outcomes: Iterable[Outcome], refs: Iterable[str]) -> None:
+    def hear(self, outcomes: Iterable[Outcome], refs: Iterable[Ref]) -> None:
         """These were announced, some by their refs alone. Raises StateUnavailable."""
         for outcome in outcomes:
             self._tell(outcome.ref, outcome)
@@ -93,13 +94,13 @@ class OutcomeWatch:
             for told in wanted.told:
                 told(None)
 
-    def _look(self, refs: list[str]) -> None:
+    def _look(self, refs: list[Ref]) -> None:
         for names in batched(refs, MAX_LOOK):
             for ref, outcome in zip(names, self._ledger.outcomes(names), strict=True):
                 if outcome is not None:
                     self._tell(ref, outcome)
 
-    def _tell(self, ref: str, outcome: Outcome) -> None:
+    def _tell(self, ref: Ref, outcome: Outcome) -> None:
         with self._lock:
             wanted = self._wanted.pop(ref, None)
         for told in wanted.told if wanted else ():

@@ -8,6 +8,7 @@ from datetime import timedelta
 from signalbox.commands.error import InvalidCommand, SignalboxError, StateUnavailable
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.producers.client.submission import Submission
 
 
@@ -30,9 +31,9 @@ class Ran:
         return self.outcome
 
 
-def unknown(ref: str) -> InvalidCommand:
+def unknown(ref: Ref) -> InvalidCommand:
     """Of a command that no ledger has."""
-    tenant_id, env, op_id = ref.split("/", 2)
+    tenant_id, env, op_id = split_ref(ref)
     return InvalidCommand(
         f"the ledger knows no command {op_id}",
         tenant_id=tenant_id,

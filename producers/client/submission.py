@@ -16,6 +16,7 @@ from signalbox.commands.error import (
 )
 from signalbox.commands.ledger.entry import Acceptance, Receipt, Record
 from signalbox.commands.model import Command
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.routing.registry.permit import reserved_stream
 
 DEFAULT_WAIT = timedelta(seconds=30)
@@ -88,9 +89,9 @@ class Submission:
         )
 
 
-def no_outcome(ref: str, op: str, waited: timedelta, record: Record | None) -> OutcomePending:
+def no_outcome(ref: Ref, op: str, waited: timedelta, record: Record | None) -> OutcomePending:
     """Of a command that goes on; with what the ledger says it waits for."""
-    tenant_id, env, op_id = ref.split("/", 2)
+    tenant_id, env, op_id = split_ref(ref)
     why = record.waits_for if record else None
     waits = f"; it waits: {why.code} {why.message}" if why else ""
     return OutcomePending(

@@ -26,6 +26,7 @@ from signalbox.commands.error import ErrorDetail
 from signalbox.commands.ledger.entry import Action, Finish
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.visible import visible
 from signalbox.commands.wire import Fault, known_tasks
 from signalbox.workers.execution.pipeline_types import Ended
@@ -287,7 +288,7 @@ def _of_finish(finish: Finish, command: Command | None) -> _End:
 
 
 def _of_fault(fault: Fault) -> _End:
-    tenant_id, env, op_id = fault.ref.split("/", 2)
+    tenant_id, env, op_id = split_ref(fault.ref)
     described: dict[str, Any] = {
         "name": fault.op if fault.op in known_tasks() else UNKNOWN,
         "task_id": _task_id(fault.ref, op_id),
@@ -309,7 +310,7 @@ def _summary(outcome: Outcome) -> str:
     return f"{outcome.tenant_id}/{outcome.env} {outcome.op} {outcome.subject} op_id={outcome.op_id}"
 
 
-def _task_id(ref: str, op_id: str) -> str:
+def _task_id(ref: Ref, op_id: str) -> str:
     """The op_id where that is unique. Two tenants may use one that is not, and a task that has
     succeeded stays so in Flower whatever another of its id does."""
     return op_id if _UUID.match(op_id) else ref

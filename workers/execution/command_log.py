@@ -16,6 +16,7 @@ import structlog
 
 from signalbox.commands.ledger.entry import Action, Finish
 from signalbox.commands.outcome import Outcome
+from signalbox.commands.ref import split_ref
 from signalbox.commands.settings import Settings
 from signalbox.commands.visible import visible
 from signalbox.commands.wire import Fault
@@ -155,7 +156,7 @@ def log_faults(faults: Sequence[Fault]) -> None:
         if over is None:
             continue
         more = {"others_unsaid": over} if over else {}
-        tenant_id, env, op_id = fault.ref.split("/", 2)
+        tenant_id, env, op_id = split_ref(fault.ref)
         place = {"tenant": tenant_id, "env": env, "op_id": op_id}
         error = fault.error
         log.warning(fault.op, status="dead", code=error.code, error=error.message, **place, **more)

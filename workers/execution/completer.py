@@ -19,6 +19,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import PayloadStore, StagedPayload
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Fault
 from signalbox.workers.celery.task_events import TaskEvents
@@ -171,8 +172,8 @@ class Completer:
         if self.task_events is not None:
             self.task_events.tell_faults(faults)
 
-    def _letter(self, fault: Fault, ref: str) -> Burial:
-        tenant_id, env, op_id = ref.split("/", 2)
+    def _letter(self, fault: Fault, ref: Ref) -> Burial:
+        tenant_id, env, op_id = split_ref(ref)
         outcome = Outcome(
             op_id=op_id,
             op=fault.op,
@@ -214,7 +215,7 @@ class Completer:
         )
 
     def _of_unrunnable(self, item: Unrunnable) -> Finish:
-        tenant_id, env, op_id = item.ref.split("/", 2)
+        tenant_id, env, op_id = split_ref(item.ref)
         error: SignalboxError = item.error.at(
             kind=item.op.partition(".")[0], tenant_id=tenant_id, env=env
         )

@@ -1,4 +1,4 @@
-"""What SIGNALBOX_STATE_URL may say, and the clients that it comes to.
+"""Parses SIGNALBOX_STATE_URL and makes clients for it.
 
     redis://[user:password@]host:port/db              one server; rediss:// with TLS
     unix:///path?db=0                                 one server
@@ -6,8 +6,9 @@
     redis+sentinel://[user:password@]host:port,…/service/db
                                                       Sentinels and the name that they watch
 
-The two last ones with TLS begin with `rediss`. What stands behind `?` goes to redis-py, such as
-`ssl_ca_certs`; `sentinel_username` and `sentinel_password` are for the Sentinels themselves.
+With TLS, the last two begin with `rediss`. Parameters after `?` go to redis-py, such as
+`ssl_ca_certs`; `sentinel_username` and `sentinel_password` are the credentials of the Sentinels
+themselves.
 """
 
 from __future__ import annotations
@@ -31,12 +32,11 @@ from signalbox.commands.servers import Address, Cluster, OneServer, Servers
 CONNECT_SECONDS = 1.5
 ANSWER_SECONDS = 3.0
 PATIENCE_SECONDS = 4.0
-"""So long another server may take to be in the place of one that failed, or a slot to be moved,
-before a caller is told: short moves and failovers are not seen then."""
+"""Seconds for which a call is retried during a failover or a move of a slot, before it fails."""
 
 DRIVER = DriverInfo()
-"""What CLIENT LIST shows as the library. Made once a process: for a connection that is given none,
-redis-py looks through the installed packages for its own version, which takes 5 ms."""
+"""The library that CLIENT LIST shows. Made once for each process: for a connection without it,
+redis-py looks up its own version among the installed packages, which takes 5 ms."""
 
 _URL = re.compile(
     r"(?P<tls>rediss?)\+(?P<form>cluster|sentinel)://"
@@ -48,18 +48,22 @@ _PORTS = {"cluster": 6379, "sentinel": 26379}
 
 @dataclass(frozen=True)
 class ManyServers:
-    """A cluster's or Sentinels' address, taken apart."""
+    """The parsed address of a cluster or of Sentinels."""
 
     form: str
+    """`cluster` or `sentinel`."""
     addresses: list[Address]
+    """Hosts and ports of the nodes or Sentinels."""
     service: str
+    """Name of the primary that the Sentinels watch; empty for a cluster."""
     options: dict[str, Any]
-    """For redis-py's connections to the servers of the state."""
+    """Options of redis-py's connections to the servers of the state."""
     sentinel_options: dict[str, Any]
+    """Options of redis-py's connections to the Sentinels."""
 
 
 def servers_of(url: str) -> Servers:
-    """Clients that connect on first use, and answer bytes. Raises InvalidSetting."""
+    """Make clients that connect on first use and return bytes. Raises InvalidSetting."""
     many = read_url(url)
     if many is None:
         return OneServer(redis.Redis.from_url(url, **_options()))
@@ -90,7 +94,7 @@ def servers_of(url: str) -> Servers:
 
 
 def read_url(url: str) -> ManyServers | None:
-    """What the address of a cluster or of Sentinels says; None for that of one server.
+    """Parse the address of a cluster or of Sentinels; return None for that of a single server.
 
     Raises InvalidSetting.
     """

@@ -1,4 +1,4 @@
-"""Which workers have found which backends down: for people, not for the breakers themselves."""
+"""Reports which workers' circuit breakers are open, for people; the breakers do not read it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from signalbox.commands.state import Call, State
 
 _KEY = "signalbox:breakers"
 _PROBE_SECONDS = 10
-"""A rest is over when a probe has found the backend, which takes a moment; one that nobody
-probes, since no command comes, is over too."""
+"""Extra time for which an entry is shown: a probe after the rest takes a moment. Without commands
+nothing probes the backend, and the entry expires."""
 
 FailureDomain = tuple[str, str, str]
 """What fails together: backend type, config of the route as JSON, and the scope where each fails
@@ -19,7 +19,7 @@ by itself, else an empty text."""
 
 
 class BreakerReport:
-    """Reads and writes the report. Methods raise StateUnavailable."""
+    """Reads and writes the report. All methods raise StateUnavailable."""
 
     def __init__(self, state: State) -> None:
         self._state = state
@@ -38,7 +38,7 @@ class BreakerReport:
         self._state.run(calls)
 
     def read(self) -> list[tuple[str, str, str, str]]:
-        """Worker, backend type, config and scope (or an empty text) of each open breaker."""
+        """Return worker, backend type, config and scope (or an empty text) of each open breaker."""
         rows = self._state.call("HGETALL", _KEY)
         now = time.time()
         found = [json.loads(name) for name, until in rows.items() if float(until) > now]

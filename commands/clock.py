@@ -10,5 +10,5 @@ _CLOCK: int = getattr(time, "CLOCK_BOOTTIME", time.CLOCK_MONOTONIC)
 
 
 def lease_clock() -> float:
-    """Seconds since some moment in the past, counting those for which the machine slept."""
+    """Return seconds since a fixed moment, including time for which the machine was suspended."""
     return time.clock_gettime(_CLOCK)

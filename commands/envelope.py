@@ -1,8 +1,8 @@
-"""The strict reader of what comes off a queue, before Celery or kombu make anything of it.
+"""Validates the raw messages of a queue before Celery and kombu process them.
 
-A broker hands over whatever somebody put there. What passes here is handed on rebuilt: Celery sees
-the task, its id and the parsed arguments, and no header, property or option of the sender's. What
-does not pass raises an InvalidCommand, which names the part and never quotes it.
+Anyone with access to the broker can put anything on a queue. A valid message is rebuilt: Celery
+sees the task, its id and the parsed arguments, and no header, property or option of the sender. An
+invalid one raises InvalidCommand, which names the part that is wrong and never quotes its content.
 """
 
 from __future__ import annotations
@@ -20,12 +20,12 @@ from signalbox.commands.parse import known_ops
 from signalbox.commands.wire import BATCH, DRAIN, SUMMARY_HEADER, known_tasks
 
 MAX_VALUES = 300_000
-"""Values in one message's JSON, an object counted as five: they take 50 times their text."""
+"""Maximum number of JSON values in a message, an object counted as five, to bound memory."""
 MAX_DEPTH = 64
 MAX_SUMMARY = 1000
 CONTENT_TYPE = "application/json"
 UNREADABLE_TYPE = "application/x-signalbox-unreadable"
-"""Content type under which the broker keeps what could not be read until it is a dead letter."""
+"""Content type of an unreadable message on the broker, until it has become a dead letter."""
 NEXT_STEP = "see docs/wire-contract.md; the message is kept as a dead letter"
 
 _ID = re.compile(OP_ID_PATTERN, re.ASCII)
@@ -45,42 +45,51 @@ _DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 @dataclass(frozen=True, slots=True)
 class Call:
-    """What a message asks for, and all that Celery is told of it."""
+    """A validated message: all that Celery gets to see of it."""
 
     task: str
+    """Name of the task."""
     id: str
+    """Id of the task, which names its result."""
     arguments: list[Any]
+    """Positional arguments."""
     keywords: dict[str, Any]
+    """Keyword arguments."""
     summary: str | None = None
-    """For monitoring, as the sender gave it."""
+    """One line for monitoring, from the sender."""
 
     def headers(self) -> dict[str, Any]:
-        """Of Celery's protocol 2."""
+        """Return the headers of a message in Celery's protocol 2."""
         headers: dict[str, Any] = {"lang": "py", "task": self.task, "id": self.id}
         if self.summary is not None:
             headers[SUMMARY_HEADER] = self.summary
         return headers
 
     def payload(self) -> tuple[list[Any], dict[str, Any], dict[str, Any]]:
-        """Without callbacks, chains or chords: a message starts nothing but its own command."""
+        """Return the body in Celery's protocol 2, without callbacks, chains or chords."""
         return self.arguments, self.keywords, {}
 
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A message as the Redis transport stores it, its parts not judged yet."""
+    """The parts of a message as the Redis transport stores it, not yet validated."""
 
     body: bytes
+    """The decoded body."""
     content_type: Any
+    """Content type of the body."""
     content_encoding: Any
+    """Encoding of the body's text."""
     headers: Any
+    """Headers of the message."""
     properties: Any
+    """Properties of the message."""
     base64_text: str | None = None
-    """The body as it came, where the transport will store it so again."""
+    """The body as it was received, if it was base64."""
 
 
 def read_stored(item: bytes, max_bytes: int) -> Stored:
-    """Take the JSON envelope apart in which kombu stores a message. Raises InvalidCommand."""
+    """Parse the JSON envelope in which kombu stores a message. Raises InvalidCommand."""
     # In base64 a body takes a third more.
     envelope = read_json(item, max_bytes + max_bytes // 2, "the envelope")
     if not isinstance(envelope, dict):
@@ -111,9 +120,9 @@ def read_stored(item: bytes, max_bytes: int) -> Stored:
 
 
 def read_call(stored: Stored, max_bytes: int) -> Call:
-    """The call in a message, if every part of it is as the wire contract says.
+    """Validate every part of a message against the wire contract and return its call.
 
-    Raises InvalidCommand; UnknownCommand where the task is none of ours, TooLarge.
+    Raises InvalidCommand, UnknownCommand (the task is not one of ours) and TooLarge.
     """
     headers = stored.headers
     if not isinstance(headers, dict):
@@ -143,12 +152,12 @@ def read_call(stored: Stored, max_bytes: int) -> Call:
 
 
 def is_id(value: Any) -> TypeGuard[str]:
-    """Whether a message's id can name what comes of it."""
+    """True if the id of a message is well-formed."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
 
 
 def read_json(data: bytes, max_bytes: int, what: str) -> Any:
-    """Parse JSON of a bounded size, number of values and depth. Raises InvalidCommand."""
+    """Parse JSON of bounded size, values and depth. Raises InvalidCommand and TooLarge."""
     if len(data) > max_bytes:
         raise TooLarge(
             f"{what} has {len(data)} bytes, more than {max_bytes}",
@@ -245,7 +254,7 @@ _HEADERS: Mapping[str, Callable[[str, Any], None]] = {
     "compression": _never("compressed messages are not taken"),
     **dict.fromkeys(_CALLBACKS, _never("a message cannot start other tasks")),
 }
-"""What a header may be where it is given. Others are tracing's and their like: not looked at."""
+"""How a header is checked. Other headers, such as those of tracing, are ignored."""
 _PROPERTIES: Mapping[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("correlation_id", "reply_to", "message_id", "type"), str),
     "priority": int,

@@ -1,4 +1,4 @@
-"""Every error that Signalbox reports, with a stable code.
+"""The errors that Signalbox reports, each with a stable code and an HTTP status.
 
     SignalboxError
     ├── InvalidCommand            INVALID_COMMAND             400  the request itself is wrong
@@ -62,8 +62,9 @@
         ├── OutcomePending        OUTCOME_PENDING             504
         └── InternalError         INTERNAL_ERROR              500  (temporary)
 
-A temporary error is tried again until the attempts are used up; one that `waits` spends none.
-What crosses a process is `ErrorDetail`, plain data: exceptions do not survive JSON.
+A command that fails with a temporary error is retried until its attempts are used up; an error that
+`waits` uses up no attempt. Between processes an error travels as an `ErrorDetail`, which is plain
+data.
 """
 
 from __future__ import annotations
@@ -72,41 +73,55 @@ from collections.abc import Iterator
 from functools import lru_cache
 from typing import ClassVar
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import ConfigDict
 from pydantic_core import ErrorDetails
 
+from signalbox.commands.documented import Documented
 
-class ErrorDetail(BaseModel):
-    """An error as data: what an outcome, an audit record or `--json` carries."""
+
+class ErrorDetail(Documented):
+    """An error as data, in outcomes, audit records and `--json` output."""
 
     model_config = ConfigDict(frozen=True)
 
     code: str
+    """Stable code of the error, such as `NOT_FOUND`."""
     message: str
+    """What happened, for people."""
     http_status: int
+    """HTTP status that corresponds to the error."""
     temporary: bool
+    """True if the same command may succeed when it is tried again."""
     kind: str | None = None
+    """Kind of resource that the error concerns, if known."""
     tenant_id: str | None = None
+    """Tenant that the error concerns, if known."""
     env: str | None = None
+    """Env that the error concerns, if known."""
     backend_type: str | None = None
+    """Backend that the error concerns, if known."""
     next_step: str | None = None
+    """What to do about it, for people."""
     retry_after: float | None = None
+    """Seconds after which to try again, if known."""
 
 
 class SignalboxError(Exception):
-    """An error with a stable code, the place it concerns, and the next step.
+    """Base of all errors: a code, a message, what it concerns, and the next step.
 
-    `temporary` says whether the same command may succeed when it is tried again.
-    Place names that the raiser does not know stay None until `at` fills them in.
+    Kind, tenant, env and backend that the raiser does not know are None until `at` fills them in.
     """
 
     code: ClassVar[str] = "INTERNAL_ERROR"
+    """Stable code of the error."""
     http_status: ClassVar[int] = 500
+    """HTTP status that corresponds to the error."""
     temporary: ClassVar[bool] = False
+    """True if the same command may succeed when it is tried again."""
     waits: ClassVar[bool] = False
-    """The command was not attempted and comes again, however often; implies `temporary`."""
+    """True if the command was not attempted and is retried without limit; implies `temporary`."""
     retry_after: float | None = None
-    """Seconds after which to try again, where that is known."""
+    """Seconds after which to try again, if known."""
 
     def __init__(
         self,
@@ -134,7 +149,7 @@ class SignalboxError(Exception):
         env: str | None = None,
         backend_type: str | None = None,
     ) -> SignalboxError:
-        """Name the place where it is not named yet, and return the error itself."""
+        """Fill in kind, tenant, env and backend where unknown; return the error itself."""
         self.kind = self.kind or kind
         self.tenant_id = self.tenant_id or tenant_id
         self.env = self.env or env
@@ -142,6 +157,7 @@ class SignalboxError(Exception):
         return self
 
     def detail(self) -> ErrorDetail:
+        """Return the error as data."""
         return ErrorDetail(
             code=self.code,
             message=self.message,
@@ -167,34 +183,42 @@ class SignalboxError(Exception):
 
 
 def reason_of(fault: ErrorDetails) -> str:
-    """What a validator says is wrong, without the words that pydantic puts before ours."""
+    """Return a validator's message without the prefix that pydantic adds."""
     return fault["msg"].removeprefix("Value error, ")
 
 
 class InvalidCommand(SignalboxError):
-    """The request itself is wrong; sending it again changes nothing."""
+    """The request is invalid; sending it again fails again."""
 
     code, http_status = "INVALID_COMMAND", 400
 
 
 class InvalidScope(InvalidCommand):
+    """tenant_id or env is not well-formed."""
+
     code = "INVALID_SCOPE"
 
 
 class InvalidKey(InvalidCommand):
+    """The object key, prefix or name is not allowed."""
+
     code = "INVALID_KEY"
 
 
 class UnknownCommand(InvalidCommand):
+    """No command has this `op`."""
+
     code = "UNKNOWN_COMMAND"
 
 
 class UnsupportedVersion(InvalidCommand):
+    """The document has a schema version that this release does not support."""
+
     code = "UNSUPPORTED_VERSION"
 
 
 class InvalidSetting(InvalidCommand):
-    """An environment variable of ours does not hold what it should."""
+    """A `SIGNALBOX_*` environment variable has an invalid value."""
 
     code = "INVALID_SETTING"
 
@@ -206,65 +230,79 @@ class LocalFileError(InvalidCommand):
 
 
 class ReservedStream(InvalidCommand):
-    """A stream that Signalbox itself keeps, and that takes nothing from anyone else."""
+    """The stream belongs to Signalbox itself, and others cannot append to it."""
 
     code, http_status = "RESERVED_STREAM", 403
 
 
 class ContentMismatch(InvalidCommand):
-    """The content that arrived is not what its sender declared: it ended early, or was changed."""
+    """The received content does not have the size or digest that its sender declared."""
 
     code = "CONTENT_MISMATCH"
 
 
 class TooLarge(InvalidCommand):
+    """The content or message is over a size limit."""
+
     code, http_status = "TOO_LARGE", 413
 
 
 class OpIdReused(InvalidCommand):
-    """The op_id is known with another content; the first one stands."""
+    """The op_id was already used for a different command, which is kept."""
 
     code, http_status = "OP_ID_REUSED", 409
 
 
 class RoutingError(SignalboxError):
-    """There is no usable route, or a change of one is refused."""
+    """There is no usable route, or a change of a route was refused."""
 
     code = "ROUTING_ERROR"
 
 
 class RouteNotFound(RoutingError):
+    """The scope has no route."""
+
     code, http_status = "ROUTE_NOT_FOUND", 500
 
 
 class RouteExists(RoutingError):
+    """`set` found a route on another backend; `switch` changes it."""
+
     code, http_status = "ROUTE_EXISTS", 409
 
 
 class UnknownBackend(RoutingError):
+    """There is no backend of this name."""
+
     code, http_status = "UNKNOWN_BACKEND", 400
 
 
 class BackendNotImplemented(RoutingError):
+    """The backend does not implement this kind of resource."""
+
     code, http_status = "BACKEND_NOT_IMPLEMENTED", 501
 
 
 class BackendNotInstalled(RoutingError):
-    """This process lacks a package that the backend is made of, such as its SDK."""
+    """A package that the backend needs, such as its SDK, is not installed in this process."""
 
     code, http_status = "BACKEND_NOT_INSTALLED", 501
 
 
 class InvalidRouteConfig(RoutingError):
+    """The config lacks an entry, has an unknown one, or holds a credential."""
+
     code, http_status = "INVALID_ROUTE_CONFIG", 400
 
 
 class ForbiddenBackend(RoutingError):
+    """The backend is allowed in mode `lab` only, and another mode applies."""
+
     code, http_status = "FORBIDDEN_BACKEND_CLASS", 403
 
 
 class Conflict(RoutingError):
-    """Another change came first; read the route again and decide anew."""
+    """Another change came first: read the route again before changing it."""
 
     code, http_status = "CONFLICT", 409
 
@@ -276,13 +314,13 @@ class PolicyForbids(RoutingError):
 
 
 class PlaceForbidden(RoutingError):
-    """The operator's settings keep routes from this folder, file or address."""
+    """The operator's settings do not allow routes to use this folder, file or address."""
 
     code, http_status = "PLACE_FORBIDDEN", 403
 
 
 class ControlRefused(RoutingError):
-    """A command about routes that came from the queue without an operator's leave."""
+    """A route command came from the queue, and the operator's settings do not allow that."""
 
     code, http_status = "CONTROL_REFUSED", 403
 
@@ -294,68 +332,80 @@ class RouteLocked(RoutingError):
 
 
 class LockLost(RoutingError):
-    """The strategy lock that the change counts on ran out, or is another's now."""
+    """The strategy lock named by the change has expired or is held by someone else."""
 
     code, http_status = "LOCK_LOST", 409
 
 
 class RegistryRegressed(RoutingError):
-    """The registry is older than what was seen of it; nothing runs until that is mended."""
+    """The registry is older than a state seen before; commands wait for a rebase."""
 
     code, http_status, temporary, waits = "REGISTRY_REGRESSED", 503, True, True
 
 
 class RegistryUnreadable(RoutingError):
-    """A route or policy that this release cannot read, such as one that a later release wrote."""
+    """This release cannot read a route or policy; a later release may have written it."""
 
     code, http_status, temporary, waits = "REGISTRY_UNREADABLE", 503, True, True
 
 
 class QuotaError(SignalboxError):
-    """The tenant's policy allows no more."""
+    """A limit of the tenant's policy is reached."""
 
     code = "QUOTA_ERROR"
 
 
 class QuotaExceeded(QuotaError):
+    """The command would exceed the tenant's quota of objects or bytes."""
+
     code, http_status = "QUOTA_EXCEEDED", 403
 
 
 class RateLimited(QuotaError):
-    """Over the tenant's commands per second; `retry_after` says when its turn may come."""
+    """The tenant's rate limit is exceeded; `retry_after` says when to try again."""
 
     code, http_status, temporary, waits = "RATE_LIMITED", 429, True, True
 
 
 class BackendError(SignalboxError):
-    """What a backend answered, in one vocabulary for all backends."""
+    """An error of a backend, translated to the same classes for all backends."""
 
     code = "BACKEND_ERROR"
 
 
 class NotFound(BackendError):
+    """The object, row or other item does not exist."""
+
     code, http_status = "NOT_FOUND", 404
 
 
 class AlreadyExists(BackendError):
+    """The item exists, and `if_absent` was requested."""
+
     code, http_status = "ALREADY_EXISTS", 409
 
 
 class PreconditionFailed(BackendError):
+    """The item is not at the ETag, revision or version that the command requires."""
+
     code, http_status = "PRECONDITION_FAILED", 412
 
 
 class PermissionDenied(BackendError):
+    """The backend denied access to the worker's credentials."""
+
     code, http_status = "PERMISSION_DENIED", 403
 
 
 class Misconfigured(BackendError):
-    """The route points at something that is not there or not right (bucket, region)."""
+    """The route's config names something that does not exist or is wrong, such as the bucket."""
 
     code, http_status = "MISCONFIGURED", 500
 
 
 class Unsupported(BackendError):
+    """The backend cannot do this operation."""
+
     code, http_status = "UNSUPPORTED_OPERATION", 501
 
 
@@ -366,132 +416,150 @@ class ScanRefused(BackendError):
 
 
 class WeakerFences(BackendError):
-    """The service or the credentials cannot do what keeps older writes from undoing newer ones."""
+    """The service or credentials lack what keeps an older write from undoing a newer one."""
 
     code, http_status = "WEAKER_FENCES", 501
 
 
 class IntegrityMismatch(BackendError):
+    """The content does not match its announced size or digest."""
+
     code, http_status = "INTEGRITY_MISMATCH", 500
 
 
 class InsufficientStorage(BackendError):
+    """The storage is full."""
+
     code, http_status, temporary = "INSUFFICIENT_STORAGE", 507, True
 
 
 class Throttled(BackendError):
+    """The backend limits the rate of requests."""
+
     code, http_status, temporary = "THROTTLED", 429, True
 
 
 class Contended(BackendError):
-    """The backend is there, but others hold or keep changing what this command needs, or it took
-    the backend too long; it says nothing about other commands."""
+    """Other writers hold or keep changing the item, or the request took too long.
+
+    The backend itself works, so this error does not affect other commands.
+    """
 
     code, http_status, temporary = "CONTENDED", 503, True
 
 
 class Unavailable(BackendError):
+    """The backend does not answer or is out of service."""
+
     code, http_status, temporary = "UNAVAILABLE", 503, True
 
 
 class BackendResting(BackendError):
-    """The backend was found down a moment ago; its commands wait until it answers again."""
+    """The circuit breaker is open: the backend failed recently, and the command waits."""
 
     code, http_status, temporary, waits = "BACKEND_RESTING", 503, True, True
 
 
 class DeliveryError(SignalboxError):
-    """The way of a command to its worker, or of its outcome back."""
+    """A command did not reach its worker, or its outcome did not come back."""
 
     code = "DELIVERY_ERROR"
 
 
 class StateUnavailable(DeliveryError):
+    """The state Redis does not answer or refuses writes."""
+
     code, http_status, temporary = "STATE_UNAVAILABLE", 503, True
 
 
 class StateUnreadable(DeliveryError):
-    """The data of the embedded server are of another server, which the ones here cannot read."""
+    """The embedded server cannot read its data, which another server has written."""
 
     code, http_status = "STATE_UNREADABLE", 500
 
 
 class LedgerRegressed(DeliveryError):
-    """The ledger lost something that a worker had seen in it; nothing runs until that is mended."""
+    """The ledger lost entries that a worker has seen; commands wait for a rebase."""
 
     code, http_status, temporary, waits = "LEDGER_REGRESSED", 503, True, True
 
 
 class LedgerDamaged(DeliveryError):
-    """What the ledger keeps of many commands together is cut, changed, or something else."""
+    """A parcel in the ledger is truncated or corrupt."""
 
     code = "LEDGER_DAMAGED"
 
 
 class LedgerMismatch(DeliveryError):
-    """The ledger is over another number of shards than this process was told, or began with."""
+    """The ledger has another number of shards than this process is configured for."""
 
     code, http_status = "LEDGER_MISMATCH", 500
 
 
 class LedgerTooNew(DeliveryError):
-    """A later release has written the ledger, in a way that this one cannot read."""
+    """A later release has written the ledger in a form that this one cannot read."""
 
     code, http_status = "LEDGER_TOO_NEW", 500
 
 
 class BrokerUnavailable(DeliveryError):
-    """The broker did not take the wake-up; the ledger holds the command and will wake it."""
+    """The broker did not accept the wake-up; the ledger publishes the command later."""
 
     code, http_status, temporary = "BROKER_UNAVAILABLE", 503, True
 
 
 class PayloadMissing(DeliveryError):
-    """Tried again: another worker may share the directory that this one does not."""
+    """The staged content is not in this worker's payload directory; another worker may have it."""
 
     code, temporary = "PAYLOAD_MISSING", True
 
 
 class SourceChanged(DeliveryError):
+    """A local file that is to be stored is missing, or changed while it was read."""
+
     code, http_status = "SOURCE_CHANGED", 409
 
 
 class LeaseExpired(DeliveryError):
+    """The lease ran out before the command had its effect."""
+
     code, http_status, temporary = "LEASE_EXPIRED", 503, True
 
 
 class SlotsTaken(DeliveryError):
-    """The tenant's slow commands hold its share of a worker; this one waits for them."""
+    """Slow commands of the tenant occupy its share of the worker's slots; this one waits."""
 
     code, http_status, temporary, waits = "SLOTS_TAKEN", 503, True, True
 
 
 class DeadlineExceeded(DeliveryError):
-    """The command's deadline passed before its turn came; nothing was executed."""
+    """The deadline passed before the command was started; nothing was executed."""
 
     code, http_status = "DEADLINE_EXCEEDED", 504
 
 
 class AttemptsExhausted(DeliveryError):
+    """The command was claimed as often as allowed and never ended; it may crash its workers."""
+
     code = "ATTEMPTS_EXHAUSTED"
 
 
 class OutcomePending(DeliveryError):
-    """No outcome within the time the caller was ready to wait; the command goes on."""
+    """There was no outcome within the caller's timeout; the command is still open."""
 
     code, http_status = "OUTCOME_PENDING", 504
 
 
 class InternalError(SignalboxError):
-    """Something that no code foresaw; tried again, since it may have been passing."""
+    """An unexpected error; retried, since it may be temporary."""
 
     code, temporary = "INTERNAL_ERROR", True
 
 
 class RemoteError(SignalboxError):
-    """An error that happened in a worker, raised again from its `ErrorDetail`.
+    """An error that happened in a worker, raised in this process from its `ErrorDetail`.
 
-    It is of the class that its code stands for as well, so that `except NotFound` catches it.
+    It is also an instance of the class of its code, so that `except NotFound` catches it.
     """
 
     def __new__(cls, detail: ErrorDetail) -> RemoteError:

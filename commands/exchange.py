@@ -1,4 +1,4 @@
-"""One round trip with any number of servers: all are sent to before the first answer is read."""
+"""One round trip with several servers: calls are sent to all before the first answer is read."""
 
 from __future__ import annotations
 
@@ -12,16 +12,17 @@ from hiredis import pack_command
 from signalbox.commands.state_error import TooFewReplicas
 
 WAIT_MS = 1000
-"""So long replicas may take to have what was written."""
+"""Milliseconds to wait for replicas to confirm what was written."""
 
 
 @dataclass(frozen=True, slots=True)
 class Unit:
-    """What a server does without anything in between: a command, or several in MULTI and EXEC."""
+    """What a server runs atomically: one command, or several between MULTI and EXEC."""
 
     key: str
-    """One with the hash tag that all of it is about."""
+    """A key with the hash tag that all commands use."""
     commands: tuple[tuple[Any, ...], ...]
+    """The commands, each with its arguments."""
 
 
 @dataclass(slots=True)
@@ -42,9 +43,10 @@ def exchange(
     answers: list[Any],
     replicas: int,
 ) -> None:
-    """Send each server its units, and put their answers, which may be errors, into `answers`.
+    """Send each server its units, and store their answers or errors in `answers`.
 
-    With `replicas`, a server's answers count only when as many of its replicas have what it wrote.
+    `parts` holds for each server the indices of its units. With `replicas`, a server's answers are
+    replaced by an error unless that many of its replicas have confirmed what was written.
     """
     talks: list[_Talk] = []
     for indices in parts.values():
@@ -145,6 +147,6 @@ def _fail(answers: list[Any], indices: Sequence[int], error: redis.RedisError) -
 
 
 def tag_of(key: str) -> str:
-    """The hash tag that says where a key is, in its braces."""
+    """Return the hash tag of a key, including its braces; a key without one is its own tag."""
     begin = key.find("{")
     return key[begin : key.find("}", begin) + 1] if begin >= 0 else "{" + key + "}"

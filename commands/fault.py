@@ -1,15 +1,15 @@
-"""Fault points: named places at which a test can have this process die, freeze, wait or fail.
+"""Fault points: named places in the code at which a test can kill, freeze, delay or fail a process.
 
-They are armed by `SIGNALBOX_FAULTS` in the environment of a test's worker, and by nothing else:
+Only the environment variable `SIGNALBOX_FAULTS` of a test's worker arms them:
 
     SIGNALBOX_FAULTS="effect.after=kill@7;claim.after=stop@0.01;effect.before=sleep:0.5@1"
 
     SIGNALBOX_FAULTS="command.before=kill~poison"
 
-`@7` is the seventh time that the point is reached, `@0.01` one time in a hundred, at random;
-`~poison` only where the command's subject holds that text. `kill` is SIGKILL, `stop` SIGSTOP,
-`sleep:0.5` half a second, `raise` a ConnectionError. While nothing is armed a point costs one
-look at a variable.
+`@7` means the seventh time that the point is reached, `@0.01` one time in a hundred, at random, and
+`~poison` only commands whose subject contains that text. `kill` sends SIGKILL, `stop` SIGSTOP,
+`sleep:0.5` waits half a second, and `raise` raises a ConnectionError. A point that is not armed
+costs one look at a variable.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ _armed: dict[str, _Fault] = {}
 
 
 def reach(point: str, subject: str = "") -> None:
-    """Do what is armed at this point, if anything is; `subject` is the command's."""
+    """Run the fault that is armed at this point, if any; `subject` is that of the command."""
     if _armed:
         fault = _armed.get(point)
         if fault is not None:
@@ -69,7 +69,7 @@ def reach(point: str, subject: str = "") -> None:
 
 
 def arm(text: str) -> None:
-    """Arm what `SIGNALBOX_FAULTS` says, in place of what was. Raises ValueError."""
+    """Arm faults as `SIGNALBOX_FAULTS` names them, replacing earlier ones. Raises ValueError."""
     armed = {}
     for part in filter(None, text.split(";")):
         point, _, rest = part.partition("=")

@@ -1,4 +1,4 @@
-"""Object keys: checked once, here; never normalised; each backend encodes what it must."""
+"""Checks object keys. A key is never normalised; a backend encodes it where it has to."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ MAX_KEY_BYTES = 1024
 
 
 def check_key(key: str) -> str:
-    """Return `key` as it is, or raise InvalidKey.
+    """Return `key` unchanged, or raise InvalidKey.
 
     Refused: empty, absolute, over 1,024 UTF-8 bytes, `.` or `..` segments, empty segments
     (`//`, a trailing `/`), control characters and lone surrogates.
@@ -33,7 +33,7 @@ def check_key(key: str) -> str:
 
 
 def check_prefix(prefix: str) -> str:
-    """Return `prefix` as it is, or raise InvalidKey; it may be empty or end anywhere in a key."""
+    """Return `prefix` unchanged, or raise InvalidKey. It may be empty or end inside a segment."""
     _check_text(prefix, "prefix")
     if prefix.startswith("/") or "//" in prefix:
         raise InvalidKey(f"prefix {prefix[:80]!r} can match no key", next_step="drop the extra `/`")

@@ -1,4 +1,4 @@
-"""The commands of a metrics store and what they answer."""
+"""The commands of a metrics store and their results."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.model import Command, register
 from signalbox.commands.name import LabelName, SeriesName
 from signalbox.commands.result import Result, Returns
@@ -16,24 +17,28 @@ from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import check_text
 
 MAX_POINTS = 1000
-"""Points in one ingest."""
+"""Maximum number of points in one ingest."""
 MAX_LABELS = 32
 MAX_LABEL_BYTES = 1024
-"""Of all labels of a point, names and values."""
+"""Maximum size of all labels of a point, names and values together."""
 
 Label = Annotated[str, Field(max_length=MAX_LABEL_BYTES), AfterValidator(check_text)]
 Labels = dict[LabelName, Label]
 
 
-class Point(BaseModel):
-    """One measurement. Series, labels and timestamp name it: ingested again, it is one point."""
+class Point(Documented):
+    """One measurement, identified by its series, labels and timestamp."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     series: SeriesName
+    """Name of the series."""
     timestamp: Timestamp
+    """When it was measured, in UTC to the microsecond."""
     value: float = Field(allow_inf_nan=False)
+    """The measured value."""
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
+    """Labels, at most 32 with 1,024 bytes in all."""
 
     @model_validator(mode="after")
     def _labels_fit(self) -> Point:
@@ -43,46 +48,61 @@ class Point(BaseModel):
 
     @property
     def identity(self) -> tuple[str, str, datetime]:
-        """What two spellings of one point share."""
+        """Series, labels and timestamp in a form that is equal for equal points."""
         return (self.series, canonical_labels(self.labels), self.timestamp)
 
 
 class IngestResult(Result):
+    """The answer to an ingest."""
+
     points: int
+    """Number of points that were ingested."""
 
 
 class PointValue(Result):
-    """A stored point; `labels` are all of its labels."""
+    """A stored point."""
 
     timestamp: Timestamp
+    """When it was measured."""
     labels: dict[str, str]
+    """All labels of the point."""
     value: float
+    """The measured value."""
 
 
 class WindowValue(Result):
-    """`labels` are those of `group_by` that its points have."""
+    """The aggregated value of one group of points in one window."""
 
     start: Timestamp
+    """Start of the window, included."""
     end: Timestamp
+    """End of the window, excluded."""
     labels: dict[str, str]
+    """The labels of `group_by` that the points of the group have."""
     value: float
-    count: int = Field(description="Points in the window.")
+    """The aggregated value."""
+    count: int
+    """Number of points in the group and window."""
 
 
 class PointsResult(Result):
-    """`points` without an aggregation, else `windows` in the order of start, then labels."""
+    """One page of points, or of windows if the query has an aggregation."""
 
     points: list[PointValue] = Field(default_factory=list)
+    """Points ordered by timestamp, then labels; empty for a query with an aggregation."""
     windows: list[WindowValue] = Field(default_factory=list)
+    """Windows ordered by start, then labels; empty for a query without an aggregation."""
     next_cursor: str | None = None
+    """Pass as `cursor` for the next page; None on the last."""
 
 
 @register
 class IngestPoints(Command, Returns[IngestResult]):
-    """Store points. A point that is there already takes the value of the command accepted last."""
+    """Store points. For an existing point, the value of the command accepted last counts."""
 
     op: Literal["metrics_store.ingest"] = "metrics_store.ingest"
     points: list[Point] = Field(min_length=1, max_length=MAX_POINTS)
+    """The points, 1 to 1,000, no two with the same series, labels and timestamp."""
 
     @model_validator(mode="after")
     def _points_are_distinct(self) -> IngestPoints:
@@ -97,7 +117,7 @@ class IngestPoints(Command, Returns[IngestResult]):
 
 
 class Aggregation(StrEnum):
-    """What a window's points come to; `last` is the value of the latest timestamp."""
+    """How the points of a window are aggregated; `last` is the value with the latest timestamp."""
 
     SUM = "sum"
     COUNT = "count"
@@ -109,29 +129,34 @@ class Aggregation(StrEnum):
 
 @register
 class QueryPoints(Command, Returns[PointsResult]):
-    """Points of one series from `start` to before `end`: as they are, or aggregated.
+    """Read one page of the points of a series from `start` until before `end`, or aggregate them.
 
-    Points come in the order of timestamp, then labels. With `aggregation` each window yields
-    one value for each group of points with equal `group_by` labels; windows begin at whole
-    multiples of `window` since 1970-01-01T00:00Z (the first is cut off at `start`), and one
-    without points yields nothing. Without `window` the whole range is one.
+    Points are ordered by timestamp, then labels. With `aggregation` the result has one value for
+    each window and each group of points with equal `group_by` labels. Windows begin at whole
+    multiples of `window` since 1970-01-01T00:00Z, the first one at `start`. A window without points
+    is left out. Without `window` the whole range is one window.
     """
 
     writes = False
     op: Literal["metrics_store.query"] = "metrics_store.query"
     series: SeriesName
+    """Name of the series."""
     start: Timestamp
+    """Start of the range, included."""
     end: Timestamp
-    labels: Labels = Field(
-        default_factory=dict, max_length=MAX_LABELS, description="Labels that a point must have."
-    )
+    """End of the range, excluded."""
+    labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
+    """Labels that a point must have, with these values; it may have others."""
     aggregation: Aggregation | None = None
+    """How to aggregate the points of a window; None returns the points themselves."""
     window: Annotated[timedelta, Field(ge=timedelta(milliseconds=1))] | None = None
+    """Length of a window, at least 1 ms; None makes the whole range one window."""
     group_by: list[LabelName] = Field(default_factory=list, max_length=MAX_LABELS)
-    limit: int = Field(1000, ge=1, le=10_000, description="Points or windows in a page.")
-    cursor: str | None = Field(
-        None, max_length=8192, description="`next_cursor` of the page before."
-    )
+    """Labels by which the points of a window are grouped."""
+    limit: int = Field(1000, ge=1, le=10_000)
+    """Maximum number of points or windows in a page."""
+    cursor: str | None = Field(None, max_length=8192)
+    """`next_cursor` of the previous page; None for the first."""
 
     @model_validator(mode="after")
     def _range_is_forward(self) -> QueryPoints:
@@ -147,5 +172,5 @@ class QueryPoints(Command, Returns[PointsResult]):
 
 
 def canonical_labels(labels: dict[str, str]) -> str:
-    """One spelling for equal labels: JSON, names in order. Points are ordered by its UTF-8."""
+    """Return labels as JSON with sorted names; points are ordered by the UTF-8 of this text."""
     return json.dumps(labels, sort_keys=True, separators=(",", ":"), ensure_ascii=False)

@@ -1,7 +1,7 @@
-"""What all commands have in common.
+"""The base class of all commands.
 
-Adding a command is one model (a `Command` with an `op`, registered) and one adapter method of the
-same verb; nothing else names it.
+To add a command, register a subclass of `Command` with an `op`, and give the kind's store a method
+with the name of its verb. Nothing else has to be changed.
 """
 
 from __future__ import annotations
@@ -10,8 +10,9 @@ import hashlib
 from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
 
 import uuid_utils
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.ref import Ref, make_ref
 from signalbox.commands.result import Result, Returns
 from signalbox.commands.scope import Env, Mode, SchemaVersion, Scope, TenantId, scope_of
@@ -21,7 +22,7 @@ SCHEMA_VERSION: Final = 1
 
 
 def new_op_id() -> str:
-    """A UUIDv7: unique, and sortable by the time it was made."""
+    """Return a UUIDv7: unique, and ordered by the time it was made."""
     return str(uuid_utils.uuid7())
 
 
@@ -29,35 +30,36 @@ OP_ID_PATTERN = r"[A-Za-z0-9][A-Za-z0-9._:-]{0,127}"
 OpId = Annotated[str, Field(pattern=f"^{OP_ID_PATTERN}$")]
 
 
-class Command(BaseModel):
-    """One thing to do in one scope; `op` is `<kind>.<verb>` and also the Celery task name.
-
-    `op_id` is the caller's idempotency key within (tenant, env): the same id with the same
-    content has one effect and one outcome; with another content it is refused.
-    """
+class Command(Documented):
+    """One operation in one scope. Its `op`, `<kind>.<verb>`, also names its Celery task."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
     )
 
     kind: ClassVar[str] = ""
-    """What stands before the dot of `op`,"""
+    """Kind of resource: the part of `op` before the dot."""
     verb: ClassVar[str] = ""
-    """and behind it."""
+    """Name of the operation: the part of `op` after the dot."""
     writes: ClassVar[bool] = True
-    """False for reads: they are not ordered, and their outcomes are kept a short time."""
+    """False for reads, which are not ordered and whose outcomes are kept for a shorter time."""
     result_type: ClassVar[type[Result] | None] = None
     """The type that `Returns[…]` among its bases names; None: its result is a plain document."""
 
     op: str
+    """Name of the operation, `<kind>.<verb>`."""
     v: SchemaVersion = SCHEMA_VERSION
+    """Version of this document's schema."""
     op_id: OpId = Field(default_factory=new_op_id)
+    """Idempotency key in tenant and env: an equal command is run once, a different one refused."""
     tenant_id: TenantId
+    """Id of the tenant, such as `t_acme`."""
     env: Env
+    """Name of the environment, such as `dev` or `prod`."""
     mode: Mode = Mode.LAB
-    deadline: Timestamp | None = Field(
-        None, description="Not begun after it: DEADLINE_EXCEEDED. None: whenever its turn comes."
-    )
+    """Mode of the caller; the strictest of this, the route's and the policy's mode applies."""
+    deadline: Timestamp | None = None
+    """A command not started by this time fails with DEADLINE_EXCEEDED; None: no deadline."""
 
     @classmethod
     def __pydantic_init_subclass__(cls, **_: Any) -> None:
@@ -70,59 +72,59 @@ class Command(BaseModel):
 
     @property
     def scope(self) -> Scope:
-        """The scope whose route the command runs on."""
+        """The scope by whose route the command runs."""
         return scope_of(self.kind, self.tenant_id, self.env)
 
     @property
     def ref(self) -> Ref:
-        """The command's name in the ledger: unique over all tenants and envs."""
+        """Name of the command in the ledger: `tenant/env/op_id`, which is unique."""
         return make_ref(self.tenant_id, self.env, self.op_id)
 
     @property
     def item_key(self) -> str | None:
-        """The one item (object, row, stream) that the command is about; None: none, or many."""
+        """The object, row or stream that the command concerns; None if it is not exactly one."""
         return None
 
     @property
     def order_key(self) -> str | None:
-        """Commands with one order key take effect in accepted order; None: any order."""
+        """Commands with the same order key run in accepted order; None: in any order."""
         return self.item_key if self.writes else None
 
     @property
     def size(self) -> int:
-        """Bytes of content the command carries or names; 0 if none."""
+        """Size in bytes of the content that the command carries or refers to; 0 if none."""
         return 0
 
     @property
     def new_objects(self) -> int:
-        """Objects that the command may add to what is stored, which a quota may limit."""
+        """Number of objects that the command may create, for the tenant's quota."""
         return 0
 
     @property
     def subject(self) -> str:
-        """What the command is about (a key, a table and row), for logs and Flower."""
+        """What the command concerns, such as a key, or table and row; for logs and Flower."""
         return ""
 
     def summary(self) -> str:
-        """One line without content or secrets: what Flower and the logs may show."""
+        """One line for logs and Flower, without content or secrets."""
         size = f" {self.size}B" if self.size else ""
         return f"{self.tenant_id}/{self.env} {self.op} {self.subject}{size} op_id={self.op_id}"
 
     def fingerprint_fields(self) -> dict[str, Any]:
-        """The fields that make two commands under one op_id the same command."""
+        """The fields in which two commands must agree to count as the same command."""
         return self.model_dump(mode="json", exclude={"op_id", "v", "deadline"})
 
     def fingerprint(self) -> str:
-        """A digest of what the command asks for; 32 hexadecimal digits."""
+        """Digest of `fingerprint_fields`, as 32 hexadecimal digits."""
         text = repr(sorted(self.fingerprint_fields().items())).encode("utf-8", "surrogatepass")
         return hashlib.blake2b(text, digest_size=16).hexdigest()
 
 
 MODELS: dict[str, type[Command]] = {}
-"""Every command that was imported so far, by its `op`; read it through `parse.py`."""
+"""All command classes imported so far, by `op`; use `parse.known_ops`, which imports all."""
 
 
 def register(model: type[Command]) -> type[Command]:
-    """Class decorator: make the command known by its `op`."""
+    """Class decorator that registers a command under its `op`."""
     MODELS[str(model.model_fields["op"].default)] = model
     return model

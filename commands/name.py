@@ -1,4 +1,4 @@
-"""Names of tables, rows, series, labels and streams: checked once, here; never normalised."""
+"""Checks the names of tables, rows, columns, series, labels, streams and events."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ MAX_ROW_KEY_BYTES = 512
 
 
 def check_name(value: str, what: str = "name", limit: int = MAX_NAME_BYTES) -> str:
-    """Return `value` as it is, or raise InvalidKey.
+    """Return `value` unchanged, or raise InvalidKey.
 
-    Refused: empty, over `most` UTF-8 bytes, control characters, lone surrogates. All else is a
-    name, `..` and `a/b` too: each backend encodes what it must.
+    Refused: empty, over `limit` UTF-8 bytes, control characters, lone surrogates. Everything else
+    is allowed, including `..` and `a/b`: a backend encodes it where it has to.
     """
     try:
         size = len(value.encode("utf-8"))

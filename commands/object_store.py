@@ -1,12 +1,13 @@
-"""The commands of an object store and what they answer."""
+"""The commands of an object store and their results."""
 
 from __future__ import annotations
 
 from datetime import datetime, timedelta
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, model_validator
+from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import InvalidKey
 from signalbox.commands.key import ObjectKey, ObjectPrefix
 from signalbox.commands.model import Command, register
@@ -35,15 +36,15 @@ Metadata = dict[
 Seconds = Annotated[timedelta, Field(gt=timedelta(0), le=timedelta(days=7))]
 
 
-class Condition(BaseModel):
-    """When a write may happen; a condition that does not hold is final, not retried."""
+class Condition(Documented):
+    """A condition of a write. A command whose condition does not hold fails, and is not retried."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    if_absent: bool = Field(False, description="Create only: ALREADY_EXISTS if the key exists.")
-    if_match: str | None = Field(
-        None, description="Replace only this ETag: PRECONDITION_FAILED if it is another or none."
-    )
+    if_absent: bool = False
+    """Write only if the key does not exist, else ALREADY_EXISTS."""
+    if_match: str | None = None
+    """Write only if the object has this ETag, else PRECONDITION_FAILED."""
 
     @model_validator(mode="after")
     def _one_at_most(self) -> Condition:
@@ -53,89 +54,136 @@ class Condition(BaseModel):
 
 
 class ObjectInfo(Result):
-    """What a backend knows of one object."""
+    """The properties of a stored object."""
 
     key: str
-    size: int = Field(description="Bytes.")
-    etag: str = Field(description="Opaque; changes with each write; no quotes around it.")
+    """Key of the object."""
+    size: int
+    """Size in bytes."""
+    etag: str
+    """ETag without quotes: an opaque text that changes with each write."""
     modified: datetime
+    """When the object was last written, by the backend's clock."""
     content_type: str = DEFAULT_CONTENT_TYPE
+    """Media type of the content."""
     metadata: dict[str, str] = Field(default_factory=dict)
-    sha256: str | None = Field(None, description="Of the content, where the writer gave it.")
-    replica: str | None = Field(
-        None, description="Region of the replica that answered in the bucket's place; it may lag."
-    )
+    """Metadata of the object."""
+    sha256: str | None = None
+    """SHA-256 of the content, if its writer gave it."""
+    replica: str | None = None
+    """Region of the replica that answered, which may lag; None if the bucket itself did."""
 
 
 class PutResult(WriteResult):
+    """The answer to a put."""
+
     key: str
+    """Key of the object."""
     size: int
+    """Size in bytes."""
     etag: str
+    """ETag without quotes."""
     sha256: str
+    """SHA-256 of the content, as 64 hexadecimal digits."""
     uri: str
+    """The backend's own URI of the object."""
 
 
 class GetResult(Result):
-    """The answer to a get; `payload` is the content, or the range that was asked for."""
+    """The answer to a get."""
 
     info: ObjectInfo
+    """Properties of the whole object."""
     first: int
+    """Position in the object of the first byte of `payload`, counted from 0."""
     payload: Payload
+    """The content, or the requested range of it."""
 
 
 class DeleteResult(WriteResult):
+    """The answer to a delete."""
+
     key: str
+    """Key of the object."""
 
 
 class ListResult(Result):
+    """One page of an object list."""
+
     objects: list[ObjectInfo]
+    """The objects, ordered by the UTF-8 bytes of their keys."""
     prefixes: list[str] = Field(default_factory=list)
+    """With `delimiter`, the prefixes of the keys of deeper levels, each ending in `/`."""
     next_cursor: str | None = None
+    """Pass as `cursor` for the next page; None on the last."""
 
 
 class PresignedPost(Result):
-    """POST `fields` and then the file, as multipart/form-data, to `url`."""
+    """A form for an upload: POST it as multipart/form-data, `fields` first and then the file."""
 
     url: str
+    """Where to send the form."""
     fields: dict[str, str]
+    """Fields of the form, to be sent unchanged."""
     expires_at: datetime
+    """When the form expires."""
 
 
 class PresignedPut(Result):
-    """PUT the content to `url`, with these headers."""
+    """A URL for an upload with one PUT request."""
 
     url: str
+    """Where to PUT the content."""
     headers: dict[str, str]
+    """Headers that the request must have."""
     expires_at: datetime
+    """When the URL expires."""
 
 
 class PresignedGet(Result):
+    """A URL for a download."""
+
     url: str
+    """Where to GET the content."""
     expires_at: datetime
+    """When the URL expires."""
 
 
 class UriResult(Result):
+    """The answer to `uri`."""
+
     uri: str
+    """The backend's own URI of the object."""
 
 
 class AssetRecord(WriteResult):
-    """What `register` keeps: one record a key, beside the object and not listed with objects."""
+    """The record that `register` stores: one for each key, and not listed with the objects."""
 
     asset_id: str
+    """Id of the asset."""
     key: str
+    """Key of the object."""
     uri: str
+    """The backend's own URI of the object."""
     size: int
+    """Size of the object in bytes."""
     etag: str
+    """ETag of the object without quotes."""
     content_type: str
+    """Media type of the content."""
     sha256: str | None
+    """SHA-256 of the content, if it was given."""
     metadata: dict[str, str]
+    """Metadata of the asset."""
     registered_at: datetime
+    """When the asset was registered."""
 
 
 class ObjectCommand(Command):
-    """A command on one object; writes on one key take effect in accepted order."""
+    """A command on one object. Writes of the same key take effect in accepted order."""
 
     key: ObjectKey
+    """Key of the object, at most 1,024 bytes, such as `docs/a.txt`."""
 
     @property
     def item_key(self) -> str | None:
@@ -148,13 +196,17 @@ class ObjectCommand(Command):
 
 @register
 class PutObject(ObjectCommand, Returns[PutResult]):
-    """Store content under a key, whole or not at all."""
+    """Store an object, completely or not at all."""
 
     op: Literal["object_store.put"] = "object_store.put"
     payload: Payload
+    """The content, inline or staged; `Client.content.payload` makes it."""
     content_type: ContentType = DEFAULT_CONTENT_TYPE
-    metadata: Metadata = Field(default_factory=dict, description="At most 1,792 bytes in all.")
+    """Media type of the content."""
+    metadata: Metadata = Field(default_factory=dict)
+    """Metadata of the object, at most 1,792 bytes in all."""
     condition: Condition = Condition()
+    """Condition of the write; the default writes in any case."""
 
     @model_validator(mode="after")
     def _metadata_fits(self) -> PutObject:
@@ -195,16 +247,18 @@ class PutObject(ObjectCommand, Returns[PutResult]):
 
 @register
 class GetObject(ObjectCommand, Returns[GetResult]):
-    """Read an object, whole or one range of bytes.
+    """Read an object or one range of its bytes.
 
-    A range may end behind the object, and what is there is given; one that begins at or behind its
-    end is refused, but at byte 0: of an empty object it is empty.
+    A range that ends after the object is cut off at its end. A range that begins at or after the
+    end is refused, except from byte 0: an empty object has an empty range.
     """
 
     writes = False
     op: Literal["object_store.get"] = "object_store.get"
-    first: int | None = Field(None, ge=0, description="First byte, from 0.")
-    last: int | None = Field(None, ge=0, description="Last byte, included; None: to the end.")
+    first: int | None = Field(None, ge=0)
+    """First byte of the range, counted from 0; None is 0."""
+    last: int | None = Field(None, ge=0)
+    """Last byte of the range, included; None reads to the end."""
 
     @model_validator(mode="after")
     def _range_is_forward(self) -> GetObject:
@@ -215,7 +269,7 @@ class GetObject(ObjectCommand, Returns[GetResult]):
 
 @register
 class HeadObject(ObjectCommand, Returns[ObjectInfo]):
-    """Read what is known of an object without its content."""
+    """Read size, ETag and metadata of an object, without its content."""
 
     writes = False
     op: Literal["object_store.head"] = "object_store.head"
@@ -223,24 +277,27 @@ class HeadObject(ObjectCommand, Returns[ObjectInfo]):
 
 @register
 class DeleteObject(ObjectCommand, Returns[DeleteResult]):
-    """Remove an object; without a condition it succeeds as well when there is none."""
+    """Delete an object. Without a condition this succeeds even if the object does not exist."""
 
     op: Literal["object_store.delete"] = "object_store.delete"
-    if_match: str | None = Field(None, description="Delete only this ETag.")
+    if_match: str | None = None
+    """Delete only if the object has this ETag, else PRECONDITION_FAILED."""
 
 
 @register
 class ListObjects(Command, Returns[ListResult]):
-    """One page of keys in UTF-8 byte order."""
+    """Read one page of an object list, ordered by the UTF-8 bytes of the keys."""
 
     writes = False
     op: Literal["object_store.list"] = "object_store.list"
     prefix: ObjectPrefix = ""
-    delimiter: Literal["", "/"] = Field("", description="`/` folds deeper keys into prefixes.")
-    limit: int = Field(1000, ge=1, le=1000, description="Keys and prefixes in a page.")
-    cursor: str | None = Field(
-        None, max_length=4096, description="`next_cursor` of the page before."
-    )
+    """List only keys that begin with this text."""
+    delimiter: Literal["", "/"] = ""
+    """`/` lists one level: keys with a `/` after the prefix are grouped into prefixes."""
+    limit: int = Field(1000, ge=1, le=1000)
+    """Maximum number of keys and prefixes in a page."""
+    cursor: str | None = Field(None, max_length=4096)
+    """`next_cursor` of the previous page; None for the first."""
 
     @property
     def subject(self) -> str:
@@ -249,14 +306,18 @@ class ListObjects(Command, Returns[ListResult]):
 
 @register
 class PresignPost(ObjectCommand, Returns[PresignedPost]):
-    """A form with which a browser uploads straight to the backend."""
+    """Make a form with which a browser can upload one object directly to the backend."""
 
     writes = False
     op: Literal["object_store.presign_post"] = "object_store.presign_post"
     content_type: ContentType
+    """Media type that the upload must have."""
     max_bytes: int = Field(ge=1, le=5 * 1024**3)
+    """Maximum size of the upload in bytes."""
     min_bytes: int = Field(0, ge=0)
+    """Minimum size of the upload in bytes."""
     expires: Seconds = timedelta(minutes=15)
+    """How long the form is valid, at most 7 days."""
 
     @model_validator(mode="after")
     def _form_is_exact(self) -> PresignPost:
@@ -270,26 +331,29 @@ class PresignPost(ObjectCommand, Returns[PresignedPost]):
 
 @register
 class PresignPut(ObjectCommand, Returns[PresignedPut]):
-    """An address to which the whole content can be uploaded with one PUT."""
+    """Make a URL to which the whole content can be uploaded with one PUT request."""
 
     writes = False
     op: Literal["object_store.presign_put"] = "object_store.presign_put"
     content_type: ContentType = DEFAULT_CONTENT_TYPE
+    """Media type that the upload must have."""
     expires: Seconds = timedelta(minutes=15)
+    """How long the URL is valid, at most 7 days."""
 
 
 @register
 class PresignGet(ObjectCommand, Returns[PresignedGet]):
-    """An address from which anyone who has it can read the object for a while."""
+    """Make a URL with which anyone who has it can read the object until it expires."""
 
     writes = False
     op: Literal["object_store.presign_get"] = "object_store.presign_get"
     expires: Seconds = timedelta(minutes=15)
+    """How long the URL is valid, at most 7 days."""
 
 
 @register
 class ObjectUri(ObjectCommand, Returns[UriResult]):
-    """The backend's own name of the object, whether it exists or not."""
+    """Return the backend's own URI of an object, which need not exist."""
 
     writes = False
     op: Literal["object_store.uri"] = "object_store.uri"
@@ -297,9 +361,12 @@ class ObjectUri(ObjectCommand, Returns[UriResult]):
 
 @register
 class RegisterObject(ObjectCommand, Returns[AssetRecord]):
-    """After a presigned upload: check that the object is there and keep an asset record of it."""
+    """After a presigned upload: verify that the object exists and store an asset record of it."""
 
     op: Literal["object_store.register"] = "object_store.register"
-    size_bytes: int | None = Field(None, ge=0, description="Refuse if the object has another size.")
-    sha256: Sha256 | None = Field(None, description="Refuse if the content has another digest.")
+    size_bytes: int | None = Field(None, ge=0)
+    """Expected size in bytes; another size is refused."""
+    sha256: Sha256 | None = None
+    """Expected SHA-256 of the content; another digest is refused."""
     metadata: Metadata = Field(default_factory=dict)
+    """Metadata of the asset record."""

@@ -1,4 +1,4 @@
-"""What became of a command, as data: it crosses processes and is kept by the ledger."""
+"""The outcome of a command: its result or error, as data that the ledger keeps."""
 
 from __future__ import annotations
 
@@ -7,53 +7,74 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import ErrorDetail, RemoteError
 from signalbox.commands.ref import Ref, make_ref
 from signalbox.commands.result import R
 
 
 class Status(StrEnum):
+    """Whether a command succeeded or failed."""
+
     DONE = "done"
     FAILED = "failed"
 
 
-class Outcome(BaseModel):
-    """The end of one command: its result, or its error."""
+class Outcome(Documented):
+    """How one command ended: its result or its error."""
 
     model_config = ConfigDict(frozen=True)
 
     op_id: str
+    """Idempotency key of the command."""
     op: str
+    """Name of the operation, such as `object_store.put`."""
     tenant_id: str
+    """Tenant of the command."""
     env: str
+    """Env of the command."""
     subject: str = ""
+    """What the command concerned, such as a key, or table and row."""
     status: Status
+    """`done` if there is a result, `failed` if there is an error."""
     result: dict[str, Any] | None = None
+    """The result as JSON data; None if the command failed."""
     error: ErrorDetail | None = None
+    """The error; None if the command succeeded."""
     backend_type: str | None = None
-    route_revision: int | None = Field(None, description="Revision of the route it ran on.")
-    seq: int = Field(description="Place in the order in which the ledger accepted commands.")
-    attempt: int = Field(description="1 for a command that ran once.")
+    """Backend on which the command ran; None if it reached none."""
+    route_revision: int | None = None
+    """Revision of the route by which the command ran."""
+    seq: int
+    """Number of the command's acceptance; a command accepted later has a higher one."""
+    attempt: int
+    """Number of the attempt that ended the command; 1 for the first."""
     worker: str
-    claimed_at: datetime = Field(description="By the clock of the state Redis.")
-    duration_ms: float = Field(description="From claim to outcome, milliseconds.")
+    """Name of the worker that ended the command."""
+    claimed_at: datetime
+    """When that attempt was claimed, by the clock of the state Redis."""
+    duration_ms: float
+    """Milliseconds from that claim to the outcome."""
 
     @property
     def ref(self) -> Ref:
-        """The command's name in the ledger."""
+        """Name of the command in the ledger, `tenant/env/op_id`."""
         return make_ref(self.tenant_id, self.env, self.op_id)
 
     def unwrap(self) -> dict[str, Any]:
-        """The result. Raises the error with which the command failed, such as NotFound; it is a
-        RemoteError too."""
+        """Return the result as JSON data, or raise the error with which the command failed.
+
+        The error has the class of its code, such as NotFound, and is a RemoteError as well.
+        """
         if self.error is not None:
             raise RemoteError(self.error)
         return self.result or {}
 
     def result_as(self, kind: type[R]) -> R:
-        """The result, in the type that its command `Returns`. Raises as `unwrap` does.
+        """Return the result as `kind`, the type that the command `Returns`. Raises like `unwrap`.
 
-        A field that a worker of a later release has added is left out."""
+        Fields that a worker of a later release has added are left out.
+        """
         return kind.model_validate_json(json.dumps(self.unwrap()), extra="ignore")

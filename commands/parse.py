@@ -1,4 +1,4 @@
-"""How a command is read from JSON: a message's, or the ledger's own copy."""
+"""Reads commands from JSON: from a message, or from the ledger."""
 
 from __future__ import annotations
 
@@ -24,15 +24,15 @@ from signalbox.commands.model import MODELS, SCHEMA_VERSION, Command
 
 
 def known_ops() -> dict[str, type[Command]]:
-    """Every command by its `op`."""
+    """Return every command class by its `op`."""
     return MODELS
 
 
 def parse_command(document: Any, *, default_op_id: str | None = None) -> Command:
-    """Build the command that a JSON document describes.
+    """Build a command from a parsed JSON document; `default_op_id` is used if it has no op_id.
 
-    Raises UnsupportedVersion, UnknownCommand or InvalidCommand (with the scope as far as it
-    can be read); a key or scope error inside keeps its own type.
+    Raises UnsupportedVersion, UnknownCommand and InvalidCommand, which name tenant and env if those
+    can be read, and InvalidKey or InvalidScope.
     """
     if not isinstance(document, dict):
         raise InvalidCommand(
@@ -69,9 +69,10 @@ def parse_command(document: Any, *, default_op_id: str | None = None) -> Command
 
 
 def load_command(op: str, text: bytes | str) -> Command:
-    """Read back a command of which the ledger keeps `op` and the JSON.
+    """Build a command from its `op` and its JSON text, as the ledger stores them.
 
-    Raises UnknownCommand or InvalidCommand when another release wrote what this one cannot read.
+    Raises UnknownCommand or InvalidCommand if another release wrote a command that this one cannot
+    read.
     """
     model = known_ops().get(op)
     if model is None:
@@ -83,7 +84,7 @@ def load_command(op: str, text: bytes | str) -> Command:
 
 
 def invalid_command(error: ValidationError, **place: str) -> InvalidCommand:
-    """The first fault of a failed validation as a typed error; content is never repeated."""
+    """Return the first error of a failed validation as InvalidCommand, without quoting content."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "command"
     return InvalidCommand(

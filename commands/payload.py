@@ -1,4 +1,4 @@
-"""The content of a command: inline in it, or staged beside it (a claim check)."""
+"""The content of a command: inline, or staged in a shared directory (the claim check pattern)."""
 
 from __future__ import annotations
 
@@ -16,8 +16,9 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, BinaryIO, Literal, Protocol
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict, Field
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import (
     InsufficientStorage,
     IntegrityMismatch,
@@ -27,21 +28,23 @@ from signalbox.commands.error import (
 
 CHUNK_BYTES = 1024 * 1024
 LARGEST_BYTES = 5 * 1024**4
-"""No backend takes a larger object; a lease grows with the size, so it must have an end."""
+"""Largest size that is accepted. No backend stores more, and the lease grows with the size."""
 _BEGUN = ".stage-"
-"""Stands before the name of what is still being written."""
+"""Prefix of the name of a file that is still being written."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 
 
-class InlinePayload(BaseModel):
-    """Content that travels in the command itself, base64 in JSON."""
+class InlinePayload(Documented):
+    """Content inside the command itself, base64 in JSON."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
     )
 
     type: Literal["inline"] = "inline"
+    """Tells the two forms of payload apart."""
     data: bytes
+    """The content."""
 
     @property
     def size(self) -> int:
@@ -50,40 +53,45 @@ class InlinePayload(BaseModel):
 
     @property
     def sha256(self) -> str:
+        """SHA-256 of the content, as 64 hexadecimal digits."""
         return hashlib.sha256(self.data).hexdigest()
 
 
-class StagedPayload(BaseModel):
-    """A claim check: content that waits in the payload store under `ref`."""
+class StagedPayload(Documented):
+    """A claim check: a reference to content in the payload store."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     type: Literal["staged"] = "staged"
-    ref: str = Field(pattern=r"^[0-9a-f]{32}$", description="Name within the payload store.")
-    size: int = Field(ge=0, le=LARGEST_BYTES, description="Length in bytes.")
+    """Tells the two forms of payload apart."""
+    ref: str = Field(pattern=r"^[0-9a-f]{32}$")
+    """Name of the content in the payload store."""
+    size: int = Field(ge=0, le=LARGEST_BYTES)
+    """Length in bytes."""
     sha256: Sha256
+    """SHA-256 of the content, as 64 hexadecimal digits."""
 
 
 Payload = Annotated[InlinePayload | StagedPayload, Field(discriminator="type")]
 
 
 class PayloadStore(Protocol):
-    """Where content waits that is too large for a command; producers and workers share it."""
+    """Stores content that is too large for a command. Producers and workers share it."""
 
     def stage(self, chunks: Iterable[bytes]) -> StagedPayload:
-        """Keep the content durably and return its claim check; memory stays bounded."""
+        """Store the content durably and return its claim check. Uses bounded memory."""
 
     def open(self, payload: StagedPayload) -> BinaryIO:
-        """Open the content for reading; PayloadMissing if it is not there."""
+        """Open the content for reading. Raises PayloadMissing."""
 
     def remove(self, payload: StagedPayload) -> None:
-        """Forget the content; nothing happens if it is gone already."""
+        """Delete the content; does nothing if it is already gone."""
 
 
 class Staging:
-    """Content on its way into a directory of payloads. `commit` or `abort` ends it.
+    """Content that is being written into a payload directory; end it with `commit` or `abort`.
 
-    Thread-safe: an abort waits for what another thread is at, and undoes that as well.
+    Thread-safe: `abort` waits for a write of another thread, and discards it as well.
     """
 
     def __init__(self, directory: Path, ref: str) -> None:
@@ -96,17 +104,18 @@ class Staging:
 
     @property
     def sha256(self) -> str:
-        """Of what was written."""
+        """SHA-256 of what was written so far, as 64 hexadecimal digits."""
         return self._digest.hexdigest()
 
     def write(self, chunk: bytes) -> None:
+        """Append a chunk. Raises InsufficientStorage and LocalFileError."""
         with self._lock, _disk_errors():
             self._digest.update(chunk)
             self._size += len(chunk)
             self._file.write(chunk)
 
     def commit(self) -> StagedPayload:
-        """Make it durable."""
+        """Sync the content to disk and return its claim check. Raises like `write`."""
         with self._lock, _disk_errors(), self._file as f:
             f.flush()
             os.fsync(f.fileno())
@@ -115,7 +124,7 @@ class Staging:
         return StagedPayload(ref=self._ref, size=self._size, sha256=self.sha256)
 
     def abort(self) -> None:
-        """Leave nothing behind, also of what is committed."""
+        """Delete the content, even if it was committed."""
         with self._lock, suppress(OSError):
             self._file.close()
         for name in (self._file.name, self._directory / self._ref):
@@ -123,10 +132,11 @@ class Staging:
 
 
 class DirectoryPayloadStore:
-    """Payloads as regular files in one directory that producers and workers both mount.
+    """A payload store of regular files in one directory that producers and workers mount.
 
-    A name begins with the `deployment` whose file it is (12 hexadecimal digits, or none: then
-    nobody clears up behind it). Other files may lie there, of other deployments too.
+    A file's name begins with the id of its deployment, 12 hexadecimal digits. If `deployment`
+    returns an empty text, the files are never cleaned up. The directory may hold other files, such
+    as those of other deployments.
     """
 
     def __init__(self, directory: Path, deployment: Callable[[], str] = str) -> None:
@@ -134,7 +144,7 @@ class DirectoryPayloadStore:
         self._deployment = deployment
 
     def begin(self) -> Staging:
-        """For content that arrives piece by piece."""
+        """Start writing content that arrives piece by piece."""
         self._directory.mkdir(parents=True, exist_ok=True)
         return Staging(self._directory, self._fresh())
 
@@ -149,10 +159,10 @@ class DirectoryPayloadStore:
             raise
 
     def add_owner(self, payload: StagedPayload) -> StagedPayload:
-        """The same content under one more name: it is there until the last is removed.
+        """Give the content one more name; it exists until its last name is removed.
 
-        A hard link, which costs as much for any size. Raises PayloadMissing, and LocalFileError
-        where the file system refuses; `sync` makes it durable.
+        The name is a hard link, so the cost does not depend on the size. Call `sync` to make it
+        durable. Raises PayloadMissing, and LocalFileError if the file system refuses the link.
         """
         own = payload.model_copy(update={"ref": self._fresh()})
         source = self._directory / payload.ref
@@ -171,7 +181,7 @@ class DirectoryPayloadStore:
         return own
 
     def sync(self) -> None:
-        """Make the names durable that were given; without a directory none was."""
+        """Make the names that were added durable; does nothing if there is no directory yet."""
         with suppress(FileNotFoundError):
             _sync_directory(self._directory)
 
@@ -192,7 +202,7 @@ class DirectoryPayloadStore:
         (self._directory / payload.ref).unlink(missing_ok=True)
 
     def older_than(self, age: timedelta) -> Iterator[str]:
-        """Names of what the deployment staged, or began to, before `age` ago."""
+        """Yield the names of the deployment's files that are older than `age`."""
         if self._directory.is_dir():
             own = re.compile(f"({re.escape(_BEGUN)})?{self._deployment()}[0-9a-f]{{20}}")
             for entry in os.scandir(self._directory):
@@ -200,7 +210,7 @@ class DirectoryPayloadStore:
                     yield entry.name
 
     def forget(self, name: str, age: timedelta) -> bool:
-        """Remove one of `older_than`, unless it was given an owner meanwhile."""
+        """Delete a file that `older_than` yielded; return False if it was renewed since."""
         if not self._is_old(name, age):
             return False
         (self._directory / name).unlink(missing_ok=True)
@@ -227,7 +237,7 @@ class DirectoryPayloadStore:
 
 
 def open_payload(payload: InlinePayload | StagedPayload, store: PayloadStore) -> BinaryIO:
-    """Open the content of a command wherever it is."""
+    """Open the content of a command for reading. Raises PayloadMissing."""
     if isinstance(payload, InlinePayload):
         return io.BytesIO(payload.data)
     return store.open(payload)
@@ -236,9 +246,10 @@ def open_payload(payload: InlinePayload | StagedPayload, store: PayloadStore) ->
 def verified_chunks(
     payload: InlinePayload | StagedPayload, source: BinaryIO, chunk_bytes: int = CHUNK_BYTES
 ) -> Iterator[bytes]:
-    """Read `source` in chunks; IntegrityMismatch before the last is handed out if it differs.
+    """Yield the content of `source` in chunks, and check it before yielding the last one.
 
-    A writer that gives up on the exception has therefore never stored a wrong content whole.
+    Raises IntegrityMismatch if size or digest differ from the payload's. A writer that stops at the
+    exception has therefore never stored the whole of a wrong content.
     """
     digest, size, held = hashlib.sha256(), 0, b""
     while chunk := source.read(chunk_bytes):

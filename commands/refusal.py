@@ -1,4 +1,4 @@
-"""A message that was refused: what is kept of it, and under which name."""
+"""What is kept of a refused message, as a dead letter."""
 
 from __future__ import annotations
 
@@ -13,26 +13,28 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.wire import Fault
 
 HELD_BYTES = 16 * 1024
-"""Of each part of a refused message so much is kept for whoever looks into it."""
+"""Maximum bytes that a dead letter keeps of each part of the message."""
 _SHORT = 200
 
 
 @dataclass(frozen=True, slots=True)
 class Refusal:
-    """Why a message was refused, and what stood in it, cut."""
+    """A refused message: the reason, and its parts, truncated."""
 
     error: SignalboxError
+    """Why the message was refused."""
     name: str
-    """Under which it is kept: its own id, or one made of its bytes and something unique, so that
-    no two of them share a name."""
+    """Name of the dead letter: the message's id, or a unique one made from its digest."""
     document: dict[str, Any]
+    """The parts of the message, truncated to `HELD_BYTES` each."""
 
     def fault(self) -> Fault:
+        """Return the refusal in the form in which the ledger records it."""
         return Fault(f"-/-/{self.name}", "message", self.document, self.error)
 
 
 def refusal(error: SignalboxError, raw: bytes, stored: Stored | None = None) -> Refusal:
-    """Keep of `raw` what is worth it; `stored` is what could be read of it."""
+    """Make the refusal of the message `raw`; `stored` is its parsed envelope, if it has one."""
     digest = hashlib.sha256(raw).hexdigest()
     headers = stored.headers if stored is not None and isinstance(stored.headers, dict) else {}
     document: dict[str, Any] = {"sha256": digest, "bytes": len(raw)}

@@ -1,14 +1,16 @@
-"""What all results of commands have in common."""
+"""The base classes of the results of commands."""
 
 from __future__ import annotations
 
 from typing import Generic, TypeVar
 
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import ConfigDict
+
+from signalbox.commands.documented import Documented
 
 
-class Result(BaseModel):
-    """The answer to a command, as an adapter gives it and an outcome carries it."""
+class Result(Documented):
+    """The answer to a command, as a store returns it and an outcome contains it."""
 
     model_config = ConfigDict(
         frozen=True, extra="forbid", ser_json_bytes="base64", val_json_bytes="base64"
@@ -24,9 +26,7 @@ class Returns(Generic[R_co]):
 
 
 class WriteResult(Result):
-    """The answer to a write that leaves what is newer as it is."""
+    """The answer to a write, which changes nothing if a newer write has taken effect."""
 
-    superseded: bool = Field(
-        False,
-        description="The effect of a newer command was there already: this one changed nothing.",
-    )
+    superseded: bool = False
+    """True if a newer command had already taken effect, so that this one changed nothing."""

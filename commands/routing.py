@@ -1,4 +1,4 @@
-"""The commands about routes: change, lock and try them."""
+"""The commands that change, lock and probe routes."""
 
 from __future__ import annotations
 
@@ -19,27 +19,37 @@ Actor = Annotated[str, Field(min_length=1, max_length=200)]
 
 
 class ProbeStep(Result):
+    """One step of a probe."""
+
     name: str
+    """What was done, such as `write`."""
     milliseconds: float
+    """How long it took."""
 
 
 class ProbeResult(Result):
-    """How the backend did; the steps up to the one that failed."""
+    """The answer to a probe."""
 
     backend_type: str
-    revision: int | None = Field(description="Of the route; None for another target.")
+    """Backend that was tested."""
+    revision: int | None
+    """Revision of the route; None if another backend was tested."""
     steps: list[ProbeStep]
+    """The steps, up to the one that failed."""
     error: ErrorDetail | None = None
+    """Why the last step failed; None if all succeeded."""
 
     @property
     def healthy(self) -> bool:
+        """True if every step succeeded."""
         return self.error is None
 
 
 class ControlCommand(Command):
-    """A command about one scope's route, not about what is stored behind it."""
+    """A command about the route of a scope, not about the data stored by it."""
 
     resource_kind: ResourceKind
+    """Kind of resource whose route the command concerns."""
 
     @property
     def scope(self) -> Scope:
@@ -55,75 +65,83 @@ class ControlCommand(Command):
 
 
 class RouteCommand(ControlCommand):
-    """A change of a route or its lock; changes of one route take effect in accepted order."""
+    """A change of a route or its lock. Changes of the same route take effect in accepted order."""
 
-    reason: Reason = Field(description="Why; it stands in the audit trail.")
-    actor: Actor = Field(description="Who; it stands in the audit trail.")
-    lock_token: int | None = Field(
-        None, ge=1, description="Change only while this strategy lock is held: LOCK_LOST else."
-    )
+    reason: Reason
+    """Why the change is made; recorded in the audit trail."""
+    actor: Actor
+    """Who makes the change; recorded in the audit trail."""
+    lock_token: int | None = Field(None, ge=1)
+    """Change only while the strategy lock with this token is held, else LOCK_LOST."""
 
 
 class RouteChange(RouteCommand):
     """A change of the route itself."""
 
-    if_revision: int | None = Field(
-        None, ge=0, description="Change only this revision; 0: only if there is no route."
-    )
+    if_revision: int | None = Field(None, ge=0)
+    """Change only if the route has this revision (0: does not exist), else CONFLICT."""
 
 
 @register
 class SetRoute(RouteChange):
-    """Create a route, or change the config of the one that is there on the same backend."""
+    """Create a route, or change the config of an existing route on the same backend."""
 
     op: Literal["routing.set"] = "routing.set"
     backend_type: str = Field(min_length=1, max_length=64)
+    """Name of the backend, such as `s3`."""
     config: RouteConfig = Field(default_factory=dict)
+    """Config of the backend, such as bucket and region; never a credential."""
 
 
 @register
 class SwitchRoute(RouteChange):
-    """Point an existing route at another backend or place."""
+    """Change an existing route to another backend or config."""
 
     op: Literal["routing.switch"] = "routing.switch"
     backend_type: str = Field(min_length=1, max_length=64)
+    """Name of the backend, such as `s3`."""
     config: RouteConfig = Field(default_factory=dict)
+    """Config of the backend, such as bucket and region; never a credential."""
 
 
 @register
 class DeleteRoute(RouteChange):
-    """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
+    """Delete a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
 
     op: Literal["routing.delete"] = "routing.delete"
 
 
 @register
 class LockRoute(RouteCommand):
-    """Take a route's strategy lock, or renew it: no one else changes the route then."""
+    """Take or renew a route's strategy lock, so that no one else can change the route."""
 
     op: Literal["routing.lock"] = "routing.lock"
     ttl: timedelta = Field(ge=timedelta(seconds=1), le=timedelta(days=7))
+    """How long the lock is held, 1 second to 7 days."""
 
 
 @register
 class UnlockRoute(RouteCommand):
-    """Give a route's strategy lock back, or with `force` take it from whoever holds it."""
+    """Release a route's strategy lock."""
 
     op: Literal["routing.unlock"] = "routing.unlock"
     force: bool = False
+    """Release the lock even if someone else holds it."""
 
 
 @register
 class ProbeRoute(ControlCommand, Returns[ProbeResult]):
-    """Try the backend of a route, or one that it might be switched to: write, read, compare and
-    delete under a reserved name."""
+    """Test the backend of a route, or one that it might be switched to.
+
+    The probe writes, reads, compares and deletes an item with a reserved name.
+    """
 
     writes = False
     op: Literal["routing.probe"] = "routing.probe"
-    backend_type: str | None = Field(
-        None, min_length=1, max_length=64, description="None: the route as it is."
-    )
-    config: RouteConfig = Field(default_factory=dict, description="Of that backend.")
+    backend_type: str | None = Field(None, min_length=1, max_length=64)
+    """Backend to test; None tests the current route."""
+    config: RouteConfig = Field(default_factory=dict)
+    """Config of `backend_type`."""
 
     @model_validator(mode="after")
     def _config_has_a_backend(self) -> ProbeRoute:

@@ -1,4 +1,4 @@
-"""Who a command is for: tenant, environment, mode and kind of resource."""
+"""The scope of a command: kind of resource, tenant and env; and the modes of a tenant."""
 
 from __future__ import annotations
 
@@ -7,8 +7,9 @@ from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Literal
 
-from pydantic import AfterValidator, BaseModel, ConfigDict
+from pydantic import AfterValidator, ConfigDict
 
+from signalbox.commands.documented import Documented
 from signalbox.commands.error import InvalidScope
 
 TENANT_PATTERN = re.compile(r"t_[a-z0-9_-]{1,61}", re.ASCII)
@@ -16,7 +17,7 @@ ENV_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
 
 
 class Mode(StrEnum):
-    """The product a tenant runs under; all but `lab` are sold to customers."""
+    """The product that a tenant runs under. All but `lab` are production modes."""
 
     LAB = "lab"
     SAAS = "saas"
@@ -25,6 +26,7 @@ class Mode(StrEnum):
 
     @property
     def sellable(self) -> bool:
+        """True for the production modes: all but `lab`."""
         return self is not Mode.LAB
 
 
@@ -62,14 +64,17 @@ TenantId = Annotated[str, AfterValidator(check_tenant)]
 Env = Annotated[str, AfterValidator(check_env)]
 
 
-class Scope(BaseModel):
-    """What a route is set for: one kind of resource of one tenant in one environment."""
+class Scope(Documented):
+    """What a route applies to: one kind of resource of one tenant in one env."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     kind: ResourceKind
+    """Kind of resource."""
     tenant_id: TenantId
+    """Id of the tenant, such as `t_acme`."""
     env: Env
+    """Name of the environment, such as `dev` or `prod`."""
 
     @property
     def field(self) -> str:
@@ -81,6 +86,7 @@ class Scope(BaseModel):
 
     @classmethod
     def from_field(cls, field: str) -> Scope:
+        """Parse what `field` returns."""
         kind, tenant_id, env = field.split("/")
         return cls(kind=ResourceKind(kind), tenant_id=tenant_id, env=env)
 
@@ -90,7 +96,7 @@ class Scope(BaseModel):
 
 @lru_cache(maxsize=8192)
 def scope_of(kind: str, tenant_id: str, env: str) -> Scope:
-    """The scope of these; made and checked once, since every command asks for its own."""
+    """Return the scope; cached, since every command asks for its own."""
     return Scope(kind=ResourceKind(kind), tenant_id=tenant_id, env=env)
 
 

@@ -1,4 +1,4 @@
-"""Lua scripts in the state Redis: loaded once, called by digest, many in one round trip."""
+"""Lua scripts for the state Redis: loaded once, called by digest, many in one round trip."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from signalbox.commands.state import Call, State
 
 
 class Script:
-    """A `.lua` file beside the module that calls it, behind those whose functions it uses."""
+    """A Lua script, joined from the `.lua` files `names` of a package in this order."""
 
     def __init__(self, package: str, *names: str) -> None:
         folder = resources.files(package)
@@ -19,7 +19,7 @@ class Script:
 
     @classmethod
     def of(cls, source: str) -> Self:
-        """One that is too short for a file."""
+        """Make a script from its source, for one too short for a file."""
         script = cls.__new__(cls)
         script._keep(source)
         return script
@@ -30,7 +30,7 @@ class Script:
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
 
     def call(self, keys: Sequence[str], args: Sequence[Any]) -> Call:
-        """The EVALSHA command for a pipeline."""
+        """Return the EVALSHA call for `State.run`."""
         return ("EVALSHA", self.digest, len(keys), *keys, *args)
 
 

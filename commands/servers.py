@@ -1,4 +1,4 @@
-"""Which servers hold the state, and which of them has a key."""
+"""The servers of the state Redis, and which of them holds a key."""
 
 from __future__ import annotations
 
@@ -15,31 +15,32 @@ SLOTS = 16384
 
 
 class Servers(Protocol):
-    """Clients of the servers that take writes. Thread-safe."""
+    """Clients of the primaries. Thread-safe."""
 
     patience: float
-    """Seconds for which what a server refuses for now, or does not answer, is asked again."""
+    """Seconds for which a call that is refused for now or not answered is retried."""
 
     def of(self, key: str) -> redis.Redis:
-        """The one that has this key. Raises redis.RedisError."""
+        """Return the client of the server that holds this key. Raises redis.RedisError."""
 
     def all(self) -> Sequence[redis.Redis]:
-        """Every one; between them they have all keys. Raises redis.RedisError."""
+        """Return the clients of all primaries. Raises redis.RedisError."""
 
     def any(self) -> redis.Redis:
-        """Any one: what is published anywhere is heard there. Raises redis.RedisError."""
+        """Return any client; each receives all publications. Raises redis.RedisError."""
 
     def moved(self, error: redis.exceptions.MovedError) -> None:
-        """A server said that another one has a slot."""
+        """Record that a slot is on another server, as a MOVED answer says."""
 
     def look_anew(self) -> None:
-        """One did not answer, or is no primary any more: another may have taken its place."""
+        """Look up the servers again: one did not answer or is no longer a primary."""
 
-    def close(self) -> None: ...
+    def close(self) -> None:
+        """Close all connections."""
 
 
 class OneServer:
-    """A server that has all keys; which one it is may be the Sentinels' to say."""
+    """One server that holds all keys; Sentinels may say which one it is."""
 
     def __init__(self, client: redis.Redis, patience: float = 0.0) -> None:
         self._client = client
@@ -68,7 +69,7 @@ class OneServer:
 
 
 class Cluster:
-    """The primaries of a Redis Cluster, by slot."""
+    """The primaries of a Redis Cluster."""
 
     def __init__(
         self,
@@ -82,7 +83,7 @@ class Cluster:
         self._lock = threading.Lock()
         self._clients: dict[Address, redis.Redis] = {}
         self._slots: list[Address] = []
-        """The primary of each slot; empty where that is to be asked."""
+        """The primary of each slot; empty if it has to be looked up."""
 
     def of(self, key: str) -> redis.Redis:
         slots = self._slots or self._look()

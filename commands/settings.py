@@ -1,4 +1,4 @@
-"""Where Signalbox's parts are, and its time limits. None of these ever selects a backend."""
+"""The settings: addresses, limits and durations. None of them selects a backend."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0)
 
 
 class Settings(BaseSettings):
-    """Read from `SIGNALBOX_*` environment variables; durations are ISO 8601 or seconds."""
+    """Settings from `SIGNALBOX_*` environment variables; durations are ISO 8601 or seconds."""
 
     # Empty is not set: an empty directory would be the one in which the process happens to be.
     model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, env_ignore_empty=True)
@@ -150,17 +150,18 @@ class Settings(BaseSettings):
 
     @property
     def kept(self) -> str:
-        """How long outcomes are, as errors say it."""
+        """How long outcomes are kept, as part of an error message."""
         writes, reads = in_words(self.outcome_retention), in_words(self.read_retention)
         return f"outcomes are kept {writes} (writes) or {reads} (reads)"
 
     @property
     def broker_is_state(self) -> bool:
+        """True if the broker is the same Redis as the state."""
         return self.broker_url == self.state_url
 
 
 def in_words(span: timedelta) -> str:
-    """Such as 24 h, 10 min, 1.5 s."""
+    """Return a duration for people, such as `24 h`, `10 min` or `1.5 s`."""
     seconds = span.total_seconds()
     for unit, size in (("h", 3600), ("min", 60)):
         if seconds >= size and seconds % size == 0:
@@ -169,13 +170,13 @@ def in_words(span: timedelta) -> str:
 
 
 def invalid_setting(error: ValidationError, prefix: str = "SIGNALBOX_") -> InvalidSetting:
-    """The first fault of a set of settings, under the name by which the environment has it."""
+    """Return the first invalid setting as an error that names its environment variable."""
     first = error.errors(include_url=False, include_input=False)[0]
     name = prefix + ".".join(str(part) for part in first["loc"][:1]).upper()
     return InvalidSetting(f"{name}: {reason_of(first)}", next_step="see docs/configuration.md")
 
 
 def without_password(url: str) -> str:
-    """The address as it may be shown."""
+    """Return the address with its password replaced by `***`."""
     parts = urlsplit(url)
     return url.replace(f":{parts.password}@", ":***@") if parts.password else url

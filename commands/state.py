@@ -1,10 +1,10 @@
-"""The state Redis, as everything speaks to it: one server, a Sentinels' primary, or a cluster.
+"""The client of the state Redis: one server, the primary that Sentinels name, or a cluster.
 
-Keys that change together share a hash tag, so they are always on one server. On a cluster a slot
-that is being moved is not used until it is where it goes: `ASK` is never followed, since a script
-that ran where half of its keys are would take the others for missing. KEYS[1] of every script is
-the tag itself, a name that no key has, so the server from which a slot is moved refuses each of
-them from the first moment of the move to the last.
+Keys that change together share a hash tag, so they are always on one server. On a cluster, a slot
+that is being moved is not used until the move has ended: `ASK` is never followed, since a script on
+a server with half of its keys would treat the others as missing. KEYS[1] of every script is the
+hash tag itself, which is the name of no key, so the server that a slot leaves refuses every script
+during the whole move.
 """
 
 from __future__ import annotations
@@ -23,15 +23,15 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state_error import refusal_of, state_errors
 
 Call = tuple[Any, ...]
-"""A command and its arguments. Its first key says where it goes."""
+"""A Redis command with its arguments. Its first key determines the server."""
 
 PAUSE_SECONDS = 0.05
 MAX_TOLD = 5
-"""So often a server may be told a script, or tell of another one, in one go."""
+"""Maximum number of times that one call loads scripts or follows a moved slot."""
 _ELSEWHERE = {"ASK", "TRYAGAIN", "CLUSTERDOWN", "READONLY", "MASTERDOWN", "LOADING"}
-"""Refusals that end by themselves, when a slot has been moved or a replica promoted."""
+"""Refusals that end by themselves once a slot has been moved or a replica promoted."""
 _KEY_AT = {"EVALSHA": 3, "XREAD": 6}
-"""Where a call's key stands, if not at 1; XREAD as COUNT n BLOCK ms STREAMS key id."""
+"""Index of a call's first key if it is not 1; XREAD is COUNT n BLOCK ms STREAMS key id."""
 
 
 class _At(tuple[Any, ...]):
@@ -46,15 +46,16 @@ class _At(tuple[Any, ...]):
 
 
 class Loadable(Protocol):
-    """A script that a server may have to be given."""
+    """A script that may have to be loaded into a server."""
 
     source: str
+    """Source text of the script."""
 
 
 class State:
-    """A client of the state Redis. Thread-safe; it connects on first use, and answers bytes.
+    """A client of the state Redis. Thread-safe; it connects on first use, and returns bytes.
 
-    Methods raise StateUnavailable. Whatever is sent may be sent twice, since an answer may be lost.
+    All methods raise StateUnavailable. A call may be sent twice, since its answer may be lost.
     """
 
     def __init__(
@@ -63,9 +64,9 @@ class State:
         self._servers = servers
         self._replicas = replicas
         self.ledger_shards = ledger_shards
-        """Over how many a new ledger is to be spread; see commands/ledger/layout.py."""
+        """Number of shards of a new ledger; see commands/ledger/layout.py."""
         self.layout: Any = None
-        """What that knows of the ledger."""
+        """The layout of the ledger, once that module has read it."""
 
     def run(
         self,
@@ -75,39 +76,41 @@ class State:
         behind: Sequence[Call] = (),
         durable: bool = False,
     ) -> list[Any]:
-        """Send all calls, one round trip to each server; their answers, in order.
+        """Send all calls in one round trip to each server, and return their answers in order.
 
-        Those with one hash tag take place in order. The ones `behind` take place when all others
-        have: they ride along where one server has everything, else they are a second round trip.
-        What is `durable` is answered when as many replicas as is set have it. A server that does
-        not know a script yet is given `scripts`, and asked again.
+        Calls with the same hash tag run in order. The calls `behind` run after all others: in the
+        same round trip if one server has all keys, else in a second one. With `durable`, the
+        answers wait for as many replicas as are configured. If a server does not know a script,
+        `scripts` are loaded and the call is repeated.
         """
         units = [Unit(_key_of(call), (call,)) for call in (*calls, *behind)]
         return self._answers(units, len(calls), scripts, self._replicas if durable else 0)
 
     def call(self, *call: Any) -> Any:
-        """One command and its answer."""
+        """Run one command and return its answer."""
         return self.run([call])[0]
 
     def atomic(self, calls: Sequence[Call]) -> list[Any]:
-        """Commands about one hash tag, with nothing in between."""
+        """Run commands with the same hash tag in a transaction, and return their answers."""
         unit = Unit(str(calls[0][1]), (("MULTI",), *calls, ("EXEC",)))
         answers: list[Any] = self._answers([unit], 1, (), 0)[0]
         return answers
 
     def time_call(self, tag: str) -> Call:
-        """The call for the time of the server that has this hash tag; TIME itself names no key."""
+        """Return a call of TIME on the server that has this hash tag, since TIME has no key."""
         return _At(tag)
 
     def scan(self, match: str, tag: str = "") -> Iterator[bytes]:
-        """All keys of this form, some perhaps twice; looks through every key of all servers, or of
-        the one that has this hash tag."""
+        """Yield all keys that match, some perhaps twice.
+
+        Scans every key of all servers, or of the server that has the hash tag `tag`.
+        """
         with state_errors():
             for server in [self._servers.of(tag)] if tag else self._servers.all():
                 yield from server.scan_iter(match=match, count=1000)
 
     def scan_hash(self, key: str) -> Iterator[tuple[bytes, bytes]]:
-        """The fields and values of a large hash, some perhaps twice, in steps."""
+        """Yield fields and values of a large hash in steps, some perhaps twice."""
         cursor = 0
         while True:
             cursor, rows = self.call("HSCAN", key, cursor, "COUNT", 1000)
@@ -116,27 +119,29 @@ class State:
                 return
 
     def publish(self, channel: str, message: str) -> None:
+        """Publish a message on a channel."""
         with state_errors():
             self._servers.of(channel).publish(channel, message)
 
     def subscription(self) -> PubSub:
-        """A new one, on a server that hears all publications. It raises redis.RedisError."""
+        """Return a new subscription to all publications; it raises redis.RedisError."""
         with state_errors():
             pubsub: PubSub = self._servers.any().pubsub()  # type: ignore[no-untyped-call]
             return pubsub
 
     def ping(self) -> None:
-        """Return if every server of the state answers."""
+        """Return if every server answers."""
         with state_errors():
             for server in self._servers.all():
                 server.ping()
 
     def server(self, key: str = "") -> redis.Redis:
-        """The client of the server that has this key now; it follows no move of it."""
+        """Return the client of the server that has this key now; it does not follow a move."""
         with state_errors():
             return self._servers.of(key)
 
     def close(self) -> None:
+        """Close all connections."""
         self._servers.close()
 
     def __enter__(self) -> Self:
@@ -268,12 +273,12 @@ def _again(
 
 
 def connect(url: str, *, ledger_shards: int | None = None, replicas: int = 0) -> State:
-    """The state at an address; see `State`. Raises InvalidSetting."""
+    """Make a client for an address; see `State`. Raises InvalidSetting."""
     return State(servers_of(url), ledger_shards=ledger_shards, replicas=replicas)
 
 
 def connect_to(settings: Settings) -> State:
-    """The state that the settings name. Raises InvalidSetting."""
+    """Make a client as the settings say. Raises InvalidSetting."""
     return connect(
         settings.state_url,
         ledger_shards=settings.ledger_shards,
@@ -282,5 +287,5 @@ def connect_to(settings: Settings) -> State:
 
 
 def state_over(client: State | redis.Redis) -> State:
-    """A state on a client that is there already, such as fakeredis'."""
+    """Wrap an existing Redis client, such as fakeredis'."""
     return client if isinstance(client, State) else State(OneServer(client))

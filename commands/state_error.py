@@ -1,4 +1,4 @@
-"""What the state Redis answers when it cannot work now, as typed errors."""
+"""Translates errors of the state Redis to StateUnavailable."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from signalbox.commands.error import StateUnavailable
 
 
 class TooFewReplicas(redis.ResponseError):
-    """What was written is not on as many replicas as SIGNALBOX_STATE_REPLICAS asks for."""
+    """Fewer replicas than SIGNALBOX_STATE_REPLICAS have confirmed what was written."""
 
 
 # How Redis begins a refusal of a command that would have worked at another moment or address, and
@@ -56,7 +56,7 @@ _FIRST_WORD = re.compile(rf"(?:^|[\s:-])({'|'.join(_REFUSALS)})\b")
 
 
 def refusal_of(error: redis.RedisError) -> str | None:
-    """The first word of Redis' refusal, if it would take the same command at another time."""
+    """Return the code of a refusal, such as `OOM`, if the command may work later, else None."""
     for its_class, word in _CLASSES:
         if isinstance(error, its_class):
             return word
@@ -66,15 +66,15 @@ def refusal_of(error: redis.RedisError) -> str | None:
 
 
 def is_passing(error: redis.RedisError) -> bool:
-    """Whether Redis refuses for now what it takes again by itself, or after a failover."""
+    """True if the refusal ends by itself or after a failover."""
     return refusal_of(error) in _PASSING
 
 
 @contextmanager
 def state_errors() -> Iterator[None]:
-    """Turn a state Redis that is away, silent, or refuses to work now into StateUnavailable.
+    """Raise StateUnavailable if the state Redis does not answer or refuses for now.
 
-    An answer to a wrong command (a mistake of ours) passes as it is.
+    An error that an invalid command causes, which is a bug, is raised unchanged.
     """
     try:
         yield

@@ -1,4 +1,4 @@
-"""Times: in UTC, to the microsecond."""
+"""Timestamps in UTC, to the microsecond."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from signalbox.commands.error import InvalidCommand
 
 
 def in_utc(moment: datetime) -> datetime:
-    """The same time in UTC. Raises InvalidCommand for one without a zone, or out of range."""
+    """Convert a time to UTC. Raises InvalidCommand if it has no time zone or is out of range."""
     if moment.tzinfo is None:
         raise InvalidCommand("a timestamp has no time zone", next_step="add Z or an offset")
     try:

@@ -1,4 +1,4 @@
-"""Typed values of rows and events, and how each looks in JSON.
+"""Typed values of rows and events, and their form in JSON.
 
 | value      | in Python                   | in JSON                                    |
 |------------|-----------------------------|--------------------------------------------|
@@ -10,8 +10,8 @@
 | timestamp  | datetime, aware             | {"$timestamp": "2026-01-31T12:00:00Z"}     |
 | nested     | dict with str keys, list    | an object, a list                          |
 
-Keys that begin with `$` are kept for such tags. Timestamps are kept in UTC to the microsecond.
-A writer whose language knows no floats apart from integers tags them: {"$float": 1}.
+Names that begin with `$` are reserved for such tags. Timestamps are stored in UTC to the
+microsecond. A writer whose language does not tell floats from integers tags a float: {"$float": 1}.
 """
 
 from __future__ import annotations
@@ -29,20 +29,20 @@ from signalbox.commands.name import check_name
 from signalbox.commands.timestamp import in_utc
 
 MAX_DATA_BYTES = 1024 * 1024
-"""Of one row's or event's data, as `data_size` counts; a backend may take less (TooLarge)."""
+"""Largest data of one row or event, as `data_size` counts; a backend may allow less (TooLarge)."""
 MAX_DEPTH = 16
 MIN_INT, MAX_INT = -(2**63), 2**63 - 1
 
 Value = Any
-"""One of the types of this module's table."""
+"""A value of one of the types in the table above."""
 Data = dict[str, Value]
-"""Column or field names with their values."""
+"""Values by the name of their column or field."""
 
 
 def read_data(document: Any) -> Data:
-    """The data that Python values or their JSON form describe, each value in its own type.
+    """Convert Python values, or values in their JSON form, to typed data.
 
-    Raises InvalidCommand or InvalidKey for what has no type here, TooLarge over 1 MiB.
+    Raises InvalidCommand or InvalidKey for an unsupported value or name, TooLarge over 1 MiB.
     """
     if not isinstance(document, Mapping):
         raise InvalidCommand("data is not an object", next_step='send names and values: {"a": 1}')
@@ -56,7 +56,7 @@ def read_data(document: Any) -> Data:
 
 
 def read_value(value: Any, depth: int = 0) -> Value:
-    """One value; see `read_data`."""
+    """Convert one value at this depth of nesting; see `read_data`."""
     if value is None or isinstance(value, bool):
         return value
     if isinstance(value, int):
@@ -92,7 +92,7 @@ def read_value(value: Any, depth: int = 0) -> Value:
 
 
 def json_form(value: Value) -> Any:
-    """The value as JSON, with bytes and timestamps tagged; `read_value` is its inverse."""
+    """Return the value in its JSON form, bytes and timestamps tagged; inverse of `read_value`."""
     if isinstance(value, bytes):
         return {"$bytes": base64.b64encode(value).decode()}
     if isinstance(value, datetime):
@@ -105,7 +105,7 @@ def json_form(value: Value) -> Any:
 
 
 def data_size(value: Value) -> int:
-    """Bytes, nearly: text as UTF-8, numbers as 8, and one for each name and entry."""
+    """Return the approximate size in bytes: text as UTF-8, numbers as 8, plus 1 for each entry."""
     if isinstance(value, str):
         return len(value) if value.isascii() else len(value.encode())
     if isinstance(value, bytes):
@@ -129,7 +129,7 @@ def _read_name(name: Any) -> str:
 
 
 def check_text(value: str) -> str:
-    """Return `value`, or raise InvalidCommand for lone surrogates."""
+    """Return `value` unchanged, or raise InvalidCommand if it holds lone surrogates."""
     try:
         value.encode()
     except UnicodeEncodeError:

@@ -1,4 +1,4 @@
-"""Untrusted text in a form that can be shown: it moves no cursor and begins no line."""
+"""Makes untrusted text safe to display: its control characters are escaped."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ _IN_JSON = re.compile("[\x7f-\x9f\u2028\u2029\u200e\u200f\u202a-\u202e\u2066-\u2
 
 
 def visible(text: str, *, keep: str = "") -> str:
-    r"""`text` with each hidden character spelled out, such as `\x1b`; those in `keep` stay."""
+    r"""Return `text` with control characters escaped, such as `\x1b`, except those in `keep`."""
     return _HIDDEN.sub(lambda found: found[0] if found[0] in keep else _spelled(found[0]), text)
 
 
 def visible_json(document: str) -> str:
-    """A JSON document with the hidden characters escaped that JSON itself lets pass."""
+    """Return a JSON document with those control characters escaped that JSON itself allows."""
     return _IN_JSON.sub(lambda found: f"\\u{ord(found[0]):04x}", document)
 
 

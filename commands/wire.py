@@ -1,8 +1,8 @@
-"""The messages on the queue: which queue, which task name, and what is in them.
+"""The messages on the queue: names of queues and tasks, and the content of messages.
 
-A message carries either tickets (the command is in the ledger; what our client sends) or whole
-commands (what a service without our client sends). `docs/wire-contract.md` says the same for
-readers who do not use Python.
+A message holds either tickets, which name commands in the ledger and are what our client sends, or
+whole commands, which services without our client send. `docs/wire-contract.md` describes the same
+without Python.
 """
 
 from __future__ import annotations
@@ -23,65 +23,72 @@ from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
 
 BATCH = "commands.batch"
-"""Task name of a message of many commands; one of a single command bears the command's op."""
+"""Task name of a message with many commands; that of a single command is its op."""
 DRAIN = "commands.drain"
-"""Task name of a message that rings for a worker: something is ready in a queue's parcels."""
+"""Task name of a ring, a message that tells a worker that parcels of a queue are ready."""
 MAX_MESSAGE = 100
-"""Commands in one message of ours: it should fit well within one lease."""
+"""Maximum number of commands in a message of our client, so that it fits well within a lease."""
 MAX_RING = 8
-"""Shards that one message rings for: what many tenants have ready is taken and ended together, and
-still by several workers."""
+"""Maximum number of shards in one ring: a worker takes the parcels of many tenants together, and
+several workers still share the load."""
 MESSAGE_LIMIT = 1000
-"""Commands in one message of anyone's."""
+"""Maximum number of commands in any message."""
 _REF = re.compile(
     f"(?:{TENANT_PATTERN.pattern})/(?:{ENV_PATTERN.pattern})/(?:{OP_ID_PATTERN})", re.ASCII
 )
 SUMMARY_HEADER = "signalbox_summary"
-"""Message header: one line for monitoring, without content."""
+"""Name of the message header with one line for monitoring, without content."""
 
 
 def queue_of(command: Command, tenant_shards: int) -> str:
-    """By kind and by tenant, so that a noisy tenant delays few others."""
+    """Return the command's queue, by kind and tenant, so that a busy tenant delays few others."""
     return f"{command.kind}.{zlib.crc32(command.tenant_id.encode()) % tenant_shards}"
 
 
 def all_queues(tenant_shards: int) -> list[str]:
-    """Every queue that a worker of this deployment consumes."""
+    """Return every queue that a worker of this deployment consumes."""
     kinds = sorted({op.partition(".")[0] for op in known_ops()} | {"commands"})
     return [f"{kind}.{shard}" for kind in kinds for shard in range(tenant_shards)]
 
 
 @dataclass(frozen=True)
 class Fault:
-    """A document in a message that is no command of this release."""
+    """A document in a message that this release cannot read as a command."""
 
     ref: Ref
+    """Name under which it becomes a dead letter: `tenant/env/op_id`, or `-/-/` and an id."""
     op: str
+    """Its `op`, or else the name of the task."""
     document: Any
+    """The document as it was received."""
     error: SignalboxError
+    """Why it was refused."""
 
 
 @dataclass(frozen=True)
 class Ring:
-    """What a message asks for that rings for a worker: what is ready of a queue on these shards."""
+    """A request to take the ready parcels of one queue from some shards of the ledger."""
 
     shards: tuple[str, ...]
+    """Hash tags of the shards."""
     queue: str
+    """Name of the queue."""
 
     @property
     def summary(self) -> str:
-        """What monitoring shows."""
+        """One line for monitoring."""
         return f"{self.queue} {' '.join(self.shards)}"
 
 
 def ring_document(ring: Ring) -> dict[str, Any]:
+    """Return the keyword arguments of the message for a ring."""
     return {"shards": list(ring.shards), "queue": ring.queue}
 
 
 def read_ring(
     task_id: str, keywords: Mapping[str, Any], tenant_shards: int, positional: Sequence[Any] = ()
 ) -> Ring | Fault:
-    """Read the arguments of a ring; what is none is a fault."""
+    """Read the arguments of a ring; return a fault if they are not valid."""
     shards, queue = keywords.get("shards"), keywords.get("queue")
     named = shards if isinstance(shards, list) and all(map(is_tag, shards)) else []
     known = 0 < len(named) <= MAX_RING and queue in all_queues(tenant_shards)
@@ -96,24 +103,28 @@ def read_ring(
 
 
 def known_tasks() -> list[str]:
-    """The names of all tasks that a message may ask for."""
+    """Return the names of all tasks that a message may name."""
     return sorted((*known_ops(), BATCH, DRAIN))
 
 
 def ticket_document(ticket: Ticket) -> dict[str, Any]:
+    """Return the document of a ticket in a message."""
     return {"ticket": 1, "op": ticket.op, "ref": ticket.ref}
 
 
 @dataclass(frozen=True)
 class Message:
-    """What one message asks for."""
+    """The parsed content of one message."""
 
     tickets: list[Ticket] = field(default_factory=list)
+    """Names of commands in the ledger."""
     carried: list[Intent] = field(default_factory=list)
+    """Whole commands, to be accepted into the ledger first."""
     faults: list[Fault] = field(default_factory=list)
+    """Documents that could not be read."""
 
     def summary(self) -> str:
-        """One line without content: what Flower may show."""
+        """One line for Flower, without content."""
         lines = [i.command.summary() for i in self.carried]
         lines += [f"{t.op} ref={t.ref}" for t in self.tickets]
         lines += [f"{f.op} refused: {f.error.code}" for f in self.faults]
@@ -121,7 +132,7 @@ class Message:
 
 
 def summarise(lines: Sequence[str]) -> str:
-    """The first few of many lines, with their number."""
+    """Return the first three lines as one, with the number of all."""
     shown = "; ".join(lines[:3])
     return shown if len(lines) <= 3 else f"{len(lines)} commands: {shown}; …"
 
@@ -133,11 +144,11 @@ def read_message(
     tenant_shards: int,
     positional: Sequence[Any] = (),
 ) -> Message:
-    """Sort the documents of one message; what cannot be read becomes a fault, never an exception.
+    """Parse the documents of one message; an unreadable one becomes a fault, not an exception.
 
-    `keywords` are the message's keyword arguments; `positional` ones are refused as unknown
-    ones are. A whole command without an `op_id` takes the task's id (and its place in a batch),
-    which stays the same when the broker delivers the message again.
+    `keywords` are the keyword arguments of the message; unknown and positional arguments are
+    refused. A whole command without an `op_id` gets the task's id, in a batch with its index. That
+    id is the same when the broker delivers the message again.
     """
     arguments = {**keywords, "positional": list(positional)} if positional else keywords
     message = Message()

@@ -76,8 +76,10 @@ class Call:
         return left
 
     def grew(self, objects: int, size: int) -> None:
-        """Say how a write of objects changed what is stored; left out where it is not known,
-        and where a takeover finds its effect."""
+        """Report by how many objects and bytes a write changed what is stored.
+
+        Not called if that is unknown, or if a takeover finds its effect already there.
+        """
         self.growth.objects, self.growth.bytes = objects, size
 
 

@@ -27,7 +27,7 @@ class Intent:
 class Acceptance(StrEnum):
     NEW = "new"
     HELD = "held"
-    """New too; its wake-up goes out when enough commands of its scope have ended."""
+    """Accepted; published later, when the tenant window has room."""
     KNOWN = "same"
     CONFLICT = "conflict"
     FULL = "full"

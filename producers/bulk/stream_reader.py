@@ -21,7 +21,7 @@ def events_behind(
     limit: int | None,
     patience: timedelta,
 ) -> Iterator[dict[str, Any]]:
-    """Events behind `after` up to the stream's present end, or `limit` of them, as documents.
+    """Yield events with a version above `after`, at most `limit`, up to the stream's current end.
 
     Raises RemoteError, OutcomePending, StateUnavailable.
     """

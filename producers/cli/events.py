@@ -84,7 +84,7 @@ def append(
     tenancy = make_tenancy(tenant, env, mode)
     if type_ == "-" and data is None:
         if op_id or id_ or at or expect is not None:
-            raise typer.BadParameter("STREAM - appends many: options of one stand in its line")
+            raise typer.BadParameter("STREAM - appends many: put these fields into each JSON line")
         events = one_each(
             Naming(op_prefix),
             lambda line, name: _event(tenancy, stream, line, name),

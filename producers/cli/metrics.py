@@ -86,7 +86,7 @@ def ingest(
         if series != "-":
             raise typer.BadParameter("give the point's VALUE, or - alone for standard input")
         if op_id or at or label:
-            raise typer.BadParameter("- ingests many points: options of one stand in its line")
+            raise typer.BadParameter("- ingests many points: put these fields into each JSON line")
         store_lines(grouped(tenancy, Naming(op_prefix), lines_of_input()), wait, as_json)
         return
     if op_prefix:

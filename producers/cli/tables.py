@@ -73,7 +73,9 @@ def upsert(
         if key != "-":
             raise typer.BadParameter("give the row's DATA, or - for standard input")
         if op_id or if_absent or if_revision is not None:
-            raise typer.BadParameter("TABLE - stores many rows: options of one stand in its line")
+            raise typer.BadParameter(
+                "TABLE - stores many rows: put these fields into each JSON line"
+            )
         rows = one_each(
             Naming(op_prefix), lambda line, name: _row(tenancy, table, line, name), lines_of_input()
         )

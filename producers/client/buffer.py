@@ -44,23 +44,23 @@ MAX_LOST = 1000
 
 @dataclass(frozen=True)
 class BufferLimits:
-    """When a buffer hands over, and how much it holds. Raises InvalidSetting."""
+    """When a buffer flushes, and how much it holds. Raises InvalidSetting."""
 
     count: int = 100
-    """As soon as so many commands wait (at most 500 go in one round trip),"""
+    """Flush at this many pending commands; one round trip takes at most 500."""
     size: int = 1024 * 1024
-    """or bytes,"""
+    """Flush at this many pending bytes."""
     linger: timedelta = timedelta(milliseconds=5)
-    """or the oldest has waited so long,"""
+    """Flush when the oldest pending command has waited this long."""
     longest: timedelta = timedelta(0)
-    """or, if that is more, so long while most of those whose outcomes are waited for are under
-    way."""
+    """Wait this long instead of `linger`, if that is longer, while most of the commands whose
+    outcomes are awaited are still running."""
     capacity: int = 10_000
-    """Commands that it holds; adds wait while it is full,"""
+    """Maximum number of commands in the buffer; `add` waits while it is full."""
     capacity_bytes: int = 64 * 1024 * 1024
-    """or holds so many bytes."""
+    """Maximum number of bytes in the buffer; `add` waits while it is full."""
     patience: timedelta = timedelta(seconds=60)
-    """A command that the ledger does not take for so long is given up."""
+    """Give up a command that the ledger has not accepted for this long."""
 
     def __post_init__(self) -> None:
         numbers = (self.count, self.size, self.capacity, self.capacity_bytes)

@@ -40,7 +40,7 @@ class FlushQueue(Generic[Item]):
         """So many of the oldest do not linger."""
 
     def add(self, place: str, item: Item, size: int) -> bool:
-        """Put it last; whether whoever takes should look now."""
+        """Append an item. Returns True if the flusher should wake up."""
         now = time.monotonic()
         before = self._is_due(now)
         self._main.append((now, place, item, size))

@@ -58,7 +58,7 @@ class Ended:
 
     @property
     def may_change(self) -> bool:
-        """It is not the end: the same command comes again, and what is behind it must wait."""
+        """True if not final: the command is retried, and later ones on its key stay blocked."""
         return self.result is None and (self.error is None or self.error.temporary)
 
 

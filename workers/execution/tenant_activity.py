@@ -1,4 +1,4 @@
-"""Whether other tenants are at work beside one: its backlog then takes a smaller share."""
+"""Detects other recently active tenants, to shrink the window of each backlog."""
 
 from __future__ import annotations
 

@@ -1,10 +1,9 @@
-"""A place of their own for suspects, in a process that runs messages side by side.
+"""Runs suspects, commands with which workers died twice, in a child process of a threaded worker.
 
-Suspects are commands with which workers died twice.
-
-Each runs in a child process that does nothing else meanwhile, so that what it does to its process
-it does to no other command, and nothing waits for it. The child claims it, since a claim must end
-with the process that holds it; where the child dies, its parent tells the ledger.
+The child runs one suspect at a time and nothing else, so that a suspect that ends its process harms
+no other command, and no other command waits for it. The child itself claims the suspect, since a
+claim must end with the process that holds it. If the child dies, its parent reports that to the
+ledger.
 """
 
 from __future__ import annotations

@@ -101,11 +101,13 @@ def column_path(column: str) -> str:
     return str(FieldPath("data", field_name(column)).to_api_repr())
 
 
-def start_of(query: QueryRows, place: OrderKey | None, document: str) -> Message | None:
+def start_of(query: QueryRows, plan: Plan, place: OrderKey | None, document: str) -> Message | None:
     """Where a walk by a column's index begins that continues behind the place, whose row is in
     this document; a little before it, where Firestore's order may be another."""
+    # Filters on the column keep to its values that have an order.
+    behind_all = _end() if query.descending and not plan.bounds else None
     if place is None:
-        return _end() if query.descending else None
+        return behind_all
     start = CursorPb(before=False)
     value = _value_at(place)
     if _run_of(place) is None:
@@ -117,15 +119,15 @@ def start_of(query: QueryRows, place: OrderKey | None, document: str) -> Message
     if not query.descending:
         set_value(start.values.add(), low)
     elif high is None:
-        return _end()
+        return behind_all
     else:
         set_value(start.values.add(), high)
     return start
 
 
-def end_of(query: QueryRows) -> Message | None:
+def end_of(query: QueryRows, plan: Plan) -> Message | None:
     """Where such a walk ends: before lists and objects, which have no order."""
-    return None if query.descending else _end()
+    return None if query.descending or plan.bounds else _end()
 
 
 def in_order(query: QueryRows, rows: Iterable[Row]) -> Iterator[Row]:

@@ -193,10 +193,8 @@ class FirestoreTableDriver:
                 limit,
                 order=column_path(plan.column or ""),
                 descending=query.descending,
-                start=start_of(
-                    query, place, collection.document(row_id(place[2] if place else b""))
-                ),
-                end=end_of(query),
+                start=start_of(query, plan, place, _document(collection, place)),
+                end=end_of(query, plan),
                 where=plan.where(bounded=True),
                 first=min(CHUNK, query.limit + 1),
                 fields_of_order=lambda document: document.fields["data"].map_value.fields[field],
@@ -226,6 +224,10 @@ class _Turn:
 
     def write(self, records: Sequence[Message]) -> list[End]:
         return self._driver.write(records, self._limit)
+
+
+def _document(collection: Collection, place: OrderKey | None) -> str:
+    return collection.document(row_id(place[2] if place is not None else b""))
 
 
 def _rows(documents: Iterator[Message]) -> Iterator[Row]:

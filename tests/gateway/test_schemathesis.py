@@ -14,6 +14,10 @@ from typing import Any
 import pytest
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
+from schemathesis.checks import load_all_checks
+from schemathesis.generation.feedback import FeedbackSources
+from schemathesis.pytest._test_builder import build_operation_test
+from schemathesis.python._constants.orchestrator import make_constants_value_source
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
@@ -22,8 +26,19 @@ from tests.gateway.recorder import Served, served
 
 # What a name, key or op_id may be is more than a pattern of JSON Schema can say.
 LEFT_OUT: list[Any] = [positive_data_acceptance]
-schema: BaseSchema = schemathesis.openapi.from_dict(make_app().openapi()).exclude(
-    path_regex="(tail|drain|status|readyz)$"
+DOCUMENT = make_app().openapi()
+OPERATIONS = [
+    (method, path)
+    for path, item in DOCUMENT["paths"].items()
+    for method in item
+    if not path.endswith(("tail", "drain", "status", "readyz"))
+]
+FEW = settings(
+    max_examples=12,
+    derandomize=True,
+    deadline=None,
+    phases=[Phase.explicit, Phase.generate],
+    suppress_health_check=list(HealthCheck),
 )
 
 
@@ -33,14 +48,27 @@ def server() -> Iterator[Served]:
         yield running
 
 
-@schema.parametrize()
-@settings(
-    max_examples=12,
-    derandomize=True,
-    deadline=None,
-    phases=[Phase.explicit, Phase.generate],
-    suppress_health_check=list(HealthCheck),
-)
-def test_no_answer_surprises(case: schemathesis.Case[Any], server: Served) -> None:
-    base = f"http://127.0.0.1:{server.port}"
-    case.call_and_validate(base_url=base, excluded_checks=LEFT_OUT)
+@pytest.fixture(scope="module")
+def schema() -> BaseSchema:
+    load_all_checks()
+    return schemathesis.openapi.from_dict(DOCUMENT)
+
+
+@pytest.mark.parametrize(("method", "path"), OPERATIONS)
+def test_no_answer_surprises(method: str, path: str, schema: BaseSchema, server: Served) -> None:
+    """What `schema.parametrize()` does, but it makes the requests of all operations when tests are
+    collected: seconds, in each process of `pytest -n`."""
+
+    def no_answer_surprises(case: schemathesis.Case[Any]) -> None:
+        case.call_and_validate(
+            base_url=f"http://127.0.0.1:{server.port}", excluded_checks=LEFT_OUT
+        )
+
+    build_operation_test(
+        config=schema.config,
+        operation=schema[path][method],
+        test_func=no_answer_surprises,
+        given_kwargs={},
+        feedback=FeedbackSources(constants_value_source=make_constants_value_source(schema)),
+        explicit_settings=FEW,
+    )()

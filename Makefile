@@ -40,7 +40,7 @@ run: env-run
 
 test: env-dev
 	@$(BIN)/python tests/servers/install.py
-	@$(BIN)/python -m pytest $(or $(ARGS),-n 4 --dist loadfile)
+	@$(BIN)/python -m pytest $(or $(ARGS),-n 4 --dist loadfile --no-loadscope-reorder)
 
 test-fast: env-dev
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 tests/unit)

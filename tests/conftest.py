@@ -8,8 +8,10 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from signalbox.commands.error import Unavailable
+from signalbox.producers.embedded import stack, stand_in
 from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
 from tests.absent import NOT_TESTED, absent
+from tests.forked import ForkedProcess
 
 # A machine that is busy takes its time, also over one example.
 settings.register_profile(
@@ -31,6 +33,17 @@ def need_redis() -> None:
         find_redis_server()
     except Unavailable as error:
         absent("whatever needs a Redis", str(error))
+
+
+@pytest.fixture(autouse=True, scope="module")
+def forked_stacks(request: pytest.FixtureRequest) -> Iterator[None]:
+    """Workers, gateways and stand-ins are forked, except where a module with `REAL_START` tests how
+    they start."""
+    with pytest.MonkeyPatch.context() as patch:
+        if not getattr(request.module, "REAL_START", False):
+            for module in (stack, stand_in):
+                patch.setattr(module, "ManagedProcess", ForkedProcess)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -17,7 +17,7 @@ aws_secret_access_key = conformance
 
 @functools.cache
 def aws_server() -> str:
-    """The address of an AWS that lives as long as this process; each takes buckets of its own."""
+    """The address of an AWS that lives as long as the tests; each takes buckets of its own."""
     # In a process of its own: moto's decorators in other tests would reset its state.
     port = start_lasting("-P", str(_SERVER), quiet=True)
     assert port, "the moto server did not start"

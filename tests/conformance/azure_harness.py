@@ -6,9 +6,10 @@ import functools
 import shutil
 import tempfile
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from azure.core.exceptions import ResourceExistsError
 from azure.storage.blob import BlobServiceClient
 
 from signalbox.testing.harness import Harness
@@ -25,7 +26,7 @@ _SCRIPT = Path(__file__).parents[1] / "servers/node_modules/azurite/dist/src/blo
 
 @functools.cache
 def azurite() -> str:
-    """The address of an account on an Azurite that lives as long as this process."""
+    """The address of an account on an Azurite that lives as long as the tests."""
     if shutil.which("node") is None or not _SCRIPT.is_file():
         absent("azure_blob", "install node 20 or newer, then `python tests/servers/install.py`")
     port = start_lasting("-P", str(_PROGRAM), str(_SCRIPT))
@@ -39,7 +40,7 @@ def azure_harness() -> Iterator[Harness]:
     url = azurite()
     service = BlobServiceClient(url, credential={"account_name": ACCOUNT, "account_key": KEY})
     container = service.get_container_client(CONTAINER)
-    if not container.exists():
+    with suppress(ResourceExistsError):  # other tests have it already
         container.create_container()
     with tempfile.TemporaryDirectory() as directory:
         key_file = Path(directory, "key")

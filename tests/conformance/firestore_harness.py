@@ -1,4 +1,4 @@
-"""Firestore for the conformance suite: Google's own emulator, one for all tests of a process.
+"""Firestore for the conformance suite: Google's own emulator, one for all tests.
 
 The emulators on npm are no stand-in: they answer, but let every `update_time` precondition hold,
 know neither BatchWrite nor the cursors of a query, and commit half of what should be all or none.
@@ -41,7 +41,7 @@ def find_emulator() -> Path | None:
 
 @functools.cache
 def firestore_emulator() -> str:
-    """host:port of an emulator that lives as long as this process."""
+    """host:port of an emulator that lives as long as the tests."""
     jar = find_emulator()
     if jar is None or shutil.which("java") is None:
         absent("firestore", _INSTALL)

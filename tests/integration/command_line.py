@@ -1,28 +1,24 @@
 """The command line as a process of its own, for tests of what it prints and how it exits.
 
-`COMMAND` starts it as a shell does; `run` has it forked (`command_server`), in a tenth of the time.
+`COMMAND` starts it as a shell does; `run` has it forked (`fork_server`), in a tenth of the time.
 """
 
 from __future__ import annotations
 
-import functools
 import json
 import os
 import signal
-import socket
 import subprocess
 import sys
-import tempfile
 from collections.abc import Iterable
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import suppress
-from pathlib import Path
 from typing import Any
 
 from typer.testing import CliRunner, Result
 
 from signalbox.producers.cli.main import app
-from tests.conformance.lasting import start_lasting
+from tests.forked import Forked
 from tests.integration.conftest import PATIENCE
 
 COMMAND = [sys.executable, "-m", "signalbox.producers.cli.main"]
@@ -36,33 +32,20 @@ def run(
     our_output, its_output = os.pipe()
     our_errors, its_errors = os.pipe()
     its = (its_input, its_output, its_errors)
-    with socket.socket(socket.AF_UNIX) as connection, ThreadPoolExecutor(3) as threads:
-        connection.settimeout(PATIENCE.total_seconds())
-        connection.connect(_server())
-        socket.send_fds(connection, [b" "], its)
-        settings = os.environ | {"COLUMNS": "200"} | environment
-        connection.sendall(json.dumps([arguments, settings, str(Path.cwd())]).encode() + b"\n")
+    settings = os.environ | {"COLUMNS": "200"} | environment
+    with ThreadPoolExecutor(3) as threads:
+        process = Forked("signalbox.producers.cli.main", arguments, settings, its)
         for stream in its:
             os.close(stream)
         threads.submit(_feed, our_input, stdin)
         streams = [threads.submit(_drain, stream) for stream in (our_output, our_errors)]
-        with connection.makefile("r") as answered:
-            process = int(answered.readline())
-            try:
-                code = int(answered.readline())
-            except TimeoutError:
-                os.kill(process, signal.SIGKILL)
-                raise
+        try:
+            code = process.wait(PATIENCE.total_seconds())
+        except subprocess.TimeoutExpired:
+            os.kill(process.pid, signal.SIGKILL)
+            raise
         output, errors = (stream.result() for stream in streams)
     return subprocess.CompletedProcess([*COMMAND, *arguments], code, output, errors)
-
-
-@functools.cache
-def _server() -> str:
-    """The socket of the one that this process has."""
-    path = Path(tempfile.mkdtemp(), "calls")
-    assert start_lasting("-m", "tests.integration.command_server", str(path)) == "listening"
-    return str(path)
 
 
 def _feed(stream: int, content: bytes) -> None:

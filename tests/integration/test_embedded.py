@@ -26,6 +26,7 @@ from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import PATIENCE, wait_until
 
+REAL_START = True
 STACK_UNTIL_KILLED = """
 import sys
 from pathlib import Path

@@ -25,7 +25,7 @@ from signalbox.gateway.body import BoundedRoute, content_of, declared_of
 from signalbox.gateway.call import AfterHeader, KeyHeader, OurDesk, OurWriting, OwnerCaller
 from signalbox.gateway.content import answer_content
 from signalbox.gateway.error import InvalidRequest
-from signalbox.gateway.objects import check_before, media_type_of
+from signalbox.gateway.objects import BYTES, check_before, media_type_of
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.gateway.text import NamePart, utf8
 from signalbox.gateway.who import ActorHeader, who
@@ -187,7 +187,7 @@ async def put(
     return Json({"uri": result["uri"]}, 200, its)
 
 
-@router.get("/nexus/raw/get")
+@router.get("/nexus/raw/get", responses={200: BYTES, 206: BYTES})
 async def get(
     request: Request,
     caller: OwnerCaller,

@@ -51,17 +51,17 @@ def reap(*_: object) -> None:
 def answer(connection: socket.socket) -> None:
     with connection.makefile("rb") as asked:
         _, streams, *_ = socket.recv_fds(connection, 1, 3)
-        call = json.loads(asked.readline())
+        module, arguments, environment, folder, own_session = json.loads(asked.readline())
     child = os.fork()
     if child == 0:
         connection.close()
-        os._exit(run(*call, streams))
+        os._exit(run(module, arguments, environment, folder, own_session, streams))
     for stream in streams:
         os.close(stream)
     with suppress(OSError):  # whoever asked has gone
         connection.sendall(f"{child}\n".encode())
     ended = os.pidfd_open(child)
-    if ended not in select.select([ended, connection], [], [])[0]:
+    if ended not in select.select([ended, connection.fileno()], [], [])[0]:
         os.kill(child, signal.SIGTERM)
     _, status = os.waitpid(child, 0)
     with suppress(OSError):
@@ -84,7 +84,7 @@ def run(
         os.close(stream)
     os.chdir(folder)
     signal.signal(signal.SIGINT, signal.default_int_handler)
-    os.execve = become
+    os.execve = become  # type: ignore[assignment]
     code = 0
     try:
         start(module, arguments, environment)
@@ -129,7 +129,8 @@ if __name__ == "__main__":
     # else; none has drawn random numbers by then.
     for each in sys.argv[1:]:
         if "=" in each:
-            os.environ.update([each.split("=")])
+            name, _, value = each.partition("=")
+            os.environ[name] = value
         else:
             import_module(each)
     # A TemporaryDirectory would go with the first child.

@@ -6,6 +6,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import signal
 import socket
 import subprocess
@@ -32,9 +33,14 @@ SERVICES = (
     *("celery.worker.components", "celery.worker.consumer", "celery.worker.strategy"),
     *("fastapi", "moto.moto_server.werkzeug_app", "moto.s3.responses", "psycopg", "uvicorn"),
     *("uvicorn.protocols.http.httptools_impl", "uvloop", "werkzeug.serving"),
-    "signalbox.adapters.filesystem.object_driver",
+    *("signalbox.adapters.filesystem.object_driver", "signalbox.gateway.server"),
+    *("signalbox.workers.archiver", "signalbox.workers.consumer", "signalbox.workers.control"),
+    *("signalbox.workers.janitor", "signalbox.workers.pacer", "signalbox.workers.pool"),
+    *("signalbox.workers.prefork", "signalbox.workers.pulse", "signalbox.workers.reconciler"),
+    "signalbox.workers.runtime",
 )
-"""Those of workers, gateways and the stand-in for S3."""
+"""Those of workers, gateways and the stand-in for S3. `workers.app` and `workers.request` read
+settings when imported."""
 
 
 class Forked:
@@ -117,3 +123,13 @@ class ForkedProcess(ManagedProcess):
                 own_session=True,
             )
         self._process = cast("subprocess.Popen[bytes]", forked)
+
+
+def write_command(folder: Path) -> None:
+    """Put a `signalbox` there, for a shell's PATH, that is forked as well."""
+    client = Path(__file__).with_name("fork_client.py")
+    server = start_lasting("-m", "tests.fork_server", *COMMAND_LINE)
+    words = [sys.executable, "-I", "-S", client, server, "signalbox.producers.cli.main"]
+    command = folder / "signalbox"
+    command.write_text(f'#!/bin/sh\nexec {shlex.join(map(str, words))} "$@"\n')
+    command.chmod(0o755)

@@ -64,6 +64,8 @@ def rabbit(folder: Path) -> Iterator[Rabbit]:
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
         "RABBITMQ_CONFIG_FILE": str(home / "none"),
+        # A scheduler of Erlang that has nothing to do would spin for a while.
+        "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
     }
     (home / "epmd-port").write_text(str(names))
     (home / "plugins").write_text("[].\n")

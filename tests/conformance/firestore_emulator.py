@@ -25,7 +25,16 @@ def start(jar: str) -> tuple[subprocess.Popen[str], int] | None:
     # In the process group of this program, so that what ends the group ends it too.
     emulator = subprocess.Popen(
         [
-            *("java", "-Xmx512m", "-Duser.language=en", "-cp", jar, MAIN),
+            *(
+                "java",
+                "-Xmx512m",
+                "-XX:TieredStopAtLevel=1",
+                "-XX:+UseSerialGC",
+                "-Duser.language=en",
+                "-cp",
+                jar,
+                MAIN,
+            ),
             *("start", "--host=127.0.0.1", f"--port={port}"),
         ],
         stdin=subprocess.DEVNULL,

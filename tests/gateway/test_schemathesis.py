@@ -59,6 +59,7 @@ def test_no_answer_surprises(method: str, path: str, schema: BaseSchema, server:
     """What `schema.parametrize()` does, but it makes the requests of all operations when tests are
     collected: seconds, in each process of `pytest -n`."""
 
+    @FEW
     def no_answer_surprises(case: schemathesis.Case[Any]) -> None:
         case.call_and_validate(base_url=f"http://127.0.0.1:{server.port}", excluded_checks=LEFT_OUT)
 
@@ -68,5 +69,4 @@ def test_no_answer_surprises(method: str, path: str, schema: BaseSchema, server:
         test_func=no_answer_surprises,
         given_kwargs={},
         feedback=FeedbackSources(constants_value_source=make_constants_value_source(schema)),
-        explicit_settings=FEW,
     )()

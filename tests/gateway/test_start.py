@@ -2,32 +2,21 @@
 
 from __future__ import annotations
 
-import os
 import socket
-import subprocess
-import sys
 from collections.abc import Iterator
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[2]
+from tests.integration.command_line import run
 
 
 def refusal(**settings: str) -> str:
     """What `signalbox gateway` ends with."""
     named = {f"SIGNALBOX_{name}": value for name, value in settings.items()}
-    ended = subprocess.run(
-        [sys.executable, "-m", "signalbox.producers.cli.main", "gateway"],
-        cwd=ROOT,
-        env=os.environ | {"SIGNALBOX_GATEWAY_PORT": "0"} | named,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    ended = run("gateway", stdin=b"", **{"SIGNALBOX_GATEWAY_PORT": "0"} | named)
     assert ended.returncode == 1, ended
-    assert ended.stdout == ""
-    [line] = ended.stderr.splitlines()
+    assert ended.stdout == b""
+    [line] = ended.stderr.decode().splitlines()
     assert line.startswith("INVALID_SETTING ")
     return line
 

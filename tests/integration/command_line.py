@@ -18,7 +18,7 @@ from typing import Any
 from typer.testing import CliRunner, Result
 
 from signalbox.producers.cli.main import app
-from tests.forked import Forked
+from tests.forked import COMMAND_LINE, SERVICES, Forked
 from tests.integration.conftest import PATIENCE
 
 COMMAND = [sys.executable, "-m", "signalbox.producers.cli.main"]
@@ -33,8 +33,11 @@ def run(
     our_errors, its_errors = os.pipe()
     its = (its_input, its_output, its_errors)
     settings = os.environ | {"COLUMNS": "200"} | environment
+    imported = SERVICES if arguments[0] == "gateway" else COMMAND_LINE
     with ThreadPoolExecutor(3) as threads:
-        process = Forked("signalbox.producers.cli.main", arguments, settings, its)
+        process = Forked(
+            "signalbox.producers.cli.main", arguments, settings, its, imported=imported
+        )
         for stream in its:
             os.close(stream)
         threads.submit(_feed, our_input, stdin)

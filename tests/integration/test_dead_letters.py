@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import subprocess
-import sys
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -21,6 +19,7 @@ from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.wire import Fault
 from signalbox.producers.client.client import Client
+from tests.integration.command_line import run
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 
 
@@ -32,16 +31,6 @@ def put(tenant: str, key: str, content: bytes = b"x", **more: Any) -> PutObject:
 def run_all(client: Client, commands: list[Command]) -> list[str]:
     outcomes = client.wait(client.submit_many(commands), PATIENCE)
     return [o.error.code if o and o.error else (o.status.value if o else "open") for o in outcomes]
-
-
-def signalbox(*arguments: str) -> subprocess.CompletedProcess[str]:
-    return subprocess.run(
-        [sys.executable, "-m", "signalbox.producers.cli.main", *arguments],
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE.total_seconds(),
-        check=False,
-    )
 
 
 def test_a_thousand_replayed_dead_letters_are_a_thousand_effects(two_workers: Lane) -> None:
@@ -92,29 +81,29 @@ def test_the_command_line_lists_shows_replays_and_purges(two_workers: Lane) -> N
         event = AppendEvent(tenant_id=tenant, env="dev", stream="s", event=Event(type="t"))
         run_all(client, [event])
 
-        listed = signalbox("dead", "ls", "-t", tenant, "--kind", "object_store", "--json")
+        listed = run("dead", "ls", "-t", tenant, "--kind", "object_store", "--json")
         letters = [json.loads(line) for line in listed.stdout.splitlines()]
         assert {letter["ref"] for letter in letters} == {command.ref for command in commands}
         assert letters[0]["error"]["code"] == "ROUTE_NOT_FOUND"
-        nothing = signalbox("dead", "ls", "-t", tenant, "--code", "UNAVAILABLE", "--json")
-        assert (nothing.returncode, nothing.stdout) == (0, "")
+        nothing = run("dead", "ls", "-t", tenant, "--code", "UNAVAILABLE", "--json")
+        assert (nothing.returncode, nothing.stdout) == (0, b"")
 
-        shown = signalbox("dead", "show", commands[0].ref)
-        assert "ROUTE_NOT_FOUND" in shown.stdout
-        assert "secret" not in shown.stdout
-        assert "c2VjcmV0" not in shown.stdout
+        shown = run("dead", "show", commands[0].ref)
+        assert b"ROUTE_NOT_FOUND" in shown.stdout
+        assert b"secret" not in shown.stdout
+        assert b"c2VjcmV0" not in shown.stdout
 
-        missing = signalbox("dead", "show", f"{tenant}/dev/nothing")
-        assert (missing.returncode, "NOT_FOUND" in missing.stderr) == (1, True)
-        unnamed = signalbox("dead", "purge")
+        missing = run("dead", "show", f"{tenant}/dev/nothing")
+        assert (missing.returncode, b"NOT_FOUND" in missing.stderr) == (1, True)
+        unnamed = run("dead", "purge")
         assert unnamed.returncode == 2
         assert len(list(client.dead.find(Which(tenant_id=tenant)))) == 3
 
         two_workers.route_to_folder(tenant)
-        replayed = signalbox("dead", "replay", commands[0].ref, "--json")
+        replayed = run("dead", "replay", commands[0].ref, "--json")
         assert json.loads(replayed.stdout) == {"replayed": 1, "left": {}}
         two_workers.wait_until_idle(client)
-        purged = signalbox("dead", "purge", "-t", tenant, "--json")
+        purged = run("dead", "purge", "-t", tenant, "--json")
         assert json.loads(purged.stdout) == {"purged": 2}
         assert list(client.dead.find(Which(tenant_id=tenant))) == []
 

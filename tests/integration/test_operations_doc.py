@@ -17,6 +17,7 @@ import pytest
 from signalbox.producers.cli.main import main
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.audit.archive_mark import ArchiveMark
+from tests.forked import write_command
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 
@@ -127,9 +128,7 @@ class Runbook:
 def runbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runbook]:
     tools = tmp_path / "bin"
     tools.mkdir()
-    command = tools / "signalbox"
-    command.write_text(f'#!/bin/sh\nexec {sys.executable} -m signalbox.producers.cli.main "$@"\n')
-    command.chmod(0o755)
+    write_command(tools)
     folder = tmp_path / "operator"
     folder.mkdir()
     with lane(tmp_path / "stack", workers=2) as running, S3StandIn(tmp_path / "s3") as s3:

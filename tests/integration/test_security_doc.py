@@ -24,6 +24,7 @@ from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
 from tests.conftest import need_redis
+from tests.forked import write_command
 from tests.integration.conftest import PATIENCE, QUICK, wait_until
 from tests.integration.test_operations_doc import steps
 
@@ -43,11 +44,7 @@ class Deployment:
             running.callback(server.stop)
         tools = folder / "bin"
         tools.mkdir()
-        command = tools / "signalbox"
-        command.write_text(
-            f'#!/bin/sh\nexec {sys.executable} -m signalbox.producers.cli.main "$@"\n'
-        )
-        command.chmod(0o755)
+        write_command(tools)
         path = os.pathsep.join([str(tools), str(Path(sys.executable).parent), os.environ["PATH"]])
         self.environment = os.environ | {
             "PATH": path,

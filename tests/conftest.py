@@ -20,6 +20,15 @@ settings.register_profile(
 settings.load_profile("busy")
 
 
+@pytest.fixture(scope="session", autouse=True)
+def _no_contexts_of_the_user(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """What a developer's command line uses is none of the tests' business."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CONFIG_HOME", str(tmp_path_factory.mktemp("config")))
+        patch.delenv("SIGNALBOX_CONTEXT", raising=False)
+        yield
+
+
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
     """What this machine could not test is said at the end, in words."""
     reasons = {str(report.longrepr[2]) for report in terminalreporter.getreports("skipped")}

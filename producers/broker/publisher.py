@@ -40,12 +40,7 @@ def make_app(settings: Settings) -> Celery:
 
     Raises InvalidSetting if Celery does not speak with such a broker.
     """
-    scheme, address, _ = settings.broker_url.partition("://")
-    if address and scheme.partition("+")[0] not in TRANSPORT_ALIASES:
-        raise InvalidSetting(
-            f"SIGNALBOX_BROKER_URL: no broker is reached by {scheme}://",
-            next_step="begin it with redis:// or amqp://; see docs/configuration.md",
-        )
+    check_broker(settings.broker_url)
     if settings.broker_url.startswith(("amqp", "pyamqp")):
         from signalbox.producers.broker.rabbit_transport import use_checked_messages
 
@@ -56,6 +51,16 @@ def make_app(settings: Settings) -> Celery:
     app.config_from_object(celeryconfig)
     app.conf.update(celeryconfig.settings_of(settings))
     return app
+
+
+def check_broker(url: str) -> None:
+    """Raises InvalidSetting if Celery does not speak with such a broker."""
+    scheme, address, _ = url.partition("://")
+    if address and scheme.partition("+")[0] not in TRANSPORT_ALIASES:
+        raise InvalidSetting(
+            f"SIGNALBOX_BROKER_URL: no broker is reached by {scheme}://",
+            next_step="begin it with redis:// or amqp://; see docs/configuration.md",
+        )
 
 
 class Publisher:

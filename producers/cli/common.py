@@ -11,16 +11,43 @@ import typer
 from signalbox.commands.model import Command, new_op_id
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
-from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.bulk.folder import Tenancy
 from signalbox.producers.cli.console import err, print_json, print_pairs
+from signalbox.producers.cli.selection import from_context, mode_or_context, settings
 from signalbox.producers.client.client import Client
 from signalbox.routing.registry.registry import Registry
 
-Tenant = Annotated[str, typer.Option("-t", "--tenant", help="Tenant id, such as t_demo.")]
-EnvName = Annotated[str, typer.Option("-e", "--env", help="Environment, such as dev.")]
-ModeName = Annotated[Mode, typer.Option("-m", "--mode", help="Mode the tenant runs under.")]
+Tenant = Annotated[
+    str,
+    typer.Option(
+        "-t",
+        "--tenant",
+        help="Tenant id, such as t_demo.",
+        default_factory=from_context("tenant", "-t"),
+        show_default="the context's",
+    ),
+]
+EnvName = Annotated[
+    str,
+    typer.Option(
+        "-e",
+        "--env",
+        help="Environment, such as dev.",
+        default_factory=from_context("env", "-e"),
+        show_default="the context's",
+    ),
+]
+ModeName = Annotated[
+    Mode,
+    typer.Option(
+        "-m",
+        "--mode",
+        help="Mode the tenant runs under.",
+        callback=mode_or_context,
+        show_default="the context's, or lab",
+    ),
+]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Kind = Annotated[ResourceKind, typer.Argument(help="Kind of resource.")]
 Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit trail.")]
@@ -35,11 +62,11 @@ def make_tenancy(tenant: str, env: str, mode: Mode) -> Tenancy:
 
 
 def make_client() -> Client:
-    return Client()
+    return Client(settings())
 
 
 def make_registry() -> Registry:
-    return Registry(connect_to(Settings()))
+    return Registry(connect_to(settings()))
 
 
 def make_scope(kind: ResourceKind, tenant: str, env: str) -> Scope:

@@ -9,10 +9,10 @@ from typing import Any
 from signalbox.commands.error import RegistryUnreadable
 from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.commands.settings import Settings
 from signalbox.producers.cli.common import make_client, make_registry
 from signalbox.producers.cli.console import err, out, print_json, print_pairs
 from signalbox.producers.cli.progress import progress
+from signalbox.producers.cli.selection import settings
 from signalbox.producers.client.client import Client
 from signalbox.producers.diagnosis import count_objects, money, probed
 from signalbox.routing.policy.policy import FREE
@@ -34,7 +34,7 @@ def diagnose(
     """Whether every backend did what it should. Raises RouteNotFound if there is no route."""
     registry = make_registry()
     book = UsageBook(registry.client)
-    tables = load_prices(prices or Settings().price_file)
+    tables = load_prices(prices or settings().price_file)
     found = registry.get_many(list(scopes))
     routes = []
     for route, _ in found:

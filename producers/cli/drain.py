@@ -9,11 +9,11 @@ import typer
 
 from signalbox.commands.error import OutcomePending
 from signalbox.commands.ledger.lease import LATE_MS, Leases
-from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.cli.common import AsJson, EnvName, Kind, Tenant, make_registry, make_scope
 from signalbox.producers.cli.console import out, print_json
 from signalbox.producers.cli.routes import app
+from signalbox.producers.cli.selection import settings
 from signalbox.routing.route import no_route
 
 WaitDrain = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")]
@@ -29,7 +29,7 @@ def drain(
     """
     scope = make_scope(kind, tenant, env)
     first, left = 0, []
-    for left in Leases(connect_to(Settings()), scope).drained(timedelta(seconds=wait)):
+    for left in Leases(connect_to(settings()), scope).drained(timedelta(seconds=wait)):
         first = max(first, len(left))
     if left:
         last = datetime.fromtimestamp((max(each.until for each in left) + LATE_MS) / 1000, UTC)

@@ -21,6 +21,7 @@ from signalbox.commands.settings import invalid_setting
 from signalbox.producers.cli.console import err
 
 COMMANDS = {
+    "context": ("Servers, tenant and env of commands that name none.", "context"),
     "routes": ("Set, switch and explain routes.", "routes", "route_view", "drain"),
     "policy": ("What a tenant may do, where, and how much.", "policy"),
     "audit": ("Who changed what, and whether the record is whole.", "audit"),
@@ -52,7 +53,7 @@ COMMANDS = {
         "stack",
     ),
     "tour": (
-        "Play the tour on the stack that SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL name.",
+        "Play the tour on a stack that is up: the one that runs here, or that is named.",
         "stack",
     ),
 }
@@ -92,8 +93,23 @@ def _print_version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _complete_context(incomplete: str) -> list[str]:
+    from signalbox.producers.cli.contexts import complete_context
+
+    return complete_context(incomplete)
+
+
 @app.callback()
 def _options(
+    context: Annotated[
+        str | None,
+        typer.Option(
+            "--context",
+            metavar="NAME",
+            help="Context to use, in place of variables and of the one in use.",
+            autocompletion=_complete_context,
+        ),
+    ] = None,
     _: Annotated[
         bool,
         typer.Option(
@@ -102,6 +118,9 @@ def _options(
     ] = False,
 ) -> None:
     """Options of the program itself."""
+    from signalbox.producers.cli.invocation import begin
+
+    begin(context)
 
 
 for _name, (_help, *_) in COMMANDS.items():

@@ -11,11 +11,12 @@ from signalbox.adapters.support_matrix import markdown, overview
 from signalbox.commands.error import InvalidCommand, NotFound
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.parse import known_ops
-from signalbox.commands.settings import Settings, without_password
+from signalbox.commands.settings import without_password
 from signalbox.commands.state import connect_to
 from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
+from signalbox.producers.cli.selection import settings
 from signalbox.producers.status import status_of
 
 NOW = ("open", "running", "held", "overdue", "dead_letters")
@@ -33,8 +34,8 @@ def outcome(
     as_json: AsJson = False,
 ) -> None:
     """What became of a command; without -t and -e every tenant's commands are searched."""
-    settings = Settings()
-    ledger = Ledger(connect_to(settings), settings)
+    its = settings()
+    ledger = Ledger(connect_to(its), its)
     if (tenant is None) != (env is None):
         raise typer.BadParameter("give both -t and -e, or neither")
     if not op_id.isprintable():
@@ -51,7 +52,7 @@ def outcome(
             f"the ledger knows no command {op_id}",
             tenant_id=tenant,
             env=env,
-            next_step=f"check the op_id; {settings.kept}",
+            next_step=f"check the op_id; {its.kept}",
         )
     for record in records:
         document = asdict(record) | {
@@ -67,8 +68,8 @@ def outcome(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Queues, workers, and how many commands are open, running, held, overdue or dead."""
-    settings = Settings()
-    found = status_of(settings, connect_to(settings), make_app(settings))
+    its = settings()
+    found = status_of(its, connect_to(its), make_app(its))
     if as_json:
         print_json(found)
         return
@@ -76,8 +77,8 @@ def status(as_json: AsJson = False) -> None:
     behind = archive["of"] - archive["revision"]
     print_pairs(
         {
-            "state": without_password(settings.state_url),
-            "broker": without_password(settings.broker_url),
+            "state": without_password(its.state_url),
+            "broker": without_password(its.broker_url),
             "workers": ", ".join(found["workers"]) or "none",
             "archive": f"{archive['revision']} of {archive['of']} events"
             + (f"; waits: {archive['waits_for']}" if behind and archive["waits_for"] else ""),

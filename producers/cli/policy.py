@@ -15,6 +15,7 @@ from signalbox.commands.scope import Mode, check_tenant
 from signalbox.producers.cli.common import AsJson, Reason, Tenant, make_registry, who
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
 from signalbox.producers.cli.policy_text import words
+from signalbox.producers.cli.selection import state_address
 from signalbox.routing.policy.policy import FREE, Policy, Terms
 
 app = typer.Typer(
@@ -74,7 +75,7 @@ def set_(
     policy = make_registry().policies.set(
         check_tenant(tenant), terms, if_revision=if_revision, **who(reason)
     )
-    _show(policy, as_json)
+    _show(policy, as_json, changed=True)
 
 
 @app.command()
@@ -111,7 +112,7 @@ def _terms(read: Callable[[], Terms]) -> Terms:
         raise InvalidCommand("the file is no text", next_step="write the terms as JSON") from None
 
 
-def _show(policy: Policy, as_json: bool) -> None:
+def _show(policy: Policy, as_json: bool, *, changed: bool = False) -> None:
     if as_json:
         print_json(policy.model_dump(mode="json"))
     else:
@@ -122,5 +123,6 @@ def _show(policy: Policy, as_json: bool) -> None:
                 "revision": policy.revision,
                 "set by": f"{policy.updated_by} at {policy.updated_at:%Y-%m-%d %H:%M:%S} UTC",
                 "reason": policy.reason,
+                "state": state_address() if changed else None,
             }
         )

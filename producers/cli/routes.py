@@ -26,6 +26,7 @@ from signalbox.producers.cli.console import out, print_json, print_pairs
 from signalbox.producers.cli.event_text import print_event
 from signalbox.producers.cli.notation import duration
 from signalbox.producers.cli.rehearsal import rehearse
+from signalbox.producers.cli.selection import state_address
 from signalbox.routing.registry.rebase import rebase
 from signalbox.routing.route import Route, no_route
 
@@ -69,7 +70,7 @@ def set_(
         lock_token=lock_token,
         **who(reason),
     )
-    _show(route, as_json)
+    _show(route, as_json, changed=True)
 
 
 @app.command()
@@ -106,7 +107,7 @@ def switch(
         lock_token=lock_token,
         **who(reason),
     )
-    _show(route, as_json)
+    _show(route, as_json, changed=True)
 
 
 @app.command()
@@ -125,7 +126,7 @@ def delete(
     if as_json:
         print_json({"deleted": scope.field})
     else:
-        out.print(f"no route any more for {scope}")
+        say_done(f"no route any more for {scope}")
 
 
 @app.command()
@@ -144,7 +145,7 @@ def lock(
     scope = make_scope(kind, tenant, env)
     its = make_registry().locks.lock(scope, duration(ttl), lock_token=lock_token, **who(reason))
     document = {"scope": scope.field} | its.document()
-    print_json(document) if as_json else print_pairs(document)
+    print_json(document) if as_json else print_pairs(document | {"state": state_address()})
 
 
 @app.command()
@@ -163,11 +164,9 @@ def unlock(
     if as_json:
         print_json({"unlocked": was.document() if was else None})
     elif was is None:
-        out.print(f"no lock was held on {scope}")
+        say_done(f"no lock was held on {scope}")
     else:
-        out.print(
-            visible(f"{scope} is free; {was.owner} had locked it: {was.reason}"), markup=False
-        )
+        say_done(f"{scope} is free; {was.owner} had locked it: {was.reason}")
 
 
 @app.command("rebase")
@@ -182,6 +181,7 @@ def rebase_(
         print_json(event.model_dump(mode="json"))
     else:
         print_event(event, as_json=False)
+        print_pairs({"state": state_address()})
 
 
 @app.command()
@@ -219,9 +219,17 @@ def _value(text: str) -> str | bool | list[str]:
     return text
 
 
-def _show(route: Route, as_json: bool) -> None:
+def say_done(text: str) -> None:
+    """What was changed, and in which state."""
+    out.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+    print_pairs({"state": state_address()})
+
+
+def _show(route: Route, as_json: bool, *, changed: bool = False) -> None:
+    """Print a route; of one that was changed also where, since a context may have said so."""
     document = route.model_dump(mode="json")
     if as_json:
         print_json(document)
     else:
-        print_pairs(document | {"scope": route.scope.field})
+        where = {"state": state_address()} if changed else {}
+        print_pairs(document | {"scope": route.scope.field} | where)

@@ -14,12 +14,14 @@ from signalbox.commands.error import StateUnavailable
 from signalbox.commands.settings import Settings, without_password
 from signalbox.commands.state import connect_to
 from signalbox.producers.bulk.tour import Tour
+from signalbox.producers.cli.common import make_client
 from signalbox.producers.cli.console import err, out
+from signalbox.producers.cli.contexts import DEFAULT
+from signalbox.producers.cli.selection import STACK_DIR, select
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.producers.embedded.stand_in import S3StandIn
 
-DATA_DIR = Path(".signalbox")
 TOUR_BUCKET = "signalbox-tour"
 
 Source = Annotated[
@@ -36,7 +38,7 @@ def up(
     play: Annotated[bool, typer.Option("--tour", help="Play the tour first.")] = False,
     src: Source = None,
     once: Annotated[bool, typer.Option("--once", help="End after the tour.")] = False,
-    data: Annotated[Path, typer.Option("--data", help="Where all data lives.")] = DATA_DIR,
+    data: Annotated[Path, typer.Option("--data", help="Where all data lives.")] = STACK_DIR,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
 ) -> None:
     """Start Redis, workers, Flower and the gateway here, and keep them up until Ctrl-C."""
@@ -63,9 +65,9 @@ def up(
             line = f"{name:8} {without_password(address)}{by}"
             out.print(line, soft_wrap=True, highlight=False)
         if play or once:
-            equal = _play(data, src, stack.addresses["gateway"])
+            equal = _play(Client(), data, src, stack.addresses["gateway"])
         if not once:
-            out.print("\nup; another terminal can now use `signalbox` with:")
+            out.print(_how_to_reach(data))
             for name, value in stack.environment.items():
                 if name.startswith("SIGNALBOX_"):
                     out.print(
@@ -78,6 +80,14 @@ def up(
                 err.print("stopping")
     if not equal:
         raise typer.Exit(1)
+
+
+def _how_to_reach(data: Path) -> str:
+    """What makes `signalbox` in another terminal use this stack; the variables follow."""
+    selected = select()
+    if data == STACK_DIR.resolve() and selected.context == DEFAULT:
+        return "\nup; `signalbox` finds it in this folder. Elsewhere, and for programs of yours:"
+    return "\nup; another terminal can now use `signalbox` with:"
 
 
 def _check_given(given: Settings) -> None:
@@ -97,18 +107,18 @@ def _check_given(given: Settings) -> None:
 @app.command()
 def tour(
     src: Source = None,
-    data: Annotated[Path, typer.Option("--data", help="Where the tour keeps data.")] = DATA_DIR,
+    data: Annotated[Path, typer.Option("--data", help="Where the tour keeps data.")] = STACK_DIR,
     gateway: Annotated[
         str | None, typer.Option(help="Address of a gateway, to store by curl as well.")
     ] = None,
 ) -> None:
-    """Play the tour on the stack that SIGNALBOX_STATE_URL and SIGNALBOX_BROKER_URL name."""
-    if not _play(data.resolve(), src, gateway):
+    """Play the tour on a stack that is up: the one that runs here, or that is named."""
+    if not _play(make_client(), data.resolve(), src, gateway):
         raise typer.Exit(1)
 
 
-def _play(data: Path, src: Path | None, gateway: str | None) -> bool:
-    with S3StandIn(data) as stand_in, Client() as client:
+def _play(client: Client, data: Path, src: Path | None, gateway: str | None) -> bool:
+    with S3StandIn(data) as stand_in, client:
         stand_in.create_bucket(TOUR_BUCKET)
         out.print(f"S3       {stand_in.endpoint_url} (a local stand-in: moto)", highlight=False)
         source = src or Path.cwd()

@@ -20,6 +20,7 @@ from signalbox.commands.error import Conflict, Unavailable
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.running_stack import announced
 
 GATEWAY_PORT = 8010
 FLOWER_COLUMNS = "name,state,kwargs,result,received,runtime,worker,uuid"
@@ -105,6 +106,7 @@ class EmbeddedStack:
                 self.start_gateway()
             for worker, ready in started:
                 worker.wait_until(ready.exists, WORKER_READY_WITHIN)
+            self._started.enter_context(announced(self._data_dir, self.environment))
         except BaseException:
             self.stop()
             raise

@@ -23,6 +23,7 @@ from signalbox.commands.settings import Settings
 from signalbox.gateway.error import HttpError
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.producers.cli.main import COMMANDS, command_of
+from signalbox.producers.cli.selection import VARIABLE
 
 ROOT = Path(__file__).parents[2]
 TOPS = [ROOT / name for name in ("README.md", "CONTRIBUTING.md", "SECURITY.md")]
@@ -45,6 +46,7 @@ def test_every_setting_is_on_the_page() -> None:
     page = (ROOT / "docs" / "configuration.md").read_text()
     named = set(re.findall(r"`SIGNALBOX_([A-Z_]+)`", page))
     own = {f"GATEWAY_{name.upper()}" for name in GatewaySettings.model_fields}
+    own |= {VARIABLE.removeprefix("SIGNALBOX_")}
     assert named == {name.upper() for name in Settings.model_fields} | own
 
 

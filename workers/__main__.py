@@ -1,8 +1,7 @@
-"""`python -m signalbox.workers`: a worker, started in half the time of Celery's command.
+"""Start a worker with `python -m signalbox.workers`, in half the time of Celery's own command.
 
-It does what `celery -A signalbox.workers.app worker` does.
-
-Celery's umbrella command imports all its subcommands, Flower and an interactive shell among them.
+It does the same as `celery -A signalbox.workers.app worker`. Celery's umbrella command imports all
+of its subcommands first, including Flower and an interactive shell.
 """
 
 from __future__ import annotations

@@ -49,13 +49,13 @@ def _prepare_fork(**_: Any) -> None:
 
 @signals.worker_process_init.connect(weak=False)
 def _set_up_child(**_: Any) -> None:
-    # Here rather than with its first command, which would wait for it.
+    # Build the runtime here: otherwise the child's first command would wait for it.
     runtime(app, *_names, child=current_process().index)
 
 
 @signals.worker_ready.connect(weak=False)
 def _start_background(sender: Any, **_: Any) -> None:
-    # In the worker's main process, once its pool has forked: threads do not survive a fork.
+    # In the worker's main process, after its pool has forked: threads do not survive a fork.
     settings = Settings()
     _background.append(Reconciler(app, settings, sender.hostname))
     _background.append(Pacer(app, settings, sender.hostname))

@@ -1,7 +1,7 @@
-"""The life of commands in a worker, from claim to finish: a straight line, read top to bottom.
+"""The executor: runs the commands of a message in a worker, step by step from claim to finish.
 
-What fails for one command ends that command, never its neighbours. An exception that is no
-SignalboxError stops the line: nothing is recorded then, and the lease brings the command back.
+An error of one command ends only that command. An exception that is not a SignalboxError aborts the
+whole message; nothing is recorded then, and the commands run again when their leases expire.
 """
 
 from __future__ import annotations
@@ -43,29 +43,44 @@ from signalbox.workers.isolation.isolation import Isolation
 
 @dataclass(frozen=True)
 class Executor:
-    """Runs messages. One a process; thread-safe."""
+    """Runs the commands of messages. There is one per process; it is thread-safe."""
 
     worker: str
+    """Name of the worker, recorded with every claim and outcome."""
     settings: Settings
+    """The worker's settings."""
     ledger: Ledger
+    """Where commands are claimed."""
     usage: UsageBook
+    """Where quotas are checked and rate tokens are taken."""
     breakers: Breakers
+    """Circuit breakers of the backends that this process uses."""
     registry: Registry
+    """Where routes are read and changed."""
     routes: RouteCache
+    """Cache of routes and policies."""
     adapters: AdapterPool
+    """Open adapters, and the threads that commands run on."""
     finisher: Completer
+    """Records outcomes."""
     publisher: Publisher
+    """Publishes messages for the commands that a finish allows to run."""
     isolation: Isolation | None
-    """Where suspects run; None: here, since one message runs at a time."""
+    """Runs suspects in a child process; None in a process that runs one message at a time, which
+    runs suspects itself."""
     neighbours: TenantActivity
+    """Tells whether several tenants were active lately."""
     slots: Slots
+    """The slots of the worker that this process uses."""
     prober: Prober
+    """Runs `routing.probe` commands."""
     permits: Permits
+    """Permits that reserved streams and control commands need."""
 
     def execute(self, message: Message) -> dict[str, int]:
-        """Run what the message asks for; how many commands ended in which way.
+        """Claim and run the commands of a message; return the number of commands by how they ended.
 
-        While the state Redis is away it waits and asks again: each step may be repeated.
+        Waits and retries while the state Redis is unavailable; every step may be repeated.
         """
         with self.slots.taken() as slot:
             counts, suspects = self._execute(slot, message, uuid.uuid4().hex, Apart.NO)
@@ -76,7 +91,10 @@ class Executor:
         return counts
 
     def execute_suspect(self, ticket: Ticket, token: str, apart: Apart) -> dict[str, int]:
-        """Run one command, claimed under `token`, which may end this process."""
+        """Run one suspect, claimed under `token`; it may kill this process.
+
+        Return as `execute` does.
+        """
         with self.slots.taken() as slot:
             return self._execute(slot, Message([ticket]), token, apart)[0]
 
@@ -92,9 +110,9 @@ class Executor:
         return self.run(slot, token, claims, seen), claims.suspects
 
     def run(self, slot: Slot, token: str, claims: Claims, seen: Position | None) -> dict[str, int]:
-        """Run what was claimed, or taken in parcels, under `token`; how many ended in which way.
+        """Run commands claimed under `token`, or taken in parcels; return counts as `execute` does.
 
-        `seen` is how far the registry was known before that was asked for.
+        `seen` is the registry's position that this process knew before the claim was sent.
         """
         claims, withheld = withhold(claims, self.ledger.shards)
         routed, unrouted = wait_for_state(lambda: resolve(claims, seen, self.routes, self.registry))

@@ -1,20 +1,20 @@
-"""The garbage collector of a process that stays: what it loaded at its start is no garbage."""
+"""Settings of Python's garbage collector for a long-running process."""
 
 from __future__ import annotations
 
 import gc
 
 YOUNG = 10_000
-"""Objects that are made before the youngest are looked through: a batch of commands makes some
-thousand, all of which are still in use before it ends."""
+"""New objects that trigger a collection of the youngest generation. A batch of commands makes some
+thousand, all of which stay in use until it ends."""
 
 
 def keep_what_is_loaded() -> None:
-    """Take all that there is out of the collector's sight, and have it look less often.
+    """Exclude all existing objects from garbage collection, and collect less often.
 
-    Each full collection goes through all modules, models and SDKs: in a gateway and in a worker
-    that took a sixth of their processor time. Celery also collects before each fork, for 0.1 s, in
-    which no message of any child moves on.
+    Each full collection traverses all modules, models and SDKs, which took a sixth of the processor
+    time of a gateway and of a worker. Celery also collects before each fork, for 0.1 s, during
+    which no message of any child proceeds.
     """
     gc.collect()
     gc.freeze()

@@ -1,4 +1,4 @@
-"""The parts of a worker, put together once in each process, after the fork."""
+"""The runtime of a worker process: builds the executor and all that it needs, after the fork."""
 
 from __future__ import annotations
 
@@ -35,9 +35,9 @@ from signalbox.workers.isolation.isolation import Isolation
 
 
 class Runtime:
-    """An executor with what it stands on, for one process.
+    """An executor with everything that it needs, for one process.
 
-    One that runs messages `one_at_a_time` runs suspects itself, and so does that of eager tests.
+    With `one_at_a_time`, and in eager tests, suspects run in this process, else in a child process.
     """
 
     def __init__(
@@ -84,11 +84,15 @@ class Runtime:
         self._tail: LogFollower | None = None
 
     def follow_routes(self) -> None:
-        """Hear of route changes before commands ask for them; right without it, faster with it."""
+        """Start to follow the route log, which updates cached routes before they are needed.
+
+        Without this the cache is still correct, but misses more often.
+        """
         self._tail = LogFollower(self._routes, EventLog(connect_to(self.settings)))
         self._tail.start()
 
     def close(self) -> None:
+        """Stop all threads and close all connections."""
         if self._tail is not None:
             self._tail.stop()
         if self.isolation is not None:
@@ -102,14 +106,14 @@ class Runtime:
 _lock = threading.Lock()
 _runtimes: dict[int, Runtime] = {}
 slots = Slots()
-"""This worker's; the processes of its pool share the board, since it was made before them."""
+"""The worker's slots. A pool's processes share its board, which is made before they fork."""
 
 
 def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
-    """This process' runtime, made as said when it is first asked for; `child` is the number of a
-    process of a pool, which runs one message at a time.
+    """Return this process' runtime, and build it on the first call.
 
-    What the parent of a fork had open is never used in the child.
+    `child` is the number of a process in a pool, which runs one message at a time; None in any
+    other process. A runtime from before a fork is never used in the child.
     """
     with _lock:
         current = _runtimes.get(os.getpid())
@@ -117,7 +121,7 @@ def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
             settings = Settings()
             state = connect_to(settings)
             alone = child is not None
-            its = slots if child is None else Slots(slots.board, child)
+            own_slots = slots if child is None else Slots(slots.board, child)
             processes = (lambda: slots.board.number) if alone else (lambda: 1)
             current = Runtime(
                 app,
@@ -125,7 +129,7 @@ def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
                 state,
                 worker,
                 one_at_a_time=alone,
-                slots=its,
+                slots=own_slots,
                 task_events=TaskEvents.of(app, worker, processes),
             )
             current.follow_routes()
@@ -135,7 +139,7 @@ def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
 
 
 def install(current: Runtime | None) -> None:
-    """Use this runtime in this process (eager tests with a Redis of their own), or none."""
+    """Replace this process' runtime, for eager tests with a Redis of their own; None removes it."""
     with _lock:
         _runtimes.clear()
         if current is not None:
@@ -143,14 +147,14 @@ def install(current: Runtime | None) -> None:
 
 
 def close_isolation() -> None:
-    """Let the suspect that this process has in hand end, and its process with it."""
+    """Let this process' current suspect end, then end the child process that runs it."""
     current = _runtimes.get(os.getpid())
     if current is not None and current.isolation is not None:
         current.isolation.close()
 
 
 def close_task_events() -> None:
-    """Tell Flower the last ends of this process."""
+    """Send the last task events of this process."""
     current = _runtimes.get(os.getpid())
     if current is not None and current.task_events is not None:
         current.task_events.close()

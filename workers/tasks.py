@@ -1,4 +1,4 @@
-"""The Celery tasks: one a command, one for many, and one for what is ready in parcels."""
+"""Celery tasks: one per command, `commands.batch` for many, `commands.drain` for parcels."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from signalbox.workers.runtime import Runtime, runtime
 
 
 def register_tasks(app: Celery) -> None:
-    """Make every command a task of its own name, so that monitoring tells them apart."""
+    """Register a Celery task for each command under its own name, as monitoring shows it."""
 
     def run(task: Task, positional: list[Any], keywords: dict[str, Any]) -> str:
-        # A message's arguments as they came: a keyword such as `self` is data, and names no
-        # parameter of a function.
+        # Positional, since a keyword from the message such as `self` is data and must not be taken
+        # for a parameter.
         current = runtime(app, task.request.hostname or "eager")
         counts = _run(current, task.name, task.request.id, positional, keywords)
         return " ".join(f"{name}={count}" for name, count in sorted(counts.items())) or "nothing"
@@ -35,7 +35,7 @@ def register_tasks(app: Celery) -> None:
             bind=True,
             typing=False,
             Request="signalbox.workers.celery.request:QuietRequest",
-            # The end of a command is told by itself (workers/celery/task_events.py).
+            # The end of a single command is reported by workers/celery/task_events.py.
             send_events=name in (BATCH, DRAIN),
         )
 

@@ -9,7 +9,7 @@ import pytest
 
 from signalbox.commands.error import SlotsTaken
 from signalbox.workers.execution import slots as slots_module
-from signalbox.workers.execution.slot_board import PLACES, Board
+from signalbox.workers.execution.slot_board import MAX_SLOTS, Board
 from signalbox.workers.execution.slots import SLOW_SECONDS, Slots
 from tests.unit.test_breaker import Clock, item
 
@@ -105,4 +105,4 @@ def test_what_a_fork_notes_is_seen_by_its_parent() -> None:
 def test_a_pool_larger_than_the_board_runs_all_the_same(clock: Clock) -> None:
     board = Board()
     with ExitStack() as stack:
-        assert hold(Slots(board, PLACES), stack, "t_a") == [True]
+        assert hold(Slots(board, MAX_SLOTS), stack, "t_a") == [True]

@@ -1,8 +1,8 @@
-"""Celery's consumer, made steady: a message that is none of ours becomes a dead letter.
+"""Celery's consumer, extended: a message that is not a valid command becomes a dead letter.
 
-Messages are judged where the transport makes them (`producers/broker/message_check.py`); what was
-refused there comes to `on_decode_error`. The other ways in which stock Celery discards a message,
-or ends its process on one, are closed here, should a transport of another kind be used.
+Messages are checked where the transport makes them (`producers/broker/message_check.py`); those
+that it refused arrive at `on_decode_error`. The other cases in which Celery would discard a
+message, or end the process because of one, are handled here, for transports of other kinds.
 """
 
 from __future__ import annotations
@@ -26,34 +26,34 @@ from signalbox.workers.runtime import runtime, slots
 log = structlog.get_logger("signalbox.worker")
 
 EVENTS_SECONDS = 0.2
-"""So long the events of tasks are collected for whoever watches: one message to the broker for
-all of them. Celery sends them at once, for a sixth of the processor time of a worker."""
+"""Seconds for which task events are collected before they are sent in one message. Celery sends
+them at once, which takes a sixth of a worker's processor time."""
 
 
 ROOM_SECONDS = 0.5
-"""So often slow slots are looked for."""
+"""Seconds between two checks for slow slots."""
 
 LOCKED_SECONDS = 10.0
-"""So often queues are asked for that another client has to itself."""
+"""Seconds between two checks of queues that another client uses exclusively."""
 
 
 class SteadyConsumer(Consumer):
-    """Keeps what it cannot hand to a task, acknowledges it, and goes on."""
+    """Makes a dead letter of a message that no task accepts, acknowledges it and continues."""
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        # Nothing is asked of other workers: what they answer, anyone could.
+        # No gossip or mingle: anyone with access to the broker could answer them.
         super().__init__(*arguments, **keywords, without_gossip=True, without_mingle=True)
         self._burials = Burials(self._keep_letters, self.connection_errors)
 
     def loop_args(self) -> tuple[Any, ...]:
-        # Here, since a lost connection clears all timers.
+        # Set up here, since a lost connection clears all timers.
         self._burials.begin(self.hub)
         if self.hub:
             self.hub.call_repeatedly(EVENTS_SECONDS, self._flush_events)
             if self.event_dispatcher:
-                # By the loop alone. With publishes that RabbitMQ confirms, a thread of the pool
-                # that flushes waits for an answer which the loop reads, and the loop for the
-                # thread's lock: the worker stands still until its heartbeats are missed.
+                # Flushed by the event loop alone. With RabbitMQ's publisher confirms, a thread of
+                # the pool that flushes waits for an answer that the loop reads, and the loop for
+                # the thread's lock: the worker would stand still until its heartbeats are missed.
                 self.event_dispatcher.buffer_limit = sys.maxsize
             self.hub.call_repeatedly(LOCKED_SECONDS, self._take_freed)
             if hasattr(self.pool, "make_room"):
@@ -65,7 +65,7 @@ class SteadyConsumer(Consumer):
         return arguments
 
     def _make_room(self) -> None:
-        """Take a message more for each slot that is held long, up to twice the slots."""
+        """Take one more message for each slow slot, up to twice the number of slots."""
         replaced = min(slots.slow(), slots.board.number)
         if replaced == self._replaced:
             return
@@ -82,8 +82,10 @@ class SteadyConsumer(Consumer):
         self._replaced = replaced
 
     def _consume_twice(self) -> None:
-        """As a second consumer of each queue: a quorum queue's prefetch is a consumer's own, and
-        fixed. What it was given stays valid when it is gone."""
+        """Consume each queue a second time: a quorum queue's prefetch is fixed for each consumer.
+
+        Messages that the second consumer was given remain valid when it is cancelled.
+        """
         if self._relief is None:
             first = self.task_consumer
             self._relief = self.app.amqp.TaskConsumer(
@@ -97,7 +99,7 @@ class SteadyConsumer(Consumer):
             self._relief.consume()
 
     def _take_freed(self) -> None:
-        """Consume queues that another client had to itself, and has no more."""
+        """Consume queues that another client no longer uses exclusively."""
         consumer = self.task_consumer
         for queue in consumer._queues.values() if consumer else ():
             if _is_locked(queue):
@@ -107,7 +109,7 @@ class SteadyConsumer(Consumer):
                     consumer.consume()
 
     def on_send_event_buffered(self) -> None:
-        """Nothing: they go out when their time has come."""
+        """Do nothing: a timer flushes the events."""
 
     def stop(self) -> None:
         with suppress(*self.connection_errors):
@@ -122,7 +124,8 @@ class SteadyConsumer(Consumer):
             try:
                 receive(message)
             except _CONTENT_ERRORS as error:
-                # First: Celery counts KeyError and its like among the broker's own errors.
+                # Before the next clause, since Celery lists KeyError and similar among the broker's
+                # errors.
                 self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
             except self.connection_errors + self.channel_errors:
                 raise
@@ -130,17 +133,17 @@ class SteadyConsumer(Consumer):
                 if state.should_stop is None and state.should_terminate is None:
                     self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
                 else:
-                    # A pool that is stopping takes nothing more; another worker will.
+                    # A stopping pool takes no more tasks; another worker will run it.
                     message.reject_log_error(Quiet(), self.connection_errors, requeue=True)
-            except Exception as error:  # noqa: BLE001 - whatever a message does, the worker lives
+            except Exception as error:  # noqa: BLE001 - a message must never end the worker
                 self._keep(message, InvalidCommand(_say(error), next_step=NEXT_STEP))
 
         return on_task_received
 
     def on_connection_error_after_connected(self, exc: Exception) -> None:
         self._burials.forget()
-        # kombu 5.7 restores what it has in hand through a transport that it has just closed, which
-        # then has no address: without this the worker ends, when it should only connect again.
+        # kombu 5.7 restores unacknowledged messages through a transport that it has just closed,
+        # which then has no address. Without this the worker would end instead of reconnecting.
         with suppress(AttributeError):
             super().on_connection_error_after_connected(exc)
 
@@ -156,7 +159,7 @@ class SteadyConsumer(Consumer):
 
     def on_decode_error(self, message: Any, exc: Exception) -> None:
         if getattr(message, "control", False):
-            log.warning("a message of remote control was dropped", reason=_say(exc))
+            log.warning("a remote control message was dropped", reason=_say(exc))
         elif (refused := getattr(message, "refusal", None)) is not None:
             self._burials.take(message, refused)
         else:
@@ -180,5 +183,5 @@ def _is_locked(queue: Any) -> bool:
 
 
 def _say(error: Exception) -> str:
-    # The class alone: messages of decoders quote what they could not decode.
+    # Only the class: messages of decoders quote the data that they could not decode.
     return f"the message cannot be read ({type(error).__name__})"

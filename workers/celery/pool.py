@@ -1,7 +1,7 @@
-"""Celery's pools: that of processes made quick to replace a child that died, and both with room for
-messages that take the place of slow ones.
+"""Celery's pools of processes and threads, with replacements for slow slots and dead children.
 
-The parent of processes hands all messages of all children on: while it waits, none of them moves.
+The parent of a pool of processes passes on the messages of all children: while it waits, none of
+them proceeds.
 """
 
 from __future__ import annotations
@@ -23,27 +23,33 @@ from celery.platforms import EX_FAILURE
 from celery.worker import state
 
 END_SECONDS = 5.0
-"""So long after its soft shutdown of 20 s a worker is ended: supervisors give it 30 s."""
+"""Seconds after Celery's soft shutdown of 20 s at which the process exits: supervisors allow 30
+s."""
 
 
 class SteadyPool(AsynPool):
+    """A pool of processes that replaces a dead child at once."""
+
     def process_flush_queues(self, proc: Any) -> None:
-        # Celery listens 10 ms for a last result. A child that has exited has none on the way: all
-        # that it wrote is there, unless it was read before: a dead child may be looked at twice.
+        # Celery waits 10 ms for a last result. A child that has exited sends none: all that it
+        # wrote is readable, or was read before, since a dead child may be checked twice.
         reader = proc.outq._reader
         if proc.exitcode is None or (not reader.closed and reader.poll()):
             super().process_flush_queues(proc)
 
     def _event_process_exit(self, hub: Any, proc: Any) -> None:
-        # Where several children died at once, an event of this turn of the loop may be that of a
-        # dead one, whose descriptor its replacement has now. Celery would not listen to the living
-        # one any more, and end the worker when it listens to all anew after its broker was away.
-        # Nor is a child whose files are closed one that can be waited for yet: its event stays.
+        # If several children died at once, an event of this turn of the loop may belong to a dead
+        # child whose descriptor its replacement has now. Celery would no longer listen to the
+        # living one, and would end the worker when it registers all of them again after a broker
+        # failure. A child whose files are closed cannot always be waited for yet, so its event is
+        # kept.
         if proc.exitcode is not None:
             super()._event_process_exit(hub, proc)
 
 
 class SteadyTaskPool(TaskPool):
+    """The pool `prefork`, which forks more processes for slow slots."""
+
     Pool = SteadyPool
 
     def on_stop(self) -> None:
@@ -51,8 +57,10 @@ class SteadyTaskPool(TaskPool):
         super().on_stop()
 
     def make_room(self, more: int) -> None:
-        """Have so many processes beyond the usual ones. They stay: to end one, it would have to be
-        certain that nothing was handed to it just now."""
+        """Fork up to `more` additional processes, which stay.
+
+        One could be ended only if it were certain that nothing was just handed to it.
+        """
         lacking = self.limit + more - self.num_processes
         if lacking > 0:
             self.grow(lacking)
@@ -60,9 +68,10 @@ class SteadyTaskPool(TaskPool):
 
 
 class RoomyTaskPool(ThreadTaskPool):
-    """Threads, of which as many again take the place of those that are held long.
+    """The pool `threads`, which runs up to twice as many messages while slots are slow.
 
-    What a broker hands over beyond that waits here: RabbitMQ's prefetch counts for each queue.
+    Messages that a broker delivers beyond that wait here: RabbitMQ's prefetch applies to each
+    queue.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
@@ -74,7 +83,7 @@ class RoomyTaskPool(ThreadTaskPool):
         self._more = 0
 
     def make_room(self, more: int) -> None:
-        """Run so many messages beyond the usual ones."""
+        """Run up to `more` additional messages at a time."""
         self._more = more
         self._begin()
 
@@ -93,12 +102,12 @@ class RoomyTaskPool(ThreadTaskPool):
         self._begin()
 
     def terminate_job(self, pid: int, signal: Any = None) -> None:
-        """Nothing: no thread can be ended. Each ends with its call, which ends with its lease."""
+        """Do nothing: a thread cannot be ended. Its calls end with the lease."""
 
     def on_stop(self) -> None:
         _end_after_soft_shutdown()
         with self._lock:
-            self._waiting.clear()  # not acknowledged: they go back to the broker
+            self._waiting.clear()  # They were not acknowledged, so the broker delivers them again.
         super().on_stop()
 
     def _begin(self) -> None:
@@ -117,10 +126,11 @@ class RoomyTaskPool(ThreadTaskPool):
 
 
 def _end_after_soft_shutdown() -> None:
-    """End this worker soon, whatever still runs.
+    """Exit this process in END_SECONDS, whatever is still running.
 
-    Celery waits without end for threads that wait for the state Redis, and for a broker that is
-    away. Messages go back to the broker, and the leases bring the commands back.
+    Celery would wait without limit for threads that wait for the state Redis, and for a broker that
+    is unavailable. Messages go back to the broker, and the commands run again when their leases
+    expire.
     """
     if state.should_terminate:
         ending = threading.Timer(END_SECONDS, os._exit, [EX_FAILURE])
@@ -129,6 +139,6 @@ def _end_after_soft_shutdown() -> None:
 
 
 def use_steady_pools() -> None:
-    """Let `prefork` and `threads` mean these pools in this process."""
+    """Make Celery's names `prefork` and `threads` mean these pools in this process."""
     ALIASES["prefork"] = f"{__name__}:{SteadyTaskPool.__name__}"
     ALIASES["threads"] = f"{__name__}:{RoomyTaskPool.__name__}"

@@ -1,7 +1,6 @@
-"""What the parent of a pool of processes does so that a new child is ready at once.
+"""Preloading for a pool of processes: loads backends before the fork, not in each child.
 
-A child that died is replaced while commands wait: what its successor needs is loaded before the
-fork, once and for all children.
+A dead child is replaced while commands wait; what the parent has loaded, no child has to load.
 """
 
 from __future__ import annotations
@@ -20,13 +19,14 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.workers.gc_freeze import keep_what_is_loaded
 
 LOOK_SECONDS = 30.0
-"""At most so often the routes are looked at: a pool starts its children one after the other."""
+"""Minimum seconds between two reads of the routes: a pool starts its children one by one."""
 ROUTES = 50
-"""Of each kind so many are looked at: what is common is among them; a child loads the rest."""
+"""Number of routes of each kind that are read. Common backends are among them; a child loads others
+itself."""
 
 
 class Preloader:
-    """Loads the backends in use."""
+    """Loads the backends that routes use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
@@ -34,14 +34,17 @@ class Preloader:
         self._looked: float | None = None
 
     def before_fork(self) -> None:
-        """If the state Redis is away, the children load what they need by themselves."""
+        """Load backends that are not loaded yet.
+
+        Children load them if the state Redis is unavailable.
+        """
         now = time.monotonic()
         recent = self._looked is not None and now - self._looked < LOOK_SECONDS
         if self._loaded and recent:
             return
         self._looked = now
-        # A child has itself ended with its parent, and loads a parser of C for it, 40 ms, unless
-        # its parent has asked for the same.
+        # A child asks to be killed with its parent, and would have to load a parser for C (40 ms)
+        # for that unless its parent has made a similar call.
         with suppress(OSError):
             get_pdeathsig()
         with suppress(SignalboxError):

@@ -1,7 +1,7 @@
-"""Refused messages on their way to become dead letters: many of them in one round trip.
+"""Refused messages: stores them as dead letters, many in one round trip, then acknowledges them.
 
-Kept one by one, each would hold the worker's loop for two round trips, of which one waits for the
-state Redis' disk; a flood of them would hold up whatever else the worker is to take.
+Storing them one by one would block the worker's event loop for two round trips each, one of which
+waits for the state Redis' disk; a flood of them would delay all other messages.
 """
 
 from __future__ import annotations
@@ -14,22 +14,27 @@ from signalbox.commands.wire import Fault
 from signalbox.workers.execution.state_retry import wait_for_state
 
 MAX_TOGETHER = 100
+"""Maximum number of messages that are held."""
 MAX_BYTES = 4 * 1024 * 1024
-"""Of refused messages in memory: the transport holds each, cut, until it is acknowledged."""
+"""Maximum size of the messages that are held, in bytes; the transport holds each, cut, until it is
+acknowledged."""
 TOGETHER_SECONDS = 0.1
-"""So long the first one waits for others, where the broker hands more over meanwhile."""
+"""Seconds for which the first one waits for others, if the broker delivers more meanwhile."""
 
 
 class Burials:
-    """Keeps refused messages as dead letters, then acknowledges them. For the loop alone.
+    """Stores refused messages as dead letters, then acknowledges them. For the event loop alone.
 
-    What it holds is not acknowledged, so a worker's end loses none of it.
+    Held messages are not acknowledged, so none is lost when the worker ends.
     """
 
     def __init__(
         self, bury: Callable[[Sequence[Fault]], None], errors: tuple[type[Exception], ...]
     ) -> None:
-        """`errors` are the transport's, after which it delivers again what it did not hear of."""
+        """`errors` are the transport's.
+
+        The broker delivers unacknowledged messages again after them.
+        """
         self._bury = bury
         self._errors = errors
         self._hub: Any = None
@@ -37,12 +42,16 @@ class Burials:
         self._bytes = 0
 
     def begin(self, hub: Any) -> None:
-        """Use this loop, which has just begun; without one, nothing waits for others."""
+        """Use this event loop, which has just started.
+
+        Without one (None), messages are stored at once.
+        """
         self._hub = hub
         if self._held and hub:
             hub.call_soon(self.flush)
 
     def take(self, message: Any, refused: Refusal) -> None:
+        """Hold a refused message, and store all held ones if they are many."""
         self._held.append((message, refused))
         self._bytes += refused.document["bytes"]
         if not self._hub or len(self._held) >= MAX_TOGETHER or self._bytes >= MAX_BYTES:
@@ -52,11 +61,11 @@ class Burials:
             if len(self._held) == 1:
                 self._hub.call_later(TOGETHER_SECONDS, self.flush)
         elif len(self._held) == 1:
-            # This broker gives nothing beyond the prefetch: all that may come is read by then.
+            # This broker delivers nothing beyond the prefetch: what may still come is read by then.
             self._hub.call_soon(self.flush)
 
     def flush(self) -> None:
-        """Keep and acknowledge what is held."""
+        """Store the held messages and acknowledge them."""
         held = self._held
         if not held:
             return
@@ -74,12 +83,12 @@ class Burials:
                 message.ack_log_error(Quiet(), self._errors)
 
     def forget(self) -> None:
-        """Their connection ends, and the broker delivers them again."""
+        """Drop the held messages: their connection ended, and the broker delivers them again."""
         self._held, self._bytes = [], 0
 
 
 class Quiet:
-    """A logger for an acknowledgement that fails: the broker delivers the message again."""
+    """A logger that ignores failed acknowledgements: the broker delivers the message again."""
 
     def critical(self, *_: Any, **__: Any) -> None:
         return

@@ -1,6 +1,7 @@
-"""Celery's remote control, for those who look: whoever can write to the broker can send it.
+"""Celery's remote control, restricted to commands that only read.
 
-What changes a worker, ends it or makes tasks vanish is not there, unless a setting says so.
+Anyone with access to the broker can send it. Commands that change or end a worker or revoke tasks
+are removed, unless SIGNALBOX_REMOTE_CONTROL allows them.
 """
 
 from __future__ import annotations
@@ -23,20 +24,23 @@ HARMLESS = frozenset(
         *("revoked", "dump_revoked", "registered", "dump_tasks", "active_queues", "query_task"),
     }
 )
-"""What Flower and `signalbox status` ask: it shows what runs, and changes nothing."""
+"""Commands that Flower and `signalbox status` use: they show what is running and change nothing."""
 _SETTING = "SIGNALBOX_REMOTE_CONTROL"
 
 
 class GuardedNode(Node):
-    """A worker's mailbox. It answers what it does not obey, and drops what it cannot read."""
+    """A worker's mailbox.
+
+    Answers commands that it refuses with an error, and drops unreadable ones.
+    """
 
     def handle_message(self, body: Any, message: Any = None) -> Any:
         mailbox: Any = self.mailbox
         if not _is_readable(body, mailbox.reply_exchange.name):
-            log.warning("a message of remote control was dropped", reason="it has another form")
+            log.warning("a remote control message was dropped", reason="its format is wrong")
             return None
         destination = body.get("destination")
-        # By pattern nobody is addressed: a regular expression can take for ever.
+        # Addresses by pattern are ignored: a regular expression can take for ever.
         if body.get("pattern") or (destination and self.hostname not in destination):
             return None
         if message is not None:
@@ -47,7 +51,7 @@ class GuardedNode(Node):
     def handle(self, method: Any, arguments: Any = None) -> Any:
         handlers: Any = self.handlers
         if method not in handlers:
-            log.warning("remote control was refused", method=method[:80])
+            log.warning("a remote control command was refused", method=method[:80])
             return {
                 "error": f"{method[:80]} is not obeyed: whoever can write to the broker could send "
                 f"it. {_SETTING}=true in a worker's environment turns remote control on"
@@ -56,15 +60,19 @@ class GuardedNode(Node):
 
 
 class GuardedMailbox(Mailbox):
+    """The mailbox whose nodes are GuardedNode."""
+
     node_cls = GuardedNode
 
 
 class GuardedControl(Control):
+    """Celery's control whose mailbox is GuardedMailbox."""
+
     Mailbox = GuardedMailbox
 
 
 def guard_remote_control(app: Any, settings: Settings) -> None:
-    """Let the app's workers obey what is harmless, or with the setting everything."""
+    """Restrict the app's workers to harmless commands, unless the setting allows all."""
     app.control_cls = GuardedControl
     if settings.remote_control:
         return

@@ -1,4 +1,4 @@
-"""What monitoring may see of a message: tenant, env, operation, key and size; never content."""
+"""Celery requests that show monitoring a summary of a message: names and sizes, never content."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ _SHARDS = Settings().tenant_shards
 
 
 class QuietRequest(Request):
-    """A Celery request that tells events and `inspect` a summary in place of its arguments.
+    """A Celery request that shows a summary instead of its arguments in events and `inspect`.
 
-    A sender that is not our client lets Celery describe the arguments, content and all, so
-    what the headers say of them is not passed on.
+    A sender other than our client lets Celery describe the arguments, content included, so the
+    description in the message's headers is not passed on.
     """
 
     _summary: str | None = None
@@ -27,14 +27,15 @@ class QuietRequest(Request):
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)
         if not isinstance(self._args, list | tuple) or not isinstance(self._kwargs, dict):
-            # The consumer keeps it; a task could not even be called with it.
+            # The consumer makes a dead letter of it; a task could not be called with such
+            # arguments.
             raise InvalidTaskError("arguments are no list, or keyword arguments no object")
-        # What was checked is what runs: the pool gets it parsed, with no options of the sender's,
-        # and does not read the message's bytes a second time by rules of its own.
+        # The pool gets the arguments that were checked, already parsed, without options of the
+        # sender. It does not parse the message's bytes again by rules of its own.
         self._body = ([self._args, self._kwargs], {}, None)
         self._content_type = self._content_encoding = None
-        # An acknowledgement on a connection that was lost and closed meanwhile (AttributeError in
-        # kombu 5.7, from the event loop) must not end the worker: the ledger has the outcome.
+        # An acknowledgement on a connection that was lost and closed (AttributeError in kombu 5.7,
+        # from the event loop) must not end the worker: the ledger has the outcome.
         self._connection_errors = (*self._connection_errors, AttributeError)
 
     @property

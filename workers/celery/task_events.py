@@ -1,9 +1,9 @@
-"""What Flower sees of commands: Celery's task events, which the worker sends for each of them.
+"""Celery task events for each command, so that Flower shows which commands succeeded or failed.
 
-A task of Celery's runs many commands (`commands.drain`, `commands.batch`), and succeeds whatever
-becomes of them. So the worker tells the end of each command as that of a task with the command's
-op as its name. Nothing of this holds or fails a command: a thread sends what was noted, and what it
-cannot send in time is dropped and counted.
+A Celery task runs many commands (`commands.drain`, `commands.batch`) and succeeds whatever their
+outcomes are. The worker therefore sends the events of one task for each command, named after its
+op. Events never delay or fail a command: a thread sends them, and those that it cannot send in time
+are dropped and counted.
 """
 
 from __future__ import annotations
@@ -34,25 +34,29 @@ from signalbox.workers.execution.pipeline_types import Ended
 log = structlog.get_logger("signalbox.worker")
 
 SUCCESSES_A_SECOND = 50
-"""So many commands that succeeded are told by a worker; failures and retries are told all."""
+"""Maximum rate of reported successes of a worker, per second; failures and retries are always
+reported."""
 MAX_WAITING = 10_000
-"""Ends in memory while the broker is away or slow; the oldest are dropped beyond it."""
+"""Maximum number of ends in memory while the broker is unavailable or slow; the oldest are
+dropped."""
 SUCCESSES_WAITING = 1_000
-"""Where so many wait, successes leave the room to failures."""
+"""While this many ends are waiting, successes are left out, to keep room for failures."""
 COLLECT_SECONDS = 0.2
-"""So long ends are collected; they go out in one message."""
+"""How long ends are collected before they are sent in one message."""
 ENDS_AT_ONCE = 200
-"""Of one message, so that a flood of failures takes little of a processor, here and in Flower."""
+"""Maximum number of ends in one message, so that a flood of failures needs little processor time,
+here and in Flower."""
 AGAIN_SECONDS = 1.0
-"""After so long a broker that was away is tried again."""
+"""Pause before an unavailable broker is tried again."""
 SAY_SECONDS = 60.0
-"""A worker's log says at most so often that events were dropped or left out."""
+"""Minimum interval between log lines that events were dropped or left out."""
 CLOSE_SECONDS = 2.0
-"""So long the end of a worker waits for the last events."""
+"""Maximum time that a worker waits for the last events when it ends."""
 MAX_TEXT = 1_500
-"""Characters of a text; a key has 1,024 at most."""
+"""Maximum length of a text in an event, in characters; a key has at most 1,024."""
 UNKNOWN = "commands.unknown"
-"""The name of what strangers sent under an op that is none: names are kept by whoever watches."""
+"""Task name for an unknown op: monitoring keeps every name, so names from messages are not passed
+on."""
 _UUID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}", re.IGNORECASE)
 
 
@@ -61,19 +65,30 @@ class _End:
     """The end of one attempt of a command, in texts that may be shown."""
 
     type: str
+    """Type of the last event, such as `task-succeeded`."""
     name: str
+    """The command's op, or UNKNOWN."""
     task_id: str
+    """Id of the task in Flower."""
     summary: str
+    """Tenant, env, op, subject and op_id."""
     ended: float
     """Seconds since the epoch, by this machine's clock."""
     seconds: float
+    """How long the attempt took."""
     attempt: int
+    """Number of the attempt, from 1."""
     text: str
+    """Result, or error code and message."""
     next_step: str | None = None
+    """What to do about the error; None for a success."""
 
     def events(self) -> Iterator[tuple[str, dict[str, Any]]]:
-        """As Celery tells the life of a task. When it began stands in fields of its own: whoever
-        watches takes a timestamp of long ago for that of a clock that is wrong."""
+        """Yield the events of the task's life, as Celery sends them: type and fields.
+
+        The start time stands in fields of its own: monitoring takes an old timestamp for a wrong
+        clock.
+        """
         began = self.ended - self.seconds
         head = {"uuid": self.task_id, "timestamp": self.ended}
         yield (
@@ -85,20 +100,24 @@ class _End:
         yield "task-started", head | {"started": began}
         end = head | {"result": self.text, "runtime": self.seconds}
         if self.type == "task-succeeded":
-            # What an attempt before it failed with is over.
+            # Clears the error of an earlier attempt.
             yield self.type, end | {"exception": None, "traceback": None}
         else:
-            # Lists show results, and are searched by them, but not exceptions.
+            # Lists in Flower show results and search them, but not exceptions.
             yield self.type, end | {"exception": self.text, "traceback": self.next_step}
 
 
 class TaskEvents:
-    """Tells whoever watches the ends of commands. One a process; thread-safe; methods never raise
-    and never wait, but for `close`."""
+    """Reports the ends of commands as task events. One per process; thread-safe.
+
+    Methods never raise and, except `close`, never wait.
+    """
 
     def __init__(self, app: Celery, worker: str, processes: Callable[[], int] = lambda: 1) -> None:
-        """`worker` is the name under which Flower knows it; the rate of successes is divided by
-        the number of its `processes`."""
+        """`worker` is the name under which Flower knows the worker.
+
+        The rate of successes is divided by its number of `processes`.
+        """
         self._app = app
         self._worker = worker
         self._processes = processes
@@ -110,37 +129,40 @@ class TaskEvents:
         self._room, self._filled = 1.0, time.monotonic() - 1
         self._said: float | None = None
         self.left_out = 0
-        """Successes beyond the rate."""
+        """Number of successes that were not reported because of the rate."""
         self.dropped = 0
-        """Ends that could not be sent in time."""
+        """Number of ends that could not be sent in time."""
 
     @classmethod
     def of(
         cls, app: Celery, worker: str, processes: Callable[[], int] = lambda: 1
     ) -> TaskEvents | None:
-        """None where Celery's settings switch events off, and in eager tests."""
+        """Make one; None where Celery's settings disable events, and in eager tests."""
         wanted = app.conf.worker_send_task_events and not app.conf.task_always_eager
         return cls(app, worker, processes) if wanted else None
 
     def tell(
         self, finishes: Sequence[Finish], lost: AbstractSet[str], ended: Sequence[Ended]
     ) -> None:
-        """Note the ends of commands; `lost` are the refs that were another's by then."""
+        """Report the ends of commands.
+
+        `lost` are the refs whose lease another worker held by then.
+        """
         try:
             self._tell(finishes, lost, ended)
         except Exception:
-            # The ledger has recorded these ends; that nobody sees them must change nothing.
-            log.exception("ends of commands could not be told to Flower")
+            # The ledger has recorded these ends; a failed report must not change that.
+            log.exception("ends of commands could not be reported as task events")
 
     def tell_faults(self, faults: Sequence[Fault]) -> None:
-        """Note what was no command, as tasks that failed."""
+        """Report invalid commands as failed tasks."""
         try:
             self._put([_of_fault(fault) for fault in faults])
         except Exception:
-            log.exception("refused documents could not be told to Flower")
+            log.exception("invalid commands could not be reported as task events")
 
     def close(self) -> None:
-        """Send what waits, but wait for a broker that is away only a moment."""
+        """Send what is waiting; wait at most CLOSE_SECONDS for a broker that is unavailable."""
         self._closed.set()
         self._ready.set()
         if self._thread is not None:
@@ -149,7 +171,7 @@ class TaskEvents:
     def _tell(
         self, finishes: Sequence[Finish], lost: AbstractSet[str], ended: Sequence[Ended]
     ) -> None:
-        # Each command comes through this loop, and all but a few of them end in it.
+        # Every command passes through this loop, and nearly all end in it.
         successes: list[Finish] = []
         told: list[Finish] = []
         for finish in finishes:
@@ -167,7 +189,7 @@ class TaskEvents:
             self._put([_of_finish(finish, commands.get(finish.ref)) for finish in told])
 
     def _allowed(self, wanted: int) -> int:
-        """How many of so many successes are told."""
+        """Return how many of `wanted` successes may be reported now."""
         rate = SUCCESSES_A_SECOND / max(1, self._processes())
         with self._lock:
             now = time.monotonic()
@@ -198,17 +220,17 @@ class TaskEvents:
             try:
                 sender.send(ends)
                 ends = []
-            except Exception as error:  # noqa: BLE001 - of any broker
+            except Exception as error:  # noqa: BLE001 - any broker's client
                 sender.close()
-                self._say("no events reach Flower", error=repr(error))
+                self._say("task events cannot be sent", error=repr(error))
                 if self._closed.wait(AGAIN_SECONDS):
                     break
             if self.left_out or self.dropped:
-                self._say("not all ends were told to Flower")
+                self._say("some ends were not reported as task events")
         sender.close()
 
     def _wait(self) -> bool:
-        """Until some ends were collected; False if there will be none."""
+        """Wait until some ends were collected; return False when there will be no more."""
         self._ready.wait()
         self._closed.wait(COLLECT_SECONDS)
         return bool(self._waiting) or not self._closed.is_set()
@@ -233,8 +255,10 @@ class TaskEvents:
 
 
 class _Sender:
-    """A connection of its own to the broker, made when there is something to send. For one
-    thread; raises whatever the broker's client does."""
+    """Connection to the broker for events, opened on first use.
+
+    For one thread; raises any error of the client.
+    """
 
     def __init__(self, app: Celery, worker: str) -> None:
         self._app = app
@@ -243,10 +267,10 @@ class _Sender:
         self._dispatcher: Any = None
 
     def send(self, ends: Sequence[_End]) -> None:
-        """All in one message."""
+        """Send the events of all these ends in one message."""
         if self._dispatcher is None:
             self._connection = self._app.connection_for_write()
-            # Here, where it is tried once; a publish tries without an end.
+            # Connect here, where it is tried once: a publish would retry without end.
             self._connection.connect()
             self._dispatcher = self._app.events.Dispatcher(
                 self._connection,
@@ -263,13 +287,13 @@ class _Sender:
     def close(self) -> None:
         connection, self._connection, self._dispatcher = self._connection, None, None
         if connection is not None:
-            with suppress(Exception):  # of a connection that was lost
+            with suppress(Exception):  # the connection was lost
                 connection.close()
 
 
 def _of_finish(finish: Finish, command: Command | None) -> _End:
     outcome = finish.outcome
-    assert outcome is not None  # noqa: S101 - others are not told
+    assert outcome is not None  # noqa: S101 - only ends with an outcome are reported
     seconds = outcome.duration_ms / 1000
     summary = command.summary() if command is not None else _summary(outcome)
     described: dict[str, Any] = {
@@ -306,16 +330,19 @@ def _failed(kind: str, described: dict[str, Any], error: ErrorDetail) -> _End:
 
 
 def _summary(outcome: Outcome) -> str:
-    """Of a command that cannot be read."""
+    """Describe a command that could not be read."""
     return f"{outcome.tenant_id}/{outcome.env} {outcome.op} {outcome.subject} op_id={outcome.op_id}"
 
 
 def _task_id(ref: Ref, op_id: str) -> str:
-    """The op_id where that is unique. Two tenants may use one that is not, and a task that has
-    succeeded stays so in Flower whatever another of its id does."""
+    """Return the op_id if it is a UUID, else the ref.
+
+    Two tenants may use the same op_id if it is not a UUID, and a task that has succeeded stays so
+    in Flower, whatever another task with its id does.
+    """
     return op_id if _UUID.match(op_id) else ref
 
 
 def _shown(text: str) -> str:
-    """What strangers sent moves no cursor, and is valid text."""
+    """Return the text without control characters and as valid Unicode: it comes from a message."""
     return visible(text[:MAX_TEXT]).encode("utf-8", "backslashreplace").decode()

@@ -1,4 +1,7 @@
-"""Runs admitted commands on their adapters: one adapter a route revision, keys side by side."""
+"""Adapter pool: runs admitted commands on their adapters, different order keys in parallel.
+
+There is one open adapter for each route revision and mode.
+"""
 
 from __future__ import annotations
 
@@ -30,19 +33,22 @@ log = structlog.get_logger("signalbox.worker")
 Answer = TypeVar("Answer")
 
 MAX_READ = 50
-"""Reads in one call of a bulk form: each answer may hold an open file."""
+"""Maximum number of reads in one bulk call: each answer may hold an open file."""
 MAX_OPEN = 1024
-"""Adapters kept open in a process."""
+"""Maximum number of open adapters in a process."""
 
 AdapterKey = tuple[str, str, Mode]
-"""Route, its fence, and the mode: what an adapter is for."""
+"""Identifies an adapter: scope, fence of the route, and mode."""
 EARLY_SECONDS = 0.15
-"""What has ended by then need not wait for the others of its message; asked again after twice as
-long each time, at most EARLY_LONGEST."""
+"""After this time, commands that have ended are finished before the others of their message.
+
+The next check follows after twice the time, at most EARLY_LONGEST.
+"""
 EARLY_LONGEST = 2.0
+"""Maximum seconds between two such checks."""
 
 Chain = list[Admitted]
-"""Commands of one order key, as accepted: the next may run only when the one before ended."""
+"""Commands of one order key, as accepted: each may run only when the one before it has ended."""
 
 
 Key = tuple[str, str, str]
@@ -51,26 +57,29 @@ Key = tuple[str, str, str]
 
 @dataclass(frozen=True)
 class _Run:
-    """One message's commands while they run. Thread-safe, since `deque` and `set` are."""
+    """The commands of one message while they run. Thread-safe, since `deque` and `set` are."""
 
     watch: Watch
+    """Told of the beginning, progress and end of calls."""
     ends: deque[Ended] = field(default_factory=deque)
+    """Ends that were not taken yet."""
     stopped: set[Key] = field(default_factory=set)
-    """Keys of which a write comes again: what is behind it must not run before."""
+    """Keys with a write that will be retried: later commands of the key must not run before it."""
 
     def note(self, items: Sequence[Admitted], ended: Sequence[Ended]) -> None:
+        """Record the ends of these commands."""
         for item, end in zip(items, ended, strict=True):
             if end.may_change and (key := key_of(item)):
                 self.stopped.add(key)
         self.ends.extend(ended)
 
     def taken(self) -> list[Ended]:
-        """What has ended since it was asked last, of each key in order."""
+        """Return the ends since the last call, in order for each key."""
         return [self.ends.popleft() for _ in range(len(self.ends))]
 
 
 class AdapterPool:
-    """The adapters of a process, and the threads on which commands of different keys run."""
+    """The open adapters of a process, and the threads on which commands run."""
 
     def __init__(
         self,
@@ -79,7 +88,10 @@ class AdapterPool:
         threads: int = 16,
         renew: Renew | None = None,
     ) -> None:
-        """`renew` moves on the leases of commands; None: they have none that could be."""
+        """`inline_limit` is the largest content in bytes that a result carries inline.
+
+        `renew` extends the leases of commands; None if they have none.
+        """
         self._payloads = payloads
         self._renew = renew
         self._limit = inline_limit
@@ -88,11 +100,12 @@ class AdapterPool:
         self._lock = threading.Lock()
 
     def run(self, admitted: Sequence[Admitted], watch: Watch, early: Early) -> list[Ended]:
-        """Run all of them; an end for each, of which `early` gets those that came much sooner.
+        """Run all commands and return their ends, except those that were passed to `early`.
 
-        Commands on one key run in accepted order, and stop at one whose end is still open (a
-        temporary error): those behind it are not attempted. Reads stand behind the writes of the
-        message that they could see (`in_lanes`).
+        `early` gets the ends that came while other commands still ran. Commands of one key run in
+        accepted order; after one that must be retried (a temporary error) the later ones of its key
+        are not attempted. Reads run after the writes of the same message that they could see
+        (`in_lanes`).
         """
         if not admitted:
             return []
@@ -101,7 +114,7 @@ class AdapterPool:
         if len(lanes) == len(lanes[0]) == 1:
             jobs = jobs_of(admitted)
             if len(jobs) == 1 and not _is_chain(admitted):
-                # One call, of which nothing ends before the rest.
+                # A single call, of which no part ends before the rest.
                 jobs[0][0]()
                 return run.taken()
             jobs_of = partial(_given, jobs)
@@ -116,7 +129,7 @@ class AdapterPool:
         return run.taken()
 
     def _jobs(self, run: _Run, items: Sequence[Admitted]) -> list[Job[Admitted]]:
-        """What may run side by side: one key's commands each, or one call of many."""
+        """Return jobs that may run in parallel: one for each key, or one for each bulk call."""
         chains: dict[Any, Chain] = {}
         for number, item in enumerate(items):
             chains.setdefault(key_of(item) or number, []).append(item)
@@ -125,7 +138,7 @@ class AdapterPool:
         for key, chain in chains.items():
             if key not in run.stopped and _fits_bulk(chain):
                 verb = chain[0].claimed.command.verb
-                bulks.setdefault((*_place(chain[0]), verb), []).extend(chain)
+                bulks.setdefault((*_adapter_key(chain[0]), verb), []).extend(chain)
             else:
                 jobs.append((partial(self._run_chain, chain, run), chain))
         for bulk in bulks.values():
@@ -135,7 +148,7 @@ class AdapterPool:
         return jobs
 
     def close(self) -> None:
-        """End the threads and give back every adapter."""
+        """Stop the threads and close every adapter."""
         self._crew.close()
         with self._lock:
             while self._open:
@@ -159,8 +172,10 @@ class AdapterPool:
         run.note([item], ended)
 
     def answer(self, item: Admitted, use: Callable[[Any], Answer]) -> Answer:
-        """What is made by `use` of the adapter's own answer to one command, such as an open
-        `ObjectStream`. Raises the error of either, typed."""
+        """Run one command and return what `use` makes of the adapter's own answer.
+
+        The answer may be an open `ObjectStream`. Errors of both are raised as SignalboxError.
+        """
         try:
             return use(self._answer(item, self._call(item)))
         except Exception as error:
@@ -169,12 +184,15 @@ class AdapterPool:
     def answers(
         self, items: Sequence[Admitted], use: Callable[[Any], Answer]
     ) -> list[Answer | SignalboxError]:
-        """The same of many, which are `is_alike`."""
+        """Do what `answer` does for commands with equal `is_alike`.
+
+        Errors are returned in place of answers.
+        """
         try:
             if len(items) == 1:
                 return [self.answer(items[0], use)]
             found = self._bulk(items, [self._call(item) for item in items])
-        except Exception as error:  # noqa: BLE001 - the end of each of them
+        except Exception as error:  # noqa: BLE001 - becomes the error of each command
             return [typed(error, item) for item in items]
         return [_used(item, answer, use) for item, answer in zip(items, found, strict=True)]
 
@@ -199,7 +217,7 @@ class AdapterPool:
         try:
             call = self._call(item)
             return self._ended(item, call, self._answer(item, call), watch)
-        except Exception as error:  # noqa: BLE001 - the end of this command, not of its neighbours
+        except Exception as error:  # noqa: BLE001 - ends only this command
             return Ended(item.claimed, item.route, error=typed(error, item))
 
     def _run_bulk(self, group: list[Admitted], run: _Run) -> None:
@@ -213,7 +231,7 @@ class AdapterPool:
         try:
             calls = [self._call(item) for item in group]
             answers = self._bulk(group, calls)
-        except Exception as error:  # noqa: BLE001 - the end of this call's commands alone
+        except Exception as error:  # noqa: BLE001 - ends only the commands of this call
             return [Ended(i.claimed, i.route, error=typed(error, i)) for i in group]
         return [
             self._ended_in_bulk(item, call, answer, watch)
@@ -225,7 +243,7 @@ class AdapterPool:
         if not isinstance(answer, SignalboxError):
             try:
                 return self._ended(item, call, answer, watch)
-            except Exception as raised:  # noqa: BLE001 - such as a content that breaks off
+            except Exception as raised:  # noqa: BLE001 - for example, the content ends too early
                 error = raised
         return Ended(item.claimed, item.route, error=typed(error, item))
 
@@ -246,33 +264,37 @@ class AdapterPool:
         )
 
     def _adapter(self, item: Admitted) -> Any:
-        place = _place(item)
+        adapter_key = _adapter_key(item)
         with self._lock:
-            kept = self._open.get(place)
+            kept = self._open.get(adapter_key)
             if kept is not None:
-                self._open.move_to_end(place)
+                self._open.move_to_end(adapter_key)
         if kept is None:
             scope, config = item.route.scope, item.route.config
             adapter = item.backend.open(AdapterContext(scope, item.mode, config))
-            kept = self._keep(place, (adapter, item.backend.boundary(scope, config)))
+            kept = self._keep(adapter_key, (adapter, item.backend.boundary(scope, config)))
         adapter, boundary = kept
-        # A link or a name may lead elsewhere since.
+        # A symbolic link or a host name may resolve differently by now.
         boundary.check()
         return adapter
 
-    def _keep(self, place: AdapterKey, opened: tuple[Any, Boundary]) -> tuple[Any, Boundary]:
+    def _keep(self, adapter_key: AdapterKey, opened: tuple[Any, Boundary]) -> tuple[Any, Boundary]:
         with self._lock:
-            kept = self._open.setdefault(place, opened)
+            kept = self._open.setdefault(adapter_key, opened)
             if len(self._open) > MAX_OPEN:
-                # Not closed: another thread may be using it. It goes when nobody does.
+                # Not closed, since another thread may be using it; it is freed with its last
+                # reference.
                 self._open.popitem(last=False)
         return kept
 
 
 def is_alike(item: Admitted) -> tuple[str, str, Mode, str] | None:
-    """The same for commands that one call of a bulk form may answer; None: there is none."""
+    """Return a value that is equal for commands which one bulk call may run.
+
+    None if there is no bulk form.
+    """
     verb = item.claimed.command.verb
-    return (*_place(item), verb) if verb in item.backend.bulk_verbs else None
+    return (*_adapter_key(item), verb) if verb in item.backend.bulk_verbs else None
 
 
 def _used(item: Admitted, answer: Any, use: Callable[[Any], Answer]) -> Answer | SignalboxError:
@@ -289,13 +311,14 @@ def _writes(group: Sequence[Admitted]) -> bool:
 
 
 def key_of(item: Admitted | Ended) -> Key | None:
+    """Return the command's order key with its tenant and env; None if it has no order."""
     command = item.claimed.command
     order = command.order_key
     return (command.tenant_id, command.env, order) if order else None
 
 
 def _is_chain(items: Sequence[Admitted]) -> bool:
-    """Whether these commands of one job may be calls one after the other, all of one key."""
+    """Whether the commands of one job may be separate calls in sequence, all of one key."""
     key = key_of(items[0])
     return len(items) > 1 and key is not None and key == key_of(items[-1])
 
@@ -310,17 +333,18 @@ def _fits_bulk(chain: Chain) -> bool:
     if len(chain) == 1:
         return verb in first.backend.bulk_verbs | first.backend.ordered_bulk_verbs
     return verb in first.backend.ordered_bulk_verbs and all(
-        item.claimed.command.verb == verb and _place(item) == _place(first) for item in chain
+        item.claimed.command.verb == verb and _adapter_key(item) == _adapter_key(first)
+        for item in chain
     )
 
 
-def _place(item: Admitted) -> tuple[str, str, Mode]:
+def _adapter_key(item: Admitted) -> tuple[str, str, Mode]:
     return (item.route.scope.field, item.route.fence, item.mode)
 
 
 def typed(error: Exception, item: Admitted | Ended) -> SignalboxError:
-    """The error of a call to the item's backend, as whoever asked for it is told."""
-    assert item.route is not None  # noqa: S101 - what came to a backend has one
+    """Return the error of a call to the item's backend as a SignalboxError that names its scope."""
+    assert item.route is not None  # noqa: S101 - a command that reached a backend has a route
     scope = item.route.scope
     if not isinstance(error, SignalboxError):
         log.error("adapter failed unexpectedly", exc_info=error, op=item.claimed.command.op)

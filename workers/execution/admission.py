@@ -1,4 +1,4 @@
-"""May this command run on the backend that its route names? Asked for each, before any effect."""
+"""Admission: checks that a command may run on the backend of its route, before any effect."""
 
 from __future__ import annotations
 
@@ -14,14 +14,20 @@ from signalbox.workers.execution.pipeline_types import Admitted, Routed
 
 
 class Admission:
-    """Of the commands of one message: a route is checked once for all that run on it alike."""
+    """Admits the commands of one message.
+
+    Commands with the same route and mode are checked once.
+    """
 
     def __init__(self) -> None:
         self._checked: dict[tuple[int, int, Mode], tuple[Backend, Mode]] = {}
 
     def admit(self, routed: Routed) -> Admitted:
-        """Let the command through, or raise BackendNotImplemented, UnknownBackend,
-        ForbiddenBackend, PolicyForbids, DeadlineExceeded."""
+        """Return the admitted command.
+
+        Raises BackendNotImplemented, UnknownBackend, ForbiddenBackend, PolicyForbids and
+        DeadlineExceeded.
+        """
         check_deadline(routed.claimed)
         route, terms, mode = routed.route, routed.terms, routed.claimed.command.mode
         alike = (id(route), id(terms), mode)
@@ -31,11 +37,11 @@ class Admission:
 
 
 def _check(route: Route, terms: Terms, mode: Mode) -> tuple[Backend, Mode]:
-    """The backend, and the strictest of the modes.
+    """Return the backend and the strictest of the modes.
 
-    A route is checked when it is set; it is checked again here, because the command has a mode
-    of its own, because the tenant's policy may be newer than the route, and because this
-    worker's catalogue may be another than the operator's.
+    A route is checked when it is set. It is checked again here because the command has a mode of
+    its own, the tenant's policy may be newer than the route, and this worker's catalogue may differ
+    from the operator's.
     """
     backend = find_backend(route.scope.kind, route.backend_type)
     modes = (route.mode, terms.mode, mode)
@@ -45,7 +51,7 @@ def _check(route: Route, terms: Terms, mode: Mode) -> tuple[Backend, Mode]:
 
 
 def check_deadline(claimed: Claimed) -> None:
-    """Raise DeadlineExceeded for a command whose turn came too late."""
+    """Raise DeadlineExceeded if the command was claimed after its deadline."""
     deadline = claimed.command.deadline
     if deadline is not None and claimed.claimed_at >= deadline:
         earlier = "; an earlier attempt may have had its effect" if claimed.takeover else ""
@@ -56,7 +62,7 @@ def check_deadline(claimed: Claimed) -> None:
 
 
 def control_refused(command: Command) -> ControlRefused:
-    """A route change or probe by who may only write to the queue."""
+    """Return the error for a control command from a sender who may only write to the queue."""
     return ControlRefused(
         f"{command.op} came from the queue, and workers here take none from there",
         kind=command.kind,

@@ -1,10 +1,10 @@
-"""Circuit breakers: a backend that is down or hangs parks its commands, and holds up no others.
+"""Circuit breakers: commands for a backend that is down or hangs are parked instead of run.
 
-One for each place that routes of this process lead to: what fails together, so a backend type and
-config, or a scope of it where each has files of its own (`scopes_fail_alone`). It opens after
-`FAILURES` commands in a row found the backend unavailable, or while `MAX_HANGING` messages have
-heard nothing from it for `HANGING_SECONDS`; what they have not begun is then parked as well. Parked
-commands spend no attempts. When its time is over, one command goes through as a probe: it closes
+There is one breaker for each failure domain that this process has routes to: a backend type and
+config, or a single scope where each has its own files (`scopes_fail_alone`). A breaker opens after
+`FAILURES` consecutive commands that found the backend unavailable, or while `MAX_HANGING` messages
+have had no answer for `HANGING_SECONDS`; their commands that have not begun are then parked too.
+Parked commands use up no attempts. When the rest is over, one command runs as a probe: it closes
 the breaker, or opens it for twice as long.
 """
 
@@ -27,25 +27,30 @@ from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, W
 log = structlog.get_logger("signalbox.breaker")
 
 FAILURES = 3
+"""Consecutive unavailable answers that open a breaker."""
 FIRST_REST = 1.0
+"""Seconds that a breaker stays open at first."""
 LONGEST_REST = 30.0
+"""Maximum seconds that a breaker stays open before the next probe."""
 MAX_HANGING = 2
+"""Number of hanging messages that open a breaker."""
 HANGING_SECONDS = 5.0
+"""Seconds without an answer after which a message's commands hang, if they move little content."""
 
 
 @dataclass
 class _Turn:
-    """One message's commands at one place, while they run."""
+    """The commands of one message in one failure domain, while they run."""
 
     heard: float
-    """When they began, or when the backend last answered one of them."""
+    """When they began, or when the backend last answered; seconds of the monotonic clock."""
     patience: float
-    """Seconds without an answer after which they hang: large content takes its time."""
+    """Seconds without an answer after which they count as hanging; longer for large content."""
     probe: bool
-    """One command that finds out whether the backend is back."""
+    """Whether this is the one command that finds out if the backend is back."""
 
     def silence(self, now: float) -> float:
-        """Seconds since it was heard, if that is too long; else 0."""
+        """Return the seconds since the last answer if they exceed `patience`, else 0."""
         silence = now - self.heard
         return silence if silence > self.patience else 0.0
 
@@ -62,23 +67,26 @@ class _Breaker:
     running: list[_Turn] = field(default_factory=list)
 
     def wait(self, now: float) -> float | None:
-        """Seconds until a command may run; None: now, and one alone if it is open."""
+        """Return the seconds until commands may run.
+
+        None if they may now, or one may if it is open.
+        """
         if self.is_open and now < self.open_until:
             return self.open_until - now
         silences = [silence for turn in self.running if (silence := turn.silence(now))]
         if len(silences) >= MAX_HANGING:
-            # The longer it hangs the less often it is asked for: each look at a parked command
-            # is work that the healthy backends' commands wait for.
+            # The longer the backend hangs, the less often its commands are looked at: each look
+            # takes time from commands of healthy backends.
             return min(LONGEST_REST, max(silences))
         return None
 
     def probe(self, now: float) -> None:
-        """One command finds out whether the backend is back; the others wait for what it finds."""
+        """Begin a probe: one command runs, and the others wait for its result."""
         self.open_until = now + self.rest
         self.probing = True
 
     def failed(self, now: float, commands: int) -> None:
-        """Note the failure of a call of so many commands; it may open by it."""
+        """Record a failed call of so many commands, which may open the breaker."""
         self.failures += commands
         if self.is_open and self.probing:
             self.rest = min(LONGEST_REST, 2 * self.rest)
@@ -89,6 +97,7 @@ class _Breaker:
         self.open_until = now + self.rest
 
     def worked(self) -> None:
+        """Record a call that reached the backend, which closes the breaker."""
         self.failures, self.rest, self.is_open, self.probing = 0, FIRST_REST, False, False
 
 
@@ -96,6 +105,10 @@ class Breakers:
     """The breakers of a process. Thread-safe."""
 
     def __init__(self, state: State, worker: str, failures_most: int = FAILURES) -> None:
+        """`worker` is the name under which the state of the breakers is reported.
+
+        `failures_most` consecutive failures open a breaker.
+        """
         self._report = BreakerReport(state)
         self._worker = worker
         self._failures_most = failures_most
@@ -103,9 +116,9 @@ class Breakers:
         self._breakers: dict[FailureDomain, _Breaker] = {}
 
     def screen(self, admitted: Sequence[Admitted]) -> tuple[list[Admitted], list[Ended]]:
-        """Those whose backend is up, as far as anyone knows, and the ends of the others.
+        """Return the commands whose backend is believed to be up, and the ends of the others.
 
-        Asked before anything is spent on them, such as tokens of their tenant's rate.
+        Called before the commands use up anything, such as their tenant's rate tokens.
         """
         return self._split(admitted)
 
@@ -115,10 +128,10 @@ class Breakers:
         run: Callable[[Sequence[Admitted], Watch, Early], list[Ended]],
         early: Early,
     ) -> list[Ended]:
-        """Run those whose backend is up, as far as anyone knows, and park the others.
+        """Run the commands whose backend is believed to be up and park the others; return all ends.
 
-        `early` gets what has ended for good while others still run; what comes again waits for
-        what they find.
+        `early` gets final ends while other commands still run. Ends that will be retried are
+        returned at the end, since the breaker may have opened by then.
         """
         turns: dict[FailureDomain, _Turn] = {}
         gated, parked = self._split(admitted, turns)
@@ -132,11 +145,12 @@ class Breakers:
             ran = run(gated, _Watched(self, turns), first)
         finally:
             resting = self._end(turns)
-        # What the breaker opened on waits with the others: a backend's rest spends no attempts.
+        # A command that failed while the breaker opened waits like the parked ones, so that it uses
+        # up no attempt.
         return parked + [_at_rest(end, resting) for end in open_ends + ran]
 
     def begin(self, items: Sequence[Admitted], turn: _Turn) -> list[Ended]:
-        """The ends of commands of one place that waited for their turn in vain, or none."""
+        """Return the ends of commands of one domain that may no longer run, or none if they may."""
         now = time.monotonic()
         with self._lock:
             breaker = self._breakers[_failure_domain(items[0])]
@@ -149,18 +163,18 @@ class Breakers:
         return [Ended(item.claimed, item.route, error=_resting(item, wait)) for item in items]
 
     def moved(self, turn: _Turn, seconds: float) -> None:
-        """Content comes, which takes its time."""
+        """Allow these commands more time, since content was transferred."""
         with self._lock:
             turn.patience += seconds
 
     def ended(self, ends: Sequence[Ended], turn: _Turn) -> None:
-        """Learn from the ends of one call."""
+        """Update the breaker after one call."""
         now = time.monotonic()
         if all(isinstance(end.error, LeaseExpired) for end in ends):
-            return  # it says nothing about the backend
+            return  # This says nothing about the backend.
         with self._lock:
             breaker = self._breakers[_failure_domain(ends[0])]
-            # One that worked is enough: the backend is there.
+            # One command that reached the backend shows that it is up.
             if all(isinstance(end.error, Unavailable) for end in ends):
                 breaker.failed(now, len(ends))
             else:
@@ -170,7 +184,10 @@ class Breakers:
     def _split(
         self, admitted: Sequence[Admitted], turns: dict[FailureDomain, _Turn] | None = None
     ) -> tuple[list[Admitted], list[Ended]]:
-        """Those that may run, and the ends of the others; the former begin a turn in `turns`."""
+        """Return the commands that may run and the ends of the others.
+
+        Record the former in `turns`.
+        """
         waits: dict[FailureDomain, float | None] = {}
         ready: list[Admitted] = []
         parked: list[Ended] = []
@@ -197,7 +214,7 @@ class Breakers:
                     continue
                 ready.append(item)
                 if breaker.is_open:
-                    # The probe is one command, whatever else came with it.
+                    # Only one command is the probe; the others that came with it wait.
                     waits[failure_domain] = breaker.rest
                 if turns is not None:
                     slow = item.claimed.command.size / SLOWEST_BYTES_PER_SECOND
@@ -207,7 +224,10 @@ class Breakers:
         return ready, parked
 
     def _end(self, turns: dict[FailureDomain, _Turn]) -> dict[FailureDomain, float]:
-        """The places that are at rest now, and for how long; tell of what changed."""
+        """End these turns.
+
+        Return the domains whose breaker is open, with the seconds, and report changes.
+        """
         resting: dict[FailureDomain, float] = {}
         closed: list[FailureDomain] = []
         with self._lock:
@@ -226,14 +246,14 @@ class Breakers:
         for failure_domain in closed:
             log.info("backend is back", **_named(failure_domain))
         if resting or closed:
-            with suppress(StateUnavailable):  # the breaker does its work without being seen
+            with suppress(StateUnavailable):  # The breaker works without being reported.
                 self._report.write(self._worker, resting, closed)
         return resting
 
 
 @dataclass(frozen=True)
 class _Watched:
-    """What the adapters' threads ask and tell while one message's commands run."""
+    """Passes what the adapters' threads report to the breakers, for one message."""
 
     breakers: Breakers
     turns: dict[FailureDomain, _Turn]
@@ -256,7 +276,7 @@ def _at_rest(end: Ended, resting: dict[FailureDomain, float]) -> Ended:
 
 
 def _failure_domain(item: Admitted | Ended) -> FailureDomain:
-    assert item.route is not None  # noqa: S101 - whatever comes to a breaker has one
+    assert item.route is not None  # noqa: S101 - only routed commands come here
     return item.route.failure_domain
 
 
@@ -266,7 +286,7 @@ def _named(failure_domain: FailureDomain) -> dict[str, str]:
 
 
 def _resting(item: Admitted | Ended, wait: float) -> BackendResting:
-    assert item.route is not None  # noqa: S101 - see `_place`
+    assert item.route is not None  # noqa: S101 - see `_failure_domain`
     error = BackendResting(
         "the backend does not answer, its commands are parked",
         next_step="nothing is lost; see `signalbox routes check`, and bring the backend back",
@@ -277,6 +297,6 @@ def _resting(item: Admitted | Ended, wait: float) -> BackendResting:
         env=item.route.scope.env,
         backend_type=item.route.backend_type,
     )
-    # A little later than the probe, so that they find what it found.
+    # A little after the probe, so that its result is known by then.
     error.retry_after = round(wait + 0.2, 3)
     return error

@@ -1,4 +1,4 @@
-"""A readable line for each command, with names instead of content; one for many alike."""
+"""Logging of a worker: a readable line for each command, and one for many similar successes."""
 
 from __future__ import annotations
 
@@ -24,16 +24,20 @@ from signalbox.commands.wire import Fault
 log = structlog.get_logger("signalbox.command")
 
 MAX_EACH = 10
-"""More commands of one message that succeeded alike share a line: lines cost as much as puts."""
+"""Up to this many similar successes of a message get a line each; more share one, since lines cost
+as much as puts."""
 
 
 EVENT_WIDTH = 24
+"""Width of the event's name in a line, in characters."""
 _QUOTED = re.compile(r"[ \t=\r\n\"']")
 
 
 class Line:
-    """Renders what structlog's console renderer does without colours, for a third of its time: it
-    takes a tenth of what a worker spends on a single command."""
+    """Renders a line as structlog's console renderer does without colours, in a third of the time.
+
+    That renderer takes a tenth of the time that a worker spends on a single command.
+    """
 
     def __init__(self) -> None:
         self._whole = structlog.dev.ConsoleRenderer(colors=False, pad_event_to=EVENT_WIDTH)
@@ -54,8 +58,10 @@ def _shown(value: object) -> str:
 
 
 class _Sink:
-    """Standard error. A line that cannot be written is lost, and nothing else: a log on a full
-    disk must not end the threads that run commands or wake them."""
+    """Standard error. A line that cannot be written is lost.
+
+    A log on a full disk must not end the threads that run commands.
+    """
 
     def write(self, text: str) -> int:
         with suppress(OSError):
@@ -68,7 +74,7 @@ class _Sink:
 
 
 def configure_logging(settings: Settings) -> None:
-    """Write log lines to standard error, for people (`console`) or for machines (`json`)."""
+    """Write log lines to standard error, as text (`console`) or as JSON (`json`)."""
     level = logging.getLevelNamesMapping()[settings.log_level.upper()]
     shared: list[structlog.typing.Processor] = [
         structlog.contextvars.merge_contextvars,
@@ -92,14 +98,14 @@ def configure_logging(settings: Settings) -> None:
         logger_factory=structlog.WriteLoggerFactory(cast(TextIO, _Sink())),
         cache_logger_on_first_use=True,
     )
-    # Celery and the libraries speak through the standard library: warnings and worse.
+    # Celery and libraries use the standard library's logging; only warnings and errors are shown.
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(_OneLine(logging.BASIC_FORMAT))
     logging.basicConfig(level=max(level, logging.WARNING), handlers=[handler], force=True)
 
 
 def _show(_: object, __: str, event: structlog.typing.EventDict) -> structlog.typing.EventDict:
-    """What strangers sent (an op, a key, an error's text) forges no line of the log."""
+    """Escape control characters in texts from messages, so that they cannot forge log lines."""
     for name, value in event.items():
         if isinstance(value, str):
             event[name] = visible(value)
@@ -107,15 +113,15 @@ def _show(_: object, __: str, event: structlog.typing.EventDict) -> structlog.ty
 
 
 class _OneLine(logging.Formatter):
-    """Messages stay in their line; only tracebacks have several."""
+    """Formatter that keeps each message on one line; only tracebacks have several."""
 
-    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - of logging
+    def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802 - a method of logging.Formatter
         record.message = visible(record.message)
         return super().formatMessage(record)
 
 
 def log_finishes(finishes: Sequence[Finish], lost: AbstractSet[str]) -> None:
-    """The lines of a message's ends; `lost` are the refs whose lease was another's by then."""
+    """Log the ends of a message's commands; `lost` are the refs whose lease another worker held."""
     alike: dict[tuple[object, ...], list[Outcome]] = {}
     for finish in finishes:
         outcome = finish.outcome
@@ -125,8 +131,8 @@ def log_finishes(finishes: Sequence[Finish], lost: AbstractSet[str]) -> None:
             and not outcome.error
             and finish.ref not in lost
         ):
-            place = (outcome.tenant_id, outcome.env, outcome.backend_type, outcome.route_revision)
-            alike.setdefault((outcome.op, *place), []).append(outcome)
+            origin = (outcome.tenant_id, outcome.env, outcome.backend_type, outcome.route_revision)
+            alike.setdefault((outcome.op, *origin), []).append(outcome)
         else:
             log_finish(finish, lost=finish.ref in lost)
     for outcomes in alike.values():
@@ -138,7 +144,7 @@ def log_finishes(finishes: Sequence[Finish], lost: AbstractSet[str]) -> None:
 
 
 def log_finish(finish: Finish, *, lost: bool) -> None:
-    """The line of one command's end."""
+    """Log the end of one command."""
     outcome = finish.outcome
     if outcome is None:
         log.debug("released", ref=finish.ref)
@@ -150,20 +156,20 @@ def log_finish(finish: Finish, *, lost: bool) -> None:
 
 
 def log_faults(faults: Sequence[Fault]) -> None:
-    """A line for each document that was no command, but a flood of them does not fill a disk."""
+    """Log each invalid command, at most 20 in ten seconds so that a flood does not fill a disk."""
     for fault in faults:
         over = _flood.count()
         if over is None:
             continue
         more = {"others_unsaid": over} if over else {}
         tenant_id, env, op_id = split_ref(fault.ref)
-        place = {"tenant": tenant_id, "env": env, "op_id": op_id}
+        names = {"tenant": tenant_id, "env": env, "op_id": op_id}
         error = fault.error
-        log.warning(fault.op, status="dead", code=error.code, error=error.message, **place, **more)
+        log.warning(fault.op, status="dead", code=error.code, error=error.message, **names, **more)
 
 
 class _Flood:
-    """Lets some lines through in a period, and counts the others."""
+    """Limits the number of lines in a period, and counts the others."""
 
     MOST, SECONDS = 20, 10.0
 
@@ -172,7 +178,10 @@ class _Flood:
         self._began, self._said, self._unsaid = 0.0, 0, 0
 
     def count(self) -> int | None:
-        """How many were not said before this line; None if it is not to be said either."""
+        """Return the number of lines left out before this one.
+
+        None if this one is to be left out.
+        """
         with self._lock:
             now = time.monotonic()
             if now - self._began > self.SECONDS:

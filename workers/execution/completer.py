@@ -1,4 +1,4 @@
-"""The end of commands: their outcomes, retries and dead letters, recorded in one round trip."""
+"""The completer: records outcomes, retries and dead letters of commands, in one round trip."""
 
 from __future__ import annotations
 
@@ -30,19 +30,23 @@ from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.execution.usage import sickness_of, usage_of
 
 MAX_DOCUMENT = 128 * 1024
-"""Characters that are kept of a document that is no command: it may be as large as a message."""
+"""Maximum number of characters kept of an invalid command, which may be as large as a message."""
 LONGEST_RETRY = timedelta(minutes=5)
+"""Maximum delay before a retry."""
 LONGEST_LINE = timedelta(days=1)
-"""What waits for its tenant's rate is let go from its line; the due time only guards against a
-mistake there, and looking at each now and then would be work that grows with the backlog."""
+"""Due time of a command that waits for its tenant's rate.
+
+The pacer wakes such commands; the due time is a safeguard only, since looking at each of them
+regularly would be work that grows with the backlog.
+"""
 
 
 class Parts:
-    """The finish of one message: at once, or in parts if some of its commands take long.
+    """The finish of one message, in several parts if some of its commands take long.
 
-    Each part names other commands, under the one token of the claim. The ledger takes an end for
-    good only when all that stand before it on its key have theirs, so keys on which some ended
-    without being run are left for the last part.
+    Each part finishes other commands, under the same token of the claim. The ledger accepts a final
+    end only after those of all earlier commands of the key; keys on which some commands ended
+    without being run are therefore left for the last part.
     """
 
     def __init__(
@@ -51,48 +55,56 @@ class Parts:
         claims: Claims,
         ended: Sequence[Ended],
     ) -> None:
-        """`ended` came to no backend; it is finished with the first part."""
+        """`ended` are the ends of commands that did not reach a backend.
+
+        They are finished with the first part.
+        """
         self._finish = finish
         self._claims = claims
         self._late = {key_of(end) for end in ended if not end.may_change} - {None}
         self._ended = [end for end in ended if key_of(end) not in self._late]
         self._unrun = [end for end in ended if key_of(end) in self._late]
         self._ran: list[Ended] = []
-        """Of the late keys."""
+        """Ends of commands that ran, on the keys that are left for the last part."""
         self._counts = Counter(claims.skipped)
         self._looked = False
 
     def early(self, ended: Sequence[Ended]) -> None:
-        if self._claims.unrunnable:  # nobody knows their keys
+        """Finish commands that ended while others of the message still run."""
+        if self._claims.unrunnable:  # Their keys are unknown.
             self._ended += ended
             return
         self._ran += [end for end in ended if key_of(end) in self._late]
         ended = [end for end in ended if key_of(end) not in self._late]
         if self._claims.parcels and not self._looked:
-            # What leaves a parcel costs more than what ends in it: at first only whole ones end.
+            # Removing a command from a parcel costs more than ending the parcel, so at first only
+            # whole parcels are ended.
             self._looked = True
             self._end_whole(ended)
         elif ended or self._ended:
             self._record(ended)
 
     def _end_whole(self, ended: Sequence[Ended]) -> None:
-        """End the parcels of which all has ended; keep the other ends."""
+        """End the parcels whose commands have all ended, and keep the other ends."""
         self._ended += ended
         refs = {end.claimed.command.ref for end in self._ended}
         whole = [parcel for parcel in self._claims.parcels if parcel.rows.keys() <= refs]
         if not whole:
             return
-        its = {ref for parcel in whole for ref in parcel.rows}
-        now = [end for end in self._ended if end.claimed.command.ref in its]
+        whole_refs = {ref for parcel in whole for ref in parcel.rows}
+        now = [end for end in self._ended if end.claimed.command.ref in whole_refs]
         self._counts.update(self._finish(replace(self._claims, parcels=whole), now))
         rest = [parcel for parcel in self._claims.parcels if parcel not in whole]
         self._claims = replace(self._claims, parcels=rest)
-        self._ended = [end for end in self._ended if end.claimed.command.ref not in its]
+        self._ended = [end for end in self._ended if end.claimed.command.ref not in whole_refs]
 
     def last(self, ended: Sequence[Ended]) -> dict[str, int]:
-        """How many commands of the message ended in which way."""
+        """Finish all remaining commands.
+
+        Return the number of the message's commands by how they ended.
+        """
         ran = [*self._ran, *ended]
-        self._record([*ran, *_behind(self._unrun, ran)])
+        self._record([*ran, *_unrun_after_retries(self._unrun, ran)])
         return dict(self._counts)
 
     def _record(self, ended: Sequence[Ended]) -> None:
@@ -100,8 +112,11 @@ class Parts:
         self._claims, self._ended = Claims(), []
 
 
-def _behind(unrun: Sequence[Ended], ran: Sequence[Ended]) -> list[Ended]:
-    """The ends of what was not run; one behind another of its key that comes again does so too."""
+def _unrun_after_retries(unrun: Sequence[Ended], ran: Sequence[Ended]) -> list[Ended]:
+    """Return the ends of commands that did not run.
+
+    Those after a retried one of their key are released.
+    """
     first: dict[object, int] = {}
     for end in (*unrun, *ran):
         if end.may_change:
@@ -117,23 +132,33 @@ def _behind(unrun: Sequence[Ended], ran: Sequence[Ended]) -> list[Ended]:
 
 @dataclass(frozen=True)
 class Completer:
-    """Turns ends into ledger entries, log lines and tidied payloads."""
+    """Records ends in the ledger, logs them, and removes staged content that is done with."""
 
     ledger: Ledger
+    """Where ends of records are written."""
     parcels: Parcels
+    """Where ends of commands in parcels are written."""
     settings: Settings
+    """The worker's settings."""
     payloads: PayloadStore
+    """Where staged content is removed."""
     worker: str
+    """Name of the worker, recorded with every outcome."""
     task_events: TaskEvents | None = None
-    """None: nobody is told."""
+    """Where ends are reported for Flower; None if they are not."""
 
     def finish(
         self, token: str, claims: Claims, ended: Sequence[Ended], *, crowded: bool = False
     ) -> tuple[Finished, dict[str, int]]:
-        """Record the ends; the commands to wake now, and how many ended in which way."""
+        """Record the ends.
+
+        Return the messages to publish now, and the number of commands by how they ended. `crowded`
+        says that other tenants were active lately, which makes the tenant's window smaller. Raises
+        StateUnavailable.
+        """
         ends = [(item.claimed.seq, self._of_ended(item)) for item in ended]
         ends += [(item.seq, self._of_unrunnable(item)) for item in claims.unrunnable]
-        # As accepted: see Parts.
+        # In accepted order: see Parts.
         finishes = [finish for _, finish in sorted(ends, key=itemgetter(0))]
         self.bury([_conflict(command) for command in claims.conflicts])
         if not finishes and not claims.parcels:
@@ -151,16 +176,17 @@ class Completer:
         if self.task_events is not None:
             self.task_events.tell(finishes, refused, ended)
         for item in ended:
-            # A dead letter keeps its payload, and one whose lease was lost is another's now.
+            # A dead letter keeps its payload, and so does a command whose lease another worker
+            # holds.
             if item.result is not None and item.claimed.command.ref not in refused:
                 self._tidy(item)
         return finished, dict(counts)
 
     def bury(self, faults: Sequence[Fault]) -> None:
-        """Keep what is no command as dead letters, each with its reason.
+        """Store invalid commands as dead letters, each with its error.
 
-        Under another name where its own is that of something else: two messages with one id, or
-        an op_id that a command has, do not hide one another.
+        One whose ref is taken, by a command or by another dead letter, gets a ref of its own, so
+        that neither hides the other.
         """
         if not faults:
             return
@@ -207,7 +233,7 @@ class Completer:
         if error is not None and error.temporary and attempt < self.settings.max_attempts:
             outcome, delay = outcome_of(item, self.worker), self._delay(attempt)
             return Finish(command.ref, token, Action.RETRY, outcome, delay, sickness_of(item))
-        # Who had no leave for it is found among the dead letters, also where it was a read.
+        # A command refused for lack of a permit becomes a dead letter even if it only reads.
         dead = error is not None and (command.writes or isinstance(error, ControlRefused))
         action = Action.DEAD if dead else Action.DONE
         return Finish(
@@ -235,7 +261,10 @@ class Completer:
         return Finish(item.ref, item.token, Action.DEAD, outcome)
 
     def _delay(self, attempt: int) -> timedelta:
-        """Exponential with full jitter (M. Brooker, "Exponential Backoff and Jitter", 2015)."""
+        """Exponential backoff with full jitter.
+
+        M. Brooker, "Exponential Backoff and Jitter", 2015.
+        """
         cap: timedelta = min(self.settings.retry_delay * 2 ** (attempt - 1), LONGEST_RETRY)
         return cap * random.random()
 
@@ -246,14 +275,14 @@ class Completer:
 
 
 def _time_left(command: Command) -> timedelta:
-    """Until its deadline, at which it has to end whatever it waits for."""
+    """Return the time until the command's deadline, at which it has to end."""
     if command.deadline is None:
         return LONGEST_LINE
     return min(LONGEST_LINE, max(timedelta(0), command.deadline - datetime.now(UTC)))
 
 
 def _other_name(fault: Fault) -> str:
-    """The same for the same document, so that a message that comes again is kept once."""
+    """Return a ref made from the document, so that a redelivered message is stored once."""
     document = json.dumps(fault.document).encode()
     return f"{fault.ref}.{hashlib.sha256(document).hexdigest()[:8]}"
 
@@ -266,7 +295,7 @@ def _cut(document: str) -> str:
 
 
 def _conflict(command: Command) -> Fault:
-    """A command whose op_id is taken: kept under a name of its own, the same each time it comes."""
+    """Return a fault for a command whose op_id is taken; its ref is the same each time."""
     error = OpIdReused(
         f"op_id {command.op_id} was accepted before with another content",
         kind=command.kind,

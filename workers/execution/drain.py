@@ -1,4 +1,4 @@
-"""The work that a ring asks for: parcels are taken and run, until none is ready or time is over."""
+"""Draining of parcels: takes and runs those that are ready when a ring message asks for it."""
 
 from __future__ import annotations
 
@@ -17,36 +17,39 @@ from signalbox.workers.execution.state_retry import wait_for_state
 from signalbox.workers.executor import Executor
 
 DRAIN_SECONDS = 0.1
-"""For so long a drain holds its slot, and for as long as the last commands take that it took; what
-is ready then is rung for anew, behind the messages that wait."""
+"""How long a drain goes on taking parcels. What is ready afterwards is announced by a new ring,
+which queues behind the messages that wait."""
 AT_WORK = timedelta(seconds=2)
-"""For so long nobody is rung for while a drain runs what it took."""
+"""How long the ledger sends no ring while a drain runs the parcels that it took."""
 NAP = timedelta(milliseconds=3)
-"""After so long a drain looks again if nothing was ready, where commands come singly but often,"""
+"""Pause before a drain that found nothing looks again, where commands come singly but often."""
 LONGER_NAP = timedelta(milliseconds=10)
-"""and after so long where many came together: whoever waited for these sends the next ones, and a
-look costs less than a message."""
+"""The same pause after a parcel of many commands: the client that waited for them sends the next
+ones, and a look costs less than a message."""
 _NONE = timedelta(0)
 OVERSLEPT = timedelta(milliseconds=50)
-"""So late may it be before another is rung for."""
+"""How late a drain may return from its pause before the ledger rings for another."""
 SCOPES_KEPT = 50
-"""Scopes of a queue and shard whose fences are asked for in one round trip with the take."""
+"""Scopes of a queue and shard whose fences are read in the same round trip as the parcels."""
 
 
 @dataclass(frozen=True)
 class Drains:
-    """Answers rings. One a process; thread-safe."""
+    """Runs ring messages. One per process; thread-safe."""
 
     executor: Executor
+    """Runs the commands."""
     parcels: Parcels
+    """Where parcels are taken."""
     worker: str
+    """Name of the worker, recorded with every lease."""
     _scopes: dict[tuple[str, str], OrderedDict[str, None]] = field(default_factory=dict)
-    """Of the last parcels that were taken, by shard and queue."""
+    """Scopes of the parcels taken last, by shard and queue."""
 
     def run(self, ring: Ring) -> dict[str, int]:
-        """Run what is ready; how many commands ended in which way.
+        """Run the parcels that are ready; return the number of commands by how they ended.
 
-        While the state Redis is away it waits and asks again: each step may be repeated.
+        Waits and retries while the state Redis is unavailable; every step may be repeated.
         """
         counts = Counter[str]()
         until = time.monotonic() + DRAIN_SECONDS

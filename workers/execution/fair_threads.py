@@ -1,8 +1,9 @@
-"""The threads of a process on which commands of many messages run, shared out among tenants.
+"""The threads that run commands in a process, shared fairly among tenants.
 
-Tenants with jobs take turns. A thread that one job has held for a second is replaced by another, up
-to as many again, and of these no tenant gets any that has its share of all: so calls that hang on
-one tenant's endpoint leave threads for the others. Where nothing is slow, nothing is different.
+Tenants with jobs take turns. A thread that one job has occupied for SLOW_SECONDS is replaced by
+another, at most `number` of them; a tenant that has its share of all threads gets none of these.
+Calls that hang on one tenant's endpoint therefore leave threads for the others. Without slow jobs
+there is no limit.
 """
 
 from __future__ import annotations
@@ -28,7 +29,7 @@ class _Job:
 
 
 class FairThreads:
-    """Runs calls of tenants, of each tenant in the order in which they came. Thread-safe."""
+    """Runs the jobs of tenants; those of one tenant start in the order they came. Thread-safe."""
 
     def __init__(self, number: int) -> None:
         self._number = number
@@ -38,14 +39,17 @@ class FairThreads:
         self._running: set[_Job] = set()
 
     def submit(self, tenant: str, call: Call) -> None:
-        """Run it when there is a thread for this tenant. What it raises is lost."""
+        """Run the call when a thread is available to this tenant. Its exceptions are ignored."""
         with self._lock:
             self._waiting.setdefault(tenant, deque()).append(call)
         self.look()
 
     def look(self) -> None:
-        """Start what there is room for. Who waits for a call asks this now and then, since room is
-        made by time that passes."""
+        """Start the jobs that there are threads for.
+
+        Must be called regularly while a job is waited for, since a slow thread is replaced only
+        here.
+        """
         while True:
             with self._lock:
                 job = self._next()
@@ -54,7 +58,7 @@ class FairThreads:
             self._threads.submit(self._work, job)
 
     def close(self) -> None:
-        """Wait for the calls that run."""
+        """Wait for the running jobs."""
         self._threads.shutdown()
 
     def _work(self, job: _Job | None) -> None:
@@ -77,7 +81,7 @@ class FairThreads:
         return job
 
     def _turn(self) -> str | None:
-        """Whose call is the next to run, if any."""
+        """Return the tenant whose job runs next; None if there is no job or no thread for it."""
         taken = len(self._running)
         if not self._waiting or taken < self._number:
             return next(iter(self._waiting), None)

@@ -1,4 +1,4 @@
-"""The commands of one message on the adapters' threads, in lanes of steps."""
+"""Flow: runs the commands of one message on threads, in lanes of successive steps."""
 
 from __future__ import annotations
 
@@ -11,20 +11,20 @@ from typing import Generic, TypeVar
 
 T = TypeVar("T")
 Job = tuple[Callable[[], None], Sequence[T]]
-"""What to call, and the items that have ended when it returns."""
+"""A function to call, and the items that have ended when it returns."""
 
 
 @dataclass
 class _Lane(Generic[T]):
     steps: deque[Sequence[T]]
     running: int = 0
-    """Items of its step that have not ended."""
+    """Number of items of the current step that have not ended."""
 
 
 class Flow(Generic[T]):
-    """Runs the steps of each lane in order, lanes side by side.
+    """Runs the steps of each lane in order, and lanes in parallel.
 
-    Steps that can begin together become jobs together. No thread waits for another one's job.
+    Steps that can begin together become jobs together. No thread waits for the job of another.
     """
 
     def __init__(
@@ -33,8 +33,11 @@ class Flow(Generic[T]):
         lanes: Iterable[Sequence[Sequence[T]]],
         jobs_of: Callable[[Sequence[T]], Sequence[Job[T]]],
     ) -> None:
-        """No step is empty; `jobs_of` makes jobs of items, each in exactly one, and `submit` has
-        such a job run on a thread."""
+        """Prepare the lanes; a step must not be empty.
+
+        `jobs_of` makes jobs of items, each item in exactly one job. `submit` runs a job on a
+        thread.
+        """
         self._submit = submit
         self._jobs_of = jobs_of
         self._lanes = [_Lane(deque(steps)) for steps in lanes]
@@ -47,10 +50,14 @@ class Flow(Generic[T]):
         self._error: BaseException | None = None
 
     def start(self) -> None:
+        """Submit the first step of each lane."""
         self._advance(self._lanes)
 
     def ended(self, seconds: float) -> bool:
-        """Wait so long; whether all has ended. Raises what a job raised, once all has."""
+        """Wait up to `seconds`; return whether everything has ended.
+
+        Raises the error of a job after everything has ended.
+        """
         if not self._ended.wait(seconds):
             return False
         if self._error is not None:
@@ -58,7 +65,7 @@ class Flow(Generic[T]):
         return True
 
     def _advance(self, lanes: Sequence[_Lane[T]]) -> None:
-        """Begin the next step of these lanes, whose last one has ended."""
+        """Begin the next step of these lanes, whose current step has ended."""
         items: list[T] = []
         closed = 0
         for lane in lanes:
@@ -70,9 +77,9 @@ class Flow(Generic[T]):
                 closed += 1
         try:
             if items:
-                for call, its in self._jobs_of(items):
-                    self._submit(partial(self._run, call, its), its)
-        except BaseException as error:  # noqa: BLE001 - raised where the flow is waited for
+                for call, job_items in self._jobs_of(items):
+                    self._submit(partial(self._run, call, job_items), job_items)
+        except BaseException as error:  # noqa: BLE001 - raised by `ended`
             self._error, closed = error, len(lanes)
         with self._lock:
             self._open -= closed

@@ -1,6 +1,8 @@
-"""Content that is read for a command earns its lease time, as content to be written has it at once.
+"""Extends a lease while content is read: each byte received earns time.
 
-How much it is, only the backend says, which may be lying: so time is given for what has come.
+Content that is written has its time from the beginning, since its size is known. The size of
+content to be read is known only from the backend, which may be wrong, so time is added for what has
+arrived.
 """
 
 from __future__ import annotations
@@ -15,22 +17,22 @@ from signalbox.commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
 from signalbox.workers.execution.pipeline_types import Admitted, Watch
 
 RENEW_SECONDS = 5.0
-"""So much is earned before the ledger is asked: by 10 MiB."""
+"""Seconds to be earned before the ledger is asked to extend the lease; 10 MiB earn this much."""
 
 Renew = Callable[[str, str, float], bool]
-"""Has the lease of a command (`ref`, token) last so many seconds from now on, at least; False: it
-is another's."""
+"""Extends the lease of a command (`ref`, token) to at least so many seconds from now; False if it
+is lost."""
 
 
 class Progress:
-    """That of one command's content."""
+    """Counts the content of one command as it is read."""
 
     def __init__(self, item: Admitted, call: Call, watch: Watch, renew: Renew | None) -> None:
         self._item, self._call, self._watch, self._renew = item, call, watch, renew
         self._earned = 0.0
 
     def __call__(self, size: int) -> None:
-        """So many bytes more have come. Raises LeaseExpired."""
+        """Record `size` more bytes. Raises LeaseExpired."""
         seconds = size / SLOWEST_BYTES_PER_SECOND
         self._earned += seconds
         self._watch.moved(self._item, seconds)
@@ -44,11 +46,12 @@ class Progress:
         if renew is None:
             return False
         try:
-            # From before it is asked: never later than the ledger's own end of the lease.
+            # Computed before the request is sent, so never later than the end of the lease in the
+            # ledger.
             left = self._call.deadline + self._earned - lease_clock()
             held = renew(claimed.command.ref, claimed.token, left)
         except StateUnavailable:
-            return False  # the next piece asks again, while the lease lasts
+            return False  # The next chunk tries again, while the lease lasts.
         if not held:
             raise LeaseExpired("another worker has taken the command over")
         return True

@@ -1,4 +1,4 @@
-"""What came of a command, as the ledger keeps it and its producer reads it."""
+"""Makes the Outcome of a command, as the ledger stores it and its producer reads it."""
 
 from __future__ import annotations
 
@@ -9,13 +9,13 @@ from signalbox.workers.execution.pipeline_types import Ended
 
 
 def outcome_of(item: Ended, worker: str) -> Outcome:
-    """Of a command that was attempted or refused, until now."""
+    """Return the outcome of a command that was attempted or refused just now by `worker`."""
     claimed, command = item.claimed, item.claimed.command
     error = item.error
     if error is not None:
         error.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
     elapsed = datetime.now(UTC) - claimed.claimed_at
-    # Of fields that are what they should be: nothing here came from elsewhere unchecked.
+    # Without validation: all values come from checked models.
     return Outcome.model_construct(
         op_id=command.op_id,
         op=command.op,

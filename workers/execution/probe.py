@@ -1,4 +1,4 @@
-"""A real try of a backend: write, read, compare and delete under a reserved name."""
+"""Probe of a backend: writes, reads, compares and deletes under a reserved name."""
 
 from __future__ import annotations
 
@@ -28,21 +28,24 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import no_route
 
 NAME = ".signalbox-probe"
-"""Reserved: tables, series and streams of this name, and object keys below it."""
+"""Reserved name: tables, series and streams of this name, and object keys below it."""
 _ORIGIN = datetime(1970, 1, 1, tzinfo=UTC)
 
 
 class Prober:
-    """Runs probes; the answer to a backend that fails is a result too."""
+    """Runs probes."""
 
     def __init__(self, registry: Registry, payloads: PayloadStore) -> None:
         self._registry = registry
         self._payloads = payloads
 
     def probe(self, claimed: Claimed) -> ProbeResult:
-        """Raises RouteNotFound, and what forbids the backend before it is touched."""
+        """Probe the backend; return the steps that succeeded and the backend's error, if any.
+
+        Raises RouteNotFound, and the errors that forbid the backend before it is called.
+        """
         command = claimed.command
-        assert isinstance(command, ProbeRoute)  # noqa: S101 - the executor asked
+        assert isinstance(command, ProbeRoute)  # noqa: S101 - the executor calls this for no other command
         backend_type, config, modes, revision = self._target(command)
         policy = self._registry.policies.get(command.tenant_id)
         terms = policy.terms if policy else FREE
@@ -69,7 +72,7 @@ class Prober:
                 _TRIES[command.resource_kind](adapter, command, call, watch)
         except SignalboxError as failure:
             error = failure
-        except Exception as failure:  # noqa: BLE001 - what it answers is the finding
+        except Exception as failure:  # noqa: BLE001 - the error is the result of the probe
             error = InternalError(
                 f"{type(failure).__name__} in the adapter", next_step="see the worker's log"
             )
@@ -93,7 +96,7 @@ class Prober:
 
 
 class _Watch:
-    """Times the steps that came to their end."""
+    """Times the steps that succeed."""
 
     def __init__(self) -> None:
         self.steps: list[ProbeStep] = []
@@ -107,63 +110,63 @@ class _Watch:
 
 
 def _try_objects(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> None:
-    place = {"tenant_id": command.tenant_id, "env": command.env, "key": f"{NAME}/{command.op_id}"}
+    target = {"tenant_id": command.tenant_id, "env": command.env, "key": f"{NAME}/{command.op_id}"}
     content = os.urandom(64)
     payload = InlinePayload(data=content)
     with watch.step("write"):
-        store.put(PutObject.model_validate(place | {"payload": payload}), call)
+        store.put(PutObject.model_validate(target | {"payload": payload}), call)
     with watch.step("read"):
-        stream = store.get(GetObject.model_validate(place), call)
+        stream = store.get(GetObject.model_validate(target), call)
         with closing(stream.body) as body:
             found = body.read()
     with watch.step("compare"):
         _compare(found, content)
     with watch.step("fences"):
-        store.check_fences(place["key"], call)
+        store.check_fences(target["key"], call)
     with watch.step("delete"):
-        store.delete(DeleteObject.model_validate(place), call)
+        store.delete(DeleteObject.model_validate(target), call)
 
 
 def _try_rows(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> None:
-    place = {"tenant_id": command.tenant_id, "env": command.env}
-    # Another key each time: what an attempt before deleted keeps its writes out.
-    place |= {"table_name": NAME, "key": new_op_id()}
+    target = {"tenant_id": command.tenant_id, "env": command.env}
+    # Another key each time, since a tombstone of an earlier attempt refuses writes.
+    target |= {"table_name": NAME, "key": new_op_id()}
     data = {"content": os.urandom(64)}
     with watch.step("write"):
-        store.upsert(UpsertRow.model_validate(place | {"data": data}), call)
+        store.upsert(UpsertRow.model_validate(target | {"data": data}), call)
     with watch.step("read"):
-        found = store.get(GetRow.model_validate(place), call).data
+        found = store.get(GetRow.model_validate(target), call).data
     with watch.step("compare"):
         _compare(found, data)
     with watch.step("delete"):
-        # As a command of its own would: one number leaves one trace.
-        store.delete(DeleteRow.model_validate(place), replace(call, seq=call.seq + 1))
+        # As a separate command would: each sequence number leaves one record.
+        store.delete(DeleteRow.model_validate(target), replace(call, seq=call.seq + 1))
 
 
 def _try_points(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> None:
     # Always the same point, since points cannot be deleted.
     value = float(call.seq)
-    place = {"tenant_id": command.tenant_id, "env": command.env}
+    target = {"tenant_id": command.tenant_id, "env": command.env}
     point = Point(series=NAME, timestamp=_ORIGIN, value=value)
     with watch.step("write"):
-        store.ingest(IngestPoints.model_validate(place | {"points": [point]}), call)
+        store.ingest(IngestPoints.model_validate(target | {"points": [point]}), call)
     span = {"start": _ORIGIN, "end": _ORIGIN + timedelta(seconds=1)}
     with watch.step("read"):
-        found = store.query(QueryPoints.model_validate(place | {"series": NAME} | span), call)
+        found = store.query(QueryPoints.model_validate(target | {"series": NAME} | span), call)
     with watch.step("compare"):
         _compare([point.value for point in found.points], [value])
 
 
 def _try_events(store: Any, command: ProbeRoute, call: Call, watch: _Watch) -> None:
-    # One event a day at most, since events cannot be deleted; the others find it there.
+    # One event a day at most, since events cannot be deleted; later probes of the day find it.
     day = datetime.now(UTC).strftime("%Y-%m-%d")
-    place = {"tenant_id": command.tenant_id, "env": command.env, "stream": NAME}
+    target = {"tenant_id": command.tenant_id, "env": command.env, "stream": NAME}
     event = Event(id=day, type="probe", data={"day": day})
     with watch.step("write"):
-        append = AppendEvent.model_validate(place | {"event": event})
+        append = AppendEvent.model_validate(target | {"event": event})
         version = store.append(append, call).version
     with watch.step("read"):
-        read = ReadEvents.model_validate(place | {"after": version - 1, "limit": 1})
+        read = ReadEvents.model_validate(target | {"after": version - 1, "limit": 1})
         found = store.read(read, call).events
     with watch.step("compare"):
         _compare([(event.version, event.data) for event in found], [(version, {"day": day})])

@@ -1,7 +1,7 @@
-"""How much of a message may run now: tenants' quotas and rates, asked before any backend is.
+"""Quotas and rates: decides which commands of a message may run now, before any backend is called.
 
-A tenant without quotas costs nothing here; those that have some are asked for in one round trip.
-What runs at the same moment elsewhere is not counted yet, so a quota may be overrun by it.
+Tenants without quotas cost nothing here; those with quotas are read in one round trip. Commands
+that run elsewhere at the same moment are not counted yet, so a quota may be exceeded by them.
 """
 
 from __future__ import annotations
@@ -16,15 +16,16 @@ from signalbox.routing.policy.policy import Quotas
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
 
 TenantEnv = tuple[str, str]
-"""Tenant and env: what quotas hold for."""
+"""Tenant and env: each has quotas of its own."""
 
 
 def within_quotas(
     admitted: Sequence[Admitted], book: UsageBook
 ) -> tuple[list[Admitted], list[Ended]]:
-    """Those that may run now, and the ends of the others. Raises StateUnavailable.
+    """Return the commands that may run now, and the ends of the others.
 
-    Commands over the rate are let in as accepted, so none overtakes an earlier one of its key.
+    Tokens of the rate are taken in accepted order, so that no command overtakes an earlier one of
+    its key. Raises StateUnavailable.
     """
     free = [item for item in admitted if not item.quotas.any]
     groups: dict[TenantEnv, list[Admitted]] = {}
@@ -58,8 +59,9 @@ def within_quotas(
 
 
 def give_back(allowed: Sequence[Admitted], ended: Sequence[Ended], book: UsageBook) -> None:
-    """Give back the tokens of those that were allowed and not attempted, since their backend was
-    found at rest meanwhile. Raises StateUnavailable.
+    """Return the rate tokens of commands that were not attempted because their backend is at rest.
+
+    Raises StateUnavailable.
     """
     rates = {
         _tenant_env(item): rate for item in allowed if (rate := item.quotas.commands_per_second)
@@ -81,7 +83,7 @@ def _tenant_env(item: Admitted | Ended) -> TenantEnv:
 
 
 class _Tally:
-    """What is stored in a scope, and what the commands that were let in may add to it."""
+    """What is stored in a scope, with what the commands admitted so far may add to it."""
 
     def __init__(self, allowance: Allowance, quotas: Quotas) -> None:
         self._allowance = allowance

@@ -1,4 +1,4 @@
-"""What still runs while the state Redis is known to have lost something: reads that show what."""
+"""Reads of the archive, which run even while ledger or registry have lost data."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ _NEXT = (
 
 
 def withhold(claims: Claims, shards: Shards) -> tuple[Claims, list[Ended]]:
-    """The claims that may run, and the ends of those whose ledger lost something: they wait."""
+    """Return the claims that may run.
+
+    Commands of a ledger that lost data wait, and their ends are returned.
+    """
     if not claims.lost:
         return claims, []
     runnable, ended = [], []
@@ -37,11 +40,11 @@ def withhold(claims: Claims, shards: Shards) -> tuple[Claims, list[Ended]]:
 def archive_reads(
     claimed: Sequence[Claimed], registry: Registry
 ) -> tuple[list[Routed], list[Claimed]]:
-    """Reads of the archive of StreamEvents, on the route that the registry has, and the others.
+    """Split off reads of the archive of StreamEvents, routed as the registry says.
 
-    Without them an operator could not tell what to set again before the registry is declared
-    right. Should the archive's own route be what was lost, an older archive answers. Raises
-    StateUnavailable.
+    Return the others too. An operator needs them to find out what has to be set again before the
+    registry is declared correct. If the archive's own route was lost, an older archive answers.
+    Raises StateUnavailable.
     """
     reads = [item for item in claimed if _reads_archive(item)]
     route = registry.get(ARCHIVE_SCOPE) if reads else None

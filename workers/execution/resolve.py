@@ -1,4 +1,4 @@
-"""On which route, and under which terms, does each claimed command run?"""
+"""Resolve: finds the route of each claimed command and the terms of its tenant's policy."""
 
 from __future__ import annotations
 
@@ -17,10 +17,11 @@ from signalbox.workers.execution.recovery_reads import archive_reads
 def resolve(
     claims: Claims, seen: Position | None, routes: RouteCache, registry: Registry
 ) -> tuple[list[Routed], list[Ended]]:
-    """The claimed commands with routes and terms at least as new as the claim, and the ends of
-    those that have none. Control commands have no route of their own, and are left out.
+    """Return the commands with their routes and terms, and the ends of the others.
 
-    `seen` is how far the registry was known before the claim was sent. Raises StateUnavailable.
+    Routes and terms are at least as new as the claim. Control commands have no route of their own
+    and are left out. `seen` is the registry's position that this process knew before the claim was
+    sent. Raises StateUnavailable.
     """
     claimed = [c for c in claims.claimed if not isinstance(c.command, ControlCommand)]
     lost = routes.enter(claims.epoch, seen)

@@ -1,4 +1,4 @@
-"""What an adapter answers, as the JSON that an outcome carries."""
+"""Converts an adapter's answer to the JSON result of an outcome."""
 
 from __future__ import annotations
 
@@ -13,13 +13,16 @@ from signalbox.commands.object_store import GetResult
 from signalbox.commands.payload import CHUNK_BYTES, InlinePayload, PayloadStore, StagedPayload
 
 Moved = Callable[[int], None]
-"""Told of so many more bytes of content. Raises LeaseExpired."""
+"""Called with the number of further bytes that were read. Raises LeaseExpired."""
 
 
 def to_result(
     answer: Any, payloads: PayloadStore, inline_limit: int, moved: Moved
 ) -> dict[str, Any]:
-    """The answer's fields; a stream is read inline if it is small, else staged."""
+    """Return the answer's fields; a content is inlined up to `inline_limit` bytes, else staged.
+
+    Raises LeaseExpired, and Unavailable if the content ends too early.
+    """
     if isinstance(answer, ObjectStream):
         with closing(answer.body) as body:
             payload: InlinePayload | StagedPayload

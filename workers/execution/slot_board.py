@@ -1,4 +1,4 @@
-"""Who holds the slots of a worker, in memory that the processes of its pool share."""
+"""The slot board: which slots of a worker are in use, in memory that its processes share."""
 
 from __future__ import annotations
 
@@ -7,28 +7,30 @@ import struct
 import zlib
 from collections.abc import Iterable
 
-PLACES = 512
-"""Slots at most; messages beyond them are not counted, and have all they get."""
+MAX_SLOTS = 512
+"""Maximum number of slots; messages beyond are not recorded, and not limited."""
 MAX_TENANTS = 100
-"""Of one message so many tenants are noted."""
+"""Maximum number of tenants recorded for one message."""
 _HEAD = struct.Struct("I")
-_PLACE = struct.Struct("dI")
-_SIZE = _PLACE.size + 4 + 4 * MAX_TENANTS
-_AT = [8 + number * _SIZE for number in range(PLACES)]
+_SLOT = struct.Struct("dI")
+_SIZE = _SLOT.size + 4 + 4 * MAX_TENANTS
+_AT = [8 + number * _SIZE for number in range(MAX_SLOTS)]
 
 Held = tuple[float, frozenset[int]]
-"""Since when (monotonic seconds), and digests of the tenants whose commands run there."""
+"""Since when a slot is in use (monotonic seconds), and digests of the tenants whose commands run
+there."""
 
 
 def digest(tenant: str) -> int:
+    """Return 32 bits that stand for a tenant on the board."""
     return zlib.crc32(tenant.encode())
 
 
 class Board:
-    """A place for each slot, which one process or thread writes and all read.
+    """Shared memory with an entry for each slot, written by one process or thread and read by all.
 
-    Made before a pool forks. A read that meets a write may see neither state; what is decided from
-    it is which command waits a few seconds.
+    It must be made before the pool forks. A read during a write may see neither state, which is
+    harmless: it only decides whether a command waits a few seconds.
     """
 
     def __init__(self) -> None:
@@ -41,21 +43,27 @@ class Board:
 
     @number.setter
     def number(self, number: int) -> None:
+        """Number of messages that the worker runs at a time while nothing is slow.
+
+        0 disables the board.
+        """
         _HEAD.pack_into(self._memory, 0, number)
 
-    def take(self, place: int, since: float, tenants: Iterable[int] = ()) -> None:
+    def take(self, index: int, since: float, tenants: Iterable[int] = ()) -> None:
+        """Mark a slot as in use since `since` (monotonic seconds) by tenants, given as digests."""
         noted = list(tenants)[:MAX_TENANTS]
-        struct.pack_into(f"dI{len(noted)}I", self._memory, _AT[place], since, len(noted), *noted)
+        struct.pack_into(f"dI{len(noted)}I", self._memory, _AT[index], since, len(noted), *noted)
 
-    def leave(self, place: int) -> None:
-        struct.pack_into("d", self._memory, _AT[place], 0.0)
+    def leave(self, index: int) -> None:
+        """Mark a slot as free."""
+        struct.pack_into("d", self._memory, _AT[index], 0.0)
 
     def held(self) -> list[Held]:
-        """Of the places that a worker with so many slots may use, those that are held."""
+        """Return the slots in use, of those that a worker with `number` slots may use."""
         found: list[Held] = []
         for at in _AT[: 2 * self.number]:
-            since, count = _PLACE.unpack_from(self._memory, at)
+            since, count = _SLOT.unpack_from(self._memory, at)
             if since:
-                tenants = struct.unpack_from(f"{count}I", self._memory, at + _PLACE.size)
+                tenants = struct.unpack_from(f"{count}I", self._memory, at + _SLOT.size)
                 found.append((since, frozenset(tenants)))
         return found

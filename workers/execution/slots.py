@@ -1,8 +1,9 @@
-"""The slots of a worker: no tenant's slow commands hold all of them.
+"""Slots of a worker: a tenant's slow commands cannot take all of them.
 
-A slot is held by one message. Those that are held long are replaced, up to as many again as the
-worker has (`SteadyConsumer`), and a tenant that has its share of slow ones gets none of these: its
-commands go back for a while, without an attempt. Where nothing is slow, nothing is different.
+A message occupies one slot while it runs. A slot that is occupied for long is replaced, at most as
+many as the worker has (`SteadyConsumer`). A tenant that already occupies its share of slow slots
+gets no replacement: its commands go back for a while without an attempt. Without slow commands
+there is no limit.
 """
 
 from __future__ import annotations
@@ -14,60 +15,65 @@ from contextlib import contextmanager
 
 from signalbox.commands.error import SlotsTaken
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
-from signalbox.workers.execution.slot_board import PLACES, Board, Held, digest
+from signalbox.workers.execution.slot_board import MAX_SLOTS, Board, Held, digest
 
 SLOW_SECONDS = 1.0
-"""A slot that is held longer is replaced."""
+"""Seconds after which an occupied slot is replaced."""
 BACK_SECONDS = 5.0
-"""For so long a command goes back that gets no slot: each look at it is work for the others."""
+"""Seconds for which a command without a slot goes back; each look at it takes time from the
+others."""
 
 
 def share_of(number: int) -> int:
-    """Of so many slots or threads one tenant has no more while others are short of them."""
+    """Return how many of `number` slots or threads one tenant may have while others need them."""
     return max(1, number // 2)
 
 
 class Slot:
-    """One message in hand, and its place on the board, if there is one for it."""
+    """The slot of one running message, and its index on the board, None if all are in use."""
 
-    def __init__(self, place: int | None) -> None:
+    def __init__(self, index: int | None) -> None:
         self.since = time.monotonic()
-        self.place = place
+        self.index = index
 
 
 class Slots:
-    """The slots that this process has of a worker's. Thread-safe."""
+    """The slots that this process uses. Thread-safe."""
 
-    def __init__(self, board: Board | None = None, place: int | None = None) -> None:
-        """A process that runs one message at a time has one `place`, any other the whole board."""
+    def __init__(self, board: Board | None = None, index: int | None = None) -> None:
+        """A process that runs one message at a time has one `index`, any other the whole board."""
         self.board = board or Board()
         self._lock = threading.Lock()
-        places = range(PLACES) if place is None else range(place, min(place + 1, PLACES))
-        self._free = list(reversed(places))
-        if place is not None and place in places:
-            self.board.leave(place)  # of a process that died
+        indexes = range(MAX_SLOTS) if index is None else range(index, min(index + 1, MAX_SLOTS))
+        self._free = list(reversed(indexes))
+        if index is not None and index in indexes:
+            self.board.leave(index)  # A process that died may have left it in use.
 
     @contextmanager
     def taken(self) -> Iterator[Slot]:
+        """Occupy a slot for as long as the context lasts."""
         with self._lock:
             slot = Slot(self._free.pop() if self._free else None)
-        if slot.place is not None:
-            self.board.take(slot.place, slot.since)
+        if slot.index is not None:
+            self.board.take(slot.index, slot.since)
         try:
             yield slot
         finally:
-            if slot.place is not None:
-                self.board.leave(slot.place)
+            if slot.index is not None:
+                self.board.leave(slot.index)
                 with self._lock:
-                    self._free.append(slot.place)
+                    self._free.append(slot.index)
 
     def slow(self) -> int:
-        """How many of the worker's are held for long."""
+        """Return how many of the worker's slots are occupied for longer than SLOW_SECONDS."""
         return len(_slow(self.board.held()))
 
     def share(self, slot: Slot, admitted: Sequence[Admitted]) -> tuple[list[Admitted], list[Ended]]:
-        """Those that may run in this slot, and the ends of those whose tenant has its share."""
-        if slot.place is None:
+        """Return the commands that may run in this slot.
+
+        The ends of those whose tenant has its share follow.
+        """
+        if slot.index is None:
             return list(admitted), []
         tenants = {tenant: digest(tenant) for tenant in {_tenant(item) for item in admitted}}
         full: set[str] = set()
@@ -77,11 +83,11 @@ class Slots:
                 slow, limit = _slow(held), share_of(number)
                 full = {
                     tenant
-                    for tenant, its in tenants.items()
-                    if sum(its in noted for _, noted in slow) >= limit
+                    for tenant, tenant_digest in tenants.items()
+                    if sum(tenant_digest in noted for _, noted in slow) >= limit
                 }
-            run = (its for tenant, its in tenants.items() if tenant not in full)
-            self.board.take(slot.place, slot.since, run)
+            run = (tenant_digest for tenant, tenant_digest in tenants.items() if tenant not in full)
+            self.board.take(slot.index, slot.since, run)
         if not full:
             return list(admitted), []
         ready = [item for item in admitted if _tenant(item) not in full]

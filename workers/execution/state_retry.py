@@ -1,4 +1,4 @@
-"""A worker does not give up while the state Redis is away: it holds what it has and waits."""
+"""Retries for an unavailable state Redis: a worker keeps the commands that it has, and waits."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ log = structlog.get_logger("signalbox.worker")
 
 
 def wait_for_state(step: Callable[[], T]) -> T:
-    """Run `step`, again and again while it raises StateUnavailable, at most 2 s apart.
+    """Run `step`, and again while it raises StateUnavailable, with pauses of at most 2 s.
 
-    A worker that is told to stop meanwhile is ended soon after its soft shutdown (see
-    `workers/celery/pool.py`); the leases bring its commands back.
+    A worker that is told to stop meanwhile ends soon after its soft shutdown (see
+    `workers/celery/pool.py`); its commands run again when their leases expire.
     """
     try:
-        # Nearly always at once: the machinery of waiting is five times as dear as a call of it.
+        # The plain call nearly always succeeds, and `Retrying` costs five times as much.
         return step()
     except StateUnavailable:
         return Retrying(

@@ -1,4 +1,4 @@
-"""In which steps the commands of one message run: a read behind the writes that it could see."""
+"""Order of reads and writes within one message: a read runs after the writes that it could see."""
 
 from __future__ import annotations
 
@@ -7,15 +7,18 @@ from collections.abc import Hashable, Sequence
 from signalbox.workers.execution.pipeline_types import Admitted
 
 Steps = list[list[Admitted]]
-"""In a step all run side by side, writes of one key as accepted; the next begins when it ended."""
+"""Commands of a step run in parallel, except that writes of one key run in accepted order.
+
+A step begins when the step before it has ended.
+"""
 
 
 def in_lanes(admitted: Sequence[Admitted]) -> list[Steps]:
-    """Commands that need not wait for one another stand in different lanes.
+    """Return commands that need not wait for one another in different lanes.
 
-    Where some read and others write, a read of one item (object, row, stream) stands behind the
-    writes of that item before it, one of many items (a list, a query, points) behind all writes of
-    its scope before it, and a write behind the reads before it that could see it.
+    In a message with reads and writes, a read of one item (object, row, stream) follows the earlier
+    writes of that item. A read of many items (a list, a query, points) follows all earlier writes
+    of its scope. A write follows the earlier reads that could see it.
     """
     if len({item.claimed.command.writes for item in admitted}) < 2:
         return [[list(admitted)]]

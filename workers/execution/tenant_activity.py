@@ -1,4 +1,4 @@
-"""Detects other recently active tenants, to shrink the window of each backlog."""
+"""Detects other recently active tenants, whose presence makes each tenant's window smaller."""
 
 from __future__ import annotations
 
@@ -7,18 +7,18 @@ import time
 from collections.abc import Set as AbstractSet
 
 LATELY = 1.0
-"""Seconds for which a tenant counts after a command of its was in hand."""
+"""Seconds for which a tenant counts as active after one of its commands ran."""
 
 
 class TenantActivity:
-    """The tenants of this process' last commands. Thread-safe."""
+    """The tenants whose commands this process ran lately. Thread-safe."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._seen: dict[str, float] = {}
 
     def beside(self, tenants: AbstractSet[str]) -> bool:
-        """Note these tenants, and say if commands of any others were in hand lately."""
+        """Record these tenants; return whether more than one tenant was active lately."""
         now = time.monotonic()
         with self._lock:
             self._seen.update(dict.fromkeys(tenants, now))

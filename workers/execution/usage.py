@@ -1,4 +1,4 @@
-"""What a finished command adds to its scope's use."""
+"""Usage: what a finished command adds to the statistics and the health of its scope."""
 
 from __future__ import annotations
 
@@ -21,13 +21,16 @@ from signalbox.commands.routing import ProbeRoute
 from signalbox.workers.execution.pipeline_types import Ended
 
 _SICK = (Unavailable, Throttled, PermissionDenied, Misconfigured, InsufficientStorage)
-"""Errors of a backend as a whole, not of one command."""
+"""Errors that show a problem of the whole backend and not of one command."""
 _REFUSED = (RoutingError, QuotaError, DeadlineExceeded)
-"""Errors of a command that never came to its backend."""
+"""Errors of commands that did not reach their backend."""
 
 
 def usage_of(item: Ended) -> Usage | None:
-    """None for a command without a route; one that was refused is a failure and no write."""
+    """Return the usage of a command, None if it has no route.
+
+    A refused command counts as a failure and not as a read or write.
+    """
     command = item.claimed.command
     if isinstance(command, ProbeRoute) and item.result and command.backend_type is None:
         error = item.result["error"]
@@ -53,11 +56,14 @@ def usage_of(item: Ended) -> Usage | None:
 
 
 def sickness_of(item: Ended) -> Usage | None:
-    """What an attempt that comes again found of its backend; it is counted when it ends."""
+    """Return the health that an attempt found, for a command that will be retried.
+
+    Its use is counted when it ends. None if the error says nothing about the backend as a whole.
+    """
     if item.route is None or not isinstance(item.error, (*_SICK, BackendResting)):
         return None
     if isinstance(item.error, BackendResting):
-        # Only what was tried found it so itself.
+        # Only a command that was attempted found this out itself.
         return Usage(item.route.scope.field, health=Unavailable.code) if item.tried else None
     return Usage(item.route.scope.field, health=item.error.code)
 

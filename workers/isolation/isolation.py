@@ -1,9 +1,8 @@
-"""Runs suspects, commands with which workers died twice, in a child process of a threaded worker.
+"""Isolation of suspects: commands with which workers died twice run in a child process.
 
-The child runs one suspect at a time and nothing else, so that a suspect that ends its process harms
-no other command, and no other command waits for it. The child itself claims the suspect, since a
-claim must end with the process that holds it. If the child dies, its parent reports that to the
-ledger.
+The child runs one suspect at a time and nothing else, so that a suspect which kills or blocks its
+process harms no other command. The child claims the suspect itself, since a claim must end with the
+process that holds it; if the child dies, its parent reports the death to the ledger.
 """
 
 from __future__ import annotations
@@ -30,21 +29,25 @@ from signalbox.workers.execution.state_retry import wait_for_state
 log = structlog.get_logger("signalbox.isolation")
 
 PROCESS = "signalbox.workers.isolation.process"
+"""Module that the child process runs."""
 MAX_WAITING = 1000
-"""Suspects in the memory of a process; those beyond are woken again by the reconciler."""
+"""Maximum number of suspects that wait in a process; the reconciler wakes the others again."""
 STOP_SECONDS = 4.0
-"""Within it the suspect in hand may end when its worker stops; Celery's soft shutdown, before it,
-has taken most of a supervisor's patience."""
+"""Time for the current suspect to end when its worker stops. Celery's soft shutdown has already
+used most of the time that a supervisor allows."""
 HANGS_AFTER = timedelta(seconds=30)
-"""So long after its lease, within which its calls end, a suspect hangs."""
+"""A suspect that runs this long after the end of its lease hangs: its calls end within the
+lease."""
 BEGINS_WITHIN = timedelta(seconds=60)
-"""A process that holds nothing so long, beside a lease, hangs before its claim or after its end."""
+"""A child that holds no lease for this time and the length of one hangs, before its claim or after
+its finish."""
 
 
 class Isolation:
-    """Runs suspects one after the other, in a child process that is kept while it lives.
+    """Runs suspects one after the other in a child process, which is reused while it lives.
 
-    One for a process that runs messages. Thread-safe; nothing is started before the first suspect.
+    One for each process that runs messages. Thread-safe. Nothing is started before the first
+    suspect.
     """
 
     def __init__(self, ledger: Ledger, worker: str, lease: timedelta) -> None:
@@ -57,8 +60,11 @@ class Isolation:
         self._thread: threading.Thread | None = None
 
     def take(self, suspects: Sequence[Ticket]) -> None:
-        """Run them when their turn comes. What this process does not come to, since it ends or has
-        enough of them, has its due time in the ledger like every open command."""
+        """Queue suspects to be run.
+
+        Those that this process does not run, because it stops or has enough of them, keep their due
+        time in the ledger like every open command.
+        """
         with self._changed:
             if self._stopped:
                 return
@@ -66,14 +72,18 @@ class Isolation:
             new = [ticket for ticket in suspects if ticket not in self._waiting]
             self._waiting.update(dict.fromkeys(new[:room]))
             if self._thread is None:
-                # A child ends with the thread that started it, so it is one that stays.
+                # The child is killed when the thread that started it ends, so this thread must
+                # stay.
                 self._thread = threading.Thread(target=self._serve, name="isolation", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
     def close(self) -> None:
-        """Begin nothing more, and wait a moment for what is in hand. What does not end in it is
-        ended with this process, which counts as no death, and its lease brings it back."""
+        """Start no other suspect, and wait up to STOP_SECONDS for the current one.
+
+        If it has not ended by then it is killed with this process, which does not count as a death;
+        it runs again when its lease expires.
+        """
         with self._changed:
             self._stopped = True
             self._changed.notify()
@@ -85,7 +95,7 @@ class Isolation:
             try:
                 self._run(ticket)
             except Exception:
-                # The ledger wakes it again; the others must not wait for that.
+                # The ledger wakes it again, and the other suspects must not wait for that.
                 log.exception("suspect could not be run", ref=ticket.ref)
         self._child.end()
 
@@ -106,22 +116,26 @@ class Isolation:
         died = Finish(ticket.ref, token, Action.DIED)
         refused = wait_for_state(lambda: self._ledger.finish(token, [died])).refused
         if refused:
-            log.error("a suspect's process ended and did not hold it", ref=ticket.ref, code=code)
+            log.error(
+                "the process of a suspect died after it had lost the lease",
+                ref=ticket.ref,
+                code=code,
+            )
         else:
-            log.warning("a suspect's process died with it", ref=ticket.ref, code=code)
+            log.warning("a suspect killed its process", ref=ticket.ref, code=code)
 
     def _hangs(self, ticket: Ticket, token: str, waited: timedelta) -> bool:
         try:
             left = self._ledger.lease_left(ticket.ref, token)
         except StateUnavailable:
-            return False  # its process waits for the same
+            return False  # The child process waits for the state Redis too.
         if left is None:
             return waited > self._lease + BEGINS_WITHIN
         return left < -HANGS_AFTER
 
 
 class Child:
-    """A process of `signalbox.workers.isolation.process`. For one thread."""
+    """The child process, which runs `signalbox.workers.isolation.process`. For one thread."""
 
     def __init__(self, worker: str) -> None:
         self._worker = worker
@@ -131,12 +145,14 @@ class Child:
         self,
         ticket: Ticket,
         token: str,
-        patience: timedelta,
+        check_every: timedelta,
         hangs: Callable[[Ticket, str, timedelta], bool],
     ) -> int | None:
-        """Have the command claimed under `token` and run: None, or the code with which the process
-        ended. It is ended if it `hangs`, asked each time that there was no answer for so long.
-        Raises OSError if none can be started.
+        """Have the child claim and run one command under `token`.
+
+        Return None, or its exit code if it died. After each `check_every` without an answer,
+        `hangs` is called; the child is killed if it returns True. Raises OSError if no process can
+        be started.
         """
         line = json.dumps({"ref": ticket.ref, "op": ticket.op, "token": token}) + "\n"
         while True:
@@ -148,9 +164,9 @@ class Child:
                 process.stdin.write(line)
                 process.stdin.flush()
             asked = time.monotonic()
-            while not select.select([process.stdout], [], [], patience.total_seconds())[0]:
+            while not select.select([process.stdout], [], [], check_every.total_seconds())[0]:
                 if hangs(ticket, token, timedelta(seconds=time.monotonic() - asked)):
-                    log.error("a suspect hangs, and its process is ended", ref=ticket.ref)
+                    log.error("a suspect hangs; its process is killed", ref=ticket.ref)
                     process.kill()
                     break
             if process.stdout.readline():
@@ -158,20 +174,20 @@ class Child:
             code = self.end()
             if code or not kept:
                 return code
-            # It was idle for long, and ended by itself before it read this.
+            # It was idle for long and ended before it read this request.
 
     def end(self) -> int:
-        """Wait for its end, which comes when it has nothing in hand; its code."""
+        """Let the child end when it is idle, and return its exit code."""
         process, self._process = self._process, None
         if process is None:
             return 0
         with suppress(BrokenPipeError), process:
-            pass  # which closes the pipes, and waits
+            pass  # closes the pipes and waits
         return process.wait()
 
     def _start(self) -> subprocess.Popen[str]:
-        # A new program and no fork, which would have the parent's locks, and clients of backends
-        # that hang in a fork. What it writes beside its answers goes to the worker's log.
+        # A new program and not a fork, which would inherit held locks, and in which clients of some
+        # backends hang. Its standard error goes to the worker's log.
         return subprocess.Popen(  # noqa: S603 - our own module
             [
                 sys.executable,

@@ -1,9 +1,8 @@
-"""The process in which suspects run, one at a time.
+"""The child process that runs suspects, one at a time.
 
-It is started as `python -m signalbox.workers.isolation.process <worker> <parent>`.
-
-Each line of standard input names one command and the token to claim it under; a line of standard
-output tells that its run is over. It ends when its parent does, or when it was idle for long.
+It is started as `python -m signalbox.workers.isolation.process <worker> <parent's pid>`. Each line
+of standard input is JSON with `ref`, `op` and `token` of one command; a line of standard output
+says that it has ended. The process ends with its parent, or after IDLE_SECONDS without a command.
 """
 
 from __future__ import annotations
@@ -32,25 +31,27 @@ from signalbox.workers.runtime import Runtime
 log = structlog.get_logger("signalbox.isolation")
 
 IDLE_SECONDS = 30.0
-"""Suspects seldom come singly, and a start costs about a second of processor time."""
+"""How long the process waits for the next command: a start costs about a second of processor time,
+and suspects often come several at a time."""
 
 
 def main() -> None:
+    """Run the commands that standard input names until it ends."""
     worker, parent = sys.argv[1], int(sys.argv[2])
     _end_with(parent)
-    # Its parent's alone to answer: a terminal and a supervisor send these to all processes.
+    # The parent alone handles these signals; terminals and supervisors send them to all processes.
     for each in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP, signal.SIGQUIT):
         signal.signal(each, signal.SIG_IGN)
     answers = os.fdopen(os.dup(1), "wb")
-    os.dup2(2, 1)  # whatever a library prints is no answer
+    os.dup2(2, 1)  # What a library prints must not be taken for an answer.
     settings = Settings()
     configure_logging(settings)
     app, state = make_app(settings), connect_to(settings)
     name = f"{worker}/apart"
-    # Flower knows the worker, and not this process.
+    # Flower knows the worker but not this process.
     task_events = TaskEvents.of(app, worker)
     runtime = Runtime(app, settings, state, name, one_at_a_time=True, task_events=task_events)
-    # One failure opens these breakers: a process that died has forgotten the ones before.
+    # One failure opens these breakers, since a process that died has forgotten earlier failures.
     executor = replace(runtime.executor, breakers=Breakers(state, name, failures_most=1))
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     while line := _read(requests):
@@ -59,7 +60,8 @@ def main() -> None:
             ticket = Ticket(request["ref"], request["op"])
             executor.execute_suspect(ticket, request["token"], Apart.WATCHED)
         except Exception:
-            # As in any worker: nothing is recorded, and the lease brings it back.
+            # As in any worker: nothing is recorded, and the command runs again when its lease
+            # expires.
             log.exception("suspect could not be run", ref=request["ref"])
         answers.write(b"over\n")
         answers.flush()
@@ -67,15 +69,15 @@ def main() -> None:
 
 
 def _end_with(parent: int) -> None:
-    """Be killed when the thread that started this ends, however that happens (on Linux)."""
+    """Have this process killed when the thread that started it ends, for any reason (on Linux)."""
     with suppress(OSError):
         set_pdeathsig(signal.SIGKILL)
     if os.getppid() != parent:
-        os._exit(1)  # it ended in between, and no signal will come
+        os._exit(1)  # The parent ended before the call above, so no signal will come.
 
 
 def _read(requests: BinaryIO) -> bytes:
-    """The next line; nothing at the parent's end, or when none came for long."""
+    """Return the next line; empty if the parent has ended or none came within IDLE_SECONDS."""
     if not select.select([requests], [], [], IDLE_SECONDS)[0]:
         return b""
     return requests.readline()

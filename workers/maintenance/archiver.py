@@ -1,8 +1,8 @@
-"""Appends every StreamEvent to the archive: once, in order, and again from where it stopped.
+"""The archiver: appends every StreamEvent of the route log to the archive, once and in order.
 
-A thread in every worker, of which one at a time leads. Appends go through the queue like any
-other command, so the archive's route may be switched as well. An event's id in the archive is its
-hash and each append names the version that it follows, so two leaders at once do no harm.
+It runs as a thread in every worker; the elected leader archives. Appends are submitted as commands
+through the queue, so the archive's own route may be switched too. An event's id in the archive is
+its hash, and each append names the version that it follows, so two leaders at once do no harm.
 """
 
 from __future__ import annotations
@@ -27,18 +27,22 @@ from signalbox.workers.maintenance.election import Election
 from signalbox.workers.maintenance.service import Service
 
 MAX_TURN = 200
-"""Events in a turn."""
+"""Maximum number of events in one turn."""
 LONGEST_PAUSE = 300.0
-"""Seconds between two tries at an archive that refuses."""
+"""Maximum seconds between attempts while the archive refuses appends."""
 _PATIENCE = timedelta(seconds=20)
 
 
 class Archiver(Service):
-    """Archives, and trims what is archived and older than the newest `keep` events."""
+    """Archives events, and trims archived ones except the newest `keep`."""
 
     name, interval = "archiver", 1.0
 
     def __init__(self, client: Client, registry: Registry, name: str, keep: int) -> None:
+        """`name` is the worker's.
+
+        `keep` is the number of archived events that stay in the registry.
+        """
         super().__init__()
         self._client = client
         self._registry = registry
@@ -49,26 +53,27 @@ class Archiver(Service):
         self._said = ""
         self._batch = 1
         self._left: tuple[int, str] | None = None
-        """Where this one left the mark."""
+        """Revision and hash of the mark when this archiver last moved it."""
         self._pause = 0.0
 
     @classmethod
     def of(cls, settings: Settings, name: str) -> Archiver:
-        """One with connections of its own."""
+        """Make an archiver with its own connections."""
         client = Client(settings)
         return cls(client, Registry(client.state), name, settings.route_log_keep)
 
     def turn(self) -> int:
-        """Archive some events, if this is the leader and there are any; how many.
+        """Archive a batch of events if this is the leader; return how many.
 
-        Raises StateUnavailable, BrokerUnavailable.
+        Raises StateUnavailable and BrokerUnavailable.
         """
         if not self._leader.leads():
             return 0
         mark = self._mark.read()
         if (mark.revision, mark.hash) != self._left:
-            # Moved by another, or by a restore: its version may be behind the archive's. Of several
-            # new events the first would then be refused, and one behind it could be let in.
+            # Moved by another archiver or by a restore, so its version may be older than the
+            # archive's. Of several new events the first would then be refused, and a later one
+            # could be accepted.
             self._batch = 1
         events = self._registry.events(mark.revision, limit=self._batch)
         if not events:
@@ -96,7 +101,7 @@ class Archiver(Service):
             command.model_copy(update={"expected_version": mark.version + number})
             for number, command in enumerate(archiving(events, route.mode))
         ]
-        # The stream takes nothing without it.
+        # A reserved stream accepts appends only with a permit.
         self._permits.give(appends)
         outcomes = self._client.wait(self._client.submit_many(appends), _PATIENCE)
         done = 0
@@ -106,8 +111,9 @@ class Archiver(Service):
                 break
             version = outcome.unwrap()["version"]
             if version != mark.version + 1:
-                # Another archive than the mark is of, or it was there from before a lost mark.
-                self._log.info("the archive is at another version", version=version)
+                # The mark belongs to another archive, or the event was archived before the mark was
+                # lost.
+                self._log.info("the archive is at an unexpected version", version=version)
             mark = replace(mark, revision=event.revision, hash=event.hash, version=version)
             self._mark.move(event, version)
             self._left = (event.revision, event.hash)
@@ -118,7 +124,7 @@ class Archiver(Service):
         return done
 
     def _stumble(self, outcome: Outcome | None, route: Route) -> None:
-        # What ends badly is a dead letter each time: so one at a time, and seldom.
+        # Each refused append becomes a dead letter, so append one at a time, and seldom.
         self._batch, self._pause = 1, min(LONGEST_PAUSE, 2 * self._pause + self.interval)
         if outcome is None:
             self._wait("the archive does not answer; see signalbox status")
@@ -131,10 +137,10 @@ class Archiver(Service):
             self._count(self._mark.read(), route)
 
     def _count(self, mark: Mark, route: Route) -> Mark:
-        """Another archive than the mark is of: go on at the end of what is there."""
+        """Set the mark's version to the end of this archive, which is not the one it was for."""
         tenancy = Tenancy(ARCHIVE_SCOPE.tenant_id, ARCHIVE_SCOPE.env, route.mode)
         version = end_of(self._client, tenancy, ARCHIVE_STREAM, _PATIENCE)
-        self._log.info("the archive was counted", version=version, thought=mark.version)
+        self._log.info("the end of the archive was found", version=version, expected=mark.version)
         self._mark.recount(version, route.fence)
         return replace(mark, version=version, route=route.fence)
 

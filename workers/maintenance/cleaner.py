@@ -1,6 +1,6 @@
-"""Removes what crashes left behind: staged contents, and files that no row names.
+"""The cleaner: removes leftovers of crashes, such as staged content and unreferenced files.
 
-A thread in every worker, of which one at a time leads. It looks seldom and takes its time.
+It runs as a thread in every worker; the elected leader cleans, every ten minutes.
 """
 
 from __future__ import annotations
@@ -24,15 +24,15 @@ from signalbox.workers.maintenance.election import Election
 from signalbox.workers.maintenance.service import Service
 
 TURN_SECONDS = 600.0
-"""Between two turns of the one that leads."""
+"""Seconds between two turns of the leader."""
 
 
 class Cleaner(Service):
-    """Clears up behind crashed producers, workers and readers."""
+    """Removes the leftovers of crashed producers, workers and readers."""
 
     name = "cleaner"
     interval = 2.0
-    """How often the lead is asked for, so that no other begins meanwhile."""
+    """Seconds between renewals of the leadership, so that no other cleaner begins meanwhile."""
 
     def __init__(self, settings: Settings, name: str) -> None:
         super().__init__()
@@ -44,19 +44,22 @@ class Cleaner(Service):
         self._leader = Election(self._client, "janitor", name)
 
     def turn(self) -> tuple[int, int]:
-        """Clear up once: staged contents and stored files removed. Raises StateUnavailable."""
+        """Clean once; return the numbers of staged contents and of stored files removed.
+
+        Raises StateUnavailable.
+        """
         self._ledger.forget_faults()
         forget_old(self._client, self._settings.read_retention)
         return self._clear_payloads(), self._clear_stores()
 
     def _clear_payloads(self) -> int:
-        # Asked for in each turn: another state than before, or an emptied one, has another name,
-        # and what the former has staged is not this one's to remove.
+        # Read in each turn: a replaced or emptied state has another name, and content that was
+        # staged for the former one must not be removed for it.
         deployment, grace = Deployment(self._client), self._settings.orphan_grace
         folder = self._settings.payload_dir or Path(".signalbox/payloads")
         payloads = DirectoryPayloadStore(folder, deployment)
-        # Listed before the ledger is read: what is staged and submitted meanwhile is not on it,
-        # or has become young again.
+        # Listed before the ledger is read: content that is staged and submitted meanwhile is not on
+        # the list, or its age has been reset.
         old = set(payloads.older_than(grace))
         if not old:
             return 0
@@ -88,7 +91,9 @@ class Cleaner(Service):
                 collect = getattr(adapter, "collect_orphans", None)
                 return int(collect(self._settings.orphan_grace)) if collect else 0
         except SignalboxError as error:
-            self._log.warning("not cleared up", scope=route.scope.field, error=str(error))
+            self._log.warning(
+                "leftovers could not be removed", scope=route.scope.field, error=str(error)
+            )
             return 0
 
     def step(self) -> float:
@@ -98,5 +103,5 @@ class Cleaner(Service):
             self._left = TURN_SECONDS
             payloads, files = self.turn()
             if payloads or files:
-                self._log.info("cleared up", payloads=payloads, files=files)
+                self._log.info("leftovers removed", payloads=payloads, files=files)
         return self.interval

@@ -1,4 +1,4 @@
-"""One worker at a time does what needs doing once: a lock that its holder renews."""
+"""Leader election: a lock in the state Redis, which its holder renews."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ from signalbox.commands.script import Script
 from signalbox.commands.state import State
 
 LEADER_MS = 4000
-"""A leader that died is followed by another within this time and a turn."""
+"""How long the lock lasts without renewal, in milliseconds."""
 
-# Renewed by its holder, or taken when nobody holds it. One that would be held for longer than any
-# renewal is from before Redis' clock was set back.
+# Renewed by its holder, or taken when nobody holds it. A lock that would last longer than any
+# renewal allows was written before Redis' clock was set back.
 _LEAD = Script.of("""
 local holder = redis.call('GET', KEYS[1])
 if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) then
@@ -21,7 +21,10 @@ return 1
 
 
 class Election:
-    """A candidate for one task. Two may lead for a moment, when one was frozen."""
+    """A candidate for the leadership of one task.
+
+    Two may lead for a moment after one was suspended.
+    """
 
     def __init__(self, client: State, task: str, name: str) -> None:
         self._key = f"signalbox:{task}"
@@ -29,6 +32,9 @@ class Election:
         self._client = client
 
     def leads(self) -> bool:
-        """Whether this one leads now. Raises StateUnavailable."""
+        """Take or renew the leadership; return whether this candidate has it.
+
+        Raises StateUnavailable.
+        """
         call = _LEAD.call([self._key], [self._name, LEADER_MS])
         return bool(self._client.run([call], [_LEAD])[0])

@@ -1,4 +1,4 @@
-"""A worker's signs of life: its pool takes work, and the state Redis takes what it writes."""
+"""A worker's heartbeat: written while its pool takes work and the state Redis accepts writes."""
 
 from __future__ import annotations
 
@@ -16,11 +16,12 @@ from signalbox.workers.maintenance.service import Service
 
 
 class Pulse(Service):
-    """Gives a sign every few seconds, and none while a worker is stuck."""
+    """Writes a heartbeat every few seconds, and touches the ready file, unless it is stuck."""
 
     name, interval, at_once = "pulse", BEAT_SECONDS, True
 
     def __init__(self, settings: Settings, name: str, moves: Callable[[], bool]) -> None:
+        """`moves` tells whether the pool takes work."""
         super().__init__()
         self._well = True
         self._pulses = Pulses(connect_to(settings))
@@ -34,7 +35,10 @@ class Pulse(Service):
             self._pulses.stop(self._name)
 
     def turn(self) -> bool:
-        """One sign, if there is cause for it. Raises StateUnavailable."""
+        """Write one heartbeat if the pool takes work; return whether it does.
+
+        Raises StateUnavailable.
+        """
         if not self._moves():
             return False
         self._pulses.beat(self._name)
@@ -52,21 +56,21 @@ class Pulse(Service):
 
 
 class PoolProbe:
-    """Whether a pool of threads runs what it is given; other pools are taken at their word."""
+    """Tests whether a pool of threads runs what it is given; other pools count as working."""
 
     def __init__(self, pool: Any) -> None:
-        its = getattr(pool, "executor", None)
-        self._executor = its if isinstance(its, Executor) else None
+        executor = getattr(pool, "executor", None)
+        self._executor = executor if isinstance(executor, Executor) else None
         self._asked: Future[float] | None = None
 
     def __call__(self) -> bool:
         if self._executor is None:
             return True
         try:
-            # Asked once: another question would only stand behind the first.
+            # Submitted once: a second probe would only queue behind the first.
             self._asked = self._asked or self._executor.submit(time.monotonic)
             self._asked.result(timeout=BEAT_SECONDS)
-        except (TimeoutError, RuntimeError):  # held by others, or at its end
+        except (TimeoutError, RuntimeError):  # all threads are busy, or the pool has stopped
             return False
         self._asked = None
         return True

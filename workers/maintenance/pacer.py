@@ -1,8 +1,8 @@
-"""Lets commands go that wait for their tenant's rate.
+"""The pacer: wakes commands that wait for their tenant's rate, as fast as the rate allows.
 
-A thread in every worker, of which one at a time leads. It reads the policies anew each turn, so a
-rate that was changed or lifted counts for what waits already. Its work is that of the rates, not
-of the backlogs: what waits is not looked at.
+It runs as a thread in every worker; the elected leader does the work. It reads the policies in each
+turn, so a changed or lifted rate applies to waiting commands too. The cost of a turn depends on the
+rates and not on the number of waiting commands.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from signalbox.workers.maintenance.service import Service
 
 
 class Pacer(Service):
-    """Wakes as many commands of a tenant as its rate allows, as accepted."""
+    """Wakes as many commands of each tenant as its rate allows, in accepted order."""
 
     name, interval = "pacer", 0.25
 
@@ -35,9 +35,10 @@ class Pacer(Service):
         self._leader = Election(client, "pacer", name)
 
     def turn(self) -> int:
-        """One turn, if this is the leader: how many commands were let go.
+        """Wake what the rates allow if this is the leader; return the number of commands.
 
-        Raises StateUnavailable, BrokerUnavailable; what was not published is woken when it is due.
+        Raises StateUnavailable and BrokerUnavailable; what was not published is woken when it is
+        due.
         """
         if not self._leader.leads():
             return 0
@@ -51,7 +52,10 @@ class Pacer(Service):
         return len(wakes)
 
     def _rates(self, tenants: Sequence[str]) -> dict[str, float | None]:
-        """Without a tenant whose policy cannot be read (of a later release): it alone waits."""
+        """Return the rates of these tenants, except those whose policy cannot be read.
+
+        A later release may have written it; only that tenant waits then.
+        """
         rates: dict[str, float | None] = {}
         for tenant_id, (policy, _) in zip(tenants, self._policies.get_many(tenants), strict=True):
             if isinstance(policy, RegistryUnreadable):

@@ -1,6 +1,6 @@
-"""Wakes commands whose due time has come: lost wake-ups, dead workers, retries, hand-overs.
+"""The reconciler: wakes commands that are due, as after a lost message or a dead worker.
 
-A thread in every worker, of which one at a time leads.
+It runs as a thread in every worker; the elected leader does the work.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from signalbox.workers.maintenance.service import Service
 
 
 class Reconciler(Service):
-    """Publishes due wake-ups again, a bounded number a turn."""
+    """Publishes the messages of due commands again, a bounded number in each turn."""
 
     name, interval = "reconciler", 0.5
 
@@ -37,9 +37,9 @@ class Reconciler(Service):
         self._leader = Election(self._client, "reconciler", name)
 
     def turn(self) -> bool:
-        """One turn, if this is the leader: whether more is due than it took.
+        """Wake due commands if this is the leader; return whether more are due than it took.
 
-        Raises StateUnavailable, BrokerUnavailable; what was not published is due again later.
+        Raises StateUnavailable and BrokerUnavailable; what was not published is due again later.
         """
         if not self._leader.leads():
             return False
@@ -48,13 +48,13 @@ class Reconciler(Service):
         self._publisher.publish(due.wakes)
         self._parcels.open_late(due.late)
         if due.wakes:
-            self._log.info("woken", commands=len(due.wakes))
+            self._log.info("due commands woken", commands=len(due.wakes))
         return due.more
 
     def step(self) -> float:
         started = time.monotonic()
         if not self.turn():
             return self.interval
-        # What is due goes on at once, and Redis has at least half of its time for others: by far
-        # the most of a turn is spent there.
+        # Remaining due commands are woken at once, but Redis, where a turn spends most of its time,
+        # is free for others at least half of the time.
         return min(self.interval, time.monotonic() - started)

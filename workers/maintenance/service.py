@@ -1,4 +1,4 @@
-"""What goes on beside the commands of a worker: a thread that takes turns until it is stopped."""
+"""Background services of a worker: threads that repeat a step until they are stopped."""
 
 from __future__ import annotations
 
@@ -14,17 +14,19 @@ log = structlog.get_logger("signalbox.worker")
 
 
 class Service(ABC):
-    """Runs `step` again and again on a thread of its own.
+    """Calls `step` repeatedly on its own thread.
 
-    An error ends a step, never the thread: what a service does, nobody else would do. Errors that
-    pass, such as a state Redis that is away, are a line in the log; others come with a traceback.
+    An exception ends the step and never the thread, since nothing else would do its work. A
+    SignalboxError, such as an unavailable state Redis, is logged in one line; others with a
+    traceback.
     """
 
     name: ClassVar[str]
+    """Name of the service in thread names and logs."""
     interval: ClassVar[float]
     """Seconds before the first step, and after one that failed."""
     at_once: ClassVar[bool] = False
-    """The first step does not wait."""
+    """Whether the first step runs without waiting."""
 
     def __init__(self) -> None:
         self._log = structlog.get_logger(f"signalbox.{self.name}")
@@ -32,15 +34,16 @@ class Service(ABC):
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
     def start(self) -> None:
+        """Start the thread."""
         self._thread.start()
 
     def stop(self) -> None:
-        """Let it end after the step that it is in."""
+        """Stop after the current step."""
         self._stopped.set()
 
     @abstractmethod
     def step(self) -> float:
-        """Do what is to be done now; the seconds until the next step."""
+        """Do what is due; return the seconds until the next step."""
 
     def _run(self) -> None:
         pause = 0.0 if self.at_once else self.interval
@@ -51,4 +54,4 @@ class Service(ABC):
             except SignalboxError as error:
                 self._log.warning(f"{self.name} waits", error=str(error))
             except Exception:
-                log.exception("a service failed, and goes on", service=self.name)
+                log.exception("a service failed; it will try again", service=self.name)

@@ -1,4 +1,4 @@
-"""The archive of StreamEvents: one stream of `t_system`, in which all of them stand."""
+"""The archive of StreamEvents: a stream of the tenant `t_system` that keeps the whole route log."""
 
 from __future__ import annotations
 
@@ -16,16 +16,17 @@ from signalbox.producers.client.client import Client
 from signalbox.routing.registry.event import StreamEvent
 
 ARCHIVE_SCOPE = Scope(kind=ResourceKind.EVENT_STREAM, tenant_id="t_system", env="prod")
-"""Whose route the archive is written to."""
+"""Scope of the archive, whose route says where it is stored."""
 ARCHIVE_STREAM = "signalbox.route-events"
+"""Name of the archive's stream."""
 _WAIT = timedelta(seconds=30)
 
 
 def archiving(events: Sequence[StreamEvent], mode: Mode) -> list[AppendEvent]:
-    """The commands that archive these events.
+    """Return the commands that append these events to the archive.
 
-    An event's id in the archive is its hash: the same event twice has no effect, and after a
-    lost failover two events of one revision are both kept.
+    An event's id in the archive is its hash: appending it twice has no effect, and after a failover
+    that lost data two events with the same revision are both kept.
     """
     return [
         AppendEvent(
@@ -37,7 +38,8 @@ def archiving(events: Sequence[StreamEvent], mode: Mode) -> list[AppendEvent]:
                 id=event.hash,
                 type=event.type,
                 time=event.time,
-                # As text: its hash is over just these characters' meaning, floats included.
+                # As text, since the hash covers exactly this JSON, including how floats are
+                # written.
                 data={
                     "revision": event.revision,
                     "subject": event.subject,
@@ -52,11 +54,10 @@ def archiving(events: Sequence[StreamEvent], mode: Mode) -> list[AppendEvent]:
 def archived_events(
     client: Client, foreign: Callable[[int], None], after: int = 0
 ) -> Iterator[StreamEvent]:
-    """All archived events behind a version of the archive, in order, read through the queue.
+    """Yield the archived events after the archive's version `after`, in order, through the queue.
 
-    `foreign` is told the version of what is no event of a registry: somebody else has written it.
-
-    Raises what a read of that route ends in, such as ROUTE_NOT_FOUND, and OutcomePending.
+    `foreign` is called with the version of each entry that is not a StreamEvent, which somebody
+    else has written. Raises the error of a read, such as ROUTE_NOT_FOUND, and OutcomePending.
     """
     while True:
         command = ReadEvents(
@@ -79,9 +80,10 @@ def archived_events(
 
 
 def _event_of(stored: StoredEvent) -> StreamEvent | None:
-    """The archived event, if the archiver can have written it: its id in the archive is its hash.
+    """Return the archived event; None if the archiver cannot have written the entry.
 
-    Whether it is what its hash says, and follows the one before, is for `Chain` to find.
+    The archiver uses the event's hash as the id. Whether the hash is right and the event follows
+    the previous one is checked by `Chain`.
     """
     text = stored.data.get("event")
     try:

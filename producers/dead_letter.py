@@ -1,4 +1,4 @@
-"""A dead letter as people and programs see it, and what goes with it when it is purged."""
+"""Dead letters as documents, and the removal of the content that they name."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from signalbox.producers.client.content import ContentDesk
 
 
 def document_of(letter: DeadLetter) -> dict[str, Any]:
-    """All that is known of it; content is left out."""
+    """Return a dead letter as a JSON document, without the content that it would have stored."""
     outcome = letter.outcome
     return {
         "ref": letter.ref,
@@ -32,7 +32,7 @@ def document_of(letter: DeadLetter) -> dict[str, Any]:
 
 
 def discard(content: ContentDesk, letter: DeadLetter) -> None:
-    """Give up what was staged for it."""
+    """Remove the staged content of a dead letter."""
     if not letter.is_command:
         return
     try:
@@ -44,7 +44,7 @@ def discard(content: ContentDesk, letter: DeadLetter) -> None:
 
 
 def _without_content(document: str) -> Any:
-    """The command with what it stores left out: that is the tenant's, not the operator's."""
+    """Return the command without the data that it stores, which an operator must not see."""
     try:
         fields = json.loads(document)
     except ValueError:

@@ -1,4 +1,4 @@
-"""What a worker finds behind a route, asked through the queue."""
+"""Diagnosis of routes through the queue: probes a backend, counts objects, estimates costs."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from signalbox.routing.registry.permit import Permits
 from signalbox.routing.system_view import RouteStatus
 
 MAX_COUNT = 100_000
-"""Objects that a count looks at, unless it is to be whole."""
+"""Maximum number of objects that a count reads by default."""
 
 
 @dataclass(frozen=True)
@@ -26,9 +26,11 @@ class Count:
     """What is stored in a scope."""
 
     objects: int
+    """Number of objects."""
     bytes: int
+    """Their total size in bytes."""
     whole: bool
-    """False: there is more."""
+    """False if the limit was reached before the end."""
 
 
 def probe(
@@ -39,8 +41,11 @@ def probe(
     backend_type: str | None = None,
     config: RouteConfig | None = None,
 ) -> ProbeResult:
-    """Have a worker try the route's backend, or another target. Raises OutcomePending, and the
-    error for which the backend was not touched at all."""
+    """Have a worker probe the route's backend, or the given backend and config.
+
+    Waits up to `wait` seconds. Raises OutcomePending, and the errors that forbid the backend before
+    it is called.
+    """
     command = ProbeRoute(
         tenant_id=scope.tenant_id,
         env=scope.env,
@@ -49,13 +54,13 @@ def probe(
         backend_type=backend_type,
         config=config or {},
     )
-    # A worker runs it by this leave alone: not every producer may have routes tried.
+    # Workers run a probe only with this permit: not every producer may have backends probed.
     Permits(client.state).give([command])
     return client.run(command, timedelta(seconds=wait))
 
 
 def probed(client: Client, scope: Scope, mode: Mode, wait: float) -> dict[str, Any]:
-    """What `probe` found, as a document; an error that kept it from the backend too."""
+    """Return the result of `probe` as a document, or a document with its error."""
     try:
         return probe(client, scope, mode, wait).model_dump(mode="json")
     except SignalboxError as error:
@@ -63,7 +68,7 @@ def probed(client: Client, scope: Scope, mode: Mode, wait: float) -> dict[str, A
 
 
 def money(status: RouteStatus, terms: Terms, tables: PriceTables) -> dict[str, Any]:
-    """Use, quota, lock and estimated cost of a route, as a document."""
+    """Return use, quota, lock and estimated cost of a route as a document."""
     use, quotas = status.use, terms.quotas
     document: dict[str, Any] = {
         "health": use.health,
@@ -91,7 +96,10 @@ def count_objects(
     limit: int | None = MAX_COUNT,
     told: Callable[[int], None] = lambda _: None,
 ) -> Count:
-    """Walk the scope's list of objects, page by page; `told` hears how many so far."""
+    """Count the objects of a scope, page by page; `told` is called with the count after each page.
+
+    Each page must arrive within `wait` seconds. Raises OutcomePending and the errors of a list.
+    """
     objects = size = 0
     cursor: str | None = None
     while limit is None or objects < limit:

@@ -1,4 +1,4 @@
-"""How the whole stands: commands, queues, workers, the archive, and what rests or was lost."""
+"""Status of the system: commands, queues, workers, archive, open breakers and lost data."""
 
 from __future__ import annotations
 
@@ -18,8 +18,10 @@ from signalbox.routing.registry.event_log import EventLog
 
 
 def status_of(settings: Settings, state: State, app: Celery) -> dict[str, Any]:
-    """As a document. Takes a second, for workers to answer in. Raises StateUnavailable,
-    BrokerUnavailable."""
+    """Return the status as a document; takes a second, in which workers answer.
+
+    Raises StateUnavailable and BrokerUnavailable.
+    """
     mark, head = ArchiveMark(state).read(), EventLog(state).head()
     queues, workers = broker_report(app, all_queues(settings.tenant_shards))
     return {

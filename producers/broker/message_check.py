@@ -1,8 +1,8 @@
-"""Messages as they arrive: checked where kombu makes its objects of them, for every transport.
+"""Checks of arriving messages, before kombu makes its objects of them, for every transport.
 
-A message that is refused is an object like any other, with an error in place of content, which
-kombu gives to the consumer's `on_decode_error`; so nothing that a message holds raises inside the
-event loop of a worker.
+A refused message becomes an object like any other, with an error in place of content, which kombu
+passes to the consumer's `on_decode_error`. Nothing in a message can therefore raise inside a
+worker's event loop.
 """
 
 from __future__ import annotations
@@ -29,14 +29,16 @@ from signalbox.commands.refusal import Refusal, refusal
 
 @dataclass(frozen=True, slots=True)
 class Control:
-    """A message of remote control or an event, read and bounded."""
+    """A message of Celery's remote control, or an event, that was checked."""
 
     body: dict[str, Any] | list[Any]
+    """The message's content."""
     headers: dict[str, Any]
+    """The headers that Celery uses, each of the right type."""
 
 
 def read_control(stored: Stored, max_bytes: int) -> Control:
-    """Raises InvalidCommand."""
+    """Return the message if it is valid. Raises InvalidCommand."""
     if not isinstance(stored.headers, dict):
         raise InvalidCommand("the headers are no object")
     body = read_json(stored.body, max_bytes, "the body")
@@ -59,16 +61,17 @@ _MAX_CLOCK = 2**62
 
 
 class Refused(DecodeError):
-    """Says why to whoever consumes without a handler of its own."""
+    """The reason for a refusal, for consumers without `on_decode_error`."""
 
 
 class Arrived(stock.Message):
-    """A message that holds a call that was checked, or the refusal of one."""
+    """A message with a checked command, or with its refusal."""
 
     refusal: Refusal | None = None
+    """Why the message was refused; None if it was not."""
 
     def take(self, stored: Stored, raw: bytes, max_bytes: int, **where: Any) -> None:
-        """Fill this message with what `stored` asks for, or with the reason against it."""
+        """Fill this message with the command in `stored`, or with its refusal."""
         try:
             call = read_call(stored, max_bytes)
         except SignalboxError as error:
@@ -85,13 +88,14 @@ class Arrived(stock.Message):
         self._decoded_cache = call.payload()
 
     def refuse(self, refused: Refusal, **where: Any) -> None:
+        """Fill this message with a refusal."""
         self.refusal = refused
         reason: Any = (Refused, Refused(str(refused.error)), None)
         self.errors = [reason]
         self._fill(body=b"", content_type=None, content_encoding=None, **where)
 
     def take_control(self, control: Control, **where: Any) -> None:
-        """A command or an answer of remote control, or an event."""
+        """Fill this message with one of remote control, or an event."""
         self._fill(
             body=b"",
             content_type=CONTENT_TYPE,
@@ -107,11 +111,14 @@ class Arrived(stock.Message):
 
 
 KEPT_BYTES = 1024 * 1024
+"""Maximum number of bytes kept of a refused message."""
 
 
 def kept(item: bytes) -> dict[str, Any]:
-    """What stands for a message that cannot be read among the broker's unacknowledged ones, until
-    it is a dead letter. Should its worker die before, it comes back, and is refused again."""
+    """Return the form in which the broker holds an unreadable message until it is a dead letter.
+
+    If its worker dies before that, the message is delivered again and refused again.
+    """
     return {
         "body": base64.b64encode(item[:KEPT_BYTES]).decode(),
         "content-type": UNREADABLE_TYPE,
@@ -122,9 +129,9 @@ def kept(item: bytes) -> dict[str, Any]:
 
 
 def open_item(item: bytes, max_bytes: int) -> tuple[bytes, Stored]:
-    """What the Redis transport has stored, unpacked if it was kept once already.
+    """Return the bytes that the Redis transport has stored and the message in them.
 
-    Raises InvalidCommand; the bytes to keep are then the item's own.
+    A message in the form of `kept` is unpacked first. Raises InvalidCommand.
     """
     stored = read_stored(item, max_bytes)
     if stored.content_type == UNREADABLE_TYPE:
@@ -133,9 +140,9 @@ def open_item(item: bytes, max_bytes: int) -> tuple[bytes, Stored]:
 
 
 def stored_call(message: Arrived, body: str | None, queue: str) -> dict[str, Any]:
-    """The envelope under which the Redis transport holds a checked message until it is done.
+    """Return the form in which the Redis transport holds a checked message until its end.
 
-    `body` is that in base64, where it came so.
+    `body` is its base64 text if it arrived so, else None.
     """
     return {
         "body": base64.b64encode(message.body).decode() if body is None else body,
@@ -152,5 +159,8 @@ def stored_call(message: Arrived, body: str | None, queue: str) -> dict[str, Any
 
 
 def new_tag() -> str:
-    """A delivery tag of our own: two messages with the sender's same one would be one to kombu."""
+    """Return a new delivery tag.
+
+    The sender's would make two messages with the same tag one for kombu.
+    """
     return uuid.uuid4().hex

@@ -1,4 +1,7 @@
-"""The one producer module that knows Celery: puts wake-ups on the queue."""
+"""The publisher: puts messages that name accepted commands on the queue.
+
+The only producer of Celery messages.
+"""
 
 from __future__ import annotations
 
@@ -36,9 +39,9 @@ log = structlog.get_logger("signalbox.publisher")
 
 
 def make_app(settings: Settings) -> Celery:
-    """The Celery app that producers and workers share the settings of, on this broker.
+    """Make the Celery app with which producers and workers reach the broker.
 
-    Raises InvalidSetting if Celery does not speak with such a broker.
+    Raises InvalidSetting if Celery has no transport for the broker's address.
     """
     check_broker(settings.broker_url)
     if settings.broker_url.startswith(("amqp", "pyamqp")):
@@ -64,16 +67,16 @@ def check_broker(url: str) -> None:
 
 
 class Publisher:
-    """Publishes wake-ups, many commands a message."""
+    """Publishes the messages that wake commands, many commands in a message."""
 
     def __init__(self, app: Celery) -> None:
         self._app = app
 
     def publish(self, wakes: Sequence[Wake], summaries: Sequence[str] = ()) -> None:
-        """Put a message for every 100 commands of a queue and group on that queue.
+        """Publish a message for every 100 commands of a queue and group.
 
-        `summaries` stand beside the wakes, one each: what Flower shows. Raises
-        BrokerUnavailable; whatever was not published then is woken by the reconciler.
+        `summaries` describe the commands for Flower, one for each of `wakes`. Raises
+        BrokerUnavailable; the reconciler wakes what was not published.
         """
         lines = summaries or [f"{wake.ticket.op} ref={wake.ticket.ref}" for wake in wakes]
         for ring in _rings(wakes):
@@ -93,8 +96,10 @@ class Publisher:
                     self._send(queue, BATCH, {"commands": documents}, summary)
 
     def publish_or_leave(self, wakes: Sequence[Wake], summaries: Sequence[str] = ()) -> None:
-        """Like `publish`, for commands that are safe in the ledger: a broker that is away is
-        only logged, since the reconciler wakes them when it is back."""
+        """Publish.
+
+        If the broker is unavailable, log it and leave the commands to the reconciler.
+        """
         try:
             self.publish(wakes, summaries)
         except BrokerUnavailable as error:
@@ -123,8 +128,10 @@ class Publisher:
 
 
 def _rings(wakes: Sequence[Wake]) -> Iterator[Ring]:
-    """What is to be rung for, many shards of a queue in a message. One that is named twice is to
-    have two workers: it stands in two messages."""
+    """Yield ring messages for the queues and shards among `wakes`, many shards in one message.
+
+    A shard that is named twice needs two workers, so it is put into two messages.
+    """
     times = Counter[tuple[str, str]]()
     groups: dict[tuple[str, int], list[str]] = {}
     for wake in wakes:
@@ -138,7 +145,7 @@ def _rings(wakes: Sequence[Wake]) -> Iterator[Ring]:
 
 
 def broker_report(app: Celery, queues: Sequence[str]) -> tuple[dict[str, int], list[str]]:
-    """Messages waiting in each queue, and the names of the workers that answer within 1 s.
+    """Return the number of messages in each queue, and the workers that answer within 1 s.
 
     Raises BrokerUnavailable.
     """

@@ -1,4 +1,4 @@
-"""A queue on RabbitMQ that is taken as it is, where another client declared it first."""
+"""RabbitMQ queues that another client may have declared first with other arguments."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ log = structlog.get_logger("signalbox.broker")
 
 
 class QuorumQueue(Queue):
-    """Declared as a quorum queue; one that exists with other arguments is used all the same.
+    """A quorum queue; an existing queue of the same name with other arguments is used as it is.
 
-    RabbitMQ refuses such a declaration (406) and closes the channel, which would end every worker
-    and hold up every producer of this queue, and of the others. One that another connection has to
-    itself (405) is left out until it is free, and messages are still published to it: the ledger
-    wakes their commands again.
+    RabbitMQ refuses a declaration with other arguments (406) and closes the channel, which would
+    end every worker and block every producer. A queue that another connection uses exclusively
+    (405) is left out until it is free; messages are still published to it, and the ledger wakes
+    their commands again.
     """
 
     locked = False
-    """Another connection has it to itself; this one neither binds nor consumes it."""
+    """True while another connection uses it exclusively; it is then neither bound nor consumed."""
 
     def queue_declare(
         self, nowait: bool = False, passive: bool = False, channel: Any = None
     ) -> Any:
-        del nowait  # what the broker refuses is to be heard
+        del nowait  # The broker's refusal must be received.
         channel = channel or self.channel
-        # On a channel of its own, which may be closed.
+        # On a separate channel, which the broker may close.
         trial = channel.connection.channel()
         try:
             answer = super().queue_declare(passive=passive, channel=trial)  # type: ignore[no-untyped-call]  # kombu has no types
@@ -65,7 +65,7 @@ class QuorumQueue(Queue):
 
     def _leave_out(self) -> None:
         if self.locked:
-            return  # said before
+            return  # logged before
         self.locked = True
         error = Unavailable(
             f"another client has the queue {self.name} to itself (RESOURCE_LOCKED)",

@@ -1,7 +1,7 @@
-"""Kombu's transport for RabbitMQ, with a check of all that comes.
+"""Kombu's transport for RabbitMQ, with checks of all arriving messages.
 
-py-amqp decodes properties and headers while it reads frames, inside the event loop: what raises
-there ends the worker, and the message comes back to end the next one.
+py-amqp decodes properties and headers while it reads frames, inside the event loop: an exception
+there would end the worker, and the redelivered message would end the next one.
 """
 
 from __future__ import annotations
@@ -24,9 +24,10 @@ _LIMIT = Settings().message_limit_bytes
 
 
 class BoundedMessage(RawMessage):  # type: ignore[misc]  # amqp has no types
-    """What py-amqp reads from frames: it never raises, and never grows beyond the limit."""
+    """A message read from frames by py-amqp, that never raises and is limited in size."""
 
     unreadable: SignalboxError | None = None
+    """Why the message cannot be read; None if it can."""
     properties: dict[str, Any]
     body: bytes
     body_size: int
@@ -36,7 +37,7 @@ class BoundedMessage(RawMessage):  # type: ignore[misc]  # amqp has no types
     def _load_properties(self, class_id: Any, buf: Any, offset: int) -> int:
         try:
             return int(super()._load_properties(class_id, buf, offset))
-        except Exception as error:  # noqa: BLE001 - whatever a table holds, the worker lives
+        except Exception as error:  # noqa: BLE001 - a message must never end the worker
             self.properties = {}
             self.unreadable = InvalidCommand(
                 f"properties or headers cannot be read ({type(error).__name__})"
@@ -61,6 +62,8 @@ class BoundedMessage(RawMessage):  # type: ignore[misc]  # amqp has no types
 
 
 class Message(Arrived, stock.Message):
+    """A kombu message made of a message of RabbitMQ, checked."""
+
     def __init__(self, msg: Any, channel: Any = None, **_: Any) -> None:
         where = {
             "channel": channel,
@@ -97,12 +100,15 @@ class Message(Arrived, stock.Message):
 
 
 class Channel(stock.Channel):
+    """A channel whose messages are checked."""
+
     Message = Message
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         self.control_tags: set[str] = set()
         super().__init__(*arguments, **keywords)
-        # It decodes bodies in any codec that a message names, of which some take quadratic time.
+        # Kombu would decode bodies with any codec that a message names, some of which take
+        # quadratic time.
         self.auto_decode = False
 
     def basic_consume(self, queue: str = "", *arguments: Any, **keywords: Any) -> Any:
@@ -117,7 +123,8 @@ class Channel(stock.Channel):
         except UnicodeDecodeError:
             if method_sig != spec.Basic.Deliver:
                 raise
-            # A routing key may be any bytes, where the sender bound the queue to an exchange.
+            # A routing key may consist of any bytes if the sender has bound the queue to an
+            # exchange.
             [length] = unpack_from(">B", payload, 4)
             consumer = bytes(payload[5 : 5 + length]).decode()
             [tag] = unpack_from(">Q", payload, 5 + length)
@@ -125,19 +132,25 @@ class Channel(stock.Channel):
 
 
 class Connection(stock.Connection):
+    """A connection whose channels check messages."""
+
     Channel = Channel
 
 
 class Transport(stock.Transport):
+    """The transport of `amqp://`."""
+
     Connection = Connection
 
 
 class SSLTransport(stock.SSLTransport):
+    """The transport of `amqps://`."""
+
     Connection = Connection
 
 
 def use_checked_messages() -> None:
-    """Let `amqp://`, `pyamqp://` and `amqps://` mean this transport in this process."""
+    """Make `amqp://`, `pyamqp://` and `amqps://` mean this transport in this process."""
     method_framing.Message = BoundedMessage
     for scheme in ("amqp", "pyamqp"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

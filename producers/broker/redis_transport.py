@@ -1,13 +1,14 @@
-"""Kombu's Redis transport: one client a channel, a check of all that comes, and patience.
+"""Kombu's Redis transport, with one client per channel, message checks, and more tolerance.
 
-Kombu makes a new client for each call to the broker, 0.1 ms of processor time: about five of them
-for a message, from its publishing to its acknowledgement.
+Kombu makes a new client for each call to the broker, 0.1 ms of processor time each, about five
+times for a message from its publishing to its acknowledgement.
 
 A broker that is full, read-only or cannot save answers with errors that Celery does not expect, and
-a worker ends on them. Here they count as a lost connection, to which it returns when it can.
+that end a worker. Here they count as a lost connection, after which the worker connects again.
 
-What stands in a list, in the hash of unacknowledged messages or in a publication was put there by
-anyone. Kombu decodes it inside the event loop, where whatever it raises ends the worker.
+Anyone may have written what is in a list, in the hash of unacknowledged messages or in a
+publication. Kombu decodes it inside the event loop, where an exception would end the worker; here
+it is checked first.
 """
 
 from __future__ import annotations
@@ -43,13 +44,16 @@ log = structlog.get_logger("signalbox.broker")
 
 _QUEUE = re.compile(r"[a-z_]{1,64}\.[0-9]{1,4}", re.ASCII)
 _LOST_AND_FOUND = "commands.0"
-"""Where an unacknowledged message goes that does not say whence it came: it is refused there."""
+"""Queue for an unacknowledged message that does not name its queue; it is refused there."""
 _REPLIES = ".pidbox"
-"""How queues of remote control end."""
+"""Suffix of the queues of remote control."""
 
 
 class Arrival:
-    """Bytes from a list, and its name; the channel's Message makes something of them."""
+    """An item that was popped from a list, and the list's name.
+
+    The channel's Message is made of it.
+    """
 
     __slots__ = ("item", "queue")
 
@@ -59,7 +63,7 @@ class Arrival:
 
 
 class Message(Arrived, virtual.Message):
-    """Made of an Arrival or a Control; of a plain payload as kombu makes it."""
+    """A message made of an Arrival or a Control; of another payload as kombu makes it."""
 
     def __init__(self, payload: Any, channel: Any = None, **keywords: Any) -> None:
         self._raw: Any = {}
@@ -90,12 +94,17 @@ class Message(Arrived, virtual.Message):
 
 
 class QoS(stock.QoS):
+    """Kombu's record of unacknowledged messages.
+
+    Refused ones do not count for the prefetch limit.
+    """
+
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
         self._aside: set[str] = set()
 
     def set_aside(self, tag: str) -> None:
-        """A message that will not run holds up none that would."""
+        """Exclude a refused message from the prefetch limit, so that it delays no others."""
         self._aside.add(tag)
 
     def can_consume(self) -> bool:
@@ -103,7 +112,7 @@ class QoS(stock.QoS):
         return not self.prefetch_count or taken < self.prefetch_count
 
     def acknowledge(self, tags: Sequence[str]) -> None:
-        """All in one round trip."""
+        """Acknowledge these messages in one round trip."""
         with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:
             pipe.zrem(self.unacked_index_key, *tags).hdel(self.unacked_key, *tags).execute()
         self._aside.difference_update(tags)
@@ -114,7 +123,7 @@ class QoS(stock.QoS):
         self._aside.clear()
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
-        """Put an unacknowledged message back on its queue; the check there judges it anew."""
+        """Put an unacknowledged message back on its queue, where it is checked again."""
 
         def restore(pipe: Any) -> None:
             stored = pipe.hget(self.unacked_key, tag)
@@ -130,7 +139,7 @@ class QoS(stock.QoS):
 
 
 class _RefusalsAsLosses:
-    """A connection that is lost with a refusal which will pass."""
+    """A connection that counts as lost when the broker refuses a call for a temporary reason."""
 
     def read_response(self, *arguments: Any, **keywords: Any) -> Any:
         try:
@@ -150,6 +159,8 @@ class _TlsConnection(_RefusalsAsLosses, redis.SSLConnection):
 
 
 class Channel(stock.Channel):
+    """A channel whose messages are checked."""
+
     connection_class = _Connection
     connection_class_ssl = _TlsConnection
     Message = Message
@@ -206,19 +217,19 @@ class Channel(stock.Channel):
         try:
             arrived: Any = Arrival(item, queue)
             if queue.endswith(_REPLIES) or queue in self._fanout_queues:
-                # Remote control's, and nobody's command: what cannot be read is dropped.
+                # A message of remote control and not a command: an unreadable one is dropped.
                 arrived = read_control(read_stored(item, self.message_limit), self.message_limit)
         except SignalboxError as error:
-            log.warning("a message of remote control was dropped", reason=error.message)
+            log.warning("a remote control message was dropped", reason=error.message)
             raise Empty from error
         self.connection._deliver(arrived, queue)
         return True
 
     def _create_client(self, asynchronous: bool = False) -> Any:
         if asynchronous:
-            # These hold a connection of their own for subscriptions and waits.
+            # These hold connections of their own for subscriptions and blocking reads.
             return super()._create_client(asynchronous=True)  # type: ignore[no-untyped-call]  # kombu has no types
-        # Another pool stands for a lost connection, or for a fork.
+        # Another pool means a lost connection or a fork.
         if self._shared is None or self._shared.connection_pool is not self.pool:
             self._shared = super()._create_client()  # type: ignore[no-untyped-call]  # kombu has no types
         return self._shared
@@ -229,11 +240,13 @@ class Channel(stock.Channel):
 
 
 class Transport(stock.Transport):
+    """The transport of `redis://` and `rediss://`."""
+
     Channel = Channel
 
 
 def _unacknowledged(stored: bytes, limit: int) -> tuple[str, bytes]:
-    """The queue and the envelope of a message in kombu's hash of the unacknowledged ones."""
+    """Return queue and envelope of a message in kombu's hash of unacknowledged ones."""
     try:
         envelope, _, queue = read_json(stored, 2 * limit, "the unacknowledged message")
         if isinstance(queue, str) and _QUEUE.fullmatch(queue):
@@ -244,6 +257,6 @@ def _unacknowledged(stored: bytes, limit: int) -> tuple[str, bytes]:
 
 
 def use_one_client_a_channel() -> None:
-    """Let `redis://` and `rediss://` mean this transport in this process."""
+    """Make `redis://` and `rediss://` mean this transport in this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"

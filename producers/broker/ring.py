@@ -1,7 +1,7 @@
-"""Messages that ring for a worker, made without the broker's client.
+"""Ring messages in the form of Celery's Redis transport, made without a connection to the broker.
 
-Where the broker is the state Redis, the script that accepts commands puts this message on the queue
-itself: one round trip, and one sync of the disk, for both.
+If the broker is the state Redis, the script that accepts commands puts this message on the queue
+itself, with one round trip and one disk sync for both.
 """
 
 from __future__ import annotations
@@ -19,17 +19,17 @@ _TASK_ID, _TAG = "0" * 32, "1" * 32
 
 
 class RingMessages:
-    """Celery's messages of rings as its Redis transport stores them. Thread-safe."""
+    """Makes ring messages as Celery's Redis transport stores them. Thread-safe."""
 
     def __init__(self, app: Celery, settings: Settings) -> None:
         eager = bool(app.conf.task_always_eager)
         self.possible = settings.broker_is_state and not eager
-        """The state Redis takes them."""
+        """True if the broker is the state Redis."""
         self._app = app
         self._templates: dict[Ring, str] = {}
 
     def message(self, shard: str, queue: str) -> str:
-        """To be put at the head of the list that is named like the ring's queue."""
+        """Return a message to push to the head of the list that is named like the queue."""
         ring = Ring((shard,), queue)
         template = self._templates.get(ring)
         if template is None:

@@ -1,4 +1,4 @@
-"""Many commands through the queue in bounded memory, and what became of each, in their order."""
+"""Runs any number of commands through the queue in bounded memory; yields their ends in order."""
 
 from __future__ import annotations
 
@@ -21,39 +21,53 @@ from signalbox.producers.client.submission import MAX_SUBMIT, Submission, ask_ag
 Item = TypeVar("Item")
 
 PATIENCE = timedelta(minutes=10)
-"""For what is handed over, and for the outcomes of the oldest; a crashed worker's are back long
-before."""
+"""How long to wait for a command to be accepted, and for its outcome; a crashed worker's commands
+run again long before."""
 MIB = 1024 * 1024
+"""Bytes of a mebibyte."""
 
 
 @dataclass(frozen=True)
 class Work(Generic[Item]):
-    """A command, what it was made of, and its bytes in memory."""
+    """A command to run, with what it was made of."""
 
     item: Item
+    """What the command was made of, which is returned with its end."""
     command: Command
+    """The command."""
     size: int
+    """Memory that it takes, in bytes."""
 
 
 @dataclass(frozen=True)
 class Ended(Generic[Item]):
-    """What became of a command: an outcome that is done, or an error."""
+    """The end of a command."""
 
     item: Item
+    """What the command was made of."""
     command: Command
+    """The command, as accepted."""
     outcome: Outcome | None
+    """Its outcome; None if it was refused or is still running."""
     error: SignalboxError | None
+    """Why it did not succeed; None if it did."""
 
 
 @dataclass(frozen=True)
 class Pace:
-    """How much is handed over together, and how much has no outcome at a time: enough to keep
-    workers busy, few enough to bound memory."""
+    """How many commands are submitted together, and how many may be without an outcome at a time.
+
+    The window should be large enough to keep workers busy and small enough for the memory.
+    """
 
     batch: int = MAX_SUBMIT
+    """Maximum number of commands submitted together."""
     batch_bytes: int = MIB
+    """Size at which a batch is submitted, in bytes."""
     window: int = 3000
+    """Maximum number of commands without an outcome."""
     window_bytes: int = 8 * MIB
+    """Size of these commands at which none is added, in bytes."""
 
 
 def run_all(
@@ -62,12 +76,12 @@ def run_all(
     pace: Pace | None = None,
     patience: timedelta = PATIENCE,
 ) -> Iterator[Ended[Item]]:
-    """Submit in batches, in the order given; yields an end for each, in that order.
+    """Submit the commands in batches, in the given order; yield an end for each, in that order.
 
-    None in the work says that it pauses: what is there is then submitted and waited for. What
-    finds too many open is submitted again, before anything behind it; one without an outcome in
-    time ends in OutcomePending. Raises StateUnavailable: at once if the ledger is away when it
-    begins, after `patience` later.
+    None in `work` marks a pause of the input: everything before it is then submitted and waited
+    for. A command that was refused because too many are open is submitted again, before any later
+    one. One without an outcome in time ends with OutcomePending. Raises StateUnavailable: at once
+    if the ledger is unavailable at the start, else after `patience`.
     """
     client.state.ping()
     stream = _Stream[Item](client, pace or Pace(), patience)
@@ -83,7 +97,7 @@ def run_all(
 
 @dataclass
 class _Stream(Generic[Item]):
-    """What waits to be submitted, and the batches without an outcome."""
+    """Commands that wait to be submitted, and batches without outcomes."""
 
     client: Client
     pace: Pace
@@ -93,10 +107,10 @@ class _Stream(Generic[Item]):
     window: deque[tuple[list[Work[Item]], list[Submission]]] = field(default_factory=deque)
     commands: int = 0
     bytes: int = 0
-    """In the window."""
+    """Size of the commands in the window."""
 
     def add(self, part: Work[Item]) -> bool:
-        """Whether what waits is a batch now."""
+        """Add a command; return whether the waiting ones are a full batch now."""
         self.waiting.append(part)
         self.waiting_bytes += part.size
         return len(self.waiting) >= self.pace.batch or self.waiting_bytes >= self.pace.batch_bytes
@@ -110,7 +124,7 @@ class _Stream(Generic[Item]):
         if not batch:
             return
         submissions = self._ask([part.command for part in batch])
-        # An accepted command no longer holds what the caller staged, as its own may.
+        # An accepted command names staged content by itself, so the caller's payload is released.
         batch = [
             part if each.command is part.command else replace(part, command=each.command)
             for part, each in zip(batch, submissions, strict=True)

@@ -1,4 +1,4 @@
-"""Storing files by curl, as any program with an HTTP client would."""
+"""Stores files by running curl against the gateway, as any HTTP client could."""
 
 from __future__ import annotations
 
@@ -10,14 +10,19 @@ from urllib.parse import quote
 from signalbox.producers.bulk.folder import FileToStore, Tenancy
 
 SIDE_BY_SIDE = 16
+"""Number of parallel transfers."""
 
 
 def find_curl() -> str | None:
+    """Return the path of curl, None if it is not installed."""
     return shutil.which("curl")
 
 
 def store_by_curl(curl: str, gateway: str, tenancy: Tenancy, files: Sequence[FileToStore]) -> str:
-    """Put each file under its key, many at a time; what curl says of those that failed, if any."""
+    """Put each file under its key, many in parallel.
+
+    Return curl's error messages, or an empty text.
+    """
     base = f"{gateway}/v1/objects/{tenancy.tenant_id}/{tenancy.env}"
     lines = []
     for file in files:

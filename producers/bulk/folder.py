@@ -1,4 +1,4 @@
-"""Storing a folder of files, and reading it back, through the queue in bounded memory."""
+"""Stores a folder of files as objects, and reads them back, through the queue in bounded memory."""
 
 from __future__ import annotations
 
@@ -23,32 +23,42 @@ from signalbox.producers.bulk.bounded_run import PATIENCE, Pace, Work, run_all
 from signalbox.producers.client.client import Client
 
 BATCH_COMMANDS = 100
+"""Maximum number of files submitted together."""
 BATCH_BYTES = 4 * 1024 * 1024
+"""Size at which a batch of files is submitted, in bytes."""
 WINDOW_BATCHES = 5
-"""Batches under way at once: enough to keep workers busy, few enough to bound memory."""
+"""Number of batches without outcomes: enough to keep workers busy, few enough for the memory."""
 WINDOW_BYTES = 20 * 1024 * 1024
+"""Size of files without outcomes at which none is added, in bytes."""
 
 
 @dataclass(frozen=True)
 class FileToStore:
+    """A file, and the key of the object that it becomes."""
+
     path: Path
     key: str
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """One file and what became of it: an outcome that is done, or an error."""
+    """A file that was stored, or could not be."""
 
     file: FileToStore
+    """The file and its key."""
     size: int
+    """Size in bytes; 0 if it could not be read."""
     sha256: str | None
+    """SHA-256 as hexadecimal digits; None if it could not be read."""
     outcome: Outcome | None
+    """The outcome; None if there is none."""
     error: SignalboxError | None
+    """Why it was not stored; None if it was."""
 
 
 @dataclass(frozen=True)
 class Tenancy:
-    """Whose objects these are."""
+    """Tenant, env and mode of commands."""
 
     tenant_id: str
     env: str
@@ -56,16 +66,16 @@ class Tenancy:
 
     @property
     def fields(self) -> dict[str, Any]:
-        """What every command of this place has."""
+        """The fields that every command of this tenant and env has."""
         return {"tenant_id": self.tenant_id, "env": self.env, "mode": self.mode}
 
 
 def files_below(
     directory: Path, prefix: str = "", skip: frozenset[str] = frozenset()
 ) -> list[FileToStore]:
-    """Every regular file below `directory`, in key order; links are not followed.
+    """Return all regular files below `directory` in key order; symbolic links are not followed.
 
-    `skip` names files and folders, wherever they are, that are left out.
+    Files and folders with a name in `skip` are left out, at any depth.
     """
     found = []
     for folder, folders, names in os.walk(directory):
@@ -86,7 +96,7 @@ def store_files(
     batch_commands: int = BATCH_COMMANDS,
     patience: timedelta = PATIENCE,
 ) -> Iterator[StoredFile]:
-    """Put each file under its key, many a message; yields each as its outcome arrives.
+    """Put each file under its key, many in a batch; yield each when its outcome arrives.
 
     A file that cannot be read or named is yielded with its error and does not stop the others.
     Raises StateUnavailable.
@@ -120,7 +130,10 @@ def store_files(
 def digests(
     client: Client, tenancy: Tenancy, keys: Sequence[str], *, patience: timedelta = PATIENCE
 ) -> Iterator[tuple[str, str | SignalboxError]]:
-    """Read objects back through the queue: the SHA-256 of each content, or the error."""
+    """Read objects back through the queue.
+
+    Yield each key with the SHA-256 of its content, or the error.
+    """
     for start in range(0, len(keys), BATCH_COMMANDS):
         gets: list[Command] = [
             GetObject(tenant_id=tenancy.tenant_id, env=tenancy.env, mode=tenancy.mode, key=key)

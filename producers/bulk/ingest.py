@@ -1,4 +1,4 @@
-"""Many commands made of lines of input, through the queue in bounded memory."""
+"""Ingests lines of input: submits commands made of them, in bounded memory, and counts results."""
 
 from __future__ import annotations
 
@@ -13,41 +13,51 @@ from signalbox.producers.bulk.bounded_run import PATIENCE, Work, run_all
 from signalbox.producers.client.client import Client
 
 MAX_PREFIX = 100
+"""Maximum length of an op_id prefix, in characters."""
 
 
 @dataclass(frozen=True)
 class Piece:
-    """One command, and the lines of the input it was made of."""
+    """One command, and the input lines that it was made of."""
 
     command: Command
+    """The command."""
     first: int
+    """Number of the first line, from 1."""
     last: int
+    """Number of the last line."""
     lines: int
-    """Lines with content from `first` to `last`."""
+    """Number of non-empty lines from `first` to `last`."""
     size: int
-    """Bytes of those lines."""
+    """Bytes of these lines."""
 
 
 @dataclass(frozen=True)
 class Ended:
-    """What became of a piece; without an error it is stored."""
+    """The end of a piece."""
 
     first: int
+    """Number of the first line, from 1."""
     last: int
+    """Number of the last line."""
     lines: int
+    """Number of non-empty lines."""
     op_id: str
+    """The command's op_id."""
     error: SignalboxError | None
+    """Why it is not stored; None if it is."""
 
 
 @dataclass(frozen=True)
 class Naming:
-    """How commands made of lines are named.
+    """How commands made of lines get their op_ids. Raises InvalidCommand.
 
-    With a prefix the name follows from the line, so that the same input sent again, within the
-    time that outcomes are kept, has no second effect. Raises InvalidCommand.
+    With a prefix the op_id is derived from the line number, so that ingesting the same input again
+    has no second effect while outcomes are retained.
     """
 
     prefix: str | None = None
+    """Beginning of the op_ids; None for random ones."""
 
     def __post_init__(self) -> None:
         prefix = self.prefix
@@ -60,33 +70,35 @@ class Naming:
             )
 
     def op_id(self, first: int, last: int | None = None) -> str:
-        """`<prefix>-<line>`, for a command of many lines `<prefix>-<first>-<last>`."""
+        """Return `<prefix>-<line>`, or `<prefix>-<first>-<last>` for a command of many lines."""
         if self.prefix is None:
             return new_op_id()
         return f"{self.prefix}-{first}" + (f"-{last}" if last is not None else "")
 
 
 class Ingest:
-    """Sends pieces and collects what becomes of them; counts lines as it goes."""
+    """Submits pieces, collects their ends, and counts lines."""
 
     def __init__(self, client: Client, patience: timedelta = PATIENCE) -> None:
         self._client = client
         self._patience = patience
         self.sent = 0
-        """Lines that were handed over, or may have been."""
+        """Lines that were submitted, or may have been."""
         self.stored = 0
+        """Lines that are stored."""
         self.failed = 0
+        """Lines whose command failed."""
 
     @property
     def open(self) -> int:
-        """Lines of which it is not known what became."""
+        """Lines whose result is not known."""
         return self.sent - self.stored - self.failed
 
     def run(self, pieces: Iterable[Piece | None]) -> Iterator[Ended]:
-        """Submit in batches, in the order given; yields an end for each piece, in that order.
+        """Submit the pieces in batches, in the given order; yield an end for each, in that order.
 
-        None among the pieces says that the input pauses: what is there is then sent and waited
-        for. Raises OutcomePending if one has no outcome in time, StateUnavailable.
+        None among the pieces marks a pause of the input: everything before it is then submitted and
+        waited for. Raises StateUnavailable, and OutcomePending if there is no outcome in time.
         """
         for end in run_all(self._client, self._work(pieces), patience=self._patience):
             piece, error = end.item, end.error

@@ -1,4 +1,4 @@
-"""Reading input line by line, and noticing when it pauses."""
+"""Reads input line by line, and reports when it pauses."""
 
 from __future__ import annotations
 
@@ -15,21 +15,27 @@ from signalbox.commands.error import InvalidCommand, SignalboxError, TooLarge
 from signalbox.commands.parse import invalid_command
 
 MAX_LINE_BYTES = 8 * 1024 * 1024
-"""A row or event has a mebibyte of data at most; escaped, its JSON may be six times as long."""
+"""Maximum size of a line. A row or event has at most one mebibyte of data; escaped as JSON, it may
+be six times as long."""
 PAUSE_SECONDS = 0.2
+"""Seconds without input that count as a pause."""
 _READ_BYTES = 64 * 1024
 
 
 @dataclass(frozen=True)
 class Line:
-    """A line with content; `number` counts from 1, empty lines too."""
+    """A non-empty line."""
 
     number: int
+    """Number of the line, from 1; empty lines are counted too."""
     text: bytes
+    """The line without its newline."""
 
     def document(self, required: Collection[str], optional: Collection[str] = ()) -> dict[str, Any]:
-        """The JSON object that the line is. Raises InvalidCommand if it is none, lacks a field,
-        or has one that is not named here."""
+        """Return the JSON object in the line.
+
+        Raises InvalidCommand if it is not an object, lacks a required field, or has an unknown one.
+        """
         try:
             document = json.loads(self.text.decode("utf-8-sig"))
         except UnicodeDecodeError:
@@ -55,16 +61,16 @@ class Line:
         return document
 
     def fault(self, error: SignalboxError | ValidationError) -> SignalboxError:
-        """The error, which now names the line."""
+        """Return the error with the line's number in its message."""
         found = invalid_command(error) if isinstance(error, ValidationError) else error
         found.message = f"line {self.number}: {found.message}"
         return found
 
 
 def read_lines(descriptor: int) -> Iterator[Line | None]:
-    """The lines that hold anything but blanks, as they come; None when no more is there just now.
+    """Yield non-empty lines as they arrive, and None at a pause.
 
-    Raises TooLarge for a line over `MAX_LINE_BYTES`, OSError.
+    Raises OSError, and TooLarge for a line over `MAX_LINE_BYTES`.
     """
     number, rest, paused = 0, b"", True
     while True:

@@ -1,4 +1,4 @@
-"""Objects below a prefix as a folder: listing, fetching and removing them through the queue."""
+"""Objects below a prefix, used as a folder: lists, downloads and deletes them through the queue."""
 
 from __future__ import annotations
 
@@ -27,28 +27,34 @@ from signalbox.producers.bulk.folder import Tenancy
 from signalbox.producers.client.client import Client
 
 PAGE = 1000
-"""Keys of one list."""
+"""Number of keys in one list."""
 GETS = Pace(batch=100, batch_bytes=4 * 1024**2, window=500, window_bytes=20 * 1024**2)
+"""Batches of downloads."""
 PART = ".signalbox-"
-"""Begins the name of a file that is being written."""
+"""Prefix of the name of a file that is being written."""
 
 
 @dataclass(frozen=True)
 class Fetched:
-    """An object and what became of its file."""
+    """An object that was downloaded, or could not be."""
 
     info: ObjectInfo
+    """The object."""
     path: Path | None
-    """None if it has no place in the folder."""
+    """Its file; None if its key leads out of the folder."""
     error: SignalboxError | None = None
+    """Why it was not downloaded; None if it was, or was there already."""
     was_there: bool = False
-    """The file had this content already."""
+    """True if the file already had this content."""
 
 
 def objects_below(
     client: Client, tenancy: Tenancy, prefix: str, *, patience: timedelta = PATIENCE
 ) -> Iterator[ObjectInfo]:
-    """All objects whose keys begin with the prefix, in order. Raises what a list raises."""
+    """Yield all objects whose keys begin with the prefix, in key order.
+
+    Raises the errors of a list.
+    """
     cursor: str | None = None
     while True:
         command = ListObjects(**tenancy.fields, prefix=prefix, limit=PAGE, cursor=cursor)
@@ -67,12 +73,11 @@ def fetch_objects(
     *,
     patience: timedelta = PATIENCE,
 ) -> Iterator[Fetched]:
-    """Write each object below `folder`, under its key without the prefix; yields each in order.
+    """Download each object to `folder`, under its key without the prefix; yield each, in order.
 
-    A file that has the object's size and SHA-256 is left as it is, so that what was interrupted
-    goes on where it was. Each file appears whole or not at all. An object that cannot be read, or
-    whose key has no place in the folder, is yielded with its error and does not stop the others.
-    Raises StateUnavailable.
+    A file with the object's size and SHA-256 is kept, so that an interrupted download can be
+    continued. Files are replaced atomically. An object that cannot be read, or whose key leads out
+    of the folder, is yielded with its error and does not stop the others. Raises StateUnavailable.
     """
     settled: list[Fetched] = []
 
@@ -111,14 +116,16 @@ def fetch_objects(
 def remove_objects(
     client: Client, tenancy: Tenancy, keys: Iterable[str], *, patience: timedelta = PATIENCE
 ) -> Iterator[Ended[str]]:
-    """Delete the objects under these keys; yields an end for each. Raises StateUnavailable."""
+    """Delete the objects under these keys; yield an end for each. Raises StateUnavailable."""
     work = (Work(key, DeleteObject(**tenancy.fields, key=key), 0) for key in keys)
     return run_all(client, work, patience=patience)
 
 
 def path_below(folder: Path, key: str, prefix: str) -> Path:
-    """The file for an object. Raises LocalFileError if its key leads out of the folder, also by a
-    link in it."""
+    """Return the file for an object.
+
+    Raises LocalFileError if the key leads out of the folder, also through a symbolic link in it.
+    """
     name = key.removeprefix(prefix).lstrip("/")
     path = folder / name
     inside = Path(os.path.realpath(folder))
@@ -131,7 +138,7 @@ def path_below(folder: Path, key: str, prefix: str) -> Path:
 
 
 def has_content(path: Path, info: ObjectInfo) -> bool:
-    """Whether the file is there with the object's content, as far as its digest is known."""
+    """Return whether the file has the object's size and digest; False if the digest is unknown."""
     if info.sha256 is None or path.is_symlink() or not path.is_file():
         return False
     with suppress(OSError):
@@ -140,7 +147,7 @@ def has_content(path: Path, info: ObjectInfo) -> bool:
 
 
 def digest_of(path: Path) -> str:
-    """SHA-256 of a file, 64 hexadecimal digits. Raises OSError."""
+    """Return the SHA-256 of a file as 64 hexadecimal digits. Raises OSError."""
     digest = hashlib.sha256()
     with path.open("rb") as source:
         while chunk := source.read(CHUNK_BYTES):

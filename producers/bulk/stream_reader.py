@@ -1,4 +1,4 @@
-"""Reading an event stream through the queue, page by page."""
+"""Reads an event stream through the queue, page by page."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from signalbox.producers.bulk.folder import Tenancy
 from signalbox.producers.client.client import Client
 
 MAX_PAGE = 1000
+"""Maximum number of events in one read."""
 
 
 def events_behind(
@@ -21,14 +22,15 @@ def events_behind(
     limit: int | None,
     patience: timedelta,
 ) -> Iterator[dict[str, Any]]:
-    """Yield events with a version above `after`, at most `limit`, up to the stream's current end.
+    """Yield the events with version > `after` up to the stream's current end, or `limit` of them.
 
-    Raises RemoteError, OutcomePending, StateUnavailable.
+    They are yielded as documents, in ascending order. Raises RemoteError, OutcomePending and
+    StateUnavailable.
     """
     left = limit
     while left is None or left > 0:
-        most = MAX_PAGE if left is None else min(MAX_PAGE, left)
-        command = ReadEvents(**tenancy.fields, stream=stream, after=after, limit=most)
+        page_size = MAX_PAGE if left is None else min(MAX_PAGE, left)
+        command = ReadEvents(**tenancy.fields, stream=stream, after=after, limit=page_size)
         page = client.run_outcome(command, patience).unwrap()
         yield from page["events"]
         if not page["events"]:
@@ -38,19 +40,22 @@ def events_behind(
 
 
 def end_of(client: Client, tenancy: Tenancy, stream: str, patience: timedelta) -> int:
-    """The stream's last version, found in few reads since versions have no gaps."""
+    """Return the stream's last version, 0 if it is empty.
 
-    def is_behind(version: int) -> bool:
+    It is found by bisection in few reads, since versions have no gaps.
+    """
+
+    def has_events_after(version: int) -> bool:
         command = ReadEvents(**tenancy.fields, stream=stream, after=version, limit=1)
         return bool(client.run(command, patience).events)
 
-    if not is_behind(0):
+    if not has_events_after(0):
         return 0
-    there, end = 0, 1
-    while is_behind(end):
-        there, end = end, end * 2
-    # An event stands behind `there`, none behind `end`.
-    while end - there > 1:
-        middle = (there + end) // 2
-        there, end = (middle, end) if is_behind(middle) else (there, middle)
+    below, end = 0, 1
+    while has_events_after(end):
+        below, end = end, end * 2
+    # There is an event after version `below`, and none after `end`.
+    while end - below > 1:
+        middle = (below + end) // 2
+        below, end = (middle, end) if has_events_after(middle) else (below, middle)
     return end

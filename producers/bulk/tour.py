@@ -1,4 +1,4 @@
-"""The tour: a real folder through the queue, and a switch of its route while storing goes on."""
+"""The tour: stores a folder through the queue, and switches its route meanwhile."""
 
 from __future__ import annotations
 
@@ -32,30 +32,37 @@ from signalbox.producers.cli.progress import progress
 from signalbox.producers.client.client import Client
 from signalbox.routing.registry.registry import Registry
 
-PLACE = Tenancy("t_demo", "dev")
-SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=PLACE.tenant_id, env=PLACE.env)
+TENANCY = Tenancy("t_demo", "dev")
+SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANCY.tenant_id, env=TENANCY.env)
 OWN_LEFTOVERS = frozenset(
     {".git", ".venv", ".signalbox", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
 )
-"""Left out of the project's own tree: what tools made there."""
+"""Folders left out of the project's own tree: files of tools."""
 
 
 @dataclass
 class Tour:
-    """Plays the tour against a running stack and counts what is not as it should be."""
+    """Plays the tour against a running stack, and counts deviations."""
 
     client: Client
+    """Client of the stack."""
     console: Console
+    """Where the tour prints."""
     source: Path
+    """The folder that is stored."""
     own_tree: bool
+    """True if it is the project's own tree, of which OWN_LEFTOVERS are left out."""
     base_dir: Path
+    """Base directory of the filesystem backend."""
     s3_config: dict[str, Any]
+    """Config of the S3 route."""
     gateway: str | None = None
-    """Its address; None: nothing is stored by HTTP."""
+    """Address of the gateway; None to store nothing over HTTP."""
     wrong: list[str] = field(default_factory=list)
+    """Deviations found so far."""
 
     def play(self) -> bool:
-        """True if every file was stored, read back and compared."""
+        """Run the tour; return whether every file was stored, read back and equal."""
         self.registry = Registry(connect_to(self.client.settings))
         skip = OWN_LEFTOVERS if self.own_tree else frozenset()
         files = files_below(self.source, skip=skip)
@@ -101,9 +108,9 @@ class Tour:
         stored: list[StoredFile] = []
         with progress(self.console) as bar:
             task = bar.add_task("storing", total=len(files))
-            # Small batches for a small folder: the switch is to fall into the middle of it.
+            # Small batches for a small folder, so that the switch falls into the middle.
             size = max(1, min(BATCH_COMMANDS, len(files) // 20))
-            stream = store_files(self.client, PLACE, files, batch_commands=size)
+            stream = store_files(self.client, TENANCY, files, batch_commands=size)
             for number, item in enumerate(stream):
                 stored.append(item)
                 bar.advance(task)
@@ -118,10 +125,10 @@ class Tour:
         if curl is None:
             self.console.print("there is no curl on this machine", style="yellow")
             return
-        # Those that have a name and content that can be stored: that was seen above.
+        # Only files whose name and content could be stored above.
         good = [item for item in stored if item.error is None]
         copies = [FileToStore(item.file.path, f"curl/{item.file.key}") for item in good]
-        if said := store_by_curl(curl, gateway, PLACE, copies):
+        if said := store_by_curl(curl, gateway, TENANCY, copies):
             self._complain(f"curl: {said}")
         self._compare([replace(item, file=copy) for item, copy in zip(good, copies, strict=True)])
 
@@ -130,7 +137,7 @@ class Tour:
         same = 0
         with progress(self.console) as bar:
             task = bar.add_task("comparing", total=len(expected))
-            for key, digest in digests(self.client, PLACE, list(expected)):
+            for key, digest in digests(self.client, TENANCY, list(expected)):
                 bar.advance(task)
                 if digest == expected[key]:
                     same += 1
@@ -143,7 +150,9 @@ class Tour:
         table = Table(title=f"{name}: the first keys", title_justify="left")
         table.add_column("key", overflow="fold")
         table.add_column("bytes", justify="right")
-        command = ListObjects(tenant_id=PLACE.tenant_id, env=PLACE.env, prefix="again/", limit=5)
+        command = ListObjects(
+            tenant_id=TENANCY.tenant_id, env=TENANCY.env, prefix="again/", limit=5
+        )
         for entry in self.client.run(command).objects:
             table.add_row(escape(entry.key), str(entry.size))
         self.console.print(table)
@@ -168,7 +177,7 @@ class Tour:
 def _split(
     stored: Iterable[StoredFile], backend_type: str
 ) -> tuple[list[StoredFile], list[StoredFile]]:
-    """Those that ran on `backend_type`, and the others that ran."""
+    """Return the files that were stored on `backend_type`, and those stored elsewhere."""
     there: list[StoredFile] = []
     elsewhere: list[StoredFile] = []
     for item in stored:

@@ -1,4 +1,4 @@
-"""What an asyncio service uses: the words of `Client`, for tasks instead of threads."""
+"""The asynchronous client: submits commands and awaits outcomes in an asyncio service."""
 
 from __future__ import annotations
 
@@ -35,20 +35,22 @@ LIMITS = BufferLimits(
     longest=timedelta(milliseconds=20),
     patience=timedelta(seconds=5),
 )
-"""A service that answers someone lingers little, and says soon that the ledger is away."""
+"""Default limits: for a service that answers requests, a short linger and a short wait for the
+ledger."""
 THREADS = 8
-"""Blocking calls at a time: of the state Redis, and of the payload directory."""
+"""Maximum number of blocking calls at a time, to the state Redis and the payload directory."""
 LOOK_SECONDS, LONGEST_LOOK = 0.01, 0.25
-"""What was submitted elsewhere is looked for so soon, then after twice as long each time."""
+"""Seconds until the ledger is asked for the outcome of a command that another client submitted; the
+pause then doubles each time, up to the second number."""
 
 
 class AsyncClient:
-    """Submits commands through a buffer, and waits for outcomes without a thread for each.
+    """Submits commands through a buffer, and awaits outcomes without a thread for each.
 
-    One a process is enough, for tasks of any event loop. A command that `submit` returned for is
-    in the ledger: it takes effect exactly once, or ends as a dead letter. A task that is cancelled
-    takes nothing back: what it handed over goes on. Commands on one key take effect in the order
-    of the calls. It does not live on in a forked process: make one there.
+    One per process is enough, for tasks of any event loop. A command for which `submit` returned is
+    in the ledger: it takes effect exactly once, or becomes a dead letter. Cancelling a task does
+    not cancel its command. Commands on one key take effect in the order of the calls. A client
+    cannot be used in a forked process: make one there.
     """
 
     def __init__(
@@ -58,8 +60,10 @@ class AsyncClient:
         limits: BufferLimits = LIMITS,
         client: Client | None = None,
     ) -> None:
-        """`limits` say how long a command lingers for others, and how much is held. A `client`
-        that is given is the one underneath, and its owner's to close."""
+        """`limits` say how long a command waits for others, and how much is buffered.
+
+        A given `client` is used, and must be closed by the caller.
+        """
         self.client = client or Client(settings)
         self._own_client = self.client if client is None else None
         self._buffer = self.client.buffer(limits)
@@ -74,16 +78,22 @@ class AsyncClient:
         self._process = os.getpid()
 
     async def submit(self, command: Command) -> Submission:
-        """Wait until the ledger holds the command. Raises OpIdReused, RateLimited, ReservedStream,
-        StateUnavailable (after the limits' patience), DeliveryError (closed)."""
+        """Wait until the ledger holds the command.
+
+        Raises OpIdReused, RateLimited, ReservedStream, StateUnavailable (after the limits'
+        `patience`), and DeliveryError if the client is closed.
+        """
         [asked] = await self._submit([command])
         if (error := asked.error()) is not None:
             raise error
         return asked.accepted()
 
     async def submit_many(self, commands: Iterable[Command]) -> list[Submission]:
-        """Hand over commands in this order. A refused one does not stop others, but raises at its
-        `raise_if_refused()`. Raises StateUnavailable if there was no answer for one."""
+        """Submit commands in this order.
+
+        A refused command does not stop the others; its `raise_if_refused()` raises. Raises
+        StateUnavailable if there was no answer for one.
+        """
         return [asked.accepted() for asked in await self._submit(commands)]
 
     @overload
@@ -91,9 +101,9 @@ class AsyncClient:
     @overload
     async def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Any: ...
     async def run(self, command: Any, timeout: timedelta = DEFAULT_WAIT) -> Any:
-        """Submit, wait, and give the result, in the type that the command names.
+        """Submit, wait, and return the result in the type that the command names.
 
-        Raises the error with which the command failed, such as NotFound, and as `run_outcome`.
+        Raises the command's own error, such as NotFound, and the errors of `run_outcome`.
         """
         outcome, kind = await self.run_outcome(command, timeout), command.result_type
         return outcome.result_as(kind) if kind else outcome.unwrap()
@@ -105,11 +115,11 @@ class AsyncClient:
         *,
         waits: set[Told] | None = None,
     ) -> Outcome:
-        """Submit and wait for the outcome, which may be an error. Raises as `submit` does;
-        OutcomePending, and the command goes on.
+        """Submit and wait for the outcome, which may be an error.
 
-        If not even the ledger has taken it when the time is over, that is StateUnavailable.
-        `waits` has the wait while it lasts: whoever calls `stop` there ends it before its time.
+        Raises the errors of `submit`; StateUnavailable if the ledger has not accepted the command
+        within `timeout`; and OutcomePending if it has, and the command is still running. The wait
+        is in the set `waits` while it lasts: calling its `stop` ends it early.
         """
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
@@ -134,8 +144,10 @@ class AsyncClient:
         *,
         waits: set[Told] | None = None,
     ) -> list[Ran]:
-        """Submit all in this order and wait; what became of each, in order. Raises nothing for a
-        single command. `waits` as in `run`."""
+        """Submit all commands in this order and wait; return the end of each, in order.
+
+        The error of a single command is not raised. `waits` is as for `run_outcome`.
+        """
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
         inbox = self._inboxes.here()
@@ -153,20 +165,20 @@ class AsyncClient:
         return await self._ends(every, timeout)
 
     async def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
-        """Wait for the outcome of one. Raises OutcomePending; the command goes on then."""
+        """Wait for the outcome of one command. Raises OutcomePending if it is still running."""
         [ran] = await self._wait([submission], timeout)
         return ran.unwrap()
 
     async def wait(
         self, submissions: Sequence[Submission], timeout: timedelta = DEFAULT_WAIT
     ) -> list[Outcome | None]:
-        """Their outcomes, in order; None for what is still open when the time is over."""
+        """Return the outcomes, in order; None for commands that are still open after `timeout`."""
         return [ran.outcome for ran in await self._wait(submissions, timeout)]
 
     async def ended(self, ref: Ref, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
-        """The outcome of a command (`tenant/env/op_id`) that anyone submitted.
+        """Wait for the outcome of a command (`tenant/env/op_id`) that anyone may have submitted.
 
-        Raises InvalidCommand if the ledger does not know it (any more), OutcomePending,
+        Raises InvalidCommand if the ledger does not know it (any more), OutcomePending and
         StateUnavailable.
         """
         until = time.monotonic() + timeout.total_seconds()
@@ -178,7 +190,7 @@ class AsyncClient:
             if record is None:
                 raise unknown(ref)
             told.outcome = record.outcome
-            # What another process submitted is announced there, and not here.
+            # The outcome of a command that another process submitted is announced only there.
             pause = LOOK_SECONDS
             while told.outcome is None and (left := until - time.monotonic()) > 0:
                 if await told.within(min(pause, left)):
@@ -192,8 +204,10 @@ class AsyncClient:
         return told.outcome
 
     async def record(self, ref: Ref) -> Record | None:
-        """What the ledger knows of a command (`tenant/env/op_id`), whoever submitted it. Raises
-        StateUnavailable."""
+        """Return what the ledger knows of a command (`tenant/env/op_id`), whoever submitted it.
+
+        None if it does not know it. Raises StateUnavailable.
+        """
         self._check()
         return await self._records.ask(ref)
 
@@ -204,21 +218,21 @@ class AsyncClient:
         size: int | None = None,
         sha256: str | None = None,
     ) -> InlinePayload | StagedPayload:
-        """The content of a PutObject, from a body as it arrives, in bounded memory.
+        """Make the payload of a PutObject from a body as it arrives, in bounded memory.
 
-        What is over the inline limit is staged below `SIGNALBOX_PAYLOAD_DIR`, by threads that
-        wait for the disk and never for the sender. Raises ContentMismatch if it has not the `size`
-        (bytes) or digest (64 hexadecimal digits) that were declared, TooLarge without a payload
-        directory, and whatever the iterator raises. Nothing of it is left then, and no op_id was
-        taken.
+        Content over the inline limit is staged below `SIGNALBOX_PAYLOAD_DIR`, by threads that wait
+        for the disk and never for the sender. Raises ContentMismatch if the content differs from
+        the declared `size` (bytes) or `sha256` (64 hexadecimal digits), TooLarge without a payload
+        directory, and the errors of the iterator. Nothing is left of the content then, and no op_id
+        was used.
         """
         self._check()
         return await take_in(chunks, self.client.content, self._threads, size=size, sha256=sha256)
 
     async def close(self) -> None:
-        """Hand over what is held, end the threads and disconnect. Again is harmless.
+        """Hand over what is buffered, stop the threads and disconnect. May be called again.
 
-        Raises the first error that kept a command from being accepted, unless it was told before.
+        Raises the first error that kept a command from being accepted, unless its caller was told.
         """
         if os.getpid() == self._process:
             self._closed = True
@@ -243,7 +257,7 @@ class AsyncClient:
         return every
 
     async def _begin(self, asked: Asked) -> None:
-        # Before it is handed over, so that no announcement can be missed.
+        # Registered before the command is handed over, so that no announcement is missed.
         self._watch.want(asked.command.ref, asked.tell)
         if not self._line.put_at_once(asked):
             await self._line.put(asked)
@@ -259,7 +273,7 @@ class AsyncClient:
                 if asked.is_open:
                     self._watch.want(asked.command.ref, asked.tell)
                     left.append(asked)
-            # It may have been announced before.
+            # It may have been announced earlier.
             answers = [self._outcomes.ask(asked.command.ref) for asked in left]
             for asked, outcome in zip(left, await asyncio.gather(*answers), strict=True):
                 if outcome is not None:
@@ -270,7 +284,7 @@ class AsyncClient:
         return await self._ends(every, timeout)
 
     async def _ends(self, every: Sequence[Asked], timeout: timedelta) -> list[Ran]:
-        """What became of each, when nobody waits any more."""
+        """Return the ends, after all waits are over."""
         return [await self._end(asked, timeout) for asked in every]
 
     async def _end(self, asked: Asked, timeout: timedelta) -> Ran:
@@ -294,7 +308,7 @@ class AsyncClient:
                 self._watch.forget(asked.command.ref, asked.tell)
 
     def _listen(self) -> None:
-        # Without a wait: no task may pass another on its way to the buffer.
+        # Not awaited: no task may overtake another on its way to the buffer.
         self._check()
         if not self._listening:
             self.client.waiter.listen()
@@ -319,7 +333,7 @@ class AsyncClient:
 
 
 async def _known(every: Sequence[Told], until: float) -> None:
-    """Wait for all of them, at most until then (`time.monotonic`)."""
+    """Wait for all of them, until `until` at the latest (`time.monotonic`)."""
 
     def stop() -> None:
         for asked in every:

@@ -1,4 +1,4 @@
-"""Content as it arrives from an asynchronous sender: inline while it is small, else staged."""
+"""Receives content from an asynchronous sender: inline while it is small, else staged."""
 
 from __future__ import annotations
 
@@ -12,8 +12,8 @@ from signalbox.commands.payload import InlinePayload, StagedPayload, Staging
 from signalbox.producers.client.content import ContentDesk
 
 PART_BYTES = 256 * 1024
-"""What arrives is written in parts of at least so many bytes, so that a gigabyte is some thousand
-calls of a thread; a sender holds about as much memory."""
+"""Minimum number of bytes that are written at once, so that a gigabyte takes some thousand calls of
+a thread. Each sender takes about as much memory."""
 
 
 async def take_in(
@@ -24,13 +24,13 @@ async def take_in(
     size: int | None,
     sha256: str | None,
 ) -> InlinePayload | StagedPayload:
-    """See `AsyncClient.payload`."""
+    """Read the content and make its payload; see `AsyncClient.payload`."""
     loop = asyncio.get_running_loop()
     head = bytearray()
     total = 0
     staging: Staging | None = None
     if size is not None and size > desk.limit:
-        desk.need_store(size)  # before any of it is sent
+        desk.need_store(size)  # fails before any of it is sent
     try:
         async for chunk in chunks:
             total += len(chunk)
@@ -54,7 +54,7 @@ async def take_in(
     except BaseException as error:
         if staging is not None:
             ended = threads.submit(staging.abort)
-            if not isinstance(error, GeneratorExit):  # which may not wait
+            if not isinstance(error, GeneratorExit):  # A generator that is closed must not wait.
                 await asyncio.wait([asyncio.wrap_future(ended)])
         raise
     desk.hold(payload)
@@ -76,11 +76,14 @@ def _abort_what_began(beginning: Future[Staging]) -> None:
 
 
 def inline(data: bytes, size: int | None, sha256: str | None) -> InlinePayload:
-    """The payload of small content. Raises ContentMismatch if it is not as declared."""
+    """Return the payload of small content.
+
+    Raises ContentMismatch if it differs from what was declared.
+    """
     _check_size(len(data), size)
     if sha256 is not None:
         _check_digest(hashlib.sha256(data).hexdigest(), sha256)
-    return InlinePayload.model_construct(data=data)  # there is nothing to check in bytes
+    return InlinePayload.model_construct(data=data)  # Bytes need no validation.
 
 
 def _check_size(found: int, declared: int | None) -> None:

@@ -1,4 +1,4 @@
-"""A task of an event loop that waits for a command: for its acceptance, or for its end."""
+"""An asyncio task's wait for a command: until it is accepted, or until its end."""
 
 from __future__ import annotations
 
@@ -13,8 +13,11 @@ from signalbox.producers.client.submission import Submission
 
 
 class Told:
-    """One task's wait for an outcome. Other threads tell it through the inbox of its loop; all
-    else is for that loop alone."""
+    """One task's wait for an outcome.
+
+    Other threads report it through the inbox of the task's loop; everything else is for that loop
+    alone.
+    """
 
     def __init__(self, inbox: Inbox) -> None:
         self.outcome: Outcome | None = None
@@ -26,7 +29,7 @@ class Told:
         await self._enough
 
     async def known_within(self, seconds: float) -> None:
-        """The same, and `stop` after so long."""
+        """Wait until there is an outcome, until `stop`, or for so many seconds."""
         timer = self._inbox.loop.call_later(max(0.0, seconds), self.stop)
         try:
             await self._enough
@@ -34,29 +37,30 @@ class Told:
             timer.cancel()
 
     async def within(self, seconds: float) -> bool:
-        """Wait so long; whether it was told, or nothing will be told any more."""
+        """Wait up to `seconds`; return whether the wait is over."""
         done, _ = await asyncio.wait([self._enough], timeout=seconds)
         return bool(done)
 
     def stop(self) -> None:
-        """Wait no longer."""
+        """End the wait."""
         if not self._enough.done():
             self._enough.set_result(None)
 
     def tell(self, outcome: Outcome | None) -> None:
-        """Called by the listener's thread: its outcome, or None if none will be told any more."""
+        """Report the outcome, from any thread; None if none will be reported any more."""
         self._inbox.post(self.end, outcome)
 
     def end(self, outcome: Outcome | None) -> None:
+        """Record the outcome and end the wait."""
         self.outcome = self.outcome or outcome
         self.stop()
 
 
 class Asked(Told):
-    """A command that one task handed over, or was given the submission of.
+    """A command that one task submitted, or of which it was given the submission.
 
-    It is `known` when the ledger has answered; if it is asked `to_its_end`, when it has an outcome
-    or was refused.
+    It is `known` when the ledger has answered; with `to_its_end`, when it has an outcome or was
+    refused.
     """
 
     def __init__(
@@ -65,13 +69,14 @@ class Asked(Told):
         super().__init__(inbox)
         self.command = command
         self.submission = given
-        """None before the ledger has answered."""
+        """The ledger's answer; None before it."""
         self.outcome = given.receipt.outcome if given else None
         self._to_its_end = to_its_end
         self._pending: Pending | None = None
         self._error: SignalboxError | None = None
         self._early: Outcome | None = None
-        """Told before the ledger has answered: it may be another command's, under this op_id."""
+        """Outcome that was announced before the ledger's answer: it may be that of another command
+        with this op_id."""
 
     def end(self, outcome: Outcome | None) -> None:
         if outcome is not None and self.submission is None:
@@ -80,7 +85,7 @@ class Asked(Told):
             super().end(outcome)
 
     def error(self) -> SignalboxError | None:
-        """What kept it from being accepted, which counts as told now."""
+        """Return why the command was not accepted, None if it was; its caller counts as told."""
         error = self._error
         if error is None and self.submission is not None:
             error = self.submission.refusal()
@@ -89,25 +94,28 @@ class Asked(Told):
         return error
 
     def accepted(self) -> Submission:
-        """What the ledger answered, a refusal too. Raises what kept it from answering."""
-        error = self.error()  # a refusal counts as told as well
+        """Return the ledger's answer, which may be a refusal.
+
+        Raises the error if there was no answer.
+        """
+        error = self.error()  # The caller counts as told of a refusal too.
         if self.submission is None:
             raise error if error is not None else RuntimeError("asked before it is known")
         return self.submission
 
     @property
     def is_open(self) -> bool:
-        """It was accepted, and has no outcome as far as is known."""
+        """True if it was accepted and no outcome is known."""
         accepted = self.submission is not None and self.submission.accepted
         return accepted and self.outcome is None
 
     def hand_over(self, pending: Pending) -> None:
-        """The buffer has it."""
+        """Record that the buffer has the command."""
         self._pending = pending
         pending.when_settled(self._settled)
 
     def fail(self, error: SignalboxError) -> None:
-        """It was not accepted."""
+        """Record that it was not accepted."""
         self._error = error
         self.stop()
 
@@ -119,7 +127,7 @@ class Asked(Told):
             self.fail(submission)
             return
         self.submission = submission
-        # The command with its own claim check: the caller's content is held no longer.
+        # This command names the staged content by itself, so the caller's payload is released.
         self.command = submission.command
         if not self._to_its_end or not submission.accepted:
             self.stop()

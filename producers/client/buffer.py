@@ -1,7 +1,7 @@
-"""A buffer in front of the client: commands added one by one are handed over many together.
+"""A buffer in front of the client: commands are added one by one and submitted in batches.
 
-One thread hands over, in the order of the adds. A command is in the ledger when its `Pending` says
-so, not before: what is only in the buffer is lost with the process.
+One thread submits them, in the order of the adds. A command is in the ledger only when its
+`Pending` says so: commands in the buffer are lost if the process ends.
 """
 
 from __future__ import annotations
@@ -37,30 +37,30 @@ from signalbox.producers.client.submission import MAX_SUBMIT, Submission, ask_ag
 log = structlog.get_logger("signalbox.buffer")
 
 FRAME_BYTES = 512
-"""Counted for a command beside its content."""
+"""Memory counted for each command in addition to its content, in bytes."""
 MAX_LOST = 1000
-"""Errors that nobody was told, kept for `close`."""
+"""Maximum number of unreported errors that are kept for `close`."""
 
 
 @dataclass(frozen=True)
 class BufferLimits:
-    """When a buffer flushes, and how much it holds. Raises InvalidSetting."""
+    """When a buffer submits, and how much it holds. Raises InvalidSetting."""
 
     count: int = 100
-    """Flush at this many pending commands; one round trip takes at most 500."""
+    """Flush at this many pending commands; at most 500 are sent in one round trip."""
     size: int = 1024 * 1024
     """Flush at this many pending bytes."""
     linger: timedelta = timedelta(milliseconds=5)
     """Flush when the oldest pending command has waited this long."""
     longest: timedelta = timedelta(0)
-    """Wait this long instead of `linger`, if that is longer, while most of the commands whose
-    outcomes are awaited are still running."""
+    """Wait up to this long, if it exceeds `linger`, while most of the commands whose outcomes are
+    waited for are running."""
     capacity: int = 10_000
     """Maximum number of commands in the buffer; `add` waits while it is full."""
     capacity_bytes: int = 64 * 1024 * 1024
     """Maximum number of bytes in the buffer; `add` waits while it is full."""
     patience: timedelta = timedelta(seconds=60)
-    """Give up a command that the ledger has not accepted for this long."""
+    """A command that the ledger has not accepted after this time fails."""
 
     def __post_init__(self) -> None:
         numbers = (self.count, self.size, self.capacity, self.capacity_bytes)
@@ -72,15 +72,14 @@ class BufferLimits:
 
 
 class Buffer:
-    """Takes commands from any thread and hands them over by one of its own.
+    """Takes commands from any thread and submits them in batches on its own thread.
 
-    Commands on one key take effect in the order of their adds. While too many commands of a
-    tenant and env are open, those of it wait in the buffer, in order; others pass. What the
-    ledger refused, or did not take within the limits' patience, is told to the command's
-    `Pending`; if nobody asked there, `close` raises the first. A process that ends by returning or
-    by an exception closes its buffers; one that is ended by a signal without a handler (SIGTERM
-    too) loses what was not handed over. A buffer does not live on in a forked process: make one
-    there.
+    Commands on one key take effect in the order of their adds. While too many commands of a tenant
+    and env are open, further ones of it wait in the buffer, in order; others pass. A command that
+    the ledger refused, or did not accept within the limits' `patience`, fails its `Pending`; if
+    nobody has asked there, `close` raises the first error. Buffers are closed when the process ends
+    by returning or by an exception; a process ended by a signal without a handler (SIGTERM too)
+    loses what is buffered. A buffer cannot be used in a forked process: make one there.
     """
 
     def __init__(
@@ -91,7 +90,10 @@ class Buffer:
         inline_limit: int,
         in_flight: Callable[[], int] = int,
     ) -> None:
-        """`in_flight` counts commands whose outcomes are waited for."""
+        """`in_flight` returns the number of commands whose outcomes are waited for.
+
+        Contents over `inline_limit` bytes are staged and not counted.
+        """
         self.limits = limits
         self.closed = False
         self._submitter = submitter
@@ -103,27 +105,27 @@ class Buffer:
         self._held: dict[Pending, int] = {}
         self._bytes = 0
         self._lost: OrderedDict[int, SignalboxError] = OrderedDict()
-        """Errors that nobody was told yet, by their `Pending`'s number; without the commands, whose
-        content would stay with them."""
+        """Errors that were not reported yet, by the number of their `Pending`; without the command,
+        so that its content is freed."""
         self._broken: DeliveryError | None = None
-        """What ended the thread before its time."""
+        """The exception that ended the thread; None while it runs."""
         self._process = os.getpid()
         self._thread = threading.Thread(target=self._run, name="signalbox-buffer", daemon=True)
         self._thread.start()
-        # The thread is a daemon, which still runs while these handlers do.
+        # The thread is a daemon and still runs during these handlers.
         atexit.register(self._close_at_exit)
 
     def add(self, command: Command, timeout: timedelta | None = None) -> Pending:
-        """Put a command behind those that were added before; wait while the buffer is full.
+        """Append a command; wait while the buffer is full.
 
-        Raises RateLimited if it is full for longer than `timeout` (None: the limits' patience),
-        DeliveryError if it is closed or broken. Nothing was added then.
+        Raises RateLimited if it is full for longer than `timeout` (default: the limits'
+        `patience`), and DeliveryError if it is closed or broken. The command was not added then.
         """
         self._check_process(command)
         weight = self._weight(command)
-        patience = (self.limits.patience if timeout is None else timeout).total_seconds()
+        seconds = (self.limits.patience if timeout is None else timeout).total_seconds()
         with self._room:
-            if not self._room.wait_for(lambda: self.closed or self._fits(weight), patience):
+            if not self._room.wait_for(lambda: self.closed or self._fits(weight), seconds):
                 raise RateLimited(
                     f"the buffer is full: {len(self._held)} commands, {self._bytes} bytes",
                     kind=command.kind,
@@ -137,12 +139,12 @@ class Buffer:
             pending = Pending(command, self._submitter, self._forget)
             self._held[pending] = weight
             self._bytes += weight
-            if self._queue.add(_place(pending), pending, weight):
+            if self._queue.add(_scope(pending), pending, weight):
                 self._work.notify()
         return pending
 
     def flush(self, timeout: timedelta | None = None) -> None:
-        """Hand over now, and wait until all that was added before is settled.
+        """Submit now, and wait until everything that was added before is settled.
 
         Raises OutcomePending if that takes longer than `timeout`.
         """
@@ -158,9 +160,9 @@ class Buffer:
             )
 
     def close(self) -> None:
-        """Flush, and end the thread. Again is harmless.
+        """Flush, and stop the thread. May be called again.
 
-        Raises the first error that kept a command from being accepted, unless it was told before,
+        Raises the first error that kept a command from being accepted, unless its caller was told,
         and DeliveryError if the buffer broke.
         """
         if os.getpid() != self._process:
@@ -185,7 +187,7 @@ class Buffer:
         if kind is None:
             self.close()
         else:
-            self._close_at_exit()  # the block's own error is the one to be seen
+            self._close_at_exit()  # The block's own exception must not be replaced.
 
     def _end(self) -> None:
         atexit.unregister(self._close_at_exit)
@@ -203,12 +205,12 @@ class Buffer:
             log.error("the buffer could not hand over all", error=str(error), code=error.code)
 
     def _check_process(self, command: Command) -> None:
-        # Before the lock, which a thread of the parent may have held at the fork.
+        # Before the lock is taken, which a thread of the parent may have held at the fork.
         if os.getpid() != self._process:
             raise _closed(command, "the buffer is of the parent process", "make a client here")
 
     def _weight(self, command: Command) -> int:
-        # Larger contents are staged; the command names them alone.
+        # Larger content is staged, and the command only names it.
         return FRAME_BYTES + min(command.size, self._inline_limit)
 
     def _fits(self, weight: int) -> bool:
@@ -222,18 +224,18 @@ class Buffer:
         try:
             while self._turn():
                 pass
-        except BaseException as error:  # noqa: BLE001 - adds, `Pending`s and `close` raise it
+        except BaseException as error:  # noqa: BLE001 - raised by adds, `Pending`s and `close`
             self._break(error)
 
     def _turn(self) -> bool:
-        # A frame of its own: what was handed over is not held until there is more.
+        # In a function of its own, so that a submitted group is freed while this waits for more.
         group = self._next()
         if group:
             self._hand_over(group)
         return bool(group)
 
     def _break(self, cause: BaseException) -> None:
-        """Without its thread nothing is handed over any more: tell everyone who waits or comes."""
+        """Fail all commands and refuse further ones, since the submitting thread has ended."""
         log.error("the buffer broke", exc_info=cause)
         with self._room:
             left = list(self._held)
@@ -252,7 +254,7 @@ class Buffer:
                 pending.settle(_own(self._broken, pending.command))
 
     def _next(self) -> list[Pending]:
-        """The commands to hand over next; none at the end."""
+        """Return the commands to submit next; none at the end."""
         with self._work:
             while True:
                 group = self._queue.take(MAX_SUBMIT)
@@ -268,9 +270,10 @@ class Buffer:
         for pending, end in zip(group, self._try(group), strict=True):
             if isinstance(end, Submission):
                 if end.full and pending.since > overdue:
-                    again.append((_place(pending), pending))
+                    again.append((_scope(pending), pending))
                     continue
-                # What was accepted no longer holds the caller's content, as far as it is staged.
+                # An accepted command names staged content by itself, so the caller's payload is
+                # released.
                 pending.command = end.command
                 error = end.refusal()
             else:
@@ -280,10 +283,10 @@ class Buffer:
             if error is not None:
                 lost.append((pending, error))
         with self._room:
-            self._queue.put_back({_place(pending) for pending in group}, again)
+            self._queue.put_back({_scope(pending) for pending in group}, again)
             for pending in settled:
                 self._bytes -= self._held.pop(pending)
-            # Under the lock, since it may be told at this moment.
+            # Under the lock, since a caller may be told at this moment.
             self._lost.update((p.number, error) for p, error in lost if not p.asked)
             while len(self._lost) > MAX_LOST:
                 self._lost.popitem(last=False)
@@ -294,32 +297,36 @@ class Buffer:
             self._lost.pop(pending.number, None)
 
     def _try(self, group: list[Pending]) -> list[Submission | SignalboxError]:
-        """What became of each. Where one spoils a call, it does so alone."""
+        """Submit the group; return the end of each.
+
+        If the call fails, submit each command alone.
+        """
         try:
             return [*self._submit(group)]
-        except Exception as error:  # noqa: BLE001 - it reaches whoever asks
+        except Exception as error:  # noqa: BLE001 - raised to whoever asks for the command
             if len(group) == 1 or isinstance(error, StateUnavailable):
                 return [_own(error, pending.command) for pending in group]
         ends: list[Submission | SignalboxError] = []
         full: dict[str, Submission] = {}
         for pending in group:
-            # Behind one that is to come again none of its place goes on.
-            before = full.get(_place(pending))
+            # After a command that has to be submitted again, no later one of its tenant and env is
+            # submitted.
+            before = full.get(_scope(pending))
             [end] = [_instead(before, pending)] if before else self._try([pending])
             if isinstance(end, Submission) and end.full:
-                full[_place(pending)] = end
+                full[_scope(pending)] = end
             ends.append(end)
         return ends
 
     def _submit(self, group: list[Pending]) -> list[Submission]:
-        """Until it succeeds: under its op_id a command that was accepted is not taken twice."""
+        """Submit until it succeeds: a command that was accepted before is not accepted twice."""
         left = group[0].since + self.limits.patience.total_seconds() - time.monotonic()
         commands = [pending.command for pending in group]
         submissions: list[Submission] = ask_again(left)(self._submitter.submit_many, commands)
         return submissions
 
 
-def _place(pending: Pending) -> str:
+def _scope(pending: Pending) -> str:
     return f"{pending.command.tenant_id}/{pending.command.env}"
 
 
@@ -328,7 +335,7 @@ def _instead(full: Submission, pending: Pending) -> Submission:
 
 
 def _own(error: Exception, command: Command) -> SignalboxError:
-    """An error for this command alone: they are raised in many threads."""
+    """Return an error for this command alone, since each is raised in another thread."""
     if isinstance(error, SignalboxError):
         own = copy(error)
         own.__cause__ = error.__cause__

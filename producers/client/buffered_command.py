@@ -1,4 +1,4 @@
-"""A command in a buffer, and what becomes of it."""
+"""A command in a buffer, whose result can be waited for."""
 
 from __future__ import annotations
 
@@ -17,12 +17,11 @@ from signalbox.producers.client.submission import Submission
 
 _NUMBERS = itertools.count()
 _LOCK = threading.Lock()
-"""Between a look at how a command was settled and the wish to be told: one for all, since it is
-held for a moment and a lock for each would be most of what a `Pending` costs."""
+"""Guards the end and the listeners of all commands: a lock for each would be most of its memory."""
 
 
 class Submitter(Protocol):
-    """The client's part in a buffer."""
+    """The methods of a client that a buffer uses."""
 
     def submit_many(self, commands: list[Command]) -> list[Submission]: ...
 
@@ -35,7 +34,7 @@ class Pending:
     def __init__(
         self, command: Command, submitter: Submitter, told: Callable[[Pending], None]
     ) -> None:
-        """`told` is called when someone was told that it was not accepted."""
+        """`told` is called when a caller was told that the command was not accepted."""
         self.command = command
         self.number = next(_NUMBERS)
         self.since = time.monotonic()
@@ -43,18 +42,21 @@ class Pending:
         self._future: futures.Future[Submission] | None = None
         self._listener: Callable[[Submission | SignalboxError], None] | None = None
         self.asked = False
-        """Someone was told that it was not accepted."""
+        """True if a caller was told that the command was not accepted."""
         self._submitter = submitter
         self._told = told
 
     @property
     def op_id(self) -> str:
+        """The command's op_id."""
         return self.command.op_id
 
     @property
     def settled(self) -> futures.Future[Submission]:
-        """For code that awaits: `asyncio.wrap_future(pending.settled)`. It cannot be cancelled: the
-        command goes on when whoever waited for it has given up."""
+        """A future of the submission, for `asyncio.wrap_future(pending.settled)`.
+
+        It cannot be cancelled: the command continues when its caller has given up.
+        """
         with _LOCK:
             if self._future is None:
                 self._future = futures.Future()
@@ -65,10 +67,11 @@ class Pending:
 
     @property
     def is_settled(self) -> bool:
+        """True if the ledger has answered, or could not be reached."""
         return self._end is not None
 
     def settle(self, end: Submission | SignalboxError) -> None:
-        """Called once by the buffer: what the ledger answered, or what kept it from answering."""
+        """Record the ledger's answer, or why there is none. Called once by the buffer."""
         with _LOCK:
             self._end = end
             future, listener = self._future, self._listener
@@ -78,7 +81,7 @@ class Pending:
             listener(end)
 
     def when_settled(self, listener: Callable[[Submission | SignalboxError], None]) -> None:
-        """Tell this one, on any thread, now or later. It must not block."""
+        """Have `listener` called on any thread, now or later. It must not block."""
         with _LOCK:
             self._listener, end = listener, self._end
         if end is not None:
@@ -87,8 +90,8 @@ class Pending:
     def submission(self, timeout: timedelta | None = None) -> Submission:
         """Wait until the ledger holds the command.
 
-        Raises what kept it from being accepted (OpIdReused, RateLimited, StateUnavailable), and
-        OutcomePending if it is in the buffer still.
+        Raises the error that kept it from being accepted (OpIdReused, RateLimited,
+        StateUnavailable), and OutcomePending if it is still in the buffer after `timeout`.
         """
         try:
             submission = self.settled.result(timeout.total_seconds() if timeout else None)
@@ -107,12 +110,12 @@ class Pending:
         return submission
 
     def told(self) -> None:
-        """Note that its caller knows that it was not accepted."""
+        """Record that the caller knows that the command was not accepted."""
         self.asked = True
         self._told(self)
 
     def outcome(self, timeout: timedelta = timedelta(seconds=30)) -> Outcome:
-        """Wait until the command is done. Raises as `submission` does; OutcomePending."""
+        """Wait for the outcome. Raises the errors of `submission`, and OutcomePending."""
         until = time.monotonic() + timeout.total_seconds()
         submission = self.submission(timeout)
         left = max(0.0, until - time.monotonic())

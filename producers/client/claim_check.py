@@ -1,7 +1,7 @@
-"""Staged content and the commands that name it: each command has a name of its own for it.
+"""Claim checks: staged content, and a separate name of it for each command.
 
-Whoever ends a command removes that name, and nothing else. So any number of commands may be made
-of one payload (`model_copy`), and none waits for, or asks about, the others.
+When a command ends, only its own name is removed. Any number of commands may therefore be made of
+one payload (`model_copy`), independently of each other.
 """
 
 from __future__ import annotations
@@ -19,11 +19,12 @@ from signalbox.commands.payload import DirectoryPayloadStore, StagedPayload
 from signalbox.commands.state import State
 
 MAX_UNSURE = 10_000
-"""Names remembered of commands of which it is not known whether they were accepted."""
+"""Number of names that are remembered for commands of which it is unknown whether they were
+accepted."""
 
 
 class ClaimChecks:
-    """Gives commands names of their own for what they have staged. Thread-safe."""
+    """Gives each command its own name of the staged content. Thread-safe."""
 
     def __init__(self, store: DirectoryPayloadStore | None, state: State) -> None:
         self._store = store
@@ -31,9 +32,9 @@ class ClaimChecks:
         self._unsure: OrderedDict[tuple[str, str, str], StagedPayload] = OrderedDict()
 
     def take(self, commands: Sequence[Command]) -> list[Command]:
-        """The commands as they are to be submitted. Raises LocalFileError.
+        """Return the commands as they are to be submitted. Raises LocalFileError.
 
-        One whose content is not there stays as it is: the ledger may know it already.
+        A command whose content is missing is not changed: the ledger may already have it.
         """
         own = list(commands)
         if self._store is None:
@@ -57,9 +58,10 @@ class ClaimChecks:
         return own
 
     def unsure(self, commands: Sequence[Command], own: Sequence[Command]) -> None:
-        """There was no answer. Asked again, they come under the same names.
+        """Remember the names of commands for which there was no answer.
 
-        Names that nobody asks about again are left to the cleaner.
+        Submitted again, they get the same names. Names that are not used again are removed by the
+        cleaner.
         """
         for command, mine in zip(commands, own, strict=True):
             if mine is not command:
@@ -71,10 +73,10 @@ class ClaimChecks:
     def settle(
         self, commands: Sequence[Command], own: Sequence[Command], receipts: Sequence[Receipt]
     ) -> list[Command]:
-        """Give up the names that the ledger did not take; the commands as they are known now.
+        """Remove the names that the ledger did not accept.
 
-        An accepted command is the one with its own name, so that whoever keeps it does not keep
-        the content.
+        Return the commands as they are known now. An accepted command is returned with its own
+        name, so that keeping it does not keep the content.
         """
         known: list[int] = []
         settled = list(commands)
@@ -89,7 +91,8 @@ class ClaimChecks:
                 case _:
                     self._give_up(mine, command)
         if known:
-            # Its answer may have been lost, and the ledger name what was taken for it then.
+            # An earlier answer may have been lost, in which case the ledger has the name that was
+            # given then.
             with suppress(StateUnavailable):
                 named = refs_named_by(self._state, [commands[number].ref for number in known])
                 for number, refs in zip(known, named, strict=True):

@@ -1,4 +1,4 @@
-"""What an upstream service uses: submit commands, and wait for outcomes if it cares."""
+"""The client: submits commands to the queue and waits for their outcomes."""
 
 from __future__ import annotations
 
@@ -36,21 +36,25 @@ from signalbox.routing.registry.permit import Permits, is_reserved
 
 @dataclass
 class Batch:
-    """Commands collected to be submitted together; `submissions` is filled at the end."""
+    """Commands that are submitted together; `submissions` is filled at the end of the block."""
 
     commands: list[Command] = field(default_factory=list)
+    """The commands added so far."""
     submissions: list[Submission] = field(default_factory=list)
+    """The submissions, in the order of the commands."""
 
     def add(self, command: Command) -> None:
+        """Append a command."""
         self.commands.append(command)
 
 
 class Client:
-    """Submits commands to the queue. Thread-safe; one a process is enough.
+    """Submits commands to the queue. Thread-safe; one per process is enough.
 
-    A command that `submit` returned for is in the ledger: it takes effect exactly once, or ends
-    as a dead letter. Methods raise StateUnavailable within five seconds if the state Redis is
-    away; nothing was accepted then, or was accepted under its op_id and is not taken twice.
+    A command for which `submit` returned is in the ledger: it takes effect exactly once, or becomes
+    a dead letter. Methods raise StateUnavailable within five seconds if the state Redis is
+    unavailable. The command was not accepted then; or it was, and submitting it again under its
+    op_id has no second effect.
     """
 
     def __init__(
@@ -60,6 +64,10 @@ class Client:
         app: Celery | None = None,
         state: State | redis.Redis | None = None,
     ) -> None:
+        """Settings are read from the environment unless given.
+
+        `app` and `state` replace the connections to broker and state Redis.
+        """
         self.settings = settings or Settings()
         self.state = connect_to(self.settings) if state is None else state_over(state)
         self.ledger = Ledger(self.state, self.settings)
@@ -77,16 +85,18 @@ class Client:
         self._buffers: list[Buffer] = []
 
     def submit(self, command: Command) -> Submission:
-        """Hand over one command. Raises OpIdReused, RateLimited, ReservedStream,
-        StateUnavailable."""
+        """Submit one command.
+
+        Raises OpIdReused, RateLimited, ReservedStream and StateUnavailable.
+        """
         [submission] = self.submit_many([command])
         submission.raise_if_refused()
         return submission
 
     def submit_many(self, commands: Iterable[Command]) -> list[Submission]:
-        """Hand over commands, one round trip for every 500; a refused one does not stop others.
+        """Submit commands, up to 500 in a round trip; a refused one does not stop the others.
 
-        Commands on one key take effect in the order in which they stand here.
+        Commands on one key take effect in the given order. Raises StateUnavailable.
         """
         pending = list(commands)
         submissions: list[Submission] = []
@@ -96,13 +106,13 @@ class Client:
 
     @contextmanager
     def batch(self) -> Iterator[Batch]:
-        """Collect commands and submit them together when the block ends without an exception."""
+        """Collect commands, and submit them together when the block ends without an exception."""
         batch = Batch()
         yield batch
         batch.submissions = self.submit_many(batch.commands)
 
     def buffer(self, limits: BufferLimits | None = None) -> Buffer:
-        """A buffer that hands commands over in the background; `close` flushes it."""
+        """Make a buffer that submits commands in the background; its `close` flushes it."""
         self._buffers = [buffer for buffer in self._buffers if not buffer.closed]
         buffer = Buffer(
             self,
@@ -116,7 +126,7 @@ class Client:
     def wait(
         self, submissions: Sequence[Submission], timeout: timedelta = DEFAULT_WAIT
     ) -> list[Outcome | None]:
-        """Their outcomes, in order; None for what is still open when the time is over."""
+        """Return the outcomes, in order; None for commands that are still open after `timeout`."""
         known = {s.receipt.ref: s.receipt.outcome for s in submissions if s.receipt.outcome}
         asked = [s.receipt.ref for s in submissions if s.accepted and s.receipt.ref not in known]
         found = {**known, **(self.waiter.wait(asked, timeout) if asked else {})}
@@ -127,21 +137,23 @@ class Client:
     @overload
     def run(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Any: ...
     def run(self, command: Any, timeout: timedelta = DEFAULT_WAIT) -> Any:
-        """Submit, wait, and give the result, in the type that the command names.
+        """Submit, wait, and return the result in the type that the command names.
 
-        Raises the error with which the command failed, such as NotFound; as `submit` does; and
-        OutcomePending: the command goes on then.
+        Raises the command's own error, such as NotFound; the errors of `submit`; and OutcomePending
+        if it is still running.
         """
         outcome, kind = self.run_outcome(command, timeout), command.result_type
         return outcome.result_as(kind) if kind else outcome.unwrap()
 
     def run_outcome(self, command: Command, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
-        """Submit and wait for the outcome, which may be an error. Raises as `submit` does;
-        OutcomePending, and the command goes on."""
+        """Submit and wait for the outcome, which may be an error.
+
+        Raises the errors of `submit`, and OutcomePending if it is still running.
+        """
         return self.outcome(self.submit(command), timeout)
 
     def outcome(self, submission: Submission, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
-        """Wait for the outcome of one. Raises OutcomePending; the command goes on then."""
+        """Wait for the outcome of one command. Raises OutcomePending if it is still running."""
         command = submission.command
         [outcome] = self.wait([submission], timeout)
         if outcome is None:
@@ -156,7 +168,7 @@ class Client:
         return replayed
 
     def close(self) -> None:
-        """Flush the buffers, and raise what one of them could not hand over; then disconnect."""
+        """Flush the buffers and disconnect. Raises the first error of a buffer."""
         with ExitStack() as last_first:
             last_first.callback(self.state.close)
             last_first.callback(self.waiter.close)

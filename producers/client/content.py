@@ -1,4 +1,4 @@
-"""Content on its way in and out: inline while it is small, else by claim check."""
+"""Content of commands and results: inline while it is small, else staged by claim check."""
 
 from __future__ import annotations
 
@@ -23,27 +23,28 @@ from signalbox.commands.payload import (
 from signalbox.commands.settings import Settings
 
 _kept: dict[str, tuple[DirectoryPayloadStore, StagedPayload, int]] = {}
-"""What was staged here and is still held: by its name, with the process that staged it."""
+"""Content staged by this process and still referenced, by name, with the process that staged it."""
 
 
 class ContentDesk:
-    """Makes payloads of content, and content of results; memory stays bounded.
+    """Makes payloads of content, and opens the content of results, in bounded memory.
 
-    What it stages is there as long as the payload object, or a command that was accepted with it.
+    Staged content exists as long as its payload object, or an accepted command made of it.
     """
 
     def __init__(self, settings: Settings, deployment: Callable[[], str]) -> None:
         folder = settings.payload_dir
         self.limit = settings.inline_limit_bytes
-        """Larger content is staged."""
+        """Size in bytes over which content is staged."""
         self.store = DirectoryPayloadStore(folder, deployment) if folder else None
+        """Where content is staged; None without a payload directory."""
 
     def payload(self, content: bytes | Path | BinaryIO) -> InlinePayload | StagedPayload:
-        """The content of bytes, of a file, or of a stream read to its end.
+        """Make a payload of bytes, of a file, or of a stream, which is read to its end.
 
-        Raises SourceChanged if a file is not there, or changes its size while it is read, and
-        TooLarge if the content is over the inline limit and there is no payload store, and
-        StateUnavailable if the first content is staged while the state Redis is away.
+        Raises SourceChanged if a file is missing or changes its size while it is read, TooLarge if
+        the content is over the inline limit and there is no payload directory, and StateUnavailable
+        if the first content is staged while the state Redis is unavailable.
         """
         if isinstance(content, bytes):
             return self._payload(io.BytesIO(content))
@@ -70,17 +71,17 @@ class ContentDesk:
         return payload
 
     def open(self, result: GetResult) -> BinaryIO:
-        """The content that a get answered with. Raises PayloadMissing."""
+        """Open the content of a get's result. Raises PayloadMissing."""
         if isinstance(result.payload, InlinePayload):
             return io.BytesIO(result.payload.data)
         return self.need_store(result.payload.size).open(result.payload)
 
     def discard(self, result: GetResult) -> None:
-        """Give up what was staged for a get, once it was read."""
+        """Remove what was staged for a get, after it was read."""
         self.remove(result.payload)
 
     def remove(self, payload: InlinePayload | StagedPayload) -> None:
-        """Give up what was staged; nothing for what is inline."""
+        """Remove staged content; does nothing for inline content."""
         if isinstance(payload, StagedPayload):
             self.need_store(payload.size).remove(payload)
 
@@ -93,17 +94,19 @@ class ContentDesk:
         return payload
 
     def hold(self, payload: StagedPayload) -> None:
-        """Keep what was staged as long as this object is there."""
+        """Keep staged content for as long as this payload object exists."""
         _remove_with(payload, self.need_store(payload.size))
 
     def release(self, payload: InlinePayload | StagedPayload) -> None:
-        """Give up now what is held, whoever still has the object. Not while a buffer may hand over
-        a command that was made of it."""
+        """Remove content that is held, even if the payload object still exists.
+
+        Not allowed while a buffer may submit a command that was made of it.
+        """
         if isinstance(payload, StagedPayload):
             _remove(payload.ref)
 
     def need_store(self, size: int) -> DirectoryPayloadStore:
-        """Where content of so many bytes is staged. Raises TooLarge."""
+        """Return the store for content of `size` bytes. Raises TooLarge if there is none."""
         if self.store is None:
             raise TooLarge(
                 f"{size} bytes or more is over the inline limit of {self.limit}",
@@ -119,7 +122,7 @@ def _chunks(source: BinaryIO) -> Iterator[bytes]:
 
 
 def _remove_with(payload: StagedPayload, store: DirectoryPayloadStore) -> None:
-    """Remove what is staged when the object goes that names it; a copy is its command's own."""
+    """Remove the staged content when the payload object is freed; each command has its own copy."""
     _kept[payload.ref] = (store, payload.model_copy(), os.getpid())
     weakref.finalize(payload, _remove, payload.ref).atexit = False
 
@@ -128,13 +131,13 @@ def _remove(ref: str) -> None:
     kept = _kept.pop(ref, None)
     if kept is not None:
         store, payload, process = kept
-        if os.getpid() == process:  # in a forked child it is the parent's still
+        if os.getpid() == process:  # In a forked child it still belongs to the parent.
             with suppress(OSError):
                 store.remove(payload)
 
 
 @atexit.register
 def _remove_all() -> None:
-    # Registered before any buffer is, so called when all of them were flushed.
+    # Registered before any buffer's handler, so called after all buffers were flushed.
     for ref in list(_kept):
         _remove(ref)

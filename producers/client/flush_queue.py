@@ -1,4 +1,4 @@
-"""The order in which a buffer hands over: first come, first served, but for those held up."""
+"""The order in which a buffer submits: first come, first served, except for full tenants."""
 
 from __future__ import annotations
 
@@ -10,13 +10,14 @@ from typing import Generic, TypeVar
 Item = TypeVar("Item")
 
 AGAIN_SECONDS = 0.5
-"""Until a place that was full is tried again."""
+"""Seconds until commands of a tenant and env that were full are submitted again."""
 
 
 class FlushQueue(Generic[Item]):
-    """Items in the order of their adds; those of a place that was full wait in a lane aside.
+    """Items in the order of their adds.
 
-    Not thread-safe: the buffer's lock guards it.
+    Those of a scope (tenant and env) that was full wait in a separate lane. Not thread-safe: the
+    buffer's lock guards it.
     """
 
     def __init__(
@@ -27,9 +28,12 @@ class FlushQueue(Generic[Item]):
         longest: float = 0.0,
         in_flight: Callable[[], int] = int,
     ) -> None:
-        """`in_flight` counts commands without an outcome, those that are here among them: while
-        there are more than twice as many elsewhere as here, what is here lingers on for `longest`
-        seconds at most. With fewer and larger batches a busy worker does more in the same time."""
+        """`in_flight` returns the number of commands without an outcome, including those here.
+
+        While more than twice as many are elsewhere as here, items here wait up to `longest`
+        seconds: with fewer and larger batches a busy worker does more in the same time. All times
+        are in seconds.
+        """
         self._count, self._size, self._linger = count, size, linger
         self._longest, self._in_flight = longest, in_flight
         self._main: deque[tuple[float, str, Item, int]] = deque()
@@ -37,64 +41,67 @@ class FlushQueue(Generic[Item]):
         self._aside: dict[str, deque[Item]] = {}
         self._again: dict[str, float] = {}
         self._hurried = 0
-        """So many of the oldest do not linger."""
+        """Number of the oldest items that are due at once."""
 
-    def add(self, place: str, item: Item, size: int) -> bool:
-        """Append an item. Returns True if the flusher should wake up."""
+    def add(self, scope: str, item: Item, size: int) -> bool:
+        """Append an item; return whether the flusher should wake."""
         now = time.monotonic()
         before = self._is_due(now)
-        self._main.append((now, place, item, size))
+        self._main.append((now, scope, item, size))
         self._bytes += size
         return len(self._main) == 1 or (self._is_due(now) and not before)
 
     def hurry(self) -> None:
-        """Nothing that is here lingers."""
+        """Make all current items due at once."""
         self._hurried = len(self._main)
 
     def take(self, capacity: int) -> list[Item]:
-        """What is due now, at most so many; of a place that was full nothing else beside."""
+        """Return the items that are due now, at most `capacity`.
+
+        If they come from the lane of a full scope, there are no others among them.
+        """
         now = time.monotonic()
-        for place, again in self._again.items():
+        for scope, again in self._again.items():
             if again <= now:
-                lane = self._aside[place]
+                lane = self._aside[scope]
                 return [lane.popleft() for _ in range(min(capacity, len(lane)))]
         if not self._is_due(now):
             return []
         taken: list[Item] = []
         size = 0
         while self._main and len(taken) < capacity:
-            _, place, item, its = self._main[0]
-            if taken and size + its > self._size:
+            _, scope, item, item_size = self._main[0]
+            if taken and size + item_size > self._size:
                 break
             self._main.popleft()
             self._hurried = max(0, self._hurried - 1)
-            self._bytes -= its
-            if place in self._aside:  # it became full when this one was here already
-                self._aside[place].append(item)
+            self._bytes -= item_size
+            if scope in self._aside:  # It became full after this item was added.
+                self._aside[scope].append(item)
                 continue
             taken.append(item)
-            size += its
+            size += item_size
         return taken
 
     def put_back(self, taken: Collection[str], refused: Iterable[tuple[str, Item]]) -> None:
-        """The places of what was taken, and what of it has to come again, in its order."""
+        """Record what was taken: the scopes, and the items that have to be submitted again."""
         full: dict[str, list[Item]] = {}
-        for place, item in refused:
-            full.setdefault(place, []).append(item)
+        for scope, item in refused:
+            full.setdefault(scope, []).append(item)
         now = time.monotonic()
-        for place in taken:
-            if place in full:
-                lane = self._aside.setdefault(place, deque())
-                lane.extendleft(reversed(full[place]))
-                self._again[place] = now + AGAIN_SECONDS
-            elif self._aside.get(place):
-                self._again[place] = now  # the rest of its lane
+        for scope in taken:
+            if scope in full:
+                lane = self._aside.setdefault(scope, deque())
+                lane.extendleft(reversed(full[scope]))
+                self._again[scope] = now + AGAIN_SECONDS
+            elif self._aside.get(scope):
+                self._again[scope] = now  # the rest of its lane
             else:
-                self._aside.pop(place, None)
-                self._again.pop(place, None)
+                self._aside.pop(scope, None)
+                self._again.pop(scope, None)
 
     def seconds(self) -> float | None:
-        """Until something is due; None: not before something is added."""
+        """Return the seconds until an item is due; None if none is before the next add."""
         now = time.monotonic()
         times = list(self._again.values())
         if self._main:

@@ -1,4 +1,4 @@
-"""The way of asyncio tasks into a buffer: at once while it has room, else in a line."""
+"""Adds commands of asyncio tasks to a buffer: at once while it has room, else in a queue."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _NOW = timedelta(0)
 
 
 class FullLine:
-    """Adds commands in the order in which they were put, and blocks no loop. Tasks of any loop."""
+    """Adds commands in the order of the calls without blocking an event loop.
+
+    For tasks of any loop.
+    """
 
     def __init__(self, buffer: Buffer, patience: timedelta) -> None:
         """`patience` is how long a command waits for room."""
@@ -28,7 +31,7 @@ class FullLine:
         self._waiting: set[Asked] = set()
 
     async def put(self, asked: Asked) -> None:
-        """Into the buffer, behind what was put before; what keeps it out is told to `asked`."""
+        """Add to the buffer after all earlier commands; an error is recorded in `asked`."""
         if self.put_at_once(asked):
             return
         until = time.monotonic() + self._patience
@@ -42,19 +45,19 @@ class FullLine:
             self._waiting.discard(asked)
 
     def put_at_once(self, asked: Asked) -> bool:
-        """The same if nobody waits; False: the buffer is full, and nothing was done."""
+        """Add to the buffer if no command waits and it has room; return False if not."""
         if self._waiting:
             return False
         try:
             asked.hand_over(self._buffer.add(asked.command, _NOW))
-        except RateLimited:  # full: `put` waits for room, and no other passes it
+        except RateLimited:  # Full: `put` waits for room, and no other command overtakes it.
             return False
         except SignalboxError as error:
             asked.fail(error)
         return True
 
     def close(self) -> None:
-        """Let those that wait go in, and end the thread."""
+        """Wait until the waiting commands were added, and stop the thread."""
         self._thread.shutdown()
 
     def _add(self, asked: Asked, until: float) -> Pending:

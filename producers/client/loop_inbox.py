@@ -1,4 +1,4 @@
-"""What other threads have for an event loop: it is woken once for all that has come together."""
+"""Calls from other threads to an event loop, which is woken once for many calls."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from typing import Any
 
 
 class Inbox:
-    """Calls to be made on one event loop, posted by any thread, made in their order.
+    """Calls to be made on one event loop, posted by any thread and made in order.
 
-    To wake a loop is a system call; a batch that ended is one, not one for each command.
+    Waking a loop is a system call; a batch of outcomes takes one, not one for each command.
     """
 
     def __init__(self, loop: asyncio.AbstractEventLoop) -> None:
@@ -21,10 +21,10 @@ class Inbox:
         self._woken = False
 
     def post(self, call: Callable[..., None], *arguments: Any) -> None:
-        """Have the call made soon. It is dropped if the loop is closed: nobody waits there."""
+        """Have the call made soon. It is dropped if the loop is closed."""
         self._calls.append((call, arguments))
-        # Without a lock: `_deliver` clears this before it looks, so what was added before a
-        # look that found it set is seen by that look.
+        # Without a lock: `_deliver` clears the flag before it looks, so a call that was added while
+        # the flag was set is seen by that look.
         if not self._woken:
             self._woken = True
             with suppress(RuntimeError):
@@ -38,18 +38,20 @@ class Inbox:
 
 
 class Inboxes:
-    """The inbox of each loop that runs. Thread-safe."""
+    """The inboxes of the running event loops. Thread-safe."""
 
     def __init__(self) -> None:
         self._of: dict[asyncio.AbstractEventLoop, Inbox] = {}
 
     def here(self) -> Inbox:
-        """That of the running loop."""
+        """Return the inbox of the running loop."""
         loop = asyncio.get_running_loop()
         inbox = self._of.get(loop)
         if inbox is None:
             inbox = Inbox(loop)
-            # A copy, since threads of other loops look at the same time.
-            open_ones = {each: its for each, its in self._of.items() if not each.is_closed()}
+            # A copy, since threads of other loops read it at the same time.
+            open_ones = {
+                each: each_inbox for each, each_inbox in self._of.items() if not each.is_closed()
+            }
             self._of = open_ones | {loop: inbox}
         return inbox

@@ -1,4 +1,4 @@
-"""Waiting for outcomes without polling: workers announce them, the ledger holds them."""
+"""Waits for outcomes: workers announce them through the state Redis, the ledger stores them."""
 
 from __future__ import annotations
 
@@ -18,15 +18,16 @@ from signalbox.commands.state import State
 from signalbox.producers.client.outcome_watch import OutcomeWatch
 
 RECHECK_SECONDS = 2.0
-"""An announcement can be missed (a reconnect); so often the ledger itself is asked."""
+"""Seconds after which the ledger is asked without an announcement, since one can be missed (a
+reconnect)."""
 LISTEN_SECONDS = 1.0
-"""So often the listener looks whether it is still needed."""
+"""Seconds between two checks of the listener whether it is still needed."""
 
 
 class OutcomeWaiter:
-    """Hears the announcements of one client's outcomes on a thread of its own.
+    """Receives the announcements of one client's outcomes on its own thread.
 
-    Threads `wait` here; who must not hold one is told through `watch`, while it is `listen`ed to.
+    Threads call `wait`. Others register with `watch`, after `listen` was called.
     """
 
     def __init__(self, client: State, ledger: Ledger) -> None:
@@ -37,19 +38,19 @@ class OutcomeWaiter:
         self._changed = threading.Condition()
         self._awaited: set[str] = set()
         self._announced: dict[str, Outcome | None] = {}
-        """What was announced of those that are awaited; None where the ledger is to be asked."""
+        """Announced outcomes of awaited commands; None where the ledger has to be asked."""
         self._thread: threading.Thread | None = None
         self._subscribed = threading.Event()
         self._closed = False
 
     def wait(self, refs: Collection[Ref], timeout: timedelta) -> dict[str, Outcome]:
-        """The outcomes that exist within `timeout`; what is missing then is still open.
+        """Return the outcomes that exist within `timeout`; missing commands are still open.
 
         Raises StateUnavailable.
         """
         deadline = time.monotonic() + timeout.total_seconds()
         self.listen()
-        # Subscribed before the ledger is asked, or an announcement could fall in between.
+        # Subscribe before the ledger is asked, so that no announcement falls in between.
         self._subscribed.wait(RECHECK_SECONDS)
         found: dict[str, Outcome] = {}
         open_refs = set(refs)
@@ -72,9 +73,9 @@ class OutcomeWaiter:
                         lambda: self._announced.keys() & open_refs,
                         timeout=min(left, RECHECK_SECONDS),
                     )
-                    told = {ref: self._announced.pop(ref) for ref in heard}
-                asked = [ref for ref, outcome in told.items() if outcome is None]
-                found |= {ref: outcome for ref, outcome in told.items() if outcome is not None}
+                    announced = {ref: self._announced.pop(ref) for ref in heard}
+                asked = [ref for ref, outcome in announced.items() if outcome is None]
+                found |= {ref: outcome for ref, outcome in announced.items() if outcome is not None}
                 open_refs.difference_update(found)
                 if not heard:
                     asked = list(open_refs)
@@ -85,15 +86,16 @@ class OutcomeWaiter:
                     self._announced.pop(ref, None)
 
     def close(self) -> None:
+        """Stop the thread."""
         self._closed = True
         if self._thread is not None:
             with suppress(StateUnavailable):
-                self._client.publish(self.channel, "")  # it need not listen to the end
+                self._client.publish(self.channel, "")  # wakes it at once
             self._thread.join(timeout=5)
         self.watch.close()
 
     def listen(self) -> None:
-        """Hear announcements, soon; what is missed until then is looked for at that moment."""
+        """Start to receive announcements; outcomes before that are looked up at the start."""
         with self._changed:
             if self._thread is None or not self._thread.is_alive():
                 self._subscribed.clear()
@@ -111,11 +113,11 @@ class OutcomeWaiter:
                         message = subscription.get_message(timeout=LISTEN_SECONDS)
                         if message is not None and message["type"] == "subscribe":
                             self._subscribed.set()
-                            self.watch.look(everywhere=True)  # what was announced meanwhile
+                            self.watch.look(everywhere=True)  # announced before the subscription
                         elif message is not None and message["type"] == "message":
                             self._hear(message["data"])
                         self.watch.look()
-            except Exception:  # noqa: BLE001 - whatever it was, waiters go on by asking the ledger
+            except Exception:  # noqa: BLE001 - waiters continue by asking the ledger
                 self._subscribed.set()
                 time.sleep(0.5)
 

@@ -1,4 +1,4 @@
-"""Who wants to be told of which outcome: asked of the ledger for all of them together."""
+"""Callbacks for outcomes: the ledger is asked for all watched commands together."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.ref import Ref
 
 LOOK_SECONDS = 2.0
-"""An announcement can be missed (a reconnect, another asker); so soon the ledger is asked without
-one, then after as long again as was waited, at most LONGEST_LOOK."""
+"""Seconds after which the ledger is asked without an announcement, which can be missed (a
+reconnect, another client's command). The next pause is as long as the whole wait so far, at most
+LONGEST_LOOK."""
 LONGEST_LOOK = 16.0
+"""Maximum seconds between two such looks."""
 MAX_LOOK = 500
-"""Outcomes asked for in one round trip."""
+"""Outcomes read in one round trip."""
 
 Told = Callable[[Outcome | None], None]
-"""Takes the outcome, on another thread, or None if none will be told any more."""
+"""Takes the outcome, on another thread; None if none will be reported any more."""
 
 
 @dataclass
@@ -31,7 +33,7 @@ class _Wanted:
 
 
 class OutcomeWatch:
-    """Tells of outcomes as they are announced. Thread-safe; `told` must not block."""
+    """Reports outcomes when they are announced. Thread-safe; `told` must not block."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
@@ -41,12 +43,15 @@ class OutcomeWatch:
         self._closed = False
 
     def __len__(self) -> int:
-        """Commands of which someone wants to be told."""
+        """Return the number of commands that are watched."""
         return len(self._wanted)
 
     def want(self, ref: Ref, told: Told) -> None:
-        """Tell this one once of the command's outcome. What had its outcome before is told only
-        with the next look: so want it before it is submitted, or ask the ledger behind this."""
+        """Call `told` once, with the command's outcome.
+
+        An outcome from before the call is reported only with the next look at the ledger, so call
+        this before the command is submitted, or ask the ledger afterwards.
+        """
         with self._lock:
             closed = self._closed
             if not closed:
@@ -57,7 +62,7 @@ class OutcomeWatch:
             told(None)
 
     def forget(self, ref: Ref, told: Told) -> None:
-        """Nobody waits there any more. Nothing happens if it was told."""
+        """Cancel a `want`; does nothing if it was reported."""
         with self._lock:
             wanted = self._wanted.get(ref)
             if wanted is not None and told in wanted.told:
@@ -66,17 +71,20 @@ class OutcomeWatch:
                     del self._wanted[ref]
 
     def hear(self, outcomes: Iterable[Outcome], refs: Iterable[Ref]) -> None:
-        """These were announced, some by their refs alone. Raises StateUnavailable."""
+        """Process an announcement: outcomes, and refs whose outcomes are read.
+
+        Raises StateUnavailable.
+        """
         for outcome in outcomes:
             self._tell(outcome.ref, outcome)
         self._look([ref for ref in refs if ref in self._wanted])
 
     def look(self, *, everywhere: bool = False) -> None:
-        """Ask for those that were not announced for long, or for all. Raises StateUnavailable."""
+        """Read outcomes that were not announced for long, or all. Raises StateUnavailable."""
         now = time.monotonic()
         if now < self._look_at and not everywhere:
             return
-        self._look_at = now + LOOK_SECONDS / 2  # each look goes through all that is wanted
+        self._look_at = now + LOOK_SECONDS / 2  # each look goes through all watched commands
         with self._lock:
             due = [r for r, wanted in self._wanted.items() if everywhere or wanted.look_at <= now]
             for ref in due:
@@ -86,7 +94,7 @@ class OutcomeWatch:
         self._look(due)
 
     def close(self) -> None:
-        """Tell everyone that nothing more will be told."""
+        """Report None to all callers."""
         with self._lock:
             self._closed = True
             left, self._wanted = self._wanted, {}

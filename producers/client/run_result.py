@@ -1,4 +1,4 @@
-"""What became of a command that was run, and the errors of those without an outcome."""
+"""The end of a command that was run, and the errors for commands without an outcome."""
 
 from __future__ import annotations
 
@@ -14,25 +14,27 @@ from signalbox.producers.client.submission import Submission
 
 @dataclass(frozen=True)
 class Ran:
-    """What became of one of many: an outcome, or the error for which there is none."""
+    """The end of one command of many: an outcome, or the error for which there is none."""
 
     command: Command
+    """The command."""
     submission: Submission | None
-    """None if the ledger has not answered yet."""
+    """The ledger's answer; None before it."""
     outcome: Outcome | None
+    """The outcome; None if there is none."""
     error: SignalboxError | None
-    """What `run` raises: a refusal, StateUnavailable, OutcomePending."""
+    """The error that `run` raises: a refusal, StateUnavailable or OutcomePending."""
 
     def unwrap(self) -> Outcome:
-        """The outcome. Raises the error."""
+        """Return the outcome. Raises the error."""
         if self.outcome is None:
-            assert self.error is not None  # noqa: S101 - one of the two is there
+            assert self.error is not None  # noqa: S101 - one of the two is set
             raise self.error
         return self.outcome
 
 
 def unknown(ref: Ref) -> InvalidCommand:
-    """Of a command that no ledger has."""
+    """Return the error for a command that the ledger does not know."""
     tenant_id, env, op_id = split_ref(ref)
     return InvalidCommand(
         f"the ledger knows no command {op_id}",
@@ -44,7 +46,7 @@ def unknown(ref: Ref) -> InvalidCommand:
 
 
 def not_taken(command: Command, waited: timedelta) -> StateUnavailable:
-    """Of a command that the ledger has not answered for."""
+    """Return the error for a command to which the ledger did not answer."""
     return StateUnavailable(
         f"the ledger has not answered for {command.op} after {waited.total_seconds():g} s",
         kind=command.kind,

@@ -1,4 +1,4 @@
-"""Looking up for many tasks together: one call at a time, for all that was asked meanwhile."""
+"""Look-ups of many asyncio tasks in common: one call at a time, for all keys asked meanwhile."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ V = TypeVar("V")
 
 
 class Together(Generic[K, V]):
-    """A blocking look-up of many keys, for tasks that have one each. Thread-safe.
+    """A blocking look-up of many keys, for tasks that need one each. Thread-safe.
 
-    What is asked while a call is under way goes into the next one: so a task that is alone waits
-    for nobody, and a thousand cost a few round trips.
+    Keys that are asked during a call go into the next one, so a single task does not wait for
+    others, and a thousand tasks cost a few round trips.
     """
 
     def __init__(
@@ -29,6 +29,7 @@ class Together(Generic[K, V]):
         inboxes: Inboxes,
         limit: int = 500,
     ) -> None:
+        """`read` returns the values of up to `limit` keys."""
         self._read = read
         self._threads = threads
         self._inboxes = inboxes
@@ -38,7 +39,7 @@ class Together(Generic[K, V]):
         self._running = False
 
     async def ask(self, key: K) -> V:
-        """Its value. Raises what the look-up raises."""
+        """Return the key's value. Raises the errors of the look-up."""
         slot = _Slot[V](self._inboxes.here())
         with self._lock:
             self._waiting.append((key, slot))
@@ -56,16 +57,16 @@ class Together(Generic[K, V]):
                     return
             try:
                 values = self._read([key for key, _ in asked])
-            except Exception as error:  # noqa: BLE001 - whoever asked raises it
+            except Exception as error:  # noqa: BLE001 - raised in the tasks that asked
                 for _, slot in asked:
-                    slot.inbox.post(slot.fail, copy(error))  # each is raised in a task of its own
+                    slot.inbox.post(slot.fail, copy(error))  # each is raised in its own task
                 continue
             for (_, slot), value in zip(asked, values, strict=True):
                 slot.inbox.post(slot.give, value)
 
 
 class _Slot(Generic[V]):
-    """Where one task waits."""
+    """The future of one task."""
 
     def __init__(self, inbox: Inbox) -> None:
         self.inbox = inbox

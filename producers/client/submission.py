@@ -1,4 +1,4 @@
-"""What a client answers when it was given a command."""
+"""The result of submitting a command: accepted by the ledger, or refused."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ from signalbox.commands.ref import Ref, split_ref
 from signalbox.routing.registry.permit import reserved_stream
 
 DEFAULT_WAIT = timedelta(seconds=30)
-"""For an outcome."""
+"""Default timeout of a wait for an outcome."""
 MAX_SUBMIT = 500
-"""Commands in one round trip to the ledger."""
+"""Maximum number of commands in one round trip to the ledger."""
 SLOWEST_RETRY = 2.0
-"""Seconds, at most, between two tries to reach the ledger."""
+"""Maximum seconds between two attempts to reach the ledger."""
 
 
 def ask_again(seconds: float) -> Retrying:
-    """Calls again for so long, after growing pauses, while the state Redis is away."""
+    """Return a caller that retries for `seconds`, with growing pauses, on StateUnavailable."""
     return Retrying(
         retry=retry_if_exception_type(StateUnavailable),
         wait=wait_random_exponential(multiplier=0.1, max=SLOWEST_RETRY),
@@ -39,37 +39,44 @@ def ask_again(seconds: float) -> Retrying:
 
 @dataclass(frozen=True)
 class Submission:
-    """A command that the ledger holds now, or refused because its op_id is taken."""
+    """A command that the ledger has accepted or refused."""
 
     command: Command
+    """The command, with its own name of staged content if it was accepted."""
     receipt: Receipt
+    """The ledger's answer."""
 
     @property
     def op_id(self) -> str:
+        """The command's op_id."""
         return self.command.op_id
 
     @property
     def full(self) -> bool:
-        """Refused for now: too many commands of its tenant and env are open."""
+        """True if it was refused because too many commands of its tenant and env are open."""
         return self.receipt.acceptance is Acceptance.FULL
 
     @property
     def accepted(self) -> bool:
+        """True if the ledger has the command."""
         return self.receipt.acceptance in (Acceptance.NEW, Acceptance.HELD, Acceptance.KNOWN)
 
     def raise_if_refused(self) -> None:
-        """OpIdReused if another command has this op_id, RateLimited if too many are open,
-        ReservedStream if only Signalbox itself appends there."""
+        """Raise the refusal, if any.
+
+        Raises OpIdReused if another command has this op_id, RateLimited if too many are open, and
+        ReservedStream if only Signalbox itself may append there.
+        """
         if (error := self.refusal()) is not None:
             raise error
 
     def refusal(self) -> SignalboxError | None:
-        """The error that `raise_if_refused` raises, if any."""
+        """Return the error that `raise_if_refused` raises; None if it was accepted."""
         if self.accepted:
             return None
         if self.receipt.acceptance is Acceptance.RESERVED:
             return reserved_stream(self.command)
-        place = {
+        scope = {
             "kind": self.command.kind,
             "tenant_id": self.command.tenant_id,
             "env": self.command.env,
@@ -78,19 +85,19 @@ class Submission:
             error = RateLimited(
                 "too many commands of this tenant and env are open",
                 next_step="submit it again later; nothing was accepted",
-                **place,
+                **scope,
             )
             error.retry_after = 1.0
             return error
         return OpIdReused(
             f"op_id {self.op_id} was accepted before with another content",
             next_step="use a new op_id for a new command; the first one stands",
-            **place,
+            **scope,
         )
 
 
 def no_outcome(ref: Ref, op: str, waited: timedelta, record: Record | None) -> OutcomePending:
-    """Of a command that goes on; with what the ledger says it waits for."""
+    """Return the error for a command without an outcome yet, with what it waits for."""
     tenant_id, env, op_id = split_ref(ref)
     why = record.waits_for if record else None
     waits = f"; it waits: {why.code} {why.message}" if why else ""

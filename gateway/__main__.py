@@ -1,4 +1,7 @@
-"""`python -m signalbox.gateway`: errors of settings become a message and exit code 1."""
+"""Start the gateway with `python -m signalbox.gateway`.
+
+Invalid settings end it with exit code 1.
+"""
 
 from __future__ import annotations
 
@@ -14,7 +17,7 @@ from signalbox.workers.execution.command_log import configure_logging
 
 
 def _end(error: SignalboxError) -> None:
-    print(f"{error.code} {error}", file=sys.stderr)  # noqa: T201 - says why it ends
+    print(f"{error.code} {error}", file=sys.stderr)  # noqa: T201 - tells why it ends
     sys.exit(1)
 
 

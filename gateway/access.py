@@ -1,4 +1,4 @@
-"""Who may call: the gateway's names, the origins of pages, and bearer tokens."""
+"""Access control of the gateway: host names, origins of web pages, and bearer tokens."""
 
 from __future__ import annotations
 
@@ -18,20 +18,23 @@ from signalbox.gateway.error import (
 from signalbox.gateway.settings import GatewaySettings
 
 SHORTEST_TOKEN = 16
+"""Minimum length of a token, in bytes."""
 _HOST = re.compile(r"(\[[0-9a-f:.]+\]|[a-z0-9._-]*)(?::[0-9]{0,5})?", re.ASCII)
-"""Name and port, and nothing else: the framework makes a URL of the header."""
+"""Name and port only, since the framework makes a URL of the header."""
 Headers = dict[bytes, bytes]
 
 
 class Need(Enum):
-    """What a call does."""
+    """The permission that a request needs."""
 
     NOTHING = 0
-    """It tells no more than that the gateway is there."""
+    """None: the request tells no more than that the gateway runs."""
     READING = 1
+    """Reading data."""
     STORING = 2
+    """Writing data."""
     ROUTING = 3
-    """An operator's: it changes routes, locks or policies, or what was given up for dead."""
+    """Operating: changing routes, locks, policies or dead letters."""
 
 
 _OPEN = ("/healthz", "/readyz", "/openapi.json")
@@ -47,7 +50,7 @@ _ASKING = ("/v1/queries/", "/v1/point-queries/")
 
 
 def need_of(method: str, path: str) -> Need:
-    """What a call needs; unknown paths need what storing does."""
+    """Return the permission that a request needs; unknown paths need STORING."""
     if path in _OPEN:
         return Need.NOTHING
     if path.startswith("/v1/diagnostics"):
@@ -58,7 +61,7 @@ def need_of(method: str, path: str) -> Need:
 
 
 class Access:
-    """Decides by headers alone. Raises InvalidSetting for a token file that is none."""
+    """Checks requests by their headers alone. Raises InvalidSetting for an invalid token file."""
 
     def __init__(self, own: GatewaySettings) -> None:
         self._hosts = own.host_names
@@ -67,12 +70,13 @@ class Access:
         self._route = _token(own.route_token_file)
 
     def check(self, method: str, path: str, headers: Headers) -> None:
-        """Raises WrongHost, ForeignOrigin, Unauthenticated, WrongToken."""
+        """Check a request. Raises WrongHost, ForeignOrigin, Unauthenticated and WrongToken."""
         self.check_host(headers)
         self.check_origin(headers)
         self._check_token(need_of(method, path), headers)
 
     def check_host(self, headers: Headers) -> None:
+        """Check the header Host. Raises InvalidRequest and WrongHost."""
         host = headers.get(b"host")
         if host is None:
             raise InvalidRequest("the request has no header Host", next_step="send it")
@@ -84,7 +88,10 @@ class Access:
             )
 
     def check_origin(self, headers: Headers) -> str | None:
-        """The origin of a page that may read the answers; None for who is no page of another."""
+        """Return the allowed origin of a web page; None for any other client.
+
+        Raises ForeignOrigin.
+        """
         said = headers.get(b"origin")
         if said is None:
             return None
@@ -110,7 +117,7 @@ class Access:
             raise Unauthenticated(
                 "the call needs a token", next_step="send the header Authorization: Bearer <token>"
             )
-        # Both are always compared, so that the time tells nothing of either.
+        # Both are always compared, so that the time reveals nothing about either.
         routes = hmac.compare_digest(given, self._route or b"") and self._route is not None
         reads = hmac.compare_digest(given, self._read or b"") and self._read is not None
         if routes or (reads and need is not Need.ROUTING):

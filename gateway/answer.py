@@ -1,4 +1,4 @@
-"""What a command came to, as a response: its result, 202 while it goes on, or its error."""
+"""HTTP responses for commands: the result, 202 while a command is running, or an error."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _JSON = (b"content-type", b"application/json")
 
 
 class Json(JSONResponse):
-    """JSON without what no reader needs."""
+    """A JSON response, without spaces and unneeded headers."""
 
     def render(self, content: Any) -> bytes:
         return _ENCODER.encode(content).encode("utf-8", "surrogatepass")
@@ -37,14 +37,14 @@ class Json(JSONResponse):
 
 
 def location_of(command: Command) -> str:
-    """Where the outcome is to be asked for."""
+    """Return the path at which a command's outcome can be read."""
     return f"/v1/outcomes/{command.tenant_id}/{command.env}/{encoded(command.op_id)}"
 
 
 async def run_write(
     desk: Desk, command: Command, writing: Writing, *, conditional: bool = False
 ) -> Outcome | None:
-    """Hand over a write and wait for it; None if it goes on. Raises Refused."""
+    """Submit a write and wait for it; return None if it is still running. Raises Refused."""
     try:
         outcome = await desk.run(command, writing.wait)
         if outcome is not None and outcome.error is not None:
@@ -57,12 +57,14 @@ async def run_write(
 async def run_put(
     desk: Desk, command: PutObject, writing: Writing, *, conditional: bool = False
 ) -> Outcome | None:
-    """`run_write`, and give up what was staged for it: an accepted command has a name of its own
-    for it, and nothing else is to wait until an error's last reference is collected."""
+    """Do what `run_write` does, then remove the request's own copy of staged content.
+
+    An accepted command has its own name of the content.
+    """
     try:
         outcome = await run_write(desk, command, writing, conditional=conditional)
     except Refused as refused:
-        # Otherwise the buffer may hand it over yet.
+        # Otherwise the buffer may still submit it.
         if not isinstance(refused.error, StateUnavailable | DeliveryError):
             await desk.release(command.payload)
         raise
@@ -78,7 +80,7 @@ async def answer_write(
     status: int = 200,
     conditional: bool = False,
 ) -> Response:
-    """The result of a write as JSON, or 202."""
+    """Submit a write; respond with its result as JSON, or with 202."""
     outcome = await run_write(desk, command, writing, conditional=conditional)
     if outcome is None:
         return accepted(command)
@@ -86,15 +88,15 @@ async def answer_write(
 
 
 async def answer_read(desk: Desk, command: Command, after: str | None) -> Response:
-    """The result of a read as JSON."""
+    """Run a read; respond with its result as JSON."""
     outcome = await desk.read(command, after)
     result = outcome.unwrap()
-    its = {"X-Backend-Type": header_safe(outcome.backend_type or "")}
-    return Json(result | {"backend_type": outcome.backend_type}, 200, its)
+    headers = {"X-Backend-Type": header_safe(outcome.backend_type or "")}
+    return Json(result | {"backend_type": outcome.backend_type}, 200, headers)
 
 
 def accepted(command: Command) -> Response:
-    """202: the command is in the ledger and goes on."""
+    """Return a 202 response: the command is in the ledger and still running."""
     location = location_of(command)
     return Json(
         {"op_id": command.op_id, "state": "open", "location": location},
@@ -104,12 +106,13 @@ def accepted(command: Command) -> Response:
 
 
 def document_of(outcome: Outcome) -> dict[str, Any]:
-    """As `--json` of the command line has it."""
-    its = {"op_id": outcome.op_id, "backend_type": outcome.backend_type}
-    return (outcome.result or {}) | its
+    """Return a result as a document, in the form of the command line's `--json`."""
+    identity = {"op_id": outcome.op_id, "backend_type": outcome.backend_type}
+    return (outcome.result or {}) | identity
 
 
 def headers_of(outcome: Outcome) -> dict[str, str]:
+    """Return the headers that describe an outcome."""
     headers = {"X-Op-Id": outcome.op_id}
     if outcome.backend_type:
         headers["X-Backend-Type"] = header_safe(outcome.backend_type)

@@ -1,4 +1,4 @@
-"""The application: its handlers, what stands before them, and how errors look."""
+"""The gateway's FastAPI application: its handlers, and how it responds to errors."""
 
 from __future__ import annotations
 
@@ -37,7 +37,6 @@ from signalbox.gateway.hot import hot_handler
 from signalbox.gateway.settings import GatewaySettings
 
 ROUTERS: tuple[APIRouter, ...] = (
-    # In the order of use: paths are looked for one after the other.
     objects.router,
     rows.router,
     points.router,
@@ -52,6 +51,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     audit.router,
     dead_letters.router,
 )
+"""The handlers, most used first, since paths are compared one after the other."""
 ON_PROBLEM: dict[str, Any] = {
     "description": "An error",
     "model": problem.Problem,
@@ -65,12 +65,12 @@ def make_app(
     *,
     make_desk: Callable[[Settings, GatewaySettings], Desk] = Desk,
 ) -> FastAPI:
-    """The gateway's calls, without what stands before them; see `gated`."""
-    its = own or GatewaySettings()
+    """Make the application, without the checks that precede it; see `gated`."""
+    gateway_settings = own or GatewaySettings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        desk = make_desk(settings or Settings(), its)
+        desk = make_desk(settings or Settings(), gateway_settings)
         app.state.desk = desk
         try:
             yield
@@ -92,7 +92,7 @@ def make_app(
     for router in ROUTERS:
         app.include_router(router)
     app.state.methods_of = _methods_of
-    app.state.bodies = BodyRoom(its.json_total_bytes)
+    app.state.bodies = BodyRoom(gateway_settings.json_total_bytes)
     app.add_exception_handler(problem.Refused, problem.on_refused)
     app.add_exception_handler(SignalboxError, problem.on_signalbox_error)
     app.add_exception_handler(HTTPException, problem.on_http_exception)
@@ -102,12 +102,12 @@ def make_app(
 
 
 def gated(app: FastAPI, own: GatewaySettings, hot: Hot = hot_handler) -> Gate:
-    """The application behind its gate: what a server is to be given. Raises InvalidSetting."""
+    """Return the application behind its gate, as a server needs it. Raises InvalidSetting."""
     return Gate(app, own, hot)
 
 
 def _methods_of(path: str) -> list[str]:
-    """All methods of a path; the framework names those of the first handler that has it."""
+    """Return all methods of a path; the framework would name those of its first handler only."""
     routes = (route for router in ROUTERS for route in router.routes if isinstance(route, APIRoute))
     return sorted(
         {m for route in routes if route.path_regex.match(path) for m in route.methods or ()}
@@ -115,5 +115,5 @@ def _methods_of(path: str) -> list[str]:
 
 
 def _operation(route: APIRoute) -> str:
-    """What a generated client calls it, such as objects_put."""
+    """Return the operation's name for generated clients, such as objects_put."""
     return f"{str(route.tags[0]).replace(' ', '_')}_{route.name}"

@@ -1,4 +1,4 @@
-"""The audit trail: every change of routes, locks and policies, and every refusal."""
+"""HTTP API of the audit trail: changes of routes, locks and policies, and refused changes."""
 
 from __future__ import annotations
 
@@ -19,11 +19,11 @@ from signalbox.routing.registry.event_log import EventLog
 router = APIRouter(prefix="/v1/audit", route_class=BoundedRoute, tags=["audit"])
 
 _LOOKED_AT = 10_000
-"""Events that one call looks through for those of a tenant."""
+"""Maximum number of events that one request reads to find those of a tenant."""
 
 
 def _no_number(value: Any) -> Any:
-    # A plain number would pass for seconds since 1970.
+    # A plain number would be taken for seconds since 1970.
     if isinstance(value, str) and value[4:5] != "-":
         raise ValueError("a time is written like 2026-01-31T12:00:00Z")
     return value
@@ -39,20 +39,23 @@ async def log(
     tenant: Annotated[str | None, Query(description="Only this tenant.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
-    """A page of events, oldest first; `next_after` continues behind it, null at the end."""
+    """Return a page of events, oldest first.
+
+    `next_after` continues after it and is null at the end.
+    """
     name = check_tenant(tenant) if tenant is not None else None
     events, last = await desk.call(lambda: _page(desk.registry.log, after, since, name, limit))
     return Json({"events": [event.model_dump(mode="json") for event in events], "next_after": last})
 
 
 def _page(
-    its: EventLog, after: int, since: datetime | None, tenant: str | None, limit: int
+    event_log: EventLog, after: int, since: datetime | None, tenant: str | None, limit: int
 ) -> tuple[list[StreamEvent], int | None]:
-    begin = its.behind(since) if since else after
+    begin = event_log.behind(since) if since else after
     found: list[StreamEvent] = []
     looked_at = 0
     while looked_at < _LOOKED_AT:
-        page = its.events(begin, limit=min(1000, limit if tenant is None else 1000))
+        page = event_log.events(begin, limit=min(1000, limit if tenant is None else 1000))
         if not page:
             return found, None
         for event in page:

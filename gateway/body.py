@@ -1,4 +1,4 @@
-"""Bodies: JSON that is bounded before it is parsed, and content as it arrives."""
+"""Request bodies: JSON, limited before it is parsed, and content, processed as it arrives."""
 
 from __future__ import annotations
 
@@ -23,13 +23,15 @@ from signalbox.producers.client.async_content import inline
 
 
 class BoundedRequest(Request):
-    """A request whose JSON has a bounded size, depth and number of values, and is read strictly."""
+    """A request whose JSON is limited in size, depth and number of values, and parsed strictly."""
 
     model: type[BaseModel] | None = None
+    """The model that the JSON is parsed into; None for none."""
     size = 0
-    """Bytes of the body that have come, and are counted in the room."""
+    """Bytes of the body that have arrived, which BodyRoom counts."""
 
     async def body(self) -> bytes:
+        """Return the whole body. Raises TooLarge and NoRoom."""
         if not hasattr(self, "_body"):
             limit = desk_of(self).own.json_limit_bytes
             room: BodyRoom = self.app.state.bodies
@@ -44,19 +46,19 @@ class BoundedRequest(Request):
         return self._body
 
     async def json(self) -> Any:
-        """The document, or the model that it is of. Raises ValidationError."""
+        """Return the document, or the model made of it. Raises ValidationError."""
         body = await self.body()
         document = _read(body, desk_of(self).own.json_limit_bytes)
         if b"\\ud" in body.lower():
             _check_unicode(document)
         if self.model is None:
             return document
-        # Here and not by the framework, which would take "1" for 1, and 0 for false.
+        # Not left to the framework, which would accept "1" for 1 and 0 for false.
         return self.model.model_validate_json(body, strict=True)
 
 
 class BoundedRoute(APIRoute):
-    """Parses JSON with `BoundedRequest`; another media type and unknown parameters are refused."""
+    """Parses JSON with `BoundedRequest`; refuses other media types and unknown parameters."""
 
     def get_route_handler(self) -> Callable[[Request], Coroutine[Any, Any, Response]]:
         handler = super().get_route_handler()
@@ -69,12 +71,12 @@ class BoundedRoute(APIRoute):
             check_parameters(request, known)
             if takes_json:
                 _check_media_type(request)
-            its = BoundedRequest(request.scope, request.receive)
-            its.model = model
+            bounded_request = BoundedRequest(request.scope, request.receive)
+            bounded_request.model = model
             try:
-                return await handler(its)
+                return await handler(bounded_request)
             finally:
-                request.app.state.bodies.give_back(its.size)
+                request.app.state.bodies.give_back(bounded_request.size)
 
         return bounded
 
@@ -82,12 +84,14 @@ class BoundedRoute(APIRoute):
 async def content_of(
     request: Request, size: int | None, sha256: str | None
 ) -> InlinePayload | StagedPayload:
-    """The body as the content of a put; `size` and digest are those of `declared_of`. Raises
-    TooLarge, ContentMismatch, and InvalidRequest if the body ends too early."""
+    """Make the payload of a put from the body; `size` and `sha256` are those of `declared_of`.
+
+    Raises TooLarge, ContentMismatch, and InvalidRequest if the body ends too early.
+    """
     desk = desk_of(request)
     if size is None or size > desk.settings.inline_limit_bytes:
         return await desk.payload(_chunks(request), size=size, sha256=sha256)
-    # Small, and the server lets no more come than was declared.
+    # It is small, and the server accepts no more than was declared.
     content, more = await _chunk(request)
     while more:
         chunk, more = await _chunk(request)
@@ -109,7 +113,7 @@ async def _chunks(request: Request) -> AsyncIterator[bytes]:
 
 
 async def _chunk(request: Request) -> tuple[bytes, bool]:
-    """What of the body comes next, and whether there is more."""
+    """Return the next part of the body, and whether there are more."""
     message = await request.receive()
     if message["type"] == "http.disconnect":
         raise InvalidRequest("the body ended before its end", next_step="send it whole")
@@ -117,7 +121,10 @@ async def _chunk(request: Request) -> tuple[bytes, bool]:
 
 
 def declared_of(request: Request) -> tuple[int | None, str | None]:
-    """Size and digest that the body must have, where its sender says so. Raises InvalidRequest."""
+    """Return the size and digest that the body must have, None where none is declared.
+
+    Raises InvalidRequest and TooLarge.
+    """
     length = request.headers.get("content-length")
     sha256 = request.headers.get("x-content-sha256")
     if sha256 is not None and not re.fullmatch(r"[0-9a-f]{64}", sha256):
@@ -131,6 +138,7 @@ def declared_of(request: Request) -> tuple[int | None, str | None]:
 
 
 def too_large(limit: int, what: str) -> TooLarge:
+    """Return the error for a body over `limit` bytes."""
     return TooLarge(
         f"{what} of more than {limit} bytes is not taken",
         next_step="send less, or have the operator raise the limit (docs/configuration.md)",
@@ -138,7 +146,7 @@ def too_large(limit: int, what: str) -> TooLarge:
 
 
 def _read(body: bytes, limit: int) -> Any:
-    """Raises what the reader of messages does, with the next step of who asks by HTTP."""
+    """Parse JSON; errors have next steps for HTTP clients. Raises TooLarge and InvalidCommand."""
     try:
         return read_json(body, limit, "the body")
     except TooLarge as error:
@@ -150,7 +158,7 @@ def _read(body: bytes, limit: int) -> Any:
 
 
 def _check_unicode(value: Any) -> None:
-    """Half of a pair of escapes is no text, and nothing behind here could write it."""
+    """Refuse half of a surrogate pair, which nothing after this could encode."""
     try:
         json.dumps(value, ensure_ascii=False).encode()
     except UnicodeEncodeError:
@@ -166,8 +174,10 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
 
 
 def check_parameters(request: Request, known: frozenset[str]) -> None:
-    """Raises InvalidRequest for a parameter that the call does not know: a filter whose name is
-    mistyped would be none, and the answer everything."""
+    """Raise InvalidRequest for an unknown query parameter.
+
+    A filter with a misspelled name would otherwise be ignored, and the response contain everything.
+    """
     if not request.scope["query_string"]:
         return
     for name in request.query_params:

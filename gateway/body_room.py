@@ -1,29 +1,30 @@
-"""How many bytes of JSON a process holds at a time, over all requests together."""
+"""Limits the memory for JSON bodies in a process, over all requests together."""
 
 from __future__ import annotations
 
 from signalbox.gateway.error import NoRoom
 
 SMALL_BYTES = 64 * 1024
-"""What is not larger is always taken: the number of connections bounds it."""
+"""Bodies up to this size are always accepted: the number of connections limits them."""
 
 
 class BodyRoom:
-    """The bytes of JSON bodies in hand, from the first that comes until the answer. For the tasks
-    of one loop.
+    """Counts the bytes of JSON bodies from their arrival until the response. For one event loop.
 
-    Each body costs several times its size while its commands are under way, so a limit for one
-    request alone would be none for a thousand.
+    While its commands run, a body takes several times its size, so a limit for each request alone
+    would not protect against a thousand requests.
     """
 
     def __init__(self, limit: int) -> None:
-        self._most = limit
+        self._limit = limit
         self._held = 0
 
     def take(self, part: int, size: int) -> None:
-        """For a part of a body of which `size` bytes have come with it. Raises NoRoom: nobody waits
-        here, since two that wait for one another's room would do so for ever."""
-        if size > SMALL_BYTES and self._held + part > self._most:
+        """Count a part of a body of which `size` bytes have arrived. Raises NoRoom.
+
+        It does not wait, since two requests that wait for each other's room would wait for ever.
+        """
+        if size > SMALL_BYTES and self._held + part > self._limit:
             raise NoRoom(
                 "the gateway has no room for this body beside those of other requests",
                 next_step="send it again in a moment, or in smaller parts",
@@ -31,8 +32,10 @@ class BodyRoom:
         self._held += part
 
     def give_back(self, size: int) -> None:
+        """Stop counting `size` bytes."""
         self._held -= size
 
     @property
     def held(self) -> int:
+        """Number of bytes counted now."""
         return self._held

@@ -1,4 +1,4 @@
-"""What a request says beside its body: whose data, which mode, how long to wait, which op_id."""
+"""Parameters common to all requests: tenant, env, mode, op_id and how long to wait."""
 
 from __future__ import annotations
 
@@ -45,35 +45,41 @@ AfterHeader = Annotated[
 
 
 def desk_of(request: Request) -> Desk:
-    """The gateway's own."""
+    """Return the gateway's desk."""
     desk: Desk = request.app.state.desk
     return desk
 
 
 async def _desk(request: Request) -> Desk:
-    # A plain function would run on a thread of its own each time.
+    # A plain function would be run on another thread each time.
     return desk_of(request)
 
 
 @dataclass(frozen=True)
 class Caller:
-    """Whose data a call is about."""
+    """The tenant, env and mode of a request."""
 
     tenant_id: str
+    """The tenant."""
     env: str
+    """The env."""
     mode: Mode
+    """The mode."""
 
     @property
     def fields(self) -> dict[str, Any]:
+        """The fields that every command of this request has."""
         return {"tenant_id": self.tenant_id, "env": self.env, "mode": self.mode}
 
 
 @dataclass(frozen=True)
 class Writing:
-    """How a write is to be taken."""
+    """How a write is to be run."""
 
     op_id: str
+    """The command's op_id."""
     wait: timedelta
+    """How long to wait for its outcome."""
 
 
 async def _caller(
@@ -93,7 +99,7 @@ async def _owner_caller(
 
 
 def first_caller(tenant: str | None, env: str, mode: Mode) -> Caller:
-    """Whose data one of the first calls is about. Raises InvalidRequest, InvalidScope."""
+    """Return the caller of one of the first calls. Raises InvalidRequest and InvalidScope."""
     if tenant is None:
         raise InvalidRequest(
             "the request names no tenant", next_step="send the header X-Tenant-Id: t_<name>"
@@ -112,7 +118,7 @@ async def _wait(request: Request, prefer: PreferHeader = None) -> timedelta:
 
 
 def wait_of(prefer: str | None, default: timedelta) -> timedelta:
-    """How long to wait for an outcome (RFC 7240)."""
+    """Return how long to wait for an outcome, as the header Prefer says (RFC 7240)."""
     if prefer is None:
         return default
     wishes = [wish.strip().lower() for wish in prefer.split(",")]

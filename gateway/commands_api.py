@@ -1,4 +1,4 @@
-"""Commands as they are, and what became of one."""
+"""HTTP API for commands in their own JSON form, and for outcomes."""
 
 from __future__ import annotations
 
@@ -37,9 +37,9 @@ class CommandsRequest(BaseModel):
 
 @router.post("/commands")
 async def run_commands(body: CommandsRequest, desk: OurDesk, wait: OurWait) -> Response:
-    """Hand over up to 500 commands in one round trip; of each what became of it, in order.
+    """Submit up to 500 commands in one round trip; return the end of each, in order.
 
-    A refused one does not stop the others. `state` is done, failed, open (it goes on: ask at
+    A refused command does not stop the others. `state` is done, failed, open (still running: ask at
     `location`) or refused (nothing was accepted).
     """
     ends: list[dict[str, Any]] = [{}] * len(body.commands)
@@ -62,14 +62,14 @@ async def outcome(
     op_id: Annotated[OpIdPart, Path()],
     desk: OurDesk,
 ) -> Response:
-    """What became of a command: 200 with its outcome, 202 while it is open."""
-    place = {"tenant_id": check_tenant(tenant), "env": check_env(env)}
+    """Return a command's outcome with status 200, or 202 while it is open."""
+    scope = {"tenant_id": check_tenant(tenant), "env": check_env(env)}
     record = await desk.record(f"{tenant}/{env}/{op_id}")
     if record is None:
         raise NotFound(
             f"the ledger knows no command {op_id}",
             next_step=f"check the op_id; {desk.settings.kept}",
-            **place,
+            **scope,
         )
     document = asdict(record) | {
         "accepted_at": record.accepted_at.isoformat(),
@@ -83,7 +83,7 @@ async def outcome(
 
 @router.get("/schemas")
 async def schemas() -> dict[str, Any]:
-    """The JSON Schema of every command, by its `op`."""
+    """Return the JSON Schema of every command, by its `op`."""
     return {op: model.model_json_schema() for op, model in sorted(known_ops().items())}
 
 

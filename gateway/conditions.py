@@ -1,4 +1,4 @@
-"""`If-Match` and `If-None-Match: *` as the conditions of a write."""
+"""Conditional requests: `If-Match` and `If-None-Match: *` as conditions of a write."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _REVISION = re.compile(r'"?([1-9][0-9]{0,18})"?', re.ASCII)
 
 
 def tag_of(header: str | None) -> str | None:
-    """The one ETag that `If-Match` names. Raises InvalidRequest."""
+    """Return the ETag in `If-Match`, None without the header. Raises InvalidRequest."""
     if header is None:
         return None
     if (said := _TAG.fullmatch(header.strip())) is None:
@@ -32,7 +32,7 @@ def tag_of(header: str | None) -> str | None:
 
 
 def revision_of(header: str | None) -> int | None:
-    """The revision that `If-Match` names. Raises InvalidRequest."""
+    """Return the revision in `If-Match`, None without the header. Raises InvalidRequest."""
     if header is None:
         return None
     said = _REVISION.fullmatch(header.strip())
@@ -44,7 +44,7 @@ def revision_of(header: str | None) -> int | None:
 
 
 def is_absent(header: str | None) -> bool:
-    """Whether nothing may be there yet. Raises InvalidRequest for anything but `*`."""
+    """Return whether nothing may exist yet. Raises InvalidRequest for anything but `*`."""
     if header is None:
         return False
     if header.strip() != "*":

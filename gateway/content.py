@@ -1,4 +1,4 @@
-"""The content of an object as a response: whole, a range, or not at all (RFC 9110, 13 and 14)."""
+"""Responses with the content of an object: whole, a range, or none (RFC 9110, 13 and 14)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ _TAG = re.compile(r'(?:W/)?"([^"]*)"')
 
 @dataclass(frozen=True)
 class Range:
-    """Bytes from `first` to `last`, or the last `suffix` of them."""
+    """A range of bytes from `first` to `last` inclusive, or the last `suffix` bytes."""
 
     first: int = 0
     last: int | None = None
@@ -32,7 +32,7 @@ class Range:
 
 
 def range_of(header: str | None) -> Range | None:
-    """None where the whole is meant: without a range, with several, or in another unit."""
+    """Return the requested range; None for no range, several ranges or another unit."""
     said = _RANGE.fullmatch(header.strip()) if header else None
     if said is None:
         return None
@@ -45,10 +45,10 @@ def range_of(header: str | None) -> Range | None:
 async def answer_content(
     request: Request, desk: Desk, command: GetObject, after: str | None
 ) -> Response:
-    """The object's bytes as they come from its backend, under the request's conditions."""
+    """Respond with the object's bytes as its backend sends them, if the conditions hold."""
     headers = request.headers
     wanted = range_of(headers.get("range"))
-    # Only these three need to know the object before it is opened.
+    # Only these need to know the object before it is opened.
     if (wanted and wanted.suffix is not None) or any(
         name in headers for name in ("if-range", "if-match", "if-none-match")
     ):
@@ -74,44 +74,46 @@ async def answer_content(
             raise
         return _not_satisfiable(size)
     info = content.info
-    its = info_headers(info) | {"Content-Length": str(content.size)}
-    its["X-Backend-Type"] = header_safe(content.backend_type)
+    content_headers = info_headers(info) | {"Content-Length": str(content.size)}
+    content_headers["X-Backend-Type"] = header_safe(content.backend_type)
     if wanted is not None:
         end = content.first + content.size - 1
-        its["Content-Range"] = f"bytes {content.first}-{end}/{info.size}"
+        content_headers["Content-Range"] = f"bytes {content.first}-{end}/{info.size}"
     status = 206 if wanted is not None else 200
     if content.size <= PART_BYTES:
-        # It is here as a whole: a stream would cost as much again.
-        return Response(await content.whole(), status, its)
-    return StreamingResponse(_closing(content), status, its)
+        # The whole content is here already: streaming it would cost as much again.
+        return Response(await content.whole(), status, content_headers)
+    return StreamingResponse(_closing(content), status, content_headers)
 
 
 async def answer_head(
     request: Request, desk: Desk, command: HeadObject, after: str | None
 ) -> Response:
-    """What is known of an object, as the headers that its content would have."""
+    """Respond with the headers that the object's content would have."""
     outcome = await desk.read(command, after)
     info = outcome.result_as(ObjectInfo)
     if (answer := check_conditions(request.headers, info)) is not None:
         return answer
-    its = info_headers(info) | {"Content-Length": str(info.size)}
-    its["X-Backend-Type"] = header_safe(outcome.backend_type or "")
-    return Response(None, 200, its)
+    headers = info_headers(info) | {"Content-Length": str(info.size)}
+    headers["X-Backend-Type"] = header_safe(outcome.backend_type or "")
+    return Response(None, 200, headers)
 
 
 async def head_of(desk: Desk, command: GetObject, after: str | None) -> ObjectInfo:
+    """Return what is known of an object. Raises the errors of a head."""
     fields = {"tenant_id": command.tenant_id, "env": command.env, "mode": command.mode}
     outcome = await desk.read(HeadObject(**fields, key=command.key), after)
     return outcome.result_as(ObjectInfo)
 
 
 def info_headers(info: ObjectInfo) -> dict[str, str]:
+    """Return the response headers that describe an object."""
     headers = {
         "Content-Type": header_safe(info.content_type),
         "ETag": f'"{header_safe(info.etag)}"',
         "Last-Modified": format_datetime(info.modified.replace(microsecond=0), usegmt=True),
         "Accept-Ranges": "bytes",
-        # What a tenant stored is no page of this gateway's.
+        # Browsers must not treat a tenant's content as a page of this gateway.
         "X-Content-Type-Options": "nosniff",
         "Content-Security-Policy": "sandbox",
     }
@@ -124,12 +126,12 @@ def info_headers(info: ObjectInfo) -> dict[str, str]:
 
 
 def tags_of(header: str) -> list[str] | None:
-    """The ETags of a condition; None for `*`."""
+    """Return the ETags of a condition; None for `*`."""
     return None if header.strip() == "*" else _TAG.findall(header)
 
 
 def check_conditions(headers: Mapping[str, str], info: ObjectInfo) -> Response | None:
-    """412 or 304 for a condition that does not hold."""
+    """Return a 412 or 304 response if a condition does not hold, else None."""
     if (wanted := headers.get("if-match")) is not None:
         tags = tags_of(wanted)
         if tags is not None and info.etag not in tags:
@@ -141,8 +143,10 @@ def check_conditions(headers: Mapping[str, str], info: ObjectInfo) -> Response |
     if (known := headers.get("if-none-match")) is not None:
         tags = tags_of(known)
         if tags is None or info.etag in tags:
-            its = info_headers(info)
-            return Response(None, 304, {name: its[name] for name in ("ETag", "Last-Modified")})
+            known_headers = info_headers(info)
+            return Response(
+                None, 304, {name: known_headers[name] for name in ("ETag", "Last-Modified")}
+            )
     return None
 
 

@@ -1,4 +1,4 @@
-"""What ended for good with an error: look at it, replay it, purge it."""
+"""HTTP API for dead letters: list, show, replay and purge them."""
 
 from __future__ import annotations
 
@@ -23,15 +23,21 @@ from signalbox.producers.dead_letter import discard, document_of
 
 router = APIRouter(prefix="/v1/dead-letters", route_class=BoundedRoute, tags=["dead letters"])
 
-MOST = 500
+MAX_LETTERS = 500
+"""Maximum number of dead letters in one request."""
 
 
 class Chosen(BaseModel):
-    """Which dead letters are meant: named ones, or those that fit, at most 500 a call."""
+    """Selects dead letters: the named ones, or those that match all filters.
+
+    At most 500 per request.
+    """
 
     model_config = ConfigDict(extra="forbid")
 
-    refs: list[Ref] = Field(default_factory=list, max_length=MOST, description="tenant/env/op_id")
+    refs: list[Ref] = Field(
+        default_factory=list, max_length=MAX_LETTERS, description="tenant/env/op_id"
+    )
     tenant_id: str | None = None
     env: str | None = None
     kind: ResourceKind | None = None
@@ -40,6 +46,7 @@ class Chosen(BaseModel):
     all: bool = Field(False, description="Without a filter: really any of them.")
 
     def which(self) -> Which:
+        """Return the filters."""
         return Which(
             tenant_id=None if self.tenant_id is None else check_tenant(self.tenant_id),
             env=None if self.env is None else check_env(self.env),
@@ -57,9 +64,9 @@ async def list_letters(
     kind: Annotated[ResourceKind | None, Query()] = None,
     code: Annotated[str | None, Query()] = None,
     older_than: Annotated[int | None, Query(ge=0, le=10**9, description="Seconds.")] = None,
-    limit: Annotated[int, Query(ge=1, le=MOST)] = 100,
+    limit: Annotated[int, Query(ge=1, le=MAX_LETTERS)] = 100,
 ) -> Response:
-    """Dead letters, with error, attempts, worker and time."""
+    """Return dead letters with error, attempts, worker and time."""
     which = Chosen(tenant_id=tenant, env=env, kind=kind, code=code, older_than=older_than).which()
     found = await desk.call(lambda: list(itertools.islice(desk.client.dead.find(which), limit + 1)))
     letters = [document_of(letter) for letter in found[:limit]]
@@ -73,7 +80,7 @@ async def show(
     op_id: Annotated[NamePart, Path()],
     desk: OurDesk,
 ) -> Response:
-    """All that is known of one dead letter; content is left out."""
+    """Return one dead letter with all fields; content is left out."""
     ref = f"{check_tenant(tenant)}/{check_env(env)}/{op_id}"
     letter = await desk.call(lambda: desk.client.dead.get(ref))
     if letter is None:
@@ -83,27 +90,31 @@ async def show(
 
 @router.post("/replay")
 async def replay(body: Chosen, desk: OurDesk) -> Response:
-    """Run dead letters again, each once, at the end of its order; op_ids stay as they are."""
+    """Run dead letters again, each once, at the end of its order; op_ids do not change."""
 
     def replayed() -> dict[str, Any]:
         letters = _chosen(desk, body)
         answer = desk.client.replay([letter.ref for letter in letters])
-        return {"replayed": len(answer.wakes), "left": answer.left, "more": len(letters) == MOST}
+        return {
+            "replayed": len(answer.wakes),
+            "left": answer.left,
+            "more": len(letters) == MAX_LETTERS,
+        }
 
     return Json(await desk.call(replayed))
 
 
 @router.post("/purge")
 async def purge(body: Chosen, desk: OurDesk) -> Response:
-    """Forget dead letters for good, with the content that was staged for them."""
+    """Remove dead letters permanently, with their staged content."""
 
     def purged() -> dict[str, Any]:
         letters = _chosen(desk, body)
         gone = set(desk.client.dead.purge([letter.ref for letter in letters]))
         for letter in letters:
-            if letter.ref in gone:  # one that was replayed meanwhile needs its content
+            if letter.ref in gone:  # A letter that was replayed meanwhile needs its content.
                 discard(desk.client.content, letter)
-        return {"purged": len(gone), "more": not body.refs and len(letters) == MOST}
+        return {"purged": len(gone), "more": not body.refs and len(letters) == MAX_LETTERS}
 
     return Json(await desk.call(purged))
 
@@ -119,7 +130,7 @@ def _chosen(desk: Desk, body: Chosen) -> list[DeadLetter]:
         raise InvalidCommand(
             "no dead letters are named", next_step='give refs or a filter, or say "all": true'
         )
-    return list(itertools.islice(dead.find(which), MOST))
+    return list(itertools.islice(dead.find(which), MAX_LETTERS))
 
 
 def _unknown(what: str) -> NotFound:

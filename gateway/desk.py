@@ -1,4 +1,4 @@
-"""What the handlers stand on: writes through the buffer, reads here, the registry on threads."""
+"""The services that all handlers use: writes through the buffer, reads, and blocking calls."""
 
 from __future__ import annotations
 
@@ -30,14 +30,14 @@ from signalbox.routing.registry.registry import Registry
 Answer = TypeVar("Answer")
 
 THREADS = 16
-"""For calls about routes, policies and dead letters, which operators make."""
+"""Number of threads for calls about routes, policies and dead letters."""
 SLOW_THREADS = 8
-"""For those that wait for workers."""
+"""Number of threads for calls that wait for workers."""
 _NOW = timedelta(0)
 
 
 class Desk:
-    """One a process. Made in the event loop that serves."""
+    """The services of one gateway process. Must be made in the event loop that serves."""
 
     def __init__(self, settings: Settings, own: GatewaySettings) -> None:
         self.settings, self.own = settings, own
@@ -50,11 +50,14 @@ class Desk:
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway-call")
         self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="gateway-slow")
         self._waits: set[Told] = set()
-        """For outcomes."""
+        """The current waits for outcomes."""
 
     async def run(self, command: Command, wait: timedelta) -> Outcome | None:
-        """Hand over and wait; None if it is in the ledger and goes on when `wait` is over, or the
-        gateway stops. Raises OpIdReused, RateLimited, ReservedStream, StateUnavailable."""
+        """Submit a command and wait.
+
+        Return None if it is still running after `wait`, or when the gateway stops. Raises
+        OpIdReused, RateLimited, ReservedStream and StateUnavailable.
+        """
         if wait > _NOW and not self.stopping.is_set():
             try:
                 return await self._commands.run_outcome(command, wait, waits=self._waits)
@@ -63,55 +66,55 @@ class Desk:
             except StateUnavailable:
                 if not self.stopping.is_set():
                     raise
-                # Stopped before the ledger had answered. Under its op_id it is taken once, however
-                # often it is handed over.
+                # Stopped before the ledger answered. Submitting it again under its op_id has no
+                # second effect.
         return (await self._commands.submit(command)).receipt.outcome
 
     async def run_many(self, commands: Sequence[Command], wait: timedelta) -> list[Ran]:
-        """The same of many, in order: of each what became of it."""
+        """Do what `run` does for several commands; return the end of each, in order."""
         if wait > _NOW and not self.stopping.is_set():
             ran = await self._commands.run_many(commands, wait, waits=self._waits)
             if not self.stopping.is_set():
                 return ran
-            # Some may have been stopped before the ledger had answered.
+            # Some may have been stopped before the ledger answered.
         return [_handed_over(each) for each in await self._commands.submit_many(commands)]
 
     async def record(self, ref: Ref) -> Record | None:
-        """What the ledger knows of a command."""
+        """Return what the ledger knows of a command; None if it does not know it."""
         return await self._commands.record(ref)
 
     async def payload(
         self, chunks: AsyncIterator[bytes], *, size: int | None = None, sha256: str | None = None
     ) -> InlinePayload | StagedPayload:
-        """The content of a put, from a body as it arrives; see `AsyncClient.payload`."""
+        """Make the payload of a put from a body as it arrives; see `AsyncClient.payload`."""
         return await self._commands.payload(chunks, size=size, sha256=sha256)
 
     async def release(self, payload: InlinePayload | StagedPayload) -> None:
-        """Give up the content of a put that the ledger has answered."""
+        """Remove the request's own copy of staged content, after the ledger has answered."""
         if isinstance(payload, StagedPayload):
             await self.call(lambda: self.client.content.release(payload))
 
     async def read(self, command: Command, after: str | None = None) -> Outcome:
-        """What the read answers now; see `Reads.run`."""
+        """Run a read in this process; see `Reads.run`."""
         return await self._reads.run(command, after)
 
     async def stream(self, command: GetObject, after: str | None = None) -> Content:
-        """An object's content; see `Reads.stream`."""
+        """Open an object's content; see `Reads.stream`."""
         return await self._reads.stream(command, after)
 
     async def call(self, what: Callable[[], Answer], *, slow: bool = False) -> Answer:
-        """Run what blocks on a thread; what is `slow` holds up nothing but its like."""
+        """Run a blocking function on a thread; `slow` ones have threads of their own."""
         threads = self._slow if slow else self._threads
         return await asyncio.get_running_loop().run_in_executor(threads, what)
 
     def stop(self) -> None:
-        """Let who waits for an outcome answer with what there is."""
+        """End all waits for outcomes, so that their requests are answered."""
         self.stopping.set()
         for wait in self._waits:
             wait.stop()
 
     async def close(self) -> None:
-        """Hand over what is held, and disconnect."""
+        """Submit what is buffered, and disconnect."""
         await self._reads.close()
         await self._commands.close()
         self._threads.shutdown(wait=False)

@@ -25,91 +25,109 @@ from signalbox.commands.error import SignalboxError
 
 
 class HttpError(SignalboxError):
-    """A request that reaches no command."""
+    """A request that is refused before it becomes a command."""
 
     code = "HTTP_ERROR"
 
 
 class InvalidRequest(HttpError):
+    """The request is malformed."""
+
     code, http_status = "INVALID_REQUEST", 400
 
 
 class Unauthenticated(HttpError):
+    """The request needs a valid token."""
+
     code, http_status = "UNAUTHENTICATED", 401
 
 
 class ForeignOrigin(HttpError):
-    """A page of an origin that was not named."""
+    """A web page of this origin may not use the gateway."""
 
     code, http_status = "FOREIGN_ORIGIN", 403
 
 
 class WrongToken(HttpError):
-    """A token that is good for less than this."""
+    """The token is valid, but not for this request."""
 
     code, http_status = "WRONG_TOKEN", 403
 
 
 class NoSuchPath(HttpError):
+    """The path does not exist."""
+
     code, http_status = "NO_SUCH_PATH", 404
 
 
 class MethodNotAllowed(HttpError):
+    """The path does not have this method."""
+
     code, http_status = "METHOD_NOT_ALLOWED", 405
 
 
 class RequestTimeout(HttpError):
-    """The request did not come in the time that it may take."""
+    """The request did not arrive in time."""
 
     code, http_status = "REQUEST_TIMEOUT", 408
 
 
 class UnsupportedMediaType(HttpError):
+    """The body has a media type that is not accepted."""
+
     code, http_status = "UNSUPPORTED_MEDIA_TYPE", 415
 
 
 class RangeNotSatisfiable(HttpError):
+    """The object does not have the requested bytes."""
+
     code, http_status = "RANGE_NOT_SATISFIABLE", 416
 
 
 class WrongHost(HttpError):
-    """A name that is not this gateway's: a browser may have been led here by a stranger's DNS."""
+    """The host name is not this gateway's: DNS rebinding may have led a browser here."""
 
     code, http_status = "WRONG_HOST", 421
 
 
 class HeadersTooLarge(HttpError):
+    """The request line and headers are too large or too many."""
+
     code, http_status = "HEADERS_TOO_LARGE", 431
 
 
 class NotReady(HttpError):
+    """The gateway is stopping, or no worker is running."""
+
     code, http_status, temporary = "NOT_READY", 503, True
 
 
 class NoRoom(HttpError):
-    """A large body, while those of other requests fill what the gateway keeps for them."""
+    """The body is large, and those of other requests use all memory for bodies."""
 
     code, http_status, temporary = "NO_ROOM", 503, True
 
 
 class TooManyConnections(HttpError):
+    """All connections are in use."""
+
     code, http_status, temporary = "TOO_MANY_CONNECTIONS", 503, True
 
 
 def kinds(of: type[SignalboxError] = SignalboxError) -> Iterator[type[SignalboxError]]:
-    """Every class of error that has a code of its own."""
+    """Yield the class and all its subclasses."""
     yield of
     for child in of.__subclasses__():
         yield from kinds(child)
 
 
 STATUS: dict[str, int] = {kind.code: kind.http_status for kind in kinds()}
-"""The HTTP status of each error code, as the classes say it. The one exception: a condition of
-`If-None-Match` or `If-Match` that does not hold is 412, whatever its code (RFC 9110, 13.1)."""
+"""HTTP status of each error code, as the class defines it. One exception: a failed condition of
+`If-None-Match` or `If-Match` is 412, whatever its code (RFC 9110, 13.1)."""
 
 
 def status_of(code: str, unknown: int, *, conditional: bool = False) -> int:
-    """The status of an error; `unknown` for the code of a worker of another release."""
+    """Return the status of an error; `unknown` for a code of a worker of another release."""
     if conditional and code in ("ALREADY_EXISTS", "PRECONDITION_FAILED"):
         return 412
     return STATUS.get(code, unknown)

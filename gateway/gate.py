@@ -1,4 +1,4 @@
-"""What stands before every handler: whom it answers, headers, the path as it was sent."""
+"""The gate before all handlers: checks access and headers, and passes on the path undecoded."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _EXPOSED = "ETag, Location, Retry-After, Content-Range, X-Op-Id, X-Backend-Type,
 
 
 Hot = Callable[[str, str], Callable[[Request], Awaitable[Response]] | None]
+"""Returns the handler that answers a request (method, path) without the application, if any."""
 
 
 class Gate:
-    """Stands around an application. What it refuses has reached no handler."""
+    """An ASGI application around the application. Requests that it refuses reach no handler."""
 
     def __init__(self, app: FastAPI, own: GatewaySettings, hot: Hot) -> None:
-        """`hot` names who answers a call (method, path) without the application, if anyone.
-        Raises InvalidSetting."""
+        """`hot` returns handlers that bypass the application. Raises InvalidSetting."""
         self._app = app
         self._hot = hot
         self._own = own
@@ -66,7 +66,7 @@ class Gate:
         except SignalboxError as error:
             await problem(error)(scope, receive, send)
             return
-        # As it was sent: its parts are told apart before they are decoded.
+        # As it was sent: its parts are separated before they are decoded.
         scope["path"] = path
         began = False
         try:
@@ -84,7 +84,7 @@ class Gate:
                 response = await handler(SingleRequest(scope, receive, headers))
                 began = True
                 await response(scope, receive, send)
-        except asyncio.CancelledError:  # the server stops, and waits no longer
+        except asyncio.CancelledError:  # The server stops and waits no longer.
             if began:
                 raise
             stopped = NotReady(
@@ -92,7 +92,7 @@ class Gate:
                 next_step="send the same again, a write under the same Idempotency-Key",
             )
             await problem(stopped, headers={"Connection": "close"})(scope, receive, send)
-        except Exception as error:  # noqa: BLE001 - the end of this request alone
+        except Exception as error:  # noqa: BLE001 - ends only this request
             _log(scope, error)
             if began:
                 raise Aborted from None  # the server closes the connection
@@ -100,11 +100,11 @@ class Gate:
 
 
 class Aborted(Exception):
-    """An answer that cannot be ended as it was begun: its reader is to see that it is not whole."""
+    """A response that cannot be completed: its reader must see that it is incomplete."""
 
 
 class SingleRequest(Request):
-    """A request whose headers come once each, so that one is found without a look at all."""
+    """A request in which each header occurs once, so that a header is found by one look-up."""
 
     def __init__(self, scope: Scope, receive: Receive, named: dict[bytes, bytes]) -> None:
         super().__init__(scope, receive)
@@ -128,7 +128,7 @@ class _Headers(Headers):
 
 
 def _log(scope: Scope, error: Exception) -> None:
-    """What failed and where; never the error's own words, which may quote what a body holds."""
+    """Log which error occurred and where, but not its text, which may quote the body."""
     known = error if isinstance(error, SignalboxError) else None
     frames = traceback.extract_tb(error.__traceback__)[-4:]
     log.error(
@@ -141,7 +141,7 @@ def _log(scope: Scope, error: Exception) -> None:
 
 
 def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Headers by name. Raises InvalidRequest for one that comes twice and is to come once."""
+    """Return headers by name. Raises InvalidRequest for a repeated header that must occur once."""
     named = dict(headers)
     if len(named) < len(headers):
         for name, times in Counter(name for name, _ in headers).items():
@@ -154,7 +154,7 @@ def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def _check_coding(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Raises InvalidRequest for a body in a coding that would be stored as if it were content."""
+    """Raise InvalidRequest for a transfer coding that would be stored as if it were content."""
     coding = headers.get(b"transfer-encoding")
     if coding is None:
         return
@@ -184,7 +184,7 @@ def _preflight(headers: dict[bytes, bytes]) -> Response:
 
 
 def _with_cors(send: Send, origin: str) -> Send:
-    its: list[tuple[bytes, bytes]] = [
+    cors_headers: list[tuple[bytes, bytes]] = [
         (b"access-control-allow-origin", origin.encode("latin-1")),
         (b"access-control-expose-headers", _EXPOSED.encode()),
         (b"vary", b"Origin"),
@@ -192,7 +192,7 @@ def _with_cors(send: Send, origin: str) -> Send:
 
     async def named(message: Message) -> None:
         if message["type"] == "http.response.start":
-            message["headers"] = [*message.get("headers", []), *its]
+            message["headers"] = [*message.get("headers", []), *cors_headers]
         await send(message)
 
     return named

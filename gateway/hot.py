@@ -1,8 +1,8 @@
-"""The calls that come most, put and get of an object, led past the framework.
+"""The most frequent requests, put and get of an object, answered without the framework's routing.
 
-Its routing and the reading of parameters cost as much processor time as all else that the gateway
-does for a small object. The handlers are the same; what is read here of a request is what their
-signatures say, and `tests/gateway/test_hot.py` holds the two ways to one another.
+The framework's routing and parameter parsing cost as much processor time as everything else for a
+small object. The handlers are the same. Parameters are parsed here as their signatures say, and
+`tests/gateway/test_hot.py` compares both ways.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
 
 
 def hot_handler(method: str, path: str) -> Handler | None:
-    """Who answers this call without the framework; None: nobody."""
+    """Return the handler that answers this request without the framework; None if there is none."""
     if (first := _FIRST.get((method, path))) is not None:
         return _guarded(first)
     if not path.startswith(_PREFIX) or method not in ("GET", "PUT"):
@@ -52,7 +52,7 @@ def hot_handler(method: str, path: str) -> Handler | None:
 
 
 def _guarded(answer: Handler) -> Handler:
-    """With errors as the application answers them."""
+    """Return the handler with errors turned into responses, as the application does."""
 
     async def guarded(request: Request) -> Response:
         try:

@@ -1,4 +1,4 @@
-"""Addresses of objects, for who goes to the backend without Signalbox."""
+"""HTTP API for presigned URLs and backend addresses of objects, which bypass Signalbox."""
 
 from __future__ import annotations
 
@@ -32,7 +32,7 @@ ExpiresSeconds = Annotated[
 
 
 class PresignGetRequest(BaseModel):
-    """What may be read."""
+    """The object to be read."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -41,20 +41,20 @@ class PresignGetRequest(BaseModel):
 
 
 class PresignPutRequest(PresignGetRequest):
-    """What may be uploaded."""
+    """The object to be uploaded."""
 
     content_type: str = DEFAULT_CONTENT_TYPE
 
 
 class PresignPostRequest(PresignPutRequest):
-    """What may be uploaded from a browser."""
+    """The object to be uploaded from a browser."""
 
     max_bytes: int = Field(100 * 1024 * 1024, ge=1, le=5 * 1024**3)
     min_bytes: int = Field(0, ge=0)
 
 
 class RegisterRequest(BaseModel):
-    """What an uploaded object must be."""
+    """The properties that an uploaded object must have."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,14 +66,14 @@ class RegisterRequest(BaseModel):
 
 @router.post("/presign-get/{tenant}/{env}")
 async def presign_get(body: PresignGetRequest, caller: OurCaller, desk: OurDesk) -> Response:
-    """An address from which anyone who has it can read the object for a while."""
+    """Return a URL with which anyone can read the object until it expires."""
     command = PresignGet(**caller.fields, key=body.key, expires=timedelta(seconds=body.expires))
     return await answer_read(desk, command, None)
 
 
 @router.post("/presign-put/{tenant}/{env}")
 async def presign_put(body: PresignPutRequest, caller: OurCaller, desk: OurDesk) -> Response:
-    """An address to which the content can be uploaded with one PUT for a while."""
+    """Return a URL to which the content can be uploaded with one PUT until it expires."""
     command = PresignPut(
         **caller.fields,
         key=body.key,
@@ -85,7 +85,7 @@ async def presign_put(body: PresignPutRequest, caller: OurCaller, desk: OurDesk)
 
 @router.post("/presign-post/{tenant}/{env}")
 async def presign_post(body: PresignPostRequest, caller: OurCaller, desk: OurDesk) -> Response:
-    """A form for a browser's upload straight to the backend."""
+    """Return a form for an upload from a browser directly to the backend."""
     command = PresignPost(
         **caller.fields,
         key=body.key,
@@ -99,7 +99,7 @@ async def presign_post(body: PresignPostRequest, caller: OurCaller, desk: OurDes
 
 @router.get("/uri/{tenant}/{env}/{key:path}")
 async def uri(key: Annotated[NamePart, Path()], caller: OurCaller, desk: OurDesk) -> Response:
-    """The backend's own name of an object."""
+    """Return the backend's own address of an object."""
     return await answer_read(desk, ObjectUri(**caller.fields, key=key), None)
 
 
@@ -107,6 +107,6 @@ async def uri(key: Annotated[NamePart, Path()], caller: OurCaller, desk: OurDesk
 async def register(
     body: RegisterRequest, caller: OurCaller, desk: OurDesk, writing: OurWriting
 ) -> Response:
-    """After a presigned upload: check the object and keep an asset record of it."""
+    """Check an object after a presigned upload, and store an asset record of it."""
     command = RegisterObject(**caller.fields, op_id=writing.op_id, **body.model_dump())
     return await answer_write(desk, command, writing)

@@ -1,4 +1,4 @@
-"""Objects: content in and out, and lists of keys."""
+"""HTTP API for objects: their content, and lists of keys."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ router = APIRouter(prefix="/v1/objects/{tenant}/{env}", route_class=BoundedRoute
 
 KeyPart = Annotated[NamePart, Path(description="Object key, as it is; its `/` may stand as `/`.")]
 FORM = "application/x-www-form-urlencoded"
-"""What curl calls every body that it was told nothing about."""
+"""The content type that curl sends if it was given none."""
 BYTES: dict[str, Any] = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 
 
@@ -53,7 +53,7 @@ async def list_keys(
     cursor: Annotated[str | None, Query(description="`next_cursor` of the page before.")] = None,
     after: AfterHeader = None,
 ) -> Response:
-    """One page of keys in UTF-8 byte order."""
+    """Return one page of keys in UTF-8 byte order."""
     command = ListObjects(
         **caller.fields, prefix=prefix, delimiter=delimiter, limit=limit, cursor=cursor
     )
@@ -64,7 +64,10 @@ async def list_keys(
 async def get(
     key: KeyPart, request: Request, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
 ) -> Response:
-    """The object's bytes, or the `Range` of them; `If-Match`, `If-None-Match` and `If-Range`."""
+    """Return the object's bytes, or a `Range` of them.
+
+    Honours `If-Match`, `If-None-Match` and `If-Range`.
+    """
     return await answer_content(request, desk, GetObject(**caller.fields, key=key), after)
 
 
@@ -72,7 +75,7 @@ async def get(
 async def head(
     key: KeyPart, request: Request, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
 ) -> Response:
-    """The headers that its content would have."""
+    """Return the headers that the object's content would have."""
     return await answer_head(request, desk, HeadObject(**caller.fields, key=key), after)
 
 
@@ -86,8 +89,10 @@ async def put(
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
-    """Store the body, whole or not at all. Headers `X-Meta-<name>` become its metadata, and
-    `X-Content-SHA256` is the digest that it must have."""
+    """Store the body, whole or not at all.
+
+    Headers `X-Meta-<name>` become its metadata. `X-Content-SHA256` is the digest that it must have.
+    """
     fields = caller.fields | {
         "op_id": writing.op_id,
         "key": key,
@@ -126,13 +131,13 @@ async def delete(
 
 
 def media_type_of(request: Request) -> str:
-    """The content type to store: curl's own name for anything is none."""
+    """Return the content type to store; curl's default counts as none."""
     said = request.headers.get("content-type", FORM)
     return DEFAULT_CONTENT_TYPE if said.startswith(FORM) else said
 
 
 def metadata_of(request: Request) -> dict[str, str]:
-    """What `X-Meta-<name>` headers say."""
+    """Return the metadata in the `X-Meta-<name>` headers."""
     prefix = b"x-meta-"
     return {
         name[len(prefix) :].decode("latin-1"): value.decode("latin-1")
@@ -142,28 +147,31 @@ def metadata_of(request: Request) -> dict[str, str]:
 
 
 def is_large(desk: Desk, size: int | None) -> bool:
-    """Whether the body may be too large for a command to carry."""
+    """Return whether the body may be too large to be inlined in a command."""
     return size is None or size > desk.settings.inline_limit_bytes
 
 
 def check_before(desk: Desk, fields: dict[str, Any], size: int | None) -> None:
-    """Refuse what is wrong before a large body is read for nothing."""
+    """Validate the command before a large body is read."""
     if is_large(desk, size):
         PutObject.model_validate(fields | {"payload": {"type": "inline", "data": ""}})
 
 
 async def check_condition(desk: Desk, fields: dict[str, Any]) -> None:
-    """Refuse a condition that does not hold before a large body is read: later it would be a dead
-    letter that keeps its content. Raises Refused; no op_id is taken then."""
+    """Check the condition before a large body is read.
+
+    Checked only later, the command would become a dead letter that keeps its content. Raises
+    Refused; no op_id was used then.
+    """
     condition: Condition = fields["condition"]
-    place = {name: fields[name] for name in ("tenant_id", "env", "mode", "key")}
-    found = await desk.read(HeadObject(**place))
+    address = {name: fields[name] for name in ("tenant_id", "env", "mode", "key")}
+    found = await desk.read(HeadObject(**address))
     if found.error is not None and found.error.code != NotFound.code:
-        return  # the write itself says what is wrong
+        return  # The write itself will report the error.
     etag = found.result["etag"] if found.result else None
     if (etag is None) if condition.if_absent else (etag == condition.if_match):
         return
-    # What is there may be this very command's effect: it is sent again then.
+    # The existing object may be this command's own effect, if the request was repeated.
     if await desk.record(f"{fields['tenant_id']}/{fields['env']}/{fields['op_id']}") is not None:
         return
     error: SignalboxError = (
@@ -174,5 +182,5 @@ async def check_condition(desk: Desk, fields: dict[str, Any]) -> None:
             next_step="read it anew, and decide",
         )
     )
-    place = {"tenant_id": fields["tenant_id"], "env": fields["env"]}
-    raise Refused(error.at(kind=ResourceKind.OBJECT_STORE, **place), conditional=True)
+    address = {"tenant_id": fields["tenant_id"], "env": fields["env"]}
+    raise Refused(error.at(kind=ResourceKind.OBJECT_STORE, **address), conditional=True)

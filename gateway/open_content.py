@@ -1,4 +1,4 @@
-"""The content of an object on its way to a client: a part is read when the one before was taken."""
+"""Streams an object's content to a client: each part is read after the previous one was taken."""
 
 from __future__ import annotations
 
@@ -14,14 +14,17 @@ from signalbox.commands.error import LeaseExpired, SignalboxError, Unavailable
 from signalbox.commands.object_store import ObjectInfo
 
 PART_BYTES = 256 * 1024
-"""What is read from a backend at a time. What is not larger is read whole with the first call."""
+"""Bytes read from a backend at a time; smaller content is read whole by the first call."""
 
 
 class Opened:
-    """An open content and its first part, as the thread hands it over that opened it."""
+    """An open content with its first part, as the thread that opened it passes it on."""
 
     def __init__(self, stream: ObjectStream) -> None:
-        """Read the first part. Raises what the backend raises, Unavailable if it breaks off."""
+        """Read the first part.
+
+        Raises the backend's errors, and Unavailable if it ends too early.
+        """
         self.stream = stream
         self.left = stream.size
         self._lock = threading.Lock()
@@ -36,7 +39,7 @@ class Opened:
             self.close()
 
     def read(self) -> bytes:
-        """The next part. Raises as the constructor does."""
+        """Return the next part. Raises as the constructor does."""
         with self._lock:
             self._reading = True
         try:
@@ -55,7 +58,7 @@ class Opened:
         return part
 
     def close(self) -> None:
-        """Give back what the backend holds; a read that is under way does so at its end."""
+        """Close the backend's stream, after the current read if there is one."""
         with self._lock:
             before, self._closed = self._closed, True
             if not self._reading and not before:
@@ -63,9 +66,9 @@ class Opened:
 
 
 class Content:
-    """The content of an object, or the range that was asked for, as it comes from the backend.
+    """The content of an object, or the requested range of it, streamed from the backend.
 
-    Iterate over it once, or `aclose` it; `async with` does so at its end. Memory stays bounded.
+    Iterate over it once, or call `aclose`; `async with` does that at its end. Memory is bounded.
     """
 
     def __init__(
@@ -79,13 +82,15 @@ class Content:
         threads: ThreadPoolExecutor,
         left: Callable[[], None],
     ) -> None:
-        """`read` gives the next part; `left` is told once when nothing is held any more. A part
-        that nobody takes within `patience` seconds ends it."""
+        """`read` returns the next part; `left` is called once when everything is closed.
+
+        The content is closed if a part is not taken within `patience` seconds.
+        """
         self.info: ObjectInfo = opened.stream.info
         self.first = opened.stream.first
-        """The first byte's place in the object."""
+        """Offset of the first byte in the object."""
         self.size = opened.stream.size
-        """Bytes that are to come, whatever the object's own size is."""
+        """Number of bytes that will be streamed, which may be less than the object's size."""
         self.backend_type = backend_type
         self.route_revision = route_revision
         self._opened = opened
@@ -103,13 +108,15 @@ class Content:
             self._wait_for_taker()
 
     def __aiter__(self) -> AsyncIterator[bytes]:
-        """The bytes in order. Raises Unavailable if the backend breaks off, LeaseExpired if it
-        takes too long or its parts were not taken: never fewer bytes than `size` without an
-        error."""
+        """Yield the bytes in order.
+
+        Raises Unavailable if the backend ends too early, and LeaseExpired if it takes too long or
+        the parts were not taken: there are never fewer bytes than `size` without an error.
+        """
         return self._parts()
 
     async def whole(self) -> bytes:
-        """All of it at once, in place of an iteration; raises as that does."""
+        """Return all bytes, instead of iterating; raises the same errors."""
         if self._opened.is_whole:
             part, self._opened.first_part = self._opened.first_part, b""
             return part
@@ -117,7 +124,7 @@ class Content:
             return b"".join([part async for part in self])
 
     async def aclose(self) -> None:
-        """Give back what the backend holds for it. Again is harmless."""
+        """Close the backend's stream. May be called again."""
         closing = self._close()
         if closing is not None:
             await asyncio.wait([asyncio.wrap_future(closing)])
@@ -170,7 +177,7 @@ class Content:
             return None
         try:
             return self._threads.submit(self._end)
-        except RuntimeError:  # the threads have ended
+        except RuntimeError:  # the threads have stopped
             self._end()
             return None
 

@@ -1,4 +1,4 @@
-"""Whether the gateway lives and is ready, how the whole stands, and a route's diagnosis."""
+"""HTTP API for operation: health, readiness, status, and diagnosis of routes."""
 
 from __future__ import annotations
 
@@ -27,18 +27,18 @@ from signalbox.routing.system_view import SystemView
 
 router = APIRouter(route_class=BoundedRoute, tags=["operations"])
 health = APIRouter(tags=["operations"])
-"""What load balancers ask; whatever parameters they add."""
+"""Health checks, which accept any parameters, as load balancers may add some."""
 
 
 @health.get("/healthz")
 async def healthz() -> Response:
-    """The process lives and its event loop turns."""
+    """Return 200 while the process runs and its event loop is not blocked."""
     return Json({"status": "alive"})
 
 
 @health.get("/readyz")
 async def readyz(desk: OurDesk) -> Response:
-    """The state Redis answers, and a worker runs commands: within seconds it is known of each."""
+    """Return 200 while the state Redis answers and a worker runs commands, known within seconds."""
     if desk.stopping.is_set():
         raise NotReady("the gateway is stopping", next_step="ask another one")
     workers = await desk.call(lambda: _alive(desk))
@@ -52,7 +52,7 @@ async def readyz(desk: OurDesk) -> Response:
 
 @router.get("/v1/status")
 async def status(desk: OurDesk) -> Response:
-    """Queues, workers, and how many commands are open, running, held, overdue or dead."""
+    """Return queues, workers, and the numbers of open, running, held, overdue and dead commands."""
     return Json(
         await desk.call(
             lambda: status_of(desk.settings, desk.client.state, make_app(desk.settings)),
@@ -68,7 +68,7 @@ async def diagnose(
     wait: OurWait,
     kind: Annotated[ResourceKind | None, Query(description="Left out: every route.")] = None,
 ) -> Response:
-    """Have a worker try each route's backend; its use, quota and estimated cost."""
+    """Have a worker probe each route's backend; return also use, quota and estimated cost."""
     kinds = [kind] if kind else list(ResourceKind)
     scopes = [Scope(kind=k, tenant_id=caller.tenant_id, env=caller.env) for k in kinds]
 
@@ -80,9 +80,9 @@ async def diagnose(
         documents = []
         for route in routes:
             health = probed(desk.client, route.scope, caller.mode, wait.total_seconds())
-            [its] = view.of([route])
+            [route_status] = view.of([route])
             document = {"scope": route.scope.field, "backend": route.backend_type, "probe": health}
-            documents.append(document | money(its, terms, tables))
+            documents.append(document | money(route_status, terms, tables))
         return documents
 
     return Json({"routes": await desk.call(found, slow=True)})

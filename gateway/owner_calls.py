@@ -1,4 +1,4 @@
-"""The calls with which the system was first described: route, put, get, upsert, ingest, append."""
+"""HTTP API of the first description of the system: route, put, get, upsert, ingest, append."""
 
 from __future__ import annotations
 
@@ -34,10 +34,11 @@ from signalbox.routing.route import Route
 
 router = APIRouter(route_class=BoundedRoute, tags=["first calls"])
 _TRIES = 5
+"""Maximum number of attempts while others change the route."""
 
 
 class RouteRequest(BaseModel):
-    """Where a kind of data of a tenant is to go: sets the route, or switches the one there is."""
+    """The backend for one kind of a tenant's data: sets the route, or switches an existing one."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -94,7 +95,7 @@ async def set_or_switch(
     key: KeyHeader = None,
     actor: ActorHeader = None,
 ) -> Response:
-    """Create the route, or point the one that is there at this backend and place."""
+    """Create the route, or switch the existing one to this backend and config."""
     named = body.tenant_id or tenant
     if named is None:
         raise InvalidRequest(
@@ -106,21 +107,21 @@ async def set_or_switch(
     )
     config = with_defaults(body.backend_type, body.config, desk.own)
     reason = body.reason or f"{request.method} {request.url.path}"
-    its = who(request, actor, reason, key, scope, body) | {"mode": body.mode or mode}
-    route = await desk.call(lambda: point(desk.registry, scope, body.backend_type, config, its))
+    change = who(request, actor, reason, key, scope, body) | {"mode": body.mode or mode}
+    route = await desk.call(lambda: point(desk.registry, scope, body.backend_type, config, change))
     return Json(route.model_dump(mode="json"))
 
 
 def point(
-    registry: Registry, scope: Scope, backend_type: str, config: RouteConfig, its: dict[str, Any]
+    registry: Registry, scope: Scope, backend_type: str, config: RouteConfig, change: dict[str, Any]
 ) -> Route:
-    """Set the route, or switch the one on another backend; raises what those two raise."""
+    """Set the route, or switch one on another backend. Raises the errors of both, and Conflict."""
     for _ in range(_TRIES):
         known = registry.get(scope)
         is_set = known is None or known.backend_type == backend_type
         try:
-            change = registry.set if is_set else registry.switch
-            return change(scope, backend_type, config, **its)
+            method = registry.set if is_set else registry.switch
+            return method(scope, backend_type, config, **change)
         except (RouteExists, RouteNotFound):
             continue  # another change came in between
     raise Conflict(
@@ -133,7 +134,7 @@ def point(
 
 
 def with_defaults(backend_type: str, config: RouteConfig, own: GatewaySettings) -> RouteConfig:
-    """The config as it will stand in the route: nothing else is ever read in its place."""
+    """Return the config as it will be stored in the route, with the gateway's defaults."""
     full: RouteConfig = {**own.route_defaults.get(backend_type, {}), **config}
     if (
         backend_type == "s3"
@@ -169,7 +170,7 @@ async def put(
     writing: OurWriting,
     key: Annotated[str, Header(alias="X-Key", description="Object key, in UTF-8.")],
 ) -> Response:
-    """Store the body under a key; answers where it lies."""
+    """Store the body under a key; return where it is stored."""
     fields = caller.fields | {
         "op_id": writing.op_id,
         "key": utf8(key, "the header X-Key"),
@@ -183,8 +184,8 @@ async def put(
     if outcome is None:
         return accepted(command)
     result = outcome.result or {}
-    its = headers_of(outcome) | {"ETag": f'"{result["etag"]}"'}
-    return Json({"uri": result["uri"]}, 200, its)
+    headers = headers_of(outcome) | {"ETag": f'"{result["etag"]}"'}
+    return Json({"uri": result["uri"]}, 200, headers)
 
 
 @router.get("/nexus/raw/get", responses={200: BYTES, 206: BYTES})
@@ -195,7 +196,7 @@ async def get(
     key: Annotated[str, Query(description="Object key.")],
     after: AfterHeader = None,
 ) -> Response:
-    """The bytes under a key."""
+    """Return the bytes under a key."""
     return await answer_content(request, desk, GetObject(**caller.fields, key=key), after)
 
 
@@ -245,7 +246,7 @@ async def append(
     desk: OurDesk,
     writing: OurWriting,
 ) -> Response:
-    """Add an event at the end of a stream."""
+    """Append an event to a stream."""
     event = Event(id=body.id, type=body.type, time=body.time, data=body.data)
     command = AppendEvent(**caller.fields, op_id=writing.op_id, stream=stream, event=event)
     return await answer_write(desk, command, writing)

@@ -1,4 +1,4 @@
-"""Points of series."""
+"""HTTP API for points of series: ingest and query."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PointsRequest(BaseModel):
 
 
 class PointQuery(BaseModel):
-    """Points from `start` to before `end`, as they are or aggregated."""
+    """Points with `start` <= timestamp < `end`, raw or aggregated."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -57,7 +57,7 @@ class PointQuery(BaseModel):
 async def ingest(
     body: PointsRequest, caller: OurCaller, desk: OurDesk, writing: OurWriting
 ) -> Response:
-    """Store points. One that is there already takes the new value."""
+    """Store points. An existing point gets the new value."""
     command = IngestPoints(**caller.fields, op_id=writing.op_id, points=body.points)
     return await answer_write(desk, command, writing)
 
@@ -70,6 +70,6 @@ async def query(
     desk: OurDesk,
     after: AfterHeader = None,
 ) -> Response:
-    """One page of a series' points, or of the windows that they come to."""
+    """Return one page of a series' points, or of the windows that they are aggregated to."""
     fields = {name: getattr(body, name) for name in PointQuery.model_fields}
     return await answer_read(desk, QueryPoints(**caller.fields, series=series, **fields), after)

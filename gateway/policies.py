@@ -1,4 +1,4 @@
-"""What a tenant may do, where, and how much: the words of `signalbox policy`."""
+"""HTTP API for policies of tenants, like `signalbox policy`."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ router = APIRouter(prefix="/v1/policies", route_class=BoundedRoute, tags=["polic
 
 
 class PolicyRequest(BaseModel):
-    """All terms; what is left out is lifted."""
+    """All terms of a policy; a term that is left out is not restricted."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -33,14 +33,14 @@ class PolicyRequest(BaseModel):
 
 @router.get("")
 async def list_policies(desk: OurDesk) -> Response:
-    """Every tenant's policy."""
+    """Return the policies of all tenants."""
     policies = await desk.call(desk.registry.policies.all)
     return Json({"policies": [policy.model_dump(mode="json") for policy in policies]})
 
 
 @router.get("/{tenant}")
 async def get_policy(tenant: Annotated[TenantPart, Path()], desk: OurDesk) -> Response:
-    """A tenant's policy. Its ETag is its revision."""
+    """Return a tenant's policy. Its ETag is its revision."""
     name = check_tenant(tenant)
     policy = await desk.call(lambda: desk.registry.policies.get(name))
     if policy is None:
@@ -63,11 +63,11 @@ async def set_policy(
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
-    """Give a tenant these terms, in place of any it has."""
+    """Set a tenant's policy, replacing an existing one."""
     name = check_tenant(tenant)
     revision = 0 if is_absent(if_none_match) else revision_of(if_match)
-    its = who(request, actor, body.reason, key, body) | {"if_revision": revision}
-    return _answer(await desk.call(lambda: desk.registry.policies.set(name, body.terms, **its)))
+    change = who(request, actor, body.reason, key, body) | {"if_revision": revision}
+    return _answer(await desk.call(lambda: desk.registry.policies.set(name, body.terms, **change)))
 
 
 def _answer(policy: Policy) -> Response:

@@ -27,7 +27,7 @@ MEDIA_TYPE = "application/problem+json"
 
 
 class Problem(BaseModel):
-    """An error: RFC 9457, with Signalbox' own members."""
+    """An error in the form of RFC 9457, with Signalbox's own members."""
 
     model_config = ConfigDict(extra="allow")
 
@@ -49,11 +49,11 @@ class Problem(BaseModel):
 def problem_of(
     error: SignalboxError, op_id: str | None = None, *, conditional: bool = False
 ) -> dict[str, Any]:
-    """The error as a document; what is not known is left out."""
+    """Return the error as a document, without members that are unknown."""
     said = error.detail()
     detail, next_step = said.message, said.next_step
     if said.code == RouteNotFound.code:
-        # In the words of who asks by HTTP.
+        # In terms of the HTTP API.
         detail = f"{detail.rstrip('.')}. Configure via /routing/routes..."
         next_step = (
             'POST /routing/routes with {"resource_kind": …, "backend_type": …, "config": {…}}, '
@@ -84,27 +84,28 @@ def problem(
     conditional: bool = False,
     headers: dict[str, str] | None = None,
 ) -> Response:
-    """The error as a response."""
+    """Return the error as a response."""
     document = problem_of(error, op_id, conditional=conditional)
-    its = dict(headers or {})
+    all_headers = dict(headers or {})
     if (after := document.get("retry_after")) is not None:
-        its["Retry-After"] = str(max(1, math.ceil(after)))
+        all_headers["Retry-After"] = str(max(1, math.ceil(after)))
     elif document["status"] == 503:
-        its["Retry-After"] = "1"
+        all_headers["Retry-After"] = "1"
     if document["status"] == 401:
-        its["WWW-Authenticate"] = "Bearer"
+        all_headers["WWW-Authenticate"] = "Bearer"
     if op_id is not None:
-        its["X-Op-Id"] = op_id
-    return Response(body_of(document), document["status"], its, media_type=MEDIA_TYPE)
+        all_headers["X-Op-Id"] = op_id
+    return Response(body_of(document), document["status"], all_headers, media_type=MEDIA_TYPE)
 
 
 def body_of(document: dict[str, Any]) -> bytes:
-    # Escaped: an error may quote what is no text in UTF-8.
+    # Escaped, since an error may quote text that is not valid UTF-8.
+    """Return the document as JSON in ASCII."""
     return json.dumps(document, separators=(",", ":")).encode()
 
 
 class Refused(Exception):
-    """An error of a command that has an op_id, or that a condition of the request led to."""
+    """The error of a request whose command has an op_id, or of a condition of the request."""
 
     def __init__(
         self, error: SignalboxError, op_id: str | None = None, *, conditional: bool = False
@@ -114,17 +115,19 @@ class Refused(Exception):
 
 
 async def on_refused(_: Request, error: Exception) -> Response:
+    """Respond to Refused."""
     assert isinstance(error, Refused)  # noqa: S101 - registered for it alone
     return problem(error.error, error.op_id, conditional=error.conditional)
 
 
 async def on_signalbox_error(_: Request, error: Exception) -> Response:
+    """Respond to any other SignalboxError."""
     assert isinstance(error, SignalboxError)  # noqa: S101 - registered for it alone
     return problem(error)
 
 
 async def on_http_exception(request: Request, error: Exception) -> Response:
-    """What the framework refuses: an unknown path, another method, a body that cannot be read."""
+    """Respond to errors of the framework: unknown paths and methods, unreadable bodies."""
     assert isinstance(error, HTTPException)  # noqa: S101 - registered for it alone
     if isinstance(error.__cause__, SignalboxError):
         return problem(error.__cause__)
@@ -149,31 +152,32 @@ async def on_http_exception(request: Request, error: Exception) -> Response:
 
 
 async def on_invalid(_: Request, error: Exception) -> Response:
-    """A parameter or body that does not fit; what was sent is never repeated."""
+    """Respond to an invalid parameter or body, without repeating what was sent."""
     assert isinstance(error, RequestValidationError)  # noqa: S101 - registered for it alone
     first = error.errors()[0]
     return _invalid(first, first["loc"])
 
 
 async def on_invalid_command(_: Request, error: Exception) -> Response:
-    """A command that its own model refuses."""
+    """Respond to a command that its model refuses."""
     assert isinstance(error, ValidationError)  # noqa: S101 - registered for it alone
     return invalid_command(error)
 
 
 def invalid_command(error: ValidationError) -> Response:
+    """Return the response for a command that its model refuses."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "command"
     return problem(InvalidCommand(f"{where}: {reason_of(first)}", next_step="see /openapi.json"))
 
 
-def _invalid(fault: ErrorDetails, place: Iterable[int | str]) -> Response:
-    where = ".".join(str(part) for part in place)
+def _invalid(fault: ErrorDetails, path: Iterable[int | str]) -> Response:
+    where = ".".join(str(part) for part in path)
     return problem(InvalidRequest(f"{where}: {reason_of(fault)}", next_step="see /openapi.json"))
 
 
 def unforeseen(error: Exception) -> Response:
-    """Nothing of it is told: it is in the log."""
+    """Return the response for any other error, whose details are only logged."""
     return problem(
         InternalError(f"{type(error).__name__} in the gateway", next_step="see the gateway's log")
     )

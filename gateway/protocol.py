@@ -1,4 +1,4 @@
-"""Connections: how many, how large a request's head may be, and how slow heads, bodies, readers."""
+"""Limits of HTTP connections: their number, the size of heads, and the slowness of clients."""
 
 from __future__ import annotations
 
@@ -26,24 +26,25 @@ from signalbox.gateway.problem import MEDIA_TYPE, body_of, problem, problem_of
 from signalbox.gateway.settings import GatewaySettings
 
 DENSEST_FRAMING = 8
-"""Bytes around the chunks of a body for each byte within: five, if they hold one byte each."""
+"""Maximum bytes of framing for each byte of a chunked body; chunks of one byte have five."""
 SLOWEST_BYTES = 64 * 1024
-"""A body has a second more for each of so many bytes of it that have come."""
+"""Each time this many bytes of a body have arrived, it may take one second longer."""
 LINGER_SECONDS = 2.0
-"""So long the rest of a body is read that was refused before its end."""
+"""How long the rest of a refused body is read before the connection is closed."""
 
 
 def protocol_of(own: GatewaySettings) -> type[HttpToolsProtocol]:
-    """uvicorn's protocol with these limits."""
+    """Return uvicorn's protocol class with the limits of these settings."""
     return type("GatewayProtocol", (BoundedProtocol,), {"own": own, "idle": {}})
 
 
 class BoundedProtocol(HttpToolsProtocol):
-    """One connection. What it refuses has reached no application."""
+    """One connection. Requests that it refuses reach no application."""
 
     own: GatewaySettings
+    """The limits."""
     idle: dict[BoundedProtocol, None]
-    """Connections of this server without a request in hand, the longest so first."""
+    """Connections of this server without a current request, the longest idle first."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         super().connection_made(transport)
@@ -53,10 +54,10 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = self._head_count = 0
         self._framing = self._body_bytes = 0
         self._unanswered: asyncio.Task[None] | None = None
-        """A read that nobody needs when the connection is lost."""
+        """The task of a read, which is cancelled if the connection is lost."""
         self._await_head()
         if len(self.connections) > self.own.connections:
-            # Whoever only sits there makes room: a client that asks for nothing holds up nobody.
+            # The connection that is idle for longest makes room, so that idle clients block nobody.
             next(iter(self.idle), self)._make_room()
         if not self.transport.is_closing():
             self.idle[self] = None
@@ -80,7 +81,7 @@ class BoundedProtocol(HttpToolsProtocol):
         super().data_received(data)
         if self.transport.is_closing():
             return
-        # Behind the end of a request at most a part of a read belongs to the next one's head.
+        # After the end of a request, only part of what was received belongs to the next head.
         if self._in_head and not self._ended:
             self._head_bytes += len(data)
             if self._head_bytes > self.own.header_limit_bytes:
@@ -116,14 +117,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget(self._timer)
         self._timer = None
         self.idle.pop(self, None)
-        # What has come with the head is forgiven.
+        # Framing received together with the head is not counted.
         self._framing, self._body_bytes = -len(self._received), 0
         self._body_since = self.loop.time()
         refusal: SignalboxError | None = None
         if self._is_over():
             refusal = self._too_large()
         elif len(self.tasks) >= 2 * self.own.connections:
-            # Each connection has one; the others' clients are gone.
+            # Each connection has one; the clients of the others are gone.
             refusal = _too_many("requests are being answered")
         else:
             refusal = self._take_authority()
@@ -133,10 +134,10 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_headers_complete()
         self.app = usual
         if self.expect_100_continue:
-            # Who is refused before it was told to go on sends no body, and what it sends next would
-            # be taken for that.
+            # A client that is refused before it was told to continue sends no body, and its next
+            # request would be taken for one.
             self.cycle.keep_alive = False
-        # What comes behind a body is no header of the request.
+        # Trailers after a body are no headers of the request.
         self.headers = []
 
     def on_body(self, body: bytes) -> None:
@@ -155,14 +156,14 @@ class BoundedProtocol(HttpToolsProtocol):
         self._head_bytes = 0
 
     def on_response_complete(self) -> None:
-        # The last request's; what stands behind it on the connection may be another's.
+        # Only after the last request; the ones after it on the connection may be others'.
         is_last = not self.pipeline
         super().on_response_complete()
         if self.transport.is_closing() or not is_last:
             return
         self.idle[self] = None
         if self.cycle.response_complete and self.cycle.more_body:
-            # Read on for a moment, so that the answer reaches who is still sending.
+            # Read on for a moment, so that the response reaches a client that is still sending.
             self._forget(self._timer)
             self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
@@ -183,15 +184,17 @@ class BoundedProtocol(HttpToolsProtocol):
         super().resume_writing()
 
     def _should_upgrade(self) -> bool:
-        """Whether the parser takes what stands behind this head for another protocol's, as it does
-        of every request that offers one (Java's client offers h2c)."""
-        its = self.parser
-        return bool(its.should_upgrade()) and its.get_method() != b"CONNECT"
+        """Return whether the parser takes what follows this head for another protocol's.
+
+        It does so for every request that offers one; Java's client offers h2c.
+        """
+        parser = self.parser
+        return bool(parser.should_upgrade()) and parser.get_method() != b"CONNECT"
 
     def handle_websocket_upgrade(self) -> None:
-        """Read the request again without the offer, which a server may ignore (RFC 9110, 7.8)."""
+        """Parse the request again without the offer, which a server may ignore (RFC 9110, 7.8)."""
         error = sys.exception()
-        assert isinstance(error, HttpParserUpgrade)  # noqa: S101 - it is handled by this
+        assert isinstance(error, HttpParserUpgrade)  # noqa: S101 - called only while this is handled
         head = [self.parser.get_method(), b" ", self.url, b" HTTP/1.1\r\n"]
         for name, value in self.headers:
             if name == b"connection":
@@ -206,7 +209,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._refuse(InvalidRequest("this is no HTTP request", next_step="send HTTP/1.1"))
 
     def _take_authority(self) -> SignalboxError | None:
-        """Let the host of a whole address count in place of the header (RFC 9112, 3.2.2)."""
+        """Use the host of an absolute request address instead of the header (RFC 9112, 3.2.2)."""
         if self.url.startswith((b"/", b"*")) or self.parser.get_method() == b"CONNECT":
             return None
         scheme, _, rest = self.url.partition(b"://")
@@ -223,12 +226,12 @@ class BoundedProtocol(HttpToolsProtocol):
         return None
 
     def _make_room(self) -> None:
-        """Leave: it has no request in hand, or came too late."""
+        """Close this connection, which is idle or exceeds the limit."""
         self.idle.pop(self, None)
         self._refuse(_too_many("connections are open"))
 
     def _refuse_framing(self) -> None:
-        """A body that is hardly one: without this, extensions of chunks cost a sender nothing."""
+        """Refuse a body that is mostly framing, such as extensions of chunks."""
         self._refuse_body(
             InvalidRequest(
                 "the chunks of the body carry more than their content",
@@ -237,7 +240,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _body_left(self) -> float:
-        """Seconds that the body still has to come."""
+        """Return the seconds until the rest of the body must have arrived."""
         allowed = self.own.body_seconds.total_seconds() + self._body_bytes / SLOWEST_BYTES
         return self._body_since + allowed - self.loop.time()
 
@@ -247,7 +250,7 @@ class BoundedProtocol(HttpToolsProtocol):
             return
         left = self._body_left()
         if left <= 0 and self.flow.read_paused:
-            left = 1.0  # it comes faster than it is taken
+            left = 1.0  # It arrives faster than it is read.
         if left > 0:
             self._timer = self.loop.call_later(left, self._body_is_late)
             return
@@ -256,7 +259,7 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _refuse_body(self, error: SignalboxError) -> None:
-        """In place of the handler, which is told that the client is gone."""
+        """Respond instead of the handler, which is told that the client has disconnected."""
         if self.cycle.response_started:
             self.transport.close()
             return
@@ -272,7 +275,7 @@ class BoundedProtocol(HttpToolsProtocol):
         if self.transport.is_closing() or not self._in_head:
             return
         if self.cycle is not None and not self.cycle.response_complete:
-            return  # it waits behind a request that is being answered
+            return  # it waits for the response to the previous request
         self._refuse(
             RequestTimeout("the request's head did not come in time", next_step="send it faster")
         )
@@ -313,7 +316,7 @@ def _too_many(what: str) -> TooManyConnections:
 
 
 class _Refusal:
-    """An application that answers with an error and ends the connection."""
+    """An application that responds with an error and closes the connection."""
 
     def __init__(self, error: SignalboxError) -> None:
         self._error = error

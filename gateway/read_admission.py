@@ -1,4 +1,4 @@
-"""Which reads may run now, on which route: asked for many of them in one round trip."""
+"""Admission of reads: which may run now and on which route, for many reads in one round trip."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ Timed = tuple[Command, float]
 
 
 class ReadAdmission:
-    """The steps of `workers/executor.py` from claim to quota. Thread-safe."""
+    """The steps of `workers/executor.py` from claim to quota, for reads. Thread-safe."""
 
     def __init__(self, state: State, settings: Settings, breakers: Breakers) -> None:
         self._state = state
@@ -38,7 +38,7 @@ class ReadAdmission:
         self._rates = ReadRates()
 
     def admit_many(self, asked: Sequence[Timed]) -> list[Admitted | Ended]:
-        """Those that may run, each with its route, and the ends of the others, as they were asked.
+        """Return for each read its admission with a route, or its end, in order.
 
         Raises StateUnavailable.
         """
@@ -68,4 +68,5 @@ class ReadAdmission:
         return [by_claim[id(claimed)] for claimed in found.claims.claimed]
 
     def close(self) -> None:
+        """Stop following the route log."""
         self._tail.stop()

@@ -1,4 +1,4 @@
-"""What a claim would tell of reads, without one: read in one round trip, and nothing written."""
+"""Reads what a claim would return for reads, in one round trip and without writing anything."""
 
 from __future__ import annotations
 
@@ -21,30 +21,31 @@ TenantEnv = tuple[str, str]
 
 @dataclass(frozen=True)
 class Bucket:
-    """How far a tenant and env has used its rate, as the ledger knows it; see rate.lua."""
+    """How much of the rate of a tenant and env is used, according to the ledger; see rate.lua."""
 
     now: int
-    """The state Redis' clock, microseconds."""
+    """Time of the state Redis' clock, in microseconds."""
     full_at: float
-    """When the bucket is full again, on the same clock; 0: it is full."""
+    """When the bucket is full again, on the same clock; 0 if it is full."""
     waiting: frozenset[str]
-    """Kinds of which commands wait in line for the rate."""
+    """Kinds with commands that wait for the rate."""
 
 
 @dataclass(frozen=True)
 class ReadClaims:
-    """Reads with the fences under which they run, and the buckets of their places."""
+    """Reads with the fences under which they run, and the buckets of their tenants and envs."""
 
     claims: Claims
-    """Its commands stand as they were given."""
+    """The reads as claimed commands, in the given order."""
     buckets: dict[TenantEnv, Bucket]
+    """Buckets by tenant and env."""
 
 
 def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[float]) -> ReadClaims:
-    """Look at routes, policies and rates now; each read may run for so many seconds from now on.
+    """Read routes, policies and rates now; each read may run for its number of `seconds`.
 
-    Whatever change of a route was acknowledged before is seen, as by a worker's claim. One round
-    trip for all. Raises StateUnavailable.
+    Sees every change of a route that was acknowledged before, like a worker's claim. One round trip
+    for all. Raises StateUnavailable.
     """
     asked = FenceQuestion.of(command.scope.field for command in commands)
     tenant_envs = sorted({(command.tenant_id, command.env) for command in commands})
@@ -59,7 +60,7 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
         ("EXISTS", f"{shards[tenant, env]}:line:{tenant}/{env}/{kind}")
         for tenant, env, kind in lines
     ]
-    # A change that was acknowledged before any of this was asked is in it.
+    # It includes every change that was acknowledged before this was sent.
     calls.append(asked.call())
     started = lease_clock()
     answers = iter(run_pipeline(client, calls, []))
@@ -78,11 +79,11 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
             mark=0,
             attempt=1,
             counted=1,
-            deadline=started + its_seconds,
+            deadline=started + duration,
             claimed_at=claimed_at,
             fence=fences.routes[command.scope.field],
         )
-        for command, its_seconds in zip(commands, seconds, strict=True)
+        for command, duration in zip(commands, seconds, strict=True)
     ]
     buckets = {
         (tenant, env): Bucket(

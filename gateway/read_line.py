@@ -1,9 +1,9 @@
-"""Reads on their way through look-up and call: one thread leads those that are quick.
+"""Runs reads: a leading thread looks up many at once, and runs the quick ones itself.
 
-A hop between threads costs more than a short read, and threads that compute take turns at the
-interpreter. So the thread that looked many reads up also runs those whose backend keeps its files
-here; the others get a thread each. Should a read that was to be quick take long, another thread
-takes the lead: what stands behind it waits for `STUCK_SECONDS` and no longer.
+Switching threads costs more than a short read, and threads that compute take turns at the
+interpreter. The thread that looked up many reads therefore also runs those whose backend keeps its
+files on this machine; the others get a thread each. If such a read takes long after all, another
+thread takes the lead, so that reads behind it wait at most `STUCK_SECONDS`.
 """
 
 from __future__ import annotations
@@ -26,26 +26,29 @@ from signalbox.workers.execution.adapter_pool import is_alike
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
 
 Read = tuple[Ended, Opened | None]
-"""What came of a read, and its content where it was opened."""
+"""The end of a read, and its content if it was opened."""
 STUCK_SECONDS = 0.01
+"""Seconds after which another thread takes the lead."""
 MAX_LOOK = 500
-"""Reads that are looked up in one round trip."""
+"""Maximum number of reads looked up in one round trip."""
 
 
 @dataclass(frozen=True)
 class Calls:
-    """How reads are called once they may run."""
+    """How admitted reads are run."""
 
     one: Callable[[Admitted], Read]
+    """Runs one read."""
     many: Callable[[Sequence[Admitted]], Sequence[Read]] | None = None
-    """Of reads that are alike, an answer each."""
+    """Runs several similar reads and returns an answer for each; None if they are run one by
+    one."""
 
 
 _Reading = tuple["_Slot", Admitted]
 
 
 class ReadLine:
-    """Takes reads of tasks of any loop that have a seat, and gives the seat back when each ends."""
+    """Runs reads that have a seat, for tasks of any event loop, and frees each seat at the end."""
 
     def __init__(
         self,
@@ -54,7 +57,7 @@ class ReadLine:
         threads: ThreadPoolExecutor,
         inboxes: Inboxes,
     ) -> None:
-        """`threads` are one more than there are seats, at least."""
+        """There must be at least one more of `threads` than there are seats."""
         self._admit_many = admit_many
         self._seats = seats
         self._threads = threads
@@ -62,16 +65,19 @@ class ReadLine:
         self._lock = threading.Lock()
         self._asked: list[_Slot] = []
         self._quick: deque[list[_Reading]] = deque()
-        """Reads that are called together."""
+        """Groups of reads, each of which is run by one call."""
         self._leaders = 0
         self._moved = 0.0
-        """When a leader last took something up."""
+        """When a leader last began something, in monotonic seconds."""
         self._timer: asyncio.TimerHandle | None = None
         self._timed_by: asyncio.AbstractEventLoop | None = None
 
     async def run(self, command: Command, seconds: float, calls: Calls, patience: float) -> Read:
-        """What comes of the read; its call may go on for so many `seconds`, but this waits for it
-        no longer than `patience`. Raises TimeoutError then, StateUnavailable."""
+        """Run a read; return its end.
+
+        Its call may take `seconds`, but this waits at most `patience` seconds. Raises TimeoutError
+        then, and StateUnavailable.
+        """
         slot = _Slot(self._inboxes.here(), command, seconds, calls)
         loop = slot.inbox.loop
         with self._lock:
@@ -94,7 +100,7 @@ class ReadLine:
         self._threads.submit(self._lead)
 
     def _look_after(self, loop: asyncio.AbstractEventLoop) -> None:
-        """Look now and then whether somebody leads on, until there is nothing to lead."""
+        """Check regularly that the leader is not stuck, until there is no leader."""
         self._timed_by = loop
         self._timer = loop.call_later(STUCK_SECONDS, self._look, loop)
 
@@ -133,10 +139,10 @@ class ReadLine:
             return
         try:
             found = self._admit_many([(slot.command, slot.seconds) for slot in slots])
-        except Exception as error:  # noqa: BLE001 - whoever asked raises it
+        except Exception as error:  # noqa: BLE001 - raised to whoever asked
             for slot in slots:
                 self._seats.leave(slot.command.tenant_id)
-                slot.inbox.post(slot.fail, copy(error))  # each is raised in a task of its own
+                slot.inbox.post(slot.fail, copy(error))  # each is raised in its own task
             return
         groups: dict[object, list[_Reading]] = {}
         for slot, item in zip(slots, found, strict=True):
@@ -161,7 +167,7 @@ class ReadLine:
             return
         try:
             reads = many([item for _, item in present])
-        except Exception as error:  # noqa: BLE001 - whoever asked raises it
+        except Exception as error:  # noqa: BLE001 - raised to whoever asked
             for slot, _ in present:
                 slot.inbox.post(slot.fail, copy(error))
         else:
@@ -176,7 +182,7 @@ class ReadLine:
             return
         try:
             read = slot.calls.one(item)
-        except Exception as error:  # noqa: BLE001 - the end of this read alone
+        except Exception as error:  # noqa: BLE001 - ends only this read
             slot.inbox.post(slot.fail, error)
         else:
             slot.inbox.post(slot.give, read)
@@ -184,14 +190,14 @@ class ReadLine:
             self._seats.leave(slot.command.tenant_id)
 
     def _left(self, slot: _Slot) -> bool:
-        """Whether nobody waits for it any more; then its seat is free."""
+        """Return whether nobody waits for it any more, and free its seat then."""
         if slot.is_gone:
             self._seats.leave(slot.command.tenant_id)
         return slot.is_gone
 
 
 class _Slot:
-    """Where one task waits for its read."""
+    """The wait of one task for its read."""
 
     def __init__(self, inbox: Inbox, command: Command, seconds: float, calls: Calls) -> None:
         self.inbox = inbox
@@ -203,7 +209,7 @@ class _Slot:
         if not self.read.done():
             self.read.set_result(read)
         elif read[1] is not None:
-            # It was opened for a task that is gone.
+            # It was opened for a task that has given up.
             read[1].close()
 
     def fail(self, error: Exception) -> None:

@@ -1,9 +1,9 @@
-"""Tenants' rates for reads that nothing is written for: counted in this process alone.
+"""Rates of tenants for reads in the gateway, which are counted in this process alone.
 
-A read runs if the tenant's bucket in the ledger has a token and nothing of its kind waits in line
-there, and if this process has not let as many reads go as the rate allows. So a tenant that uses
-up its rate by commands reads nothing, and one that reads as fast as it may still has its rate for
-commands, and in another process for reads.
+A read runs if the tenant's bucket in the ledger has a token, no command of its kind waits for the
+rate there, and this process has not used up the rate by reads. A tenant that uses up its rate by
+commands can therefore not read, while one that reads at its full rate can still use the rate for
+commands, and for reads in other processes.
 """
 
 from __future__ import annotations
@@ -17,9 +17,10 @@ from signalbox.gateway.read_claim import Bucket, TenantEnv
 from signalbox.workers.execution.pipeline_types import Admitted
 
 LATE = 1_000_000
-"""Microseconds: a bucket holds what comes in them, and one command more; as in rate.lua."""
+"""Burst of a bucket in microseconds: it holds what the rate gives in this time, and one more; as in
+rate.lua."""
 MAX_PLACES = 10_000
-"""Full buckets are forgotten when there are more."""
+"""Number of buckets above which full ones are dropped."""
 
 
 class ReadRates:
@@ -50,7 +51,7 @@ class ReadRates:
             raise error
 
     def _take(self, tenant_env: TenantEnv, interval: int) -> float:
-        """Microseconds until there is a token; 0: it was taken."""
+        """Take a token; return the microseconds until there is one, 0 if it was taken."""
         now = time.monotonic() * 1e6
         with self._lock:
             if len(self._full_at) >= MAX_PLACES:
@@ -63,7 +64,9 @@ class ReadRates:
 
 
 def _wait(full_at: float, now: float, interval: int) -> float:
-    """Until there is a token again; not more than 0 if there is one. A debt that this rate cannot
-    have counts as one that it can."""
+    """Return the microseconds until there is a token, at most 0 if there is one.
+
+    A debt larger than this rate can cause counts as the largest possible one.
+    """
     full_at = min(max(full_at, now), now + interval + LATE)
     return full_at - LATE - now

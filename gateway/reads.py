@@ -1,8 +1,8 @@
-"""Reads that run in the gateway: no queue, no write to the state, the rules of a worker.
+"""Reads in the gateway's own process, without the queue or writes, by the rules of a worker.
 
-A read takes a seat, is looked up with all that come meanwhile (`read_admission.py`), and goes
-through the steps of `workers/executor.py` between claim and finish (`read_line.py`): the same route
-cache, admission, breakers and adapters.
+A read takes a seat, is looked up together with others (`read_admission.py`), and passes through the
+steps of `workers/executor.py` between claim and finish (`read_line.py`), with the same route cache,
+admission, breakers and adapters.
 """
 
 from __future__ import annotations
@@ -42,25 +42,27 @@ _OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
 
 @dataclass(frozen=True)
 class ReadLimits:
-    """How much of a process reads may hold."""
+    """Limits of a process' reads."""
 
     threads: int = 32
-    """Calls to backends at a time; a tenant has at most half of them."""
+    """Maximum number of concurrent calls to backends; half of them for one tenant."""
     streams: int = 256
-    """Contents that are open at a time, each with what its backend holds for it; a tenant has at
-    most half of them."""
+    """Maximum number of open contents, each of which uses resources of its backend; half of them
+    for one tenant."""
     patience: timedelta = timedelta(seconds=30)
-    """A part of a content that its client does not take for so long ends it,"""
+    """A content is closed if its client does not take a part for this long."""
     longest: timedelta = timedelta(hours=1)
-    """and so does the whole of it that takes longer."""
+    """A content is closed after this time in any case."""
 
 
 class Reads:
-    """Runs reads as a worker does, in this process. One a process; for tasks of any loop."""
+    """Runs reads as a worker does, in this process.
+
+    One per process; for tasks of any event loop.
+    """
 
     def __init__(self, client: AsyncClient, limits: ReadLimits | None = None) -> None:
-        """`client` tells where the state is, and when a command that is read behind has ended. It
-        is closed by its owner, behind this."""
+        """`client` provides the state and waits for commands. Its owner closes it, after this."""
         self._client = client
         self._limits = limits or ReadLimits()
         settings, state = client.client.settings, client.client.state
@@ -82,13 +84,13 @@ class Reads:
         self._line = ReadLine(self._admission.admit_many, self._seats, self._threads, inboxes)
 
     async def run(self, command: Command, after: str | None = None) -> Outcome:
-        """What the command would answer through the queue, now: a result, or an error as data.
+        """Run a read now; return its outcome, which may be an error.
 
         `after` is an op_id of the same tenant and env: the read begins when that command has its
-        outcome, whatever it is. What a worker would try again or let wait (`temporary`) is told at
-        once. `seq` is 0 and `op_id` means nothing: no ledger has it. Raises InvalidCommand if the
-        command is no read or `after` is not known, OutcomePending if that has no outcome within
-        the lease, StateUnavailable.
+        outcome, whatever it is. A temporary error is returned and not retried. The outcome's `seq`
+        is 0 and its `op_id` is meaningless, since no ledger has it. Raises InvalidCommand if the
+        command is not a read or `after` is unknown, OutcomePending if that command has no outcome
+        within the lease time, and StateUnavailable.
         """
         _check(command)
         await self._behind(command, after)
@@ -96,10 +98,10 @@ class Reads:
         return outcome_of(ended, self._worker)
 
     async def stream(self, command: GetObject, after: str | None = None) -> Content:
-        """The object, straight from its backend.
+        """Open an object's content directly from its backend.
 
-        Raises what `run` tells as data: NotFound, InvalidCommand (a range past the end),
-        RouteNotFound, and so on, each with its code and status.
+        Raises what `run` would return as an error: NotFound, InvalidCommand (a range past the end),
+        RouteNotFound, and so on.
         """
         await self._behind(command, after)
         tenant_id = command.tenant_id
@@ -112,8 +114,8 @@ class Reads:
         except BaseException:
             self._open.leave(tenant_id)
             raise
-        assert opened is not None  # noqa: S101 - it is there where there is no error
-        assert ended.route is not None  # noqa: S101 - what was opened has one
+        assert opened is not None  # noqa: S101 - set if there is no error
+        assert ended.route is not None  # noqa: S101 - content was opened on a route
         return Content(
             opened,
             backend_type=ended.route.backend_type,
@@ -125,7 +127,7 @@ class Reads:
         )
 
     async def close(self) -> None:
-        """Let the calls that are under way end, and give back the backends."""
+        """Wait for the current calls, and close the backends."""
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
@@ -142,7 +144,7 @@ class Reads:
         await self._client.ended(ref, timedelta(seconds=self._lease))
 
     async def _sit(self, seats: Seats, command: Command, what: str) -> None:
-        """Wait for a seat, a lease at most. Raises SlotsTaken."""
+        """Wait for a seat, for at most the lease time. Raises SlotsTaken."""
         if seats.take_at_once(command.tenant_id):
             return
         try:
@@ -152,8 +154,7 @@ class Reads:
             raise _no_seat(command, what) from None
 
     async def _read(self, command: Command, seconds: float, calls: Calls) -> Read:
-        """What comes of the read; its call to the backend may go on for so many seconds, but this
-        waits for it no longer than a lease."""
+        """Run a read whose call may take `seconds`; this waits at most the lease time for it."""
         await self._sit(self._seats, command, "its slow reads")
         try:
             return await self._line.run(command, seconds, calls, self._lease)
@@ -191,7 +192,7 @@ class Reads:
         if lease_clock() > ended.claimed.deadline:
             raise _late(command, self._limits.longest.total_seconds())
         await self._sit(self._seats, command, "its slow reads")
-        # The seat is given back when the call has ended, whether or not its task waits for it.
+        # The seat is freed when the call has ended, whether or not its task still waits for it.
         job = self._threads.submit(_part, opened, ended)
         job.add_done_callback(lambda _: self._seats.leave(command.tenant_id))
         try:
@@ -220,7 +221,7 @@ def _part(opened: Opened, ended: Ended) -> bytes:
 
 
 def _nothing_early(_: Sequence[Ended]) -> None:
-    """One read ends as a whole."""
+    """Ignore early ends: a read ends as a whole."""
 
 
 def _no_seat(command: Command, what: str) -> SlotsTaken:

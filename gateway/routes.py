@@ -1,4 +1,4 @@
-"""Routes and their strategy locks: the words of `signalbox routes`."""
+"""HTTP API for routes and strategy locks, like `signalbox routes`."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ LockToken = Annotated[
 
 
 class SetRouteRequest(BaseModel):
-    """Where the route is to point."""
+    """The backend and config that the route is to have."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -47,7 +47,7 @@ class SetRouteRequest(BaseModel):
 
 
 class LockRequest(BaseModel):
-    """How long, and why."""
+    """How long the lock is to last, and why."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -64,7 +64,7 @@ async def list_routes(
     after: Annotated[str | None, Query(description="`next_after` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
-    """A page of all tenants' routes, with health, use and lock."""
+    """Return a page of routes of all tenants, with health, use and lock."""
     if tenant is not None:
         check_tenant(tenant)
     view = SystemView(desk.registry, UsageBook(desk.client.state))
@@ -75,7 +75,7 @@ async def list_routes(
 
 @router.get("/routes/{kind}/{tenant}/{env}")
 async def get_route(kind: KindPart, caller: OurCaller, desk: OurDesk) -> Response:
-    """One route. Its ETag is its revision."""
+    """Return one route. Its ETag is its revision."""
     scope = scope_of(kind, caller)
     route = await desk.call(lambda: desk.registry.get(scope))
     if route is None:
@@ -95,7 +95,7 @@ async def set_route(
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
-    """Create a route, or change the config of the one that is there on the same backend."""
+    """Create a route, or change the config of an existing one on the same backend."""
     change = _change(body, request, caller, desk, key, actor, if_match, if_none_match)
     scope = scope_of(kind, caller)
     return _answer(await desk.call(lambda: desk.registry.set(scope, **change)))
@@ -112,7 +112,7 @@ async def switch_route(
     actor: ActorHeader = None,
     if_match: IfMatchHeader = None,
 ) -> Response:
-    """Point an existing route at another backend or place, while traffic runs."""
+    """Switch an existing route to another backend or config, without interrupting traffic."""
     change = _change(body, request, caller, desk, key, actor, if_match, None)
     scope = scope_of(kind, caller)
     try:
@@ -135,10 +135,10 @@ async def delete_route(
 ) -> Response:
     """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
     scope = scope_of(kind, caller)
-    its = who(request, actor, reason, key) | {"lock_token": lock_token}
+    change = who(request, actor, reason, key) | {"lock_token": lock_token}
     revision = revision_of(if_match)
     try:
-        await desk.call(lambda: desk.registry.delete(scope, if_revision=revision, **its))
+        await desk.call(lambda: desk.registry.delete(scope, if_revision=revision, **change))
     except RouteNotFound:
         raise no_such_route(scope) from None
     return Json({"deleted": scope.field})
@@ -151,7 +151,7 @@ async def history(
     desk: OurDesk,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
-    """Who changed a route, when, why, from what to what; refusals too."""
+    """Return who changed a route, when, why, from what to what; refused changes too."""
     scope = scope_of(kind, caller)
     events = await desk.call(lambda: desk.registry.history(scope, limit))
     return Json({"events": [event.model_dump(mode="json") for event in events]})
@@ -159,7 +159,7 @@ async def history(
 
 @router.get("/routes/{kind}/{tenant}/{env}/drain")
 async def drain(kind: KindPart, caller: OurCaller, desk: OurDesk, wait: OurWait) -> Response:
-    """Wait until nothing that is claimed now can still run on a former route."""
+    """Wait until no command that is claimed now can still run on a former route."""
     scope = scope_of(kind, caller)
 
     leases, until = Leases(desk.client.state, scope), time.monotonic() + wait.total_seconds()
@@ -178,13 +178,13 @@ async def drain(kind: KindPart, caller: OurCaller, desk: OurDesk, wait: OurWait)
             next_step=f"copy nothing yet and ask again; it is over by {last:%H:%M:%S} UTC",
         )
     if first == 0 and not await desk.call(lambda: _was_ever(desk.registry, scope)):
-        raise no_such_route(scope)  # a misspelled env is not to pass for a drained one
+        raise no_such_route(scope)  # a misspelled env must not look like a drained one
     return Json({"drained": scope.field, "waited_for": first})
 
 
 @router.get("/locks/{kind}/{tenant}/{env}", tags=["locks"])
 async def get_lock(kind: KindPart, caller: OurCaller, desk: OurDesk) -> Response:
-    """The strategy lock that is held now."""
+    """Return the strategy lock that is held now."""
     scope = scope_of(kind, caller)
     [held] = await desk.call(lambda: desk.registry.locks.held([scope]))
     if held is None:
@@ -208,10 +208,10 @@ async def lock(
     key: KeyHeader = None,
     actor: ActorHeader = None,
 ) -> Response:
-    """Keep others from changing a route; asked again by its holder (`X-Actor`), it is renewed."""
+    """Keep others from changing a route; a repeat by the holder (`X-Actor`) renews the lock."""
     scope, ttl = scope_of(kind, caller), timedelta(seconds=body.ttl)
-    its = who(request, actor, body.reason, key, body) | {"lock_token": body.lock_token}
-    held = await desk.call(lambda: desk.registry.locks.lock(scope, ttl, **its))
+    change = who(request, actor, body.reason, key, body) | {"lock_token": body.lock_token}
+    held = await desk.call(lambda: desk.registry.locks.lock(scope, ttl, **change))
     return Json({"scope": scope.field} | held.document())
 
 
@@ -227,10 +227,10 @@ async def unlock(
     key: KeyHeader = None,
     actor: ActorHeader = None,
 ) -> Response:
-    """Give a lock back; with `force` another's, which the audit trail shows as such."""
+    """Release a lock; with `force` even another's, which the audit trail records."""
     scope = scope_of(kind, caller)
-    its = who(request, actor, reason, key) | {"lock_token": lock_token, "force": force}
-    was = await desk.call(lambda: desk.registry.locks.unlock(scope, **its))
+    change = who(request, actor, reason, key) | {"lock_token": lock_token, "force": force}
+    was = await desk.call(lambda: desk.registry.locks.unlock(scope, **change))
     return Json({"unlocked": was.document() if was else None})
 
 
@@ -239,7 +239,10 @@ def _was_ever(registry: Registry, scope: Scope) -> bool:
 
 
 def no_such_route(scope: Scope) -> NotFound:
-    """For who asks for the route itself; a command that finds none is another's mistake (500)."""
+    """Return the error for a request for the route itself.
+
+    A command without a route has another (500).
+    """
     return NotFound(
         f"No route configured for {scope}",
         kind=scope.kind,
@@ -250,6 +253,7 @@ def no_such_route(scope: Scope) -> NotFound:
 
 
 def scope_of(kind: ResourceKind, caller: OurCaller) -> Scope:
+    """Return the scope of a kind and a caller."""
     return Scope(kind=kind, tenant_id=caller.tenant_id, env=caller.env)
 
 

@@ -1,4 +1,4 @@
-"""Rows of tables."""
+"""HTTP API for rows of tables: upsert, get, delete and query."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ RowPart = Annotated[NamePart, Path(description="Row key; a `/` in it as %2F.")]
 
 
 class QueryRequest(BaseModel):
-    """Which rows, in which order."""
+    """Filters and order of the rows."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -66,7 +66,7 @@ async def upsert(
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
-    """Create a row, or replace all its columns by those of the body. Its ETag is its revision."""
+    """Create a row, or replace all its columns by those in the body. Its ETag is its revision."""
     condition = RowCondition(if_absent=is_absent(if_none_match), if_revision=revision_of(if_match))
     command = UpsertRow(
         **caller.fields,
@@ -87,14 +87,14 @@ async def upsert(
 async def get(
     table: TablePart, key: RowPart, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
 ) -> Response:
-    """One row."""
+    """Return one row."""
     outcome = await desk.read(GetRow(**caller.fields, table_name=table, key=key), after)
     result = outcome.unwrap() | {"backend_type": outcome.backend_type}
-    its = {
+    headers = {
         "ETag": f'"{result["revision"]}"',
         "X-Backend-Type": header_safe(outcome.backend_type or ""),
     }
-    return Json(result, 200, its)
+    return Json(result, 200, headers)
 
 
 @router.delete("/rows/{tenant}/{env}/{table}/{key}")
@@ -125,6 +125,6 @@ async def query(
     desk: OurDesk,
     after: AfterHeader = None,
 ) -> Response:
-    """One page of the rows that pass all filters, in order."""
+    """Return one page of the rows that match all filters, in order."""
     fields = {name: getattr(body, name) for name in QueryRequest.model_fields}
     return await answer_read(desk, QueryRows(**caller.fields, table_name=table, **fields), after)

@@ -1,4 +1,4 @@
-"""A number of seats, of which no tenant has more than its share; tasks wait for them in turns."""
+"""A limited number of seats with a maximum share per tenant; tasks wait for them in turns."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ class _Waiter:
 
 
 class Seats:
-    """Tenants' seats. Of one tenant they are given in the order in which they were asked for, and
-    among tenants in turns. For tasks of any loop."""
+    """The seats of all tenants.
+
+    Those of one tenant are given in the order of the requests, and different tenants take turns.
+    For tasks of any event loop.
+    """
 
     def __init__(self, number: int, inboxes: Inboxes) -> None:
         self._number = number
@@ -37,7 +40,7 @@ class Seats:
         self._lines: OrderedDict[str, deque[_Waiter]] = OrderedDict()
 
     async def take(self, tenant_id: str) -> None:
-        """Wait for a seat. Whoever has one gives it back by `leave`, once."""
+        """Wait for a seat. It must be freed once by `leave`."""
         with self._lock:
             if self._sit_at_once(tenant_id):
                 return
@@ -50,12 +53,12 @@ class Seats:
             raise
 
     def take_at_once(self, tenant_id: str) -> bool:
-        """Whether there was a seat, as of `take`, without a wait."""
+        """Take a seat if there is one; return whether there was."""
         with self._lock:
             return self._sit_at_once(tenant_id)
 
     def leave(self, tenant_id: str) -> None:
-        """Give a seat back, from any thread."""
+        """Free a seat, from any thread."""
         with self._lock:
             self._taken -= 1
             self._held[tenant_id] -= 1
@@ -65,6 +68,7 @@ class Seats:
 
     @asynccontextmanager
     async def one(self, tenant_id: str) -> AsyncIterator[None]:
+        """Hold a seat for as long as the context lasts."""
         await self.take(tenant_id)
         try:
             yield
@@ -85,7 +89,7 @@ class Seats:
         self._held[tenant_id] += 1
 
     def _call_next(self) -> None:
-        """Seat whoever may sit now."""
+        """Give free seats to waiting tasks."""
         for tenant_id in list(self._lines):
             if self._taken >= self._number:
                 return
@@ -95,7 +99,7 @@ class Seats:
                 waiter.has_seat = True
                 self._seat(tenant_id)
                 waiter.inbox.post(waiter.sit)
-                # Its next one stands behind the other tenants'.
+                # Its next task follows those of the other tenants.
                 self._lines.move_to_end(tenant_id)
             if not line:
                 del self._lines[tenant_id]

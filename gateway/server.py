@@ -1,4 +1,4 @@
-"""Runs the gateway: `python -m signalbox.gateway`, or `signalbox gateway`."""
+"""Runs the gateway's server: `python -m signalbox.gateway`, or `signalbox gateway`."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from signalbox.gateway.settings import GatewaySettings
 from signalbox.workers.gc_freeze import keep_what_is_loaded
 
 OTHER_FILES = 1024
-"""Files that a gateway has open beside connections: contents, databases, the state Redis, and what
-waits a moment to be told that there is no room."""
+"""Number of files beside connections: contents, databases, the state Redis, and connections that
+are about to be refused."""
 
 
 class GatewayServer(uvicorn.Server):
-    """Tells the handlers when it is to stop, and others when it listens."""
+    """uvicorn's server, which tells the handlers when it stops, and announces when it listens."""
 
     def __init__(self, config: uvicorn.Config, app: FastAPI, own: GatewaySettings) -> None:
         super().__init__(config)
@@ -38,7 +38,7 @@ class GatewayServer(uvicorn.Server):
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         desk: Desk = self._app.state.desk
         state = without_password(desk.settings.state_url)
-        print(f"gateway {address}: state {state}", flush=True)  # noqa: T201 - where it is
+        print(f"gateway {address}: state {state}", flush=True)  # noqa: T201 - announces the address
         if ready := self._own.ready_file:
             part = ready.with_name(f"{ready.name}.part")
             part.write_text(address)
@@ -50,12 +50,13 @@ class GatewayServer(uvicorn.Server):
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        # Not kept, or uvicorn would end the process by it, before its own last handlers run.
+        # The signal is not recorded, or uvicorn would end the process by it before its last
+        # handlers run.
         self.should_exit = True
 
 
 def serve() -> None:
-    """Serve until SIGTERM; then what was begun is answered. Raises InvalidSetting."""
+    """Serve until SIGTERM, then finish the current requests. Raises InvalidSetting."""
     settings, own = Settings(), GatewaySettings()
     _allow_files(own.connections)
     app = make_app(settings, own)
@@ -76,7 +77,10 @@ def serve() -> None:
 
 
 def _allow_files(connections: int) -> None:
-    """Let this process have a file for each connection. Raises InvalidSetting."""
+    """Raise this process' limit of open files to the number of connections.
+
+    Raises InvalidSetting.
+    """
     wanted = connections + OTHER_FILES
     soft, limit = resource.getrlimit(resource.RLIMIT_NOFILE)
     if soft == resource.RLIM_INFINITY or soft >= wanted:

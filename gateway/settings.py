@@ -1,4 +1,4 @@
-"""Where the gateway listens, whom it answers, and its limits. None of these selects a backend."""
+"""Settings of the gateway: address, access, and limits. None of these selects a backend."""
 
 from __future__ import annotations
 
@@ -18,15 +18,18 @@ from signalbox.commands.settings import Duration
 
 KIB, MIB, GIB = 1024, 1024**2, 1024**3
 PORT = 8010
+"""Default port."""
 PREFIX = "SIGNALBOX_GATEWAY_"
+"""Prefix of the environment variables."""
 DEFAULT_KEYS = frozenset(
     {"addressing_style", "credentials_file", "emulator_host", "endpoint_url", "region"}
 )
-"""How a backend is reached. Where data goes (bucket, project, folder) a caller names, or nobody."""
+"""Config keys that may have defaults: how a backend is reached. Where data is stored (bucket,
+project, folder) is never a default."""
 
 
 class GatewaySettings(BaseSettings):
-    """Read from `SIGNALBOX_GATEWAY_*` environment variables."""
+    """The settings, read from `SIGNALBOX_GATEWAY_*` environment variables."""
 
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
 
@@ -142,10 +145,12 @@ class GatewaySettings(BaseSettings):
 
     @property
     def host_names(self) -> frozenset[str]:
+        """The names in `hosts`."""
         return frozenset(_entries(self.hosts.lower()))
 
     @property
     def origin_names(self) -> frozenset[str]:
+        """The origins in `origins`."""
         return frozenset(entry.rstrip("/") for entry in _entries(self.origins.lower()))
 
 

@@ -1,4 +1,4 @@
-"""Event streams: append, read, and follow as server-sent events."""
+"""HTTP API for event streams: append, read, and tail as server-sent events."""
 
 from __future__ import annotations
 
@@ -31,16 +31,19 @@ router = APIRouter(
 )
 
 POLL_SECONDS = 1.0
+"""Seconds between two reads of a stream that is tailed."""
 COMMENT_SECONDS = 15.0
-"""So often something is sent, so that proxies and who is gone are noticed."""
+"""Seconds after which a comment is sent, so that proxies keep the connection and a disconnected
+client is noticed."""
 PAGE = 100
+"""Maximum number of events in one read."""
 
 StreamPart = Annotated[NamePart, Path(description="Stream name; a `/` in it as %2F.")]
 Version = Annotated[int, Query(ge=0, le=2**63 - 1, description="Version already read.")]
 
 
 class AppendRequest(BaseModel):
-    """An event."""
+    """An event to append."""
 
     model_config = ConfigDict(extra="forbid")
 
@@ -59,7 +62,7 @@ async def append(
     desk: OurDesk,
     writing: OurWriting,
 ) -> Response:
-    """Add an event at the end; one whose id is there already has no effect."""
+    """Append an event; one whose id exists already has no effect."""
     command = AppendEvent(
         **caller.fields,
         op_id=writing.op_id,
@@ -77,11 +80,11 @@ async def read(
     desk: OurDesk,
     after: Version = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
-    behind: AfterHeader = None,
+    after_op_id: AfterHeader = None,
 ) -> Response:
-    """Events behind a version, in order."""
+    """Return events with version > `after`, in ascending order."""
     command = ReadEvents(**caller.fields, stream=stream, after=after, limit=limit)
-    return await answer_read(desk, command, behind)
+    return await answer_read(desk, command, after_op_id)
 
 
 @router.get(
@@ -95,13 +98,13 @@ async def tail(
     after: Version = 0,
     last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=2**63 - 1)] = None,
 ) -> Response:
-    """Events as they come, as server-sent events: `id` is the version, `data` the event.
+    """Stream events as server-sent events when they arrive: `id` is the version, `data` the event.
 
-    A reader that was cut off goes on behind `Last-Event-ID`. An error that does not pass is an
-    event named `error`, and the last.
+    A reader that was disconnected continues after `Last-Event-ID`. A permanent error is sent as an
+    event named `error`, the last one.
     """
     begin = after if last_event_id is None else last_event_id
-    # The first page tells whether the stream can be read at all.
+    # The first page shows whether the stream can be read at all.
     first = await desk.read(_page(caller, stream, begin))
     first.unwrap()
     return StreamingResponse(
@@ -143,5 +146,5 @@ def _page(caller: Caller, stream: str, after: int) -> ReadEvents:
 
 
 def _line(event: dict[str, object]) -> bytes:
-    # JSON holds no line break, whatever the event does.
+    # JSON contains no line break, even if the event does.
     return f"id: {event['version']}\ndata: {json.dumps(event)}\n\n".encode()

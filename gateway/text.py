@@ -1,4 +1,4 @@
-"""What stands in a URL or a header, as text: decoded once, strictly, and never normalised."""
+"""Text in URLs and headers: decoded once, strictly, and never normalised."""
 
 from __future__ import annotations
 
@@ -17,7 +17,10 @@ _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")
 
 
 def decoded(text: str) -> str:
-    """The text of one part of a URL. Raises InvalidRequest for a broken escape, or no UTF-8."""
+    """Return the text of one part of a URL.
+
+    Raises InvalidRequest for an invalid escape, or if it is not UTF-8.
+    """
     if "%" not in text:
         return text
     if _BROKEN.search(text):
@@ -33,12 +36,12 @@ def decoded(text: str) -> str:
 
 
 def encoded(text: str) -> str:
-    """The text as one part of a URL, a `/` in it too."""
+    """Return the text as one part of a URL, with `/` escaped."""
     return quote(text, safe="")
 
 
 def utf8(value: str, what: str) -> str:
-    """A header's text, which servers hand over as Latin-1. Raises InvalidKey."""
+    """Return a header's text, which servers pass on as Latin-1. Raises InvalidKey."""
     try:
         return value.encode("latin-1").decode()
     except UnicodeError:
@@ -46,7 +49,7 @@ def utf8(value: str, what: str) -> str:
 
 
 def header_safe(value: str) -> str:
-    """A value that comes from a backend or a caller, as one header line."""
+    """Return a value from a backend or caller as one header line."""
     if value.isascii() and value.isprintable():
         return value
     return "".join(c if c.isprintable() and ord(c) < 256 else "?" for c in value)
@@ -68,4 +71,4 @@ OpIdPart = Annotated[
     Field(pattern=f"^{OP_ID_PATTERN}$", examples=["import-1"]),
 ]
 NamePart = Annotated[str, BeforeValidator(decoded)]
-"""A name or key; the command's own model checks it."""
+"""A name or key, which the command's model validates."""

@@ -1,4 +1,4 @@
-"""Who a change of the registry is recorded under."""
+"""Actor, reason and change id with which a change of the registry is recorded."""
 
 from __future__ import annotations
 
@@ -24,8 +24,11 @@ ActorHeader = Annotated[
 def who(
     request: Request, actor: str | None, reason: str, key: str | None, *about: object
 ) -> dict[str, Any]:
-    """What a change of the registry is recorded with. `key` is the request's Idempotency-Key; what
-    the change is `about` is part of its name, so that another change is none of its repeats."""
+    """Return the arguments with which a change of the registry is recorded.
+
+    `key` is the request's Idempotency-Key. The change id is made from it and from what the change
+    is `about`, so that another change with the same key is not taken for a repeat.
+    """
     return {
         "actor": utf8(actor, "the header X-Actor") if actor else _caller_of(request),
         "reason": reason,

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import hashlib
+import re
 from collections.abc import Sequence
 from importlib import resources
 from typing import Any, Self
 
 from signalbox.commands.state import Call, State
+
+_COMMAND = re.compile(r"redis\.p?call\(\s*'([A-Z]+)'")
 
 
 class Script:
@@ -28,6 +31,11 @@ class Script:
         self.source = source
         # SHA-1 is Redis' own name for a script, not a safeguard.
         self.digest = hashlib.sha1(source.encode(), usedforsecurity=False).hexdigest()
+
+    @property
+    def commands(self) -> frozenset[str]:
+        """The commands that it calls, in lower case: a user that runs it needs leave for each."""
+        return frozenset(name.lower() for name in _COMMAND.findall(self.source))
 
     def call(self, keys: Sequence[str], args: Sequence[Any]) -> Call:
         """Return the EVALSHA call for `State.run`."""

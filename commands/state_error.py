@@ -31,7 +31,8 @@ _REFUSALS = {
     "MOVED": "it is a Redis Cluster: begin SIGNALBOX_STATE_URL with redis+cluster://",
     "ASK": "wait until the cluster has moved the slot; `redis-cli --cluster fix` ends a move that "
     "was broken off",
-    "NOPERM": "let its user run this command (ACL SETUSER), or name another in SIGNALBOX_STATE_URL",
+    "NOPERM": "let its user run this command (see `signalbox acl`), or name another one in "
+    "SIGNALBOX_STATE_URL",
     "NOAUTH": "put user and password into SIGNALBOX_STATE_URL",
     "WRONGPASS": "put the right user and password into SIGNALBOX_STATE_URL",
     "DB index": "name a database in SIGNALBOX_STATE_URL that the server has, such as /0",

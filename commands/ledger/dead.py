@@ -19,12 +19,12 @@ from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
 
-_REPLAY = Script(
+REPLAY = Script(
     "signalbox.commands.ledger",
     *("time.lua", "parcel.lua", "hold.lua", "order.lua", "seq.lua"),
     "replay.lua",
 )
-_PURGE = Script("signalbox.commands.ledger", "stranger.lua", "purge.lua")
+PURGE = Script("signalbox.commands.ledger", "stranger.lua", "purge.lua")
 _PAGE = 500
 _FIELDS = ("op", "fp", "cmd", "out", "att")
 
@@ -104,10 +104,10 @@ class DeadLetters:
         """
         grace = self._settings.publish_grace // timedelta(milliseconds=1)
         groups = self._by_shard(refs)
-        calls = [_REPLAY.call([shard], [grace, *group]) for shard, group in groups.items()]
+        calls = [REPLAY.call([shard], [grace, *group]) for shard, group in groups.items()]
         wakes: list[Wake] = []
         left: dict[str, str] = {}
-        answers = run_pipeline(self._client, calls, [_REPLAY], durable=True)
+        answers = run_pipeline(self._client, calls, [REPLAY], durable=True)
         for group, answer in zip(groups.values(), answers, strict=True):
             for ref, status, op, queue in zip(
                 group, answer[::3], answer[1::3], answer[2::3], strict=True
@@ -122,8 +122,8 @@ class DeadLetters:
         """Forget them; those that there were. Their op_ids may be used anew."""
         groups = self._by_shard(refs)
         memory = self._settings.foreign_memory // timedelta(milliseconds=1)
-        calls = [_PURGE.call([shard], [memory, *group]) for shard, group in groups.items()]
-        answers = run_pipeline(self._client, calls, [_PURGE], durable=True)
+        calls = [PURGE.call([shard], [memory, *group]) for shard, group in groups.items()]
+        answers = run_pipeline(self._client, calls, [PURGE], durable=True)
         return [
             ref
             for group, answer in zip(groups.values(), answers, strict=True)

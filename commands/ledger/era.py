@@ -9,7 +9,7 @@ from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 
-_REBASE = Script("signalbox.commands.ledger", "era.lua", "rebase.lua")
+REBASE = Script("signalbox.commands.ledger", "era.lua", "rebase.lua")
 
 
 @dataclass(frozen=True)
@@ -68,5 +68,5 @@ class LedgerEras:
         `epoch` names the declaration: of two, the later one is the greater. A repeat with the
         same one changes nothing.
         """
-        calls = [_REBASE.call([shard], [epoch]) for shard in shards_of(self._client).tags]
-        run_pipeline(self._client, calls, [_REBASE], durable=True)
+        calls = [REBASE.call([shard], [epoch]) for shard in shards_of(self._client).tags]
+        run_pipeline(self._client, calls, [REBASE], durable=True)

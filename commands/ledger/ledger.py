@@ -75,12 +75,12 @@ _TIME, _PARCEL, _HOLD, _ORDER = "time.lua", "parcel.lua", "hold.lua", "order.lua
 _SEQ, _ERA, _ENTER = "seq.lua", "era.lua", "enter.lua"
 _ACCEPT = (_TIME, _PARCEL, _HOLD, _ORDER, _SEQ, _ERA, "stranger.lua")
 SUBMIT = Script(_PACKAGE, *_ACCEPT, "submit.lua")
-_CLAIM = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, _ERA, _ENTER, "claim.lua")
+CLAIM = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, _ERA, _ENTER, "claim.lua")
 _END = (_TIME, _PARCEL, _HOLD, _ORDER, "use.lua", _ERA, _ENTER)
 FINISH = Script(_PACKAGE, *_END, "finish.lua")
-_RENEW = Script(_PACKAGE, _TIME, _PARCEL, "renew.lua")
-_DUE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "due.lua")
-_BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
+RENEW = Script(_PACKAGE, _TIME, _PARCEL, "renew.lua")
+DUE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "due.lua")
+BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
 IN_PARCEL = b"+"
 """What submit.lua tells in place of an outcome that stands in those of a parcel."""
@@ -180,10 +180,10 @@ class Ledger(LedgerReader):
             arguments = [*settings, seen.epoch, seen.era, seen.clock]
             for ticket in group:
                 arguments += [ticket.ref, ticket.op]
-            calls.append(_CLAIM.call([shard], arguments))
+            calls.append(CLAIM.call([shard], arguments))
         asked = FenceQuestion.of(_route_field(ticket) for ticket in tickets)
         started = lease_clock()
-        scripts = [SUBMIT, _CLAIM]
+        scripts = [SUBMIT, CLAIM]
         answers = run_pipeline(self._client, calls, scripts, behind=[asked.call()], durable=True)
         fences = asked.read(answers[-1])
         claims = Claims(epoch=fences.epoch, policies=fences.policies)
@@ -259,8 +259,8 @@ class Ledger(LedgerReader):
     def renew(self, ref: Ref, token: str, seconds: float) -> bool:
         """Have a command's lease last for so long from now on, at least; False if `token` does not
         hold it any more. Raises StateUnavailable."""
-        call = _RENEW.call([self.shards.of(ref)], [token, ref, int(seconds * 1000)])
-        answer: list[Any] = run_pipeline(self._client, [call], [_RENEW])
+        call = RENEW.call([self.shards.of(ref)], [token, ref, int(seconds * 1000)])
+        answer: list[Any] = run_pipeline(self._client, [call], [RENEW])
         return bool(answer[0])
 
     def bury(self, letters: Sequence[Burial]) -> list[bool]:
@@ -270,7 +270,7 @@ class Ledger(LedgerReader):
         oldest are forgotten where there are too many, and counted as `dropped`.
         """
         calls = [
-            _BURY.call(
+            BURY.call(
                 [self.shards.of(letter.ref)],
                 [
                     *self._room(),
@@ -282,12 +282,12 @@ class Ledger(LedgerReader):
             )
             for letter in letters
         ]
-        return [answer >= 0 for answer in run_pipeline(self._client, calls, [_BURY], durable=True)]
+        return [answer >= 0 for answer in run_pipeline(self._client, calls, [BURY], durable=True)]
 
     def forget_faults(self) -> None:
         """Forget what is no command and was kept long enough."""
-        calls = [_BURY.call([shard], self._room()) for shard in self.shards.tags]
-        run_pipeline(self._client, calls, [_BURY])
+        calls = [BURY.call([shard], self._room()) for shard in self.shards.tags]
+        run_pipeline(self._client, calls, [BURY])
 
     def _room(self) -> list[int]:
         kept = _milliseconds(self._settings.refused_retention)
@@ -299,8 +299,8 @@ class Ledger(LedgerReader):
         # Commands that are held although there is no window were accepted when there was one.
         together, held_ms = (_together(window), grace) if window else (WITHOUT_WINDOW, 0)
         tags = self.shards.tags if shards is None else shards
-        calls = [_DUE.call([shard], [limit, grace, together, held_ms]) for shard in tags]
-        answers = run_pipeline(self._client, calls, [_DUE])
+        calls = [DUE.call([shard], [limit, grace, together, held_ms]) for shard in tags]
+        answers = run_pipeline(self._client, calls, [DUE])
         wakes = [wake for _, woken, _ in answers for wake in read_wakes(woken)]
         late = [
             (shard, row)

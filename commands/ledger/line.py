@@ -12,7 +12,7 @@ from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
 
-_PACE = Script("signalbox.commands.ledger", "time.lua", "rate.lua", "pace.lua")
+PACE = Script("signalbox.commands.ledger", "time.lua", "rate.lua", "pace.lua")
 
 MAX_FREED = 400
 """Commands of a tenant and env whose rate was lifted that are on their way at once."""
@@ -67,6 +67,6 @@ class Lines:
             arguments = by_shard.setdefault(shard, [self._grace_ms, MAX_FREED])
             interval = interval_of(rates[tenant_id])
             arguments += [f"{tenant_id}/{env}", interval, " ".join(kinds)]
-        calls = [_PACE.call([shard], arguments) for shard, arguments in by_shard.items()]
-        answers = run_pipeline(self._client, calls, [_PACE])
+        calls = [PACE.call([shard], arguments) for shard, arguments in by_shard.items()]
+        answers = run_pipeline(self._client, calls, [PACE])
         return [wake for woken in answers for wake in read_wakes(woken)]

@@ -50,14 +50,14 @@ from signalbox.commands.state import State
 log = structlog.get_logger("signalbox.ledger")
 _PACKAGE = "signalbox.commands.ledger"
 _TIME, _PARCEL, _HOLD, _ERA, _ENTER = "time.lua", "parcel.lua", "hold.lua", "era.lua", "enter.lua"
-_SUBMIT = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "seq.lua", _ERA, "submit_parcels.lua")
-_TAKE = Script(_PACKAGE, _TIME, _PARCEL, _ERA, _ENTER, "take.lua")
-_END = Script(
+SUBMIT_PARCELS = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "seq.lua", _ERA, "submit_parcels.lua")
+TAKE = Script(_PACKAGE, _TIME, _PARCEL, _ERA, _ENTER, "take.lua")
+END = Script(
     _PACKAGE,
     *(_TIME, _PARCEL, _HOLD, "order.lua", "use.lua", _ERA, _ENTER, "unpack.lua"),
     "end_parcels.lua",
 )
-_LATE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "order.lua", "unpack.lua", "late.lua")
+LATE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "order.lua", "unpack.lua", "late.lua")
 
 MAX_DAMAGED = 64 * 1024
 """Bytes of damaged content that are kept with each dead letter."""
@@ -164,12 +164,12 @@ class Parcels:
             ).append(draft)
         ring = self._message if len(by_shard) <= RING_ALONE else None
         calls = [
-            _SUBMIT.call([shard], submit_arguments(shard, group, self._settings, ring))
+            SUBMIT_PARCELS.call([shard], submit_arguments(shard, group, self._settings, ring))
             for shard, group in by_shard.items()
         ]
         records = self._ledger.submit_calls(others)
         answers = run_pipeline(
-            self._client, [*calls, *records.calls], [_SUBMIT, SUBMIT], durable=True
+            self._client, [*calls, *records.calls], [SUBMIT_PARCELS, SUBMIT], durable=True
         )
         receipts: dict[int, Receipt] = {}
         wakes: list[Wake] = []
@@ -220,11 +220,11 @@ class Parcels:
         calls = []
         for shard in tags:
             seen = self._ledger.seen.of(shard)
-            calls.append(_TAKE.call([shard], [*how, seen.epoch, seen.era, seen.clock]))
+            calls.append(TAKE.call([shard], [*how, seen.epoch, seen.era, seen.clock]))
         asked = FenceQuestion.of(scopes)
         started = lease_clock()
         *answers, answer = run_pipeline(
-            self._client, calls, [_TAKE], behind=[asked.call()], durable=True
+            self._client, calls, [TAKE], behind=[asked.call()], durable=True
         )
         taken = [self._taken(*each, started) for each in zip(tags, answers, strict=True)]
         wanted = {f"{p.kind}/{p.tenant_env}" for each in taken for p in each.parcels}
@@ -288,11 +288,11 @@ class Parcels:
             arguments: list[Any] = list(head)
             for parcel, done in group:
                 arguments += _end_of(parcel, done)
-            calls.append(_END.call([shard], arguments))
+            calls.append(END.call([shard], arguments))
         others = self._ledger.finish_calls(
             token, [finish for finish in finishes if finish.ref not in ended], crowded=crowded
         )
-        answers = run_pipeline(self._client, [*calls, *others.calls], [_END, FINISH], durable=True)
+        answers = run_pipeline(self._client, [*calls, *others.calls], [END, FINISH], durable=True)
         others_ended = others.read(answers[len(calls) :])
         refused, wakes = others_ended.refused, others_ended.wakes
         # A parcel that is another's now may have been opened under this token, at the end of its
@@ -319,8 +319,8 @@ class Parcels:
         for shard, (name, text, content) in late:
             parcel = self._read(shard, name, text, content)
             rows = _unpacked(parcel, parcel.rows)
-            calls.append(_LATE.call([shard], [name, text, len(parcel.keys), *parcel.keys, *rows]))
-        return sum(run_pipeline(self._client, calls, [_LATE]))
+            calls.append(LATE.call([shard], [name, text, len(parcel.keys), *parcel.keys, *rows]))
+        return sum(run_pipeline(self._client, calls, [LATE]))
 
     def _read(self, shard: str, name: bytes, text: bytes, content: bytes) -> Parcel:
         """One row of a take's answer, also where its content is damaged."""

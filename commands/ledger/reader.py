@@ -22,7 +22,7 @@ from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 
-_OUTCOMES = Script("signalbox.commands.ledger", "outcomes.lua")
+OUTCOMES = Script("signalbox.commands.ledger", "outcomes.lua")
 FAR = 9e15
 """The due time of a command that is held; see hold.lua."""
 _MAX_ASKED = 1000
@@ -55,9 +55,9 @@ class LedgerReader:
             for group in groups:
                 here, _, _ = group[0].rpartition("/")
                 arguments += [here, len(group), *(ref.rpartition("/")[2] for ref in group)]
-            calls.append(_OUTCOMES.call([shard], arguments))
+            calls.append(OUTCOMES.call([shard], arguments))
         found: dict[str, Outcome | None] = {}
-        answers = run_pipeline(self._client, calls, [_OUTCOMES])
+        answers = run_pipeline(self._client, calls, [OUTCOMES])
         for groups, (contents, rows) in zip(by_shard.values(), answers, strict=True):
             opened = [_opened(content)[2] for content in contents]
             asked = [ref for group in groups for ref in group]

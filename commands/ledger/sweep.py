@@ -16,7 +16,7 @@ from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 
-_FORGET = Script("signalbox.commands.ledger", "parcel.lua", "forget.lua")
+FORGET = Script("signalbox.commands.ledger", "parcel.lua", "forget.lua")
 _PAGE = 1000
 _PLACE = re.compile(f"{TENANT_PATTERN.pattern}/{ENV_PATTERN.pattern}", re.ASCII)
 LOOKED_AT_LEAST = 500_000
@@ -70,7 +70,7 @@ def _forget(client: State, shard: str, place: str, before: int) -> int:
     def forget() -> int:
         flat = [value for entry in old for value in entry]
         old.clear()
-        return sum(run_pipeline(client, [_FORGET.call([shard], [place, *flat])], [_FORGET]))
+        return sum(run_pipeline(client, [FORGET.call([shard], [place, *flat])], [FORGET]))
 
     for op_id, entry in client.scan_hash(_ids(shard, place)):
         if parcel_of(entry)[0] < before:

@@ -12,8 +12,8 @@ from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 
 _PACKAGE, _RATE = "signalbox.commands.ledger", "rate.lua"
-_ALLOW = Script(_PACKAGE, _RATE, "allow.lua")
-_GIVE_BACK = Script(_PACKAGE, _RATE, "give_back.lua")
+ALLOW = Script(_PACKAGE, _RATE, "allow.lua")
+GIVE_BACK = Script(_PACKAGE, _RATE, "give_back.lua")
 MONTH_KEPT_DAYS = 400
 
 
@@ -130,8 +130,8 @@ class UsageBook:
             place = f"{demand.tenant_id}/{demand.env}"
             arguments = [place, interval_of(demand.per_second), demand.stored_in]
             arguments += [part for command in demand.commands for part in command]
-            calls.append(_ALLOW.call([self._shard(demand.tenant_id, demand.env)], arguments))
-        answers = run_pipeline(self._client, calls, [_ALLOW])
+            calls.append(ALLOW.call([self._shard(demand.tenant_id, demand.env)], arguments))
+        answers = run_pipeline(self._client, calls, [ALLOW])
         return [
             Allowance(places, wait / 1e6, interval_of(demand.per_second) / 1e6, objects, size)
             for demand, (wait, objects, size, *places) in zip(demands, answers, strict=True)
@@ -140,13 +140,13 @@ class UsageBook:
     def give_back(self, tokens: Mapping[tuple[str, str, float], int]) -> None:
         """Give back the tokens of commands that did not run after all, by tenant, env and rate."""
         calls = [
-            _GIVE_BACK.call(
+            GIVE_BACK.call(
                 [self._shard(tenant_id, env)], [f"{tenant_id}/{env}", interval_of(rate), number]
             )
             for (tenant_id, env, rate), number in tokens.items()
         ]
         if calls:
-            run_pipeline(self._client, calls, [_GIVE_BACK])
+            run_pipeline(self._client, calls, [GIVE_BACK])
 
     def read(self, scopes: Sequence[Scope], month: str | None = None) -> list[Use]:
         """The use of each scope in a month (`2026-11`; this one), in one round trip."""

@@ -111,6 +111,11 @@ class QoS(stock.QoS):
         taken = len(self._delivered) - len(self._dirty) - len(self._aside)
         return not self.prefetch_count or taken < self.prefetch_count
 
+    def restore_visible(self, *arguments: Any, **keywords: Any) -> None:
+        """Workers alone: who only waits for workers' answers puts no messages back."""
+        if any(map(_QUEUE.fullmatch, self.channel.active_queues)):
+            super().restore_visible(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+
     def acknowledge(self, tags: Sequence[str]) -> None:
         """Acknowledge these messages in one round trip."""
         with self.channel.conn_or_acquire() as client, client.pipeline() as pipe:

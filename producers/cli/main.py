@@ -43,6 +43,7 @@ COMMANDS = {
         "Which backend holds which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED.",
         "operate",
     ),
+    "acl": ("Print the ACL that a Redis is to have: a user for each role.", "acl"),
     "worker": ("Run a worker until SIGTERM; further options go to Celery's own worker.", "worker"),
     "gateway": (
         "Serve HTTP on 127.0.0.1:8010 until SIGTERM; settings are SIGNALBOX_GATEWAY_*.",

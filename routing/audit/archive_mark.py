@@ -10,7 +10,7 @@ from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.event_log import TAG
 from signalbox.routing.registry.records import text_of
 
-_TRIM = Script("signalbox.routing.audit", "trim.lua")
+TRIM = Script("signalbox.routing.audit", "trim.lua")
 _KEY = f"{TAG}:archive"
 
 
@@ -58,5 +58,5 @@ class ArchiveMark:
     def trim(self, last: StreamEvent, limit: int) -> int:
         """Remove at most `most` archived events, none newer than `last`; return how many."""
         arguments = [last.revision, last.hash, limit]
-        [removed] = run_pipeline(self._client, [_TRIM.call([TAG], arguments)], [_TRIM])
+        [removed] = run_pipeline(self._client, [TRIM.call([TAG], arguments)], [TRIM])
         return int(removed)

@@ -25,7 +25,7 @@ from signalbox.routing.registry.records import Head, read_events, read_head
 from signalbox.routing.route import Route
 
 TAG = "{rt}"
-_CHANGE = Script("signalbox.routing.registry", "change.lua")
+CHANGE = Script("signalbox.routing.registry", "change.lua")
 _CHANGE_MEMORY = timedelta(days=1)
 _TRIES = 1000
 """Attempts before a change gives up because other changes keep coming in between."""
@@ -258,7 +258,7 @@ class EventLog:
             _CHANGE_MEMORY // timedelta(milliseconds=1),
         ]
         [answer] = run_pipeline(
-            self._client, [_CHANGE.call([TAG], arguments)], [_CHANGE], durable=True
+            self._client, [CHANGE.call([TAG], arguments)], [CHANGE], durable=True
         )
         status: bytes = answer[0]
         return status

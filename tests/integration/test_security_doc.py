@@ -51,15 +51,16 @@ class Deployment:
             "PYTHONPATH": str(ROOT),
             "STATE": self.servers["state"].url,
             "BROKER": self.servers["broker"].url,
-            **{f"{user.upper()}_PASSWORD": f"pw-{user}" for user in self.users},
+            "SIGNALBOX_STATE_URL": self.servers["state"].url,
+            "SIGNALBOX_BROKER_URL": self.servers["broker"].url,
             **QUICK,
         }
         self.exports: list[str] = []
 
-    users = ("producer", "worker", "operator")
-
     def url(self, name: str, user: str) -> str:
-        return f"redis://{user}:pw-{user}@127.0.0.1:{self.servers[name].port}/0"
+        lines = (self.folder / "passwords").read_text().splitlines()
+        password = dict(line.split() for line in lines)[user]
+        return f"redis://{user}:{password}@127.0.0.1:{self.servers[name].port}/0"
 
     def connect(self, name: str, user: str) -> redis.Redis:
         return redis.Redis.from_url(self.url(name, user))

@@ -1,0 +1,97 @@
+"""What each role does on the state Redis: the one table of it, from which its ACL is made.
+
+A test lives an ordinary life under these users and compares; see tests/integration/test_acl.py.
+Who sends a new command, or uses a new key, puts it here.
+
+A script is run with its caller's leave: each command within it is checked, with the keys that it
+names, declared or not. `KEYS[1]` of ours is a bare hash tag, and counts as written.
+"""
+
+from __future__ import annotations
+
+from signalbox.commands.ledger import dead, era, ledger, line, parcels, reader, sweep, usage
+from signalbox.commands.ledger.layout import KEY as LAYOUT
+from signalbox.commands.ledger.staged import DEPLOYMENT_KEY
+from signalbox.producers.access.rules import Use
+from signalbox.routing.audit.archive_mark import TRIM
+from signalbox.routing.registry.event_log import CHANGE, TAG
+
+LEDGER = "{l[0-9]*}*"
+"""Its shards' keys. Every script names many of them, so one pattern stands for all: a server
+compares a key with one pattern after the other."""
+ANNOUNCEMENTS = "signalbox:reply:*"
+
+# Of a connection: redis-py's own, SELECT where the database is not 0, the map of a cluster; then
+# what makes a write wait for replicas (State.run, with what it writes first).
+_CONNECT = Use("ping select client|setinfo cluster|slots")
+_RUN = Use("evalsha script|load")
+_WAIT = Use("set wait")
+
+_SUBMIT = (
+    _CONNECT
+    | _RUN
+    | _WAIT
+    | Use(
+        "exists hget hmget hsetnx setnx get publish subscribe",
+        scripts=(ledger.SUBMIT, parcels.SUBMIT_PARCELS, reader.OUTCOMES),
+        # Where a key has no hash tag, what waits for replicas writes beside it.
+        writes=(LEDGER, LAYOUT, "{ledger}:synced", DEPLOYMENT_KEY, f"{{{DEPLOYMENT_KEY}}}:synced"),
+        channels=(ANNOUNCEMENTS,),
+    )
+)
+
+# Routes, policies, locks and events as anyone reads them; dead letters, outcomes and totals.
+_LOOK = _CONNECT | Use(
+    "hmget hget hgetall hvals hscan lrange xrange xread multi exec time "
+    "zcard zcount zscore zrangebyscore zrangebylex",
+    reads=(LEDGER, LAYOUT, f"{TAG}:*", "signalbox:breakers", "signalbox:pulses"),
+)
+
+# `signalbox outcome` of an op_id alone: a command by its name, whoseever it is.
+_FIND = Use("scan hexists")
+
+_PERMIT = Use("set", writes=(f"{TAG}:permit:*", f"{TAG}:synced"))
+
+_CHANGE = Use(
+    scripts=(CHANGE, dead.REPLAY, dead.PURGE),
+    writes=(
+        *(f"{TAG}{name}" for name in ("", ":head", ":fence", ":log", ":routes", ":policies")),
+        *(f"{TAG}{name}" for name in (":locks", ":index:*", ":history:*", ":change:*")),
+    ),
+)
+
+_RUN_COMMANDS = Use(
+    "hmget hget hgetall hlen hscan hset hdel mget smembers time multi exec "
+    "zcount zrange zrangebyscore xrange xread",
+    scripts=(
+        *(ledger.CLAIM, ledger.FINISH, ledger.RENEW, ledger.DUE, ledger.BURY, line.PACE),
+        *(parcels.TAKE, parcels.END, parcels.LATE, sweep.FORGET, usage.ALLOW, usage.GIVE_BACK),
+    ),
+    writes=("signalbox:breakers",),
+    reads=(f"{TAG}:*",),
+)
+# One worker leads each of these (workers/maintenance/election.py), and all give signs of life.
+_MAINTAIN = Use(
+    "get set pttl zadd zrem zremrangebyscore",
+    writes=[
+        f"signalbox:{task}" for task in ("archiver", "janitor", "pacer", "reconciler", "pulses")
+    ],
+)
+_ARCHIVE = Use(
+    scripts=(TRIM,),
+    writes=[f"{TAG}{name}" for name in ("", ":archive", ":head", ":history:*", ":log")],
+)
+
+_WORKER = _SUBMIT | _RUN_COMMANDS | _MAINTAIN | _ARCHIVE | _PERMIT
+_GATEWAY = _SUBMIT | _LOOK | _PERMIT | _CHANGE
+
+STATE = {
+    "producer": _SUBMIT,
+    "worker": _WORKER,
+    "control": _WORKER | _CHANGE,
+    # `routes rebase`, and `routes check --recount`.
+    "operator": _GATEWAY | _FIND | Use("hset", scripts=(era.REBASE,)),
+    "gateway": _GATEWAY,
+    "data_gateway": _SUBMIT | _LOOK,
+    "reader": _LOOK | _FIND,
+}

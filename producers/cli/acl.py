@@ -1,0 +1,49 @@
+"""`signalbox acl`: the users that a Redis is to have."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.settings import Settings
+from signalbox.producers.access.acl import ADMIN, read_passwords, roles_on, users
+
+app = typer.Typer(add_completion=False)
+
+
+class Server(StrEnum):
+    STATE = "state"
+    BROKER = "broker"
+
+
+@app.command()
+def acl(
+    server: Annotated[Server, typer.Argument(help="Of which the users are.")],
+    passwords: Annotated[
+        Path,
+        typer.Option(help="File with a line for each: ROLE PASSWORD, or ROLE #SHA256."),
+    ],
+    as_file: Annotated[
+        bool, typer.Option("--file", help="As the server's `aclfile`, with the default user off.")
+    ] = False,
+    redis_6: Annotated[
+        bool, typer.Option("--redis-6", help="For Redis 6.2, which cannot let a key be only read.")
+    ] = False,
+) -> None:
+    """Print the ACL that a Redis is to have: a user for each role."""
+    known = roles_on(server, Settings())
+    found = users(known, read_passwords(passwords), with_reads=not redis_6)
+    if as_file and ADMIN not in found:
+        raise InvalidSetting(
+            f"{passwords} has no password for {ADMIN}, and the file closes the default user",
+            next_step=f"add a line `{ADMIN} PASSWORD`: without it nobody could change the users",
+        )
+    for name, rules in found.items():
+        begin = f"user {name}" if as_file else f"ACL SETUSER {name} reset"
+        typer.echo(f"{begin} {' '.join(rules)}")
+    if as_file:
+        typer.echo("user default off")

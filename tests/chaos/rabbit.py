@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import json
 import os
 import shutil
 import socket
 import subprocess
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from kombu.connection import Connection
 from kombu.exceptions import OperationalError
@@ -18,7 +22,9 @@ from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.stack import WORKER_READY_WITHIN
 from tests.chaos.part import CannotRun
+from tests.conformance.lasting import start_lasting
 
+VIRTUAL_HOSTS = [f"test-{number}" for number in range(20)]
 # The wrapper on the PATH changes the user; the program itself does not.
 PROGRAM = Path("/usr/lib/rabbitmq/bin/rabbitmq-server")
 
@@ -48,7 +54,7 @@ def rabbitmq(folder: Path) -> Iterator[str]:
 
 
 @contextmanager
-def rabbit(folder: Path) -> Iterator[Rabbit]:
+def rabbit(folder: Path, virtual_hosts: Sequence[str] = ("/",)) -> Iterator[Rabbit]:
     """The same, for who kills it."""
     found = str(PROGRAM) if PROGRAM.exists() else shutil.which("rabbitmq-server")
     if found is None:
@@ -64,12 +70,14 @@ def rabbit(folder: Path) -> Iterator[Rabbit]:
         "RABBITMQ_MNESIA_BASE": str(home / "data"),
         "RABBITMQ_LOG_BASE": str(home / "log"),
         "RABBITMQ_ENABLED_PLUGINS_FILE": str(home / "plugins"),
-        "RABBITMQ_CONFIG_FILE": str(home / "none"),
+        "RABBITMQ_CONFIG_FILE": str(home / "rabbitmq.conf"),
         # A scheduler of Erlang that has nothing to do would spin for a while.
         "RABBITMQ_SERVER_ADDITIONAL_ERL_ARGS": "+sbwt none +sbwtdcpu none +sbwtdio none",
     }
     (home / "epmd-port").write_text(str(names))
     (home / "plugins").write_text("[].\n")
+    (home / "rabbitmq.conf").write_text(f"load_definitions = {home}/definitions.json\n")
+    (home / "definitions.json").write_text(json.dumps(_definitions(virtual_hosts)))
     server = ManagedProcess("rabbitmq", [found], folder / "logs" / "rabbitmq.log", environment)
     broker = Rabbit(url, server)
     try:
@@ -80,6 +88,21 @@ def rabbit(folder: Path) -> Iterator[Rabbit]:
         # Erlang's own name server, which the node started on a port of ours.
         if epmd := shutil.which("epmd"):
             subprocess.run([epmd, "-port", str(names), "-kill"], capture_output=True, check=False)
+
+
+def virtual_host() -> str:
+    """The URL of an empty virtual host of the one server that the tests share. Raises CannotRun.
+
+    A server takes ten seconds of processor time to start.
+    """
+    port, _, folder = start_lasting("-m", "tests.chaos.rabbit_server").partition(" ")
+    if not port:
+        raise CannotRun("no RabbitMQ here: install rabbitmq-server")
+    for name in VIRTUAL_HOSTS:
+        with suppress(FileExistsError):
+            Path(folder, f"taken-{name}").touch(exist_ok=False)
+            return f"amqp://guest:guest@127.0.0.1:{port}/{name}"
+    raise LookupError("name more VIRTUAL_HOSTS")
 
 
 def rabbitmqctl(url: str, folder: Path, *words: str) -> None:
@@ -99,6 +122,24 @@ def _names(home: Path, port: int, names: int) -> dict[str, str]:
         "RABBITMQ_NODENAME": f"chaos{port}@localhost",
         "ERL_EPMD_PORT": str(names),
         "ERL_EPMD_ADDRESS": "127.0.0.1",
+    }
+
+
+def _definitions(virtual_hosts: Sequence[str]) -> dict[str, Any]:
+    """What the server begins with: its usual user, for each of these."""
+    salt = b"salt"
+    digest = hashlib.sha256(salt + b"guest").digest()
+    guest = {
+        "name": "guest",
+        "password_hash": base64.b64encode(salt + digest).decode(),
+        "hashing_algorithm": "rabbit_password_hashing_sha256",
+        "tags": "administrator",
+    }
+    all_of_it = {"user": "guest", "configure": ".*", "write": ".*", "read": ".*"}
+    return {
+        "users": [guest],
+        "vhosts": [{"name": name} for name in virtual_hosts],
+        "permissions": [all_of_it | {"vhost": name} for name in virtual_hosts],
     }
 
 

@@ -44,16 +44,20 @@ class RabbitLine:
         self._url = url
         self._connection, self._channel = self._open()
 
-    def _open(self) -> tuple[Any, Any]:
+    def _connect(self, **options: bool) -> Any:
         parts = Connection(self._url)  # type: ignore[no-untyped-call]  # kombu has no types
-        its = amqp.Connection(f"{parts.hostname}:{parts.port}", confirm_publish=True)
+        host, virtual_host = f"{parts.hostname}:{parts.port}", parts.virtual_host or "/"
+        its = amqp.Connection(host, virtual_host=virtual_host, **options)
         its.connect()
+        return its
+
+    def _open(self) -> tuple[Any, Any]:
+        its = self._connect(confirm_publish=True)
         return its, its.channel()
 
     def send(self, samples: Iterable[Sample]) -> int:
         taken = 0
-        bulk = amqp.Connection(self._connection.host)
-        bulk.connect()
+        bulk = self._connect()
         channel = bulk.channel()
         for sample in samples:
             message = sample.published()

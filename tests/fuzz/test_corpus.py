@@ -12,7 +12,7 @@ from signalbox.commands.settings import Settings
 from tests.absent import absent
 from tests.chaos.lab import Lab, lab
 from tests.chaos.part import CannotRun
-from tests.chaos.rabbit import rabbitmq
+from tests.chaos.rabbit import virtual_host
 from tests.conftest import need_redis
 from tests.fuzz.known import killers
 from tests.fuzz.line import Line, RabbitLine, RedisLine
@@ -27,7 +27,8 @@ def room_with(folder: Path, broker: str, pool: str) -> Iterator[tuple[Lab, Line]
             yield room, RedisLine(Settings().broker_url)
         return
     try:
-        with rabbitmq(folder) as url, lab(folder, pool=pool, broker_url=url) as room:
+        url = virtual_host()
+        with lab(folder, pool=pool, broker_url=url) as room:
             yield room, RabbitLine(url)
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))

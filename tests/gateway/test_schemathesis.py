@@ -54,8 +54,15 @@ def schema() -> BaseSchema:
     return schemathesis.openapi.from_dict(DOCUMENT)
 
 
+@pytest.fixture(scope="module")
+def feedback(schema: BaseSchema) -> FeedbackSources:
+    return FeedbackSources(constants_value_source=make_constants_value_source(schema))
+
+
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
-def test_no_answer_surprises(method: str, path: str, schema: BaseSchema, server: Served) -> None:
+def test_no_answer_surprises(
+    method: str, path: str, schema: BaseSchema, feedback: FeedbackSources, server: Served
+) -> None:
     """What `schema.parametrize()` does, but it makes the requests of all operations when tests are
     collected: seconds, in each process of `pytest -n`."""
 
@@ -68,5 +75,5 @@ def test_no_answer_surprises(method: str, path: str, schema: BaseSchema, server:
         operation=schema[path][method],
         test_func=no_answer_surprises,
         given_kwargs={},
-        feedback=FeedbackSources(constants_value_source=make_constants_value_source(schema)),
+        feedback=feedback,
     )()

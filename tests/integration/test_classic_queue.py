@@ -14,7 +14,7 @@ from signalbox.commands.object_store import HeadObject
 from tests.absent import absent
 from tests.chaos.lab import Lab, lab
 from tests.chaos.part import CannotRun
-from tests.chaos.rabbit import rabbitmq
+from tests.chaos.rabbit import virtual_host
 from tests.conftest import need_redis
 from tests.integration.conftest import wait_until
 
@@ -26,10 +26,10 @@ QUEUE = "object_store.0"
 def room(tmp_path: Path) -> Iterator[Lab]:
     need_redis()
     try:
-        with rabbitmq(tmp_path) as url:
-            publish(url)
-            with lab(tmp_path, workers=1, broker_url=url, SIGNALBOX_LOG_LEVEL="warning") as running:
-                yield running
+        url = virtual_host()
+        publish(url)
+        with lab(tmp_path, workers=1, broker_url=url, SIGNALBOX_LOG_LEVEL="warning") as running:
+            yield running
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
 

@@ -15,7 +15,7 @@ from signalbox.commands.object_store import GetObject
 from tests.absent import absent
 from tests.chaos.lab import Lab, lab, put
 from tests.chaos.part import CannotRun
-from tests.chaos.rabbit import rabbitmq
+from tests.chaos.rabbit import virtual_host
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE, wait_until
 from tests.listening import stop_listening
@@ -83,7 +83,7 @@ def room_of(folder: Path, broker: str, pool: str) -> Iterator[Lab]:
             yield room
         return
     try:
-        with rabbitmq(folder) as url, lab(folder, pool=pool, broker_url=url, **settings) as room:
+        with lab(folder, pool=pool, broker_url=virtual_host(), **settings) as room:
             yield room
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))

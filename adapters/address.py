@@ -1,4 +1,4 @@
-"""Addresses that a route may name: how they are written, resolved, and which ones never."""
+"""Network addresses in a route's config: parsing, resolution, and those that are never allowed."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from fnmatch import fnmatchcase
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 
 _NAME = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]{0,252}[A-Za-z0-9_])?\.?")
-# Link-local, where metadata services hand out credentials; those of them that lie elsewhere (AWS,
-# GCP, Azure, Alibaba, Oracle); and what is no single host.
+# Link-local addresses, where metadata services give out credentials; such services at other
+# addresses (AWS, GCP, Azure, Alibaba, Oracle); and addresses that are not of a single host.
 _NEVER = [
     ipaddress.ip_network(network)
     for network in (
@@ -36,25 +36,25 @@ _METADATA = frozenset({"metadata", "metadata.google.internal", "instance-data"})
 
 
 def is_name(host: str) -> bool:
-    """Whether it is a host's name in ASCII, or an address."""
+    """Return whether it is an ASCII host name, or an address."""
     return bool(_NAME.fullmatch(host)) or literal(host) is not None
 
 
 def literal(host: str) -> Address | None:
-    """The address that is written there, also in the old forms such as 0xa9fea9fe; None: a name."""
+    """Return the address in the text, also in old forms such as 0xa9fea9fe; None for a name."""
     try:
         return ipaddress.ip_address(host.strip("[]"))
     except ValueError:
         pass
     try:
-        # What resolvers take for an address without asking anybody.
+        # Resolvers take these forms for addresses without a query.
         return ipaddress.IPv4Address(socket.inet_aton(host.rstrip(".")))
     except (OSError, ValueError):
         return None
 
 
 def resolve(host: str, port: int | None) -> list[Address]:
-    """Every address of the name, by this machine's resolver; none if it does not resolve."""
+    """Return every address of the name by this machine's resolver; none if it does not resolve."""
     try:
         found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except (OSError, UnicodeError):
@@ -63,16 +63,18 @@ def resolve(host: str, port: int | None) -> list[Address]:
 
 
 def never(one: Address) -> bool:
-    """Whether nothing may ever be sent there."""
+    """Return whether nothing may ever be sent to this address."""
     inner = _within(one)
     return any(form in network for form in (one, inner) for network in _NEVER)
 
 
 def is_loopback(one: Address) -> bool:
+    """Return whether the address is of this machine only, in any form."""
     return one.is_loopback or _within(one).is_loopback
 
 
 def names_metadata(host: str) -> bool:
+    """Return whether the name is that of a metadata service."""
     return host.lower().rstrip(".") in _METADATA
 
 
@@ -84,8 +86,11 @@ def allowed(
     *,
     resolved: bool,
 ) -> bool:
-    """Whether an entry names the host (`*.example.com`, with `:port` for one port alone), or all of
-    its addresses lie in networks among them (`10.0.0.0/8`)."""
+    """Return whether the operator's entries allow this host.
+
+    An entry is a name (`*.example.com`, with `:port` for that port only) or a network
+    (`10.0.0.0/8`) that all addresses `found` must be in.
+    """
     networks = []
     for entry in entries:
         try:
@@ -93,21 +98,21 @@ def allowed(
             continue
         except ValueError:
             pass
-        name, colon, its_port = entry.rpartition(":")
-        if not (colon and its_port.isdecimal()):
-            name, its_port = entry, ""
-        if its_port and port is not None and int(its_port) != port:
+        name, colon, entry_port = entry.rpartition(":")
+        if not (colon and entry_port.isdecimal()):
+            name, entry_port = entry, ""
+        if entry_port and port is not None and int(entry_port) != port:
             continue
         if fnmatchcase(host.lower().rstrip("."), name.lower().strip("[]")):
             return True
     if not found:
-        # Where it leads is seen when a worker resolves it.
+        # The address is checked when a worker resolves the name.
         return bool(networks) and not resolved
     return all(any(one in network for network in networks) for one in found)
 
 
 def _within(one: Address) -> Address:
-    """The IPv4 address that another one stands for, or the address itself."""
+    """Return the IPv4 address that an IPv6 address stands for, or the address itself."""
     if isinstance(one, ipaddress.IPv4Address):
         return one
     if one in _NAT64 or (one in _COMPATIBLE and int(one) > 0xFFFF):

@@ -1,7 +1,6 @@
-"""What a service answers, held against what an answer of its kind can be.
+"""Checks of a service's responses, before any part of them is used or shown.
 
-A service may be broken, or somebody's own program: nothing of what it says is used or shown before
-it was looked at here.
+A service may be broken, or may be somebody's own program.
 """
 
 from __future__ import annotations
@@ -19,27 +18,29 @@ log = structlog.get_logger("signalbox.adapters")
 _CODE = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:#/+=-]{0,79}")
 _ETAG = re.compile(r"[!-~]{1,256}")
 _NUMBER = re.compile(r"[0-9]{1,18}")
-# Azurite says of an empty blob that it gave "bytes 0--1/0".
+# Azurite reports the range "bytes 0--1/0" for an empty blob.
 _SPAN = re.compile(r"bytes ([0-9]{1,18})-([0-9]{1,18}|-1)/([0-9]{1,18})")
 _TELL = "it is tried again; if it stays so, see what answers at the route's address"
 EMPTY_PAGES = 100
-"""A list that goes on behind so many pages with nothing in them goes on for ever."""
+"""Number of consecutive empty pages after which a list counts as endless."""
 
 
 def code_text(code: object) -> str:
-    """A service's own code or request id, as far as it may be shown; empty for what is none."""
+    """Return a service's error code or request id if it is safe to show, else an empty text."""
     text = str(code)
     return text if _CODE.fullmatch(text) else ""
 
 
 def unusable(service: str, what: str) -> Unavailable:
-    """The error for an answer that is none; `what` is ours, nothing that came."""
+    """Return the error for an unusable response; `what` must not quote the response."""
     return Unavailable(f"the answer of {service} cannot be used: {what}", next_step=_TELL)
 
 
 def unread(service: str, error: Exception) -> Unavailable:
-    """The same for what a client of the service did not expect, or for a mistake of ours: the log
-    says where, and nothing that came."""
+    """Return the error for a response that the client, or our own code, could not handle.
+
+    The place in the code is logged, without any part of the response.
+    """
     where = traceback.extract_tb(error.__traceback__)[-1]
     log.warning(
         "an answer that cannot be read",
@@ -52,7 +53,7 @@ def unread(service: str, error: Exception) -> Unavailable:
 
 
 def not_asked(what: str, service: str = "the backend") -> IntegrityMismatch:
-    """The error for an answer to another question."""
+    """Return the error for a response to another request."""
     return IntegrityMismatch(
         f"{service} answers what was not asked: {what}",
         next_step="see what answers at the route's address, and switch the route; nothing of it "
@@ -61,7 +62,7 @@ def not_asked(what: str, service: str = "the backend") -> IntegrityMismatch:
 
 
 def checked_size(service: str, size: object) -> int:
-    """Bytes, 0 to 5 TiB; a number or its text. Raises Unavailable."""
+    """Return a size in bytes, 0 to 5 TiB, given as a number or text. Raises Unavailable."""
     if isinstance(size, str) and _NUMBER.fullmatch(size):
         size = int(size)
     if type(size) is not int or not 0 <= size <= LARGEST_BYTES:
@@ -70,7 +71,7 @@ def checked_size(service: str, size: object) -> int:
 
 
 def checked_etag(service: str, etag: object) -> str:
-    """The ETag without quotes. Raises Unavailable."""
+    """Return the ETag without quotes. Raises Unavailable."""
     bare = etag.strip('"') if isinstance(etag, str) else ""
     if not _ETAG.fullmatch(bare):
         raise unusable(service, "it has no usable ETag")
@@ -80,8 +81,11 @@ def checked_etag(service: str, etag: object) -> str:
 def checked_span(
     service: str, content_range: str | None, size: int, first: int | None, last: int | None
 ) -> tuple[int, int]:
-    """First byte and size of the whole for `size` bytes that were asked for as `first` to `last`
-    (included; both None: the whole). Raises Unavailable."""
+    """Return the offset of the first byte and the size of the whole object.
+
+    `size` is the length of the response, which was requested as bytes `first` to `last` inclusive
+    (both None for the whole). Raises Unavailable.
+    """
     begin, whole = 0, size
     if content_range is not None:
         begin, end, whole = span_of(service, content_range)
@@ -94,7 +98,7 @@ def checked_span(
 
 
 def span_of(service: str, content_range: str) -> tuple[int, int, int]:
-    """First and last byte, and the size of the whole. Raises Unavailable."""
+    """Return the first and last byte and the size of the whole. Raises Unavailable."""
     found = _SPAN.fullmatch(content_range)
     if found is None:
         raise unusable(service, "its range is none")
@@ -103,7 +107,7 @@ def span_of(service: str, content_range: str) -> tuple[int, int, int]:
 
 
 def checked_token(service: str, token: object, before: str | None) -> str:
-    """Where the next page of a list begins. Raises Unavailable."""
+    """Return the token of a list's next page; `before` is the current one. Raises Unavailable."""
     if not isinstance(token, str) or not token.isprintable() or not 0 < len(token) <= 2500:
         raise unusable(service, "its continuation cannot be used")
     if token == before:

@@ -1,4 +1,4 @@
-"""How a bulk is cut into requests, within whose time each is made, and what comes of a bulk."""
+"""Bulk operations: splits them into requests, finds their time limit, collects their answers."""
 
 from __future__ import annotations
 
@@ -15,13 +15,15 @@ Answer = TypeVar("Answer")
 
 @dataclass(frozen=True)
 class RequestSize:
-    """What one request of a service takes."""
+    """Maximum size of one request to a service."""
 
     records: int
+    """Maximum number of records."""
     bytes: int
+    """Maximum number of bytes."""
 
     def cut(self, sizes: Sequence[int]) -> Iterator[range]:
-        """Cut a row of records of these sizes in bytes into requests, of one record at least."""
+        """Split records of these sizes in bytes into requests of at least one record."""
         begin = total = 0
         for number, size in enumerate(sizes):
             full = number - begin >= self.records or total + size > self.bytes
@@ -34,21 +36,25 @@ class RequestSize:
 
 
 UNBOUNDED = RequestSize(2**62, 2**62)
+"""The size of a request without a limit."""
 
 
 def earliest(calls: Sequence[Call]) -> Call:
-    """The call whose lease ends first: what is done for all of them is done within it."""
+    """Return the call whose lease ends first: what is done for all of them must end by then."""
     return min(calls, key=lambda call: call.deadline)
 
 
 def open_calls(calls: Sequence[Call]) -> list[Call]:
-    """Those whose lease has not run out; all of them if none is left."""
+    """Return the calls whose lease has not expired; all of them if there are none."""
     now = lease_clock()
     return [call for call in calls if call.deadline > now] or list(calls)
 
 
 def lapsed(call: Call) -> LeaseExpired | None:
-    """The error of a call whose lease ran out: in a bulk it is not to stop the others."""
+    """Return the error of a call whose lease has expired, else None.
+
+    It must not stop others in a bulk.
+    """
     if call.deadline > lease_clock():
         return None
     try:
@@ -59,7 +65,7 @@ def lapsed(call: Call) -> LeaseExpired | None:
 
 
 def only(answers: Sequence[Answer | SignalboxError]) -> Answer:
-    """The answer to a bulk of one; raises what is wrong with it."""
+    """Return the answer of a bulk of one; raise it if it is an error."""
     (answer,) = answers
     if isinstance(answer, SignalboxError):
         raise answer

@@ -1,8 +1,8 @@
-"""Which backend types exist for which kind, and where each is implemented.
+"""The catalogue: which backend types exist for which kind, and where each is implemented.
 
-Adding a backend is one folder and one line here, or an entry point of another distribution in the
-group `signalbox.backends`, whose object is a `Backend` or several. Nothing is imported before a
-route needs it, so a worker that never meets S3 never loads boto3.
+Adding a backend takes a folder and an entry here, or an entry point of another distribution in the
+group `signalbox.backends`, whose object is one `Backend` or several. Nothing is imported before a
+route needs it: a worker without S3 routes never loads boto3.
 """
 
 from __future__ import annotations
@@ -26,50 +26,61 @@ from signalbox.commands.scope import ResourceKind, Scope
 
 @dataclass(frozen=True)
 class Backend:
-    """One cell of the table kind × backend type.
+    """A backend type for one kind.
 
-    `open` and `check_config` live in the module: `open(context)` makes the adapter,
-    `check_config(config)` raises InvalidRouteConfig when the route is set; neither calls out.
-    `reaches(config, kind)` stands in the `config.py` beside it, and says what the config names
-    outside of the process, which is checked against the operator's settings before it is opened.
+    Its module has `open_driver(context)`, which makes the driver, and `check_config(config)`, which
+    raises InvalidRouteConfig when a route is set; neither makes a network call. The `config.py`
+    beside it has `reaches(config, kind)`, which returns what the config names outside the process;
+    that is checked against the operator's settings before the driver is opened.
     """
 
     kind: ResourceKind
+    """Kind of resource."""
     backend_type: str
+    """Name of the backend type in routes."""
     module: str
+    """Module with `open_driver` and `check_config`."""
     lab_only: bool = False
+    """True if it may only be used in mode `lab`."""
     scopes_fail_alone: bool = False
-    """What fails is most often one scope's own (its database files), not the place that the config
-    names: the scopes of one config then rest each by itself."""
+    """True if failures mostly concern a single scope (its database files) and not everything that
+    the config names; each scope then has its own circuit breaker."""
     bulk_verbs: frozenset[str] = frozenset()
-    """Verbs with a bulk form `<verb>_many([(command, call), …])`, which answers with a result
-    or a SignalboxError for each and is given no order key twice."""
+    """Verbs with a bulk form `<verb>_many([(command, call), …])`, which returns a result or a
+    SignalboxError for each; no order key may occur twice."""
     ordered_bulk_verbs: frozenset[str] = frozenset()
-    """Verbs whose bulk form takes an order key many times, in accepted order; it attempts none
-    behind one of the same key that ended in a temporary error."""
+    """Verbs whose bulk form accepts an order key several times, in accepted order; it attempts none
+    after one of the same key that ended in a temporary error."""
 
     def open(self, context: AdapterContext) -> Any:
-        """The adapter. Raises InvalidRouteConfig, PlaceForbidden, Unavailable (a host's name)."""
+        """Open an adapter.
+
+        Raises InvalidRouteConfig, PlaceForbidden, BackendNotInstalled and Unavailable (a host
+        name).
+        """
         self.boundary(context.scope, context.config).check()
         module, name = STORES[self.kind]
         return getattr(import_module(module), name)(self.load().open_driver(context))
 
     def load(self) -> ModuleType:
-        """Its module, with the SDK behind it, and its store: seconds the first time, nothing
-        later. Raises BackendNotInstalled."""
+        """Import and return its module with its SDK and store: seconds at first, then nothing.
+
+        Raises BackendNotInstalled.
+        """
         import_module(STORES[self.kind][0])
         return self._module(self.module)
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What it can do beyond the operations that every backend of its kind has."""
+        """What it can do in addition to the operations that every backend of its kind has."""
         return getattr(self.load(), "CAPABILITIES", frozenset())
 
     def check_config(self, config: dict[str, Any]) -> None:
+        """Check a route's config. Raises InvalidRouteConfig."""
         self.load().check_config(config)
 
     def boundary(self, scope: Scope, config: Mapping[str, Any]) -> Boundary:
-        """What the config reaches, to be checked. Raises InvalidRouteConfig."""
+        """Return what the config reaches, to be checked. Raises InvalidRouteConfig."""
         folder = self.module.rpartition(".")[0]
         reaches = self._module(f"{folder}.config").reaches(config, self.kind)
         return Boundary(scope, self.backend_type, reaches)
@@ -79,7 +90,7 @@ class Backend:
             return import_module(name)
         except ModuleNotFoundError as error:
             if (error.name or "").partition(".")[0] == name.partition(".")[0]:
-                raise  # a mistake in the backend, not a package that is missing beside it
+                raise  # A mistake in the backend's own code, not a missing package.
             raise BackendNotInstalled(
                 f"the backend {self.backend_type} needs {error.name}, which is not installed here",
                 kind=self.kind,
@@ -95,7 +106,7 @@ STORES: Mapping[ResourceKind, tuple[str, str]] = {
     ResourceKind.METRICS_STORE: ("signalbox.adapters.metrics_store", "MetricsStore"),
     ResourceKind.EVENT_STREAM: ("signalbox.adapters.event_stream", "EventStream"),
 }
-"""Module and class of what makes the operations of a kind out of a driver."""
+"""Module and class of the store of each kind, which implements the operations with a driver."""
 
 CATALOGUE: tuple[Backend, ...] = (
     Backend(
@@ -177,14 +188,16 @@ CATALOGUE: tuple[Backend, ...] = (
         bulk_verbs=frozenset({"upsert"}),
     ),
 )
+"""The backends of this distribution."""
 
 GROUP = "signalbox.backends"
+"""Group of the entry points of other distributions."""
 
 
 @cache
 def catalogue() -> tuple[Backend, ...]:
-    """Those of this distribution, and then what others bring; none of theirs replaces one."""
-    from importlib.metadata import entry_points  # it takes a while, and few ask
+    """Return all backends; those of other distributions cannot replace one of this distribution."""
+    from importlib.metadata import entry_points  # takes a while and is rarely needed
 
     cells = {(entry.kind, entry.backend_type): entry for entry in CATALOGUE}
     for point in entry_points(group=GROUP):
@@ -195,7 +208,7 @@ def catalogue() -> tuple[Backend, ...]:
 
 
 def supported(kind: ResourceKind) -> list[str]:
-    """The backend types that hold this kind."""
+    """Return the backend types for this kind."""
     return [entry.backend_type for entry in catalogue() if entry.kind is kind]
 
 
@@ -207,8 +220,8 @@ def _find(entries: Sequence[Backend], kind: ResourceKind, backend_type: str) -> 
 
 
 def find_backend(kind: ResourceKind, backend_type: str) -> Backend:
-    """The cell for kind × backend type, or UnknownBackend or BackendNotImplemented."""
-    # What others bring is looked for only where it is needed: that costs a look at every one.
+    """Return the backend for a kind and type. Raises UnknownBackend and BackendNotImplemented."""
+    # Entry points are searched only if needed, since that reads the metadata of all distributions.
     found = _find(CATALOGUE, kind, backend_type) or _find(catalogue(), kind, backend_type)
     if found is not None:
         return found

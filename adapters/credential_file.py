@@ -1,6 +1,6 @@
-"""How a credential file is read: a regular file of bounded size, and what a route shows is checked.
+"""Reads credential files: only regular files of limited size, whose content is never shown.
 
-So a route that names another file of the worker gets an error, and nothing of the file anywhere.
+A route that names another file of the worker gets an error that reveals nothing of it.
 """
 
 from __future__ import annotations
@@ -12,14 +12,16 @@ import stat
 from signalbox.commands.error import Misconfigured
 
 MAX_BYTES = 64 * 1024
+"""Maximum size of a credential file, in bytes."""
 MAX_LINE = 4096
+"""Maximum length of the line in `read_line`, in characters."""
 _PASSWORD = re.compile(r"[^\x00-\x1f\x7f]{1,1024}")
 
 
 def read_text(path: str, next_step: str) -> str:
-    """The file's text. Raises Misconfigured, which never quotes it."""
+    """Return the file's text. Raises Misconfigured, which never quotes it."""
     try:
-        # Neither a pipe without a writer nor a device keeps the reader waiting.
+        # Non-blocking, so that a pipe without a writer or a device does not block the reader.
         descriptor = os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC)
         with open(descriptor, "rb") as source:
             if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -38,7 +40,7 @@ def read_text(path: str, next_step: str) -> str:
 
 
 def read_line(path: str, next_step: str) -> str:
-    """The one line that the file holds, without blanks around it. Raises Misconfigured."""
+    """Return the only line of the file, stripped. Raises Misconfigured."""
     text = read_text(path, next_step).strip()
     if not text or len(text) > MAX_LINE or not text.isprintable():
         raise Misconfigured(f"{path} does not hold one line", next_step=next_step)
@@ -46,7 +48,10 @@ def read_line(path: str, next_step: str) -> str:
 
 
 def read_password(path: str, next_step: str) -> str:
-    """The password: one line of at most 1,024 characters, its blanks included."""
+    """Return the only line of the file, at most 1,024 characters, spaces included.
+
+    Raises Misconfigured.
+    """
     text = read_text(path, next_step).removesuffix("\n").removesuffix("\r")
     if not _PASSWORD.fullmatch(text):
         raise Misconfigured(f"{path} does not hold one line", next_step=next_step)

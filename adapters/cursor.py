@@ -1,7 +1,7 @@
-"""Cursors: where a page ended, tied to the question that it answered.
+"""Cursors: the position where a page ended, bound to the query that it answered.
 
-A cursor says only behind which place of the question's own answer to go on, so a forged one
-reaches nothing that the question does not.
+A cursor only says where in the query's own result to continue, so a forged one reveals nothing that
+the query does not.
 """
 
 from __future__ import annotations
@@ -19,40 +19,40 @@ Page = TypeVar("Page")
 _NOT_OF_THE_QUESTION = {"op_id", "v", "mode", "deadline", "cursor", "limit", "allow_scan"}
 
 
-def make_cursor(question: Command, place: Any) -> str:
-    """The cursor for `place`, which is any JSON."""
+def make_cursor(question: Command, position: Any) -> str:
+    """Return the cursor for a position, which may be any JSON."""
     return base64.urlsafe_b64encode(
-        json.dumps([_binding(question), place], separators=(",", ":")).encode()
+        json.dumps([_binding(question), position], separators=(",", ":")).encode()
     ).decode()
 
 
 def open_cursor(question: Command, cursor: str) -> Any:
-    """The place. Raises InvalidCommand for a cursor of another question, or none at all."""
+    """Return the position. Raises InvalidCommand for an invalid cursor or one of another query."""
     try:
-        binding, place = json.loads(
+        binding, position = json.loads(
             base64.b64decode(cursor.encode(), altchars=b"-_", validate=True)
         )
         if binding == _binding(question):
-            return place
+            return position
     except (ValueError, TypeError, RecursionError):
         pass
     raise cursor_refused()
 
 
-def page_behind(
-    place: str | None, ask: Callable[[str | None], Page], is_fault: Callable[[Exception], bool]
+def page_after(
+    position: str | None, ask: Callable[[str | None], Page], is_fault: Callable[[Exception], bool]
 ) -> Page:
-    """The page that `ask` gives behind a place of the service's own making, or from the beginning.
+    """Return the page that `ask` gives for a position, None for the first page.
 
-    Some services answer a place that they never gave with a fault of their own (`is_fault`), as if
-    they were down: but then they fail there again, and not at the beginning. Raises InvalidCommand
-    for such a place, and what `ask` does.
+    Some services respond to a position that they did not make with an internal error (`is_fault`),
+    as if they were down; but then they fail again there, and not at the first page. Raises
+    InvalidCommand for such a position, and the errors of `ask`.
     """
     for look in (1, 2):
         try:
-            return ask(place)
-        except Exception as error:  # of the service's own kind: `is_fault` tells which
-            if place is None or not is_fault(error):
+            return ask(position)
+        except Exception as error:  # of the service's own kind: `is_fault` decides
+            if position is None or not is_fault(error):
                 raise
             if look == 2:
                 raise cursor_refused() from error
@@ -61,7 +61,7 @@ def page_behind(
 
 
 def cursor_refused() -> InvalidCommand:
-    """The error for a cursor whose place does not fit its question."""
+    """Return the error for a cursor whose position does not fit its query."""
     return InvalidCommand(
         "the cursor is not one of this question",
         next_step="send next_cursor as it came, with the same question",

@@ -1,4 +1,4 @@
-"""Data as it is kept in a database: the JSON form of `commands/value.py` as text."""
+"""The JSON text in which databases keep the data of rows and events (`commands/value.py`)."""
 
 from __future__ import annotations
 
@@ -15,15 +15,17 @@ _PLAIN: Final = frozenset({str, int, float, bool, NoneType})
 
 
 def data_text(data: Data) -> str:
-    """The text of checked data; `read_text` gives it back equal, each value in its own type."""
-    # Most data is flat and needs no tag; and pydantic's writer costs a fifth of json's.
+    """Return the text of checked data; `read_text` returns equal data with equal types."""
+    # Most data is flat and needs no tags; pydantic's serializer takes a fifth of json's time.
     plain = _PLAIN.issuperset(map(type, data.values()))
     return to_json(data if plain else json_form(data)).decode()
 
 
 def read_text(text: str) -> Data:
-    """The inverse of `data_text`. What was checked when it came is not checked again; raises
-    IntegrityMismatch for what is no such text at all."""
+    """Return the data of such a text, without checking each value again.
+
+    Raises IntegrityMismatch for any other text.
+    """
     try:
         data: Data = _decode(text)
     except UNREADABLE as error:
@@ -34,7 +36,7 @@ def read_text(text: str) -> Data:
 
 
 def _untagged(entry: dict[str, Any]) -> Any:
-    # No name of the data itself begins with $.
+    # No name in the data itself begins with $.
     if len(entry) == 1 and next(iter(entry)).startswith("$"):
         return read_value(entry)
     return entry

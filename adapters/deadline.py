@@ -1,12 +1,13 @@
-"""How long one call to a backend may take in all, whatever its server does.
+"""Time limits of a call to a backend, whatever its server does.
 
-The timeout of a socket begins anew with every byte: a server that sends one byte a second would
-hold a call for ever. So each request has `REQUEST_SECONDS` for everything, connecting included;
-bytes that move earn it more, at `STEADY_BYTES_PER_SECOND`, and never more than `REQUEST_SECONDS`
-ahead; and nothing lasts longer than the lease, which grows with the content itself. What is over
-this time is an Unavailable, for a breaker the same as a server that is silent.
+A socket's timeout begins again with every byte, so a server that sends one byte a second could hold
+a call for ever. Each request therefore has `REQUEST_SECONDS` in all, connecting included.
+Transferred bytes extend it, at `STEADY_BYTES_PER_SECOND` and never more than `REQUEST_SECONDS`
+ahead, and nothing lasts longer than the lease, which grows with the content itself. A call that
+exceeds its limit raises Unavailable, which for a breaker is the same as a server that does not
+respond.
 
-An adapter enters `within` for each call. Sockets of our making follow it by themselves
+An adapter enters `within` for each call. Our own sockets follow it by themselves
 (`timed_socket.py`); a client with timeouts of its own is given `Deadline.left`.
 """
 
@@ -21,32 +22,34 @@ from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import LeaseExpired, Unavailable
 
 CONNECT_SECONDS = 5.0
+"""Maximum seconds for connecting."""
 REQUEST_SECONDS = 20.0
+"""Seconds for a request, extended by transferred bytes."""
 STEADY_BYTES_PER_SECOND = 64 * 1024
-"""A connection that is slower over `REQUEST_SECONDS` counts as one that hangs."""
+"""Minimum transfer rate: a connection that is slower for `REQUEST_SECONDS` counts as hanging."""
 ANSWER_BYTES = 32 * 1024 * 1024
-"""No answer is longer, but for the content of an object: a page of a list has 8 MB at most."""
+"""Maximum size of a response other than an object's content; a page of a list has at most 8 MB."""
 
 
 Expired = LeaseExpired
-"""What work ends in whose time is over: it says nothing of the service."""
+"""Raised by work whose lease has expired, which says nothing about the service."""
 
 
 class Late(TimeoutError):
-    """The time of the call is over."""
+    """The call exceeded its time limit."""
 
 
 class TooLong(OSError):
-    """The answer goes on and on."""
+    """The response exceeds its maximum size."""
 
 
 class Deadline:
-    """The time of one call, and of the request of it that is under way. For one thread at a time.
+    """The time limit of one call and of its current request. For one thread at a time.
 
-    `fault` says what the server did if it was stopped: it is asked nothing more then.
+    `fault` says what the server did if the call was aborted; no further request is sent then.
     """
 
-    __slots__ = ("_end", "_lapsed", "_moved", "_received", "_received_most", "fault", "limit")
+    __slots__ = ("_end", "_lapsed", "_max_received", "_moved", "_received", "fault", "limit")
 
     def __init__(self, limit: TimeLimit) -> None:
         self.limit = limit
@@ -54,54 +57,56 @@ class Deadline:
         self._lapsed = False
         self.begin()
 
-    def begin(self, received_most: float | None = None) -> None:
-        """A request begins, or another read of its content; its answer has so many bytes at
-        most (None: `ANSWER_BYTES`). Raises Late after a fault."""
+    def begin(self, max_received: float | None = None) -> None:
+        """Begin a request, or another read of its content. Raises Late after a fault.
+
+        The response may have `max_received` bytes (None: `ANSWER_BYTES`).
+        """
         if self.fault:
             raise Late
         self._end = lease_clock() + REQUEST_SECONDS
         self._moved = False
         self._received = 0
-        self._received_most = ANSWER_BYTES if received_most is None else received_most
+        self._max_received = ANSWER_BYTES if max_received is None else max_received
 
     def check(self) -> None:
-        """Raise LeaseExpired if it is over: which says nothing of the server."""
+        """Raise LeaseExpired if the lease has expired, which says nothing about the server."""
         if self.limit.deadline <= lease_clock():
             raise LeaseExpired("the lease ran out before the call")
 
     def left(self) -> float:
-        """Seconds, more than 0. Raises Late."""
+        """Return the seconds left, more than 0. Raises Late."""
         left = min(self._end, self.limit.deadline) - lease_clock()
         if left > 0:
             return left
         if not self._moved and self.limit.deadline <= lease_clock():
-            # A worker that was frozen: the server was asked nothing.
+            # The worker was suspended: nothing was sent to the server.
             self._lapsed, self.fault = True, "was not asked"
         else:
             self.ran_out()
         raise Late
 
     def ran_out(self) -> None:
-        """A wait of `left` seconds was in vain."""
+        """Record that a wait for `left` seconds timed out."""
         self.fault = "was too slow: the time of the call is over"
 
     def sent(self, count: int) -> None:
-        """So many bytes went out."""
+        """Record that `count` bytes were sent."""
         self._moved = True
         self._end = min(
             self._end + count / STEADY_BYTES_PER_SECOND, lease_clock() + REQUEST_SECONDS
         )
 
     def received(self, count: int) -> None:
-        """So many bytes came. Raises TooLong."""
+        """Record that `count` bytes were received. Raises TooLong."""
         self._received += count
-        if self._received > self._received_most:
+        if self._received > self._max_received:
             self.fault = "sends an answer that does not end"
             raise TooLong(self.fault)
         self.sent(count)
 
     def error(self, service: str) -> LeaseExpired | Unavailable:
-        """What a call with a fault ends in."""
+        """Return the error of a call with a fault."""
         if self._lapsed:
             return LeaseExpired("the lease ran out before the request was sent")
         return Unavailable(
@@ -114,22 +119,26 @@ _current: ContextVar[Deadline | None] = ContextVar("signalbox_deadline", default
 
 
 def current() -> Deadline | None:
-    """That of the call which this thread makes, if it makes one."""
+    """Return the deadline of the call that this thread is making, None if it makes none."""
     return _current.get()
 
 
 def enter(deadline: Deadline | None) -> Token[Deadline | None]:
-    """What follows in this thread has this time, until `leave`."""
+    """Set this thread's deadline until `leave`."""
     return _current.set(deadline)
 
 
 def leave(token: Token[Deadline | None]) -> None:
+    """Restore the deadline from before `enter`."""
     _current.reset(token)
 
 
 @contextmanager
 def within(limit: TimeLimit) -> Iterator[Deadline]:
-    """One call to a backend. Raises LeaseExpired if its lease is over already."""
+    """Make one call to a backend within this limit.
+
+    Raises LeaseExpired if its lease has expired.
+    """
     deadline = Deadline(limit)
     deadline.check()
     token = enter(deadline)

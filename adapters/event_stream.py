@@ -1,4 +1,4 @@
-"""Event streams, for every backend: the operations, made of a driver's primitives.
+"""Event streams for every backend: the operations, implemented with a driver's primitives.
 
 Every method may raise PermissionDenied, Misconfigured, Throttled, Unavailable and
 InsufficientStorage.
@@ -27,32 +27,36 @@ from signalbox.commands.event_stream import (
 )
 
 LOOKS = 8
+"""Maximum number of attempts to append while other writers append too."""
 PAUSE = 0.02
-"""Seconds at most before the second look; doubles with each."""
+"""Maximum seconds before the second attempt; doubles with each."""
 
 Item = tuple[AppendEvent, Call]
 Answer = AppendResult | SignalboxError
 
 
 class EventStream:
-    """One tenant's streams in one environment on one backend. Methods are thread-safe."""
+    """The streams of one tenant and env on one backend. Methods are thread-safe."""
 
     def __init__(self, driver: StreamDriver) -> None:
         self.driver = driver
         self._reporter = Reporter(driver.service, driver.scope)
 
     def append(self, command: AppendEvent, call: Call) -> AppendResult:
-        """Add the event durably at the next version, so that no reader ever sees a gap.
+        """Append the event durably at the next version; readers never see a gap.
 
-        An event whose id the stream holds is not added: the answer names its version. It is a
-        `duplicate` unless this command itself had added it. Only then is `expected_version`
-        asked: PreconditionFailed. Raises TooLarge where the event is over what the backend takes.
+        An event whose id exists in the stream is not appended: the result has its version, and is a
+        `duplicate` unless this command itself had appended it. Otherwise, if `expected_version` is
+        not the stream's last version, raises PreconditionFailed. Raises TooLarge for an event over
+        the backend's limit.
         """
         return only(self.append_many([(command, call)]))
 
     def append_many(self, items: Sequence[Item]) -> list[Answer]:
-        """Many appends in few calls, an answer for each. A stream may come many times: its
-        events are added in the order given, and none behind one that ended in a temporary error.
+        """Append many events in few calls; return an answer for each.
+
+        A stream may occur several times: its events are appended in the given order, and none after
+        one that ended in a temporary error.
         """
         answers: dict[int, Answer] = {}
         stopped: dict[str, SignalboxError] = {}
@@ -75,8 +79,10 @@ class EventStream:
         return [answers[number] for number in range(len(items))]
 
     def read(self, command: ReadEvents, call: Call) -> EventsResult:
-        """Events with a version above `after`, in order and without a gap; at most `limit` and
-        about a mebibyte, but one event at least where any is left."""
+        """Return events with version > `after`, ascending and without a gap.
+
+        At most `limit` events and about one mebibyte, but at least one event if there is any.
+        """
         events: list[StoredEvent] = []
         size, last = 0, command.after
         with (
@@ -96,7 +102,7 @@ class EventStream:
         return EventsResult(stream=command.stream, events=events, next_after=last)
 
     def close(self) -> None:
-        """Give back what the store holds; it is not used again."""
+        """Release the driver's resources; the store cannot be used afterwards."""
         self.driver.close()
 
     def _append(self, items: list[Item]) -> list[Answer]:
@@ -106,11 +112,11 @@ class EventStream:
             with self._reporter.errors():
                 return self._append_group(items)
         except SignalboxError as error:
-            # What was refused in it counts no more either.
+            # What was refused in it does not count either.
             return [error] * len(items)
 
     def _append_group(self, items: list[Item]) -> list[Answer]:
-        """An answer for each, in order; all are added, or none."""
+        """Append all events, or none; return an answer for each, in order."""
         lease = earliest([call for _, call in items])
         wanted: dict[str, list[str]] = {}
         for command, _ in items:
@@ -124,7 +130,8 @@ class EventStream:
                         turn.append(numbering.records)
                 return answers
             except Changed:
-                # Writers that met once would meet again, if they came back in step.
+                # Random, since writers that collided would collide again if they returned at the
+                # same time.
                 pause = random.uniform(0, PAUSE * 2**look)
                 time.sleep(min(pause, lease.remaining()))
         raise Contended(
@@ -132,7 +139,7 @@ class EventStream:
         )
 
     def _groups(self, items: Sequence[Item]) -> Iterator[list[int]]:
-        """Cut a row of appends into turns."""
+        """Split the appends into turns."""
         traits = self.driver.traits
         if traits.request is UNBOUNDED:
             yield list(range(len(items)))

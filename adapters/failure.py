@@ -1,7 +1,7 @@
-"""Errors of backends: typed, and each naming tenant, env, kind and backend. Written once for all.
+"""Translates errors of backends to SignalboxErrors that name tenant, env, kind and backend.
 
-A driver's service says how its own errors are translated (`Service`). A store opens
-`Reporter.errors` around each operation, so that only SignalboxErrors leave it.
+A driver's `Service` says how its own errors are translated. A store opens `Reporter.errors` around
+each operation, so that it raises only SignalboxErrors.
 """
 
 from __future__ import annotations
@@ -20,30 +20,34 @@ class Service:
     """The service behind a backend type, as errors name it."""
 
     backend_type: str
+    """Name of the backend type."""
     name: str
-    """As people call it, such as `Azure`."""
+    """The name for people, such as `Azure`."""
     translate: Callable[[Exception], SignalboxError]
-    """The error for callers, without a location. Called within the time of the operation."""
+    """Returns the SignalboxError for an exception, without tenant and so on. Called within the time
+    limit of the operation."""
     failures: tuple[type[Exception], ...] = (Exception,)
-    """What `translate` knows. Anything else is a defect, and passes through as it is."""
+    """Exceptions that `translate` knows; any other is a defect and is not translated."""
     answers: tuple[type[Exception], ...] = ()
-    """Those of them that hold an answer of the service: it counts, however late it came."""
+    """Those that contain a response of the service, which counts even if it came late."""
 
 
 class Reporter:
-    """What is common to the errors of one store."""
+    """Reports the errors of one store."""
 
     def __init__(self, service: Service, scope: Scope) -> None:
         self.service = service
         self.scope = scope
 
     def errors(self, deadline: Deadline | None = None) -> located_errors:
-        """Around what asks the service; what is within has this time. Lets only SignalboxErrors
-        out, and raises LeaseExpired at once where the time is over."""
+        """Translate errors within the context, which has this time limit.
+
+        Raises only SignalboxErrors, and LeaseExpired at once if the lease has expired.
+        """
         return located_errors(self, deadline)
 
     def located(self, error: SignalboxError) -> SignalboxError:
-        """The same error, with its location named."""
+        """Add tenant, env, kind and backend to the error and return it."""
         scope = self.scope
         return error.at(
             kind=scope.kind,
@@ -53,13 +57,13 @@ class Reporter:
         )
 
     def translated(self, error: Exception) -> SignalboxError:
-        """The typed error for what the service's client raised, with its location named."""
+        """Return the SignalboxError, complete, for an exception of the service's client."""
         if not isinstance(error, SignalboxError):
             error = self.service.translate(error)
         return self.located(error)
 
 
-class located_errors:  # noqa: N801 - used like a function; one made by contextlib costs more
+class located_errors:  # noqa: N801 - used like a function; contextlib's would cost more
     """See `Reporter.errors`."""
 
     __slots__ = ("_deadline", "_reporter", "_token")

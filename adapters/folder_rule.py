@@ -1,4 +1,7 @@
-"""Which paths a route may name where the operator lists none, and which ones in no case."""
+"""Which paths a route may name: rules that always hold, and the default ones.
+
+The default rules apply if the operator has listed no folders.
+"""
 
 from __future__ import annotations
 
@@ -13,23 +16,26 @@ _SYSTEM = (
     *("/Library", "/System", "/private/etc"),  # macOS
 )
 _SHARED = frozenset({"/", "/home", "/opt", "/root", "/Users", "/var", "/var/lib"})
-"""Fit for a folder below, not to hold data themselves."""
+"""Folders that may contain data folders, but are no data folders themselves."""
 _SECRETS = ("/etc/signalbox", "/run/secrets", "/var/run/secrets")
-"""Below system folders, and where containers and operators put credentials."""
+"""Folders below system folders where containers and operators put credentials."""
 _INSIDE = re.compile(
     f"/tenants/(?:{TENANT_PATTERN.pattern})/(?:{ENV_PATTERN.pattern})(?:/|$)", re.ASCII
 )
 
 
 def within(path: str, root: str) -> bool:
-    """Whether the path is the root or below it; both are real paths."""
+    """Return whether the path is the root or below it; both are real paths."""
     return path == root or path.startswith(root.rstrip("/") + "/")
 
 
 def fit_for_data(path: str, payload_dir: str, *, by_default: bool) -> str:
-    """Why data may not lie at this real path; empty if it may."""
+    """Return why data may not be stored at this real path; empty if it may.
+
+    `by_default` applies the rules for an operator who listed no roots.
+    """
     if _INSIDE.search(path):
-        # Its clean-up would take what it finds there for its own.
+        # The clean-up of that route would remove what it finds there.
         return "lies within the data of another route"
     if payload_dir and within(path, payload_dir):
         return "lies within SIGNALBOX_PAYLOAD_DIR"
@@ -41,7 +47,7 @@ def fit_for_data(path: str, payload_dir: str, *, by_default: bool) -> str:
 
 
 def fit_for_credentials(path: str, payload_dir: str, *, by_default: bool) -> str:
-    """Why no credential is read from this real path; empty if it may be."""
+    """Return why credentials may not be read from this real path; empty if they may."""
     if _INSIDE.search(path) or (payload_dir and within(path, payload_dir)):
         return "is content of a tenant"
     if not by_default or any(within(path, folder) for folder in _SECRETS):

@@ -1,7 +1,7 @@
-"""What a backend of metrics stores implements: store points, and walk over those of a time.
+"""The driver interface for metrics stores: store points, and iterate over those of a time range.
 
-`adapters/metrics_store.py` decides which value of a point stands, and answers queries, once for
-all backends. What the service reports leaves a driver as it came.
+`adapters/metrics_store.py` decides which value of a point is kept and answers queries, once for all
+backends. A driver raises its service's errors untranslated.
 """
 
 from __future__ import annotations
@@ -20,81 +20,99 @@ from signalbox.commands.scope import Scope
 
 
 class Changed(Exception):
-    """There is another record than the write was to replace, and it was not written."""
+    """The record to be replaced is no longer the one that was seen; nothing was written."""
 
 
 class SeenPoint(NamedTuple):
-    """A record that is there."""
+    """An existing record."""
 
     seq: int
+    """Sequence number of the write that stored it."""
     token: Any
-    """The driver's own: by what it knows that it is there still."""
+    """The driver's own value, by which it recognises that the record has not changed."""
 
 
 class PointWrite(NamedTuple):
-    """One record, and what it replaces."""
+    """A record to write, and the one that it replaces."""
 
     record: Any
+    """The record, as the driver's `record` made it."""
     over: SeenPoint | None
-    """None: nothing is there, or the service itself keeps the higher `seq`."""
+    """The record to replace; None if there is none, or the service itself keeps the higher
+    `seq`."""
 
 
 @dataclass(frozen=True)
 class MetricsTraits:
-    """What the service takes, and what it does itself."""
+    """Limits and abilities of the service."""
 
     request: RequestSize = UNBOUNDED
-    """Of one call of `store`."""
+    """Maximum size of one call of `store`."""
     transactional: bool = False
-    """The driver is a TransactionalMetricsDriver, else a RecordMetricsDriver."""
+    """True if the driver is a TransactionalMetricsDriver, else it is a RecordMetricsDriver."""
 
 
 class MetricsDriver(Protocol):
-    """One scope on one route. Methods are thread-safe."""
+    """The points of one scope on one route. Methods are thread-safe."""
 
     @property
-    def scope(self) -> Scope: ...
+    def scope(self) -> Scope:
+        """The scope."""
 
     @property
-    def service(self) -> Service: ...
+    def service(self) -> Service:
+        """The service, for errors."""
 
     @property
-    def traits(self) -> MetricsTraits: ...
+    def traits(self) -> MetricsTraits:
+        """Limits and abilities."""
 
     def walk(
         self, query: QueryPoints, start: datetime, limit: TimeLimit
     ) -> AbstractContextManager[Iterator[PointValue]]:
-        """The points of the query's series from `start` to before its end, each once with its
-        highest `seq`, by time and then canonical labels as UTF-8; read as they are asked for.
-        Those without the query's labels may be among them."""
+        """Iterate over the points of the query's series from `start` to before its end.
+
+        Each point comes once, with its highest `seq`, ordered by time and then canonical labels as
+        UTF-8, and is read when it is needed. Points without the query's labels may be included.
+        """
 
     def close(self) -> None:
-        """Give back what the driver holds."""
+        """Release the driver's resources."""
 
 
 class TransactionalMetricsDriver(MetricsDriver, Protocol):
-    """A driver of a store within this process."""
+    """The driver of a store within this process."""
 
     def store_all(self, points: Iterable[tuple[Point, int]], limit: TimeLimit) -> None:
-        """Store points with their `seq`, all or none; of one that comes twice, or is there, the
-        highest stands."""
+        """Store points with their `seq`, all or none.
+
+        If a point occurs twice, or exists, the highest `seq` is kept.
+        """
 
 
 class RecordMetricsDriver(MetricsDriver, Protocol):
-    """A driver of a service that stores records, each by itself."""
+    """The driver of a service that stores each record by itself."""
 
     def record(self, point: Point, seq: int) -> tuple[Hashable, Any]:
-        """A name, the same for all records of which only one can be there, and the record."""
+        """Return the record's name and the record.
+
+        All records of which only one can exist have the same name.
+        """
 
     def ahead(self, point: Point) -> Sequence[tuple[Hashable, Any]]:
-        """Records that must be there before a reader finds the point; nothing overwrites them."""
+        """Return records that must exist before readers can find the point.
+
+        They are never overwritten.
+        """
 
     def size(self, record: Any) -> int:
-        """Bytes of it in a request."""
+        """Return the record's size in a request, in bytes."""
 
     def store(self, writes: Sequence[PointWrite], limit: TimeLimit) -> Sequence[Exception | None]:
-        """Store records of distinct names durably; what became of each: None, Changed, or what
-        the service reports."""
+        """Store records with different names durably.
+
+        Returns for each None, Changed, or the service's error.
+        """
 
     def look(self, names: Sequence[Hashable], limit: TimeLimit) -> Mapping[Hashable, SeenPoint]:
-        """Those that are there; asked where `store` gave Changed."""
+        """Return the existing records; called for those that were Changed."""

@@ -1,4 +1,4 @@
-"""Metrics stores, for every backend: the operations, made of a driver's primitives.
+"""Metrics stores for every backend: the operations, implemented with a driver's primitives.
 
 Every method may raise PermissionDenied, Misconfigured, Throttled, Unavailable and
 InsufficientStorage.
@@ -25,28 +25,32 @@ from signalbox.commands.error import Contended, SignalboxError
 from signalbox.commands.metrics_store import IngestPoints, IngestResult, PointsResult, QueryPoints
 
 LOOKS = 5
+"""Maximum number of attempts to store a point while others write it too."""
 
 Item = tuple[IngestPoints, Call]
 
 
 class MetricsStore:
-    """One tenant's series in one environment on one backend. Methods are thread-safe."""
+    """The series of one tenant and env on one backend. Methods are thread-safe."""
 
     def __init__(self, driver: MetricsDriver) -> None:
         self.driver = driver
         self._reporter = Reporter(driver.service, driver.scope)
 
     def ingest(self, command: IngestPoints, call: Call) -> IngestResult:
-        """Store all of the command's points durably.
+        """Store all points of the command durably.
 
-        A point is named by series, labels and timestamp; of two commands that ingest the same
-        point the value of the higher `seq` stands, in whichever order they run. A command that
-        failed half-way may have stored some of its points; its repetition stores the rest.
+        Series, labels and timestamp identify a point. If two commands ingest the same point, the
+        value of the higher `seq` is kept, in whichever order they run. A command that failed may
+        have stored some of its points; its retry stores the rest.
         """
         return only(self.ingest_many([(command, call)]))
 
     def ingest_many(self, items: Sequence[Item]) -> list[IngestResult | SignalboxError]:
-        """Many ingests in few calls, an answer for each; a point may come in several of them."""
+        """Ingest many commands in few calls; return an answer for each.
+
+        A point may occur in several of them.
+        """
         failed: dict[int, SignalboxError] = {}
         self._fail_lapsed(items, range(len(items)), failed)
         if self.driver.traits.transactional:
@@ -59,10 +63,10 @@ class MetricsStore:
         ]
 
     def query(self, command: QueryPoints, call: Call) -> PointsResult:
-        """One page, as `adapters/window.py` defines it, in bounded memory whatever the range; for
-        plain points it reads little more than the page.
+        """Return one page, as `adapters/window.py` defines it, in bounded memory.
 
-        Raises InvalidCommand for a cursor of another query.
+        For raw points it reads little more than the page. Raises InvalidCommand for a cursor of
+        another query.
         """
         with (
             self._reporter.errors(),
@@ -71,7 +75,7 @@ class MetricsStore:
             return page_of(command, points)
 
     def close(self) -> None:
-        """Give back what the store holds; it is not used again."""
+        """Release the driver's resources; the store cannot be used afterwards."""
         self.driver.close()
 
     def _store_all(
@@ -107,7 +111,7 @@ class MetricsStore:
             part = names[group.start : group.stop]
             numbers = {number for name in part for number in records[name].owners}
             self._fail_lapsed(items, numbers - failed.keys(), failed)
-            # What only commands that have failed already want is not worth a request.
+            # No request is made for records that only failed commands need.
             owners = {name: records[name].owners - failed.keys() for name in part}
             wanted = {name: records[name] for name in part if owners[name]}
             if not wanted:
@@ -120,8 +124,11 @@ class MetricsStore:
     def _store(
         self, driver: RecordMetricsDriver, records: dict[Hashable, _Record], lease: Call
     ) -> dict[Hashable, SignalboxError]:
-        """The error of each that was not stored. They are taken to be new, which costs no look;
-        those that are not are looked at, and replaced if they are older."""
+        """Store the records; return the errors of those that were not stored.
+
+        They are first assumed to be new, which needs no look. Those that exist are looked at, and
+        replaced if they are older.
+        """
         failed: dict[Hashable, SignalboxError] = {}
         todo, seen = list(records), dict[Hashable, SeenPoint]()
         try:
@@ -147,8 +154,8 @@ class MetricsStore:
                         return failed
         except SignalboxError as error:
             return failed | dict.fromkeys(todo, error)
-        restless = Contended("the point changed under each look", next_step="it is tried again")
-        return failed | dict.fromkeys(todo, self._reporter.located(restless))
+        contended = Contended("the point changed under each look", next_step="it is tried again")
+        return failed | dict.fromkeys(todo, self._reporter.located(contended))
 
     def _fail_lapsed(
         self, items: Sequence[Item], numbers: Iterable[int], failed: dict[int, SignalboxError]
@@ -159,7 +166,7 @@ class MetricsStore:
 
 
 class _Record(NamedTuple):
-    """What is to be stored, and the commands that want it, by their places."""
+    """A record to store, and the positions of the commands that need it."""
 
     record: Any
     seq: int
@@ -169,7 +176,7 @@ class _Record(NamedTuple):
 def _records(
     driver: RecordMetricsDriver, items: Sequence[Item], failed: dict[int, SignalboxError]
 ) -> dict[Hashable, _Record]:
-    """Of one point the value of the highest `seq`; what must be there first, first."""
+    """Return the records to store: for each point that of the highest `seq`, dependencies first."""
     ahead: dict[Hashable, _Record] = {}
     records: dict[Hashable, _Record] = {}
     for number, (command, call) in sorted(enumerate(items), key=lambda item: item[1][1].seq):

@@ -1,6 +1,6 @@
-"""Asset records: what is kept of an object that someone uploaded by himself.
+"""Asset records of objects that were uploaded without Signalbox, by a presigned URL.
 
-A record stands as JSON in an area of its own, outside what `list` shows.
+A record is stored as JSON in an area of its own, which `list` does not show.
 """
 
 from __future__ import annotations
@@ -23,16 +23,17 @@ from signalbox.commands.payload import CHUNK_BYTES, InlinePayload
 def register(
     driver: ObjectDriver, command: RegisterObject, call: Call, *, fenced: bool
 ) -> AssetRecord:
-    """Keep the record. Raises NotFound, and PreconditionFailed when size or digest differ.
+    """Check the object and store its record.
 
-    If a digest is demanded that does not stand beside the object, the content is read for it; and
-    always where whoever uploads to a presigned address can write what he likes beside.
+    Raises NotFound, and PreconditionFailed if size or digest differ. If a digest is required that
+    is not stored with the object, the content is read to compute it; and always if the uploader
+    could have set the stored one.
     """
     slot = Slot(driver, call, driver.name(command.key, Area.ASSETS))
     try:
         record = _record_of(driver, command)
     except (NotFound, PreconditionFailed):
-        # It may have been done before: what it demanded is not asked of what came since.
+        # It may have been registered before; the object may have been replaced since.
         if call.takeover and (kept := _done_before(slot)):
             return kept
         raise
@@ -46,7 +47,7 @@ def register(
 
 
 def _record_of(driver: ObjectDriver, command: RegisterObject) -> AssetRecord:
-    """The record of what is there, if it is what the command says."""
+    """Return the record of the existing object, if it matches the command."""
     name = driver.name(command.key)
     there = driver.look(name, sure=True)
     if there is None:
@@ -73,20 +74,23 @@ def _record_of(driver: ObjectDriver, command: RegisterObject) -> AssetRecord:
 
 
 def _asset_id(scope: str, key: str, etag: str) -> str:
-    """One id for one content under one key: a repeated `register` names the same asset."""
+    """Return the id of this content under this key: repeating `register` gives the same id."""
     text = f"{scope}\0{key}\0{etag}".encode()
     return f"asset_{hashlib.blake2b(text, digest_size=16).hexdigest()}"
 
 
 def _differs(what: str) -> PreconditionFailed:
-    """The error for an object that is not what `register` says."""
+    """Return the error for an object that does not match the command."""
     return PreconditionFailed(
         f"the object has {what}", next_step="upload it again, or register what is there"
     )
 
 
 def _done_before(slot: Slot) -> AssetRecord | None:
-    """The record of an earlier attempt, whose object was deleted since; or that of a newer one."""
+    """Return the record of an earlier attempt, or of a newer command.
+
+    The object itself may have been deleted since.
+    """
     there, call = slot.look(), slot.call
     if there is None or (mark_of(there) != call.mark and seq_of(there) <= call.seq):
         return None

@@ -1,7 +1,7 @@
-"""What stands beside an object: who wrote it, in which order, and what a tombstone says.
+"""Attributes stored with an object: the mark and seq of its writer, the digest, and tombstones.
 
-A driver keeps these texts beside the object in its service's own way, under names of its own, and
-gives them back as they were.
+A driver stores these texts with the object in its service's own way, under names of its own, and
+returns them unchanged.
 """
 
 from __future__ import annotations
@@ -18,17 +18,20 @@ _REMOVED_MARK, _REMOVED_ETAG = "removed-mark", "removed-etag"
 
 @dataclass(frozen=True)
 class Tombstone:
-    """What a delete left: who deleted, and what."""
+    """What a delete leaves: which command deleted, and what."""
 
     mark: str
+    """Mark of the delete."""
     seq: int
+    """Sequence number of the delete."""
     removed_mark: str | None = None
+    """Mark of the deleted object; None if there was none, or Signalbox did not write it."""
     removed_etag: str | None = None
-    """Of the object that was there, if one was, and if Signalbox wrote it."""
+    """ETag of the deleted object; None if there was none."""
 
     @property
     def attributes(self) -> dict[str, str]:
-        """What stands beside the empty object that a fenced delete leaves."""
+        """Attributes of the empty object that a fenced delete leaves."""
         all_ = {
             MARK: self.mark,
             SEQ: str(self.seq),
@@ -39,31 +42,32 @@ class Tombstone:
 
 
 def attributes(call: Call, sha256: str) -> dict[str, str]:
-    """What stands beside an object that `call` writes."""
+    """Return the attributes of an object that `call` writes."""
     return {MARK: call.mark, SEQ: str(call.seq), SHA256: sha256}
 
 
 def mark_of(there: StoredObject) -> str | None:
-    """Of the acceptance that wrote it; None if it came another way (a presigned upload).
+    """Return the mark of the acceptance that wrote the object; None for a presigned upload.
 
-    What an earlier release wrote has an op_id, which may have been used again, and its `seq`,
-    which is what its mark would be.
+    An object of an earlier release has an op_id, which may have been reused, and a `seq`, which
+    equals its mark.
     """
     return there.attributes.get(MARK) or there.attributes.get(SEQ)
 
 
 def seq_of(there: StoredObject) -> int:
-    """Of the command that wrote it; -1, older than any, if it came another way."""
+    """Return the `seq` of the command that wrote the object; -1, older than any, if none did."""
     seq = there.attributes.get(SEQ, "")
     return int(seq) if seq.isascii() and seq.isdigit() else -1
 
 
 def sha256_of(there: StoredObject) -> str | None:
+    """Return the stored digest; None if there is none."""
     return there.attributes.get(SHA256)
 
 
 def tombstone_of(there: StoredObject) -> Tombstone | None:
-    """What it says as a tombstone; None if it is something else."""
+    """Return the tombstone; None if the object is something else."""
     mark = there.attributes.get(MARK)
     if mark is None:
         return None
@@ -72,6 +76,7 @@ def tombstone_of(there: StoredObject) -> Tombstone | None:
 
 
 def info_of(there: StoredObject, key: str) -> ObjectInfo:
+    """Return what is known of the object under a key."""
     return ObjectInfo(
         key=key,
         size=there.size,

@@ -1,5 +1,7 @@
-"""Puts and deletes of objects in transactions that look first: contents first, then one transaction
-that decides, then the clearing up. Every write is fenced by `seq`, not only a takeover.
+"""Bulk puts and deletes of objects in one transaction, for transactional drivers.
+
+Contents are written first; then one transaction looks and decides; then unused contents are
+removed. Every write is fenced by `seq`, not only a takeover.
 """
 
 from __future__ import annotations
@@ -39,15 +41,18 @@ Answer = TypeVar("Answer")
 
 
 class Stored(NamedTuple):
-    """The end of a put: what it stored, or would have stored."""
+    """The result of a put: what it stored, or would have stored."""
 
     etag: str
+    """ETag of the object."""
     sha256: str
+    """Digest of the content, 64 hexadecimal digits."""
     superseded: bool = False
+    """True if a newer command's effect was kept instead."""
 
 
 class _Put(NamedTuple):
-    """A put on its way."""
+    """A put whose content is staged."""
 
     number: int
     command: PutObject
@@ -57,18 +62,18 @@ class _Put(NamedTuple):
 
 
 class ObjectBulk:
-    """The transactions of one store."""
+    """The bulk operations of one store."""
 
     def __init__(self, driver: TransactionalObjectDriver, reporter: Reporter) -> None:
         self._driver = driver
         self._reporter = reporter
 
     def put(self, items: Sequence[tuple[PutObject, Call]]) -> list[Stored | SignalboxError]:
-        """Store all of them in one transaction, in this order; the end or the error of each.
+        """Store all objects in one transaction, in this order; return the result or error of each.
 
-        What is wrong with one item, or with the writing of its content, is its own error, and none
-        on its key is attempted behind a temporary one. A failed sync or commit is that of all that
-        had come so far, and then none of them is stored.
+        An error of one item, or in writing its content, is its own; after a temporary one, no other
+        item of its key is attempted. A failed sync or commit is the error of all items up to then,
+        and none of them is stored.
         """
         ended: dict[int, Stored | SignalboxError] = {}
         staging = self._driver.staging()
@@ -110,8 +115,11 @@ class ObjectBulk:
         return [ended[number] for number in range(len(items))]
 
     def delete(self, items: Sequence[tuple[DeleteObject, Call]]) -> list[bool | SignalboxError]:
-        """Delete all of them in one transaction, in this order; whether each was superseded, or its
-        error. None on a key is attempted behind a temporary error on it."""
+        """Delete all objects in one transaction, in this order.
+
+        Returns for each whether it was superseded, or its error; after a temporary one, no other
+        item of its key is attempted.
+        """
         return self._decide(
             [(command.key, call) for command, call in items],
             lambda decisions, n: decisions.delete(*items[n]),
@@ -120,7 +128,7 @@ class ObjectBulk:
         )
 
     def head(self, commands: Sequence[HeadObject]) -> list[ObjectInfo | SignalboxError]:
-        """An answer for each."""
+        """Return an answer for each command."""
         if not commands:
             return []
         names = [self._driver.name(command.key) for command in commands]
@@ -140,7 +148,7 @@ class ObjectBulk:
         return answers
 
     def get(self, commands: Sequence[GetObject]) -> list[ObjectStream | SignalboxError | None]:
-        """An answer for each, by one look for all; None where the content has to be opened."""
+        """Return an answer for each command by one look; None where the content must be opened."""
         if not commands:
             return []
         names = [self._driver.name(command.key) for command in commands]
@@ -174,22 +182,25 @@ class ObjectBulk:
         *,
         first: bool,
     ) -> _Put | Stored:
-        """The put with its content, or its end if it has one already. `first` of its key."""
+        """Return the put with its content staged, or its result if it has one already.
+
+        `first` says that it is the first of its key.
+        """
         payload = command.payload
         sha256 = payload.sha256
-        # It changes with each write, also of equal content; and a command that was overtaken knows
-        # the one it would have had.
+        # It changes with each write, also of equal content; and a superseded command can tell the
+        # one that it would have had.
         own = Stored(f"{call.seq:016x}{sha256[:16]}", sha256)
         if call.takeover and isinstance(payload, StagedPayload):
             try:
-                # The payload may be gone if the put was done.
+                # The payload may be gone if the put has had its effect.
                 trace = self._driver.traces([command.key]).get(command.key)
                 if done := settled(command.condition, trace, own, call):
                     return done
             except SignalboxError:
                 if first:
                     raise
-                # What came before it in the bulk may be what its condition demands.
+                # An earlier item of the bulk may fulfil its condition.
         draft = Draft(
             payload, call.payloads, command.content_type, command.metadata, attributes(call, sha256)
         )
@@ -202,8 +213,7 @@ class ObjectBulk:
         staging: ObjectStaging,
         staged: Sequence[Staged],
     ) -> list[Answer | SignalboxError]:
-        """The one transaction. Of the staged contents those are removed that nothing names after
-        it."""
+        """Run the transaction. Staged contents that it did not use are removed afterwards."""
         if not items:
             return []
         answers: list[Answer | SignalboxError] = []
@@ -226,10 +236,10 @@ class ObjectBulk:
                 turn.write(decisions.after)
                 written = True
         except SignalboxError as error:
-            # If the commit failed it may have happened all the same, so no content is removed.
+            # If the commit failed it may still have taken effect, so no content is removed.
             if not written:
                 staging.discard(staged)
-            # What was refused in it may have been so because of another's effect.
+            # An item may have been refused because of another's effect, which does not count now.
             return [error] * len(items)
         if staged:
             named = {id(left) for left in decisions.after.values()}
@@ -238,21 +248,21 @@ class ObjectBulk:
 
 
 class _Decisions:
-    """The writes of one transaction, each on top of those before it."""
+    """The writes of one transaction, each based on the ones before it."""
 
     def __init__(self, turn: ObjectTurn, keys: set[str]) -> None:
         self._before = turn.look(keys)
         self.after: dict[str, Staged | Gone] = {}
 
     def put(self, put: _Put) -> Stored:
-        """Raises what the command's condition demands."""
+        """Decide a put. Raises the errors of its condition."""
         key, call = put.command.key, put.call
         trace = self._trace(key)
         ended = settled(put.command.condition, trace, put.own, call)
         if ended is not None:
             return ended
-        # Asked under the writers' lock: whoever took the command over comes before it and the
-        # lease is gone, or after the commit.
+        # Checked under the writers' lock: a worker that takes the command over comes either before
+        # this, and the lease is lost, or after the commit.
         call.remaining()
         size = put.command.payload.size
         if trace is not None and trace.etag is not None:
@@ -263,15 +273,16 @@ class _Decisions:
         return put.own
 
     def delete(self, command: DeleteObject, call: Call) -> bool:
-        """Whether it was superseded. Raises PreconditionFailed (`if_match`).
+        """Decide a delete; return whether it was superseded.
 
-        Where there is no object either, a tombstone keeps older writes out.
+        Raises PreconditionFailed (`if_match`). Even if there is no object, a tombstone keeps out
+        older writes.
         """
         trace = self._trace(command.key)
         there = trace if trace is not None and trace.etag is not None else None
         own = trace is not None and _is_of(trace, call)
         overtaken = trace is not None and trace.seq > call.seq
-        # A takeover that finds nothing at all may have left a tombstone that was removed since.
+        # A takeover that finds nothing may have left a tombstone that was removed since.
         if not (own or (call.takeover and (overtaken or trace is None))):
             demand(Condition(if_match=command.if_match), there.etag if there else None)
         if overtaken:
@@ -283,7 +294,7 @@ class _Decisions:
         return False
 
     def _trace(self, key: str) -> ObjectTrace | None:
-        """What the last write on the key left. Raises IntegrityMismatch."""
+        """Return what the last write on the key left. Raises IntegrityMismatch."""
         left = self.after.get(key) if self.after else None
         if left is None:
             return self._before.get(key)
@@ -293,10 +304,10 @@ class _Decisions:
 def settled(
     condition: Condition, trace: ObjectTrace | None, own: Stored, call: Call
 ) -> Stored | None:
-    """What to answer a put with if there is nothing to write: done already, or overtaken.
+    """Return the result of a put that has nothing to write, because it is done or superseded.
 
-    Raises what its condition demands. A takeover that was overtaken may have held its condition
-    in its first attempt, and cannot know: it gets the benefit of the doubt.
+    Else None. Raises the errors of its condition. A superseded takeover may have fulfilled its
+    condition in its first attempt, which cannot be known, so its condition is not checked.
     """
     if trace is None:
         demand(condition, None)
@@ -310,5 +321,8 @@ def settled(
 
 
 def _is_of(trace: ObjectTrace, call: Call) -> bool:
-    """Whether this command left it. Its number tells it too: an older release kept op_ids."""
+    """Return whether this command left it.
+
+    The `seq` is compared too: older releases stored op_ids.
+    """
     return trace.mark == call.mark or trace.seq == call.seq

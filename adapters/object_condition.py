@@ -1,4 +1,4 @@
-"""What a put's or delete's condition demands of what is there, for every object store alike."""
+"""The conditions of puts and deletes, for every object store."""
 
 from __future__ import annotations
 
@@ -7,7 +7,10 @@ from signalbox.commands.object_store import Condition
 
 
 def demand(condition: Condition, etag: str | None) -> None:
-    """Raise AlreadyExists or PreconditionFailed; `etag` is that of the object, None without one."""
+    """Raise AlreadyExists or PreconditionFailed if the condition fails.
+
+    `etag` is that of the existing object, None without one.
+    """
     if condition.if_absent and etag is not None:
         raise AlreadyExists(
             "there is an object under this key",

@@ -1,9 +1,9 @@
-"""What a backend of object stores implements: primitives on the objects of one scope.
+"""The driver interface for object stores: primitives on the objects of one scope.
 
-`adapters/object_store.py` makes the operations out of them, once for all backends: who wrote what
-is there, which write counts, and what is kept of a deletion is decided there. A driver stores,
-reads, removes and lists what it is told to, and keeps a condition or says that it did not hold.
-What its service reports leaves it as it came; `Service` says how it is translated.
+`adapters/object_store.py` implements the operations with them, once for all backends; it decides
+who wrote an object, which write counts, and what remains of a deletion. A driver stores, reads,
+removes and lists what it is told to, and fulfils a condition or reports that it failed. It raises
+its service's errors untranslated; its `Service` translates them.
 """
 
 from __future__ import annotations
@@ -36,7 +36,7 @@ from signalbox.commands.scope import Scope
 
 
 class Area(StrEnum):
-    """Parts of a scope's place in a bucket. Only RAW is listed."""
+    """Areas of a scope in a bucket. Only RAW is listed."""
 
     RAW = "raw"
     ASSETS = "assets"
@@ -44,16 +44,18 @@ class Area(StrEnum):
 
 
 class Changed(Exception):
-    """The service refused a condition: what it names is not what is there."""
+    """The service refused a condition: the object is not the one that it names."""
 
 
 class Doubtful(Exception):
-    """A write whose own repetition was refused as done already: it may have been done. Raised
-    from the service's error, which counts if it was not."""
+    """A write whose own retry was refused as already done: it may have been done.
+
+    Raised from the service's error, which counts if it was not.
+    """
 
 
 class Refusal(StrEnum):
-    """What a service's error says to a request with a condition that does not hold."""
+    """What a service's error says about a request whose condition fails."""
 
     DENIED = "denied"
     UNKNOWN_REQUEST = "unknown request"
@@ -61,46 +63,56 @@ class Refusal(StrEnum):
 
 @dataclass(slots=True)
 class StoredObject:
-    """What the service knows of an object that is there."""
+    """What the service knows of an existing object."""
 
     size: int
+    """Size in bytes."""
     etag: str
-    """Without quotes; another after each write that changes the content."""
+    """ETag without quotes; changes with each write that changes the content."""
     modified: datetime
+    """When it was written, by the service's clock."""
     content_type: str
+    """Media type."""
     metadata: Mapping[str, str]
-    """The caller's, as it was written."""
+    """The caller's metadata."""
     attributes: Mapping[str, str]
-    """Ours, as they were written beside it; empty if it came another way."""
+    """Signalbox's attributes; empty if it was not written by Signalbox."""
     replica: str | None = None
-    """The region of the replica that told of it."""
+    """Region of the replica that answered; None for the bucket itself."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """What an object is to be."""
+    """An object to be written."""
 
     payload: InlinePayload | StagedPayload
+    """The content."""
     payloads: PayloadStore | None = None
+    """Where staged content is read."""
     content_type: str = DEFAULT_CONTENT_TYPE
+    """Media type."""
     metadata: Mapping[str, str] = field(default_factory=dict)
+    """The caller's metadata."""
     attributes: Mapping[str, str] = field(default_factory=dict)
+    """Signalbox's attributes."""
 
     @property
     def size(self) -> int:
-        """Bytes of the content."""
+        """Size of the content in bytes."""
         return self.payload.size
 
     @contextmanager
     def chunks(self) -> Iterator[Iterator[bytes]]:
-        """The content, piece by piece. Reading to the end raises IntegrityMismatch if it is not
-        what was announced."""
-        assert self.payloads is not None  # noqa: S101 - what is staged has a store
+        """Yield the content in chunks.
+
+        Raises IntegrityMismatch at the end if it differs from what was announced.
+        """
+        assert self.payloads is not None  # noqa: S101 - staged content has a store
         with closing(open_payload(self.payload, self.payloads)) as source:
             yield verified_chunks(self.payload, source)
 
     def whole(self) -> bytes:
-        """All of the content, for one that is small. Raises IntegrityMismatch."""
+        """Return all of the content, for small ones. Raises IntegrityMismatch."""
         if isinstance(self.payload, InlinePayload):
             return self.payload.data
         with self.chunks() as chunks:
@@ -109,93 +121,108 @@ class Draft:
 
 @dataclass(frozen=True)
 class Opened:
-    """Content on its way: what the object is, and its bytes from `first` on, `size` of them."""
+    """An open content: what the object is, and `size` bytes from offset `first` on."""
 
     there: StoredObject
+    """The object."""
     first: int
+    """Offset of the first byte."""
     size: int
+    """Number of bytes."""
     body: BodyReader
-    """What its reading raises is translated by the store."""
+    """The bytes; the store translates the errors of reading."""
 
 
 class TokenFault(StrEnum):
-    """What a service's error may say of the token of a list."""
+    """What a service's error says about the token of a list."""
 
     REFUSED = "refused"
-    """It gave no such token."""
+    """The service did not give this token."""
     CRASHED = "crashed"
-    """A fault of its own, which some have over tokens that they never gave."""
+    """An internal error, which some services have for tokens that they did not give."""
 
 
 class Entry(NamedTuple):
-    """One object of a list, as the service gave it: nothing of it was looked at."""
+    """One object in a list, as the service gave it, unchecked."""
 
     name: str
     size: object
     etag: object
     modified: datetime
     known: ObjectInfo | None = None
-    """All of it, where the service tells it with a list."""
+    """Complete information, if the service includes it in lists."""
 
 
 @dataclass(frozen=True)
 class Page:
-    """What one request for a list gave: nothing of it was looked at."""
+    """The response to one list request, unchecked."""
 
     entries: Sequence[Entry]
+    """The objects."""
     folded: Sequence[str]
-    """Beginnings of names, up to the delimiter."""
+    """Prefixes of names, up to the delimiter."""
     token: object
-    """Where the next page begins; None or empty at the end."""
+    """Token of the next page; None or empty at the end."""
 
 
 @dataclass(frozen=True)
 class ObjectTraits:
-    """What one route's service can do; declared once, and used by the store."""
+    """What the service of one route can do; declared once and used by the store."""
 
     unsupported: Mapping[Capability, tuple[str, str]]
-    """For each capability that it lacks: why, and what to do instead. The driver is never asked
-    for these."""
+    """For each missing capability the reason, and what to do instead. The driver is never asked for
+    these."""
     fenced_writes: bool = True
-    """Every write is conditional, and a delete leaves a tombstone."""
+    """True if every write is conditional and every delete leaves a tombstone."""
     weaker_fences: bool = False
-    """The operator accepts a service that keeps less than the conditions say."""
+    """True if the operator accepts a service that does not fulfil all conditions."""
     requests_expire: bool = True
-    """The service refuses a request that arrives after its time limit."""
+    """True if the service refuses a request that arrives after its time limit."""
     attributes_are_ours: bool = True
-    """Nobody who uploads to a presigned address can write attributes."""
+    """True if uploads to presigned URLs cannot set attributes."""
     small_bytes: int = 8 * 1024**2
-    """A look costs little beside sending more than this."""
+    """Content size in bytes above which looking first costs little in comparison."""
     transactional: bool = False
-    """The driver is a TransactionalObjectDriver (`object_transaction.py`): it writes many objects
-    at once, in transactions that look first."""
+    """True if the driver is a TransactionalObjectDriver (`object_transaction.py`), which writes
+    many objects in transactions."""
 
 
 class ObjectDriver(Protocol):
-    """One scope on one route. Methods are thread-safe. A `name` is what `name` gave for a key."""
+    """The objects of one scope on one route. Methods are thread-safe.
+
+    A parameter `name` is what the method `name` returned for a key.
+    """
 
     @property
-    def scope(self) -> Scope: ...
+    def scope(self) -> Scope:
+        """The scope."""
 
     @property
-    def service(self) -> Service: ...
+    def service(self) -> Service:
+        """The service, for errors."""
 
     @property
-    def traits(self) -> ObjectTraits: ...
+    def traits(self) -> ObjectTraits:
+        """What the service can do."""
 
     def name(self, key: str, area: Area = Area.RAW) -> str:
-        """The service's own name for it. Raises InvalidKey for one that it cannot hold; no key
-        has a longer name in ASSETS than in RAW by more than a few bytes, or in TOMBSTONES."""
+        """Return the service's own name for a key. Raises InvalidKey.
+
+        Names in ASSETS and TOMBSTONES may be only a few bytes longer than in RAW.
+        """
 
     def uri(self, name: str) -> str:
-        """For people; no call to the service."""
+        """Return the object's address, for people; makes no call."""
 
     def check_etag(self, etag: str) -> None:
-        """Raise PreconditionFailed for what cannot be an ETag of the service."""
+        """Raise PreconditionFailed for a text that cannot be an ETag of the service."""
 
     def look(self, name: str, *, sure: bool, replicas: bool = False) -> StoredObject | None:
-        """What is there, None if nothing is; `sure` tells nothing there from a missing bucket.
-        With `replicas` one of those may answer for a bucket that is down."""
+        """Return what is known of the object; None if there is none.
+
+        With `sure`, a missing bucket is told apart from a missing object. With `replicas`, a
+        replica may answer for a bucket that is down.
+        """
 
     def open(
         self,
@@ -206,55 +233,69 @@ class ObjectDriver(Protocol):
         etag: str | None = None,
         replicas: bool = False,
     ) -> Opened:
-        """The content, or bytes `first` to `last`, included, of it; with `etag` only of that
-        version. What is not there, and a range behind the end, are translated to NotFound and
-        PastEnd."""
+        """Open the content, or bytes `first` to `last` inclusive; with `etag` only of that version.
+
+        The errors for a missing object and a range past the end are translated to NotFound and
+        PastEnd.
+        """
 
     def write(self, name: str, draft: Draft, condition: Condition, limit: TimeLimit) -> str:
-        """Store it whole and durably, or not at all, in bounded memory; its ETag.
+        """Store the object whole and durably, or not at all, in bounded memory; return its ETag.
 
-        Raises Changed, Doubtful, IntegrityMismatch (nothing is stored then) and TooLarge.
+        Raises Changed, Doubtful, TooLarge and IntegrityMismatch (nothing is stored then).
         """
 
     def remove(self, name: str, etag: str | None, limit: TimeLimit) -> None:
-        """Remove what is there, or only that version; what is gone already is no error. Raises
-        Changed."""
+        """Remove the object, or only the version with `etag`; a missing one is no error.
+
+        Raises Changed.
+        """
 
     def prefix(self, prefix: str) -> str:
-        """What the names of all keys with this prefix begin with; names of others may too."""
+        """Return the prefix of the names of all keys with this prefix.
+
+        Other names may have it too.
+        """
 
     def key(self, name: str) -> str:
-        """The inverse of `name` for RAW, also of the beginning of a name."""
+        """Return the key of a name in RAW, or of the beginning of a name."""
 
     def list(self, prefix: str, delimiter: str | None, limit: int, token: str | None) -> Page:
-        """One request for names in UTF-8 byte order of their keys; `prefix` is what `prefix`
-        gave, `token` (it may be forged) what a page before had."""
+        """Make one request for names, in UTF-8 byte order of their keys.
+
+        `prefix` is what the method `prefix` returned; `token` is that of an earlier page, and may
+        be forged.
+        """
 
     def token_fault(self, error: Exception) -> TokenFault | None:
-        """What an error of `list` says of the token; None: nothing."""
+        """Return what an error of `list` says about the token; None if nothing."""
 
     def sign_post(
         self, name: str, content_type: str, sizes: tuple[int, int], expires: timedelta
     ) -> PresignedPost:
-        """A form that takes this name and content type, and this least and highest size."""
+        """Return a form for uploads with this name, content type, and minimum and maximum size."""
 
-    def sign_put(self, name: str, content_type: str, expires: timedelta) -> PresignedPut: ...
+    def sign_put(self, name: str, content_type: str, expires: timedelta) -> PresignedPut:
+        """Return a URL for one PUT."""
 
-    def sign_get(self, name: str, expires: timedelta) -> PresignedGet: ...
+    def sign_get(self, name: str, expires: timedelta) -> PresignedGet:
+        """Return a URL for reading the object."""
 
     def refusal(self, error: Exception) -> Refusal | None:
-        """What an error of `write` or `remove` says of the condition; None: nothing."""
+        """Return what an error of `write` or `remove` says about the condition; None if nothing."""
 
     def collect_orphans(self, older_than: timedelta) -> int:
-        """Remove what crashes left behind before so long ago, and tombstones that have served
-        their time; how many contents. 0 where the service does that itself."""
+        """Remove leftovers of crashes that are older than this, and old tombstones.
+
+        Returns the number of contents removed; 0 if the service does this itself.
+        """
 
     def close(self) -> None:
-        """Give back what the driver holds."""
+        """Release the driver's resources."""
 
 
 class UnsignedDriver:
-    """For drivers whose traits lack all three ways of signing: they are never asked."""
+    """Base of drivers without presigned URLs, whose sign methods are never called."""
 
     def sign_post(
         self, name: str, content_type: str, sizes: tuple[int, int], expires: timedelta

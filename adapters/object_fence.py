@@ -1,16 +1,17 @@
-"""Writes and deletes of objects that keep their condition, and never undo something newer.
+"""Fencing of object writes: conditions are fulfilled, and an older write never undoes a newer one.
 
-For object stores whose servers know conditions, and nothing of the order in which commands were
-accepted. Beside an object stand its mark and its `seq`. `fenced` means: what the command itself
-left there is its result; what a newer command left stays; everything else is replaced only as it
-was seen.
+This is for services that know conditions, but not the order in which commands were accepted. The
+writer's mark and `seq` are stored with an object. `fenced` means: an object that the command itself
+wrote is its result; one that a newer command wrote is kept; any other is replaced only if it is
+still the one that was seen.
 
-A first attempt comes in order, so it may write before it looks where nothing is expected: the
-server refuses it if something is there, and then it looks. A takeover looks first.
+First attempts arrive in order, so a first attempt may write without looking if it expects no
+object: the service refuses the write if there is one, and then it looks. A takeover always looks
+first.
 
-A fenced delete leaves a tombstone in another place, also where nothing was, with its own mark and
-`seq` and the mark of what it removes. It is read by takeovers that find nothing: a put whose object
-a newer command deleted is not written again.
+A fenced delete leaves a tombstone in another area, even if there was no object, with its own mark
+and `seq` and the mark of what it removed. Takeovers that find no object read it: an object that a
+newer command deleted is not written again.
 """
 
 from __future__ import annotations
@@ -33,28 +34,37 @@ from signalbox.commands.object_store import Condition
 from signalbox.commands.payload import InlinePayload
 
 LOOKS = 4
+"""Maximum number of attempts while others write the same object."""
 _NOTHING = InlinePayload(data=b"")
 
 
 @dataclass(frozen=True)
 class Slot:
-    """One key for one call, and the name of its tombstone: None where nothing is ever deleted."""
+    """One key for one call, with the name of its tombstone; None in areas without deletes."""
 
     driver: ObjectDriver
+    """The driver."""
     call: Call
+    """The call."""
     name: str
-    grave: str | None = None
+    """The object's name."""
+    tombstone_name: str | None = None
+    """The tombstone's name."""
 
     @classmethod
     def of(cls, driver: ObjectDriver, call: Call, key: str) -> Slot:
-        """Raises InvalidKey."""
+        """Make the slot of a key. Raises InvalidKey."""
         return cls(driver, call, driver.name(key), driver.name(key, Area.TOMBSTONES))
 
     def look(self, *, sure: bool = False) -> StoredObject | None:
+        """Return what is known of the object; see `ObjectDriver.look`."""
         return self.driver.look(self.name, sure=sure)
 
     def write(self, draft: Draft, condition: Condition) -> str:
-        """Its ETag. Raises Changed, also where an attempt whose answer was lost has written it."""
+        """Write the object; return its ETag.
+
+        Raises Changed, also if an earlier attempt whose response was lost has written it.
+        """
         try:
             return self.driver.write(self.name, draft, condition, self.call)
         except Doubtful as doubt:
@@ -66,36 +76,44 @@ class Slot:
             raise
 
     def remove(self, etag: str | None) -> None:
-        """Raises Changed."""
+        """Remove the object. Raises Changed."""
         self.driver.remove(self.name, etag, self.call)
 
     def tombstone(self) -> Tombstone | None:
-        there = self.driver.look(self.grave, sure=False) if self.grave is not None else None
+        """Return the tombstone; None if there is none."""
+        there = (
+            self.driver.look(self.tombstone_name, sure=False)
+            if self.tombstone_name is not None
+            else None
+        )
         return tombstone_of(there) if there else None
 
     def bury(self, there: StoredObject | None = None) -> None:
-        """Leave a tombstone for what is there, or for nothing, in place of an older one."""
-        if self.grave is None:
+        """Write a tombstone for the object, or for none, replacing an older tombstone."""
+        if self.tombstone_name is None:
             return
         removed = (mark_of(there), there.etag) if there is not None else (None, None)
         tombstone = Tombstone(self.call.mark, self.call.seq, *removed)
         draft = Draft(_NOTHING, attributes=tombstone.attributes)
-        self.driver.write(self.grave, draft, Condition(), self.call)
+        self.driver.write(self.tombstone_name, draft, Condition(), self.call)
 
 
 class Expectation:
-    """Whether the puts of a scope mostly find nothing: then the first request is the write."""
+    """Whether puts of a scope mostly find no object: then the first request is the write."""
 
     new_keys = True
 
 
 @dataclass(frozen=True)
 class Written:
-    """How a write ended: `repeated` if an earlier attempt of the same command had done it."""
+    """The result of a write; `repeated` if an earlier attempt of the command had done it."""
 
     etag: str
+    """ETag of the object."""
     repeated: bool = False
+    """True if an earlier attempt of the same command had written it."""
     superseded: bool = False
+    """True if a newer command's effect was kept instead."""
 
 
 def write(
@@ -106,10 +124,10 @@ def write(
     *,
     fenced: bool,
 ) -> Written:
-    """Store the draft if `condition` holds. Raises AlreadyExists and PreconditionFailed.
+    """Store the draft if the condition holds. Raises AlreadyExists and PreconditionFailed.
 
-    A refused condition is looked into once more: an attempt whose answer was lost would otherwise
-    be refused by its own object.
+    After a refused condition it looks once more, since an attempt whose response was lost would
+    otherwise be refused because of its own object.
     """
     call = slot.call
     conditional = condition.if_absent or condition.if_match is not None
@@ -134,21 +152,21 @@ def write(
             return Written(slot.write(draft, demanded))
         except Changed:
             looking = True
-    raise _restless()
+    raise _contended()
 
 
 def remove(slot: Slot, if_match: str | None, *, fenced: bool) -> bool:
-    """Delete what is under the key; whether a newer command's object was left there instead.
+    """Delete the object; return whether a newer command's object was kept instead.
 
-    Raises PreconditionFailed (`if_match`). On a takeover nothing there counts as done: an earlier
-    attempt may have removed it.
+    Raises PreconditionFailed (`if_match`). For a takeover, a missing object counts as done: an
+    earlier attempt may have removed it.
     """
     call = slot.call
     if not fenced and if_match is None:
         slot.remove(None)
         return False
     for _ in range(LOOKS):
-        # A tombstone that follows would tell a missing bucket.
+        # Writing a tombstone afterwards would report a missing bucket.
         there = slot.look(sure=not fenced or if_match is not None)
         if there is None and call.takeover:
             buried = slot.tombstone()
@@ -157,7 +175,8 @@ def remove(slot: Slot, if_match: str | None, *, fenced: bool) -> bool:
             return False
         if fenced and there is not None and seq_of(there) > call.seq:
             if call.takeover:
-                # What it was to remove is gone in any case; perhaps by its own earlier attempt.
+                # The object that it was to delete is gone in any case, perhaps by its own earlier
+                # attempt.
                 buried = slot.tombstone()
                 return buried is None or buried.mark != call.mark
             if if_match is None:
@@ -172,26 +191,26 @@ def remove(slot: Slot, if_match: str | None, *, fenced: bool) -> bool:
         except Changed:
             continue
         return False
-    raise _restless()
+    raise _contended()
 
 
 def _overtaken(slot: Slot, there: StoredObject | None, *, conditional: bool) -> Written | None:
-    """The end of a put that a newer command came after, if one did."""
+    """Return the result of a put that a newer command superseded; None if none did."""
     call = slot.call
     if there is not None:
-        # A first attempt with a condition has its answer from that alone: it may name the newer
-        # one's own ETag, and a success without effect would be a lost step.
+        # A first attempt with a condition is answered by the condition alone: it may name the newer
+        # object's own ETag, and a success without effect would lose a step.
         newer = seq_of(there) > call.seq and (call.takeover or not conditional)
     else:
         buried = slot.tombstone() if call.takeover else None
         newer = buried is not None and buried.seq > call.seq
         if newer and buried and buried.removed_etag and buried.removed_mark == call.mark:
             return Written(buried.removed_etag, repeated=True)
-    # Its own ETag was never seen, and that of the newer one is not its to give.
+    # Its own ETag was never known, and the newer object's is not its result.
     return Written(f"superseded-{call.seq}", superseded=True) if newer else None
 
 
-def _restless() -> Contended:
+def _contended() -> Contended:
     return Contended(
         f"the object changed under each of {LOOKS} looks", next_step="it is tried again"
     )

@@ -1,4 +1,4 @@
-"""Pages of keys, and the cursor that leads from one to the next."""
+"""Pages of object keys, and the cursors between them."""
 
 from __future__ import annotations
 
@@ -12,16 +12,19 @@ from signalbox.adapters.answer import (
     not_asked,
     unusable,
 )
-from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor, page_behind
+from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor, page_after
 from signalbox.adapters.object_driver import ObjectDriver, Page, TokenFault
 from signalbox.commands.object_store import ListObjects, ListResult, ObjectInfo
 
-# Azurite's are names of blobs, so any text of XML may be one.
+# Azurite's tokens are names of blobs, so any text allowed in XML may be one.
 _TOKEN = re.compile("[^\x00-\x1f\x7f\ud800-\udfff]+")
 
 
 def list_page(driver: ObjectDriver, command: ListObjects) -> ListResult:
-    """One page as the service orders it. Raises InvalidCommand for a cursor of another list."""
+    """Return one page in the service's order.
+
+    Raises InvalidCommand for a cursor of another list.
+    """
     prefix = driver.prefix(command.prefix)
     page, token = _first_filled(driver, command, prefix)
     service = driver.service.name
@@ -39,7 +42,7 @@ def list_page(driver: ObjectDriver, command: ListObjects) -> ListResult:
             modified=entry.modified,
         )
         for entry in page.entries
-        # Consoles make an empty object of the prefix's name when one creates a "folder".
+        # Consoles create an empty object with the prefix's name for a "folder".
         if (key := driver.key(entry.name)) and key.startswith(command.prefix)
     ]
     folded = (driver.key(name) for name in page.folded)
@@ -55,7 +58,7 @@ def list_page(driver: ObjectDriver, command: ListObjects) -> ListResult:
 def _first_filled(
     driver: ObjectDriver, command: ListObjects, prefix: str
 ) -> tuple[Page, str | None]:
-    """The next page that is not empty, or the last, and where the one behind it begins."""
+    """Return the next page that is not empty, or the last, and the token of the following one."""
 
     def ask(token: str | None) -> Page:
         return driver.list(prefix, command.delimiter, command.limit, token)
@@ -67,7 +70,7 @@ def _first_filled(
             page = (
                 ask(token)
                 if number
-                else page_behind(
+                else page_after(
                     token, ask, lambda error: driver.token_fault(error) is TokenFault.CRASHED
                 )
             )
@@ -76,7 +79,7 @@ def _first_filled(
                 raise cursor_refused() from error
             raise
         token = checked_token(service, page.token, token) if page.token else None
-        # One that is empty holds what was deleted and nothing else, perhaps.
+        # An empty page may consist of deleted objects only.
         if page.entries or page.folded or token is None:
             return page, token
     raise unusable(service, "the list has nothing but empty pages")

@@ -1,4 +1,4 @@
-"""Whether a service does what fences count on, found out by trying."""
+"""Tests whether a service fulfils the conditions that fences depend on."""
 
 from __future__ import annotations
 
@@ -13,14 +13,16 @@ from signalbox.commands.object_store import Condition
 from signalbox.commands.payload import InlinePayload
 
 OTHER_ETAG = "0" * 32
-"""Of no object."""
+"""An ETag that no object has."""
 _CONTENT = InlinePayload(data=b"fences")
 
 
 def check_fences(driver: ObjectDriver, key: str, call: Call) -> None:
-    """Try it on the object under the key, which is there, and may be gone then. Raises
-    WeakerFences for what the service does not do, unless the route accepts that. A transaction
-    needs no try."""
+    """Test it on the object under the key, which exists, and may be gone afterwards.
+
+    Raises WeakerFences for what the service does not do, unless the route accepts that.
+    Transactional drivers need no test.
+    """
     if driver.traits.weaker_fences or driver.traits.transactional:
         return
     name = driver.name(key)
@@ -32,7 +34,7 @@ def check_fences(driver: ObjectDriver, key: str, call: Call) -> None:
         except (Changed, LeaseExpired):
             return True
         except Exception as error:
-            # What it does not know it does not keep.
+            # A condition that the service does not know is not fulfilled.
             if (said := driver.refusal(error)) is None:
                 raise
             return said is Refusal.DENIED

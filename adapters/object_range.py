@@ -1,4 +1,4 @@
-"""Ranges of an empty object, which HTTP refuses (416) and Signalbox answers with no content."""
+"""Ranges of bytes, also of an empty object, which HTTP refuses (416) and Signalbox does not."""
 
 from __future__ import annotations
 
@@ -8,18 +8,21 @@ from signalbox.adapters.object_stream import ObjectStream
 from signalbox.commands.error import Contended, InvalidCommand
 
 LOOKS = 4
+"""Maximum number of attempts while the object is replaced."""
 
 OpenAt = Callable[[int | None, int | None], ObjectStream]
-"""Opens the bytes between these, included, or all of them."""
+"""Opens the bytes between these offsets, inclusive, or all of them."""
 
 
 class PastEnd(InvalidCommand):
-    """The range begins at or behind the object's end."""
+    """The range begins at or after the object's end."""
 
 
 def span(first: int | None, last: int | None, size: int) -> tuple[int, int]:
-    """First byte and number of bytes that are asked for, of `size` that there are; an empty object
-    has a beginning. Raises PastEnd."""
+    """Return offset and length of the range in an object of `size` bytes. Raises PastEnd.
+
+    A range of an empty object that begins at 0 is empty.
+    """
     begin = first or 0
     if begin > 0 and begin >= size:
         raise PastEnd(
@@ -30,10 +33,10 @@ def span(first: int | None, last: int | None, size: int) -> tuple[int, int]:
 
 
 def open_range(open_at: OpenAt, first: int | None, last: int | None) -> ObjectStream:
-    """The range; from byte 0 of an empty object on it is empty.
+    """Open the range; one from byte 0 of an empty object is empty.
 
-    Raises PastEnd and whatever else `open_at` does, and Contended for an object that is replaced
-    under each look.
+    Raises PastEnd, the errors of `open_at`, and Contended if the object is replaced during each
+    attempt.
     """
     for _ in range(LOOKS):
         try:
@@ -41,7 +44,7 @@ def open_range(open_at: OpenAt, first: int | None, last: int | None) -> ObjectSt
         except PastEnd:
             if first or (first is None and last is None):
                 raise
-        # No byte is at 0: it is empty, or was a moment ago.
+        # There is no byte at 0: the object is empty, or was a moment ago.
         stream = open_at(None, None)
         if stream.info.size == 0:
             return stream

@@ -1,6 +1,6 @@
-"""Object stores, for every backend: the operations, made of a driver's primitives.
+"""Object stores for every backend: the operations, implemented with a driver's primitives.
 
-Keys arrive checked (`commands/key.py`). Every method may raise PermissionDenied, Misconfigured
+Keys are already checked (`commands/key.py`). Every method may raise PermissionDenied, Misconfigured
 (missing bucket, wrong region), Throttled, Unavailable and InsufficientStorage.
 """
 
@@ -52,11 +52,11 @@ from signalbox.commands.object_store import (
 __all__ = ["ObjectStore", "ObjectStream"]
 
 _List = list
-"""Within the class `list` is its method."""
+"""The built-in `list`, since the class has a method of this name."""
 
 
 class ObjectStore:
-    """One tenant's objects in one environment on one backend. Methods are thread-safe."""
+    """The objects of one tenant and env on one backend. Methods are thread-safe."""
 
     def __init__(self, driver: ObjectDriver) -> None:
         self.driver = driver
@@ -70,17 +70,18 @@ class ObjectStore:
 
     @property
     def capabilities(self) -> frozenset[Capability]:
-        """What this route's backend can do of what not every one can."""
+        """The capabilities that this route's backend has."""
         return frozenset(Capability) - self.driver.traits.unsupported.keys()
 
     def put(self, command: PutObject, call: Call) -> PutResult:
         """Store the content whole and durably, or not at all, in bounded memory.
 
-        Raises AlreadyExists (`if_absent`), PreconditionFailed (`if_match`), IntegrityMismatch
-        (the content is not what was announced: nothing is stored), TooLarge.
-        On a takeover: done already, as the mark of what is there says: its result; a newer `seq`
-        is there, of an object or of a deletion: nothing is written, and the result is that of
-        this command, `superseded`.
+        Raises AlreadyExists (`if_absent`), PreconditionFailed (`if_match`), TooLarge, and
+        IntegrityMismatch if the content is not what was announced (nothing is stored then).
+
+        A takeover first looks: if the object has this command's mark, that is the result. If there
+        is an object or a tombstone with a newer `seq`, nothing is written, and the result is
+        `superseded`.
         """
         if self._bulk is not None:
             return only(self.put_many([(command, call)]))
@@ -113,8 +114,10 @@ class ObjectStore:
     def put_many(
         self, items: Sequence[tuple[PutObject, Call]]
     ) -> _List[PutResult | SignalboxError]:
-        """Many puts in the order given, a key perhaps more than once, for one transaction; where
-        the backend is transactional. An item that is refused does not spoil the others."""
+        """Put many objects in the given order in one transaction; a key may occur several times.
+
+        Only for transactional backends. An item that is refused does not affect the others.
+        """
         return [
             end
             if isinstance(end, SignalboxError)
@@ -146,8 +149,10 @@ class ObjectStore:
     def get_many(
         self, items: Sequence[tuple[GetObject, Call]]
     ) -> _List[ObjectStream | SignalboxError]:
-        """Many gets by one look, for all whose content need not be opened; where the backend is
-        transactional."""
+        """Get many objects by one look, except those whose content must be opened.
+
+        Only for transactional backends.
+        """
         answers = self._transactions.get([command for command, _ in items])
         return [
             answer if answer is not None else self._opened(*item)
@@ -161,7 +166,7 @@ class ObjectStore:
             return error
 
     def head(self, command: HeadObject, call: Call) -> ObjectInfo:
-        """Raises NotFound."""
+        """Return what is known of the object. Raises NotFound."""
         with self._reporter.errors(Deadline(call)):
             name = self.driver.name(command.key)
             there = self.driver.look(name, sure=True, replicas=True)
@@ -172,14 +177,14 @@ class ObjectStore:
     def head_many(
         self, items: Sequence[tuple[HeadObject, Call]]
     ) -> _List[ObjectInfo | SignalboxError]:
-        """Many heads by one look, where the backend is transactional."""
+        """Return what is known of many objects by one look. Only for transactional backends."""
         return self._transactions.head([command for command, _ in items])
 
     def delete(self, command: DeleteObject, call: Call) -> DeleteResult:
         """Remove the object; no error if there is none. Raises PreconditionFailed (`if_match`).
 
-        On a takeover an object with a newer `seq` stays, and the result is `superseded`. One that
-        had its effect before succeeds again, whatever its condition.
+        A takeover keeps an object with a newer `seq`, and its result is `superseded`. A delete that
+        has had its effect succeeds again, whatever its condition.
         """
         if self._bulk is not None:
             return only(self.delete_many([(command, call)]))
@@ -196,7 +201,7 @@ class ObjectStore:
     def delete_many(
         self, items: Sequence[tuple[DeleteObject, Call]]
     ) -> _List[DeleteResult | SignalboxError]:
-        """Many deletes, otherwise as `put_many`."""
+        """Delete many objects; otherwise as `put_many`."""
         return [
             end
             if isinstance(end, SignalboxError)
@@ -205,13 +210,16 @@ class ObjectStore:
         ]
 
     def list(self, command: ListObjects, call: Call) -> ListResult:
-        """One page in UTF-8 byte order of keys; `metadata`, `content_type` and `sha256` of the
-        objects may be left at their defaults. Raises InvalidCommand for a forged cursor."""
+        """Return one page in UTF-8 byte order of keys.
+
+        `metadata`, `content_type` and `sha256` of the objects may have their defaults. Raises
+        InvalidCommand for a forged cursor.
+        """
         with self._reporter.errors(Deadline(call)):
             return list_page(self.driver, command)
 
     def presign_post(self, command: PresignPost, call: Call) -> PresignedPost:
-        """A form that takes exactly this key and content type within the size limits."""
+        """Return a form for uploads of this key and content type, within the size limits."""
         with self._reporter.errors(Deadline(call)):
             self._need(Capability.PRESIGN_POST)
             sizes = (command.min_bytes, command.max_bytes)
@@ -220,46 +228,47 @@ class ObjectStore:
             )
 
     def presign_put(self, command: PresignPut, call: Call) -> PresignedPut:
-        """An address for one PUT; neither size nor, on Azure, content type can be held to."""
+        """Return a URL for one PUT; the size, and on Azure the content type, are not enforced."""
         with self._reporter.errors(Deadline(call)):
             self._need(Capability.PRESIGN_PUT)
             name = self.driver.name(command.key)
             return self.driver.sign_put(name, command.content_type, command.expires)
 
     def presign_get(self, command: PresignGet, call: Call) -> PresignedGet:
-        """An address to read the object from; no check that it exists."""
+        """Return a URL for reading the object, without a check that it exists."""
         with self._reporter.errors(Deadline(call)):
             self._need(Capability.PRESIGN_GET)
             return self.driver.sign_get(self.driver.name(command.key), command.expires)
 
     def uri(self, command: ObjectUri, call: Call) -> UriResult:
-        """The backend's own name for the object; no call to the backend."""
+        """Return the backend's own address of the object; makes no call."""
         with self._reporter.errors():
             return UriResult(uri=self.driver.uri(self.driver.name(command.key)))
 
     def register(self, command: RegisterObject, call: Call) -> AssetRecord:
-        """Check that the object is there and keep its asset record; a second call renews it.
+        """Check the object and store its asset record; a repeat renews it.
 
-        On a takeover a record of this command is its result, and so is one of a newer command,
-        `superseded`.
-        Raises NotFound, and PreconditionFailed when size or digest differ.
+        For a takeover, a record of this command is its result, and so is one of a newer command,
+        `superseded`. Raises NotFound, and PreconditionFailed if size or digest differ.
         """
         with self._reporter.errors(Deadline(call)):
             return object_asset.register(self.driver, command, call, fenced=self._fenced(call))
 
     def collect_orphans(self, older_than: timedelta) -> int:
-        """Remove what crashes left behind before so long ago; how many contents."""
+        """Remove leftovers of crashes that are older than this; return how many contents."""
         with self._reporter.errors():
             return self.driver.collect_orphans(older_than)
 
     def check_fences(self, key: str, call: Call) -> None:
-        """Try whether what keeps older writes from undoing newer ones works, on the object that is
-        under the key, and may be gone then. Raises WeakerFences."""
+        """Test whether older writes are kept from undoing newer ones, on the object under the key.
+
+        The object may be gone afterwards. Raises WeakerFences.
+        """
         with self._reporter.errors(Deadline(call)):
             object_probe.check_fences(self.driver, key, call)
 
     def close(self) -> None:
-        """Give back what the store holds; it is not used again."""
+        """Release the driver's resources; the store cannot be used afterwards."""
         self.driver.close()
 
     @property
@@ -277,8 +286,11 @@ class ObjectStore:
 
 
 def _measured(slot: Slot) -> tuple[int, int] | None:
-    """Objects and bytes under the key now, asked only if it matters: a write does not tell them.
-    A takeover may find its own effect, so it leaves the count alone."""
+    """Return the number of objects and bytes under the key now; None if they are not needed.
+
+    They are read only for quotas, since a write does not return them. A takeover may find its own
+    effect, so it does not change the count.
+    """
     if not slot.call.measured or slot.call.takeover:
         return None
     there = slot.look()

@@ -1,4 +1,4 @@
-"""The content of an object as it is handed on, and its failures as typed errors."""
+"""The open content of an object, whose errors are translated."""
 
 from __future__ import annotations
 
@@ -13,17 +13,23 @@ from signalbox.commands.object_store import ObjectInfo
 
 @dataclass(frozen=True)
 class ObjectStream:
-    """The answer of `get`: what the object is, and its bytes from `first` on, `size` of them."""
+    """The answer of `get`: what the object is, and `size` bytes from offset `first` on."""
 
     info: ObjectInfo
+    """The object."""
     first: int
+    """Offset of the first byte."""
     size: int
+    """Number of bytes."""
     body: BodyReader
+    """The bytes."""
 
 
 class LocatedBody:
-    """A BodyReader over a driver's, with the time of the call that opened it. A connection that
-    breaks off raises Unavailable, never a short read."""
+    """A BodyReader that translates errors and has the time limit of the call that opened it.
+
+    A connection that breaks raises Unavailable; there is never a short read.
+    """
 
     __slots__ = ("_body", "_deadline", "_reporter")
 

@@ -1,4 +1,4 @@
-"""What a backend of object stores implements that writes in transactions of its own process."""
+"""The driver interface for object stores that write in transactions within this process."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class ObjectTrace(Protocol):
 
 
 class Staged(Protocol):
-    """Content that waits for its transaction."""
+    """Content that is written, and waits for its transaction."""
 
     @property
     def trace(self) -> ObjectTrace:
@@ -35,7 +35,7 @@ class Staged(Protocol):
 
 
 class Gone(NamedTuple):
-    """A tombstone that is to be left."""
+    """A tombstone to be written."""
 
     mark: str
     seq: int
@@ -44,44 +44,54 @@ class Gone(NamedTuple):
 
 
 class ObjectStaging(Protocol):
-    """The contents of one bulk, on their way."""
+    """The staged contents of one bulk."""
 
     def stage(self, key: str, draft: Draft, etag: str) -> Staged:
-        """Write the content where no reader finds it, or keep it in memory if it is small. Raises
-        IntegrityMismatch, and leaves nothing behind then."""
+        """Write the content where no reader finds it, or keep it in memory if it is small.
+
+        Raises IntegrityMismatch, and leaves nothing then.
+        """
 
     def settle(self, staged: Sequence[Staged]) -> None:
         """Make them durable."""
 
     def discard(self, staged: Sequence[Staged]) -> None:
-        """Remove them. A failure costs space and nothing else: it is not reported."""
+        """Remove them. A failure only costs space and is not reported."""
 
 
 class ObjectTurn(Protocol):
     """One transaction of the only writer."""
 
     def look(self, keys: Collection[str]) -> Mapping[str, ObjectTrace]:
-        """What was left on these keys; no entry: nothing. What cannot be read raises
-        IntegrityMismatch when it is asked for."""
+        """Return what was left on these keys, without an entry where there is nothing.
+
+        Entries that cannot be read raise IntegrityMismatch when they are accessed.
+        """
 
     def write(self, changes: Mapping[str, Staged | Gone]) -> None:
-        """Leave this, once the transaction ends well."""
+        """Make these changes when the transaction is committed."""
 
 
 class TransactionalObjectDriver(ObjectDriver, Protocol):
-    """A driver of a store within this process. `write` is asked for ASSETS alone, and `remove`
-    never."""
+    """The driver of a store within this process.
+
+    `write` is called for ASSETS only, and `remove` never.
+    """
 
     def look_many(self, names: Sequence[str]) -> Mapping[str, StoredObject]:
-        """Those that are there, as `ObjectTurn.look`."""
+        """Return the existing objects, as `ObjectTurn.look` does."""
 
     def contents(self, names: Sequence[str]) -> Mapping[str, tuple[StoredObject, bytes | None]]:
-        """The same with the content of each, None where it has to be opened."""
+        """Return the existing objects with their content, None where it must be opened."""
 
     def traces(self, keys: Collection[str]) -> Mapping[str, ObjectTrace]:
-        """As `ObjectTurn.look`, of this moment."""
+        """Return what `ObjectTurn.look` would now."""
 
-    def staging(self) -> ObjectStaging: ...
+    def staging(self) -> ObjectStaging:
+        """Begin to stage contents."""
 
     def turn(self, limit: TimeLimit) -> AbstractContextManager[ObjectTurn]:
-        """It begins within the limit. If its end raises, its effect may be there or not."""
+        """Run a transaction that begins within the limit.
+
+        If its end raises, it may or may not have been committed.
+        """

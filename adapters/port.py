@@ -1,4 +1,4 @@
-"""What every backend is given, whatever its kind, and what it promises in return."""
+"""The types that all backends share: the context of an adapter, and the call of a command."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from signalbox.commands.scope import Mode, Scope
 
 
 class Capability(StrEnum):
-    """An operation or option that not every backend has; what is missing raises Unsupported."""
+    """An operation or option that not every backend has; using a missing one raises Unsupported."""
 
     CONDITIONAL_PUT = "conditional_put"
     CONDITIONAL_DELETE = "conditional_delete"
@@ -26,49 +26,56 @@ class Capability(StrEnum):
 
 @dataclass(frozen=True)
 class AdapterContext:
-    """What an adapter is opened for: one scope, one route revision."""
+    """What an adapter is opened for: one scope and one route revision."""
 
     scope: Scope
+    """The scope."""
     mode: Mode
-    """The stricter of the route's and the command's mode."""
+    """The strictest of the modes of route, policy and command."""
     config: Mapping[str, Any]
     """The route's config, as it was set."""
 
 
 @dataclass
 class Growth:
-    """How many objects and bytes more are stored; negative for less."""
+    """Change in stored objects and bytes; negative if fewer."""
 
     objects: int = 0
+    """Change in the number of objects."""
     bytes: int = 0
+    """Change in bytes."""
 
 
 @dataclass
 class Call:
-    """The circumstances of one execution of one command.
+    """One execution of one command.
 
-    `mark` names the acceptance that is executed, and is unique for ever in its tenant and env:
-    what a backend keeps beside an effect, so that a later attempt knows its own. (An op_id may be
-    used again after its retention.) `seq` grows with the order of acceptance: of two writes on one
-    key the one with the higher `seq` is the newer. `takeover` says that an earlier attempt may
-    already have had its effect (the lease of its worker ran out): the adapter then looks before
-    it writes.
+    `mark` identifies the acceptance that is executed, uniquely for ever in its tenant and env. A
+    backend stores it with the effect, so that a later attempt recognises its own. (An op_id may be
+    reused after its retention.) `seq` grows with the order of acceptance: of two writes on one key,
+    the one with the higher `seq` is newer. `takeover` says that an earlier attempt, whose worker's
+    lease expired, may have had its effect: the adapter then looks before it writes.
     """
 
     mark: str
+    """Number of the first acceptance, as text."""
     seq: int
+    """Number of this acceptance, which orders writes."""
     takeover: bool
+    """True if an earlier attempt may have had its effect."""
     deadline: float
-    """On the clock of `lease_clock`, seconds: the lease's end. No effect may begin after it. It
-    moves on while content is read that makes progress."""
+    """End of the lease, in seconds of `lease_clock`. No effect may begin after it. It is extended
+    while content is read."""
     payloads: PayloadStore
+    """Where staged content is read."""
     measured: bool = False
-    """The tenant has a quota of objects or bytes: find out what a write replaces, for `grew`,
-    even if that costs a call."""
+    """True if the tenant has a quota of objects or bytes: `grew` is needed then, even if finding
+    out what a write replaces costs a call."""
     growth: Growth = field(default_factory=Growth, compare=False)
+    """What `grew` reported."""
 
     def remaining(self) -> float:
-        """Seconds left; LeaseExpired when there are none. Asked right before each effect."""
+        """Return the seconds left. Raises LeaseExpired. Must be called right before each effect."""
         left = self.deadline - lease_clock()
         if left <= 0:
             raise LeaseExpired("the lease ran out before the effect")
@@ -76,27 +83,26 @@ class Call:
         return left
 
     def grew(self, objects: int, size: int) -> None:
-        """Report by how many objects and bytes a write changed what is stored.
+        """Report the change in stored objects and bytes.
 
-        Not called if that is unknown, or if a takeover finds its effect already there.
+        Not called if it is unknown, or if a takeover finds its effect already there.
         """
         self.growth.objects, self.growth.bytes = objects, size
 
 
 class TimeLimit(Protocol):
-    """Until when a driver may have an effect. A Call is one."""
+    """The time until which a driver may have an effect. A Call is one."""
 
     @property
     def deadline(self) -> float:
-        """On the clock of `lease_clock`, seconds. It may move on while content is read."""
+        """End in seconds of `lease_clock`. It may be extended while content is read."""
 
     def remaining(self) -> float:
-        """Seconds left; raises LeaseExpired when there are none. A driver asks right before each
-        effect."""
+        """Return the seconds left. Raises LeaseExpired. Must be called right before each effect."""
 
 
 class BodyReader(Protocol):
-    """A stream of content that its reader closes."""
+    """A stream of content, which its reader closes."""
 
     def read(self, size: int = -1, /) -> bytes: ...
 

@@ -1,9 +1,9 @@
-"""What a route's config may reach beyond its process: folders, credential files and addresses.
+"""What a route's config may reach outside the process: folders, credential files and addresses.
 
-Each backend says what its configs name (`reaches` in its module); whether a route may is decided
-here alone, by the operator's settings `SIGNALBOX_DATA_ROOTS`, `SIGNALBOX_CREDENTIAL_ROOTS` and
-`SIGNALBOX_ENDPOINTS`. Paths are looked at behind their links, and names of hosts behind what they
-resolve to, when a route is opened and every `GOOD_SECONDS` while it is used.
+Each backend says what its configs name (`reaches` in its `config.py`). Whether a route may name it
+is decided only here, by the operator's settings `SIGNALBOX_DATA_ROOTS`,
+`SIGNALBOX_CREDENTIAL_ROOTS` and `SIGNALBOX_ENDPOINTS`. Symbolic links and host names are resolved
+for the check when a route is opened, and every `GOOD_SECONDS` while it is used.
 """
 
 from __future__ import annotations
@@ -23,6 +23,7 @@ from signalbox.commands.scope import Scope
 from signalbox.commands.settings import Settings
 
 GOOD_SECONDS = 30.0
+"""Seconds for which a successful check is valid."""
 _VARIABLES = tuple(
     f"SIGNALBOX_{name}" for name in ("DATA_ROOTS", "CREDENTIAL_ROOTS", "ENDPOINTS", "PAYLOAD_DIR")
 )
@@ -35,23 +36,25 @@ class Endpoint:
     host: str
     """A name, an address, or the directory of a Unix socket."""
     port: int | None = None
+    """The port; None for a socket."""
     exposes: str = ""
-    """The config key of a credential that would be sent to it as it is and unencrypted, if any."""
+    """The config key of a credential that would be sent to it unencrypted, if any."""
 
     @classmethod
     def of(cls, url: str, exposes: str = "") -> Endpoint:
-        """That of an http or https address; `exposes` counts without TLS alone."""
+        """Make the endpoint of an http or https URL; `exposes` applies only without TLS."""
         parts = urlsplit(url)
         port = parts.port or (443 if parts.scheme == "https" else 80)
         return cls(parts.hostname or "", port, exposes if parts.scheme != "https" else "")
 
     @property
     def is_socket(self) -> bool:
+        """True for a Unix socket."""
         return self.host.startswith(("/", "@"))
 
     @property
     def is_local(self) -> bool:
-        """Whether what is sent to it stays on this machine."""
+        """True if what is sent to it stays on this machine."""
         if self.is_socket or self.host.lower().rstrip(".") == "localhost":
             return True
         literal = address.literal(self.host)
@@ -60,26 +63,32 @@ class Endpoint:
 
 @dataclass(frozen=True)
 class Reaches:
-    """What one config names; folders and files as paths."""
+    """What one config names."""
 
     data: tuple[str, ...] = ()
+    """Paths of data folders."""
     credential_files: tuple[str, ...] = ()
+    """Paths of credential files."""
     trusted_files: tuple[str, ...] = ()
-    """Read here, and never sent: certificates of authorities."""
+    """Paths of files that are read here and never sent, such as CA certificates."""
     endpoints: tuple[Endpoint, ...] = ()
+    """Network addresses."""
 
 
 @dataclass
 class Boundary:
-    """The check of one route's reaches. Thread-safe: what two threads do twice does no harm."""
+    """The check of what one route reaches. Thread-safe: a check may run twice without harm."""
 
     scope: Scope
+    """The route's scope."""
     backend_type: str
+    """The route's backend type."""
     reaches: Reaches
+    """What the route's config names."""
     _good_until: float = field(default=0.0, repr=False)
 
     def check_named(self) -> None:
-        """Raise PlaceForbidden for what no machine could make right; resolves no name of a host."""
+        """Check without resolving host names. Raises PlaceForbidden."""
         limits = _limits()
         for path in self.reaches.data:
             self._check_path(path, limits.data_roots, "SIGNALBOX_DATA_ROOTS", limits)
@@ -91,9 +100,9 @@ class Boundary:
             self._check_endpoint(endpoint, limits, resolve=False)
 
     def check(self) -> None:
-        """The same behind what names resolve to, unless it was found right a moment ago.
+        """Check with host names resolved, unless a check was successful a moment ago.
 
-        Raises Unavailable for a name that does not resolve.
+        Raises PlaceForbidden, and Unavailable for a name that does not resolve.
         """
         now = time.monotonic()
         if now < self._good_until:
@@ -123,11 +132,11 @@ class Boundary:
             )
 
     def _check_plain(self, path: str) -> None:
-        # A pipe or a device would hold up, for good, whoever reads it.
+        # Reading a pipe or a device could block for ever.
         try:
             mode = os.stat(path).st_mode
         except OSError:
-            return  # not on this machine, or not yet: whoever reads it says so
+            return  # It is not on this machine, or not yet: reading it will report that.
         if not stat.S_ISREG(mode):
             raise self._refuse(f"{path!r} is no regular file", "name a plain file")
 

@@ -1,4 +1,4 @@
-"""Configs of routes, checked against a backend's own model: once for all backends."""
+"""Validates the configs of routes against a backend's model, for all backends."""
 
 from __future__ import annotations
 
@@ -17,20 +17,25 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class RouteConfig(Generic[Model]):
-    """How the configs of one backend are read."""
+    """How the configs of one backend are validated."""
 
     model: type[Model]
-    """Frozen, and without fields that it does not know. Descriptions are shown as next steps."""
+    """The model: frozen, and without unknown fields. Field descriptions are shown as next steps."""
     backend_type: str
+    """Name of the backend type."""
     secrets: re.Pattern[str]
-    """Unknown keys, in lower case, that look like a secret: which never stands in a route."""
+    """Matches unknown keys, in lower case, that look like a secret, which a route must not
+    contain."""
     references: str
-    """The fields that name one instead."""
+    """The fields that name a secret instead."""
     required: tuple[str, ...] = ()
-    """Fields whose lack is told in words of its own."""
+    """Fields with an error message of their own if they are missing."""
 
     def read(self, config: Mapping[str, Any], kind: ResourceKind) -> Model:
-        """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+        """Return the validated config; makes no call.
+
+        Raises InvalidRouteConfig with a next step.
+        """
 
         def refuse(message: str, next_step: str) -> InvalidRouteConfig:
             return InvalidRouteConfig(

@@ -1,4 +1,4 @@
-"""What a write on a row comes to over what it finds there, for every backend alike."""
+"""Decides whether a write on a row takes effect, given what is there; for every backend."""
 
 from __future__ import annotations
 
@@ -11,49 +11,56 @@ from signalbox.commands.error import AlreadyExists, PreconditionFailed
 from signalbox.commands.tabular_store import DeleteRow, UpsertRow
 
 TOMBSTONE_KEPT: Final = timedelta(days=7)
-"""Far longer than a worker can be frozen and still hold a command; as old as a backup of the
-ledger may be when it is restored."""
+"""How long tombstones are kept: far longer than a worker can be suspended and still hold a command,
+and as long as a backup of the ledger may be old when it is restored."""
 
 
 @dataclass(frozen=True)
 class Demand:
-    """What a service that judges is to hold a write against: the `seq` that is there is lower, or
-    nothing is there; and the condition holds, or what is there bears `or_mark`."""
+    """What a service that checks conditions itself must require of a write.
+
+    There is no row or its `seq` is lower; and the condition holds, or the row has `or_mark`.
+    """
 
     if_absent: bool = False
+    """The row must not exist."""
     if_revision: int | None = None
+    """The row must have this revision."""
     or_mark: str | None = None
-    """A row that keeps no mark bears its `seq`, as text."""
+    """A row with this mark is accepted in any case; the mark of a row without one is its `seq`, as
+    text."""
 
 
 @dataclass(frozen=True)
 class Trace:
-    """What the last write on a row left there; without one it is as if deleted before all."""
+    """What the last write on a row left. The default is that of a row which never existed."""
 
     seq: int = 0
+    """Sequence number of that write."""
     gone: bool = True
+    """True if it was deleted."""
     mark: str | None = None
-    """As `kept_mark` gave it."""
+    """What `kept_mark` returned for that write."""
     token: Any = field(default=None, compare=False)
-    """The driver's own: by what it knows that the row is still as it was seen."""
+    """The driver's own value, by which it recognises that the row has not changed."""
 
     def is_of(self, call: Call) -> bool:
-        """Whether this command left it, in this acceptance or in one that was replayed."""
+        """Return whether this command left it, in this acceptance or in one that was replayed."""
         mark = str(self.seq) if self.mark is None else self.mark
         return self.seq == call.seq or mark == call.mark
 
     def supersedes(self, call: Call) -> bool:
-        """Whether a newer command left it, so that this one changes nothing."""
+        """Return whether a newer command left it, so that this one changes nothing."""
         return self.seq > call.seq and not self.is_of(call)
 
 
 def kept_mark(call: Call) -> str | None:
-    """What a row keeps of the mark: nothing where its `seq` says it, which is all but replays."""
+    """Return the mark to store with a row; None if it equals the `seq`, as for all but replays."""
     return None if call.mark == str(call.seq) else call.mark
 
 
 def demand_of(command: UpsertRow | DeleteRow, call: Call) -> Demand:
-    """What a service that judges is told."""
+    """Return the Demand of a write."""
     if isinstance(command, UpsertRow):
         condition = command.condition
         return Demand(condition.if_absent, condition.if_revision, kept_mark(call))
@@ -61,10 +68,10 @@ def demand_of(command: UpsertRow | DeleteRow, call: Call) -> Demand:
 
 
 def demand(command: UpsertRow | DeleteRow, trace: Trace, call: Call) -> None:
-    """Raise AlreadyExists or PreconditionFailed.
+    """Raise AlreadyExists or PreconditionFailed if the condition of a write fails.
 
-    Nothing is demanded of a row that bears this command's own trace, nor by a repetition that
-    was overtaken: it may have held its condition in its first attempt.
+    Nothing is required of a row that this command itself left, nor of a takeover that was
+    superseded: it may have fulfilled its condition in its first attempt.
     """
     if trace.is_of(call) or (trace.seq > call.seq and call.takeover):
         return

@@ -1,4 +1,4 @@
-"""Writes on rows: looked at, decided and written, until nobody came in between."""
+"""Writes of rows: look, decide and write, and again while others change the rows."""
 
 from __future__ import annotations
 
@@ -22,12 +22,14 @@ from signalbox.commands.error import Contended, LeaseExpired, SignalboxError, Un
 from signalbox.commands.tabular_store import DeleteRow, UpsertRow
 
 LOOKS = 5
+"""Maximum number of attempts while others change the rows."""
 NOTHING = Trace()
+"""The trace of a row that never existed."""
 
 Command = UpsertRow | DeleteRow
 Item = tuple[Command, Call]
 Answer = bool | SignalboxError
-"""Whether a newer command's trace kept the write out, or its error."""
+"""Whether the write was superseded by a newer command, or its error."""
 
 
 class RowWriter:
@@ -38,8 +40,10 @@ class RowWriter:
         self._reporter = reporter
 
     def write(self, items: Sequence[Item]) -> list[Answer]:
-        """An answer for each, in the order given; none on a row is attempted behind one that ended
-        in a temporary error."""
+        """Write the rows in the given order; return an answer for each.
+
+        After a temporary error, no other write of the same row is attempted.
+        """
         answers: dict[int, Answer] = {}
         rows = [(command.table_name, command.key) for command, _ in items]
         late: dict[RowId, SignalboxError] = {}
@@ -73,7 +77,7 @@ class RowWriter:
             with self._reporter.errors():
                 write(part)
         except SignalboxError as error:
-            # What was decided in it counts no more either.
+            # What was decided in it does not count either.
             answers |= dict.fromkeys(part, error)
 
     def _looked(
@@ -83,7 +87,7 @@ class RowWriter:
         part: Sequence[int],
         answers: dict[int, Answer],
     ) -> None:
-        """Look, decide and write; what changed in between is looked at again."""
+        """Look, decide and write; look again at rows that changed meanwhile."""
         if not part:
             return
         lease = earliest([items[number][1] for number in part])
@@ -119,7 +123,7 @@ class RowWriter:
     def _judged(
         self, items: Sequence[Item], todo: Sequence[int], answers: dict[int, Answer]
     ) -> None:
-        """Write without a look: the service judges, and tells what it refused a write for."""
+        """Write without looking: the service checks the conditions, and returns why it refused."""
         records: dict[int, Any] = {}
         for number in todo:
             command, call = items[number]
@@ -172,7 +176,7 @@ class RowWriter:
 
 
 class _Batch:
-    """The writes of one turn, each on top of those before it."""
+    """The writes of one turn, each based on the ones before it."""
 
     def __init__(self, driver: TableDriver, turn: TableTurn, rows: Sequence[RowId]) -> None:
         self._record = driver.record
@@ -180,12 +184,12 @@ class _Batch:
         self._after: dict[RowId, tuple[Command, Call]] = {}
         self._stopped: dict[RowId, SignalboxError] = {}
         self.records: dict[RowId, Any] = {}
-        """What the rows are to be."""
+        """The rows to be written."""
         self.refused = False
-        """Whether an answer is an error."""
+        """True if an answer is an error."""
 
     def answer(self, row: RowId, command: Command, call: Call) -> Answer:
-        """The answer, true once the turn has written."""
+        """Decide one write; return its answer, which is valid once the turn has written."""
         if self._stopped and (stopped := self._stopped.get(row)) is not None:
             return stopped
         try:
@@ -202,7 +206,8 @@ class _Batch:
         if self._after and (before := self._after.get(row)) is not None:
             trace = Trace(before[1].seq, isinstance(before[0], DeleteRow), kept_mark(before[1]))
         demand(command, trace, call)
-        # Asked within the turn: whoever took the command over comes before it or behind it.
+        # Checked within the turn: a worker that takes the command over comes either before or after
+        # it.
         call.remaining()
         if trace.seq >= call.seq:
             return trace.supersedes(call)

@@ -1,9 +1,9 @@
-"""The time by a service's own clock, as far as its answers tell it.
+"""Estimates a service's clock from the `Date` headers of its responses.
 
-A request that is refused after its expiry is judged by the service's clock, and a lease is held by
-ours: what lies between them is taken from the `Date` of the answers. A date is cut to its second
-and was written before it arrived, so `date - arrival` is never more than the true difference. The
-largest such difference of the last minutes is used: an expiry is rather too early than too late.
+The service's clock decides whether a request has expired, while our clock measures the lease. A
+date is truncated to its second and was written before it arrived, so `date - arrival` is never more
+than the true difference. The largest such difference of the last minutes is used, so that an expiry
+is rather too early than too late.
 """
 
 from __future__ import annotations
@@ -19,24 +19,25 @@ from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import LeaseExpired
 
 MARGIN_SECONDS = 1.0
-"""Kept free before the lease's end: a service has several machines with a clock each, and a request
-that arrives in time takes effect a little later."""
+"""Seconds kept free before the end of the lease, since a service has several machines with
+different clocks, and a request that arrives in time takes effect a little later."""
 WINDOW_SECONDS = 60.0
-"""Differences are forgotten after one to two of these, where newer ones came."""
+"""Differences are dropped after one to two times this many seconds, if there are newer ones."""
 KNOWN_SECONDS = 600.0
-"""So long after the last answer its clock is taken to run as ours does."""
+"""Seconds after the last response during which its clock is assumed to run like ours."""
 
 
 EXPIRED_SECONDS = 60
+"""Seconds since the expiry of a limit of class Past."""
 
 
 class Past:
-    """For probes: a limit of this class was over a minute ago, by the service's clock."""
+    """Marks a limit, in probes, that expired a minute ago by the service's clock."""
 
 
 @dataclass(frozen=True)
 class PastLimit(Past):
-    """Another limit, moved there."""
+    """Another limit, moved into the past."""
 
     limit: TimeLimit
 
@@ -61,8 +62,8 @@ class ServiceClock:
         self._before: float | None = None
 
     def observe(self, date: str | None) -> None:
-        """Take an answer's `Date` header; to be called when it has arrived."""
-        # A second answer with the same date arrived later: it says nothing more.
+        """Record a response's `Date` header; must be called when it arrives."""
+        # A later response with the same date tells nothing more.
         if not date or date == self._date:
             return
         arrived = lease_clock()
@@ -77,8 +78,10 @@ class ServiceClock:
             self._current = max(self._current or difference, difference)
 
     def learn(self, ask: Callable[[], object]) -> None:
-        """Make `ask` bring an answer, if there was none for long. What has no `Date` is taken to
-        keep the time of this machine."""
+        """Call `ask` to get a response, if there was none for long.
+
+        A service without `Date` is assumed to have this machine's time.
+        """
         if lease_clock() - self._heard < KNOWN_SECONDS:
             return
         with self._asking:
@@ -87,14 +90,14 @@ class ServiceClock:
                 self._heard = lease_clock()
 
     def now(self) -> float:
-        """Seconds since 1970, never ahead of the service's own."""
+        """Return seconds since 1970, never ahead of the service's clock."""
         return lease_clock() + self._difference()
 
     def window(self, limit: TimeLimit) -> tuple[int, int]:
-        """Now, and the end of what is sent within the limit: the last whole second that surely
-        lies `MARGIN_SECONDS` before it. Both in seconds since 1970, by the service.
+        """Return now and the expiry of a request within the limit, in seconds since 1970.
 
-        Raises LeaseExpired if it is over.
+        Both are by the service's clock; the expiry is the last whole second that is at least
+        `MARGIN_SECONDS` before the limit. Raises LeaseExpired if it is over.
         """
         difference = self._difference()
         now = lease_clock() + difference

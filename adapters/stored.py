@@ -1,7 +1,7 @@
-"""Records that are not as Signalbox stores them: typed, and for good.
+"""Errors for stored records that are not as Signalbox writes them.
 
-Anyone with access to the backend may have written there. What an answer may be at all is looked at
-in `answer.py`.
+Anyone with access to the backend may have written them. What a response may be at all is checked in
+`answer.py`.
 """
 
 from __future__ import annotations
@@ -15,21 +15,21 @@ from signalbox.commands.error import IntegrityMismatch, InvalidCommand
 UNREADABLE: Final = (
     *(KeyError, IndexError, ValueError, TypeError, AttributeError, OverflowError),
     *(RecursionError, struct.error),
-    # A value's own check, which takes it for a caller's.
+    # A value's own check, which assumes that a caller sent it.
     InvalidCommand,
 )
-"""What reading a record that Signalbox did not write may raise."""
+"""Exceptions that reading a foreign record may raise."""
 
 
 def damaged(what: str, error: Exception) -> IntegrityMismatch:
-    """For `what` is not as Signalbox writes it. Nothing of its content is told."""
+    """Return the error for a damaged record; it reveals nothing of the content."""
     return IntegrityMismatch(
         f"{what} is not as Signalbox stores it ({type(error).__name__})",
         next_step="see who else writes to this place; restore what was there, or write it again",
     )
 
 
-class readable:  # noqa: N801 - used like a function; one made by contextlib costs more than a key
+class readable:  # noqa: N801 - used like a function; contextlib's would cost more than a key
     """Raise IntegrityMismatch for whatever reading `what` inside raises."""
 
     __slots__ = ("_what",)

@@ -1,4 +1,4 @@
-"""What appends come to over what one look found: which events are added, and with which version."""
+"""Decides which events of a turn are appended, and numbers them, based on one look."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from signalbox.commands.event_stream import AppendEvent, AppendResult
 
 
 class Numbering:
-    """The appends of one turn, each on top of those before it."""
+    """The appends of one turn, each based on the ones before it."""
 
     def __init__(self, turn: StreamTurn, wanted: Mapping[str, Sequence[str]]) -> None:
         self._turn = turn
@@ -22,11 +22,13 @@ class Numbering:
         self._ends = turn.look(wanted)
         self._stopped: dict[str, SignalboxError] = {}
         self.records: list[Any] = []
-        """Of the events that are to be appended."""
+        """Records of the events to be appended."""
 
     def answer(self, command: AppendEvent, call: Call) -> AppendResult | SignalboxError:
-        """The answer, true once the turn has appended. None is added behind one on its stream that
-        ended in a temporary error."""
+        """Decide one append; return its answer, which is valid once the turn has appended.
+
+        After a temporary error, no other event of the stream is appended.
+        """
         if self._stopped and (error := self._stopped.get(command.stream)) is not None:
             return error
         try:

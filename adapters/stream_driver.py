@@ -1,7 +1,7 @@
-"""What a backend of event streams implements: look where streams end, append there, read on.
+"""The driver interface for event streams: find the end of streams, append, and read.
 
-`adapters/event_stream.py` numbers the events, decides which are added and makes the answers, once
-for all backends. What the service reports leaves a driver as it came.
+`adapters/event_stream.py` numbers the events, decides which are appended and makes the answers,
+once for all backends. A driver raises its service's errors untranslated.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from signalbox.commands.scope import Scope
 
 
 class Changed(Exception):
-    """A stream no longer ends where the look found it, and nothing was appended."""
+    """A stream has grown since the look, and nothing was appended."""
 
 
 @dataclass
@@ -28,73 +28,86 @@ class StreamEnd:
     """What one look found of a stream."""
 
     version: int
-    """Of its last event; 0 without one."""
+    """Version of its last event; 0 without one."""
     events: dict[str, tuple[int, str]]
-    """Those of the asked events that it holds, by id: version and writer."""
+    """Version and writer of the requested events that exist, by id."""
 
 
 class NewEvent(NamedTuple):
-    """An event with its place in its stream."""
+    """An event to append, with its version."""
 
     stream: str
+    """The stream."""
     version: int
+    """The event's version."""
     id: str
+    """The event's id."""
     event: Event
+    """The event."""
     writer: str
-    """A text that is kept beside it, and given back by a look."""
+    """The writer's mark, which is stored with the event and returned by a look."""
     recorded_at: datetime
+    """When it was recorded."""
 
 
 class StreamTurn(Protocol):
-    """One look, and what is appended over what it found."""
+    """One look, and the appends based on it."""
 
     def look(self, wanted: Mapping[str, Collection[str]]) -> dict[str, StreamEnd]:
-        """Where these streams end, and which of these ids each holds."""
+        """Return the end of these streams, and which of these event ids each has."""
 
     def record(self, event: NewEvent) -> Any:
-        """What `append` takes for it; no call. Raises TooLarge."""
+        """Return the record that `append` takes for an event; makes no call. Raises TooLarge."""
 
     def append(self, records: Sequence[Any]) -> None:
-        """Store them durably, all or none, if the streams still end where the look found them;
-        no reader sees one before those that stand before it. Raises Changed; what is written may
-        also take effect at the end of the turn."""
+        """Store the records durably, all or none, if the streams have not grown.
+
+        No reader sees a record before those that precede it. They may take effect only at the end
+        of the turn. Raises Changed.
+        """
 
 
 @dataclass(frozen=True)
 class StreamTraits:
-    """What the service takes, and how it reads."""
+    """Limits of the service, and how it reads."""
 
     request: RequestSize = UNBOUNDED
-    """Of one turn."""
+    """Maximum size of one turn."""
     event_records: int = 1
+    """Number of records that each event takes in a request."""
     stream_records: int = 0
-    """How many of its records an event takes, and each stream."""
+    """Number of records that each stream takes in a request."""
     room: Callable[[int], int] = field(default=lambda size: size)
-    """Bytes of a request for an event with so much data."""
+    """Returns the bytes that an event with so much data takes in a request."""
     whole_reads: bool = True
-    """A reader sees all events of a turn at once. Else a page ends before a gap."""
+    """True if readers see all events of a turn at once; otherwise a page ends before a gap."""
 
 
 class StreamDriver(Protocol):
-    """One scope on one route. Methods are thread-safe; a turn is one thread's."""
+    """The streams of one scope on one route. Methods are thread-safe; a turn is for one thread."""
 
     @property
-    def scope(self) -> Scope: ...
+    def scope(self) -> Scope:
+        """The scope."""
 
     @property
-    def service(self) -> Service: ...
+    def service(self) -> Service:
+        """The service, for errors."""
 
     @property
-    def traits(self) -> StreamTraits: ...
+    def traits(self) -> StreamTraits:
+        """Limits of the service."""
 
     def turn(self, limit: TimeLimit) -> AbstractContextManager[StreamTurn]:
-        """No effect within it begins after the limit."""
+        """Run a turn; no effect in it begins after the limit."""
 
     def read(
         self, stream: str, after: int, count: int, limit: TimeLimit
     ) -> AbstractContextManager[Iterator[tuple[StoredEvent, int]]]:
-        """Up to `count` events with a version above `after`, in order, each with the bytes of its
-        data, read as they are asked for."""
+        """Iterate over up to `count` events with version > `after`, ascending.
+
+        Each comes with the size of its data in bytes, and is read when it is needed.
+        """
 
     def close(self) -> None:
-        """Give back what the driver holds."""
+        """Release the driver's resources."""

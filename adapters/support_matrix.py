@@ -1,4 +1,4 @@
-"""The table of kinds and backends, as README and `signalbox backends` show it."""
+"""The support matrix of kinds and backends, as README and `signalbox backends` show it."""
 
 from __future__ import annotations
 
@@ -13,12 +13,15 @@ _WORDS = {
 
 
 def backend_types() -> list[str]:
-    """In the order of the catalogue."""
+    """Return the backend types in the order of the catalogue."""
     return list(dict.fromkeys(entry.backend_type for entry in catalogue()))
 
 
 def overview() -> list[list[str]]:
-    """Header and rows: `yes` or a dash for each kind, then for each option of object stores."""
+    """Return header and rows.
+
+    `yes` or a dash for each kind, then for each option of object stores.
+    """
     cells = {(entry.kind, entry.backend_type): entry for entry in catalogue()}
     names = backend_types()
     labs = {entry.backend_type for entry in catalogue() if entry.lab_only}
@@ -37,7 +40,7 @@ def overview() -> list[list[str]]:
 
 
 def markdown() -> str:
-    """The table as Markdown."""
+    """Return the table as Markdown."""
     header, *rows = overview()
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

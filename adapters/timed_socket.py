@@ -1,7 +1,7 @@
-"""Sockets that end with the call that uses them, and the connections of urllib3 that have such.
+"""Sockets with the time limit of the current call, and connections of urllib3 that use them.
 
-Before each receive and each send the socket's timeout is what is left of the `Deadline` of the
-thread: no thread or timer watches. Outside of a call they are ordinary sockets.
+Before each receive and send, the socket's timeout is set to what is left of the thread's
+`Deadline`; no thread or timer is needed. Outside of a call they are ordinary sockets.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ else:
 
 
 class _Timed:
-    """What both sorts of sockets do alike."""
+    """The methods of plain and TLS sockets."""
 
     __slots__ = ()
 
@@ -76,15 +76,17 @@ class _Timed:
 
 
 class TimedSocket(_Timed, socket.socket):
+    """A plain socket with the time limit of the current call."""
+
     __slots__ = ()
 
 
 class TimedTlsSocket(_Timed, ssl.SSLSocket):
-    """Its handshake has `CONNECT_SECONDS` in all by Python's own doing."""
+    """A TLS socket with that limit. Python limits its handshake to `CONNECT_SECONDS` in all."""
 
 
 def follow(plain: socket.socket) -> socket.socket:
-    """The same socket, which follows the calls of its threads from now on."""
+    """Make the socket follow the time limits of its threads' calls from now on, and return it."""
     if type(plain) is socket.socket:
         plain.__class__ = TimedSocket
     elif type(plain) is ssl.SSLSocket:
@@ -93,8 +95,11 @@ def follow(plain: socket.socket) -> socket.socket:
 
 
 def connect(host: str, port: int, options: Iterable[tuple[Any, ...]] = ()) -> socket.socket:
-    """A connection to the first of the host's addresses that takes one, within the time of the
-    call and `CONNECT_SECONDS` for all of them. Raises OSError, a TimeoutError after that time."""
+    """Return a connection to the first of the host's addresses that accepts one.
+
+    All attempts together have the time of the call and `CONNECT_SECONDS`. Raises OSError, which is
+    a TimeoutError after that time.
+    """
     deadline = current()
     seconds = CONNECT_SECONDS if deadline is None else min(CONNECT_SECONDS, deadline.left())
     found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
@@ -104,7 +109,7 @@ def connect(host: str, port: int, options: Iterable[tuple[Any, ...]] = ()) -> so
         try:
             for option in options:
                 made.setsockopt(*option)
-            # Each has its share of what the ones before have left.
+            # Each has its share of what the earlier ones have left.
             made.settimeout(seconds / (len(found) - number))
             made.connect(address)
         except OSError as error:
@@ -117,7 +122,7 @@ def connect(host: str, port: int, options: Iterable[tuple[Any, ...]] = ()) -> so
 
 
 class TimedConnection(_Connection):
-    """Stands before a connection class of urllib3 or botocore: its sockets follow their call."""
+    """Mixed into a connection class of urllib3 or botocore; its sockets follow their call."""
 
     def _new_conn(self) -> socket.socket:
         if current() is None:
@@ -136,7 +141,7 @@ class TimedConnection(_Connection):
             deadline.begin()
         super().connect()
         if self.sock is not None:
-            # With TLS it is another one than was made above.
+            # With TLS it is not the socket that was made above.
             self.sock = follow(self.sock)
 
     def putrequest(self, *arguments: Any, **named: Any) -> None:

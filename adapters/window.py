@@ -1,7 +1,7 @@
-"""What a metrics query answers, for every backend alike: pages of points, or of windows.
+"""Pages of a metrics query: raw points or aggregated windows, for every backend.
 
-A backend gives the range's points in order and this module does the rest in one pass, holding
-one window's groups in memory.
+A backend yields the points of the range in order; this module processes them in one pass and holds
+the groups of one window in memory.
 """
 
 from __future__ import annotations
@@ -27,27 +27,29 @@ _RESOLUTION = timedelta(microseconds=1)
 _SCALE = 2.0**-64
 
 
-def micros(moment: datetime) -> int:
-    """Microseconds since 1970-01-01T00:00Z; exact, negative before it."""
-    return (moment - EPOCH) // _RESOLUTION
+def micros(timestamp: datetime) -> int:
+    """Return exact microseconds since 1970-01-01T00:00Z, negative before it."""
+    return (timestamp - EPOCH) // _RESOLUTION
 
 
-def moment(micros: int) -> datetime:
-    """The inverse of `micros`."""
+def from_micros(micros: int) -> datetime:
+    """Return the time of `micros`."""
     return EPOCH + micros * _RESOLUTION
 
 
 def read_from(query: QueryPoints) -> datetime:
-    """The timestamp from which a backend must give the points for this page, up to before
-    `query.end`. Raises InvalidCommand for a cursor of another query."""
-    return _open_place(query)[0]
+    """Return the first timestamp of this page, from which on a backend must yield points.
+
+    They end before `query.end`. Raises InvalidCommand for a cursor of another query.
+    """
+    return _start_of_page(query)[0]
 
 
 def page_of(query: QueryPoints, points: Iterable[PointValue]) -> PointsResult:
-    """The page, from the points of `query.series` between `read_from(query)` and `query.end`.
+    """Return the page, made of the points from `read_from(query)` to before `query.end`.
 
-    They come in the order of timestamp, then canonical labels as UTF-8, each point once; those
-    without the query's labels may be among them. No more of them is read than the page takes.
+    They come in the order of timestamp, then canonical labels as UTF-8, each point once; points
+    without the query's labels may be included. Only what the page needs is read.
     """
     wanted = (
         point
@@ -60,15 +62,19 @@ def page_of(query: QueryPoints, points: Iterable[PointValue]) -> PointsResult:
 
 
 def _points(query: QueryPoints, points: Iterable[PointValue]) -> PointsResult:
-    start, behind = _open_place(query)
+    start, after_labels = _start_of_page(query)
     page: list[PointValue] = []
     for point in points:
-        if point.timestamp == start and behind and _spelling(point.labels) <= behind.encode():
+        if (
+            point.timestamp == start
+            and after_labels
+            and _spelling(point.labels) <= after_labels.encode()
+        ):
             continue
         if len(page) == query.limit:
             last = page[-1]
-            place = [micros(last.timestamp), canonical_labels(last.labels)]
-            return PointsResult(points=page, next_cursor=make_cursor(query, place))
+            position = [micros(last.timestamp), canonical_labels(last.labels)]
+            return PointsResult(points=page, next_cursor=make_cursor(query, position))
         page.append(point)
     return PointsResult(points=page)
 
@@ -76,22 +82,26 @@ def _points(query: QueryPoints, points: Iterable[PointValue]) -> PointsResult:
 def _windows(
     query: QueryPoints, aggregation: Aggregation, points: Iterable[PointValue]
 ) -> PointsResult:
-    start, behind = _open_place(query)
+    start, after_labels = _start_of_page(query)
     page: list[WindowValue] = []
     for window in _folded(query, aggregation, points):
-        if window.start == start and behind and _spelling(window.labels) <= behind.encode():
+        if (
+            window.start == start
+            and after_labels
+            and _spelling(window.labels) <= after_labels.encode()
+        ):
             continue
         if len(page) == query.limit:
             last = page[-1]
-            place = [micros(last.start), canonical_labels(last.labels)]
-            return PointsResult(windows=page, next_cursor=make_cursor(query, place))
+            position = [micros(last.start), canonical_labels(last.labels)]
+            return PointsResult(windows=page, next_cursor=make_cursor(query, position))
         page.append(window)
     return PointsResult(windows=page)
 
 
 @dataclass
 class _Group:
-    """What is known of one window's points with the same labels."""
+    """The points of one window with the same labels."""
 
     labels: dict[str, str]
     count: int = 0
@@ -127,13 +137,13 @@ class _Group:
         return values[aggregation]
 
     def _sum(self) -> float:
-        # What overflowed on the way may have come back.
+        # A sum that overflowed meanwhile may be in range again.
         return self.total if math.isfinite(self.total) else self.scaled / _SCALE
 
     def _average(self) -> float:
         scaled = self.scaled / self.count / _SCALE
         average = self.total / self.count if math.isfinite(self.total) else scaled
-        # Rounding may have led out of the range of the values.
+        # Rounding may have left the range of the values.
         return min(max(average, self.least), self.most)
 
 
@@ -143,10 +153,10 @@ def _folded(
     number: int | None = None
     groups: dict[str, _Group] = {}
     for point in points:
-        its = micros(point.timestamp) // _width(query) if query.window else 0
-        if its != number:
+        window_number = micros(point.timestamp) // _width(query) if query.window else 0
+        if window_number != number:
             yield from _closed(query, aggregation, number, groups)
-            number, groups = its, {}
+            number, groups = window_number, {}
         labels = {name: point.labels[name] for name in query.group_by if name in point.labels}
         groups.setdefault(canonical_labels(labels), _Group(labels)).add(point.value)
     yield from _closed(query, aggregation, number, groups)
@@ -158,9 +168,9 @@ def _closed(
     start, end = query.start, query.end
     if query.window and number is not None:
         first = number * _width(query)
-        # Cut off to the query's range; compared as numbers, for year 1 and year 9999.
-        start = moment(max(first, micros(start)))
-        end = moment(min(first + _width(query), micros(end)))
+        # Limited to the query's range; compared as numbers, because of years 1 and 9999.
+        start = from_micros(max(first, micros(start)))
+        end = from_micros(min(first + _width(query), micros(end)))
     for spelling in sorted(groups, key=str.encode):
         group = groups[spelling]
         yield WindowValue(
@@ -173,18 +183,18 @@ def _closed(
 
 
 def _width(query: QueryPoints) -> int:
-    assert query.window is not None  # noqa: S101 - for the type checker; callers asked
+    assert query.window is not None  # noqa: S101 - for the type checker; callers have checked it
     return query.window // _RESOLUTION
 
 
-def _open_place(query: QueryPoints) -> tuple[datetime, str]:
-    """Timestamp (a window's start) and labels of the last of the page before."""
+def _start_of_page(query: QueryPoints) -> tuple[datetime, str]:
+    """Return timestamp (a window's start) and labels of the last item of the previous page."""
     if query.cursor is None:
         return query.start, ""
-    place = open_cursor(query, query.cursor)
+    position = open_cursor(query, query.cursor)
     try:
-        at, labels = place
-        found = moment(int(at))
+        at, labels = position
+        found = from_micros(int(at))
         labels.encode()
     except (ValueError, TypeError, AttributeError, OverflowError):
         raise cursor_refused() from None

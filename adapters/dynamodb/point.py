@@ -12,7 +12,7 @@ from itertools import groupby
 from signalbox.adapters.dynamodb.item import Item, keyed
 from signalbox.adapters.dynamodb.key import MAX_LABELS_LENGTH, Layout, day_of, split_point
 from signalbox.adapters.stored import readable
-from signalbox.adapters.window import moment
+from signalbox.adapters.window import from_micros
 from signalbox.commands.metrics_store import Point, PointValue, canonical_labels
 
 _DOUBLE = struct.Struct(">d")
@@ -49,7 +49,7 @@ def points_of(items: Iterator[Item]) -> Iterator[PointValue]:
                 newest[labels] = max(newest.get(labels, value), value)
             points = [
                 PointValue(
-                    timestamp=moment(time),
+                    timestamp=from_micros(time),
                     labels=json.loads(labels),
                     value=_DOUBLE.unpack(newest[labels][1])[0],
                 )

@@ -14,7 +14,7 @@ import apsw
 from signalbox.adapters.data_text import data_text, read_text
 from signalbox.adapters.stored import UNREADABLE, damaged
 from signalbox.adapters.stream_driver import NewEvent, StreamEnd
-from signalbox.adapters.window import micros, moment
+from signalbox.adapters.window import from_micros, micros
 from signalbox.commands.event_stream import StoredEvent
 from signalbox.commands.value import MAX_INT
 
@@ -117,7 +117,7 @@ def read_events(
         if not (type(version) is type(length) is int and type(event_id) is type(type_) is str):
             raise damaged("an event", TypeError())
         try:
-            at, recorded_at = None if time is None else moment(time), moment(recorded)
+            at, recorded_at = None if time is None else from_micros(time), from_micros(recorded)
         except UNREADABLE as error:
             raise damaged("an event", error) from error
         yield (

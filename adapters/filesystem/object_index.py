@@ -18,7 +18,7 @@ from signalbox.adapters.object_attributes import MARK, SEQ, SHA256, info_of
 from signalbox.adapters.object_driver import StoredObject
 from signalbox.adapters.object_transaction import Gone
 from signalbox.adapters.stored import damaged, readable
-from signalbox.adapters.window import moment
+from signalbox.adapters.window import from_micros
 from signalbox.commands.error import IntegrityMismatch
 from signalbox.commands.object_store import ObjectInfo
 
@@ -114,7 +114,12 @@ class Row(NamedTuple):
             if type(metadata) is not dict:
                 raise TypeError
             return StoredObject(
-                self.size, self.etag, moment(self.modified), self.content_type, metadata, beside
+                self.size,
+                self.etag,
+                from_micros(self.modified),
+                self.content_type,
+                metadata,
+                beside,
             )
 
     def info(self) -> ObjectInfo:

@@ -14,7 +14,7 @@ from typing import Any, Final
 import apsw
 
 from signalbox.adapters.stored import UNREADABLE, damaged
-from signalbox.adapters.window import micros, moment
+from signalbox.adapters.window import from_micros, micros
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
 
 NAME = "metrics.db"
@@ -104,7 +104,7 @@ def walk(connection: apsw.Connection, query: QueryPoints, start: datetime) -> It
         # Not checked anew: it was when it came.
         try:
             point = PointValue.model_construct(
-                timestamp=moment(time), labels=labels_of(labels), value=value
+                timestamp=from_micros(time), labels=labels_of(labels), value=value
             )
         except UNREADABLE as error:
             raise damaged("a point", error) from error

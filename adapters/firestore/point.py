@@ -9,7 +9,7 @@ from itertools import groupby
 from signalbox.adapters.firestore.message import Message, text, typed
 from signalbox.adapters.firestore.name import point_place
 from signalbox.adapters.stored import readable
-from signalbox.adapters.window import moment
+from signalbox.adapters.window import from_micros
 from signalbox.commands.metrics_store import PointValue
 
 
@@ -23,7 +23,7 @@ def points_of(documents: Iterator[Message]) -> Iterator[PointValue]:
         with readable("a point"):
             points = [
                 PointValue(
-                    timestamp=moment(time),
+                    timestamp=from_micros(time),
                     labels=json.loads(_labels(document)),
                     value=typed(document.fields, "value", "double_value"),
                 )

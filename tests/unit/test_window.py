@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox.adapters.window import EPOCH, micros, moment, page_of, read_from
+from signalbox.adapters.window import EPOCH, from_micros, micros, page_of, read_from
 from signalbox.commands.metrics_store import (
     Aggregation,
     PointsResult,
@@ -118,8 +118,8 @@ def naive(query: QueryPoints, stored: list[PointValue]) -> list[WindowValue]:
         total = sum(map(Fraction, values))
         answer.append(
             WindowValue(
-                start=max(query.start, moment(number * width)) if width else query.start,
-                end=min(query.end, moment((number + 1) * width)) if width else query.end,
+                start=max(query.start, from_micros(number * width)) if width else query.start,
+                end=min(query.end, from_micros((number + 1) * width)) if width else query.end,
                 labels={n: v for n, v in group[0].labels.items() if n in query.group_by},
                 count=len(group),
                 value={

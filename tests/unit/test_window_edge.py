@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.adapters.cursor import make_cursor
-from signalbox.adapters.window import micros, moment, page_of
+from signalbox.adapters.window import from_micros, micros, page_of
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.metrics_store import Aggregation, PointValue
 from tests.unit.test_window import MS, START, ask
@@ -71,7 +71,7 @@ def test_windows_reach_to_both_ends_of_time() -> None:
 
 @given(st.datetimes(timezones=st.just(UTC)))
 def test_micros_are_exact(time: datetime) -> None:
-    assert moment(micros(time)) == time
+    assert from_micros(micros(time)) == time
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -19,7 +19,8 @@ def worker(
     context: typer.Context,
     name: Annotated[str, typer.Option("--name", help="Unique name; a host is added.")] = "worker",
     concurrency: Annotated[int, typer.Option("-c", "--concurrency", min=1)] = 4,
-    pool: Annotated[str, typer.Option("-P", "--pool", help="threads or prefork.")] = "threads",
+    # Celery's other pools do not keep what is promised here, and need packages of their own.
+    pool: Annotated[Literal["threads", "prefork"], typer.Option("-P", "--pool")] = "threads",
 ) -> None:
     """Run a worker until SIGTERM; further options go to Celery's own worker."""
     settings = Settings()

@@ -94,10 +94,13 @@ def test_living_child_is_waited_for(pipe: Any, listened: list[float]) -> None:
     assert listened[0] > 0
 
 
-def test_prefork_means_this_pool(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(ALIASES, "prefork", ALIASES["prefork"])
+def test_no_name_means_a_pool_of_celery_that_has_one_here(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, pool in dict(ALIASES).items():
+        monkeypatch.setitem(ALIASES, name, pool)
     use_steady_pools()
-    assert get_implementation("prefork") is SteadyTaskPool
+    own = {"celery.concurrency.prefork:TaskPool", "celery.concurrency.thread:TaskPool"}
+    assert not own & set(ALIASES.values())
+    assert get_implementation("prefork") is get_implementation("processes") is SteadyTaskPool
 
 
 def test_after_several_died_at_once_each_child_is_listened_to(hub: Any, pool: Any) -> None:

@@ -139,6 +139,7 @@ def _end_after_soft_shutdown() -> None:
 
 
 def use_steady_pools() -> None:
-    """Make Celery's names `prefork` and `threads` mean these pools in this process."""
-    ALIASES["prefork"] = f"{__name__}:{SteadyTaskPool.__name__}"
+    """Make Celery's names `prefork`, `processes` and `threads` mean these pools in this process."""
+    for name in ("prefork", "processes"):  # Celery has two names for one pool
+        ALIASES[name] = f"{__name__}:{SteadyTaskPool.__name__}"
     ALIASES["threads"] = f"{__name__}:{RoomyTaskPool.__name__}"

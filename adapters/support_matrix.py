@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from signalbox.adapters.catalogue import catalogue
+from signalbox.adapters.catalogue import Backend, catalogue
 from signalbox.adapters.port import Capability
+from signalbox.commands.error import BackendNotInstalled
 from signalbox.commands.scope import ResourceKind
 
 _WORDS = {
@@ -20,7 +21,8 @@ def backend_types() -> list[str]:
 def overview() -> list[list[str]]:
     """Return header and rows.
 
-    `yes` or a dash for each kind, then for each option of object stores.
+    `yes` or a dash for each kind, then for each option of object stores; `not installed` where the
+    backend's packages are missing in this process, so that its options are unknown.
     """
     cells = {(entry.kind, entry.backend_type): entry for entry in catalogue()}
     names = backend_types()
@@ -34,9 +36,16 @@ def overview() -> list[list[str]]:
         row = [f"· {_WORDS.get(capability, capability.replace('_', ' '))}"]
         for name in names:
             entry = cells.get((ResourceKind.OBJECT_STORE, name))
-            row.append("yes" if entry and capability in entry.capabilities else "–")
+            row.append(_offer(entry, capability) if entry else "–")
         rows.append(row)
     return rows
+
+
+def _offer(entry: Backend, capability: Capability) -> str:
+    try:
+        return "yes" if capability in entry.capabilities else "–"
+    except BackendNotInstalled:
+        return "not installed"
 
 
 def markdown() -> str:

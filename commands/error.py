@@ -17,6 +17,7 @@
     │   ├── RouteExists           ROUTE_EXISTS                409
     │   ├── UnknownBackend        UNKNOWN_BACKEND             400
     │   ├── BackendNotImplemented BACKEND_NOT_IMPLEMENTED     501
+    │   ├── BackendNotInstalled   BACKEND_NOT_INSTALLED       501
     │   ├── InvalidRouteConfig    INVALID_ROUTE_CONFIG        400
     │   ├── ForbiddenBackend      FORBIDDEN_BACKEND_CLASS     403
     │   ├── PolicyForbids         POLICY_FORBIDS              403
@@ -48,6 +49,7 @@
     └── DeliveryError                                              the way to the worker and back
         ├── StateUnavailable      STATE_UNAVAILABLE           503  (temporary)
         ├── StateUnreadable       STATE_UNREADABLE            500
+        ├── ExtraNotInstalled     EXTRA_NOT_INSTALLED         501
         ├── LedgerRegressed       LEDGER_REGRESSED            503  (waits)
         ├── LedgerDamaged         LEDGER_DAMAGED              500
         ├── LedgerMismatch        LEDGER_MISMATCH             500
@@ -60,6 +62,7 @@
         ├── DeadlineExceeded      DEADLINE_EXCEEDED           504
         ├── AttemptsExhausted     ATTEMPTS_EXHAUSTED          500
         ├── OutcomePending        OUTCOME_PENDING             504
+        ├── ResultUnreadable      RESULT_UNREADABLE           500
         └── InternalError         INTERNAL_ERROR              500  (temporary)
 
 A command that fails with a temporary error is retried until its attempts are used up; an error that
@@ -478,6 +481,12 @@ class StateUnreadable(DeliveryError):
     code, http_status = "STATE_UNREADABLE", 500
 
 
+class ExtraNotInstalled(DeliveryError):
+    """A package that this process needs is not installed; the message names the extra with it."""
+
+    code, http_status = "EXTRA_NOT_INSTALLED", 501
+
+
 class LedgerRegressed(DeliveryError):
     """The ledger lost entries that a worker has seen; commands wait for a rebase."""
 
@@ -548,6 +557,12 @@ class OutcomePending(DeliveryError):
     """There was no outcome within the caller's timeout; the command is still open."""
 
     code, http_status = "OUTCOME_PENDING", 504
+
+
+class ResultUnreadable(DeliveryError):
+    """The command succeeded, but its result is not of the expected type in this release."""
+
+    code, http_status = "RESULT_UNREADABLE", 500
 
 
 class InternalError(SignalboxError):

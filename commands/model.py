@@ -7,7 +7,7 @@ with the name of its verb. Nothing else has to be changed.
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any, ClassVar, Final, get_args, get_origin
+from typing import Annotated, Any, ClassVar, Final, TypeVar, get_args, get_origin
 
 import uuid_utils
 from pydantic import ConfigDict, Field
@@ -124,7 +124,12 @@ MODELS: dict[str, type[Command]] = {}
 """All command classes imported so far, by `op`; use `parse.known_ops`, which imports all."""
 
 
-def register(model: type[Command]) -> type[Command]:
-    """Class decorator that registers a command under its `op`."""
-    MODELS[str(model.model_fields["op"].default)] = model
+C = TypeVar("C", bound=type[Command])
+
+
+def register(model: C) -> C:
+    """Class decorator that registers a command under its `op`, and gives it back in its own type:
+    a type checker that goes by that, such as Pyright, still knows what the command `Returns`."""
+    command: type[Command] = model
+    MODELS[str(command.model_fields["op"].default)] = command
     return model

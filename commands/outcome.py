@@ -7,10 +7,10 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, ValidationError
 
 from signalbox.commands.documented import Documented
-from signalbox.commands.error import ErrorDetail, RemoteError
+from signalbox.commands.error import ErrorDetail, RemoteError, ResultUnreadable, SignalboxError
 from signalbox.commands.ref import Ref, make_ref
 from signalbox.commands.result import R
 
@@ -73,8 +73,30 @@ class Outcome(Documented):
         return self.result or {}
 
     def result_as(self, kind: type[R]) -> R:
-        """Return the result as `kind`, the type that the command `Returns`. Raises like `unwrap`.
+        """Return the result as `kind`, the type that the command `Returns`.
 
-        Fields that a worker of a later release has added are left out.
+        Fields that a worker of a later release has added are left out. Raises like `unwrap`;
+        ResultUnreadable where the result is none of that type, and the command succeeded.
         """
-        return kind.model_validate_json(json.dumps(self.unwrap()), extra="ignore")
+        document = json.dumps(self.unwrap())
+        try:
+            return kind.model_validate_json(document, extra="ignore")
+        except (SignalboxError, ValidationError) as error:
+            raise ResultUnreadable(
+                f"{self.op} succeeded, but its result is no {kind.__name__}: "
+                f"{_reason(error)} (worker {self.worker})",
+                kind=self.op.partition(".")[0],
+                tenant_id=self.tenant_id,
+                env=self.env,
+                backend_type=self.backend_type,
+                next_step="do not send it again: Outcome.result has the result as JSON data (also "
+                f"`signalbox outcome {self.op_id}`); run workers and clients of one release",
+            ) from None
+
+
+def _reason(error: SignalboxError | ValidationError) -> str:
+    """Where the result does not fit, without what it holds."""
+    if isinstance(error, SignalboxError):
+        return error.message
+    fault = error.errors(include_url=False, include_context=False, include_input=False)[0]
+    return f"{'.'.join(map(str, fault['loc']))}: {fault['msg']}"

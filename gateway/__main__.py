@@ -10,8 +10,8 @@ import sys
 from pydantic import ValidationError
 
 from signalbox.commands.error import SignalboxError
+from signalbox.commands.extra import require
 from signalbox.commands.settings import Settings, invalid_setting
-from signalbox.gateway.server import serve
 from signalbox.gateway.settings import PREFIX
 from signalbox.workers.execution.command_log import configure_logging
 
@@ -24,6 +24,9 @@ def _end(error: SignalboxError) -> None:
 if __name__ == "__main__":
     try:
         configure_logging(Settings())
+        require("the gateway", "gateway", "fastapi", "httptools", "uvicorn")
+        from signalbox.gateway.server import serve
+
         serve()
     except SignalboxError as error:
         _end(error)

@@ -16,6 +16,7 @@ from pathlib import Path
 from typing import IO, Self
 
 from signalbox.commands.error import Conflict, Unavailable
+from signalbox.commands.extra import require
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
@@ -78,7 +79,13 @@ class EmbeddedStack:
         return self._redis
 
     def start(self) -> None:
-        """Start everything; return when all of it answers. Raises Conflict and Unavailable."""
+        """Start everything; return when all of it answers.
+
+        Raises Conflict, ExtraNotInstalled, StateUnreadable and Unavailable.
+        """
+        needed = ["flower"] if self._with_flower else []
+        needed += ["fastapi", "httptools", "uvicorn"] if self._with_gateway else []
+        require("the embedded stack", "embedded", *needed)
         try:
             self._started.enter_context(_only_user_of(self._data_dir))
             state_url, broker_url = self._given

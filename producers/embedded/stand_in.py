@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Self
 
 from signalbox.commands.error import Unavailable
+from signalbox.commands.extra import require
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.process import ManagedProcess
 
@@ -36,7 +37,8 @@ class S3StandIn:
         return f"http://127.0.0.1:{self._port}"
 
     def start(self) -> None:
-        """Start the server; return when it answers. Raises Unavailable."""
+        """Start the server; return when it answers. Raises ExtraNotInstalled and Unavailable."""
+        require("the stand-in for S3", "embedded", "flask", "flask_cors", "moto")
         self._data_dir.mkdir(parents=True, exist_ok=True)
         descriptor = os.open(self.credentials_file, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600)
         with os.fdopen(descriptor, "w") as secret:

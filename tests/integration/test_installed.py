@@ -144,6 +144,50 @@ for backend in CATALOGUE:
     assert named == {"filesystem", "s3", "azure_blob", "firestore", "dynamodb", "postgres"}
 
 
+PARTS = {
+    "the gateway": ("fastapi", "signalbox[gateway]", ["gateway"]),
+    "the embedded stack": ("flower", "signalbox[embedded]", ["up"]),
+    "the stand-in for S3": ("moto", "signalbox[embedded]", ["tour"]),
+}
+
+
+@pytest.mark.parametrize("part", PARTS)
+def test_a_part_without_its_packages_says_what_to_install(
+    site: Path, tmp_path: Path, part: str
+) -> None:
+    package, extra, arguments = PARTS[part]
+    # Read by the programs that the command starts as well.
+    (tmp_path / "sitecustomize.py").write_text(f"import sys\nsys.modules[{package!r}] = None\n")
+    environment = os.environ | {"PYTHONPATH": str(tmp_path)}
+    for name in ("SIGNALBOX_STATE_URL", "SIGNALBOX_BROKER_URL"):
+        environment.pop(name, None)
+    done = subprocess.run(
+        [site / "bin" / "signalbox", *arguments],
+        cwd=tmp_path,
+        env=environment,
+        capture_output=True,
+        text=True,
+    )
+    assert done.returncode == 1
+    text = " ".join(done.stderr.split())
+    assert text.startswith(f"EXTRA_NOT_INSTALLED {part} needs {package}, which"), done.stderr
+    assert text.endswith(f"pip install '{extra}'"), done.stderr
+
+
+def test_the_table_of_backends_needs_no_sdk(site: Path, tmp_path: Path) -> None:
+    program = """
+import sys
+for name in ("boto3", "botocore", "azure", "apsw"):
+    sys.modules[name] = None
+from signalbox.adapters.support_matrix import overview
+for row in overview():
+    print(*row, sep="|")
+"""
+    header, *_, last = run(site, tmp_path, "-c", program).splitlines()
+    assert header.startswith("|filesystem (lab)|s3|azure_blob")
+    assert last.startswith("· presign get|not installed|not installed|not installed|")
+
+
 def test_each_backend_has_an_extra_of_its_name() -> None:
     extras = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"][
         "optional-dependencies"

@@ -8,7 +8,7 @@ from typing import Any, assert_type
 import pytest
 
 from signalbox import AsyncClient, Client, Command, GetObject, GetResult, GetRow, Row
-from signalbox.commands.error import ErrorDetail, NotFound
+from signalbox.commands.error import ErrorDetail, NotFound, ResultUnreadable
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.parse import known_ops
 from signalbox.commands.result import Result
@@ -54,6 +54,28 @@ def test_a_field_of_a_later_release_is_left_out() -> None:
 def test_a_failure_raises_its_own_class() -> None:
     with pytest.raises(NotFound, match="no such row"):
         outcome(None, NotFound("no such row").detail()).result_as(Row)
+
+
+@pytest.mark.parametrize(
+    ("result", "what"),
+    [
+        (None, "key: Field required"),
+        ({"key": "k", "data": {}}, "revision: Field required"),
+        (ROW | {"revision": "secret"}, "revision: "),
+        (ROW | {"data": {"a": {"$decimal": "secret"}}}, "tagged value"),
+    ],
+    ids=["none", "older worker", "another type", "newer worker"],
+)
+def test_a_result_of_another_release_says_that_the_command_succeeded(
+    result: dict[str, Any] | None, what: str
+) -> None:
+    with pytest.raises(ResultUnreadable, match=what) as refused:
+        outcome(result).result_as(Row)
+    error = refused.value
+    assert "succeeded" in error.message
+    assert "do not send it again" in (error.next_step or "")
+    assert (error.kind, error.tenant_id, error.env) == ("tabular_store", "t_a", "dev")
+    assert "secret" not in str(error)
 
 
 async def what_type_checkers_know(client: Client, service: AsyncClient, any_: Command) -> None:

@@ -61,7 +61,7 @@ class Executor:
     """Cache of routes and policies."""
     adapters: AdapterPool
     """Open adapters, and the threads that commands run on."""
-    finisher: Completer
+    completer: Completer
     """Records outcomes."""
     publisher: Publisher
     """Publishes messages for the commands that a finish allows to run."""
@@ -131,7 +131,7 @@ class Executor:
         return counts
 
     def _claim(self, message: Message, token: str, apart: Apart) -> Claims:
-        self.finisher.bury(message.faults)
+        self.completer.bury(message.faults)
         return self.ledger.claim(
             message.tickets,
             carried=message.carried,
@@ -158,7 +158,7 @@ class Executor:
     def _finish(self, token: str, claims: Claims, ended: Sequence[Ended]) -> dict[str, int]:
         crowded = self.neighbours.beside({end.claimed.command.tenant_id for end in ended})
         finished, counts = wait_for_state(
-            lambda: self.finisher.finish(token, claims, ended, crowded=crowded)
+            lambda: self.completer.finish(token, claims, ended, crowded=crowded)
         )
         self.publisher.publish_or_leave(finished.wakes)
         return counts

@@ -72,7 +72,7 @@ class Runtime:
             registry=self.registry,
             routes=self._routes,
             adapters=AdapterPool(payloads, settings.inline_limit_bytes, renew=self.ledger.renew),
-            finisher=Completer(self.ledger, self.parcels, settings, payloads, worker, task_events),
+            completer=Completer(self.ledger, self.parcels, settings, payloads, worker, task_events),
             publisher=self.publisher,
             isolation=self.isolation,
             neighbours=TenantActivity(),

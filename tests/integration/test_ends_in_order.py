@@ -101,7 +101,7 @@ def test_an_early_part_names_none_that_stands_behind_what_still_runs(worker: Run
     ends[over.ref] = Ended(ends[over.ref].claimed, error=DeadlineExceeded("over"))
 
     def finish(claims: Claims, ended: Sequence[Ended]) -> dict[str, int]:
-        return worker.executor.finisher.finish("t", claims, ended)[1]
+        return worker.executor.completer.finish("t", claims, ended)[1]
 
     parts = Parts(finish, claims, [ends[over.ref]])
     parts.early([ends[behind.ref], ends[quick.ref]])

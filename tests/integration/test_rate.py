@@ -111,7 +111,7 @@ class World:
         return UsageBook(self.client)
 
     @cached_property
-    def finisher(self) -> Completer:
+    def completer(self) -> Completer:
         parcels = Parcels(self.client, SETTINGS, self.ledger)
         return Completer(self.ledger, parcels, SETTINGS, DirectoryPayloadStore(self.payloads), "w")
 
@@ -160,7 +160,7 @@ class World:
             allowed, limited = within_quotas(ready, self.book)
             ended += limited
             ended += [Ended(item.claimed, item.route, result={}) for item in allowed]
-            finished, _ = self.finisher.finish(token, claims, ended)
+            finished, _ = self.completer.finish(token, claims, ended)
             self.done += [(self.now, item.claimed.command.ref) for item in allowed]
             self.queue += [wake.ticket for wake in finished.wakes]
 

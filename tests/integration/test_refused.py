@@ -26,7 +26,7 @@ def settings(state_url: str, tmp_path: Path) -> Settings:
     return Settings(state_url=state_url, payload_dir=tmp_path)
 
 
-def finisher(settings: Settings) -> Completer:
+def completer(settings: Settings) -> Completer:
     state = connect(settings.state_url)
     payloads = DirectoryPayloadStore(settings.payload_dir or Path())
     ledger = Ledger(state, settings)
@@ -48,7 +48,7 @@ def totals(settings: Settings) -> dict[str, int]:
 
 def test_malformed_messages_without_an_id_do_not_share_a_name(settings: Settings) -> None:
     for raw in (b"x", b"y", b"x"):
-        finisher(settings).bury([refusal(InvalidCommand("odd"), raw).fault()])
+        completer(settings).bury([refusal(InvalidCommand("odd"), raw).fault()])
     names = letters(settings)
     assert len(names) == len(set(names)) == 3
     assert all(name.startswith("-/-/unnamed-") for name in names)
@@ -56,7 +56,7 @@ def test_malformed_messages_without_an_id_do_not_share_a_name(settings: Settings
 
 @pytest.mark.parametrize("ref", ["-/-/a", "t_demo/dev/a"])
 def test_another_document_of_the_same_name_is_kept_beside_it(settings: Settings, ref: str) -> None:
-    burier = finisher(settings)
+    burier = completer(settings)
     burier.bury([fault(ref, {"odd": 1})])
     # Among others, one that comes again, and two with one name in one message.
     burier.bury([fault(ref, {"odd": 1}), fault(ref, {"odd": 2}), fault(ref, {"odd": 3})])
@@ -72,7 +72,7 @@ def test_a_flood_is_bounded_in_number_and_counted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(its, "MAX_FAULTS", 10)
-    burier = finisher(settings)
+    burier = completer(settings)
     for number in range(25):
         burier.bury([fault(f"-/-/m{number:02}", {"odd": number})])
     assert letters(settings) == [f"-/-/m{number}" for number in range(15, 25)]
@@ -82,7 +82,7 @@ def test_a_flood_is_bounded_in_number_and_counted(
 
 def test_a_flood_is_bounded_in_bytes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(its, "MAX_FAULT_BYTES", 100_000)
-    burier = finisher(settings)
+    burier = completer(settings)
     for number in range(20):
         burier.bury([fault(f"-/-/m{number:02}", {"odd": "x" * 20_000})])
     assert letters(settings) == [f"-/-/m{number}" for number in range(16, 20)]
@@ -90,7 +90,7 @@ def test_a_flood_is_bounded_in_bytes(settings: Settings, monkeypatch: pytest.Mon
 
 
 def test_what_is_too_old_is_forgotten(settings: Settings) -> None:
-    finisher(settings).bury([fault("-/-/old", {"odd": 1})])
+    completer(settings).bury([fault("-/-/old", {"odd": 1})])
     brief = settings.model_copy(update={"refused_retention": timedelta(0)})
     ledger = Ledger(connect(settings.state_url), brief)
     assert letters(settings) == ["-/-/old"]
@@ -103,7 +103,7 @@ def test_what_is_too_old_is_forgotten(settings: Settings) -> None:
 
 
 def test_a_large_document_is_cut(settings: Settings) -> None:
-    finisher(settings).bury([fault("-/-/large", {"odd": "x" * 10**6})])
+    completer(settings).bury([fault("-/-/large", {"odd": "x" * 10**6})])
     letter = DeadLetters(connect(settings.state_url), settings).get("-/-/large")
     assert letter is not None
     assert 50_000 < len(letter.document) < 200_000

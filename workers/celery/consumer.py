@@ -172,7 +172,7 @@ class SteadyConsumer(Consumer):
         self._burials.take(message, refusal(error, raw, stored))
 
     def _keep_letters(self, faults: Sequence[Fault]) -> None:
-        runtime(self.app, self.hostname).executor.finisher.bury(faults)
+        runtime(self.app, self.hostname).executor.completer.bury(faults)
 
 
 _CONTENT_ERRORS = (LookupError, ValueError, TypeError, AttributeError, ArithmeticError)

@@ -57,17 +57,24 @@ def data_in(folder: Path) -> ServerData:
 
     Raises StateUnreadable if two servers have left data there, each its own.
     """
-    manifest = _manifest(folder)
+    manifest, old = _manifest(folder), folder / FILE
+    last = _GUARD_READ.fullmatch(_head(old).decode(errors="replace"))
     if not manifest.is_file():
+        if last is not None:
+            # A server would take the guard for older data, and fail; without it, start empty.
+            raise StateUnreadable(
+                f"the data that {last[1]} had in {manifest.parent} are gone, or their manifest is",
+                next_step=f"put {FOLDER} back, or remove {old} to begin without the routes, "
+                "commands and audit trail that were in it",
+            )
         return ServerData()
-    base, old = _base(manifest), folder / FILE
+    base = _base(manifest)
     if base is not None and base.name == FILE and not base.exists():
         return (
             ServerData()
         )  # A newer server was stopped while it converted the file, and will continue.
     head = _head(base) if base is not None else b""
     form = re.match(rb"(REDIS|VALKEY)(\d+)\xfa", head)
-    last = _GUARD_READ.fullmatch(_head(old).decode(errors="replace"))
     if last is None and _head(old):
         raise StateUnreadable(
             f"{folder} holds the data of two servers: in {FOLDER}, and in {FILE} those of a Redis "
@@ -116,8 +123,9 @@ def _manifest(folder: Path) -> Path:
 
 def _base(manifest: Path) -> Path | None:
     """Return the file that the manifest names as the base, None if there is none."""
-    for words in map(str.split, manifest.read_text().splitlines()):
-        if words[0::2] == ["file", "seq", "type"] and words[5] == "b":
+    # A damaged one is for the server to refuse.
+    for words in map(str.split, manifest.read_text(errors="replace").splitlines()):
+        if words[0::2] == ["file", "seq", "type"] and words[5:] == ["b"]:
             return manifest.parent / words[1]
     return None
 

@@ -157,3 +157,21 @@ def test_two_histories_are_an_error(tmp_path: Path) -> None:
     with pytest.raises(StateUnreadable, match="two servers") as error:
         data_in(tmp_path)
     assert "move" in str(error.value)
+
+
+def test_data_that_are_gone_behind_their_guard_are_no_new_beginning(tmp_path: Path) -> None:
+    leave(tmp_path, rdb("VALKEY080", "valkey", "9.1.2"))
+    guard(tmp_path, VALKEY_9)
+    (tmp_path / FOLDER / f"{FILE}.manifest").unlink()
+    with pytest.raises(StateUnreadable, match=r"Valkey 9\.1\.2 had in .* are gone") as error:
+        data_in(tmp_path)
+    assert f"remove {tmp_path / FILE}" in str(error.value)
+    (tmp_path / FILE).unlink()
+    assert data_in(tmp_path) == ServerData()
+
+
+@pytest.mark.parametrize("manifest", [b"file a seq 1 type", b"\xff\xfe file", b"", b"file"])
+def test_a_damaged_manifest_is_for_the_server_to_refuse(tmp_path: Path, manifest: bytes) -> None:
+    leave(tmp_path, b"")
+    (tmp_path / FOLDER / f"{FILE}.manifest").write_bytes(manifest)
+    assert data_in(tmp_path).in_folder

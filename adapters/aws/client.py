@@ -1,7 +1,7 @@
-"""The process's clients of AWS: one session a credentials reference, one client a distinct config.
+"""AWS clients of the process: one session per credentials reference, one client per config.
 
-Clients are thread-safe, sessions are not; a client of a shared session costs 0.3 MB, with a
-session of its own 12 MB. Nothing here survives a fork: the child begins with empty caches.
+Clients are thread-safe, sessions are not. A client of a shared session takes 0.3 MB, one with its
+own session 12 MB. Nothing survives a fork: the child begins with empty caches.
 """
 
 from __future__ import annotations
@@ -20,7 +20,9 @@ from signalbox.adapters.deadline import Deadline, current, enter, leave
 from signalbox.adapters.port import TimeLimit
 
 MAX_CLIENTS = 256
+"""Maximum number of cached clients."""
 MAX_IDENTITIES = 64
+"""Maximum number of cached sessions."""
 
 follow_calls()
 
@@ -29,12 +31,13 @@ _limit: ContextVar[TimeLimit | None] = ContextVar("signalbox_aws_limit", default
 
 @contextmanager
 def bounded(limit: TimeLimit) -> Iterator[None]:
-    """An effect: no request within it is sent after the limit, botocore's own second attempt
-    neither. Raises Expired before the first byte is sent.
+    """Have an effect within this limit: no request is sent after it, not even botocore's own retry.
+
+    Raises Expired before the first byte is sent.
     """
     limit.remaining()
     token = _limit.set(limit)
-    # A thread that sends a part has a time of its own; what is within a call has that one's.
+    # A thread that sends a part has its own deadline; within a call, the call's deadline applies.
     timed = enter(current() or Deadline(limit))
     try:
         yield
@@ -44,12 +47,15 @@ def bounded(limit: TimeLimit) -> Iterator[None]:
 
 
 def current_limit() -> TimeLimit | None:
-    """That of the effect which is under way in this thread, if one is."""
+    """Return the limit of this thread's current effect, None if there is none."""
     return _limit.get()
 
 
 def check_limit(**_: Any) -> None:
-    """To be registered first for `before-send` of a client. Raises Expired and Late."""
+    """Check the limit; must be the first handler of a client's `before-send`.
+
+    Raises Expired and Late.
+    """
     if (deadline := current()) is not None:
         deadline.begin()
     limit = _limit.get()
@@ -60,10 +66,10 @@ def check_limit(**_: Any) -> None:
 def shared_client(
     reference: CredentialsReference, distinct: Hashable, make: Callable[[Identity], Any]
 ) -> Any:
-    """The process's client for `reference` and `distinct` (the service, and all of the config
-    that its client depends on), which `make` makes when there is none.
+    """Return the process's client for `reference` and `distinct`, made by `make` if there is none.
 
-    No call to the backend; raises Misconfigured or a botocore error for a bad reference.
+    `distinct` is the service and everything in the config that its client depends on. Makes no
+    network call. Raises Misconfigured, or a botocore error for an invalid reference.
     """
     return _clients.get(reference, distinct, make)
 
@@ -83,7 +89,7 @@ class _Clients:
             if client is None:
                 client = make(self._identity(reference))
             self._clients[key] = client
-            # One that falls out is not closed: another thread may be in the midst of using it.
+            # An evicted client is not closed: another thread may be using it.
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)
             return client
@@ -100,7 +106,7 @@ _clients = _Clients()
 
 
 def _forget() -> None:
-    # The parent's sockets and locks are useless in the child, and shared ones are harmful.
+    # The parent's sockets and locks are useless in the child, and sharing them does harm.
     global _clients
     _clients = _Clients()
 

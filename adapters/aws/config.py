@@ -1,4 +1,4 @@
-"""What every route to a service of AWS may say: region, endpoint, and whose credentials."""
+"""The config fields common to all routes to AWS services: region, endpoint and credentials."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from signalbox.adapters.reach import Endpoint, Reaches
 from signalbox.adapters.route_config import RouteConfig
 
 DEFAULT_REGION = "us-east-1"
-"""Where neither the route nor its profile names a region; never taken from the environment."""
+"""Region if neither the route nor its profile names one; never taken from the environment."""
 REGION_PATTERN = r"[a-z0-9-]{1,40}"
 
 _SECRET = re.compile(
@@ -22,9 +22,9 @@ _SECRET = re.compile(
 
 
 class AwsConfig(BaseModel):
-    """Credentials stand in a config by reference only.
+    """Common config fields. Credentials are only referenced.
 
-    Without a reference the worker's own identity is used (its role, or its environment).
+    Without a reference, the worker's own identity is used (its role, or its environment).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -73,25 +73,28 @@ class AwsConfig(BaseModel):
 
     @property
     def own_region(self) -> str | None:
-        """The region that the config names."""
+        """The region that the config names; None if it names none."""
         return self.region
 
     @property
     def endpoint(self) -> str | None:
-        """The address of the service in this config's region; None: Amazon's own."""
+        """URL of the service in this config's region; None for Amazon's own."""
         region = self.own_region or DEFAULT_REGION
         return self.endpoint_url and self.endpoint_url.replace("{region}", region)
 
 
 def reaches_of(config: AwsConfig, hosts: Sequence[str] = ()) -> Reaches:
-    """What such a config names; `hosts` are those below its endpoint that are asked instead."""
+    """Return what a config reaches.
+
+    `hosts` are host names below its endpoint that are used instead.
+    """
     endpoints: list[Endpoint] = []
     if config.endpoint is not None:
         # Requests are signed: no credential is sent with them.
-        its = Endpoint.of(config.endpoint)
-        endpoints += [its, *(Endpoint(host, its.port) for host in hosts)]
+        endpoint = Endpoint.of(config.endpoint)
+        endpoints += [endpoint, *(Endpoint(host, endpoint.port) for host in hosts)]
     if config.sts_endpoint_url is not None:
-        # What it answers is a credential.
+        # It responds with credentials.
         endpoints.append(Endpoint.of(config.sts_endpoint_url, "the role's credential"))
     return Reaches(
         credential_files=(config.credentials_file,) if config.credentials_file else (),
@@ -105,6 +108,6 @@ Model = TypeVar("Model", bound=AwsConfig)
 def aws_route_config(
     model: type[Model], backend_type: str, required: tuple[str, ...]
 ) -> RouteConfig[Model]:
-    """How configs of this model are read."""
+    """Return how configs of this model are validated."""
     references = "profile, role_arn or credentials_file"
     return RouteConfig(model, backend_type, _SECRET, references, required)

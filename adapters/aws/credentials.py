@@ -1,4 +1,4 @@
-"""From a reference in a route to a botocore session; the secrets themselves stay in here."""
+"""Makes botocore sessions from the credentials references of routes; secrets stay in here."""
 
 from __future__ import annotations
 
@@ -28,29 +28,34 @@ from signalbox.adapters.credential_file import read_text
 from signalbox.commands.error import Misconfigured
 from signalbox.commands.scope import Scope
 
-# botocore reads again when under 15 minutes are left: so a rotated file counts within 5.
+# botocore reads the file again when less than 15 minutes are left, so a rotated file is used within
+# 5.
 _FILE_IS_GOOD_FOR = timedelta(minutes=20)
 
 _SHARED_LOADER = Loader()
-"""The parsed service models: 10 MB that each session would otherwise keep for itself."""
+"""The parsed service models: 10 MB that each session would otherwise have of its own."""
 
 
 @dataclass(frozen=True)
 class CredentialsReference:
-    """What a route says of credentials; equal references share one session in a process."""
+    """The credentials that a route names; equal references share a session in a process."""
 
     profile: str | None
+    """Profile of the worker, or section of `credentials_file`."""
     role_arn: str | None
+    """Role to assume."""
     credentials_file: str | None
+    """Path of an INI file."""
     region: str | None
-    """For STS; None unless there is a role."""
+    """Region for STS; None without a role."""
     sts_endpoint_url: str | None = None
+    """URL of STS; None for Amazon's own."""
     tags: tuple[tuple[str, str], ...] = ()
     """Session tags of the role."""
 
 
 def reference_of(config: AwsConfig, scope: Scope | None = None) -> CredentialsReference:
-    """The reference in a route's config; with session tags it is that of one scope alone."""
+    """Return the reference in a route's config; with session tags it is specific to the scope."""
     region = (config.own_region or DEFAULT_REGION) if config.role_arn else None
     tags: tuple[tuple[str, str], ...] = ()
     if config.session_tags and scope is not None:
@@ -67,14 +72,16 @@ def reference_of(config: AwsConfig, scope: Scope | None = None) -> CredentialsRe
 
 @dataclass(frozen=True)
 class Identity:
-    """A session to make clients with, and the region of the profile it came from, if any."""
+    """A session to make clients with."""
 
     session: boto3.Session
+    """The session."""
     region: str | None
+    """Region of its profile; None if that names none."""
 
 
 def make_identity(reference: CredentialsReference) -> Identity:
-    """The session of one reference. Not thread-safe: the caller holds a lock.
+    """Make the session of a reference. Not thread-safe: the caller holds a lock.
 
     Raises Misconfigured (no such file or section), ProfileNotFound and other botocore errors.
     """
@@ -93,7 +100,7 @@ def _assume(
     source = base.get_credentials()
     if source is None:
         raise NoCredentialsError()
-    # For the account's own audit trail: 64 characters at most.
+    # Shown in the account's audit trail; at most 64 characters.
     name = "-".join(["signalbox", *(value for _, value in reference.tags)])[:64]
     extra: dict[str, Any] = {"RoleSessionName": name}
     if reference.tags:
@@ -133,7 +140,7 @@ def _new_session(profile: str | None) -> botocore.session.Session:
 
 
 class _Fixed(CredentialProvider):
-    """A chain of one link, so that no environment variable gets in between."""
+    """A provider chain with one provider, so that no environment variable is used."""
 
     METHOD = "signalbox"
 
@@ -150,7 +157,7 @@ def _use(session: botocore.session.Session, credentials: Credentials) -> None:
 
 
 def _read_file(path: Path, section: str) -> dict[str, str | None]:
-    """The credentials in the form that botocore refreshes from. Errors never quote the file."""
+    """Return the credentials in botocore's form for refreshing. Errors never quote the file."""
     step = (
         f"let the worker read it, with aws_access_key_id and aws_secret_access_key in its section "
         f"[{section}]"
@@ -167,7 +174,7 @@ def _read_file(path: Path, section: str) -> dict[str, str | None]:
             "expiry_time": (datetime.now(UTC) + _FILE_IS_GOOD_FOR).isoformat(),
         }
     except (ValueError, KeyError, configparser.Error) as error:
-        # The parser's own messages hold lines of the file: only the kind of fault is told.
+        # The parser's messages contain lines of the file, so only the class is reported.
         raise Misconfigured(
             f"credentials_file {path} cannot be used: {type(error).__name__}",
             next_step=step,

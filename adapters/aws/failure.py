@@ -1,7 +1,7 @@
-"""What botocore reports where a service of AWS did not answer, in the words of `commands/error.py`.
+"""Translates botocore's errors, for all AWS services, to SignalboxErrors.
 
-Only codes, class names and request ids are passed on: messages of services and of parameter
-checks can hold keys, signatures or content.
+Only codes, class names and request ids are passed on: messages of services and parameter checks can
+contain keys, signatures or content.
 """
 
 from __future__ import annotations
@@ -43,29 +43,30 @@ NO_ANSWER = (
     boto.HTTPClientError,
     boto.IncompleteReadError,
     boto.MetadataRetrievalError,
-    # The instance's metadata service or a credential process, which come and go.
+    # The instance's metadata service or a credential process, which may fail temporarily.
     boto.CredentialRetrievalError,
 )
 
 
 def code_of(error: ClientError) -> str:
-    """The service's own code; empty if it has none that may be shown."""
+    """Return the service's error code; empty if it has none that is safe to show."""
     return code_text(error.response.get("Error", {}).get("Code", ""))
 
 
 def status_of(error: ClientError) -> int:
+    """Return the HTTP status; 0 if unknown."""
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 def trace_of(error: ClientError) -> str:
-    """Code (or status), operation and request id: what of an answer may be told."""
+    """Return code (or status), operation and request id, which are safe to show."""
     request_id = code_text(error.response.get("ResponseMetadata", {}).get("RequestId", ""))
     trace = f", request {request_id}" if request_id else ""
     return f"{code_of(error) or status_of(error)} to {error.operation_name}{trace}"
 
 
 def translate_botocore(error: BotoCoreError, service: str) -> SignalboxError:
-    """The error for callers, without a place; every family of botocore's has one."""
+    """Return the error for any of botocore's own exceptions, without tenant and so on."""
     if (deadline := current()) is not None and deadline.fault:
         return deadline.error(service)
     name = type(error).__name__

@@ -1,8 +1,8 @@
-"""Requests of AWS that end by themselves: Signature Version 4 in the query string.
+"""Signs AWS requests in the query string (Signature Version 4), so that they expire.
 
-A request that is signed in its headers is good for 15 minutes, one that is signed in its query for
-as long as `X-Amz-Expires` says: so a store refuses what a frozen worker sends too late. The
-content is not part of the signature; that of its `Content-MD5` or checksum header is.
+A request signed in its headers is valid for 15 minutes, one signed in its query for `X-Amz-Expires`
+seconds; the service therefore refuses what a suspended worker sends too late. The content is not
+covered by the signature, but its `Content-MD5` or checksum header is.
 
 Source: AWS, "Authenticating Requests: Using Query Parameters (AWS Signature Version 4)".
 """
@@ -20,13 +20,18 @@ from urllib.parse import quote
 
 @dataclass(frozen=True)
 class Signer:
-    """Whose signature it is, and for what."""
+    """Signs with one access key, for one region and service."""
 
     access_key: str
+    """Id of the access key."""
     secret_key: str
+    """The secret key."""
     token: str | None
+    """Session token; None for permanent keys."""
     region: str
+    """The region."""
     service: str = "s3"
+    """The service."""
 
     def sign(
         self,
@@ -38,8 +43,11 @@ class Signer:
         at: int,
         expiry: int,
     ) -> str:
-        """The whole query string. `path` is as it is sent; `headers`, with `host`, have names in
-        lower case and are all signed; `at` and `expiry` are seconds since 1970."""
+        """Return the complete query string.
+
+        `path` is as sent. `headers`, which include `host`, have lower-case names and are all
+        signed. `at` and `expiry` are seconds since 1970.
+        """
         stamp = _stamp(at)
         scope = f"{stamp[:8]}/{self.region}/{self.service}/aws4_request"
         names = ";".join(sorted(headers))
@@ -55,7 +63,7 @@ class Signer:
         if query:
             pairs = sorted([*pairs, *((quote(name, ""), quote(text, "")) for name, text in query)])
         text = "&".join([f"{name}={value}" for name, value in pairs])
-        # Runs of spaces count as one.
+        # Consecutive spaces count as one.
         lines = [f"{name}:{' '.join(headers[name].split())}\n" for name in sorted(headers)]
         canonical = "\n".join((method, path, text, "".join(lines), names, "UNSIGNED-PAYLOAD"))
         digest = hashlib.sha256(canonical.encode()).hexdigest()

@@ -1,6 +1,7 @@
-"""Every connection of botocore in this process follows the call that it is used for.
+"""Makes every botocore connection in this process follow the time limit of its call.
 
-Set at botocore's own pools, so that it holds for all clients: those that fetch credentials too.
+It is set in botocore's own pools, so that it applies to all clients, including those that fetch
+credentials.
 """
 
 from __future__ import annotations
@@ -16,14 +17,14 @@ from signalbox.adapters.timed_socket import TimedConnection
 
 
 class _Http(TimedConnection, AWSHTTPConnection):  # type: ignore[misc]  # botocore's own
-    pass
+    """botocore's HTTP connection with time limits."""
 
 
 class _Https(TimedConnection, AWSHTTPSConnection):  # type: ignore[misc]
-    pass
+    """botocore's HTTPS connection with time limits."""
 
 
 def follow_calls() -> None:
-    """From now on; what was connected before stays as it is."""
+    """Use time limits for all connections made from now on."""
     AWSHTTPConnectionPool.ConnectionCls = _Http
     AWSHTTPSConnectionPool.ConnectionCls = _Https

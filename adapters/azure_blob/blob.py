@@ -1,4 +1,4 @@
-"""One blob: looking at it, and writing it whole or not at all, in bounded memory."""
+"""Operations on one blob: reading its properties, and writing it whole or not at all."""
 
 from __future__ import annotations
 
@@ -25,8 +25,11 @@ from signalbox.adapters.port import TimeLimit
 from signalbox.commands.error import PreconditionFailed, TooLarge
 
 BLOCK_BYTES = 8 * 1024**2
+"""Size of a block in bytes; smaller content is sent in one request."""
 MAX_BLOCKS = 50_000
+"""Azure's maximum number of blocks in a blob."""
 MAX_BLOCK_BYTES = 4000 * 1024**2
+"""Azure's maximum size of a block."""
 _ETAG = re.compile(r"[A-Za-z0-9+/=_.-]{1,256}")
 
 Match = dict[str, Any]
@@ -34,7 +37,10 @@ Match = dict[str, Any]
 
 
 def look(blob: BlobClient) -> StoredObject | None:
-    """What is there, None if nothing is. Raises Azure's error for a missing container."""
+    """Return what is known of the blob; None if it does not exist.
+
+    Raises Azure's error for a missing container.
+    """
     try:
         found = blob.get_blob_properties(timeout=int(REQUEST_SECONDS))
     except ResourceNotFoundError as error:
@@ -45,7 +51,10 @@ def look(blob: BlobClient) -> StoredObject | None:
 
 
 def present(found: Any, size: Any) -> StoredObject:
-    """What the SDK's properties say. Raises Unavailable for what cannot be of a blob."""
+    """Return what the SDK's properties say.
+
+    Raises Unavailable if they cannot be those of a blob.
+    """
     if not isinstance(found.last_modified, datetime):
         raise unusable("Azure", "it has no date")
     return StoredObject(
@@ -58,9 +67,10 @@ def present(found: Any, size: Any) -> StoredObject:
 
 
 def write(blob: BlobClient, draft: Draft, limit: TimeLimit, match: Match) -> str:
-    """Store the content, and return its ETag; `match` is judged when it becomes visible.
+    """Write the blob in bounded memory; return its ETag.
 
-    Raises IntegrityMismatch before the last byte is sent, Expired, TooLarge, and Azure's errors.
+    `match` is checked when it becomes visible. Raises IntegrityMismatch before the last byte is
+    sent, Expired, TooLarge, and Azure's errors.
     """
     size = draft.size
     if size > MAX_BLOCKS * MAX_BLOCK_BYTES:
@@ -69,7 +79,7 @@ def write(blob: BlobClient, draft: Draft, limit: TimeLimit, match: Match) -> str
         with draft.chunks() as chunks:
             blocks = _blocks(chunks, block_bytes(size))
             return _in_blocks(blob, draft, blocks, limit, match)
-    # Read whole before it is sent: a wrong content fails here, and nothing has gone out.
+    # Read completely before it is sent: wrong content fails here, before anything is sent.
     body = draft.whole()
     settings = ContentSettings(
         content_type=draft.content_type,
@@ -89,11 +99,12 @@ def write(blob: BlobClient, draft: Draft, limit: TimeLimit, match: Match) -> str
 
 
 def if_absent() -> Match:
+    """Return the condition that there is no blob."""
     return {"match_condition": MatchConditions.IfMissing}
 
 
 def if_match(etag: str) -> Match:
-    """The condition; PreconditionFailed for what cannot be an ETag of Azure's."""
+    """Return the condition on an ETag. Raises PreconditionFailed if it cannot be one of Azure's."""
     if not _ETAG.fullmatch(etag):
         raise PreconditionFailed(
             f"if_match {etag[:80]!r} is no ETag of Azure",
@@ -103,7 +114,7 @@ def if_match(etag: str) -> Match:
 
 
 def block_bytes(size: int) -> int:
-    """8 MiB, or what `size` bytes need to fit into 50,000 blocks (from 390 GiB on)."""
+    """Return 8 MiB, or what `size` bytes need to fit into 50,000 blocks (from 390 GiB on)."""
     return max(BLOCK_BYTES, -(-size // MAX_BLOCKS))
 
 
@@ -121,7 +132,7 @@ def _blocks(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
 def _in_blocks(
     blob: BlobClient, draft: Draft, blocks: Iterator[bytes], limit: TimeLimit, match: Match
 ) -> str:
-    # Blocks that are never committed are dropped by Azure after a week, or by the next commit.
+    # Azure drops blocks that are never committed after a week, or at the next commit.
     upload, names = uuid.uuid4().hex, []
     for number, body in enumerate(blocks):
         name = base64.b64encode(f"{upload}{number:06}".encode()).decode()

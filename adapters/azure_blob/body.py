@@ -1,4 +1,4 @@
-"""The content of a blob as it arrives."""
+"""The content of a blob as it is downloaded."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ if TYPE_CHECKING:
 
 
 class AzureBody:
-    """A BodyReader, 4 MiB in memory at most. All chunks are of one version of the blob."""
+    """A BodyReader with at most 4 MiB in memory. All chunks are of the same version of the blob."""
 
     def __init__(self, stream: StorageStreamDownloader[Any]) -> None:
         self._stream = stream
@@ -18,4 +18,4 @@ class AzureBody:
         return bytes(self._stream.read(size))
 
     def close(self) -> None:
-        """Nothing is held between two reads."""
+        """Do nothing: nothing is held between two reads."""

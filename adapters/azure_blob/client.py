@@ -1,6 +1,6 @@
-"""The process's clients of Azure: one for a distinct account and credentials reference.
+"""Azure clients of the process: one per account and credentials reference.
 
-Nothing here survives a fork: the child begins with an empty cache.
+Nothing survives a fork: the child begins with an empty cache.
 """
 
 from __future__ import annotations
@@ -26,7 +26,10 @@ MAX_CLIENTS = 256
 
 
 def client_for(config: AzureConfig) -> BlobServiceClient:
-    """The shared client. No call to the backend; raises Misconfigured for a bad reference."""
+    """Return the shared client; makes no network call.
+
+    Raises Misconfigured for an invalid reference.
+    """
     return _clients.get(config)
 
 
@@ -36,7 +39,7 @@ class _Clients:
         self._clients: OrderedDict[tuple[Any, ...], BlobServiceClient] = OrderedDict()
 
     def get(self, config: AzureConfig) -> BlobServiceClient:
-        # With the time of the file: a rotated key makes a new client.
+        # Includes the time of the file, so that a rotated key makes a new client.
         key = (
             config.account_url,
             credential.reference(config),
@@ -46,7 +49,7 @@ class _Clients:
         with self._lock:
             client = self._clients.pop(key, None) or _make_client(config)
             self._clients[key] = client
-            # One that falls out is not closed: another thread may be in the midst of using it.
+            # An evicted client is not closed: another thread may be using it.
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)
             return client
@@ -68,8 +71,8 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
     pool = TimedAdapter(pool_connections=8, pool_maxsize=POOL_CONNECTIONS)
     session.mount("https://", pool)
     session.mount("http://", pool)
-    # Proxies and certificates of the environment are the operator's; its credentials are not:
-    # without this, requests puts those of a .netrc in place of the route's.
+    # Proxies and certificates of the environment are the operator's, but its credentials must not
+    # be used: requests would replace the route's by those of a .netrc.
     session.auth = _leave_as_signed
     transport = BoundedTransport(session, config.account_url)
     client = BlobServiceClient(
@@ -78,9 +81,9 @@ def _make_client(config: AzureConfig) -> BlobServiceClient:
         transport=transport,
         connection_timeout=CONNECT_SECONDS,
         read_timeout=REQUEST_SECONDS,
-        # Retries belong to the executor.
+        # The executor retries.
         retry_total=0,
-        # Data goes where the route says, and nowhere else.
+        # Data must go only where the route says.
         permit_redirects=False,
         max_single_put_size=2 * CHUNK_BYTES,
         max_single_get_size=CHUNK_BYTES,
@@ -99,6 +102,8 @@ def _credential(config: AzureConfig) -> Any:
         return {"account_name": config.account, "account_key": key}
     if (token := credential.sas_token(config)) is not None:
         return token
-    from azure.identity import DefaultAzureCredential  # heavy, and not every route needs it
+    from azure.identity import (
+        DefaultAzureCredential,
+    )  # takes long to import, and not every route needs it
 
     return DefaultAzureCredential()

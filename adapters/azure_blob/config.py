@@ -1,4 +1,4 @@
-"""The config of a route to Azure Blob Storage: what may stand in it, and what it means."""
+"""The config of a route to Azure Blob Storage."""
 
 from __future__ import annotations
 
@@ -19,9 +19,9 @@ _SECRET = re.compile(r"secret|password|passwd|token|credential|connection|key|sa
 
 
 class AzureConfig(BaseModel):
-    """One route's config. Credentials stand in it by reference only.
+    """One route's config. Credentials are only referenced.
 
-    Without a reference the worker's own identity is used (a managed identity, or what
+    Without a reference, the worker's own identity is used (a managed identity, or what
     azure-identity finds).
     """
 
@@ -84,7 +84,7 @@ class AzureConfig(BaseModel):
     @field_validator("prefix")
     @classmethod
     def _prefix_is_apart(cls, prefix: str) -> str:
-        # Below it, what this route stores would stand among what another one stores.
+        # Otherwise this route would store its objects among those of another.
         if prefix in ("tenants", "tombstones"):
             raise ValueError(f"`{prefix}` is where routes without a prefix store")
         return prefix
@@ -100,7 +100,7 @@ class AzureConfig(BaseModel):
 
     @property
     def account(self) -> str:
-        """The account's name: the host's first part, or the path of an emulator's address."""
+        """Name of the account: the first part of the host, or the path of an emulator's URL."""
         parts = urlsplit(self.account_url)
         return parts.path.strip("/") or str(parts.hostname).partition(".")[0]
 
@@ -115,16 +115,16 @@ _ROUTE = RouteConfig(
 
 
 def read_config(config: Mapping[str, Any]) -> AzureConfig:
-    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, ResourceKind.OBJECT_STORE)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
-    """What the config names. Raises InvalidRouteConfig."""
-    its = read_config(config)
-    files = (its.account_key_file, its.connection_string_file, its.sas_file)
-    # A key signs and stays here; a SAS token is sent as it is.
+    """Return what the config reaches. Raises InvalidRouteConfig."""
+    checked = read_config(config)
+    files = (checked.account_key_file, checked.connection_string_file, checked.sas_file)
+    # A key only signs and stays here; a SAS token is sent.
     return Reaches(
         credential_files=tuple(path for path in files if path),
-        endpoints=(Endpoint.of(its.account_url, "sas_file" if its.sas_file else ""),),
+        endpoints=(Endpoint.of(checked.account_url, "sas_file" if checked.sas_file else ""),),
     )

@@ -1,4 +1,4 @@
-"""What the files that a route refers to hold: the account's key, or a SAS token."""
+"""Reads the credential files of Azure routes: the account's key, or a SAS token."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SAS = re.compile(r"(?=.*\bsig=)(?:[a-z]+=[A-Za-z0-9%:./+=_~,-]*&?)+")
 
 
 def account_key(config: AzureConfig) -> str | None:
-    """The account's key; None if the route refers to none. Raises Misconfigured."""
+    """Return the account's key; None if the route references none. Raises Misconfigured."""
     if config.account_key_file is not None:
         return _checked(_line(config.account_key_file), config.account_key_file)
     if config.connection_string_file is not None:
@@ -23,12 +23,12 @@ def account_key(config: AzureConfig) -> str | None:
 
 
 def sas_token(config: AzureConfig) -> str | None:
-    """The SAS token; None if the route refers to none. Raises Misconfigured."""
+    """Return the SAS token; None if the route references none. Raises Misconfigured."""
     if config.sas_file is None:
         return None
     token = _line(config.sas_file).lstrip("?")
     if not _SAS.fullmatch(token):
-        # It would be sent as it is: so nothing else is.
+        # The text is sent as it is, so nothing else may be.
         raise Misconfigured(
             f"{config.sas_file} holds no SAS token", next_step="put it there as Azure shows it"
         )
@@ -36,17 +36,17 @@ def sas_token(config: AzureConfig) -> str | None:
 
 
 def reference(config: AzureConfig) -> tuple[str | None, ...]:
-    """Which files it refers to."""
+    """Return the referenced files."""
     return (config.account_key_file, config.connection_string_file, config.sas_file)
 
 
 def changed(config: AzureConfig) -> tuple[int, ...]:
-    """When each of the files was last written, so that a rotated key is noticed."""
+    """Return when each file was last written, so that a rotated key is noticed."""
     return tuple(_written(path) for path in reference(config) if path)
 
 
 def _key_within(path: str, config: AzureConfig) -> str:
-    # Only the key is taken from it: where the data goes is the route's to say.
+    # Only its key is used: the route says where data goes.
     pairs = (part.partition("=") for part in _line(path).split(";"))
     fields = {name.strip().lower(): value.strip() for name, _, value in pairs}
     key, account = fields.get("accountkey"), fields.get("accountname", config.account)

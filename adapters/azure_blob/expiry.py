@@ -1,9 +1,9 @@
-"""Effects that end in time: by Azure's own clock, and by a look before the first byte.
+"""Requests that expire: Azure refuses a write that arrives after its time limit.
 
-A writer may be frozen anywhere between its own question and the send: while the SDK signs, or
-before a second attempt. The transport is the last place at which it can still refuse itself, and
-there the SDK's signature is replaced by a shared access signature (SAS) for this one blob that ends
-before the limit: what is sent later is refused by Azure.
+A writer may be suspended anywhere between its own check and the sending, for example while the SDK
+signs, or before a retry. The transport is the last place that can refuse a request. There the SDK's
+signature is replaced by a shared access signature (SAS) for this blob that ends before the limit,
+so that Azure refuses what is sent later.
 """
 
 from __future__ import annotations
@@ -26,7 +26,8 @@ from signalbox.adapters.service_clock import ServiceClock
 from signalbox.commands.error import Unavailable
 
 Sign = Callable[[str, str, int], str]
-"""A SAS to write and delete one blob: its container and name, and the end in seconds since 1970."""
+"""Returns a SAS to write and delete one blob, for container, blob name, and end in seconds since
+1970."""
 
 
 @dataclass(frozen=True)
@@ -41,10 +42,10 @@ _effect: ContextVar[_Effect | None] = ContextVar("signalbox_azure_effect", defau
 
 @contextmanager
 def bounded(limit: TimeLimit, blob: BlobClient) -> Iterator[dict[str, Any]]:
-    """An effect on a blob: no request within it is sent after the limit. Gives the bounds of one
-    request, in seconds, as the SDK takes them.
+    """Have an effect on a blob: no request is sent after the limit.
 
-    Raises Expired, also before the first byte of a request within.
+    Yields the SDK's timeout arguments for one request, in seconds. Raises Expired, also before the
+    first byte of a request.
     """
     left = limit.remaining()
     token = _effect.set(_Effect(limit, blob.container_name, blob.blob_name))
@@ -55,11 +56,14 @@ def bounded(limit: TimeLimit, blob: BlobClient) -> Iterator[dict[str, Any]]:
 
 
 class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazily, so Any to mypy
-    """Sends nothing of an effect whose time is over, and nothing that Azure would take after it.
-    Raises Expired."""
+    """Sends no request of an effect after its limit, nor one that Azure would accept after it.
+
+    Raises Expired.
+    """
 
     sign: Sign | None = None
-    """None: the credentials can sign no SAS, and the look before the first byte is all."""
+    """Makes a SAS; None if the credentials cannot, and the check before the first byte must
+    suffice."""
 
     def __init__(self, session: requests.Session, account_url: str) -> None:
         super().__init__(session=session, session_owner=False)
@@ -69,7 +73,7 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazil
 
     def send(self, request: Any, **options: Any) -> Any:
         if (deadline := current()) is not None:
-            # The SDK asks again by itself for what broke off.
+            # The SDK itself repeats a request that broke off.
             deadline.begin()
         effect, expiry = _effect.get(), None
         if effect is not None:
@@ -90,12 +94,12 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazil
         return answer
 
     def _end(self, request: Any, effect: _Effect, sign: Sign) -> int:
-        """Have the request end before its limit; when, by Azure's clock."""
+        """Make the request expire before its limit; return the expiry by Azure's clock."""
         self._clock.learn(self._ask_time)
         _, expiry = self._clock.window(effect.limit)
         token = _effect.set(None)
         try:
-            # It may ask Azure for a key.
+            # It may request a key from Azure.
             signature = sign(effect.container, effect.name, expiry)
         finally:
             _effect.reset(token)
@@ -104,7 +108,7 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazil
         return expiry
 
     def _ask_time(self) -> None:
-        # Unsigned: whatever it says to that, it says when.
+        # Unsigned: any response has a date.
         with suppress(requests.RequestException):
             answer = self._requests.head(
                 self._account_url, timeout=(CONNECT_SECONDS, REQUEST_SECONDS), allow_redirects=False
@@ -113,7 +117,7 @@ class BoundedTransport(RequestsTransport):  # type: ignore[misc]  # loaded lazil
 
 
 def _check_range(asked: str | None, answer: Any) -> None:
-    """Raise Unavailable for a piece that is not within the one asked for (`bytes=0-99`)."""
+    """Raise Unavailable for a response outside the requested range (`bytes=0-99`)."""
     given = answer.headers.get("Content-Range")
     if asked is None or given is None or answer.status_code not in (200, 206):
         return

@@ -1,6 +1,6 @@
-"""What Azure and its SDK report, in the vocabulary of `commands/error.py`.
+"""Translates errors of Azure and its SDK to SignalboxErrors.
 
-Only codes and class names are passed on: messages can hold names, signatures or content.
+Only codes and class names are passed on: messages can contain names, signatures or content.
 """
 
 from __future__ import annotations
@@ -15,17 +15,18 @@ from signalbox.commands.error import SignalboxError, Unavailable
 
 
 def code_of(error: azure.AzureError) -> str:
-    """The service's own code; empty where it gave none that may be shown."""
+    """Return the service's error code; empty if it has none that is safe to show."""
     code = getattr(error, "error_code", None)
     return code_text(getattr(code, "value", code) or "")
 
 
 def status_of(error: azure.AzureError) -> int:
+    """Return the HTTP status; 0 if unknown."""
     return int(getattr(error, "status_code", None) or 0)
 
 
 def condition_failed(error: azure.HttpResponseError) -> bool:
-    """An If-Match or If-None-Match that did not hold."""
+    """Return whether an If-Match or If-None-Match failed."""
     return status_of(error) in (409, 412) and code_of(error) in (
         "ConditionNotMet",
         "BlobAlreadyExists",
@@ -34,7 +35,7 @@ def condition_failed(error: azure.HttpResponseError) -> bool:
 
 
 def translate(error: Exception) -> SignalboxError:
-    """The error in our words."""
+    """Return the SignalboxError for an exception."""
     if isinstance(error, azure.AzureError):
         return _from_azure(error)
     if isinstance(error, OSError):
@@ -42,7 +43,7 @@ def translate(error: Exception) -> SignalboxError:
             f"the connection to Azure broke ({type(error).__name__})",
             next_step="it is tried again",
         )
-    # The SDK reads answers as if they were Azure's; so it may be anything. Or a mistake of ours.
+    # The SDK trusts responses to be Azure's, so this may be any exception, or a defect of ours.
     return unread("Azure", error)
 
 
@@ -51,7 +52,7 @@ def _from_azure(error: azure.AzureError) -> SignalboxError:
     answer = CODES.get(code)
     if answer is None and isinstance(error, azure.ClientAuthenticationError):
         answer = DENIED
-    # An answer that broke off has the status of a good one, or none.
+    # A response that broke off has the status of a successful one, or none.
     other = UNKNOWN if 300 <= status < 500 else DOWN
     kind, text, next_step = answer or STATUSES.get(status, other)
     return kind(f"{text} ({code or status or type(error).__name__})", next_step=next_step)

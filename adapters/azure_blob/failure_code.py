@@ -1,4 +1,4 @@
-"""The codes and statuses of Azure Blob Storage, each with its error, meaning and next step."""
+"""Error codes and HTTP statuses of Azure Blob Storage, with error, meaning and next step."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ _RANGE: Answer = (PastEnd, "the range begins past the end", "ask for less")
 _SIZE: Answer = (TooLarge, "it is over a limit of Azure", "send less, or in several objects")
 _BUSY: Answer = (Throttled, "Azure asks to slow down", _LATER)
 _FULL: Answer = (InsufficientStorage, "the account takes no data", "see Azure's portal")
-# What was read was verified before it was sent: sending it again helps.
+# It was verified before it was sent, so sending it again helps.
 _DAMAGED: Answer = (Unavailable, "the content was damaged on its way", _LATER)
 _DROPPED: Answer = (
     Unavailable,

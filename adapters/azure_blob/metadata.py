@@ -1,4 +1,4 @@
-"""What stands beside a blob: the caller's metadata packed into one entry, and our attributes."""
+"""A blob's metadata: the caller's metadata in one entry, and Signalbox's attributes."""
 
 from __future__ import annotations
 
@@ -6,13 +6,13 @@ import base64
 import json
 from collections.abc import Mapping
 
-# Names of Azure's metadata are identifiers: the caller's own may hold hyphens.
+# Names in Azure's metadata must be identifiers, while the caller's may contain hyphens.
 _OURS = "signalbox_"
 _CALLERS = "signalbox_metadata"
 
 
 def join(metadata: Mapping[str, str], attributes: Mapping[str, str]) -> dict[str, str]:
-    """The blob's metadata."""
+    """Return the blob's metadata."""
     joined = {_OURS + name.replace("-", "_"): value for name, value in attributes.items()}
     if metadata:
         text = json.dumps(dict(metadata), separators=(",", ":"))
@@ -21,7 +21,7 @@ def join(metadata: Mapping[str, str], attributes: Mapping[str, str]) -> dict[str
 
 
 def split(joined: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The caller's metadata and our attributes."""
+    """Return the caller's metadata and Signalbox's attributes."""
     attributes = {
         name[len(_OURS) :].replace("_", "-"): value
         for name, value in joined.items()

@@ -31,17 +31,20 @@ _LAST_DOT_WRITTEN = re.compile(r"(\. *) \Z")
 
 
 def to_name(key: str) -> str:
-    """The name of a key."""
+    """Return the blob name of a key."""
     return to_prefix(_LAST_DOT.sub(r"\1 ", key))
 
 
 def to_prefix(prefix: str) -> str:
-    """What the names of all keys with this prefix begin with; names of a few others do too."""
+    """Return the prefix of the names of all keys with this prefix.
+
+    A few other names have it too.
+    """
     return _SPECIAL.sub(_write, prefix).replace("./", _DOT_BEFORE_SLASH)
 
 
 def to_key(name: str) -> str:
-    """The inverse of `to_name`; of a folded prefix too."""
+    """Return the key of a name, or of a folded prefix."""
     name = _LAST_DOT_WRITTEN.sub(r"\1", name.replace(_DOT_BEFORE_SLASH, "./"))
     return _WRITTEN.sub(lambda found: _KEYS.get(found[0], ""), name)
 

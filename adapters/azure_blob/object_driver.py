@@ -1,4 +1,4 @@
-"""Objects in a container of Azure Blob Storage. A blob's ETag changes with every write."""
+"""Object driver for Azure Blob Storage. A blob's ETag changes with every write."""
 
 from __future__ import annotations
 
@@ -49,21 +49,21 @@ _NO_SIGNATURES = dict.fromkeys(
     ),
 )
 CAPABILITIES = frozenset(Capability) - _NO_FORMS.keys()
-"""Whoever writes through a SAS presigns nothing."""
+"""What the backend can do at best; routes with a SAS cannot presign."""
 
 
 def open_driver(context: AdapterContext) -> AzureObjectDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return AzureObjectDriver(Location(read_config(context.config), context.scope))
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config)
 
 
 class AzureObjectDriver:
-    """An ObjectDriver on block blobs. Conditions are Azure's own."""
+    """An ObjectDriver on block blobs, with Azure's own conditions."""
 
     service = SERVICE
 
@@ -77,7 +77,7 @@ class AzureObjectDriver:
             fenced_writes=config.fenced_writes,
             weaker_fences=config.weaker_fences == "accept",
             requests_expire=not through_sas,
-            # Who uploads to a presigned address can write what he likes beside.
+            # Uploads to presigned URLs can set attributes.
             attributes_are_ours=False,
             small_bytes=BLOCK_BYTES,
         )
@@ -92,7 +92,7 @@ class AzureObjectDriver:
     def check_etag(self, etag: str) -> None:
         if_match(etag)
 
-    # Azure always tells a missing container, and has no replicas.
+    # Azure always reports a missing container, and has no replicas.
     def look(self, name: str, *, sure: bool, replicas: bool = False) -> StoredObject | None:  # noqa: ARG002
         return blobs.look(self._blob(name))
 
@@ -106,7 +106,7 @@ class AzureObjectDriver:
         replicas: bool = False,  # noqa: ARG002 - Azure has none
     ) -> Opened:
         begin = first or 0
-        # Stored bytes, also where an uploader said that they are compressed.
+        # The stored bytes, even if the uploader declared them compressed.
         asked: dict[str, Any] = {"decompress": False}
         if first is not None or last is not None:
             asked["offset"] = begin
@@ -115,7 +115,7 @@ class AzureObjectDriver:
         if etag is not None:
             asked |= if_match(etag)
         found = self._blob(name).download_blob(timeout=int(REQUEST_SECONDS), **asked)
-        # The SDK's own words, as "bytes 5-9/20"; the transport has seen those of Azure.
+        # The SDK's own text, as "bytes 5-9/20"; the transport has checked Azure's.
         whole = str(found.properties.content_range).rpartition("/")[2]
         there = blobs.present(found.properties, whole)
         if begin and begin >= there.size:
@@ -127,7 +127,7 @@ class AzureObjectDriver:
         return Opened(there, begin, size, AzureBody(found))
 
     def write(self, name: str, draft: Draft, condition: Condition, limit: TimeLimit) -> str:
-        """One request up to 8 MiB, staged blocks beyond."""
+        """Write with one request up to 8 MiB, and in blocks beyond."""
         match = if_absent() if condition.if_absent else {}
         if condition.if_match is not None:
             match = if_match(condition.if_match)
@@ -192,7 +192,7 @@ class AzureObjectDriver:
     def sign_post(
         self, name: str, content_type: str, sizes: tuple[int, int], expires: timedelta
     ) -> PresignedPost:
-        raise NotImplementedError  # Azure has no forms: the traits say so, and the store asks first
+        raise NotImplementedError  # Azure has no forms; the store checks the traits first
 
     def sign_put(self, name: str, content_type: str, expires: timedelta) -> PresignedPut:
         return presign.sign_put(self._location, name, content_type, expires)
@@ -207,8 +207,8 @@ class AzureObjectDriver:
         return 0
 
     def close(self) -> None:
-        """Nothing to give back: the clients belong to the process."""
+        """Do nothing: the clients belong to the process."""
 
     def _blob(self, name: str) -> BlobClient:
-        # Asked anew each time, so that a forked child never uses its parent's.
+        # Looked up each time, so that a forked child never uses its parent's client.
         return client_for(self.config).get_blob_client(self.config.container, name)

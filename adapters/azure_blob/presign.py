@@ -1,6 +1,6 @@
-"""Addresses with a shared access signature (SAS), with which others reach one object for a while.
+"""Presigned URLs for Azure: shared access signatures (SAS) for one blob.
 
-Signed with the account's key, or with a key that Azure lends to the worker's own identity.
+They are signed with the account's key, or with a user delegation key of the worker's own identity.
 """
 
 from __future__ import annotations
@@ -19,15 +19,15 @@ from signalbox.commands.object_store import PresignedGet, PresignedPut
 
 
 def sign_get(location: Location, name: str, expires: timedelta) -> PresignedGet:
-    """An address that anyone who has it may read from until it ends."""
+    """Return a URL from which anyone can read the blob until it expires."""
     url, expires_at = _signed(location, name, expires, BlobSasPermissions(read=True))
     return PresignedGet(url=url, expires_at=expires_at)
 
 
 def sign_put(location: Location, name: str, content_type: str, expires: timedelta) -> PresignedPut:
-    """An address to PUT the whole content to, with the headers that Azure asks for.
+    """Return a URL for one PUT, and the headers that Azure requires.
 
-    The content type is the uploader's to send: a SAS cannot hold him to one, nor to a size.
+    The uploader chooses content type and size: a SAS cannot enforce them.
     """
     permission = BlobSasPermissions(create=True, write=True)
     url, expires_at = _signed(location, name, expires, permission)
@@ -42,7 +42,7 @@ def _signed(
     location: Location, name: str, expires: timedelta, permission: BlobSasPermissions
 ) -> tuple[str, datetime]:
     config = location.config
-    # SAS times are whole seconds; clocks of Azure's machines may be behind.
+    # SAS times are whole seconds, and the clocks of Azure's machines may be slow.
     begins = datetime.now(UTC).replace(microsecond=0)
     expires_at = begins + timedelta(seconds=math.ceil(expires.total_seconds()))
     key: dict[str, Any]

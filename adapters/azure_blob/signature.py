@@ -1,4 +1,4 @@
-"""Shared access signatures (SAS), by the account's key or one that Azure lends to an identity."""
+"""Shared access signatures (SAS) for writes, by the account's key or a user delegation key."""
 
 from __future__ import annotations
 
@@ -16,13 +16,16 @@ from signalbox.adapters.azure_blob.expiry import Sign
 from signalbox.adapters.deadline import REQUEST_SECONDS
 
 KEY_LIFE = timedelta(days=1)
-"""Of a lent key; it is lent anew after half of it. Azure allows seven days."""
+"""Life of a user delegation key; a new one is requested after half of it. Azure allows seven
+days."""
 _EFFECTS = BlobSasPermissions(create=True, write=True, delete=True)
 
 
 def signer_for(config: AzureConfig, service: BlobServiceClient) -> Sign | None:
-    """Signs writes of single blobs; None where the credentials can sign no SAS: those of a
-    `sas_file`, and an identity whose route accepts weaker fences."""
+    """Return a function that signs writes of single blobs; None if the credentials cannot.
+
+    These are a `sas_file`, and the worker's identity if the route accepts weaker fences.
+    """
     secret = account_key(config)
     if secret is None and (config.sas_file is not None or config.weaker_fences == "accept"):
         return None
@@ -44,7 +47,7 @@ def signer_for(config: AzureConfig, service: BlobServiceClient) -> Sign | None:
 
 
 class _Lent:
-    """The key that Azure lends to the worker's identity, which needs the right to ask for it."""
+    """The user delegation key of the worker's identity, which needs permission to request it."""
 
     def __init__(self, service: BlobServiceClient) -> None:
         self._service = service

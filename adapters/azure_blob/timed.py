@@ -1,4 +1,4 @@
-"""Connections of requests that follow the call that they are used for."""
+"""Connections of requests that follow the time limit of their call."""
 
 from __future__ import annotations
 
@@ -29,8 +29,10 @@ class _HttpsPool(HTTPSConnectionPool):
 
 
 class TimedAdapter(HTTPAdapter):
-    """Also takes content as it is sent: requests would expand it, and a few bytes can be made to
-    become many."""
+    """Also passes content on as it is sent.
+
+    Requests would decompress it, and a few bytes can expand to very many.
+    """
 
     def init_poolmanager(self, *arguments: Any, **named: Any) -> None:
         super().init_poolmanager(*arguments, **named)

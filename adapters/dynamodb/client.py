@@ -1,4 +1,4 @@
-"""The process's DynamoDB clients."""
+"""DynamoDB clients of the process."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ if TYPE_CHECKING:
 
 CONNECT_SECONDS = 3.0
 READ_SECONDS = 10.0
-# Retries belong to the executor; the second attempt is for a pooled connection gone stale.
+# The executor retries; the second attempt is for a stale pooled connection.
 ATTEMPTS = 2
 POOL_CONNECTIONS = 64
 
 
 def client_for(config: DynamoDBConfig, scope: Scope) -> DynamoDBClient:
-    """The shared client for what of `config` a client depends on, and with session tags of `scope`.
+    """Return the shared client for a config, and with session tags for the scope.
 
-    No call to the backend; raises Misconfigured or a botocore error for a bad reference.
+    Makes no network call. Raises Misconfigured, or a botocore error for an invalid reference.
     """
     reference = reference_of(config, scope)
     distinct = ("dynamodb", config.region, config.endpoint)
@@ -43,7 +43,7 @@ def _make_client(identity: Identity, config: DynamoDBConfig) -> DynamoDBClient:
             retries={"mode": "standard", "total_max_attempts": ATTEMPTS},
             max_pool_connections=POOL_CONNECTIONS,
             tcp_keepalive=True,
-            # What is sent is made here alone, and the check is a tenth of a call's time.
+            # Requests are made only here, and the check takes a tenth of a call's time.
             parameter_validation=False,
             # AWS_ENDPOINT_URL would send data elsewhere than the route says.
             ignore_configured_endpoint_urls=True,

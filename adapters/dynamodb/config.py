@@ -1,4 +1,4 @@
-"""The config of a route to DynamoDB: what may stand in it, and what it means."""
+"""The config of a route to DynamoDB."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ _ROUTE = aws_route_config(DynamoDBConfig, BACKEND_TYPE, ("table", "region"))
 
 
 def read_config(config: Mapping[str, Any], kind: ResourceKind) -> DynamoDBConfig:
-    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, kind)
 
 
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
-    """What the config names. Raises InvalidRouteConfig."""
+    """Return what the config reaches. Raises InvalidRouteConfig."""
     return reaches_of(read_config(config, kind))

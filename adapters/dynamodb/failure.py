@@ -1,6 +1,6 @@
-"""What DynamoDB and botocore report, in the vocabulary of `commands/error.py`.
+"""Translates errors of DynamoDB and botocore to SignalboxErrors.
 
-Messages of the service are not passed on: they can hold keys and content.
+Messages of the service are not passed on: they can contain keys and content.
 """
 
 from __future__ import annotations
@@ -114,26 +114,29 @@ _CODES: dict[str, Answer] = {
 
 
 def translate(error: Exception) -> SignalboxError:
-    """The error for callers, without a place; asked within the call it tells of its time."""
+    """Return the SignalboxError, without tenant and so on.
+
+    Must be called within the failed call.
+    """
     if isinstance(error, OSError):
         if (deadline := current()) is not None and deadline.fault:
             return deadline.error("DynamoDB")
         return Unavailable(f"no answer from DynamoDB ({type(error).__name__})", next_step=LATER)
     if isinstance(error, BotoCoreError):
         return translate_botocore(error, "DynamoDB")
-    assert isinstance(error, ClientError)  # noqa: S101 - it is one of SERVICE's failures
+    assert isinstance(error, ClientError)  # noqa: S101 - one of SERVICE's failures
     kind, text, next_step = _answer(error)
     return kind(f"{text} ({trace_of(error)})", next_step=next_step)
 
 
 def translate_reason(code: str) -> SignalboxError:
-    """The error for one item of a cancelled transaction, by the code of its reason."""
+    """Return the error for one item of a cancelled transaction, by the code of its reason."""
     kind, text, next_step = _TOO_LARGE if code == "ValidationError" else _CODES.get(code, _DOWN)
     return kind(f"{text} ({code} in a transaction)", next_step=next_step)
 
 
 def nonsense(error: Exception) -> Unavailable:
-    """For an answer that botocore cannot read."""
+    """Return the error for a response that botocore cannot parse."""
     return Unavailable(
         f"DynamoDB's answer makes no sense ({type(error).__name__})",
         next_step="see what stands behind the route's endpoint; it is tried again",
@@ -141,6 +144,7 @@ def nonsense(error: Exception) -> Unavailable:
 
 
 def too_large(what: str) -> TooLarge:
+    """Return the error for an item over the size limit."""
     return TooLarge(
         f"{what} is over what an item of DynamoDB takes (400 KB with its names)",
         next_step="send less, or keep large content in an object_store",
@@ -148,7 +152,7 @@ def too_large(what: str) -> TooLarge:
 
 
 def is_size(error: ClientError) -> bool:
-    """Whether a ValidationException is about the size of an item."""
+    """Return whether a ValidationException is about the size of an item."""
     text = str(error.response.get("Error", {}).get("Message", "")).lower()
     return any(words in text for words in _SIZE_WORDS)
 

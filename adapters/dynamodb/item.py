@@ -1,7 +1,7 @@
-"""Items as DynamoDB's API spells them, and what they weigh.
+"""Items in the form of DynamoDB's API, and their size.
 
-Data stands as one text, its JSON form: DynamoDB's numbers have 38 digits and end at 1E+126, and
-do not tell a float from an integer.
+Data is stored as one text, its JSON form: DynamoDB's numbers have 38 digits, end at 1E+126, and do
+not distinguish floats from integers.
 """
 
 from __future__ import annotations
@@ -22,43 +22,45 @@ _NUMBER_BYTES = 21
 
 
 def keyed(key: Key, **attributes: Any) -> Item:
-    """The item of this key."""
+    """Return the item with this key and these attributes."""
     return {"pk": {"S": key.pk}, "sk": {"B": key.sk}, **attributes}
 
 
 def key_of(item: Item) -> Key:
-    """Raises IntegrityMismatch for what is no item of ours."""
+    """Return an item's key. Raises IntegrityMismatch for a foreign item."""
     with readable("an item"):
         return Key(item["pk"]["S"], bytes(item["sk"]["B"]))
 
 
 def number(value: int) -> dict[str, str]:
+    """Return a number attribute."""
     return {"N": str(value)}
 
 
 def read_integer(item: Item, name: str) -> int:
-    """0 where there is none. Raises IntegrityMismatch."""
+    """Return an integer attribute, 0 without one. Raises IntegrityMismatch."""
     with readable("an item"):
         return int(item[name]["N"]) if name in item else 0
 
 
 def read_text(item: Item, name: str) -> str:
-    """Raises IntegrityMismatch."""
+    """Return a text attribute. Raises IntegrityMismatch."""
     with readable("an item"):
         return str(item[name]["S"])
 
 
 def to_json(value: Value) -> str:
-    """A typed value as text; `from_json` gives it back equal."""
+    """Return a typed value as text; `from_json` returns an equal one."""
     return json.dumps(json_form(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_json(text: str) -> Value:
+    """Return the value of `to_json`."""
     return read_value(json.loads(text))
 
 
 def weight(item: Item) -> int:
-    """Bytes as DynamoDB counts them, or a few more."""
+    """Return the size as DynamoDB counts it, or a few bytes more."""
     total = 0
     for name, attribute in item.items():
         [(kind, value)] = attribute.items()
@@ -71,7 +73,7 @@ def weight(item: Item) -> int:
 
 
 def fitting(item: Item, what: str) -> Item:
-    """The item itself. Raises TooLarge."""
+    """Return the item. Raises TooLarge if it is over DynamoDB's limit."""
     if weight(item) > MAX_ITEM_BYTES:
         raise too_large(what)
     return item

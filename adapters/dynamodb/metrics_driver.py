@@ -1,7 +1,7 @@
-"""Points on DynamoDB: a partition for each series and day, and an item that names each such day.
+"""Metrics driver for DynamoDB: a partition for each series and day, and an item for each such day.
 
-Each record has its `seq` in its key, so that nothing overwrites it: storing needs no look and no
-condition.
+Each record has its `seq` in its key, so that it is never overwritten: storing needs neither a look
+nor a condition.
 """
 
 from __future__ import annotations
@@ -34,18 +34,20 @@ _RESOLUTION = timedelta(microseconds=1)
 
 
 def open_driver(context: AdapterContext) -> DynamoDBMetricsDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return DynamoDBMetricsDriver(context)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no DynamoDB route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config, ResourceKind.METRICS_STORE)
 
 
 class DynamoDBMetricsDriver:
-    """A RecordMetricsDriver. One request for up to 25 records; a walk takes one for each day
-    with points."""
+    """A RecordMetricsDriver. Stores up to 25 records with a request.
+
+    Walking takes a request for each day with points.
+    """
 
     service = SERVICE
     traits = MetricsTraits(request=RequestSize(MAX_PUTS, 2**62))
@@ -61,7 +63,7 @@ class DynamoDBMetricsDriver:
         return key_of(item), item
 
     def ahead(self, point: Point) -> list[tuple[Key, Item]]:
-        """The item of its day."""
+        """Return the item of the point's day."""
         day = day_item(self._layout, point)
         return [(key_of(day), day)]
 
@@ -79,7 +81,7 @@ class DynamoDBMetricsDriver:
         ]
 
     def look(self, names: Sequence[Hashable], limit: TimeLimit) -> dict[Hashable, SeenPoint]:
-        raise NotImplementedError  # asked where `store` gave Changed, which it never does here
+        raise NotImplementedError  # called only after Changed, which `store` never returns here
 
     @contextmanager
     def walk(
@@ -88,7 +90,7 @@ class DynamoDBMetricsDriver:
         yield points_of(self._items(query, start, limit))
 
     def close(self) -> None:
-        """Nothing to give back: the clients belong to the process."""
+        """Do nothing: the clients belong to the process."""
 
     def _items(self, query: QueryPoints, start: datetime, limit: TimeLimit) -> Iterator[Item]:
         last = query.end - _RESOLUTION

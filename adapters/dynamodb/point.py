@@ -1,5 +1,6 @@
-"""Points as items, which nothing overwrites: each has the `seq` of its command in its key, and of
-a point's items the one with the highest counts.
+"""Points as DynamoDB items.
+
+An item is never overwritten, since its key has the `seq`; the highest counts.
 """
 
 from __future__ import annotations
@@ -19,7 +20,7 @@ _DOUBLE = struct.Struct(">d")
 
 
 def point_item(layout: Layout, point: Point, seq: int) -> Item:
-    """The item of a point: its value as a double, which DynamoDB's numbers cannot hold."""
+    """Return a point's item. Its value is a double in bytes: DynamoDB's numbers cannot hold one."""
     labels = canonical_labels(point.labels)
     key = layout.point(point.series, point.timestamp, labels, seq)
     item = keyed(key, value={"B": _DOUBLE.pack(point.value)})
@@ -29,17 +30,17 @@ def point_item(layout: Layout, point: Point, seq: int) -> Item:
 
 
 def day_item(layout: Layout, point: Point) -> Item:
-    """The item that says that the series has points on this one's day."""
+    """Return the item that says that the series has points on this point's day."""
     return keyed(layout.day(point.series, day_of(point.timestamp)))
 
 
 def points_of(items: Iterator[Item]) -> Iterator[PointValue]:
-    """Points by time and then labels, each once, from items in the order of their keys.
+    """Yield points by time and then labels, each once, from items in key order.
 
-    Keeps one point in memory; of points whose labels agree in their first 960 bytes, all of one
+    Keeps one point in memory; for labels that agree in their first 960 bytes, all points of one
     time.
     """
-    for (time, _), run in groupby(items, key=_place):
+    for (time, _), run in groupby(items, key=_time_and_labels):
         newest: dict[str, tuple[int, bytes]] = {}
         with readable("a point"):
             for item in run:
@@ -58,6 +59,6 @@ def points_of(items: Iterator[Item]) -> Iterator[PointValue]:
         yield from points
 
 
-def _place(item: Item) -> tuple[int, bytes]:
+def _time_and_labels(item: Item) -> tuple[int, bytes]:
     time, labels, _ = split_point(bytes(item["sk"]["B"]))
     return time, labels[:MAX_LABELS_LENGTH]

@@ -1,9 +1,8 @@
-"""Streams on DynamoDB: an item for each event, 10,000 in a partition, and a head that counts them.
+"""Stream driver for DynamoDB: an item for each event, 10,000 in a partition, and a head per stream.
 
-An event's item is named by its version, so that a range of them is read in order; another item,
-named by the event's id, says which version it has, and the head which is the stream's last. All are
-written in one transaction, which holds only while the head is as it was read: so versions have no
-gap.
+An event's item is named by its version, so that a range can be read in order. Another item, named
+by the event's id, has its version, and the head has the stream's last version. All are written in
+one transaction, on condition that the head is as it was read; so versions have no gap.
 """
 
 from __future__ import annotations
@@ -40,26 +39,29 @@ _NEW: tuple[str, dict[str, str], Item] = ("attribute_not_exists(#pk)", {"#pk": "
 
 
 def open_driver(context: AdapterContext) -> DynamoDBStreamDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return DynamoDBStreamDriver(context)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no DynamoDB route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config, ResourceKind.EVENT_STREAM)
 
 
 def _room(size: int) -> int:
-    # Names and JSON make more of the data, but never more than an item may have.
+    # Names and JSON make the data larger, but never more than an item may be.
     return min(3 * size + 4096, MAX_ITEM_BYTES)
 
 
 class DynamoDBStreamDriver:
-    """A StreamDriver. A turn takes two requests, for up to 49 events of a stream or 33 of as many
-    streams; a page takes one, or two where it ends in another partition."""
+    """A StreamDriver. A turn takes two requests, a page one or two.
+
+    A turn has up to 49 events of one stream, or 33 of as many streams. A page takes two requests if
+    it ends in another partition.
+    """
 
     service = SERVICE
-    # Of a transaction a reader may see a later event before an earlier one.
+    # Readers may see a later event of a transaction before an earlier one.
     traits = StreamTraits(
         request=TRANSACTION,
         event_records=2,
@@ -85,7 +87,7 @@ class DynamoDBStreamDriver:
         yield map(_stored, self._items(stream, after, count, limit))
 
     def close(self) -> None:
-        """Nothing to give back: the clients belong to the process."""
+        """Do nothing: the clients belong to the process."""
 
     def _items(self, stream: str, begin: int, count: int, limit: TimeLimit) -> Iterator[Item]:
         after, given = begin, 0
@@ -100,13 +102,13 @@ class DynamoDBStreamDriver:
                 given += 1
                 yield item
             after = begin + given
-            # Only behind a full partition there is another.
+            # There is another partition only after a full one.
             if after != (block + 1) * BLOCK:
                 return
 
 
 class _Record(NamedTuple):
-    """An event, the item of its id, and where both stand."""
+    """An event to append: its item, and the item of its id."""
 
     stream: str
     version: int
@@ -124,8 +126,8 @@ class _Turn:
         heads = {stream: layout.head(stream) for stream in wanted}
         ids = {
             (stream, event_id): layout.event_id(stream, event_id)
-            for stream, its in wanted.items()
-            for event_id in its
+            for stream, event_ids in wanted.items()
+            for event_id in event_ids
         }
         there = self._table.read([*heads.values(), *ids.values()], self._limit, "version", "op")
         self._found = {s: read_integer(there.get(key, {}), "version") for s, key in heads.items()}
@@ -172,7 +174,10 @@ class _Turn:
             raise Changed from None
 
     def _put_head(self, stream: str, version: int) -> dict[str, Any]:
-        """Only over the head that was found: so of two that append at once one looks again."""
+        """Return the put of the head, on condition that it is still as it was found.
+
+        Of two concurrent appends, one is therefore refused and looks again.
+        """
         item = keyed(self._layout.head(stream), version=number(version))
         if self._found[stream] == 0:
             return self._table.condition(item, *_NEW)

@@ -1,9 +1,7 @@
-"""The calls to one table, each within its limit; what DynamoDB leaves undone is asked for again.
+"""Requests to one table, each within its time limit; unprocessed parts are requested again.
 
-Of an answer nothing is taken that was not asked for: an endpoint may be anyone's.
-
-Every write is either conditional or of an item that nothing overwrites, so that botocore's second
-attempt does no harm.
+Nothing in a response is used that was not requested: the endpoint may be anyone's. Every write is
+conditional or of an item that is never overwritten, so that botocore's retry does no harm.
 """
 
 from __future__ import annotations
@@ -32,30 +30,33 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 TRANSACTION = RequestSize(100, 3 * 1024 * 1024)
-"""Items of one, and their bytes. DynamoDB takes 4 MB."""
+"""Maximum items and bytes of a transaction; DynamoDB allows 4 MB."""
 MAX_READS = 100
-"""Items in a BatchGetItem."""
+"""Maximum items of a BatchGetItem."""
 MAX_PUTS = 25
-"""Items in a BatchWriteItem."""
+"""Maximum items of a BatchWriteItem."""
 ROUNDS = 8
+"""Maximum number of requests for unprocessed items."""
 PAUSE = 0.05
-"""Seconds at most before the second round; doubles with each."""
+"""Maximum seconds before the second request; doubles with each."""
 _CONFLICTS = 4
 
 
 class ItemRefused(Exception):
-    """The condition of a put does not hold; `found` is what is there (None: nothing)."""
+    """The condition of a put failed."""
 
     def __init__(self, found: Item | None) -> None:
         self.found = found
+        """The existing item; None if there is none."""
 
 
 class Cancelled(Exception):
-    """A transaction did nothing; for each of its items the reason's code (`None`: it was not to
-    blame) and what is there, if its condition did not hold."""
+    """A transaction was cancelled and did nothing."""
 
     def __init__(self, reasons: list[tuple[str, Item | None]]) -> None:
         self.reasons = reasons
+        """For each item the code of its reason (`None` if it was not the cause), and the existing
+        item if its condition failed."""
 
 
 class Table:
@@ -66,6 +67,7 @@ class Table:
         self._scope = scope
 
     def get(self, key: Key, limit: TimeLimit) -> Item | None:
+        """Read one item; None if it does not exist."""
         answer = self._ask(
             limit,
             "get_item",
@@ -79,8 +81,10 @@ class Table:
         return found
 
     def read(self, keys: Sequence[Key], limit: TimeLimit, *names: str) -> dict[Key, Item]:
-        """Those of up to 100 distinct items that are there, as they are now, with only the
-        attributes `names`."""
+        """Read up to 100 different items as they are now, with only the attributes `names`.
+
+        Missing items are left out.
+        """
         table, projection = self._config.table, _projection("pk", "sk", *names)
         wanted, found = list(keys), dict[Key, Item]()
         for pause in _pauses():
@@ -95,12 +99,12 @@ class Table:
             wanted = [key for key in wanted if key in unprocessed]
             if not wanted:
                 return found
-            # DynamoDB asks for a growing pause before the rest is asked for again.
+            # DynamoDB asks for a growing pause before the rest is requested again.
             time.sleep(min(pause, limit.remaining()))
         raise _throttled("BatchGetItem")
 
     def put(self, put: Mapping[str, Any], limit: TimeLimit) -> None:
-        """Do one conditional put. Raises ItemRefused."""
+        """Make one conditional put. Raises ItemRefused."""
         for pause in _pauses(_CONFLICTS):
             try:
                 self._ask(limit, "put_item", **put)
@@ -110,14 +114,14 @@ class Table:
                     raise ItemRefused(_there(error.response, put)) from None
                 if code_of(error) != "TransactionConflictException":
                     raise
-            # Another transaction is on the row: it is over in a moment.
+            # A transaction on the row is running; it ends in a moment.
             time.sleep(min(pause, limit.remaining()))
         raise _throttled("PutItem", "TransactionConflictException")
 
     def condition(
         self, item: Item, expression: str, names: dict[str, str], values: Item
     ) -> dict[str, Any]:
-        """A put that holds only if `expression` does, for `put` and `transact`."""
+        """Return a put on condition of `expression`, for `put` and `transact`."""
         put: dict[str, Any] = {
             "TableName": self._config.table,
             "Item": item,
@@ -125,11 +129,11 @@ class Table:
             "ExpressionAttributeNames": names,
             "ReturnValuesOnConditionCheckFailure": "ALL_OLD",
         }
-        # An empty one is refused.
+        # DynamoDB refuses an empty one.
         return put | {"ExpressionAttributeValues": values} if values else put
 
     def transact(self, puts: Sequence[Mapping[str, Any]], limit: TimeLimit) -> None:
-        """Do up to 100 conditional puts, all or none. Raises Cancelled."""
+        """Make up to 100 conditional puts, all or none. Raises Cancelled."""
         actions: Any = [{"Put": put} for put in puts]
         try:
             self._ask(limit, "transact_write_items", TransactItems=actions)
@@ -146,8 +150,11 @@ class Table:
             raise Cancelled(found) from None
 
     def write(self, items: Sequence[Item], limit: TimeLimit) -> list[Item]:
-        """Put up to 25 items of distinct keys, without a condition; what DynamoDB had no
-        capacity for, however often it was asked in time."""
+        """Put up to 25 items with different keys, unconditionally.
+
+        Return those that were not written. These are items for which DynamoDB had no capacity
+        within the limit.
+        """
         table, left = self._config.table, {key_of(item): item for item in items}
         for pause in _pauses():
             puts = [{"PutRequest": {"Item": item}} for item in left.values()]
@@ -157,7 +164,7 @@ class Table:
                 keys = [key_of(entry["PutRequest"]["Item"]) for entry in entries]
             if not set(keys) <= left.keys():
                 raise not_asked("other items")
-            # Ours, not what came back under their keys.
+            # Our own items, not what was returned with their keys.
             left = {key: left[key] for key in keys}
             if not left or pause >= limit.remaining():
                 break
@@ -175,9 +182,12 @@ class Table:
         first: int | None = None,
         texts: Sequence[str] = (),
     ) -> Iterator[Item]:
-        """A partition's items in order, as they are asked for: `first` of them with the first
-        request, then a mebibyte a request. `behind` is a place in that order, `between` both
-        ends. Of rows those are left out that lack one of the `texts`."""
+        """Iterate over a partition's items in order, requested when they are needed.
+
+        The first request reads `first` items, later ones a mebibyte. `behind` is the sort key after
+        which to begin; `between` are both ends, inclusive. Rows without one of the `texts` are left
+        out.
+        """
         values: Item = {":pk": {"S": pk}}
         condition = "pk = :pk"
         if behind is not None:
@@ -194,7 +204,7 @@ class Table:
             "ScanIndexForward": not descending,
         }
         if texts:
-            # It reads them all the same, and sends fewer.
+            # DynamoDB reads them all the same, but sends fewer.
             query["FilterExpression"] = " AND ".join(
                 f"contains(#row, :text{number})" for number in range(len(texts))
             )
@@ -214,8 +224,10 @@ class Table:
             query.pop("Limit", None)
 
     def _ask(self, limit: TimeLimit, method: str, **request: Any) -> dict[str, Any]:
-        """One request and its answer, in time. Raises botocore's ClientError, and
-        Unavailable and the like for everything else that it may come to."""
+        """Make one request within the limit and return its response.
+
+        Raises botocore's ClientError, and Unavailable and so on for any other failure.
+        """
         with bounded(limit):
             try:
                 answer: dict[str, Any] = getattr(self._client, method)(**request)
@@ -231,12 +243,12 @@ class Table:
 
     @property
     def _client(self) -> DynamoDBClient:
-        # Asked anew each time, so that a forked child never uses its parent's.
+        # Looked up each time, so that a forked child never uses its parent's client.
         return client_for(self._config, self._scope)
 
 
 class _Track:
-    """The order in which a partition's items come, and between which ends."""
+    """Checks that items of a partition arrive in order and in range."""
 
     def __init__(
         self,
@@ -251,12 +263,12 @@ class _Track:
         self._page_end: bytes | None = None
 
     def step(self, key: Key) -> None:
-        """An item comes. Raises IntegrityMismatch for one that was not asked for."""
+        """Record an item. Raises IntegrityMismatch for one that was not requested."""
         self._check(key, strictly=True)
         self._place = key.sk
 
     def end(self, key: Key) -> Key:
-        """A page ends there. Raises IntegrityMismatch where that leads back."""
+        """Record the end of a page. Raises IntegrityMismatch if it leads back."""
         before = self._place
         self._check(key, strictly=False)
         if key.sk == before == self._page_end:
@@ -276,7 +288,7 @@ class _Track:
 
 
 def _there(answer: Any, put: Mapping[str, Any]) -> Item | None:
-    """What stands in the place of the put, as far as it was told."""
+    """Return the existing item in place of the put, if the response has it."""
     found: Item | None = answer.get("Item")
     if found and key_of(found) != key_of(put["Item"]):
         raise not_asked("another item")

@@ -1,6 +1,6 @@
-"""Asset records in the index of a scope's objects.
+"""Asset records in the SQLite index of a scope's objects.
 
-Functions here run within a transaction of the caller's.
+The functions run within a transaction of the caller.
 """
 
 from __future__ import annotations
@@ -15,23 +15,29 @@ from signalbox.adapters.window import EPOCH
 
 
 class Asset(NamedTuple):
-    """A record as JSON, with what stands beside it."""
+    """An asset record with its attributes."""
 
     record: str
+    """The record as JSON."""
     mark: str
+    """Mark of its writer."""
     seq: int
+    """Sequence number of its writer."""
 
     @property
     def etag(self) -> str:
+        """ETag of the record."""
         return f"{self.seq:016x}"
 
     def stored(self) -> StoredObject:
+        """Return the record as a stored object."""
         beside = {MARK: self.mark, SEQ: str(self.seq)}
         size = len(self.record.encode())
         return StoredObject(size, self.etag, EPOCH, "application/json", {}, beside)
 
 
 def find_asset(connection: apsw.Connection, key: str) -> Asset | None:
+    """Return the record under a key; None if there is none."""
     found: Any = connection.execute(
         "SELECT record, mark, seq FROM assets WHERE key = ?", (key.encode(),)
     ).fetchone()
@@ -39,7 +45,7 @@ def find_asset(connection: apsw.Connection, key: str) -> Asset | None:
 
 
 def store_asset(connection: apsw.Connection, key: str, draft: Draft) -> str:
-    """Its ETag."""
+    """Store a record under a key; return its ETag."""
     beside = draft.attributes
     asset = Asset(draft.whole().decode(), beside[MARK], int(beside[SEQ]))
     connection.execute("INSERT OR REPLACE INTO assets VALUES (?, ?, ?, ?)", (key.encode(), *asset))

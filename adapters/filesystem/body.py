@@ -1,4 +1,4 @@
-"""The content that `get` hands out."""
+"""The content of an object in a file, as `get` returns it."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from typing import BinaryIO
 
 
 class FileBody:
-    """`size` bytes of an open file; it stays readable when the object is replaced or deleted."""
+    """`size` bytes of an open file, readable even after the object is replaced or deleted."""
 
     def __init__(self, file: BinaryIO, first: int, size: int) -> None:
         self._file = file
@@ -14,7 +14,7 @@ class FileBody:
         file.seek(first)
 
     def read(self, size: int = -1, /) -> bytes:
-        """Up to `size` bytes, all that is left if negative; empty at the end."""
+        """Return up to `size` bytes, all that is left if negative; empty at the end."""
         wanted = self._left if size < 0 else min(size, self._left)
         data = self._file.read(wanted)
         self._left -= len(data)

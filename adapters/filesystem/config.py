@@ -17,7 +17,10 @@ MAX_BASE_DIR_BYTES = 1024
 
 
 def read_base_dir(config: Mapping[str, Any], kind: ResourceKind) -> str:
-    """The checked `base_dir`; InvalidRouteConfig with what to do if it is none. No call out."""
+    """Return the validated `base_dir`; makes no call.
+
+    Raises InvalidRouteConfig with a next step.
+    """
     unknown = sorted(str(name)[:64] for name in config if name != "base_dir")
     if unknown:
         raise _refuse(kind, f"unknown config key {unknown[0]!r}", "keep only `base_dir`")
@@ -42,14 +45,15 @@ def read_base_dir(config: Mapping[str, Any], kind: ResourceKind) -> str:
 
 
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
-    """What the config names. Raises InvalidRouteConfig."""
+    """Return what the config reaches. Raises InvalidRouteConfig."""
     return Reaches(data=(read_base_dir(config, kind),))
 
 
 def refuse_sellable(context: AdapterContext) -> None:
-    """Raise ForbiddenBackend in a mode that is sold: the embedded backends are for labs only.
+    """Raise ForbiddenBackend in a sellable mode: the embedded backends are for labs only.
 
-    The last of three checks; it holds even for code that opens an adapter past the executor.
+    This is the last of three checks; it applies even to code that opens an adapter without the
+    executor.
     """
     if context.mode.sellable:
         scope = context.scope

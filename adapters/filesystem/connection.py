@@ -1,8 +1,8 @@
-"""SQLite connections of this process: borrowed for one transaction, kept for the next.
+"""SQLite connections of the process: borrowed for one transaction, and kept for the next.
 
-They are not bound to threads: a worker has many adapters and many threads, and one connection
-for each pair would use up its file descriptors. None is open across a fork: the locks of a
-parent are not those of its child, but SQLite's books of them would be copied.
+They are not bound to threads: a worker has many adapters and threads, and one connection for each
+pair would use up its file descriptors. None is open during a fork: a child does not have its
+parent's file locks, but would have a copy of SQLite's records of them.
 """
 
 from __future__ import annotations
@@ -19,14 +19,15 @@ from typing import Final
 import apsw
 
 IDLE_LEAST, MAX_IDLE = 64, 1024
-"""Connections kept open in a process, by how many files it may have open. One that has to be opened
-anew costs a commit three times as much: closing the last one to a file empties its log."""
+"""Bounds of the number of idle connections, which depends on how many files the process may open.
+Opening one again makes a commit three times as slow, since closing the last one to a file empties
+its log."""
 DESCRIPTORS = 3
-"""Of a connection: the file, its log and the log's index."""
+"""File descriptors of a connection: the file, its log and the log's index."""
 SHARE = 0.25
-"""Of the files that the process may have open."""
+"""Share of the process' file descriptors that idle connections may use."""
 FORK_PATIENCE = 60.0
-"""Seconds that a fork waits for transactions to end."""
+"""Maximum seconds that a fork waits for transactions to end."""
 
 Identity = tuple[int, int]
 Open = Callable[[], apsw.Connection]
@@ -46,7 +47,7 @@ class _Kept:
 
 
 class ConnectionPool:
-    """Idle connections by path, the longest unused leaving first. Thread-safe."""
+    """Idle connections by path; the least recently used is closed first. Thread-safe."""
 
     def __init__(self, limit: int) -> None:
         self.limit = limit
@@ -57,12 +58,12 @@ class ConnectionPool:
 
     @property
     def idle(self) -> int:
-        """Connections that wait for their next transaction."""
+        """Number of idle connections."""
         return self._count
 
     @contextmanager
     def borrowed(self, path: str, open_: Open) -> Iterator[apsw.Connection]:
-        """A connection to `path` that no one else uses, opened by `open_` if there is none."""
+        """Lend a connection to `path` that nobody else uses, opened by `open_` if there is none."""
         with self._changed:
             self._lent += 1
         kept: _Kept | None = None
@@ -95,7 +96,8 @@ class ConnectionPool:
                 self._count -= 1
             if kept.identity == identity:
                 return kept
-            # The tenant's directory was removed or put back: that file is not ours now.
+            # The tenant's directory was removed or replaced: the file is not the one at this path
+            # now.
             kept.connection.close()
 
     def _give_back(self, path: str, kept: _Kept | None) -> list[apsw.Connection]:
@@ -115,32 +117,35 @@ class ConnectionPool:
         return excess
 
     def _oldest(self) -> apsw.Connection:
-        path, its = next(iter(self._idle.items()))
-        kept = its.pop(0)
-        if not its:
+        path, idle = next(iter(self._idle.items()))
+        kept = idle.pop(0)
+        if not idle:
             del self._idle[path]
         self._count -= 1
         return kept.connection
 
     def before_fork(self) -> None:
+        """Wait for transactions to end and close all connections."""
         self._changed.acquire()
         self._changed.wait_for(lambda: self._lent == 0, timeout=FORK_PATIENCE)
-        for its in self._idle.values():
-            for kept in its:
+        for idle in self._idle.values():
+            for kept in idle:
                 kept.connection.close()
         self._idle.clear()
         self._count = 0
 
     def after_fork_in_parent(self) -> None:
+        """Allow transactions again."""
         self._changed.release()
 
     def after_fork_in_child(self) -> None:
+        """Begin with an empty pool."""
         self._changed = threading.Condition()
         self._lent = 0
 
 
 def connect(path: str) -> apsw.Connection:
-    """Open the database, or make it. The path must lead through no links."""
+    """Open or create the database. The path must not contain symbolic links."""
     return apsw.Connection(path, flags=_FLAGS)
 
 
@@ -162,7 +167,7 @@ def _identity(path: str) -> Identity | None:
 
 
 def most_idle(files: int) -> int:
-    """Connections that may be idle where the process may have so many files open."""
+    """Return the number of connections that may be idle if the process may open so many files."""
     if files == resource.RLIM_INFINITY:
         return MAX_IDLE
     return min(max(int(files * SHARE / DESCRIPTORS), IDLE_LEAST), MAX_IDLE)

@@ -1,8 +1,8 @@
-"""Contents as plain files below `raw/`: written once under a name of their own, never changed.
+"""Content files of objects below `raw/`, each written once under its own name and never changed.
 
-The index says which file is whose. A name shows its key as far as it is short and ASCII, so
-that people find their way; nothing reads a key back from it. Each attempt has a name of its
-own, so no writer can touch what another wrote, and `a` and `a/b` stand side by side.
+The index says which file belongs to which object. A name shows its key if that is short and ASCII,
+to help people; nothing reads a key back from it. Each attempt has its own name, so no writer can
+touch what another wrote, and `a` and `a/b` can both exist.
 """
 
 from __future__ import annotations
@@ -19,28 +19,31 @@ from urllib.parse import quote
 from signalbox.adapters.filesystem.scope_directory import Growth, Place, Segments
 
 SEGMENT_BYTES = 150
+"""Maximum length of a key's segment in a name, in bytes."""
 MAX_DEPTH = 8
-"""Directories of one key; deeper keys go on within the name of the file."""
+"""Maximum number of directories for one key; deeper ones become part of the file's name."""
 SYNC_THREADS = 8
-"""For the contents of one bulk."""
+"""Number of threads that sync the contents of one bulk."""
 TEMPORARY = "."
-"""How the name of a file begins while it is written; no other name below raw/ does."""
+"""Prefix of a file's name while it is written; no other name below raw/ begins with it."""
 
 _WRITE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC
-# A pipe that somebody put in a file's place does not block its reader.
+# Non-blocking, so that a pipe in place of the file does not block its reader.
 _READ = os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK | os.O_CLOEXEC
 
 
 @dataclass(frozen=True)
 class ContentFile:
-    """Where one content is, below `raw/`."""
+    """The path of one content below `raw/`."""
 
     directory: Segments
+    """Names of the directories."""
     name: str
+    """Name of the file."""
 
     @classmethod
     def fresh(cls, key: str, mark: str) -> ContentFile:
-        """A name that no other attempt has, and that cannot lead out of `raw/`."""
+        """Return a path that no other attempt has, and that cannot lead out of `raw/`."""
         *above, last = [_shown(segment) for segment in key.split("/")]
         last = "%2F".join([*above[MAX_DEPTH:], last])[:SEGMENT_BYTES]
         by = hashlib.blake2b(mark.encode(), digest_size=6).hexdigest()
@@ -49,7 +52,7 @@ class ContentFile:
 
     @classmethod
     def parse(cls, text: str) -> ContentFile:
-        """The file of which `str` gave `text`."""
+        """Return the path whose `str` is `text`."""
         *directory, name = text.split("/")
         return cls(tuple(directory), name)
 
@@ -58,13 +61,13 @@ class ContentFile:
 
 
 class ContentFolder:
-    """The files of one scope."""
+    """The content files of one scope."""
 
     def __init__(self, place: Place) -> None:
         self.place = place
 
     def write(self, file: ContentFile, chunks: Iterable[bytes], growth: Growth) -> None:
-        """Write under a temporary name, or leave nothing behind."""
+        """Write under a temporary name, or leave nothing."""
         with self.place.made(("raw", *file.directory), growth) as directory:
             name = TEMPORARY + file.name
             descriptor = os.open(name, _WRITE, 0o640, dir_fd=directory)
@@ -79,16 +82,18 @@ class ContentFolder:
                 raise
 
     def settle(self, files: Sequence[ContentFile], growth: Growth) -> None:
-        """Sync the contents, then give them their names; syncs of directories are left to
-        `growth`. Raises the first failure, when all have ended."""
+        """Sync the contents, then give them their final names.
+
+        Directories are synced later, by `growth`. Raises the first error after all have ended.
+        """
         if len(files) > 1:
-            # Side by side they share commits of the file system's journal: 3 times as fast.
+            # In parallel they share commits of the filesystem's journal: 3 times as fast.
             with ThreadPoolExecutor(min(SYNC_THREADS, len(files))) as threads:
                 list(threads.map(self._sync, files))
         else:
             for file in files:
                 self._sync(file)
-        # Names come last: a rename in between would be one more thing for each sync to commit.
+        # Names come last: a rename in between would add to what each sync has to commit.
         for file in files:
             with self.place.opened(("raw", *file.directory)) as directory:
                 temporary = TEMPORARY + file.name
@@ -104,15 +109,15 @@ class ContentFolder:
                 os.close(descriptor)
 
     def open(self, file: ContentFile) -> BinaryIO:
-        """Raises FileNotFoundError when it was replaced meanwhile."""
+        """Open the file. Raises FileNotFoundError if the object was replaced meanwhile."""
         with self.place.opened(("raw", *file.directory)) as directory:
             descriptor = os.open(file.name, _READ, dir_fd=directory)
         return open(descriptor, "rb")
 
     def remove(self, file: ContentFile) -> None:
-        """Remove it, whether it is under its own name or still under the temporary one.
+        """Remove the file, under its final or its temporary name.
 
-        A failure leaves an orphan, which costs space and nothing else: it is not reported.
+        A failure leaves an orphan, which only costs space and is not reported.
         """
         with suppress(OSError), self.place.opened(("raw", *file.directory)) as directory:
             for name in (file.name, TEMPORARY + file.name):

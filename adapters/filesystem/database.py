@@ -1,4 +1,4 @@
-"""One SQLite database of a scope, in WAL with full sync: transactions, and its schema."""
+"""One SQLite database of a scope, in WAL mode with full sync: transactions and schema."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import Misconfigured
 
 PATIENCE = 5.0
-"""Seconds to wait for another writer, at most."""
+"""Maximum seconds to wait for another writer."""
 
 
 class Database:
-    """`name` in the scope's directory. Thread-safe, and safe among processes."""
+    """The database `name` in the scope's directory. Thread-safe, and safe among processes."""
 
     def __init__(
         self,
@@ -31,7 +31,7 @@ class Database:
         version: int,
         upgrades: Mapping[int, str] | None = None,
     ) -> None:
-        """`upgrades` lead from an older version of the schema to the next one."""
+        """`upgrades` are statements that lead from an older version of the schema to the next."""
         self._place = place
         self._name = name
         self._schema = schema
@@ -40,34 +40,35 @@ class Database:
 
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
-        """A transaction that sees one state throughout."""
+        """Run a read transaction, which sees one state throughout."""
         with self._transaction("BEGIN", PATIENCE) as connection:
             yield connection
 
     @contextmanager
     def looking(self) -> Iterator[apsw.Connection]:
-        """For one statement that reads: by itself it sees one state."""
+        """Run one reading statement, which by itself sees one state."""
         with self._transaction(None, PATIENCE) as connection:
             yield connection
 
     @contextmanager
     def writing(self, seconds: float = PATIENCE) -> Iterator[apsw.Connection]:
-        """A transaction as the only writer; it waits for others, `seconds` at most.
+        """Run a transaction as the only writer; wait for others up to `seconds`.
 
-        It is committed at the end of the block and rolled back if that raises. If the commit
-        itself raises, the effect may be there or not.
+        It is committed at the end of the block, and rolled back if that raises. If the commit
+        itself raises, it may or may not have taken effect.
         """
-        # Immediate: a read that turns into a write later fails at once if another came between.
+        # Immediate: a read that turns into a write later would fail if another write came between.
         with self._transaction("BEGIN IMMEDIATE", seconds) as connection:
             yield connection
 
     @contextmanager
     def turn(self, limit: TimeLimit) -> Iterator[apsw.Connection]:
-        """The same within the limit."""
+        """Run a write transaction within the limit."""
         with self.writing(max(0.001, limit.deadline - lease_clock())) as connection:
             yield connection
 
     def close(self) -> None:
+        """Close the idle connections."""
         POOL.forget(self._path())
 
     def _path(self) -> str:
@@ -85,8 +86,8 @@ class Database:
                 if begin is not None:
                     connection.execute("COMMIT")
             except BaseException as error:
-                # Asked before anything else runs: a quota or a limit on file sizes is, to SQLite,
-                # an I/O error like any other, and only the system's number tells.
+                # Read before anything else runs: SQLite reports a quota, or a limit on file sizes,
+                # as an I/O error like any other, and only the system's error number tells.
                 number = connection.system_errno if isinstance(error, apsw.IOError) else 0
                 if connection.in_transaction:
                     connection.execute("ROLLBACK")
@@ -141,7 +142,7 @@ class Database:
 
 
 def _use_wal(connection: apsw.Connection) -> None:
-    # SQLite does not wait for its own lock here when two processes change a new file to WAL.
+    # SQLite does not wait for its own lock when two processes switch a new file to WAL.
     end = time.monotonic() + PATIENCE
     while True:
         try:

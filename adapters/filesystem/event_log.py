@@ -1,6 +1,6 @@
-"""Events as rows: each stream's are numbered 1, 2, 3 and so on, and its last is its head.
+"""Events of streams in SQLite, numbered 1, 2, 3 and so on in each stream.
 
-Functions here run within a transaction of the caller's.
+The functions run within a transaction of the caller.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from signalbox.commands.value import MAX_INT
 
 NAME = "events.db"
 VERSION = 2
-# A number for each stream's name, so that events and their index are short. `mark` is of the
-# command that added the event, which tells a repetition from a duplicate.
+# Each stream's name has a number, so that events and their index are short. `mark` is that of the
+# command which appended the event, which tells its retry from a duplicate.
 SCHEMA = """
 CREATE TABLE streams (
     number INTEGER PRIMARY KEY,
@@ -62,19 +62,19 @@ class Turn:
         return {stream: self._look(stream, ids) for stream, ids in wanted.items()}
 
     def record(self, event: NewEvent) -> tuple[Any, ...]:
-        """The values of its row, with the stream's name in place of its number."""
-        its = event.event
+        """Return the values of the event's row, with the stream's name in place of its number."""
+        content = event.event
         if self._recorded[0] is not event.recorded_at:
             self._recorded = (event.recorded_at, micros(event.recorded_at))
         return (
             event.stream,
             event.version,
             event.id,
-            its.type,
-            None if its.time is None else micros(its.time),
+            content.type,
+            None if content.time is None else micros(content.time),
             self._recorded[1],
             event.writer,
-            data_text(its.data),
+            data_text(content.data),
         )
 
     def append(self, records: Sequence[tuple[Any, ...]]) -> None:
@@ -97,7 +97,7 @@ class Turn:
         self._numbers[stream] = number
         if number is None:
             return StreamEnd(version, {})
-        # As bytes: text would end at a NUL.
+        # As bytes, since text would end at a NUL.
         asked = apsw.carray(tuple(each.encode() for each in ids))
         held: Any = self._connection.execute(_FIND, (asked, number))
         return StreamEnd(version, {event_id: (at, writer) for event_id, at, writer in held})
@@ -106,7 +106,7 @@ class Turn:
 def read_events(
     connection: apsw.Connection, stream: str, after: int, count: int
 ) -> Iterator[tuple[StoredEvent, int]]:
-    """Each event with the bytes of its data; reads no more than is asked for."""
+    """Yield events with the size of their data in bytes, read when they are needed."""
     found: Any = connection.execute(
         "SELECT version, id, type, time, data, octet_length(data), recorded FROM events "
         "WHERE stream = (SELECT number FROM streams WHERE name = ?) AND version > ? "
@@ -121,7 +121,7 @@ def read_events(
         except UNREADABLE as error:
             raise damaged("an event", error) from error
         yield (
-            # Its data is not checked anew: it was when it came.
+            # The data is not validated again, since it was when it arrived.
             StoredEvent.model_construct(
                 version=version,
                 id=event_id,

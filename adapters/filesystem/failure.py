@@ -1,4 +1,4 @@
-"""What the operating system and SQLite report, in the vocabulary of `commands/error.py`."""
+"""Translates errors of the operating system and SQLite to SignalboxErrors."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ _WRONG_PLACE = frozenset({errno.ENOENT, errno.ENOTDIR, errno.ELOOP, errno.ENAMET
 
 
 def translate(error: Exception) -> SignalboxError:
-    """The error for callers, without a place. What may pass by itself is temporary."""
+    """Return the SignalboxError for an exception, without tenant and so on."""
     if isinstance(error, OSError):
         return _from_system(error)
-    # Else one of SQLite's.
+    # Otherwise it is one of SQLite's.
     name = type(error).__name__
     if isinstance(error, apsw.FullError):
         return InsufficientStorage("the disk is full", next_step="free space below base_dir")

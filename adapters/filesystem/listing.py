@@ -1,4 +1,4 @@
-"""Pages of rows, and where the next one begins."""
+"""Pages of object keys from the SQLite index."""
 
 from __future__ import annotations
 
@@ -14,9 +14,10 @@ from signalbox.adapters.object_driver import Entry, Page
 def list_rows(
     connection: apsw.Connection, prefix: str, delimiter: str, limit: int, token: str | None
 ) -> Page:
-    """One page, in byte order. Raises InvalidCommand for a token that is none.
+    """Return one page, in byte order. Raises InvalidCommand for an invalid token.
 
-    Its cost is that of the page: what lies below a folded prefix is skipped, not read.
+    Its cost depends on the page only: what lies below a folded prefix is skipped without being
+    read.
     """
     below = prefix.encode()
     start = below if token is None else max(below, _place(token))
@@ -38,7 +39,7 @@ def list_rows(
 
 
 def _from(connection: apsw.Connection, start: bytes, end: bytes | None) -> Any:
-    """Rows from `start` on, read one by one as they are asked for."""
+    """Return rows from `start` on, each read when it is needed."""
     bound, values = ("", (start,)) if end is None else ("AND key < ?", (start, end))
     question = f"SELECT {COLUMNS} FROM objects WHERE key >= ? {bound} ORDER BY key"  # noqa: S608
     return (Row(*found) for found in connection.execute(question, values))
@@ -52,7 +53,7 @@ def _folded(key: bytes, prefix: bytes, delimiter: bytes) -> bytes | None:
 
 
 def _after(prefix: bytes) -> bytes | None:
-    """The first bytes behind all keys with this prefix; None if it is empty."""
+    """Return the first key after all keys with this prefix; None if the prefix is empty."""
     # No byte of UTF-8 is 0xFF.
     return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else None
 

@@ -1,6 +1,6 @@
-"""Series in a file of the worker's machine, for labs and tests: `metrics.db` of the scope.
+"""Metrics driver for the filesystem, for labs and tests: `metrics.db` of the scope, in SQLite.
 
-Safe among threads and processes on one machine; not on network filesystems, whose locks SQLite
+Safe among threads and processes on one machine, but not on network filesystems, whose locks SQLite
 cannot rely on.
 """
 
@@ -23,15 +23,17 @@ from signalbox.commands.scope import ResourceKind, Scope
 
 
 def open_driver(context: AdapterContext) -> FilesystemMetricsDriver:
-    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
-    nothing is read or made before a command."""
+    """Open the driver of a route; reads and creates nothing before a command.
+
+    Raises ForbiddenBackend in a sellable mode, and InvalidRouteConfig.
+    """
     refuse_sellable(context)
     base_dir = read_base_dir(context.config, ResourceKind.METRICS_STORE)
     return FilesystemMetricsDriver(base_dir, context.scope)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_base_dir(config, ResourceKind.METRICS_STORE)
 
 

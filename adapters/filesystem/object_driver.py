@@ -1,12 +1,12 @@
-"""Objects in a directory of the worker's machine: for labs and tests, and as careful as a disk.
+"""Object driver for the filesystem, for labs and tests: content files, and an index in SQLite.
 
-Below the route's `base_dir` each tenant and env has `tenants/{tenant}/{env}/` with the contents
-as files in `raw/` and their index in `objects.db`, which holds small contents itself. The index
-decides what exists; a content is synced before its row is committed, or with it, so that what is
-acknowledged survives a crash.
+Below the route's `base_dir`, each tenant and env has `tenants/{tenant}/{env}/` with contents as
+files in `raw/` and their index in `objects.db`, which also holds small contents. The index decides
+what exists. A content is synced before or with the commit of its row, so that what was acknowledged
+survives a crash.
 """
 
-# SQLite waits for locks, not for a server: only turns need their limit.
+# SQLite waits for locks and not for a server, so only turns need their limit.
 # ruff: noqa: ARG002
 
 from __future__ import annotations
@@ -50,6 +50,7 @@ from signalbox.commands.object_store import Condition
 from signalbox.commands.scope import ResourceKind, Scope
 
 LOOKS = 16
+"""Maximum number of attempts to open an object that is being replaced."""
 _UNSIGNED = {
     Capability.PRESIGN_POST: "presigned forms",
     Capability.PRESIGN_PUT: "presigned uploads",
@@ -57,29 +58,32 @@ _UNSIGNED = {
 }
 _INSTEAD = "route the scope to s3 for uploads and downloads by address"
 CAPABILITIES = frozenset(Capability) - _UNSIGNED.keys()
+"""What the backend can do."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*", re.ASCII)
-"""What `quote` leaves as it is, and takes three times as long for."""
+"""Text that `quote` would not change, which this tests in a third of the time."""
 _ASSET = "\0"
-"""How the names of asset records begin; no key holds it."""
+"""Prefix of the names of asset records; no key contains it."""
 
 
 def open_driver(context: AdapterContext) -> FilesystemObjectDriver:
-    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
-    nothing is read or made before a command."""
+    """Open the driver of a route; reads and creates nothing before a command.
+
+    Raises ForbiddenBackend in a sellable mode, and InvalidRouteConfig.
+    """
     refuse_sellable(context)
     base_dir = read_base_dir(context.config, ResourceKind.OBJECT_STORE)
     return FilesystemObjectDriver(base_dir, context.scope)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_base_dir(config, ResourceKind.OBJECT_STORE)
 
 
 class FilesystemObjectDriver(UnsignedDriver):
-    """A TransactionalObjectDriver on plain files and SQLite. A key is its own name.
+    """A TransactionalObjectDriver on files and SQLite. An object's name is its key.
 
-    Safe among threads and processes on one machine; not on network filesystems, whose locks
+    Safe among threads and processes on one machine, but not on network filesystems, whose locks
     SQLite cannot rely on.
     """
 
@@ -110,11 +114,14 @@ class FilesystemObjectDriver(UnsignedDriver):
         return key if area is Area.RAW else f"{_ASSET}{key}"
 
     def uri(self, name: str) -> str:
-        """Not `file:`, since no file has this path: names of files are an inner matter."""
+        """Return an address for people.
+
+        It is not a `file:` URL, since no file has this path: names of files are internal.
+        """
         return self._address + (name if _PLAIN.fullmatch(name) else quote(name))
 
     def check_etag(self, etag: str) -> None:
-        """Any text may be compared."""
+        """Do nothing: any text may be an ETag."""
 
     def look(self, name: str, *, sure: bool, replicas: bool = False) -> StoredObject | None:
         with self._index.looking() as connection:
@@ -162,7 +169,7 @@ class FilesystemObjectDriver(UnsignedDriver):
             try:
                 file = self._folder.open(content)
             except FileNotFoundError:
-                # Replaced since the row was read, unless the row is still the same.
+                # It was replaced after the row was read, unless the row is still the same.
                 if row == missed:
                     raise object_index.lost() from None
                 missed = row
@@ -176,7 +183,7 @@ class FilesystemObjectDriver(UnsignedDriver):
         )
 
     def write(self, name: str, draft: Draft, condition: Condition, limit: TimeLimit) -> str:
-        """An asset record."""
+        """Write an asset record."""
         key = name.removeprefix(_ASSET)
         with self._index.turn(limit) as connection:
             before = find_asset(connection, key)
@@ -207,7 +214,7 @@ class FilesystemObjectDriver(UnsignedDriver):
         return name
 
     def list(self, prefix: str, delimiter: str | None, limit: int, token: str | None) -> Page:
-        """With everything that is known of each object."""
+        """Return a page with complete information on each object."""
         with self._index.reading() as connection:
             return list_rows(connection, prefix, delimiter or "", limit, token)
 
@@ -218,7 +225,7 @@ class FilesystemObjectDriver(UnsignedDriver):
         return None
 
     def collect_orphans(self, older_than: timedelta) -> int:
-        """See `orphan.py`."""
+        """Prune tombstones and remove orphaned files; see `orphan.py`."""
         pruned = True
         while pruned:
             with self._index.writing() as connection:
@@ -226,7 +233,7 @@ class FilesystemObjectDriver(UnsignedDriver):
         return orphan.collect_orphans(self._place, self._index, older_than)
 
     def close(self) -> None:
-        """Close the idle connections; streams that were handed out stay open."""
+        """Close the idle connections; open contents stay open."""
         self._index.close()
 
     def _open_asset(self, key: str) -> Opened:

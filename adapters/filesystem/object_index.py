@@ -1,6 +1,6 @@
-"""The index of a scope's objects: its rows are the truth about what exists.
+"""The SQLite index of a scope's objects, which decides what exists.
 
-Functions here run within a transaction of the caller's.
+The functions run within a transaction of the caller.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from signalbox.commands.object_store import ObjectInfo
 
 NAME = "objects.db"
 VERSION = 3
-# Keys as bytes: SQLite then orders them as the port demands, and compares nothing but bytes.
+# Keys as bytes: SQLite then orders them as required, and compares only bytes.
 _OBJECTS = """
 CREATE TABLE objects (
     key          BLOB PRIMARY KEY,
@@ -45,7 +45,7 @@ CREATE TABLE assets (
     seq    INTEGER NOT NULL
 ) WITHOUT ROWID;
 """
-# A table of its own, so that lists read past none of it.
+# In a separate table, so that lists do not read past contents.
 _CONTENTS = "CREATE TABLE contents (id INTEGER PRIMARY KEY, data BLOB NOT NULL);"
 # `gone` is when the object was deleted, in microseconds since 1970.
 _TOMBSTONES = """
@@ -58,7 +58,7 @@ CREATE TABLE tombstones (
 CREATE INDEX oldest_tombstones ON tombstones (gone);
 """
 SCHEMA = _OBJECTS + _CONTENTS + _TOMBSTONES
-# Until version 2 the marks were op_ids; of an object its `seq` tells as much.
+# Before version 3 the marks were op_ids; an object's `seq` serves as well.
 _MARKS = """
 ALTER TABLE objects RENAME COLUMN op_id TO mark;
 ALTER TABLE assets RENAME COLUMN op_id TO mark;
@@ -68,9 +68,9 @@ UPGRADES = {1: _CONTENTS, 2: _MARKS + _TOMBSTONES}
 COLUMNS = "key, file, size, etag, sha256, content_type, metadata, mark, seq, modified"
 
 MAX_PRUNED: Final = 1000
-"""Tombstones that one transaction removes."""
+"""Maximum number of tombstones removed in one transaction."""
 SMALL = "#"
-"""How the place of a content begins that stands in the index; no file's name does."""
+"""Prefix of the column `file` of a content in the index; no file's name begins with it."""
 
 _FIND = f"SELECT {COLUMNS} FROM objects WHERE key = ?"  # noqa: S608 - constants
 _SMALL = "(SELECT data FROM contents WHERE id = CAST(substr(file, 2) AS INTEGER))"
@@ -80,11 +80,11 @@ _FIND_WHOLES = f"SELECT {_WHOLE} FROM carray(?) CROSS JOIN objects ON key = valu
 _FIND_ROWS = f"SELECT {COLUMNS} FROM carray(?) CROSS JOIN objects ON key = value"  # noqa: S608
 _FIND_TOMBSTONES = "SELECT key, mark, seq FROM carray(?) CROSS JOIN tombstones ON key = value"
 Values = tuple[Any, ...]
-"""Of the columns of one object, in their order."""
+"""The values of an object's columns, in order."""
 
 
 class Row(NamedTuple):
-    """One object. `modified` is in microseconds since 1970."""
+    """One object in the index."""
 
     key: bytes
     file: str
@@ -96,18 +96,20 @@ class Row(NamedTuple):
     mark: str
     seq: int
     modified: int
+    """Microseconds since 1970."""
 
     @property
     def content(self) -> ContentFile | int:
-        """The file below `raw/`, or the id of a small content in the index itself."""
+        """Path of the file below `raw/`, or id of a small content in the index."""
         with readable("the index of an object"):
             return int(self.file[1:]) if self.file[0] == SMALL else ContentFile.parse(self.file)
 
     def with_small(self, number: int) -> Values:
-        """The values of this row with a content that stands in the index."""
+        """Return the values of this row with a content in the index."""
         return (self.key, f"{SMALL}{number}", *self[2:])
 
     def stored(self) -> StoredObject:
+        """Return the row as a stored object. Raises IntegrityMismatch."""
         with readable("the index of an object"):
             beside = {MARK: self.mark, SEQ: str(self.seq), SHA256: self.sha256}
             metadata = json.loads(self.metadata) if self.metadata != "{}" else {}
@@ -123,12 +125,13 @@ class Row(NamedTuple):
             )
 
     def info(self) -> ObjectInfo:
+        """Return what is known of the object. Raises IntegrityMismatch."""
         with readable("the index of an object"):
             return info_of(self.stored(), self.key.decode())
 
 
 class Tombstone(NamedTuple):
-    """What a deletion leaves, so that an older write that comes late finds it."""
+    """What a deletion leaves, so that a late older write finds it."""
 
     mark: str
     seq: int
@@ -137,12 +140,16 @@ class Tombstone(NamedTuple):
 
 
 def now() -> int:
+    """Return microseconds since 1970."""
     return time.time_ns() // 1000
 
 
 class Traces(Mapping[str, Row | Tombstone]):
-    """What the last write on each key left, each checked when it is asked for: what cannot be read
-    is the error of its own command alone."""
+    """What the last write on each key left.
+
+    Each is checked when it is accessed, so that an unreadable one is an error of its own command
+    only.
+    """
 
     def __init__(self, stored: dict[str, Row | Tombstone]) -> None:
         self.stored = stored
@@ -164,7 +171,7 @@ class Traces(Mapping[str, Row | Tombstone]):
 
 
 class Contents(Mapping[str, tuple[StoredObject, bytes | None]]):
-    """Objects with their contents, None for one in a file; each checked when it is asked for."""
+    """Objects with their contents, None for one in a file; each is checked when it is accessed."""
 
     def __init__(self, wholes: dict[str, tuple[Row, bytes | None]]) -> None:
         self._wholes = wholes
@@ -182,7 +189,7 @@ class Contents(Mapping[str, tuple[StoredObject, bytes | None]]):
 
 
 class Found(Mapping[str, StoredObject]):
-    """Objects, each made and checked when it is asked for."""
+    """Objects, each checked when it is accessed."""
 
     def __init__(self, rows: dict[str, Row]) -> None:
         self._rows = rows
@@ -198,12 +205,13 @@ class Found(Mapping[str, StoredObject]):
 
 
 def find(connection: apsw.Connection, key: str) -> Row | None:
+    """Return the row of a key; None if there is none. Raises IntegrityMismatch."""
     found: Any = connection.execute(_FIND, (key.encode(),)).fetchone()
     return None if found is None else checked(Row(*found))
 
 
 def find_whole(connection: apsw.Connection, key: str) -> tuple[Row, bytes | None] | None:
-    """The object, and its content if that stands in the index, by one statement."""
+    """Return the row, and the content if it is in the index, by one statement."""
     found: Any = connection.execute(_FIND_WHOLE, (key.encode(),)).fetchone()
     return None if found is None else (checked(Row(*found[:-1])), found[-1])
 
@@ -211,22 +219,24 @@ def find_whole(connection: apsw.Connection, key: str) -> tuple[Row, bytes | None
 def find_wholes(
     connection: apsw.Connection, keys: Iterable[str]
 ) -> dict[str, tuple[Row, bytes | None]]:
-    """The same of those keys that have an object, by one statement for all. Each row is to be
-    `checked` before it is used."""
+    """Do what `find_whole` does for many keys, without those that have no object.
+
+    Each row must be `checked` before it is used.
+    """
     by_bytes = {key.encode(): key for key in keys}
     found: Any = connection.execute(_FIND_WHOLES, (apsw.carray(tuple(by_bytes)),))
     return {by_bytes[row[0]]: (Row(*row[:-1]), row[-1]) for row in found}
 
 
 def whole(row: Row, small: bytes | None) -> bytes:
-    """The content of a row that stands in the index. Raises IntegrityMismatch."""
+    """Return the content of a row in the index. Raises IntegrityMismatch."""
     if small is None or len(small) != row.size:
         raise lost()
     return small
 
 
 def lost() -> IntegrityMismatch:
-    """The error for an object whose content is not there."""
+    """Return the error for an object whose content is missing."""
     return IntegrityMismatch(
         "the content below raw/ is gone or has another size than the index says",
         next_step="restore the file, or put the object again",
@@ -234,15 +244,14 @@ def lost() -> IntegrityMismatch:
 
 
 def find_rows(connection: apsw.Connection, keys: Iterable[str]) -> dict[str, Row]:
-    """The objects of those keys that have one. Each is to be `checked` before it is used."""
+    """Return the rows of those keys that have one. Each must be `checked` before it is used."""
     by_bytes = {key.encode(): key for key in keys}
     found: Any = connection.execute(_FIND_ROWS, (apsw.carray(tuple(by_bytes)),))
     return {by_bytes[row[0]]: Row(*row) for row in found}
 
 
 def find_traces(connection: apsw.Connection, keys: Iterable[str]) -> Traces:
-    """What the last write on each key left: the object, or the tombstone of a deletion; nothing
-    where there is neither."""
+    """Return what the last write on each key left: the object or a tombstone, if any."""
     by_bytes = {key.encode(): key for key in keys}
     found: Any = connection.execute(_FIND_TOMBSTONES, (apsw.carray(tuple(by_bytes)),))
     traces: dict[str, Row | Tombstone] = {
@@ -253,36 +262,38 @@ def find_traces(connection: apsw.Connection, keys: Iterable[str]) -> Traces:
 
 
 def checked(row: Row) -> Row:
-    """Raises IntegrityMismatch for a row that cannot be one of ours."""
+    """Return the row. Raises IntegrityMismatch if Signalbox cannot have written it."""
     if not (type(row.size) is type(row.seq) is int):
         raise damaged("the index of an object", TypeError())
     return row
 
 
 def store(connection: apsw.Connection, rows: Sequence[Values]) -> None:
+    """Store rows."""
     _each(connection, "INSERT OR REPLACE INTO objects VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)", rows)
 
 
 def remove(connection: apsw.Connection, keys: Iterable[str]) -> None:
+    """Remove the rows of these keys."""
     gone = [(key.encode(),) for key in keys]
     _each(connection, "DELETE FROM objects WHERE key = ?", gone)
 
 
 def bury(connection: apsw.Connection, tombstones: Mapping[str, Gone]) -> None:
-    """Leave tombstones in place of objects, or where none were."""
+    """Store tombstones, in place of objects or where there were none."""
     gone = now()
     rows = [(key.encode(), each.mark, each.seq, gone) for key, each in tombstones.items()]
     _each(connection, "INSERT OR REPLACE INTO tombstones VALUES (?, ?, ?, ?)", rows)
 
 
 def lift(connection: apsw.Connection, keys: Iterable[str]) -> None:
-    """Remove tombstones: there are objects again."""
+    """Remove tombstones of keys that have objects again."""
     lifted = [(key.encode(),) for key in keys]
     _each(connection, "DELETE FROM tombstones WHERE key = ?", lifted)
 
 
 def prune(connection: apsw.Connection, older_than: timedelta) -> bool:
-    """Remove some of the tombstones that are older; whether there may be more."""
+    """Remove some of the tombstones older than this; return whether there may be more."""
     before = now() - older_than // timedelta(microseconds=1)
     connection.execute(
         "DELETE FROM tombstones WHERE key IN "
@@ -293,21 +304,22 @@ def prune(connection: apsw.Connection, older_than: timedelta) -> bool:
 
 
 def last_small(connection: apsw.Connection) -> int:
-    """The highest number of a small content; under the writers' lock those above are free."""
+    """Return the highest id of a small content; under the writers' lock, higher ones are free."""
     found: Any = connection.execute("SELECT max(id) FROM contents").fetchone()
     return int(found[0] or 0)
 
 
 def keep_small(connection: apsw.Connection, contents: Sequence[tuple[int, bytes]]) -> None:
-    """Store small contents in the index, each under its number, in place of what is there."""
+    """Store small contents under their ids, replacing existing ones."""
     _each(connection, "INSERT OR REPLACE INTO contents VALUES (?, ?)", contents)
 
 
 def forget_small(connection: apsw.Connection, numbers: Iterable[int]) -> None:
+    """Remove small contents."""
     _each(connection, "DELETE FROM contents WHERE id = ?", [(each,) for each in numbers])
 
 
 def _each(connection: apsw.Connection, statement: str, rows: Sequence[Values]) -> None:
-    # Of no rows it costs as much as of five.
+    # Without rows it would take as long as with five.
     if rows:
         connection.executemany(statement, rows)

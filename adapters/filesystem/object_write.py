@@ -1,7 +1,7 @@
-"""Contents on their way, and the transaction that names them.
+"""Staged contents, and the transaction that makes them visible.
 
-A small content needs no file: it stands in the index and is synced with it, so that a bulk of
-them costs one sync.
+A small content needs no file: it is stored and synced with the index, so that a bulk of small
+contents takes one sync.
 """
 
 from __future__ import annotations
@@ -22,14 +22,16 @@ from signalbox.adapters.object_transaction import Gone
 from signalbox.commands.payload import InlinePayload
 
 SMALL_BYTES = 16 * 1024
-"""Contents up to this size stand in the index: it takes them faster than a folder takes files."""
+"""Maximum size of a content in the index, which is faster than a file up to this size."""
 
 
 class StagedContent(NamedTuple):
-    """The row that a content will have, and the content itself if it needs no file."""
+    """A staged content."""
 
     trace: Row
+    """The row that it will have."""
     small: bytes | None
+    """The content itself if it needs no file, else None."""
 
 
 class Staging:
@@ -46,7 +48,7 @@ class Staging:
         if small is not None and len(small) > SMALL_BYTES:
             small = None
         file = ContentFile.fresh(key, beside[MARK]) if small is None else None
-        # By position: by name it costs twice as much.
+        # By position, which takes half the time of names.
         row = Row(
             key.encode(),
             str(file or ""),
@@ -81,7 +83,7 @@ class Turn:
         self._connection = connection
         self._before: Traces = Traces({})
         self.unnamed: list[ContentFile] = []
-        """Files that no row names any more after the commit."""
+        """Files that are unused after the commit."""
 
     def look(self, keys: Collection[str]) -> Traces:
         self._before = object_index.find_traces(self._connection, keys)

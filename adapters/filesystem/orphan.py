@@ -1,4 +1,4 @@
-"""Files that no row names: what a crash between a write and its commit leaves behind."""
+"""Orphaned files, which a crash between a write and its commit leaves behind."""
 
 from __future__ import annotations
 
@@ -17,17 +17,17 @@ from signalbox.adapters.filesystem.scope_directory import Place, Segments
 
 
 def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int:
-    """Remove the files last written before `older_than` ago that no row names; how many.
+    """Remove files without a row that were last written before this time ago; return how many.
 
-    `older_than` has to be longer than the time of any writer: its file has no row until its
-    transaction, and no transaction begins after its limit.
-    Holds the names of one directory, and of the orphans, in memory.
+    `older_than` must be longer than any writer may take: a file has no row before its transaction,
+    and no transaction begins after its limit. Keeps the names of one directory, and of the orphans,
+    in memory.
     """
     before = time.time() - older_than.total_seconds()
     with index.reading() as connection:
         connection.execute("CREATE TEMP TABLE candidate (file TEXT PRIMARY KEY) WITHOUT ROWID")
         try:
-            # Files first, rows second: a row committed in between spares its file.
+            # First the files, then the rows: a row that is committed in between keeps its file.
             connection.executemany(
                 "INSERT INTO candidate VALUES (?)",
                 ((str(file),) for file in _files(place, ("raw",), before)),

@@ -1,6 +1,6 @@
-"""Points in SQLite: small rows, in the order in which queries walk them.
+"""Points in SQLite: small rows, in the order in which queries read them.
 
-Functions here run within a transaction of the caller's.
+The functions run within a transaction of the caller.
 """
 
 from __future__ import annotations
@@ -19,8 +19,8 @@ from signalbox.commands.metrics_store import Point, PointValue, QueryPoints, can
 
 NAME = "metrics.db"
 VERSION = 1
-# A number for each series and each set of labels. `value` is of no declared type: as REAL it
-# would lose the sign of -0.0.
+# Each series and each set of labels has a number. `value` has no declared type: as REAL it would
+# lose the sign of -0.0.
 SCHEMA = """
 CREATE TABLE series (
     number INTEGER PRIMARY KEY,
@@ -40,7 +40,7 @@ CREATE TABLE points (
 ) WITHOUT ROWID;
 """
 LABELS_KEPT: Final = 1024
-"""Sets of labels that a query keeps in memory."""
+"""Maximum number of label sets that a query keeps in memory."""
 
 _WRITE = """
 INSERT INTO points VALUES (?, ?, ?, ?, ?)
@@ -56,13 +56,12 @@ ORDER BY time, name
 
 
 def store(connection: apsw.Connection, points: Iterable[tuple[Point, int]]) -> None:
-    """Write points, each with its `seq`, in this order: of one that comes twice the newer value
-    stands."""
+    """Store points with their `seq`, in this order; the highest `seq` of a point is kept."""
     series, labels = _Numbers(connection, "series"), _Numbers(connection, "labels")
     spelled: dict[frozenset[tuple[str, str]], int] = {}
     rows: list[tuple[int, int, int, int, float]] = []
     for point, seq in points:
-        # Spelling them costs more than the rest.
+        # Spelling the labels would take longer than all else.
         pairs = frozenset(point.labels.items())
         number = spelled.get(pairs)
         if number is None:
@@ -72,7 +71,7 @@ def store(connection: apsw.Connection, points: Iterable[tuple[Point, int]]) -> N
 
 
 class _Numbers(dict[str, int]):
-    """The number of each name in one table; a new one is entered."""
+    """The number of each name in one table; a new name is added."""
 
     def __init__(self, connection: apsw.Connection, table: str) -> None:
         super().__init__()
@@ -90,18 +89,18 @@ class _Numbers(dict[str, int]):
 
 
 def walk(connection: apsw.Connection, query: QueryPoints, start: datetime) -> Iterator[PointValue]:
-    """Points that may be in the answer, read one by one as they are asked for."""
+    """Yield points that may be in the result, each read when it is needed."""
     values: list[Any] = [query.series, micros(start), micros(query.end)]
     conditions = ""
     for name, value in query.labels.items():
-        # A name that SQLite's notation of paths cannot hold is left to `page_of`.
+        # A name that SQLite's JSON paths cannot express is left to `page_of`.
         if '"' not in name and "\\" not in name:
             conditions += " AND json_extract(name, ?) = ?"
             values += [f'$."{name}"', value]
     labels_of = lru_cache(maxsize=LABELS_KEPT)(_read_labels)
     found: Any = connection.execute(_WALK.format(conditions), values)
     for time, labels, value in found:
-        # Not checked anew: it was when it came.
+        # Not validated again, since it was when it arrived.
         try:
             point = PointValue.model_construct(
                 timestamp=from_micros(time), labels=labels_of(labels), value=value

@@ -1,6 +1,6 @@
-"""Rows of tables in SQLite: looking at them and writing them. A tombstone is a row without data.
+"""Rows of tables in SQLite: looking them up and writing them. A tombstone is a row without data.
 
-Functions here run within a transaction of the caller's.
+The functions run within a transaction of the caller.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from signalbox.commands.tabular_store import Row
 
 NAME = "tables.db"
 VERSION = 2
-# `gone` is when the row was deleted, in microseconds since 1970; `data` is null from then on.
+# `gone` is when the row was deleted, in microseconds since 1970; `data` is null then.
 SCHEMA = """
 CREATE TABLE tables (
     number INTEGER PRIMARY KEY,
@@ -40,7 +40,7 @@ CREATE INDEX tombstones ON rows (gone) WHERE gone IS NOT NULL;
 """
 UPGRADES = {1: "ALTER TABLE rows ADD COLUMN mark TEXT"}
 MAX_PRUNED: Final = 100
-"""Tombstones that one transaction removes."""
+"""Maximum number of tombstones removed in one transaction."""
 
 _FIND = """
 SELECT key, seq, gone IS NOT NULL, mark
@@ -52,7 +52,7 @@ ON tab = (SELECT number FROM tables WHERE name = ?) AND key = CAST(value AS TEXT
 """
 
 Record = tuple[str, str, int, str | None, str | None]
-"""Table, key, `seq`, data (none of a tombstone) and mark."""
+"""Table, key, `seq`, data (None for a tombstone) and mark."""
 
 
 class Turn:
@@ -97,8 +97,10 @@ class Turn:
 
 
 class _Traces(Mapping[RowId, Trace]):
-    """The traces of rows, each read when it is asked for: what cannot be read is the error of its
-    own row alone."""
+    """The traces of rows.
+
+    Each is read when it is accessed, so that an unreadable one is an error of its own row only.
+    """
 
     def __init__(self) -> None:
         self.stored: dict[RowId, Sequence[Any]] = {}
@@ -120,7 +122,7 @@ class _Traces(Mapping[RowId, Trace]):
 
 
 def find_rows(connection: apsw.Connection, rows: Sequence[RowId]) -> dict[RowId, Any]:
-    """What is stored of those that are there, as `row_of` takes it."""
+    """Return what is stored of the existing rows, as `row_of` takes it."""
     found: dict[RowId, Any] = {}
     for table_name, keys in _by_table(rows).items():
         stored: Any = connection.execute(_GET, (_asked(keys), table_name))
@@ -130,18 +132,19 @@ def find_rows(connection: apsw.Connection, rows: Sequence[RowId]) -> dict[RowId,
 
 
 def row_of(key: str, data: str, seq: int) -> Row:
-    """The row as it was stored. Its data is not checked anew; raises IntegrityMismatch."""
+    """Return the row. Its data is not validated again. Raises IntegrityMismatch."""
     if type(key) is not str or type(seq) is not int:
         raise damaged("a row", TypeError())
     return Row.model_construct(key=key, data=read_text(data), revision=seq)
 
 
 def micros_of(span: timedelta) -> int:
+    """Return microseconds."""
     return span // timedelta(microseconds=1)
 
 
 def _by_table(rows: Iterable[RowId]) -> dict[str, list[str]]:
-    """The keys that are asked for, by the table's name."""
+    """Return the requested keys by table."""
     keys: dict[str, list[str]] = {}
     for table_name, key in rows:
         keys.setdefault(table_name, []).append(key)
@@ -149,7 +152,7 @@ def _by_table(rows: Iterable[RowId]) -> dict[str, list[str]]:
 
 
 def _asked(keys: Sequence[str]) -> Any:
-    # As bytes: text would end at a NUL.
+    # As bytes, since text would end at a NUL.
     return apsw.carray(tuple(key.encode() for key in keys))
 
 

@@ -1,4 +1,4 @@
-"""Directories below `base_dir`: walked without following links, and made so that they last."""
+"""The directory of a scope below `base_dir`: opened without following links, changed durably."""
 
 from __future__ import annotations
 
@@ -19,16 +19,16 @@ _MAX_KNOWN = 10_000
 
 @dataclass
 class Growth:
-    """What came to be below a place and must be synced before anything relies on it."""
+    """What was created in a scope's directory and must be synced before anything relies on it."""
 
     made: set[Segments] = field(default_factory=set)
-    """Directories; their entries may not be durable yet."""
+    """New directories, whose entries may not be durable yet."""
     touched: set[Segments] = field(default_factory=set)
     """Directories with new entries."""
 
 
 def _identity(path: str) -> tuple[int, int] | None:
-    """Which directory it is, wherever links lead; None if there is none."""
+    """Return device and inode of a directory, through links; None if there is none."""
     try:
         status = os.stat(path)
     except OSError:
@@ -37,22 +37,21 @@ def _identity(path: str) -> tuple[int, int] | None:
 
 
 class Place:
-    """The directory `tenants/{tenant}/{env}` of one scope; segments count from there."""
+    """The directory `tenants/{tenant}/{env}` of one scope; segments are relative to it."""
 
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self.base_dir = base_dir
         self._own: Segments = ("tenants", scope.tenant_id, scope.env)
-        # Directories that this process has seen durable, counted from base_dir.
+        # Directories that this process has seen durable, relative to base_dir.
         self._known: set[Segments] = set()
         self._real = ("", "", (0, 0))
-        """Where base_dir was found to lead, the path there, and which directory that is."""
+        """Real path of base_dir, path of the scope's directory, and identity of base_dir."""
 
     @property
     def path(self) -> str:
-        """Its absolute path; base_dir itself may be reached through links."""
+        """Absolute path of the directory; base_dir itself may be reached through links."""
         real, path, identity = self._real
-        # Links are looked through once: a look at each directory on the way costs as much as a
-        # small read.
+        # Links are resolved once: checking each directory on the way takes as long as a small read.
         if _identity(self.base_dir) == identity and (
             real == self.base_dir or _identity(real) == identity
         ):
@@ -65,7 +64,10 @@ class Place:
 
     @contextmanager
     def opened(self, segments: Segments) -> Iterator[int]:
-        """A descriptor of the directory. Raises FileNotFoundError, and OSError for a link."""
+        """Open the directory and yield its descriptor.
+
+        Raises FileNotFoundError, and OSError for a link.
+        """
         descriptor = self._walk(self._own + segments, None)
         try:
             yield descriptor
@@ -74,7 +76,10 @@ class Place:
 
     @contextmanager
     def made(self, segments: Segments, growth: Growth) -> Iterator[int]:
-        """As `opened`, but what is missing is made; `growth` takes what `sync` is then for."""
+        """Open the directory, and create what is missing.
+
+        `growth` records what `sync` must sync.
+        """
         descriptor = self._walk(self._own + segments, growth)
         try:
             yield descriptor
@@ -82,11 +87,11 @@ class Place:
             os.close(descriptor)
 
     def touched(self, segments: Segments, growth: Growth) -> None:
-        """Note that the directory has a new entry."""
+        """Record that the directory has a new entry."""
         growth.touched.add(self._own + segments)
 
     def sync(self, growth: Growth) -> None:
-        """Make all of it durable, with one sync for each directory."""
+        """Make everything durable, with one sync for each directory."""
         for segments in sorted(growth.touched):
             descriptor = self._walk(segments, None)
             try:
@@ -113,7 +118,7 @@ class Place:
                     made = True
             finally:
                 os.close(above)
-            # Another process may have made it and not have synced it yet: so each process
+            # Another process may have created it without having synced it yet, so each process
             # syncs what it sees for the first time.
             if growth is not None and (made or segments[:depth] not in self._known):
                 growth.made.add(segments[:depth])

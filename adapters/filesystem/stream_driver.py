@@ -1,7 +1,7 @@
-"""Streams in a file of the worker's machine, for labs and tests: `events.db` of the scope.
+"""Stream driver for the filesystem, for labs and tests: `events.db` of the scope, in SQLite.
 
-Appends take turns under the writers' lock, and a reader sees whole transactions: so versions have
-no gap. Safe among threads and processes on one machine; not on network filesystems.
+Appends take turns under the writers' lock, and a reader sees whole transactions, so versions have
+no gap. Safe among threads and processes on one machine, but not on network filesystems.
 """
 
 from __future__ import annotations
@@ -22,15 +22,17 @@ from signalbox.commands.scope import ResourceKind, Scope
 
 
 def open_driver(context: AdapterContext) -> FilesystemStreamDriver:
-    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
-    nothing is read or made before a command."""
+    """Open the driver of a route; reads and creates nothing before a command.
+
+    Raises ForbiddenBackend in a sellable mode, and InvalidRouteConfig.
+    """
     refuse_sellable(context)
     base_dir = read_base_dir(context.config, ResourceKind.EVENT_STREAM)
     return FilesystemStreamDriver(base_dir, context.scope)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_base_dir(config, ResourceKind.EVENT_STREAM)
 
 

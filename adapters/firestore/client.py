@@ -1,8 +1,7 @@
-"""The process's Firestore channels: one for each way in, shared by all projects and databases.
+"""Firestore channels of the process: one per credentials or emulator, shared by all projects.
 
-A channel depends on nothing but the credentials, or the emulator's address. It is made in the
-process that uses it: gRPC does not survive a fork, so a child of a process that has used it is
-refused a client instead of hanging.
+A channel must be made in the process that uses it: gRPC does not survive a fork. A child of a
+process that has used one gets an error instead of a client that hangs.
 """
 
 from __future__ import annotations
@@ -30,40 +29,43 @@ SCOPES = ("https://www.googleapis.com/auth/datastore",)
 MAX_CLIENTS = 64
 
 MAX_RECEIVED = 16 * 1024 * 1024
-"""Bytes of a message: it holds one document of 1 MiB, or short ends of 500 writes."""
+"""Maximum size of a message in bytes: it contains one document of 1 MiB, or the results of 500
+writes."""
 _OPTIONS = [
     ("grpc.keepalive_time_ms", 30_000),
-    # The default is two minutes, in which an outage that is over would still fail every call.
+    # With the default of two minutes, calls would still fail long after an outage.
     ("grpc.initial_reconnect_backoff_ms", 500),
     ("grpc.max_reconnect_backoff_ms", 5_000),
     ("grpc.max_send_message_length", -1),
     ("grpc.max_receive_message_length", MAX_RECEIVED),
 ]
-# Without this the proxy of http_proxy would be asked for an emulator on this machine.
+# Otherwise the proxy of http_proxy would be asked for an emulator on this machine.
 _EMULATOR_OPTIONS = [*_OPTIONS, ("grpc.enable_http_proxy", 0)]
 
 
 @dataclass(frozen=True)
 class _Way:
-    """What of a config a channel depends on."""
+    """What a channel depends on."""
 
     credentials_file: str | None
+    """Path of a key file; None for the worker's own identity."""
     emulator_host: str | None
+    """Address of an emulator; None for Firestore itself."""
 
 
 def client_for(config: FirestoreConfig) -> FirestoreClient:
-    """The shared client for what of `config` a channel depends on. No call to Firestore.
+    """Return the shared client for a config; makes no network call.
 
-    Raises Misconfigured (no such key file), PermissionDenied (no credentials), and
-    InternalError in a process forked from one that had a client.
+    Raises Misconfigured (no such key file), PermissionDenied (no credentials), and InternalError in
+    a process forked from one that had a client.
     """
     return _clients.get(config)
 
 
 def metadata_for(config: FirestoreConfig) -> tuple[tuple[str, str], ...]:
-    """What is sent with each call."""
+    """Return the metadata sent with each call."""
     sent = (("google-cloud-resource-prefix", config.database_name),)
-    # An emulator takes this as the project's owner, whom no security rules bind.
+    # An emulator takes this for the project's owner, to whom no security rules apply.
     return (*sent, ("authorization", "Bearer owner")) if config.emulator_host else sent
 
 
@@ -87,7 +89,7 @@ class _Clients:
         with self._lock:
             client = self._clients.pop(way, None) or _make_client(way)
             self._clients[way] = client
-            # One that falls out is not closed: another thread may be in the midst of using it.
+            # An evicted client is not closed: another thread may be using it.
             if len(self._clients) > MAX_CLIENTS:
                 self._clients.popitem(last=False)
             return client
@@ -97,14 +99,14 @@ _clients = _Clients()
 
 
 def _forget() -> None:
-    # The parent's threads and sockets are not here, and its lock may be held for ever.
+    # The parent's threads and sockets do not exist here, and its lock may be held for ever.
     global _clients
     _parents.append(_clients)
     _clients = _Clients(of_a_fork=_clients.used)
 
 
 _parents: list[_Clients] = []
-"""Kept alive in a forked child: ending a channel there would wait for threads it does not have."""
+"""Kept alive in a forked child: closing a channel would wait for threads that do not exist."""
 
 os.register_at_fork(after_in_child=_forget)
 
@@ -113,7 +115,7 @@ def _make_client(way: _Way) -> FirestoreClient:
     if way.emulator_host is not None:
         channel = grpc.insecure_channel(way.emulator_host, options=_EMULATOR_OPTIONS)
     else:
-        # Never `create_channel` of the SDK's client: it would look at the environment.
+        # Not `create_channel` of the SDK's client, which would read the environment.
         channel = grpc_helpers.create_channel(
             ENDPOINT, credentials=_credentials(way.credentials_file), options=_OPTIONS
         )

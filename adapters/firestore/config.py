@@ -1,4 +1,4 @@
-"""The config of a route to Firestore: what may stand in it, and what it means."""
+"""The config of a route to Firestore."""
 
 from __future__ import annotations
 
@@ -24,9 +24,9 @@ _SECRET = re.compile(
 
 
 class FirestoreConfig(BaseModel):
-    """One route's config. Credentials stand in it by reference only.
+    """One route's config. Credentials are only referenced.
 
-    Without a reference the worker's own identity is used (application default credentials).
+    Without a reference, the worker's own identity is used (application default credentials).
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -76,7 +76,7 @@ class FirestoreConfig(BaseModel):
 
     @property
     def database_name(self) -> str:
-        """The database as Firestore's API names it."""
+        """Name of the database in Firestore's API."""
         return f"projects/{self.project}/databases/{self.database}"
 
 
@@ -86,16 +86,16 @@ _ROUTE = RouteConfig(
 
 
 def read_config(config: Mapping[str, Any], kind: ResourceKind) -> FirestoreConfig:
-    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, kind)
 
 
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
-    """What the config names. Raises InvalidRouteConfig."""
-    its = read_config(config, kind)
-    emulator = urlsplit(f"//{its.emulator_host}") if its.emulator_host else None
+    """Return what the config reaches. Raises InvalidRouteConfig."""
+    checked = read_config(config, kind)
+    emulator = urlsplit(f"//{checked.emulator_host}") if checked.emulator_host else None
     return Reaches(
-        credential_files=(its.credentials_file,) if its.credentials_file else (),
-        # To an emulator no credential is sent.
+        credential_files=(checked.credentials_file,) if checked.credentials_file else (),
+        # No credential is sent to an emulator.
         endpoints=(Endpoint(emulator.hostname or "", emulator.port),) if emulator else (),
     )

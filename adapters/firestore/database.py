@@ -1,7 +1,7 @@
-"""The calls to one database, each bounded by its time limit and by a timeout of its own.
+"""Calls to one Firestore database, each with its time limit and a timeout of its own.
 
-The SDK's retries are off. What is repeated here may be repeated: reads, writes under a
-precondition (whose second attempt fails and is looked into), and writes that nothing overwrites.
+The SDK's retries are disabled. What is repeated here may be repeated: reads, writes with a
+precondition (whose failed repeat is looked into), and writes that are never overwritten.
 """
 
 from __future__ import annotations
@@ -32,20 +32,21 @@ from signalbox.adapters.firestore.name import Collection
 from signalbox.adapters.port import TimeLimit
 
 CALL_SECONDS = 20.0
+"""Timeout of one call, in seconds."""
 PAUSES = (0.05, 0.2)
-"""Seconds at most before the second and third attempt of a call."""
+"""Maximum seconds before the second and third attempt of a call."""
 MAX_BYTES = 3 * 1024 * 1024
-"""Of one request. Firestore takes 10 MiB, its emulator 4."""
+"""Maximum size of a request. Firestore allows 10 MiB, its emulator 4."""
 REQUEST = RequestSize(500, MAX_BYTES)
-"""Writes of one."""
+"""Maximum size of a request for writes."""
 CHUNK = 300
-"""Documents a request in a walk over many."""
+"""Documents per request when many are walked over."""
 
 Answer = TypeVar("Answer")
 
 
 class Changed(Exception):
-    """A document is no longer what the write's precondition says, and nothing was written."""
+    """A write's precondition failed, and nothing was written."""
 
 
 class Database:
@@ -59,9 +60,9 @@ class Database:
     def read(
         self, names: Sequence[str], limit: TimeLimit, *fields: str
     ) -> dict[str, Message | None]:
-        """These documents, with only these fields where any are named; None: not there.
+        """Read these documents in one request, with only these fields if any; None if missing.
 
-        One request. The caller bounds how many, and how large what comes back may be.
+        The caller limits the number of documents and the size of the response.
         """
         request = BatchGet(database=self._name, documents=names)
         if fields:
@@ -84,7 +85,7 @@ class Database:
         return _attempt(send, limit)
 
     def commit(self, writes: Sequence[Message], limit: TimeLimit) -> None:
-        """Do all writes or none. Raises Changed."""
+        """Make all writes or none. Raises Changed."""
         request = Commit(database=self._name)
         Commit.pb(request).writes.extend(writes)
         try:
@@ -93,8 +94,10 @@ class Database:
             raise Changed from error
 
     def write_each(self, writes: Sequence[Message], limit: TimeLimit) -> list[Exception | None]:
-        """Do each write for itself, at most 500 of distinct documents; what became of each:
-        None, Changed, or an error of the SDK's."""
+        """Make up to 500 writes of different documents, each by itself.
+
+        Returns for each None, Changed, or an error of the SDK.
+        """
         request = BatchWrite(database=self._name)
         BatchWrite.pb(request).writes.extend(writes)
         answer = _attempt(lambda timeout: self._ask("batch_write", request, timeout), limit)
@@ -117,9 +120,12 @@ class Database:
         fields_of_order: Callable[[Message], Message] | None = None,
         ties: bool = False,
     ) -> Iterator[Message]:
-        """The collection's documents in order, as they are asked for: `first` of them with the
-        first request. `start` and `end` are cursors; `fields_of_order` gives a document's value
-        of `order`, where that is not its name; if `ties`, many may have one, and come by name."""
+        """Iterate over the collection's documents in order, requested when they are needed.
+
+        The first request reads `first` documents. `start` and `end` are cursors. `fields_of_order`
+        returns a document's value of `order`, unless that is its name; with `ties`, several
+        documents may have the same value and are then ordered by name.
+        """
         query = StructuredQueryPb()
         query.from_.add(collection_id=collection.id)
         for path in (order, "__name__") if ties else (order,):
@@ -129,22 +135,26 @@ class Database:
         if where is not None:
             query.where.CopyFrom(where)
         inside = collection.document("")
-        most = first
+        limit_of_page = first
         order_of = _name_of if fields_of_order is None or ties else fields_of_order
         before: Any = None
         while True:
-            query.limit.value = most
+            query.limit.value = limit_of_page
             if start is not None:
                 query.start_at.CopyFrom(start)
             last, count = None, 0
             for document in self._stream(collection.parent, query, limit):
-                place = order_of(document)
-                # An endpoint that goes round in circles, or gives what lies elsewhere.
-                if count == most or not document.name.startswith(inside) or place == before:
+                position = order_of(document)
+                # The endpoint repeats documents, or returns some from elsewhere.
+                if (
+                    count == limit_of_page
+                    or not document.name.startswith(inside)
+                    or position == before
+                ):
                     raise not_asked("other documents")
                 yield document
-                last, count, before = document, count + 1, place
-            if last is None or count < most:
+                last, count, before = document, count + 1, position
+            if last is None or count < limit_of_page:
                 return
             start = CursorPb(before=False)
             if fields_of_order is None:
@@ -153,7 +163,7 @@ class Database:
                 start.values.append(fields_of_order(last))
                 if ties:
                     start.values.add(reference_value=last.name)
-            most = CHUNK
+            limit_of_page = CHUNK
 
     def _stream(self, parent: str, query: Message, limit: TimeLimit) -> Iterator[Message]:
         request = RunQuery(parent=parent)
@@ -165,11 +175,11 @@ class Database:
                 if document.name:
                     yield document
         finally:
-            # The reader has enough, or failed: what is still on its way is not fetched.
+            # The reader has enough, or failed: the rest is not fetched.
             stream.cancel()
 
     def _ask(self, method: str, request: Any, timeout: float) -> Any:
-        # Asked anew each time, so that a forked child never uses its parent's channel.
+        # Looked up each time, so that a forked child never uses its parent's channel.
         client = client_for(self._config)
         return getattr(client, method)(
             request=request, retry=None, timeout=timeout, metadata=self._metadata
@@ -177,8 +187,10 @@ class Database:
 
 
 def room(size: int) -> int:
-    """Bytes to reckon with in a request for a document of so much data, as commands count it:
-    names, types and JSON make it more, six times at the very worst."""
+    """Return the estimated size in a request of a document with so much data.
+
+    Names, types and JSON make it larger, six times in the worst case.
+    """
     return 3 * size + 4096
 
 

@@ -1,6 +1,6 @@
-"""What Firestore and gRPC report, in the vocabulary of `commands/error.py`.
+"""Translates errors of Firestore and gRPC to SignalboxErrors.
 
-Messages of the service are not passed on: they name documents and can hold content.
+Messages of the service are not passed on: they name documents and can contain content.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ LATER = "it is tried again; nothing is to be done unless it stays"
 _SIZE_WORDS = ("longer than", "exceeds", "maximum", "too large", "too many", "too big", "size")
 
 CHANGED = (api.FailedPrecondition, api.AlreadyExists, api.NotFound)
-"""What a write whose precondition does not hold may raise; NotFound also for want of a database."""
+"""Errors of a write whose precondition failed; NotFound also means a missing database."""
 PASSING = (api.ServiceUnavailable, api.Aborted)
-"""Worth another attempt at once, whatever was asked."""
+"""Errors after which another attempt is made at once."""
 
 
 def translate(error: Exception) -> SignalboxError:
-    """The error for callers, without a place."""
+    """Return the SignalboxError for an exception, without tenant and so on."""
     name = type(error).__name__
     if isinstance(error, auth.TransportError):
         return Unavailable(f"no answer about credentials ({name})", next_step=LATER)
@@ -64,6 +64,7 @@ def translate(error: Exception) -> SignalboxError:
 
 
 def too_large(what: str) -> TooLarge:
+    """Return the error for a document over the size limit."""
     return TooLarge(
         f"{what} is over what a document of Firestore takes (1 MiB with its names and indexes)",
         next_step="send less, or keep large content in an object_store",
@@ -71,14 +72,14 @@ def too_large(what: str) -> TooLarge:
 
 
 def _is_revoked(error: Exception) -> bool:
-    # gRPC reports as UNAVAILABLE whatever goes wrong when a token is fetched.
+    # gRPC reports UNAVAILABLE for any failure to fetch a token.
     return isinstance(error, api.ServiceUnavailable) and "invalid_grant" in (error.message or "")
 
 
 def _invalid(error: api.GoogleAPICallError) -> SignalboxError:
     text = (error.message or "").lower()
     if isinstance(error, api.FailedPrecondition):
-        # No write's precondition, those are caught before: Datastore mode, or a missing index.
+        # Not a write's precondition, which was handled before: Datastore mode, or a missing index.
         return Misconfigured(
             "the database does not serve this request (FailedPrecondition)",
             next_step="use a database in Native mode, and exempt no field from its indexes but "

@@ -1,11 +1,11 @@
 """Firestore's messages as plain protobuf, and typed values in them.
 
-The SDK's own classes wrap each message in another object, which costs ten times the time for a
-batch; its calls take the plain ones wrapped once.
+The SDK's own classes wrap each message in another object, which takes ten times as long for a
+batch; its calls accept plain messages that are wrapped once.
 
-A row's columns are Firestore's own types, so that it can compare them. A list or an object is
-kept as its JSON form in `{"json": …}`: Firestore knows no list in a list, fewer levels than a
-row may have, and would index every entry.
+A row's columns have Firestore's own types, so that it can compare them. A list or an object is
+stored as its JSON form in `{"json": …}`: Firestore has no lists in lists, allows fewer levels than
+a row, and would index every entry.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from signalbox.adapters.stored import damaged
 from signalbox.commands.value import Data, Value, json_form, read_value
 
 Message = Any
-"""A protobuf message; protobuf ships no types that mypy could follow here."""
+"""A protobuf message, which has no types for mypy here."""
 
 ValuePb: Final[Any] = document.Value.pb()
 DocumentPb: Final[Any] = document.Document.pb()
@@ -64,7 +64,7 @@ def set_value(slot: Message, value: Value) -> None:
 
 
 def get_value(slot: Message) -> Value:
-    """The typed value in a protobuf Value; the inverse of `set_value`."""
+    """Return the typed value of a protobuf Value."""
     which = slot.WhichOneof("value_type")
     if which == "null_value":
         return None
@@ -79,8 +79,7 @@ def get_value(slot: Message) -> Value:
 
 
 def typed(fields: Message, name: str, kind: str) -> Any:
-    """The value of a field that must be there and of this kind of Firestore's. Raises
-    IntegrityMismatch."""
+    """Return the value of a field that must have this type. Raises IntegrityMismatch."""
     slot = fields.get(name)
     if slot is None or slot.WhichOneof("value_type") != kind:
         raise damaged(f"the field {name} of a document", TypeError())
@@ -88,12 +87,12 @@ def typed(fields: Message, name: str, kind: str) -> Any:
 
 
 def integer(fields: Message, name: str) -> int:
-    """Raises IntegrityMismatch."""
+    """Return an integer field. Raises IntegrityMismatch."""
     return int(typed(fields, name, "integer_value"))
 
 
 def text(fields: Message, name: str) -> str:
-    """Raises IntegrityMismatch."""
+    """Return a text field. Raises IntegrityMismatch."""
     return str(typed(fields, name, "string_value"))
 
 
@@ -104,33 +103,40 @@ def set_data(fields: Message, data: Data) -> None:
 
 
 def get_data(fields: Message) -> Data:
+    """Return a row's columns from the fields of a map."""
     return {column_name(name): get_value(slot) for name, slot in fields.items()}
 
 
 def field_name(column: str) -> str:
-    """A column's name as Firestore's field: `__x__` is its own, so `__` and `~` get a `~`."""
+    """Return a column's field name.
+
+    `__x__` is reserved by Firestore, so `__` and `~` are prefixed by `~`.
+    """
     return f"~{column}" if column.startswith(("__", "~")) else column
 
 
 def column_name(field: str) -> str:
+    """Return the column's name of a field."""
     return field[1:] if field.startswith("~") else field
 
 
 def to_json(value: Value) -> str:
-    """A typed value as text; `from_json` gives it back equal."""
+    """Return a typed value as text; `from_json` returns an equal one."""
     return json.dumps(json_form(value), ensure_ascii=False, separators=(",", ":"))
 
 
 def from_json(text: str) -> Value:
+    """Return the value of `to_json`."""
     return read_value(json.loads(text))
 
 
 def new_document(name: str) -> Message:
+    """Return a document without fields."""
     return DocumentPb(name=name)
 
 
 def put(document: Message, found: Message | None) -> Message:
-    """The write of a whole document, only over what was found there (None: nothing)."""
+    """Return the write of a document, on condition that it is still as `found` (None: missing)."""
     made = WritePb(update=document)
     if found is None:
         made.current_document.exists = False

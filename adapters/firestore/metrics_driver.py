@@ -1,7 +1,7 @@
-"""Points on Firestore: a document for each, named by series, time and labels.
+"""Metrics driver for Firestore: a document for each point, named by series, time and labels.
 
-A document holds `labels`, `value` and `seq`. It is created without a look, and replaced only as it
-was seen.
+A document has `labels`, `value` and `seq`. It is created without a look, and replaced only if it is
+still as it was seen.
 """
 
 from __future__ import annotations
@@ -32,17 +32,17 @@ from signalbox.commands.scope import ResourceKind
 
 
 def open_driver(context: AdapterContext) -> FirestoreMetricsDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return FirestoreMetricsDriver(context)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no Firestore route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config, ResourceKind.METRICS_STORE)
 
 
 class FirestoreMetricsDriver:
-    """A RecordMetricsDriver. One request for up to 500 points; two more where some are there."""
+    """A RecordMetricsDriver. Stores up to 500 points with a request, three if some exist."""
 
     service = SERVICE
     traits = MetricsTraits(request=REQUEST)
@@ -99,7 +99,7 @@ class FirestoreMetricsDriver:
         yield points_of(documents)
 
     def close(self) -> None:
-        """Nothing to give back: the channels belong to the process."""
+        """Do nothing: the channels belong to the process."""
 
     def _collection(self, series: str) -> Collection:
         return self._layout.collection("series", series, "points")

@@ -1,8 +1,7 @@
-"""Names of documents: every name of a caller is one segment of a path, spelled so that no two
-names share one, and none means anything to Firestore.
+"""Names of Firestore documents, made from a caller's names without collisions.
 
-Firestore refuses `.`, `..`, `__x__` and over 1,500 bytes as an id, and takes `/` for another
-level. Ids sort by their UTF-8 bytes; those made here are ASCII.
+Firestore refuses `.`, `..`, `__x__` and over 1,500 bytes as an id, and takes `/` for another level.
+Ids sort by their UTF-8 bytes; those made here are ASCII.
 """
 
 from __future__ import annotations
@@ -18,22 +17,25 @@ from signalbox.commands.scope import Scope
 
 _PLAIN = frozenset((string.ascii_letters + string.digits + "-_.").encode())
 _MICROS_OFFSET = 2**60
-"""Makes every microsecond of the years 1 to 9999 a positive number of 16 hex digits."""
+"""Makes every microsecond of the years 1 to 9999 a positive number of 16 hexadecimal digits."""
 MAX_LABELS_LENGTH = 1400
-"""Bytes of a point's spelled labels in its id; beyond, a digest tells points apart."""
+"""Maximum bytes of a point's spelled labels in its id; beyond, a digest distinguishes points."""
 
 
 @dataclass(frozen=True)
 class Layout:
-    """Where one scope's documents lie; `root` is the document above all of them."""
+    """Where the documents of one scope are."""
 
     root: str
+    """Name of the document above all of them."""
     prefix: str
+    """Prefix of the names of collections."""
 
     @classmethod
     def of(cls, config: FirestoreConfig, scope: Scope) -> Layout:
+        """Return the layout of a scope."""
         prefix = config.prefix
-        # Tenants and envs are of `a-z 0-9 _ -` and begin with a letter: nothing to encode.
+        # Tenants and envs consist of `a-z 0-9 _ -` and begin with a letter: nothing needs encoding.
         root = (
             f"{config.database_name}/documents/{prefix}tenants/{scope.tenant_id}"
             f"/{prefix}envs/{scope.env}"
@@ -41,7 +43,7 @@ class Layout:
         return cls(root, prefix)
 
     def collection(self, group: str, name: str, members: str) -> Collection:
-        """The collection `members` of one table, series or stream."""
+        """Return the collection `members` of one table, series or stream."""
         return Collection(
             f"{self.root}/{self.prefix}{group}/{segment(name)}", f"{self.prefix}{members}"
         )
@@ -49,57 +51,65 @@ class Layout:
 
 @dataclass(frozen=True)
 class Collection:
-    """Documents of one sort under one parent document."""
+    """Documents of one kind below one parent document."""
 
     parent: str
+    """Name of the parent document."""
     id: str
+    """Id of the collection."""
 
     def document(self, document_id: str) -> str:
+        """Return the name of a document."""
         return f"{self.parent}/{self.id}/{document_id}"
 
 
 def segment(name: str) -> str:
-    """The id for a name of at most 256 bytes: letters and digits as they are, `=2F` for others."""
+    """Return the id for a name of at most 256 bytes.
+
+    Letters and digits unchanged, others as `=2F`.
+    """
     return "n" + "".join(chr(b) if b in _PLAIN else f"={b:02X}" for b in name.encode())
 
 
 def row_id(key: bytes) -> str:
-    """The id for a row's key: sorts as the key's UTF-8 does."""
+    """Return the id for a row's key, which sorts as the key's UTF-8 does."""
     return "k" + key.hex()
 
 
 def row_key(document_name: str) -> str:
-    """The key of the row in this document."""
+    """Return the key of the row in this document."""
     return bytes.fromhex(document_name.rpartition("/")[2][1:]).decode()
 
 
 def time_id(timestamp: datetime) -> str:
-    """What the ids of points begin with: sorts as time does, and before every point of it."""
+    """Return the beginning of the ids of points of this time, which sorts before all of them."""
     return f"{micros(timestamp) + _MICROS_OFFSET:016x}"
 
 
 def point_id(timestamp: datetime, labels: str) -> str:
-    """The id of a point: sorts by time, then canonical labels.
+    """Return the id of a point, which sorts by time, then canonical labels.
 
-    Points whose labels agree in the first 1,400 spelled bytes are in no order among themselves.
+    Points whose labels agree in the first 1,400 spelled bytes are not ordered by labels.
     """
     spelled = spell(labels)
     if len(spelled) > MAX_LABELS_LENGTH:
-        # Labels end in `}`, a digest never does: the two forms cannot meet.
+        # Labels end in `}`, a digest never does: the two forms cannot be equal.
         digest = hashlib.sha256(labels.encode()).hexdigest()[:32]
         spelled = f"{spelled[:MAX_LABELS_LENGTH]}!{digest}"
     return time_id(timestamp) + spelled
 
 
-def point_place(document_name: str) -> tuple[int, str]:
-    """What the order of ids tells of a point: its time in microseconds since 1970, and its
-    spelled labels as far as they are not cut off."""
+def time_and_labels(document_name: str) -> tuple[int, str]:
+    """Return a point's time in microseconds since 1970, and its spelled labels.
+
+    Labels over MAX_LABELS_LENGTH are cut.
+    """
     document_id = document_name.rpartition("/")[2]
     return int(document_id[:16], 16) - _MICROS_OFFSET, document_id[16 : 16 + MAX_LABELS_LENGTH]
 
 
 def spell(labels: str) -> str:
-    """Canonical labels in ASCII without `/`, in the order of their UTF-8 bytes."""
+    """Return canonical labels in ASCII without `/`, in the order of their UTF-8 bytes."""
     out = []
     for byte in labels.encode():
         if byte == 0x2E:

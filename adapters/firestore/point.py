@@ -1,4 +1,4 @@
-"""Points as documents: reading them in order."""
+"""Reads points from Firestore documents, in order."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from collections.abc import Iterator
 from itertools import groupby
 
 from signalbox.adapters.firestore.message import Message, text, typed
-from signalbox.adapters.firestore.name import point_place
+from signalbox.adapters.firestore.name import time_and_labels
 from signalbox.adapters.stored import readable
 from signalbox.adapters.window import from_micros
 from signalbox.commands.metrics_store import PointValue
 
 
 def points_of(documents: Iterator[Message]) -> Iterator[PointValue]:
-    """Points by time and then labels, from documents in the order of their ids.
+    """Yield points by time and then labels, from documents in the order of their ids.
 
-    Keeps one point in memory; of points whose labels agree in the first 1,400 bytes of their
-    spelling, all of one time.
+    Keeps one point in memory; for labels that agree in their first 1,400 spelled bytes, all points
+    of one time.
     """
-    for (time, _), run in groupby(documents, key=_place):
+    for (time, _), run in groupby(documents, key=_time_and_labels):
         with readable("a point"):
             points = [
                 PointValue(
@@ -32,9 +32,9 @@ def points_of(documents: Iterator[Message]) -> Iterator[PointValue]:
         yield from points
 
 
-def _place(document: Message) -> tuple[int, str]:
+def _time_and_labels(document: Message) -> tuple[int, str]:
     with readable("a point"):
-        return point_place(document.name)
+        return time_and_labels(document.name)
 
 
 def _labels(document: Message) -> str:

@@ -1,7 +1,7 @@
-"""Rows as documents; no calls.
+"""Rows as Firestore documents; makes no calls.
 
-A row's document holds `key`, `seq`, `data` and `mark`. A tombstone is without `data` but with
-`gone` and `expires`.
+A row's document has `key`, `seq`, `data` and `mark`. A tombstone has `gone` and `expires` instead
+of `data`.
 """
 
 from __future__ import annotations
@@ -26,19 +26,19 @@ from signalbox.adapters.table_driver import RowWrite
 from signalbox.commands.tabular_store import Row
 
 TRACE_FIELDS = ("seq", "gone", "mark")
-"""What a writer must know of a document."""
+"""The fields that a writer must read."""
 MAX_DOCUMENT_BYTES = 1024 * 1024 - 2048
 
 
 def trace_of(document: Message) -> Trace:
-    """What the last write left in the document."""
+    """Return what the last write left in the document."""
     fields = document.fields
     mark = text(fields, "mark") if "mark" in fields else None
     return Trace(integer(fields, "seq"), "gone" in fields, mark, document)
 
 
 def write_of(name: str, write: RowWrite) -> Message:
-    """The write of the row or tombstone over what was found. Raises TooLarge."""
+    """Return the write of the row or tombstone, replacing what was found. Raises TooLarge."""
     document = new_document(name)
     fields = document.fields
     set_value(fields["key"], write.row[1])
@@ -49,7 +49,7 @@ def write_of(name: str, write: RowWrite) -> Message:
         set_value(fields["gone"], True)
         set_value(fields["expires"], datetime.now(UTC) + TOMBSTONE_KEPT)
     else:
-        # An empty object too is to be there.
+        # An empty object must be stored too.
         fields["data"].map_value.SetInParent()
         set_data(fields["data"].map_value.fields, write.data)
         if document.ByteSize() > MAX_DOCUMENT_BYTES:
@@ -58,7 +58,7 @@ def write_of(name: str, write: RowWrite) -> Message:
 
 
 def row_of(document: Message) -> Row | None:
-    """The row in a document; None for a tombstone. Raises IntegrityMismatch."""
+    """Return the row in a document; None for a tombstone. Raises IntegrityMismatch."""
     fields = document.fields
     if "gone" in fields:
         return None

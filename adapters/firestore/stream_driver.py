@@ -1,8 +1,8 @@
-"""Streams on Firestore: a document for each event, and a head that counts them.
+"""Stream driver for Firestore: a document for each event, and a head per stream.
 
-An event's document is named by the event's id, so that it is there once, and holds its `version`.
-The stream's own document, the head, holds the version of the last. Both are written in one commit,
-which holds only while the head is as it was read: so versions have no gap, and no reader sees one.
+An event's document is named by the event's id, so that it exists once, and has its `version`. The
+stream's own document, the head, has the last version. Both are written in one commit, on condition
+that the head is as it was read; so versions have no gap, and no reader sees one.
 """
 
 from __future__ import annotations
@@ -39,22 +39,24 @@ from signalbox.commands.scope import ResourceKind
 from signalbox.commands.value import MAX_INT, data_size
 
 MAX_EVENTS = 250
-"""In one commit, so that with their heads they are at most 500 writes."""
+"""Maximum events in one commit, so that with their heads there are at most 500 writes."""
 
 
 def open_driver(context: AdapterContext) -> FirestoreStreamDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return FirestoreStreamDriver(context)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no Firestore route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config, ResourceKind.EVENT_STREAM)
 
 
 class FirestoreStreamDriver:
-    """A StreamDriver. A turn takes two requests, for up to 250 events of whichever streams; a page
-    takes one for up to 300."""
+    """A StreamDriver. A turn takes two requests, a page one per 300 events.
+
+    A turn has up to 250 events of any streams.
+    """
 
     service = SERVICE
     traits = StreamTraits(request=RequestSize(MAX_EVENTS, MAX_BYTES), room=room)
@@ -86,7 +88,7 @@ class FirestoreStreamDriver:
         yield map(_stored, documents)
 
     def close(self) -> None:
-        """Nothing to give back: the channels belong to the process."""
+        """Do nothing: the channels belong to the process."""
 
 
 class _Turn:
@@ -102,7 +104,7 @@ class _Turn:
             for stream, ids in wanted.items()
             for event_id in ids
         }
-        heads = {stream: its.parent for stream, its in self._documents.items()}
+        heads = {stream: documents.parent for stream, documents in self._documents.items()}
         asked = [*heads.values(), *dict.fromkeys(names.values())]
         found = self._database.read(asked, self._limit, "version", "op")
         self._heads = {stream: found[name] for stream, name in heads.items()}
@@ -114,7 +116,7 @@ class _Turn:
         return ends
 
     def record(self, event: NewEvent) -> tuple[str, int, Message]:
-        """The document with its stream and version."""
+        """Return the document with its stream and version."""
         document = new_document(self._documents[event.stream].document(segment(event.id)))
         fields = document.fields
         set_value(fields["version"], event.version)
@@ -123,7 +125,7 @@ class _Turn:
         set_value(fields["type"], event.event.type)
         set_value(fields["time"], event.event.time)
         set_value(fields["recorded_at"], event.recorded_at)
-        # As text: one entry in the index instead of one for each field.
+        # As text, which is one entry in the index instead of one for each field.
         set_value(fields["data"], to_json(event.event.data))
         if document.ByteSize() > MAX_DOCUMENT_BYTES:
             raise too_large("the event")
@@ -139,7 +141,10 @@ class _Turn:
             raise Changed from None
 
     def _head(self, stream: str, version: int) -> Message:
-        """Only over the head that was found: so of two that append at once one looks again."""
+        """Return the write of the head, on condition that it is still as it was found.
+
+        Of two concurrent appends, one is therefore refused and looks again.
+        """
         document = new_document(self._documents[stream].parent)
         set_value(document.fields["version"], version)
         return put(document, self._heads[stream])

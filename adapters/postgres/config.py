@@ -1,4 +1,4 @@
-"""The config of a route to PostgreSQL: what may stand in it, and what it means."""
+"""The config of a route to PostgreSQL."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SECRET = re.compile(r"secret|password$|passwd|token|credential|dsn|url")
 
 
 class PostgresConfig(BaseModel):
-    """One route's config. The password stands in it by reference only."""
+    """One route's config. The password is only referenced."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
@@ -50,7 +50,7 @@ class PostgresConfig(BaseModel):
     @field_validator("host")
     @classmethod
     def _host_is_one(cls, host: str) -> str:
-        # libpq takes a list, and tries one after the other.
+        # libpq accepts a list and tries one after the other.
         if "," in host:
             raise ValueError("give one host")
         return host
@@ -60,17 +60,17 @@ _ROUTE = RouteConfig(PostgresConfig, BACKEND_TYPE, _SECRET, "password_file")
 
 
 def read_config(config: Mapping[str, Any]) -> PostgresConfig:
-    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     # The command line sends a port as text.
     return _ROUTE.read(config, ResourceKind.TABULAR_STORE)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
-    """What the config names. Raises InvalidRouteConfig."""
-    its = read_config(config)
-    exposes = "password_file" if its.password_file and its.sslmode == "disable" else ""
+    """Return what the config reaches. Raises InvalidRouteConfig."""
+    checked = read_config(config)
+    exposes = "password_file" if checked.password_file and checked.sslmode == "disable" else ""
     return Reaches(
-        credential_files=(its.password_file,) if its.password_file else (),
-        trusted_files=(its.sslrootcert,) if its.sslrootcert not in (None, "system") else (),
-        endpoints=(Endpoint(its.host, its.port, exposes),),
+        credential_files=(checked.password_file,) if checked.password_file else (),
+        trusted_files=(checked.sslrootcert,) if checked.sslrootcert not in (None, "system") else (),
+        endpoints=(Endpoint(checked.host, checked.port, exposes),),
     )

@@ -1,8 +1,8 @@
-"""Connections that end with the call that uses them, whatever their server does.
+"""PostgreSQL connections with the time limit of the current call, whatever the server does.
 
-`statement_timeout` is the server's to keep, and libpq's timeouts are for connecting alone. So
-between any two steps of psycopg's (it takes one at least every tenth of a second) the `Deadline` of
-the thread is looked at: a server that drips, stalls, never reads or never ends is cut off.
+`statement_timeout` depends on the server, and libpq's timeouts apply to connecting only. Therefore
+the thread's `Deadline` is checked between any two steps of psycopg (at least ten per second): a
+server that sends slowly, stalls, never reads or never ends is disconnected.
 """
 
 from __future__ import annotations
@@ -23,31 +23,36 @@ from signalbox.commands.clock import lease_clock
 T = TypeVar("T")
 Steps = Generator[Any, Any, T]
 GREETING_BYTES = 256 * 1024
-"""Of all that a server says until it takes statements: certificates are the most of it."""
+"""Maximum bytes from a server before it accepts statements; most of it is certificates."""
 _TCP_INFO = getattr(socket, "TCP_INFO", None)
 _RECEIVED = struct.Struct("=Q")
 _RECEIVED_AT = 128
-"""Where `tcpi_bytes_received` stands in Linux' struct tcp_info."""
+"""Offset of `tcpi_bytes_received` in Linux' struct tcp_info."""
 
 
 class BoundedConnection(psycopg.Connection[Any]):
-    """Raises Unavailable for a server that is too slow or sends too much, and is closed then."""
+    """A connection.
+
+    A server that is too slow or sends too much raises Unavailable and closes it.
+    """
 
     _received = 0
-    """Bytes that were counted already."""
+    """Bytes counted so far."""
 
     @classmethod
     def within(cls, **options: Any) -> BoundedConnection:
-        """A new one, by any of the host's addresses, within `CONNECT_SECONDS` for all of them.
-        Raises psycopg's errors and Unavailable. (The name is resolved by the system, which takes
-        as long as its own settings let it.)"""
+        """Connect to any of the host's addresses, within `CONNECT_SECONDS` for all of them.
+
+        Raises psycopg's errors and Unavailable. (The system resolves the name, which may take as
+        long as its settings allow.)
+        """
         deadline = current()
         try:
             if deadline is not None:
                 deadline.begin()
             return cls.connect(**options)
         except (Late, TooLong):
-            assert deadline is not None  # noqa: S101 - who else has raised it
+            assert deadline is not None  # noqa: S101 - nothing else raises these
             raise deadline.error("PostgreSQL") from None
 
     def wait(self, gen: Steps[T], *arguments: Any, **named: Any) -> T:
@@ -57,7 +62,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
         def look(_: Any) -> None:
             deadline.left()
-            # Who waits for an answer has asked.
+            # Waiting for a response means that a request was sent.
             deadline.sent(0)
             received = _received(self.pgconn.socket)
             if received > self._received:
@@ -68,7 +73,7 @@ class BoundedConnection(psycopg.Connection[Any]):
             deadline.begin()
             return super().wait(_watched(gen, look), *arguments, **named)
         except (Late, TooLong):
-            # At once, and without waiting for the server's leave.
+            # At once, without waiting for the server.
             self.close()
             raise deadline.error("PostgreSQL") from None
 
@@ -92,8 +97,10 @@ class BoundedConnection(psycopg.Connection[Any]):
         return _watched(gen, look)
 
     def is_quiet(self) -> bool:
-        """Whether it is open and idle, and nothing has come that nobody asked for, such as its
-        end."""
+        """Return whether it is open and idle, and nothing unexpected has arrived.
+
+        Its end would be such a thing.
+        """
         if self.closed or self.info.transaction_status != pq.TransactionStatus.IDLE:
             return False
         with selectors.DefaultSelector() as selector, suppress(OSError, ValueError):
@@ -103,7 +110,7 @@ class BoundedConnection(psycopg.Connection[Any]):
 
 
 def _watched(gen: Steps[T], look: Callable[[Any], None]) -> Steps[T]:
-    """The same steps, with a look before each wait."""
+    """Run the same steps, with a call of `look` before each wait."""
     try:
         wanted = next(gen)
         while True:
@@ -118,11 +125,13 @@ def _watched(gen: Steps[T], look: Callable[[Any], None]) -> Steps[T]:
 
 
 def _received(descriptor: int) -> int:
-    """Bytes that the socket has received so far; 0 where that is not known: on a socket of this
-    machine, and on systems other than Linux."""
+    """Return the bytes that the socket has received; 0 if unknown.
+
+    That is so for Unix sockets, and on systems other than Linux.
+    """
     if _TCP_INFO is None:
         return 0
-    # It is libpq's: given back, not closed.
+    # It belongs to libpq: detached, not closed.
     borrowed = socket.socket(fileno=descriptor)
     try:
         if borrowed.family not in (socket.AF_INET, socket.AF_INET6):

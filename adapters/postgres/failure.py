@@ -1,6 +1,6 @@
-"""What PostgreSQL and psycopg report, in the vocabulary of `commands/error.py`.
+"""Translates errors of PostgreSQL and psycopg to SignalboxErrors.
 
-Only SQLSTATE codes and class names are passed on: messages can hold values of rows.
+Only SQLSTATE codes and class names are passed on: messages can contain values of rows.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from signalbox.commands.error import (
 )
 
 LOCKED_SECONDS = 5.0
-"""After which a row that was locked is tried again."""
+"""Seconds after which a locked row is tried again."""
 _MISSING = (errors.InvalidCatalogName, errors.InvalidSchemaName, errors.UndefinedTable)
 _DENIED = (
     errors.InvalidPassword,
@@ -33,18 +33,18 @@ _DENIED = (
 )
 _FULL = (errors.DiskFull, errors.OutOfMemory)
 _LATER = (errors.TooManyConnections, errors.ReadOnlySqlTransaction)
-# The database is well: they say nothing about the next command.
+# The database works: these say nothing about the next command.
 _CONTENDED = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
     errors.QueryCanceled,
 )
-# What psycopg itself says of an answer that it cannot make sense of.
+# psycopg's own errors for a response that it cannot parse.
 _NONSENSE = (psycopg.DataError, psycopg.InterfaceError)
 
 
 def translate(error: Exception) -> SignalboxError:
-    """The error in our words."""
+    """Return the SignalboxError for an exception."""
     state = getattr(error, "sqlstate", None) or type(error).__name__
     if isinstance(error, _DENIED):
         return PermissionDenied(
@@ -72,7 +72,7 @@ def translate(error: Exception) -> SignalboxError:
     if isinstance(error, errors.ProgramLimitExceeded):
         return TooLarge(f"PostgreSQL takes no such row ({state})", next_step="make it smaller")
     if isinstance(error, errors.LockNotAvailable):
-        # Nothing was done, and an operator's lock may last: it spends no attempts.
+        # Nothing was done, and an operator's lock may last, so this uses up no attempts.
         resting = BackendResting(
             f"others hold a lock on the rows ({state})",
             next_step="nothing is lost, it waits for them; see pg_locks for who they are",

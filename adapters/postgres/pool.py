@@ -1,7 +1,6 @@
-"""The connections of one route config: made by the call that needs one, in its time, and kept.
+"""The connection pool of one route config: the call that needs a connection makes it.
 
-No thread connects on its own: what a hostile server does to a connection takes the time of a call
-to that server, and of no other.
+No thread connects on its own: a hostile server takes only time of the calls to that server.
 """
 
 from __future__ import annotations
@@ -18,24 +17,29 @@ from signalbox.adapters.postgres.connection import BoundedConnection
 from signalbox.commands.error import SignalboxError, Unavailable
 
 MAX_CONNECTIONS = 8
+"""Maximum number of connections of a pool."""
 IDLE_SECONDS = 60.0
+"""Seconds after which an idle connection is closed."""
 
 
 class Pool:
-    """Thread-safe. `make` makes a connection."""
+    """A connection pool. Thread-safe. `make` makes a connection."""
 
     def __init__(self, make: Callable[[], BoundedConnection]) -> None:
         self._make = make
         self._free = threading.Semaphore(MAX_CONNECTIONS)
         self._lock = threading.Lock()
         self._idle: list[tuple[BoundedConnection, float]] = []
-        """With when each came back, the last at the end."""
+        """Idle connections with when they were returned, the last at the end."""
         self._closed = False
 
     @contextmanager
     def lent(self) -> Iterator[BoundedConnection]:
-        """A connection in a transaction, committed at the end of the block, rolled back if that
-        raises. Raises Unavailable when none comes free in time, and what `make` does."""
+        """Lend a connection in a transaction, committed at the end of the block.
+
+        It is rolled back if the block raises. Raises Unavailable if no connection is free in time,
+        and the errors of `make`.
+        """
         deadline = current()
         patience = CONNECT_SECONDS if deadline is None else min(CONNECT_SECONDS, deadline.left())
         if not self._free.acquire(timeout=patience):
@@ -49,7 +53,7 @@ class Pool:
                 yield connection
                 connection.commit()
             except BaseException:
-                # What it raised is what is to be told.
+                # The block's own exception must not be replaced.
                 with suppress(psycopg.Error, SignalboxError):
                     connection.rollback()
                 raise
@@ -59,7 +63,7 @@ class Pool:
             self._free.release()
 
     def close(self) -> None:
-        """Close those that are idle. Those in use are closed when they come back."""
+        """Close idle connections; those in use are closed when they are returned."""
         with self._lock:
             gone, self._idle, self._closed = self._idle, [], True
         for connection, _ in gone:

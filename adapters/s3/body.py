@@ -1,4 +1,4 @@
-"""The content of an object as it arrives over the wire."""
+"""The content of an object as it is downloaded from S3."""
 
 from __future__ import annotations
 
@@ -9,12 +9,14 @@ from signalbox.adapters.s3.wire import Opened
 from signalbox.commands.error import Unavailable
 
 ContentBody = io.BytesIO
-"""A BodyReader of content that has arrived whole."""
+"""A BodyReader of content that has arrived completely."""
 
 
 class WireBody:
-    """A BodyReader of `size` bytes. A connection that breaks off raises Unavailable, never a short
-    read."""
+    """A BodyReader of `size` bytes.
+
+    A connection that breaks raises Unavailable; there is never a short read.
+    """
 
     def __init__(self, opened: Opened, size: int) -> None:
         self._opened = opened

@@ -1,4 +1,4 @@
-"""Every request by boto3: the engine that can do it all."""
+"""The engine that sends every request by boto3."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ if TYPE_CHECKING:
 
 
 class Boto3Engine:
-    """An Engine. botocore's own second attempt looks at the time limit as well."""
+    """An Engine by boto3. botocore's own retry observes the time limit too."""
 
     def __init__(
         self, client: S3Client, config: S3Config, scope: Scope, clock: ServiceClock
@@ -43,18 +43,18 @@ class Boto3Engine:
 
     @property
     def checks_content(self) -> bool:
-        """Whether what is read is held against the checksum that S3 keeps."""
+        """Whether content that is read is compared with the checksum that S3 keeps."""
         return self.config.checksums == "when_supported"
 
     @contextmanager
     def bounded(self, limit: TimeLimit) -> Iterator[None]:
-        """An effect: S3 has told its time, and each request within ends with the limit."""
+        """Have effects whose requests expire with the limit, after S3's time is known."""
         self._clock.learn(self._ask_time)
         with bounded(limit):
             yield
 
     def _ask_time(self) -> None:
-        # Whatever it answers, it says when.
+        # Any response has a date.
         with suppress(ClientError, BotoCoreError):
             self._client.head_bucket(Bucket=self.config.bucket)
 
@@ -100,11 +100,12 @@ class Boto3Engine:
             self._client.delete_object(Bucket=self.config.bucket, Key=full_key, **condition)
 
     def demand_bucket(self) -> None:
-        """Raise NoSuchBucket if the bucket is not there."""
+        """Raise NoSuchBucket if the bucket does not exist."""
         try:
             self._client.head_bucket(Bucket=self.config.bucket)
         except ClientError as error:
-            # Not allowed to ask; but who may not list gets 403 for missing keys too, not 404.
+            # Not permitted to ask. (Without permission to list, missing keys give 403 too, not
+            # 404.)
             if status_of(error) != 403:
                 raise
 
@@ -118,10 +119,10 @@ def _present(answer: Mapping[str, Any], size: int) -> StoredObject:
 
 
 def checksum(config: S3Config, content: bytes | bytearray) -> dict[str, Any]:
-    """What lets S3 refuse a damaged body: a CRC32 that it keeps, or the MD5 that all know.
+    """Return the argument that lets S3 refuse a damaged body: a CRC32 that it keeps, or an MD5.
 
-    Said for each request: botocore's own would go behind the body, which a request that is signed
-    in its query cannot have.
+    It is set on each request, since botocore's own would follow the body, which a request signed in
+    its query cannot have.
     """
     if config.checksums == "when_supported":
         digest = zlib.crc32(content).to_bytes(4, "big")
@@ -131,10 +132,12 @@ def checksum(config: S3Config, content: bytes | bytearray) -> dict[str, Any]:
 
 
 def address(target: Target) -> dict[str, Any]:
+    """Return the arguments that name the object."""
     return {"Bucket": target.config.bucket, "Key": target.full_key}
 
 
 def properties(target: Target) -> dict[str, Any]:
+    """Return the arguments for content type, metadata and encryption."""
     fields: dict[str, Any] = {"ContentType": target.content_type, "Metadata": target.metadata}
     if target.config.kms_key_id:
         fields |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": target.config.kms_key_id}

@@ -1,4 +1,4 @@
-"""The process's S3 clients, and the engine for a bucket."""
+"""S3 clients of the process, and the choice of the engine for a bucket."""
 
 from __future__ import annotations
 
@@ -29,21 +29,21 @@ from signalbox.commands.scope import Scope
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# Retries belong to the executor; the second attempt is for a pooled connection gone stale.
+# The executor retries; the second attempt is for a stale pooled connection.
 ATTEMPTS = 2
 MAX_WIRES = 64
-"""Buckets of one connection that sockets are kept for."""
+"""Maximum number of buckets of a connection whose sockets are kept."""
 CREDENTIALS_SECONDS = 1.0
-"""For so long it is not asked whether there are newer ones."""
+"""Seconds for which credentials are used without a check for newer ones."""
 
 
 class Connection:
-    """A client, and our own wires to the hosts of the buckets that are reached in the same way."""
+    """A client, and our own connections to the hosts of its buckets."""
 
     def __init__(self, identity: Identity, config: S3Config) -> None:
         self.client = _make_client(identity, config)
         self.clock = ServiceClock()
-        # Those that the client signs with, which it has found by now.
+        # The credentials that the client signs with, which it has loaded by now.
         self._credentials: Any = identity.session.get_credentials()
         enforce(self.client, self._credentials, self.clock)
         self._fits = environment_fits(self.client.meta.endpoint_url)
@@ -51,7 +51,7 @@ class Connection:
         self._wires: dict[str, Wire] = {}
 
     def engine(self, boto3: Boto3Engine) -> Engine:
-        """The engine for a bucket, with the credentials of now."""
+        """Return the engine for a bucket, with the current credentials."""
         config = boto3.config
         if self._credentials is None or not self._fits or mocked() or not route_fits(config):
             return boto3
@@ -72,7 +72,7 @@ class Connection:
         with self._lock:
             wire = self._wires.get(endpoint)
             if wire is None:
-                # What is in use goes when nobody uses it any more.
+                # A wire in use is freed with its last reference.
                 if len(self._wires) >= MAX_WIRES:
                     self._wires.clear()
                 wire = self._wires[endpoint] = Wire(endpoint)
@@ -87,7 +87,7 @@ class _Kept:
 
 
 class Access:
-    """The way to one bucket with one scope's identity."""
+    """Access to one bucket with one scope's identity."""
 
     def __init__(self, config: S3Config, scope: Scope) -> None:
         self.config = config
@@ -95,9 +95,10 @@ class Access:
         self._kept: _Kept | None = None
 
     def engine(self) -> Engine:
-        """To be asked anew for each command, so that a forked child never uses its parent's.
+        """Return the engine.
 
-        No call to the bucket; raises Misconfigured or a botocore error for a bad reference.
+        Must be called for each command, so that a forked child never uses its parent's. Makes no
+        call to the bucket. Raises Misconfigured, or a botocore error for an invalid reference.
         """
         kept, now = self._kept, time.monotonic()
         if kept and now < kept.until and kept.pid == os.getpid() and not mocked():
@@ -111,9 +112,9 @@ class Access:
 
 
 def client_for(config: S3Config, scope: Scope | None = None) -> S3Client:
-    """The shared client for what of `config` a client depends on, and with session tags of `scope`.
+    """Return the shared client for a config, and with session tags for the scope.
 
-    No call to the backend; raises Misconfigured or a botocore error for a bad reference.
+    Makes no network call. Raises Misconfigured, or a botocore error for an invalid reference.
     """
     return _connection(config, scope).client
 
@@ -127,14 +128,14 @@ def _connection(config: S3Config, scope: Scope | None) -> Connection:
 
 
 def _make_client(identity: Identity, config: S3Config) -> S3Client:
-    # What lets S3 refuse a damaged body: a CRC32, or the signed SHA-256 that all know.
+    # Lets S3 refuse a damaged body: by a CRC32, or by the signed SHA-256 that all services know.
     signed = {} if config.checksums == "when_supported" else {"payload_signing_enabled": True}
     client = identity.session.client(
         "s3",
         region_name=config.own_region or identity.region or DEFAULT_REGION,
         endpoint_url=config.endpoint,
         config=Config(  # type: ignore[call-arg]  # ignore_… is not in botocore's stubs
-            # Otherwise SigV2 comes back in presigned addresses.
+            # Otherwise presigned URLs would have SigV2.
             signature_version="s3v4",
             s3={
                 "addressing_style": config.style,
@@ -158,5 +159,5 @@ def _make_client(identity: Identity, config: S3Config) -> S3Client:
 
 
 def _never_redirect(context: dict[str, Any], **_: Any) -> None:
-    # botocore follows a 301 to another region silently; the route is then wrong, and says so.
+    # botocore would silently follow a 301 to another region, which hides a wrong route.
     context.setdefault("s3_redirect", {})["redirected"] = True

@@ -1,4 +1,4 @@
-"""The config of a route to S3: what may stand in it, and what it means."""
+"""The config of a route to S3."""
 
 from __future__ import annotations
 
@@ -84,16 +84,17 @@ class S3Config(AwsConfig):
 
     @property
     def is_access_point(self) -> bool:
+        """True if `bucket` is the ARN of an access point."""
         return self.bucket.startswith("arn:")
 
     @property
     def has_own_host(self) -> bool:
-        """An access point, or a bucket whose name makes it of another sort (`--x-s3`)."""
+        """True for an access point, or a bucket of another type by its name (`--x-s3`)."""
         return self.is_access_point or "--" in self.bucket
 
     @property
     def replicas(self) -> list[S3Config]:
-        """A config for each replica, which has none itself."""
+        """A config for each replica, without replicas."""
         places = [replica.partition(":") for replica in self.read_replicas]
         return [
             self.model_copy(update={"region": region, "bucket": bucket, "read_replicas": []})
@@ -108,17 +109,18 @@ class S3Config(AwsConfig):
 
     @property
     def style(self) -> Literal["path", "virtual"]:
-        """Always explicit: left to botocore, presigned addresses fall back to the global host."""
+        """Always explicit: botocore's default for presigned URLs is the global host."""
         if self.addressing_style != "auto":
             return self.addressing_style
         if self.is_access_point:
             return "virtual"
-        # A dot in the name breaks the certificate of the virtual host.
+        # A dot in the name does not match the certificate of the virtual host.
         return "path" if self.endpoint_url or "." in self.bucket else "virtual"
 
     @property
     def checksums(self) -> Checksum:
-        # CRC32 in a trailer breaks many S3-compatible services.
+        # Many S3-compatible services fail on a CRC32 in a trailer.
+        """When checksums are used, with the default resolved."""
         return self.checksum or ("when_required" if self.endpoint_url else "when_supported")
 
 
@@ -126,22 +128,22 @@ _ROUTE = aws_route_config(S3Config, "s3", ("bucket",))
 
 
 def read_config(config: Mapping[str, Any]) -> S3Config:
-    """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
+    """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, ResourceKind.OBJECT_STORE)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:
-    """What the config names, and what its replicas do. Raises InvalidRouteConfig."""
-    its = read_config(config)
+    """Return what the config and its replicas reach. Raises InvalidRouteConfig."""
+    checked = read_config(config)
     all_of_it = [
         reaches_of(
             one,
-            # The bucket's own host may be another machine than its service's.
+            # The bucket's own host may be another machine than the service's.
             [f"{one.bucket}.{urlsplit(one.endpoint).hostname}"]
             if one.endpoint and one.style == "virtual" and not one.is_access_point
             else [],
         )
-        for one in (its, *its.replicas)
+        for one in (checked, *checked.replicas)
     ]
     return Reaches(
         credential_files=all_of_it[0].credential_files,

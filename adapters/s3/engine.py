@@ -1,4 +1,4 @@
-"""The requests on one object that more than one engine can send."""
+"""The interface of S3 engines: requests on one object that several implementations can send."""
 
 from __future__ import annotations
 
@@ -17,47 +17,57 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Target:
-    """Where content goes and what stands beside it."""
+    """An object to be written."""
 
     config: S3Config
+    """The route's config."""
     full_key: str
+    """The key in the bucket."""
     content_type: str
+    """Media type."""
     metadata: dict[str, str]
+    """Metadata for S3."""
 
 
 Headers = Mapping[str, Any]
-"""`IfMatch` (quoted) or `IfNoneMatch`, or nothing."""
+"""`IfMatch` (quoted) or `IfNoneMatch`, or empty."""
 
 
 class Engine(Protocol):
     """One bucket, by one way of sending requests.
 
-    Whatever the engine, what fails raises botocore's ClientError or BotoCoreError, or an error of
-    Signalbox. `limit` is asked before the first byte of each effect.
+    Every engine raises botocore's ClientError or BotoCoreError, or an error of Signalbox. `limit`
+    is checked before the first byte of each effect.
     """
 
     @property
     def client(self) -> S3Client:
-        """boto3, for what no other engine can: lists, parts, presigned addresses."""
+        """boto3's client, for requests that no other engine can send.
+
+        Lists, parts, presigned URLs.
+        """
 
     def bounded(self, limit: TimeLimit) -> AbstractContextManager[None]:
-        """Around effects by `client`: each ends with the limit, by S3's own clock."""
+        """Have effects by `client` that expire with the limit, by S3's own clock."""
 
     def put(self, target: Target, content: bytes, limit: TimeLimit, condition: Headers) -> str:
-        """Store the content, and return its ETag without quotes."""
+        """Store the content; return its ETag without quotes."""
 
     def get(
         self, full_key: str, first: int | None, last: int | None, if_match: str | None = None
     ) -> Opened:
-        """Open the content, or bytes `first` to `last`, included, of it; with `if_match` (quoted)
-        only of that version."""
+        """Open the content, or bytes `first` to `last` inclusive.
+
+        With `if_match` (quoted) only of that version.
+        """
 
     def look(self, full_key: str, *, sure: bool) -> StoredObject | None:
-        """What is under `full_key`, None if nothing is.
+        """Return what is known of the object under `full_key`; None if there is none.
 
-        A HEAD has no body, so its 404 may also mean a missing bucket; `sure` asks for the bucket
-        then and raises NoSuchBucket. Leave it out where a write follows that would say so itself.
+        A HEAD has no body, so its 404 may also mean a missing bucket. With `sure` the bucket is
+        checked then, and NoSuchBucket raised. This is not needed if a write follows, which would
+        report it.
         """
 
     def delete(self, full_key: str, limit: TimeLimit, if_match: str | None = None) -> None:
-        """Remove what is there; with `if_match` (quoted) only that."""
+        """Remove the object; with `if_match` (quoted) only that version."""

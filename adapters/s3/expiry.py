@@ -1,7 +1,7 @@
-"""What boto3 sends as an effect is signed so that S3 refuses it once its time limit is over.
+"""Makes boto3's writes expire: S3 refuses a write that arrives after its time limit.
 
-A worker may be frozen anywhere between its last look at the time and the first byte. Every
-attempt of botocore is signed anew, and looks at the limit right before it is sent.
+A worker may be suspended anywhere between its last check of the time and the first byte. Every
+attempt of botocore is signed anew, and checks the limit right before it is sent.
 """
 
 from __future__ import annotations
@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 GOOD = (200, 204, 206)
-"""Statuses of S3's for what it did."""
+"""S3's statuses for success."""
 _SIGNED = ("content-md5", "content-type", "if-match", "if-none-match")
 _MARK = "signalbox_bounded"
 
 
 def enforce(client: S3Client, credentials: Credentials | None, clock: ServiceClock) -> None:
-    """Have all effects of the client (`bounded`) end with their time limit.
+    """Make all effects of the client (`bounded`) expire with their time limit.
 
-    Left out are S3 Express and multi-region access points, which have signatures of their own.
+    Except for S3 Express and multi-region access points, which have signatures of their own.
     """
     events = client.meta.events
 
@@ -66,7 +66,7 @@ def enforce(client: S3Client, credentials: Credentials | None, clock: ServiceClo
     def observe(response_dict: dict[str, Any] | None, **_: Any) -> None:
         if response_dict is not None:
             clock.observe(response_dict["headers"].get("Date"))
-            # botocore takes all below 300 for a success.
+            # botocore takes everything below 300 for a success.
             if (status := response_dict["status_code"]) not in GOOD and status < 300:
                 raise unusable("S3", f"its status is {status}")
 

@@ -1,7 +1,7 @@
-"""What S3 and botocore report, in the vocabulary of `commands/error.py`.
+"""Translates errors of S3 and botocore to SignalboxErrors.
 
-Only codes, class names and request ids are passed on: messages of services and of parameter
-checks can hold keys, signatures or content.
+Only codes, class names and request ids are passed on: messages of services and parameter checks can
+contain keys, signatures or content.
 """
 
 from __future__ import annotations
@@ -23,19 +23,22 @@ from signalbox.commands.error import Misconfigured, SignalboxError, Unavailable
 
 
 def condition_failed(error: ClientError) -> bool:
-    """412, or 404 for an `If-Match` on a key that is not there. A missing bucket is neither."""
+    """Return whether a condition failed: 412, or 404 for an `If-Match` on a missing key.
+
+    A missing bucket is neither.
+    """
     return status_of(error) == 412 or code_of(error) in ("PreconditionFailed", "NoSuchKey")
 
 
 def translate(error: Exception) -> SignalboxError:
-    """The error for callers, without a place; every family of botocore's has one."""
+    """Return the SignalboxError for an exception, without tenant and so on."""
     if isinstance(error, ClientError):
         return _from_answer(error)
     if isinstance(error, BotoCoreError):
         return translate_botocore(error, "S3")
     if isinstance(error, OSError):
         return Unavailable(f"the connection to S3 broke ({type(error).__name__})", next_step=LATER)
-    # botocore reads answers as if they were S3's; so it may be anything. Or a mistake of ours.
+    # botocore trusts responses to be S3's, so this may be any exception, or a defect of ours.
     return unread("S3", error)
 
 
@@ -43,7 +46,7 @@ def _from_answer(error: ClientError) -> SignalboxError:
     code, status = code_of(error), status_of(error)
     headers = error.response.get("ResponseMetadata", {}).get("HTTPHeaders", {})
     if code == "400" and "x-amz-bucket-region" in headers:
-        # A HEAD has no body to say AuthorizationHeaderMalformed in.
+        # A HEAD has no body that could say AuthorizationHeaderMalformed.
         answer = WRONG_REGION
     elif status == 404 and error.operation_name == "HeadBucket":
         answer = MISSING_BUCKET

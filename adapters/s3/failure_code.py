@@ -1,4 +1,4 @@
-"""The error codes and statuses of S3 and its kin, each with its error, meaning and next step."""
+"""Error codes and HTTP statuses of S3 and compatible services, with meaning and next step."""
 
 from __future__ import annotations
 
@@ -99,7 +99,7 @@ CODES: dict[str, Answer] = {
         ),
         DOWN,
     ),
-    # What was read was verified before it was sent: sending it again helps.
+    # It was verified before it was sent, so sending it again helps.
     **dict.fromkeys(("BadDigest", "XAmzContentSHA256Mismatch", "IncompleteBody"), _DAMAGED),
     **dict.fromkeys(
         ("KMS.NotFoundException", "KMS.DisabledException", "KMS.KMSInvalidStateException"),

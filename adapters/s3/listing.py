@@ -1,4 +1,4 @@
-"""One request for a page of names, and what its errors say of where the page begins."""
+"""List requests to S3, and what their errors say about the token."""
 
 from __future__ import annotations
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 def list_names(
     client: S3Client, bucket: str, prefix: str, delimiter: str | None, limit: int, token: str | None
 ) -> Page:
+    """Make one list request."""
     request: dict[str, Any] = {"Bucket": bucket, "Prefix": prefix, "MaxKeys": limit}
     if delimiter:
         request["Delimiter"] = delimiter
@@ -28,12 +29,13 @@ def list_names(
             for entry in page.get("Contents", [])
         ],
         folded=[entry["Prefix"] for entry in page.get("CommonPrefixes", [])],
-        # One that is missing on a page that is cut off is no token.
+        # A truncated page without a token gets an invalid one.
         token=page.get("NextContinuationToken", ...) if page.get("IsTruncated") else None,
     )
 
 
 def token_fault(error: Exception) -> TokenFault | None:
+    """Return what an error of a list says about the token; None if nothing."""
     if not isinstance(error, ClientError):
         return None
     if code_of(error) in ("InvalidArgument", "InvalidToken"):

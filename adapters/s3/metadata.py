@@ -1,5 +1,4 @@
-"""What stands beside an object, as S3 keeps it: the caller's metadata as it is, and our attributes
-hidden from him."""
+"""An object's metadata in S3: the caller's, and Signalbox's attributes, hidden from callers."""
 
 from __future__ import annotations
 
@@ -11,7 +10,7 @@ _ENCODED = "signalbox64:"
 
 
 def join(metadata: Mapping[str, str], attributes: Mapping[str, str]) -> dict[str, str]:
-    """The object's metadata for S3."""
+    """Return the object's metadata for S3."""
     joined = {name: _encode(value) for name, value in metadata.items()}
     for name, value in attributes.items():
         joined[_OURS + name] = value
@@ -19,7 +18,7 @@ def join(metadata: Mapping[str, str], attributes: Mapping[str, str]) -> dict[str
 
 
 def split(joined: Mapping[str, str]) -> tuple[dict[str, str], dict[str, str]]:
-    """The caller's metadata and our attributes."""
+    """Return the caller's metadata and Signalbox's attributes."""
     metadata, attributes = {}, {}
     for name, value in joined.items():
         lower = name.lower()

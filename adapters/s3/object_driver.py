@@ -1,10 +1,10 @@
-"""Objects on S3 and on services that speak its protocol.
+"""Object driver for S3 and compatible services.
 
-An object's key in the bucket is `tenants/{tenant_id}/{env}/raw/{key}`, at most 1,024 bytes in
-all: keys may be shorter here than elsewhere by the length of that prefix.
+An object's key in the bucket is `tenants/{tenant_id}/{env}/raw/{key}`, at most 1,024 bytes in all,
+so keys must be shorter than on other backends by this prefix.
 
-What S3 cannot see: its ETag is a digest, so content that is replaced by equal content between a
-look and a write counts as unchanged. A request that ends with its time limit leaves no time for it.
+S3's ETag is a digest, so content that is replaced by equal content between a look and a write
+counts as unchanged. Since requests expire with their time limit, this can hardly happen.
 """
 
 from __future__ import annotations
@@ -43,7 +43,7 @@ from signalbox.adapters.s3.upload import PART_BYTES, upload
 from signalbox.commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
 
 CAPABILITIES = frozenset(Capability)
-"""An access point takes no presigned POST."""
+"""What the backend can do at best; an access point accepts no presigned POST."""
 _NO_FORMS = (
     "S3 takes no form posts through an access point",
     "route to the bucket itself for browser uploads",
@@ -51,17 +51,17 @@ _NO_FORMS = (
 
 
 def open_driver(context: AdapterContext) -> S3ObjectDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return S3ObjectDriver(Location(read_config(context.config), context.scope))
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no S3 route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config)
 
 
 class S3ObjectDriver:
-    """An ObjectDriver. Conditions are S3's own."""
+    """An ObjectDriver with S3's own conditions."""
 
     service = SERVICE
 
@@ -115,7 +115,10 @@ class S3ObjectDriver:
         return opened
 
     def write(self, name: str, draft: Draft, condition: Condition, limit: TimeLimit) -> str:
-        """One request up to 8 MiB, a multipart upload beyond; a 412 is final, a 409 temporary."""
+        """Write with one request up to 8 MiB, and a multipart upload beyond.
+
+        412 is final, 409 temporary.
+        """
         headers = _headers(condition)
         beside = join(draft.metadata, draft.attributes)
         target = Target(self.config, name, draft.content_type, beside)
@@ -124,18 +127,21 @@ class S3ObjectDriver:
         except ClientError as error:
             if headers and condition_failed(error):
                 raise Changed from None
-            # Perhaps finished by an attempt whose answer was lost.
+            # It may have been completed by an attempt whose response was lost.
             if code_of(error) == "NoSuchUpload":
                 raise Doubtful from error
             raise
 
     def remove(self, name: str, etag: str | None, limit: TimeLimit) -> None:
-        """S3 takes `If-Match` on DeleteObject since 2025; some compatible services ignore it, and
-        for those a condition is as good as the look before."""
+        """Remove the object, with `If-Match` for an ETag.
+
+        S3 supports this on DeleteObject since 2025. Some compatible services ignore it; the
+        condition then depends on the look before.
+        """
         try:
             self._engine().delete(name, limit, quoted(etag) if etag is not None else None)
         except ClientError as error:
-            # What was seen is gone; perhaps by our own request, sent twice.
+            # The object is gone, perhaps by our own request, which was sent twice.
             if code_of(error) == "NoSuchKey":
                 return
             if condition_failed(error):
@@ -176,7 +182,7 @@ class S3ObjectDriver:
         return 0
 
     def close(self) -> None:
-        """Nothing to give back: the clients belong to the process."""
+        """Do nothing: the clients belong to the process."""
 
     def _engine(self) -> Engine:
         return self._accesses[0].engine()

@@ -1,7 +1,7 @@
-"""Forms and addresses with which others reach one object for a while; nothing is called.
+"""Presigned forms and URLs for S3; makes no network call.
 
-Both are SigV4 on the region's own host. They end with the credentials that signed them: those
-of an assumed role may live shorter than `expires`.
+Both are signed with SigV4 for the region's own host. They expire with the credentials that signed
+them: those of an assumed role may live shorter than `expires`.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def sign_post(
     sizes: tuple[int, int],
     expires: timedelta,
 ) -> PresignedPost:
-    """A form that takes this key, this content type and a size within the limits, only."""
+    """Return a form for uploads of this key and content type, with a size within the limits."""
     fields = {"Content-Type": content_type, **_encryption(config)}
     conditions: list[Any] = [{name: value} for name, value in fields.items()]
     conditions.append(["content-length-range", *sizes])
@@ -43,7 +43,7 @@ def sign_post(
 def sign_put(
     client: S3Client, config: S3Config, full_key: str, content_type: str, expires: timedelta
 ) -> PresignedPut:
-    """An address to PUT the content to, with this content type; S3 cannot hold it to a size."""
+    """Return a URL to PUT the content to, with this content type; S3 cannot enforce a size."""
     params: dict[str, Any] = {"ContentType": content_type}
     if config.kms_key_id:
         params |= {"ServerSideEncryption": "aws:kms", "SSEKMSKeyId": config.kms_key_id}
@@ -58,7 +58,7 @@ def sign_put(
 
 
 def sign_get(client: S3Client, config: S3Config, full_key: str, expires: timedelta) -> PresignedGet:
-    """An address that anyone who has it may read from until it ends."""
+    """Return a URL from which anyone can read the object until it expires."""
     seconds, expires_at = _expiry(expires)
     url = client.generate_presigned_url(
         "get_object", Params={"Bucket": config.bucket, "Key": full_key}, ExpiresIn=seconds

@@ -1,7 +1,7 @@
-"""Reading from replicas in other regions, in the order of the route, when the bucket is down.
+"""Reads from replicas in other regions, in the order of the route, while the bucket is down.
 
-Only a bucket that does not answer makes the next one be asked, never an object that is not there;
-the answer names the replica, since it may lag behind the bucket.
+A replica is asked only if the bucket does not respond, never for a missing object. The result names
+the replica, since it may lag behind the bucket.
 """
 
 from __future__ import annotations
@@ -24,10 +24,10 @@ log = structlog.get_logger("signalbox.s3")
 def read(
     reporter: Reporter, accesses: Sequence[Access], ask: Callable[[Engine], T]
 ) -> tuple[T, str | None]:
-    """What the bucket, which comes first, answers, or else its first replica that does, and that
-    one's region. Each has the time of one call, within the limit of the call that this is in.
+    """Return the result of the bucket, or else of the first replica that responds, with its region.
 
-    Raises what the bucket itself ended in if no replica answers either.
+    Each has the time of one call, within the limit of the current call. Raises the bucket's own
+    error if no replica responds either.
     """
     within = current()
     if len(accesses) == 1 or within is None:
@@ -46,5 +46,5 @@ def read(
         if replica is not None:
             log.warning("read from a replica", scope=reporter.scope.field, region=replica)
         return answer, replica
-    assert first is not None  # noqa: S101 - the loop returns or has failed
+    assert first is not None  # noqa: S101 - the loop has returned or failed
     raise first

@@ -1,4 +1,4 @@
-"""Content on its way to one key: in one request, or in parts with bounded memory."""
+"""Uploads to one key of S3: in one request, or in parts with bounded memory."""
 
 from __future__ import annotations
 
@@ -18,18 +18,21 @@ from signalbox.adapters.s3.engine import Engine, Target
 from signalbox.commands.error import TooLarge
 
 PART_BYTES = 8 * 1024**2
+"""Size of a part in bytes; smaller content is sent in one request."""
 BYTES_AT_ONCE = 3 * PART_BYTES
-"""Of parts under way; one more is read meanwhile."""
+"""Bytes of parts that are sent in parallel; one more part is read meanwhile."""
 MAX_PARTS = 10_000
+"""S3's maximum number of parts."""
 MAX_OBJECT_BYTES = 5 * 1024**4
+"""S3's maximum size of an object."""
 
 
 def upload(
     engine: Engine, target: Target, draft: Draft, limit: TimeLimit, condition: dict[str, Any]
 ) -> str:
-    """Store the draft's content whole or not at all, and return its ETag.
+    """Store the draft's content whole or not at all; return its ETag.
 
-    `condition` is `IfMatch` or `IfNoneMatch`; it is judged by the request that makes the object
+    `condition` is `IfMatch` or `IfNoneMatch`, and checked by the request that makes the object
     visible. Raises IntegrityMismatch before the last byte is sent, Expired, TooLarge, and
     botocore's errors.
     """
@@ -39,22 +42,24 @@ def upload(
             next_step="store it as several objects",
         )
     if draft.size <= PART_BYTES:
-        # Read whole before it is sent: a wrong content fails here, and nothing has gone out.
+        # Read completely before it is sent: wrong content fails here, before anything is sent.
         return engine.put(target, draft.whole(), limit, condition)
     with draft.chunks() as chunks:
         return _in_parts(engine, target, draft.size, chunks, limit, condition)
 
 
 def part_bytes(size: int) -> int:
-    """8 MiB, or what `size` bytes need to fit into 10,000 parts (from 78 GiB on)."""
+    """Return 8 MiB, or what `size` bytes need to fit into 10,000 parts (from 78 GiB on)."""
     return max(PART_BYTES, -(-size // MAX_PARTS))
 
 
 def _parts(
     chunks: Iterator[bytes], size: int, spare: list[bytearray]
 ) -> Iterator[bytes | bytearray]:
-    """Parts of `size` bytes and a shorter last one, in buffers of `spare` where it has one left:
-    fresh memory for each costs as much as copying into it."""
+    """Yield parts of `size` bytes and a shorter last one, in buffers of `spare` if there are any.
+
+    New memory for each would take as long as the copying.
+    """
     buffer, filled = bytearray(), 0
     for chunk in chunks:
         rest = memoryview(chunk)
@@ -80,7 +85,7 @@ def _in_parts(
     limit: TimeLimit,
     condition: dict[str, Any],
 ) -> str:
-    """Our own multipart upload: that of boto3 cannot be conditional."""
+    """Run a multipart upload of our own: boto3's cannot be conditional."""
     client = engine.client
     with engine.bounded(limit):
         started = client.create_multipart_upload(**address(target), **properties(target))
@@ -92,7 +97,7 @@ def _in_parts(
                 **upload, **condition, MultipartUpload={"Parts": sent}
             )
     except BaseException:
-        # Parts cost money until they are given up; a bucket's lifecycle rule does the rest.
+        # Parts cost money until they are aborted; a lifecycle rule of the bucket removes the rest.
         with suppress(ClientError, BotoCoreError, OSError):
             client.abort_multipart_upload(**upload)
         raise
@@ -107,7 +112,7 @@ def _send(
     chunks: Iterator[bytes],
     limit: TimeLimit,
 ) -> list[Any]:
-    """Send the parts, a few at once while the next is read; none is under way any more after."""
+    """Send the parts, a few in parallel while the next is read; all have ended on return."""
 
     def send(number: int, body: Any) -> dict[str, Any]:
         with engine.bounded(limit):

@@ -1,8 +1,7 @@
-"""HTTP/1.1 to one host, as little as S3 needs, over connections that are used again.
+"""A minimal HTTP/1.1 client for one host, with reused connections, for S3.
 
-It follows no redirect, uses no proxy and sends nothing twice: for that there is boto3. What that
-costs is why this is here: for a small object `http.client` takes twice the processor time, urllib3
-three times, boto3 ten times.
+It follows no redirects, uses no proxy and retries nothing; boto3 is used for that. For a small
+object, `http.client` takes twice the processor time, urllib3 three times, and boto3 ten times.
 """
 
 from __future__ import annotations
@@ -23,24 +22,28 @@ from signalbox.adapters.deadline import ANSWER_BYTES, REQUEST_SECONDS, current, 
 from signalbox.adapters.timed_socket import connect, follow
 
 POOL_CONNECTIONS = 64
+"""Maximum number of idle connections."""
 _LINE_BYTES, _LINES, _HEAD_BYTES = 64 * 1024, 200, 256 * 1024
 _INTERIM = 10
 _SIZE = {10: re.compile("[0-9]{1,15}"), 16: re.compile("[0-9A-Fa-f]{1,12}")}
 _JOINED_BYTES = 64 * 1024
-"""Content up to this goes out in one piece with what stands before it."""
+"""Content up to this size is sent together with the head."""
 
 
 class Garbled(OSError):
-    """What came is no answer, or not the whole of it."""
+    """The response is not valid HTTP, or incomplete."""
 
 
 @dataclass(frozen=True)
 class Answer:
-    """The whole of it; names of headers are in lower case."""
+    """A complete response."""
 
     status: int
+    """The HTTP status."""
     headers: Mapping[str, str]
+    """The headers, with lower-case names."""
     body: bytes
+    """The content."""
 
 
 class Connection:
@@ -55,13 +58,13 @@ class Connection:
         self.reader = self.socket.makefile("rb")
 
     def ended(self) -> bool:
-        """Whether there is something to read: its end, or what nobody asked for."""
+        """Return whether there is something to read: its end, or unexpected bytes."""
         poll = select.poll()
         poll.register(self.socket.fileno(), select.POLLIN)
         return bool(poll.poll(0)) or self._holds_more()
 
     def _holds_more(self) -> bool:
-        """Whether more came with the last answer than belonged to it."""
+        """Return whether more was received with the last response than belonged to it."""
         token = enter(None)
         try:
             self.socket.settimeout(0)
@@ -75,17 +78,19 @@ class Connection:
             self.socket.settimeout(REQUEST_SECONDS)
 
     def close(self) -> None:
+        """Close the socket."""
         self.reader.close()
         self.socket.close()
 
     def line(self) -> bytes:
+        """Return the next line. Raises Garbled."""
         line = self.reader.readline(_LINE_BYTES)
         if not line.endswith(b"\n"):
             raise Garbled("the answer broke off")
         return line.rstrip(b"\r\n")
 
     def rest(self) -> bytes:
-        """All up to the end of the connection."""
+        """Return all bytes until the end of the connection. Raises Garbled."""
         content = bytearray()
         while piece := self.reader.read1(_JOINED_BYTES):
             content += piece
@@ -94,6 +99,7 @@ class Connection:
         return bytes(content)
 
     def exactly(self, size: int) -> bytes:
+        """Return `size` bytes. Raises Garbled."""
         content = self.reader.read(size)
         if len(content) < size:
             raise Garbled("the content broke off")
@@ -101,7 +107,7 @@ class Connection:
 
 
 class Opened:
-    """An answer whose content is still on its way. `close` is to be called in any case."""
+    """A response whose content is not read yet. `close` must be called."""
 
     def __init__(self, wire: Wire, connection: Connection, method: str) -> None:
         self._wire, self._connection = wire, connection
@@ -110,7 +116,7 @@ class Opened:
         self.size = self._announced(method)
 
     def _announced(self, method: str) -> int | None:
-        """Bytes of content; None if only their end tells."""
+        """Return the size of the content; None if it is not announced."""
         if method == "HEAD" or self.status in (204, 304):
             return 0
         if "transfer-encoding" in self.headers or "content-length" not in self.headers:
@@ -118,8 +124,7 @@ class Opened:
         return _number(self.headers["content-length"], 10)
 
     def read(self, size: int | None = None) -> bytes:
-        """That many bytes of a content whose size is known, or all that is left of it. Raises
-        OSError."""
+        """Return `size` bytes of content with a known size, or all that is left. Raises OSError."""
         if self.size is not None and size is None and self.size > ANSWER_BYTES:
             raise Garbled("it is too long")
         if self.size is None:
@@ -132,7 +137,7 @@ class Opened:
         return content
 
     def close(self) -> None:
-        """The connection is used again if all of the answer was read."""
+        """Keep the connection if the whole response was read, else close it."""
         if self._keeps and self.size == 0:
             self._wire.give_back(self._connection)
         else:
@@ -158,7 +163,7 @@ class Opened:
 
 
 class Wire:
-    """The connections of a process to one host. Thread-safe; useless after a fork."""
+    """The connections of a process to one host. Thread-safe; unusable after a fork."""
 
     def __init__(self, endpoint: str) -> None:
         parts = urlsplit(endpoint)
@@ -177,9 +182,10 @@ class Wire:
         headers: Mapping[str, str],
         body: bytes | None = None,
     ) -> Answer:
-        """One request, and the whole answer, within the time of the call (`deadline.py`).
+        """Send one request and return the complete response.
 
-        Raises OSError; a TimeoutError after that time.
+        It has the time of the call (`deadline.py`). Raises OSError, which is a TimeoutError after
+        that time.
         """
         opened = self.open(method, target, headers, body)
         try:
@@ -194,7 +200,7 @@ class Wire:
         headers: Mapping[str, str],
         body: bytes | None = None,
     ) -> Opened:
-        """The same, with the content still to be read."""
+        """Do what `send` does, but return the response before its content is read."""
         lines = [f"{method} {target} HTTP/1.1", *(f"{name}: {headers[name]}" for name in headers)]
         if body is not None:
             lines.append(f"content-length: {len(body)}")
@@ -216,8 +222,9 @@ class Wire:
             raise
 
     def give_back(self, connection: Connection) -> None:
+        """Keep an idle connection."""
         self._idle.append(connection)
-        # The one that was idle for longest.
+        # Closes the one that was idle for longest.
         if len(self._idle) > POOL_CONNECTIONS and (oldest := self._pop(oldest=True)):
             oldest.close()
 
@@ -236,7 +243,7 @@ class Wire:
 
 
 def _authorities() -> str:
-    """Those that boto3 trusts: what the environment names, or its own."""
+    """Return the CA file that boto3 uses: from the environment, or its own."""
     named = (os.environ.get(name) for name in ("AWS_CA_BUNDLE", "REQUESTS_CA_BUNDLE"))
     return next((path for path in named if path), None) or str(get_cert_path(True))
 
@@ -248,7 +255,7 @@ def _number(text: str, base: int) -> int:
 
 
 def _head(connection: Connection) -> tuple[bytes, int, dict[str, str]]:
-    """Version, status and headers; what says that there is more to come is passed over."""
+    """Return version, status and headers of the final response; interim ones are skipped."""
     for _ in range(_INTERIM):
         version, _, rest = connection.line().partition(b" ")
         if not version.startswith(b"HTTP/1.") or not rest[:3].isdigit():

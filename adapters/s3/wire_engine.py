@@ -1,7 +1,7 @@
-"""Requests on single objects over the wire; what it leaves to boto3, `wire_rule` says.
+"""The engine that sends requests on single objects over our own connections.
 
-Each is signed in its query. That of a write ends before its time limit, by S3's own clock: sent
-later, by a worker that was frozen in between, it is refused by S3.
+`wire_rule` decides which requests it sends. Each is signed in its query. A write expires before its
+time limit by S3's own clock: S3 refuses it if a suspended worker sends it later.
 """
 
 from __future__ import annotations
@@ -36,16 +36,16 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
 SMALL_BYTES = 1024 * 1024
-"""Content up to this is read whole before it is handed on."""
+"""Content up to this size is read completely before it is passed on."""
 BEHIND_SECONDS, AHEAD_SECONDS = 900, 2700
-"""How far the clocks may be apart before S3 has told its time."""
+"""How many seconds the clocks may differ, in each direction, before S3's time is known."""
 _BESIDE = "x-amz-meta-"
 _CODE = re.compile(rb"<Code>([A-Za-z0-9.]{1,80})</Code>")
 _MESSAGE = re.compile(rb"<Message>([^<]{0,500})</Message>")
 
 
 class WireEngine:
-    """An Engine. `clock` is that of the service."""
+    """An Engine over our own connections. `clock` is the service's."""
 
     def __init__(self, wire: Wire, signer: Signer, clock: ServiceClock, boto3: Boto3Engine) -> None:
         self._wire, self._signer, self._clock, self._boto3 = wire, signer, clock, boto3
@@ -120,7 +120,7 @@ class WireEngine:
                 opened.close()
         if len(content) == size and (not whole or _vouched(there, content, self._boto3)):
             return Opened(there, start, size, ContentBody(content))
-        # S3's own checksum is boto3's to compare.
+        # boto3 compares S3's own checksum.
         return self._boto3.get(full_key, first, last, if_match)
 
     def _effect(
@@ -132,7 +132,10 @@ class WireEngine:
         content: bytes | None,
         limit: TimeLimit,
     ) -> Answer | None:
-        """The answer, None if there was none. Raises Expired and ClientError."""
+        """Send a write; return the response, None if there was none.
+
+        Raises Expired and ClientError.
+        """
         self._clock.learn(self._ask_time)
         at, expiry = self._clock.window(limit)
         target, headers = self._signed(method, full_key, headers, at=at, expiry=expiry)
@@ -149,7 +152,7 @@ class WireEngine:
         return _good(answer, operation)
 
     def _ask_time(self) -> None:
-        # Unsigned: whatever it says to that, it says when.
+        # Unsigned: any response has a date.
         try:
             answer = self._wire.send("HEAD", "/", {"host": self._wire.host})
         except OSError:
@@ -157,7 +160,7 @@ class WireEngine:
         self._clock.observe(answer.headers.get("date"))
 
     def _read(self, full_key: str, method: str, wanted: dict[str, str]) -> Any:
-        # A read does no harm at any time: it is rather too long good than refused.
+        # A late read does no harm, so it is rather valid for too long than refused.
         now = int(self._clock.now())
         at, expiry = now - BEHIND_SECONDS, now + AHEAD_SECONDS
         return self._signed(method, full_key, wanted, at=at, expiry=expiry)
@@ -165,7 +168,7 @@ class WireEngine:
     def _signed(
         self, method: str, full_key: str, headers: dict[str, str], *, at: int, expiry: int
     ) -> tuple[str, dict[str, str]]:
-        """Target and headers of a request."""
+        """Return target and headers of a request."""
         config = self._boto3.config
         path = "/" + quote(full_key if config.style == "virtual" else f"{config.bucket}/{full_key}")
         headers = headers | {"host": self._wire.host}
@@ -179,7 +182,7 @@ def _conditions(condition: Headers) -> dict[str, str]:
 
 
 def _digests(config: S3Config, content: bytes) -> dict[str, str]:
-    """What lets S3 refuse a damaged body: the MD5 that all know, or a checksum that it keeps."""
+    """Return the header that lets S3 refuse a damaged body: a checksum that it keeps, or an MD5."""
     if config.checksums == "when_supported":
         digest = hashlib.sha256(content).digest()
         return {"x-amz-checksum-sha256": base64.b64encode(digest).decode("ascii")}
@@ -200,8 +203,10 @@ def _present(headers: Mapping[str, str], size: int) -> StoredObject:
 
 
 def _vouched(there: StoredObject, content: bytes, boto3: Boto3Engine) -> bool:
-    """Whether our own digest, which stands beside what Signalbox wrote, is that of the content;
-    without one, whether nothing better is to be had."""
+    """Return whether the stored digest, if any, matches the content.
+
+    Without one, returns whether boto3 would have no checksum to compare either.
+    """
     sha256 = there.attributes.get(SHA256)
     if sha256 is None:
         return not boto3.checks_content
@@ -209,7 +214,7 @@ def _vouched(there: StoredObject, content: bytes, boto3: Boto3Engine) -> bool:
 
 
 def _good(answer: Answer, operation: str) -> Answer:
-    """The answer, if it is a good one. Raises ClientError as botocore would."""
+    """Return the response if it is successful. Raises ClientError like botocore's."""
     if answer.status in GOOD:
         return answer
     if answer.status < 300:
@@ -242,7 +247,10 @@ def _after(date: str | None, expiry: int) -> bool:
 
 
 def _give_up(error: OSError) -> None:
-    """Whether it is asked once more: not what was silent, too slow, or without an end."""
+    """Raise the error of a request that must not be repeated by boto3.
+
+    These are requests that timed out, were too slow, or had no end.
+    """
     deadline = current()
     if isinstance(error, TimeoutError) or (deadline is not None and deadline.fault):
         raise error

@@ -22,14 +22,16 @@ from signalbox.adapters.s3.config import S3Config
 
 
 def route_fits(config: S3Config) -> bool:
+    """Return whether requests of this route may use our own connections."""
     return config.engine == "auto" and not config.kms_key_id and not config.has_own_host
 
 
 def environment_fits(endpoint: str) -> bool:
+    """Return whether the environment allows our own connections: it names no proxy."""
     return not get_environ_proxies(endpoint)
 
 
 def mocked() -> bool:
-    """Whether a test has put moto in the place of AWS: our own requests would go past it."""
+    """Return whether a test has replaced AWS by moto, which our own requests would bypass."""
     moto = sys.modules.get("moto.core.botocore_stubber")
     return moto is not None and bool(sys.modules["moto.core.models"].botocore_stubber.enabled)

@@ -21,11 +21,11 @@ from signalbox.adapters.firestore.name import (
     MAX_LABELS_LENGTH,
     Layout,
     point_id,
-    point_place,
     row_id,
     row_key,
     segment,
     spell,
+    time_and_labels,
     time_id,
 )
 from signalbox.adapters.row_query import same
@@ -108,7 +108,7 @@ def test_ids_of_points_sort_by_time_then_labels(
     assert allowed(one)
     if max(len(spell(labels)), len(spell(labels2))) <= MAX_LABELS_LENGTH:
         assert (one < other) == ((time, labels.encode()) < (time2, labels2.encode()))
-    assert point_place(f"points/{one}") == (micros(time), spell(labels)[:MAX_LABELS_LENGTH])
+    assert time_and_labels(f"points/{one}") == (micros(time), spell(labels)[:MAX_LABELS_LENGTH])
     assert time_id(time) < one < time_id(time + timedelta(microseconds=1)) or time.year == 9999
 
 

@@ -27,6 +27,7 @@ from redis.sentinel import Sentinel
 
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.servers import Address, Cluster, OneServer, Servers
+from signalbox.commands.tls import check_tls_files
 
 # Together under five seconds: that long a caller waits before it is told.
 CONNECT_SECONDS = 1.5
@@ -64,6 +65,7 @@ class ManyServers:
 
 def servers_of(url: str) -> Servers:
     """Make clients that connect on first use and return bytes. Raises InvalidSetting."""
+    check_tls_files(url, "SIGNALBOX_STATE_URL")
     many = read_url(url)
     if many is None:
         return OneServer(redis.Redis.from_url(url, **_options()))
@@ -113,7 +115,7 @@ def read_url(url: str) -> ManyServers | None:
     if database and not database.isdecimal():
         raise _wrong(f"the database behind the service is a number, not {database!r}")
     query = dict(parse_qsl(found["query"] or ""))
-    its_own = {
+    its_own: dict[str, Any] = {
         name: query.pop(f"sentinel_{name}")
         for name in ("username", "password")
         if f"sentinel_{name}" in query
@@ -124,6 +126,9 @@ def read_url(url: str) -> ManyServers | None:
     except ValueError as error:
         raise _wrong(str(error)) from error
     del options["host"]
+    if options.get("connection_class") is redis.SSLConnection:
+        # The Sentinels say which server is the primary, so they are to be who they should be too.
+        its_own |= {"ssl": True} | {n: v for n, v in options.items() if n.startswith("ssl_")}
     return ManyServers(form, addresses, service if form == "sentinel" else "", options, its_own)
 
 

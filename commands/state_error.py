@@ -9,6 +9,7 @@ from contextlib import contextmanager
 import redis
 
 from signalbox.commands.error import StateUnavailable
+from signalbox.commands.tls import tls_step
 
 
 class TooFewReplicas(redis.ResponseError):
@@ -88,6 +89,7 @@ def state_errors() -> Iterator[None]:
             raise
         raise StateUnavailable(
             f"the state Redis does not answer: {error}",
-            next_step="start it, or set SIGNALBOX_STATE_URL; nothing was accepted or changed "
+            next_step=tls_step(error, "SIGNALBOX_STATE_URL")
+            or "start it, or set SIGNALBOX_STATE_URL; nothing was accepted or changed "
             "unless it was said so",
         ) from error

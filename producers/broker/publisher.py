@@ -22,6 +22,7 @@ from signalbox.commands.error import BrokerUnavailable, InvalidSetting
 from signalbox.commands.ledger.entry import Wake
 from signalbox.commands.ledger.row import batched
 from signalbox.commands.settings import Settings
+from signalbox.commands.tls import check_tls_files, tls_step
 from signalbox.commands.wire import (
     BATCH,
     DRAIN,
@@ -44,6 +45,7 @@ def make_app(settings: Settings) -> Celery:
     Raises InvalidSetting if Celery has no transport for the broker's address.
     """
     check_broker(settings.broker_url)
+    check_tls_files(settings.broker_url, "SIGNALBOX_BROKER_URL")
     if settings.broker_url.startswith(("amqp", "pyamqp")):
         from signalbox.producers.broker.rabbit_transport import use_checked_messages
 
@@ -123,7 +125,8 @@ class Publisher:
         except (BrokerError, KombuError, AMQPError, OSError) as error:
             raise BrokerUnavailable(
                 f"the broker did not take the message: {error}",
-                next_step="start it, or set SIGNALBOX_BROKER_URL; accepted commands are not lost",
+                next_step=tls_step(error, "SIGNALBOX_BROKER_URL")
+                or "start it, or set SIGNALBOX_BROKER_URL; accepted commands are not lost",
             ) from error
 
 
@@ -163,6 +166,7 @@ def broker_report(app: Celery, queues: Sequence[str]) -> tuple[dict[str, int], l
     except (BrokerError, KombuError, AMQPError, RedisError, OSError) as error:
         raise BrokerUnavailable(
             f"the broker does not answer: {error}",
-            next_step="start it, or set SIGNALBOX_BROKER_URL",
+            next_step=tls_step(error, "SIGNALBOX_BROKER_URL")
+            or "start it, or set SIGNALBOX_BROKER_URL",
         ) from error
     return lengths, sorted(name for answer in answers for name in answer)

@@ -1,4 +1,4 @@
-"""Commands to one object store, in few words: what the cases of the suite speak."""
+"""Short commands to one object store, for the cases of the suite."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ __all__ = ["Desk", "OpenDesk", "Turn"]
 
 @dataclass(frozen=True)
 class Desk(Caller):
-    """One scope's object store."""
+    """The object store of one tenant and env."""
 
     store: ObjectStore
 
@@ -45,38 +45,44 @@ class Desk(Caller):
         if_match: str | None = None,
         **fields: Any,
     ) -> PutResult:
+        """Store an object."""
         payload = InlinePayload(data=content) if isinstance(content, bytes) else content
         condition = Condition(if_absent=if_absent, if_match=if_match)
         command = PutObject(**self.place, key=key, payload=payload, condition=condition, **fields)
         return self.store.put(command, call or self.call())
 
     def stream(self, key: str, first: int | None = None, last: int | None = None) -> ObjectStream:
+        """Open an object's content."""
         command = GetObject(**self.place, key=key, first=first, last=last)
         return self.store.get(command, self.call())
 
     def read(self, key: str, first: int | None = None, last: int | None = None) -> bytes:
+        """Return an object's content."""
         stream = self.stream(key, first, last)
         with closing(stream.body) as body:
             return b"".join(iter(lambda: body.read(64 * 1024), b""))
 
     def head(self, key: str) -> ObjectInfo:
+        """Return what is known of an object."""
         return self.store.head(HeadObject(**self.place, key=key), self.call())
 
     def delete(self, key: str, *, if_match: str | None = None, call: Call | None = None) -> bool:
-        """Whether it was superseded."""
+        """Delete an object; return whether the delete was superseded."""
         command = DeleteObject(**self.place, key=key, if_match=if_match)
         result = self.store.delete(command, call or self.call())
         assert result.key == key
         return result.superseded
 
     def page(self, prefix: str = "", **fields: Any) -> ListResult:
+        """Return one page of a list."""
         return self.store.list(ListObjects(**self.place, prefix=prefix, **fields), self.call())
 
     def keys(self, prefix: str = "", **fields: Any) -> list[str]:
+        """Return the keys of the first page."""
         return [info.key for info in self.page(prefix, **fields).objects]
 
     def pages(self, prefix: str = "", **fields: Any) -> Iterator[ListResult]:
-        """Every page, from first to last."""
+        """Yield all pages of a list."""
         cursor: str | None = None
         while True:
             page = self.page(prefix, cursor=cursor, **fields)
@@ -86,12 +92,14 @@ class Desk(Caller):
                 return
 
     def uri(self, key: str) -> str:
+        """Return an object's address."""
         return self.store.uri(ObjectUri(**self.place, key=key), self.call()).uri
 
     def register(self, key: str, *, call: Call | None = None, **fields: Any) -> AssetRecord:
+        """Register an uploaded object."""
         command = RegisterObject(**self.place, key=key, **fields)
         return self.store.register(command, call or self.call())
 
 
 OpenDesk = Callable[..., Desk]
-"""`(tenant, env, config)`, each with a default."""
+"""Opens a Desk: `(tenant, env, config)`, each with a default."""

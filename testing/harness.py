@@ -1,9 +1,9 @@
-"""A place for each backend in which the conformance suite may do what it likes.
+"""Harnesses: a running server, and a route to it, for each backend that the suite tests.
 
-A backend joins the suite by a *harness*: a function without arguments whose context is a running
-server and the config of a route to it. Those of this repository are registered by
-`tests/conformance/harness.py`; another distribution names its own in an entry point of the group
-`signalbox.harnesses`, called `<kind>-<backend type>`, and runs
+A *harness* is a function without arguments whose context is a running server and the config of a
+route to it. Those of this repository are registered by `tests/conformance/harness.py`; another
+distribution names its own in an entry point of the group `signalbox.harnesses`, called
+`<kind>-<backend type>`, and runs
 
     pytest --pyargs signalbox.testing.suite -k <backend type>
 """
@@ -26,12 +26,14 @@ GROUP = "signalbox.harnesses"
 
 @dataclass
 class Harness:
-    """A backend that is up, and what a route to it says."""
+    """A running backend, with the config of a route to it."""
 
     backend_type: str
+    """Name of the backend type."""
     config: dict[str, Any]
+    """A config that works."""
     bad_place: dict[str, Any]
-    """A well-formed config that names a bucket or base_dir which cannot be used."""
+    """A valid config that names a bucket or base_dir which cannot be used."""
 
 
 OpenHarness = Callable[[], AbstractContextManager[Harness]]
@@ -39,7 +41,7 @@ OpenHarness = Callable[[], AbstractContextManager[Harness]]
 
 @contextmanager
 def filesystem_harness() -> Iterator[Harness]:
-    """A directory of its own; the bad place is one below a plain file."""
+    """A temporary directory; the bad place is below a regular file."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "file").touch()
         yield Harness(
@@ -52,13 +54,13 @@ def filesystem_harness() -> Iterator[Harness]:
 HARNESSES: dict[tuple[ResourceKind, str], OpenHarness] = {
     (kind, "filesystem"): filesystem_harness for kind in ResourceKind
 }
-"""Those of this repository that are registered."""
+"""The registered harnesses of this repository."""
 VARIANTS: dict[str, dict[str, dict[str, Any]]] = {"s3": {"boto3": {"engine": "boto3"}}}
-"""Configs with which other code serves the same backend: its cases run with each once more."""
+"""Configs that make other code serve the same backend: its cases run with each of them too."""
 
 
 def find_harness(backend: Backend) -> OpenHarness | None:
-    """The harness of a backend; None: nobody has registered one."""
+    """Return the harness of a backend; None if none is registered."""
     if (found := HARNESSES.get((backend.kind, backend.backend_type))) is not None:
         return found
     for entry in entry_points(group=GROUP, name=f"{backend.kind}-{backend.backend_type}"):
@@ -69,17 +71,19 @@ def find_harness(backend: Backend) -> OpenHarness | None:
 
 @dataclass(frozen=True)
 class Variant(Backend):
-    """A cell of the catalogue with one of those configs."""
+    """A backend with one of these configs."""
 
     name: str = ""
+    """Name of the config."""
 
     @property
     def config(self) -> dict[str, Any]:
+        """The config."""
         return VARIANTS[self.backend_type][self.name]
 
 
 def served(kinds: Collection[ResourceKind]) -> dict[str, Backend]:
-    """All that the cases of these kinds run on, by name."""
+    """Return the backends and variants that cases of these kinds run on, by name."""
     found = {}
     for entry in (entry for entry in catalogue() if entry.kind in kinds):
         found[f"{entry.kind}-{entry.backend_type}"] = entry

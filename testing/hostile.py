@@ -1,4 +1,4 @@
-"""Names that try to be more than a name; `VICTIM` stands for another tenant."""
+"""Hostile names, which try to reach another tenant; `VICTIM` stands for that tenant."""
 
 from __future__ import annotations
 

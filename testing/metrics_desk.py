@@ -1,4 +1,4 @@
-"""Commands to one scope's series, in few words."""
+"""Short commands to one metrics store, for the cases of the suite."""
 
 from __future__ import annotations
 
@@ -26,23 +26,24 @@ Item = tuple[IngestPoints, Call]
 def point(
     value: float = 1.0, at: float | datetime = 0, *, series: str = "cpu", **labels: str
 ) -> Point:
-    """A point `at` a time, or so many seconds into the day."""
+    """Return a point at a time, or at so many seconds after the beginning of DAY."""
     timestamp = at if isinstance(at, datetime) else DAY + timedelta(seconds=at)
     return Point(series=series, timestamp=timestamp, value=value, labels=labels)
 
 
 @dataclass(frozen=True)
 class MetricsDesk(Caller):
-    """One scope's series; `cpu` on one day where nothing else is said."""
+    """The series of one tenant and env; `cpu` on DAY by default."""
 
     store: MetricsStore
 
     def item(self, *points: Point, call: Call | None = None) -> Item:
-        """An ingest, and the call that it comes with."""
+        """Return an ingest and its call."""
         call = call or self.call()
         return IngestPoints(**self.place, op_id=call.mark, points=list(points)), call
 
     def ingest(self, *points: Point, call: Call | None = None) -> None:
+        """Ingest points."""
         result = self.store.ingest(*self.item(*points, call=call))
         assert result.points == len(points)
 
@@ -55,11 +56,12 @@ class MetricsDesk(Caller):
         call: Call | None = None,
         **fields: Any,
     ) -> PointsResult:
+        """Return one page of a query."""
         command = QueryPoints(**self.place, series=series, start=start, end=end, **fields)
         return self.store.query(command, call or self.call())
 
     def pages(self, **fields: Any) -> Iterator[PointsResult]:
-        """Every page, from first to last."""
+        """Yield all pages of a query."""
         cursor: str | None = None
         while True:
             page = self.page(cursor=cursor, **fields)
@@ -69,15 +71,18 @@ class MetricsDesk(Caller):
                 return
 
     def points(self, **fields: Any) -> list[PointValue]:
+        """Return the points of all pages."""
         return [found for page in self.pages(**fields) for found in page.points]
 
     def values(self, **fields: Any) -> list[float]:
+        """Return the values of all points."""
         return [found.value for found in self.points(**fields)]
 
     def windows(self, aggregation: str, **fields: Any) -> list[WindowValue]:
+        """Return the windows of all pages."""
         pages = self.pages(aggregation=aggregation, **fields)
         return [window for page in pages for window in page.windows]
 
 
 OpenMetricsDesk = Callable[..., MetricsDesk]
-"""`(tenant, env, config)`, each with a default."""
+"""Opens a MetricsDesk: `(tenant, env, config)`, each with a default."""

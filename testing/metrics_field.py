@@ -1,4 +1,4 @@
-"""Points of several groups for queries to be asked about, and their order."""
+"""Sample points with several label sets, and the order that queries must return them in."""
 
 from __future__ import annotations
 
@@ -10,14 +10,15 @@ FIELD = [
     point(1000, 3.5),
     point(-1000, 17.25, zone="x"),
 ]
-"""With gaps; no two at one time."""
+"""The sample points, with gaps and never two at one time."""
 
 
 def in_order(points: list[Point]) -> list[Point]:
+    """Return the points in the order of a query."""
     return sorted(points, key=lambda p: (p.timestamp, canonical_labels(p.labels).encode()))
 
 
 def sow(metrics: MetricsDesk) -> None:
-    """Ingest the field, backwards, and another series beside it."""
+    """Ingest the sample points in reverse order, and a point of another series."""
     metrics.ingest(*reversed(FIELD))
     metrics.ingest(point(5, 1, series="other", host="a"))

@@ -1,5 +1,7 @@
-"""Fixtures of the suite: every case runs against every backend of its kind, each test as a tenant
-of its own. A `conftest.py` imports what it needs of them."""
+"""Pytest fixtures of the suite: every case runs on every backend of its kind, with its own tenant.
+
+A `conftest.py` imports those that it needs.
+"""
 
 from __future__ import annotations
 
@@ -24,9 +26,10 @@ from signalbox.testing.turn import AnyCaller, OpenAt
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
-    """A module's `KIND` or `KINDS` say whose backends its cases run on; else it is all of them.
-    `BACKENDS` names those that keep its promise, where not all of the kind do, and `EXCEPT` those
-    that do not."""
+    """Run a module's cases on the backends of its `KIND` or `KINDS`, by default of all kinds.
+
+    `BACKENDS` restricts them to these backend types, `EXCEPT` excludes some.
+    """
     if "backend" in metafunc.fixturenames:
         kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)
         kinds = getattr(metafunc.module, "KINDS", (kind,) if kind else tuple(ResourceKind))
@@ -44,12 +47,14 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
 
 @pytest.fixture(scope="session")
 def backend(request: pytest.FixtureRequest) -> Backend:
+    """The backend that the case runs on."""
     entry: Backend = request.param
     return entry
 
 
 @pytest.fixture(scope="session")
 def harness(backend: Backend) -> Iterator[Harness]:
+    """The backend's running harness."""
     open_harness = find_harness(backend)
     if open_harness is None:
         pytest.fail(f"{backend.backend_type} has no harness: see testing/harness.py")
@@ -62,13 +67,13 @@ def harness(backend: Backend) -> Iterator[Harness]:
 
 @pytest.fixture
 def tenant() -> str:
-    """A tenant that no other test has."""
+    """A tenant that no other test uses."""
     return f"t_{uuid.uuid4().hex[:12]}"
 
 
 @pytest.fixture
 def open_at(backend: Backend, harness: Harness, tenant: str, tmp_path: Path) -> Iterator[OpenAt]:
-    """Open a store for a scope, and a desk before it; the default is the test's tenant in `dev`."""
+    """Open a store for a scope, and a desk for it; by default the test's tenant in `dev`."""
     with ExitStack() as opened:
 
         def open_one(
@@ -88,39 +93,47 @@ def open_at(backend: Backend, harness: Harness, tenant: str, tmp_path: Path) -> 
 
 @pytest.fixture
 def open_desk(open_at: OpenAt) -> OpenDesk:
+    """Open a Desk."""
     return partial(open_at, Desk)
 
 
 @pytest.fixture
 def desk(open_desk: OpenDesk) -> Desk:
+    """A Desk for the test's tenant."""
     return open_desk()
 
 
 @pytest.fixture
 def open_table_desk(open_at: OpenAt) -> OpenTableDesk:
+    """Open a TableDesk."""
     return partial(open_at, TableDesk)
 
 
 @pytest.fixture
 def table(open_table_desk: OpenTableDesk) -> TableDesk:
+    """A TableDesk for the test's tenant."""
     return open_table_desk()
 
 
 @pytest.fixture
 def open_metrics_desk(open_at: OpenAt) -> OpenMetricsDesk:
+    """Open a MetricsDesk."""
     return partial(open_at, MetricsDesk)
 
 
 @pytest.fixture
 def metrics(open_metrics_desk: OpenMetricsDesk) -> MetricsDesk:
+    """A MetricsDesk for the test's tenant."""
     return open_metrics_desk()
 
 
 @pytest.fixture
 def open_stream_desk(open_at: OpenAt) -> OpenStreamDesk:
+    """Open a StreamDesk."""
     return partial(open_at, StreamDesk)
 
 
 @pytest.fixture
 def stream(open_stream_desk: OpenStreamDesk) -> StreamDesk:
+    """A StreamDesk for the test's tenant."""
     return open_stream_desk()

@@ -1,4 +1,4 @@
-"""What each kind's store offers to a hostile name: slots to put it in, and ways to look for it."""
+"""Tries hostile names in every slot of a store's commands, such as table and row key."""
 
 from __future__ import annotations
 
@@ -15,50 +15,56 @@ from signalbox.testing.stream_desk import StreamDesk
 from signalbox.testing.table_desk import TableDesk
 
 SECRET: Final = "secret"
-"""In each slot a scope keeps something of its own under this name."""
+"""The name under which a scope stores something of its own in each slot."""
 
 
 @dataclass(frozen=True)
 class Shelf:
-    """One scope's store. `slot` says which of a command's names is meant."""
+    """The store of one scope. A `slot` is one of the names that its commands have."""
 
     desk: Any
+    """The desk of the store."""
     SLOTS: ClassVar[tuple[str, ...]] = ()
+    """The slots of the kind."""
 
     @property
     def owner(self) -> str:
+        """Tenant and env, which everything stored here contains."""
         return f"{self.desk.tenant}/{self.desk.env}"
 
     def keep(self, slot: str, name: str) -> None:
-        """Write the owner there."""
+        """Store the owner under a name."""
         raise NotImplementedError
 
     def find(self, slot: str, name: str) -> list[str]:
-        """The owners of what is there."""
+        """Return the owners of what is found under a name."""
         raise NotImplementedError
 
     def drop(self, slot: str, name: str) -> bool:
-        """Remove it; False where the kind has no such command."""
+        """Remove it; return False if the kind has no such command."""
         return False
 
     def listed(self) -> list[str]:
-        """The owners of all that a list, a query or a read shows."""
+        """Return the owners of everything that a list, query or read returns."""
         raise NotImplementedError
 
     def keep_own(self) -> None:
+        """Store the owner under SECRET in each slot."""
         for slot in self.SLOTS:
             self.keep(slot, SECRET)
 
     def own(self) -> list[list[str]]:
-        """What is found where `keep_own` writes."""
+        """Return what is found under SECRET in each slot."""
         return [self.find(slot, SECRET) for slot in self.SLOTS]
 
     def all_own(self) -> list[list[str]]:
-        """What `own` is as long as nobody else wrote there."""
+        """Return what `own` must return if nobody else has written there."""
         return [[self.owner]] * len(self.SLOTS)
 
 
 class ObjectShelf(Shelf):
+    """A shelf of objects."""
+
     desk: Desk
     SLOTS = ("key",)
 
@@ -79,6 +85,8 @@ class ObjectShelf(Shelf):
 
 
 class TableShelf(Shelf):
+    """A shelf of rows."""
+
     desk: TableDesk
     SLOTS = ("table", "row key")
 
@@ -103,7 +111,7 @@ class TableShelf(Shelf):
 
 
 class MetricsShelf(Shelf):
-    """A point's owner is one of its labels, so that what another scope owns is seen as such."""
+    """A shelf of points. The owner is a label, so that points of another scope are recognised."""
 
     desk: MetricsDesk
     SLOTS = ("series", "label name", "label value")
@@ -126,6 +134,8 @@ class MetricsShelf(Shelf):
 
 
 class StreamShelf(Shelf):
+    """A shelf of events."""
+
     desk: StreamDesk
     SLOTS = ("stream", "event id")
 
@@ -149,4 +159,4 @@ SHELVES: dict[ResourceKind, tuple[type[Any], type[Shelf]]] = {
     ResourceKind.METRICS_STORE: (MetricsDesk, MetricsShelf),
     ResourceKind.EVENT_STREAM: (StreamDesk, StreamShelf),
 }
-"""The desk and the shelf of each kind."""
+"""Desk and shelf of each kind."""

@@ -1,4 +1,4 @@
-"""Commands to one scope's event streams, in few words."""
+"""Short commands to one event stream store, for the cases of the suite."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ Item = tuple[AppendEvent, Call]
 
 @dataclass(frozen=True)
 class StreamDesk(Caller):
-    """One scope's event streams; `orders` where none is named."""
+    """The event streams of one tenant and env; `orders` by default."""
 
     store: EventStream
 
@@ -37,7 +37,7 @@ class StreamDesk(Caller):
         type: str = "placed",  # noqa: A002 - the field's name
         **fields: Any,
     ) -> Item:
-        """An append, and the call that it comes with."""
+        """Return an append and its call."""
         call = call or self.call()
         command = AppendEvent(
             **self.place,
@@ -49,16 +49,18 @@ class StreamDesk(Caller):
         return command, call
 
     def append(self, data: dict[str, Any] | None = None, **fields: Any) -> AppendResult:
+        """Append an event."""
         return self.store.append(*self.item(data, **fields))
 
     def read(
         self, stream: str = "orders", *, call: Call | None = None, **fields: Any
     ) -> EventsResult:
+        """Return one page of events."""
         command = ReadEvents(**self.place, stream=stream, **fields)
         return self.store.read(command, call or self.call())
 
     def events(self, stream: str = "orders", after: int = 0, **fields: Any) -> list[StoredEvent]:
-        """All events behind `after`, in as many reads as it takes."""
+        """Return all events with version > `after`, in as many reads as needed."""
         events: list[StoredEvent] = []
         while True:
             page = self.read(stream, after=after, **fields)
@@ -70,9 +72,9 @@ class StreamDesk(Caller):
             after = page.next_after
 
     def history(self, stream: str = "orders") -> list[tuple[int, Any]]:
-        """Versions, each with the event's data."""
+        """Return versions and data of all events."""
         return [(event.version, event.data) for event in self.events(stream)]
 
 
 OpenStreamDesk = Callable[..., StreamDesk]
-"""`(tenant, env, config)`, each with a default."""
+"""Opens a StreamDesk: `(tenant, env, config)`, each with a default."""

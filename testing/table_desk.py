@@ -1,4 +1,4 @@
-"""Commands to one scope's tables, in few words."""
+"""Short commands to one tabular store, for the cases of the suite."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ Test = tuple[str, str, Any]
 
 @dataclass(frozen=True)
 class TableDesk(Caller):
-    """One scope's tables; `people` where none is named."""
+    """The tables of one tenant and env; `people` by default."""
 
     store: TabularStore
 
@@ -41,7 +41,7 @@ class TableDesk(Caller):
         if_absent: bool = False,
         if_revision: int | None = None,
     ) -> Item:
-        """An upsert, and the call that it comes with."""
+        """Return an upsert and its call."""
         call = call or self.call()
         command = UpsertRow(
             **self.place,
@@ -54,13 +54,13 @@ class TableDesk(Caller):
         return command, call
 
     def upsert(self, key: str, data: dict[str, Any] | None = None, **fields: Any) -> int:
-        """The row's revision."""
+        """Store a row; return its revision."""
         result = self.store.upsert(*self.item(key, data, **fields))
         assert result.key == key
         return result.revision
 
     def late_upsert(self, key: str, call: Call, **fields: Any) -> bool:
-        """Whether it was superseded; alone and in bulk it is to be the same."""
+        """Store a row late, alone and in bulk; return whether it was superseded."""
         item = self.item(key, {"n": "late"}, call=call, **fields)
         alone = self.store.upsert(*item)
         (bulk,) = self.store.upsert_many([item])
@@ -68,19 +68,21 @@ class TableDesk(Caller):
         return alone.superseded
 
     def fill(self, rows: dict[str, dict[str, Any]], table: str = "people") -> None:
-        """Many rows, in few calls."""
+        """Store many rows in few calls."""
         answers = self.store.upsert_many(
             [self.item(key, data, table=table) for key, data in rows.items()]
         )
         assert [getattr(answer, "key", answer) for answer in answers] == list(rows)
 
     def get(self, key: str, *, table: str = "people", call: Call | None = None) -> Row:
+        """Return a row."""
         command = GetRow(**self.place, table_name=table, key=key)
         row = self.store.get(command, call or self.call())
         assert row.key == key
         return row
 
     def data(self, key: str, table: str = "people") -> dict[str, Any]:
+        """Return a row's data."""
         return self.get(key, table=table).data
 
     def delete(
@@ -91,7 +93,7 @@ class TableDesk(Caller):
         if_revision: int | None = None,
         call: Call | None = None,
     ) -> bool:
-        """Whether it was superseded."""
+        """Delete a row; return whether the delete was superseded."""
         call = call or self.call()
         command = DeleteRow(
             **self.place, op_id=call.mark, table_name=table, key=key, if_revision=if_revision
@@ -108,7 +110,10 @@ class TableDesk(Caller):
         allow_scan: bool = True,
         **fields: Any,
     ) -> QueryResult:
-        """A scan is allowed: what no index of a backend serves is to have the same meaning."""
+        """Return one page of a query.
+
+        Scans are allowed, so that queries without an index have the same meaning on every backend.
+        """
         filters: Sequence[Filter] = [
             Filter.model_validate({"column": column, "op": op, "value": value})
             for column, op, value in where
@@ -123,7 +128,7 @@ class TableDesk(Caller):
         return self.store.query(command, call or self.call())
 
     def pages(self, *where: Test, **fields: Any) -> Iterator[QueryResult]:
-        """Every page, from first to last."""
+        """Yield all pages of a query."""
         cursor: str | None = None
         while True:
             page = self.page(*where, cursor=cursor, **fields)
@@ -133,11 +138,13 @@ class TableDesk(Caller):
                 return
 
     def rows(self, *where: Test, **fields: Any) -> list[Row]:
+        """Return the rows of all pages."""
         return [row for page in self.pages(*where, **fields) for row in page.rows]
 
     def keys(self, *where: Test, **fields: Any) -> list[str]:
+        """Return the keys of all rows."""
         return [row.key for row in self.rows(*where, **fields)]
 
 
 OpenTableDesk = Callable[..., TableDesk]
-"""`(tenant, env, config)`, each with a default."""
+"""Opens a TableDesk: `(tenant, env, config)`, each with a default."""

@@ -1,4 +1,4 @@
-"""What the desks of all kinds share: who commands, and each command's place in the order."""
+"""What all desks share: the scope of their commands, and each command's place in the order."""
 
 from __future__ import annotations
 
@@ -19,38 +19,50 @@ _SEQUENCE = itertools.count(1)
 
 @dataclass(frozen=True)
 class Turn:
-    """One accepted command's place in the order; without arguments the next one."""
+    """The place of one accepted command in the order; by default the next one."""
 
     seq: int = field(default_factory=lambda: next(_SEQUENCE))
+    """Its sequence number."""
     op_id: str = field(default_factory=new_op_id)
+    """What marks its effects."""
 
     @classmethod
     def numbered(cls) -> Turn:
-        """One that is marked by its number, as the ledger does it."""
+        """Return a turn that is marked by its number, as the ledger does."""
         seq = next(_SEQUENCE)
         return cls(seq, str(seq))
 
     def replayed(self) -> Turn:
-        """The same command accepted once more, at the end of the order."""
+        """Return a turn of the same command, accepted again at the end of the order."""
         return Turn(op_id=self.op_id)
 
 
 @dataclass(frozen=True)
 class Caller:
-    """One scope's store. `turn` repeats an earlier acceptance, `takeover` says so."""
+    """Base of the desks: one scope's store."""
 
     store: Any
+    """The store."""
     tenant: str
+    """The tenant."""
     env: str
+    """The env."""
     payloads: PayloadStore
+    """Where staged content is read."""
 
     @property
     def place(self) -> dict[str, str]:
+        """The fields that every command of this scope has."""
         return {"tenant_id": self.tenant, "env": self.env}
 
     def call(
         self, turn: Turn | None = None, *, takeover: bool = False, seconds: float = 60
     ) -> Call:
+        """Return the call of a command; a given `turn` repeats an earlier acceptance.
+
+        The lease ends in `seconds`. `takeover` says that the earlier attempt may have had its
+        effect.
+        """
         turn = turn or Turn()
         return Call(
             mark=turn.op_id,
@@ -61,21 +73,24 @@ class Caller:
         )
 
     def late(self) -> Call:
-        """A call whose lease has run out."""
+        """Return a call whose lease has expired."""
         return self.call(seconds=-1)
 
 
 AnyCaller = TypeVar("AnyCaller", bound=Caller)
 OpenAt = Callable[..., Any]
-"""`(desk, tenant, env, config)`: a desk of that class; all but the first have defaults."""
+"""Opens a desk: `(desk class, tenant, env, config)`, all but the first with a default."""
 
 
 def overtaken(takeover: bool) -> AbstractContextManager[None]:
-    """Around a write that came late: one that takes over is answered as if it had been done;
-    what a frozen worker that woke is told does not matter, as long as nothing changes."""
+    """Expect a late write to change nothing.
+
+    A takeover must succeed as if the write had been done. The answer to a suspended worker that
+    resumes does not matter.
+    """
     return nullcontext() if takeover else suppress(SignalboxError)
 
 
 def codes(answers: Sequence[object]) -> list[str]:
-    """What each answer of a bulk call is: `OK`, or the code of its error."""
+    """Return `OK` or the error's code for each answer of a bulk call."""
     return [answer.code if isinstance(answer, SignalboxError) else "OK" for answer in answers]

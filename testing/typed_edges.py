@@ -1,4 +1,4 @@
-"""Values at the edges of their types, which every backend gives back as they were."""
+"""Values at the limits of their types, which every backend must return unchanged."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What rows and events may hold, for hypothesis to draw from."""
+"""Hypothesis strategies for the values of rows and events."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from signalbox.commands.value import MAX_INT, MIN_INT
 names = st.text(st.characters(exclude_categories=["Cc", "Cs"]), min_size=1, max_size=8).filter(
     lambda name: not name.startswith("$")
 )
-"""Of columns and rows."""
+"""Names of columns and rows."""
 timestamps = st.datetimes(
     min_value=datetime(1, 1, 1), max_value=datetime(9999, 12, 31), timezones=st.just(UTC)
 ).map(lambda time: time.replace(fold=0))
@@ -34,7 +34,7 @@ data = st.dictionaries(names, values, max_size=5)
 
 
 def exact(value: Any) -> Any:
-    """Something equal only for values of the same types, signs of zero and zones."""
+    """Return something that is equal only for values of equal type, sign of zero and time zone."""
     if isinstance(value, dict):
         return {name: exact(entry) for name, entry in value.items()}
     if isinstance(value, list):

@@ -1,4 +1,4 @@
-"""What the cases stand on."""
+"""Fixtures of the suite."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A place that cannot be used says so in every verb, and says what to do."""
+"""A bucket or folder that cannot be used: every verb reports it, with a next step."""
 
 from __future__ import annotations
 

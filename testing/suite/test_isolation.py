@@ -1,4 +1,4 @@
-"""Nothing that a caller can spell reaches another scope: on every backend, of every kind."""
+"""Isolation of tenants: no hostile name reaches another scope, on any backend of any kind."""
 
 from __future__ import annotations
 

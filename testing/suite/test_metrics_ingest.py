@@ -1,4 +1,4 @@
-"""Ingest: a point is one point, however often and in whatever spelling it comes."""
+"""Ingesting points: series, labels and timestamp identify a point, however they are spelled."""
 
 from __future__ import annotations
 

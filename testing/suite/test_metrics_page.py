@@ -1,4 +1,4 @@
-"""Pages of points and windows: together they hold each once; a cursor continues only its own."""
+"""Pages of points and windows: together they contain each once; a cursor fits only its query."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries of points and windows, against what a naive computation says."""
+"""Queries of points and windows, compared with a naive computation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Late and repeated ingests: of two values for one point that of the newer command stands."""
+"""Late and repeated ingests: the newer command's value of a point is kept."""
 
 from __future__ import annotations
 

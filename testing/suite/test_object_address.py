@@ -1,4 +1,4 @@
-"""URIs, presigned addresses and forms, and the registering of what came in by them."""
+"""URIs, presigned URLs and forms of objects, and the registration of presigned uploads."""
 
 from __future__ import annotations
 

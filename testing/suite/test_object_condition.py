@@ -1,4 +1,4 @@
-"""Writes that may happen only if, and races that such writes decide."""
+"""Conditional writes of objects, and races that conditions decide."""
 
 from __future__ import annotations
 

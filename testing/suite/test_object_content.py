@@ -1,4 +1,4 @@
-"""What goes in comes out: contents, what stands beside them, and ranges."""
+"""Content, metadata and ranges of objects: what is read is what was written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Keys are names, not paths: whatever is allowed in one comes back as it was, and stays apart."""
+"""Keys are names and not paths: every allowed key is returned unchanged and stays distinct."""
 
 from __future__ import annotations
 

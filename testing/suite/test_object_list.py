@@ -1,4 +1,4 @@
-"""Lists: what is in them, in which order, and that pages lose and repeat nothing."""
+"""Lists of objects: content, order, and pages without losses or repetitions."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One tenant and env never meets another, and a place that cannot be used says so."""
+"""Scopes of objects: a tenant and env never sees another's, and unusable places are reported."""
 
 from __future__ import annotations
 

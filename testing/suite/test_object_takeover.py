@@ -1,4 +1,4 @@
-"""An earlier attempt may have had its effect already: once more must be as once."""
+"""Takeovers of object commands: running a command again has the same effect as running it once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Appends: versions without a gap, ids that count once, and conditions on the stream's end."""
+"""Appends to streams: versions without gaps, unique ids, and expected versions."""
 
 from __future__ import annotations
 

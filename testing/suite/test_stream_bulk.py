@@ -1,4 +1,4 @@
-"""Many appends at once: in order on each stream, an answer for each, no one spoils another's."""
+"""Bulk appends: in order on each stream, with an answer for each command."""
 
 from __future__ import annotations
 

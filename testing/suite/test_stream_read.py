@@ -1,4 +1,4 @@
-"""Reads: from anywhere, in order, without a gap, and each event as it was given."""
+"""Reads of streams: from any version, in order, without gaps, each event as it was appended."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Repeated appends: an event that was added is there once, and says so the same way again."""
+"""Repeated appends: an event is stored once, and the retry gets the same answer."""
 
 from __future__ import annotations
 

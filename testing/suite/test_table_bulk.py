@@ -1,4 +1,4 @@
-"""Many upserts at once: an answer for each in its place, and no one spoils another's."""
+"""Bulk upserts: an answer for each command, and no error of one affects another."""
 
 from __future__ import annotations
 

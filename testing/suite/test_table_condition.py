@@ -1,4 +1,4 @@
-"""Writes of rows that may happen only if, and races that such writes decide."""
+"""Conditional writes of rows, and races that conditions decide."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Pages of a query: together they hold every row once, and a cursor continues only its own."""
+"""Pages of a query of rows: together they contain every row once; a cursor fits only its query."""
 
 from __future__ import annotations
 

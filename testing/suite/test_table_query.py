@@ -1,4 +1,4 @@
-"""Queries: what passes a filter, and in which order."""
+"""Queries of rows: which rows pass the filters, and in which order."""
 
 from __future__ import annotations
 

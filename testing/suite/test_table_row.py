@@ -1,4 +1,4 @@
-"""Rows: written whole, read, replaced and removed, each under its own name."""
+"""Rows: upserted as a whole, read, replaced and deleted, each under its own key."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Queries that no index serves: they say so, and are answered only where a scan is allowed."""
+"""Queries of rows without an index: refused unless a scan is allowed."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Late and repeated writes of rows: a newer one is never undone, and once more is as once."""
+"""Late and repeated writes of rows: a newer write is never undone, and a retry has no effect."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Values of rows: each comes back equal and in its own type, under its own column."""
+"""Values of rows: each is returned equal, with its own type and column."""
 
 from __future__ import annotations
 

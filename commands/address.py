@@ -16,7 +16,7 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import parse_qsl, urlencode
+from urllib.parse import parse_qsl, urlencode, urlsplit
 
 import redis
 from redis import DriverInfo
@@ -68,7 +68,7 @@ def servers_of(url: str) -> Servers:
     check_tls_files(url, "SIGNALBOX_STATE_URL")
     many = read_url(url)
     if many is None:
-        return OneServer(redis.Redis.from_url(url, **_options()))
+        return OneServer(_one_server(url))
     if many.form == "cluster":
 
         def make(address: Address) -> redis.Redis:
@@ -93,6 +93,28 @@ def servers_of(url: str) -> Servers:
     )
     client: redis.Redis = sentinel.master_for(many.service)  # type: ignore[no-untyped-call]  # untyped in redis-py
     return OneServer(client, PATIENCE_SECONDS)
+
+
+def _one_server(url: str) -> redis.Redis:
+    """Its client. What redis-py would pass over, or fail on at the first command, is refused."""
+    options = _options()
+    if url.startswith("unix:"):
+        del options["socket_keepalive"]  # it knows none
+    try:
+        named = urlsplit(url)
+        if named.scheme != "unix":
+            if not named.hostname:
+                raise _wrong("it names no host")
+            if not re.fullmatch(r"(/[0-9]*)?", named.path):
+                raise _wrong(f"the database is a number, not {named.path[1:]!r}")
+        elif not named.path.strip("/"):
+            raise _wrong("it names no socket: unix:///path/of/it")
+        client: redis.Redis = redis.Redis.from_url(url, **options)
+        pool = client.connection_pool
+        pool.connection_class(**pool.connection_kwargs)
+    except (ValueError, TypeError, redis.RedisError) as error:
+        raise _wrong(str(error).removeprefix("AbstractConnection.__init__() ")) from error
+    return client
 
 
 def read_url(url: str) -> ManyServers | None:
@@ -147,7 +169,10 @@ def _address(text: str, port: int) -> Address:
     found = _HOST.fullmatch(text)
     if found is None:
         raise _wrong(f"{text!r} is not a host and a port")
-    return found["host"].strip("[]"), int(found["port"] or port)
+    number = int(found["port"] or port)
+    if not 0 < number < 65536:
+        raise _wrong(f"{number} is no port")
+    return found["host"].strip("[]"), number
 
 
 def _wrong(reason: str) -> InvalidSetting:

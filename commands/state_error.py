@@ -36,6 +36,9 @@ _REFUSALS = {
     "SIGNALBOX_STATE_URL",
     "NOAUTH": "put user and password into SIGNALBOX_STATE_URL",
     "WRONGPASS": "put the right user and password into SIGNALBOX_STATE_URL",
+    "cluster support disabled": "it is one server: begin SIGNALBOX_STATE_URL with redis://",
+    "SENTINEL": "it is no Sentinel: name one (their port is 26379), or begin SIGNALBOX_STATE_URL "
+    "with redis://",
     "DB index": "name a database in SIGNALBOX_STATE_URL that the server has, such as /0",
 }
 _PASSING = {"OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY"}
@@ -54,7 +57,7 @@ _CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
     (redis.exceptions.BusyLoadingError, "LOADING"),
 )
 # Until 6.2 it is wrapped inside a script: `ERR Error running script (…): …: -OOM command …`.
-_FIRST_WORD = re.compile(rf"(?:^|[\s:-])({'|'.join(_REFUSALS)})\b")
+_FIRST_WORD = re.compile(rf"(?:^|[\s:'`-])({'|'.join(_REFUSALS)})\b")
 
 
 def refusal_of(error: redis.RedisError) -> str | None:

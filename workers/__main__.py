@@ -11,7 +11,12 @@ import sys
 from celery.bin.base import CLIContext
 from celery.bin.worker import worker
 
-from signalbox.workers.app import app
+from signalbox.commands.error import SignalboxError
+
+try:
+    from signalbox.workers.app import app
+except SignalboxError as error:  # a setting that cannot be right
+    sys.exit(f"{error.code} {error}")
 
 if __name__ == "__main__":
     context = CLIContext(app=app, no_color=False, workdir=None)

@@ -14,11 +14,10 @@ from amqp.exceptions import AMQPError
 from celery import Celery
 from kombu.exceptions import KombuError
 from kombu.exceptions import OperationalError as BrokerError
-from kombu.transport import TRANSPORT_ALIASES
 from redis import RedisError
 
 from signalbox import celeryconfig
-from signalbox.commands.error import BrokerUnavailable, InvalidSetting
+from signalbox.commands.error import BrokerUnavailable
 from signalbox.commands.ledger.entry import Wake
 from signalbox.commands.ledger.row import batched
 from signalbox.commands.settings import Settings
@@ -34,6 +33,7 @@ from signalbox.commands.wire import (
     summarise,
     ticket_document,
 )
+from signalbox.producers.broker.address import check_broker
 from signalbox.producers.broker.redis_transport import use_one_client_a_channel
 
 log = structlog.get_logger("signalbox.publisher")
@@ -56,16 +56,6 @@ def make_app(settings: Settings) -> Celery:
     app.config_from_object(celeryconfig)
     app.conf.update(celeryconfig.settings_of(settings))
     return app
-
-
-def check_broker(url: str) -> None:
-    """Raises InvalidSetting if Celery does not speak with such a broker."""
-    scheme, address, _ = url.partition("://")
-    if address and scheme.partition("+")[0] not in TRANSPORT_ALIASES:
-        raise InvalidSetting(
-            f"SIGNALBOX_BROKER_URL: no broker is reached by {scheme}://",
-            next_step="begin it with redis:// or amqp://; see docs/configuration.md",
-        )
 
 
 class Publisher:

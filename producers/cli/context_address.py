@@ -67,7 +67,7 @@ def check_context(context: Context) -> None:
     if context.state_url is not None:
         _check_state(context.state_url)
     if context.broker_url is not None:
-        from signalbox.producers.broker.publisher import check_broker
+        from signalbox.producers.broker.address import check_broker
 
         check_broker(context.broker_url)
 

@@ -1,0 +1,42 @@
+"""What SIGNALBOX_BROKER_URL may say: what Celery would pass over, or fail on later, is refused."""
+
+from __future__ import annotations
+
+from kombu.connection import Connection
+from kombu.transport import TRANSPORT_ALIASES
+
+from signalbox.commands.error import InvalidSetting
+
+_FORMS = "begin it with redis:// or amqp://; see docs/configuration.md"
+
+
+def check_broker(url: str) -> None:
+    """Raises InvalidSetting if Celery does not speak with such a broker. Calls nobody."""
+    for one in url.split(";"):
+        _check(one)
+
+
+def _check(url: str) -> None:
+    scheme, separator, _ = url.partition("://")
+    if not separator or scheme.partition("+")[0] not in TRANSPORT_ALIASES:
+        raise _wrong(f"no broker is reached by {scheme}{separator}")
+    if scheme.startswith(("redis+", "rediss+")) and scheme != "redis+socket":
+        # Celery would pass over what stands behind it, and use 127.0.0.1:6379.
+        raise _wrong(
+            f"Celery knows no {scheme}://",
+            "name one Redis, or its Sentinels: sentinel://host:26379;sentinel://…",
+        )
+    try:
+        connection = Connection(url)  # type: ignore[no-untyped-call]  # kombu has no types
+        connection.get_transport_cls()  # type: ignore[no-untyped-call]  # kombu has no types
+    except (ValueError, LookupError) as error:
+        raise _wrong(str(error)) from error
+    except ImportError as error:
+        raise _wrong(f"{scheme}:// needs {error.name}, which is not installed") from error
+    database = (connection.virtual_host or "").strip("/")
+    if scheme in ("redis", "rediss") and database and not database.isdecimal():
+        raise _wrong(f"the database is a number, not {database!r}")
+
+
+def _wrong(reason: str, next_step: str = _FORMS) -> InvalidSetting:
+    return InvalidSetting(f"SIGNALBOX_BROKER_URL: {reason}", next_step=next_step)

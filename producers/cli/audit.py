@@ -14,7 +14,7 @@ from signalbox.commands.scope import check_tenant
 from signalbox.producers.archive import archived_events
 from signalbox.producers.cli.common import AsJson, make_client, make_registry
 from signalbox.producers.cli.console import err, out, print_json
-from signalbox.producers.cli.event_text import print_event, print_events
+from signalbox.producers.cli.event_text import print_events
 from signalbox.producers.cli.notation import duration, moment
 from signalbox.routing.audit.chain import Chain, Fault
 from signalbox.routing.registry.event import StreamEvent
@@ -40,7 +40,7 @@ def log(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Changes of routes, locks and policies, and refusals; as JSON one event a line."""
+    """Changes of routes, locks and policies, and refusals, oldest first."""
     first, last = _when(since) if since else None, _when(until) if until else None
     if tenant is not None:
         check_tenant(tenant)
@@ -53,8 +53,7 @@ def log(
                 del chosen[:-limit]
     chosen = chosen[-limit:]
     if as_json:
-        for event in chosen:
-            print_event(event, as_json=True)
+        print_json([event.model_dump(mode="json") for event in chosen])
     else:
         print_events("audit log", chosen)
 

@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TextIO
 
 import typer
+from rich.cells import cell_len
 from rich.console import Console, ConsoleOptions, RenderableType
 from rich.markup import escape
 from rich.segment import Segment
 from rich.table import Table
 
 from signalbox.commands.visible import visible, visible_json
+
+LONG_WORD = 32
+"""Cells of a word; what is longer may be folded in a table."""
 
 
 class SafeConsole(Console):
@@ -29,9 +34,13 @@ class SafeConsole(Console):
                 yield segment._replace(text=visible(segment.text, keep="\n\t"))
 
 
-# Into a pipe or a file nothing is cut to a terminal's width.
-out = SafeConsole(width=None if sys.stdout.isatty() else 240)
-err = SafeConsole(stderr=True, width=None if sys.stderr.isatty() else 240)
+def _width(stream: TextIO) -> int | None:
+    """Into a pipe or a file nothing is cut to a terminal's width, unless COLUMNS says one."""
+    return None if stream.isatty() or os.environ.get("COLUMNS", "").isdecimal() else 240
+
+
+out = SafeConsole(width=_width(sys.stdout))
+err = SafeConsole(stderr=True, width=_width(sys.stderr))
 
 
 def print_json(document: Any, *, to_error: bool = False) -> None:
@@ -49,12 +58,31 @@ def print_pairs(document: dict[str, Any]) -> None:
 
 
 def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    table = Table(title=title, title_justify="left")
-    for column in columns:
-        table.add_column(column, overflow="fold")
-    for row in rows:
-        table.add_row(*(_plain(value) for value in row))
-    out.print(table)
+    """A table; where its words do not fit side by side, each row as names and values instead."""
+    cells = [[_plain(value) for value in row] for row in rows]
+    if not rows:
+        out.print(f"{escape(title)}: none", highlight=False)
+    elif _width_needed(columns, cells) > out.width:
+        out.print(f"[italic]{escape(title)}[/italic]", highlight=False)
+        for row in rows:
+            out.print("─" * min(20, out.width), style="dim")
+            print_pairs(dict(zip([name or "·" for name in columns], row, strict=True)))
+    else:
+        table = Table(title=title, title_justify="left")
+        for column in columns:
+            table.add_column(column, overflow="fold")
+        for each in cells:
+            table.add_row(*each)
+        out.print(table)
+
+
+def _width_needed(columns: list[str], rows: list[list[str]]) -> int:
+    """The least at which a table can be read: with whole words, but for very long ones."""
+    widths = [
+        max(cell_len(word) for cell in column for word in (cell.split() or [""]))
+        for column in zip(columns, *rows, strict=True)
+    ]
+    return sum(min(width, LONG_WORD) for width in widths) + 3 * len(columns) + 1
 
 
 def _plain(value: Any) -> str:

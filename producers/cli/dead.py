@@ -50,8 +50,8 @@ def ls(
         letters = client.dead.find(_which(tenant, env, kind, code, older_than))
         shown = list(itertools.islice(letters, limit + 1))
     if as_json:
-        for letter in shown[:limit]:
-            print_json(document_of(letter))
+        letters_shown = [document_of(letter) for letter in shown[:limit]]
+        print_json({"dead_letters": letters_shown, "more": len(shown) > limit})
         return
     rows = [
         [

@@ -48,7 +48,7 @@ def diagnose(
         raise no_route(scopes[0])
     policy = registry.policies.get(scopes[0].tenant_id)
     terms = policy.terms if policy else FREE
-    well = True
+    well, documents = True, []
     with make_client() as client:
         for route in routes:
             if recount and route.scope.kind is ResourceKind.OBJECT_STORE:
@@ -58,10 +58,11 @@ def diagnose(
             well = well and health["error"] is None
             document = {"scope": route.scope.field, "backend": route.backend_type, "probe": health}
             document |= money(status, terms, tables)
-            if as_json:
-                print_json(document)
-            else:
+            documents.append(document)
+            if not as_json:
                 _print(document)
+    if as_json:
+        print_json(documents[0] if must_exist else documents)
     return well
 
 

@@ -40,12 +40,13 @@ def outcome(
         raise typer.BadParameter("give both -t and -e, or neither")
     if not op_id.isprintable():
         raise InvalidCommand("the op_id is no printable text", next_step="copy it from the answer")
+    is_search = False
     if op_id.count("/") == 2:
         refs = [op_id]
     elif tenant and env:
         refs = [f"{tenant}/{env}/{op_id}"]
     else:
-        refs = ledger.find(op_id)
+        is_search, refs = True, ledger.find(op_id)
     records = [record for record in ledger.records(refs) if record is not None]
     if not records:
         raise NotFound(
@@ -54,15 +55,17 @@ def outcome(
             env=env,
             next_step=f"check the op_id; {its.kept}",
         )
+    documents = []
     for record in records:
         document = asdict(record) | {
             name: detail.model_dump(mode="json") if detail else None
             for name, detail in (("outcome", record.outcome), ("waits_for", record.waits_for))
         }
-        if as_json:
-            print_json(document)
-        else:
+        documents.append(document)
+        if not as_json:
             print_pairs(document | (document.pop("outcome") or {}))
+    if as_json:
+        print_json(documents if is_search else documents[0])
 
 
 @app.command()

@@ -38,24 +38,30 @@ def list_(
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Routes of a kind to show.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Routes of all tenants with health, use and lock, a page of each kind at a time."""
+    """Routes of all tenants with health, use and lock, a page of each kind at a time.
+
+    With --json a list of pages; with --kind only that one.
+    """
     if after is not None and kind is None:
         raise typer.BadParameter("--after continues one kind: add --kind")
     if tenant is not None:
         check_tenant(tenant)
     registry = make_registry()
     view = SystemView(registry, UsageBook(registry.client))
+    pages = []
     for each in [kind] if kind else list(ResourceKind):
         page = view.page(each, tenant_id=tenant, after=after, limit=limit)
         if as_json:
             routes = [status.document() for status in page.statuses]
-            print_json({"kind": each, "routes": routes, "next_after": page.next_after})
+            pages.append({"kind": each, "routes": routes, "next_after": page.next_after})
         elif page.statuses or kind:
             columns = ["tenant", "env", "backend", "config", "rev", "health", "use", "locked by"]
             print_rows(each, columns, [_row(status) for status in page.statuses])
             if page.next_after:
                 more = f"--kind {each} --after {page.next_after}"
                 err.print(f"more: signalbox routes list {more}", soft_wrap=True)
+    if as_json:
+        print_json(pages[0] if kind else pages)
 
 
 @app.command()
@@ -79,7 +85,10 @@ def watch(
     after: Annotated[int | None, typer.Option(help="Start behind this revision.")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Print every change, lock, policy and refusal as it happens, until Ctrl-C."""
+    """Print every change, lock, policy and refusal as it happens, until Ctrl-C.
+
+    With --json one document a line.
+    """
     log = make_registry().log
     cursor = log.head().revision if after is None else after
     if not as_json:
@@ -107,7 +116,8 @@ def check(
 ) -> None:
     """Try a route's backend from a worker; show its use, quota and estimated cost.
 
-    Exit code 1 if a backend does not do what it should.
+    With --json a list of what was found; with KIND only that. Exit code 1 if a backend does not do
+    what it should.
     """
     kinds = [kind] if kind else list(ResourceKind)
     scopes = [make_scope(each, tenant, env) for each in kinds]

@@ -37,9 +37,10 @@ def registry(client: State) -> Registry:
 
 
 def log(*options: str) -> list[dict[str, Any]]:
-    """What `audit log --json` prints, an event a line."""
+    """What `audit log --json` prints, oldest first."""
     text = command_line.here("audit", "log", *options, "--json").stdout
-    return [json.loads(line) for line in text.splitlines()]
+    events: list[dict[str, Any]] = json.loads(text)
+    return events
 
 
 def test_every_kind_of_event_is_a_cloudevent_that_says_who_why_and_from_what_to_what(

@@ -61,7 +61,9 @@ def test_an_object_goes_in_and_comes_out(routed: Lane, tmp_path: Path) -> None:
     stat = json.loads(done("object", "stat", "a/b.bin", *HERE, "--json"))
     assert (stat["size"], stat["backend_type"]) == (len(content), "filesystem")
     assert b"t_cli/dev/raw/a/b.bin" in done("object", "uri", "a/b.bin", *HERE)
-    shown = json.loads(done("outcome", put["op_id"], "--json"))
+    shown = json.loads(done("outcome", put["op_id"], *HERE, "--json"))
+    [found] = json.loads(done("outcome", put["op_id"], "--json"))
+    assert found == shown
     assert shown["outcome"]["status"] == "done"
     done("object", "rm", "a/b.bin", *HERE)
     refused("NOT_FOUND", "object", "get", "a/b.bin", *HERE)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import parse_qsl, urlsplit
+from urllib.parse import parse_qsl
 
 from signalbox.commands.error import InvalidSetting
 
@@ -44,7 +44,8 @@ def check_tls_files(url: str, setting: str) -> None:
 
     Clients report that as if the server did not answer.
     """
-    for name, path in parse_qsl(urlsplit(url).query):
+    # Not by urlsplit, which raises ValueError for a host that is none: others tell of that.
+    for name, path in parse_qsl(url.partition("?")[2]):
         if name in _FILES and not (os.path.isfile(path) and os.access(path, os.R_OK)):
             raise InvalidSetting(
                 f"{setting}: {name} names no file that this process can read: {path}",

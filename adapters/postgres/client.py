@@ -144,7 +144,9 @@ def _options(config: PostgresConfig) -> dict[str, Any]:
         "sslmode": config.sslmode,
         "connect_timeout": int(CONNECT_SECONDS),
         "application_name": "signalbox",
-        "options": "-c synchronous_commit=on",
+        # With standard_conforming_strings off, keys would be stored as the text of their bytes, and
+        # backslashes in the definition of an index be doubled.
+        "options": "-c synchronous_commit=on -c standard_conforming_strings=on",
         # No file of the user's says with which password; host and database stand above.
         "passfile": os.devnull,
     }

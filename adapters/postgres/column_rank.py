@@ -112,10 +112,14 @@ def function(schema: str) -> sql.Composed:
 
 def index_statement(schema: str, column: str) -> str:
     """The statement that makes an index of a column, in the tables of all tenants."""
-    name = column.replace("'", "''")
+    name = "'" + column.replace("'", "''") + "'"
+    if "\\" in name:
+        # Read alike whatever standard_conforming_strings is where an operator runs it: a backslash
+        # must not take the quote behind it for part of the text, and the rest for statements.
+        name = "E" + name.replace("\\", "\\\\")
     return (
         f"CREATE INDEX CONCURRENTLY ON {schema}.rows (tenant, env, tab, "
-        f"{schema}.column_rank(data, '{name}'), key) WHERE gone IS NULL"
+        f"{schema}.column_rank(data, {name}), key) WHERE gone IS NULL"
     )
 
 

@@ -16,7 +16,7 @@ from signalbox.adapters.data_text import data_text
 from signalbox.adapters.port import AdapterContext
 from signalbox.adapters.postgres import client
 from signalbox.adapters.postgres.client import _TABLE
-from signalbox.adapters.postgres.column_rank import bytes_of
+from signalbox.adapters.postgres.column_rank import bytes_of, index_statement
 from signalbox.adapters.row_query import order_key
 from signalbox.commands.error import BackendResting, Misconfigured, ScanRefused
 from signalbox.commands.payload import DirectoryPayloadStore
@@ -136,6 +136,30 @@ def test_the_index_that_a_refusal_names_serves_the_query(harness: Harness, tmp_p
             prepare=False,
         ).fetchall()
     assert any("column_rank" in line and "Index" in line for (line,) in plan), plan
+
+
+@pytest.mark.parametrize("standard", ["on", "off"])
+@pytest.mark.parametrize("column", ["\\", "\\'", "a\\'); DROP TABLE t;--", "'); DROP TABLE t;--"])
+def test_the_statement_of_an_index_makes_that_index_and_nothing_else(
+    harness: Harness, tmp_path: Path, column: str, standard: str
+) -> None:
+    """Also where the server reads a backslash in a string as an escape."""
+    with connect(harness) as connection:
+        user, schema = f"reader_{standard}", f"quoted_{standard}_{column.encode().hex()}"
+        if not connection.execute("SELECT 1 FROM pg_roles WHERE rolname = %s", [user]).fetchone():
+            connection.execute(f"CREATE ROLE {user} LOGIN SUPERUSER".encode())
+            connection.execute(
+                f"ALTER ROLE {user} SET standard_conforming_strings = {standard}".encode()
+            )
+        table = open_table(harness, tmp_path, schema, user=user)
+        table.fill({"k": {column: 1}})
+        with pytest.raises(ScanRefused) as refused:
+            table.keys((column, "eq", 1), allow_scan=False)
+        connection.execute(f"SET standard_conforming_strings = {standard}".encode())
+        statement = index_statement(schema, column)
+        assert statement in (refused.value.next_step or "")
+        connection.execute(statement.encode())
+        assert table.keys((column, "eq", 1), allow_scan=False) == ["k"]
 
 
 VALUES: list[Any] = [

@@ -75,8 +75,14 @@ def shown(watched: Lane) -> Lane:
     foreign.send("object_store.put", {"command": put("theirs.txt", SECRET)}, FOREIGN_ID)
     several = [put(f"theirs-{number}.txt", SECRET) for number in range(2)]
     foreign.send("commands.batch", {"commands": several}, FOREIGN_BATCH_ID)
-    for name in ("alone.txt", "parcel-2", "ticket-2", "theirs.txt", "theirs-1"):
-        wait_for_flower(watched, f"state:SUCCESS {name}")
+    for name, number in (
+        ("alone", 1),
+        ("parcel-", 3),
+        ("ticket-", 3),
+        ("theirs.", 1),
+        ("theirs-", 2),
+    ):
+        wait_for_flower(watched, f"state:SUCCESS {name}", number)
     # A message of several ends behind its commands.
     for name in ("commands.drain", "commands.batch"):
         wait_for_flower(watched, f"name:{name} state:SUCCESS")

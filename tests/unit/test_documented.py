@@ -24,7 +24,7 @@ from signalbox.routing.route import Route
 
 MODELS: list[type[BaseModel]] = [
     *known_ops().values(),
-    *Result.__subclasses__(),
+    *(kind for kind in Result.__subclasses__() if kind.__module__.startswith("signalbox.")),
     Allowed,
     Condition,
     ErrorDetail,

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from kombu.connection import Connection
-from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import TRANSPORT_ALIASES, resolve_transport
+from kombu.utils.url import parse_url
 
 from signalbox.commands.error import InvalidSetting
 
@@ -27,13 +27,14 @@ def _check(url: str) -> None:
             "name one Redis, or its Sentinels: sentinel://host:26379;sentinel://…",
         )
     try:
-        connection = Connection(url)  # type: ignore[no-untyped-call]  # kombu has no types
-        connection.get_transport_cls()  # type: ignore[no-untyped-call]  # kombu has no types
+        # Not by a Connection: it would remember today's transport, in whose place ours comes later.
+        resolve_transport(scheme.partition("+")[0])
+        parsed = {} if "+" in scheme else parse_url(url)
     except (ValueError, LookupError) as error:
         raise _wrong(str(error)) from error
     except ImportError as error:
         raise _wrong(f"{scheme}:// needs {error.name}, which is not installed") from error
-    database = (connection.virtual_host or "").strip("/")
+    database = (parsed.get("virtual_host") or "").strip("/")
     if scheme in ("redis", "rediss") and database and not database.isdecimal():
         raise _wrong(f"the database is a number, not {database!r}")
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from amqp import method_framing, spec
 from amqp.basic_message import Message as RawMessage
-from kombu.transport import TRANSPORT_ALIASES
+from kombu.transport import TRANSPORT_ALIASES, _transport_cache
 from kombu.transport import pyamqp as stock
 
 from signalbox.commands.envelope import Stored
@@ -155,3 +155,5 @@ def use_checked_messages() -> None:
     for scheme in ("amqp", "pyamqp"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
     TRANSPORT_ALIASES["amqps"] = f"{__name__}:SSLTransport"
+    for scheme in ("amqp", "pyamqp", "amqps"):
+        _transport_cache.pop(scheme, None)  # of whoever connected before

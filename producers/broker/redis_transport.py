@@ -21,7 +21,7 @@ from typing import Any
 
 import redis
 import structlog
-from kombu.transport import TRANSPORT_ALIASES, virtual
+from kombu.transport import TRANSPORT_ALIASES, _transport_cache, virtual
 from kombu.transport import redis as stock
 
 from signalbox.commands.address import DRIVER
@@ -265,3 +265,4 @@ def use_one_client_a_channel() -> None:
     """Make `redis://` and `rediss://` mean this transport in this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
+        _transport_cache.pop(scheme, None)  # of whoever connected before

@@ -8,10 +8,18 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from signalbox.commands.error import Unavailable
+from signalbox.producers.embedded import redis_server as embedded_redis
 from signalbox.producers.embedded import stack, stand_in
+from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
 from tests.absent import NOT_TESTED, absent
 from tests.forked import ForkedProcess
+
+# Every stack would like the usual port of Redis. One that a test kills must not have it: another
+# test's stack would take its place meanwhile, and answer for it.
+embedded_redis.free_port = (  # type: ignore[attr-defined]
+    lambda preferred=0: free_port(0 if preferred == 6379 else preferred)
+)
 
 # A machine that is busy takes its time, also over one example.
 settings.register_profile(

@@ -35,9 +35,13 @@ from signalbox.routing.registry.registry import Registry
 TENANCY = Tenancy("t_demo", "dev")
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANCY.tenant_id, env=TENANCY.env)
 OWN_LEFTOVERS = frozenset(
-    {".git", ".venv", ".signalbox", "__pycache__", ".mypy_cache", ".pytest_cache", ".ruff_cache"}
+    {
+        *(".git", ".venv", ".venv-docs", ".signalbox", "__pycache__", "build", "dist"),
+        *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache"),
+        "node_modules",
+    }
 )
-"""Folders left out of the project's own tree: files of tools."""
+"""Folders left out of the project's own tree: what tools and tests have put there."""
 
 
 @dataclass

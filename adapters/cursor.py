@@ -57,7 +57,7 @@ def page_after(
             if look == 2:
                 raise cursor_refused() from error
         ask(None)
-    raise AssertionError
+    raise AssertionError  # the second look has returned or raised
 
 
 def cursor_refused() -> InvalidCommand:

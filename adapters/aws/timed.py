@@ -16,11 +16,11 @@ from botocore.awsrequest import (
 from signalbox.adapters.timed_socket import TimedConnection
 
 
-class _Http(TimedConnection, AWSHTTPConnection):  # type: ignore[misc]  # botocore's own
+class _Http(TimedConnection, AWSHTTPConnection):  # type: ignore[misc]  # botocore has no types
     """botocore's HTTP connection with time limits."""
 
 
-class _Https(TimedConnection, AWSHTTPSConnection):  # type: ignore[misc]
+class _Https(TimedConnection, AWSHTTPSConnection):  # type: ignore[misc]  # botocore has no types
     """botocore's HTTPS connection with time limits."""
 
 

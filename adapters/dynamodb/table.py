@@ -168,6 +168,7 @@ class Table:
             left = {key: left[key] for key in keys}
             if not left or pause >= limit.remaining():
                 break
+            # DynamoDB asks for a growing pause here too; the time limit bounds it.
             time.sleep(pause)
         return list(left.values())
 

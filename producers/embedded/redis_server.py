@@ -11,7 +11,7 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from signalbox.commands.error import Unavailable
-from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.ports import free_port, start_on_free_port
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.server_build import INSTALL, ServerBuild, build_of, server_paths
 from signalbox.producers.embedded.server_data import ServerData, data_in, guard, unreadable
@@ -106,21 +106,19 @@ class RedisServer:
         """
         paths = [self._binary] if self._binary else server_paths()
         self._build = _choose(paths, self._data_dir)
-        try:
-            self._start(self._build)
-        except Unavailable:
-            if not self._may_move or free_port(self.port) == self.port:
-                raise
-            self.port = free_port()
-            self._start(self._build)
+        if self._may_move:
+            start_on_free_port(self.port, self._launch, self._wait)
+        else:
+            self._wait(self._launch(self.port), self.port)
         guard(self._data_dir, self._build)
         # Clients use the address from now on.
         self._may_move = False
 
-    def _start(self, build: ServerBuild) -> None:
+    def _launch(self, port: int) -> ManagedProcess:
+        self.port = port
         self._data_dir.mkdir(parents=True, exist_ok=True)
         settings = {
-            "port": str(self.port),
+            "port": str(port),
             "bind": "127.0.0.1",
             "protected-mode": "yes",
             "dir": str(self._data_dir),
@@ -132,14 +130,17 @@ class RedisServer:
         }
         arguments = [part for name, value in settings.items() for part in (f"--{name}", value)]
         log = self._data_dir / "redis.log"
-        self._process = ManagedProcess("redis", [build.path, *arguments], log)
+        self._process = ManagedProcess("redis", [self.build.path, *arguments], log)
         self._process.start()
+        return self._process
+
+    def _wait(self, process: ManagedProcess, _: int) -> None:
         try:
-            self._process.wait_until(self._ready, READY_WITHIN)
+            process.wait_until(self._ready, READY_WITHIN)
         except Unavailable as error:
             guard(self._data_dir)
-            if any(map(self._process.said, _TOO_NEW)):
-                raise unreadable(self._data_dir, f"{build} ({build.path})") from error
+            if any(map(process.said, _TOO_NEW)):
+                raise unreadable(self._data_dir, f"{self.build} ({self.build.path})") from error
             raise
 
     def stop(self) -> None:

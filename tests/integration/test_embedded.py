@@ -19,7 +19,8 @@ import pytest
 import redis
 
 from signalbox.commands.error import Conflict, Unavailable
-from signalbox.producers.embedded.ports import free_port
+from signalbox.producers.embedded import ports as module
+from signalbox.producers.embedded.ports import free_port, start_on_free_port
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
@@ -41,6 +42,13 @@ signal.signal(signal.SIGTERM, signal.SIG_IGN)
 child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
 print("ready", child.pid, flush=True)
 signal.pause()
+"""
+
+BINDS = """
+import socket, sys
+with socket.create_server(("127.0.0.1", int(sys.argv[1]))) as server:
+    print("bound", flush=True)
+    server.accept()
 """
 
 
@@ -137,6 +145,52 @@ def test_a_free_port_is_the_preferred_one_or_another() -> None:
         taken = other.getsockname()[1]
         assert free_port(taken) not in (0, taken)
     assert free_port(taken) == taken
+
+
+def test_a_server_whose_port_was_taken_and_is_free_again_is_started_on_another(
+    tmp_path: Path,
+) -> None:
+    other = listening()
+    taken = other.getsockname()[1]
+    ports: list[int] = []
+    servers: list[ManagedProcess] = []
+
+    def start(port: int) -> ManagedProcess:
+        ports.append(port)
+        server = ManagedProcess(
+            "server", [sys.executable, "-c", BINDS, str(port)], tmp_path / "log"
+        )
+        server.start()
+        servers.append(server)
+        return server
+
+    def ready(server: ManagedProcess, _: int) -> None:
+        try:
+            server.wait_until(lambda: server.said("bound"), PATIENCE)
+        finally:
+            other.close()
+
+    with pytest.MonkeyPatch.context() as patch:
+        # The port is taken after the look at it, and free when its loss is noticed.
+        patch.setattr(module, "free_port", lambda preferred=0: preferred or free_port())
+        start_on_free_port(taken, start, ready)
+    servers[-1].stop()
+    assert ports[0] == taken
+    assert len(ports) == 2
+
+
+def test_a_server_that_ends_for_another_reason_is_started_once(tmp_path: Path) -> None:
+    started: list[ManagedProcess] = []
+
+    def start(_: int) -> ManagedProcess:
+        command = [sys.executable, "-c", "raise SystemExit('no such setting')"]
+        started.append(ManagedProcess("server", command, tmp_path / "log"))
+        started[-1].start()
+        return started[-1]
+
+    with pytest.raises(Unavailable, match="no such setting"):
+        start_on_free_port(0, start, lambda server, _: server.wait_until(lambda: False, PATIENCE))
+    assert len(started) == 1
 
 
 def test_a_stopped_stack_leaves_no_process_and_frees_its_directory(tmp_path: Path) -> None:

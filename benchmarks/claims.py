@@ -23,6 +23,7 @@ from signalbox.commands.state import connect
 from signalbox.routing.cache.route_cache import RouteCache
 from signalbox.routing.policy.policy import Quotas, Terms
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.execution.admission import Admission
 from signalbox.workers.execution.pipeline_types import Routed
 from signalbox.workers.execution.quota import within_quotas
@@ -96,8 +97,8 @@ def claim_cost(settings: Settings, config: RouteConfig) -> list[Figure]:
     registry = Registry(connect(settings.state_url))
     for tenant in (PLAIN, LIMITED):
         scope = Scope(kind=KIND, tenant_id=tenant, env=ENV)
-        registry.set(scope, "filesystem", config, mode=Mode.LAB, **by())
-    registry.policies.set(LIMITED, Terms(quotas=QUOTAS), **by())
+        registry.set(scope, RouteTarget("filesystem", config, Mode.LAB), by())
+    registry.policies.set(LIMITED, Terms(quotas=QUOTAS), by())
     ways = {what: _Way(settings, parcels=what == "parcels") for what in ("parcels", "records")}
     figures = []
     for (what, way), size in itertools.product(ways.items(), (1, 100)):

@@ -27,6 +27,7 @@ from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from signalbox.routing.system_view import SystemView
 
 TENANTS = 25_000
@@ -138,7 +139,7 @@ def _changes(registry: Registry, data: Path) -> list[Figure]:
             )
             config: RouteConfig = {"base_dir": f"{data}/{name}"}
             started = time.perf_counter()
-            change(scope, "filesystem", config, mode=Mode.LAB, **by())
+            change(scope, RouteTarget("filesystem", config, Mode.LAB), by())
             times.append((time.perf_counter() - started) * 1e3)
         figures += [
             Figure(f"{name} a route, p50", Spread(times).median, "ms"),
@@ -151,7 +152,7 @@ def _changes(registry: Registry, data: Path) -> list[Figure]:
 def _propagation(registry: Registry, url: str) -> list[Figure]:
     """The best of some rounds, since what else the machine does only ever adds."""
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_followed", env="prod")
-    registry.set(scope, "filesystem", {"base_dir": "/bench"}, mode=Mode.LAB, **by())
+    registry.set(scope, RouteTarget("filesystem", {"base_dir": "/bench"}, Mode.LAB), by())
     heard = [propagate(registry, url, scope)[1] for _ in range(REPEATS)]
     best = min(heard, key=lambda spread: spread.at(99))
     name = f"switch to the last of {FOLLOWERS} processes"

@@ -15,6 +15,7 @@ from benchmarks.routes import by
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.routing.route import RouteTarget
 
 TENANT, BATCH, EVENTS = "t_flips", 5, 1_000_000
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANT, env=ENV)
@@ -56,7 +57,7 @@ def _switch(it: Lane, seconds: float) -> tuple[int, float]:
     registry, started = it.registry, time.monotonic()
     for number in count():
         config: RouteConfig = {"base_dir": str(it.data / ("left", "right")[number % 2])}
-        registry.switch(SCOPE, "filesystem", config, mode=Mode.LAB, **by())
+        registry.switch(SCOPE, RouteTarget("filesystem", config, Mode.LAB), by())
         spent = time.monotonic() - started
         if spent >= seconds:
             break

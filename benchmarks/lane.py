@@ -26,6 +26,7 @@ from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 
 PATIENCE = timedelta(minutes=5)
 AHEAD = 400
@@ -99,7 +100,7 @@ class Lane:
         """Send this tenant's commands to the embedded backend."""
         scope = Scope(kind=kind, tenant_id=tenant, env=ENV)
         config: RouteConfig = {"base_dir": str(self.data / "stored")}
-        self.registry.set(scope, "filesystem", config, mode=Mode.LAB, **by())
+        self.registry.set(scope, RouteTarget("filesystem", config, Mode.LAB), by())
 
     def run(self, batches: Iterable[Sequence[Command]], ahead: int = AHEAD) -> int:
         """Submit each batch, with so many commands on their way; how many were done.

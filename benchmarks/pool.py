@@ -29,7 +29,9 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 
 POOLS = [("threads", 1), ("threads", 4), ("threads", 16), ("prefork", 2), ("prefork", 4)]
 DELAY = 0.02
@@ -78,12 +80,8 @@ def _route(tenant: str, backend_type: str, config: dict[str, Any]) -> None:
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="dev")
     Registry(connect(Settings().state_url)).set(
         scope,
-        backend_type,
-        config,
-        mode=Mode.LAB,
-        actor="bench",
-        reason="bench",
-        change_id=new_op_id(),
+        RouteTarget(backend_type, config, Mode.LAB),
+        Change(actor="bench", reason="bench", change_id=new_op_id()),
     )
 
 

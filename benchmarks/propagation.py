@@ -14,6 +14,7 @@ from benchmarks.routes import by
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, Scope
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 
 FOLLOWERS = 8
 SWITCHES = 300
@@ -56,7 +57,7 @@ def _switch(registry: Registry, scope: Scope) -> tuple[list[float], dict[int, fl
         time.sleep(max(0.0, begun + number / PER_SECOND - time.monotonic()))
         config: RouteConfig = {"base_dir": f"/bench/{number}"}
         started = time.monotonic()
-        route = registry.switch(scope, "filesystem", config, mode=Mode.LAB, **by())
+        route = registry.switch(scope, RouteTarget("filesystem", config, Mode.LAB), by())
         answered[route.revision] = time.monotonic()
         took.append((answered[route.revision] - started) * 1e3)
     return took, answered

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import random
-from typing import Any
 
 from signalbox.commands.model import new_op_id
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import EventData, make_event
 from signalbox.routing.registry.event_log import TAG
 from signalbox.routing.registry.records import new_epoch
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.registry.route_change import Target
-from signalbox.routing.route import route_after
+from signalbox.routing.route import RouteTarget, route_after
 
 _CHANGE = Script("signalbox.routing.registry", "change.lua")
 _STEP = 1000
@@ -25,9 +24,9 @@ def tenant(number: int) -> str:
     return f"t_{number:06}"
 
 
-def by() -> dict[str, Any]:
+def by() -> Change:
     """Who makes a change, as each change says."""
-    return {"actor": "bench", "reason": "bench", "change_id": new_op_id()}
+    return Change(actor="bench", reason="bench", change_id=new_op_id())
 
 
 def scopes_of(tenants: int) -> list[Scope]:
@@ -41,7 +40,7 @@ def scopes_of(tenants: int) -> list[Scope]:
 
 def load(client: State, scopes: list[Scope], config: RouteConfig) -> None:
     """Set a route for each scope in an empty registry; each is an event of the chain."""
-    target = Target("set", "filesystem", config, Mode.LAB).document()
+    target = RouteTarget("filesystem", config, Mode.LAB).document()
     head, prev = Registry(client).head(), ""
     epoch = head.epoch or new_epoch()
     calls = []

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from datetime import UTC, datetime
 from pathlib import Path as Folder
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -29,8 +29,9 @@ from signalbox.gateway.objects import BYTES, check_before, media_type_of
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.gateway.text import NamePart, utf8
 from signalbox.gateway.who import ActorHeader, who
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
 
 router = APIRouter(route_class=BoundedRoute, tags=["first calls"])
 _TRIES = 5
@@ -107,21 +108,22 @@ async def set_or_switch(
     )
     config = with_defaults(body.backend_type, body.config, desk.own)
     reason = body.reason or f"{request.method} {request.url.path}"
-    change = who(request, actor, reason, key, scope, body) | {"mode": body.mode or mode}
-    route = await desk.call(lambda: point(desk.registry, scope, body.backend_type, config, change))
+    change = who(request, actor, reason, key, scope, body)
+    target = RouteTarget(body.backend_type, config, body.mode or mode)
+    route = await desk.call(lambda: set_or_switch_route(desk.registry, scope, target, change))
     return Json(route.model_dump(mode="json"))
 
 
-def point(
-    registry: Registry, scope: Scope, backend_type: str, config: RouteConfig, change: dict[str, Any]
+def set_or_switch_route(
+    registry: Registry, scope: Scope, target: RouteTarget, change: Change
 ) -> Route:
     """Set the route, or switch one on another backend. Raises the errors of both, and Conflict."""
     for _ in range(_TRIES):
         known = registry.get(scope)
-        is_set = known is None or known.backend_type == backend_type
+        is_set = known is None or known.backend_type == target.backend_type
         try:
             method = registry.set if is_set else registry.switch
-            return method(scope, backend_type, config, **change)
+            return method(scope, target, change)
         except (RouteExists, RouteNotFound):
             continue  # another change came in between
     raise Conflict(

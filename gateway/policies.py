@@ -66,8 +66,11 @@ async def set_policy(
     """Set a tenant's policy, replacing an existing one."""
     name = check_tenant(tenant)
     revision = 0 if is_absent(if_none_match) else revision_of(if_match)
-    change = who(request, actor, body.reason, key, body) | {"if_revision": revision}
-    return _answer(await desk.call(lambda: desk.registry.policies.set(name, body.terms, **change)))
+    change = who(request, actor, body.reason, key, body)
+    policies = desk.registry.policies
+    return _answer(
+        await desk.call(lambda: policies.set(name, body.terms, change, if_revision=revision))
+    )
 
 
 def _answer(policy: Policy) -> Response:

@@ -6,7 +6,7 @@ import asyncio
 import time
 from datetime import UTC, datetime, timedelta
 from functools import partial
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
@@ -24,7 +24,7 @@ from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_ab
 from signalbox.gateway.owner_calls import with_defaults
 from signalbox.gateway.who import ActorHeader, who
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
 from signalbox.routing.system_view import SystemView
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["routes"])
@@ -96,9 +96,15 @@ async def set_route(
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
     """Create a route, or change the config of an existing one on the same backend."""
-    change = _change(body, request, caller, desk, key, actor, if_match, if_none_match)
-    scope = scope_of(kind, caller)
-    return _answer(await desk.call(lambda: desk.registry.set(scope, **change)))
+    scope, target = scope_of(kind, caller), _target(body, caller, desk)
+    change = who(request, actor, body.reason, key, body)
+    revision = 0 if is_absent(if_none_match) else revision_of(if_match)
+    route = await desk.call(
+        lambda: desk.registry.set(
+            scope, target, change, if_revision=revision, lock_token=body.lock_token
+        )
+    )
+    return _answer(route)
 
 
 @router.post("/routes/{kind}/{tenant}/{env}/switch")
@@ -113,12 +119,18 @@ async def switch_route(
     if_match: IfMatchHeader = None,
 ) -> Response:
     """Switch an existing route to another backend or config, without interrupting traffic."""
-    change = _change(body, request, caller, desk, key, actor, if_match, None)
-    scope = scope_of(kind, caller)
+    scope, target = scope_of(kind, caller), _target(body, caller, desk)
+    change = who(request, actor, body.reason, key, body)
+    revision = revision_of(if_match)
     try:
-        return _answer(await desk.call(lambda: desk.registry.switch(scope, **change)))
+        route = await desk.call(
+            lambda: desk.registry.switch(
+                scope, target, change, if_revision=revision, lock_token=body.lock_token
+            )
+        )
     except RouteNotFound:
         raise no_such_route(scope) from None
+    return _answer(route)
 
 
 @router.delete("/routes/{kind}/{tenant}/{env}")
@@ -135,10 +147,12 @@ async def delete_route(
 ) -> Response:
     """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
     scope = scope_of(kind, caller)
-    change = who(request, actor, reason, key) | {"lock_token": lock_token}
+    change = who(request, actor, reason, key)
     revision = revision_of(if_match)
     try:
-        await desk.call(lambda: desk.registry.delete(scope, if_revision=revision, **change))
+        await desk.call(
+            lambda: desk.registry.delete(scope, change, if_revision=revision, lock_token=lock_token)
+        )
     except RouteNotFound:
         raise no_such_route(scope) from None
     return Json({"deleted": scope.field})
@@ -210,8 +224,8 @@ async def lock(
 ) -> Response:
     """Keep others from changing a route; a repeat by the holder (`X-Actor`) renews the lock."""
     scope, ttl = scope_of(kind, caller), timedelta(seconds=body.ttl)
-    change = who(request, actor, body.reason, key, body) | {"lock_token": body.lock_token}
-    held = await desk.call(lambda: desk.registry.locks.lock(scope, ttl, **change))
+    change, token = who(request, actor, body.reason, key, body), body.lock_token
+    held = await desk.call(lambda: desk.registry.locks.lock(scope, ttl, change, lock_token=token))
     return Json({"scope": scope.field} | held.document())
 
 
@@ -229,8 +243,10 @@ async def unlock(
 ) -> Response:
     """Release a lock; with `force` even another's, which the audit trail records."""
     scope = scope_of(kind, caller)
-    change = who(request, actor, reason, key) | {"lock_token": lock_token, "force": force}
-    was = await desk.call(lambda: desk.registry.locks.unlock(scope, **change))
+    change = who(request, actor, reason, key)
+    was = await desk.call(
+        lambda: desk.registry.locks.unlock(scope, change, force=force, lock_token=lock_token)
+    )
     return Json({"unlocked": was.document() if was else None})
 
 
@@ -257,23 +273,9 @@ def scope_of(kind: ResourceKind, caller: OurCaller) -> Scope:
     return Scope(kind=kind, tenant_id=caller.tenant_id, env=caller.env)
 
 
-def _change(
-    body: SetRouteRequest,
-    request: Request,
-    caller: OurCaller,
-    desk: OurDesk,
-    key: str | None,
-    actor: str | None,
-    if_match: str | None,
-    if_none_match: str | None,
-) -> dict[str, Any]:
-    return who(request, actor, body.reason, key, body) | {
-        "backend_type": body.backend_type,
-        "config": with_defaults(body.backend_type, body.config, desk.own),
-        "mode": caller.mode,
-        "if_revision": 0 if is_absent(if_none_match) else revision_of(if_match),
-        "lock_token": body.lock_token,
-    }
+def _target(body: SetRouteRequest, caller: OurCaller, desk: OurDesk) -> RouteTarget:
+    config = with_defaults(body.backend_type, body.config, desk.own)
+    return RouteTarget(body.backend_type, config, caller.mode)
 
 
 def _answer(route: Route) -> Response:

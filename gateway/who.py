@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import Header, Request
 
 from signalbox.commands.model import new_op_id
 from signalbox.gateway.text import utf8
+from signalbox.routing.registry.change import Change
 
 ActorHeader = Annotated[
     str | None,
@@ -23,17 +24,17 @@ ActorHeader = Annotated[
 
 def who(
     request: Request, actor: str | None, reason: str, key: str | None, *about: object
-) -> dict[str, Any]:
-    """Return the arguments with which a change of the registry is recorded.
+) -> Change:
+    """Return the author and reason that a change of the registry is recorded with.
 
     `key` is the request's Idempotency-Key. The change id is made from it and from what the change
     is `about`, so that another change with the same key is not taken for a repeat.
     """
-    return {
-        "actor": utf8(actor, "the header X-Actor") if actor else _caller_of(request),
-        "reason": reason,
-        "change_id": new_op_id() if key is None else f"{key}:{_digest(request, about)}",
-    }
+    return Change(
+        actor=utf8(actor, "the header X-Actor") if actor else _caller_of(request),
+        reason=reason,
+        change_id=new_op_id() if key is None else f"{key}:{_digest(request, about)}",
+    )
 
 
 def _digest(request: Request, about: tuple[object, ...]) -> str:

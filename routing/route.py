@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property
 from typing import Any
@@ -16,6 +17,26 @@ from signalbox.commands.error import RouteNotFound
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, Scope
 from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
+
+
+@dataclass(frozen=True)
+class RouteTarget:
+    """What a route is set to: a backend, its config and a mode."""
+
+    backend_type: str
+    """Name of the backend, such as `s3`."""
+    config: RouteConfig
+    """Config of the backend, such as bucket and region; never a credential."""
+    mode: Mode
+    """Mode of the route; the strictest of this, the policy's and the command's mode applies."""
+
+    def document(self) -> dict[str, Any]:
+        """The target as JSON data, for events."""
+        return {
+            "backend_type": self.backend_type,
+            "config": self.config,
+            "mode": self.mode.value,
+        }
 
 
 class Route(Documented):
@@ -54,14 +75,14 @@ class Route(Documented):
         backend = find_backend(self.scope.kind, self.backend_type)
         return self.backend_type, config, self.scope.field if backend.scopes_fail_alone else ""
 
-    def target(self) -> dict[str, Any]:
+    @property
+    def target(self) -> RouteTarget:
+        """What the route is set to."""
+        return RouteTarget(self.backend_type, self.config, self.mode)
+
+    def document(self) -> dict[str, Any]:
         """Backend, config, mode and revision as JSON data: `before` and `after` of an event."""
-        return {
-            "backend_type": self.backend_type,
-            "config": self.config,
-            "mode": self.mode.value,
-            "revision": self.revision,
-        }
+        return self.target.document() | {"revision": self.revision}
 
 
 def fence_of(revision: int, digest: str) -> str:

@@ -13,7 +13,9 @@ from signalbox.commands.routing import (
     SwitchRoute,
     UnlockRoute,
 )
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 
 
 def apply(command: RouteCommand, registry: Registry) -> dict[str, Any]:
@@ -24,30 +26,22 @@ def apply(command: RouteCommand, registry: Registry) -> dict[str, Any]:
     Raises what the methods of `Registry` and `Locks` raise.
     """
     scope = command.scope
-    who: dict[str, Any] = {
-        "actor": command.actor,
-        "reason": command.reason,
-        "change_id": command.ref,
-        "lock_token": command.lock_token,
-    }
+    change = Change(actor=command.actor, reason=command.reason, change_id=command.ref)
+    token = command.lock_token
     match command:
         case SetRoute() | SwitchRoute():
-            change = registry.set if isinstance(command, SetRoute) else registry.switch
-            route = change(
-                scope,
-                command.backend_type,
-                command.config,
-                mode=command.mode,
-                if_revision=command.if_revision,
-                **who,
-            )
+            method = registry.set if isinstance(command, SetRoute) else registry.switch
+            target = RouteTarget(command.backend_type, command.config, command.mode)
+            route = method(scope, target, change, if_revision=command.if_revision, lock_token=token)
             return route.model_dump(mode="json")
         case DeleteRoute():
-            registry.delete(scope, if_revision=command.if_revision, **who)
+            registry.delete(scope, change, if_revision=command.if_revision, lock_token=token)
             return {"deleted": scope.field}
         case LockRoute():
-            return dict(registry.locks.lock(scope, command.ttl, **who).document())
+            return dict(
+                registry.locks.lock(scope, command.ttl, change, lock_token=token).document()
+            )
         case UnlockRoute():
-            lock = registry.locks.unlock(scope, force=command.force, **who)
+            lock = registry.locks.unlock(scope, change, force=command.force, lock_token=token)
             return {"unlocked": lock.document() if lock else None}
     raise UnknownCommand(f"{command.op} changes no route", next_step="use set, switch or delete")

@@ -25,6 +25,7 @@ from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.client.client import Client
 from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.execution.command_log import configure_logging
 from signalbox.workers.runtime import Runtime
 
@@ -47,7 +48,7 @@ def profile_signalbox(console: Console, data: Path, seconds: float) -> None:
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANT, env="dev")
     config = {"base_dir": str(data / "stored")}
     try:
-        runtime.registry.set(scope, "filesystem", dict(config), mode=Mode.LAB, **by())
+        runtime.registry.set(scope, RouteTarget("filesystem", dict(config), Mode.LAB), by())
         configure_logging(settings)
         # A worker's lines are part of its work.
         with (

@@ -30,7 +30,9 @@ from signalbox.producers.bulk.folder import (
 from signalbox.producers.cli.event_text import print_events
 from signalbox.producers.cli.progress import progress
 from signalbox.producers.client.client import Client
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 
 TENANCY = Tenancy("t_demo", "dev")
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANCY.tenant_id, env=TENANCY.env)
@@ -99,12 +101,8 @@ class Tour:
         change = self.registry.set if known is None else self.registry.switch
         route = change(
             SCOPE,
-            backend,
-            config,
-            mode=Mode.LAB,
-            actor=getpass.getuser(),
-            reason=reason,
-            change_id=new_op_id(),
+            RouteTarget(backend, config, Mode.LAB),
+            Change(actor=getpass.getuser(), reason=reason, change_id=new_op_id()),
         )
         self.console.print(f"route: {SCOPE} -> {route.backend_type}, revision {route.revision}")
 

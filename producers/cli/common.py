@@ -16,6 +16,7 @@ from signalbox.producers.bulk.folder import Tenancy
 from signalbox.producers.cli.console import err, print_json, print_pairs
 from signalbox.producers.cli.selection import from_context, mode_or_context, settings
 from signalbox.producers.client.client import Client
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
 
 Tenant = Annotated[
@@ -74,9 +75,9 @@ def make_scope(kind: ResourceKind, tenant: str, env: str) -> Scope:
     return Scope(kind=kind, tenant_id=check_tenant(tenant), env=check_env(env))
 
 
-def who(reason: str) -> dict[str, Any]:
-    """What a change of the registry is recorded with."""
-    return {"actor": actor(), "reason": reason, "change_id": new_op_id()}
+def who(reason: str) -> Change:
+    """Author and reason that a change of the registry is recorded with."""
+    return Change(actor=actor(), reason=reason, change_id=new_op_id())
 
 
 def named(tenancy: Tenancy, op_id: str | None = None) -> dict[str, Any]:

@@ -73,7 +73,7 @@ def set_(
             raise typer.BadParameter("--file holds all terms: leave the other options out")
         terms = _terms(lambda: Terms.model_validate_json(file.read_text()))
     policy = make_registry().policies.set(
-        check_tenant(tenant), terms, if_revision=if_revision, **who(reason)
+        check_tenant(tenant), terms, who(reason), if_revision=if_revision
     )
     _show(policy, as_json, changed=True)
 

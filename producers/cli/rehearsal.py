@@ -7,20 +7,17 @@ from typing import Any
 import typer
 
 from signalbox.commands.error import RoutingError, SignalboxError
-from signalbox.commands.routing import RouteConfig
-from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.producers.cli.common import actor, make_client, make_registry
 from signalbox.producers.cli.console import out, print_json, print_pairs
 from signalbox.producers.client.client import Client
 from signalbox.producers.diagnosis import count_objects, probe
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
 
 
 def rehearse(
     scope: Scope,
-    backend_type: str,
-    config: RouteConfig,
-    mode: Mode,
+    target: RouteTarget,
     if_revision: int | None,
     lock_token: int | None,
     wait: float,
@@ -36,10 +33,8 @@ def rehearse(
     try:
         plan = registry.plan_switch(
             scope,
-            backend_type,
-            config,
-            mode=mode,
-            actor=actor(),
+            target,
+            actor(),
             if_revision=if_revision,
             lock_token=lock_token,
         )
@@ -48,14 +43,14 @@ def rehearse(
         refusal = error.at(kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env)  # type: ignore[assignment]
     document: dict[str, Any] = {
         "scope": scope.field,
-        "before": before.target() if before else None,
-        "after": {"backend_type": backend_type, "config": config, "mode": mode.value},
+        "before": before.document() if before else None,
+        "after": target.document(),
         "verdict": refusal.detail().model_dump() if refusal else "allowed",
     }
     healthy = refusal is None
     if refusal is None:
         with make_client() as client:
-            found = probe(client, scope, mode, wait, backend_type, config)
+            found = probe(client, scope, target.mode, wait, target.backend_type, target.config)
             healthy = found.healthy
             document["probe"] = found.model_dump(mode="json")
             document["stays_behind"] = _left(client, before, wait)

@@ -28,7 +28,7 @@ from signalbox.producers.cli.notation import duration
 from signalbox.producers.cli.rehearsal import rehearse
 from signalbox.producers.cli.selection import state_address
 from signalbox.routing.registry.rebase import rebase
-from signalbox.routing.route import Route, no_route
+from signalbox.routing.route import Route, RouteTarget, no_route
 
 app = typer.Typer(
     add_completion=False, help="Set, switch and explain routes.", no_args_is_help=True
@@ -63,12 +63,10 @@ def set_(
     """Create a route, or change the config of the one that is there."""
     route = make_registry().set(
         make_scope(kind, tenant, env),
-        backend,
-        parse_config(config),
-        mode=mode,
+        RouteTarget(backend, parse_config(config), mode),
+        who(reason),
         if_revision=if_revision,
         lock_token=lock_token,
-        **who(reason),
     )
     _show(route, as_json, changed=True)
 
@@ -92,20 +90,18 @@ def switch(
 ) -> None:
     """Point an existing route at another backend or place, while traffic runs."""
     scope = make_scope(kind, tenant, env)
-    target = parse_config(config)
+    target = RouteTarget(backend, parse_config(config), mode)
     if dry_run:
-        rehearse(scope, backend, target, mode, if_revision, lock_token, wait, as_json)
+        rehearse(scope, target, if_revision, lock_token, wait, as_json)
         return
     if not reason:
         raise typer.BadParameter("say why: --reason <text>")
     route = make_registry().switch(
         scope,
-        backend,
         target,
-        mode=mode,
+        who(reason),
         if_revision=if_revision,
         lock_token=lock_token,
-        **who(reason),
     )
     _show(route, as_json, changed=True)
 
@@ -122,7 +118,7 @@ def delete(
 ) -> None:
     """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
     scope = make_scope(kind, tenant, env)
-    make_registry().delete(scope, if_revision=if_revision, lock_token=lock_token, **who(reason))
+    make_registry().delete(scope, who(reason), if_revision=if_revision, lock_token=lock_token)
     if as_json:
         print_json({"deleted": scope.field})
     else:
@@ -143,7 +139,7 @@ def lock(
 ) -> None:
     """Keep others from changing a route; asked again by its holder, it is renewed."""
     scope = make_scope(kind, tenant, env)
-    its = make_registry().locks.lock(scope, duration(ttl), lock_token=lock_token, **who(reason))
+    its = make_registry().locks.lock(scope, duration(ttl), who(reason), lock_token=lock_token)
     document = {"scope": scope.field} | its.document()
     print_json(document) if as_json else print_pairs(document | {"state": state_address()})
 
@@ -160,7 +156,7 @@ def unlock(
 ) -> None:
     """Give a lock back; with --force another's, which the audit trail shows as such."""
     scope = make_scope(kind, tenant, env)
-    was = make_registry().locks.unlock(scope, force=force, lock_token=lock_token, **who(reason))
+    was = make_registry().locks.unlock(scope, who(reason), force=force, lock_token=lock_token)
     if as_json:
         print_json({"unlocked": was.document() if was else None})
     elif was is None:
@@ -175,7 +171,7 @@ def rebase_(
     as_json: AsJson = False,
 ) -> None:
     """Declare registry and ledger to be right after they lost something; work then goes on."""
-    event = rebase(make_registry(), **who(reason))
+    event = rebase(make_registry(), who(reason))
     assert event is not None  # noqa: S101 - its change_id is new
     if as_json:
         print_json(event.model_dump(mode="json"))

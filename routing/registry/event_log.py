@@ -19,6 +19,7 @@ from signalbox.commands.scope import Scope
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 from signalbox.routing.policy.policy import FREE, Policy, Terms
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
 from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.records import Head, read_events, read_head
@@ -32,19 +33,15 @@ _TRIES = 1000
 
 
 @dataclass(frozen=True)
-class Wanted:
+class ChangeRequest:
     """A requested change, before it is decided."""
 
     subject: str
     """`subject` of its event: `kind/tenant/env`, `policy/tenant` or `registry`."""
     tenant_id: str
     """The tenant whose policy applies; empty for a rebase."""
-    actor: str
-    """Who asks for the change."""
-    reason: str
-    """Why, in their words."""
-    change_id: str
-    """Idempotency key: a change that was applied under this id is not applied again."""
+    change: Change
+    """Who asks for it, why, and its idempotency key."""
     asked: dict[str, Any] | None = None
     """What the event of a refusal records as the request."""
     lock_token: int | None = None
@@ -56,14 +53,12 @@ class Wanted:
     def of(
         cls,
         scope: Scope,
-        actor: str,
-        reason: str,
-        change_id: str,
+        change: Change,
         lock_token: int | None = None,
         asked: dict[str, Any] | None = None,
-    ) -> Wanted:
+    ) -> ChangeRequest:
         """Make a request to change the route of one scope, or its lock."""
-        return cls(scope.field, scope.tenant_id, actor, reason, change_id, asked, lock_token, scope)
+        return cls(scope.field, scope.tenant_id, change, asked, lock_token, scope)
 
 
 @dataclass(frozen=True)
@@ -159,7 +154,7 @@ class EventLog:
 
         return bisect.bisect_left(range(1, head + 1), moment.timestamp(), key=committed)
 
-    def change(self, wanted: Wanted, decide: Decide) -> tuple[Seen, StreamEvent | None]:
+    def change(self, request: ChangeRequest, decide: Decide) -> tuple[Seen, StreamEvent | None]:
         """Apply a change at most once per `change_id`.
 
         Returns the state that it was decided on and the event, None if nothing had to change.
@@ -167,7 +162,7 @@ class EventLog:
         coming in between.
         """
         for _ in range(_TRIES):
-            seen = self.see(wanted)
+            seen = self.see(request)
             if seen.applied is not None:
                 # Before any check: a repeat must not conflict with its own effect.
                 return seen, None
@@ -175,12 +170,12 @@ class EventLog:
             try:
                 draft = decide(seen)
             except RoutingError as error:
-                refusal = _at(error, wanted)
-                draft = Draft("refused", "none", _before(wanted, seen), wanted.asked)
+                refusal = _at(error, request)
+                draft = Draft("refused", "none", _before(request, seen), request.asked)
             if draft is None:
                 return seen, None
-            event = self._event(wanted, seen, draft, refusal)
-            answer = self._append(wanted, seen.head, draft, event)
+            event = self._event(request, seen, draft, refusal)
+            answer = self._append(request, seen.head, draft, event)
             if answer == b"moved":
                 continue
             if refusal is not None:
@@ -193,18 +188,18 @@ class EventLog:
                 f"{_TRIES} other changes came in between",
                 next_step="try again when fewer routes are being changed",
             ),
-            wanted,
+            request,
         )
 
-    def see(self, wanted: Wanted) -> Seen:
+    def see(self, request: ChangeRequest) -> Seen:
         """Read the state that the change would be decided on now; one round trip."""
         head, route, lock, policy, applied, time = self._client.atomic(
             [
                 ("HMGET", f"{TAG}:head", "epoch", "rev", "hash"),
-                ("HGET", f"{TAG}:routes", wanted.subject),
-                ("HGET", f"{TAG}:locks", wanted.subject),
-                ("HGET", f"{TAG}:policies", wanted.tenant_id),
-                ("GET", f"{TAG}:change:{wanted.change_id}"),
+                ("HGET", f"{TAG}:routes", request.subject),
+                ("HGET", f"{TAG}:locks", request.subject),
+                ("HGET", f"{TAG}:policies", request.tenant_id),
+                ("GET", f"{TAG}:change:{request.change.change_id}"),
                 ("TIME",),
             ]
         )
@@ -220,41 +215,45 @@ class EventLog:
         )
 
     def _event(
-        self, wanted: Wanted, seen: Seen, draft: Draft, refusal: RoutingError | None
+        self, request: ChangeRequest, seen: Seen, draft: Draft, refusal: RoutingError | None
     ) -> StreamEvent:
         data = EventData(
-            actor=wanted.actor,
-            reason=wanted.reason,
+            actor=request.change.actor,
+            reason=request.change.reason,
             before=draft.before,
             after=draft.after,
             error=refusal.detail().model_dump() if refusal else None,
-            change_id=wanted.change_id,
+            change_id=request.change.change_id,
         )
         return make_event(
             draft.kind,
-            wanted.subject,
+            request.subject,
             data,
             epoch=draft.epoch or seen.head.epoch,
             revision=seen.head.revision + 1,
             prev=seen.head.hash,
         )
 
-    def _append(self, wanted: Wanted, head: Head, draft: Draft, event: StreamEvent) -> bytes:
+    def _append(
+        self, request: ChangeRequest, head: Head, draft: Draft, event: StreamEvent
+    ) -> bytes:
         refused = draft.kind == "refused"
         arguments: Sequence[Any] = [
             # A refusal decides nothing: the same change may be asked for again, and pass.
-            f"{wanted.change_id}:refused:{uuid.uuid4().hex}" if refused else wanted.change_id,
+            f"{request.change.change_id}:refused:{uuid.uuid4().hex}"
+            if refused
+            else request.change.change_id,
             head.epoch,
             head.revision,
             head.hash,
             event.model_dump_json(exclude={"committed_at"}),
             event.epoch,
             event.hash,
-            wanted.subject,
+            request.subject,
             draft.action,
             draft.store(event),
-            wanted.actor,
-            "" if wanted.lock_token is None else wanted.lock_token,
+            request.change.actor,
+            "" if request.lock_token is None else request.lock_token,
             _CHANGE_MEMORY // timedelta(milliseconds=1),
         ]
         [answer] = run_pipeline(
@@ -264,18 +263,18 @@ class EventLog:
         return status
 
 
-def _before(wanted: Wanted, seen: Seen) -> dict[str, Any] | None:
+def _before(request: ChangeRequest, seen: Seen) -> dict[str, Any] | None:
     """What a refused change would have changed."""
-    if wanted.scope is None:
+    if request.scope is None:
         return seen.policy.terms.model_dump(mode="json") if seen.policy else None
-    return seen.route.target() if seen.route else None
+    return seen.route.document() if seen.route else None
 
 
-def _at(error: RoutingError, wanted: Wanted) -> RoutingError:
-    scope = wanted.scope
+def _at(error: RoutingError, request: ChangeRequest) -> RoutingError:
+    scope = request.scope
     error.at(
         kind=scope.kind if scope else None,
-        tenant_id=wanted.tenant_id or None,
+        tenant_id=request.tenant_id or None,
         env=scope.env if scope else None,
     )
     return error

@@ -8,7 +8,8 @@ from datetime import timedelta
 from signalbox.commands.error import InvalidCommand, LockLost
 from signalbox.commands.scope import Scope
 from signalbox.commands.state import State
-from signalbox.routing.registry.event_log import TAG, Draft, EventLog, Seen, Wanted
+from signalbox.routing.registry.change import Change
+from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
 from signalbox.routing.registry.lock import StrategyLock, check_lock
 
 
@@ -23,15 +24,13 @@ class Locks:
         self,
         scope: Scope,
         ttl: timedelta,
+        change: Change,
         *,
-        actor: str,
-        reason: str,
-        change_id: str,
         lock_token: int | None = None,
     ) -> StrategyLock:
-        """Take the scope's strategy lock for `ttl`, or renew it if `actor` holds it.
+        """Take the scope's strategy lock for `ttl`, or renew it if the actor of `change` holds it.
 
-        `ttl` is 1 second to 7 days. While the lock is held, only `actor` can change the route. A
+        `ttl` is 1 second to 7 days. While the lock is held, only its holder can change the route. A
         renewal keeps the token; pass it as `lock_token` so that an expired lock is not taken anew.
         Raises RouteLocked if someone else holds it, LockLost, and InvalidCommand.
         """
@@ -40,15 +39,15 @@ class Locks:
 
         def taken(seen: Seen, revision: int) -> StrategyLock:
             return StrategyLock(
-                owner=actor,
-                reason=reason,
+                owner=change.actor,
+                reason=change.reason,
                 token=seen.lock.token if seen.lock else revision,
                 since_ms=seen.lock.since_ms if seen.lock else seen.now_ms,
                 until_ms=seen.now_ms + ttl // timedelta(milliseconds=1),
             )
 
         def decide(seen: Seen) -> Draft:
-            check_lock(scope, seen.lock, actor, lock_token)
+            check_lock(scope, seen.lock, change.actor, lock_token)
             lock = taken(seen, seen.head.revision + 1)
             return Draft(
                 "lock_renewed" if seen.lock else "locked",
@@ -59,11 +58,11 @@ class Locks:
             )
 
         asked = {"ttl_seconds": ttl.total_seconds()}
-        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
-        seen, event = self._log.change(wanted, decide)
+        request = ChangeRequest.of(scope, change, lock_token, asked)
+        seen, event = self._log.change(request, decide)
         if event is not None:
             return taken(seen, event.revision)
-        if seen.lock is not None and seen.lock.owner == actor:
+        if seen.lock is not None and seen.lock.owner == change.actor:
             return seen.lock
         raise LockLost(
             f"the lock that this change took of {scope} is held no more",
@@ -73,10 +72,8 @@ class Locks:
     def unlock(
         self,
         scope: Scope,
+        change: Change,
         *,
-        actor: str,
-        reason: str,
-        change_id: str,
         force: bool = False,
         lock_token: int | None = None,
     ) -> StrategyLock | None:
@@ -87,10 +84,10 @@ class Locks:
 
         def decide(seen: Seen) -> Draft | None:
             if not force:
-                check_lock(scope, seen.lock, actor, lock_token)
+                check_lock(scope, seen.lock, change.actor, lock_token)
             if seen.lock is None:
                 return None
-            forced = force and seen.lock.owner != actor
+            forced = force and seen.lock.owner != change.actor
             return Draft(
                 "lock_forced" if forced else "unlocked",
                 "force" if forced else "unlock",
@@ -99,8 +96,8 @@ class Locks:
             )
 
         token = None if force else lock_token
-        wanted = Wanted.of(scope, actor, reason, change_id, token)
-        seen, _ = self._log.change(wanted, decide)
+        request = ChangeRequest.of(scope, change, token)
+        seen, _ = self._log.change(request, decide)
         return seen.lock
 
     def held(self, scopes: Sequence[Scope]) -> list[StrategyLock | None]:

@@ -8,7 +8,8 @@ from signalbox.commands.error import Conflict, RegistryUnreadable
 from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.state import State
 from signalbox.routing.policy.policy import Policy, Terms, policy_after, policy_subject
-from signalbox.routing.registry.event_log import TAG, Draft, EventLog, Seen, Wanted
+from signalbox.routing.registry.change import Change
+from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
 from signalbox.routing.registry.records import read_value
 
 
@@ -23,10 +24,8 @@ class Policies:
         self,
         tenant_id: str,
         terms: Terms,
+        change: Change,
         *,
-        actor: str,
-        reason: str,
-        change_id: str,
         if_revision: int | None = None,
     ) -> Policy:
         """Replace the tenant's terms; workers apply them from their next claim on.
@@ -54,8 +53,8 @@ class Policies:
             )
 
         asked = terms.model_dump(mode="json")
-        wanted = Wanted(policy_subject(tenant_id), tenant_id, actor, reason, change_id, asked)
-        seen, event = self._log.change(wanted, decide)
+        request = ChangeRequest(policy_subject(tenant_id), tenant_id, change, asked)
+        seen, event = self._log.change(request, decide)
         if event is not None:
             return policy_after(tenant_id, event)
         assert seen.policy is not None  # noqa: S101 - policies are never removed

@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from signalbox.commands.ledger.era import LedgerEras
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import StreamEvent
-from signalbox.routing.registry.event_log import Draft, Seen, Wanted
+from signalbox.routing.registry.event_log import ChangeRequest, Draft, Seen
 from signalbox.routing.registry.records import new_epoch
 from signalbox.routing.registry.registry import Registry
 
 
-def rebase(registry: Registry, *, actor: str, reason: str, change_id: str) -> StreamEvent | None:
+def rebase(registry: Registry, change: Change) -> StreamEvent | None:
     """Accept the current content of the state Redis, although changes may have been lost.
 
     Begins a new epoch of the registry and of each shard of the ledger. Workers that refused them as
     regressed accept them from then on, and run open commands as takeovers. The event records what
-    the ledger is known to have lost. Returns None if `change_id` was applied before; such a repeat
+    the ledger is known to have lost. Returns None if the change was applied before; such a repeat
     still completes what the first attempt may have left undone.
     """
     eras = LedgerEras(registry.client)
@@ -30,7 +31,7 @@ def rebase(registry: Registry, *, actor: str, reason: str, change_id: str) -> St
             epoch=epoch,
         )
 
-    _, event = registry.log.change(Wanted("registry", "", actor, reason, change_id), decide)
+    _, event = registry.log.change(ChangeRequest("registry", "", change), decide)
     # Behind the event, since the two cannot be one script: what is declared right is on record.
     eras.rebase(event.epoch if event else registry.head().epoch)
     return event

@@ -21,22 +21,22 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from signalbox.commands.error import RegistryUnreadable
 from signalbox.commands.ledger.fences import FENCE_KEY
-from signalbox.commands.routing import RouteConfig
-from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.state import State
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import StreamEvent
-from signalbox.routing.registry.event_log import TAG, Draft, EventLog, Seen, Wanted
+from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
 from signalbox.routing.registry.lock import check_lock
 from signalbox.routing.registry.locks import Locks
 from signalbox.routing.registry.policies import Policies
 from signalbox.routing.registry.records import Head, read_value, text_of
 from signalbox.routing.registry.refusal import recordable
-from signalbox.routing.registry.route_change import Target, check_revision, pointing
-from signalbox.routing.route import Route, no_route, route_after
+from signalbox.routing.registry.route_change import check_revision, decision
+from signalbox.routing.route import Route, RouteTarget, no_route, route_after
 
 
 @dataclass(frozen=True)
@@ -73,19 +73,15 @@ class Registry:
     def set(
         self,
         scope: Scope,
-        backend_type: str,
-        config: RouteConfig,
+        target: RouteTarget,
+        change: Change,
         *,
-        mode: Mode,
-        actor: str,
-        reason: str,
-        change_id: str,
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> Route:
         """Create the scope's route, or change its config and mode on the same backend.
 
-        If the route is already so, nothing is written. A `change_id` that was applied before is not
+        If the route is already so, nothing is written. A change whose id was applied before is not
         applied again: the route is returned as it is now, or as that change made it if it has been
         deleted since. `if_revision` makes the change conditional (0: only if there is no route).
 
@@ -93,21 +89,14 @@ class Registry:
         (`if_revision`), UnknownBackend, BackendNotImplemented, InvalidRouteConfig, PlaceForbidden,
         ForbiddenBackend and PolicyForbids. Each refusal is recorded in the log.
         """
-        target = Target("set", backend_type, config, mode)
-        asked = recordable(scope, target.document())
-        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
-        return self._point(wanted, scope, target, if_revision)
+        return self._change("set", scope, target, change, if_revision, lock_token)
 
     def switch(
         self,
         scope: Scope,
-        backend_type: str,
-        config: RouteConfig,
+        target: RouteTarget,
+        change: Change,
         *,
-        mode: Mode,
-        actor: str,
-        reason: str,
-        change_id: str,
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> Route:
@@ -115,37 +104,31 @@ class Registry:
 
         Raises RouteNotFound if there is no route, otherwise the errors of `set` except RouteExists.
         """
-        target = Target("switched", backend_type, config, mode)
-        asked = recordable(scope, target.document())
-        wanted = Wanted.of(scope, actor, reason, change_id, lock_token, asked)
-        return self._point(wanted, scope, target, if_revision)
+        return self._change("switched", scope, target, change, if_revision, lock_token)
 
     def plan_switch(
         self,
         scope: Scope,
-        backend_type: str,
-        config: RouteConfig,
-        *,
-        mode: Mode,
+        target: RouteTarget,
         actor: str,
+        *,
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> Plan:
-        """Return what `switch` would do now. Raises the errors of `switch`, and writes nothing."""
-        wanted = Wanted.of(scope, actor, "", "", lock_token)
-        seen = self.log.see(wanted)
-        draft = pointing(
-            wanted, scope, Target("switched", backend_type, config, mode), if_revision
-        )(seen)
+        """Return what a switch by `actor` would do now, without writing anything.
+
+        Raises the errors of `switch`.
+        """
+        request = ChangeRequest.of(scope, Change(actor=actor, reason="", change_id=""), lock_token)
+        seen = self.log.see(request)
+        draft = decision("switched", scope, request, target, if_revision)(seen)
         return Plan(seen, draft.after if draft else None, draft is not None)
 
     def delete(
         self,
         scope: Scope,
+        change: Change,
         *,
-        actor: str,
-        reason: str,
-        change_id: str,
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> None:
@@ -155,13 +138,13 @@ class Registry:
         """
 
         def decide(seen: Seen) -> Draft:
-            check_lock(scope, seen.lock, actor, lock_token)
+            check_lock(scope, seen.lock, change.actor, lock_token)
             check_revision(scope, if_revision, seen.route)
             if seen.route is None:
                 raise no_route(scope)
-            return Draft("deleted", "delete", seen.route.target(), None)
+            return Draft("deleted", "delete", seen.route.document(), None)
 
-        self.log.change(Wanted.of(scope, actor, reason, change_id, lock_token), decide)
+        self.log.change(ChangeRequest.of(scope, change, lock_token), decide)
 
     def get(self, scope: Scope) -> Route | None:
         """Return the scope's route, or None. Raises RegistryUnreadable."""
@@ -224,10 +207,19 @@ class Registry:
         """Return the newest event of the log; revision 0 before the first."""
         return self.log.head()
 
-    def _point(
-        self, wanted: Wanted, scope: Scope, target: Target, if_revision: int | None
+    def _change(
+        self,
+        kind: Literal["set", "switched"],
+        scope: Scope,
+        target: RouteTarget,
+        change: Change,
+        if_revision: int | None,
+        lock_token: int | None,
     ) -> Route:
-        seen, event = self.log.change(wanted, pointing(wanted, scope, target, if_revision))
+        asked = recordable(scope, target.document())
+        request = ChangeRequest.of(scope, change, lock_token, asked)
+        decide = decision(kind, scope, request, target, if_revision)
+        seen, event = self.log.change(request, decide)
         if event is not None:
             return route_after(scope, event)
         if seen.route is not None:

@@ -17,8 +17,9 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
 from tests.chaos.journal import Journal, Verdict
 from tests.chaos.killer import Harm, Killer
 from tests.chaos.load import BATCHES, ENV, TENANT, Load
@@ -195,12 +196,8 @@ def route_all(stack: EmbeddedStack, folder: Path) -> dict[ResourceKind, Route]:
     return {
         kind: registry.set(
             Scope(kind=kind, tenant_id=TENANT, env=ENV),
-            "filesystem",
-            {"base_dir": str(folder / "data")},
-            mode=Mode.LAB,
-            actor="chaos",
-            reason="chaos",
-            change_id=new_op_id(),
+            RouteTarget("filesystem", {"base_dir": str(folder / "data")}, Mode.LAB),
+            Change(actor="chaos", reason="chaos", change_id=new_op_id()),
         )
         for kind in ResourceKind
     }

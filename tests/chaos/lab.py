@@ -20,7 +20,9 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.chaos.campaign import Plan, embedded
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV
@@ -37,12 +39,8 @@ class Lab:
         scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env=ENV)
         Registry(connect(self.stack.addresses["state"])).set(
             scope,
-            backend_type,
-            config or {"base_dir": str(self.folder / tenant)},
-            mode=Mode.LAB,
-            actor="chaos",
-            reason="chaos",
-            change_id=new_op_id(),
+            RouteTarget(backend_type, config or {"base_dir": str(self.folder / tenant)}, Mode.LAB),
+            Change(actor="chaos", reason="chaos", change_id=new_op_id()),
         )
 
     @contextmanager

@@ -13,7 +13,9 @@ from signalbox.commands.object_store import GetObject
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import connect
 from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.chaos.lab import Lab, lab, p99, put
 from tests.chaos.load import ENV
 from tests.chaos.part import Part, Play, Row, Value
@@ -96,12 +98,8 @@ def _mend(room: Lab, config: dict[str, Any]) -> None:
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=HOSTILE, env=ENV)
     Registry(connect(room.stack.addresses["state"])).switch(
         scope,
-        "s3",
-        config,
-        mode=Mode.LAB,
-        actor="chaos",
-        reason="chaos",
-        change_id=new_op_id(),
+        RouteTarget("s3", config, Mode.LAB),
+        Change(actor="chaos", reason="chaos", change_id=new_op_id()),
     )
 
 

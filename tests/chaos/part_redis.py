@@ -18,7 +18,9 @@ from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.chaos.campaign import QUICK, Plan, UnderLoad, environment, strike_under_load
 from tests.chaos.killer import Harm
 from tests.chaos.load import ENV, TENANT
@@ -112,12 +114,8 @@ def silences(folder: Path) -> Row:
             scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANT, env=ENV)
             Registry(connect(server.url)).set(
                 scope,
-                "filesystem",
-                {"base_dir": str(folder / "data")},
-                mode=Mode.LAB,
-                actor="chaos",
-                reason="chaos",
-                change_id=new_op_id(),
+                RouteTarget("filesystem", {"base_dir": str(folder / "data")}, Mode.LAB),
+                Change(actor="chaos", reason="chaos", change_id=new_op_id()),
             )
             run: Callable[[], object] = lambda: client.run_outcome(  # noqa: E731 - used twice
                 replace("k", "v"), timedelta(seconds=3 * NOTICED_WITHIN)

@@ -14,7 +14,9 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.chaos.campaign import environment
 from tests.chaos.load import ENV, TENANT
 from tests.chaos.part import CannotRun, Part, Play, Row
@@ -50,12 +52,8 @@ def a_write(write: Write, backend_type: str, fenced: bool) -> Play:
                 scope = Scope(kind=write.kind, tenant_id=TENANT, env=ENV)
                 route = Registry(connect(redis.url)).set(
                     scope,
-                    backend_type,
-                    config,
-                    mode=Mode.LAB,
-                    actor="chaos",
-                    reason="chaos",
-                    change_id=new_op_id(),
+                    RouteTarget(backend_type, config, Mode.LAB),
+                    Change(actor="chaos", reason="chaos", change_id=new_op_id()),
                 )
                 with Client(Settings()) as client:
                     bench = Bench(write, route, client, folder, fenced=fenced)

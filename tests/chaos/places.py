@@ -17,8 +17,10 @@ from signalbox.commands.object_store import GetObject, ListObjects
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.chaos.mixed_load import STREAMS
 
 Found = dict[str, list[str]]
@@ -111,12 +113,8 @@ class Places:
         change = self._registry.set if first else self._registry.switch
         change(
             scope,
-            place.backend_type,
-            place.config,
-            mode=Mode.LAB,
-            actor="chaos",
-            reason="chaos",
-            change_id=change_id,
+            RouteTarget(place.backend_type, place.config, Mode.LAB),
+            Change(actor="chaos", reason="chaos", change_id=change_id),
         )
 
 

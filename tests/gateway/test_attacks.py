@@ -20,6 +20,7 @@ import pytest
 from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import ResourceKind
 from signalbox.routing.policy.policy import Terms
+from signalbox.routing.registry.change import Change
 from tests.gateway.conftest import Gateway, error_of
 from tests.gateway.raw import connect, head, read
 from tests.integration.conftest import lane, wait_until
@@ -213,7 +214,7 @@ def test_reads_behind_a_command_that_never_ends_are_told_so_and_hold_nobody_up(
     other = own.routes("t_beside", ResourceKind.OBJECT_STORE)
     terms = Terms.model_validate({"quotas": {"commands_per_second": 1e-6}})
     own.lane.registry().policies.set(
-        tenant, terms, actor="test", reason="test", change_id=new_op_id()
+        tenant, terms, Change(actor="test", reason="test", change_id=new_op_id())
     )
     waits = {"Prefer": "respond-async"}
     for _ in range(3):

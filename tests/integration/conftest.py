@@ -18,8 +18,9 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stack import EmbeddedStack
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
 from tests.conftest import need_redis
 
 PATIENCE = timedelta(minutes=5)
@@ -73,12 +74,8 @@ class Lane:
         change = registry.set if registry.get(scope) is None else registry.switch
         return change(
             scope,
-            "filesystem",
-            {"base_dir": str(self.data / name)},
-            mode=Mode.LAB,
-            actor="test",
-            reason="test",
-            change_id=new_op_id(),
+            RouteTarget("filesystem", {"base_dir": str(self.data / name)}, Mode.LAB),
+            Change(actor="test", reason="test", change_id=new_op_id()),
         )
 
     def wait_until_idle(self, client: Client) -> None:

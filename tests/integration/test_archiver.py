@@ -18,6 +18,7 @@ from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from signalbox.routing.registry.records import text_of
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.integration import command_line
 from tests.integration.conftest import Lane, lane, wait_until
 from tests.integration.operating import SCOPE, by, point
@@ -36,7 +37,7 @@ def to_archive(running: Lane, name: str) -> None:
     registry = running.registry()
     act = registry.set if registry.get(ARCHIVE_SCOPE) is None else registry.switch
     config: RouteConfig = {"base_dir": str(running.data / name)}
-    act(ARCHIVE_SCOPE, "filesystem", config, mode=Mode.LAB, **by())
+    act(ARCHIVE_SCOPE, RouteTarget("filesystem", config, Mode.LAB), by())
 
 
 def wait_until_archived(registry: Registry) -> None:

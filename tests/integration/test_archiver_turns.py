@@ -15,6 +15,7 @@ from signalbox.producers.archive import ARCHIVE_SCOPE, archived_events
 from signalbox.producers.client.client import Client
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.archiver import Archiver
 from tests.integration.conftest import Lane, lane
 from tests.integration.operating import by, point
@@ -29,7 +30,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
         running.registry().client.server().set("signalbox:archiver", "nobody")
         running.registry().client.server().persist("signalbox:archiver")
         config: RouteConfig = {"base_dir": str(running.data / "archive")}
-        running.registry().set(ARCHIVE_SCOPE, "filesystem", config, mode=Mode.LAB, **by())
+        running.registry().set(ARCHIVE_SCOPE, RouteTarget("filesystem", config, Mode.LAB), by())
         yield running
 
 
@@ -121,7 +122,7 @@ def test_a_registry_that_began_anew_goes_on_at_the_end_of_the_archive_that_is_th
     # The worker that runs has seen the registry of before, and refuses the new one.
     desk.stack.workers[0].kill()
     desk.stack.start_worker()
-    registry.set(ARCHIVE_SCOPE, "filesystem", config.config, mode=Mode.LAB, **by())
+    registry.set(ARCHIVE_SCOPE, RouteTarget("filesystem", config.config, Mode.LAB), by())
     point(registry, "/new")
     assert archive_all(make_archiver(desk, "b")) == 2
     with desk.client() as client:

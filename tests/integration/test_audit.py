@@ -50,14 +50,14 @@ def test_every_kind_of_event_is_a_cloudevent_that_says_who_why_and_from_what_to_
     point(registry, "/b", "bob", reason="second")
     take(registry, "ann", reason="third")
     take(registry, "ann", seconds=90, reason="fourth")
-    registry.locks.unlock(SCOPE, **by("ann", reason="fifth"))
+    registry.locks.unlock(SCOPE, by("ann", reason="fifth"))
     take(registry, "bob", reason="sixth")
-    registry.locks.unlock(SCOPE, force=True, **by("ann", reason="seventh"))
+    registry.locks.unlock(SCOPE, by("ann", reason="seventh"), force=True)
     give_terms(registry, mode="lab", quotas={"objects": 7})
-    registry.delete(SCOPE, **by("ann", reason="ninth"))
+    registry.delete(SCOPE, by("ann", reason="ninth"))
     with suppress(RouteNotFound):
-        registry.delete(SCOPE, **by("eve", reason="tenth"))
-    rebase(registry, **by("ann", reason="last"))
+        registry.delete(SCOPE, by("eve", reason="tenth"))
+    rebase(registry, by("ann", reason="last"))
 
     events = {event.revision: event for event in registry.events(0)}
     assert [kind.rpartition(".")[2] for kind in kinds(registry)] == [

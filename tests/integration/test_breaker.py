@@ -11,13 +11,14 @@ from typing import Final
 import boto3
 
 from signalbox.commands.breaker_report import BreakerReport
-from signalbox.commands.model import new_op_id
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.integration.operating import by
 from tests.listening import stop_listening
 
 BUCKET = "comes-back"
@@ -83,12 +84,8 @@ def test_commands_of_a_backend_that_is_down_wait_without_attempts_and_run_when_i
     registry = two_workers.registry()
     registry.set(
         object_scope("t_down"),
-        "s3",
-        config,
-        mode=Mode.LAB,
-        actor="test",
-        reason="test",
-        change_id=new_op_id(),
+        RouteTarget("s3", config, Mode.LAB),
+        by("test", "test"),
     )
     two_workers.route_to_folder("t_up")
     with two_workers.client() as client:

@@ -17,7 +17,6 @@ from signalbox.commands.ledger.entry import Intent, Ticket
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.shard import USUAL, Shards
 from signalbox.commands.ledger.staged import Deployment, staged_refs
-from signalbox.commands.model import new_op_id
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import DirectoryPayloadStore, StagedPayload
@@ -25,7 +24,9 @@ from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import Call, State, connect
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.cleaner import Cleaner
+from tests.integration.operating import by
 
 LONG_AGO = time.time() - 3600
 
@@ -173,12 +174,8 @@ def test_files_that_no_row_names_are_removed_from_routed_folders(
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
     Registry(client).set(
         scope,
-        "filesystem",
-        {"base_dir": str(tmp_path / "base")},
-        mode=Mode.LAB,
-        actor="a",
-        reason="r",
-        change_id=new_op_id(),
+        RouteTarget("filesystem", {"base_dir": str(tmp_path / "base")}, Mode.LAB),
+        by("a", "r"),
     )
     folder = tmp_path / "base" / "tenants" / "t_a" / "dev" / "raw"
     folder.mkdir(parents=True)
@@ -194,12 +191,8 @@ def test_what_it_opens_it_closes(
 ) -> None:
     Registry(client).set(
         Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev"),
-        "filesystem",
-        {"base_dir": str(tmp_path / "data")},
-        mode=Mode.LAB,
-        actor="test",
-        reason="test",
-        change_id=new_op_id(),
+        RouteTarget("filesystem", {"base_dir": str(tmp_path / "data")}, Mode.LAB),
+        by("test", "test"),
     )
     closed: list[object] = []
     monkeypatch.setattr(ObjectStore, "close", lambda its: closed.append(its))

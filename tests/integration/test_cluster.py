@@ -27,8 +27,10 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.producers.heartbeats import Pulses
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.election import Election
 from tests.integration.conftest import object_scope, wait_until
+from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_cluster import Node, RedisCluster
 
@@ -122,7 +124,9 @@ def test_all_of_a_ledger_and_a_registry_works_over_the_nodes(state: State, ledge
     assert pulses.beating() == ["w"]
     registry, scope = Registry(state), object_scope("t_a")
     registry.set(
-        scope, "filesystem", {"base_dir": "/d"}, mode=Mode.LAB, actor="a", reason="r", change_id="1"
+        scope,
+        RouteTarget("filesystem", {"base_dir": "/d"}, Mode.LAB),
+        by("a", "r", "1"),
     )
     assert registry.get(scope) is not None
     assert [event.revision for event in registry.events(0, block_ms=10)] == [1]

@@ -19,7 +19,9 @@ from signalbox.commands.scope import Mode, ResourceKind
 from signalbox.producers.bulk.folder import FileToStore, Tenancy, store_files
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.integration.operating import by
 
 TENANT = "t_queue"
 
@@ -73,18 +75,18 @@ def test_a_temporary_failure_is_tried_again_until_it_passes(two_workers: Lane) -
     secret.write_text("[default]\naws_access_key_id = test\naws_secret_access_key = test\n")
     two_workers.registry().set(
         object_scope(tenant),
-        "s3",
-        {
-            "bucket": "late",
-            "region": "us-east-1",
-            "endpoint_url": f"http://127.0.0.1:{port}",
-            "addressing_style": "path",
-            "credentials_file": str(secret),
-        },
-        mode=Mode.LAB,
-        actor="test",
-        reason="test",
-        change_id=new_op_id(),
+        RouteTarget(
+            "s3",
+            {
+                "bucket": "late",
+                "region": "us-east-1",
+                "endpoint_url": f"http://127.0.0.1:{port}",
+                "addressing_style": "path",
+                "credentials_file": str(secret),
+            },
+            Mode.LAB,
+        ),
+        by("test", "test"),
     )
     command = put("k").model_copy(update={"tenant_id": tenant})
     with two_workers.client() as client:

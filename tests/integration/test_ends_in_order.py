@@ -21,6 +21,7 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import Message
 from signalbox.producers.broker.publisher import make_app
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.execution.completer import Parts
 from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.runtime import Runtime
@@ -40,7 +41,7 @@ def worker(state_url: str, tmp_path: Path) -> Iterator[Runtime]:
     app.conf.task_always_eager = True
     runtime = Runtime(app, settings, state, worker="w")
     config: RouteConfig = {"base_dir": str(tmp_path / "data")}
-    runtime.registry.set(object_scope("t_a"), "filesystem", config, mode=Mode.LAB, **by())
+    runtime.registry.set(object_scope("t_a"), RouteTarget("filesystem", config, Mode.LAB), by())
     yield runtime
     runtime.close()
 

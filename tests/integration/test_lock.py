@@ -13,6 +13,7 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.state import State, connect
 from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import object_scope, wait_until
 from tests.integration.operating import SCOPE, by, kinds, point, take
 
@@ -41,11 +42,13 @@ def wait_for_expiry(client: State, lock: StrategyLock) -> None:
 
 
 OTHERS: dict[str, Callable[[Registry], Any]] = {
-    "set": lambda r: r.set(SCOPE, "filesystem", {"base_dir": "/b"}, mode=Mode.LAB, **by("bob")),
+    "set": lambda r: r.set(
+        SCOPE, RouteTarget("filesystem", {"base_dir": "/b"}, Mode.LAB), by("bob")
+    ),
     "switch": lambda r: point(r, "/b", "bob"),
-    "delete": lambda r: r.delete(SCOPE, **by("bob")),
+    "delete": lambda r: r.delete(SCOPE, by("bob")),
     "lock": lambda r: take(r, "bob"),
-    "unlock": lambda r: r.locks.unlock(SCOPE, **by("bob")),
+    "unlock": lambda r: r.locks.unlock(SCOPE, by("bob")),
 }
 
 
@@ -74,7 +77,7 @@ def test_the_holder_changes_the_route_and_keeps_the_lock(registry: Registry) -> 
     lock = take(registry)
     point(registry, "/a", lock_token=lock.token)
     point(registry, "/b")
-    registry.delete(SCOPE, **by(lock_token=lock.token))
+    registry.delete(SCOPE, by(), lock_token=lock.token)
     assert kinds(registry) == ["locked", "set", "switched", "deleted"]
     assert registry.locks.held([SCOPE]) == [lock]
 
@@ -105,17 +108,17 @@ def test_what_was_given_back_is_free_and_a_later_lock_has_a_greater_token(
     for actor in ("ann", "bob", "ann"):
         lock = take(registry, actor)
         tokens.append(lock.token)
-        assert registry.locks.unlock(SCOPE, **by(actor, lock_token=lock.token)) == lock
+        assert registry.locks.unlock(SCOPE, by(actor), lock_token=lock.token) == lock
         assert registry.locks.held([SCOPE]) == [None]
     assert tokens == sorted(set(tokens))
-    assert registry.locks.unlock(SCOPE, **by()) is None
+    assert registry.locks.unlock(SCOPE, by()) is None
     assert kinds(registry) == ["locked", "unlocked"] * 3
 
 
 def test_force_takes_it_from_the_holder_who_may_go_on_no_more(registry: Registry) -> None:
     point(registry)
     lock = take(registry)
-    assert registry.locks.unlock(SCOPE, force=True, **by("bob", reason="ann is away")) == lock
+    assert registry.locks.unlock(SCOPE, by("bob", reason="ann is away"), force=True) == lock
     forced = registry.events(0)[-1]
     assert forced.type.endswith("lock_forced")
     assert (forced.data.actor, forced.data.reason) == ("bob", "ann is away")
@@ -129,7 +132,7 @@ def test_force_takes_it_from_the_holder_who_may_go_on_no_more(registry: Registry
 
 def test_force_by_the_holder_itself_is_a_plain_unlock(registry: Registry) -> None:
     take(registry)
-    registry.locks.unlock(SCOPE, force=True, **by())
+    registry.locks.unlock(SCOPE, by(), force=True)
     assert kinds(registry) == ["locked", "unlocked"]
 
 
@@ -142,9 +145,9 @@ def test_a_lock_that_ran_out_binds_no_one_and_its_token_is_lost(
     assert registry.locks.held([SCOPE]) == [None]
     for act in (
         lambda: point(registry, "/late", lock_token=lock.token),
-        lambda: registry.delete(SCOPE, **by(lock_token=lock.token)),
+        lambda: registry.delete(SCOPE, by(), lock_token=lock.token),
         lambda: take(registry, lock_token=lock.token),
-        lambda: registry.locks.unlock(SCOPE, **by(lock_token=lock.token)),
+        lambda: registry.locks.unlock(SCOPE, by(), lock_token=lock.token),
     ):
         with pytest.raises(LockLost):
             act()
@@ -161,7 +164,7 @@ def test_the_token_of_a_lock_that_another_took_since_is_lost_even_to_its_owner_o
     old = take(registry, seconds=1)
     wait_for_expiry(client, old)
     between = take(registry, "bob")
-    registry.locks.unlock(SCOPE, **by("bob", lock_token=between.token))
+    registry.locks.unlock(SCOPE, by("bob"), lock_token=between.token)
     take(registry)  # ann again, from another terminal
     with pytest.raises(LockLost):
         point(registry, "/late", lock_token=old.token)

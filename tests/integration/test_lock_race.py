@@ -15,7 +15,7 @@ from signalbox.commands.scope import ResourceKind
 from signalbox.commands.state import State, connect
 from signalbox.routing import route_commands as control
 from signalbox.routing.registry.event import first_broken
-from signalbox.routing.registry.event_log import EventLog, Seen, Wanted
+from signalbox.routing.registry.event_log import ChangeRequest, EventLog, Seen
 from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.registry import Registry
 from tests.integration.conftest import Lane, lane, object_scope
@@ -41,9 +41,9 @@ def test_a_lock_that_comes_in_between_read_and_change_stops_the_change(
     point(registry)
     see, told = EventLog.see, list[StrategyLock | None]()
 
-    def overtaken(self: EventLog, wanted: Wanted) -> Seen:
-        seen = see(self, wanted)
-        if wanted.actor == "ann" and not told:
+    def overtaken(self: EventLog, request: ChangeRequest) -> Seen:
+        seen = see(self, request)
+        if request.change.actor == "ann" and not told:
             told.append(seen.lock)
             take(registry, "bob")
         return seen
@@ -64,8 +64,8 @@ def test_the_script_itself_refuses_what_a_lock_forbids_though_the_head_did_not_m
     take(registry, "bob")
     see, hidden = EventLog.see, list[StrategyLock | None]()
 
-    def without_lock(self: EventLog, wanted: Wanted) -> Seen:
-        seen = see(self, wanted)
+    def without_lock(self: EventLog, request: ChangeRequest) -> Seen:
+        seen = see(self, request)
         if hidden:
             return seen
         hidden.append(seen.lock)
@@ -77,9 +77,9 @@ def test_the_script_itself_refuses_what_a_lock_forbids_though_the_head_did_not_m
     monkeypatch.setattr(EventLog, "see", without_lock)
     tries: dict[str, Callable[[], Any]] = {
         "switch": lambda: point(registry, "/b"),
-        "delete": lambda: registry.delete(SCOPE, **by()),
+        "delete": lambda: registry.delete(SCOPE, by()),
         "lock": lambda: take(registry),
-        "unlock": lambda: registry.locks.unlock(SCOPE, **by()),
+        "unlock": lambda: registry.locks.unlock(SCOPE, by()),
     }
     with pytest.raises(RouteLocked):
         tries[act]()
@@ -90,12 +90,12 @@ def test_the_script_itself_refuses_what_a_lock_forbids_though_the_head_did_not_m
 def test_a_repeat_of_an_applied_lock_or_unlock_changes_nothing(registry: Registry) -> None:
     lock = take(registry, change_id="one")
     assert take(registry, change_id="one") == lock
-    registry.locks.unlock(SCOPE, **by(change_id="two"))
-    registry.locks.unlock(SCOPE, **by(change_id="two"))
+    registry.locks.unlock(SCOPE, by(change_id="two"))
+    registry.locks.unlock(SCOPE, by(change_id="two"))
     with pytest.raises(LockLost):
         take(registry, change_id="one")  # its lock is given back: it must not be taken for held
     other = take(registry, "bob")
-    registry.locks.unlock(SCOPE, **by(change_id="two"))
+    registry.locks.unlock(SCOPE, by(change_id="two"))
     assert registry.locks.held([SCOPE]) == [other]
     assert kinds(registry) == ["locked", "unlocked", "locked"]
     assert first_broken(registry.events(0)) is None

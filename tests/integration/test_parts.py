@@ -23,6 +23,7 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.commands.wire import queue_of
+from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
@@ -74,7 +75,7 @@ def test_a_quick_command_beside_a_slow_one_has_its_outcome_at_once(
         "endpoint_url": silent.url,
         "credentials_file": str(credentials),
     }
-    two_workers.registry().set(object_scope("t_slow"), "s3", config, mode=Mode.LAB, **by())
+    two_workers.registry().set(object_scope("t_slow"), RouteTarget("s3", config, Mode.LAB), by())
     slow = GetObject(tenant_id="t_slow", env="dev", key="k")
     with two_workers.client() as client:
         shards = two_workers.settings.tenant_shards

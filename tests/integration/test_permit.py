@@ -34,8 +34,10 @@ from signalbox.producers.cli.audit import _tell_foreign
 from signalbox.producers.client.client import Client
 from signalbox.routing.registry.event import EventData, StreamEvent, make_event
 from signalbox.routing.registry.permit import Permits, is_reserved
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.app import app
 from signalbox.workers.runtime import Runtime, install
+from tests.integration.operating import by
 
 PLACE: dict[str, Any] = {"tenant_id": "t_a", "env": "dev", "resource_kind": "object_store"}
 WHO = {"actor": "an operator, it says", "reason": "r"}
@@ -90,12 +92,8 @@ class Lane:
     def archive_to(self, folder: Path) -> None:
         self.registry.set(
             ARCHIVE_SCOPE,
-            "filesystem",
-            {"base_dir": str(folder)},
-            mode=Mode.LAB,
-            actor="a",
-            reason="r",
-            change_id="archive",
+            RouteTarget("filesystem", {"base_dir": str(folder)}, Mode.LAB),
+            by("a", "r", "archive"),
         )
 
 

@@ -19,6 +19,7 @@ from signalbox.producers.client.client import Client
 from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import PATIENCE, Lane, object_scope
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point
 
@@ -43,7 +44,7 @@ def registry(client: State) -> Registry:
 
 
 def to_s3(registry: Registry, config: RouteConfig, tenant: str = "t_a") -> None:
-    registry.set(object_scope(tenant), "s3", config, mode=Mode.LAB, **by())
+    registry.set(object_scope(tenant), RouteTarget("s3", config, Mode.LAB), by())
 
 
 def put(tenant: str, key: str, mode: Mode = Mode.LAB) -> PutObject:
@@ -84,7 +85,7 @@ def test_a_backend_that_the_policy_does_not_name_is_refused_for_that_kind(
     to_s3(registry, ABROAD)
     give_terms(registry, allowed={"object_store": {"backends": []}})
     with pytest.raises(PolicyForbids, match="s3"):
-        registry.switch(SCOPE, "s3", HOME, mode=Mode.LAB, **by())
+        registry.switch(SCOPE, RouteTarget("s3", HOME, Mode.LAB), by())
 
 
 @pytest.mark.parametrize(
@@ -127,8 +128,8 @@ def test_a_policy_of_another_revision_is_a_conflict_and_a_repeat_is_none(
     registry: Registry,
 ) -> None:
     def set_(terms: dict[str, Any], if_revision: int, change_id: str | None = None) -> None:
-        who = by(change_id=change_id or new_op_id())
-        registry.policies.set("t_a", Terms.model_validate(terms), if_revision=if_revision, **who)
+        change = by(change_id=change_id or new_op_id())
+        registry.policies.set("t_a", Terms.model_validate(terms), change, if_revision=if_revision)
 
     set_({"mode": "saas"}, 0, "one")
     set_({"mode": "saas"}, 0, "one")

@@ -14,6 +14,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by, give_terms
 from tests.integration.stored import keys_below
@@ -116,7 +117,7 @@ def test_overwriting_and_deleting_count_as_what_they_leave_stored(
             "endpoint_url": s3.endpoint_url,
             "credentials_file": str(s3.credentials_file),
         }
-    registry.set(object_scope(tenant), backend, config, mode=Mode.LAB, **by())
+    registry.set(object_scope(tenant), RouteTarget(backend, config, Mode.LAB), by())
     give_terms(registry, tenant, quotas={"objects": 3, "bytes": 100})
     steps: list[tuple[Any, tuple[int, int]]] = [
         (put(tenant, "a", 10), (1, 10)),

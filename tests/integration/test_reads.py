@@ -25,7 +25,7 @@ from signalbox.commands.error import (
 from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
 from signalbox.commands.ledger.shard import USUAL, Shards
 from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
-from signalbox.commands.model import Command, new_op_id
+from signalbox.commands.model import Command
 from signalbox.commands.object_store import (
     GetObject,
     HeadObject,
@@ -45,8 +45,10 @@ from signalbox.gateway.open_content import PART_BYTES
 from signalbox.gateway.reads import ReadLimits, Reads
 from signalbox.producers.client.async_client import AsyncClient
 from signalbox.routing.policy.policy import Terms
+from signalbox.routing.route import RouteTarget
 from tests.conformance.harness import HARNESSES
 from tests.integration.conftest import PATIENCE, Lane, object_scope
+from tests.integration.operating import by
 
 SPAN = {"start": "2026-01-31T12:00:00Z", "end": "2026-01-31T13:00:00Z"}
 CELLS = [
@@ -188,10 +190,7 @@ def test_a_read_answers_as_through_the_queue(
         config = harness.config
         if backend == "filesystem":
             config = {"base_dir": str(two_workers.data / "cells" / kind)}
-        two_workers.registry().set(
-            scope, backend, config, mode=Mode.LAB,
-            actor="test", reason="test", change_id=new_op_id(),
-        )  # fmt: skip
+        two_workers.registry().set(scope, RouteTarget(backend, config, Mode.LAB), by())
         asyncio.run(main())
 
 
@@ -251,12 +250,10 @@ def test_no_read_runs_on_a_route_older_than_the_one_at_its_look(two_workers: Lan
     def flip(number: int) -> None:
         registry.switch(
             scope,
-            "filesystem",
-            {"base_dir": str(two_workers.data / places[number % 2])},
-            mode=Mode.LAB,
-            actor="test",
-            reason="flip",
-            change_id=new_op_id(),
+            RouteTarget(
+                "filesystem", {"base_dir": str(two_workers.data / places[number % 2])}, Mode.LAB
+            ),
+            by("test", "flip"),
         )
 
     async def main() -> list[Outcome]:
@@ -294,7 +291,7 @@ def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: Lane) -> 
     two_workers.route_to_folder("t_rate")
     registry = two_workers.registry()
     terms = Terms.model_validate({"quotas": {"commands_per_second": 0.01}})
-    registry.policies.set("t_rate", terms, actor="a", reason="r", change_id=new_op_id())
+    registry.policies.set("t_rate", terms, by("a", "r"))
     get = GetObject(tenant_id="t_rate", env="dev", key="k")
 
     async def main() -> None:

@@ -20,8 +20,10 @@ from signalbox.commands.state_error import state_errors
 from signalbox.producers.client.buffer import BufferLimits
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.election import Election
 from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
+from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_builds import redis_builds
 
@@ -106,7 +108,9 @@ def test_each_refusal_is_a_typed_temporary_error_and_leaves_nothing_half_done(
         "due": ledger.due,
         "lead": lambda: Election(state, "reconciler", "w").leads(),
         "route": lambda: registry.set(
-            scope, "s3", {"bucket": "b"}, mode=Mode.SAAS, actor="a", reason="r", change_id="c1"
+            scope,
+            RouteTarget("s3", {"bucket": "b"}, Mode.SAAS),
+            by("a", "r", "c1"),
         ),
     }
     HARMS[word](state)

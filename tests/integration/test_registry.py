@@ -18,13 +18,13 @@ from signalbox.commands.error import (
     SignalboxError,
     UnknownBackend,
 )
-from signalbox.commands.model import new_op_id
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
 from signalbox.routing.registry.event import StreamEvent, first_broken
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
+from tests.integration.operating import by
 
 KIND = ResourceKind.OBJECT_STORE
 SCOPE = Scope(kind=KIND, tenant_id="t_a", env="dev")
@@ -46,8 +46,9 @@ def registry(client: State) -> Registry:
 def change(
     act: Any, base_dir: str = "/a", scope: Scope = SCOPE, mode: Mode = Mode.LAB, **more: Any
 ) -> Route:
-    more = {"change_id": new_op_id(), "actor": "ann", "reason": "because"} | more
-    route: Route = act(scope, "filesystem", {"base_dir": base_dir}, mode=mode, **more)
+    who = {name: more.pop(name) for name in ("actor", "reason", "change_id") if name in more}
+    target = RouteTarget("filesystem", {"base_dir": base_dir}, mode)
+    route: Route = act(scope, target, by(**who), **more)
     return route
 
 
@@ -62,7 +63,7 @@ def test_a_route_is_set_read_switched_and_deleted_and_each_leaves_one_event(
     assert registry.get(SCOPE) == first
     second = change(registry.switch, "/b")
     assert (second.revision, second.config) == (2, {"base_dir": "/b"})
-    registry.delete(SCOPE, actor="bob", reason="over", change_id=new_op_id())
+    registry.delete(SCOPE, by("bob", "over"))
     assert registry.get(SCOPE) is None
     events = registry.events(0)
     assert kinds(registry) == ["set", "switched", "deleted"]
@@ -90,7 +91,7 @@ def test_a_repeat_of_a_change_whose_answer_was_lost_changes_nothing(registry: Re
 
 def test_the_fence_of_a_deleted_route_stays_and_the_next_one_is_newer(registry: Registry) -> None:
     change(registry.set)
-    registry.delete(SCOPE, actor="a", reason="r", change_id=new_op_id())
+    registry.delete(SCOPE, by("a", "r"))
     [(route, fence)] = registry.get_many([SCOPE])
     assert route is None
     assert fence is not None
@@ -125,7 +126,11 @@ def test_a_refused_change_is_an_error_with_its_place_and_an_event(
         change(registry.set, "/before")
     act = getattr(registry, verb)
     with pytest.raises(error) as caught:
-        act(SCOPE, backend, config, mode=mode, actor="eve", reason="try", change_id=new_op_id())
+        act(
+            SCOPE,
+            RouteTarget(backend, config, mode),
+            by("eve", "try"),
+        )
     assert (caught.value.tenant_id, caught.value.env, caught.value.kind) == ("t_a", "dev", KIND)
     assert caught.value.next_step
     refusal = registry.events(0)[-1]
@@ -145,7 +150,9 @@ def test_a_credential_in_a_refused_config_does_not_stand_in_the_audit_trail(
     config: RouteConfig = {"bucket": "b", "aws_secret_access_key": "hunter2"}
     with pytest.raises(InvalidRouteConfig):
         registry.set(
-            SCOPE, "s3", config, mode=Mode.LAB, actor="a", reason="r", change_id=new_op_id()
+            SCOPE,
+            RouteTarget("s3", config, Mode.LAB),
+            by("a", "r"),
         )
     assert b"hunter2" not in repr(client.server().xrange("{rt}:log")).encode()
 
@@ -157,12 +164,8 @@ def test_set_does_not_move_a_route_and_switch_does_not_create_one(registry: Regi
     with pytest.raises(RouteExists, match="switch"):
         registry.set(
             SCOPE,
-            "s3",
-            {"bucket": "bucket-b"},
-            mode=Mode.LAB,
-            actor="a",
-            reason="r",
-            change_id=new_op_id(),
+            RouteTarget("s3", {"bucket": "bucket-b"}, Mode.LAB),
+            by("a", "r"),
         )
 
 

@@ -128,7 +128,7 @@ def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_reb
     for tenant in TENANTS:
         desk.point(tenant, "new")
     wait_until_refused(desk, submitted)
-    rebase(desk.registry, **by(reason="restored from the backup of the morning"))
+    rebase(desk.registry, by(reason="restored from the backup of the morning"))
     outcomes = desk.done(submitted)
     assert {outcome.attempt for outcome in outcomes} == {1}, "waiting spent attempts"
     assert desk.folders_with("after") == {"new"}
@@ -173,7 +173,7 @@ def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a
         wait_until_refused(desk, submitted)
         assert desk.folders_with("after") == set()
         desk.point("t_seen", "new")
-        rebase(desk.registry, **by(reason="the replica was promoted"))
+        rebase(desk.registry, by(reason="the replica was promoted"))
         desk.done(submitted)
         assert desk.folders_with("after") == {"new", "newer"}
     finally:

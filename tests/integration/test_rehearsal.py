@@ -82,7 +82,7 @@ def test_a_dry_run_says_what_a_switch_would_come_to_and_changes_nothing(
     assert not (two_workers.data / "x").exists()
     take(registry, "somebody", scope=object_scope(tenant))
     assert rehearse("s3", s3_config(s3), exit_code=1)["verdict"]["code"] == "ROUTE_LOCKED"
-    registry.locks.unlock(object_scope(tenant), **by("somebody"))
+    registry.locks.unlock(object_scope(tenant), by("somebody"))
 
     # Away from a backend that is broken: that is when an operator asks.
     (two_workers.data / "dry-broken").write_text("a file")

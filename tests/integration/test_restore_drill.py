@@ -32,6 +32,7 @@ from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.registry.rebase import rebase
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
 from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until
@@ -169,7 +170,7 @@ def drill(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Drill]:
         }
         folder: RouteConfig = {"base_dir": str(tmp_path / "objects")}
         for tenant, backend, config in ((FILES, "filesystem", folder), (CLOUD, "s3", cloud)):
-            registry.set(object_scope(tenant), backend, config, mode=Mode.LAB, **by())
+            registry.set(object_scope(tenant), RouteTarget(backend, config, Mode.LAB), by())
         yield Drill(tmp_path, state, stack, client, registry)
 
 
@@ -219,7 +220,7 @@ def test_a_restored_ledger_undoes_nothing_and_says_done_of_nothing_that_is_not_t
             lambda: waits_for(drill, after) == ["LEDGER_REGRESSED"] * 2, "the loss is noticed"
         )
         assert len(LedgerEras(connect(drill.state.url)).lost()) == 2
-        rebase(drill.registry, **by(reason="restored"))
+        rebase(drill.registry, by(reason="restored"))
     after += drill.submit(*(put(t, key, "last") for t in tenants for key in KEYS[::4]))
     drill.done(after)
     wait_until(lambda: drill.client.ledger.totals()["open"] == 0, "nothing is open")

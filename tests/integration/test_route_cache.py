@@ -10,7 +10,6 @@ from collections.abc import Callable, Iterator
 import pytest
 
 from signalbox.commands.error import RegistryRegressed, RegistryUnreadable, RouteNotFound
-from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
 from signalbox.routing.cache.log_follower import LogFollower
@@ -18,7 +17,8 @@ from signalbox.routing.cache.route_cache import RouteCache
 from signalbox.routing.policy.policy import FREE, policy_subject
 from signalbox.routing.registry.event_log import TAG, EventLog
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route, revision_of
+from signalbox.routing.route import Route, RouteTarget, revision_of
+from tests.integration.operating import by
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 FENCES = "{rt}:fence"
@@ -46,12 +46,8 @@ def point(registry: Registry, base_dir: str, scope: Scope = SCOPE) -> Route:
     act = registry.set if registry.get(scope) is None else registry.switch
     return act(
         scope,
-        "filesystem",
-        {"base_dir": base_dir},
-        mode=Mode.LAB,
-        actor="a",
-        reason="r",
-        change_id=new_op_id(),
+        RouteTarget("filesystem", {"base_dir": base_dir}, Mode.LAB),
+        by("a", "r"),
     )
 
 
@@ -92,7 +88,7 @@ def test_a_deleted_route_is_not_used_again(client: State) -> None:
     cache = RouteCache(registry)
     point(registry, "/a")
     cache.resolve(SCOPE, fence(client))
-    registry.delete(SCOPE, actor="a", reason="r", change_id=new_op_id())
+    registry.delete(SCOPE, by("a", "r"))
     with pytest.raises(RouteNotFound):
         cache.resolve(SCOPE, fence(client))
 

@@ -17,14 +17,14 @@ from signalbox.commands.error import (
     UnknownBackend,
 )
 from signalbox.commands.exchange import exchange
-from signalbox.commands.model import new_op_id
 from signalbox.commands.routing import DeleteRoute, RouteConfig, SetRoute, SwitchRoute
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
 from signalbox.routing import route_commands as control
 from signalbox.routing.registry.event import StreamEvent, first_broken
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
+from tests.integration.operating import by
 
 KIND = ResourceKind.OBJECT_STORE
 SCOPE = Scope(kind=KIND, tenant_id="t_a", env="dev")
@@ -45,13 +45,16 @@ def registry(client: State) -> Registry:
 
 
 def change(act: Any, base_dir: str = "/a", scope: Scope = SCOPE, **more: Any) -> Route:
-    more = {"change_id": new_op_id(), "actor": "ann", "reason": "because"} | more
-    route: Route = act(scope, "filesystem", {"base_dir": base_dir}, mode=Mode.LAB, **more)
+    who = {name: more.pop(name) for name in ("actor", "reason", "change_id") if name in more}
+    target = RouteTarget("filesystem", {"base_dir": base_dir}, Mode.LAB)
+    route: Route = act(scope, target, by(**who), **more)
     return route
 
 
-def delete(registry: Registry, **more: Any) -> None:
-    registry.delete(SCOPE, **{"change_id": new_op_id(), "actor": "bob", "reason": "over"} | more)
+def delete(
+    registry: Registry, change_id: str | None = None, if_revision: int | None = None
+) -> None:
+    registry.delete(SCOPE, by("bob", "over", change_id), if_revision=if_revision)
 
 
 def kinds(registry: Registry) -> list[str]:
@@ -91,7 +94,9 @@ def test_a_repeat_is_no_refusal_after_the_route_moved_to_another_backend(
     change(registry.set, "/a", change_id="one")
     config: RouteConfig = {"bucket": "bucket-b"}
     elsewhere = registry.switch(
-        SCOPE, "s3", config, mode=Mode.LAB, actor="a", reason="r", change_id=new_op_id()
+        SCOPE,
+        RouteTarget("s3", config, Mode.LAB),
+        by("a", "r"),
     )
     assert change(registry.set, "/a", change_id="one") == elsewhere
     assert kinds(registry) == ["set", "switched"]
@@ -128,7 +133,7 @@ def test_a_config_that_no_backend_vouched_for_is_recorded_by_its_names_alone(
 ) -> None:
     config: RouteConfig = {"base_dir": "/a", "aws_secret_access_key": "hunter2"}
     with pytest.raises(error):
-        registry.set(SCOPE, backend, config, mode=mode, actor="a", reason="r", change_id="x")
+        registry.set(SCOPE, RouteTarget(backend, config, mode), by("a", "r", "x"))
     assert b"hunter2" not in repr(client.server().xrange("{rt}:log")).encode()
     after = registry.events(0)[-1].data.after
     assert after is not None
@@ -143,7 +148,10 @@ def test_a_conflict_records_no_value_that_its_backend_would_refuse(
     config: RouteConfig = {"bucket": "bucket-b", "aws_secret_access_key": "hunter2"}
     with pytest.raises(Conflict):
         registry.switch(
-            SCOPE, "s3", config, mode=Mode.LAB, actor="a", reason="r", change_id="x", if_revision=9
+            SCOPE,
+            RouteTarget("s3", config, Mode.LAB),
+            by("a", "r", "x"),
+            if_revision=9,
         )
     assert b"hunter2" not in repr(client.server().xrange("{rt}:log")).encode()
 
@@ -152,7 +160,9 @@ def test_a_refusal_for_the_mode_records_the_place_that_was_asked_for(registry: R
     config: RouteConfig = {"base_dir": "/a"}
     with pytest.raises(ForbiddenBackend):
         registry.set(
-            SCOPE, "filesystem", config, mode=Mode.SAAS, actor="a", reason="r", change_id="x"
+            SCOPE,
+            RouteTarget("filesystem", config, Mode.SAAS),
+            by("a", "r", "x"),
         )
     after = registry.events(0)[-1].data.after
     assert after is not None
@@ -164,7 +174,11 @@ def test_an_infinite_number_in_a_refused_config_breaks_no_link_of_the_chain(
 ) -> None:
     config: RouteConfig = {"weight": float("inf")}
     with pytest.raises(UnknownBackend):
-        registry.set(SCOPE, "floppy", config, mode=Mode.LAB, actor="a", reason="r", change_id="x")
+        registry.set(
+            SCOPE,
+            RouteTarget("floppy", config, Mode.LAB),
+            by("a", "r", "x"),
+        )
     change(registry.set)
     assert first_broken(registry.events(0)) is None
 
@@ -174,7 +188,9 @@ def test_a_refusal_that_cannot_be_recorded_is_an_unreadable_state() -> None:
     config: RouteConfig = {"base_dir": "/a"}
     with pytest.raises(StateUnavailable) as caught:
         registry.set(
-            SCOPE, "filesystem", config, mode=Mode.SAAS, actor="a", reason="r", change_id="x"
+            SCOPE,
+            RouteTarget("filesystem", config, Mode.SAAS),
+            by("a", "r", "x"),
         )
     assert caught.value.next_step
 

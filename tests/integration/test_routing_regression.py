@@ -10,7 +10,6 @@ import pytest
 from structlog.testing import capture_logs
 
 from signalbox.commands.error import RegistryRegressed
-from signalbox.commands.model import new_op_id
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
 from signalbox.routing.cache.log_follower import LogFollower
@@ -18,7 +17,8 @@ from signalbox.routing.cache.route_cache import RouteCache
 from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.event_log import EventLog
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.route import Route
+from signalbox.routing.route import Route, RouteTarget
+from tests.integration.operating import by
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 KEYS = ["{rt}:head", "{rt}:routes", "{rt}:fence"]
@@ -36,12 +36,8 @@ def point(registry: Registry, base_dir: str) -> Route:
     act = registry.set if registry.get(SCOPE) is None else registry.switch
     return act(
         SCOPE,
-        "filesystem",
-        {"base_dir": base_dir},
-        mode=Mode.LAB,
-        actor="a",
-        reason="r",
-        change_id=new_op_id(),
+        RouteTarget("filesystem", {"base_dir": base_dir}, Mode.LAB),
+        by("a", "r"),
     )
 
 

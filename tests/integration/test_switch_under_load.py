@@ -9,12 +9,13 @@ from pathlib import Path
 from signalbox.adapters.catalogue import find_backend
 from signalbox.adapters.object_store import ObjectStore
 from signalbox.adapters.port import AdapterContext, Call
-from signalbox.commands.model import new_op_id
 from signalbox.commands.object_store import GetObject, PutObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind
+from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import PATIENCE, Lane, object_scope
+from tests.integration.operating import by
 
 SWITCHES, PUTS_EACH, TENANT = 1000, 2000, "t_switch"
 PLACES = ("left", "right")
@@ -43,12 +44,12 @@ def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(four_workers
     for number in range(SWITCHES):
         registry.switch(
             scope,
-            "filesystem",
-            {"base_dir": str(four_workers.data / PLACES[(number + 1) % 2])},
-            mode=Mode.LAB,
-            actor="test",
-            reason="flip",
-            change_id=new_op_id(),
+            RouteTarget(
+                "filesystem",
+                {"base_dir": str(four_workers.data / PLACES[(number + 1) % 2])},
+                Mode.LAB,
+            ),
+            by("test", "flip"),
         )
     switched.set()
     for stream in streams:

@@ -16,6 +16,7 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.routing.route import RouteTarget
 from tests.integration import command_line
 from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
 from tests.integration.operating import by, give_terms, take
@@ -109,7 +110,7 @@ def test_a_check_of_a_healthy_backend_and_of_broken_ones(two_workers: Lane, s3: 
         (s3_config(s3, bucket="no-such-bucket"), "MISCONFIGURED"),
         (down, "UNAVAILABLE"),
     ):
-        registry.switch(object_scope(tenant), "s3", config, mode=Mode.LAB, **by())
+        registry.switch(object_scope(tenant), RouteTarget("s3", config, Mode.LAB), by())
         error = check(tenant, exit_code=int(code is not None))["probe"]["error"]
         assert (error and error["code"]) == code
     missing = command_line.here(
@@ -125,7 +126,7 @@ def test_health_tells_of_an_outage_while_commands_wait_and_of_its_end(
     registry, tenant = two_workers.registry(), "t_outage_view"
     scope = object_scope(tenant)
     down = s3_config(s3, endpoint_url=f"http://127.0.0.1:{free_port()}")
-    registry.set(scope, "s3", down, mode=Mode.LAB, **by())
+    registry.set(scope, RouteTarget("s3", down, Mode.LAB), by())
     with two_workers.client() as client:
         book = UsageBook(client.state)
         submitted = client.submit_many(put(tenant, f"k{number}") for number in range(6))
@@ -134,7 +135,7 @@ def test_health_tells_of_an_outage_while_commands_wait_and_of_its_end(
         [route] = listed("-t", tenant)["routes"]
         assert (route["health"], route["use"]["writes"]) == ("UNAVAILABLE", 0)
         assert route["last_error_at"]
-        registry.switch(scope, "s3", s3_config(s3), mode=Mode.LAB, **by())
+        registry.switch(scope, RouteTarget("s3", s3_config(s3), Mode.LAB), by())
         outcomes = client.wait(submitted, PATIENCE)
         assert [o.error for o in outcomes if o] == [None] * 6
         [route] = listed("-t", tenant)["routes"]

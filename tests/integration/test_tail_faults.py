@@ -112,7 +112,7 @@ def test_a_head_that_went_back_is_refused_until_it_is_looked_at_or_rebased(
     with pytest.raises(RegistryRegressed):
         cache.resolve(SCOPE, read(client, SCOPE.field))
     client.server().delete(LOG)
-    event = rebase(registry, **by(reason="as it is"))
+    event = rebase(registry, by(reason="as it is"))
     assert event is not None
     assert cache.enter(read(client, "@epoch"), cache.position) is None
     assert cache.resolve(SCOPE, read(client, SCOPE.field)) == registry.get(SCOPE)
@@ -135,7 +135,7 @@ def test_an_earlier_epoch_is_refused_whatever_its_revision(
     registry: Registry, client: State, cache: RouteCache, tail: LogFollower
 ) -> None:
     early = read(client, "@epoch")
-    rebase(registry, **by())
+    rebase(registry, by())
     assert cache.enter(read(client, "@epoch"), cache.position) is None
     assert early is not None
     old = early.partition("/")[0] + "/99-0123456789abcdef"

@@ -24,7 +24,9 @@ from signalbox.commands.error import Misconfigured, PlaceForbidden, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import state_over
+from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.route import RouteTarget
 
 CELLS = [pytest.param(entry, id=f"{entry.kind}-{entry.backend_type}") for entry in CATALOGUE]
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
@@ -393,11 +395,16 @@ def test_a_password_is_proven_and_never_sent(tmp_path: Path) -> None:
 @pytest.mark.parametrize("verb", ["set", "switch"])
 def test_a_route_is_not_pointed_there_and_the_attempt_is_on_record(verb: str) -> None:
     registry = Registry(state_over(fakeredis.FakeRedis()))
-    who: dict[str, Any] = {"mode": Mode.LAB, "actor": "ann", "reason": "r"}
+
+    def target(base_dir: str) -> RouteTarget:
+        return RouteTarget("filesystem", {"base_dir": base_dir}, Mode.LAB)
+
     if verb == "switch":
-        registry.set(SCOPE, "filesystem", {"base_dir": "/data"}, change_id="one", **who)
+        first = Change(actor="ann", reason="r", change_id="one")
+        registry.set(SCOPE, target("/data"), first)
+    second = Change(actor="ann", reason="r", change_id="two")
     with pytest.raises(PlaceForbidden) as refused:
-        getattr(registry, verb)(SCOPE, "filesystem", {"base_dir": "/etc"}, change_id="two", **who)
+        getattr(registry, verb)(SCOPE, target("/etc"), second)
     assert (refused.value.tenant_id, refused.value.env) == ("t_a", "dev")
     event = registry.events(0)[-1]
     assert event.data.error is not None

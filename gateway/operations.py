@@ -18,7 +18,7 @@ from signalbox.gateway.error import NotReady
 from signalbox.gateway.routes import no_such_route
 from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.diagnosis import money, probed
-from signalbox.producers.heartbeats import Pulses
+from signalbox.producers.heartbeats import Heartbeats
 from signalbox.producers.status import status_of
 from signalbox.routing.policy.policy import FREE
 from signalbox.routing.policy.price import load_prices
@@ -101,4 +101,4 @@ def _routes(desk: Desk, scopes: list[Scope]) -> list[Route]:
 
 
 def _alive(desk: Desk) -> list[str]:
-    return Pulses(desk.client.state).beating()
+    return Heartbeats(desk.client.state).beating()

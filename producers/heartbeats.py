@@ -11,7 +11,7 @@ KEPT_MS = 15_000
 _NAMES = "signalbox:pulses"
 
 
-class Pulses:
+class Heartbeats:
     """Writes and reads heartbeats. All methods raise StateUnavailable."""
 
     def __init__(self, state: State) -> None:

@@ -23,7 +23,7 @@ def apply(command: RouteCommand, registry: Registry) -> dict[str, Any]:
 
     A repeated command has no further effect.
 
-    Raises what the methods of `Registry` and `Locks` raise.
+    Raises what the methods of `Registry` and `LockRegistry` raise.
     """
     scope = command.scope
     change = Change(actor=command.actor, reason=command.reason, change_id=command.ref)

@@ -8,8 +8,8 @@ from typing import Any
 
 from signalbox.commands.ledger.usage import UsageBook, Use
 from signalbox.commands.scope import ResourceKind
-from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.registry.strategy_lock import StrategyLock
 from signalbox.routing.route import Route
 
 

@@ -35,7 +35,7 @@ SERVICES = (
     *("uvicorn.protocols.http.httptools_impl", "uvloop", "werkzeug.serving"),
     *("signalbox.adapters.filesystem.object_driver", "signalbox.gateway.server"),
     *("signalbox.workers.celery.consumer", "signalbox.workers.celery.pool"),
-    *("signalbox.workers.celery.prefork", "signalbox.workers.celery.remote_control"),
+    *("signalbox.workers.celery.preloader", "signalbox.workers.celery.remote_control"),
     *("signalbox.workers.maintenance.archiver", "signalbox.workers.maintenance.cleaner"),
     *("signalbox.workers.maintenance.heartbeat", "signalbox.workers.maintenance.pacer"),
     *("signalbox.workers.maintenance.reconciler", "signalbox.workers.runtime"),

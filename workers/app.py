@@ -10,17 +10,17 @@ from celery import signals
 from signalbox.commands.settings import Settings
 from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.celery.pool import use_steady_pools
-from signalbox.workers.celery.prefork import Preloader
+from signalbox.workers.celery.preloader import Preloader
 from signalbox.workers.celery.remote_control import guard_remote_control
 from signalbox.workers.execution.command_log import configure_logging
 from signalbox.workers.gc_freeze import keep_what_is_loaded
 from signalbox.workers.maintenance.archiver import Archiver
 from signalbox.workers.maintenance.cleaner import Cleaner
-from signalbox.workers.maintenance.heartbeat import PoolProbe, Pulse
+from signalbox.workers.maintenance.heartbeat import Heartbeat, PoolProbe
 from signalbox.workers.maintenance.pacer import Pacer
 from signalbox.workers.maintenance.reconciler import Reconciler
 from signalbox.workers.maintenance.service import Service
-from signalbox.workers.runtime import close_isolation, close_task_events, runtime
+from signalbox.workers.runtime import close_suspects, close_task_events, runtime
 from signalbox.workers.tasks import register_tasks
 
 use_steady_pools()
@@ -61,7 +61,7 @@ def _start_background(sender: Any, **_: Any) -> None:
     _background.append(Pacer(app, settings, sender.hostname))
     _background.append(Archiver.of(settings, sender.hostname))
     _background.append(Cleaner(settings, sender.hostname))
-    _background.append(Pulse(settings, sender.hostname, PoolProbe(sender.pool)))
+    _background.append(Heartbeat(settings, sender.hostname, PoolProbe(sender.pool)))
     for each in _background:
         each.start()
     keep_what_is_loaded()
@@ -76,8 +76,8 @@ def _stop_background(**_: Any) -> None:
 
 
 @signals.worker_shutting_down.connect(weak=False)
-def _end_isolation(**_: Any) -> None:
-    close_isolation()
+def _end_suspects(**_: Any) -> None:
+    close_suspects()
 
 
 @signals.worker_shutdown.connect(weak=False)

@@ -38,7 +38,7 @@ from signalbox.workers.execution.resolve import resolve
 from signalbox.workers.execution.slots import Slot, Slots
 from signalbox.workers.execution.state_retry import wait_for_state
 from signalbox.workers.execution.tenant_activity import TenantActivity
-from signalbox.workers.isolation.isolation import Isolation
+from signalbox.workers.suspects.suspect_runner import SuspectRunner
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ class Executor:
     """Records outcomes."""
     publisher: Publisher
     """Publishes messages for the commands that a finish allows to run."""
-    isolation: Isolation | None
+    suspects: SuspectRunner | None
     """Runs suspects in a child process; None in a process that runs one message at a time, which
     runs suspects itself."""
     neighbours: TenantActivity
@@ -84,7 +84,7 @@ class Executor:
         """
         with self.slots.taken() as slot:
             counts, suspects = self._execute(slot, message, uuid.uuid4().hex, Apart.NO)
-        if self.isolation is None:
+        if self.suspects is None:
             for ticket in suspects:
                 ran = self.execute_suspect(ticket, uuid.uuid4().hex, Apart.UNWATCHED)
                 counts = dict(Counter(counts) + Counter(ran))
@@ -105,8 +105,8 @@ class Executor:
         seen = self.routes.position
         claims = wait_for_state(lambda: self._claim(message, token, apart))
         reach("claim.after")
-        if claims.suspects and self.isolation:
-            self.isolation.take(claims.suspects)
+        if claims.suspects and self.suspects:
+            self.suspects.take(claims.suspects)
         return self.run(slot, token, claims, seen), claims.suspects
 
     def run(self, slot: Slot, token: str, claims: Claims, seen: Position | None) -> dict[str, int]:

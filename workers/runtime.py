@@ -26,12 +26,12 @@ from signalbox.workers.celery.task_events import TaskEvents
 from signalbox.workers.execution.adapter_pool import AdapterPool
 from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.completer import Completer
-from signalbox.workers.execution.drain import Drains
+from signalbox.workers.execution.parcel_drain import ParcelDrain
 from signalbox.workers.execution.probe import Prober
 from signalbox.workers.execution.slots import Slots
 from signalbox.workers.execution.tenant_activity import TenantActivity
 from signalbox.workers.executor import Executor
-from signalbox.workers.isolation.isolation import Isolation
+from signalbox.workers.suspects.suspect_runner import SuspectRunner
 
 
 class Runtime:
@@ -58,7 +58,7 @@ class Runtime:
         self.parcels = Parcels(state, settings, self.ledger)
         self.publisher = Publisher(app)
         alone = one_at_a_time or app.conf.task_always_eager
-        self.isolation = None if alone else Isolation(self.ledger, worker, settings.lease)
+        self.suspects = None if alone else SuspectRunner(self.ledger, worker, settings.lease)
         self.registry = Registry(state)
         self._routes = RouteCache(self.registry, self.registry.policies)
         folder = settings.payload_dir or Path(".signalbox/payloads")
@@ -74,13 +74,13 @@ class Runtime:
             adapters=AdapterPool(payloads, settings.inline_limit_bytes, renew=self.ledger.renew),
             completer=Completer(self.ledger, self.parcels, settings, payloads, worker, task_events),
             publisher=self.publisher,
-            isolation=self.isolation,
+            suspects=self.suspects,
             neighbours=TenantActivity(),
             slots=slots or Slots(),
             prober=Prober(self.registry, payloads),
             permits=Permits(state),
         )
-        self.drains = Drains(self.executor, self.parcels, worker)
+        self.drains = ParcelDrain(self.executor, self.parcels, worker)
         self._tail: LogFollower | None = None
 
     def follow_routes(self) -> None:
@@ -95,8 +95,8 @@ class Runtime:
         """Stop all threads and close all connections."""
         if self._tail is not None:
             self._tail.stop()
-        if self.isolation is not None:
-            self.isolation.close()
+        if self.suspects is not None:
+            self.suspects.close()
         if self.task_events is not None:
             self.task_events.close()
         self.executor.adapters.close()
@@ -146,11 +146,11 @@ def install(current: Runtime | None) -> None:
             _runtimes[os.getpid()] = current
 
 
-def close_isolation() -> None:
+def close_suspects() -> None:
     """Let this process' current suspect end, then end the child process that runs it."""
     current = _runtimes.get(os.getpid())
-    if current is not None and current.isolation is not None:
-        current.isolation.close()
+    if current is not None and current.suspects is not None:
+        current.suspects.close()
 
 
 def close_task_events() -> None:

@@ -18,7 +18,7 @@ from signalbox.commands.error import RegistryRegressed, RegistryUnreadable, Sign
 from signalbox.commands.scope import Scope
 from signalbox.routing.cache.fenced_cache import FencedCache, Regression
 from signalbox.routing.policy.policy import FREE, Policy, Terms
-from signalbox.routing.registry.policies import Policies
+from signalbox.routing.registry.policy_registry import PolicyRegistry
 from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, no_route
@@ -32,7 +32,7 @@ _NEXT = (
 class RouteCache:
     """The routes and policies that this process has read from the registry. Thread-safe."""
 
-    def __init__(self, registry: Registry, policies: Policies | None = None) -> None:
+    def __init__(self, registry: Registry, policies: PolicyRegistry | None = None) -> None:
         self._routes: FencedCache[Scope, Route | RegistryUnreadable] = FencedCache(
             registry.get_many
         )

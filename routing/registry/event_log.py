@@ -21,8 +21,8 @@ from signalbox.commands.state import State
 from signalbox.routing.policy.policy import FREE, Policy, Terms
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
-from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.records import Head, read_events, read_head
+from signalbox.routing.registry.strategy_lock import StrategyLock
 from signalbox.routing.route import Route
 
 TAG = "{rt}"

@@ -30,12 +30,12 @@ from signalbox.commands.state import State
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
-from signalbox.routing.registry.lock import check_lock
-from signalbox.routing.registry.locks import Locks
-from signalbox.routing.registry.policies import Policies
+from signalbox.routing.registry.lock_registry import LockRegistry
+from signalbox.routing.registry.policy_registry import PolicyRegistry
 from signalbox.routing.registry.records import Head, read_value, text_of
 from signalbox.routing.registry.refusal import recordable
 from signalbox.routing.registry.route_change import check_revision, decision
+from signalbox.routing.registry.strategy_lock import check_lock
 from signalbox.routing.route import Route, RouteTarget, no_route, route_after
 
 
@@ -67,8 +67,8 @@ class Registry:
     def __init__(self, client: State) -> None:
         self.client = client
         self.log = EventLog(client)
-        self.locks = Locks(client)
-        self.policies = Policies(client)
+        self.locks = LockRegistry(client)
+        self.policies = PolicyRegistry(client)
 
     def set(
         self,

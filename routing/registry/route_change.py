@@ -10,7 +10,7 @@ from signalbox.commands.scope import Scope
 from signalbox.routing.policy.mode_check import check_mode
 from signalbox.routing.policy.policy import check_place
 from signalbox.routing.registry.event_log import ChangeRequest, Decide, Draft, Seen
-from signalbox.routing.registry.lock import check_lock
+from signalbox.routing.registry.strategy_lock import check_lock
 from signalbox.routing.route import Route, RouteTarget, no_route, route_after
 
 

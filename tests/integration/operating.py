@@ -10,8 +10,8 @@ from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.routing.policy.policy import Policy, Terms
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import TYPE_PREFIX
-from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.registry.strategy_lock import StrategyLock
 from signalbox.routing.route import Route, RouteTarget
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")

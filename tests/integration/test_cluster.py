@@ -25,7 +25,7 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.script import Script
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
-from signalbox.producers.heartbeats import Pulses
+from signalbox.producers.heartbeats import Heartbeats
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.election import Election
@@ -119,9 +119,9 @@ def test_all_of_a_ledger_and_a_registry_works_over_the_nodes(state: State, ledge
     assert list(staged_refs(state)) == []
     assert Deployment(state)() == Deployment(state)()
     assert Election(state, "reconciler", "w").leads()
-    pulses = Pulses(state)
-    pulses.beat("w")
-    assert pulses.beating() == ["w"]
+    heartbeats = Heartbeats(state)
+    heartbeats.beat("w")
+    assert heartbeats.beating() == ["w"]
     registry, scope = Registry(state), object_scope("t_a")
     registry.set(
         scope,

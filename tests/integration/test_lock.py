@@ -11,8 +11,8 @@ import pytest
 from signalbox.commands.error import InvalidCommand, LockLost, RouteLocked
 from signalbox.commands.scope import Mode
 from signalbox.commands.state import State, connect
-from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.registry.strategy_lock import StrategyLock
 from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import object_scope, wait_until
 from tests.integration.operating import SCOPE, by, kinds, point, take

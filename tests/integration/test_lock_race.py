@@ -16,8 +16,8 @@ from signalbox.commands.state import State, connect
 from signalbox.routing import route_commands as control
 from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.event_log import ChangeRequest, EventLog, Seen
-from signalbox.routing.registry.lock import StrategyLock
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.registry.strategy_lock import StrategyLock
 from tests.integration.conftest import Lane, lane, object_scope
 from tests.integration.operating import SCOPE, by, kinds, point, take
 

@@ -7,13 +7,13 @@ import subprocess
 import sys
 
 from signalbox.commands.settings import Settings
-from signalbox.workers.celery.prefork import Preloader
+from signalbox.workers.celery.preloader import Preloader
 from tests.integration.conftest import Lane
 
 LOOK = """
 import sys
 from signalbox.commands.settings import Settings
-from signalbox.workers.celery.prefork import Preloader
+from signalbox.workers.celery.preloader import Preloader
 
 module = "signalbox.adapters.filesystem.object_driver"
 before = module in sys.modules

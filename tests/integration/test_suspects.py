@@ -22,13 +22,13 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import ticket_document
 from signalbox.producers.broker.publisher import Publisher, make_app
-from signalbox.workers.isolation import isolation
-from signalbox.workers.isolation.isolation import Isolation
+from signalbox.workers.suspects import suspect_runner
+from signalbox.workers.suspects.suspect_runner import SuspectRunner
 from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
 from tests.integration.test_ledger import done, put
 
 TENANTS = ["t_ant", "t_bee", "t_eel", "t_fox", "t_hh", "t_ccc"]
-PROCESS = b"signalbox.workers.isolation.process"
+PROCESS = b"signalbox.workers.suspects.suspect_process"
 POISON = "command.before=kill~poison"
 SLOW = "command.before=sleep:600@1~slow"
 """Longer than any test waits."""
@@ -329,7 +329,7 @@ def test_a_suspect_that_hangs_is_ended_with_its_process_and_the_next_one_runs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:600~hangs")
-    monkeypatch.setattr(isolation, "HANGS_AFTER", timedelta(seconds=1))
+    monkeypatch.setattr(suspect_runner, "HANGS_AFTER", timedelta(seconds=1))
     with (
         lane(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="5") as running,
         running.client() as client,
@@ -338,7 +338,7 @@ def test_a_suspect_that_hangs_is_ended_with_its_process_and_the_next_one_runs(
         suspects = [put("hangs", tenant="t_bee"), put("innocent", tenant="t_bee")]
         die_twice(running.settings, suspects)
         ledger = Ledger(connect(running.settings.state_url), running.settings)
-        apart = Isolation(ledger, "w", running.settings.lease)
+        apart = SuspectRunner(ledger, "w", running.settings.lease)
         apart.take(tickets_of(*suspects))
         [innocent] = client.wait([client.submit(suspects[1])], PATIENCE)
         assert innocent is not None

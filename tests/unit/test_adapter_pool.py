@@ -29,7 +29,7 @@ from signalbox.routing.route import Route
 from signalbox.workers.execution import adapter_pool
 from signalbox.workers.execution.adapter_pool import MAX_READ, AdapterPool
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
-from signalbox.workers.execution.steps import in_lanes
+from signalbox.workers.execution.read_write_order import split_into_lanes
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -149,7 +149,7 @@ def lanes_of(*commands: Command) -> list[list[list[int]]]:
     place = {id(command): number for number, command in enumerate(commands)}
     return [
         [[place[id(item.claimed.command)] for item in step] for step in steps]
-        for steps in in_lanes(admitted(commands))
+        for steps in split_into_lanes(admitted(commands))
     ]
 
 

@@ -19,7 +19,7 @@ from signalbox.commands.tabular_store import Filter, RowCondition
 from signalbox.routing.policy.policy import Allowed, Policy, Quotas, Terms
 from signalbox.routing.policy.price import Prices
 from signalbox.routing.registry.event import EventData, StreamEvent
-from signalbox.routing.registry.lock import StrategyLock
+from signalbox.routing.registry.strategy_lock import StrategyLock
 from signalbox.routing.route import Route
 
 MODELS: list[type[BaseModel]] = [

@@ -22,11 +22,11 @@ from signalbox.commands.ledger.row import batched
 from signalbox.commands.payload import PayloadStore
 from signalbox.commands.scope import Mode
 from signalbox.workers.execution.fair_threads import FairThreads
-from signalbox.workers.execution.flow import Flow, Job
+from signalbox.workers.execution.lane_scheduler import Job, LaneScheduler
 from signalbox.workers.execution.lease_progress import Progress, Renew
 from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
+from signalbox.workers.execution.read_write_order import split_into_lanes
 from signalbox.workers.execution.result_json import to_result
-from signalbox.workers.execution.steps import in_lanes
 
 log = structlog.get_logger("signalbox.worker")
 
@@ -105,12 +105,12 @@ class AdapterPool:
         `early` gets the ends that came while other commands still ran. Commands of one key run in
         accepted order; after one that must be retried (a temporary error) the later ones of its key
         are not attempted. Reads run after the writes of the same message that they could see
-        (`in_lanes`).
+        (`split_into_lanes`).
         """
         if not admitted:
             return []
         run = _Run(watch)
-        lanes, jobs_of = in_lanes(admitted), partial(self._jobs, run)
+        lanes, jobs_of = split_into_lanes(admitted), partial(self._jobs, run)
         if len(lanes) == len(lanes[0]) == 1:
             jobs = jobs_of(admitted)
             if len(jobs) == 1 and not _is_chain(admitted):
@@ -118,10 +118,10 @@ class AdapterPool:
                 jobs[0][0]()
                 return run.taken()
             jobs_of = partial(_given, jobs)
-        flow = Flow(self._submit, lanes, jobs_of)
-        flow.start()
+        scheduler = LaneScheduler(self._submit, lanes, jobs_of)
+        scheduler.start()
         pause = EARLY_SECONDS
-        while not flow.ended(pause):
+        while not scheduler.ended(pause):
             if ended := run.taken():
                 early(ended)
             self._crew.look()

@@ -25,7 +25,7 @@ from signalbox.commands.wire import Fault
 from signalbox.workers.celery.task_events import TaskEvents
 from signalbox.workers.execution.adapter_pool import key_of
 from signalbox.workers.execution.command_log import log_faults, log_finishes
-from signalbox.workers.execution.outcome import outcome_of
+from signalbox.workers.execution.outcome_builder import outcome_of
 from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.execution.usage import sickness_of, usage_of
 

@@ -11,20 +11,20 @@ from typing import Any
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
-from signalbox.producers.heartbeats import BEAT_SECONDS, Pulses
+from signalbox.producers.heartbeats import BEAT_SECONDS, Heartbeats
 from signalbox.workers.maintenance.service import Service
 
 
-class Pulse(Service):
+class Heartbeat(Service):
     """Writes a heartbeat every few seconds, and touches the ready file, unless it is stuck."""
 
-    name, interval, at_once = "pulse", BEAT_SECONDS, True
+    name, interval, at_once = "heartbeat", BEAT_SECONDS, True
 
     def __init__(self, settings: Settings, name: str, moves: Callable[[], bool]) -> None:
         """`moves` tells whether the pool takes work."""
         super().__init__()
         self._well = True
-        self._pulses = Pulses(connect_to(settings))
+        self._heartbeats = Heartbeats(connect_to(settings))
         self._name = name
         self._moves = moves
         self._ready_file = settings.ready_file
@@ -32,7 +32,7 @@ class Pulse(Service):
     def stop(self) -> None:
         super().stop()
         with suppress(SignalboxError):
-            self._pulses.stop(self._name)
+            self._heartbeats.stop(self._name)
 
     def turn(self) -> bool:
         """Write one heartbeat if the pool takes work; return whether it does.
@@ -41,7 +41,7 @@ class Pulse(Service):
         """
         if not self._moves():
             return False
-        self._pulses.beat(self._name)
+        self._heartbeats.beat(self._name)
         if self._ready_file is not None:
             with suppress(OSError):
                 self._ready_file.touch()

@@ -16,7 +16,7 @@ from signalbox.commands.ledger.line import Lines
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.broker.publisher import Publisher
-from signalbox.routing.registry.policies import Policies
+from signalbox.routing.registry.policy_registry import PolicyRegistry
 from signalbox.workers.maintenance.election import Election
 from signalbox.workers.maintenance.service import Service
 
@@ -30,7 +30,7 @@ class Pacer(Service):
         super().__init__()
         client = connect_to(settings)
         self._lines = Lines(client, settings)
-        self._policies = Policies(client)
+        self._policies = PolicyRegistry(client)
         self._publisher = Publisher(app)
         self._leader = Election(client, "pacer", name)
 

@@ -13,7 +13,7 @@ from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, Even
 from signalbox.routing.registry.records import read_value
 
 
-class Policies:
+class PolicyRegistry:
     """The policies of a registry. Thread-safe. All methods raise StateUnavailable."""
 
     def __init__(self, client: State) -> None:

@@ -26,9 +26,9 @@ from signalbox.commands.ledger.entry import Action, Finish, Ticket
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.workers.execution.state_retry import wait_for_state
 
-log = structlog.get_logger("signalbox.isolation")
+log = structlog.get_logger("signalbox.suspects")
 
-PROCESS = "signalbox.workers.isolation.process"
+PROCESS = "signalbox.workers.suspects.suspect_process"
 """Module that the child process runs."""
 MAX_WAITING = 1000
 """Maximum number of suspects that wait in a process; the reconciler wakes the others again."""
@@ -43,7 +43,7 @@ BEGINS_WITHIN = timedelta(seconds=60)
 its finish."""
 
 
-class Isolation:
+class SuspectRunner:
     """Runs suspects one after the other in a child process, which is reused while it lives.
 
     One for each process that runs messages. Thread-safe. Nothing is started before the first
@@ -52,7 +52,7 @@ class Isolation:
 
     def __init__(self, ledger: Ledger, worker: str, lease: timedelta) -> None:
         self._ledger = ledger
-        self._child = Child(worker)
+        self._child = SuspectProcess(worker)
         self._lease = lease
         self._changed = threading.Condition()
         self._waiting: dict[Ticket, None] = {}
@@ -74,7 +74,7 @@ class Isolation:
             if self._thread is None:
                 # The child is killed when the thread that started it ends, so this thread must
                 # stay.
-                self._thread = threading.Thread(target=self._serve, name="isolation", daemon=True)
+                self._thread = threading.Thread(target=self._serve, name="suspects", daemon=True)
                 self._thread.start()
             self._changed.notify()
 
@@ -134,8 +134,8 @@ class Isolation:
         return left < -HANGS_AFTER
 
 
-class Child:
-    """The child process, which runs `signalbox.workers.isolation.process`. For one thread."""
+class SuspectProcess:
+    """The child process, which runs `suspect_process`. For one thread."""
 
     def __init__(self, worker: str) -> None:
         self._worker = worker

@@ -34,7 +34,7 @@ SCOPES_KEPT = 50
 
 
 @dataclass(frozen=True)
-class Drains:
+class ParcelDrain:
     """Runs ring messages. One per process; thread-safe."""
 
     executor: Executor

@@ -1,8 +1,8 @@
 """The child process that runs suspects, one at a time.
 
-It is started as `python -m signalbox.workers.isolation.process <worker> <parent's pid>`. Each line
-of standard input is JSON with `ref`, `op` and `token` of one command; a line of standard output
-says that it has ended. The process ends with its parent, or after IDLE_SECONDS without a command.
+It is started with `python -m`, the name of its worker and its parent's process id. Each line of
+standard input is JSON with `ref`, `op` and `token` of one command; a line of standard output says
+that it has ended. The process ends with its parent, or after IDLE_SECONDS without a command.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.command_log import configure_logging
 from signalbox.workers.runtime import Runtime
 
-log = structlog.get_logger("signalbox.isolation")
+log = structlog.get_logger("signalbox.suspects")
 
 IDLE_SECONDS = 30.0
 """How long the process waits for the next command: a start costs about a second of processor time,

@@ -1,4 +1,4 @@
-"""Flow: runs the commands of one message on threads, in lanes of successive steps."""
+"""Lane scheduler: runs the commands of one message on threads, in lanes of successive steps."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ class _Lane(Generic[T]):
     """Number of items of the current step that have not ended."""
 
 
-class Flow(Generic[T]):
+class LaneScheduler(Generic[T]):
     """Runs the steps of each lane in order, and lanes in parallel.
 
     Steps that can begin together become jobs together. No thread waits for the job of another.

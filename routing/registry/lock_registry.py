@@ -10,10 +10,10 @@ from signalbox.commands.scope import Scope
 from signalbox.commands.state import State
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
-from signalbox.routing.registry.lock import StrategyLock, check_lock
+from signalbox.routing.registry.strategy_lock import StrategyLock, check_lock
 
 
-class Locks:
+class LockRegistry:
     """The strategy locks of a registry. Thread-safe. All methods raise StateUnavailable."""
 
     def __init__(self, client: State) -> None:

@@ -13,7 +13,7 @@ A step begins when the step before it has ended.
 """
 
 
-def in_lanes(admitted: Sequence[Admitted]) -> list[Steps]:
+def split_into_lanes(admitted: Sequence[Admitted]) -> list[Steps]:
     """Return commands that need not wait for one another in different lanes.
 
     In a message with reads and writes, a read of one item (object, row, stream) follows the earlier

@@ -30,8 +30,9 @@ class Backend:
 
     Its module has `open_driver(context)`, which makes the driver, and `check_config(config)`, which
     raises InvalidRouteConfig when a route is set; neither makes a network call. The `config.py`
-    beside it has `reaches(config, kind)`, which returns what the config names outside the process;
-    that is checked against the operator's settings before the driver is opened.
+    beside it has `reaches(config, kind)`, which returns what the config names outside the process
+    (that is checked against the operator's settings before the driver is opened), and
+    `location(config, kind)`, which returns the entries that say where the data are.
     """
 
     kind: ResourceKind
@@ -81,9 +82,18 @@ class Backend:
 
     def boundary(self, scope: Scope, config: Mapping[str, Any]) -> Boundary:
         """Return what the config reaches, to be checked. Raises InvalidRouteConfig."""
-        folder = self.module.rpartition(".")[0]
-        reaches = self._module(f"{folder}.config").reaches(config, self.kind)
-        return Boundary(scope, self.backend_type, reaches)
+        return Boundary(scope, self.backend_type, self._config().reaches(config, self.kind))
+
+    def location(self, config: Mapping[str, Any]) -> dict[str, Any]:
+        """Return the entries of a config that say where the data are, with defaults filled in.
+
+        Configs that differ in none of them lead to the same data. Raises InvalidRouteConfig.
+        """
+        found: dict[str, Any] = self._config().location(config, self.kind)
+        return found
+
+    def _config(self) -> ModuleType:
+        return self._module(f"{self.module.rpartition('.')[0]}.config")
 
     def _module(self, name: str) -> ModuleType:
         try:

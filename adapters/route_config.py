@@ -28,8 +28,19 @@ class RouteConfig(Generic[Model]):
     contain."""
     references: str
     """The fields that name a secret instead."""
+    location: tuple[str, ...]
+    """The fields that say where the data are, as opposed to credentials and tuning; with another
+    value in one of them, a route may lead to other data."""
     required: tuple[str, ...] = ()
     """Fields with an error message of their own if they are missing."""
+
+    def location_of(self, config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+        """Return the fields that say where the data are, defaults too.
+
+        Raises InvalidRouteConfig.
+        """
+        checked = self.read(config, kind)
+        return {name: getattr(checked, name) for name in self.location}
 
     def read(self, config: Mapping[str, Any], kind: ResourceKind) -> Model:
         """Return the validated config; makes no call.

@@ -269,7 +269,7 @@ class RouteNotFound(RoutingError):
 
 
 class RouteExists(RoutingError):
-    """`set` found a route on another backend; `switch` changes it."""
+    """`set` found a route to another backend or location; `switch` moves it."""
 
     code, http_status = "ROUTE_EXISTS", 409
 

@@ -84,7 +84,7 @@ class RouteChange(RouteCommand):
 
 @register
 class SetRoute(RouteChange):
-    """Create a route, or change the config of an existing route on the same backend."""
+    """Create a route, or change credentials and tuning of one whose data stay where they are."""
 
     op: Literal["routing.set"] = "routing.set"
     backend_type: str = Field(min_length=1, max_length=64)

@@ -117,12 +117,10 @@ async def set_or_switch(
 def set_or_switch_route(
     registry: Registry, scope: Scope, target: RouteTarget, change: Change
 ) -> Route:
-    """Set the route, or switch one on another backend. Raises the errors of both, and Conflict."""
+    """Set the route, or switch the one that is there. Raises the errors of both, and Conflict."""
     for _ in range(_TRIES):
-        known = registry.get(scope)
-        is_set = known is None or known.backend_type == target.backend_type
         try:
-            method = registry.set if is_set else registry.switch
+            method = registry.set if registry.get(scope) is None else registry.switch
             return method(scope, target, change)
         except (RouteExists, RouteNotFound):
             continue  # another change came in between

@@ -17,6 +17,7 @@ from starlette.responses import Response
 from signalbox.commands.error import (
     InternalError,
     InvalidCommand,
+    RouteExists,
     RouteNotFound,
     SignalboxError,
     reason_of,
@@ -59,6 +60,8 @@ def problem_of(
             'POST /routing/routes with {"resource_kind": …, "backend_type": …, "config": {…}}, '
             "or PUT /v1/routes/{kind}/{tenant}/{env}"
         )
+    if said.code == RouteExists.code:
+        next_step = "to move the route on purpose: POST /v1/routes/{kind}/{tenant}/{env}/switch"
     document = {
         "type": "about:blank",
         "title": said.code.replace("_", " ").capitalize(),

@@ -95,7 +95,7 @@ async def set_route(
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
-    """Create a route, or change the config of an existing one on the same backend."""
+    """Create a route, or change credentials and tuning of one whose data stay where they are."""
     scope, target = scope_of(kind, caller), _target(body, caller, desk)
     change = who(request, actor, body.reason, key, body)
     revision = 0 if is_absent(if_none_match) else revision_of(if_match)

@@ -106,8 +106,12 @@ Model = TypeVar("Model", bound=AwsConfig)
 
 
 def aws_route_config(
-    model: type[Model], backend_type: str, required: tuple[str, ...]
+    model: type[Model],
+    backend_type: str,
+    *,
+    location: tuple[str, ...],
+    required: tuple[str, ...],
 ) -> RouteConfig[Model]:
     """Return how configs of this model are validated."""
     references = "profile, role_arn or credentials_file"
-    return RouteConfig(model, backend_type, _SECRET, references, required)
+    return RouteConfig(model, backend_type, _SECRET, references, location, required)

@@ -110,6 +110,7 @@ _ROUTE = RouteConfig(
     BACKEND_TYPE,
     _SECRET,
     "account_key_file, connection_string_file or sas_file",
+    location=("account_url", "container", "prefix"),
     required=("container",),
 )
 
@@ -117,6 +118,11 @@ _ROUTE = RouteConfig(
 def read_config(config: Mapping[str, Any]) -> AzureConfig:
     """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, ResourceKind.OBJECT_STORE)
+
+
+def location(config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+    """Return what says where the data are. Raises InvalidRouteConfig."""
+    return _ROUTE.location_of(config, kind)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:

@@ -29,12 +29,23 @@ class DynamoDBConfig(AwsConfig):
     )
 
 
-_ROUTE = aws_route_config(DynamoDBConfig, BACKEND_TYPE, ("table", "region"))
+_ROUTE = aws_route_config(
+    DynamoDBConfig,
+    BACKEND_TYPE,
+    # A table's name is its account's, and which account that is only the credentials say.
+    location=("table", "region", "endpoint_url", "role_arn", "profile", "credentials_file"),
+    required=("table", "region"),
+)
 
 
 def read_config(config: Mapping[str, Any], kind: ResourceKind) -> DynamoDBConfig:
     """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, kind)
+
+
+def location(config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+    """Return what says where the data are. Raises InvalidRouteConfig."""
+    return _ROUTE.location_of(config, kind)
 
 
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:

@@ -44,6 +44,11 @@ def read_base_dir(config: Mapping[str, Any], kind: ResourceKind) -> str:
     return os.path.normpath(base_dir)
 
 
+def location(config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+    """Return what says where the data are. Raises InvalidRouteConfig."""
+    return {"base_dir": read_base_dir(config, kind)}
+
+
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:
     """Return what the config reaches. Raises InvalidRouteConfig."""
     return Reaches(data=(read_base_dir(config, kind),))

@@ -81,13 +81,23 @@ class FirestoreConfig(BaseModel):
 
 
 _ROUTE = RouteConfig(
-    FirestoreConfig, BACKEND_TYPE, _SECRET, "credentials_file", required=("project",)
+    FirestoreConfig,
+    BACKEND_TYPE,
+    _SECRET,
+    "credentials_file",
+    location=("project", "database", "emulator_host", "prefix"),
+    required=("project",),
 )
 
 
 def read_config(config: Mapping[str, Any], kind: ResourceKind) -> FirestoreConfig:
     """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, kind)
+
+
+def location(config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+    """Return what says where the data are. Raises InvalidRouteConfig."""
+    return _ROUTE.location_of(config, kind)
 
 
 def reaches(config: Mapping[str, Any], kind: ResourceKind) -> Reaches:

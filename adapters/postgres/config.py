@@ -56,13 +56,24 @@ class PostgresConfig(BaseModel):
         return host
 
 
-_ROUTE = RouteConfig(PostgresConfig, BACKEND_TYPE, _SECRET, "password_file")
+_ROUTE = RouteConfig(
+    PostgresConfig,
+    BACKEND_TYPE,
+    _SECRET,
+    "password_file",
+    location=("host", "port", "database", "db_schema"),
+)
 
 
 def read_config(config: Mapping[str, Any]) -> PostgresConfig:
     """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     # The command line sends a port as text.
     return _ROUTE.read(config, ResourceKind.TABULAR_STORE)
+
+
+def location(config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+    """Return what says where the data are. Raises InvalidRouteConfig."""
+    return _ROUTE.location_of(config, kind)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:

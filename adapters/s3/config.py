@@ -124,12 +124,23 @@ class S3Config(AwsConfig):
         return self.checksum or ("when_required" if self.endpoint_url else "when_supported")
 
 
-_ROUTE = aws_route_config(S3Config, "s3", ("bucket",))
+_ROUTE = aws_route_config(
+    # A bucket's name is the service's, so that other credentials find the same one.
+    S3Config,
+    "s3",
+    location=("bucket", "region", "endpoint_url"),
+    required=("bucket",),
+)
 
 
 def read_config(config: Mapping[str, Any]) -> S3Config:
     """Return the validated config; makes no call. Raises InvalidRouteConfig with a next step."""
     return _ROUTE.read(config, ResourceKind.OBJECT_STORE)
+
+
+def location(config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+    """Return what says where the data are. Raises InvalidRouteConfig."""
+    return _ROUTE.location_of(config, kind)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:

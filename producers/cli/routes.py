@@ -60,7 +60,7 @@ def set_(
     lock_token: LockToken = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a route, or change the config of the one that is there."""
+    """Create a route, or change credentials and tuning of the one that is there."""
     route = make_registry().set(
         make_scope(kind, tenant, env),
         RouteTarget(backend, parse_config(config), mode),

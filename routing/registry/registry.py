@@ -79,13 +79,13 @@ class Registry:
         if_revision: int | None = None,
         lock_token: int | None = None,
     ) -> Route:
-        """Create the scope's route, or change its config and mode on the same backend.
+        """Create the scope's route, or change its credentials, tuning and mode.
 
         If the route is already so, nothing is written. A change whose id was applied before is not
         applied again: the route is returned as it is now, or as that change made it if it has been
         deleted since. `if_revision` makes the change conditional (0: only if there is no route).
 
-        Raises RouteLocked, LockLost, RouteExists (it is on another backend: use `switch`), Conflict
+        Raises RouteLocked, LockLost, RouteExists (its data are elsewhere: use `switch`), Conflict
         (`if_revision`), UnknownBackend, BackendNotImplemented, InvalidRouteConfig, PlaceForbidden,
         ForbiddenBackend and PolicyForbids. Each refusal is recorded in the log.
         """

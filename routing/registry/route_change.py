@@ -5,11 +5,12 @@ from __future__ import annotations
 from typing import Literal
 
 from signalbox.adapters.catalogue import find_backend
-from signalbox.commands.error import Conflict, RouteExists
+from signalbox.commands.error import Conflict
 from signalbox.commands.scope import Scope
 from signalbox.routing.policy.mode_check import check_mode
 from signalbox.routing.policy.policy import check_place
 from signalbox.routing.registry.event_log import ChangeRequest, Decide, Draft, Seen
+from signalbox.routing.registry.location import check_location
 from signalbox.routing.registry.strategy_lock import check_lock
 from signalbox.routing.route import Route, RouteTarget, no_route, route_after
 
@@ -34,13 +35,10 @@ def decision(
         check_place(scope, seen.terms, target.backend_type, target.config)
         if kind == "switched" and before is None:
             raise no_route(scope)
-        if kind == "set" and before and before.backend_type != target.backend_type:
-            raise RouteExists(
-                f"{scope} is routed to {before.backend_type}",
-                next_step="use `signalbox routes switch` to move it to another backend",
-            )
         if before is not None and before.target == target:
             return None
+        if before is not None and kind == "set":
+            check_location(scope, before, target)
         return Draft(
             kind,
             "set",

@@ -213,6 +213,9 @@ def test_routes_are_set_switched_locked_and_told_of(gateway: Gateway) -> None:
     assert os.path.isabs(made.json()["config"]["base_dir"])
     lock = ok(http.put(f"/v1/locks/{place}", json={"reason": "moving", "ttl": 60}, headers=ann))
     moved = body | {"config": {"base_dir": "var/b"}, "reason": "second"}
+    there = http.put(f"/v1/routes/{place}", json=moved, headers=ann)
+    assert (error_of(there)["error_code"], there.status_code) == ("ROUTE_EXISTS", 409)
+    assert "/switch" in error_of(there)["next_step"]
     refused = http.post(f"/v1/routes/{place}/switch", json=moved, headers=ben)
     assert (error_of(refused)["error_code"], refused.status_code) == ("ROUTE_LOCKED", 423)
     stale = http.post(
@@ -231,7 +234,7 @@ def test_routes_are_set_switched_locked_and_told_of(gateway: Gateway) -> None:
     ok(http.delete(f"/v1/routes/{place}", params={"reason": "over"}, headers=ann))
     kinds = [e["type"].rpartition(".")[2] for e in history(http, place)]
     assert kinds == [
-        *("set", "locked", "refused", "refused", "switched", "unlocked", "deleted"),
+        *("set", "locked", "refused", "refused", "refused", "switched", "unlocked", "deleted"),
     ]
     events = ok(http.get("/v1/audit", params={"tenant": "t_routed"}))
     assert len(events["events"]) == len(kinds)
@@ -250,6 +253,20 @@ def test_a_route_is_set_once_under_its_key(gateway: Gateway) -> None:
         ok(gateway.http.post("/routing/routes", json=body, headers=headers))
     [event] = history(gateway.http, "object_store/t_once/dev")
     assert event["data"]["reason"] == "POST /routing/routes"
+
+
+def test_the_first_call_sets_or_switches(gateway: Gateway) -> None:
+    body = {"resource_kind": "object_store", "backend_type": "filesystem"}
+    for folder in ("var/e", "var/f", "var/f"):
+        config = {"config": {"base_dir": folder}}
+        route = ok(
+            gateway.http.post(
+                "/routing/routes", json=body | config, headers={"X-Tenant-Id": "t_flips"}
+            )
+        )
+        assert route["config"]["base_dir"].endswith(folder)
+    events = history(gateway.http, "object_store/t_flips/dev")
+    assert [event["type"].rpartition(".")[2] for event in events] == ["set", "switched"]
 
 
 def test_a_relative_folder_stays_in_the_gateways(gateway: Gateway) -> None:

@@ -94,6 +94,14 @@ def test_a_route_is_switched_to_s3_and_its_history_tells_it(
     done("object", "put", "k", "-", *here, stdin=b"old place")
     done("routes", "switch", "object_store", "s3", *here, "--reason", "move",
          *s3_options(stand_in))  # fmt: skip
+    for change in (
+        ["filesystem", "-c", "base_dir=/elsewhere"],
+        ["s3", *s3_options(stand_in, "more")],
+    ):
+        message = refused(
+            "ROUTE_EXISTS", "routes", "set", "object_store", *change, *here, "--reason", "r"
+        )
+        assert f"signalbox routes switch object_store {change[0]} -t t_cli2 -e dev" in message
     refused("NOT_FOUND", "object", "get", "k", *here)
     put = json.loads(done("object", "put", "k", "-", *here, "--json", stdin=b"new place"))
     assert put["uri"] == "s3://cli/tenants/t_cli2/dev/raw/k"
@@ -106,8 +114,9 @@ def test_a_route_is_switched_to_s3_and_its_history_tells_it(
     asset = json.loads(done("object", "register", "k", "--size", "9", *here, "--json"))
     assert asset["uri"] == put["uri"]
     events = json.loads(done("routes", "history", "object_store", *here, "--json"))
-    assert [event["type"].rpartition(".")[2] for event in events] == ["set", "switched"]
-    assert [event["data"]["reason"] for event in events] == ["first", "move"]
+    kinds = [event["type"].rpartition(".")[2] for event in events]
+    assert kinds == ["set", "switched", "refused", "refused"]
+    assert [event["data"]["reason"] for event in events] == ["first", "move", "r", "r"]
     done("routes", "delete", "object_store", *here, "--reason", "over")
     refused("ROUTE_NOT_FOUND", "routes", "get", "object_store", *here)
 

@@ -157,16 +157,138 @@ def test_a_credential_in_a_refused_config_does_not_stand_in_the_audit_trail(
     assert b"hunter2" not in repr(client.server().xrange("{rt}:log")).encode()
 
 
+def point(
+    act: Any,
+    backend_type: str,
+    config: RouteConfig,
+    kind: ResourceKind = KIND,
+    mode: Mode = Mode.LAB,
+) -> Route:
+    scope = Scope(kind=kind, tenant_id="t_a", env="dev")
+    route: Route = act(scope, RouteTarget(backend_type, config, mode), by("ann", "because"))
+    return route
+
+
 def test_set_does_not_move_a_route_and_switch_does_not_create_one(registry: Registry) -> None:
     with pytest.raises(RouteNotFound, match="No route configured for object_store in t_a/dev"):
         change(registry.switch)
-    change(registry.set)
-    with pytest.raises(RouteExists, match="switch"):
-        registry.set(
-            SCOPE,
-            RouteTarget("s3", {"bucket": "bucket-b"}, Mode.LAB),
-            by("a", "r"),
-        )
+    route = change(registry.set)
+    for backend_type, config in (
+        ("s3", {"bucket": "bucket-b"}),
+        ("filesystem", {"base_dir": "/b"}),
+    ):
+        with pytest.raises(RouteExists) as caught:
+            point(registry.set, backend_type, dict(config))
+        error = caught.value
+        assert (error.tenant_id, error.env, error.kind) == ("t_a", "dev", KIND)
+        assert error.backend_type == "filesystem"
+        assert f"routes switch object_store {backend_type} -t t_a -e dev" in str(error.next_step)
+        assert registry.get(SCOPE) == route
+    assert "base_dir is '/a', and '/b' was asked for" in str(caught.value)
+    assert "-c base_dir=/b" in str(caught.value.next_step)
+    assert kinds(registry) == ["refused", "set", "refused", "refused"]
+
+
+S3: RouteConfig = {"bucket": "bucket-a", "region": "eu-west-1", "credentials_file": "/srv/one"}
+AZURE = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
+DYNAMODB = {"table": "data", "region": "eu-west-1"}
+POSTGRES = {"host": "db", "database": "d", "user": "one"}
+OBJECTS, TABLES = ResourceKind.OBJECT_STORE, ResourceKind.TABULAR_STORE
+
+
+@pytest.mark.parametrize(
+    ("kind", "backend_type", "config", "moves", "stays"),
+    [
+        (
+            *(OBJECTS, "s3", S3),
+            [{"bucket": "bucket-b"}, {"region": "us-east-1"}, {"endpoint_url": "http://s3:9000"}],
+            [{"credentials_file": "/srv/two"}, {"kms_key_id": "k"}, {"fenced_writes": False}],
+        ),
+        (
+            *(OBJECTS, "azure_blob", AZURE),
+            [
+                {"account_url": "https://other.blob.core.windows.net"},
+                {"container": "more"},
+                {"prefix": "below"},
+            ],
+            [{"sas_file": "/srv/sas"}, {"account_url": f"{AZURE['account_url']}/", "prefix": ""}],
+        ),
+        (
+            *(TABLES, "dynamodb", DYNAMODB),
+            [
+                {"table": "more"},
+                {"region": "us-east-1"},
+                # The table of that name in another account.
+                {"role_arn": "arn:aws:iam::123456789012:role/r"},
+                {"profile": "other"},
+                {"credentials_file": "/srv/other"},
+            ],
+            [{"consistent_read": False}],
+        ),
+        (
+            *(TABLES, "firestore", {"project": "project-a"}),
+            [
+                {"project": "project-b"},
+                {"database": "second"},
+                {"prefix": "p"},
+                {"emulator_host": "localhost:8080"},
+            ],
+            [{"credentials_file": "/srv/key", "database": "(default)"}, {"region": "eur3"}],
+        ),
+        (
+            *(TABLES, "postgres", POSTGRES),
+            [{"host": "db2"}, {"port": 5433}, {"database": "e"}, {"db_schema": "s"}],
+            [{"user": "two", "port": "5432"}, {"sslmode": "require"}],
+        ),
+        (*(TABLES, "filesystem", {"base_dir": "/a"}), [{"base_dir": "/b"}], [{"base_dir": "/a/"}]),
+    ],
+    ids=lambda value: value if isinstance(value, str) else None,
+)
+def test_set_changes_credentials_and_tuning_and_never_where_the_data_are(
+    registry: Registry,
+    kind: ResourceKind,
+    backend_type: str,
+    config: RouteConfig,
+    moves: list[RouteConfig],
+    stays: list[RouteConfig],
+) -> None:
+    first = point(registry.set, backend_type, config, kind)
+    for part in moves:
+        with pytest.raises(RouteExists) as caught:
+            point(registry.set, backend_type, config | part, kind)
+        assert next(iter(part)) in caught.value.message
+        assert point(registry.set, backend_type, config, kind) == first, "the same is nothing"
+    for part in stays:
+        assert point(registry.set, backend_type, config | part, kind).config == config | part
+    for part in moves:
+        assert point(registry.switch, backend_type, config | part, kind).config == config | part
+
+
+def test_a_refused_set_names_the_switch_that_does_it(registry: Registry) -> None:
+    point(registry.set, "s3", S3, mode=Mode.SAAS)
+    asked: RouteConfig = {"bucket": "bucket-b", "read_replicas": ["eu-west-1:more"]}
+    with pytest.raises(RouteExists) as caught:
+        point(registry.set, "s3", asked, mode=Mode.SAAS)
+    assert "bucket is 'bucket-a', and 'bucket-b' was asked for" in caught.value.message
+    assert "region is 'eu-west-1', and None was asked for" in caught.value.message
+    assert (
+        "signalbox routes switch object_store s3 -t t_a -e dev -m saas -c bucket=bucket-b "
+        """-c 'read_replicas=["eu-west-1:more"]' --reason"""
+    ) in str(caught.value.next_step)
+    moved = point(registry.switch, "s3", asked, mode=Mode.SAAS)
+    assert moved.config == asked
+
+
+def test_a_route_whose_config_this_release_cannot_read_is_switched_and_not_set(
+    registry: Registry, client: State
+) -> None:
+    """Where its data are is not known then."""
+    route = change(registry.set)
+    former = route.model_copy(update={"config": {"folder": "/a"}})
+    client.server().hset("{rt}:routes", SCOPE.field, former.model_dump_json())
+    with pytest.raises(RouteExists, match="cannot be read"):
+        change(registry.set)
+    assert change(registry.switch).config == {"base_dir": "/a"}
 
 
 def test_a_change_of_another_revision_is_a_conflict_that_names_the_current_one(

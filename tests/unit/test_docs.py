@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -108,6 +109,8 @@ def test_every_config_key_of_a_backend_is_on_the_page(backend: str) -> None:
     section = page.partition("\n## ")[0]
     keys = set(re.findall(r"^\| `(\w+)`", section, re.MULTILINE))
     assert keys == set(CONFIGS[backend].model_fields)
+    marked = set(re.findall(r"^\| `(\w+)` \| \*\(location\)\*", section, re.MULTILINE))
+    assert marked == set(import_module(f"signalbox.adapters.{backend}.config")._ROUTE.location)
 
 
 def _contract_examples() -> list[dict[str, Any]]:

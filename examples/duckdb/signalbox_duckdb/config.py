@@ -32,13 +32,23 @@ class DuckDBConfig(BaseModel):
 
 
 _ROUTE = RouteConfig(
-    DuckDBConfig, BACKEND_TYPE, re.compile("secret|password|token"), "none", ("base_dir",)
+    DuckDBConfig,
+    BACKEND_TYPE,
+    re.compile("secret|password|token"),
+    "none",
+    location=("base_dir",),
+    required=("base_dir",),
 )
 
 
 def read_config(config: Mapping[str, Any]) -> DuckDBConfig:
     """The checked config; InvalidRouteConfig with what to do if it is not one. No call out."""
     return _ROUTE.read(config, ResourceKind.TABULAR_STORE)
+
+
+def location(config: Mapping[str, Any], kind: ResourceKind) -> dict[str, Any]:
+    """Return what says where the data are. Raises InvalidRouteConfig."""
+    return _ROUTE.location_of(config, kind)
 
 
 def reaches(config: Mapping[str, Any], _: ResourceKind) -> Reaches:

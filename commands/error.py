@@ -28,6 +28,11 @@
     │   ├── Conflict              CONFLICT                    409
     │   ├── RegistryRegressed     REGISTRY_REGRESSED          503  (waits)
     │   └── RegistryUnreadable    REGISTRY_UNREADABLE         503  (waits)
+    │       └── RegistryUnproven  REGISTRY_UNPROVEN           503  (waits)
+    ├── ProofError                                                 who signed what
+    │   ├── SignatureMissing      SIGNATURE_MISSING           401
+    │   ├── SignatureInvalid      SIGNATURE_INVALID           401
+    │   └── NotGranted            NOT_GRANTED                 403
     ├── QuotaError                                                 what the tenant's policy allows
     │   ├── QuotaExceeded         QUOTA_EXCEEDED              403
     │   └── RateLimited           RATE_LIMITED                429  (waits)
@@ -350,6 +355,36 @@ class RegistryUnreadable(RoutingError):
     """This release cannot read a route or policy; a later release may have written it."""
 
     code, http_status, temporary, waits = "REGISTRY_UNREADABLE", 503, True, True
+
+
+class RegistryUnproven(RegistryUnreadable):
+    """A route, policy or list of principals does not carry a signature that counts."""
+
+    code = "REGISTRY_UNPROVEN"
+
+
+class ProofError(SignalboxError):
+    """Who sent a command or made a change is not proven, or may not do so."""
+
+    code, http_status = "PROOF_ERROR", 403
+
+
+class SignatureMissing(ProofError):
+    """A signature is required here, and there is none."""
+
+    code, http_status = "SIGNATURE_MISSING", 401
+
+
+class SignatureInvalid(ProofError):
+    """The signature is malformed, forged, expired, for something else, or by an unknown key."""
+
+    code, http_status = "SIGNATURE_INVALID", 401
+
+
+class NotGranted(ProofError):
+    """The principal that signed may not do this there."""
+
+    code, http_status = "NOT_GRANTED", 403
 
 
 class QuotaError(SignalboxError):

@@ -145,6 +145,17 @@ class Settings(BaseSettings):
     control_commands: Literal["refuse", "take"] = Field(
         "refuse", description="What a worker does with route changes that come from the queue."
     )
+    trust_file: Path | None = Field(
+        None,
+        description="Public keys of the administrators, as a JSON Web Key Set, and what must be "
+        "signed. Without it nothing is checked.",
+    )
+    audience: str | None = Field(
+        None,
+        pattern=r"^[\x21-\x7e]{1,128}$",
+        description="Name of this deployment, which each signature is for.",
+    )
+    key_file: Path | None = Field(None, description="The private key that this process signs with.")
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

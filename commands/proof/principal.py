@@ -1,0 +1,184 @@
+"""Principals: who may sign what, with which keys. The registry stores them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterable
+from datetime import datetime
+from enum import StrEnum
+from functools import cached_property, lru_cache
+from typing import Annotated
+
+from pydantic import AfterValidator, ConfigDict, Field
+
+from signalbox.commands.documented import Documented
+from signalbox.commands.error import InvalidCommand, NotGranted, SignatureInvalid
+from signalbox.commands.proof.keys import PublicKey, encode, public_of
+
+NAME_PATTERN = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}", re.ASCII)
+_GLOB_PATTERN = re.compile(r"[a-z0-9._*-]{1,64}", re.ASCII)
+
+
+class Role(StrEnum):
+    """What a principal may do within its tenants and envs."""
+
+    PRODUCER = "producer"
+    READER = "reader"
+    OPERATOR = "operator"
+    AUDITOR = "auditor"
+    ADMIN = "admin"
+
+
+ROLE_OPS: dict[Role, tuple[str, ...]] = {
+    Role.READER: (
+        "object_store.get",
+        "object_store.head",
+        "object_store.list",
+        "object_store.presign_get",
+        "object_store.uri",
+        "tabular_store.get",
+        "tabular_store.query",
+        "metrics_store.query",
+        "event_stream.read",
+    ),
+    Role.PRODUCER: ("object_store.*", "tabular_store.*", "metrics_store.*", "event_stream.*"),
+    Role.OPERATOR: ("routing.*", "policy.*", "registry.read", "dead_letter.*"),
+    Role.AUDITOR: ("registry.read", "audit.*"),
+    Role.ADMIN: ("*",),
+}
+"""The operations of each role, as globs. Principals are changed by administrators' keys alone."""
+
+
+def check_name(value: str) -> str:
+    """Return `value`, or raise InvalidCommand: 1 to 64 of `a-z 0-9 . _ -`."""
+    if not NAME_PATTERN.fullmatch(value):
+        raise InvalidCommand(
+            f"invalid name of a principal {value[:80]!r}",
+            next_step="use 1 to 64 lower-case letters, digits, `.`, `_` or `-`",
+        )
+    return value
+
+
+def _check_glob(value: str) -> str:
+    # Few `*`, since the time to match grows with their number to the power of it.
+    if not _GLOB_PATTERN.fullmatch(value) or value.count("*") > 3:
+        raise InvalidCommand(
+            f"invalid pattern {value[:80]!r}",
+            next_step="use lower-case letters, digits, `.`, `_`, `-`, and up to three `*`, each "
+            "for any characters",
+        )
+    return value
+
+
+Name = Annotated[str, AfterValidator(check_name)]
+
+
+def _check_x(value: str) -> str:
+    return encode(public_of({"kty": "OKP", "crv": "Ed25519", "x": value}).raw)
+
+
+Globs = Annotated[tuple[Annotated[str, AfterValidator(_check_glob)], ...], Field(max_length=100)]
+
+
+class PrincipalKey(Documented):
+    """A key of a principal."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    x: Annotated[str, AfterValidator(_check_x)]
+    """The public key, 32 bytes as base64url."""
+    not_before: datetime | None = None
+    """From when on the key may sign; None for always."""
+    expires: datetime | None = None
+    """Until when the key may sign; None for always."""
+
+    @cached_property
+    def public(self) -> PublicKey:
+        """The key, to verify with."""
+        return public_of({"kty": "OKP", "crv": "Ed25519", "x": self.x})
+
+
+class Principal(Documented):
+    """Who may sign: a name with keys, and what they may sign."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+    name: Name
+    """Name of the principal, such as `billing-service`."""
+    keys: tuple[PrincipalKey, ...] = Field(max_length=8)
+    """Its keys, all of them valid at the same time; more than one while it changes to a new one."""
+    roles: tuple[Role, ...] = Field(max_length=8)
+    """What it may do."""
+    tenants: Globs
+    """Tenants for which it may, as globs such as `t_acme` or `t_lab-*`."""
+    envs: Globs = ("*",)
+    """Envs in which it may, as globs."""
+    ops: Globs = ("*",)
+    """Operations to which its roles are narrowed, as globs such as `object_store.*`."""
+    expires: datetime | None = None
+    """Until when it may; None for always."""
+    revoked: datetime | None = None
+    """When it was revoked: nothing that its keys have signed counts; None if it was not."""
+
+    def key(self, kid: str) -> PrincipalKey | None:
+        """Return its key with that id, None if it has none."""
+        return next((key for key in self.keys if key.public.kid == kid), None)
+
+    def permits(self, op: str, tenant_id: str | None, env: str | None) -> bool:
+        """True if a role covers the operation there. None stands for all tenants, or all envs."""
+        return (
+            any(matches(op, ROLE_OPS[role]) for role in self.roles)
+            and matches(op, self.ops)
+            and _covers(self.tenants, tenant_id)
+            and _covers(self.envs, env)
+        )
+
+    def check(
+        self, kid: str, op: str, tenant_id: str | None, env: str | None, *, at: datetime
+    ) -> None:
+        """Raise unless the principal may have `op` signed with this key at that time.
+
+        Raises SignatureInvalid if the key or the principal does not count then, and NotGranted.
+        """
+        key = self.key(kid)
+        reason = None
+        if self.revoked is not None:
+            reason = f"principal {self.name} is revoked"
+        elif key is None:
+            reason = f"principal {self.name} does not have this key"
+        elif key.not_before is not None and at < key.not_before:
+            reason = f"this key of principal {self.name} is not valid yet"
+        elif any(end is not None and at >= end for end in (key.expires, self.expires)):
+            reason = f"principal {self.name} or its key has expired"
+        if reason is not None:
+            raise SignatureInvalid(
+                f"the signature does not count: {reason}",
+                tenant_id=tenant_id,
+                env=env,
+                next_step=f"sign {op} with a valid key; see `signalbox principal show {self.name}`",
+            )
+        if not self.permits(op, tenant_id, env):
+            raise NotGranted(
+                f"principal {self.name} may not {op} in {tenant_id or 'all tenants'}/"
+                f"{env or 'all envs'}",
+                tenant_id=tenant_id,
+                env=env,
+                next_step=f"look at what it may (`signalbox principal show {self.name}`), and ask "
+                "an administrator for a grant",
+            )
+
+
+def matches(value: str, globs: Iterable[str]) -> bool:
+    """True if one of the globs matches all of the value; `*` stands for any characters."""
+    return any(
+        glob == value or ("*" in glob and _compiled(glob).fullmatch(value)) for glob in globs
+    )
+
+
+def _covers(globs: Iterable[str], value: str | None) -> bool:
+    return "*" in globs if value is None else matches(value, globs)
+
+
+@lru_cache(maxsize=4096)
+def _compiled(glob: str) -> re.Pattern[str]:
+    return re.compile(".*".join(map(re.escape, re.split(r"\*+", glob))), re.DOTALL)

@@ -10,8 +10,8 @@ from string import Template
 
 from benchmarks.figure import spell
 from benchmarks.record import DOCS, Kept
+from signalbox.commands.ledger.op_id_sweep import SWEEPS
 from signalbox.commands.ledger.shard import USUAL
-from signalbox.commands.ledger.sweep import SWEEPS
 from signalbox.workers.maintenance.cleaner import TURN_SECONDS
 
 PAGE, TEXT = "scaling.md", Path(__file__).with_name("scaling.md.template")

@@ -15,7 +15,7 @@ from rich.console import Console
 
 from benchmarks.lane import puts
 from benchmarks.routes import by
-from signalbox.commands.ledger.row import batched
+from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings

@@ -10,7 +10,7 @@ from typing import Any
 
 from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.ledger.reader import FAR
-from signalbox.commands.ledger.row import read_state
+from signalbox.commands.ledger.script_reply import read_state
 from signalbox.commands.ref import Ref
 from signalbox.commands.scope import Scope
 from signalbox.commands.script import run_pipeline

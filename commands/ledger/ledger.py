@@ -53,10 +53,10 @@ from signalbox.commands.ledger.entry import (
 )
 from signalbox.commands.ledger.era import Position, Seen
 from signalbox.commands.ledger.fences import FenceQuestion
-from signalbox.commands.ledger.fields import record_fields
 from signalbox.commands.ledger.lease import lease_left
 from signalbox.commands.ledger.reader import LedgerReader
-from signalbox.commands.ledger.row import (
+from signalbox.commands.ledger.record_fields import record_fields
+from signalbox.commands.ledger.script_reply import (
     batched,
     read_wakes,
     sort_claim,
@@ -109,7 +109,7 @@ class Ledger(LedgerReader):
         asked = self.submit_calls(intents)
         return asked.read(run_pipeline(self._client, asked.calls, [SUBMIT], durable=True))
 
-    def submit_calls(self, intents: Sequence[Intent]) -> Asked[list[Receipt]]:
+    def submit_calls(self, intents: Sequence[Intent]) -> PipelineCalls[list[Receipt]]:
         """What `submit` sends, for a pipeline with other calls."""
         by_shard = self._group(intents, key=lambda intent: intent.command.ref)
         limit, window = self._settings.max_open, self._settings.tenant_window
@@ -138,7 +138,7 @@ class Ledger(LedgerReader):
                     receipts[id(intent)] = replace(receipts[id(intent)], outcome=outcome)
             return [receipts[id(intent)] for intent in intents]
 
-        return Asked(calls, read)
+        return PipelineCalls(calls, read)
 
     def claim(
         self,
@@ -217,7 +217,7 @@ class Ledger(LedgerReader):
 
     def finish_calls(
         self, token: str, finishes: Sequence[Finish], *, crowded: bool
-    ) -> Asked[Finished]:
+    ) -> PipelineCalls[Finished]:
         """What `finish` sends, for a pipeline with other calls."""
         window, together = self.window(crowded=crowded)
         by_shard = self._group(finishes, key=lambda finish: finish.ref)
@@ -227,7 +227,7 @@ class Ledger(LedgerReader):
             arguments += [MAX_HANDOVER, this_month(), MONTH_KEPT_DAYS * 86400]
             arguments += [window, together]
             for finish in group:
-                arguments += [finish.ref, finish.action.value, _told(finish)]
+                arguments += [finish.ref, finish.action.value, _outcome_text(finish)]
                 use = finish.usage.packed() if finish.usage else ""
                 arguments += [_milliseconds(finish.delay), use]
             calls.append(FINISH.call([shard], arguments))
@@ -242,7 +242,7 @@ class Ledger(LedgerReader):
                 wakes += read_wakes(woken)
             return Finished(refused, wakes)
 
-        return Asked(calls, read)
+        return PipelineCalls(calls, read)
 
     def window(self, *, crowded: bool) -> tuple[int, int]:
         """Commands of a scope on the queue (0: any number), and how many held ones are let go
@@ -345,7 +345,7 @@ class Ledger(LedgerReader):
 
 
 @dataclass(frozen=True)
-class Asked(Generic[T]):
+class PipelineCalls(Generic[T]):
     """Calls, and how what they answer is read."""
 
     calls: list[tuple[Any, ...]]
@@ -357,7 +357,7 @@ def _together(window: int) -> int:
     return max(1, min(MAX_TOGETHER, window // 2))
 
 
-def _told(finish: Finish) -> str:
+def _outcome_text(finish: Finish) -> str:
     """The outcome, or for a command that comes again the error for which it waits."""
     if finish.outcome is None:
         return ""

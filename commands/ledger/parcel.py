@@ -20,9 +20,9 @@ from typing import Any
 
 from signalbox.commands.error import InvalidCommand, SignalboxError
 from signalbox.commands.event_stream import AppendEvent
-from signalbox.commands.ledger.blob import Heap, damaged, enframe, unframe
-from signalbox.commands.ledger.column import Shape, documents
-from signalbox.commands.ledger.fields import RecordFields, record_fields
+from signalbox.commands.ledger.columnar import Shape, documents
+from signalbox.commands.ledger.framing import Heap, damaged, enframe, unframe
+from signalbox.commands.ledger.record_fields import RecordFields, record_fields
 from signalbox.commands.metrics_store import IngestPoints
 from signalbox.commands.model import SCHEMA_VERSION, Command
 from signalbox.commands.object_store import DeleteObject, PutObject, RegisterObject

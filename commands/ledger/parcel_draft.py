@@ -11,8 +11,8 @@ from datetime import timedelta
 from typing import Any
 
 from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt
-from signalbox.commands.ledger.fields import extra_lease
 from signalbox.commands.ledger.parcel import ordinary, seal
+from signalbox.commands.ledger.record_fields import extra_lease
 from signalbox.commands.settings import Settings
 
 MAX_BYTES = 512 * 1024

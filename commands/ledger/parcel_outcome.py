@@ -26,8 +26,8 @@ from types import NoneType
 from typing import Any
 
 from signalbox.commands.error import ErrorDetail
-from signalbox.commands.ledger.blob import Heap, damaged, enframe, unframe
-from signalbox.commands.ledger.column import Column, Same, checked, filled, made
+from signalbox.commands.ledger.columnar import Column, Same, checked, filled, made
+from signalbox.commands.ledger.framing import Heap, damaged, enframe, unframe
 from signalbox.commands.outcome import Outcome, Status
 
 _FRAME = b"SBo1"

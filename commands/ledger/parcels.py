@@ -7,21 +7,17 @@ is done here, for little more than the price of one. What is not becomes a recor
 
 from __future__ import annotations
 
-import base64
-import json
 from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import structlog
 
 from signalbox.commands.clock import lease_clock
-from signalbox.commands.error import LedgerDamaged
 from signalbox.commands.ledger.entry import (
     Acceptance,
     Action,
-    Claimed,
     Claims,
     Finish,
     Finished,
@@ -29,20 +25,15 @@ from signalbox.commands.ledger.entry import (
     Parcel,
     Receipt,
     Ticket,
-    Unrunnable,
     Wake,
 )
-from signalbox.commands.ledger.era import Position
-from signalbox.commands.ledger.fences import FenceQuestion, Fences
-from signalbox.commands.ledger.fields import RecordFields, record_fields
+from signalbox.commands.ledger.fences import FenceQuestion
 from signalbox.commands.ledger.ledger import FINISH, MAX_HANDOVER, SUBMIT, Ledger
-from signalbox.commands.ledger.parcel import Unreadable, sift
 from signalbox.commands.ledger.parcel_draft import Draft, read_draft, sort_out, submit_arguments
-from signalbox.commands.ledger.parcel_outcome import seal_outcomes
-from signalbox.commands.ledger.reader import parcel_of
-from signalbox.commands.ledger.row import batched, read_state, read_wakes
-from signalbox.commands.ledger.usage import MONTH_KEPT_DAYS, this_month, together
-from signalbox.commands.ref import Ref
+from signalbox.commands.ledger.parcel_end import end_arguments, unpack_arguments
+from signalbox.commands.ledger.parcel_reader import ParcelReader
+from signalbox.commands.ledger.script_reply import batched, read_wakes
+from signalbox.commands.ledger.usage import MONTH_KEPT_DAYS, this_month
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State
@@ -59,10 +50,6 @@ END = Script(
 )
 LATE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "order.lua", "unpack.lua", "late.lua")
 
-MAX_DAMAGED = 64 * 1024
-"""Bytes of damaged content that are kept with each dead letter."""
-MAX_ANNOUNCED = 64 * 1024
-"""Bytes of outcomes that are announced; of what is larger only the refs are."""
 RING_ALONE = 4
 """Shards of a submit up to which each rings by a message of its own, which its script puts on the
 queue. Of more, one message rings for several; the client sends it when all have answered."""
@@ -89,48 +76,6 @@ class Take:
     """Shards to which whoever took must come again: nobody is rung for there until then."""
 
 
-@dataclass(frozen=True)
-class _Taken:
-    """What a take gave on one shard."""
-
-    shard: str
-    parcels: list[Parcel]
-    wakes: list[Wake]
-    lost: str
-    """What the ledger lost there, or nothing."""
-    expected: bool
-    before: int
-    """The last number of the era before."""
-    deadline: float
-    claimed_at: datetime
-
-    def add_to(self, claims: Claims, token: str, fences: Fences) -> None:
-        claims.parcels.extend(self.parcels)
-        for parcel in self.parcels:
-            fence = fences.routes[f"{parcel.kind}/{parcel.tenant_env}"]
-            for row in parcel.rows.values():
-                seq = parcel.name + row.position
-                claims.claimed.append(
-                    Claimed(
-                        command=row.command,
-                        token=token,
-                        seq=seq,
-                        mark=seq,
-                        attempt=1,
-                        counted=1,
-                        deadline=self.deadline,
-                        claimed_at=self.claimed_at,
-                        fence=fence,
-                        older=seq <= self.before,
-                    )
-                )
-            for bad in parcel.unreadable:
-                seq = parcel.name + bad.position
-                claims.unrunnable.append(
-                    Unrunnable(bad.ref, bad.op, seq, 1, token, self.claimed_at, bad.error)
-                )
-
-
 class Parcels:
     """The ordinary way of commands through the ledger. Thread-safe; methods raise
     StateUnavailable."""
@@ -148,6 +93,7 @@ class Parcels:
         self._client = client
         self._settings = settings
         self._ledger = ledger
+        self._reader = ParcelReader(client, ledger.seen)
 
     def accept(self, intents: Sequence[Intent]) -> Accepted:
         """Record the intents: those that are ordinary in parcels, the others as records.
@@ -226,7 +172,7 @@ class Parcels:
         *answers, answer = run_pipeline(
             self._client, calls, [TAKE], behind=[asked.call()], durable=True
         )
-        taken = [self._taken(*each, started) for each in zip(tags, answers, strict=True)]
+        taken = [self._reader.taken(*each, started) for each in zip(tags, answers, strict=True)]
         wanted = {f"{p.kind}/{p.tenant_env}" for each in taken for p in each.parcels}
         if not wanted <= set(asked.scopes):
             asked = FenceQuestion.of(wanted)
@@ -241,22 +187,6 @@ class Parcels:
             each.add_to(claims, token, fences)
         wakes = [wake for each in taken for wake in each.wakes]
         return Take(claims, wakes, [each.shard for each in taken if each.expected])
-
-    def _taken(self, shard: str, answer: Sequence[Any], started: float) -> _Taken:
-        """What one shard has answered to a take that was asked at `started`."""
-        woken, time_us, epoch, era, clock, lost, before, lease_ms, back_ms, *flat = answer
-        if not lost:
-            self._ledger.seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
-        return _Taken(
-            shard=shard,
-            parcels=[self._read(shard, *row) for row in batched(flat, 3)],
-            wakes=read_wakes(woken),
-            lost=lost.decode(),
-            expected=bool(back_ms),
-            before=int(before),
-            deadline=started + lease_ms / 1000,
-            claimed_at=datetime.fromtimestamp(int(time_us) / 1e6, UTC),
-        )
 
     def end(
         self,
@@ -287,7 +217,7 @@ class Parcels:
         for shard, group in by_shard.items():
             arguments: list[Any] = list(head)
             for parcel, done in group:
-                arguments += _end_of(parcel, done)
+                arguments += end_arguments(parcel, done)
             calls.append(END.call([shard], arguments))
         others = self._ledger.finish_calls(
             token, [finish for finish in finishes if finish.ref not in ended], crowded=crowded
@@ -317,83 +247,10 @@ class Parcels:
         """
         calls = []
         for shard, (name, text, content) in late:
-            parcel = self._read(shard, name, text, content)
-            rows = _unpacked(parcel, parcel.rows)
+            parcel = self._reader.parcel(shard, name, text, content)
+            rows = unpack_arguments(parcel, parcel.rows)
             calls.append(LATE.call([shard], [name, text, len(parcel.keys), *parcel.keys, *rows]))
         return sum(run_pipeline(self._client, calls, [LATE]))
-
-    def _read(self, shard: str, name: bytes, text: bytes, content: bytes) -> Parcel:
-        """One row of a take's answer, also where its content is damaged."""
-        state, number = read_state(text), int(name)
-        tenant_env, _, kind = state.scope.rpartition("/")
-        try:
-            sound, unreadable = sift(content, state.left_out)
-        except LedgerDamaged as error:
-            unreadable, keys = self._damaged(shard, tenant_env, kind, number, content, error)
-            return Parcel(number, shard, tenant_env, kind, {}, unreadable, keys, state.clock)
-        rows = {row.command.ref: row for row in sound}
-        keys = [key for row in sound if (key := row.command.order_key)]
-        keys = self._keys(shard, tenant_env, number) if unreadable else list(dict.fromkeys(keys))
-        return Parcel(number, shard, tenant_env, kind, rows, unreadable, keys, state.clock)
-
-    def _damaged(
-        self,
-        shard: str,
-        tenant_env: str,
-        kind: str,
-        name: int,
-        content: bytes,
-        error: LedgerDamaged,
-    ) -> tuple[list[Unreadable], list[str]]:
-        """What is known of the commands of a parcel whose content cannot be read."""
-        document = {"damaged": base64.b64encode(content[:MAX_DAMAGED]).decode()}
-        found = []
-        entries = self._client.scan_hash(f"{shard}:ids:{tenant_env}")
-        for op_id, entry in entries:
-            number, position = parcel_of(entry)
-            if number == name:
-                ref, op = f"{tenant_env}/{op_id.decode()}", f"{kind}.unknown"
-                found.append(Unreadable(position, ref, op, document, error))
-        return found, self._keys(shard, tenant_env, name)
-
-    def _keys(self, shard: str, tenant_env: str, name: int) -> list[str]:
-        """The keys that a parcel holds, looked for among all that are held."""
-        entries = self._client.scan_hash(f"{shard}:keys:{tenant_env}")
-        return [key.decode() for key, holder in entries if int(holder) == name]
-
-
-def _end_of(parcel: Parcel, done: Sequence[Finish]) -> list[Any]:
-    """What end_parcels.lua reads of one."""
-    refs = [finish.ref for finish in done]
-    outcomes = [(parcel.rows[f.ref].position, f.outcome) for f in done if f.outcome is not None]
-    sealed = seal_outcomes(outcomes) if outcomes else b""
-    use = together([finish.usage for finish in done if finish.usage is not None])
-    return [
-        parcel.name,
-        b"%d " % parcel.clock + sealed if outcomes else b"",
-        len(done),
-        "\n".join(refs) if len(sealed) > MAX_ANNOUNCED else "",
-        use.packed() if use else "",
-        *(len(parcel.keys), *parcel.keys),
-        *_unpacked(parcel, parcel.rows.keys() - set(refs)),
-    ]
-
-
-def _unpacked(parcel: Parcel, refs: Collection[Ref]) -> list[Any]:
-    """What unpack.lua reads of these, and of what is unreadable."""
-    rest = [
-        (row.position, record_fields(row.command))
-        for ref, row in parcel.rows.items()
-        if ref in refs
-    ]
-    rest += [
-        (bad.position, RecordFields(bad.ref, "", bad.op, "", json.dumps(bad.document), 0))
-        for bad in parcel.unreadable
-    ]
-    flat: list[Any] = [len(rest)]
-    for position, fields in sorted(rest):
-        flat += [position, *fields]
-    return flat
 
 
 def _milliseconds(duration: timedelta) -> int:

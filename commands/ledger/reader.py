@@ -10,12 +10,12 @@ from datetime import UTC, datetime
 from typing import Any
 
 from signalbox.commands.error import LedgerDamaged
-from signalbox.commands.ledger.blob import damaged
 from signalbox.commands.ledger.entry import Record
+from signalbox.commands.ledger.framing import damaged
 from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.ledger.parcel import sift
 from signalbox.commands.ledger.parcel_outcome import open_outcomes
-from signalbox.commands.ledger.row import RECORD_FIELDS, batched, read_record, read_state
+from signalbox.commands.ledger.script_reply import RECORD_FIELDS, batched, read_record, read_state
 from signalbox.commands.ledger.shard import Shards
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.ref import Ref, split_ref

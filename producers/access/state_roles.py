@@ -9,7 +9,16 @@ names, declared or not. `KEYS[1]` of ours is a bare hash tag, and counts as writ
 
 from __future__ import annotations
 
-from signalbox.commands.ledger import dead, era, ledger, line, parcels, reader, sweep, usage
+from signalbox.commands.ledger import (
+    dead,
+    era,
+    ledger,
+    op_id_sweep,
+    parcels,
+    rate_queue,
+    reader,
+    usage,
+)
 from signalbox.commands.ledger.layout import KEY as LAYOUT
 from signalbox.commands.ledger.staged import DEPLOYMENT_KEY
 from signalbox.producers.access.rules import Use
@@ -64,8 +73,15 @@ _RUN_COMMANDS = Use(
     "hmget hget hgetall hlen hscan hset hdel mget smembers time multi exec "
     "zcount zrange zrangebyscore xrange xread",
     scripts=(
-        *(ledger.CLAIM, ledger.FINISH, ledger.RENEW, ledger.DUE, ledger.BURY, line.PACE),
-        *(parcels.TAKE, parcels.END, parcels.LATE, sweep.FORGET, usage.ALLOW, usage.GIVE_BACK),
+        *(ledger.CLAIM, ledger.FINISH, ledger.RENEW, ledger.DUE, ledger.BURY, rate_queue.PACE),
+        *(
+            parcels.TAKE,
+            parcels.END,
+            parcels.LATE,
+            op_id_sweep.FORGET,
+            usage.ALLOW,
+            usage.GIVE_BACK,
+        ),
     ),
     writes=("signalbox:breakers",),
     reads=(f"{TAG}:*",),

@@ -19,7 +19,7 @@ from redis import RedisError
 from signalbox import celeryconfig
 from signalbox.commands.error import BrokerUnavailable
 from signalbox.commands.ledger.entry import Wake
-from signalbox.commands.ledger.row import batched
+from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.settings import Settings
 from signalbox.commands.tls import check_tls_files, tls_step
 from signalbox.commands.wire import (

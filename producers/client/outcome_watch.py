@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from signalbox.commands.ledger.ledger import Ledger
-from signalbox.commands.ledger.row import batched
+from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.ref import Ref
 

@@ -16,7 +16,7 @@ import pytest
 from signalbox.commands.error import DeliveryError, StateUnavailable
 from signalbox.commands.ledger.entry import Action, Finish, Parcel
 from signalbox.commands.ledger.parcels import Parcels
-from signalbox.commands.ledger.row import read_state
+from signalbox.commands.ledger.script_reply import read_state
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome, Status

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from signalbox.commands.ledger import due_look
-from signalbox.commands.ledger.due_look import DueLook
+from signalbox.commands.ledger import due_check
+from signalbox.commands.ledger.due_check import DueCheck
 from signalbox.commands.ledger.entry import Action, Claimed, Finish, Intent, Ticket
 from signalbox.commands.ledger.lease import Leases
 from signalbox.commands.ledger.ledger import Ledger
@@ -140,7 +140,7 @@ def it_was_the_servers_own(client: State) -> None:
     client.server().hset(f"{SHARD}:era", "ahead", 0)
 
 
-def woken_by(look: DueLook, ledger: Ledger) -> set[str]:
+def woken_by(look: DueCheck, ledger: Ledger) -> set[str]:
     return {wake.ticket.ref for wake in ledger.due(shards=look.shards()).wakes}
 
 
@@ -148,9 +148,9 @@ def woken_by(look: DueLook, ledger: Ledger) -> set[str]:
 def test_a_look_for_what_is_due_finds_it_although_nothing_else_ran_since_the_step(
     client: State, ledger: Ledger, looked_before: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(due_look, "CLOCK_SECONDS", 0.0)
+    monkeypatch.setattr(due_check, "CLOCK_SECONDS", 0.0)
     command = of_an_hour_ahead(client, ledger)
-    look = DueLook(client, held_ms=1000)
+    look = DueCheck(client, held_ms=1000)
     if looked_before:
         look.shards()
         look.shards()

@@ -11,7 +11,7 @@ import pytest
 
 from signalbox.commands.ledger.entry import Acceptance, Intent, Ticket
 from signalbox.commands.ledger.ledger import WITHOUT_WINDOW, Ledger
-from signalbox.commands.ledger.line import Lines
+from signalbox.commands.ledger.rate_queue import RateQueues
 from signalbox.commands.ledger.shard import USUAL, Shards
 from signalbox.commands.model import Command
 from signalbox.commands.settings import Settings
@@ -168,7 +168,7 @@ def test_a_turn_of_the_pacer_looks_at_so_many_that_ended_and_the_next_at_more(
         f"{shard}:line:{scope}", {f"{BUSY}/dev/{number}": number for number in range(1500)}
     )
     client.server().sadd(f"{shard}:lines", scope)
-    lines, left = Lines(client, Settings()), []
+    lines, left = RateQueues(client, Settings()), []
     for _ in range(2):
         assert lines.let_go({place: ["object_store"]}, {BUSY: None}) == []
         left.append(client.server().zcard(f"{shard}:line:{scope}"))

@@ -11,9 +11,9 @@ import pytest
 
 from signalbox.commands.error import LedgerDamaged, StateUnavailable
 from signalbox.commands.ledger import parcel as codec
-from signalbox.commands.ledger.blob import Heap, enframe, unframe
 from signalbox.commands.ledger.dead import DeadLetters, Which
 from signalbox.commands.ledger.entry import Acceptance, Action, Claims, Finish
+from signalbox.commands.ledger.framing import Heap, enframe, unframe
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.state import State, connect
 from signalbox.producers.embedded.redis_server import RedisServer

@@ -11,10 +11,10 @@ from typing import Any
 import pytest
 
 from signalbox.commands.clock import lease_clock
-from signalbox.commands.ledger import lease, sweep
+from signalbox.commands.ledger import lease, op_id_sweep
 from signalbox.commands.ledger.entry import Acceptance, Action
 from signalbox.commands.ledger.lease import Held, Leases
-from signalbox.commands.ledger.sweep import forget_old
+from signalbox.commands.ledger.op_id_sweep import forget_old
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.scope import ResourceKind, Scope
@@ -270,7 +270,7 @@ def leftovers(desk: Desk, places: int, entries: int) -> None:
 def test_a_sweep_of_a_large_ledger_looks_at_a_part_of_it(
     desk: Desk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(sweep, "LOOKED_AT_LEAST", 3)
+    monkeypatch.setattr(op_id_sweep, "LOOKED_AT_LEAST", 3)
     leftovers(desk, places=40, entries=9)
     part = forget_old(desk.connection, timedelta(0))
     assert part == 2 * 9, "as many places as have a 36th of all together"

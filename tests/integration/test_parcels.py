@@ -12,8 +12,8 @@ import pytest
 
 from signalbox.commands.ledger.dead import DeadLetters
 from signalbox.commands.ledger.entry import Acceptance, Action
+from signalbox.commands.ledger.parcel_end import MAX_ANNOUNCED
 from signalbox.commands.ledger.parcel_outcome import announced
-from signalbox.commands.ledger.parcels import MAX_ANNOUNCED
 from signalbox.commands.ledger.shard import Shards
 from signalbox.commands.metrics_store import IngestPoints, Point
 from signalbox.commands.model import Command

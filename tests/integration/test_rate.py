@@ -21,12 +21,12 @@ import structlog
 from signalbox.adapters.catalogue import find_backend
 from signalbox.commands.error import BackendResting
 from signalbox.commands.ledger import ledger as ledger_module
-from signalbox.commands.ledger import line as line_module
+from signalbox.commands.ledger import rate_queue
 from signalbox.commands.ledger import usage as usage_module
 from signalbox.commands.ledger.entry import Claimed, Intent, Ticket
 from signalbox.commands.ledger.ledger import Ledger
-from signalbox.commands.ledger.line import Lines
 from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.rate_queue import RateQueues
 from signalbox.commands.ledger.shard import Shards
 from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.model import Command
@@ -58,7 +58,7 @@ TENANT = "t_rate"
 @pytest.fixture
 def client(state_url: str, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     """A Redis whose scripts ask the test for the time."""
-    for module in (ledger_module, usage_module, line_module):
+    for module in (ledger_module, usage_module, rate_queue):
         for name, script in vars(module).items():
             if isinstance(script, Script):
                 monkeypatch.setattr(module, name, _with_clock(script))
@@ -103,8 +103,8 @@ class World:
         return Ledger(self.client, SETTINGS)
 
     @cached_property
-    def lines(self) -> Lines:
-        return Lines(self.client, SETTINGS)
+    def lines(self) -> RateQueues:
+        return RateQueues(self.client, SETTINGS)
 
     @cached_property
     def book(self) -> UsageBook:

@@ -17,10 +17,10 @@ from pydantic import BaseModel, Field, create_model
 from signalbox.commands.error import InvalidCommand, LedgerDamaged, SignalboxError, UnknownCommand
 from signalbox.commands.event_stream import AppendEvent, Event
 from signalbox.commands.ledger import parcel
-from signalbox.commands.ledger.blob import Heap, enframe, unframe
-from signalbox.commands.ledger.column import Shape
-from signalbox.commands.ledger.fields import record_fields
+from signalbox.commands.ledger.columnar import Shape
+from signalbox.commands.ledger.framing import Heap, enframe, unframe
 from signalbox.commands.ledger.parcel import LARGEST, ordinary, rest_rows, seal, sift, unseal
+from signalbox.commands.ledger.record_fields import record_fields
 from signalbox.commands.metrics_store import IngestPoints, Point
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import (

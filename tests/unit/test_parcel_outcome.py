@@ -13,7 +13,7 @@ from hypothesis import strategies as st
 
 from signalbox.commands.error import ErrorDetail, LedgerDamaged
 from signalbox.commands.ledger import parcel_outcome
-from signalbox.commands.ledger.blob import Heap, enframe, unframe
+from signalbox.commands.ledger.framing import Heap, enframe, unframe
 from signalbox.commands.ledger.parcel_outcome import open_outcomes, seal_outcomes
 from signalbox.commands.model import new_op_id
 from signalbox.commands.object_store import PutResult

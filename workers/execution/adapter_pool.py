@@ -18,7 +18,7 @@ from signalbox.adapters.port import AdapterContext, Call
 from signalbox.adapters.reach import Boundary
 from signalbox.commands.error import InternalError, SignalboxError
 from signalbox.commands.fault import reach
-from signalbox.commands.ledger.row import batched
+from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.payload import PayloadStore
 from signalbox.commands.scope import Mode
 from signalbox.workers.execution.fair_threads import FairThreads

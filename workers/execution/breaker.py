@@ -20,7 +20,7 @@ import structlog
 
 from signalbox.commands.breaker_report import BreakerReport, FailureDomain
 from signalbox.commands.error import BackendResting, LeaseExpired, StateUnavailable, Unavailable
-from signalbox.commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
+from signalbox.commands.ledger.record_fields import SLOWEST_BYTES_PER_SECOND
 from signalbox.commands.state import State
 from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
 

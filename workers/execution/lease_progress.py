@@ -13,7 +13,7 @@ from signalbox.adapters.port import Call
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import LeaseExpired, StateUnavailable
 from signalbox.commands.ledger.entry import Claimed
-from signalbox.commands.ledger.fields import SLOWEST_BYTES_PER_SECOND
+from signalbox.commands.ledger.record_fields import SLOWEST_BYTES_PER_SECOND
 from signalbox.workers.execution.pipeline_types import Admitted, Watch
 
 RENEW_SECONDS = 5.0

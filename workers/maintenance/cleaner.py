@@ -12,8 +12,8 @@ from signalbox.adapters.catalogue import find_backend
 from signalbox.adapters.port import AdapterContext
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.op_id_sweep import forget_old
 from signalbox.commands.ledger.staged import Deployment, staged_refs
-from signalbox.commands.ledger.sweep import forget_old
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.settings import Settings

@@ -12,7 +12,7 @@ from collections.abc import Sequence
 from celery import Celery
 
 from signalbox.commands.error import RegistryUnreadable
-from signalbox.commands.ledger.line import Lines
+from signalbox.commands.ledger.rate_queue import RateQueues
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.broker.publisher import Publisher
@@ -29,7 +29,7 @@ class Pacer(Service):
     def __init__(self, app: Celery, settings: Settings, name: str) -> None:
         super().__init__()
         client = connect_to(settings)
-        self._lines = Lines(client, settings)
+        self._lines = RateQueues(client, settings)
         self._policies = PolicyRegistry(client)
         self._publisher = Publisher(app)
         self._leader = Election(client, "pacer", name)

@@ -11,7 +11,7 @@ from datetime import timedelta
 from celery import Celery
 
 from signalbox.commands.fault import reach
-from signalbox.commands.ledger.due_look import DueLook
+from signalbox.commands.ledger.due_check import DueCheck
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.settings import Settings
@@ -32,7 +32,7 @@ class Reconciler(Service):
         self._ledger = Ledger(self._client, settings)
         self._parcels = Parcels(self._client, settings, self._ledger)
         grace = settings.publish_grace if settings.tenant_window else timedelta(0)
-        self._look = DueLook(self._client, grace // timedelta(milliseconds=1))
+        self._look = DueCheck(self._client, grace // timedelta(milliseconds=1))
         self._publisher = Publisher(app)
         self._leader = Election(self._client, "reconciler", name)
 

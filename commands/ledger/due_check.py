@@ -15,7 +15,7 @@ import time
 from dataclasses import dataclass, field
 
 from signalbox.commands.ledger.layout import shards_of
-from signalbox.commands.ledger.row import batched
+from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.state import Call, State
 
 EARLY_MS = 250
@@ -29,7 +29,7 @@ SELDOM = ("pdue", "bell", "holds")
 
 
 @dataclass
-class DueLook:
+class DueCheck:
     """The looks of one reconciler. Raises StateUnavailable."""
 
     state: State

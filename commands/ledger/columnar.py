@@ -27,7 +27,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Union, get_args, ge
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
-from signalbox.commands.ledger.blob import Heap
+from signalbox.commands.ledger.framing import Heap
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.commands.value import json_form
 

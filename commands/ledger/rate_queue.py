@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 
 from signalbox.commands.ledger.entry import Wake
 from signalbox.commands.ledger.layout import shards_of
-from signalbox.commands.ledger.row import read_wakes
+from signalbox.commands.ledger.script_reply import read_wakes
 from signalbox.commands.ledger.usage import interval_of
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
@@ -23,7 +23,7 @@ TenantEnv = tuple[str, str]
 """Tenant and env."""
 
 
-class Lines:
+class RateQueues:
     """The lines of all tenants. Methods raise StateUnavailable."""
 
     def __init__(self, client: State, settings: Settings) -> None:

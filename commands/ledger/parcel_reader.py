@@ -1,0 +1,126 @@
+"""Reads what a take's script answers: the parcels of a shard, with their commands."""
+
+from __future__ import annotations
+
+import base64
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+from signalbox.commands.error import LedgerDamaged
+from signalbox.commands.ledger.entry import Claimed, Claims, Parcel, Unrunnable, Wake
+from signalbox.commands.ledger.era import Position, Seen
+from signalbox.commands.ledger.fences import Fences
+from signalbox.commands.ledger.parcel import Unreadable, sift
+from signalbox.commands.ledger.reader import parcel_of
+from signalbox.commands.ledger.script_reply import batched, read_state, read_wakes
+from signalbox.commands.state import State
+
+MAX_DAMAGED = 64 * 1024
+"""Bytes of damaged content that are kept with each dead letter."""
+
+
+@dataclass(frozen=True)
+class TakenShard:
+    """What a take gave on one shard."""
+
+    shard: str
+    parcels: list[Parcel]
+    wakes: list[Wake]
+    lost: str
+    """What the ledger lost there, or nothing."""
+    expected: bool
+    before: int
+    """The last number of the era before."""
+    deadline: float
+    claimed_at: datetime
+
+    def add_to(self, claims: Claims, token: str, fences: Fences) -> None:
+        claims.parcels.extend(self.parcels)
+        for parcel in self.parcels:
+            fence = fences.routes[f"{parcel.kind}/{parcel.tenant_env}"]
+            for row in parcel.rows.values():
+                seq = parcel.name + row.position
+                claims.claimed.append(
+                    Claimed(
+                        command=row.command,
+                        token=token,
+                        seq=seq,
+                        mark=seq,
+                        attempt=1,
+                        counted=1,
+                        deadline=self.deadline,
+                        claimed_at=self.claimed_at,
+                        fence=fence,
+                        older=seq <= self.before,
+                    )
+                )
+            for bad in parcel.unreadable:
+                seq = parcel.name + bad.position
+                claims.unrunnable.append(
+                    Unrunnable(bad.ref, bad.op, seq, 1, token, self.claimed_at, bad.error)
+                )
+
+
+class ParcelReader:
+    """Reads parcels, also those whose content is damaged. Raises StateUnavailable."""
+
+    def __init__(self, client: State, seen: Seen) -> None:
+        self._client = client
+        self._seen = seen
+
+    def taken(self, shard: str, answer: Sequence[Any], started: float) -> TakenShard:
+        """What one shard has answered to a take that was asked at `started`."""
+        woken, time_us, epoch, era, clock, lost, before, lease_ms, back_ms, *flat = answer
+        if not lost:
+            self._seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
+        return TakenShard(
+            shard=shard,
+            parcels=[self.parcel(shard, *row) for row in batched(flat, 3)],
+            wakes=read_wakes(woken),
+            lost=lost.decode(),
+            expected=bool(back_ms),
+            before=int(before),
+            deadline=started + lease_ms / 1000,
+            claimed_at=datetime.fromtimestamp(int(time_us) / 1e6, UTC),
+        )
+
+    def parcel(self, shard: str, name: bytes, text: bytes, content: bytes) -> Parcel:
+        """One row of a take's answer, also where its content is damaged."""
+        state, number = read_state(text), int(name)
+        tenant_env, _, kind = state.scope.rpartition("/")
+        try:
+            sound, unreadable = sift(content, state.left_out)
+        except LedgerDamaged as error:
+            unreadable, keys = self._damaged(shard, tenant_env, kind, number, content, error)
+            return Parcel(number, shard, tenant_env, kind, {}, unreadable, keys, state.clock)
+        rows = {row.command.ref: row for row in sound}
+        keys = [key for row in sound if (key := row.command.order_key)]
+        keys = self._keys(shard, tenant_env, number) if unreadable else list(dict.fromkeys(keys))
+        return Parcel(number, shard, tenant_env, kind, rows, unreadable, keys, state.clock)
+
+    def _damaged(
+        self,
+        shard: str,
+        tenant_env: str,
+        kind: str,
+        name: int,
+        content: bytes,
+        error: LedgerDamaged,
+    ) -> tuple[list[Unreadable], list[str]]:
+        """What is known of the commands of a parcel whose content cannot be read."""
+        document = {"damaged": base64.b64encode(content[:MAX_DAMAGED]).decode()}
+        found = []
+        entries = self._client.scan_hash(f"{shard}:ids:{tenant_env}")
+        for op_id, entry in entries:
+            number, position = parcel_of(entry)
+            if number == name:
+                ref, op = f"{tenant_env}/{op_id.decode()}", f"{kind}.unknown"
+                found.append(Unreadable(position, ref, op, document, error))
+        return found, self._keys(shard, tenant_env, name)
+
+    def _keys(self, shard: str, tenant_env: str, name: int) -> list[str]:
+        """The keys that a parcel holds, looked for among all that are held."""
+        entries = self._client.scan_hash(f"{shard}:keys:{tenant_env}")
+        return [key.decode() for key, holder in entries if int(holder) == name]

@@ -32,7 +32,7 @@ class Need(Enum):
     READING = 1
     """Reading data."""
     STORING = 2
-    """Writing data."""
+    """WriteOptions data."""
     ROUTING = 3
     """Operating: changing routes, locks, policies or dead letters."""
 

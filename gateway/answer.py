@@ -12,10 +12,10 @@ from signalbox.commands.error import DeliveryError, RemoteError, SignalboxError,
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome
-from signalbox.gateway.call import Writing
-from signalbox.gateway.desk import Desk
 from signalbox.gateway.problem import Refused
-from signalbox.gateway.text import encoded, header_safe
+from signalbox.gateway.request_context import WriteOptions
+from signalbox.gateway.services import Services
+from signalbox.gateway.url_text import encoded, header_safe
 
 _ENCODER = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
 _JSON = (b"content-type", b"application/json")
@@ -42,11 +42,11 @@ def location_of(command: Command) -> str:
 
 
 async def run_write(
-    desk: Desk, command: Command, writing: Writing, *, conditional: bool = False
+    services: Services, command: Command, writing: WriteOptions, *, conditional: bool = False
 ) -> Outcome | None:
     """Submit a write and wait for it; return None if it is still running. Raises Refused."""
     try:
-        outcome = await desk.run(command, writing.wait)
+        outcome = await services.run(command, writing.wait)
         if outcome is not None and outcome.error is not None:
             raise RemoteError(outcome.error)
     except SignalboxError as error:
@@ -55,41 +55,41 @@ async def run_write(
 
 
 async def run_put(
-    desk: Desk, command: PutObject, writing: Writing, *, conditional: bool = False
+    services: Services, command: PutObject, writing: WriteOptions, *, conditional: bool = False
 ) -> Outcome | None:
     """Do what `run_write` does, then remove the request's own copy of staged content.
 
     An accepted command has its own name of the content.
     """
     try:
-        outcome = await run_write(desk, command, writing, conditional=conditional)
+        outcome = await run_write(services, command, writing, conditional=conditional)
     except Refused as refused:
         # Otherwise the buffer may still submit it.
         if not isinstance(refused.error, StateUnavailable | DeliveryError):
-            await desk.release(command.payload)
+            await services.release(command.payload)
         raise
-    await desk.release(command.payload)
+    await services.release(command.payload)
     return outcome
 
 
 async def answer_write(
-    desk: Desk,
+    services: Services,
     command: Command,
-    writing: Writing,
+    writing: WriteOptions,
     *,
     status: int = 200,
     conditional: bool = False,
 ) -> Response:
     """Submit a write; respond with its result as JSON, or with 202."""
-    outcome = await run_write(desk, command, writing, conditional=conditional)
+    outcome = await run_write(services, command, writing, conditional=conditional)
     if outcome is None:
         return accepted(command)
     return Json(document_of(outcome), status, headers_of(outcome))
 
 
-async def answer_read(desk: Desk, command: Command, after: str | None) -> Response:
+async def answer_read(services: Services, command: Command, after: str | None) -> Response:
     """Run a read; respond with its result as JSON."""
-    outcome = await desk.read(command, after)
+    outcome = await services.read(command, after)
     result = outcome.unwrap()
     headers = {"X-Backend-Type": header_safe(outcome.backend_type or "")}
     return Json(result | {"backend_type": outcome.backend_type}, 200, headers)

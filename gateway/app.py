@@ -18,10 +18,10 @@ from signalbox.gateway import (
     audit,
     commands_api,
     dead_letters,
+    header_api,
     object_links,
     objects,
     operations,
-    owner_calls,
     points,
     policies,
     problem,
@@ -30,10 +30,10 @@ from signalbox.gateway import (
     streams,
 )
 from signalbox.gateway.answer import Json
-from signalbox.gateway.body_room import BodyRoom
-from signalbox.gateway.desk import Desk
-from signalbox.gateway.gate import Gate, Hot
-from signalbox.gateway.hot import hot_handler
+from signalbox.gateway.body_memory import BodyMemory
+from signalbox.gateway.fast_path import fast_handler
+from signalbox.gateway.gate import FastPath, Gate
+from signalbox.gateway.services import Services
 from signalbox.gateway.settings import GatewaySettings
 
 ROUTERS: tuple[APIRouter, ...] = (
@@ -41,7 +41,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     rows.router,
     points.router,
     streams.router,
-    owner_calls.router,
+    header_api.router,
     commands_api.router,
     operations.router,
     operations.health,
@@ -63,19 +63,19 @@ def make_app(
     settings: Settings | None = None,
     own: GatewaySettings | None = None,
     *,
-    make_desk: Callable[[Settings, GatewaySettings], Desk] = Desk,
+    make_desk: Callable[[Settings, GatewaySettings], Services] = Services,
 ) -> FastAPI:
     """Make the application, without the checks that precede it; see `gated`."""
     gateway_settings = own or GatewaySettings()
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        desk = make_desk(settings or Settings(), gateway_settings)
-        app.state.desk = desk
+        services = make_desk(settings or Settings(), gateway_settings)
+        app.state.services = services
         try:
             yield
         finally:
-            await desk.close()
+            await services.close()
 
     app = FastAPI(
         title="Signalbox",
@@ -92,7 +92,7 @@ def make_app(
     for router in ROUTERS:
         app.include_router(router)
     app.state.methods_of = _methods_of
-    app.state.bodies = BodyRoom(gateway_settings.json_total_bytes)
+    app.state.bodies = BodyMemory(gateway_settings.json_total_bytes)
     app.add_exception_handler(problem.Refused, problem.on_refused)
     app.add_exception_handler(SignalboxError, problem.on_signalbox_error)
     app.add_exception_handler(HTTPException, problem.on_http_exception)
@@ -101,9 +101,9 @@ def make_app(
     return app
 
 
-def gated(app: FastAPI, own: GatewaySettings, hot: Hot = hot_handler) -> Gate:
+def gated(app: FastAPI, own: GatewaySettings, fast_path: FastPath = fast_handler) -> Gate:
     """Return the application behind its gate, as a server needs it. Raises InvalidSetting."""
-    return Gate(app, own, hot)
+    return Gate(app, own, fast_path)
 
 
 def _methods_of(path: str) -> list[str]:

@@ -12,7 +12,7 @@ from starlette.responses import Response
 from signalbox.commands.scope import check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import OurDesk
+from signalbox.gateway.request_context import ServicesDep
 from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.event_log import EventLog
 
@@ -31,7 +31,7 @@ def _no_number(value: Any) -> Any:
 
 @router.get("")
 async def log(
-    desk: OurDesk,
+    services: ServicesDep,
     after: Annotated[int, Query(ge=0, le=2**53, description="Behind this revision.")] = 0,
     since: Annotated[
         AwareDatetime | None, BeforeValidator(_no_number), Query(description="In place of `after`.")
@@ -44,7 +44,9 @@ async def log(
     `next_after` continues after it and is null at the end.
     """
     name = check_tenant(tenant) if tenant is not None else None
-    events, last = await desk.call(lambda: _page(desk.registry.log, after, since, name, limit))
+    events, last = await services.call(
+        lambda: _page(services.registry.log, after, since, name, limit)
+    )
     return Json({"events": [event.model_dump(mode="json") for event in events], "next_after": last})
 
 

@@ -16,9 +16,9 @@ from starlette.responses import Response
 from signalbox.commands.envelope import read_json
 from signalbox.commands.error import InvalidCommand, TooLarge
 from signalbox.commands.payload import InlinePayload, StagedPayload
-from signalbox.gateway.body_room import BodyRoom
-from signalbox.gateway.call import desk_of
+from signalbox.gateway.body_memory import BodyMemory
 from signalbox.gateway.error import InvalidRequest, UnsupportedMediaType
+from signalbox.gateway.request_context import services_of
 from signalbox.producers.client.async_content import inline
 
 
@@ -28,13 +28,13 @@ class BoundedRequest(Request):
     model: type[BaseModel] | None = None
     """The model that the JSON is parsed into; None for none."""
     size = 0
-    """Bytes of the body that have arrived, which BodyRoom counts."""
+    """Bytes of the body that have arrived, which BodyMemory counts."""
 
     async def body(self) -> bytes:
         """Return the whole body. Raises TooLarge and NoRoom."""
         if not hasattr(self, "_body"):
-            limit = desk_of(self).own.json_limit_bytes
-            room: BodyRoom = self.app.state.bodies
+            limit = services_of(self).own.json_limit_bytes
+            room: BodyMemory = self.app.state.bodies
             chunks: list[bytes] = []
             async for chunk in self.stream():
                 if self.size + len(chunk) > limit:
@@ -48,7 +48,7 @@ class BoundedRequest(Request):
     async def json(self) -> Any:
         """Return the document, or the model made of it. Raises ValidationError."""
         body = await self.body()
-        document = _read(body, desk_of(self).own.json_limit_bytes)
+        document = _read(body, services_of(self).own.json_limit_bytes)
         if b"\\ud" in body.lower():
             _check_unicode(document)
         if self.model is None:
@@ -88,9 +88,9 @@ async def content_of(
 
     Raises TooLarge, ContentMismatch, and InvalidRequest if the body ends too early.
     """
-    desk = desk_of(request)
-    if size is None or size > desk.settings.inline_limit_bytes:
-        return await desk.payload(_chunks(request), size=size, sha256=sha256)
+    services = services_of(request)
+    if size is None or size > services.settings.inline_limit_bytes:
+        return await services.payload(_chunks(request), size=size, sha256=sha256)
     # It is small, and the server accepts no more than was declared.
     content, more = await _chunk(request)
     while more:
@@ -100,7 +100,7 @@ async def content_of(
 
 
 async def _chunks(request: Request) -> AsyncIterator[bytes]:
-    limit = desk_of(request).own.body_limit_bytes
+    limit = services_of(request).own.body_limit_bytes
     size = 0
     more = True
     while more:
@@ -132,7 +132,7 @@ def declared_of(request: Request) -> tuple[int | None, str | None]:
             "X-Content-SHA256 is no digest", next_step="send 64 lower-case hexadecimal digits"
         )
     size = int(length) if length is not None else None
-    if size is not None and size > (limit := desk_of(request).own.body_limit_bytes):
+    if size is not None and size > (limit := services_of(request).own.body_limit_bytes):
         raise too_large(limit, "a body")
     return size, sha256
 

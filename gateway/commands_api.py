@@ -17,9 +17,9 @@ from signalbox.commands.routing import ControlCommand
 from signalbox.commands.scope import check_env, check_tenant
 from signalbox.gateway.answer import Json, location_of
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import OurDesk, OurWait
 from signalbox.gateway.problem import problem_of
-from signalbox.gateway.text import EnvPart, OpIdPart, TenantPart
+from signalbox.gateway.request_context import ServicesDep, WaitDep
+from signalbox.gateway.url_text import EnvPart, OpIdPart, TenantPart
 from signalbox.producers.client.run_result import Ran
 from signalbox.producers.client.submission import MAX_SUBMIT
 from signalbox.workers.execution.admission import control_refused
@@ -36,7 +36,7 @@ class CommandsRequest(BaseModel):
 
 
 @router.post("/commands")
-async def run_commands(body: CommandsRequest, desk: OurDesk, wait: OurWait) -> Response:
+async def run_commands(body: CommandsRequest, services: ServicesDep, wait: WaitDep) -> Response:
     """Submit up to 500 commands in one round trip; return the end of each, in order.
 
     A refused command does not stop the others. `state` is done, failed, open (still running: ask at
@@ -49,7 +49,7 @@ async def run_commands(body: CommandsRequest, desk: OurDesk, wait: OurWait) -> R
             good.append((number, _command(document)))
         except SignalboxError as error:
             ends[number] = _refused(error, document.get("op_id"))
-    every = await desk.run_many([command for _, command in good], wait) if good else []
+    every = await services.run_many([command for _, command in good], wait) if good else []
     for (number, command), ran in zip(good, every, strict=True):
         ends[number] = _end(command, ran)
     return Json({"results": ends})
@@ -60,15 +60,15 @@ async def outcome(
     tenant: Annotated[TenantPart, Path()],
     env: Annotated[EnvPart, Path()],
     op_id: Annotated[OpIdPart, Path()],
-    desk: OurDesk,
+    services: ServicesDep,
 ) -> Response:
     """Return a command's outcome with status 200, or 202 while it is open."""
     scope = {"tenant_id": check_tenant(tenant), "env": check_env(env)}
-    record = await desk.record(f"{tenant}/{env}/{op_id}")
+    record = await services.record(f"{tenant}/{env}/{op_id}")
     if record is None:
         raise NotFound(
             f"the ledger knows no command {op_id}",
-            next_step=f"check the op_id; {desk.settings.kept}",
+            next_step=f"check the op_id; {services.settings.kept}",
             **scope,
         )
     document = asdict(record) | {

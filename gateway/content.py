@@ -12,11 +12,11 @@ from starlette.responses import Response, StreamingResponse
 
 from signalbox.commands.error import InvalidCommand, PreconditionFailed, SignalboxError
 from signalbox.commands.object_store import GetObject, HeadObject, ObjectInfo
-from signalbox.gateway.desk import Desk
 from signalbox.gateway.error import RangeNotSatisfiable
 from signalbox.gateway.open_content import PART_BYTES, Content
 from signalbox.gateway.problem import problem
-from signalbox.gateway.text import header_safe
+from signalbox.gateway.services import Services
+from signalbox.gateway.url_text import header_safe
 
 _RANGE = re.compile(r"bytes\s*=\s*(?:(\d{1,19})\s*-\s*(\d{0,19})|-\s*(\d{1,19}))", re.ASCII)
 _TAG = re.compile(r'(?:W/)?"([^"]*)"')
@@ -43,7 +43,7 @@ def range_of(header: str | None) -> Range | None:
 
 
 async def answer_content(
-    request: Request, desk: Desk, command: GetObject, after: str | None
+    request: Request, services: Services, command: GetObject, after: str | None
 ) -> Response:
     """Respond with the object's bytes as its backend sends them, if the conditions hold."""
     headers = request.headers
@@ -52,7 +52,7 @@ async def answer_content(
     if (wanted and wanted.suffix is not None) or any(
         name in headers for name in ("if-range", "if-match", "if-none-match")
     ):
-        head = await head_of(desk, command, after)
+        head = await head_of(services, command, after)
         after = None
         if (answer := check_conditions(headers, head)) is not None:
             return answer
@@ -65,11 +65,11 @@ async def answer_content(
     if wanted is not None:
         command = command.model_copy(update={"first": wanted.first, "last": wanted.last})
     try:
-        content = await desk.stream(command, after)
+        content = await services.stream(command, after)
     except SignalboxError as error:
         if wanted is None or error.code != InvalidCommand.code:
             raise
-        size = (await head_of(desk, command, None)).size
+        size = (await head_of(services, command, None)).size
         if wanted.first < size:
             raise
         return _not_satisfiable(size)
@@ -87,10 +87,10 @@ async def answer_content(
 
 
 async def answer_head(
-    request: Request, desk: Desk, command: HeadObject, after: str | None
+    request: Request, services: Services, command: HeadObject, after: str | None
 ) -> Response:
     """Respond with the headers that the object's content would have."""
-    outcome = await desk.read(command, after)
+    outcome = await services.read(command, after)
     info = outcome.result_as(ObjectInfo)
     if (answer := check_conditions(request.headers, info)) is not None:
         return answer
@@ -99,10 +99,10 @@ async def answer_head(
     return Response(None, 200, headers)
 
 
-async def head_of(desk: Desk, command: GetObject, after: str | None) -> ObjectInfo:
+async def head_of(services: Services, command: GetObject, after: str | None) -> ObjectInfo:
     """Return what is known of an object. Raises the errors of a head."""
     fields = {"tenant_id": command.tenant_id, "env": command.env, "mode": command.mode}
-    outcome = await desk.read(HeadObject(**fields, key=command.key), after)
+    outcome = await services.read(HeadObject(**fields, key=command.key), after)
     return outcome.result_as(ObjectInfo)
 
 

@@ -16,9 +16,9 @@ from signalbox.commands.ref import Ref
 from signalbox.commands.scope import ResourceKind, check_env, check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import OurDesk
-from signalbox.gateway.desk import Desk
-from signalbox.gateway.text import EnvPart, NamePart, TenantPart
+from signalbox.gateway.request_context import ServicesDep
+from signalbox.gateway.services import Services
+from signalbox.gateway.url_text import EnvPart, NamePart, TenantPart
 from signalbox.producers.dead_letter import discard, document_of
 
 router = APIRouter(prefix="/v1/dead-letters", route_class=BoundedRoute, tags=["dead letters"])
@@ -58,7 +58,7 @@ class Chosen(BaseModel):
 
 @router.get("")
 async def list_letters(
-    desk: OurDesk,
+    services: ServicesDep,
     tenant: Annotated[str | None, Query()] = None,
     env: Annotated[str | None, Query()] = None,
     kind: Annotated[ResourceKind | None, Query()] = None,
@@ -68,7 +68,9 @@ async def list_letters(
 ) -> Response:
     """Return dead letters with error, attempts, worker and time."""
     which = Chosen(tenant_id=tenant, env=env, kind=kind, code=code, older_than=older_than).which()
-    found = await desk.call(lambda: list(itertools.islice(desk.client.dead.find(which), limit + 1)))
+    found = await services.call(
+        lambda: list(itertools.islice(services.client.dead.find(which), limit + 1))
+    )
     letters = [document_of(letter) for letter in found[:limit]]
     return Json({"dead_letters": letters, "more": len(found) > limit})
 
@@ -78,49 +80,49 @@ async def show(
     tenant: Annotated[TenantPart, Path()],
     env: Annotated[EnvPart, Path()],
     op_id: Annotated[NamePart, Path()],
-    desk: OurDesk,
+    services: ServicesDep,
 ) -> Response:
     """Return one dead letter with all fields; content is left out."""
     ref = f"{check_tenant(tenant)}/{check_env(env)}/{op_id}"
-    letter = await desk.call(lambda: desk.client.dead.get(ref))
+    letter = await services.call(lambda: services.client.dead.get(ref))
     if letter is None:
         raise _unknown(ref[:200])
     return Json(document_of(letter))
 
 
 @router.post("/replay")
-async def replay(body: Chosen, desk: OurDesk) -> Response:
+async def replay(body: Chosen, services: ServicesDep) -> Response:
     """Run dead letters again, each once, at the end of its order; op_ids do not change."""
 
     def replayed() -> dict[str, Any]:
-        letters = _chosen(desk, body)
-        answer = desk.client.replay([letter.ref for letter in letters])
+        letters = _chosen(services, body)
+        answer = services.client.replay([letter.ref for letter in letters])
         return {
             "replayed": len(answer.wakes),
             "left": answer.left,
             "more": len(letters) == MAX_LETTERS,
         }
 
-    return Json(await desk.call(replayed))
+    return Json(await services.call(replayed))
 
 
 @router.post("/purge")
-async def purge(body: Chosen, desk: OurDesk) -> Response:
+async def purge(body: Chosen, services: ServicesDep) -> Response:
     """Remove dead letters permanently, with their staged content."""
 
     def purged() -> dict[str, Any]:
-        letters = _chosen(desk, body)
-        gone = set(desk.client.dead.purge([letter.ref for letter in letters]))
+        letters = _chosen(services, body)
+        gone = set(services.client.dead.purge([letter.ref for letter in letters]))
         for letter in letters:
             if letter.ref in gone:  # A letter that was replayed meanwhile needs its content.
-                discard(desk.client.content, letter)
+                discard(services.client.content, letter)
         return {"purged": len(gone), "more": not body.refs and len(letters) == MAX_LETTERS}
 
-    return Json(await desk.call(purged))
+    return Json(await services.call(purged))
 
 
-def _chosen(desk: Desk, body: Chosen) -> list[DeadLetter]:
-    which, dead = body.which(), desk.client.dead
+def _chosen(services: Services, body: Chosen) -> list[DeadLetter]:
+    which, dead = body.which(), services.client.dead
     if body.refs:
         letters = [dead.get(ref) if ref.count("/") >= 2 else None for ref in body.refs]
         if missing := sum(letter is None for letter in letters):

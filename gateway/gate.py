@@ -20,7 +20,7 @@ from signalbox.gateway.access import Access
 from signalbox.gateway.error import InvalidRequest, NotReady
 from signalbox.gateway.problem import problem, unforeseen
 from signalbox.gateway.settings import GatewaySettings
-from signalbox.gateway.text import decoded
+from signalbox.gateway.url_text import decoded
 
 log = structlog.get_logger("signalbox.gateway")
 
@@ -32,17 +32,17 @@ _MAY_REPEAT = frozenset(
 _EXPOSED = "ETag, Location, Retry-After, Content-Range, X-Op-Id, X-Backend-Type, X-Route-Revision"
 
 
-Hot = Callable[[str, str], Callable[[Request], Awaitable[Response]] | None]
+FastPath = Callable[[str, str], Callable[[Request], Awaitable[Response]] | None]
 """Returns the handler that answers a request (method, path) without the application, if any."""
 
 
 class Gate:
     """An ASGI application around the application. Requests that it refuses reach no handler."""
 
-    def __init__(self, app: FastAPI, own: GatewaySettings, hot: Hot) -> None:
-        """`hot` returns handlers that bypass the application. Raises InvalidSetting."""
+    def __init__(self, app: FastAPI, own: GatewaySettings, fast_path: FastPath) -> None:
+        """`fast_path` returns handlers that bypass the application. Raises InvalidSetting."""
         self._app = app
-        self._hot = hot
+        self._fast_path = fast_path
         self._own = own
         self._access = Access(own)
 
@@ -70,7 +70,7 @@ class Gate:
         scope["path"] = path
         began = False
         try:
-            handler = self._hot(scope["method"], path)
+            handler = self._fast_path(scope["method"], path)
             if handler is None:
 
                 async def watched(message: Message) -> None:

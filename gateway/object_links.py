@@ -21,8 +21,8 @@ from signalbox.commands.object_store import (
 from signalbox.commands.payload import Sha256
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import OurCaller, OurDesk, OurWriting
-from signalbox.gateway.text import NamePart
+from signalbox.gateway.request_context import CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.url_text import NamePart
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["objects"])
 
@@ -65,14 +65,18 @@ class RegisterRequest(BaseModel):
 
 
 @router.post("/presign-get/{tenant}/{env}")
-async def presign_get(body: PresignGetRequest, caller: OurCaller, desk: OurDesk) -> Response:
+async def presign_get(
+    body: PresignGetRequest, caller: CallerDep, services: ServicesDep
+) -> Response:
     """Return a URL with which anyone can read the object until it expires."""
     command = PresignGet(**caller.fields, key=body.key, expires=timedelta(seconds=body.expires))
-    return await answer_read(desk, command, None)
+    return await answer_read(services, command, None)
 
 
 @router.post("/presign-put/{tenant}/{env}")
-async def presign_put(body: PresignPutRequest, caller: OurCaller, desk: OurDesk) -> Response:
+async def presign_put(
+    body: PresignPutRequest, caller: CallerDep, services: ServicesDep
+) -> Response:
     """Return a URL to which the content can be uploaded with one PUT until it expires."""
     command = PresignPut(
         **caller.fields,
@@ -80,11 +84,13 @@ async def presign_put(body: PresignPutRequest, caller: OurCaller, desk: OurDesk)
         content_type=body.content_type,
         expires=timedelta(seconds=body.expires),
     )
-    return await answer_read(desk, command, None)
+    return await answer_read(services, command, None)
 
 
 @router.post("/presign-post/{tenant}/{env}")
-async def presign_post(body: PresignPostRequest, caller: OurCaller, desk: OurDesk) -> Response:
+async def presign_post(
+    body: PresignPostRequest, caller: CallerDep, services: ServicesDep
+) -> Response:
     """Return a form for an upload from a browser directly to the backend."""
     command = PresignPost(
         **caller.fields,
@@ -94,19 +100,21 @@ async def presign_post(body: PresignPostRequest, caller: OurCaller, desk: OurDes
         min_bytes=body.min_bytes,
         expires=timedelta(seconds=body.expires),
     )
-    return await answer_read(desk, command, None)
+    return await answer_read(services, command, None)
 
 
 @router.get("/uri/{tenant}/{env}/{key:path}")
-async def uri(key: Annotated[NamePart, Path()], caller: OurCaller, desk: OurDesk) -> Response:
+async def uri(
+    key: Annotated[NamePart, Path()], caller: CallerDep, services: ServicesDep
+) -> Response:
     """Return the backend's own address of an object."""
-    return await answer_read(desk, ObjectUri(**caller.fields, key=key), None)
+    return await answer_read(services, ObjectUri(**caller.fields, key=key), None)
 
 
 @router.post("/register/{tenant}/{env}")
 async def register(
-    body: RegisterRequest, caller: OurCaller, desk: OurDesk, writing: OurWriting
+    body: RegisterRequest, caller: CallerDep, services: ServicesDep, writing: WriteOptionsDep
 ) -> Response:
     """Check an object after a presigned upload, and store an asset record of it."""
     command = RegisterObject(**caller.fields, op_id=writing.op_id, **body.model_dump())
-    return await answer_write(desk, command, writing)
+    return await answer_write(services, command, writing)

@@ -28,12 +28,12 @@ from signalbox.gateway.answer import (
     run_put,
 )
 from signalbox.gateway.body import BoundedRoute, content_of, declared_of
-from signalbox.gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
 from signalbox.gateway.content import answer_content, answer_head
-from signalbox.gateway.desk import Desk
 from signalbox.gateway.problem import Refused
-from signalbox.gateway.text import NamePart
+from signalbox.gateway.request_context import AfterHeader, CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.services import Services
+from signalbox.gateway.url_text import NamePart
 
 router = APIRouter(prefix="/v1/objects/{tenant}/{env}", route_class=BoundedRoute, tags=["objects"])
 
@@ -45,8 +45,8 @@ BYTES: dict[str, Any] = {"content": {"*/*": {"schema": {"type": "string", "forma
 
 @router.get("", summary="List keys")
 async def list_keys(
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     prefix: Annotated[str, Query()] = "",
     delimiter: Annotated[str, Query(description="`/` folds deeper keys into prefixes.")] = "",
     limit: Annotated[int, Query(ge=1, le=1000)] = 1000,
@@ -57,35 +57,43 @@ async def list_keys(
     command = ListObjects(
         **caller.fields, prefix=prefix, delimiter=delimiter, limit=limit, cursor=cursor
     )
-    return await answer_read(desk, command, after)
+    return await answer_read(services, command, after)
 
 
 @router.get("/{key:path}", responses={200: BYTES, 206: BYTES}, summary="Read an object")
 async def get(
-    key: KeyPart, request: Request, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
+    key: KeyPart,
+    request: Request,
+    caller: CallerDep,
+    services: ServicesDep,
+    after: AfterHeader = None,
 ) -> Response:
     """Return the object's bytes, or a `Range` of them.
 
     Honours `If-Match`, `If-None-Match` and `If-Range`.
     """
-    return await answer_content(request, desk, GetObject(**caller.fields, key=key), after)
+    return await answer_content(request, services, GetObject(**caller.fields, key=key), after)
 
 
 @router.head("/{key:path}", responses={200: BYTES}, summary="What is known of an object")
 async def head(
-    key: KeyPart, request: Request, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
+    key: KeyPart,
+    request: Request,
+    caller: CallerDep,
+    services: ServicesDep,
+    after: AfterHeader = None,
 ) -> Response:
     """Return the headers that the object's content would have."""
-    return await answer_head(request, desk, HeadObject(**caller.fields, key=key), after)
+    return await answer_head(request, services, HeadObject(**caller.fields, key=key), after)
 
 
 @router.put("/{key:path}", openapi_extra={"requestBody": BYTES}, summary="Store an object")
 async def put(
     key: KeyPart,
     request: Request,
-    caller: OurCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: CallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
@@ -105,12 +113,12 @@ async def put(
             if_absent=is_absent(if_none_match), if_match=tag_of(if_match)
         )
     size, sha256 = declared_of(request)
-    check_before(desk, fields, size)
-    if conditional and is_large(desk, size):
-        await check_condition(desk, fields)
+    check_before(services, fields, size)
+    if conditional and is_large(services, size):
+        await check_condition(services, fields)
     payload = await content_of(request, size, sha256)
     command = PutObject(**fields, payload=payload)
-    outcome = await run_put(desk, command, writing, conditional=conditional)
+    outcome = await run_put(services, command, writing, conditional=conditional)
     if outcome is None:
         return accepted(command)
     result = document_of(outcome)
@@ -120,14 +128,14 @@ async def put(
 @router.delete("/{key:path}", summary="Remove an object")
 async def delete(
     key: KeyPart,
-    caller: OurCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: CallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
     if_match: IfMatchHeader = None,
 ) -> Response:
     """Remove an object; it is no error if there is none."""
     command = DeleteObject(**caller.fields, op_id=writing.op_id, key=key, if_match=tag_of(if_match))
-    return await answer_write(desk, command, writing, conditional=if_match is not None)
+    return await answer_write(services, command, writing, conditional=if_match is not None)
 
 
 def media_type_of(request: Request) -> str:
@@ -146,18 +154,18 @@ def metadata_of(request: Request) -> dict[str, str]:
     }
 
 
-def is_large(desk: Desk, size: int | None) -> bool:
+def is_large(services: Services, size: int | None) -> bool:
     """Return whether the body may be too large to be inlined in a command."""
-    return size is None or size > desk.settings.inline_limit_bytes
+    return size is None or size > services.settings.inline_limit_bytes
 
 
-def check_before(desk: Desk, fields: dict[str, Any], size: int | None) -> None:
+def check_before(services: Services, fields: dict[str, Any], size: int | None) -> None:
     """Validate the command before a large body is read."""
-    if is_large(desk, size):
+    if is_large(services, size):
         PutObject.model_validate(fields | {"payload": {"type": "inline", "data": ""}})
 
 
-async def check_condition(desk: Desk, fields: dict[str, Any]) -> None:
+async def check_condition(services: Services, fields: dict[str, Any]) -> None:
     """Check the condition before a large body is read.
 
     Checked only later, the command would become a dead letter that keeps its content. Raises
@@ -165,14 +173,17 @@ async def check_condition(desk: Desk, fields: dict[str, Any]) -> None:
     """
     condition: Condition = fields["condition"]
     address = {name: fields[name] for name in ("tenant_id", "env", "mode", "key")}
-    found = await desk.read(HeadObject(**address))
+    found = await services.read(HeadObject(**address))
     if found.error is not None and found.error.code != NotFound.code:
         return  # The write itself will report the error.
     etag = found.result["etag"] if found.result else None
     if (etag is None) if condition.if_absent else (etag == condition.if_match):
         return
     # The existing object may be this command's own effect, if the request was repeated.
-    if await desk.record(f"{fields['tenant_id']}/{fields['env']}/{fields['op_id']}") is not None:
+    if (
+        await services.record(f"{fields['tenant_id']}/{fields['env']}/{fields['op_id']}")
+        is not None
+    ):
         return
     error: SignalboxError = (
         AlreadyExists("there is an object under this key", next_step="replace it, or keep it")

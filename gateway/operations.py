@@ -12,10 +12,10 @@ from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import OurCaller, OurDesk, OurWait
-from signalbox.gateway.desk import Desk
 from signalbox.gateway.error import NotReady
+from signalbox.gateway.request_context import CallerDep, ServicesDep, WaitDep
 from signalbox.gateway.routes import no_such_route
+from signalbox.gateway.services import Services
 from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.diagnosis import money, probed
 from signalbox.producers.heartbeats import Heartbeats
@@ -37,11 +37,11 @@ async def healthz() -> Response:
 
 
 @health.get("/readyz")
-async def readyz(desk: OurDesk) -> Response:
+async def readyz(services: ServicesDep) -> Response:
     """Return 200 while the state Redis answers and a worker runs commands, known within seconds."""
-    if desk.stopping.is_set():
+    if services.stopping.is_set():
         raise NotReady("the gateway is stopping", next_step="ask another one")
-    workers = await desk.call(lambda: _alive(desk))
+    workers = await services.call(lambda: _alive(services))
     if not workers:
         raise NotReady(
             "no worker runs commands",
@@ -51,11 +51,13 @@ async def readyz(desk: OurDesk) -> Response:
 
 
 @router.get("/v1/status")
-async def status(desk: OurDesk) -> Response:
+async def status(services: ServicesDep) -> Response:
     """Return queues, workers, and the numbers of open, running, held, overdue and dead commands."""
     return Json(
-        await desk.call(
-            lambda: status_of(desk.settings, desk.client.state, make_app(desk.settings)),
+        await services.call(
+            lambda: status_of(
+                services.settings, services.client.state, make_app(services.settings)
+            ),
             slow=True,
         )
     )
@@ -63,9 +65,9 @@ async def status(desk: OurDesk) -> Response:
 
 @router.post("/v1/diagnostics/{tenant}/{env}")
 async def diagnose(
-    caller: OurCaller,
-    desk: OurDesk,
-    wait: OurWait,
+    caller: CallerDep,
+    services: ServicesDep,
+    wait: WaitDep,
     kind: Annotated[ResourceKind | None, Query(description="Left out: every route.")] = None,
 ) -> Response:
     """Have a worker probe each route's backend; return also use, quota and estimated cost."""
@@ -73,24 +75,24 @@ async def diagnose(
     scopes = [Scope(kind=k, tenant_id=caller.tenant_id, env=caller.env) for k in kinds]
 
     def found() -> list[dict[str, Any]]:
-        routes = _routes(desk, scopes)
-        policy = desk.registry.policies.get(caller.tenant_id)
-        terms, tables = policy.terms if policy else FREE, load_prices(desk.settings.price_file)
-        view = SystemView(desk.registry, UsageBook(desk.client.state))
+        routes = _routes(services, scopes)
+        policy = services.registry.policies.get(caller.tenant_id)
+        terms, tables = policy.terms if policy else FREE, load_prices(services.settings.price_file)
+        view = SystemView(services.registry, UsageBook(services.client.state))
         documents = []
         for route in routes:
-            health = probed(desk.client, route.scope, caller.mode, wait.total_seconds())
+            health = probed(services.client, route.scope, caller.mode, wait.total_seconds())
             [route_status] = view.of([route])
             document = {"scope": route.scope.field, "backend": route.backend_type, "probe": health}
             documents.append(document | money(route_status, terms, tables))
         return documents
 
-    return Json({"routes": await desk.call(found, slow=True)})
+    return Json({"routes": await services.call(found, slow=True)})
 
 
-def _routes(desk: Desk, scopes: list[Scope]) -> list[Route]:
+def _routes(services: Services, scopes: list[Scope]) -> list[Route]:
     routes: list[Route] = []
-    for route, _ in desk.registry.get_many(scopes):
+    for route, _ in services.registry.get_many(scopes):
         if isinstance(route, RegistryUnreadable):
             raise route
         if route is not None:
@@ -100,5 +102,5 @@ def _routes(desk: Desk, scopes: list[Scope]) -> list[Route]:
     return routes
 
 
-def _alive(desk: Desk) -> list[str]:
-    return Heartbeats(desk.client.state).beating()
+def _alive(services: Services) -> list[str]:
+    return Heartbeats(services.client.state).beating()

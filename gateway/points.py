@@ -22,8 +22,8 @@ from signalbox.commands.name import LabelName
 from signalbox.commands.timestamp import Timestamp
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
-from signalbox.gateway.text import NamePart
+from signalbox.gateway.request_context import AfterHeader, CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.url_text import NamePart
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["points"])
 
@@ -55,21 +55,21 @@ class PointQuery(BaseModel):
 
 @router.post("/points/{tenant}/{env}")
 async def ingest(
-    body: PointsRequest, caller: OurCaller, desk: OurDesk, writing: OurWriting
+    body: PointsRequest, caller: CallerDep, services: ServicesDep, writing: WriteOptionsDep
 ) -> Response:
     """Store points. An existing point gets the new value."""
     command = IngestPoints(**caller.fields, op_id=writing.op_id, points=body.points)
-    return await answer_write(desk, command, writing)
+    return await answer_write(services, command, writing)
 
 
 @router.post("/point-queries/{tenant}/{env}/{series}")
 async def query(
     series: SeriesPart,
     body: PointQuery,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     after: AfterHeader = None,
 ) -> Response:
     """Return one page of a series' points, or of the windows that they are aggregated to."""
     fields = {name: getattr(body, name) for name in PointQuery.model_fields}
-    return await answer_read(desk, QueryPoints(**caller.fields, series=series, **fields), after)
+    return await answer_read(services, QueryPoints(**caller.fields, series=series, **fields), after)

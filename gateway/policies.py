@@ -13,10 +13,10 @@ from signalbox.commands.routing import Reason
 from signalbox.commands.scope import check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import KeyHeader, OurDesk
+from signalbox.gateway.change_author import ActorHeader, change_of
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from signalbox.gateway.text import TenantPart
-from signalbox.gateway.who import ActorHeader, who
+from signalbox.gateway.request_context import KeyHeader, ServicesDep
+from signalbox.gateway.url_text import TenantPart
 from signalbox.routing.policy.policy import Policy, Terms
 
 router = APIRouter(prefix="/v1/policies", route_class=BoundedRoute, tags=["policies"])
@@ -32,17 +32,17 @@ class PolicyRequest(BaseModel):
 
 
 @router.get("")
-async def list_policies(desk: OurDesk) -> Response:
+async def list_policies(services: ServicesDep) -> Response:
     """Return the policies of all tenants."""
-    policies = await desk.call(desk.registry.policies.all)
+    policies = await services.call(services.registry.policies.all)
     return Json({"policies": [policy.model_dump(mode="json") for policy in policies]})
 
 
 @router.get("/{tenant}")
-async def get_policy(tenant: Annotated[TenantPart, Path()], desk: OurDesk) -> Response:
+async def get_policy(tenant: Annotated[TenantPart, Path()], services: ServicesDep) -> Response:
     """Return a tenant's policy. Its ETag is its revision."""
     name = check_tenant(tenant)
-    policy = await desk.call(lambda: desk.registry.policies.get(name))
+    policy = await services.call(lambda: services.registry.policies.get(name))
     if policy is None:
         raise NotFound(
             "the tenant has no policy: everything is allowed in mode lab",
@@ -57,7 +57,7 @@ async def set_policy(
     tenant: Annotated[TenantPart, Path()],
     body: PolicyRequest,
     request: Request,
-    desk: OurDesk,
+    services: ServicesDep,
     key: KeyHeader = None,
     actor: ActorHeader = None,
     if_match: IfMatchHeader = None,
@@ -66,10 +66,10 @@ async def set_policy(
     """Set a tenant's policy, replacing an existing one."""
     name = check_tenant(tenant)
     revision = 0 if is_absent(if_none_match) else revision_of(if_match)
-    change = who(request, actor, body.reason, key, body)
-    policies = desk.registry.policies
+    change = change_of(request, actor, body.reason, key, body)
+    policies = services.registry.policies
     return _answer(
-        await desk.call(lambda: policies.set(name, body.terms, change, if_revision=revision))
+        await services.call(lambda: policies.set(name, body.terms, change, if_revision=revision))
     )
 
 

@@ -1,8 +1,8 @@
 """Reads in the gateway's own process, without the queue or writes, by the rules of a worker.
 
-A read takes a seat, is looked up together with others (`read_admission.py`), and passes through the
-steps of `workers/executor.py` between claim and finish (`read_line.py`), with the same route cache,
-admission, breakers and adapters.
+A read takes a permit, is looked up together with others (`read_admission.py`), and passes through
+the steps of `workers/executor.py` between claim and finish (`read_scheduler.py`), with the same
+route cache, admission, breakers and adapters.
 """
 
 from __future__ import annotations
@@ -26,10 +26,10 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.ref import make_ref
 from signalbox.commands.routing import ControlCommand
+from signalbox.gateway.fair_semaphore import FairSemaphore
 from signalbox.gateway.open_content import Content, Opened
 from signalbox.gateway.read_admission import ReadAdmission
-from signalbox.gateway.read_line import Calls, Read, ReadLine
-from signalbox.gateway.seats import Seats
+from signalbox.gateway.read_scheduler import Calls, Read, ReadScheduler
 from signalbox.producers.client.async_client import AsyncClient
 from signalbox.producers.client.loop_inbox import Inboxes
 from signalbox.workers.execution.adapter_pool import AdapterPool, typed
@@ -75,13 +75,15 @@ class Reads:
         self._breakers = Breakers(state, self._worker)
         self._admission = ReadAdmission(state, settings, self._breakers)
         inboxes = Inboxes()
-        self._seats = Seats(self._limits.threads, inboxes)
-        self._open = Seats(self._limits.streams, inboxes)
+        self._permits = FairSemaphore(self._limits.threads, inboxes)
+        self._open = FairSemaphore(self._limits.streams, inboxes)
         self._threads = ThreadPoolExecutor(
             self._limits.threads + 1, thread_name_prefix="gateway-read"
         )
         self._calls, self._opening = Calls(self._call), Calls(self._open_content, self._open_many)
-        self._line = ReadLine(self._admission.admit_many, self._seats, self._threads, inboxes)
+        self._scheduler = ReadScheduler(
+            self._admission.admit_many, self._permits, self._threads, inboxes
+        )
 
     async def run(self, command: Command, after: str | None = None) -> Outcome:
         """Run a read now; return its outcome, which may be an error.
@@ -105,14 +107,14 @@ class Reads:
         """
         await self._behind(command, after)
         tenant_id = command.tenant_id
-        await self._sit(self._open, command, "its open contents")
+        await self._acquire(self._open, command, "its open contents")
         try:
             longest = self._limits.longest.total_seconds()
             ended, opened = await self._read(command, longest, self._opening)
             if ended.error is not None:
                 raise ended.error.at(kind=command.kind, tenant_id=tenant_id, env=command.env)
         except BaseException:
-            self._open.leave(tenant_id)
+            self._open.release(tenant_id)
             raise
         assert opened is not None  # noqa: S101 - set if there is no error
         assert ended.route is not None  # noqa: S101 - content was opened on a route
@@ -123,7 +125,7 @@ class Reads:
             patience=self._limits.patience.total_seconds(),
             read=partial(self._next_part, command, ended, opened),
             threads=self._threads,
-            left=partial(self._open.leave, tenant_id),
+            left=partial(self._open.release, tenant_id),
         )
 
     async def close(self) -> None:
@@ -143,21 +145,21 @@ class Reads:
         ref = make_ref(command.tenant_id, command.env, after)
         await self._client.ended(ref, timedelta(seconds=self._lease))
 
-    async def _sit(self, seats: Seats, command: Command, what: str) -> None:
-        """Wait for a seat, for at most the lease time. Raises SlotsTaken."""
-        if seats.take_at_once(command.tenant_id):
+    async def _acquire(self, permits: FairSemaphore, command: Command, what: str) -> None:
+        """Wait for a permit, for at most the lease time. Raises SlotsTaken."""
+        if permits.try_acquire(command.tenant_id):
             return
         try:
             async with asyncio.timeout(self._lease):
-                await seats.take(command.tenant_id)
+                await permits.acquire(command.tenant_id)
         except TimeoutError:
-            raise _no_seat(command, what) from None
+            raise _no_permit(command, what) from None
 
     async def _read(self, command: Command, seconds: float, calls: Calls) -> Read:
         """Run a read whose call may take `seconds`; this waits at most the lease time for it."""
-        await self._sit(self._seats, command, "its slow reads")
+        await self._acquire(self._permits, command, "its slow reads")
         try:
-            return await self._line.run(command, seconds, calls, self._lease)
+            return await self._scheduler.run(command, seconds, calls, self._lease)
         except TimeoutError:
             raise _late(command, self._lease) from None
 
@@ -191,10 +193,10 @@ class Reads:
     async def _next_part(self, command: Command, ended: Ended, opened: Opened) -> bytes:
         if lease_clock() > ended.claimed.deadline:
             raise _late(command, self._limits.longest.total_seconds())
-        await self._sit(self._seats, command, "its slow reads")
-        # The seat is freed when the call has ended, whether or not its task still waits for it.
+        await self._acquire(self._permits, command, "its slow reads")
+        # The permit is freed when the call has ended, whether or not its task still waits for it.
         job = self._threads.submit(_part, opened, ended)
-        job.add_done_callback(lambda _: self._seats.leave(command.tenant_id))
+        job.add_done_callback(lambda _: self._permits.release(command.tenant_id))
         try:
             async with asyncio.timeout(self._lease):
                 return await asyncio.wrap_future(job)
@@ -224,7 +226,7 @@ def _nothing_early(_: Sequence[Ended]) -> None:
     """Ignore early ends: a read ends as a whole."""
 
 
-def _no_seat(command: Command, what: str) -> SlotsTaken:
+def _no_permit(command: Command, what: str) -> SlotsTaken:
     error = SlotsTaken(
         f"{what} hold the tenant's share of the gateway",
         kind=command.kind,

@@ -19,10 +19,10 @@ from signalbox.commands.routing import Reason, RouteConfig
 from signalbox.commands.scope import ResourceKind, Scope, check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import KeyHeader, OurCaller, OurDesk, OurWait
+from signalbox.gateway.change_author import ActorHeader, change_of
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from signalbox.gateway.owner_calls import with_defaults
-from signalbox.gateway.who import ActorHeader, who
+from signalbox.gateway.header_api import with_defaults
+from signalbox.gateway.request_context import CallerDep, KeyHeader, ServicesDep, WaitDep
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
 from signalbox.routing.system_view import SystemView
@@ -59,7 +59,7 @@ class LockRequest(BaseModel):
 @router.get("/routes/{kind}")
 async def list_routes(
     kind: KindPart,
-    desk: OurDesk,
+    services: ServicesDep,
     tenant: Annotated[str | None, Query(description="Only this tenant.")] = None,
     after: Annotated[str | None, Query(description="`next_after` of the page before.")] = None,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
@@ -67,17 +67,17 @@ async def list_routes(
     """Return a page of routes of all tenants, with health, use and lock."""
     if tenant is not None:
         check_tenant(tenant)
-    view = SystemView(desk.registry, UsageBook(desk.client.state))
-    page = await desk.call(lambda: view.page(kind, tenant_id=tenant, after=after, limit=limit))
+    view = SystemView(services.registry, UsageBook(services.client.state))
+    page = await services.call(lambda: view.page(kind, tenant_id=tenant, after=after, limit=limit))
     routes = [status.document() for status in page.statuses]
     return Json({"kind": kind, "routes": routes, "next_after": page.next_after})
 
 
 @router.get("/routes/{kind}/{tenant}/{env}")
-async def get_route(kind: KindPart, caller: OurCaller, desk: OurDesk) -> Response:
+async def get_route(kind: KindPart, caller: CallerDep, services: ServicesDep) -> Response:
     """Return one route. Its ETag is its revision."""
     scope = scope_of(kind, caller)
-    route = await desk.call(lambda: desk.registry.get(scope))
+    route = await services.call(lambda: services.registry.get(scope))
     if route is None:
         raise no_such_route(scope)
     return _answer(route)
@@ -88,19 +88,19 @@ async def set_route(
     kind: KindPart,
     body: SetRouteRequest,
     request: Request,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     key: KeyHeader = None,
     actor: ActorHeader = None,
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
     """Create a route, or change credentials and tuning of one whose data stay where they are."""
-    scope, target = scope_of(kind, caller), _target(body, caller, desk)
-    change = who(request, actor, body.reason, key, body)
+    scope, target = scope_of(kind, caller), _target(body, caller, services)
+    change = change_of(request, actor, body.reason, key, body)
     revision = 0 if is_absent(if_none_match) else revision_of(if_match)
-    route = await desk.call(
-        lambda: desk.registry.set(
+    route = await services.call(
+        lambda: services.registry.set(
             scope, target, change, if_revision=revision, lock_token=body.lock_token
         )
     )
@@ -112,19 +112,19 @@ async def switch_route(
     kind: KindPart,
     body: SetRouteRequest,
     request: Request,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     key: KeyHeader = None,
     actor: ActorHeader = None,
     if_match: IfMatchHeader = None,
 ) -> Response:
     """Switch an existing route to another backend or config, without interrupting traffic."""
-    scope, target = scope_of(kind, caller), _target(body, caller, desk)
-    change = who(request, actor, body.reason, key, body)
+    scope, target = scope_of(kind, caller), _target(body, caller, services)
+    change = change_of(request, actor, body.reason, key, body)
     revision = revision_of(if_match)
     try:
-        route = await desk.call(
-            lambda: desk.registry.switch(
+        route = await services.call(
+            lambda: services.registry.switch(
                 scope, target, change, if_revision=revision, lock_token=body.lock_token
             )
         )
@@ -137,8 +137,8 @@ async def switch_route(
 async def delete_route(
     kind: KindPart,
     request: Request,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     reason: Annotated[str, Query(min_length=1, max_length=500)],
     lock_token: Annotated[int | None, Query(ge=1, le=2**53)] = None,
     key: KeyHeader = None,
@@ -147,11 +147,13 @@ async def delete_route(
 ) -> Response:
     """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
     scope = scope_of(kind, caller)
-    change = who(request, actor, reason, key)
+    change = change_of(request, actor, reason, key)
     revision = revision_of(if_match)
     try:
-        await desk.call(
-            lambda: desk.registry.delete(scope, change, if_revision=revision, lock_token=lock_token)
+        await services.call(
+            lambda: services.registry.delete(
+                scope, change, if_revision=revision, lock_token=lock_token
+            )
         )
     except RouteNotFound:
         raise no_such_route(scope) from None
@@ -161,27 +163,29 @@ async def delete_route(
 @router.get("/routes/{kind}/{tenant}/{env}/history")
 async def history(
     kind: KindPart,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
 ) -> Response:
     """Return who changed a route, when, why, from what to what; refused changes too."""
     scope = scope_of(kind, caller)
-    events = await desk.call(lambda: desk.registry.history(scope, limit))
+    events = await services.call(lambda: services.registry.history(scope, limit))
     return Json({"events": [event.model_dump(mode="json") for event in events]})
 
 
 @router.get("/routes/{kind}/{tenant}/{env}/drain")
-async def drain(kind: KindPart, caller: OurCaller, desk: OurDesk, wait: OurWait) -> Response:
+async def drain(
+    kind: KindPart, caller: CallerDep, services: ServicesDep, wait: WaitDep
+) -> Response:
     """Wait until no command that is claimed now can still run on a former route."""
     scope = scope_of(kind, caller)
 
-    leases, until = Leases(desk.client.state, scope), time.monotonic() + wait.total_seconds()
-    left = await desk.call(lambda: leases.still(leases.held()))
+    leases, until = Leases(services.client.state, scope), time.monotonic() + wait.total_seconds()
+    left = await services.call(lambda: leases.still(leases.held()))
     first = len(left)
-    while left and time.monotonic() < until and not desk.stopping.is_set():
+    while left and time.monotonic() < until and not services.stopping.is_set():
         await asyncio.sleep(POLL_SECONDS)
-        left = await desk.call(partial(leases.still, left))
+        left = await services.call(partial(leases.still, left))
     if left:
         last = datetime.fromtimestamp((max(each.until for each in left) + LATE_MS) / 1000, UTC)
         raise OutcomePending(
@@ -191,16 +195,16 @@ async def drain(kind: KindPart, caller: OurCaller, desk: OurDesk, wait: OurWait)
             env=scope.env,
             next_step=f"copy nothing yet and ask again; it is over by {last:%H:%M:%S} UTC",
         )
-    if first == 0 and not await desk.call(lambda: _was_ever(desk.registry, scope)):
+    if first == 0 and not await services.call(lambda: _was_ever(services.registry, scope)):
         raise no_such_route(scope)  # a misspelled env must not look like a drained one
     return Json({"drained": scope.field, "waited_for": first})
 
 
 @router.get("/locks/{kind}/{tenant}/{env}", tags=["locks"])
-async def get_lock(kind: KindPart, caller: OurCaller, desk: OurDesk) -> Response:
+async def get_lock(kind: KindPart, caller: CallerDep, services: ServicesDep) -> Response:
     """Return the strategy lock that is held now."""
     scope = scope_of(kind, caller)
-    [held] = await desk.call(lambda: desk.registry.locks.held([scope]))
+    [held] = await services.call(lambda: services.registry.locks.held([scope]))
     if held is None:
         raise NotFound(
             "no lock is held",
@@ -217,15 +221,17 @@ async def lock(
     kind: KindPart,
     body: LockRequest,
     request: Request,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     key: KeyHeader = None,
     actor: ActorHeader = None,
 ) -> Response:
     """Keep others from changing a route; a repeat by the holder (`X-Actor`) renews the lock."""
     scope, ttl = scope_of(kind, caller), timedelta(seconds=body.ttl)
-    change, token = who(request, actor, body.reason, key, body), body.lock_token
-    held = await desk.call(lambda: desk.registry.locks.lock(scope, ttl, change, lock_token=token))
+    change, token = change_of(request, actor, body.reason, key, body), body.lock_token
+    held = await services.call(
+        lambda: services.registry.locks.lock(scope, ttl, change, lock_token=token)
+    )
     return Json({"scope": scope.field} | held.document())
 
 
@@ -233,8 +239,8 @@ async def lock(
 async def unlock(
     kind: KindPart,
     request: Request,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     reason: Annotated[str, Query(min_length=1, max_length=500)],
     force: Annotated[bool, Query(description="Take it from whoever holds it.")] = False,
     lock_token: Annotated[int | None, Query(ge=1, le=2**53)] = None,
@@ -243,9 +249,9 @@ async def unlock(
 ) -> Response:
     """Release a lock; with `force` even another's, which the audit trail records."""
     scope = scope_of(kind, caller)
-    change = who(request, actor, reason, key)
-    was = await desk.call(
-        lambda: desk.registry.locks.unlock(scope, change, force=force, lock_token=lock_token)
+    change = change_of(request, actor, reason, key)
+    was = await services.call(
+        lambda: services.registry.locks.unlock(scope, change, force=force, lock_token=lock_token)
     )
     return Json({"unlocked": was.document() if was else None})
 
@@ -268,13 +274,13 @@ def no_such_route(scope: Scope) -> NotFound:
     )
 
 
-def scope_of(kind: ResourceKind, caller: OurCaller) -> Scope:
+def scope_of(kind: ResourceKind, caller: CallerDep) -> Scope:
     """Return the scope of a kind and a caller."""
     return Scope(kind=kind, tenant_id=caller.tenant_id, env=caller.env)
 
 
-def _target(body: SetRouteRequest, caller: OurCaller, desk: OurDesk) -> RouteTarget:
-    config = with_defaults(body.backend_type, body.config, desk.own)
+def _target(body: SetRouteRequest, caller: CallerDep, services: ServicesDep) -> RouteTarget:
+    config = with_defaults(body.backend_type, body.config, services.own)
     return RouteTarget(body.backend_type, config, caller.mode)
 
 

@@ -28,9 +28,9 @@ from signalbox.gateway.answer import (
     run_write,
 )
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import AfterHeader, OurCaller, OurDesk, OurWriting
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from signalbox.gateway.text import NamePart, header_safe
+from signalbox.gateway.request_context import AfterHeader, CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.url_text import NamePart, header_safe
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["rows"])
 
@@ -60,9 +60,9 @@ async def upsert(
     table: TablePart,
     key: RowPart,
     data: Annotated[TypedData, Body()],
-    caller: OurCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: CallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
@@ -76,7 +76,7 @@ async def upsert(
         data=data,
         condition=condition,
     )
-    outcome = await run_write(desk, command, writing, conditional=condition != RowCondition())
+    outcome = await run_write(services, command, writing, conditional=condition != RowCondition())
     if outcome is None:
         return accepted(command)
     result = document_of(outcome)
@@ -85,10 +85,14 @@ async def upsert(
 
 @router.get("/rows/{tenant}/{env}/{table}/{key}")
 async def get(
-    table: TablePart, key: RowPart, caller: OurCaller, desk: OurDesk, after: AfterHeader = None
+    table: TablePart,
+    key: RowPart,
+    caller: CallerDep,
+    services: ServicesDep,
+    after: AfterHeader = None,
 ) -> Response:
     """Return one row."""
-    outcome = await desk.read(GetRow(**caller.fields, table_name=table, key=key), after)
+    outcome = await services.read(GetRow(**caller.fields, table_name=table, key=key), after)
     result = outcome.unwrap() | {"backend_type": outcome.backend_type}
     headers = {
         "ETag": f'"{result["revision"]}"',
@@ -101,9 +105,9 @@ async def get(
 async def delete(
     table: TablePart,
     key: RowPart,
-    caller: OurCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: CallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
     if_match: IfMatchHeader = None,
 ) -> Response:
     """Remove a row; it is no error if there is none."""
@@ -114,17 +118,19 @@ async def delete(
         key=key,
         if_revision=revision_of(if_match),
     )
-    return await answer_write(desk, command, writing, conditional=if_match is not None)
+    return await answer_write(services, command, writing, conditional=if_match is not None)
 
 
 @router.post("/queries/{tenant}/{env}/{table}")
 async def query(
     table: TablePart,
     body: QueryRequest,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     after: AfterHeader = None,
 ) -> Response:
     """Return one page of the rows that match all filters, in order."""
     fields = {name: getattr(body, name) for name in QueryRequest.model_fields}
-    return await answer_read(desk, QueryRows(**caller.fields, table_name=table, **fields), after)
+    return await answer_read(
+        services, QueryRows(**caller.fields, table_name=table, **fields), after
+    )

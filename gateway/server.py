@@ -13,8 +13,8 @@ from fastapi import FastAPI
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.settings import Settings, without_password
 from signalbox.gateway.app import gated, make_app
-from signalbox.gateway.desk import Desk
 from signalbox.gateway.protocol import protocol_of
+from signalbox.gateway.services import Services
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.workers.gc_freeze import keep_what_is_loaded
 
@@ -36,8 +36,8 @@ class GatewayServer(uvicorn.Server):
         keep_what_is_loaded()
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
-        desk: Desk = self._app.state.desk
-        state = without_password(desk.settings.state_url)
+        services: Services = self._app.state.services
+        state = without_password(services.settings.state_url)
         print(f"gateway {address}: state {state}", flush=True)  # noqa: T201 - announces the address
         if ready := self._own.ready_file:
             part = ready.with_name(f"{ready.name}.part")
@@ -45,8 +45,8 @@ class GatewayServer(uvicorn.Server):
             part.rename(ready)
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        desk: Desk = self._app.state.desk
-        desk.stop()
+        services: Services = self._app.state.services
+        services.stop()
         await super().shutdown(sockets)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:

@@ -21,10 +21,16 @@ from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import TypedData
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.call import AfterHeader, Caller, OurCaller, OurDesk, OurWriting
-from signalbox.gateway.desk import Desk
 from signalbox.gateway.problem import problem_of
-from signalbox.gateway.text import NamePart
+from signalbox.gateway.request_context import (
+    AfterHeader,
+    Caller,
+    CallerDep,
+    ServicesDep,
+    WriteOptionsDep,
+)
+from signalbox.gateway.services import Services
+from signalbox.gateway.url_text import NamePart
 
 router = APIRouter(
     prefix="/v1/streams/{tenant}/{env}/{stream}", route_class=BoundedRoute, tags=["streams"]
@@ -58,9 +64,9 @@ class AppendRequest(BaseModel):
 async def append(
     stream: StreamPart,
     body: AppendRequest,
-    caller: OurCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: CallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
 ) -> Response:
     """Append an event; one whose id exists already has no effect."""
     command = AppendEvent(
@@ -70,21 +76,21 @@ async def append(
         event=Event(id=body.id, type=body.type, time=body.time, data=body.data),
         expected_version=body.expected_version,
     )
-    return await answer_write(desk, command, writing)
+    return await answer_write(services, command, writing)
 
 
 @router.get("")
 async def read(
     stream: StreamPart,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     after: Version = 0,
     limit: Annotated[int, Query(ge=1, le=1000)] = 100,
     after_op_id: AfterHeader = None,
 ) -> Response:
     """Return events with version > `after`, in ascending order."""
     command = ReadEvents(**caller.fields, stream=stream, after=after, limit=limit)
-    return await answer_read(desk, command, after_op_id)
+    return await answer_read(services, command, after_op_id)
 
 
 @router.get(
@@ -93,8 +99,8 @@ async def read(
 )
 async def tail(
     stream: StreamPart,
-    caller: OurCaller,
-    desk: OurDesk,
+    caller: CallerDep,
+    services: ServicesDep,
     after: Version = 0,
     last_event_id: Annotated[int | None, Header(alias="Last-Event-ID", ge=0, le=2**63 - 1)] = None,
 ) -> Response:
@@ -105,21 +111,21 @@ async def tail(
     """
     begin = after if last_event_id is None else last_event_id
     # The first page shows whether the stream can be read at all.
-    first = await desk.read(_page(caller, stream, begin))
+    first = await services.read(_page(caller, stream, begin))
     first.unwrap()
     return StreamingResponse(
-        _events(desk, caller, stream, begin, first),
+        _events(services, caller, stream, begin, first),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store"},
     )
 
 
 async def _events(
-    desk: Desk, caller: Caller, stream: str, after: int, page: Outcome
+    services: Services, caller: Caller, stream: str, after: int, page: Outcome
 ) -> AsyncIterator[bytes]:
     spoke = time.monotonic()
     yield b": signalbox\n\n"
-    while not desk.stopping.is_set():
+    while not services.stopping.is_set():
         result = page.result or {}
         if events := result.get("events", []):
             after = result["next_after"]
@@ -130,9 +136,9 @@ async def _events(
             yield b": nothing new\n\n"
         if not events:
             with suppress(TimeoutError):
-                await asyncio.wait_for(desk.stopping.wait(), POLL_SECONDS)
+                await asyncio.wait_for(services.stopping.wait(), POLL_SECONDS)
         try:
-            page = await desk.read(_page(caller, stream, after))
+            page = await services.read(_page(caller, stream, after))
             page.unwrap()
         except SignalboxError as error:
             if not error.temporary:

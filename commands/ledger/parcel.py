@@ -1,8 +1,8 @@
 """A parcel: the ordinary commands of one submit on one shard, queue and retention, as one blob.
 
 It never changes. The JSON of the blob is `{"schema": tag, "sections": [{"at": positions, "rows":
-table}]}`, with a section for each op, whatever its tenants; see `column.py` for tables. Every field
-is in it, so it does not count on what a release takes for a default.
+table}]}`, with a section for each op, whatever its tenants; see `columnar.py` for tables.
+Every field is in it, so it does not depend on the defaults of a release.
 
 Commands were checked when they were made. Behind the tag of this very schema and a right checksum
 they are not checked again; under another tag (of a release before or after) each is, as JSON.

@@ -2,7 +2,7 @@
 
 The JSON of the blob is `{"schema": tag, "sections": [{"at": positions, "outcome": columns,
 "result": columns or null}]}`, with a section for each op and set of names in the result. Columns
-are as in `column.py`, and of texts there are more, since keys, addresses and digests are most of
+are as in `columnar.py`, and of texts there are more, since keys, addresses and digests are most of
 an outcome:
 
 | column                         | holds                                                         |

@@ -1,4 +1,4 @@
-"""A gateway without a stack: what reaches its desk is recorded, and answered at once."""
+"""A gateway without a stack: what reaches its services is recorded, and answered at once."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import state_over
 from signalbox.gateway.app import gated, make_app
-from signalbox.gateway.gate import Hot
-from signalbox.gateway.hot import hot_handler
+from signalbox.gateway.fast_path import fast_handler
+from signalbox.gateway.gate import FastPath
 from signalbox.gateway.protocol import protocol_of
 from signalbox.gateway.server import GatewayServer
 from signalbox.gateway.settings import GatewaySettings
@@ -62,7 +62,7 @@ def info_of(data: bytes) -> ObjectInfo:
     )
 
 
-class RecordingDesk:
+class RecordingServices:
     """Accepts everything, and keeps it."""
 
     def __init__(self, settings: Settings, own: GatewaySettings) -> None:
@@ -161,18 +161,18 @@ class RecordingDesk:
 
 
 class Served:
-    """A server on a port of its own, with a recording desk."""
+    """A server on a port of its own, with a recording services."""
 
-    def __init__(self, own: GatewaySettings, hot: Hot = hot_handler) -> None:
-        self.desks: list[RecordingDesk] = []
+    def __init__(self, own: GatewaySettings, fast_path: FastPath = fast_handler) -> None:
+        self.desks: list[RecordingServices] = []
 
         def make(settings: Settings, its: GatewaySettings) -> Any:
-            self.desks.append(RecordingDesk(settings, its))
+            self.desks.append(RecordingServices(settings, its))
             return self.desks[-1]
 
         self.app = make_app(Settings(), own, make_desk=make)
         config = uvicorn.Config(
-            gated(self.app, own, hot),
+            gated(self.app, own, fast_path),
             host="127.0.0.1",
             port=0,
             http=protocol_of(own),
@@ -194,7 +194,7 @@ class Served:
             self._thread.join(0.01)
 
     @property
-    def desk(self) -> RecordingDesk:
+    def services(self) -> RecordingServices:
         return self.desks[-1]
 
     @property
@@ -211,8 +211,8 @@ class Served:
 
 
 @contextmanager
-def served(hot: Hot = hot_handler, **settings: Any) -> Iterator[Served]:
-    running = Served(GatewaySettings(**settings), hot)
+def served(fast_path: FastPath = fast_handler, **settings: Any) -> Iterator[Served]:
+    running = Served(GatewaySettings(**settings), fast_path)
     running.start()
     try:
         yield running

@@ -27,7 +27,7 @@ def server() -> Iterator[Served]:
 
 
 def refused(server: Served, request: bytes, code: str, status: int = 400) -> Answer:
-    before = len(server.desk.taken), server.desk.called
+    before = len(server.services.taken), server.services.called
     answer = ask(server.port, request)
     assert answer is not None, "the connection was closed without an answer"
     assert answer.headers["content-type"] == "application/problem+json", answer
@@ -36,7 +36,7 @@ def refused(server: Served, request: bytes, code: str, status: int = 400) -> Ans
     assert document["status"] == status
     assert document["detail"]
     assert document["next_step"]
-    assert (len(server.desk.taken), server.desk.called) == before
+    assert (len(server.services.taken), server.services.called) == before
     return answer
 
 
@@ -68,12 +68,12 @@ def put(path: str, *headers: str, body: bytes = b"x") -> bytes:
     ],
 )
 def test_a_hostile_key_is_refused(server: Served, key: str) -> None:
-    before = len(server.desk.taken)
+    before = len(server.services.taken)
     answer = ask(server.port, put(f"/v1/objects/t_demo/dev/{key}"))
     assert answer is not None
     assert answer.status == 400
     assert answer.json()["error_code"] in ("INVALID_KEY", "INVALID_REQUEST")
-    assert len(server.desk.taken) == before
+    assert len(server.services.taken) == before
 
 
 @pytest.mark.parametrize(
@@ -92,7 +92,7 @@ def test_a_key_is_decoded_once_and_never_normalised(server: Served, sent: str, k
     answer = ask(server.port, put(f"/v1/objects/t_demo/dev/{sent}"))
     assert answer is not None
     assert answer.status == 200, answer
-    assert server.desk.taken[-1].subject == key
+    assert server.services.taken[-1].subject == key
 
 
 def test_a_slash_within_a_part_of_a_path_is_no_separator(server: Served) -> None:
@@ -100,7 +100,7 @@ def test_a_slash_within_a_part_of_a_path_is_no_separator(server: Served) -> None
     answer = ask(server.port, put("/v1/rows/t_demo/dev/a%2Fb/c", JSON, body=body))
     assert answer is not None
     assert answer.status == 200
-    assert server.desk.taken[-1].subject == "a/b/c"
+    assert server.services.taken[-1].subject == "a/b/c"
     refused(server, put("/v1/rows/t_demo%2Fdev/a/c", JSON, body=body), "NO_SUCH_PATH", 404)
     refused(server, put("/v1/objects/t_demo%2Fdev/a", body=body), "METHOD_NOT_ALLOWED", 405)
 
@@ -160,12 +160,12 @@ def test_a_request_that_does_not_fit_is_a_typed_error(
 def test_a_header_that_does_not_fit_stores_nothing(
     server: Served, headers: tuple[str, ...]
 ) -> None:
-    before = len(server.desk.taken)
+    before = len(server.services.taken)
     answer = ask(server.port, put("/v1/objects/t_demo/dev/a", *headers))
     assert answer is not None
     assert answer.status == 400, answer
     assert answer.json()["error_code"] in ("INVALID_REQUEST", "INVALID_COMMAND")
-    assert len(server.desk.taken) == before
+    assert len(server.services.taken) == before
 
 
 def test_a_key_in_a_header_is_utf8_and_is_not_decoded_as_a_url(server: Served) -> None:
@@ -174,7 +174,7 @@ def test_a_key_in_a_header_is_utf8_and_is_not_decoded_as_a_url(server: Served) -
         answer = ask(server.port, request.replace(b"%K", sent) + b"x")
         assert answer is not None
         assert answer.status == 200, answer
-        assert server.desk.taken[-1].subject == key
+        assert server.services.taken[-1].subject == key
     refused(server, request.replace(b"%K", b"\xff") + b"x", "INVALID_KEY")
     refused(server, request.replace(b"%K", b"../a") + b"x", "INVALID_KEY")
 
@@ -249,7 +249,7 @@ def test_json_that_is_not_declared_is_refused(server: Served) -> None:
 def test_a_command_that_is_none_is_refused_alone(
     server: Served, document: dict[str, Any], code: str
 ) -> None:
-    before = len(server.desk.taken)
+    before = len(server.services.taken)
     good: dict[str, Any] = {"op": "tabular_store.upsert", "tenant_id": "t_a", "env": "dev"}
     good |= {"table_name": "t", "key": "k", "data": {}, "op_id": "good-1"}
     answer = ask(server.port, json_body(json.dumps({"commands": [document, good]}).encode()))
@@ -258,7 +258,7 @@ def test_a_command_that_is_none_is_refused_alone(
     bad, well = answer.json()["results"]
     assert (bad["state"], bad["error"]["error_code"]) == ("refused", code)
     assert (well["state"], well["op_id"]) == ("done", "good-1")
-    assert [command.op_id for command in server.desk.taken[before:]] == ["good-1"]
+    assert [command.op_id for command in server.services.taken[before:]] == ["good-1"]
 
 
 def test_a_body_over_the_limit_is_refused_declared_or_not(server: Served) -> None:
@@ -285,7 +285,7 @@ def test_a_body_over_the_limit_is_refused_declared_or_not(server: Served) -> Non
     ],
 )
 def test_a_body_that_ends_early_stores_nothing(server: Served, request_: bytes) -> None:
-    before = len(server.desk.taken)
+    before = len(server.services.taken)
     with connect(server.port) as connection:
         connection.sendall(request_)
         connection.shutdown(socket.SHUT_WR)
@@ -294,7 +294,7 @@ def test_a_body_that_ends_early_stores_nothing(server: Served, request_: bytes) 
     answer = ask(server.port, head("GET", "/healthz"))
     assert answer is not None
     assert answer.status == 200
-    assert len(server.desk.taken) == before
+    assert len(server.services.taken) == before
 
 
 @pytest.mark.parametrize(
@@ -316,11 +316,11 @@ def test_lengths_that_contradict_each_other_are_refused(
 
 
 def test_a_broken_chunk_stores_nothing(server: Served) -> None:
-    before = len(server.desk.taken)
+    before = len(server.services.taken)
     request = head("PUT", "/v1/objects/t_demo/dev/a", "Transfer-Encoding: chunked")
     answer = ask(server.port, request + b"zz\r\nhello\r\n0\r\n\r\n")
     assert answer is None or answer.status == 400
-    assert len(server.desk.taken) == before
+    assert len(server.services.taken) == before
 
 
 def test_trailers_are_no_headers(server: Served) -> None:
@@ -328,7 +328,7 @@ def test_trailers_are_no_headers(server: Served) -> None:
     answer = ask(server.port, request + b"1\r\nx\r\n0\r\nX-Mode: t_system\r\n\r\n")
     assert answer is not None
     assert answer.status == 200
-    assert server.desk.taken[-1].mode == "lab"
+    assert server.services.taken[-1].mode == "lab"
 
 
 @pytest.mark.parametrize("offer", ["h2c", "websocket", "h2c, websocket"])
@@ -341,7 +341,7 @@ def test_an_offer_of_another_protocol_is_ignored_and_no_body_with_it(
     body = b"2\r\nhe\r\n3\r\nllo\r\n0\r\n\r\n" if chunked else b"hello"
     its = ("Connection: Upgrade, HTTP2-Settings", "HTTP2-Settings: AAEAAEAA", f"Upgrade: {offer}")
     request = head("PUT", "/v1/objects/t_demo/dev/a", *its, length) + body
-    before = len(server.desk.taken)
+    before = len(server.services.taken)
     with connect(server.port) as connection:
         connection.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         sent = request + head("GET", "/healthz", *its) + head("GET", "/nothing")
@@ -350,7 +350,7 @@ def test_an_offer_of_another_protocol_is_ignored_and_no_body_with_it(
             connection.sendall(sent[begin : begin + size])
         answers = [read(connection) for _ in range(3)]
     assert [answer.status for answer in answers if answer] == [200, 200, 404]
-    [command] = server.desk.taken[before:]
+    [command] = server.services.taken[before:]
     assert isinstance(command, PutObject)
     assert isinstance(command.payload, InlinePayload)
     assert command.payload.data == b"hello"
@@ -393,7 +393,7 @@ def test_two_requests_sent_at_once_are_answered_in_order(server: Served) -> None
 
 
 def test_what_a_backend_says_cannot_forge_a_header(server: Served) -> None:
-    from signalbox.gateway.text import header_safe
+    from signalbox.gateway.url_text import header_safe
 
     assert header_safe("a\r\nX-Evil: 1") == "a??X-Evil: 1"
 

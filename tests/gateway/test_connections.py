@@ -13,7 +13,7 @@ from datetime import timedelta
 import pytest
 
 from signalbox.gateway import protocol
-from signalbox.gateway.body_room import SMALL_BYTES
+from signalbox.gateway.body_memory import SMALL_BYTES
 from tests.gateway.raw import Answer, ask, connect, head, read
 from tests.gateway.recorder import Served, served
 from tests.integration.conftest import wait_until
@@ -34,16 +34,16 @@ def open_ones(server: Served) -> int:
 def test_an_idle_crowd_makes_room_for_who_asks() -> None:
     with served(connections=50) as server, ExitStack() as crowd:
         busy = crowd.enter_context(connect(server.port))
-        server.desk.held.clear()
+        server.services.held.clear()
         busy.sendall(PUT_ONE)
-        wait_until(lambda: bool(server.desk.taken), "one is being answered")
+        wait_until(lambda: bool(server.services.taken), "one is being answered")
         for _ in range(120):
             crowd.enter_context(connect(server.port))
             answer = ask(server.port, head("GET", "/healthz"))
             assert answer is not None
             assert answer.status == 200
         wait_until(lambda: open_ones(server) <= 50, "those that made room are gone")
-        server.server.servers[0].get_loop().call_soon_threadsafe(server.desk.held.set)
+        server.server.servers[0].get_loop().call_soon_threadsafe(server.services.held.set)
         first = read(busy)
         assert first is not None
         assert first.status == 200
@@ -61,16 +61,16 @@ def test_a_crowd_of_heads_that_never_end_makes_room_too() -> None:
 
 def test_requests_whose_clients_are_gone_are_bounded() -> None:
     with served(connections=4) as server:
-        server.desk.held.clear()
+        server.services.held.clear()
         statuses: list[int] = []
         for _ in range(40):
             connection = connect(server.port)
-            taken = len(server.desk.taken)
+            taken = len(server.services.taken)
             connection.sendall(PUT_ONE)
             # Gone as soon as it was taken, or told that it is not.
             wait_until(
                 lambda taken=taken: (  # type: ignore[misc]
-                    len(server.desk.taken) > taken or len(server.server.server_state.tasks) >= 8
+                    len(server.services.taken) > taken or len(server.server.server_state.tasks) >= 8
                 ),
                 "it is taken or refused",
             )
@@ -80,7 +80,7 @@ def test_requests_whose_clients_are_gone_are_bounded() -> None:
             connection.close()
         assert len(server.server.server_state.tasks) <= 9
         assert set(statuses) == {503}
-        server.server.servers[0].get_loop().call_soon_threadsafe(server.desk.held.set)
+        server.server.servers[0].get_loop().call_soon_threadsafe(server.services.held.set)
         wait_until(lambda: not server.server.server_state.tasks, "all ended")
 
 
@@ -96,7 +96,7 @@ def test_a_read_ends_with_its_client() -> None:
             finally:
                 ended.set()
 
-        server.desk.stream = forever  # type: ignore[method-assign, assignment]
+        server.services.stream = forever  # type: ignore[method-assign, assignment]
         with connect(server.port) as connection:
             connection.sendall(head("GET", OBJECT))
             assert begun.wait(300)
@@ -133,7 +133,7 @@ def test_who_waits_to_be_told_to_go_on_is_refused_once_and_nothing_behind_is_rea
             assert connection.recv(1) == b""
         except OSError:
             pass
-        assert server.desk.untouched
+        assert server.services.untouched
 
 
 def test_who_is_told_to_go_on_is_answered() -> None:
@@ -164,7 +164,7 @@ def test_extensions_of_chunks_are_not_read_for_ever(piece: int) -> None:
         except OSError:
             answer = None
         assert answer is None or code_of(answer) == (400, "INVALID_REQUEST")
-        assert server.desk.untouched
+        assert server.services.untouched
 
 
 def test_small_chunks_without_extensions_are_taken() -> None:
@@ -173,7 +173,7 @@ def test_small_chunks_without_extensions_are_taken() -> None:
         answer = ask(server.port, head("PUT", OBJECT, "Transfer-Encoding: chunked") + body)
         assert answer is not None
         assert answer.status == 200
-        [command] = server.desk.taken
+        [command] = server.services.taken
         assert command.size == 50_000
 
 
@@ -194,7 +194,7 @@ def test_a_whole_address_counts_in_place_of_the_host(target: str, status: int) -
         answer = ask(server.port, head("GET", target))
         assert answer is not None
         assert answer.status == status
-        assert not server.desk.read_
+        assert not server.services.read_
 
 
 def test_a_second_request_has_its_time_behind_the_answer_of_the_first(
@@ -203,17 +203,17 @@ def test_a_second_request_has_its_time_behind_the_answer_of_the_first(
     monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.1)
     second = head("PUT", OBJECT, "Content-Length: 10")
     with served() as server, connect(server.port) as connection:
-        server.desk.held.clear()
+        server.services.held.clear()
         connection.sendall(PUT_ONE + second + b"01234")
-        wait_until(lambda: bool(server.desk.taken), "the first is being answered")
+        wait_until(lambda: bool(server.services.taken), "the first is being answered")
         loop = server.server.servers[0].get_loop()
-        loop.call_soon_threadsafe(server.desk.held.set)
+        loop.call_soon_threadsafe(server.services.held.set)
         assert code_of(read(connection))[0] == 200
         # Longer than a refused body is read on.
         threading.Event().wait(0.5)
         connection.sendall(b"56789")
         assert code_of(read(connection))[0] == 200
-        assert [command.size for command in server.desk.taken] == [1, 10]
+        assert [command.size for command in server.services.taken] == [1, 10]
 
 
 def test_json_is_bounded_over_all_requests_and_small_ones_pass() -> None:

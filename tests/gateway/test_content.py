@@ -23,7 +23,11 @@ def shared() -> Iterator[Served]:
 
 @pytest.fixture
 def server(shared: Served) -> Served:
-    shared.desk.error, shared.desk.pending, shared.desk.data = None, False, b"0123456789"
+    shared.services.error, shared.services.pending, shared.services.data = (
+        None,
+        False,
+        b"0123456789",
+    )
     return shared
 
 
@@ -66,7 +70,7 @@ def test_ranges(
 
 
 def test_no_range_of_an_empty_object_can_be_had(server: Served) -> None:
-    server.desk.data = b""
+    server.services.data = b""
     assert call(server, "GET", "Range: bytes=-1").status == 416
     assert call(server, "GET", "Range: bytes=0-").status == 416
     assert call(server, "GET").body == b""
@@ -121,7 +125,7 @@ def test_a_write_that_is_not_waited_for_is_202(server: Served, header: str) -> N
 
 
 def test_a_wait_that_took_too_long_is_202(server: Served) -> None:
-    server.desk.pending = True
+    server.services.pending = True
     answer = call(server, "POST", "X-Tenant-Id: t_demo", "X-Key: k", path="/nexus/raw/put")
     assert answer.status == 202
     assert answer.headers["location"].startswith("/v1/outcomes/t_demo/dev/")
@@ -137,13 +141,13 @@ def test_what_curl_calls_a_form_is_stored_as_bytes(server: Served) -> None:
     form = "Content-Type: application/x-www-form-urlencoded"
     for method, path in (("PUT", PATH), ("POST", "/nexus/raw/put")):
         call(server, method, form, "X-Tenant-Id: t_demo", "X-Key: k", path=path, body=b"a=b&c")
-        command = server.desk.taken[-1]
+        command = server.services.taken[-1]
         assert command.payload.data == b"a=b&c"  # type: ignore[attr-defined]
         assert command.content_type == "application/octet-stream"  # type: ignore[attr-defined]
 
 
 def test_a_condition_that_does_not_hold_is_412(server: Served) -> None:
-    server.desk.error = AlreadyExists("it is there")
+    server.services.error = AlreadyExists("it is there")
     answer = call(server, "PUT", "If-None-Match: *", body=b"x")
     assert answer.status == answer.json()["status"] == 412
     assert answer.json()["error_code"] == "ALREADY_EXISTS"
@@ -152,7 +156,7 @@ def test_a_condition_that_does_not_hold_is_412(server: Served) -> None:
 def test_retry_after_is_told_where_an_error_has_one(server: Served) -> None:
     error = RateLimited("too many")
     error.retry_after = 2.5
-    server.desk.error = error
+    server.services.error = error
     answer = call(server, "PUT", "Idempotency-Key: put-3", body=b"x")
     assert answer.status == 429
     assert answer.headers["retry-after"] == "3"
@@ -161,11 +165,11 @@ def test_retry_after_is_told_where_an_error_has_one(server: Served) -> None:
 
 def test_metadata_travels_in_headers(server: Served) -> None:
     call(server, "PUT", "X-Meta-Author: Ann", "Content-Type: text/plain", body=b"x")
-    assert server.desk.taken[-1].metadata == {"author": "Ann"}  # type: ignore[attr-defined]
+    assert server.services.taken[-1].metadata == {"author": "Ann"}  # type: ignore[attr-defined]
 
 
 def test_an_error_of_a_backend_is_told_with_its_place(server: Served) -> None:
-    server.desk.error = Unavailable(
+    server.services.error = Unavailable(
         "no answer", kind="object_store", tenant_id="t_demo", env="dev", backend_type="s3"
     )
     document = call(server, "GET").json()
@@ -181,7 +185,7 @@ def test_what_nobody_foresaw_is_told_and_logged_without_a_word_of_the_body(
     async def fail(command: PutObject, wait: timedelta) -> None:
         raise RuntimeError(f"it quotes {command.payload}")
 
-    monkeypatch.setattr(server.desk, "run", fail)
+    monkeypatch.setattr(server.services, "run", fail)
     answer = call(server, "PUT", body=b"a secret of the tenant")
     assert answer.status == 500
     assert answer.json()["error_code"] == "INTERNAL_ERROR"
@@ -198,7 +202,7 @@ def test_an_answer_that_breaks_off_is_seen_not_to_be_whole(
         yield b"half"
         raise Unavailable("the backend broke off")
 
-    server.desk.data = b"x" * 1024 * 1024
+    server.services.data = b"x" * 1024 * 1024
     monkeypatch.setattr(Content, "__aiter__", parts)
     answer = call(server, "GET")
     assert answer.status == 200

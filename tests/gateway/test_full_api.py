@@ -25,7 +25,7 @@ from tests.gateway.page import BASE, ROOT, page_calls
 from tests.integration.conftest import wait_until
 
 NODE = Path(__file__).with_name("store_and_route.mjs")
-OWNER_CALLS = Path(__file__).with_name("owner_calls.sh")
+HEADER_CALLS = Path(__file__).with_name("header_api.sh")
 
 
 @pytest.fixture(scope="module")
@@ -40,7 +40,7 @@ def ok(response: httpx.Response, status: int = 200) -> Any:
 
 def test_the_owners_calls_pass_in_their_six_groups(gateway: Gateway) -> None:
     firestore_emulator()  # skips where there is none
-    result = subprocess.run([str(OWNER_CALLS), gateway.base], capture_output=True, text=True)
+    result = subprocess.run([str(HEADER_CALLS), gateway.base], capture_output=True, text=True)
     assert result.returncode == 0, result.stdout + result.stderr
     assert result.stdout.count("ok ") == 16
     assert "FAILED" not in result.stdout

@@ -67,12 +67,12 @@ def test_a_body_that_drips_is_cut_off_and_nothing_is_taken(path: str) -> None:
         assert answer is not None
         assert answer.status == 408
         assert answer.json()["error_code"] == "REQUEST_TIMEOUT"
-        assert server.desk.untouched
+        assert server.services.untouched
 
 
 def test_a_reader_that_takes_nothing_is_cut_off() -> None:
     with served(body_seconds=SHORT) as server, connect(server.port) as connection:
-        server.desk.data = b"x" * 64 * 1024 * 1024
+        server.services.data = b"x" * 64 * 1024 * 1024
         connection.sendall(head("GET", "/v1/objects/t_demo/dev/a"))
         wait_until(lambda: not server.server.server_state.connections, "it is cut off")
 
@@ -80,17 +80,17 @@ def test_a_reader_that_takes_nothing_is_cut_off() -> None:
 def test_connections_over_their_number_are_told_so_while_all_have_a_request() -> None:
     request = head("PUT", "/v1/objects/t_demo/dev/a", "Content-Length: 1") + b"x"
     with served(connections=3) as server:
-        server.desk.held.clear()
+        server.services.held.clear()
         held = [connect(server.port) for _ in range(3)]
         for connection in held:
             connection.sendall(request)
-        wait_until(lambda: len(server.desk.taken) == 3, "three are being answered")
+        wait_until(lambda: len(server.services.taken) == 3, "three are being answered")
         answer = ask(server.port, head("GET", "/healthz"))
         assert answer is None or answer.status == 503
         if answer is not None:
             assert answer.json()["error_code"] == "TOO_MANY_CONNECTIONS"
             assert answer.headers["retry-after"] == "1"
-        server.server.servers[0].get_loop().call_soon_threadsafe(server.desk.held.set)
+        server.server.servers[0].get_loop().call_soon_threadsafe(server.services.held.set)
         for connection in held:
             first = read(connection)
             assert first is not None
@@ -103,16 +103,16 @@ def test_connections_over_their_number_are_told_so_while_all_have_a_request() ->
 
 def test_a_stop_answers_what_was_begun_and_takes_nothing_new() -> None:
     with served() as server, connect(server.port) as connection, connect(server.port) as idle:
-        server.desk.held.clear()
+        server.services.held.clear()
         idle.sendall(head("GET", "/healthz"))
         assert read(idle) is not None
         connection.sendall(head("PUT", "/v1/objects/t_demo/dev/a", "Content-Length: 1") + b"x")
-        wait_until(lambda: bool(server.desk.taken), "the command is taken")
+        wait_until(lambda: bool(server.services.taken), "the command is taken")
         port = server.port
         server.tell_to_stop()
         wait_until(lambda: not server.server.servers[0].is_serving(), "it listens no more")
         loop = server.server.servers[0].get_loop()
-        loop.call_soon_threadsafe(server.desk.held.set)
+        loop.call_soon_threadsafe(server.services.held.set)
         answer = read(connection)
         assert answer is not None
         assert answer.status == 200
@@ -132,7 +132,7 @@ def test_a_stop_that_cannot_wait_any_longer_is_told_as_an_error() -> None:
         assert answer.status == 503
         assert answer.json()["error_code"] == "NOT_READY"
         assert answer.headers["retry-after"] == "1"
-        assert server.desk.untouched
+        assert server.services.untouched
 
 
 def test_the_time_of_a_body_grows_with_what_has_come() -> None:

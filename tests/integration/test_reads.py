@@ -425,13 +425,13 @@ def test_many_reads_look_at_the_state_together(two_workers: Lane) -> None:
     async def main() -> Sequence[Outcome]:
         async with reading(two_workers) as (client, reads):
             (await client.run_outcome(put("t_together", "k", b"x"), PATIENCE)).unwrap()
-            before = reads._line._admit_many
+            before = reads._scheduler._admit_many
 
             def counted(asked: Any) -> Any:
                 calls.append(len(asked))
                 return before(asked)
 
-            reads._line._admit_many = counted
+            reads._scheduler._admit_many = counted
             get = GetObject(tenant_id="t_together", env="dev", key="k")
             return await asyncio.gather(*(reads.run(get) for _ in range(200)))
 

@@ -13,9 +13,9 @@ import pytest
 
 from signalbox.commands.error import StateUnavailable
 from signalbox.commands.object_store import GetObject
+from signalbox.gateway.fair_semaphore import FairSemaphore
 from signalbox.gateway.read_admission import Timed
-from signalbox.gateway.read_line import Calls, Read, ReadLine
-from signalbox.gateway.seats import Seats
+from signalbox.gateway.read_scheduler import Calls, Read, ReadScheduler
 from signalbox.producers.client.loop_inbox import Inboxes
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
 
@@ -32,9 +32,9 @@ class Lab:
 
     def __init__(self, *, local: bool = True) -> None:
         inboxes = Inboxes()
-        self.seats = Seats(THREADS, inboxes)
+        self.permits = FairSemaphore(THREADS, inboxes)
         self.threads = ThreadPoolExecutor(THREADS + 1)
-        self.line = ReadLine(self._admit, self.seats, self.threads, inboxes)
+        self.scheduler = ReadScheduler(self._admit, self.permits, self.threads, inboxes)
         self.looks: list[int] = []
         self.error: Exception | None = None
         self._local = local
@@ -42,9 +42,9 @@ class Lab:
     async def read(
         self, key: str, call: Callable[[Admitted], Any] | Calls, patience: float = PATIENCE
     ) -> Any:
-        await self.seats.take(f"t_{key}")
+        await self.permits.acquire(f"t_{key}")
         calls = call if isinstance(call, Calls) else Calls(call)
-        return (await self.line.run(get(key), 1.0, calls, patience))[0]
+        return (await self.scheduler.run(get(key), 1.0, calls, patience))[0]
 
     def _admit(self, asked: Sequence[Timed]) -> list[Admitted | Ended]:
         self.looks.append(len(asked))
@@ -69,10 +69,10 @@ class Lab:
 def run(lab: Lab, main: Callable[[], Awaitable[None]]) -> None:
     async def whole() -> None:
         await main()
-        # Every seat was given back.
+        # Every permit was given back.
         for number in range(THREADS):
             async with asyncio.timeout(PATIENCE):
-                await lab.seats.take(f"t_{number}")
+                await lab.permits.acquire(f"t_{number}")
 
     asyncio.run(whole())
     lab.threads.shutdown()
@@ -126,7 +126,7 @@ def test_what_comes_meanwhile_is_looked_up_together() -> None:
     assert len(lab.looks) == 2
 
 
-def test_who_gives_up_leaves_its_seat_when_the_call_ends() -> None:
+def test_who_gives_up_gives_its_permit_back_when_the_call_ends() -> None:
     lab, go_on = Lab(), threading.Event()
     closed = threading.Event()
 

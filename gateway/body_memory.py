@@ -8,7 +8,7 @@ SMALL_BYTES = 64 * 1024
 """Bodies up to this size are always accepted: the number of connections limits them."""
 
 
-class BodyRoom:
+class BodyMemory:
     """Counts the bytes of JSON bodies from their arrival until the response. For one event loop.
 
     While its commands run, a body takes several times its size, so a limit for each request alone

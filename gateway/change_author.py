@@ -8,7 +8,7 @@ from typing import Annotated
 from fastapi import Header, Request
 
 from signalbox.commands.model import new_op_id
-from signalbox.gateway.text import utf8
+from signalbox.gateway.url_text import utf8
 from signalbox.routing.registry.change import Change
 
 ActorHeader = Annotated[
@@ -22,7 +22,7 @@ ActorHeader = Annotated[
 ]
 
 
-def who(
+def change_of(
     request: Request, actor: str | None, reason: str, key: str | None, *about: object
 ) -> Change:
     """Return the author and reason that a change of the registry is recorded with.

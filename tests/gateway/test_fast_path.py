@@ -36,14 +36,14 @@ HEADERS = (
 
 @pytest.fixture(scope="module")
 def both() -> Iterator[tuple[Served, Served]]:
-    with served() as hot, served(hot=lambda *_: None) as plain:
-        yield hot, plain
+    with served() as fast, served(fast_path=lambda *_: None) as plain:
+        yield fast, plain
 
 
 def said(server: Served, method: str, path: str, headers: tuple[str, ...]) -> dict[str, Any]:
     """What it answered, and what it took or read for it."""
-    desk = server.desk
-    taken, read = len(desk.taken), len(desk.read_)
+    services = server.services
+    taken, read = len(services.taken), len(services.read_)
     writes = method in ("PUT", "POST")
     length = ("Content-Length: 1",) if writes else ()
     whole = path if path.startswith("/nexus") else f"/v1/objects/{path}"
@@ -64,7 +64,7 @@ def said(server: Served, method: str, path: str, headers: tuple[str, ...]) -> di
         "body": None if is_problem or answer.status != 206 else answer.body,
         "commands": [
             command.model_dump(exclude=None if named else {"op_id"})
-            for command in [*desk.taken[taken:], *desk.read_[read:]]
+            for command in [*services.taken[taken:], *services.read_[read:]]
         ],
     }
 
@@ -72,30 +72,30 @@ def said(server: Served, method: str, path: str, headers: tuple[str, ...]) -> di
 @pytest.mark.parametrize("method", ["PUT", "GET"])
 @pytest.mark.parametrize("path", PATHS)
 def test_every_spelling_of_a_path(both: tuple[Served, Served], method: str, path: str) -> None:
-    hot, plain = (said(server, method, path, ()) for server in both)
-    assert hot == plain
+    fast, plain = (said(server, method, path, ()) for server in both)
+    assert fast == plain
 
 
 @pytest.mark.parametrize("method", ["PUT", "GET"])
 @pytest.mark.parametrize("headers", HEADERS, ids=lambda headers: ", ".join(headers) or "none")
 def test_every_header(both: tuple[Served, Served], method: str, headers: tuple[str, ...]) -> None:
-    hot, plain = (said(server, method, "t_demo/dev/a", headers) for server in both)
-    assert hot == plain
+    fast, plain = (said(server, method, "t_demo/dev/a", headers) for server in both)
+    assert fast == plain
 
 
 @pytest.mark.parametrize("error", [AlreadyExists("it is there"), RateLimited("too many")])
 def test_every_error(both: tuple[Served, Served], error: Any) -> None:
     for server in both:
-        server.desk.error = error
+        server.services.error = error
     try:
         for method in ("PUT", "GET"):
-            hot, plain = (
+            fast, plain = (
                 said(server, method, "t_demo/dev/a", ("If-None-Match: *",)) for server in both
             )
-            assert hot == plain
+            assert fast == plain
     finally:
         for server in both:
-            server.desk.error = None
+            server.services.error = None
 
 
 @pytest.mark.parametrize(
@@ -127,5 +127,5 @@ def test_every_error(both: tuple[Served, Served], error: Any) -> None:
 def test_the_first_calls(
     both: tuple[Served, Served], method: str, path: str, headers: tuple[str, ...]
 ) -> None:
-    hot, plain = (said(server, method, path, headers) for server in both)
-    assert hot == plain
+    fast, plain = (said(server, method, path, headers) for server in both)
+    assert fast == plain

@@ -1,4 +1,4 @@
-"""Who gets a seat, and when."""
+"""Who gets a permit, and when."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import threading
 from collections.abc import Coroutine
 from typing import Any
 
-from signalbox.gateway.seats import Seats
+from signalbox.gateway.fair_semaphore import FairSemaphore
 from signalbox.producers.client.loop_inbox import Inboxes
 
 
@@ -22,23 +22,23 @@ async def settle() -> None:
 
 def test_a_tenant_has_at_most_its_share_and_waits_in_order() -> None:
     async def main() -> None:
-        seats, seated = Seats(4, Inboxes()), list[int]()
+        permits, served = FairSemaphore(4, Inboxes()), list[int]()
 
         async def sit(number: int) -> None:
-            await seats.take("t_a")
-            seated.append(number)
+            await permits.acquire("t_a")
+            served.append(number)
 
         tasks = [asyncio.create_task(sit(number)) for number in range(5)]
         await settle()
-        assert seated == [0, 1]
-        await seats.take("t_b")  # there is room for others
-        seats.leave("t_a")
+        assert served == [0, 1]
+        await permits.acquire("t_b")  # there is room for others
+        permits.release("t_a")
         await settle()
-        assert seated == [0, 1, 2]
+        assert served == [0, 1, 2]
         for _ in range(4):
-            seats.leave("t_a")
+            permits.release("t_a")
             await settle()
-        assert seated == [0, 1, 2, 3, 4]
+        assert served == [0, 1, 2, 3, 4]
         assert all(task.done() for task in tasks)
 
     run(main())
@@ -46,48 +46,48 @@ def test_a_tenant_has_at_most_its_share_and_waits_in_order() -> None:
 
 def test_tenants_take_turns() -> None:
     async def main() -> None:
-        seats, seated = Seats(2, Inboxes()), list[str]()
+        permits, served = FairSemaphore(2, Inboxes()), list[str]()
 
         async def sit(tenant: str) -> None:
-            await seats.take(tenant)
-            seated.append(tenant)
+            await permits.acquire(tenant)
+            served.append(tenant)
             await settle()
-            seats.leave(tenant)
+            permits.release(tenant)
 
         await asyncio.gather(*(sit(tenant) for tenant in ["t_a"] * 6 + ["t_b"] * 3))
-        assert seated.index("t_b") <= 1
-        assert seated.count("t_b") == 3
-        assert set(seated[-2:]) == {"t_a"}  # nobody waits for a tenant that is served
+        assert served.index("t_b") <= 1
+        assert served.count("t_b") == 3
+        assert set(served[-2:]) == {"t_a"}  # nobody waits for a tenant that is served
 
     run(main())
 
 
-def test_whoever_gives_up_leaves_the_seat_to_the_next() -> None:
+def test_whoever_gives_up_leaves_the_permit_to_the_next() -> None:
     async def main() -> None:
-        seats = Seats(2, Inboxes())
-        await seats.take("t_a")
-        waiting = [asyncio.create_task(seats.take("t_a")) for _ in range(3)]
+        permits = FairSemaphore(2, Inboxes())
+        await permits.acquire("t_a")
+        waiting = [asyncio.create_task(permits.acquire("t_a")) for _ in range(3)]
         await settle()
         waiting[1].cancel()  # while it stands in line
-        seats.leave("t_a")
-        waiting[0].cancel()  # it has a seat, and does not know yet
+        permits.release("t_a")
+        waiting[0].cancel()  # it has a permit, and does not know yet
         await settle()
         assert [task.cancelled() for task in waiting] == [True, True, False]
         assert waiting[2].done()
-        seats.leave("t_a")
-        async with seats.one("t_a"), seats.one("t_b"):
+        permits.release("t_a")
+        async with permits.holding("t_a"), permits.holding("t_b"):
             pass
 
     run(main())
 
 
 def test_loops_of_other_threads_are_served_too() -> None:
-    seats, counts = Seats(2, Inboxes()), list[int]()
+    permits, counts = FairSemaphore(2, Inboxes()), list[int]()
     held = threading.Lock()
 
     async def main() -> None:
         async def sit() -> None:
-            async with seats.one("t_a"):
+            async with permits.holding("t_a"):
                 assert held.acquire(blocking=False)
                 await asyncio.sleep(0)
                 held.release()

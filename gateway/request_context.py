@@ -11,9 +11,9 @@ from fastapi import Depends, Header, Path, Request
 
 from signalbox.commands.model import OP_ID_PATTERN, new_op_id
 from signalbox.commands.scope import Mode, check_env, check_tenant
-from signalbox.gateway.desk import Desk
 from signalbox.gateway.error import InvalidRequest
-from signalbox.gateway.text import EnvPart, TenantPart
+from signalbox.gateway.services import Services
+from signalbox.gateway.url_text import EnvPart, TenantPart
 
 DEFAULT_ENV = "dev"
 LONGEST_WAIT = timedelta(minutes=5)
@@ -44,15 +44,15 @@ AfterHeader = Annotated[
 ]
 
 
-def desk_of(request: Request) -> Desk:
-    """Return the gateway's desk."""
-    desk: Desk = request.app.state.desk
-    return desk
+def services_of(request: Request) -> Services:
+    """Return the services of the gateway."""
+    services: Services = request.app.state.services
+    return services
 
 
-async def _desk(request: Request) -> Desk:
+async def _services(request: Request) -> Services:
     # A plain function would be run on another thread each time.
-    return desk_of(request)
+    return services_of(request)
 
 
 @dataclass(frozen=True)
@@ -73,7 +73,7 @@ class Caller:
 
 
 @dataclass(frozen=True)
-class Writing:
+class WriteOptions:
     """How a write is to be run."""
 
     op_id: str
@@ -90,16 +90,16 @@ async def _caller(
     return Caller(check_tenant(tenant), check_env(env), mode)
 
 
-async def _owner_caller(
+async def _header_caller(
     tenant: Annotated[str | None, Header(alias="X-Tenant-Id", examples=["t_demo"])] = None,
     env: Annotated[str, Header(alias="X-Env")] = DEFAULT_ENV,
     mode: ModeHeader = Mode.LAB,
 ) -> Caller:
-    return first_caller(tenant, env, mode)
+    return caller_from_headers(tenant, env, mode)
 
 
-def first_caller(tenant: str | None, env: str, mode: Mode) -> Caller:
-    """Return the caller of one of the first calls. Raises InvalidRequest and InvalidScope."""
+def caller_from_headers(tenant: str | None, env: str, mode: Mode) -> Caller:
+    """Return the caller that the headers name. Raises InvalidRequest and InvalidScope."""
     if tenant is None:
         raise InvalidRequest(
             "the request names no tenant", next_step="send the header X-Tenant-Id: t_<name>"
@@ -109,12 +109,12 @@ def first_caller(tenant: str | None, env: str, mode: Mode) -> Caller:
 
 async def _writing(
     request: Request, named: KeyHeader = None, prefer: PreferHeader = None
-) -> Writing:
-    return Writing(named or new_op_id(), wait_of(prefer, desk_of(request).own.wait))
+) -> WriteOptions:
+    return WriteOptions(named or new_op_id(), wait_of(prefer, services_of(request).own.wait))
 
 
 async def _wait(request: Request, prefer: PreferHeader = None) -> timedelta:
-    return wait_of(prefer, desk_of(request).own.wait)
+    return wait_of(prefer, services_of(request).own.wait)
 
 
 def wait_of(prefer: str | None, default: timedelta) -> timedelta:
@@ -130,8 +130,8 @@ def wait_of(prefer: str | None, default: timedelta) -> timedelta:
     return default
 
 
-OurDesk = Annotated[Desk, Depends(_desk)]
-OurCaller = Annotated[Caller, Depends(_caller)]
-OwnerCaller = Annotated[Caller, Depends(_owner_caller)]
-OurWriting = Annotated[Writing, Depends(_writing)]
-OurWait = Annotated[timedelta, Depends(_wait)]
+ServicesDep = Annotated[Services, Depends(_services)]
+CallerDep = Annotated[Caller, Depends(_caller)]
+HeaderCallerDep = Annotated[Caller, Depends(_header_caller)]
+WriteOptionsDep = Annotated[WriteOptions, Depends(_writing)]
+WaitDep = Annotated[timedelta, Depends(_wait)]

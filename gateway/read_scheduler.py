@@ -18,9 +18,9 @@ from copy import copy
 from dataclasses import dataclass
 
 from signalbox.commands.model import Command
+from signalbox.gateway.fair_semaphore import FairSemaphore
 from signalbox.gateway.open_content import Opened
 from signalbox.gateway.read_admission import Timed
-from signalbox.gateway.seats import Seats
 from signalbox.producers.client.loop_inbox import Inbox, Inboxes
 from signalbox.workers.execution.adapter_pool import is_alike
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
@@ -47,19 +47,19 @@ class Calls:
 _Reading = tuple["_Slot", Admitted]
 
 
-class ReadLine:
-    """Runs reads that have a seat, for tasks of any event loop, and frees each seat at the end."""
+class ReadScheduler:
+    """Runs reads that hold a permit, for tasks of any event loop, and gives the permits back."""
 
     def __init__(
         self,
         admit_many: Callable[[Sequence[Timed]], Sequence[Admitted | Ended]],
-        seats: Seats,
+        permits: FairSemaphore,
         threads: ThreadPoolExecutor,
         inboxes: Inboxes,
     ) -> None:
-        """There must be at least one more of `threads` than there are seats."""
+        """There must be at least one more of `threads` than there are permits."""
         self._admit_many = admit_many
-        self._seats = seats
+        self._permits = permits
         self._threads = threads
         self._inboxes = inboxes
         self._lock = threading.Lock()
@@ -141,13 +141,13 @@ class ReadLine:
             found = self._admit_many([(slot.command, slot.seconds) for slot in slots])
         except Exception as error:  # noqa: BLE001 - raised to whoever asked
             for slot in slots:
-                self._seats.leave(slot.command.tenant_id)
+                self._permits.release(slot.command.tenant_id)
                 slot.inbox.post(slot.fail, copy(error))  # each is raised in its own task
             return
         groups: dict[object, list[_Reading]] = {}
         for slot, item in zip(slots, found, strict=True):
             if isinstance(item, Ended):
-                self._seats.leave(slot.command.tenant_id)
+                self._permits.release(slot.command.tenant_id)
                 slot.inbox.post(slot.give, (item, None))
             elif item.backend.lab_only:  # its files are on this machine
                 alike = is_alike(item) if slot.calls.many else None
@@ -175,7 +175,7 @@ class ReadLine:
                 slot.inbox.post(slot.give, read)
         finally:
             for slot, _ in present:
-                self._seats.leave(slot.command.tenant_id)
+                self._permits.release(slot.command.tenant_id)
 
     def _call(self, slot: _Slot, item: Admitted) -> None:
         if self._left(slot):
@@ -187,12 +187,12 @@ class ReadLine:
         else:
             slot.inbox.post(slot.give, read)
         finally:
-            self._seats.leave(slot.command.tenant_id)
+            self._permits.release(slot.command.tenant_id)
 
     def _left(self, slot: _Slot) -> bool:
-        """Return whether nobody waits for it any more, and free its seat then."""
+        """Return whether nobody waits for it any more, and free its permit then."""
         if slot.is_gone:
-            self._seats.leave(slot.command.tenant_id)
+            self._permits.release(slot.command.tenant_id)
         return slot.is_gone
 
 

@@ -2,7 +2,7 @@
 
 The framework's routing and parameter parsing cost as much processor time as everything else for a
 small object. The handlers are the same. Parameters are parsed here as their signatures say, and
-`tests/gateway/test_hot.py` compares both ways.
+`tests/gateway/test_fast_path.py` compares both ways.
 """
 
 from __future__ import annotations
@@ -17,12 +17,19 @@ from starlette.responses import Response
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.model import OP_ID_PATTERN, new_op_id
 from signalbox.commands.scope import Mode, check_env, check_tenant
-from signalbox.gateway import objects, owner_calls
+from signalbox.gateway import header_api, objects
 from signalbox.gateway.body import check_parameters
-from signalbox.gateway.call import DEFAULT_ENV, Caller, Writing, desk_of, first_caller, wait_of
 from signalbox.gateway.error import InvalidRequest
 from signalbox.gateway.problem import Refused, invalid_command, problem
-from signalbox.gateway.text import decoded
+from signalbox.gateway.request_context import (
+    DEFAULT_ENV,
+    Caller,
+    WriteOptions,
+    caller_from_headers,
+    services_of,
+    wait_of,
+)
+from signalbox.gateway.url_text import decoded
 
 Handler = Callable[[Request], Awaitable[Response]]
 
@@ -32,10 +39,10 @@ _NONE, _KEY = frozenset[str](), frozenset(("key",))
 _OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
 
 
-def hot_handler(method: str, path: str) -> Handler | None:
+def fast_handler(method: str, path: str) -> Handler | None:
     """Return the handler that answers this request without the framework; None if there is none."""
-    if (first := _FIRST.get((method, path))) is not None:
-        return _guarded(first)
+    if (handler := _BY_HEADERS.get((method, path))) is not None:
+        return _guarded(handler)
     if not path.startswith(_PREFIX) or method not in ("GET", "PUT"):
         return None
     parts = path[len(_PREFIX) :].split("/", 2)
@@ -68,48 +75,51 @@ def _guarded(answer: Handler) -> Handler:
 
 
 async def _put(request: Request, caller: Caller, key: str) -> Response:
-    headers, desk = request.headers, desk_of(request)
+    headers, services = request.headers, services_of(request)
     writing = _writing(request)
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
-    return await objects.put(key, request, caller, desk, writing, match, none_match)
+    return await objects.put(key, request, caller, services, writing, match, none_match)
 
 
 async def _get(request: Request, caller: Caller, key: str) -> Response:
     after = _op_id(request.headers.get("x-after"), "X-After")
-    return await objects.get(key, request, caller, desk_of(request), after)
+    return await objects.get(key, request, caller, services_of(request), after)
 
 
-async def _first_put(request: Request) -> Response:
+async def _put_by_headers(request: Request) -> Response:
     check_parameters(request, _NONE)
-    caller = _first_caller(request)
+    caller = _caller_from_headers(request)
     if (key := request.headers.get("x-key")) is None:
         raise InvalidRequest("header.X-Key: Field required", next_step="see /openapi.json")
-    return await owner_calls.put(request, caller, desk_of(request), _writing(request), key)
+    return await header_api.put(request, caller, services_of(request), _writing(request), key)
 
 
-async def _first_get(request: Request) -> Response:
+async def _get_by_headers(request: Request) -> Response:
     check_parameters(request, _KEY)
-    caller = _first_caller(request)
+    caller = _caller_from_headers(request)
     if (key := request.query_params.get("key")) is None:
         raise InvalidRequest("query.key: Field required", next_step="see /openapi.json")
     after = _op_id(request.headers.get("x-after"), "X-After")
-    return await owner_calls.get(request, caller, desk_of(request), key, after)
+    return await header_api.get(request, caller, services_of(request), key, after)
 
 
-_FIRST = {("POST", "/nexus/raw/put"): _first_put, ("GET", "/nexus/raw/get"): _first_get}
+_BY_HEADERS = {
+    ("POST", "/nexus/raw/put"): _put_by_headers,
+    ("GET", "/nexus/raw/get"): _get_by_headers,
+}
 
 
-def _first_caller(request: Request) -> Caller:
+def _caller_from_headers(request: Request) -> Caller:
     headers = request.headers
-    return first_caller(
+    return caller_from_headers(
         headers.get("x-tenant-id"), headers.get("x-env", DEFAULT_ENV), _mode(request)
     )
 
 
-def _writing(request: Request) -> Writing:
+def _writing(request: Request) -> WriteOptions:
     headers = request.headers
     op_id = _op_id(headers.get("idempotency-key"), "Idempotency-Key") or new_op_id()
-    return Writing(op_id, wait_of(headers.get("prefer"), desk_of(request).own.wait))
+    return WriteOptions(op_id, wait_of(headers.get("prefer"), services_of(request).own.wait))
 
 
 def _mode(request: Request) -> Mode:

@@ -1,4 +1,4 @@
-"""HTTP API of the first description of the system: route, put, get, upsert, ingest, append."""
+"""HTTP API with tenant and env in headers: route, put, get, upsert, ingest and append."""
 
 from __future__ import annotations
 
@@ -22,17 +22,24 @@ from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import TypedData
 from signalbox.gateway.answer import Json, accepted, answer_write, headers_of, run_put
 from signalbox.gateway.body import BoundedRoute, content_of, declared_of
-from signalbox.gateway.call import AfterHeader, KeyHeader, OurDesk, OurWriting, OwnerCaller
+from signalbox.gateway.change_author import ActorHeader, change_of
 from signalbox.gateway.content import answer_content
 from signalbox.gateway.error import InvalidRequest
 from signalbox.gateway.objects import BYTES, check_before, media_type_of
+from signalbox.gateway.request_context import (
+    AfterHeader,
+    HeaderCallerDep,
+    KeyHeader,
+    ServicesDep,
+    WriteOptionsDep,
+)
 from signalbox.gateway.settings import GatewaySettings
-from signalbox.gateway.text import NamePart, utf8
-from signalbox.gateway.who import ActorHeader, who
+from signalbox.gateway.url_text import NamePart, utf8
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
 
+# The ids of operations in the OpenAPI document begin with the tag.
 router = APIRouter(route_class=BoundedRoute, tags=["first calls"])
 _TRIES = 5
 """Maximum number of attempts while others change the route."""
@@ -74,7 +81,7 @@ class IngestRequest(BaseModel):
     labels: Labels = Field(default_factory=dict)
 
 
-class AppendRequest(BaseModel):
+class NamedStreamAppendRequest(BaseModel):
     """An event for the stream that the path names."""
 
     model_config = ConfigDict(extra="forbid")
@@ -89,7 +96,7 @@ class AppendRequest(BaseModel):
 async def set_or_switch(
     body: RouteRequest,
     request: Request,
-    desk: OurDesk,
+    services: ServicesDep,
     tenant: Annotated[str | None, Header(alias="X-Tenant-Id")] = None,
     env: Annotated[str, Header(alias="X-Env")] = "dev",
     mode: Annotated[Mode, Header(alias="X-Mode")] = Mode.LAB,
@@ -106,11 +113,13 @@ async def set_or_switch(
     scope = Scope(
         kind=body.resource_kind, tenant_id=check_tenant(named), env=check_env(body.env or env)
     )
-    config = with_defaults(body.backend_type, body.config, desk.own)
+    config = with_defaults(body.backend_type, body.config, services.own)
     reason = body.reason or f"{request.method} {request.url.path}"
-    change = who(request, actor, reason, key, scope, body)
+    change = change_of(request, actor, reason, key, scope, body)
     target = RouteTarget(body.backend_type, config, body.mode or mode)
-    route = await desk.call(lambda: set_or_switch_route(desk.registry, scope, target, change))
+    route = await services.call(
+        lambda: set_or_switch_route(services.registry, scope, target, change)
+    )
     return Json(route.model_dump(mode="json"))
 
 
@@ -165,9 +174,9 @@ def _below(folder: str, base: Folder | None) -> Folder:
 @router.post("/nexus/raw/put", openapi_extra={"requestBody": {"content": {"*/*": {}}}})
 async def put(
     request: Request,
-    caller: OwnerCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: HeaderCallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
     key: Annotated[str, Header(alias="X-Key", description="Object key, in UTF-8.")],
 ) -> Response:
     """Store the body under a key; return where it is stored."""
@@ -177,10 +186,10 @@ async def put(
         "content_type": media_type_of(request),
     }
     size, sha256 = declared_of(request)
-    check_before(desk, fields, size)
+    check_before(services, fields, size)
     payload = await content_of(request, size, sha256)
     command = PutObject(**fields, payload=payload)
-    outcome = await run_put(desk, command, writing)
+    outcome = await run_put(services, command, writing)
     if outcome is None:
         return accepted(command)
     result = outcome.result or {}
@@ -191,22 +200,22 @@ async def put(
 @router.get("/nexus/raw/get", responses={200: BYTES, 206: BYTES})
 async def get(
     request: Request,
-    caller: OwnerCaller,
-    desk: OurDesk,
+    caller: HeaderCallerDep,
+    services: ServicesDep,
     key: Annotated[str, Query(description="Object key.")],
     after: AfterHeader = None,
 ) -> Response:
     """Return the bytes under a key."""
-    return await answer_content(request, desk, GetObject(**caller.fields, key=key), after)
+    return await answer_content(request, services, GetObject(**caller.fields, key=key), after)
 
 
 @router.post("/storage/tabular/{table}/upsert")
 async def upsert(
     table: Annotated[NamePart, Path()],
     body: UpsertRequest,
-    caller: OwnerCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: HeaderCallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
 ) -> Response:
     """Create a row, or replace all its columns."""
     if body.table_name not in (None, table):
@@ -216,16 +225,16 @@ async def upsert(
     command = UpsertRow(
         **caller.fields, op_id=writing.op_id, table_name=table, key=body.key, data=body.data
     )
-    return await answer_write(desk, command, writing)
+    return await answer_write(services, command, writing)
 
 
 @router.post("/storage/metrics/{series}/ingest")
 async def ingest(
     series: Annotated[NamePart, Path()],
     body: IngestRequest,
-    caller: OwnerCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    caller: HeaderCallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
 ) -> Response:
     """Store a point of a series."""
     point_ = Point(
@@ -235,18 +244,18 @@ async def ingest(
         labels=body.labels,
     )
     command = IngestPoints(**caller.fields, op_id=writing.op_id, points=[point_])
-    return await answer_write(desk, command, writing)
+    return await answer_write(services, command, writing)
 
 
 @router.post("/storage/timeline/{stream}/append")
 async def append(
     stream: Annotated[NamePart, Path()],
-    body: AppendRequest,
-    caller: OwnerCaller,
-    desk: OurDesk,
-    writing: OurWriting,
+    body: NamedStreamAppendRequest,
+    caller: HeaderCallerDep,
+    services: ServicesDep,
+    writing: WriteOptionsDep,
 ) -> Response:
     """Append an event to a stream."""
     event = Event(id=body.id, type=body.type, time=body.time, data=body.data)
     command = AppendEvent(**caller.fields, op_id=writing.op_id, stream=stream, event=event)
-    return await answer_write(desk, command, writing)
+    return await answer_write(services, command, writing)

@@ -36,7 +36,7 @@ SLOW_THREADS = 8
 _NOW = timedelta(0)
 
 
-class Desk:
+class Services:
     """The services of one gateway process. Must be made in the event loop that serves."""
 
     def __init__(self, settings: Settings, own: GatewaySettings) -> None:

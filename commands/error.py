@@ -535,7 +535,7 @@ class LedgerDamaged(DeliveryError):
 
 
 class LedgerMismatch(DeliveryError):
-    """The ledger has another number of shards than this process is configured for."""
+    """The ledger has another number of shards or queues than this process is configured for."""
 
     code, http_status = "LEDGER_MISMATCH", 500
 

@@ -116,7 +116,11 @@ class Settings(BaseSettings):
         description="When Redis as a broker delivers an unacknowledged message again.",
     )
     tenant_shards: int = Field(
-        4, ge=1, le=64, description="Queues per kind; producers and workers must agree."
+        4,
+        ge=1,
+        le=64,
+        description="Queues per kind. A ledger's first process records it, and one that is set to "
+        "another number is refused.",
     )
     ready_file: Path | None = Field(
         None, description="A worker makes this file when it consumes: a probe for supervisors."

@@ -59,12 +59,21 @@ class State:
     """
 
     def __init__(
-        self, servers: Servers, *, ledger_shards: int | None = None, replicas: int = 0
+        self,
+        servers: Servers,
+        *,
+        ledger_shards: int | None = None,
+        tenant_shards: int | None = None,
+        replicas: int = 0,
     ) -> None:
         self._servers = servers
         self._replicas = replicas
         self.ledger_shards = ledger_shards
         """Number of shards of a new ledger; see commands/ledger/layout.py."""
+        self.tenant_shards = tenant_shards
+        """Number of queues of each kind that this process uses; None if it uses none."""
+        self.is_worker = False
+        """True if this process consumes those queues, and so may say how many there are."""
         self.layout: Any = None
         """The layout of the ledger, once that module has read it."""
 
@@ -272,9 +281,20 @@ def _again(
     return again
 
 
-def connect(url: str, *, ledger_shards: int | None = None, replicas: int = 0) -> State:
+def connect(
+    url: str,
+    *,
+    ledger_shards: int | None = None,
+    tenant_shards: int | None = None,
+    replicas: int = 0,
+) -> State:
     """Make a client for an address; see `State`. Raises InvalidSetting."""
-    return State(servers_of(url), ledger_shards=ledger_shards, replicas=replicas)
+    return State(
+        servers_of(url),
+        ledger_shards=ledger_shards,
+        tenant_shards=tenant_shards,
+        replicas=replicas,
+    )
 
 
 def connect_to(settings: Settings) -> State:
@@ -282,6 +302,7 @@ def connect_to(settings: Settings) -> State:
     return connect(
         settings.state_url,
         ledger_shards=settings.ledger_shards,
+        tenant_shards=settings.tenant_shards,
         replicas=settings.state_replicas,
     )
 

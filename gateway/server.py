@@ -11,6 +11,7 @@ import uvicorn
 from fastapi import FastAPI
 
 from signalbox.commands.error import InvalidSetting
+from signalbox.commands.ledger.layout import check_at_start
 from signalbox.commands.settings import Settings, without_password
 from signalbox.gateway.app import gated, make_app
 from signalbox.gateway.protocol import protocol_of
@@ -56,8 +57,12 @@ class GatewayServer(uvicorn.Server):
 
 
 def serve() -> None:
-    """Serve until SIGTERM, then finish the current requests. Raises InvalidSetting."""
+    """Serve until SIGTERM, then finish the current requests.
+
+    Raises InvalidSetting, LedgerMismatch and LedgerTooNew.
+    """
     settings, own = Settings(), GatewaySettings()
+    check_at_start(settings)
     _allow_files(own.connections)
     app = make_app(settings, own)
     config = uvicorn.Config(

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from typing import Any
 
 from billiard.process import current_process  # type: ignore[import-untyped]  # it has no types
 from celery import signals
 
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.ledger.layout import check_at_start
 from signalbox.commands.settings import Settings
 from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.celery.pool import use_steady_pools
@@ -35,6 +38,14 @@ _names: list[str] = []
 @signals.setup_logging.connect(weak=False)
 def _set_up_logging(**_: Any) -> None:
     configure_logging(Settings())
+
+
+@signals.worker_init.connect(weak=False)
+def _check_ledger(**_: Any) -> None:
+    try:
+        check_at_start(Settings(), is_worker=True)
+    except SignalboxError as error:
+        sys.exit(f"{error.code} {error}")  # Celery logs any other exception, and goes on.
 
 
 @signals.worker_init.connect(weak=False)

@@ -120,6 +120,7 @@ def runtime(app: Celery, worker: str, *, child: int | None = None) -> Runtime:
         if current is None:
             settings = Settings()
             state = connect_to(settings)
+            state.is_worker = True
             alone = child is not None
             own_slots = slots if child is None else Slots(slots.board, child)
             processes = (lambda: slots.board.number) if alone else (lambda: 1)

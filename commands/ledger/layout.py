@@ -1,20 +1,26 @@
-"""How a ledger is laid out: over how many shards, and by which version of the keys.
+"""How a ledger is laid out: over how many shards and queues, and by which version of the keys.
 
-    {ledger}:layout  hash  shards, schema, tags (of the shards, for who reads it without this code)
+    {ledger}:layout  hash  shards, schema, tags (of the shards, for who reads it without this code),
+                           tenant_shards (queues of each kind)
 
 It stands among the ledger's keys and not with the registry's, which producers may be kept from.
-Whoever uses a ledger first records both, and everyone else holds to them: a process that took
-another number would look for commands where they are not.
+Whoever uses a ledger first records all of them, and everyone else holds to them: a process that
+took another number would look for commands where they are not, or send them to queues that no
+worker consumes. To a ledger of a release that did not record its queues, a worker adds their
+number, since what it consumes is right by definition; until then nobody's is checked.
 """
 
 from __future__ import annotations
 
 import time
+from contextlib import suppress
 from dataclasses import dataclass
+from typing import Any
 
 from signalbox.commands.error import LedgerMismatch, LedgerTooNew, StateUnavailable
 from signalbox.commands.ledger.shard import BEFORE, USUAL, Shards
-from signalbox.commands.state import State
+from signalbox.commands.settings import Settings
+from signalbox.commands.state import State, connect_to
 
 KEY = "{ledger}:layout"
 SCHEMA = 1
@@ -32,14 +38,14 @@ class _Layout:
 def shards_of(state: State) -> Shards:
     """The shards of the ledger in this state, recorded there if nobody has used it.
 
-    Raises StateUnavailable, LedgerMismatch (another number is set, or it is another ledger than
-    before), LedgerTooNew.
+    Raises StateUnavailable, LedgerMismatch (another number of shards or queues is set, or it is
+    another ledger than before), LedgerTooNew.
     """
     known: _Layout | None = state.layout
     if known is not None and time.monotonic() < known.look_at:
         return known.shards
     try:
-        number = _recorded(state, known.shards.number if known else None)
+        number, queues = _recorded(state, known.shards.number if known else None)
     except StateUnavailable:
         if known is None:
             raise
@@ -56,31 +62,57 @@ def shards_of(state: State) -> Shards:
             f"the ledger is over {number} shards, and SIGNALBOX_LEDGER_SHARDS is {wanted}",
             next_step=f"unset it, or set it to {number}; the number of a ledger never changes",
         )
+    if queues is not None and state.tenant_shards not in (None, queues):
+        raise LedgerMismatch(
+            f"the workers of this ledger consume {queues} queues of each kind, and "
+            f"SIGNALBOX_TENANT_SHARDS is {state.tenant_shards}",
+            next_step=f"set it to {queues} here; docs/operations.md says how to change it for all",
+        )
     shards = known.shards if known else Shards(number)
     state.layout = _Layout(shards, time.monotonic() + LOOK_SECONDS)
     return shards
 
 
-def _recorded(state: State, known: int | None) -> int:
-    number, schema = state.run([("HMGET", KEY, "shards", "schema")])[0]
+def check_at_start(settings: Settings, *, is_worker: bool = False) -> None:
+    """Check the settings of a process that starts against the ledger.
+
+    Raises LedgerMismatch and LedgerTooNew. If the state is unavailable, the first use checks.
+    """
+    with connect_to(settings) as state, suppress(StateUnavailable):
+        state.is_worker = is_worker
+        shards_of(state)
+
+
+def _recorded(state: State, known: int | None) -> tuple[int, int | None]:
+    """The number of shards, and that of queues if it is recorded."""
+    fields = ("HMGET", KEY, "shards", "schema", "tenant_shards")
+    number, schema, queues = state.run([fields])[0]
+    _check_schema(schema)
+    missing: list[tuple[Any, ...]] = []
+    was_used = number is not None or (known is None and _is_from_before(state))
     if number is None:
-        new = known or (BEFORE if _is_from_before(state) else state.ledger_shards or USUAL)
+        new = known or (BEFORE if was_used else state.ledger_shards or USUAL)
+        missing = [
+            ("HSETNX", KEY, "shards", new),
+            ("HSETNX", KEY, "schema", SCHEMA),
+            ("HSETNX", KEY, "tags", " ".join(Shards(new).tags)),
+        ]
+    # Which queues of a ledger that was used are consumed, a worker knows: a client may be wrong.
+    if queues is None and state.tenant_shards is not None and (state.is_worker or not was_used):
+        missing.append(("HSETNX", KEY, "tenant_shards", state.tenant_shards))
+    if missing:
         # Of two that find none the first records it, and both read what is there then.
-        number, schema = state.run(
-            [
-                ("HSETNX", KEY, "shards", new),
-                ("HSETNX", KEY, "schema", SCHEMA),
-                ("HSETNX", KEY, "tags", " ".join(Shards(new).tags)),
-                ("HMGET", KEY, "shards", "schema"),
-            ],
-            durable=True,
-        )[-1]
+        number, schema, queues = state.run([*missing, fields], durable=True)[-1]
+        _check_schema(schema)
+    return int(number), None if queues is None else int(queues)
+
+
+def _check_schema(schema: bytes | None) -> None:
     if int(schema or SCHEMA) > SCHEMA:
         raise LedgerTooNew(
-            f"the ledger is of schema {int(schema)}, and this release knows {SCHEMA}",
+            f"the ledger is of schema {int(schema or SCHEMA)}, and this release knows {SCHEMA}",
             next_step="upgrade this process to the release that the others run",
         )
-    return int(number)
 
 
 def _is_from_before(state: State) -> bool:

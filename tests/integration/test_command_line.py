@@ -137,6 +137,27 @@ def test_a_wrong_setting_is_named(routed: Lane, tmp_path: Path) -> None:
     )
 
 
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("object", "put", "k", "-", *HERE),
+        ("status",),
+        ("worker", "--name", "astray"),
+        ("gateway", "--port", "0"),
+    ],
+    ids=lambda value: value[0],
+)
+@pytest.mark.parametrize("name", ["TENANT_SHARDS", "LEDGER_SHARDS"])
+def test_shards_that_are_not_the_workers_end_whatever_starts(
+    routed: Lane, arguments: tuple[str, ...], name: str
+) -> None:
+    ended = run(*arguments, stdin=b"", **{f"SIGNALBOX_{name}": "63"})
+    assert ended.returncode == 1
+    last = ended.stderr.decode().splitlines()[-1]  # Celery warns root before it
+    assert last.startswith("LEDGER_MISMATCH ")
+    assert f"SIGNALBOX_{name} is 63" in last
+
+
 def test_an_empty_setting_is_not_set(routed: Lane) -> None:
     source = b"x" * 100_000
     refused("TOO_LARGE", "object", "put", "big", "-", *HERE, stdin=source, SIGNALBOX_PAYLOAD_DIR="")

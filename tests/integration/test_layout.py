@@ -8,9 +8,10 @@ import subprocess
 import sys
 import tarfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from io import BytesIO
 from pathlib import Path
+from typing import Any
 
 import pytest
 from redis.crc import key_slot
@@ -19,11 +20,11 @@ from signalbox.commands.error import LedgerMismatch, LedgerTooNew
 from signalbox.commands.ledger import layout
 from signalbox.commands.ledger.dead import DeadLetters, Which
 from signalbox.commands.ledger.entry import Acceptance, Ticket
-from signalbox.commands.ledger.layout import KEY, SCHEMA, shards_of
+from signalbox.commands.ledger.layout import KEY, SCHEMA, check_at_start, shards_of
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.shard import BEFORE, USUAL, Shards
 from signalbox.commands.settings import Settings
-from signalbox.commands.state import State, connect
+from signalbox.commands.state import Call, State, connect
 from tests.absent import absent
 from tests.integration.test_ledger import done, put, submit
 
@@ -82,6 +83,73 @@ def test_a_state_that_is_begun_anew_keeps_the_number_of_those_who_use_it(
         state.server().hset(KEY, "shards", 7)
         with pytest.raises(LedgerMismatch, match="another one"):
             shards_of(first)
+
+
+def test_who_uses_a_new_ledger_first_records_its_queues_and_others_hold_to_them(
+    state: State, state_url: str
+) -> None:
+    with connect(state_url, tenant_shards=4) as first:
+        submit(Ledger(first, Settings()), put("a"))
+    assert recorded(state)["tenant_shards"] == "4"
+    for is_worker in (False, True):
+        with connect(state_url, tenant_shards=64) as other:
+            other.is_worker = is_worker
+            with pytest.raises(LedgerMismatch, match="SIGNALBOX_TENANT_SHARDS is 64") as caught:
+                submit(Ledger(other, Settings()), put("b"))
+            assert str(caught.value.next_step).startswith("set it to 4 here")
+    with connect(state_url) as none:  # whoever sends nothing needs no number
+        assert Ledger(none, Settings()).totals()["open"] == 1
+
+
+def test_queues_that_an_older_release_did_not_record_are_recorded_by_a_worker_alone(
+    state: State, state_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A client that is set wrongly must not keep out the workers that are there."""
+    monkeypatch.setattr(layout, "LOOK_SECONDS", 0.0)
+    shards_of(state)
+    assert "tenant_shards" not in recorded(state)
+    with (
+        connect(state_url, tenant_shards=64) as wrong,
+        connect(state_url, tenant_shards=4) as worker,
+    ):
+        shards_of(wrong)
+        assert "tenant_shards" not in recorded(state)
+        worker.is_worker = True
+        shards_of(worker)
+        assert recorded(state)["tenant_shards"] == "4"
+        with pytest.raises(LedgerMismatch):  # it runs already, and finds out at its next look
+            shards_of(wrong)
+        state.server().hdel(KEY, "tenant_shards")
+        wrong.is_worker = True
+        shards_of(wrong)
+        assert recorded(state)["tenant_shards"] == "64", "as the runbook changes it"
+
+
+def test_the_check_of_a_start_lets_those_pass_whose_state_is_away(state_url: str) -> None:
+    check_at_start(Settings(state_url="redis://127.0.0.1:1/0", tenant_shards=3))
+    with connect(state_url) as client:
+        client.server().flushall()
+    check_at_start(Settings(state_url=state_url, tenant_shards=3))
+    with pytest.raises(LedgerMismatch):
+        check_at_start(Settings(state_url=state_url, tenant_shards=4), is_worker=True)
+
+
+def test_a_look_at_the_layout_is_no_round_trip_of_each_call(
+    state: State, state_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with connect(state_url, tenant_shards=4) as client:
+        ledger = Ledger(client, Settings())
+        submit(ledger, put("a"))
+        asked: list[object] = []
+        run = client.run
+
+        def counted(calls: Sequence[Call], *rest: Any, **more: Any) -> list[Any]:
+            asked.extend(calls)
+            return run(calls, *rest, **more)
+
+        monkeypatch.setattr(client, "run", counted)
+        submit(ledger, put("b"))
+    assert len(asked) == 1
 
 
 @pytest.mark.parametrize("number", [1, 2, 64, 100])

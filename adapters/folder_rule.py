@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import re
 
-from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
+from signalbox.commands.vocabulary import ENV_PATTERN, TENANT_PATTERN
 
 _SYSTEM = (
     *("/bin", "/boot", "/dev", "/etc", "/lib", "/lib32", "/lib64", "/libx32", "/proc", "/run"),

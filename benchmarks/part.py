@@ -17,6 +17,7 @@ LETTERS = {
     "d": "The control plane: routes, fences, changes",
     "e": "Large contents, and memory",
     "f": "How cost grows",
+    "g": "The command line",
 }
 
 

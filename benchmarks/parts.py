@@ -23,6 +23,7 @@ from benchmarks.ingest import ingest_cost
 from benchmarks.ledger import ledger_cost
 from benchmarks.part import Part
 from benchmarks.replicas import replica_cost
+from benchmarks.start import start_cost
 
 PARTS = (
     Part(
@@ -257,5 +258,15 @@ PARTS = (
         "So many durable 1 KiB puts of one tenant are open when two workers go on; until the last "
         "outcome. Processor time is that of workers and Redis alone.",
         drain_growth,
+    ),
+    Part(
+        "start",
+        "g",
+        "How soon the command line answers",
+        "Processes that need no server, from their start to their end, and a Python that does "
+        "nothing, in turns. A ratio is the median of those within a turn. `backends` imports the "
+        "SDK of each backend, since it says which can be used here.",
+        start_cost,
+        quick=True,
     ),
 )

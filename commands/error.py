@@ -79,39 +79,12 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import lru_cache
-from typing import ClassVar
+from typing import TYPE_CHECKING, ClassVar
 
-from pydantic import ConfigDict
-from pydantic_core import ErrorDetails
+if TYPE_CHECKING:  # the command line imports errors, and no models, before it knows what to run
+    from pydantic_core import ErrorDetails
 
-from signalbox.commands.documented import Documented
-
-
-class ErrorDetail(Documented):
-    """An error as data, in outcomes, audit records and `--json` output."""
-
-    model_config = ConfigDict(frozen=True)
-
-    code: str
-    """Stable code of the error, such as `NOT_FOUND`."""
-    message: str
-    """What happened, for people."""
-    http_status: int
-    """HTTP status that corresponds to the error."""
-    temporary: bool
-    """True if the same command may succeed when it is tried again."""
-    kind: str | None = None
-    """Kind of resource that the error concerns, if known."""
-    tenant_id: str | None = None
-    """Tenant that the error concerns, if known."""
-    env: str | None = None
-    """Env that the error concerns, if known."""
-    backend_type: str | None = None
-    """Backend that the error concerns, if known."""
-    next_step: str | None = None
-    """What to do about it, for people."""
-    retry_after: float | None = None
-    """Seconds after which to try again, if known."""
+    from signalbox.commands.error_detail import ErrorDetail
 
 
 class SignalboxError(Exception):
@@ -166,6 +139,8 @@ class SignalboxError(Exception):
 
     def detail(self) -> ErrorDetail:
         """Return the error as data."""
+        from signalbox.commands.error_detail import ErrorDetail
+
         return ErrorDetail(
             code=self.code,
             message=self.message,

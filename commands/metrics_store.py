@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from datetime import datetime, timedelta
-from enum import StrEnum
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
@@ -15,6 +14,7 @@ from signalbox.commands.name import LabelName, SeriesName
 from signalbox.commands.result import Result, Returns
 from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import check_text
+from signalbox.commands.vocabulary import Aggregation as Aggregation
 
 MAX_POINTS = 1000
 """Maximum number of points in one ingest."""
@@ -114,17 +114,6 @@ class IngestPoints(Command, Returns[IngestResult]):
     def subject(self) -> str:
         first = self.points[0].series
         return first if len(self.points) == 1 else f"{first} and {len(self.points) - 1} more"
-
-
-class Aggregation(StrEnum):
-    """How the points of a window are aggregated; `last` is the value with the latest timestamp."""
-
-    SUM = "sum"
-    COUNT = "count"
-    MIN = "min"
-    MAX = "max"
-    AVG = "avg"
-    LAST = "last"
 
 
 @register

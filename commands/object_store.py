@@ -13,8 +13,8 @@ from signalbox.commands.key import ObjectKey, ObjectPrefix
 from signalbox.commands.model import Command, register
 from signalbox.commands.payload import Payload, Sha256
 from signalbox.commands.result import Result, Returns, WriteResult
+from signalbox.commands.vocabulary import DEFAULT_CONTENT_TYPE as DEFAULT_CONTENT_TYPE
 
-DEFAULT_CONTENT_TYPE = "application/octet-stream"
 # S3 takes 2,048 bytes; 256 of them are for the op_id, seq and SHA-256 that we keep beside.
 MAX_METADATA_BYTES = 1792
 

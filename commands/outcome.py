@@ -10,7 +10,8 @@ from typing import Any
 from pydantic import ConfigDict, ValidationError
 
 from signalbox.commands.documented import Documented
-from signalbox.commands.error import ErrorDetail, RemoteError, ResultUnreadable, SignalboxError
+from signalbox.commands.error import RemoteError, ResultUnreadable, SignalboxError
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ref import Ref, make_ref
 from signalbox.commands.result import R
 

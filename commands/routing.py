@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, model_validator
 
-from signalbox.commands.error import ErrorDetail
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.model import Command, register
 from signalbox.commands.result import Result, Returns
 from signalbox.commands.scope import ResourceKind, Scope

@@ -1,64 +1,17 @@
-"""The scope of a command: kind of resource, tenant and env; and the modes of a tenant."""
+"""The scope of a command: kind of resource, tenant and env, with names that are checked."""
 
 from __future__ import annotations
 
-import re
-from enum import StrEnum
 from functools import lru_cache
 from typing import Annotated, Literal
 
 from pydantic import AfterValidator, ConfigDict
 
 from signalbox.commands.documented import Documented
-from signalbox.commands.error import InvalidScope
-
-TENANT_PATTERN = re.compile(r"t_[a-z0-9_-]{1,61}", re.ASCII)
-ENV_PATTERN = re.compile(r"[a-z][a-z0-9-]{0,30}", re.ASCII)
-
-
-class Mode(StrEnum):
-    """The product that a tenant runs under. All but `lab` are production modes."""
-
-    LAB = "lab"
-    SAAS = "saas"
-    ENTERPRISE = "enterprise"
-    T_SYSTEM = "t_system"
-
-    @property
-    def sellable(self) -> bool:
-        """True for the production modes: all but `lab`."""
-        return self is not Mode.LAB
-
-
-class ResourceKind(StrEnum):
-    """The four kinds of storage that a route can be set for."""
-
-    OBJECT_STORE = "object_store"
-    TABULAR_STORE = "tabular_store"
-    METRICS_STORE = "metrics_store"
-    EVENT_STREAM = "event_stream"
-
-
-def check_tenant(value: str) -> str:
-    """Return `value`, or raise InvalidScope: a tenant id is `t_` and 1 to 61 of `a-z 0-9 _ -`."""
-    if not TENANT_PATTERN.fullmatch(value):
-        raise InvalidScope(
-            f"invalid tenant_id {value[:80]!r}",
-            next_step="use `t_` followed by 1 to 61 lower-case letters, digits, `_` or `-`",
-        )
-    return value
-
-
-def check_env(value: str) -> str:
-    """Return `value`, or raise InvalidScope: an env is a short lower-case name."""
-    if not ENV_PATTERN.fullmatch(value):
-        raise InvalidScope(
-            f"invalid env {value[:80]!r}",
-            next_step="use dev, staging, prod, or another lower-case name of at most 31 "
-            "letters, digits or `-` that starts with a letter",
-        )
-    return value
-
+from signalbox.commands.vocabulary import Mode as Mode
+from signalbox.commands.vocabulary import ResourceKind as ResourceKind
+from signalbox.commands.vocabulary import check_env as check_env
+from signalbox.commands.vocabulary import check_tenant as check_tenant
 
 TenantId = Annotated[str, AfterValidator(check_tenant)]
 Env = Annotated[str, AfterValidator(check_env)]

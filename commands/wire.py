@@ -20,7 +20,7 @@ from signalbox.commands.ledger.shard import is_tag
 from signalbox.commands.model import OP_ID_PATTERN, Command
 from signalbox.commands.parse import known_ops, parse_command
 from signalbox.commands.ref import Ref, split_ref
-from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
+from signalbox.commands.vocabulary import ENV_PATTERN, TENANT_PATTERN
 
 BATCH = "commands.batch"
 """Task name of a message with many commands; that of a single command is its op."""

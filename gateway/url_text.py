@@ -10,7 +10,7 @@ from pydantic import BeforeValidator, Field
 
 from signalbox.commands.error import InvalidKey
 from signalbox.commands.model import OP_ID_PATTERN
-from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
+from signalbox.commands.vocabulary import ENV_PATTERN, TENANT_PATTERN
 from signalbox.gateway.error import InvalidRequest
 
 _BROKEN = re.compile(r"%(?![0-9A-Fa-f]{2})")

@@ -14,7 +14,6 @@ from .commands.error import (
     ControlRefused,
     DeadlineExceeded,
     DeliveryError,
-    ErrorDetail,
     ExtraNotInstalled,
     ForbiddenBackend,
     InsufficientStorage,
@@ -72,6 +71,9 @@ from .commands.error import (
     Unsupported,
     UnsupportedVersion,
     WeakerFences,
+)
+from .commands.error_detail import (
+    ErrorDetail,
 )
 from .commands.event_stream import (
     AppendEvent,

@@ -23,7 +23,10 @@ COMMAND_LINE = (
     *("kombu.transport.redis", "kombu.serialization", "pydantic_settings", "redis.asyncio"),
     *("rich.console", "rich.table", "rich.progress", "rich.traceback", "structlog", "tenacity"),
     *("signalbox.adapters.catalogue", "signalbox.commands.parse"),
-    *("signalbox.producers.client.client", "signalbox.routing.registry.registry", "typer.main"),
+    *("signalbox.producers.bulk.folder", "signalbox.producers.cli.common"),
+    *("signalbox.producers.cli.failure", "signalbox.producers.cli.safe_console"),
+    *("signalbox.producers.client.client", "signalbox.routing.registry.registry"),
+    *("typer._adapters", "typer.main"),
 )
 SERVICES = (
     "REMAP_SIGTERM=SIGQUIT",  # `signalbox worker` sets it, and billiard reads it when imported

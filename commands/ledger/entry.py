@@ -7,7 +7,8 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import IntEnum, StrEnum
 
-from signalbox.commands.error import ErrorDetail, SignalboxError
+from signalbox.commands.error import SignalboxError
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ledger.parcel import Row, Unreadable
 from signalbox.commands.ledger.usage import Usage
 from signalbox.commands.model import Command

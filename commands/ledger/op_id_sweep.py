@@ -12,9 +12,9 @@ from typing import Any
 from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.ledger.reader import parcel_of
 from signalbox.commands.ledger.script_reply import batched
-from signalbox.commands.scope import ENV_PATTERN, TENANT_PATTERN
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
+from signalbox.commands.vocabulary import ENV_PATTERN, TENANT_PATTERN
 
 FORGET = Script("signalbox.commands.ledger", "parcel.lua", "forget.lua")
 _PAGE = 1000

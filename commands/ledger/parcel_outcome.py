@@ -25,7 +25,7 @@ from datetime import datetime
 from types import NoneType
 from typing import Any
 
-from signalbox.commands.error import ErrorDetail
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ledger.columnar import Column, Same, checked, filled, made
 from signalbox.commands.ledger.framing import Heap, damaged, enframe, unframe
 from signalbox.commands.outcome import Outcome, Status

@@ -6,7 +6,8 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from typing import Any, NamedTuple, TypeVar
 
-from signalbox.commands.error import AttemptsExhausted, ErrorDetail, SignalboxError
+from signalbox.commands.error import AttemptsExhausted, SignalboxError
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.parse import load_command

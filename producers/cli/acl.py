@@ -8,11 +8,11 @@ from typing import Annotated
 
 import typer
 
+import signalbox
 from signalbox.commands.error import InvalidSetting
-from signalbox.commands.settings import Settings
-from signalbox.producers.access.acl import ADMIN, read_passwords, roles_on, users
+from signalbox.producers.cli.group import new_app
 
-app = typer.Typer(add_completion=False)
+app = new_app(add_completion=False)
 
 
 class Server(StrEnum):
@@ -35,7 +35,9 @@ def acl(
     ] = False,
 ) -> None:
     """Print the ACL that a Redis is to have: a user for each role."""
-    known = roles_on(server, Settings())
+    from signalbox.producers.access.acl import ADMIN, read_passwords, roles_on, users
+
+    known = roles_on(server, signalbox.Settings())
     found = users(known, read_passwords(passwords), with_reads=not redis_6)
     if as_file and ADMIN not in found:
         raise InvalidSetting(

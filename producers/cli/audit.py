@@ -5,22 +5,23 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import suppress
 from datetime import UTC, datetime
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from signalbox.commands.error import IntegrityMismatch
-from signalbox.commands.scope import check_tenant
-from signalbox.producers.archive import archived_events
+from signalbox.commands.vocabulary import check_tenant
 from signalbox.producers.cli.common import AsJson, make_client, make_registry
 from signalbox.producers.cli.console import err, out, print_json
-from signalbox.producers.cli.event_text import print_events
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration, moment
-from signalbox.routing.audit.chain import Chain, Fault
-from signalbox.routing.registry.event import StreamEvent
-from signalbox.routing.registry.event_log import EventLog
 
-app = typer.Typer(
+if TYPE_CHECKING:
+    from signalbox.routing.audit.chain import Chain, Fault
+    from signalbox.routing.registry.event import StreamEvent
+    from signalbox.routing.registry.event_log import EventLog
+
+app = new_app(
     add_completion=False,
     help="Who changed what, and whether the record is whole.",
     no_args_is_help=True,
@@ -41,6 +42,8 @@ def log(
     as_json: AsJson = False,
 ) -> None:
     """Changes of routes, locks and policies, and refusals, oldest first."""
+    from signalbox.producers.cli.event_text import print_events
+
     first, last = _when(since) if since else None, _when(until) if until else None
     if tenant is not None:
         check_tenant(tenant)
@@ -70,6 +73,9 @@ def verify(
     Each event carries the hash of the one before it, so what was changed, removed or put in
     later shows. Exit code 1 if it does.
     """
+    from signalbox.producers.archive import archived_events
+    from signalbox.routing.audit.chain import Chain
+
     events = make_registry().log
     chain, archived = Chain(), 0
     foreign: list[int] = []
@@ -103,14 +109,14 @@ def verify(
         print_json(document)
     elif chain.count:
         first, last = chain.first_revision, chain.last_revision
-        out.print(f"whole: {chain.count} events, revisions {first} to {last}", highlight=False)
+        out().print(f"whole: {chain.count} events, revisions {first} to {last}", highlight=False)
         if chain.lost:
-            out.print(f"{chain.lost} of them the registry had lost before a rebase")
-        out.print(
+            out().print(f"{chain.lost} of them the registry had lost before a rebase")
+        out().print(
             f"keep this elsewhere to prove it later: {last} {chain.last_hash}", soft_wrap=True
         )
     else:
-        out.print("whole: there are no events yet")
+        out().print("whole: there are no events yet")
 
 
 def _add_log(chain: Chain, events: EventLog, begin: int) -> None:
@@ -142,6 +148,8 @@ def _add_readable(chain: Chain, events: EventLog, begin: int) -> None:
 
 
 def _archived(first: datetime | None, last: datetime | None) -> Iterator[StreamEvent]:
+    from signalbox.producers.archive import archived_events
+
     with make_client() as client:
         for event in archived_events(client, _tell_foreign):
             at = event.committed_at or event.time
@@ -168,7 +176,7 @@ def _when(text: str) -> datetime:
 
 
 def _tell_foreign(version: int) -> None:
-    err.print(f"version {version} of the archive is no event of the registry, and is left out")
+    err().print(f"version {version} of the archive is no event of the registry, and is left out")
 
 
 def _refuse_foreign(versions: list[int], chain: Chain, as_json: bool) -> None:

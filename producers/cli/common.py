@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import getpass
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from signalbox.commands.model import Command, new_op_id
-from signalbox.commands.outcome import Outcome
-from signalbox.commands.scope import Mode, ResourceKind, Scope, check_env, check_tenant
-from signalbox.commands.state import connect_to
-from signalbox.producers.bulk.folder import Tenancy
+import signalbox
+from signalbox.commands.vocabulary import Mode, ResourceKind, check_env, check_tenant
 from signalbox.producers.cli.console import err, print_json, print_pairs
 from signalbox.producers.cli.selection import from_context, mode_or_context, settings
-from signalbox.producers.client.client import Client
-from signalbox.routing.registry.change import Change
-from signalbox.routing.registry.registry import Registry
+
+if TYPE_CHECKING:
+    from signalbox.producers.bulk.folder import Tenancy
+    from signalbox.routing.registry.change import Change
+    from signalbox.routing.registry.registry import Registry
 
 Tenant = Annotated[
     str,
@@ -55,28 +54,48 @@ Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the aud
 SUPERSEDED = "Nothing was changed: the effect of a newer command was there already."
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")]
+OpPrefix = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="With -: op_ids are NAME-<line number>, so that a repeated run has no second effect.",
+    ),
+]
+WaitLines = Annotated[
+    float | None,
+    typer.Option("--wait", min=0, help="Seconds to wait for an outcome: 30; with -: 600."),
+]
+ONE_WAIT = 30.0
 
 
 def make_tenancy(tenant: str, env: str, mode: Mode) -> Tenancy:
     """Whose data the command is about; InvalidScope before anything is sent."""
+    from signalbox.producers.bulk.folder import Tenancy
+
     return Tenancy(check_tenant(tenant), check_env(env), mode)
 
 
-def make_client() -> Client:
-    return Client(settings())
+def make_client() -> signalbox.Client:
+    return signalbox.Client(settings())
 
 
 def make_registry() -> Registry:
+    from signalbox.commands.state import connect_to
+    from signalbox.routing.registry.registry import Registry
+
     return Registry(connect_to(settings()))
 
 
-def make_scope(kind: ResourceKind, tenant: str, env: str) -> Scope:
+def make_scope(kind: ResourceKind, tenant: str, env: str) -> signalbox.Scope:
     """Which route the command is about; InvalidScope before anything is read."""
-    return Scope(kind=kind, tenant_id=check_tenant(tenant), env=check_env(env))
+    return signalbox.Scope(kind=kind, tenant_id=check_tenant(tenant), env=check_env(env))
 
 
 def who(reason: str) -> Change:
     """Author and reason that a change of the registry is recorded with."""
+    from signalbox.commands.model import new_op_id
+    from signalbox.routing.registry.change import Change
+
     return Change(actor=actor(), reason=reason, change_id=new_op_id())
 
 
@@ -101,7 +120,7 @@ def actor() -> str:
     return getpass.getuser()
 
 
-def show(outcome: Outcome, as_json: bool) -> dict[str, Any]:
+def show(outcome: signalbox.Outcome, as_json: bool) -> dict[str, Any]:
     """Print the result of a finished command; RemoteError if it failed."""
     result = outcome.unwrap()
     if as_json:
@@ -110,11 +129,11 @@ def show(outcome: Outcome, as_json: bool) -> dict[str, Any]:
     plain = {name: value for name, value in result.items() if name != "superseded"}
     print_pairs(plain | {"backend": outcome.backend_type, "op_id": outcome.op_id})
     if result.get("superseded"):
-        err.print(SUPERSEDED)
+        err().print(SUPERSEDED)
     return result
 
 
-def run_and_show(command: Command, wait: float, as_json: bool) -> None:
+def run_and_show(command: signalbox.Command, wait: float, as_json: bool) -> None:
     """Run one command and print its result."""
     with make_client() as client:
         show(client.run_outcome(command, timedelta(seconds=wait)), as_json)

@@ -5,42 +5,30 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Iterable
-from typing import Any, TextIO
+from functools import cache
+from typing import TYPE_CHECKING, Any, TextIO
 
 import typer
-from rich.cells import cell_len
-from rich.console import Console, ConsoleOptions, RenderableType
-from rich.markup import escape
-from rich.segment import Segment
-from rich.table import Table
 
 from signalbox.commands.visible import visible, visible_json
+
+if TYPE_CHECKING:  # rich takes a while to import, and JSON and help do not need it
+    from signalbox.producers.cli.safe_console import SafeConsole
 
 LONG_WORD = 32
 """Cells of a word; what is longer may be folded in a table."""
 
 
-class SafeConsole(Console):
-    """Keys, reasons and rows come from strangers: no text reaches the terminal as a command."""
-
-    def render(
-        self, renderable: RenderableType, options: ConsoleOptions | None = None
-    ) -> Iterable[Segment]:
-        for segment in super().render(renderable, options):
-            if segment.control:
-                yield segment  # of rich itself, such as a progress bar's
-            else:
-                yield segment._replace(text=visible(segment.text, keep="\n\t"))
+@cache
+def out() -> SafeConsole:
+    """Standard output."""
+    return _console(sys.stdout)
 
 
-def _width(stream: TextIO) -> int | None:
-    """Into a pipe or a file nothing is cut to a terminal's width, unless COLUMNS says one."""
-    return None if stream.isatty() or os.environ.get("COLUMNS", "").isdecimal() else 240
-
-
-out = SafeConsole(width=_width(sys.stdout))
-err = SafeConsole(stderr=True, width=_width(sys.stderr))
+@cache
+def err() -> SafeConsole:
+    """Standard error."""
+    return _console(sys.stderr, stderr=True)
 
 
 def print_json(document: Any, *, to_error: bool = False) -> None:
@@ -54,18 +42,22 @@ def print_pairs(document: dict[str, Any]) -> None:
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
         # Never wrapped: what is printed here is copied elsewhere.
-        out.print(f"[bold]{name:{width}}[/bold]  {_plain(value)}", soft_wrap=True, highlight=False)
+        text = f"[bold]{name:{width}}[/bold]  {_plain(value)}"
+        out().print(text, soft_wrap=True, highlight=False)
 
 
 def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     """A table; where its words do not fit side by side, each row as names and values instead."""
+    from rich.markup import escape
+    from rich.table import Table
+
     cells = [[_plain(value) for value in row] for row in rows]
     if not rows:
-        out.print(f"{escape(title)}: none", highlight=False)
-    elif _width_needed(columns, cells) > out.width:
-        out.print(f"[italic]{escape(title)}[/italic]", highlight=False)
+        out().print(f"{escape(title)}: none", highlight=False)
+    elif _width_needed(columns, cells) > out().width:
+        out().print(f"[italic]{escape(title)}[/italic]", highlight=False)
         for row in rows:
-            out.print("─" * min(20, out.width), style="dim")
+            out().print("─" * min(20, out().width), style="dim")
             print_pairs(dict(zip([name or "·" for name in columns], row, strict=True)))
     else:
         table = Table(title=title, title_justify="left")
@@ -73,11 +65,13 @@ def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:
             table.add_column(column, overflow="fold")
         for each in cells:
             table.add_row(*each)
-        out.print(table)
+        out().print(table)
 
 
 def _width_needed(columns: list[str], rows: list[list[str]]) -> int:
     """The least at which a table can be read: with whole words, but for very long ones."""
+    from rich.cells import cell_len
+
     widths = [
         max(cell_len(word) for cell in column for word in (cell.split() or [""]))
         for column in zip(columns, *rows, strict=True)
@@ -86,6 +80,16 @@ def _width_needed(columns: list[str], rows: list[list[str]]) -> int:
 
 
 def _plain(value: Any) -> str:
+    from rich.markup import escape
+
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     # Not even a line of its own: what follows could pass for another answer.
     return escape("" if value is None else visible(text))
+
+
+def _console(stream: TextIO, *, stderr: bool = False) -> SafeConsole:
+    from signalbox.producers.cli.safe_console import SafeConsole
+
+    # Into a pipe or a file nothing is cut to a terminal's width, unless COLUMNS says one.
+    is_free = not (stream.isatty() or os.environ.get("COLUMNS", "").isdecimal())
+    return SafeConsole(stderr=stderr, width=240 if is_free else None)

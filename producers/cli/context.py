@@ -21,11 +21,12 @@ from signalbox.producers.cli.contexts import (
     complete_context,
     load_contexts,
 )
-from signalbox.producers.cli.selection import SERVERS, VARIABLE, select, selection
+from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.selection import SERVERS, VARIABLE, chosen_context, select, selection
 
 HELP = "Servers, tenant and env of commands that name none."
 
-app = typer.Typer(add_completion=False, help=HELP, no_args_is_help=True)
+app = new_app(add_completion=False, help=HELP, no_args_is_help=True)
 
 Name = Annotated[str, typer.Argument(help="Name of the context.", autocompletion=complete_context)]
 
@@ -39,7 +40,7 @@ def use(name: Name, as_json: AsJson = False) -> None:
     over = [v for field in SERVERS if (v := f"SIGNALBOX_{field.upper()}") in os.environ]
     over = [VARIABLE] if VARIABLE in os.environ else over
     if over and not as_json:
-        err.print(f"set here, so that it wins over the context: {', '.join(over)}")
+        err().print(f"set here, so that it wins over the context: {', '.join(over)}")
     _show(name, as_json)
 
 
@@ -100,13 +101,14 @@ def set_(
         return
     print_pairs({"context": name} | context.document())
     if is_new and not in_use:
-        err.print(f"use it with: signalbox context use {name}", highlight=False)
+        err().print(f"use it with: signalbox context use {name}", highlight=False)
 
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """All contexts, and which one is in use."""
-    contexts, chosen = load_contexts(), selection().context
+    contexts = load_contexts()
+    chosen = chosen_context(contexts)
     known = {DEFAULT: Context()} | dict(sorted(contexts.by_name.items()))
     if as_json:
         print_json(
@@ -155,7 +157,7 @@ def delete(
         if contexts.current == name:
             contexts.current = DEFAULT
         del contexts.by_name[name]
-    print_json({"deleted": name}) if as_json else out.print(f"no context {name} any more")
+    print_json({"deleted": name}) if as_json else out().print(f"no context {name} any more")
 
 
 def _show(name: str | None, as_json: bool) -> None:

@@ -6,11 +6,9 @@ from __future__ import annotations
 from pathlib import Path
 from urllib.parse import quote
 
-from pydantic import ValidationError
-
+import signalbox
 from signalbox.commands.error import InvalidSetting, LocalFileError, reason_of
-from signalbox.commands.scope import Mode, check_env, check_tenant
-from signalbox.commands.settings import Settings, without_password
+from signalbox.commands.vocabulary import Mode, check_env, check_tenant
 from signalbox.producers.cli.contexts import Context
 
 
@@ -36,6 +34,8 @@ def with_password(url: str | None, file: str | None) -> str | None:
 
 def check_context(context: Context) -> None:
     """Raises InvalidSetting, InvalidScope or LocalFileError if a command could not use it."""
+    from signalbox.commands.settings import without_password
+
     if context.tenant is not None:
         check_tenant(context.tenant)
     if context.env is not None:
@@ -73,10 +73,12 @@ def check_context(context: Context) -> None:
 
 
 def _check_state(url: str) -> None:
+    from pydantic import ValidationError
+
     from signalbox.commands.state import connect
 
     try:
-        Settings(state_url=url)
+        signalbox.Settings(state_url=url)
     except ValidationError as error:
         reason = reason_of(error.errors(include_url=False)[0])
         raise InvalidSetting(

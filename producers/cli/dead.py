@@ -4,24 +4,24 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+import signalbox
 from signalbox.commands.error import NotFound
-from signalbox.commands.ledger.dead import DeadLetter, Which
-from signalbox.commands.ref import Ref
-from signalbox.commands.scope import ResourceKind, check_env, check_tenant
 from signalbox.commands.visible import visible
+from signalbox.commands.vocabulary import ResourceKind, check_env, check_tenant
 from signalbox.producers.cli.common import AsJson, make_client
 from signalbox.producers.cli.console import err, out, print_json, print_pairs, print_rows
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration
-from signalbox.producers.client.client import Client
-from signalbox.producers.dead_letter import discard, document_of
 
-app = typer.Typer(
-    add_completion=False, help="Dead letters: look, replay, purge.", no_args_is_help=True
-)
+if TYPE_CHECKING:
+    from signalbox.commands.ledger.dead import DeadLetter, Which
+    from signalbox.commands.ref import Ref
+
+app = new_app(add_completion=False, help="Dead letters: look, replay, purge.", no_args_is_help=True)
 
 TenantFilter = Annotated[str | None, typer.Option("-t", "--tenant", help="Only this tenant.")]
 EnvFilter = Annotated[str | None, typer.Option("-e", "--env", help="Only this environment.")]
@@ -46,6 +46,8 @@ def ls(
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, with error, attempts, worker and time."""
+    from signalbox.producers.dead_letter import document_of
+
     with make_client() as client:
         letters = client.dead.find(_which(tenant, env, kind, code, older_than))
         shown = list(itertools.islice(letters, limit + 1))
@@ -68,7 +70,7 @@ def ls(
     columns = ["ref", "op", "subject", "error", "attempts", "worker", "died (UTC)"]
     print_rows("dead letters", columns, rows)
     if len(shown) > limit:
-        err.print(f"more than {limit}; raise --limit, or filter")
+        err().print(f"more than {limit}; raise --limit, or filter")
 
 
 @app.command()
@@ -76,6 +78,8 @@ def show(
     ref: Annotated[str, typer.Argument(help="TENANT/ENV/OP_ID.")], as_json: AsJson = False
 ) -> None:
     """All that is known of one dead letter; content is left out."""
+    from signalbox.producers.dead_letter import document_of
+
     with make_client() as client:
         letter = client.dead.get(ref) if ref.count("/") >= 2 else None
     if letter is None:
@@ -110,9 +114,9 @@ def replay(
     if as_json:
         print_json({"replayed": replayed, "left": left})
         return
-    out.print(f"{replayed} dead letters run again")
+    out().print(f"{replayed} dead letters run again")
     for ref, reason in left.items():
-        err.print(visible(f"left: {ref} ({reason})"), markup=False, soft_wrap=True)
+        err().print(visible(f"left: {ref} ({reason})"), markup=False, soft_wrap=True)
 
 
 @app.command()
@@ -127,6 +131,8 @@ def purge(
     as_json: AsJson = False,
 ) -> None:
     """Forget dead letters for good, with the content that was staged for them."""
+    from signalbox.producers.dead_letter import discard
+
     purged = 0
     with make_client() as client:
         which = _which(tenant, env, kind, code, older_than)
@@ -139,7 +145,7 @@ def purge(
     if as_json:
         print_json({"purged": purged})
     else:
-        out.print(f"{purged} dead letters purged")
+        out().print(f"{purged} dead letters purged")
 
 
 def _which(
@@ -149,6 +155,8 @@ def _which(
     code: str | None,
     older_than: str | None,
 ) -> Which:
+    from signalbox.commands.ledger.dead import Which
+
     return Which(
         tenant_id=None if tenant is None else check_tenant(tenant),
         env=None if env is None else check_env(env),
@@ -159,9 +167,11 @@ def _which(
 
 
 def _chosen(
-    client: Client, refs: list[Ref] | None, which: Which, everything: bool
+    client: signalbox.Client, refs: list[Ref] | None, which: Which, everything: bool
 ) -> Iterator[list[DeadLetter]]:
     """The dead letters that are meant, in steps of one round trip each."""
+    from signalbox.commands.ledger.dead import Which
+
     if refs:
         letters = [client.dead.get(ref) for ref in refs if ref.count("/") >= 2]
         if missing := len(refs) - sum(letter is not None for letter in letters):

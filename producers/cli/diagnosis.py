@@ -67,7 +67,7 @@ def diagnose(
 
 
 def _recount(client: Client, book: UsageBook, scope: Scope, mode: Mode, wait: float) -> None:
-    with progress(err) as bars:
+    with progress(err()) as bars:
         task = bars.add_task(f"counting {scope}", total=None)
         count = count_objects(
             client, scope, mode, wait, None, lambda n: bars.update(task, completed=n)
@@ -109,4 +109,4 @@ def _print(document: dict[str, Any]) -> None:
             "locked by": f"{lock['owner']} until {lock['until']}: {lock['reason']}" if lock else "",
         }
     )
-    out.print()
+    out().print()

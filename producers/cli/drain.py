@@ -8,13 +8,10 @@ from typing import Annotated
 import typer
 
 from signalbox.commands.error import OutcomePending
-from signalbox.commands.ledger.lease import LATE_MS, Leases
-from signalbox.commands.state import connect_to
 from signalbox.producers.cli.common import AsJson, EnvName, Kind, Tenant, make_registry, make_scope
 from signalbox.producers.cli.console import out, print_json
 from signalbox.producers.cli.routes import app
 from signalbox.producers.cli.selection import settings
-from signalbox.routing.route import no_route
 
 WaitDrain = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait.")]
 
@@ -27,6 +24,10 @@ def drain(
 
     Run it after a switch: once it is done, nothing is written to the former place any more.
     """
+    from signalbox.commands.ledger.lease import LATE_MS, Leases
+    from signalbox.commands.state import connect_to
+    from signalbox.routing.route import no_route
+
     scope = make_scope(kind, tenant, env)
     first, left = 0, []
     for left in Leases(connect_to(settings()), scope).drained(timedelta(seconds=wait)):
@@ -46,4 +47,4 @@ def drain(
     if as_json:
         print_json({"drained": scope.field, "waited_for": first})
     else:
-        out.print(f"{scope}: nothing runs on a former route any more ({first} waited for)")
+        out().print(f"{scope}: nothing runs on a former route any more ({first} waited for)")

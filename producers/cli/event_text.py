@@ -46,7 +46,7 @@ def print_event(event: StreamEvent, as_json: bool) -> None:
         f"{event.revision} {event.time:%H:%M:%S} {event.type.rpartition('.')[2]} {event.subject} "
         f"{_state(data.before)} -> {_after(event)} ({data.actor}: {data.reason})"
     )
-    out.print(visible(line), soft_wrap=True, markup=False)
+    out().print(visible(line), soft_wrap=True, markup=False)
 
 
 def _after(event: StreamEvent) -> str:

@@ -5,42 +5,37 @@ from __future__ import annotations
 import json
 import time
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+import signalbox
 from signalbox.commands.error import OutcomePending, SignalboxError
-from signalbox.commands.event_stream import AppendEvent, Event
-from signalbox.commands.model import Command
-from signalbox.commands.scope import Mode
-from signalbox.producers.bulk.folder import Tenancy
-from signalbox.producers.bulk.ingest import Naming
-from signalbox.producers.bulk.line_input import Line
-from signalbox.producers.bulk.stream_reader import end_of, events_behind
+from signalbox.commands.vocabulary import Mode
 from signalbox.producers.cli.common import (
+    ONE_WAIT,
     AsJson,
     EnvName,
     ModeName,
+    OpPrefix,
     Tenant,
     Wait,
+    WaitLines,
     make_client,
     make_tenancy,
     named,
     run_and_show,
 )
 from signalbox.producers.cli.console import err, out, print_json
-from signalbox.producers.cli.lines import (
-    ONE_WAIT,
-    OpPrefix,
-    WaitLines,
-    lines_of_input,
-    one_each,
-    store_lines,
-)
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import json_object, moment
 from signalbox.producers.cli.paging import Limit
 
-app = typer.Typer(
+if TYPE_CHECKING:
+    from signalbox.producers.bulk.folder import Tenancy
+    from signalbox.producers.bulk.line_input import Line
+
+app = new_app(
     add_completion=False,
     help="Append to event streams, read and follow them.",
     no_args_is_help=True,
@@ -81,6 +76,9 @@ def append(
 
     Each line is {"type": …, "data": {…}} and may have id and time. Lines are appended in order.
     """
+    from signalbox.producers.bulk.ingest import Naming
+    from signalbox.producers.cli.lines import lines_of_input, one_each, store_lines
+
     tenancy = make_tenancy(tenant, env, mode)
     if type_ == "-" and data is None:
         if op_id or id_ or at or expect is not None:
@@ -94,10 +92,10 @@ def append(
         return
     if op_prefix:
         raise typer.BadParameter("--op-prefix is for many events; one takes --op-id")
-    command = AppendEvent(
+    command = signalbox.AppendEvent(
         **named(tenancy, op_id),
         stream=stream,
-        event=Event(
+        event=signalbox.Event(
             id=id_,
             type=type_,
             time=moment(at) if at else None,
@@ -120,6 +118,8 @@ def read(
     as_json: AsJson = False,
 ) -> None:
     """Print events behind a version, in order, one a line."""
+    from signalbox.producers.bulk.stream_reader import events_behind
+
     tenancy = make_tenancy(tenant, env, mode)
     found: list[dict[str, Any]] = []
     with make_client() as client:
@@ -145,6 +145,8 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Print events as they come, until Ctrl-C; with --json one document a line."""
+    from signalbox.producers.bulk.stream_reader import end_of, events_behind
+
     if from_now and after:
         raise typer.BadParameter("--after and --from-now exclude each other")
     tenancy = make_tenancy(tenant, env, mode)
@@ -161,7 +163,7 @@ def tail(
                 # What passes by itself does not end the following.
                 if not (error.temporary or isinstance(error, OutcomePending)):
                     raise
-                err.print(f"{error.code} {error}", markup=False, soft_wrap=True, highlight=False)
+                err().print(f"{error.code} {error}", markup=False, soft_wrap=True, highlight=False)
             time.sleep(POLL_SECONDS)
 
 
@@ -171,7 +173,7 @@ def _print_event(event: dict[str, Any], as_json: bool) -> None:
         return
     data = json.dumps(event["data"], ensure_ascii=False)
     at = event["time"] or event["recorded_at"]
-    out.print(
+    out().print(
         f"{event['version']} {at} {event['type']} {data}",
         soft_wrap=True,
         markup=False,
@@ -179,10 +181,10 @@ def _print_event(event: dict[str, Any], as_json: bool) -> None:
     )
 
 
-def _event(tenancy: Tenancy, stream: str, line: Line, op_id: str) -> Command:
+def _event(tenancy: Tenancy, stream: str, line: Line, op_id: str) -> signalbox.Command:
     document = line.document(("type",), ("data", "id", "time"))
-    return AppendEvent(
+    return signalbox.AppendEvent(
         **named(tenancy, op_id),
         stream=stream,
-        event=Event(data=document.pop("data", {}), **document),
+        event=signalbox.Event(data=document.pop("data", {}), **document),
     )

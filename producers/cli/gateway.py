@@ -8,7 +8,9 @@ from typing import Annotated
 
 import typer
 
-app = typer.Typer(add_completion=False)
+from signalbox.producers.cli.group import new_app
+
+app = new_app(add_completion=False)
 
 
 @app.command()

@@ -10,7 +10,7 @@ import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import timedelta
-from typing import Annotated, Any
+from typing import Any
 
 import typer
 from pydantic import ValidationError
@@ -24,19 +24,6 @@ from signalbox.producers.bulk.line_input import Line, read_lines
 from signalbox.producers.cli.common import make_client
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.progress import progress
-
-OpPrefix = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        help="With -: op_ids are NAME-<line number>, so that a repeated run has no second effect.",
-    ),
-]
-WaitLines = Annotated[
-    float | None,
-    typer.Option("--wait", min=0, help="Seconds to wait for an outcome: 30; with -: 600."),
-]
-ONE_WAIT = 30.0
 
 Pieces = Iterator[Piece | None]
 
@@ -97,10 +84,10 @@ class _Source:
 @contextmanager
 def _count_shown() -> Iterator[Callable[[int], None]]:
     """A bar that is told of lines as they end; none where standard error is no terminal."""
-    if not err.is_terminal:
+    if not err().is_terminal:
         yield lambda _: None
         return
-    with progress(err) as bar:
+    with progress(err()) as bar:
         task = bar.add_task("storing", total=None)
         yield lambda lines: bar.advance(task, lines)
 
@@ -111,7 +98,7 @@ def _report(ended: Ended, error: SignalboxError, as_json: bool) -> None:
         document = {"first": ended.first, "last": ended.last, "op_id": ended.op_id}
         print_json(document | {"error": error.detail().model_dump()}, to_error=True)
     else:
-        err.print(
+        err().print(
             visible(f"{place}: {error.code} {error}"), markup=False, soft_wrap=True, highlight=False
         )
 
@@ -128,4 +115,4 @@ def _print_counts(ingest: Ingest, as_json: bool) -> None:
         return
     more = f", {ingest.failed} failed" if ingest.failed else ""
     more += f", {ingest.open} without an outcome yet" if ingest.open else ""
-    out.print(f"{ingest.stored} of {ingest.sent} lines stored{more}", highlight=False)
+    out().print(f"{ingest.stored} of {ingest.sent} lines stored{more}", highlight=False)

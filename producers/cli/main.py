@@ -5,20 +5,14 @@ Exit codes: 0 done, 1 refused or failed (with the error's code on standard error
 
 from __future__ import annotations
 
-import json
 import sys
 from importlib import import_module
 from typing import Annotated, Any
 
 import typer
-from pydantic import ValidationError
-from rich.markup import escape
-from typer.core import TyperGroup
 from typer.main import get_command
 
-from signalbox.commands.error import LocalFileError, SignalboxError
-from signalbox.commands.settings import invalid_setting
-from signalbox.producers.cli.console import err
+from signalbox.producers.cli.group import Group, new_app
 
 COMMANDS = {
     "context": ("Servers, tenant and env of commands that name none.", "context"),
@@ -61,7 +55,7 @@ COMMANDS = {
 """What each is for, and its modules, imported when it is called; the first has the `app`."""
 
 
-class LateGroup(TyperGroup):
+class LateGroup(Group):
     """Knows its commands by name and a line of help, and imports the one that is called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
@@ -77,7 +71,7 @@ def command_of(name: str) -> Any:
     return getattr(found, "commands", {}).get(name, found)
 
 
-app = typer.Typer(
+app = new_app(
     cls=LateGroup,
     help="Routes storage commands of many tenants to the backend that each route names.",
     no_args_is_help=True,
@@ -132,33 +126,15 @@ def main() -> None:
     """Run the command line; typed errors become a message and exit code 1."""
     try:
         app()
-    except SignalboxError as error:
-        _report(error)
-    except ValidationError as error:
-        _report(_invalid(error))
     except BrokenPipeError:
         sys.stderr.close()
         sys.exit(1)
-    except OSError as error:
-        _report(LocalFileError(f"{error.filename or 'a file'}: {error.strerror}"))
     except KeyboardInterrupt:
         sys.exit(130)
+    except Exception as error:  # noqa: BLE001 - raised again there, if it is not ours
+        from signalbox.producers.cli.failure import report
 
-
-def _invalid(error: ValidationError) -> SignalboxError:
-    if error.title != "Settings":
-        from signalbox.commands.parse import invalid_command  # imports every command there is
-
-        return invalid_command(error)
-    return invalid_setting(error)
-
-
-def _report(error: SignalboxError) -> None:
-    if "--json" in sys.argv:
-        print(json.dumps({"error": error.detail().model_dump()}), file=sys.stderr)  # noqa: T201
-    else:
-        err.print(f"[bold red]{error.code}[/bold red] {escape(str(error))}", soft_wrap=True)
-    sys.exit(1)
+        report(error)
 
 
 if __name__ == "__main__":

@@ -9,16 +9,17 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperCommand
 
-from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
-from signalbox.commands.model import Command
-from signalbox.commands.scope import Mode
-from signalbox.producers.bulk.ingest import Naming
+import signalbox
+from signalbox.commands.vocabulary import Aggregation, Mode
 from signalbox.producers.cli.common import (
+    ONE_WAIT,
     AsJson,
     EnvName,
     ModeName,
+    OpPrefix,
     Tenant,
     Wait,
+    WaitLines,
     make_client,
     make_tenancy,
     named,
@@ -26,18 +27,11 @@ from signalbox.producers.cli.common import (
     run_and_show,
 )
 from signalbox.producers.cli.console import print_json, print_rows
-from signalbox.producers.cli.lines import (
-    ONE_WAIT,
-    OpPrefix,
-    WaitLines,
-    lines_of_input,
-    store_lines,
-)
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration, moment, number
 from signalbox.producers.cli.paging import Limit, say_if_more, walk
-from signalbox.producers.cli.point_lines import grouped
 
-app = typer.Typer(
+app = new_app(
     add_completion=False, help="Ingest points of metrics and query them.", no_args_is_help=True
 )
 
@@ -81,6 +75,10 @@ def ingest(
     Each line is {"series": …, "timestamp": …, "value": …} and may have labels. Up to 500 lines
     make one command; with --op-prefix its op_id is NAME-<first line>-<last line>.
     """
+    from signalbox.producers.bulk.ingest import Naming
+    from signalbox.producers.cli.lines import lines_of_input, store_lines
+    from signalbox.producers.cli.point_lines import grouped
+
     tenancy = make_tenancy(tenant, env, mode)
     if value is None:
         if series != "-":
@@ -91,13 +89,13 @@ def ingest(
         return
     if op_prefix:
         raise typer.BadParameter("--op-prefix is for many points; one takes --op-id")
-    point = Point(
+    point = signalbox.Point(
         series=series,
         timestamp=moment(at) if at else datetime.now(UTC),
         value=number(value),
         labels=pairs(label),
     )
-    command = IngestPoints(**named(tenancy, op_id), points=[point])
+    command = signalbox.IngestPoints(**named(tenancy, op_id), points=[point])
     run_and_show(command, ONE_WAIT if wait is None else wait, as_json)
 
 
@@ -140,8 +138,8 @@ def query(
     except OverflowError:
         raise typer.BadParameter("--last reaches back before year 1") from None
 
-    def ask(most: int, cursor: str | None) -> Command:
-        return QueryPoints(
+    def ask(most: int, cursor: str | None) -> signalbox.Command:
+        return signalbox.QueryPoints(
             **named(tenancy),
             series=series,
             start=since,

@@ -10,8 +10,8 @@ from typing import Any
 
 import typer
 
+import signalbox
 from signalbox.commands.error import InvalidCommand
-from signalbox.commands.tabular_store import Filter
 
 _UNITS = {"ms": 0.001, "s": 1, "m": 60, "h": 3600, "d": 86400, "w": 604800}
 _DURATION = re.compile(r"(?:\d+(?:\.\d+)?(?:ms|s|m|h|d|w))+")
@@ -79,7 +79,7 @@ def shown(typed: Any) -> str:
     return json.dumps(typed, ensure_ascii=False)
 
 
-def comparison(text: str) -> Filter:
+def comparison(text: str) -> signalbox.Filter:
     """`age>=18`, `name=Ann`, `"odd > name"=1`: column, one of = < <= > >=, and a value."""
     column, behind = "", 0
     if text.startswith('"'):
@@ -88,7 +88,7 @@ def comparison(text: str) -> Filter:
     found = _OPERATOR.search(text, behind)
     if found is None or (column and text[behind : found.start()].strip()):
         raise typer.BadParameter(f"{text!r} is no comparison such as 'age>=18' or 'name=Ann'")
-    return Filter.model_validate(
+    return signalbox.Filter.model_validate(
         {
             "column": column or text[: found.start()].strip(),
             "op": _OPERATORS[found.group()],

@@ -5,28 +5,13 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import timedelta
 from pathlib import Path
-from typing import Annotated, TypeVar
+from typing import TYPE_CHECKING, Annotated, TypeVar
 
 import typer
 
+import signalbox
 from signalbox.commands.error import SignalboxError
-from signalbox.commands.object_store import GetObject, ObjectInfo, PutObject
-from signalbox.commands.scope import Mode
-from signalbox.producers.bulk.folder import (
-    FileToStore,
-    StoredFile,
-    Tenancy,
-    files_below,
-    store_files,
-)
-from signalbox.producers.bulk.remote_folder import (
-    PART,
-    fetch_objects,
-    has_content,
-    objects_below,
-    path_below,
-    remove_objects,
-)
+from signalbox.commands.vocabulary import Mode
 from signalbox.producers.cli.common import (
     SUPERSEDED,
     AsJson,
@@ -42,7 +27,9 @@ from signalbox.producers.cli.common import (
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.objects import Key, app
 from signalbox.producers.cli.progress import progress
-from signalbox.producers.client.client import Client
+
+if TYPE_CHECKING:
+    from signalbox.producers.bulk.folder import FileToStore, StoredFile, Tenancy
 
 End = TypeVar("End")
 SHOWN = 20
@@ -62,13 +49,13 @@ def cp(
     """Copy an object, with its content type and metadata, under another key."""
     tenancy, patience = make_tenancy(tenant, env, mode), timedelta(seconds=wait)
     with make_client() as client:
-        found = client.run(GetObject(**named(tenancy), key=key), patience)
+        found = client.run(signalbox.GetObject(**named(tenancy), key=key), patience)
         try:
             with client.content.open(found) as content:
                 payload = client.content.payload(content)
         finally:
             client.content.discard(found)
-        command = PutObject(
+        command = signalbox.PutObject(
             **named(tenancy),
             key=target,
             payload=payload,
@@ -98,6 +85,9 @@ def sync(
     What has the same size and SHA-256 on both sides is not sent, so a run that was interrupted goes
     on where it was.
     """
+    from signalbox.producers.bulk.folder import files_below
+    from signalbox.producers.bulk.remote_folder import objects_below, path_below
+
     tenancy = make_tenancy(tenant, env, mode)
     with make_client() as client:
         if down:
@@ -115,23 +105,33 @@ def sync(
     tally.show(as_json)
 
 
-def put_folder(client: Client, tenancy: Tenancy, folder: Path, prefix: str, as_json: bool) -> None:
+def put_folder(
+    client: signalbox.Client, tenancy: Tenancy, folder: Path, prefix: str, as_json: bool
+) -> None:
     """Store every file below the folder."""
+    from signalbox.producers.bulk.folder import files_below
+
     _need_folder(folder)
     tally = Tally("files stored")
     _store(client, tenancy, files_below(folder, _folder_prefix(prefix)), tally)
     tally.show(as_json)
 
 
-def get_folder(client: Client, tenancy: Tenancy, prefix: str, folder: Path, as_json: bool) -> None:
+def get_folder(
+    client: signalbox.Client, tenancy: Tenancy, prefix: str, folder: Path, as_json: bool
+) -> None:
     """Fetch every object below the prefix."""
+    from signalbox.producers.bulk.remote_folder import objects_below
+
     prefix = _folder_prefix(prefix)
     objects = list(objects_below(client, tenancy, prefix))
     _fetch(client, tenancy, objects, folder, prefix).show(as_json)
 
 
-def remove_folder(client: Client, tenancy: Tenancy, prefix: str, as_json: bool) -> None:
+def remove_folder(client: signalbox.Client, tenancy: Tenancy, prefix: str, as_json: bool) -> None:
     """Remove every object below the prefix."""
+    from signalbox.producers.bulk.remote_folder import objects_below
+
     tally = Tally("objects removed")
     keys = [info.key for info in objects_below(client, tenancy, _folder_prefix(prefix))]
     _remove(client, tenancy, keys, tally)
@@ -159,7 +159,7 @@ class Tally:
     def show(self, as_json: bool) -> None:
         """Print it, and exit with 1 if something failed, with 130 if it was interrupted."""
         for name in self.superseded:
-            err.print(f"{name}: {SUPERSEDED}", markup=False, soft_wrap=True)
+            err().print(f"{name}: {SUPERSEDED}", markup=False, soft_wrap=True)
         self._show_failures()
         if as_json:
             print_json(
@@ -175,7 +175,7 @@ class Tally:
             more = [f"{self.unchanged} unchanged"] * bool(self.unchanged)
             more += [f"{self.removed} removed"] * bool(self.removed)
             more += ["interrupted"] * self.interrupted
-            out.print(", ".join([f"{self.done} of {self.total} {self.what}", *more]))
+            out().print(", ".join([f"{self.done} of {self.total} {self.what}", *more]))
         if not self.is_whole:
             raise typer.Exit(130 if self.interrupted else 1)
 
@@ -185,12 +185,17 @@ class Tally:
             by_code.setdefault(error.code, []).append((name, error))
         for code, its in by_code.items():
             for name, error in its[:SHOWN]:
-                err.print(f"{code} {name}: {error}", markup=False, soft_wrap=True)
+                err().print(f"{code} {name}: {error}", markup=False, soft_wrap=True)
             if len(its) > SHOWN:
-                err.print(f"{code}: {len(its) - SHOWN} more like these")
+                err().print(f"{code}: {len(its) - SHOWN} more like these")
 
 
-def _sync_up(client: Client, tenancy: Tenancy, folder: Path, prefix: str, *, delete: bool) -> Tally:
+def _sync_up(
+    client: signalbox.Client, tenancy: Tenancy, folder: Path, prefix: str, *, delete: bool
+) -> Tally:
+    from signalbox.producers.bulk.folder import files_below
+    from signalbox.producers.bulk.remote_folder import PART, has_content, objects_below
+
     _need_folder(folder)
     tally = Tally("files stored")
     there = {info.key: info for info in objects_below(client, tenancy, prefix)}
@@ -205,7 +210,11 @@ def _sync_up(client: Client, tenancy: Tenancy, folder: Path, prefix: str, *, del
     return tally
 
 
-def _store(client: Client, tenancy: Tenancy, files: Sequence[FileToStore], tally: Tally) -> None:
+def _store(
+    client: signalbox.Client, tenancy: Tenancy, files: Sequence[FileToStore], tally: Tally
+) -> None:
+    from signalbox.producers.bulk.folder import store_files
+
     tally.total = len(files)
     for item in _watched("storing", store_files(client, tenancy, files), tally, len(files)):
         _note(tally, item)
@@ -222,8 +231,14 @@ def _note(tally: Tally, item: StoredFile) -> None:
 
 
 def _fetch(
-    client: Client, tenancy: Tenancy, objects: Sequence[ObjectInfo], folder: Path, prefix: str
+    client: signalbox.Client,
+    tenancy: Tenancy,
+    objects: Sequence[signalbox.ObjectInfo],
+    folder: Path,
+    prefix: str,
 ) -> Tally:
+    from signalbox.producers.bulk.remote_folder import fetch_objects
+
     tally = Tally("objects fetched")
     tally.total = len(objects)
     ends = fetch_objects(client, tenancy, objects, folder, prefix)
@@ -238,7 +253,9 @@ def _fetch(
     return tally
 
 
-def _remove(client: Client, tenancy: Tenancy, keys: Sequence[str], tally: Tally) -> None:
+def _remove(client: signalbox.Client, tenancy: Tenancy, keys: Sequence[str], tally: Tally) -> None:
+    from signalbox.producers.bulk.remote_folder import remove_objects
+
     for end in _watched("removing", remove_objects(client, tenancy, keys), tally, len(keys)):
         if end.error is not None:
             tally.fail(end.item, end.error)
@@ -248,7 +265,7 @@ def _remove(client: Client, tenancy: Tenancy, keys: Sequence[str], tally: Tally)
 
 def _watched(what: str, ends: Iterator[End], tally: Tally, total: int) -> Iterator[End]:
     """With a bar; Ctrl-C ends it, and what was done so far is told."""
-    with progress(err) as bar:
+    with progress(err()) as bar:
         task = bar.add_task(what, total=total)
         try:
             for end in ends:

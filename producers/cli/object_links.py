@@ -7,15 +7,8 @@ from typing import Annotated
 
 import typer
 
-from signalbox.commands.object_store import (
-    DEFAULT_CONTENT_TYPE,
-    ObjectUri,
-    PresignGet,
-    PresignPost,
-    PresignPut,
-    RegisterObject,
-)
-from signalbox.commands.scope import Mode
+import signalbox
+from signalbox.commands.vocabulary import DEFAULT_CONTENT_TYPE, Mode
 from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
@@ -44,7 +37,7 @@ def presign_post(
     as_json: AsJson = False,
 ) -> None:
     """A form for a browser's upload straight to the backend."""
-    command = PresignPost(
+    command = signalbox.PresignPost(
         **named(make_tenancy(tenant, env, mode)),
         key=key,
         content_type=content_type,
@@ -67,7 +60,7 @@ def presign_put(
     as_json: AsJson = False,
 ) -> None:
     """An address to which the content can be uploaded with one PUT for a while."""
-    command = PresignPut(
+    command = signalbox.PresignPut(
         **named(make_tenancy(tenant, env, mode)),
         key=key,
         content_type=content_type,
@@ -89,7 +82,9 @@ def presign_get(
     """An address from which the object can be read for a while."""
     tenancy = make_tenancy(tenant, env, mode)
     run_and_show(
-        PresignGet(**named(tenancy), key=key, expires=timedelta(seconds=expires)), wait, as_json
+        signalbox.PresignGet(**named(tenancy), key=key, expires=timedelta(seconds=expires)),
+        wait,
+        as_json,
     )
 
 
@@ -103,7 +98,9 @@ def uri(
     as_json: AsJson = False,
 ) -> None:
     """The backend's own name of an object."""
-    run_and_show(ObjectUri(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json)
+    run_and_show(
+        signalbox.ObjectUri(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json
+    )
 
 
 @app.command()
@@ -119,7 +116,7 @@ def register(
     as_json: AsJson = False,
 ) -> None:
     """After a presigned upload: check the object and keep an asset record of it."""
-    command = RegisterObject(
+    command = signalbox.RegisterObject(
         **named(make_tenancy(tenant, env, mode)),
         key=key,
         size_bytes=size,

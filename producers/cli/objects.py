@@ -10,17 +10,8 @@ from typing import Annotated, Any
 
 import typer
 
-from signalbox.commands.object_store import (
-    DEFAULT_CONTENT_TYPE,
-    Condition,
-    DeleteObject,
-    GetObject,
-    GetResult,
-    HeadObject,
-    ListObjects,
-    PutObject,
-)
-from signalbox.commands.scope import Mode
+import signalbox
+from signalbox.commands.vocabulary import DEFAULT_CONTENT_TYPE, Mode
 from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
@@ -35,10 +26,9 @@ from signalbox.producers.cli.common import (
     show,
 )
 from signalbox.producers.cli.console import err, print_json, print_rows
+from signalbox.producers.cli.group import new_app
 
-app = typer.Typer(
-    add_completion=False, help="Put, get, list and remove objects.", no_args_is_help=True
-)
+app = new_app(add_completion=False, help="Put, get, list and remove objects.", no_args_is_help=True)
 
 Key = Annotated[str, typer.Argument(help="Object key, such as docs/a.txt.")]
 Meta = Annotated[
@@ -80,13 +70,13 @@ def put(
         if source is None:
             raise typer.BadParameter("name the FILE to store, or - for standard input")
         payload = client.content.payload(sys.stdin.buffer if source == "-" else Path(source))
-        command = PutObject(
+        command = signalbox.PutObject(
             **named(tenancy, op_id),
             key=target,
             payload=payload,
             content_type=content_type,
             metadata=pairs(meta),
-            condition=Condition(if_absent=if_absent, if_match=if_match),
+            condition=signalbox.Condition(if_absent=if_absent, if_match=if_match),
         )
         show(client.run_outcome(command, timedelta(seconds=wait)), as_json)
 
@@ -123,9 +113,9 @@ def get(
 
             get_folder(client, tenancy, key, folder, as_json)
             return
-        command = GetObject(**named(tenancy), key=key, first=first, last=last)
+        command = signalbox.GetObject(**named(tenancy), key=key, first=first, last=last)
         outcome = client.run_outcome(command, timedelta(seconds=wait))
-        result = outcome.result_as(GetResult)
+        result = outcome.result_as(signalbox.GetResult)
         try:
             with client.content.open(result) as content:
                 if output is not None:
@@ -142,7 +132,7 @@ def get(
             | {"op_id": outcome.op_id, "backend_type": outcome.backend_type}
         )
     elif output is not None:
-        err.print(f"{result.payload.size} bytes to {output}")
+        err().print(f"{result.payload.size} bytes to {output}")
 
 
 @app.command("ls")
@@ -163,7 +153,7 @@ def list_(
     prefixes: list[str] = []
     with make_client() as client:
         while True:
-            command = ListObjects(
+            command = signalbox.ListObjects(
                 **named(tenancy),
                 prefix=prefix,
                 delimiter=delimiter,
@@ -183,7 +173,7 @@ def list_(
     rows += [[o["key"], str(o["size"]), o["modified"]] for o in objects]
     print_rows(f"{tenancy.tenant_id}/{tenancy.env}", ["key", "bytes", "modified"], sorted(rows))
     if cursor is not None:
-        err.print(f"more than {limit}; raise --limit")
+        err().print(f"more than {limit}; raise --limit")
 
 
 @app.command()
@@ -196,7 +186,9 @@ def stat(
     as_json: AsJson = False,
 ) -> None:
     """What is known of an object."""
-    run_and_show(HeadObject(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json)
+    run_and_show(
+        signalbox.HeadObject(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json
+    )
 
 
 @app.command()
@@ -222,7 +214,9 @@ def rm(
         with make_client() as client:
             remove_folder(client, tenancy, key, as_json)
         return
-    run_and_show(DeleteObject(**named(tenancy), key=key, if_match=if_match), wait, as_json)
+    run_and_show(
+        signalbox.DeleteObject(**named(tenancy), key=key, if_match=if_match), wait, as_json
+    )
 
 
 def _range(text: str | None) -> tuple[int | None, int | None]:

@@ -7,23 +7,17 @@ from typing import Annotated
 
 import typer
 
-from signalbox.adapters.support_matrix import markdown, overview
 from signalbox.commands.error import InvalidCommand, NotFound
-from signalbox.commands.ledger.ledger import Ledger
-from signalbox.commands.parse import known_ops
-from signalbox.commands.settings import without_password
-from signalbox.commands.state import connect_to
-from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.selection import settings
-from signalbox.producers.status import status_of
 
 NOW = ("open", "running", "held", "overdue", "dead_letters")
 """What stands now, of the ledger's totals; the others only grow."""
 
 
-app = typer.Typer(add_completion=False)
+app = new_app(add_completion=False)
 
 
 @app.command()
@@ -34,6 +28,9 @@ def outcome(
     as_json: AsJson = False,
 ) -> None:
     """What became of a command; without -t and -e every tenant's commands are searched."""
+    from signalbox.commands.ledger.ledger import Ledger
+    from signalbox.commands.state import connect_to
+
     its = settings()
     ledger = Ledger(connect_to(its), its)
     if (tenant is None) != (env is None):
@@ -71,6 +68,11 @@ def outcome(
 @app.command()
 def status(as_json: AsJson = False) -> None:
     """Queues, workers, and how many commands are open, running, held, overdue or dead."""
+    from signalbox.commands.settings import without_password
+    from signalbox.commands.state import connect_to
+    from signalbox.producers.broker.publisher import make_app
+    from signalbox.producers.status import status_of
+
     its = settings()
     found = status_of(its, connect_to(its), make_app(its))
     if as_json:
@@ -106,6 +108,8 @@ def schema(
     op: Annotated[str | None, typer.Argument(help="A command, such as object_store.put.")] = None,
 ) -> None:
     """The JSON Schema of one command, or of all."""
+    from signalbox.commands.parse import known_ops
+
     models = known_ops()
     if op is not None and op not in models:
         raise typer.BadParameter(f"use one of: {', '.join(sorted(models))}")
@@ -119,6 +123,8 @@ def backends(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="As README has it.")] = False,
 ) -> None:
     """Which backend holds which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED."""
+    from signalbox.adapters.support_matrix import markdown, overview
+
     if as_markdown:
         typer.echo(markdown())
         return

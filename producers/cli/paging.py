@@ -8,18 +8,17 @@ from typing import Annotated, Any
 
 import typer
 
-from signalbox.commands.model import Command
+import signalbox
 from signalbox.producers.cli.console import err
-from signalbox.producers.client.client import Client
 
 Limit = Annotated[int, typer.Option(min=1, help="Entries to print at most.")]
 
 
 def walk(
-    client: Client,
+    client: signalbox.Client,
     wait: float,
     limit: int,
-    ask: Callable[[int, str | None], Command],
+    ask: Callable[[int, str | None], signalbox.Command],
     entries: Callable[[dict[str, Any]], list[dict[str, Any]]],
 ) -> tuple[list[dict[str, Any]], str | None]:
     """The entries, and the cursor behind them if there are more.
@@ -41,4 +40,4 @@ def walk(
 
 def say_if_more(limit: int, cursor: str | None) -> None:
     if cursor is not None:
-        err.print(f"more than {limit}; raise --limit")
+        err().print(f"more than {limit}; raise --limit")

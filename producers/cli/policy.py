@@ -4,21 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
-from pydantic import ValidationError
 
 from signalbox.commands.error import InvalidCommand, NotFound
-from signalbox.commands.parse import invalid_command
-from signalbox.commands.scope import Mode, check_tenant
+from signalbox.commands.vocabulary import Mode, check_tenant
 from signalbox.producers.cli.common import AsJson, Reason, Tenant, make_registry, who
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
-from signalbox.producers.cli.policy_text import words
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.selection import state_address
-from signalbox.routing.policy.policy import FREE, Policy, Terms
 
-app = typer.Typer(
+if TYPE_CHECKING:
+    from signalbox.routing.policy.policy import Policy, Terms
+
+
+app = new_app(
     add_completion=False, help="What a tenant may do, where, and how much.", no_args_is_help=True
 )
 
@@ -54,6 +55,8 @@ def set_(
 
     To change one of many, edit the terms that `policy get --json` prints, and use --file.
     """
+    from signalbox.routing.policy.policy import FREE, Terms
+
     allowed: dict[str, dict[str, list[str]]] = {}
     for what, entries in (("backends", backends), ("regions", regions)):
         for entry in entries or []:
@@ -94,6 +97,8 @@ def get(tenant: Tenant, as_json: AsJson = False) -> None:
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
     """Every tenant's policy."""
+    from signalbox.producers.cli.policy_text import words
+
     policies = make_registry().policies.all()
     if as_json:
         print_json([policy.model_dump(mode="json") for policy in policies])
@@ -104,6 +109,10 @@ def list_(as_json: AsJson = False) -> None:
 
 
 def _terms(read: Callable[[], Terms]) -> Terms:
+    from pydantic import ValidationError
+
+    from signalbox.commands.parse import invalid_command
+
     try:
         return read()
     except ValidationError as error:
@@ -113,6 +122,8 @@ def _terms(read: Callable[[], Terms]) -> Terms:
 
 
 def _show(policy: Policy, as_json: bool, *, changed: bool = False) -> None:
+    from signalbox.producers.cli.policy_text import words
+
     if as_json:
         print_json(policy.model_dump(mode="json"))
     else:

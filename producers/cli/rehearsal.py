@@ -94,4 +94,4 @@ def _print(document: dict[str, Any]) -> None:
             more = "at least " if left["at_least"] else ""
             shown["stays_behind"] = f"{more}{left['objects']} objects, {left['bytes']} bytes"
     print_pairs(shown)
-    out.print("nothing was changed")
+    out().print("nothing was changed")

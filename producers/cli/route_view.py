@@ -3,12 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from signalbox.commands.ledger.usage import UsageBook
-from signalbox.commands.scope import Mode, ResourceKind, check_tenant
+from signalbox.commands.vocabulary import Mode, ResourceKind, check_tenant
 from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
@@ -20,10 +19,10 @@ from signalbox.producers.cli.common import (
     make_scope,
 )
 from signalbox.producers.cli.console import err, print_json, print_rows
-from signalbox.producers.cli.diagnosis import diagnose
-from signalbox.producers.cli.event_text import print_event, print_events
 from signalbox.producers.cli.routes import app
-from signalbox.routing.system_view import RouteStatus, SystemView
+
+if TYPE_CHECKING:
+    from signalbox.routing.system_view import RouteStatus
 
 
 @app.command("list")
@@ -42,6 +41,9 @@ def list_(
 
     With --json a list of pages; with --kind only that one.
     """
+    from signalbox.commands.ledger.usage import UsageBook
+    from signalbox.routing.system_view import SystemView
+
     if after is not None and kind is None:
         raise typer.BadParameter("--after continues one kind: add --kind")
     if tenant is not None:
@@ -59,7 +61,7 @@ def list_(
             print_rows(each, columns, [_row(status) for status in page.statuses])
             if page.next_after:
                 more = f"--kind {each} --after {page.next_after}"
-                err.print(f"more: signalbox routes list {more}", soft_wrap=True)
+                err().print(f"more: signalbox routes list {more}", soft_wrap=True)
     if as_json:
         print_json(pages[0] if kind else pages)
 
@@ -73,6 +75,8 @@ def history(
     as_json: AsJson = False,
 ) -> None:
     """Who changed a route, when, why, from what to what; refusals too."""
+    from signalbox.producers.cli.event_text import print_events
+
     events = make_registry().history(make_scope(kind, tenant, env), limit=limit)
     if as_json:
         print_json([event.model_dump(mode="json") for event in events])
@@ -89,10 +93,12 @@ def watch(
 
     With --json one document a line.
     """
+    from signalbox.producers.cli.event_text import print_event
+
     log = make_registry().log
     cursor = log.head().revision if after is None else after
     if not as_json:
-        err.print(f"watching behind revision {cursor}; Ctrl-C ends it")
+        err().print(f"watching behind revision {cursor}; Ctrl-C ends it")
     while True:
         for event in log.events(cursor, limit=100, block_ms=1000):
             cursor = event.revision
@@ -119,6 +125,8 @@ def check(
     With --json a list of what was found; with KIND only that. Exit code 1 if a backend does not do
     what it should.
     """
+    from signalbox.producers.cli.diagnosis import diagnose
+
     kinds = [kind] if kind else list(ResourceKind)
     scopes = [make_scope(each, tenant, env) for each in kinds]
     if not diagnose(scopes, mode, prices, recount, wait, as_json, must_exist=kind is not None):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from signalbox.commands.error import InvalidCommand
-from signalbox.commands.scope import Mode
 from signalbox.commands.visible import visible
+from signalbox.commands.vocabulary import Mode
 from signalbox.producers.cli.common import (
     AsJson,
     EnvName,
@@ -23,16 +23,14 @@ from signalbox.producers.cli.common import (
     who,
 )
 from signalbox.producers.cli.console import out, print_json, print_pairs
-from signalbox.producers.cli.event_text import print_event
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration
-from signalbox.producers.cli.rehearsal import rehearse
 from signalbox.producers.cli.selection import state_address
-from signalbox.routing.registry.rebase import rebase
-from signalbox.routing.route import Route, RouteTarget, no_route
 
-app = typer.Typer(
-    add_completion=False, help="Set, switch and explain routes.", no_args_is_help=True
-)
+if TYPE_CHECKING:
+    from signalbox.routing.route import Route
+
+app = new_app(add_completion=False, help="Set, switch and explain routes.", no_args_is_help=True)
 
 Backend = Annotated[str, typer.Argument(help="Backend type, such as filesystem or s3.")]
 Config = Annotated[
@@ -61,6 +59,8 @@ def set_(
     as_json: AsJson = False,
 ) -> None:
     """Create a route, or change credentials and tuning of the one that is there."""
+    from signalbox.routing.route import RouteTarget
+
     route = make_registry().set(
         make_scope(kind, tenant, env),
         RouteTarget(backend, parse_config(config), mode),
@@ -89,6 +89,9 @@ def switch(
     as_json: AsJson = False,
 ) -> None:
     """Point an existing route at another backend or place, while traffic runs."""
+    from signalbox.producers.cli.rehearsal import rehearse
+    from signalbox.routing.route import RouteTarget
+
     scope = make_scope(kind, tenant, env)
     target = RouteTarget(backend, parse_config(config), mode)
     if dry_run:
@@ -171,6 +174,9 @@ def rebase_(
     as_json: AsJson = False,
 ) -> None:
     """Declare registry and ledger to be right after they lost something; work then goes on."""
+    from signalbox.producers.cli.event_text import print_event
+    from signalbox.routing.registry.rebase import rebase
+
     event = rebase(make_registry(), who(reason))
     assert event is not None  # noqa: S101 - its change_id is new
     if as_json:
@@ -183,6 +189,8 @@ def rebase_(
 @app.command()
 def get(kind: Kind, tenant: Tenant, env: EnvName, as_json: AsJson = False) -> None:
     """Show one route."""
+    from signalbox.routing.route import no_route
+
     scope = make_scope(kind, tenant, env)
     route = make_registry().get(scope)
     if route is None:
@@ -217,7 +225,7 @@ def _value(text: str) -> str | bool | list[str]:
 
 def say_done(text: str) -> None:
     """What was changed, and in which state."""
-    out.print(visible(text), markup=False, highlight=False, soft_wrap=True)
+    out().print(visible(text), markup=False, highlight=False, soft_wrap=True)
     print_pairs({"state": state_address()})
 
 

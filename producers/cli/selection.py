@@ -14,16 +14,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import typer
-from pydantic import ValidationError
 
+import signalbox
 from signalbox.commands.error import InvalidSetting, reason_of
-from signalbox.commands.scope import Mode
-from signalbox.commands.settings import Settings, without_password
+from signalbox.commands.vocabulary import Mode
 from signalbox.producers.cli.console import err, print_json
 from signalbox.producers.cli.context_address import with_password
-from signalbox.producers.cli.contexts import Context, load_contexts
+from signalbox.producers.cli.contexts import Context, Contexts, load_contexts
 from signalbox.producers.cli.invocation import invocation
-from signalbox.producers.embedded.running_stack import find_running_stack
 
 STACK_DIR = Path(".signalbox")
 """Where `signalbox up` keeps its data unless it is told otherwise."""
@@ -51,7 +49,7 @@ class Selection:
     """What chose it: `--context`, `SIGNALBOX_CONTEXT` or `signalbox context use`."""
     values: dict[str, Chosen]
     """By the name of the field: `state_url`, `tenant` and so on."""
-    settings: Settings
+    settings: signalbox.Settings
     """With the servers that were selected."""
 
 
@@ -60,21 +58,18 @@ def select(name: str | None = None, chosen_by: str = BY_USE) -> Selection:
 
     Raises NotFound (no such context), InvalidSetting, LocalFileError.
     """
+    from pydantic import ValidationError
+
     contexts = load_contexts()
-    if name is not None:
-        chosen = name
-    elif chosen := os.environ.get(VARIABLE, ""):
-        chosen_by = VARIABLE
-    else:
-        chosen = contexts.current
+    chosen, chosen_by = _choose(contexts, name, chosen_by)
     context = contexts.find(chosen)
-    values, overrides = _servers(chosen, context, Settings(), wins=chosen_by == BY_OPTION)
+    values, overrides = _servers(chosen, context, signalbox.Settings(), wins=chosen_by == BY_OPTION)
     for option, default in (("tenant", None), ("env", None), ("mode", Mode.LAB.value)):
         its = getattr(context, option)
         values[option] = Chosen(its or default, f"context {chosen}" if its else BY_DEFAULT)
     try:
         # What is left out of these it takes from the environment.
-        settings = Settings.model_validate(overrides)
+        settings = signalbox.Settings.model_validate(overrides)
     except ValidationError as error:
         reason = reason_of(error.errors(include_url=False)[0])
         raise InvalidSetting(
@@ -82,6 +77,13 @@ def select(name: str | None = None, chosen_by: str = BY_USE) -> Selection:
             next_step=f"change it with `signalbox context set {chosen}`",
         ) from None
     return Selection(chosen, chosen_by, values, settings)
+
+
+def chosen_context(contexts: Contexts) -> str:
+    """Name of the context that the running command uses. Raises NotFound."""
+    chosen, _ = _choose(contexts, invocation().context)
+    contexts.find(chosen)
+    return chosen
 
 
 def selection() -> Selection:
@@ -92,7 +94,7 @@ def selection() -> Selection:
     return its.selection
 
 
-def settings() -> Settings:
+def settings() -> signalbox.Settings:
     """The settings of the running command. Says on standard error whose servers they name, if no
     option and no variable does."""
     selected, its = selection(), invocation()
@@ -104,6 +106,8 @@ def settings() -> Settings:
 
 def state_address() -> str:
     """Where the routes are that a command changes, as it may be shown."""
+    from signalbox.commands.settings import without_password
+
     return without_password(selection().settings.state_url)
 
 
@@ -134,11 +138,23 @@ def mode_or_context(context: typer.Context, given: Mode) -> Mode:
     return mode
 
 
+def _choose(contexts: Contexts, name: str | None, chosen_by: str = BY_USE) -> tuple[str, str]:
+    """The name of a context, and what chose it."""
+    if name is not None:
+        return name, chosen_by
+    if named := os.environ.get(VARIABLE, ""):
+        return named, VARIABLE
+    return contexts.current, chosen_by
+
+
 def _servers(
-    name: str, context: Context, given: Settings, *, wins: bool
+    name: str, context: Context, given: signalbox.Settings, *, wins: bool
 ) -> tuple[dict[str, Chosen], dict[str, str]]:
     """All servers, and those settings that do not come from a variable; `wins`: the context does
     over variables."""
+    from signalbox.commands.settings import without_password
+    from signalbox.producers.embedded.running_stack import find_running_stack
+
     theirs, origin = _named_by(context), f"context {name}"
     if not theirs and not given.model_fields_set.intersection(SERVERS):
         found = find_running_stack(STACK_DIR) or {}
@@ -183,6 +199,6 @@ def _say(selected: Selection, taken: list[str]) -> None:
     if "--json" not in sys.argv:
         text = ", ".join(f"{name} {value}" for name, value in its.items())
         why = f"using {what}" if what else "no variable, context or running stack names a server"
-        err.print(f"{why}: {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
+        err().print(f"{why}: {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
     elif what:
         print_json({"using": {"source": what} | its}, to_error=True)

@@ -10,17 +10,13 @@ from typing import Annotated, Any
 
 import typer
 
+import signalbox
 from signalbox.commands.error import StateUnavailable
-from signalbox.commands.settings import Settings, without_password
-from signalbox.commands.state import connect_to
-from signalbox.producers.bulk.tour import Tour
 from signalbox.producers.cli.common import make_client
 from signalbox.producers.cli.console import err, out
 from signalbox.producers.cli.contexts import DEFAULT
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.selection import STACK_DIR, select
-from signalbox.producers.client.client import Client
-from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.producers.embedded.stand_in import S3StandIn
 
 TOUR_BUCKET = "signalbox-tour"
 
@@ -30,7 +26,7 @@ Source = Annotated[
 ]
 
 
-app = typer.Typer(add_completion=False)
+app = new_app(add_completion=False)
 
 
 @app.command()
@@ -42,11 +38,14 @@ def up(
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
 ) -> None:
     """Start Redis, workers, Flower and the gateway here, and keep them up until Ctrl-C."""
+    from signalbox.commands.settings import without_password
+    from signalbox.producers.embedded.stack import EmbeddedStack
+
     signal.signal(signal.SIGTERM, _interrupt)
     # A shell that starts it with & has it ignore Ctrl-C; it is to end all the same.
     signal.signal(signal.SIGINT, signal.default_int_handler)
     data = data.resolve()
-    given = Settings()
+    given = signalbox.Settings()
     stack = EmbeddedStack(
         data,
         workers=workers,
@@ -63,21 +62,21 @@ def up(
             if address in stack.given:
                 by = " (given, not started here)"
             line = f"{name:8} {without_password(address)}{by}"
-            out.print(line, soft_wrap=True, highlight=False)
+            out().print(line, soft_wrap=True, highlight=False)
         if play or once:
-            equal = _play(Client(), data, src, stack.addresses["gateway"])
+            equal = _play(signalbox.Client(), data, src, stack.addresses["gateway"])
         if not once:
-            out.print(_how_to_reach(data))
+            out().print(_how_to_reach(data))
             for name, value in stack.environment.items():
                 if name.startswith("SIGNALBOX_"):
-                    out.print(
+                    out().print(
                         f"  export {name}={shlex.quote(value)}", soft_wrap=True, highlight=False
                     )
-            out.print("Ctrl-C stops all of it.")
+            out().print("Ctrl-C stops all of it.")
             try:
-                stack.wait(lambda text: err.print(text, soft_wrap=True))
+                stack.wait(lambda text: err().print(text, soft_wrap=True))
             except KeyboardInterrupt:
-                err.print("stopping")
+                err().print("stopping")
     if not equal:
         raise typer.Exit(1)
 
@@ -90,8 +89,10 @@ def _how_to_reach(data: Path) -> str:
     return "\nup; another terminal can now use `signalbox` with:"
 
 
-def _check_given(given: Settings) -> None:
+def _check_given(given: signalbox.Settings) -> None:
     """Raises StateUnavailable if a state Redis is named and does not answer."""
+    from signalbox.commands.state import connect_to
+
     if "state_url" not in given.model_fields_set:
         return
     try:
@@ -117,14 +118,17 @@ def tour(
         raise typer.Exit(1)
 
 
-def _play(client: Client, data: Path, src: Path | None, gateway: str | None) -> bool:
+def _play(client: signalbox.Client, data: Path, src: Path | None, gateway: str | None) -> bool:
+    from signalbox.producers.bulk.tour import Tour
+    from signalbox.producers.embedded.stand_in import S3StandIn
+
     with S3StandIn(data) as stand_in, client:
         stand_in.create_bucket(TOUR_BUCKET)
-        out.print(f"S3       {stand_in.endpoint_url} (a local stand-in: moto)", highlight=False)
+        out().print(f"S3       {stand_in.endpoint_url} (a local stand-in: moto)", highlight=False)
         source = src or Path.cwd()
         return Tour(
             client,
-            out,
+            out(),
             source,
             own_tree=src is None,
             base_dir=data / "objects",

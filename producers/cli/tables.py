@@ -3,40 +3,36 @@
 from __future__ import annotations
 
 import sys
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from signalbox.commands.model import Command
-from signalbox.commands.scope import Mode
-from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
-from signalbox.producers.bulk.folder import Tenancy
-from signalbox.producers.bulk.ingest import Naming
-from signalbox.producers.bulk.line_input import Line
+import signalbox
+from signalbox.commands.vocabulary import Mode
 from signalbox.producers.cli.common import (
+    ONE_WAIT,
     AsJson,
     EnvName,
     ModeName,
+    OpPrefix,
     Tenant,
     Wait,
+    WaitLines,
     make_client,
     make_tenancy,
     named,
     run_and_show,
 )
 from signalbox.producers.cli.console import print_json, print_rows
-from signalbox.producers.cli.lines import (
-    ONE_WAIT,
-    OpPrefix,
-    WaitLines,
-    lines_of_input,
-    one_each,
-    store_lines,
-)
+from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import comparison, json_object, shown
 from signalbox.producers.cli.paging import Limit, say_if_more, walk
 
-app = typer.Typer(
+if TYPE_CHECKING:
+    from signalbox.producers.bulk.folder import Tenancy
+    from signalbox.producers.bulk.line_input import Line
+
+app = new_app(
     add_completion=False, help="Store, read and query rows of tables.", no_args_is_help=True
 )
 
@@ -68,6 +64,9 @@ def upsert(
 
     Each line is {"key": …, "data": {…}} and may have if_absent, if_revision and op_id.
     """
+    from signalbox.producers.bulk.ingest import Naming
+    from signalbox.producers.cli.lines import lines_of_input, one_each, store_lines
+
     tenancy = make_tenancy(tenant, env, mode)
     if data is None:
         if key != "-":
@@ -83,12 +82,12 @@ def upsert(
         return
     if op_prefix:
         raise typer.BadParameter("--op-prefix is for many rows; one takes --op-id")
-    command = UpsertRow(
+    command = signalbox.UpsertRow(
         **named(tenancy, op_id),
         table_name=table,
         key=key,
         data=json_object(sys.stdin.buffer.read() if data == "-" else data),
-        condition=RowCondition(if_absent=if_absent, if_revision=if_revision),
+        condition=signalbox.RowCondition(if_absent=if_absent, if_revision=if_revision),
     )
     run_and_show(command, ONE_WAIT if wait is None else wait, as_json)
 
@@ -105,7 +104,7 @@ def get(
 ) -> None:
     """Read one row."""
     tenancy = make_tenancy(tenant, env, mode)
-    run_and_show(GetRow(**named(tenancy), table_name=table, key=key), wait, as_json)
+    run_and_show(signalbox.GetRow(**named(tenancy), table_name=table, key=key), wait, as_json)
 
 
 @app.command()
@@ -121,7 +120,7 @@ def rm(
 ) -> None:
     """Remove a row; it is no error if there is none."""
     fields = named(make_tenancy(tenant, env, mode))
-    command = DeleteRow(**fields, table_name=table, key=key, if_revision=if_revision)
+    command = signalbox.DeleteRow(**fields, table_name=table, key=key, if_revision=if_revision)
     run_and_show(command, wait, as_json)
 
 
@@ -148,8 +147,8 @@ def query(
     tenancy = make_tenancy(tenant, env, mode)
     filters = [comparison(text) for text in where or []]
 
-    def ask(most: int, cursor: str | None) -> Command:
-        return QueryRows(
+    def ask(most: int, cursor: str | None) -> signalbox.Command:
+        return signalbox.QueryRows(
             **named(tenancy),
             table_name=table,
             filters=filters,
@@ -175,15 +174,15 @@ def query(
     say_if_more(limit, cursor)
 
 
-def _row(tenancy: Tenancy, table: str, line: Line, op_id: str) -> Command:
+def _row(tenancy: Tenancy, table: str, line: Line, op_id: str) -> signalbox.Command:
     document = line.document(("key", "data"), ("if_absent", "if_revision", "op_id"))
     own = document.get("op_id")
-    return UpsertRow(
+    return signalbox.UpsertRow(
         **named(tenancy, op_id if own is None else own),
         table_name=table,
         key=document["key"],
         data=document["data"],
-        condition=RowCondition(
+        condition=signalbox.RowCondition(
             if_absent=document.get("if_absent", False), if_revision=document.get("if_revision")
         ),
     )

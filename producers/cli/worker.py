@@ -8,10 +8,11 @@ from typing import Annotated, Literal
 
 import typer
 
-from signalbox.commands.settings import Settings, without_password
+import signalbox
 from signalbox.producers.cli.console import out
+from signalbox.producers.cli.group import new_app
 
-app = typer.Typer(add_completion=False)
+app = new_app(add_completion=False)
 
 
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
@@ -23,8 +24,10 @@ def worker(
     pool: Annotated[Literal["threads", "prefork"], typer.Option("-P", "--pool")] = "threads",
 ) -> None:
     """Run a worker until SIGTERM; further options go to Celery's own worker."""
-    settings = Settings()
-    out.print(
+    from signalbox.commands.settings import without_password
+
+    settings = signalbox.Settings()
+    out().print(
         f"worker {name}: broker {without_password(settings.broker_url)}, "
         f"state {without_password(settings.state_url)}",
         soft_wrap=True,

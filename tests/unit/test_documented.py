@@ -6,7 +6,7 @@ import pytest
 from pydantic import BaseModel, create_model
 
 from signalbox.commands.documented import Documented, field_docs
-from signalbox.commands.error import ErrorDetail
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.event_stream import Event
 from signalbox.commands.metrics_store import Point
 from signalbox.commands.object_store import Condition

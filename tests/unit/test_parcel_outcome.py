@@ -11,7 +11,8 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from signalbox.commands.error import ErrorDetail, LedgerDamaged
+from signalbox.commands.error import LedgerDamaged
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ledger import parcel_outcome
 from signalbox.commands.ledger.framing import Heap, enframe, unframe
 from signalbox.commands.ledger.parcel_outcome import open_outcomes, seal_outcomes

@@ -8,7 +8,8 @@ from typing import Any, assert_type
 import pytest
 
 from signalbox import AsyncClient, Client, Command, GetObject, GetResult, GetRow, Row
-from signalbox.commands.error import ErrorDetail, NotFound, ResultUnreadable
+from signalbox.commands.error import NotFound, ResultUnreadable
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.parse import known_ops
 from signalbox.commands.result import Result

@@ -5,7 +5,8 @@ from __future__ import annotations
 import pytest
 
 from signalbox.producers.cli import console
-from signalbox.producers.cli.console import SafeConsole, print_rows
+from signalbox.producers.cli.console import print_rows
+from signalbox.producers.cli.safe_console import SafeConsole
 
 COLUMNS = ["tenant", "env", "backend", "config", "rev", "health", "use", "locked by"]
 ROW = ["t_demo", "dev", "filesystem", {"base_dir": "/srv/objects/of/all"}, 7, "unknown", "9 reads",
@@ -18,7 +19,8 @@ def printed(
     capsys: pytest.CaptureFixture[str],
     *rows: list[object],
 ) -> str:
-    monkeypatch.setattr(console, "out", SafeConsole(width=width))
+    shown = SafeConsole(width=width)
+    monkeypatch.setattr(console, "out", lambda: shown)
     print_rows("routes", COLUMNS, [*rows])
     return capsys.readouterr().out
 

@@ -14,7 +14,7 @@ import structlog
 from signalbox.commands.settings import Settings
 from signalbox.commands.visible import visible, visible_json
 from signalbox.producers.cli import console
-from signalbox.producers.cli.console import SafeConsole
+from signalbox.producers.cli.safe_console import SafeConsole
 from signalbox.workers.execution.command_log import configure_logging
 
 CLEAR = "\x1b[2J\x1b]0;owned\x07"
@@ -25,7 +25,8 @@ HOSTILE = f"a{CLEAR}b\x9b2Jc\u202ed\r\ne\u2028f"
 def shown(monkeypatch: pytest.MonkeyPatch) -> io.StringIO:
     """What a terminal of 200 columns is sent."""
     sink = io.StringIO()
-    monkeypatch.setattr(console, "out", SafeConsole(file=sink, force_terminal=True, width=200))
+    shown = SafeConsole(file=sink, force_terminal=True, width=200)
+    monkeypatch.setattr(console, "out", lambda: shown)
     return sink
 
 
@@ -39,8 +40,8 @@ def assert_harmless(text: str) -> None:
     [
         lambda: console.print_rows("rows", ["key", "data"], [[HOSTILE, {"a": HOSTILE}]]),
         lambda: console.print_pairs({"reason": HOSTILE, "data": {"a": HOSTILE}}),
-        lambda: console.out.print(HOSTILE, markup=False),
-        lambda: console.out.print(HOSTILE, soft_wrap=True),
+        lambda: console.out().print(HOSTILE, markup=False),
+        lambda: console.out().print(HOSTILE, soft_wrap=True),
     ],
 )
 def test_no_text_moves_the_cursor_of_a_terminal(show: Any, shown: io.StringIO) -> None:

@@ -22,7 +22,7 @@ from typing import Any
 import structlog
 from celery import Celery
 
-from signalbox.commands.error import ErrorDetail
+from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ledger.entry import Action, Finish
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome

@@ -9,7 +9,7 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.ledger.dead import DeadLetter
 from signalbox.commands.parse import load_command
 from signalbox.commands.payload import StagedPayload
-from signalbox.producers.client.content import ContentDesk
+from signalbox.producers.client.content import ContentStager
 
 
 def document_of(letter: DeadLetter) -> dict[str, Any]:
@@ -31,7 +31,7 @@ def document_of(letter: DeadLetter) -> dict[str, Any]:
     }
 
 
-def discard(content: ContentDesk, letter: DeadLetter) -> None:
+def discard(content: ContentStager, letter: DeadLetter) -> None:
     """Remove the staged content of a dead letter."""
     if not letter.is_command:
         return

@@ -3,10 +3,12 @@
 Words used in the suite:
 
 - A *harness* starts a backend's server and gives the config of a route to it (`harness.py`).
-- A *desk* sends commands to the store of one tenant and env, with methods shorter than the commands
-(`desk.py`, `table_desk.py`, `metrics_desk.py`, `stream_desk.py`; base class `Caller`).
-- A *turn* is the place of an accepted command in the order; a repeated turn is a retry (`turn.py`).
-- A *shelf* tries one hostile name in each *slot* of a store's commands, such as its table and its
-row key, and looks for what another tenant stored (`shelf.py`, `hostile.py`).
-- A *bad place* is a valid config that names a bucket or folder which cannot be used.
+- A *caller* sends commands to the store of one tenant and env, with methods shorter than the
+commands (`object_caller.py`, `table_caller.py`, `metrics_caller.py`, `stream_caller.py`; base class
+`StoreCaller`).
+- An *acceptance* is the place of an accepted command in the order; a retry of the command
+keeps it (`store_caller.py`).
+- A *probe* tries one hostile name in each *slot* of a store's commands, such as its table and its
+row key, and looks for what another tenant stored (`name_probe.py`, `hostile.py`).
+- An *unusable config* is a valid config that names a bucket or folder which cannot be used.
 """

@@ -32,7 +32,7 @@ class Harness:
     """Name of the backend type."""
     config: dict[str, Any]
     """A config that works."""
-    bad_place: dict[str, Any]
+    unusable_config: dict[str, Any]
     """A valid config that names a bucket or base_dir which cannot be used."""
 
 
@@ -41,13 +41,13 @@ OpenHarness = Callable[[], AbstractContextManager[Harness]]
 
 @contextmanager
 def filesystem_harness() -> Iterator[Harness]:
-    """A temporary directory; the bad place is below a regular file."""
+    """A temporary directory; the unusable config is below a regular file."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "file").touch()
         yield Harness(
             backend_type="filesystem",
             config={"base_dir": f"{directory}/objects"},
-            bad_place={"base_dir": f"{directory}/file/objects"},
+            unusable_config={"base_dir": f"{directory}/file/objects"},
         )
 
 

@@ -17,12 +17,12 @@ from signalbox.adapters.catalogue import Backend
 from signalbox.adapters.port import AdapterContext
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.testing.desk import Desk, OpenDesk
 from signalbox.testing.harness import Harness, Variant, find_harness, served
-from signalbox.testing.metrics_desk import MetricsDesk, OpenMetricsDesk
-from signalbox.testing.stream_desk import OpenStreamDesk, StreamDesk
-from signalbox.testing.table_desk import OpenTableDesk, TableDesk
-from signalbox.testing.turn import AnyCaller, OpenAt
+from signalbox.testing.metrics_caller import MetricsCaller, OpenMetrics
+from signalbox.testing.object_caller import ObjectCaller, OpenObjects
+from signalbox.testing.store_caller import AnyCaller, OpenAt
+from signalbox.testing.stream_caller import OpenStream, StreamCaller
+from signalbox.testing.table_caller import OpenTable, TableCaller
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -61,7 +61,7 @@ def harness(backend: Backend) -> Iterator[Harness]:
     with open_harness() as harness:
         if isinstance(backend, Variant):
             harness.config |= backend.config
-            harness.bad_place |= backend.config
+            harness.unusable_config |= backend.config
         yield harness
 
 
@@ -73,11 +73,11 @@ def tenant() -> str:
 
 @pytest.fixture
 def open_at(backend: Backend, harness: Harness, tenant: str, tmp_path: Path) -> Iterator[OpenAt]:
-    """Open a store for a scope, and a desk for it; by default the test's tenant in `dev`."""
+    """Open a store for a scope, and a objects for it; by default the test's tenant in `dev`."""
     with ExitStack() as opened:
 
         def open_one(
-            desk: type[AnyCaller],
+            objects: type[AnyCaller],
             tenant: str = tenant,
             env: str = "dev",
             config: dict[str, str] | None = None,
@@ -86,54 +86,54 @@ def open_at(backend: Backend, harness: Harness, tenant: str, tmp_path: Path) -> 
             config = harness.config if config is None else config
             store = backend.open(AdapterContext(scope=scope, mode=Mode.LAB, config=config))
             opened.callback(store.close)
-            return desk(store, tenant, env, DirectoryPayloadStore(tmp_path / "payloads"))
+            return objects(store, tenant, env, DirectoryPayloadStore(tmp_path / "payloads"))
 
         yield open_one
 
 
 @pytest.fixture
-def open_desk(open_at: OpenAt) -> OpenDesk:
-    """Open a Desk."""
-    return partial(open_at, Desk)
+def open_objects(open_at: OpenAt) -> OpenObjects:
+    """Open a ObjectCaller."""
+    return partial(open_at, ObjectCaller)
 
 
 @pytest.fixture
-def desk(open_desk: OpenDesk) -> Desk:
-    """A Desk for the test's tenant."""
-    return open_desk()
+def objects(open_objects: OpenObjects) -> ObjectCaller:
+    """A ObjectCaller for the test's tenant."""
+    return open_objects()
 
 
 @pytest.fixture
-def open_table_desk(open_at: OpenAt) -> OpenTableDesk:
-    """Open a TableDesk."""
-    return partial(open_at, TableDesk)
+def open_table(open_at: OpenAt) -> OpenTable:
+    """Open a TableCaller."""
+    return partial(open_at, TableCaller)
 
 
 @pytest.fixture
-def table(open_table_desk: OpenTableDesk) -> TableDesk:
-    """A TableDesk for the test's tenant."""
-    return open_table_desk()
+def table(open_table: OpenTable) -> TableCaller:
+    """A TableCaller for the test's tenant."""
+    return open_table()
 
 
 @pytest.fixture
-def open_metrics_desk(open_at: OpenAt) -> OpenMetricsDesk:
-    """Open a MetricsDesk."""
-    return partial(open_at, MetricsDesk)
+def open_metrics(open_at: OpenAt) -> OpenMetrics:
+    """Open a MetricsCaller."""
+    return partial(open_at, MetricsCaller)
 
 
 @pytest.fixture
-def metrics(open_metrics_desk: OpenMetricsDesk) -> MetricsDesk:
-    """A MetricsDesk for the test's tenant."""
-    return open_metrics_desk()
+def metrics(open_metrics: OpenMetrics) -> MetricsCaller:
+    """A MetricsCaller for the test's tenant."""
+    return open_metrics()
 
 
 @pytest.fixture
-def open_stream_desk(open_at: OpenAt) -> OpenStreamDesk:
-    """Open a StreamDesk."""
-    return partial(open_at, StreamDesk)
+def open_stream(open_at: OpenAt) -> OpenStream:
+    """Open a StreamCaller."""
+    return partial(open_at, StreamCaller)
 
 
 @pytest.fixture
-def stream(open_stream_desk: OpenStreamDesk) -> StreamDesk:
-    """A StreamDesk for the test's tenant."""
-    return open_stream_desk()
+def stream(open_stream: OpenStream) -> StreamCaller:
+    """A StreamCaller for the test's tenant."""
+    return open_stream()

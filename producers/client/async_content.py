@@ -9,7 +9,7 @@ from concurrent.futures import Executor, Future
 
 from signalbox.commands.error import ContentMismatch
 from signalbox.commands.payload import InlinePayload, StagedPayload, Staging
-from signalbox.producers.client.content import ContentDesk
+from signalbox.producers.client.content import ContentStager
 
 PART_BYTES = 256 * 1024
 """Minimum number of bytes that are written at once, so that a gigabyte takes some thousand calls of
@@ -18,7 +18,7 @@ a thread. Each sender takes about as much memory."""
 
 async def take_in(
     chunks: AsyncIterable[bytes],
-    desk: ContentDesk,
+    stager: ContentStager,
     threads: Executor,
     *,
     size: int | None,
@@ -29,25 +29,25 @@ async def take_in(
     head = bytearray()
     total = 0
     staging: Staging | None = None
-    if size is not None and size > desk.limit:
-        desk.need_store(size)  # fails before any of it is sent
+    if size is not None and size > stager.limit:
+        stager.need_store(size)  # fails before any of it is sent
     try:
         async for chunk in chunks:
             total += len(chunk)
             if size is not None and total > size:
                 raise _mismatch(f"more than the {size} bytes that were declared")
             head += chunk
-            if total <= desk.limit or len(head) < PART_BYTES:
+            if total <= stager.limit or len(head) < PART_BYTES:
                 continue
             if staging is None:
-                staging = await _begin(desk, total, threads)
+                staging = await _begin(stager, total, threads)
             part, head = bytes(head), bytearray()
             await loop.run_in_executor(threads, staging.write, part)
-        if total <= desk.limit:
+        if total <= stager.limit:
             return inline(bytes(head), size, sha256)
         _check_size(total, size)
         if staging is None:
-            staging = await _begin(desk, total, threads)
+            staging = await _begin(stager, total, threads)
         await loop.run_in_executor(threads, staging.write, bytes(head))
         _check_digest(staging.sha256, sha256)
         payload = await loop.run_in_executor(threads, staging.commit)
@@ -57,12 +57,12 @@ async def take_in(
             if not isinstance(error, GeneratorExit):  # A generator that is closed must not wait.
                 await asyncio.wait([asyncio.wrap_future(ended)])
         raise
-    desk.hold(payload)
+    stager.hold(payload)
     return payload
 
 
-async def _begin(desk: ContentDesk, size: int, threads: Executor) -> Staging:
-    beginning = threads.submit(desk.need_store(size).begin)
+async def _begin(stager: ContentStager, size: int, threads: Executor) -> Staging:
+    beginning = threads.submit(stager.need_store(size).begin)
     try:
         return await asyncio.wrap_future(beginning)
     except asyncio.CancelledError:

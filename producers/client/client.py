@@ -28,7 +28,7 @@ from signalbox.producers.broker.publisher import Publisher, make_app
 from signalbox.producers.broker.ring import RingMessages
 from signalbox.producers.client.buffer import Buffer, BufferLimits
 from signalbox.producers.client.claim_check import ClaimChecks
-from signalbox.producers.client.content import ContentDesk
+from signalbox.producers.client.content import ContentStager
 from signalbox.producers.client.outcome_waiter import OutcomeWaiter
 from signalbox.producers.client.submission import DEFAULT_WAIT, MAX_SUBMIT, Submission, no_outcome
 from signalbox.routing.registry.permit import Permits, is_reserved
@@ -78,7 +78,7 @@ class Client:
         )
         self._publisher = Publisher(app)
         self.waiter = OutcomeWaiter(self.state, self.ledger)
-        self.content = ContentDesk(self.settings, Deployment(self.state))
+        self.content = ContentStager(self.settings, Deployment(self.state))
         self._claim_checks = ClaimChecks(self.content.store, self.state)
         self._permits = Permits(self.state)
         self.dead = DeadLetters(self.state, self.settings)

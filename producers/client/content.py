@@ -26,7 +26,7 @@ _kept: dict[str, tuple[DirectoryPayloadStore, StagedPayload, int]] = {}
 """Content staged by this process and still referenced, by name, with the process that staged it."""
 
 
-class ContentDesk:
+class ContentStager:
     """Makes payloads of content, and opens the content of results, in bounded memory.
 
     Staged content exists as long as its payload object, or an accepted command made of it.

@@ -13,19 +13,19 @@ from signalbox.adapters.catalogue import Backend
 from signalbox.commands.error import InvalidScope, SignalboxError
 from signalbox.commands.scope import Scope
 from signalbox.testing.hostile import SPELLINGS
-from signalbox.testing.shelf import SECRET, SHELVES, Shelf
-from signalbox.testing.turn import OpenAt
+from signalbox.testing.name_probe import NAME_PROBES, SECRET, NameProbe
+from signalbox.testing.store_caller import OpenAt
 
 ScopeName = tuple[str, str]
-OpenShelf = Callable[[str, str], Shelf]
+OpenProbe = Callable[[str, str], NameProbe]
 
 
 @pytest.fixture
-def open_shelf(open_at: OpenAt, backend: Backend) -> OpenShelf:
-    desk, shelf = SHELVES[backend.kind]
+def open_probe(open_at: OpenAt, backend: Backend) -> OpenProbe:
+    caller, probe = NAME_PROBES[backend.kind]
 
-    def open_one(tenant: str, env: str) -> Shelf:
-        opened: Shelf = shelf(open_at(desk, tenant, env))
+    def open_one(tenant: str, env: str) -> NameProbe:
+        opened: NameProbe = probe(open_at(caller, tenant, env))
         return opened
 
     return open_one
@@ -33,13 +33,13 @@ def open_shelf(open_at: OpenAt, backend: Backend) -> OpenShelf:
 
 @pytest.mark.parametrize("group", SPELLINGS)
 def test_hostile_names_are_refused_or_stay_their_own(
-    open_shelf: OpenShelf, tenant: str, group: str
+    open_probe: OpenProbe, tenant: str, group: str
 ) -> None:
-    mine, victim = open_shelf(tenant, "dev"), open_shelf(f"{tenant}b", "dev")
+    mine, victim = open_probe(tenant, "dev"), open_probe(f"{tenant}b", "dev")
     mine.keep_own()
     victim.keep_own()
     seen = victim.listed()
-    names = [name.replace("VICTIM", victim.desk.tenant) for name in SPELLINGS[group].values()]
+    names = [name.replace("VICTIM", victim.caller.tenant) for name in SPELLINGS[group].values()]
     kept = [(slot, name) for slot in mine.SLOTS for name in names if is_kept(mine, slot, name)]
     # All of them stand side by side by now.
     for slot, name in kept:
@@ -55,7 +55,7 @@ def test_hostile_names_are_refused_or_stay_their_own(
     assert (mine.own(), victim.own()) == (mine.all_own(), victim.all_own())
 
 
-def is_kept(mine: Shelf, slot: str, name: str) -> bool:
+def is_kept(mine: NameProbe, slot: str, name: str) -> bool:
     """Whether it was written; what is refused finds nothing either."""
     try:
         mine.keep(slot, name)
@@ -83,7 +83,7 @@ def test_a_hostile_name_is_no_tenant_and_no_env(spelling: str) -> None:
 def refuse_or_keep(names: dict[str, Any]) -> None:
     """Only the few plain characters of scopes pass, and those as they are."""
     try:
-        scope = Scope(kind=next(iter(SHELVES)), **names)
+        scope = Scope(kind=next(iter(NAME_PROBES)), **names)
     except (InvalidScope, ValidationError):
         return
     assert {"tenant_id": scope.tenant_id, "env": scope.env} == names
@@ -114,9 +114,9 @@ def refuse_or_keep(names: dict[str, Any]) -> None:
     ids=str,
 )
 def test_scopes_with_names_near_to_each_other_are_two(
-    open_shelf: OpenShelf, tenant: str, mine: ScopeName, other: ScopeName
+    open_probe: OpenProbe, tenant: str, mine: ScopeName, other: ScopeName
 ) -> None:
-    one, two = (open_shelf(tenant + end, env) for end, env in (mine, other))
+    one, two = (open_probe(tenant + end, env) for end, env in (mine, other))
     one.keep_own()
     assert set(map(tuple, two.own())) == {()}
     assert two.listed() == []

@@ -12,5 +12,5 @@ KINDS = tuple(ResourceKind)
 def test_another_place_is_another_location(backend: Backend, harness: Harness) -> None:
     location = backend.location(harness.config)
     assert location
-    assert set(location) == set(backend.location(harness.bad_place))
-    assert backend.location(harness.bad_place) != location
+    assert set(location) == set(backend.location(harness.unusable_config))
+    assert backend.location(harness.unusable_config) != location

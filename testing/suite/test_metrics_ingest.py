@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from signalbox.commands.error import InvalidCommand, InvalidKey
 from signalbox.commands.metrics_store import IngestPoints, Point, canonical_labels
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.metrics_desk import DAY, MetricsDesk, point
+from signalbox.testing.metrics_caller import DAY, MetricsCaller, point
 from signalbox.testing.typed_values import exact
 
 KIND = ResourceKind.METRICS_STORE
@@ -34,26 +34,26 @@ MOMENTS = [
 VALUES = [0.0, -0.0, 1.0, 0.1 + 0.2, -1.5, 1e300, 1.7976931348623157e308, -5e-324, 2.0**63]
 
 
-def test_a_point_comes_back_as_it_was_given(metrics: MetricsDesk) -> None:
+def test_a_point_comes_back_as_it_was_given(metrics: MetricsCaller) -> None:
     metrics.ingest(point(0.5, 1, host="a", zone="b"))
     (found,) = metrics.points()
     assert found.timestamp == DAY + timedelta(seconds=1)
     assert (found.value, found.labels) == (0.5, {"host": "a", "zone": "b"})
 
 
-def test_values_come_back_to_the_last_bit(metrics: MetricsDesk) -> None:
+def test_values_come_back_to_the_last_bit(metrics: MetricsCaller) -> None:
     metrics.ingest(*(point(value, at) for at, value in enumerate(VALUES)))
     assert exact(metrics.values()) == exact(VALUES)
 
 
-def test_times_come_back_to_the_microsecond(metrics: MetricsDesk) -> None:
+def test_times_come_back_to_the_microsecond(metrics: MetricsCaller) -> None:
     metrics.ingest(*(point(n, at) for n, at in enumerate(MOMENTS)))
     first, last = MOMENTS[0], datetime(9999, 12, 31, 23, 59, 59, 999_999, UTC)
     found = metrics.points(start=first, end=last)
     assert [(p.timestamp, p.value) for p in found] == [(at, n) for n, at in enumerate(MOMENTS)]
 
 
-def test_a_time_of_another_zone_is_the_same_time(metrics: MetricsDesk) -> None:
+def test_a_time_of_another_zone_is_the_same_time(metrics: MetricsCaller) -> None:
     zone = timezone(timedelta(hours=-5))
     metrics.ingest(point(1, DAY))
     metrics.ingest(point(2, DAY.astimezone(zone)))
@@ -61,26 +61,26 @@ def test_a_time_of_another_zone_is_the_same_time(metrics: MetricsDesk) -> None:
     assert (found.value, found.timestamp) == (2, DAY)
 
 
-def test_an_ingest_may_be_repeated(metrics: MetricsDesk) -> None:
+def test_an_ingest_may_be_repeated(metrics: MetricsCaller) -> None:
     points = [point(n, n, host="a") for n in range(3)]
     for _ in range(3):
         metrics.ingest(*points)
     assert metrics.values() == [0, 1, 2]
 
 
-def test_a_later_value_corrects_a_point(metrics: MetricsDesk) -> None:
+def test_a_later_value_corrects_a_point(metrics: MetricsCaller) -> None:
     metrics.ingest(point(1, 0, host="a"), point(2, 1, host="a"))
     metrics.ingest(point(9, 0, host="a"))
     assert metrics.values() == [9, 2]
 
 
-def test_a_value_may_be_corrected_to_a_smaller_one_and_zero(metrics: MetricsDesk) -> None:
+def test_a_value_may_be_corrected_to_a_smaller_one_and_zero(metrics: MetricsCaller) -> None:
     for value in (5.0, -3.0, 0.0):
         metrics.ingest(point(value))
         assert metrics.values() == [value]
 
 
-def test_the_order_of_labels_does_not_matter(metrics: MetricsDesk) -> None:
+def test_the_order_of_labels_does_not_matter(metrics: MetricsCaller) -> None:
     metrics.ingest(point(1, a="1", b="2"))
     metrics.ingest(point(2, b="2", a="1"))
     (found,) = metrics.points()
@@ -103,7 +103,7 @@ def test_the_order_of_labels_does_not_matter(metrics: MetricsDesk) -> None:
     ids=["none", "joined", "near", "accents", "escapes", "long", "many", "names", "values"],
 )
 def test_points_of_different_labels_are_different_points(
-    metrics: MetricsDesk, labels: list[dict[str, str]]
+    metrics: MetricsCaller, labels: list[dict[str, str]]
 ) -> None:
     metrics.ingest(
         *(Point(series="cpu", timestamp=DAY, value=n, labels=each) for n, each in enumerate(labels))
@@ -113,13 +113,13 @@ def test_points_of_different_labels_are_different_points(
     assert [(p.value, p.labels) for p in metrics.points(limit=2)] == expected
 
 
-def test_odd_series_stay_apart(metrics: MetricsDesk) -> None:
+def test_odd_series_stay_apart(metrics: MetricsCaller) -> None:
     metrics.ingest(*(point(n, series=name) for n, name in enumerate(ODD_NAMES)))
     for number, name in enumerate(ODD_NAMES):
         assert metrics.values(series=name) == [number]
 
 
-def test_one_command_holds_a_thousand_points(metrics: MetricsDesk) -> None:
+def test_one_command_holds_a_thousand_points(metrics: MetricsCaller) -> None:
     metrics.ingest(*(point(n, n / 10, host=f"h{n % 7}") for n in range(1000)))
     assert metrics.values() == list(range(1000))
     assert [window.value for window in metrics.windows("sum")] == [999 * 500]
@@ -152,13 +152,13 @@ def test_what_is_no_point_is_refused_before_the_backend(fields: dict[str, Any]) 
         Point(**{"series": "cpu", "timestamp": DAY, "value": 1.0} | fields)
 
 
-def test_a_command_names_no_point_twice(metrics: MetricsDesk) -> None:
+def test_a_command_names_no_point_twice(metrics: MetricsCaller) -> None:
     twice = [point(1, a="1", b="2"), point(2, b="2", a="1")]
     with pytest.raises(ValidationError):
-        IngestPoints(**metrics.place, points=twice)
+        IngestPoints(**metrics.scope_fields, points=twice)
 
 
-def test_of_writers_side_by_side_the_last_accepted_stands(metrics: MetricsDesk) -> None:
+def test_of_writers_side_by_side_the_last_accepted_stands(metrics: MetricsCaller) -> None:
     calls = [metrics.call() for _ in range(20)]
 
     def write(number: int) -> None:

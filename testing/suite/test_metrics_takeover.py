@@ -6,8 +6,8 @@ import pytest
 
 from signalbox.commands.error import LeaseExpired
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.metrics_desk import MetricsDesk, point
-from signalbox.testing.turn import Turn, overtaken
+from signalbox.testing.metrics_caller import MetricsCaller, point
+from signalbox.testing.store_caller import Acceptance, overtaken
 
 KIND = ResourceKind.METRICS_STORE
 
@@ -15,30 +15,30 @@ late_in_both_ways = pytest.mark.parametrize("takeover", [False, True], ids=["wok
 
 
 @late_in_both_ways
-def test_a_late_value_leaves_a_newer_one(metrics: MetricsDesk, takeover: bool) -> None:
-    turn = Turn()
+def test_a_late_value_leaves_a_newer_one(metrics: MetricsCaller, takeover: bool) -> None:
+    acceptance = Acceptance()
     metrics.ingest(point(2, host="a"))
     with overtaken(takeover):
-        metrics.ingest(point(1, host="a"), call=metrics.call(turn, takeover=takeover))
+        metrics.ingest(point(1, host="a"), call=metrics.call(acceptance, takeover=takeover))
     assert metrics.values() == [2]
 
 
 @late_in_both_ways
 def test_a_late_command_still_stores_what_no_one_else_did(
-    metrics: MetricsDesk, takeover: bool
+    metrics: MetricsCaller, takeover: bool
 ) -> None:
-    turn = Turn()
+    acceptance = Acceptance()
     metrics.ingest(point(9, 1), point(9, 3))
-    call = metrics.call(turn, takeover=takeover)
+    call = metrics.call(acceptance, takeover=takeover)
     metrics.ingest(*(point(1, at) for at in range(5)), call=call)
     assert metrics.values() == [1, 9, 1, 9, 1]
 
 
 @late_in_both_ways
-def test_a_late_bulk_leaves_what_is_newer(metrics: MetricsDesk, takeover: bool) -> None:
-    turns = [Turn(), Turn()]
+def test_a_late_bulk_leaves_what_is_newer(metrics: MetricsCaller, takeover: bool) -> None:
+    acceptances = [Acceptance(), Acceptance()]
     metrics.ingest(point(9, 0), point(9, 2))
-    calls = [metrics.call(turn, takeover=takeover) for turn in turns]
+    calls = [metrics.call(acceptance, takeover=takeover) for acceptance in acceptances]
     metrics.store.ingest_many(
         [
             metrics.item(point(1, 0), point(1, 1), call=calls[0]),
@@ -49,39 +49,39 @@ def test_a_late_bulk_leaves_what_is_newer(metrics: MetricsDesk, takeover: bool) 
 
 
 @late_in_both_ways
-def test_an_ingest_that_was_done_may_be_repeated(metrics: MetricsDesk, takeover: bool) -> None:
-    turn = Turn()
+def test_an_ingest_that_was_done_may_be_repeated(metrics: MetricsCaller, takeover: bool) -> None:
+    acceptance = Acceptance()
     points = [point(n, n) for n in range(3)]
-    metrics.ingest(*points, call=metrics.call(turn))
-    metrics.ingest(*points, call=metrics.call(turn, takeover=takeover))
+    metrics.ingest(*points, call=metrics.call(acceptance))
+    metrics.ingest(*points, call=metrics.call(acceptance, takeover=takeover))
     assert metrics.values() == [0, 1, 2]
 
 
-def test_a_repetition_does_not_undo_a_correction(metrics: MetricsDesk) -> None:
-    turn = Turn()
-    metrics.ingest(point(1, 0), point(1, 1), call=metrics.call(turn))
+def test_a_repetition_does_not_undo_a_correction(metrics: MetricsCaller) -> None:
+    acceptance = Acceptance()
+    metrics.ingest(point(1, 0), point(1, 1), call=metrics.call(acceptance))
     metrics.ingest(point(2, 1))
-    metrics.ingest(point(1, 0), point(1, 1), call=metrics.call(turn, takeover=True))
+    metrics.ingest(point(1, 0), point(1, 1), call=metrics.call(acceptance, takeover=True))
     assert metrics.values() == [1, 2]
 
 
-def test_a_repetition_stores_the_rest_of_what_stopped_half_way(metrics: MetricsDesk) -> None:
-    turn = Turn()
-    metrics.ingest(point(0, 0), point(1, 1), call=metrics.call(turn))
-    call = metrics.call(turn, takeover=True)
+def test_a_repetition_stores_the_rest_of_what_stopped_half_way(metrics: MetricsCaller) -> None:
+    acceptance = Acceptance()
+    metrics.ingest(point(0, 0), point(1, 1), call=metrics.call(acceptance))
+    call = metrics.call(acceptance, takeover=True)
     metrics.ingest(*(point(n, n) for n in range(5)), call=call)
     assert metrics.values() == [0, 1, 2, 3, 4]
 
 
-def test_a_late_value_does_not_count_twice(metrics: MetricsDesk) -> None:
-    turn = Turn()
+def test_a_late_value_does_not_count_twice(metrics: MetricsCaller) -> None:
+    acceptance = Acceptance()
     metrics.ingest(point(2))
-    metrics.ingest(point(1), call=metrics.call(turn, takeover=True))
+    metrics.ingest(point(1), call=metrics.call(acceptance, takeover=True))
     (window,) = metrics.windows("sum")
     assert (window.value, window.count) == (2, 1)
 
 
-def test_a_lease_that_ran_out_has_no_effect(metrics: MetricsDesk) -> None:
+def test_a_lease_that_ran_out_has_no_effect(metrics: MetricsCaller) -> None:
     metrics.ingest(point(1, 0))
     with pytest.raises(LeaseExpired) as refused:
         metrics.ingest(point(2, 0), point(2, 1), call=metrics.late())

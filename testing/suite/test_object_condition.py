@@ -17,7 +17,7 @@ from signalbox.commands.error import (
     Unavailable,
 )
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.desk import Desk
+from signalbox.testing.object_caller import ObjectCaller
 
 KIND = ResourceKind.OBJECT_STORE
 
@@ -35,126 +35,126 @@ def insist(step: Callable[[], T]) -> T:
             continue
 
 
-def test_if_absent_creates_once(desk: Desk) -> None:
-    desk.put("a", b"one", if_absent=True)
+def test_if_absent_creates_once(objects: ObjectCaller) -> None:
+    objects.put("a", b"one", if_absent=True)
     with pytest.raises(AlreadyExists):
-        desk.put("a", b"two", if_absent=True)
-    assert desk.read("a") == b"one"
+        objects.put("a", b"two", if_absent=True)
+    assert objects.read("a") == b"one"
 
 
-def test_if_absent_holds_for_a_large_content(desk: Desk) -> None:
-    payload = desk.payloads.stage([bytes(LARGE)])
-    desk.put("a", payload, if_absent=True)
+def test_if_absent_holds_for_a_large_content(objects: ObjectCaller) -> None:
+    payload = objects.payloads.stage([bytes(LARGE)])
+    objects.put("a", payload, if_absent=True)
     with pytest.raises(AlreadyExists):
-        desk.put("a", desk.payloads.stage([b"\1" * LARGE]), if_absent=True)
-    assert desk.head("a").sha256 == payload.sha256
+        objects.put("a", objects.payloads.stage([b"\1" * LARGE]), if_absent=True)
+    assert objects.head("a").sha256 == payload.sha256
 
 
-def test_if_match_replaces_the_version_that_was_seen(desk: Desk) -> None:
-    seen = desk.put("a", b"one").etag
-    assert desk.put("a", b"two", if_match=seen).etag != seen
-    assert desk.read("a") == b"two"
+def test_if_match_replaces_the_version_that_was_seen(objects: ObjectCaller) -> None:
+    seen = objects.put("a", b"one").etag
+    assert objects.put("a", b"two", if_match=seen).etag != seen
+    assert objects.read("a") == b"two"
 
 
-def test_if_match_refuses_another_version(desk: Desk) -> None:
-    seen = desk.put("a", b"one").etag
-    desk.put("a", b"two")
+def test_if_match_refuses_another_version(objects: ObjectCaller) -> None:
+    seen = objects.put("a", b"one").etag
+    objects.put("a", b"two")
     with pytest.raises(PreconditionFailed):
-        desk.put("a", b"three", if_match=seen)
-    assert desk.read("a") == b"two"
+        objects.put("a", b"three", if_match=seen)
+    assert objects.read("a") == b"two"
 
 
-def test_if_match_refuses_a_missing_object(desk: Desk) -> None:
-    seen = desk.put("a").etag
-    desk.delete("a")
+def test_if_match_refuses_a_missing_object(objects: ObjectCaller) -> None:
+    seen = objects.put("a").etag
+    objects.delete("a")
     with pytest.raises(PreconditionFailed):
-        desk.put("a", b"two", if_match=seen)
+        objects.put("a", b"two", if_match=seen)
     with pytest.raises(NotFound):
-        desk.head("a")
+        objects.head("a")
 
 
 @pytest.mark.parametrize("etag", ["", "*", "no-such-etag", '"', "a, b", "ü"])
-def test_if_match_takes_nothing_but_an_etag(desk: Desk, etag: str) -> None:
-    desk.put("a", b"one")
+def test_if_match_takes_nothing_but_an_etag(objects: ObjectCaller, etag: str) -> None:
+    objects.put("a", b"one")
     with pytest.raises(PreconditionFailed):
-        desk.put("a", b"two", if_match=etag)
+        objects.put("a", b"two", if_match=etag)
     with pytest.raises(PreconditionFailed):
-        desk.delete("a", if_match=etag)
-    assert desk.read("a") == b"one"
+        objects.delete("a", if_match=etag)
+    assert objects.read("a") == b"one"
 
 
-def test_a_conditional_delete_removes_the_version_that_was_seen(desk: Desk) -> None:
-    desk.delete("a", if_match=desk.put("a").etag)
-    assert desk.keys() == []
+def test_a_conditional_delete_removes_the_version_that_was_seen(objects: ObjectCaller) -> None:
+    objects.delete("a", if_match=objects.put("a").etag)
+    assert objects.keys() == []
 
 
-def test_a_conditional_delete_refuses_another_version(desk: Desk) -> None:
-    seen = desk.put("a", b"one").etag
-    desk.put("a", b"two")
+def test_a_conditional_delete_refuses_another_version(objects: ObjectCaller) -> None:
+    seen = objects.put("a", b"one").etag
+    objects.put("a", b"two")
     with pytest.raises(PreconditionFailed):
-        desk.delete("a", if_match=seen)
-    assert desk.read("a") == b"two"
+        objects.delete("a", if_match=seen)
+    assert objects.read("a") == b"two"
 
 
-def test_a_conditional_delete_refuses_a_missing_object(desk: Desk) -> None:
+def test_a_conditional_delete_refuses_a_missing_object(objects: ObjectCaller) -> None:
     with pytest.raises(PreconditionFailed):
-        desk.delete("a", if_match=hashlib.md5(b"x", usedforsecurity=False).hexdigest())
+        objects.delete("a", if_match=hashlib.md5(b"x", usedforsecurity=False).hexdigest())
 
 
-def test_a_refusal_names_its_place_and_the_next_step(desk: Desk) -> None:
-    desk.put("a")
+def test_a_refusal_names_its_place_and_the_next_step(objects: ObjectCaller) -> None:
+    objects.put("a")
     with pytest.raises(AlreadyExists) as refused:
-        desk.put("a", if_absent=True)
+        objects.put("a", if_absent=True)
     detail = refused.value.detail()
-    assert (detail.kind, detail.tenant_id, detail.env) == ("object_store", desk.tenant, "dev")
+    assert (detail.kind, detail.tenant_id, detail.env) == ("object_store", objects.tenant, "dev")
     assert detail.backend_type
     assert detail.next_step
     assert not detail.temporary
 
 
-def test_of_many_creators_one_wins(desk: Desk) -> None:
+def test_of_many_creators_one_wins(objects: ObjectCaller) -> None:
     def create(number: int) -> str | None:
         try:
-            return desk.put("a", f"{number}".encode(), if_absent=True).sha256
+            return objects.put("a", f"{number}".encode(), if_absent=True).sha256
         except (AlreadyExists, Contended, Unavailable):
             return None
 
     with ThreadPoolExecutor(6) as threads:
         winners = [won for won in threads.map(create, range(12)) if won]
-    assert winners == [hashlib.sha256(desk.read("a")).hexdigest()]
+    assert winners == [hashlib.sha256(objects.read("a")).hexdigest()]
 
 
-def test_a_counter_kept_by_compare_and_swap_loses_no_step(desk: Desk) -> None:
-    desk.put("counter", b"0")
+def test_a_counter_kept_by_compare_and_swap_loses_no_step(objects: ObjectCaller) -> None:
+    objects.put("counter", b"0")
 
     def count(_: int) -> None:
         for _ in range(6):
             while True:
-                stream = desk.stream("counter")
+                stream = objects.stream("counter")
                 value = int(stream.body.read())
                 stream.body.close()
                 try:
-                    desk.put("counter", f"{value + 1}".encode(), if_match=stream.info.etag)
+                    objects.put("counter", f"{value + 1}".encode(), if_match=stream.info.etag)
                 except (PreconditionFailed, Contended, Unavailable):
                     continue
                 break
 
     with ThreadPoolExecutor(5) as threads:
         list(threads.map(count, range(5)))
-    assert desk.read("counter") == b"30"
+    assert objects.read("counter") == b"30"
 
 
-def test_readers_see_one_content_or_the_other_while_writers_write(desk: Desk) -> None:
+def test_readers_see_one_content_or_the_other_while_writers_write(objects: ObjectCaller) -> None:
     contents = [bytes([letter]) * 40_000 for letter in b"abcd"]
-    desk.put("a", contents[0])
+    objects.put("a", contents[0])
     seen: list[bytes] = []
 
     def write(content: bytes) -> None:
         for _ in range(8):
-            insist(lambda: desk.put("a", content))
+            insist(lambda: objects.put("a", content))
 
     def look() -> bytes:
-        return insist(lambda: desk.read("a"))
+        return insist(lambda: objects.read("a"))
 
     def read(_: int) -> None:
         seen.extend(look() for _ in range(16))

@@ -19,8 +19,8 @@ from signalbox.adapters.port import Call
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import LeaseExpired, NotFound, SignalboxError
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.desk import Desk, OpenDesk, Turn
 from signalbox.testing.harness import Harness, Variant
+from signalbox.testing.object_caller import Acceptance, ObjectCaller, OpenObjects
 
 KIND = ResourceKind.OBJECT_STORE
 EXCEPT = {"filesystem"}
@@ -50,19 +50,23 @@ class Frozen(Call):
         return left
 
 
-def frozen_call(desk: Desk, turn: Turn, backend: Backend, *, effect: int = 1) -> Frozen:
+def frozen_call(
+    objects: ObjectCaller, acceptance: Acceptance, backend: Backend, *, effect: int = 1
+) -> Frozen:
     """Frozen in the effect of this number: boto3 and the SDK of Azure ask twice for each, before
     they sign and before they send."""
-    call = Frozen(**vars(desk.call(turn, seconds=LEASE)))
+    call = Frozen(**vars(objects.call(acceptance, seconds=LEASE)))
     once = backend.backend_type == "s3" and not isinstance(backend, Variant)
     call.freeze(effect if once else 2 * effect)
     return call
 
 
 @pytest.fixture(params=[True, False], ids=["fenced", "unfenced"])
-def routed(request: pytest.FixtureRequest, open_desk: OpenDesk, harness: Harness) -> Desk:
-    desk: Desk = open_desk(config=harness.config | {"fenced_writes": request.param})
-    return desk
+def routed(
+    request: pytest.FixtureRequest, open_objects: OpenObjects, harness: Harness
+) -> ObjectCaller:
+    objects: ObjectCaller = open_objects(config=harness.config | {"fenced_writes": request.param})
+    return objects
 
 
 def woken_too_late(call: Frozen, act: Callable[[], object], meanwhile: Callable[[], object]) -> str:
@@ -78,13 +82,13 @@ def woken_too_late(call: Frozen, act: Callable[[], object], meanwhile: Callable[
 
 
 def test_a_put_that_was_frozen_does_not_bring_a_deleted_object_back(
-    routed: Desk, backend: Backend
+    routed: ObjectCaller, backend: Backend
 ) -> None:
-    turn = Turn()
-    call = frozen_call(routed, turn, backend)
+    acceptance = Acceptance()
+    call = frozen_call(routed, acceptance, backend)
 
     def meanwhile() -> None:
-        routed.put("a", b"old", call=routed.call(turn, takeover=True))
+        routed.put("a", b"old", call=routed.call(acceptance, takeover=True))
         routed.delete("a")
 
     code = woken_too_late(call, lambda: routed.put("a", b"old", call=call), meanwhile)
@@ -93,14 +97,14 @@ def test_a_put_that_was_frozen_does_not_bring_a_deleted_object_back(
 
 
 def test_a_put_that_was_frozen_does_not_replace_equal_content_that_is_newer(
-    routed: Desk, backend: Backend
+    routed: ObjectCaller, backend: Backend
 ) -> None:
     routed.put("a", b"one")
-    turn = Turn()
-    call = frozen_call(routed, turn, backend, effect=2 if _fenced(routed) else 1)
+    acceptance = Acceptance()
+    call = frozen_call(routed, acceptance, backend, effect=2 if _fenced(routed) else 1)
 
     def meanwhile() -> None:
-        routed.put("a", b"two", call=routed.call(turn, takeover=True))
+        routed.put("a", b"two", call=routed.call(acceptance, takeover=True))
         routed.put("a", b"one")
 
     code = woken_too_late(call, lambda: routed.put("a", b"two", call=call), meanwhile)
@@ -108,14 +112,16 @@ def test_a_put_that_was_frozen_does_not_replace_equal_content_that_is_newer(
     assert routed.read("a") == b"one"
 
 
-def test_a_delete_that_was_frozen_leaves_what_is_newer(routed: Desk, backend: Backend) -> None:
+def test_a_delete_that_was_frozen_leaves_what_is_newer(
+    routed: ObjectCaller, backend: Backend
+) -> None:
     routed.put("a", b"old")
-    turn = Turn()
+    acceptance = Acceptance()
     # A fenced one leaves its tombstone first.
-    call = frozen_call(routed, turn, backend, effect=2 if _fenced(routed) else 1)
+    call = frozen_call(routed, acceptance, backend, effect=2 if _fenced(routed) else 1)
 
     def meanwhile() -> None:
-        routed.delete("a", call=routed.call(turn, takeover=True))
+        routed.delete("a", call=routed.call(acceptance, takeover=True))
         routed.put("a", b"old")
 
     code = woken_too_late(call, lambda: routed.delete("a", call=call), meanwhile)
@@ -123,7 +129,7 @@ def test_a_delete_that_was_frozen_leaves_what_is_newer(routed: Desk, backend: Ba
     assert routed.read("a") == b"old"
 
 
-def test_a_large_put_that_was_frozen_is_refused_too(routed: Desk, backend: Backend) -> None:
+def test_a_large_put_that_was_frozen_is_refused_too(routed: ObjectCaller, backend: Backend) -> None:
     payload = routed.payloads.stage([bytes(9 * 1024**2)])
     call = routed.call(seconds=LEASE)
     frozen = Frozen(**vars(call))
@@ -137,58 +143,64 @@ def test_a_large_put_that_was_frozen_is_refused_too(routed: Desk, backend: Backe
 
 
 @pytest.mark.parametrize("condition", ["none", "if_absent", "if_match"])
-def test_a_put_whose_object_a_newer_command_deleted_took_effect(desk: Desk, condition: str) -> None:
+def test_a_put_whose_object_a_newer_command_deleted_took_effect(
+    objects: ObjectCaller, condition: str
+) -> None:
     fields: dict[str, Any] = {}
     if condition == "if_absent":
         fields["if_absent"] = True
     if condition == "if_match":
-        fields["if_match"] = desk.put("a", b"before").etag
-    turn = Turn()
-    first = desk.put("a", b"one", call=desk.call(turn), **fields)
-    assert not desk.delete("a")
-    again = desk.put("a", b"one", call=desk.call(turn, takeover=True), **fields)
+        fields["if_match"] = objects.put("a", b"before").etag
+    acceptance = Acceptance()
+    first = objects.put("a", b"one", call=objects.call(acceptance), **fields)
+    assert not objects.delete("a")
+    again = objects.put("a", b"one", call=objects.call(acceptance, takeover=True), **fields)
     assert again == first
-    assert desk.keys() == []
+    assert objects.keys() == []
 
 
-def test_a_put_that_is_older_than_a_delete_is_not_written_and_says_so(desk: Desk) -> None:
-    late = Turn()
-    desk.put("a", b"newer")
-    desk.delete("a")
-    assert desk.put("a", b"late", call=desk.call(late, takeover=True)).superseded
-    assert desk.keys() == []
+def test_a_put_that_is_older_than_a_delete_is_not_written_and_says_so(
+    objects: ObjectCaller,
+) -> None:
+    late = Acceptance()
+    objects.put("a", b"newer")
+    objects.delete("a")
+    assert objects.put("a", b"late", call=objects.call(late, takeover=True)).superseded
+    assert objects.keys() == []
 
 
-def test_a_put_that_is_newer_than_a_delete_is_written_also_by_a_takeover(desk: Desk) -> None:
-    desk.put("a", b"old")
-    desk.delete("a")
-    result = desk.put("a", b"new", call=desk.call(takeover=True), if_absent=True)
+def test_a_put_that_is_newer_than_a_delete_is_written_also_by_a_takeover(
+    objects: ObjectCaller,
+) -> None:
+    objects.put("a", b"old")
+    objects.delete("a")
+    result = objects.put("a", b"new", call=objects.call(takeover=True), if_absent=True)
     assert not result.superseded
-    assert desk.read("a") == b"new"
+    assert objects.read("a") == b"new"
 
 
-def test_writes_that_are_dropped_for_a_newer_one_say_so(desk: Desk) -> None:
-    late, later = Turn(), Turn()
-    assert not desk.put("a", b"newer").superseded
-    assert desk.put("a", b"late", call=desk.call(late, takeover=True)).superseded
-    assert desk.delete("a", call=desk.call(later, takeover=True))
-    assert desk.read("a") == b"newer"
+def test_writes_that_are_dropped_for_a_newer_one_say_so(objects: ObjectCaller) -> None:
+    late, later = Acceptance(), Acceptance()
+    assert not objects.put("a", b"newer").superseded
+    assert objects.put("a", b"late", call=objects.call(late, takeover=True)).superseded
+    assert objects.delete("a", call=objects.call(later, takeover=True))
+    assert objects.read("a") == b"newer"
 
 
 def test_a_delete_that_was_done_before_a_newer_put_came_does_not_say_that_it_was_dropped(
-    desk: Desk,
+    objects: ObjectCaller,
 ) -> None:
-    desk.put("a", b"old")
-    turn = Turn()
-    desk.delete("a", call=desk.call(turn))
-    desk.put("a", b"new")
-    assert not desk.delete("a", call=desk.call(turn, takeover=True))
-    assert desk.read("a") == b"new"
+    objects.put("a", b"old")
+    acceptance = Acceptance()
+    objects.delete("a", call=objects.call(acceptance))
+    objects.put("a", b"new")
+    assert not objects.delete("a", call=objects.call(acceptance, takeover=True))
+    assert objects.read("a") == b"new"
 
 
-def test_an_op_id_that_is_used_anew_is_written(routed: Desk) -> None:
+def test_an_op_id_that_is_used_anew_is_written(routed: ObjectCaller) -> None:
     # Its mark is another, since it is another acceptance.
-    routed.put("a", b"yesterday", call=routed.call(Turn(op_id="1")))
+    routed.put("a", b"yesterday", call=routed.call(Acceptance(op_id="1")))
     for takeover in (False, True):
         content = b"today" if takeover else b"this morning"
         result = routed.put("a", content, call=routed.call(takeover=takeover))
@@ -196,25 +208,25 @@ def test_an_op_id_that_is_used_anew_is_written(routed: Desk) -> None:
         assert routed.read("a") == content
 
 
-def test_every_key_has_room_for_a_tombstone_which_no_key_leads_to(desk: Desk) -> None:
+def test_every_key_has_room_for_a_tombstone_which_no_key_leads_to(objects: ObjectCaller) -> None:
     longest = "k" * 960
     while True:
         try:
-            desk.put(longest)
+            objects.put(longest)
         except SignalboxError:
             longest = longest[:-1]
         else:
             break
-    desk.delete(longest)
-    assert desk.keys() == []
+    objects.delete(longest)
+    assert objects.keys() == []
     with pytest.raises(NotFound):
-        desk.head(longest)
+        objects.head(longest)
 
 
-def test_a_service_that_does_all_of_it_passes_the_check(desk: Desk) -> None:
-    desk.put("a")
-    desk.store.check_fences("a", desk.call())
+def test_a_service_that_does_all_of_it_passes_the_check(objects: ObjectCaller) -> None:
+    objects.put("a")
+    objects.store.check_fences("a", objects.call())
 
 
-def _fenced(desk: Desk) -> bool:
-    return desk.store.driver.traits.fenced_writes
+def _fenced(objects: ObjectCaller) -> bool:
+    return objects.store.driver.traits.fenced_writes

@@ -8,7 +8,7 @@ import pytest
 
 from signalbox.commands.error import InvalidKey, NotFound
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.desk import Desk
+from signalbox.testing.object_caller import ObjectCaller
 
 KIND = ResourceKind.OBJECT_STORE
 
@@ -56,23 +56,23 @@ LONGEST = 1024
 
 
 @pytest.mark.parametrize("key", ODD_KEYS)
-def test_an_odd_key_comes_back_as_it_was(desk: Desk, key: str) -> None:
-    result = desk.put(key, key.encode())
+def test_an_odd_key_comes_back_as_it_was(objects: ObjectCaller, key: str) -> None:
+    result = objects.put(key, key.encode())
     assert result.key == key
-    assert desk.read(key) == key.encode()
-    assert desk.head(key).key == key
-    assert desk.keys() == [key]
-    assert desk.keys(prefix=key) == [key]
-    desk.delete(key)
-    assert desk.keys() == []
+    assert objects.read(key) == key.encode()
+    assert objects.head(key).key == key
+    assert objects.keys() == [key]
+    assert objects.keys(prefix=key) == [key]
+    objects.delete(key)
+    assert objects.keys() == []
 
 
-def test_odd_keys_stand_side_by_side(desk: Desk) -> None:
+def test_odd_keys_stand_side_by_side(objects: ObjectCaller) -> None:
     for key in ODD_KEYS:
-        desk.put(key, key.encode())
-    assert desk.keys() == sorted(ODD_KEYS, key=str.encode)
-    assert {desk.read(key).decode() for key in ODD_KEYS} == set(ODD_KEYS)
-    assert len({desk.uri(key) for key in ODD_KEYS}) == len(ODD_KEYS)
+        objects.put(key, key.encode())
+    assert objects.keys() == sorted(ODD_KEYS, key=str.encode)
+    assert {objects.read(key).decode() for key in ODD_KEYS} == set(ODD_KEYS)
+    assert len({objects.uri(key) for key in ODD_KEYS}) == len(ODD_KEYS)
 
 
 @pytest.mark.parametrize(
@@ -91,15 +91,15 @@ def test_odd_keys_stand_side_by_side(desk: Desk) -> None:
         pytest.param("d/" * 40 + "1", "d/" * 40 + "2", id="difference far down"),
     ],
 )
-def test_two_keys_are_two_objects(desk: Desk, one: str, other: str) -> None:
-    desk.put(one, b"one")
+def test_two_keys_are_two_objects(objects: ObjectCaller, one: str, other: str) -> None:
+    objects.put(one, b"one")
     with pytest.raises(NotFound):
-        desk.head(other)
-    desk.put(other, b"other")
-    assert (desk.read(one), desk.read(other)) == (b"one", b"other")
-    desk.delete(one)
-    assert desk.keys() == [other]
-    assert desk.read(other) == b"other"
+        objects.head(other)
+    objects.put(other, b"other")
+    assert (objects.read(one), objects.read(other)) == (b"one", b"other")
+    objects.delete(one)
+    assert objects.keys() == [other]
+    assert objects.read(other) == b"other"
 
 
 @pytest.mark.parametrize(
@@ -110,10 +110,10 @@ def test_two_keys_are_two_objects(desk: Desk, one: str, other: str) -> None:
         pytest.param("/".join(["x" * 255] * 3), id="segments as long as file names may be"),
     ],
 )
-def test_a_long_key_is_kept_whole(desk: Desk, key: str) -> None:
-    desk.put(key, b"long")
-    assert desk.read(key) == b"long"
-    assert desk.keys() == [key]
+def test_a_long_key_is_kept_whole(objects: ObjectCaller, key: str) -> None:
+    objects.put(key, b"long")
+    assert objects.read(key) == b"long"
+    assert objects.keys() == [key]
 
 
 @pytest.mark.parametrize(
@@ -125,25 +125,27 @@ def test_a_long_key_is_kept_whole(desk: Desk, key: str) -> None:
         pytest.param("é" * (LONGEST // 2), id="two-byte characters"),
     ],
 )
-def test_the_longest_key_is_kept_whole_or_refused_in_so_many_words(desk: Desk, key: str) -> None:
+def test_the_longest_key_is_kept_whole_or_refused_in_so_many_words(
+    objects: ObjectCaller, key: str
+) -> None:
     refusal: InvalidKey | None = None
     try:
-        desk.put(key, b"longest")
+        objects.put(key, b"longest")
     except InvalidKey as refused:
         refusal = refused
     if refusal is None:
-        assert desk.read(key) == b"longest"
-        assert desk.keys() == [key]
+        assert objects.read(key) == b"longest"
+        assert objects.keys() == [key]
     else:
         # The backend's own limit counts what stands before the key.
         assert "bytes" in str(refusal)
         assert refusal.next_step
-        assert desk.keys() == []
+        assert objects.keys() == []
 
 
-def test_an_object_can_be_deleted_while_others_are_below_its_key(desk: Desk) -> None:
+def test_an_object_can_be_deleted_while_others_are_below_its_key(objects: ObjectCaller) -> None:
     for key in ("a", "a/b", "a/b/c"):
-        desk.put(key, key.encode())
-    desk.delete("a/b")
-    assert desk.keys() == ["a", "a/b/c"]
-    assert desk.read("a/b/c") == b"a/b/c"
+        objects.put(key, key.encode())
+    objects.delete("a/b")
+    assert objects.keys() == ["a", "a/b/c"]
+    assert objects.read("a/b/c") == b"a/b/c"

@@ -11,7 +11,7 @@ import pytest
 
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.desk import Desk
+from signalbox.testing.object_caller import ObjectCaller
 
 KIND = ResourceKind.OBJECT_STORE
 
@@ -19,40 +19,40 @@ TREE = ["a", "a-b", "a/b", "a/b/c", "a/b/d", "a0", "b/c/d/e", "b/c2", "c"]
 
 
 @pytest.fixture
-def tree(desk: Desk) -> Desk:
+def tree(objects: ObjectCaller) -> ObjectCaller:
     for key in TREE:
-        desk.put(key, key.encode())
-    return desk
+        objects.put(key, key.encode())
+    return objects
 
 
-def test_an_empty_store_lists_nothing(desk: Desk) -> None:
-    page = desk.page()
+def test_an_empty_store_lists_nothing(objects: ObjectCaller) -> None:
+    page = objects.page()
     assert (page.objects, page.prefixes, page.next_cursor) == ([], [], None)
 
 
-def test_a_list_tells_size_etag_and_time(desk: Desk) -> None:
-    result = desk.put("a", b"four")
-    (info,) = desk.page().objects
-    head = desk.head("a")
+def test_a_list_tells_size_etag_and_time(objects: ObjectCaller) -> None:
+    result = objects.put("a", b"four")
+    (info,) = objects.page().objects
+    head = objects.head("a")
     assert (info.key, info.size, info.etag) == ("a", 4, result.etag)
     assert abs((info.modified - head.modified).total_seconds()) < 1
 
 
-def test_keys_come_in_byte_order(tree: Desk) -> None:
+def test_keys_come_in_byte_order(tree: ObjectCaller) -> None:
     assert tree.keys() == sorted(TREE, key=str.encode)
 
 
-def test_order_is_that_of_utf_8_bytes_not_of_utf_16_or_of_a_language(desk: Desk) -> None:
+def test_order_is_that_of_utf_8_bytes_not_of_utf_16_or_of_a_language(objects: ObjectCaller) -> None:
     # UTF-16 has U+1F600 before U+FF5E; languages have ä beside a and ignore case.
     keys = ["B", "a", "ä", "z", "\uff5e", "\U0001f600", "a ", "a!", "a/", "a0"]
     for key in keys:
-        desk.put(key.replace("a/", "a/x"))
+        objects.put(key.replace("a/", "a/x"))
     expected = sorted((key.replace("a/", "a/x") for key in keys), key=str.encode)
-    assert desk.keys() == expected
-    assert [page.objects[0].key for page in desk.pages(limit=1)] == expected
+    assert objects.keys() == expected
+    assert [page.objects[0].key for page in objects.pages(limit=1)] == expected
 
 
-def test_segments_that_end_in_dots_stand_where_their_bytes_put_them(desk: Desk) -> None:
+def test_segments_that_end_in_dots_stand_where_their_bytes_put_them(objects: ObjectCaller) -> None:
     """Azure drops dots at the end of a segment, so they are spelled otherwise there."""
     keys = [
         *("a", "a.", "a.!", "a..", "a.!.", "a.!!", "a. ", "a.-", "a.b", "a.~", "a!", "a-"),
@@ -60,13 +60,13 @@ def test_segments_that_end_in_dots_stand_where_their_bytes_put_them(desk: Desk) 
         *("a.\\/b", "a.[", "a.[/b", "a.\uffff", "a.\uffff/b", "a.\U0001f600/b", "a.+/b", "a.,"),
     ]
     for key in keys:
-        desk.put(key, key.encode())
+        objects.put(key, key.encode())
     expected = sorted(keys, key=str.encode)
-    assert desk.keys() == expected
-    assert [page.objects[0].key for page in desk.pages(limit=1)] == expected
+    assert objects.keys() == expected
+    assert [page.objects[0].key for page in objects.pages(limit=1)] == expected
     for prefix in ("a.", "a./", "a.!", "a..", "a../", "a.!/", "a/b.", "a. "):
-        assert desk.keys(prefix) == [key for key in expected if key.startswith(prefix)]
-    assert all(desk.read(key) == key.encode() for key in keys)
+        assert objects.keys(prefix) == [key for key in expected if key.startswith(prefix)]
+    assert all(objects.read(key) == key.encode() for key in keys)
 
 
 @pytest.mark.parametrize(
@@ -81,15 +81,17 @@ def test_segments_that_end_in_dots_stand_where_their_bytes_put_them(desk: Desk) 
         ("A", []),
     ],
 )
-def test_a_prefix_may_end_anywhere_in_a_key(tree: Desk, prefix: str, expected: list[str]) -> None:
+def test_a_prefix_may_end_anywhere_in_a_key(
+    tree: ObjectCaller, prefix: str, expected: list[str]
+) -> None:
     assert tree.keys(prefix) == expected
 
 
 @pytest.mark.parametrize("wild", ["%", "_", "*", "?", "["])
-def test_a_prefix_has_no_wild_cards(desk: Desk, wild: str) -> None:
-    desk.put("plain")
-    desk.put(f"{wild}x")
-    assert desk.keys(wild) == [f"{wild}x"]
+def test_a_prefix_has_no_wild_cards(objects: ObjectCaller, wild: str) -> None:
+    objects.put("plain")
+    objects.put(f"{wild}x")
+    assert objects.keys(wild) == [f"{wild}x"]
 
 
 @pytest.mark.parametrize(
@@ -104,7 +106,7 @@ def test_a_prefix_has_no_wild_cards(desk: Desk, wild: str) -> None:
     ],
 )
 def test_a_delimiter_folds_what_is_deeper(
-    tree: Desk, prefix: str, objects: list[str], prefixes: list[str]
+    tree: ObjectCaller, prefix: str, objects: list[str], prefixes: list[str]
 ) -> None:
     page = tree.page(prefix, delimiter="/")
     assert [info.key for info in page.objects] == objects
@@ -113,7 +115,7 @@ def test_a_delimiter_folds_what_is_deeper(
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 4, 8, 9, 10])
-def test_pages_of_any_size_hold_every_key_once(tree: Desk, limit: int) -> None:
+def test_pages_of_any_size_hold_every_key_once(tree: ObjectCaller, limit: int) -> None:
     pages = list(tree.pages(limit=limit))
     assert [info.key for page in pages for info in page.objects] == sorted(TREE, key=str.encode)
     assert all(len(page.objects) == limit for page in pages[:-1])
@@ -121,36 +123,36 @@ def test_pages_of_any_size_hold_every_key_once(tree: Desk, limit: int) -> None:
 
 
 @pytest.mark.parametrize("limit", [1, 2, 3, 5, 6, 7])
-def test_pages_of_any_size_hold_every_prefix_once(tree: Desk, limit: int) -> None:
+def test_pages_of_any_size_hold_every_prefix_once(tree: ObjectCaller, limit: int) -> None:
     pages = list(tree.pages(delimiter="/", limit=limit))
     assert [info.key for page in pages for info in page.objects] == ["a", "a-b", "a0", "c"]
     assert [prefix for page in pages for prefix in page.prefixes] == ["a/", "b/"]
     assert all(len(page.objects) + len(page.prefixes) == limit for page in pages[:-1])
 
 
-def test_a_last_full_page_has_no_cursor(tree: Desk) -> None:
+def test_a_last_full_page_has_no_cursor(tree: ObjectCaller) -> None:
     assert tree.page(limit=len(TREE)).next_cursor is None
 
 
-def test_many_keys_below_one_prefix_are_one_entry(desk: Desk) -> None:
+def test_many_keys_below_one_prefix_are_one_entry(objects: ObjectCaller) -> None:
     for number in range(30):
-        desk.put(f"deep/{number:02}")
-    desk.put("z")
-    page = desk.page(delimiter="/", limit=1)
+        objects.put(f"deep/{number:02}")
+    objects.put("z")
+    page = objects.page(delimiter="/", limit=1)
     assert (page.objects, page.prefixes) == ([], ["deep/"])
-    (last,) = desk.page(delimiter="/", limit=1, cursor=page.next_cursor).objects
+    (last,) = objects.page(delimiter="/", limit=1, cursor=page.next_cursor).objects
     assert last.key == "z"
 
 
-def test_a_cursor_goes_on_though_its_key_is_deleted_and_others_come(desk: Desk) -> None:
+def test_a_cursor_goes_on_though_its_key_is_deleted_and_others_come(objects: ObjectCaller) -> None:
     for key in ("a", "b", "c", "d"):
-        desk.put(key)
-    page = desk.page(limit=2)
-    desk.delete("b")
-    desk.put("a1")
-    assert desk.keys(cursor=page.next_cursor) == ["c", "d"]
+        objects.put(key)
+    page = objects.page(limit=2)
+    objects.delete("b")
+    objects.put("a1")
+    assert objects.keys(cursor=page.next_cursor) == ["c", "d"]
     # A cursor is not used up.
-    assert desk.keys(cursor=page.next_cursor) == ["c", "d"]
+    assert objects.keys(cursor=page.next_cursor) == ["c", "d"]
 
 
 @pytest.mark.parametrize(
@@ -167,7 +169,7 @@ def test_a_cursor_goes_on_though_its_key_is_deleted_and_others_come(desk: Desk) 
     ],
     ids=lambda cursor: cursor[:12] or "empty",
 )
-def test_a_forged_cursor_is_refused(tree: Desk, cursor: str) -> None:
+def test_a_forged_cursor_is_refused(tree: ObjectCaller, cursor: str) -> None:
     with pytest.raises(InvalidCommand):
         tree.page(cursor=cursor)
 
@@ -181,7 +183,7 @@ def test_a_forged_cursor_is_refused(tree: Desk, cursor: str) -> None:
     ids=lambda place: ascii(place)[:12],
 )
 def test_a_cursor_with_another_place_says_nothing_of_a_backend_that_is_down(
-    tree: Desk, place: Any
+    tree: ObjectCaller, place: Any
 ) -> None:
     """Whatever stands in it, it reaches no more than its question, or is refused for good."""
     cursor = tree.page("a/", limit=2).next_cursor
@@ -195,7 +197,7 @@ def test_a_cursor_with_another_place_says_nothing_of_a_backend_that_is_down(
 
 
 @pytest.mark.parametrize("other", [{"prefix": "a"}, {"delimiter": "/"}])
-def test_a_cursor_of_another_list_is_refused(tree: Desk, other: dict[str, str]) -> None:
+def test_a_cursor_of_another_list_is_refused(tree: ObjectCaller, other: dict[str, str]) -> None:
     cursor = tree.page(limit=2).next_cursor
     with pytest.raises(InvalidCommand):
         tree.page(cursor=cursor, **other)

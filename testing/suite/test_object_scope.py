@@ -8,14 +8,16 @@ import pytest
 
 from signalbox.commands.error import Misconfigured, NotFound, SignalboxError
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.desk import Desk, OpenDesk
 from signalbox.testing.harness import Harness
+from signalbox.testing.object_caller import ObjectCaller, OpenObjects
 
 KIND = ResourceKind.OBJECT_STORE
 
 
 @pytest.fixture(params=["longer tenant", "shorter tenant", "other env", "longer env"])
-def neighbours(request: pytest.FixtureRequest, open_desk: OpenDesk, tenant: str) -> list[Desk]:
+def neighbours(
+    request: pytest.FixtureRequest, open_objects: OpenObjects, tenant: str
+) -> list[ObjectCaller]:
     """A scope and another whose names are as near to it as they may be."""
     mine, other = {
         "longer tenant": ((tenant, "dev"), (f"{tenant}b", "dev")),
@@ -23,10 +25,10 @@ def neighbours(request: pytest.FixtureRequest, open_desk: OpenDesk, tenant: str)
         "other env": ((tenant, "dev"), (tenant, "prod")),
         "longer env": ((tenant, "dev"), (tenant, "dev2")),
     }[request.param]
-    return [open_desk(*mine), open_desk(*other)]
+    return [open_objects(*mine), open_objects(*other)]
 
 
-def test_a_neighbour_cannot_read(neighbours: list[Desk]) -> None:
+def test_a_neighbour_cannot_read(neighbours: list[ObjectCaller]) -> None:
     mine, other = neighbours
     mine.put("a", b"mine")
     with pytest.raises(NotFound):
@@ -37,7 +39,7 @@ def test_a_neighbour_cannot_read(neighbours: list[Desk]) -> None:
         other.register("a")
 
 
-def test_a_neighbour_cannot_list(neighbours: list[Desk]) -> None:
+def test_a_neighbour_cannot_list(neighbours: list[ObjectCaller]) -> None:
     mine, other = neighbours
     mine.put("a/b")
     other.put("z")
@@ -46,7 +48,7 @@ def test_a_neighbour_cannot_list(neighbours: list[Desk]) -> None:
     assert mine.keys() == ["a/b"]
 
 
-def test_a_neighbour_cannot_go_on_with_a_foreign_cursor(neighbours: list[Desk]) -> None:
+def test_a_neighbour_cannot_go_on_with_a_foreign_cursor(neighbours: list[ObjectCaller]) -> None:
     mine, other = neighbours
     for key in ("a", "b", "c"):
         mine.put(key)
@@ -55,7 +57,7 @@ def test_a_neighbour_cannot_go_on_with_a_foreign_cursor(neighbours: list[Desk]) 
         other.page(cursor=cursor)
 
 
-def test_a_neighbour_cannot_overwrite_or_delete(neighbours: list[Desk]) -> None:
+def test_a_neighbour_cannot_overwrite_or_delete(neighbours: list[ObjectCaller]) -> None:
     mine, other = neighbours
     mine.put("a", b"mine")
     other.delete("a")
@@ -64,7 +66,7 @@ def test_a_neighbour_cannot_overwrite_or_delete(neighbours: list[Desk]) -> None:
     assert mine.read("a") == b"mine"
 
 
-def test_no_spelling_of_a_key_leads_to_a_neighbour(neighbours: list[Desk]) -> None:
+def test_no_spelling_of_a_key_leads_to_a_neighbour(neighbours: list[ObjectCaller]) -> None:
     mine, other = neighbours
     mine.put("secret", b"mine")
     path = f"tenants/{mine.tenant}/{mine.env}/raw/secret"
@@ -77,58 +79,60 @@ def test_no_spelling_of_a_key_leads_to_a_neighbour(neighbours: list[Desk]) -> No
     assert mine.keys() == ["secret"]
 
 
-def test_uris_of_neighbours_differ(neighbours: list[Desk]) -> None:
+def test_uris_of_neighbours_differ(neighbours: list[ObjectCaller]) -> None:
     mine, other = neighbours
     assert mine.uri("a") != other.uri("a")
 
 
-def test_two_stores_of_one_scope_see_the_same(open_desk: OpenDesk) -> None:
-    one, other = open_desk(), open_desk()
+def test_two_stores_of_one_scope_see_the_same(open_objects: OpenObjects) -> None:
+    one, other = open_objects(), open_objects()
     one.put("a", b"one")
     assert other.read("a") == b"one"
     other.delete("a")
     assert one.keys() == []
 
 
-def test_a_closed_store_has_lost_nothing(open_desk: OpenDesk) -> None:
-    desk = open_desk()
-    desk.put("a", b"kept")
-    desk.store.close()
-    assert open_desk().read("a") == b"kept"
+def test_a_closed_store_has_lost_nothing(open_objects: OpenObjects) -> None:
+    objects = open_objects()
+    objects.put("a", b"kept")
+    objects.store.close()
+    assert open_objects().read("a") == b"kept"
 
 
-WAYS: dict[str, Callable[[Desk], object]] = {
-    "put": lambda desk: desk.put("a"),
-    "get": lambda desk: desk.stream("a"),
-    "head": lambda desk: desk.head("a"),
-    "delete": lambda desk: desk.delete("a", if_match="x"),
-    "list": lambda desk: desk.page(),
-    "register": lambda desk: desk.register("a"),
+WAYS: dict[str, Callable[[ObjectCaller], object]] = {
+    "put": lambda objects: objects.put("a"),
+    "get": lambda objects: objects.stream("a"),
+    "head": lambda objects: objects.head("a"),
+    "delete": lambda objects: objects.delete("a", if_match="x"),
+    "list": lambda objects: objects.page(),
+    "register": lambda objects: objects.register("a"),
 }
 
 
 @pytest.mark.parametrize("way", WAYS)
 def test_a_missing_place_is_told_apart_from_a_missing_key(
-    open_desk: OpenDesk, harness: Harness, way: str
+    open_objects: OpenObjects, harness: Harness, way: str
 ) -> None:
-    desk = open_desk(config=harness.bad_place)
+    objects = open_objects(config=harness.unusable_config)
     with pytest.raises(Misconfigured) as refused:
-        WAYS[way](desk)
+        WAYS[way](objects)
     detail = refused.value.detail()
     assert (detail.kind, detail.tenant_id, detail.env, detail.backend_type) == (
         "object_store",
-        desk.tenant,
-        desk.env,
+        objects.tenant,
+        objects.env,
         harness.backend_type,
     )
     assert detail.next_step
 
 
 @pytest.mark.parametrize("way", ["get", "head", "register"])
-def test_a_missing_key_is_not_found_at_its_place(desk: Desk, harness: Harness, way: str) -> None:
+def test_a_missing_key_is_not_found_at_its_place(
+    objects: ObjectCaller, harness: Harness, way: str
+) -> None:
     with pytest.raises(NotFound) as missed:
-        WAYS[way](desk)
+        WAYS[way](objects)
     detail = missed.value.detail()
     assert (detail.code, detail.http_status) == ("NOT_FOUND", 404)
-    assert (detail.tenant_id, detail.env) == (desk.tenant, desk.env)
+    assert (detail.tenant_id, detail.env) == (objects.tenant, objects.env)
     assert detail.backend_type == harness.backend_type

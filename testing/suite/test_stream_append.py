@@ -13,7 +13,7 @@ from signalbox.commands.error import Contended, PreconditionFailed, TooLarge, Un
 from signalbox.commands.event_stream import AppendResult
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.value import MAX_DATA_BYTES
-from signalbox.testing.stream_desk import StreamDesk
+from signalbox.testing.stream_caller import StreamCaller
 
 KIND = ResourceKind.EVENT_STREAM
 
@@ -23,7 +23,7 @@ ODD_NAMES = [
 ]
 
 
-def test_versions_are_one_two_three(stream: StreamDesk) -> None:
+def test_versions_are_one_two_three(stream: StreamCaller) -> None:
     results = [stream.append({"n": n}) for n in range(5)]
     assert [result.version for result in results] == [1, 2, 3, 4, 5]
     assert not any(result.duplicate for result in results)
@@ -31,7 +31,7 @@ def test_versions_are_one_two_three(stream: StreamDesk) -> None:
     assert stream.history() == [(n + 1, {"n": n}) for n in range(5)]
 
 
-def test_each_stream_counts_for_itself(stream: StreamDesk) -> None:
+def test_each_stream_counts_for_itself(stream: StreamCaller) -> None:
     for n in range(3):
         assert stream.append({"n": n}, stream="a").version == n + 1
         assert stream.append({"n": -n}, stream="b").version == n + 1
@@ -39,13 +39,13 @@ def test_each_stream_counts_for_itself(stream: StreamDesk) -> None:
     assert stream.history("b") == [(n + 1, {"n": -n}) for n in range(3)]
 
 
-def test_an_event_without_an_id_takes_that_of_its_command(stream: StreamDesk) -> None:
+def test_an_event_without_an_id_takes_that_of_its_command(stream: StreamCaller) -> None:
     call = stream.call()
     assert stream.append(call=call).event_id == call.mark
     assert [event.id for event in stream.events()] == [call.mark]
 
 
-def test_an_id_that_is_there_is_a_duplicate_and_has_no_effect(stream: StreamDesk) -> None:
+def test_an_id_that_is_there_is_a_duplicate_and_has_no_effect(stream: StreamCaller) -> None:
     first = stream.append({"n": 1}, id="e")
     stream.append({"n": 2})
     again = stream.append({"n": 3}, id="e", type="other")
@@ -54,24 +54,24 @@ def test_an_id_that_is_there_is_a_duplicate_and_has_no_effect(stream: StreamDesk
     assert stream.history() == [(1, {"n": 1}), (2, {"n": 2})]
 
 
-def test_an_id_counts_once_in_each_stream(stream: StreamDesk) -> None:
+def test_an_id_counts_once_in_each_stream(stream: StreamCaller) -> None:
     stream.append(id="e", stream="a")
     assert not stream.append(id="e", stream="b").duplicate
 
 
-def test_an_id_may_be_the_op_id_of_another_command(stream: StreamDesk) -> None:
+def test_an_id_may_be_the_op_id_of_another_command(stream: StreamCaller) -> None:
     call = stream.call()
     stream.append({"n": 1}, call=call)
     assert stream.append({"n": 2}, id=call.mark).duplicate
 
 
-def test_versions_go_on_behind_a_duplicate(stream: StreamDesk) -> None:
+def test_versions_go_on_behind_a_duplicate(stream: StreamCaller) -> None:
     stream.append(id="e")
     stream.append(id="e")
     assert stream.append().version == 2
 
 
-def test_odd_ids_stay_apart(stream: StreamDesk) -> None:
+def test_odd_ids_stay_apart(stream: StreamCaller) -> None:
     items = [stream.item({"id": name}, id=name) for name in ODD_NAMES]
     versions = [getattr(a, "version", a) for a in stream.store.append_many(items)]
     assert versions == list(range(1, len(ODD_NAMES) + 1))
@@ -80,27 +80,27 @@ def test_odd_ids_stay_apart(stream: StreamDesk) -> None:
     ]
 
 
-def test_odd_streams_stay_apart(stream: StreamDesk) -> None:
+def test_odd_streams_stay_apart(stream: StreamCaller) -> None:
     items = [stream.item({"stream": name}, stream=name) for name in ODD_NAMES]
     assert {getattr(a, "version", a) for a in stream.store.append_many(items)} == {1}
     for name in ODD_NAMES:
         assert stream.history(name) == [(1, {"stream": name})]
 
 
-def test_expected_version_zero_begins_a_stream(stream: StreamDesk) -> None:
+def test_expected_version_zero_begins_a_stream(stream: StreamCaller) -> None:
     assert stream.append(expected_version=0).version == 1
     with pytest.raises(PreconditionFailed):
         stream.append(expected_version=0)
     assert len(stream.events()) == 1
 
 
-def test_expected_version_is_that_of_the_last_event(stream: StreamDesk) -> None:
+def test_expected_version_is_that_of_the_last_event(stream: StreamCaller) -> None:
     for version in range(4):
         assert stream.append(expected_version=version).version == version + 1
 
 
 @pytest.mark.parametrize("wrong", [0, 1, 3, 2**31, 2**63 - 1, 2**63, 10**30])
-def test_another_expected_version_is_refused(stream: StreamDesk, wrong: int) -> None:
+def test_another_expected_version_is_refused(stream: StreamCaller, wrong: int) -> None:
     stream.append()
     stream.append()
     with pytest.raises(PreconditionFailed) as refused:
@@ -113,18 +113,18 @@ def test_another_expected_version_is_refused(stream: StreamDesk, wrong: int) -> 
     assert len(stream.events()) == 2
 
 
-def test_a_missing_stream_ends_at_zero(stream: StreamDesk) -> None:
+def test_a_missing_stream_ends_at_zero(stream: StreamCaller) -> None:
     with pytest.raises(PreconditionFailed):
         stream.append(expected_version=1)
     assert stream.events() == []
 
 
-def test_a_duplicate_is_known_before_its_condition_is_asked(stream: StreamDesk) -> None:
+def test_a_duplicate_is_known_before_its_condition_is_asked(stream: StreamCaller) -> None:
     stream.append(id="e")
     assert stream.append(id="e", expected_version=0).duplicate
 
 
-def test_a_large_event_is_kept_whole_or_refused(stream: StreamDesk) -> None:
+def test_a_large_event_is_kept_whole_or_refused(stream: StreamCaller) -> None:
     data = {"x": "x" * (MAX_DATA_BYTES - 16)}
     try:
         stream.append(data)
@@ -134,7 +134,7 @@ def test_a_large_event_is_kept_whole_or_refused(stream: StreamDesk) -> None:
     assert stream.history() == [(1, data)]
 
 
-def append_patiently(stream: StreamDesk, data: dict[str, Any]) -> AppendResult:
+def append_patiently(stream: StreamCaller, data: dict[str, Any]) -> AppendResult:
     """As a worker does: what is temporary is tried again, as the same command."""
     call: Call = stream.call()
     for _ in range(50):
@@ -146,7 +146,7 @@ def append_patiently(stream: StreamDesk, data: dict[str, Any]) -> AppendResult:
 
 
 def test_appends_side_by_side_leave_no_gap_and_keep_each_writers_order(
-    stream: StreamDesk,
+    stream: StreamCaller,
 ) -> None:
     writers, each = 5, 20
     begin = threading.Barrier(writers)
@@ -164,7 +164,7 @@ def test_appends_side_by_side_leave_no_gap_and_keep_each_writers_order(
         assert [v for v, data in history if data["w"] == writer] == written
 
 
-def test_of_many_writers_of_one_id_one_adds_it(stream: StreamDesk) -> None:
+def test_of_many_writers_of_one_id_one_adds_it(stream: StreamCaller) -> None:
     def write(number: int) -> AppendResult:
         return stream.append({"n": number}, id="once")
 
@@ -175,7 +175,7 @@ def test_of_many_writers_of_one_id_one_adds_it(stream: StreamDesk) -> None:
     assert stream.history() == [(1, {"n": added})]
 
 
-def test_of_many_writers_at_one_version_one_wins(stream: StreamDesk) -> None:
+def test_of_many_writers_at_one_version_one_wins(stream: StreamCaller) -> None:
     def write(number: int) -> int | None:
         try:
             stream.append({"n": number}, expected_version=0)

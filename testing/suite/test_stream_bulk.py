@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from signalbox.commands.event_stream import AppendResult
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.stream_desk import StreamDesk
-from signalbox.testing.turn import codes
+from signalbox.testing.store_caller import codes
+from signalbox.testing.stream_caller import StreamCaller
 
 KIND = ResourceKind.EVENT_STREAM
 
 
-def test_nothing_is_answered_with_nothing(stream: StreamDesk) -> None:
+def test_nothing_is_answered_with_nothing(stream: StreamCaller) -> None:
     assert stream.store.append_many([]) == []
 
 
-def test_events_are_added_in_the_order_given(stream: StreamDesk) -> None:
+def test_events_are_added_in_the_order_given(stream: StreamCaller) -> None:
     items = [stream.item({"n": n}, id=f"e{n}") for n in range(130)]
     answers = stream.store.append_many(items)
     assert answers == [
@@ -24,7 +24,7 @@ def test_events_are_added_in_the_order_given(stream: StreamDesk) -> None:
     assert stream.history() == [(n + 1, {"n": n}) for n in range(130)]
 
 
-def test_many_streams_count_each_for_itself(stream: StreamDesk) -> None:
+def test_many_streams_count_each_for_itself(stream: StreamCaller) -> None:
     stream.append({"n": -1}, stream="s1")
     items = [stream.item({"n": n}, stream=f"s{n % 3}") for n in range(12)]
     answers = stream.store.append_many(items)
@@ -36,7 +36,7 @@ def test_many_streams_count_each_for_itself(stream: StreamDesk) -> None:
         assert [e.data["n"] for e in stream.events(f"s{number}")][-4:] == expected
 
 
-def test_an_id_twice_in_one_call_counts_once(stream: StreamDesk) -> None:
+def test_an_id_twice_in_one_call_counts_once(stream: StreamCaller) -> None:
     answers = stream.store.append_many(
         [
             stream.item({"n": 1}, id="e"),
@@ -51,14 +51,14 @@ def test_an_id_twice_in_one_call_counts_once(stream: StreamDesk) -> None:
     assert stream.history() == [(1, {"n": 1}), (2, {"n": 4})]
 
 
-def test_the_same_command_twice_in_one_call_is_answered_alike(stream: StreamDesk) -> None:
+def test_the_same_command_twice_in_one_call_is_answered_alike(stream: StreamCaller) -> None:
     item = stream.item({"n": 1})
     one, two = stream.store.append_many([item, item])
     assert one == two
     assert stream.history() == [(1, {"n": 1})]
 
 
-def test_a_wrong_version_spoils_only_its_own(stream: StreamDesk) -> None:
+def test_a_wrong_version_spoils_only_its_own(stream: StreamCaller) -> None:
     answers = stream.store.append_many(
         [
             stream.item({"n": 0}, expected_version=0),
@@ -78,7 +78,7 @@ def test_a_wrong_version_spoils_only_its_own(stream: StreamDesk) -> None:
 
 
 def test_a_lease_that_ran_out_holds_up_what_is_behind_it_on_its_stream(
-    stream: StreamDesk,
+    stream: StreamCaller,
 ) -> None:
     answers = stream.store.append_many(
         [
@@ -96,7 +96,7 @@ def test_a_lease_that_ran_out_holds_up_what_is_behind_it_on_its_stream(
     assert stream.history("other") == [(1, {"n": 3})]
 
 
-def test_large_events_go_together_or_are_refused_alone(stream: StreamDesk) -> None:
+def test_large_events_go_together_or_are_refused_alone(stream: StreamCaller) -> None:
     sizes = [10, 1_040_000, 300_000, 10, 1_040_000, 300_000, 300_000, 10]
     items = [stream.item({"n": n, "x": "x" * size}) for n, size in enumerate(sizes)]
     found = codes(stream.store.append_many(items))

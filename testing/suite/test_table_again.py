@@ -11,47 +11,49 @@ import pytest
 
 from signalbox.commands.error import AlreadyExists, PreconditionFailed
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.table_desk import TableDesk
-from signalbox.testing.turn import Turn
+from signalbox.testing.store_caller import Acceptance
+from signalbox.testing.table_caller import TableCaller
 
 KIND = ResourceKind.TABULAR_STORE
 
-named = pytest.mark.parametrize("begin", [Turn, Turn.numbered], ids=["named", "numbered"])
+named = pytest.mark.parametrize(
+    "begin", [Acceptance, Acceptance.numbered], ids=["named", "numbered"]
+)
 
 
-def test_a_restored_upsert_says_that_a_newer_one_is_there(table: TableDesk) -> None:
-    turn = Turn()
+def test_a_restored_upsert_says_that_a_newer_one_is_there(table: TableCaller) -> None:
+    acceptance = Acceptance()
     newer = table.upsert("ann", {"n": 2})
-    assert table.late_upsert("ann", table.call(turn, takeover=True))
-    assert table.late_upsert("ann", table.call(turn, takeover=True), if_absent=True)
+    assert table.late_upsert("ann", table.call(acceptance, takeover=True))
+    assert table.late_upsert("ann", table.call(acceptance, takeover=True), if_absent=True)
     assert table.get("ann").revision == newer
 
 
 @pytest.mark.parametrize("there", [False, True], ids=["of nothing", "of a row"])
 def test_a_restored_upsert_does_not_bring_back_what_was_deleted(
-    table: TableDesk, there: bool
+    table: TableCaller, there: bool
 ) -> None:
-    turn = Turn()
+    acceptance = Acceptance()
     if there:
-        table.upsert("ann", {"n": 1}, call=table.call(turn))
+        table.upsert("ann", {"n": 1}, call=table.call(acceptance))
     table.delete("ann")
-    assert table.late_upsert("ann", table.call(turn, takeover=True))
+    assert table.late_upsert("ann", table.call(acceptance, takeover=True))
     assert table.rows() == []
 
 
-def test_a_restored_delete_says_that_a_newer_row_is_there(table: TableDesk) -> None:
-    seen, turn = table.upsert("ann"), Turn()
+def test_a_restored_delete_says_that_a_newer_row_is_there(table: TableCaller) -> None:
+    seen, acceptance = table.upsert("ann"), Acceptance()
     newer = table.upsert("ann", {"n": 2})
-    assert table.delete("ann", call=table.call(turn, takeover=True))
-    assert table.delete("ann", call=table.call(turn, takeover=True), if_revision=seen)
+    assert table.delete("ann", call=table.call(acceptance, takeover=True))
+    assert table.delete("ann", call=table.call(acceptance, takeover=True), if_revision=seen)
     assert table.get("ann").revision == newer
 
 
-def test_a_restored_history_ends_where_it_had_ended(table: TableDesk) -> None:
-    turns = [Turn() for _ in range(4)]
+def test_a_restored_history_ends_where_it_had_ended(table: TableCaller) -> None:
+    acceptances = [Acceptance() for _ in range(4)]
 
     def play(takeover: bool) -> list[bool]:
-        calls = [table.call(turn, takeover=takeover) for turn in turns]
+        calls = [table.call(acceptance, takeover=takeover) for acceptance in acceptances]
         put = [table.store.upsert(*table.item("ann", {"n": n}, call=calls[n])) for n in (0, 1)]
         gone = table.delete("ann", call=calls[2])
         last = table.store.upsert(*table.item("bob", {}, call=calls[3]))
@@ -62,28 +64,28 @@ def test_a_restored_history_ends_where_it_had_ended(table: TableDesk) -> None:
     assert table.keys() == ["bob"]
 
 
-def test_an_ordinary_write_was_not_superseded(table: TableDesk) -> None:
-    turn = Turn()
+def test_an_ordinary_write_was_not_superseded(table: TableCaller) -> None:
+    acceptance = Acceptance()
     for takeover in (False, True):
-        call = table.call(turn, takeover=takeover)
+        call = table.call(acceptance, takeover=takeover)
         assert not table.store.upsert(*table.item("ann", {}, call=call)).superseded
-    turn = Turn()
+    acceptance = Acceptance()
     for takeover in (False, True):
-        assert not table.delete("ann", call=table.call(turn, takeover=takeover))
+        assert not table.delete("ann", call=table.call(acceptance, takeover=takeover))
 
 
 @named
 @pytest.mark.parametrize("condition", ["if_absent", "if_revision"])
 def test_a_replayed_upsert_knows_its_effect(
-    table: TableDesk, begin: Callable[[], Turn], condition: str
+    table: TableCaller, begin: Callable[[], Acceptance], condition: str
 ) -> None:
     seen = table.upsert("ann") if condition == "if_revision" else None
     demanded: dict[str, Any] = {"if_revision": seen} if seen else {"if_absent": True}
-    turn = begin()
-    table.upsert("ann", {"n": 1}, call=table.call(turn), **demanded)
+    acceptance = begin()
+    table.upsert("ann", {"n": 1}, call=table.call(acceptance), **demanded)
     for _ in range(2):
-        turn = turn.replayed()
-        call = table.call(turn, takeover=True)
+        acceptance = acceptance.replayed()
+        call = table.call(acceptance, takeover=True)
         item = table.item("ann", {"n": 1}, call=call, **demanded)
         answers = [table.store.upsert(*item), *table.store.upsert_many([item])]
         revision = table.get("ann").revision
@@ -95,14 +97,16 @@ def test_a_replayed_upsert_knows_its_effect(
 
 @named
 def test_replayed_upserts_of_one_message_know_their_effects(
-    table: TableDesk, begin: Callable[[], Turn]
+    table: TableCaller, begin: Callable[[], Acceptance]
 ) -> None:
-    turns = {key: begin() for key in ("a", "b", "c")}
+    acceptances = {key: begin() for key in ("a", "b", "c")}
     for key in ("a", "b"):
-        table.upsert(key, {"n": 1}, call=table.call(turns[key]), if_absent=True)
+        table.upsert(key, {"n": 1}, call=table.call(acceptances[key]), if_absent=True)
     items = [
-        table.item(key, {"n": 1}, call=table.call(turn.replayed(), takeover=True), if_absent=True)
-        for key, turn in turns.items()
+        table.item(
+            key, {"n": 1}, call=table.call(acceptance.replayed(), takeover=True), if_absent=True
+        )
+        for key, acceptance in acceptances.items()
     ]
     assert [getattr(a, "superseded", a) for a in table.store.upsert_many(items)] == [False] * 3
     assert table.keys() == ["a", "b", "c"]
@@ -110,31 +114,33 @@ def test_replayed_upserts_of_one_message_know_their_effects(
 
 @named
 def test_a_replayed_conditional_delete_knows_its_effect(
-    table: TableDesk, begin: Callable[[], Turn]
+    table: TableCaller, begin: Callable[[], Acceptance]
 ) -> None:
-    seen, turn = table.upsert("ann"), begin()
-    table.delete("ann", call=table.call(turn), if_revision=seen)
+    seen, acceptance = table.upsert("ann"), begin()
+    table.delete("ann", call=table.call(acceptance), if_revision=seen)
     for _ in range(2):
-        turn = turn.replayed()
-        assert not table.delete("ann", call=table.call(turn, takeover=True), if_revision=seen)
+        acceptance = acceptance.replayed()
+        assert not table.delete("ann", call=table.call(acceptance, takeover=True), if_revision=seen)
     assert table.rows() == []
 
 
 @named
-def test_a_replay_is_the_newest_write(table: TableDesk, begin: Callable[[], Turn]) -> None:
-    turn, frozen = begin(), Turn()
-    table.upsert("ann", {"n": 1}, call=table.call(turn))
-    table.upsert("ann", {"n": 1}, call=table.call(turn.replayed(), takeover=True))
+def test_a_replay_is_the_newest_write(table: TableCaller, begin: Callable[[], Acceptance]) -> None:
+    acceptance, frozen = begin(), Acceptance()
+    table.upsert("ann", {"n": 1}, call=table.call(acceptance))
+    table.upsert("ann", {"n": 1}, call=table.call(acceptance.replayed(), takeover=True))
     assert table.late_upsert("ann", table.call(frozen, takeover=True))
     assert table.data("ann") == {"n": 1}
 
 
 @named
-def test_a_replay_still_honours_its_condition(table: TableDesk, begin: Callable[[], Turn]) -> None:
-    turn = begin()
-    seen = table.upsert("ann", {"n": 1}, call=table.call(turn), if_absent=True)
+def test_a_replay_still_honours_its_condition(
+    table: TableCaller, begin: Callable[[], Acceptance]
+) -> None:
+    acceptance = begin()
+    seen = table.upsert("ann", {"n": 1}, call=table.call(acceptance), if_absent=True)
     table.upsert("ann", {"n": 2})
-    call = table.call(turn.replayed(), takeover=True)
+    call = table.call(acceptance.replayed(), takeover=True)
     with pytest.raises(AlreadyExists):
         table.upsert("ann", {"n": 1}, call=call, if_absent=True)
     with pytest.raises(PreconditionFailed):
@@ -143,12 +149,12 @@ def test_a_replay_still_honours_its_condition(table: TableDesk, begin: Callable[
 
 
 @pytest.mark.parametrize("takeover", [False, True])
-def test_an_op_id_used_anew_is_another_command(table: TableDesk, takeover: bool) -> None:
-    first, second = Turn.numbered(), Turn.numbered()
+def test_an_op_id_used_anew_is_another_command(table: TableCaller, takeover: bool) -> None:
+    first, second = Acceptance.numbered(), Acceptance.numbered()
 
-    def upsert(turn: Turn, n: int, **condition: Any) -> int:
+    def upsert(acceptance: Acceptance, n: int, **condition: Any) -> int:
         command, call = table.item(
-            "ann", {"n": n}, call=table.call(turn, takeover=takeover), **condition
+            "ann", {"n": n}, call=table.call(acceptance, takeover=takeover), **condition
         )
         return table.store.upsert(command.model_copy(update={"op_id": "nightly"}), call).revision
 
@@ -159,11 +165,11 @@ def test_an_op_id_used_anew_is_another_command(table: TableDesk, takeover: bool)
     assert table.data("ann") == {"n": 2}
 
 
-def test_a_frozen_first_attempt_of_a_replayed_command_changes_nothing(table: TableDesk) -> None:
-    turn = Turn.numbered()
-    table.upsert("ann", {"n": 1}, call=table.call(turn))
-    replay = turn.replayed()
+def test_a_frozen_first_attempt_of_a_replayed_command_changes_nothing(table: TableCaller) -> None:
+    acceptance = Acceptance.numbered()
+    table.upsert("ann", {"n": 1}, call=table.call(acceptance))
+    replay = acceptance.replayed()
     revision = table.upsert("ann", {"n": 1}, call=table.call(replay, takeover=True))
-    woken = replace(table.call(turn), takeover=False)
+    woken = replace(table.call(acceptance), takeover=False)
     assert not table.store.upsert(*table.item("ann", {"n": 1}, call=woken)).superseded
     assert table.get("ann").revision == revision

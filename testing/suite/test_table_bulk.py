@@ -4,17 +4,17 @@ from __future__ import annotations
 
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import UpsertResult
-from signalbox.testing.table_desk import TableDesk
-from signalbox.testing.turn import codes
+from signalbox.testing.store_caller import codes
+from signalbox.testing.table_caller import TableCaller
 
 KIND = ResourceKind.TABULAR_STORE
 
 
-def test_nothing_is_answered_with_nothing(table: TableDesk) -> None:
+def test_nothing_is_answered_with_nothing(table: TableCaller) -> None:
     assert table.store.upsert_many([]) == []
 
 
-def test_each_is_answered_in_its_place(table: TableDesk) -> None:
+def test_each_is_answered_in_its_place(table: TableCaller) -> None:
     items = [table.item(f"k{n % 7}/{n}", {"n": n}, table=f"t{n % 3}") for n in range(120)]
     answers = table.store.upsert_many(items)
     assert answers == [
@@ -30,7 +30,7 @@ def test_each_is_answered_in_its_place(table: TableDesk) -> None:
         }
 
 
-def test_conditions_are_asked_for_each(table: TableDesk) -> None:
+def test_conditions_are_asked_for_each(table: TableCaller) -> None:
     seen = table.upsert("there", {"n": 0})
     stale = table.upsert("changed", {"n": 0})
     table.upsert("changed", {"n": 1})
@@ -59,7 +59,7 @@ def test_conditions_are_asked_for_each(table: TableDesk) -> None:
     }
 
 
-def test_a_lease_that_ran_out_stops_only_its_own(table: TableDesk) -> None:
+def test_a_lease_that_ran_out_stops_only_its_own(table: TableCaller) -> None:
     answers = table.store.upsert_many(
         [table.item("a"), table.item("b", call=table.late()), table.item("c")]
     )
@@ -67,7 +67,7 @@ def test_a_lease_that_ran_out_stops_only_its_own(table: TableDesk) -> None:
     assert table.keys() == ["a", "c"]
 
 
-def test_large_rows_go_together_or_are_refused_alone(table: TableDesk) -> None:
+def test_large_rows_go_together_or_are_refused_alone(table: TableCaller) -> None:
     sizes = [10, 1_040_000, 10, 380_000, 300_000, 1_040_000, 300_000, 10]
     items = [table.item(f"k{n}", {"x": "x" * size}) for n, size in enumerate(sizes)]
     answers = table.store.upsert_many(items)
@@ -79,7 +79,7 @@ def test_large_rows_go_together_or_are_refused_alone(table: TableDesk) -> None:
     }
 
 
-def test_an_upsert_of_many_replaces_whole_rows(table: TableDesk) -> None:
+def test_an_upsert_of_many_replaces_whole_rows(table: TableCaller) -> None:
     table.fill({f"k{n}": {"a": 1, "b": {"c": 1}} for n in range(5)})
     table.fill({f"k{n}": {"b": {"d": n}} for n in range(5)})
     assert [row.data for row in table.rows()] == [{"b": {"d": n}} for n in range(5)]

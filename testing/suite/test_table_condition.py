@@ -16,38 +16,38 @@ from signalbox.commands.error import (
     Unavailable,
 )
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.table_caller import TableCaller
 
 KIND = ResourceKind.TABULAR_STORE
 
 
-def test_if_absent_creates_once(table: TableDesk) -> None:
+def test_if_absent_creates_once(table: TableCaller) -> None:
     table.upsert("ann", {"n": 1}, if_absent=True)
     with pytest.raises(AlreadyExists):
         table.upsert("ann", {"n": 2}, if_absent=True)
     assert table.data("ann") == {"n": 1}
 
 
-def test_if_absent_holds_behind_a_delete(table: TableDesk) -> None:
+def test_if_absent_holds_behind_a_delete(table: TableCaller) -> None:
     table.upsert("ann", {"n": 1})
     table.delete("ann")
     table.upsert("ann", {"n": 2}, if_absent=True)
     assert table.data("ann") == {"n": 2}
 
 
-def test_if_absent_holds_behind_a_delete_of_nothing(table: TableDesk) -> None:
+def test_if_absent_holds_behind_a_delete_of_nothing(table: TableCaller) -> None:
     table.delete("ann")
     table.upsert("ann", {"n": 1}, if_absent=True)
     assert table.data("ann") == {"n": 1}
 
 
-def test_if_revision_replaces_what_was_seen(table: TableDesk) -> None:
+def test_if_revision_replaces_what_was_seen(table: TableCaller) -> None:
     seen = table.upsert("ann", {"n": 1})
     assert table.upsert("ann", {"n": 2}, if_revision=seen) > seen
     assert table.data("ann") == {"n": 2}
 
 
-def test_if_revision_refuses_another(table: TableDesk) -> None:
+def test_if_revision_refuses_another(table: TableCaller) -> None:
     seen = table.upsert("ann", {"n": 1})
     table.upsert("ann", {"n": 2})
     with pytest.raises(PreconditionFailed):
@@ -56,7 +56,7 @@ def test_if_revision_refuses_another(table: TableDesk) -> None:
 
 
 @pytest.mark.parametrize("revision", [1, 2**31, 2**53 + 1, 2**63 - 1, 2**63, 10**30])
-def test_if_revision_refuses_a_missing_row(table: TableDesk, revision: int) -> None:
+def test_if_revision_refuses_a_missing_row(table: TableCaller, revision: int) -> None:
     with pytest.raises(PreconditionFailed):
         table.upsert("ann", if_revision=revision)
     with pytest.raises(PreconditionFailed):
@@ -64,7 +64,7 @@ def test_if_revision_refuses_a_missing_row(table: TableDesk, revision: int) -> N
     assert table.keys() == []
 
 
-def test_if_revision_refuses_a_deleted_row(table: TableDesk) -> None:
+def test_if_revision_refuses_a_deleted_row(table: TableCaller) -> None:
     seen = table.upsert("ann")
     table.delete("ann")
     with pytest.raises(PreconditionFailed):
@@ -73,7 +73,7 @@ def test_if_revision_refuses_a_deleted_row(table: TableDesk) -> None:
         table.get("ann")
 
 
-def test_a_deletion_is_no_revision_that_could_be_seen(table: TableDesk) -> None:
+def test_a_deletion_is_no_revision_that_could_be_seen(table: TableCaller) -> None:
     table.upsert("ann")
     deletion = table.call()
     table.delete("ann", call=deletion)
@@ -83,7 +83,7 @@ def test_a_deletion_is_no_revision_that_could_be_seen(table: TableDesk) -> None:
     assert table.keys() == []
 
 
-def test_a_row_that_was_written_again_has_another_revision(table: TableDesk) -> None:
+def test_a_row_that_was_written_again_has_another_revision(table: TableCaller) -> None:
     seen = table.upsert("ann", {"n": 1})
     table.delete("ann")
     table.upsert("ann", {"n": 1})
@@ -91,12 +91,12 @@ def test_a_row_that_was_written_again_has_another_revision(table: TableDesk) -> 
         table.upsert("ann", {"n": 2}, if_revision=seen)
 
 
-def test_a_conditional_delete_removes_what_was_seen(table: TableDesk) -> None:
+def test_a_conditional_delete_removes_what_was_seen(table: TableCaller) -> None:
     table.delete("ann", if_revision=table.upsert("ann"))
     assert table.keys() == []
 
 
-def test_a_conditional_delete_refuses_another_revision(table: TableDesk) -> None:
+def test_a_conditional_delete_refuses_another_revision(table: TableCaller) -> None:
     seen = table.upsert("ann", {"n": 1})
     table.upsert("ann", {"n": 2})
     with pytest.raises(PreconditionFailed):
@@ -104,7 +104,7 @@ def test_a_conditional_delete_refuses_another_revision(table: TableDesk) -> None
     assert table.data("ann") == {"n": 2}
 
 
-def test_a_refused_write_leaves_the_revision(table: TableDesk) -> None:
+def test_a_refused_write_leaves_the_revision(table: TableCaller) -> None:
     revision = table.upsert("ann", {"n": 1})
     with pytest.raises(AlreadyExists):
         table.upsert("ann", if_absent=True)
@@ -115,7 +115,7 @@ def test_a_refused_write_leaves_the_revision(table: TableDesk) -> None:
 
 @pytest.mark.parametrize("condition", [{"if_absent": True}, {"if_revision": 10**9}])
 def test_a_refusal_names_its_place_and_the_next_step(
-    table: TableDesk, condition: dict[str, Any]
+    table: TableCaller, condition: dict[str, Any]
 ) -> None:
     table.upsert("ann")
     with pytest.raises(SignalboxError) as refused:
@@ -128,7 +128,7 @@ def test_a_refusal_names_its_place_and_the_next_step(
     assert not detail.temporary
 
 
-def test_of_many_creators_one_wins(table: TableDesk) -> None:
+def test_of_many_creators_one_wins(table: TableCaller) -> None:
     def create(number: int) -> int | None:
         try:
             table.upsert("ann", {"n": number}, if_absent=True)
@@ -141,7 +141,7 @@ def test_of_many_creators_one_wins(table: TableDesk) -> None:
     assert [table.data("ann")["n"]] == winners
 
 
-def test_a_counter_kept_by_compare_and_swap_loses_no_step(table: TableDesk) -> None:
+def test_a_counter_kept_by_compare_and_swap_loses_no_step(table: TableCaller) -> None:
     table.upsert("counter", {"n": 0})
 
     def count(_: int) -> None:
@@ -159,7 +159,7 @@ def test_a_counter_kept_by_compare_and_swap_loses_no_step(table: TableDesk) -> N
     assert table.data("counter") == {"n": 25}
 
 
-def test_of_writers_side_by_side_the_last_accepted_stands(table: TableDesk) -> None:
+def test_of_writers_side_by_side_the_last_accepted_stands(table: TableCaller) -> None:
     calls = [table.call() for _ in range(20)]
 
     def write(number: int) -> None:

@@ -11,12 +11,12 @@ import pytest
 
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.table_desk import OpenTableDesk, TableDesk
+from signalbox.testing.table_caller import OpenTable, TableCaller
 
 KIND = ResourceKind.TABULAR_STORE
 
 
-def test_pages_of_any_size_hold_every_row_once(table: TableDesk) -> None:
+def test_pages_of_any_size_hold_every_row_once(table: TableCaller) -> None:
     keys = [f"k{n}" for n in range(9)]
     table.fill({key: {"n": 9 - n} for n, key in enumerate(keys)})
     for limit in (1, 2, 3, 8, 9, 10):
@@ -26,13 +26,13 @@ def test_pages_of_any_size_hold_every_row_once(table: TableDesk) -> None:
         assert table.keys(limit=limit, order_by="n") == keys[::-1]
 
 
-def test_a_last_full_page_has_no_cursor(table: TableDesk) -> None:
+def test_a_last_full_page_has_no_cursor(table: TableCaller) -> None:
     table.fill({f"k{n}": {} for n in range(3)})
     assert table.page(limit=3).next_cursor is None
     assert table.page(limit=2).next_cursor
 
 
-def test_a_cursor_goes_on_though_its_row_is_deleted_and_others_come(table: TableDesk) -> None:
+def test_a_cursor_goes_on_though_its_row_is_deleted_and_others_come(table: TableCaller) -> None:
     table.fill({key: {"n": n} for n, key in enumerate("abcdef")})
     by_key, by_value = table.page(limit=2), table.page(limit=2, order_by="n")
     table.delete("b")
@@ -44,7 +44,7 @@ def test_a_cursor_goes_on_though_its_row_is_deleted_and_others_come(table: Table
     assert [row.key for row in rest.rows] == ["b1", "c", "d", "e", "f", "g"]
 
 
-def test_a_walk_beside_writers_meets_each_row_once(table: TableDesk) -> None:
+def test_a_walk_beside_writers_meets_each_row_once(table: TableCaller) -> None:
     stay = {f"k{n:02}": {"n": n} for n in range(0, 40, 2)}
     table.fill(stay)
 
@@ -66,21 +66,21 @@ def test_a_walk_beside_writers_meets_each_row_once(table: TableDesk) -> None:
     assert len(keys) == 40
 
 
-def test_large_rows_make_a_page_shorter(table: TableDesk) -> None:
+def test_large_rows_make_a_page_shorter(table: TableCaller) -> None:
     table.fill({f"k{n}": {"n": n, "x": "x" * 250_000} for n in range(8)})
     for order_by in (None, "n"):
         assert 1 <= len(table.page(order_by=order_by).rows) <= 6
         assert table.keys(order_by=order_by) == [f"k{n}" for n in range(8)]
 
 
-def test_a_table_that_became_empty_has_no_rows(table: TableDesk) -> None:
+def test_a_table_that_became_empty_has_no_rows(table: TableCaller) -> None:
     table.fill({key: {"n": 1} for key in "abc"})
     for key in "abc":
         table.delete(key)
     assert (table.rows(), table.rows(order_by="n"), table.rows(("n", "eq", 1))) == ([], [], [])
 
 
-def test_deleted_rows_leave_no_holes_in_pages(table: TableDesk) -> None:
+def test_deleted_rows_leave_no_holes_in_pages(table: TableCaller) -> None:
     table.fill({f"k{n:02}": {"n": 1} for n in range(30)})
     for n in range(20):
         table.delete(f"k{n:02}")
@@ -103,7 +103,7 @@ def test_deleted_rows_leave_no_holes_in_pages(table: TableDesk) -> None:
     ],
     ids=lambda cursor: cursor[:12] or "empty",
 )
-def test_a_forged_cursor_is_refused(table: TableDesk, cursor: str) -> None:
+def test_a_forged_cursor_is_refused(table: TableCaller, cursor: str) -> None:
     table.fill({key: {"n": 1} for key in "abc"})
     for order_by in (None, "n"):
         with pytest.raises(InvalidCommand) as refused:
@@ -119,7 +119,7 @@ def test_a_forged_cursor_is_refused(table: TableDesk, cursor: str) -> None:
     ],
     ids=str,
 )
-def test_a_cursor_with_another_place_reaches_nothing_more(table: TableDesk, place: Any) -> None:
+def test_a_cursor_with_another_place_reaches_nothing_more(table: TableCaller, place: Any) -> None:
     table.fill({key: {"n": "s"} for key in "abc"})
     cursor = table.page(order_by="n", limit=1).next_cursor
     assert cursor is not None
@@ -142,7 +142,7 @@ def test_a_cursor_with_another_place_reaches_nothing_more(table: TableDesk, plac
     ],
     ids=str,
 )
-def test_a_cursor_of_another_query_is_refused(table: TableDesk, other: dict[str, Any]) -> None:
+def test_a_cursor_of_another_query_is_refused(table: TableCaller, other: dict[str, Any]) -> None:
     table.fill({key: {"n": 1} for key in "abc"})
     query: dict[str, Any] = {"order_by": "n", "where": [("n", "eq", 1)]}
     where = query["where"]
@@ -155,11 +155,11 @@ def test_a_cursor_of_another_query_is_refused(table: TableDesk, other: dict[str,
 
 @pytest.mark.parametrize("order_by", [None, "n"])
 def test_a_cursor_of_a_neighbour_is_refused(
-    open_table_desk: OpenTableDesk, tenant: str, order_by: str | None
+    open_table: OpenTable, tenant: str, order_by: str | None
 ) -> None:
-    mine = open_table_desk()
+    mine = open_table()
     mine.fill({key: {"n": 1} for key in "abc"})
     cursor = mine.page(limit=1, order_by=order_by).next_cursor
     for other in ((f"{tenant}b", "dev"), (tenant, "prod")):
         with pytest.raises(InvalidCommand):
-            open_table_desk(*other).page(cursor=cursor, order_by=order_by)
+            open_table(*other).page(cursor=cursor, order_by=order_by)

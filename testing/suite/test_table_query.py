@@ -12,7 +12,7 @@ import pytest
 from signalbox.adapters.row_query import ORDER_BYTES
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.table_caller import TableCaller
 from signalbox.testing.typed_values import exact
 
 KIND = ResourceKind.TABULAR_STORE
@@ -58,7 +58,7 @@ OPERATORS: dict[str, Callable[[int, int], bool]] = {
 
 
 @pytest.fixture
-def mixed(table: TableDesk) -> TableDesk:
+def mixed(table: TableCaller) -> TableCaller:
     table.fill(
         {key: {"a": value, "even": n % 2 == 0} for n, (key, value) in enumerate(MIXED.items())}
     )
@@ -70,7 +70,7 @@ def class_of(name: str) -> str:
     return name.partition(" ")[0]
 
 
-def test_rows_come_by_key_in_utf8_order(table: TableDesk) -> None:
+def test_rows_come_by_key_in_utf8_order(table: TableCaller) -> None:
     keys = [
         "\U0010ffff",
         "😀",
@@ -93,7 +93,7 @@ def test_rows_come_by_key_in_utf8_order(table: TableDesk) -> None:
 
 
 @pytest.mark.parametrize("kind", dict.fromkeys(class_of(name) for name in ORDERED))
-def test_a_filter_compares_within_the_class_of_its_value(mixed: TableDesk, kind: str) -> None:
+def test_a_filter_compares_within_the_class_of_its_value(mixed: TableCaller, kind: str) -> None:
     alike = [key for key in MIXED if class_of(key) == kind]
     for place, name in enumerate(alike):
         for op, holds in OPERATORS.items():
@@ -102,7 +102,7 @@ def test_a_filter_compares_within_the_class_of_its_value(mixed: TableDesk, kind:
                 assert mixed.keys(("a", op, MIXED[name])) == expected, (name, op)
 
 
-def test_ints_and_floats_of_one_value_are_equal(table: TableDesk) -> None:
+def test_ints_and_floats_of_one_value_are_equal(table: TableCaller) -> None:
     table.fill({"int": {"a": 1}, "float": {"a": 1.0}, "bool": {"a": True}, "minus": {"a": -0.0}})
     assert table.keys(("a", "eq", 1)) == table.keys(("a", "eq", 1.0)) == ["float", "int"]
     assert table.keys(("a", "eq", True)) == ["bool"]
@@ -110,7 +110,7 @@ def test_ints_and_floats_of_one_value_are_equal(table: TableDesk) -> None:
     assert exact([row.data["a"] for row in table.rows(order_by="a")])[1:] == exact([-0.0, 1.0, 1])
 
 
-def test_lists_and_objects_are_equal_or_not(table: TableDesk) -> None:
+def test_lists_and_objects_are_equal_or_not(table: TableCaller) -> None:
     nested: dict[str, Any] = {
         "ints": [1, 2],
         "floats": [1.0, 2.0],
@@ -129,13 +129,13 @@ def test_lists_and_objects_are_equal_or_not(table: TableDesk) -> None:
 
 
 @pytest.mark.parametrize("value", [None, [1], {"a": 1}], ids=str)
-def test_what_has_no_order_is_not_compared_by_it(mixed: TableDesk, value: Any) -> None:
+def test_what_has_no_order_is_not_compared_by_it(mixed: TableCaller, value: Any) -> None:
     with pytest.raises(InvalidCommand) as refused:
         mixed.page(("a", "lt", value))
     assert refused.value.next_step
 
 
-def test_all_filters_must_hold(mixed: TableDesk) -> None:
+def test_all_filters_must_hold(mixed: TableCaller) -> None:
     ranged = [("a", "ge", 0), ("a", "lt", 2**53 + 1), ("even", "eq", True)]
     every = [("a", "ge", 0), ("a", "lt", 2**53 + 1)]
     both = mixed.keys(*every)
@@ -147,13 +147,13 @@ def test_all_filters_must_hold(mixed: TableDesk) -> None:
 
 
 @pytest.mark.parametrize(("descending", "limit"), [(False, 1), (True, 5), (True, 100)])
-def test_mixed_classes_have_one_order(mixed: TableDesk, descending: bool, limit: int) -> None:
+def test_mixed_classes_have_one_order(mixed: TableCaller, descending: bool, limit: int) -> None:
     keys = mixed.keys(order_by="a", descending=descending, limit=limit)
     assert keys == [*ORDERED[::-1], *UNRANKED[::-1]] if descending else [*ORDERED, *UNRANKED]
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_rows_that_lack_the_column_come_last(table: TableDesk, descending: bool) -> None:
+def test_rows_that_lack_the_column_come_last(table: TableCaller, descending: bool) -> None:
     table.fill({"b": {"n": 2}, "a": {}, "d": {"n": 1}, "\uffff": {"m": 3}, "😀": {"m": 1}})
     expected = ["b", "d", "😀", "\uffff", "a"] if descending else ["d", "b", "a", "\uffff", "😀"]
     for limit in (1, 2, 3, 100):
@@ -167,7 +167,7 @@ def test_rows_that_lack_the_column_come_last(table: TableDesk, descending: bool)
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_filter_on_the_column_of_the_order_leaves_out_what_lacks_it(
-    mixed: TableDesk, descending: bool
+    mixed: TableCaller, descending: bool
 ) -> None:
     found = mixed.keys(("a", "ge", 0), order_by="a", descending=descending, limit=2)
     expected = [f"number {n}" for n in range(2, 8)]
@@ -175,7 +175,7 @@ def test_a_filter_on_the_column_of_the_order_leaves_out_what_lacks_it(
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_ties_are_ordered_by_key(table: TableDesk, descending: bool) -> None:
+def test_ties_are_ordered_by_key(table: TableCaller, descending: bool) -> None:
     ages = {"d": 1, "a": 2, "\uffff": 1, "😀": 1, "c": 2.0, "b": 1.0, "e": 0}
     table.fill({key: {"age": age} for key, age in ages.items()})
     expected = ["e", "b", "d", "\uffff", "😀", "a", "c"]
@@ -184,28 +184,28 @@ def test_ties_are_ordered_by_key(table: TableDesk, descending: bool) -> None:
         assert keys == (expected[::-1] if descending else expected), limit
 
 
-def test_long_strings_are_ordered_by_how_they_begin(table: TableDesk) -> None:
+def test_long_strings_are_ordered_by_how_they_begin(table: TableCaller) -> None:
     same = "é" * (ORDER_BYTES // 2)
     table.fill({"a": {"s": f"{same}2"}, "b": {"s": f"{same}1"}, "c": {"s": same[:-1]}})
     for limit in (1, 100):
         assert table.keys(order_by="s", limit=limit) == ["c", "a", "b"]
 
 
-def test_a_filter_and_an_order_go_together(mixed: TableDesk) -> None:
+def test_a_filter_and_an_order_go_together(mixed: TableCaller) -> None:
     keys = mixed.keys(("even", "eq", True), order_by="a", descending=True, limit=3)
     even = [key for n, key in enumerate(MIXED) if n % 2 == 0]
     ranked = [key for key in even if key in ORDERED]
     assert keys == ranked[::-1] + [key for key in even if key in UNRANKED][::-1]
 
 
-def test_a_row_of_an_answer_is_the_row(table: TableDesk) -> None:
+def test_a_row_of_an_answer_is_the_row(table: TableCaller) -> None:
     revision = table.upsert("ann", {"age": 36, "tags": ["a", b"b"]})
     (row,) = table.rows(("age", "gt", 30), order_by="age")
     assert row == table.get("ann")
     assert row.revision == revision
 
 
-def test_tables_do_not_mix(table: TableDesk) -> None:
+def test_tables_do_not_mix(table: TableCaller) -> None:
     tables = ["a", "aa", "a/b", "a/a", "b", "A", "a ", "a%2Fb"]
     for name in tables:
         table.fill({key: {"of": name} for key in ("a", "b", "b/a")}, table=name)

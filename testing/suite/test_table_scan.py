@@ -8,7 +8,7 @@ import pytest
 
 from signalbox.commands.error import ScanRefused
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.table_desk import TableDesk, Test
+from signalbox.testing.table_caller import TableCaller, Test
 
 KIND = ResourceKind.TABULAR_STORE
 
@@ -31,7 +31,7 @@ QUERIES: list[tuple[list[Test], str | None]] = [
 
 
 @pytest.mark.parametrize("descending", [False, True])
-def test_a_page_by_key_is_no_scan(table: TableDesk, descending: bool) -> None:
+def test_a_page_by_key_is_no_scan(table: TableCaller, descending: bool) -> None:
     table.fill(ROWS)
     keys = table.keys(descending=descending, limit=3, allow_scan=False)
     assert keys == (sorted(ROWS, reverse=True) if descending else sorted(ROWS))
@@ -40,7 +40,7 @@ def test_a_page_by_key_is_no_scan(table: TableDesk, descending: bool) -> None:
 @pytest.mark.parametrize("descending", [False, True])
 @pytest.mark.parametrize(("where", "order_by"), QUERIES, ids=str)
 def test_a_query_has_its_answer_or_says_that_it_scans(
-    table: TableDesk, where: list[Test], order_by: str | None, descending: bool
+    table: TableCaller, where: list[Test], order_by: str | None, descending: bool
 ) -> None:
     table.fill(ROWS)
     fields: dict[str, Any] = {"order_by": order_by, "descending": descending, "limit": 1}
@@ -49,7 +49,7 @@ def test_a_query_has_its_answer_or_says_that_it_scans(
         assert table.keys(*where, allow_scan=False, **fields) == expected
     except ScanRefused as refused:
         detail = refused.detail()
-        assert {"tenant_id": detail.tenant_id, "env": detail.env} == table.place
+        assert {"tenant_id": detail.tenant_id, "env": detail.env} == table.scope_fields
         assert detail.kind == KIND
         assert detail.backend_type is not None
         columns = [column for column, *_ in where] or [order_by or ""]
@@ -59,7 +59,7 @@ def test_a_query_has_its_answer_or_says_that_it_scans(
         assert "allow_scan" in detail.next_step
 
 
-def test_a_walk_may_allow_what_its_first_page_did_not_need(table: TableDesk) -> None:
+def test_a_walk_may_allow_what_its_first_page_did_not_need(table: TableCaller) -> None:
     table.fill(ROWS)
     first = table.page(limit=2, allow_scan=False)
     rest = table.page(limit=2, allow_scan=True, cursor=first.next_cursor)

@@ -16,8 +16,8 @@ from signalbox.commands.error import (
 )
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import UpsertResult
-from signalbox.testing.table_desk import TableDesk
-from signalbox.testing.turn import Turn, codes, overtaken
+from signalbox.testing.store_caller import Acceptance, codes, overtaken
+from signalbox.testing.table_caller import TableCaller
 
 KIND = ResourceKind.TABULAR_STORE
 
@@ -26,47 +26,47 @@ late_in_both_ways = pytest.mark.parametrize("takeover", [False, True], ids=["wok
 
 
 @pytest.mark.parametrize("if_absent", [False, True])
-def test_an_upsert_that_was_done_is_answered_again(table: TableDesk, if_absent: bool) -> None:
-    turn = Turn()
-    first = table.upsert("ann", {"n": 1}, call=table.call(turn), if_absent=if_absent)
-    call = table.call(turn, takeover=True)
+def test_an_upsert_that_was_done_is_answered_again(table: TableCaller, if_absent: bool) -> None:
+    acceptance = Acceptance()
+    first = table.upsert("ann", {"n": 1}, call=table.call(acceptance), if_absent=if_absent)
+    call = table.call(acceptance, takeover=True)
     assert table.upsert("ann", {"n": 1}, call=call, if_absent=if_absent) == first
     assert table.get("ann").revision == first
 
 
-def test_a_compare_and_swap_that_was_done_is_not_refused(table: TableDesk) -> None:
-    seen, turn = table.upsert("ann", {"n": 1}), Turn()
-    first = table.upsert("ann", {"n": 2}, call=table.call(turn), if_revision=seen)
-    call = table.call(turn, takeover=True)
+def test_a_compare_and_swap_that_was_done_is_not_refused(table: TableCaller) -> None:
+    seen, acceptance = table.upsert("ann", {"n": 1}), Acceptance()
+    first = table.upsert("ann", {"n": 2}, call=table.call(acceptance), if_revision=seen)
+    call = table.call(acceptance, takeover=True)
     assert table.upsert("ann", {"n": 2}, call=call, if_revision=seen) == first
     assert table.data("ann") == {"n": 2}
 
 
-def test_a_conditional_delete_that_was_done_is_not_refused(table: TableDesk) -> None:
-    seen, turn = table.upsert("ann"), Turn()
-    table.delete("ann", call=table.call(turn), if_revision=seen)
-    table.delete("ann", call=table.call(turn, takeover=True), if_revision=seen)
+def test_a_conditional_delete_that_was_done_is_not_refused(table: TableCaller) -> None:
+    seen, acceptance = table.upsert("ann"), Acceptance()
+    table.delete("ann", call=table.call(acceptance), if_revision=seen)
+    table.delete("ann", call=table.call(acceptance, takeover=True), if_revision=seen)
     assert table.keys() == []
 
 
 @late_in_both_ways
-def test_a_late_upsert_leaves_a_newer_row(table: TableDesk, takeover: bool) -> None:
-    turn = Turn()
+def test_a_late_upsert_leaves_a_newer_row(table: TableCaller, takeover: bool) -> None:
+    acceptance = Acceptance()
     newer = table.upsert("ann", {"n": 2})
     with overtaken(takeover):
-        revision = table.upsert("ann", {"n": 1}, call=table.call(turn, takeover=takeover))
-        assert revision == turn.seq or not takeover
+        revision = table.upsert("ann", {"n": 1}, call=table.call(acceptance, takeover=takeover))
+        assert revision == acceptance.seq or not takeover
     row = table.get("ann")
     assert (row.data, row.revision) == ({"n": 2}, newer)
 
 
 @late_in_both_ways
-def test_a_late_upsert_does_not_raise_a_deleted_row(table: TableDesk, takeover: bool) -> None:
+def test_a_late_upsert_does_not_raise_a_deleted_row(table: TableCaller, takeover: bool) -> None:
     table.upsert("ann", {"n": 1})
-    turn = Turn()
+    acceptance = Acceptance()
     table.delete("ann")
     with overtaken(takeover):
-        table.upsert("ann", {"n": 2}, call=table.call(turn, takeover=takeover))
+        table.upsert("ann", {"n": 2}, call=table.call(acceptance, takeover=takeover))
     with pytest.raises(NotFound):
         table.get("ann")
     assert table.rows() == []
@@ -74,28 +74,28 @@ def test_a_late_upsert_does_not_raise_a_deleted_row(table: TableDesk, takeover: 
 
 @late_in_both_ways
 def test_a_late_upsert_does_not_come_behind_a_delete_of_nothing(
-    table: TableDesk, takeover: bool
+    table: TableCaller, takeover: bool
 ) -> None:
-    turn = Turn()
+    acceptance = Acceptance()
     table.delete("ann")
     with overtaken(takeover):
-        table.upsert("ann", {"n": 1}, call=table.call(turn, takeover=takeover))
+        table.upsert("ann", {"n": 1}, call=table.call(acceptance, takeover=takeover))
     assert table.rows() == []
 
 
 @late_in_both_ways
-def test_a_late_delete_leaves_a_newer_row(table: TableDesk, takeover: bool) -> None:
+def test_a_late_delete_leaves_a_newer_row(table: TableCaller, takeover: bool) -> None:
     table.upsert("ann", {"n": 1})
-    turn = Turn()
+    acceptance = Acceptance()
     newer = table.upsert("ann", {"n": 2})
     with overtaken(takeover):
-        table.delete("ann", call=table.call(turn, takeover=takeover))
+        table.delete("ann", call=table.call(acceptance, takeover=takeover))
     assert table.get("ann").revision == newer
 
 
 @late_in_both_ways
-def test_a_late_delete_does_not_make_a_newer_one_older(table: TableDesk, takeover: bool) -> None:
-    old, between = Turn(), Turn()
+def test_a_late_delete_does_not_make_a_newer_one_older(table: TableCaller, takeover: bool) -> None:
+    old, between = Acceptance(), Acceptance()
     table.delete("ann")
     with overtaken(takeover):
         table.delete("ann", call=table.call(old, takeover=takeover))
@@ -107,17 +107,17 @@ def test_a_late_delete_does_not_make_a_newer_one_older(table: TableDesk, takeove
 @late_in_both_ways
 @pytest.mark.parametrize("newer", ["row", "deletion"])
 def test_a_late_bulk_upsert_leaves_what_is_newer(
-    table: TableDesk, takeover: bool, newer: str
+    table: TableCaller, takeover: bool, newer: str
 ) -> None:
-    turns = [Turn(), Turn()]
+    acceptances = [Acceptance(), Acceptance()]
     if newer == "row":
         table.upsert("ann", {"n": 2})
     else:
         table.delete("ann")
     before = table.rows()
     items = [
-        table.item(key, {"n": 1}, call=table.call(turn, takeover=takeover))
-        for key, turn in zip(("ann", "bob"), turns, strict=True)
+        table.item(key, {"n": 1}, call=table.call(acceptance, takeover=takeover))
+        for key, acceptance in zip(("ann", "bob"), acceptances, strict=True)
     ]
     answers = table.store.upsert_many(items)
     assert len(answers) == 2
@@ -126,12 +126,12 @@ def test_a_late_bulk_upsert_leaves_what_is_newer(
     assert table.data("bob") == {"n": 1}
 
 
-def test_a_bulk_upsert_that_was_done_is_answered_again(table: TableDesk) -> None:
+def test_a_bulk_upsert_that_was_done_is_answered_again(table: TableCaller) -> None:
     seen = table.upsert("c")
-    turns = [Turn() for _ in range(4)]
+    acceptances = [Acceptance() for _ in range(4)]
 
     def upsert(takeover: bool) -> list[UpsertResult | SignalboxError]:
-        calls = [table.call(turn, takeover=takeover) for turn in turns]
+        calls = [table.call(acceptance, takeover=takeover) for acceptance in acceptances]
         items = [
             table.item("a", {"n": 1}, call=calls[0]),
             table.item("b", {"n": 2}, call=calls[1], if_absent=True),
@@ -151,7 +151,7 @@ def test_a_bulk_upsert_that_was_done_is_answered_again(table: TableDesk) -> None
     assert table.keys() == ["a", "b", "c"]
 
 
-def test_a_takeover_of_what_was_not_done_does_it_now(table: TableDesk) -> None:
+def test_a_takeover_of_what_was_not_done_does_it_now(table: TableCaller) -> None:
     table.upsert("ann", {"n": 1})
     seen = table.upsert("bob")
     table.upsert("ann", {"n": 2}, call=table.call(takeover=True))
@@ -161,13 +161,15 @@ def test_a_takeover_of_what_was_not_done_does_it_now(table: TableDesk) -> None:
 
 
 @pytest.mark.parametrize("if_absent", [False, True])
-def test_what_was_done_and_overtaken_is_answered_as_done(table: TableDesk, if_absent: bool) -> None:
-    seen, turn = table.upsert("old"), Turn()
+def test_what_was_done_and_overtaken_is_answered_as_done(
+    table: TableCaller, if_absent: bool
+) -> None:
+    seen, acceptance = table.upsert("old"), Acceptance()
     key = "ann" if if_absent else "old"
     condition: dict[str, Any] = {"if_absent": True} if if_absent else {"if_revision": seen}
-    first = table.upsert(key, {"n": 1}, call=table.call(turn), **condition)
+    first = table.upsert(key, {"n": 1}, call=table.call(acceptance), **condition)
     newer = table.upsert(key, {"n": 2})
-    call = table.call(turn, takeover=True)
+    call = table.call(acceptance, takeover=True)
     assert table.upsert(key, {"n": 1}, call=call, **condition) == first
     table.delete(key)
     assert table.upsert(key, {"n": 1}, call=call, **condition) == first
@@ -175,7 +177,7 @@ def test_what_was_done_and_overtaken_is_answered_as_done(table: TableDesk, if_ab
     assert [row for row in table.rows() if row.key == key] == []
 
 
-def test_a_takeover_still_honours_its_condition(table: TableDesk) -> None:
+def test_a_takeover_still_honours_its_condition(table: TableCaller) -> None:
     seen = table.upsert("ann", {"n": 1})
     table.upsert("ann", {"n": 2})
     with pytest.raises(PreconditionFailed):
@@ -187,7 +189,7 @@ def test_a_takeover_still_honours_its_condition(table: TableDesk) -> None:
     assert table.data("ann") == {"n": 2}
 
 
-def test_a_lease_that_ran_out_has_no_effect(table: TableDesk) -> None:
+def test_a_lease_that_ran_out_has_no_effect(table: TableCaller) -> None:
     seen = table.upsert("ann", {"n": 1})
     conditions: list[dict[str, Any]] = [{}, {"if_revision": seen}]
     for condition in conditions:

@@ -9,9 +9,9 @@ from itertools import chain
 from pathlib import Path
 
 from tests.chaos.forgetful import ForgetfulRedis
-from tests.chaos.lab import lab
 from tests.chaos.part import Part, Row, Value
 from tests.chaos.rabbit import rabbitmq
+from tests.chaos.testbed import open_testbed
 from tests.fuzz.known import killers
 from tests.fuzz.line import Line, RabbitLine, RedisLine
 from tests.fuzz.mutate import samples
@@ -29,10 +29,10 @@ SPARE = 1.06
 def fuzz(folder: Path, broker: str, pool: str) -> Row:
     """Some of them in a chunk, with a good command behind each chunk."""
     serve = _redis if broker == "redis" else rabbitmq
-    with serve(folder) as url, lab(folder, pool=pool, broker_url=url) as room:
-        room.route(TENANT)
+    with serve(folder) as url, open_testbed(folder, pool=pool, broker_url=url) as testbed:
+        testbed.route(TENANT)
         line: Line = RedisLine(url) if broker == "redis" else RabbitLine(url)
-        return _row(play(room.client, room.stack.workers, line, _all(broker)))
+        return _row(play(testbed.client, testbed.stack.workers, line, _all(broker)))
 
 
 @contextmanager

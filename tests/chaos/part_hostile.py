@@ -16,9 +16,9 @@ from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
-from tests.chaos.lab import Lab, lab, p99, put
 from tests.chaos.load import ENV
 from tests.chaos.part import Part, Play, Row, Value
+from tests.chaos.testbed import Testbed, open_testbed, p99, put
 from tests.hostile.server import Behaviour, Visit, serve
 from tests.hostile.slow import drips_the_body, drips_the_status, reads_a_byte_at_a_time
 
@@ -48,25 +48,25 @@ def hostile(behaviour: Behaviour) -> Play:
         }
         try:
             stand_in.create_bucket("hostile")
-            with serve(behaviour) as server, lab(folder) as room:
-                room.route(GOOD)
-                room.route(HOSTILE, "s3", endpoint_url=server.endpoint, **config)
-                room.waits(GOOD, 20, 30)
-                idle = room.waits(GOOD, 100_000, IDLE_SECONDS)
+            with serve(behaviour) as server, open_testbed(folder) as testbed:
+                testbed.route(GOOD)
+                testbed.route(HOSTILE, "s3", endpoint_url=server.endpoint, **config)
+                testbed.waits(GOOD, 20, 30)
+                idle = testbed.waits(GOOD, 100_000, IDLE_SECONDS)
                 # Reads end with their deadline at the latest; writes wait until it is well again.
                 deadline = datetime.now(UTC) + timedelta(seconds=HOSTILE_SECONDS)
-                gets = room.client.submit_many(
+                gets = testbed.client.submit_many(
                     GetObject(tenant_id=HOSTILE, env=ENV, key=f"g{number}", deadline=deadline)
                     for number in range(COMMANDS)
                 )
-                puts = room.client.submit_many(put(HOSTILE, f"k{n}") for n in range(COMMANDS))
-                beside = room.waits(GOOD, 100_000, HOSTILE_SECONDS)
+                puts = testbed.client.submit_many(put(HOSTILE, f"k{n}") for n in range(COMMANDS))
+                beside = testbed.waits(GOOD, 100_000, HOSTILE_SECONDS)
                 requests = len(server.visits)
-                read = room.client.wait(gets, timedelta(seconds=END_SECONDS))
-                _mend(room, config | {"endpoint_url": stand_in.endpoint_url})
-                written = room.client.wait(puts, timedelta(seconds=END_SECONDS))
-                lost = COMMANDS - _there(room)
-                still_open = _open_after(room)
+                read = testbed.client.wait(gets, timedelta(seconds=END_SECONDS))
+                _mend(testbed, config | {"endpoint_url": stand_in.endpoint_url})
+                written = testbed.client.wait(puts, timedelta(seconds=END_SECONDS))
+                lost = COMMANDS - _there(testbed)
+                still_open = _open_after(testbed)
         finally:
             stand_in.stop()
         ends = Counter(
@@ -93,29 +93,29 @@ def hostile(behaviour: Behaviour) -> Play:
     return play
 
 
-def _mend(room: Lab, config: dict[str, Any]) -> None:
+def _mend(testbed: Testbed, config: dict[str, Any]) -> None:
     """The tenant's route leads to an S3 that is well."""
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=HOSTILE, env=ENV)
-    Registry(connect(room.stack.addresses["state"])).switch(
+    Registry(connect(testbed.stack.addresses["state"])).switch(
         scope,
         RouteTarget("s3", config, Mode.LAB),
         Change(actor="chaos", reason="chaos", change_id=new_op_id()),
     )
 
 
-def _there(room: Lab) -> int:
+def _there(testbed: Testbed) -> int:
     """How many of the puts have their content."""
-    reads = room.client.submit_many(
+    reads = testbed.client.submit_many(
         GetObject(tenant_id=HOSTILE, env=ENV, key=f"k{number}") for number in range(COMMANDS)
     )
-    outcomes = room.client.wait(reads, timedelta(seconds=END_SECONDS))
+    outcomes = testbed.client.wait(reads, timedelta(seconds=END_SECONDS))
     return sum(1 for outcome in outcomes if outcome is not None and outcome.error is None)
 
 
-def _open_after(room: Lab) -> int:
+def _open_after(testbed: Testbed) -> int:
     """Commands that the ledger still holds when everything should be over."""
     until = time.monotonic() + END_SECONDS
-    while (left := room.client.ledger.totals()["open"]) and time.monotonic() < until:
+    while (left := testbed.client.ledger.totals()["open"]) and time.monotonic() < until:
         time.sleep(0.2)
     return left
 

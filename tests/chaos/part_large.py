@@ -11,10 +11,10 @@ from signalbox.commands.object_store import GetObject, PutObject
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
-from tests.chaos.lab import Lab, lab, put
 from tests.chaos.load import ENV
 from tests.chaos.part import CannotRun, Part, Row
 from tests.chaos.strike import answer_of
+from tests.chaos.testbed import Testbed, open_testbed, put
 
 GIB = 2**30
 MAX_ABOVE_IDLE = 64
@@ -32,15 +32,15 @@ def large(folder: Path) -> Row:
     with source.open("wb") as file:
         for _ in range(GIB // 2**20):
             file.write(os.urandom(2**20))
-    with lab(folder, workers=1, SIGNALBOX_LEASE="120") as room:
-        room.route(TENANT)
-        room.waits(TENANT, 30, 30)
-        [worker] = room.stack.workers
+    with open_testbed(folder, workers=1, SIGNALBOX_LEASE="120") as testbed:
+        testbed.route(TENANT)
+        testbed.waits(TENANT, 30, 30)
+        [worker] = testbed.stack.workers
         pids = _session(worker.pid)
         idle = [_reset(pid) for pid in pids]
         client = answer_of(lambda: _put_and_get(source, folder), folder)
         grown = sum(_peak(pid) for pid in pids) - sum(idle)
-        message = _message_size(room, source)
+        message = _message_size(testbed, source)
     values = {
         "client, MiB above idle": client["grown"],
         "worker, MiB above idle": grown,
@@ -69,15 +69,15 @@ def _put_and_get(source: Path, folder: Path) -> dict[str, object]:
         return {"grown": _peak(os.getpid()) - idle, "equal": equal}
 
 
-def _message_size(room: Lab, source: Path) -> int:
+def _message_size(testbed: Testbed, source: Path) -> int:
     """Of the largest message on the broker, while a worker that is frozen leaves them there."""
-    [worker] = room.stack.workers
+    [worker] = testbed.stack.workers
     os.killpg(worker.pid, signal.SIGSTOP)
     try:
-        payload = room.client.content.payload(source)
+        payload = testbed.client.content.payload(source)
         command = PutObject(tenant_id=TENANT, env=ENV, key="again", payload=payload)
-        room.client.submit(command)
-        broker = connect(room.stack.addresses["broker"])
+        testbed.client.submit(command)
+        broker = connect(testbed.stack.addresses["broker"])
         sizes = [
             len(message)
             for key in broker.server().scan_iter("object_store.*", _type="list")

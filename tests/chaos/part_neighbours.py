@@ -6,9 +6,9 @@ import zlib
 from pathlib import Path
 
 from signalbox.producers.embedded.stand_in import S3StandIn
-from tests.chaos.lab import lab, p99, put
 from tests.chaos.part import Part, Play, Row, Value
 from tests.chaos.relay import Relay
+from tests.chaos.testbed import open_testbed, p99, put
 
 BACKLOG = 100_000
 SAMPLES = 300
@@ -29,18 +29,20 @@ def noisy(same_queue: bool) -> Play:
             for tenant in (f"t_quiet{number}" for number in range(1000))
             if (zlib.crc32(tenant.encode()) % SHARDS == shard) is same_queue
         )
-        with lab(folder) as room:
-            room.route(noisy_tenant)
-            room.route(quiet)
-            room.waits(quiet, 20, 30)
-            idle = room.waits(quiet, SAMPLES, 120)
+        with open_testbed(folder) as testbed:
+            testbed.route(noisy_tenant)
+            testbed.route(quiet)
+            testbed.waits(quiet, 20, 30)
+            idle = testbed.waits(quiet, SAMPLES, 120)
             # Nothing is taken while the backlog is made: it would never become one.
-            with room.frozen():
+            with testbed.frozen():
                 for first in range(0, BACKLOG, 500):
-                    room.client.submit_many(put(noisy_tenant, f"k{first + n}") for n in range(500))
-            open_then = room.client.ledger.totals()["open"]
-            busy = room.waits(quiet, SAMPLES, 60)
-            open_after = room.client.ledger.totals()["open"]
+                    testbed.client.submit_many(
+                        put(noisy_tenant, f"k{first + n}") for n in range(500)
+                    )
+            open_then = testbed.client.ledger.totals()["open"]
+            busy = testbed.waits(quiet, SAMPLES, 60)
+            open_after = testbed.client.ledger.totals()["open"]
         factor = p99(busy) / p99(idle)
         values = {
             "idle p99 ms": 1000 * p99(idle),
@@ -62,9 +64,9 @@ def hanging(folder: Path) -> Row:
     relay = Relay(int(stand_in.endpoint_url.rpartition(":")[2]))
     relay.silent = True
     try:
-        with lab(folder) as room:
-            room.route("t_up")
-            room.route(
+        with open_testbed(folder) as testbed:
+            testbed.route("t_up")
+            testbed.route(
                 "t_hangs",
                 "s3",
                 bucket="hangs",
@@ -72,13 +74,13 @@ def hanging(folder: Path) -> Row:
                 endpoint_url=f"http://127.0.0.1:{relay.port}",
                 credentials_file=str(stand_in.credentials_file),
             )
-            room.throughput("t_up", 5)
-            before = room.throughput("t_up", 30)
-            room.client.submit_many(put("t_hangs", f"k{number}") for number in range(300))
-            beside = room.throughput("t_up", HANG_SECONDS)
+            testbed.throughput("t_up", 5)
+            before = testbed.throughput("t_up", 30)
+            testbed.client.submit_many(put("t_hangs", f"k{number}") for number in range(300))
+            beside = testbed.throughput("t_up", HANG_SECONDS)
             relay.silent = False
-            room.throughput("t_up", 30)  # until what hangs has timed out
-            after = room.throughput("t_up", 30)
+            testbed.throughput("t_up", 30)  # until what hangs has timed out
+            after = testbed.throughput("t_up", 30)
     finally:
         relay.close()
         stand_in.stop()

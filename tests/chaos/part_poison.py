@@ -12,9 +12,9 @@ from signalbox.commands.ledger.dead import DeadLetter, Which
 from signalbox.commands.object_store import Condition, ListObjects, PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.client import Client
-from tests.chaos.lab import Lab, lab, p99, put
 from tests.chaos.load import ENV
 from tests.chaos.part import Part, Row, Value
+from tests.chaos.testbed import Testbed, open_testbed, p99, put
 
 DEADLY = "poison"
 """What the key of a command holds that kills."""
@@ -31,28 +31,28 @@ PATIENCE = timedelta(seconds=120)
 def poison(folder: Path) -> Row:
     """One of them after the other, singly or amid a batch, beside a neighbour's single commands."""
     armed = f"command.before=kill~{DEADLY}"
-    with lab(
+    with open_testbed(
         folder,
         pool="prefork",
         faults=armed,
         SIGNALBOX_LEASE="3",
         SIGNALBOX_PUBLISH_GRACE="2",
-    ) as room:
-        room.route(INNOCENT)
-        room.route(POISONED)
+    ) as testbed:
+        testbed.route(INNOCENT)
+        testbed.route(POISONED)
         seconds = DOSES * DOSE_SECONDS
-        room.throughput(INNOCENT, 5)  # every child has run something
-        room.throughput(INNOCENT, 5)  # every child has run something
-        before = room.waits(INNOCENT, 10**6, seconds / 2)
+        testbed.throughput(INNOCENT, 5)  # every child has run something
+        testbed.throughput(INNOCENT, 5)  # every child has run something
+        before = testbed.waits(INNOCENT, 10**6, seconds / 2)
         ended = threading.Event()
-        giver = threading.Thread(target=_give, args=(room, ended))
+        giver = threading.Thread(target=_give, args=(testbed, ended))
         giver.start()
-        beside = room.waits(INNOCENT, 10**6, seconds)
+        beside = testbed.waits(INNOCENT, 10**6, seconds)
         ended.wait(60)
         giver.join(60)
-        _wait_until_nothing_is_open(room.client)
-        letters = list(room.client.dead.find(Which(tenant_id=POISONED)))
-        stored = _keys(room.client, POISONED)
+        _wait_until_nothing_is_open(testbed.client)
+        letters = list(testbed.client.dead.find(Which(tenant_id=POISONED)))
+        stored = _keys(testbed.client, POISONED)
     factor = p99(beside) / p99(before)
     deadly = [letter for letter in letters if DEADLY in letter.document]
     values: dict[str, Value] = {
@@ -71,10 +71,10 @@ def poison(folder: Path) -> Row:
 
 def replay(folder: Path) -> Row:
     """Dead letters by a route that leads nowhere, replayed twice when it is mended."""
-    with lab(folder) as room:
+    with open_testbed(folder) as testbed:
         nowhere = folder / "a-file"
         nowhere.touch()
-        room.route(POISONED, base_dir=str(nowhere))
+        testbed.route(POISONED, base_dir=str(nowhere))
         payload = InlinePayload(data=b"x")
         commands = [
             PutObject(
@@ -86,28 +86,28 @@ def replay(folder: Path) -> Row:
             )
             for number in range(REPLAYED)
         ]
-        room.client.wait(room.client.submit_many(commands), PATIENCE)
-        dead = [letter.ref for letter in room.client.dead.find(Which(tenant_id=POISONED))]
-        room.route(POISONED)
-        threads = [threading.Thread(target=room.client.replay, args=(dead,)) for _ in range(2)]
+        testbed.client.wait(testbed.client.submit_many(commands), PATIENCE)
+        dead = [letter.ref for letter in testbed.client.dead.find(Which(tenant_id=POISONED))]
+        testbed.route(POISONED)
+        threads = [threading.Thread(target=testbed.client.replay, args=(dead,)) for _ in range(2)]
         for thread in threads:
             thread.start()
         for thread in threads:
             thread.join()
-        _wait_until_nothing_is_open(room.client)
-        left = len(list(room.client.dead.find(Which(tenant_id=POISONED))))
-        stored = _keys(room.client, POISONED)
+        _wait_until_nothing_is_open(testbed.client)
+        left = len(list(testbed.client.dead.find(Which(tenant_id=POISONED))))
+        stored = _keys(testbed.client, POISONED)
     values: dict[str, Value] = {"replayed": len(dead), "effects": len(stored), "dead letters": left}
     return Row(values, len(dead) == len(stored) == REPLAYED and left == 0)
 
 
-def _give(room: Lab, ended: threading.Event) -> None:
+def _give(testbed: Testbed, ended: threading.Event) -> None:
     """Half of the doses in the midst of a batch of harmless commands."""
     for dose in range(DOSES):
         commands = [put(POISONED, f"{DEADLY}{dose}")]
         if dose % 2:
             commands += [put(POISONED, f"d{dose}-{number}") for number in range(20)]
-        room.client.submit_many(commands)
+        testbed.client.submit_many(commands)
         time.sleep(DOSE_SECONDS)
     ended.set()
 

@@ -36,7 +36,7 @@ def azurite() -> str:
 
 @contextmanager
 def azure_harness() -> Iterator[Harness]:
-    """A fresh container; the bad place is one that nobody made."""
+    """A fresh container; the unusable config is one that nobody made."""
     url = azurite()
     service = BlobServiceClient(url, credential={"account_name": ACCOUNT, "account_key": KEY})
     container = service.get_container_client(CONTAINER)
@@ -53,5 +53,5 @@ def azure_harness() -> Iterator[Harness]:
         yield Harness(
             backend_type="azure_blob",
             config=config,
-            bad_place=config | {"container": "no-such-container"},
+            unusable_config=config | {"container": "no-such-container"},
         )

@@ -59,5 +59,7 @@ def dynamodb_harness() -> Iterator[Harness]:
             "credentials_file": str(credentials_file),
         }
         yield Harness(
-            backend_type="dynamodb", config=config, bad_place=config | {"table": "no-such-table"}
+            backend_type="dynamodb",
+            config=config,
+            unusable_config=config | {"table": "no-such-table"},
         )

@@ -54,11 +54,11 @@ def firestore_emulator() -> str:
 @contextmanager
 def firestore_harness() -> Iterator[Harness]:
     """A project on the emulator, which holds every project and database that is asked for: the
-    bad place is one whose key file the worker does not have."""
+    unusable config is one whose key file the worker does not have."""
     project = {"project": "signalbox-conformance"}
     with tempfile.TemporaryDirectory() as directory:
         yield Harness(
             backend_type="firestore",
             config=project | {"emulator_host": firestore_emulator()},
-            bad_place=project | {"credentials_file": f"{directory}/missing.json"},
+            unusable_config=project | {"credentials_file": f"{directory}/missing.json"},
         )

@@ -39,5 +39,5 @@ def postgres_harness() -> Iterator[Harness]:
     yield Harness(
         backend_type="postgres",
         config=config | {"database": database},
-        bad_place=config | {"database": "no_such_database"},
+        unusable_config=config | {"database": "no_such_database"},
     )

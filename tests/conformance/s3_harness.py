@@ -38,5 +38,5 @@ def s3_harness() -> Iterator[Harness]:
             "credentials_file": str(credentials_file),
         }
         yield Harness(
-            backend_type="s3", config=config, bad_place=config | {"bucket": "no-such-bucket"}
+            backend_type="s3", config=config, unusable_config=config | {"bucket": "no-such-bucket"}
         )

@@ -26,11 +26,11 @@ from signalbox.commands.error import Misconfigured, PreconditionFailed, Unavaila
 from signalbox.commands.object_store import PresignPut
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.testing.desk import Desk, Turn
 from signalbox.testing.harness import Harness
+from signalbox.testing.object_caller import Acceptance, ObjectCaller
 from tests.conformance.azure_harness import ACCOUNT, CONTAINER, KEY, azure_harness
 
-OpenDesk = Callable[..., Desk]
+OpenObjects = Callable[..., ObjectCaller]
 
 
 @pytest.fixture(scope="module")
@@ -40,22 +40,22 @@ def azure() -> Iterator[Harness]:
 
 
 @pytest.fixture
-def open_desk(azure: Harness, tenant: str, tmp_path: Path) -> OpenDesk:
-    def open_one(**config: Any) -> Desk:
+def open_objects(azure: Harness, tenant: str, tmp_path: Path) -> OpenObjects:
+    def open_one(**config: Any) -> ObjectCaller:
         scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="dev")
         store = ObjectStore(open_driver(AdapterContext(scope, Mode.LAB, azure.config | config)))
-        return Desk(store, tenant, "dev", DirectoryPayloadStore(tmp_path / "payloads"))
+        return ObjectCaller(store, tenant, "dev", DirectoryPayloadStore(tmp_path / "payloads"))
 
     return open_one
 
 
 @pytest.fixture
-def desk(open_desk: OpenDesk) -> Desk:
-    return open_desk()
+def objects(open_objects: OpenObjects) -> ObjectCaller:
+    return open_objects()
 
 
-def upload(desk: Desk, key: str, content: bytes, headers: dict[str, str]) -> None:
-    address = desk.store.presign_put(PresignPut(**desk.place, key=key), desk.call())
+def upload(objects: ObjectCaller, key: str, content: bytes, headers: dict[str, str]) -> None:
+    address = objects.store.presign_put(PresignPut(**objects.scope_fields, key=key), objects.call())
     headers = address.headers | headers
     assert urllib3.request("PUT", address.url, body=content, headers=headers).status == 201
 
@@ -67,41 +67,43 @@ def noise(size: int) -> bytes:
 
 
 @pytest.mark.parametrize("size", [1000, 5 * 1024**2], ids=["one request", "two requests"])
-def test_content_that_came_compressed_is_read_as_it_is_stored(desk: Desk, size: int) -> None:
+def test_content_that_came_compressed_is_read_as_it_is_stored(
+    objects: ObjectCaller, size: int
+) -> None:
     content = gzip.compress(noise(size))
-    upload(desk, "a", content, {"x-ms-blob-content-encoding": "gzip"})
-    assert desk.read("a") == content
-    assert desk.head("a").size == len(content)
+    upload(objects, "a", content, {"x-ms-blob-content-encoding": "gzip"})
+    assert objects.read("a") == content
+    assert objects.head("a").size == len(content)
 
 
-def test_a_digest_that_the_uploader_claims_is_not_believed(desk: Desk) -> None:
+def test_a_digest_that_the_uploader_claims_is_not_believed(objects: ObjectCaller) -> None:
     claimed = hashlib.sha256(b"good").hexdigest()
-    upload(desk, "a", b"evil", {"x-ms-meta-signalbox_sha256": claimed})
+    upload(objects, "a", b"evil", {"x-ms-meta-signalbox_sha256": claimed})
     with pytest.raises(PreconditionFailed):
-        desk.register("a", sha256=claimed)
+        objects.register("a", sha256=claimed)
     true = hashlib.sha256(b"evil").hexdigest()
-    assert desk.register("a", sha256=true).sha256 == true
+    assert objects.register("a", sha256=true).sha256 == true
 
 
-def test_an_object_that_changes_under_its_reader_is_read_again(desk: Desk) -> None:
-    desk.put("a", desk.payloads.stage([noise(5 * 1024**2)]))
-    body = desk.stream("a").body
+def test_an_object_that_changes_under_its_reader_is_read_again(objects: ObjectCaller) -> None:
+    objects.put("a", objects.payloads.stage([noise(5 * 1024**2)]))
+    body = objects.stream("a").body
     body.read(10)
-    desk.put("a", b"another")
+    objects.put("a", b"another")
     with pytest.raises(Unavailable):
         body.read()
 
 
 def test_a_prefix_keeps_routes_to_one_container_apart(
-    azure: Harness, open_desk: OpenDesk, tenant: str
+    azure: Harness, open_objects: OpenObjects, tenant: str
 ) -> None:
-    desks = [open_desk(), open_desk(prefix="one"), open_desk(prefix="two")]
-    for number, desk in enumerate(desks):
-        desk.put("a", f"{number}".encode(), if_absent=True)
-        desk.register("a")
-    assert [desk.read("a") for desk in desks] == [b"0", b"1", b"2"]
-    assert [desk.keys() for desk in desks] == [["a"]] * 3
-    assert [desk.page(delimiter="/").prefixes for desk in desks] == [[]] * 3
+    callers = [open_objects(), open_objects(prefix="one"), open_objects(prefix="two")]
+    for number, objects in enumerate(callers):
+        objects.put("a", f"{number}".encode(), if_absent=True)
+        objects.register("a")
+    assert [objects.read("a") for objects in callers] == [b"0", b"1", b"2"]
+    assert [objects.keys() for objects in callers] == [["a"]] * 3
+    assert [objects.page(delimiter="/").prefixes for objects in callers] == [[]] * 3
     credential = {"account_name": ACCOUNT, "account_key": KEY}
     service = BlobServiceClient(azure.config["account_url"], credential=credential)
     below = service.get_container_client(CONTAINER).list_blob_names(name_starts_with="one/")
@@ -109,14 +111,14 @@ def test_a_prefix_keeps_routes_to_one_container_apart(
 
 
 def test_a_connection_string_serves_for_its_own_account_only(
-    azure: Harness, open_desk: OpenDesk, tmp_path: Path
+    azure: Harness, open_objects: OpenObjects, tmp_path: Path
 ) -> None:
     text = tmp_path / "connection"
     reference = {"account_key_file": None, "connection_string_file": str(text)}
     url = azure.config["account_url"]
     text.write_text(f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint={url}/;")
-    open_desk(**reference).put("a", b"there")
-    assert open_desk().read("a") == b"there"
+    open_objects(**reference).put("a", b"there")
+    assert open_objects().read("a") == b"there"
     for wrong in (
         f"AccountName=another;AccountKey={KEY}",
         f"AccountName={ACCOUNT};AccountKey={KEY};BlobEndpoint=https://elsewhere.example",
@@ -125,13 +127,13 @@ def test_a_connection_string_serves_for_its_own_account_only(
     ):
         text.write_text(wrong)
         with pytest.raises(Misconfigured) as refused:
-            open_desk(**reference).head("a")
+            open_objects(**reference).head("a")
         assert refused.value.next_step
         assert KEY not in str(refused.value)
 
 
 def test_a_sas_cannot_have_requests_end_with_their_lease_and_says_so(
-    open_desk: OpenDesk, tmp_path: Path
+    open_objects: OpenObjects, tmp_path: Path
 ) -> None:
     sas = generate_account_sas(
         ACCOUNT,
@@ -143,30 +145,30 @@ def test_a_sas_cannot_have_requests_end_with_their_lease_and_says_so(
     sas_file = tmp_path / "sas"
     sas_file.write_text(sas)
     route = {"account_key_file": None, "sas_file": str(sas_file)}
-    desk = open_desk(**route)
-    desk.put("a", b"one")
-    assert desk.read("a") == b"one"
+    objects = open_objects(**route)
+    objects.put("a", b"one")
+    assert objects.read("a") == b"one"
     with pytest.raises(WeakerFences, match="these credentials"):
-        desk.store.check_fences("a", desk.call())
-    accepting = open_desk(**route, weaker_fences="accept")
+        objects.store.check_fences("a", objects.call())
+    accepting = open_objects(**route, weaker_fences="accept")
     accepting.store.check_fences("a", accepting.call())
     accepting.delete("a")
 
 
 @pytest.mark.parametrize("takeover", [False, True])
 def test_what_an_earlier_release_wrote_is_known_by_its_number(
-    desk: Desk, azure: Harness, takeover: bool
+    objects: ObjectCaller, azure: Harness, takeover: bool
 ) -> None:
-    turn, newer = Turn.numbered(), Turn.numbered()
+    turn, newer = Acceptance.numbered(), Acceptance.numbered()
     service = BlobServiceClient(
         azure.config["account_url"], credential={"account_name": ACCOUNT, "account_key": KEY}
     )
-    name = f"tenants/{desk.tenant}/dev/raw/a"
+    name = f"tenants/{objects.tenant}/dev/raw/a"
     beside = {"signalbox_op_id": "nightly", "signalbox_seq": str(turn.seq)}
     service.get_blob_client(CONTAINER, name).upload_blob(b"old", metadata=beside)
     if takeover:
         # By the release before, whose worker died before it could say so.
-        etag = desk.put("a", b"old", call=desk.call(turn, takeover=True), if_absent=True).etag
-        assert etag == desk.head("a").etag
-    desk.put("a", b"new", call=desk.call(newer, takeover=takeover), op_id="nightly")
-    assert desk.read("a") == b"new"
+        etag = objects.put("a", b"old", call=objects.call(turn, takeover=True), if_absent=True).etag
+        assert etag == objects.head("a").etag
+    objects.put("a", b"new", call=objects.call(newer, takeover=takeover), op_id="nightly")
+    assert objects.read("a") == b"new"

@@ -31,8 +31,8 @@ def test_the_configs_of_a_harness_are_accepted_and_lead_to_two_places(
     backend: Backend, harness: Harness
 ) -> None:
     backend.check_config(harness.config)
-    backend.check_config(harness.bad_place)
-    assert harness.config != harness.bad_place
+    backend.check_config(harness.unusable_config)
+    assert harness.config != harness.unusable_config
 
 
 def test_an_empty_config_is_refused_with_the_next_step(backend: Backend) -> None:

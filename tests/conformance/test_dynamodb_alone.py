@@ -20,24 +20,24 @@ from signalbox.commands.error import Misconfigured, NotFound, TooLarge
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.testing.harness import Harness
-from signalbox.testing.metrics_desk import DAY, MetricsDesk, point
-from signalbox.testing.stream_desk import StreamDesk
-from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.metrics_caller import DAY, MetricsCaller, point
+from signalbox.testing.stream_caller import StreamCaller
+from signalbox.testing.table_caller import TableCaller
 from tests.conformance.dynamodb_harness import dynamodb_harness
 
-AnyDesk = TypeVar("AnyDesk", TableDesk, MetricsDesk, StreamDesk)
+AnyStoreCaller = TypeVar("AnyStoreCaller", TableCaller, MetricsCaller, StreamCaller)
 KINDS = {
-    TableDesk: ResourceKind.TABULAR_STORE,
-    MetricsDesk: ResourceKind.METRICS_STORE,
-    StreamDesk: ResourceKind.EVENT_STREAM,
+    TableCaller: ResourceKind.TABULAR_STORE,
+    MetricsCaller: ResourceKind.METRICS_STORE,
+    StreamCaller: ResourceKind.EVENT_STREAM,
 }
 
 
 class Place:
-    """One table on a server, a tenant's desks there, and the items behind them."""
+    """One table on a server, a tenant's callers there, and the items behind them."""
 
     def __init__(self, harness: Harness, tenant: str, payloads: Path) -> None:
-        self.config, self.bad_place = harness.config, harness.bad_place
+        self.config, self.unusable_config = harness.config, harness.unusable_config
         self._tenant = tenant
         self._payloads = DirectoryPayloadStore(payloads)
         self.client: Any = boto3.client(
@@ -48,12 +48,12 @@ class Place:
             aws_secret_access_key="conformance",
         )
 
-    def desk(self, desk: type[AnyDesk], **extra: Any) -> AnyDesk:
-        kind = KINDS[desk]
+    def caller(self, caller: type[AnyStoreCaller], **extra: Any) -> AnyStoreCaller:
+        kind = KINDS[caller]
         scope = Scope(kind=kind, tenant_id=self._tenant, env="dev")
         context = AdapterContext(scope, Mode.LAB, self.config | extra)
         store = find_backend(kind, "dynamodb").open(context)
-        return desk(store, self._tenant, "dev", self._payloads)
+        return caller(store, self._tenant, "dev", self._payloads)
 
     def items(self) -> list[dict[str, Any]]:
         pages = self.client.get_paginator("scan").paginate(TableName=self.config["table"])
@@ -73,12 +73,12 @@ def place(server: Harness, tenant: str, tmp_path: Path) -> Place:
 
 
 ASKED: list[Callable[[Place], Any]] = [
-    lambda place: place.desk(TableDesk, **place.bad_place).get("k"),
-    lambda place: place.desk(TableDesk, **place.bad_place).rows(),
-    lambda place: place.desk(MetricsDesk, **place.bad_place).ingest(point()),
-    lambda place: place.desk(MetricsDesk, **place.bad_place).points(),
-    lambda place: place.desk(StreamDesk, **place.bad_place).append(),
-    lambda place: place.desk(StreamDesk, **place.bad_place).events(),
+    lambda place: place.caller(TableCaller, **place.unusable_config).get("k"),
+    lambda place: place.caller(TableCaller, **place.unusable_config).rows(),
+    lambda place: place.caller(MetricsCaller, **place.unusable_config).ingest(point()),
+    lambda place: place.caller(MetricsCaller, **place.unusable_config).points(),
+    lambda place: place.caller(StreamCaller, **place.unusable_config).append(),
+    lambda place: place.caller(StreamCaller, **place.unusable_config).events(),
 ]
 
 
@@ -92,7 +92,7 @@ def test_a_table_that_is_not_there_is_misconfigured(
 
 
 def test_a_deleted_row_leaves_a_trace_that_expires_in_days(place: Place) -> None:
-    rows = place.desk(TableDesk)
+    rows = place.caller(TableCaller)
     rows.upsert("ann", {"a": 1})
     rows.delete("ann")
     [trace] = place.items()
@@ -105,7 +105,7 @@ def test_a_deleted_row_leaves_a_trace_that_expires_in_days(place: Place) -> None
 
 
 def test_a_walk_goes_on_behind_many_deleted_rows(place: Place) -> None:
-    rows = place.desk(TableDesk)
+    rows = place.caller(TableCaller)
     rows.fill({f"k{n:03}": {"n": n} for n in range(60)})
     for n in range(5, 55):
         rows.delete(f"k{n:03}")
@@ -115,7 +115,7 @@ def test_a_walk_goes_on_behind_many_deleted_rows(place: Place) -> None:
 
 
 def test_large_rows_are_paged_by_the_server_too(place: Place) -> None:
-    rows = place.desk(TableDesk)
+    rows = place.caller(TableCaller)
     for n in range(6):
         rows.upsert(f"k{n}", {"x": "x" * 390_000})
     assert rows.keys() == [f"k{n}" for n in range(6)]
@@ -125,7 +125,7 @@ def test_large_rows_are_paged_by_the_server_too(place: Place) -> None:
 
 
 def test_batches_and_single_writes_on_the_same_rows_leave_the_newest(place: Place) -> None:
-    rows = place.desk(TableDesk)
+    rows = place.caller(TableCaller)
     turns = [[rows.item(f"k{n}", {"turn": turn}) for n in range(20)] for turn in range(6)]
     with ThreadPoolExecutor(6) as pool:
         batches = pool.map(rows.store.upsert_many, turns[:3])
@@ -136,7 +136,7 @@ def test_batches_and_single_writes_on_the_same_rows_leave_the_newest(place: Plac
 
 
 def test_a_series_is_read_across_days_in_order(place: Place) -> None:
-    series = place.desk(MetricsDesk)
+    series = place.caller(MetricsCaller)
     times = [DAY + timedelta(hours=hours) for hours in (-9000, -1, 0, 23, 24, 47, 9000)]
     times += [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
     series.ingest(*(point(float(n), at) for n, at in enumerate(times)))
@@ -147,7 +147,7 @@ def test_a_series_is_read_across_days_in_order(place: Place) -> None:
 
 
 def test_a_point_that_came_again_counts_once_by_its_newest_value(place: Place) -> None:
-    series = place.desk(MetricsDesk)
+    series = place.caller(MetricsCaller)
     old, new = series.call(), series.call()
     series.ingest(point(2.0, host="a"), call=new)
     series.ingest(point(1.0, host="a"), call=old)
@@ -158,14 +158,14 @@ def test_a_point_that_came_again_counts_once_by_its_newest_value(place: Place) -
 
 
 def test_labels_over_the_length_of_a_key_are_points_of_their_own(place: Place) -> None:
-    series = place.desk(MetricsDesk)
+    series = place.caller(MetricsCaller)
     series.ingest(*(point(n, x="x" * 1000 + end) for n, end in ((2.0, "b"), (1.0, "a"))))
     assert series.values() == [1.0, 2.0]
     assert series.points()[0].labels == {"x": "x" * 1000 + "a"}
 
 
 def test_a_stream_goes_on_in_its_next_partition(place: Place) -> None:
-    stream = place.desk(StreamDesk)
+    stream = place.caller(StreamCaller)
     stream.append()
     head = next(item for item in place.items() if "/stream/" in item["pk"]["S"])
     put = head | {"version": {"N": str(BLOCK - 3)}}
@@ -182,7 +182,7 @@ def test_a_stream_goes_on_in_its_next_partition(place: Place) -> None:
 
 
 def test_a_reader_waits_before_an_event_that_it_cannot_see_yet(place: Place) -> None:
-    stream = place.desk(StreamDesk)
+    stream = place.caller(StreamCaller)
     stream.store.append_many([stream.item({"n": n}) for n in range(3)])
     second = next(i for i in place.items() if "data" in i and i["version"]["N"] == "2")
     place.client.delete_item(
@@ -195,6 +195,6 @@ def test_a_reader_waits_before_an_event_that_it_cannot_see_yet(place: Place) -> 
 
 
 def test_reads_that_may_lag_are_asked_for_as_such(place: Place) -> None:
-    rows = place.desk(TableDesk, consistent_read=False)
+    rows = place.caller(TableCaller, consistent_read=False)
     rows.upsert("ann", {"a": 1})
     assert (rows.data("ann"), rows.keys()) == ({"a": 1}, ["ann"])

@@ -23,8 +23,8 @@ from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.tabular_store import QueryRows, Row
 from signalbox.testing.harness import Harness
-from signalbox.testing.table_desk import TableDesk, Test
-from signalbox.testing.turn import Turn
+from signalbox.testing.store_caller import Acceptance
+from signalbox.testing.table_caller import TableCaller, Test
 from tests.conformance.postgres_harness import postgres_harness
 
 
@@ -53,9 +53,9 @@ def test_rows_of_the_release_before_go_on(harness: Harness, tmp_path: Path) -> N
     store = find_backend(scope.kind, "postgres").open(
         AdapterContext(scope=scope, mode=Mode.LAB, config=config)
     )
-    table = TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+    table = TableCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
     assert table.get("ann").revision == 1
-    turn = Turn(seq=2)
+    turn = Acceptance(seq=2)
     table.upsert("ann", {"n": 2}, call=table.call(turn), if_revision=1)
     assert not table.late_upsert("ann", table.call(turn.replayed(), takeover=True), if_revision=1)
 
@@ -70,7 +70,7 @@ def test_a_locked_row_rests_neither_its_database_nor_other_rows(
     store = find_backend(scope.kind, "postgres").open(
         AdapterContext(scope=scope, mode=Mode.LAB, config=config)
     )
-    table = TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+    table = TableCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
     table.fill({"held": {"n": 1}, "free": {"n": 1}})
     place = {
         "host": harness.config["host"],
@@ -89,11 +89,11 @@ def test_a_locked_row_rests_neither_its_database_nor_other_rows(
     table.upsert("held", {"n": 2})
 
 
-def open_table(harness: Harness, tmp_path: Path, schema: str, **config: Any) -> TableDesk:
+def open_table(harness: Harness, tmp_path: Path, schema: str, **config: Any) -> TableCaller:
     scope = Scope(kind=ResourceKind.TABULAR_STORE, tenant_id="t_a", env="dev")
     config = harness.config | {"db_schema": schema} | config
     store = find_backend(scope.kind, "postgres").open(AdapterContext(scope, Mode.LAB, config))
-    return TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+    return TableCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
 
 
 def connect(harness: Harness) -> psycopg.Connection[Any]:

@@ -10,9 +10,9 @@ import pytest
 
 from signalbox.commands.settings import Settings
 from tests.absent import absent
-from tests.chaos.lab import Lab, lab
 from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import virtual_host
+from tests.chaos.testbed import Testbed, open_testbed
 from tests.conftest import need_redis
 from tests.fuzz.known import killers
 from tests.fuzz.line import Line, RabbitLine, RedisLine
@@ -20,16 +20,16 @@ from tests.fuzz.trial import TENANT, play
 
 
 @contextmanager
-def room_with(folder: Path, broker: str, pool: str) -> Iterator[tuple[Lab, Line]]:
+def room_with(folder: Path, broker: str, pool: str) -> Iterator[tuple[Testbed, Line]]:
     need_redis()
     if broker == "redis":
-        with lab(folder, pool=pool) as room:
-            yield room, RedisLine(Settings().broker_url)
+        with open_testbed(folder, pool=pool) as testbed:
+            yield testbed, RedisLine(Settings().broker_url)
         return
     try:
         url = virtual_host()
-        with lab(folder, pool=pool, broker_url=url) as room:
-            yield room, RabbitLine(url)
+        with open_testbed(folder, pool=pool, broker_url=url) as testbed:
+            yield testbed, RabbitLine(url)
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
 
@@ -37,9 +37,9 @@ def room_with(folder: Path, broker: str, pool: str) -> Iterator[tuple[Lab, Line]
 @pytest.mark.parametrize("pool", ["threads", "prefork"])
 @pytest.mark.parametrize("broker", ["redis", "rabbitmq"])
 def test_each_killer_becomes_a_dead_letter(tmp_path: Path, broker: str, pool: str) -> None:
-    with room_with(tmp_path, broker, pool) as (room, line):
-        room.route(TENANT)
-        report = play(room.client, room.stack.workers, line, killers(broker))
+    with room_with(tmp_path, broker, pool) as (testbed, line):
+        testbed.route(TENANT)
+        report = play(testbed.client, testbed.stack.workers, line, killers(broker))
         assert (report.notes, report.ended, report.frozen) == ([], 0, 0)
         # RabbitMQ itself refuses some tables.
         assert report.refused == report.sent > 50

@@ -15,7 +15,7 @@ import pytest
 from signalbox.commands.scope import ResourceKind
 from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.conformance.firestore_harness import find_emulator, firestore_emulator
-from tests.integration.conftest import Lane, lane
+from tests.integration.conftest import RunningStack, lane
 
 BUCKET = "northstar-raw-test"
 AWS = {
@@ -30,7 +30,7 @@ class Gateway:
     """A gateway in front of a running stack."""
 
     base: str
-    lane: Lane
+    lane: RunningStack
     http: httpx.Client
 
     def routes(self, tenant: str, *kinds: ResourceKind) -> str:

@@ -40,12 +40,12 @@ call -X POST $BASE/nexus/raw/put \
   -H "X-Tenant-Id: t_demo" \
   -H "X-Mode: lab" \
   -H "X-Key: lane4/test_document.txt" \
-  --data-binary "Lane 4 S3 test content"
+  --data-binary "RunningStack 4 S3 test content"
 check "put" 200 '"s3://northstar-raw-test/tenants/t_demo/dev/raw/lane4/test_document.txt"'
 call -X GET "$BASE/nexus/raw/get?key=lane4/test_document.txt" \
   -H "X-Tenant-Id: t_demo" \
   -H "X-Mode: lab"
-check "get the same bytes" 200 "Lane 4 S3 test content"
+check "get the same bytes" 200 "RunningStack 4 S3 test content"
 
 echo "2. Tabular store on Firestore"
 call -X POST $BASE/routing/routes \

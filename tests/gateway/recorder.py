@@ -164,11 +164,11 @@ class Served:
     """A server on a port of its own, with a recording services."""
 
     def __init__(self, own: GatewaySettings, fast_path: FastPath = fast_handler) -> None:
-        self.desks: list[RecordingServices] = []
+        self.made: list[RecordingServices] = []
 
         def make(settings: Settings, its: GatewaySettings) -> Any:
-            self.desks.append(RecordingServices(settings, its))
-            return self.desks[-1]
+            self.made.append(RecordingServices(settings, its))
+            return self.made[-1]
 
         self.app = make_app(Settings(), own, make_desk=make)
         config = uvicorn.Config(
@@ -195,7 +195,7 @@ class Served:
 
     @property
     def services(self) -> RecordingServices:
-        return self.desks[-1]
+        return self.made[-1]
 
     @property
     def port(self) -> int:

@@ -16,24 +16,24 @@ from signalbox.adapters.port import AdapterContext, Call
 from signalbox.commands.error import IntegrityMismatch, SignalboxError, Throttled, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.testing.metrics_desk import MetricsDesk, point
-from signalbox.testing.stream_desk import StreamDesk
-from signalbox.testing.table_desk import TableDesk
-from signalbox.testing.turn import Caller
+from signalbox.testing.metrics_caller import MetricsCaller, point
+from signalbox.testing.store_caller import StoreCaller
+from signalbox.testing.stream_caller import StreamCaller
+from signalbox.testing.table_caller import TableCaller
 from tests.hostile.server import Behaviour, Visit, answer, serve
 from tests.hostile.slow import SLOW, drips_the_body
 
 SHORT = 0.5
 """Seconds of a request, where it is to run out."""
-DESKS: dict[ResourceKind, type[Caller]] = {
-    ResourceKind.TABULAR_STORE: TableDesk,
-    ResourceKind.METRICS_STORE: MetricsDesk,
-    ResourceKind.EVENT_STREAM: StreamDesk,
+DESKS: dict[ResourceKind, type[StoreCaller]] = {
+    ResourceKind.TABULAR_STORE: TableCaller,
+    ResourceKind.METRICS_STORE: MetricsCaller,
+    ResourceKind.EVENT_STREAM: StreamCaller,
 }
 Answer = Callable[[dict[str, Any]], Any]
 
 
-def desk(kind: ResourceKind, endpoint: str, tmp_path: Path) -> Any:
+def caller(kind: ResourceKind, endpoint: str, tmp_path: Path) -> Any:
     credentials = tmp_path / "credentials.ini"
     credentials.write_text("[default]\naws_access_key_id = A\naws_secret_access_key = s\n")
     config = {
@@ -47,8 +47,8 @@ def desk(kind: ResourceKind, endpoint: str, tmp_path: Path) -> Any:
     return DESKS[kind](store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
 
 
-def table_at(endpoint: str, tmp_path: Path) -> TableDesk:
-    made: TableDesk = desk(ResourceKind.TABULAR_STORE, endpoint, tmp_path)
+def table_at(endpoint: str, tmp_path: Path) -> TableCaller:
+    made: TableCaller = caller(ResourceKind.TABULAR_STORE, endpoint, tmp_path)
     return made
 
 
@@ -197,14 +197,14 @@ def test_what_is_left_undone_is_ours_alone(tmp_path: Path, monkeypatch: pytest.M
         }
 
     with serve(says(behave)) as server:
-        metrics: MetricsDesk = desk(ResourceKind.METRICS_STORE, server.endpoint, tmp_path)
+        metrics: MetricsCaller = caller(ResourceKind.METRICS_STORE, server.endpoint, tmp_path)
         with pytest.raises(Throttled):
             metrics.ingest(point(1))
         assert len(sent) > 1
         assert all(puts == sent[0] for puts in sent)
     foreign = {"PutRequest": {"Item": item("t_b/dev/row/people", b"a")}}
     with serve(says(lambda _: {"UnprocessedItems": {"storage": [foreign]}})) as server:
-        metrics = desk(ResourceKind.METRICS_STORE, server.endpoint, tmp_path)
+        metrics = caller(ResourceKind.METRICS_STORE, server.endpoint, tmp_path)
         with pytest.raises(IntegrityMismatch):
             metrics.ingest(point(1))
 
@@ -247,6 +247,6 @@ def test_events_that_were_not_asked_for_are_refused(tmp_path: Path) -> None:
     )
     for found in odd:
         with serve(says(always({"Items": [found]}))) as server:
-            stream: StreamDesk = desk(ResourceKind.EVENT_STREAM, server.endpoint, tmp_path)
+            stream: StreamCaller = caller(ResourceKind.EVENT_STREAM, server.endpoint, tmp_path)
             with pytest.raises(IntegrityMismatch):
                 stream.read()

@@ -15,8 +15,8 @@ from signalbox.adapters.port import AdapterContext, Call
 from signalbox.commands.error import IntegrityMismatch, SignalboxError, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.testing.stream_desk import StreamDesk
-from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.stream_caller import StreamCaller
+from signalbox.testing.table_caller import TableCaller
 from tests.hostile import server as plain_server
 from tests.hostile.firestore_server import Behaviour, DocumentPb, got, serve, walked
 from tests.hostile.server import Visit
@@ -32,10 +32,10 @@ def context(kind: ResourceKind, host: str) -> AdapterContext:
     return AdapterContext(scope, Mode.LAB, {"project": "project-lab", "emulator_host": host})
 
 
-def table_at(host: str, tmp_path: Path) -> TableDesk:
+def table_at(host: str, tmp_path: Path) -> TableCaller:
     kind = ResourceKind.TABULAR_STORE
     store = find_backend(kind, "firestore").open(context(kind, host))
-    return TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+    return TableCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
 
 
 def row(name: str = ANN, *without: str, **changed: Any) -> Any:
@@ -175,6 +175,6 @@ def test_events_come_one_after_the_other(tmp_path: Path) -> None:
     kind = ResourceKind.EVENT_STREAM
     with serve(always(walked(found))) as host:
         store = find_backend(kind, "firestore").open(context(kind, host))
-        stream = StreamDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+        stream = StreamCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
         with pytest.raises(IntegrityMismatch):
             stream.read(after=1)

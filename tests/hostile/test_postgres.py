@@ -17,7 +17,7 @@ from signalbox.adapters.postgres import client
 from signalbox.commands.error import IntegrityMismatch, SignalboxError, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.table_caller import TableCaller
 from tests.hostile.postgres_server import (
     BOOL,
     BYTEA,
@@ -43,9 +43,9 @@ SHORT = 0.5
 """Seconds of a request, where it is to run out."""
 
 
-def desk(config: dict[str, Any], tmp_path: Path) -> TableDesk:
+def caller(config: dict[str, Any], tmp_path: Path) -> TableCaller:
     store = find_backend(SCOPE.kind, "postgres").open(AdapterContext(SCOPE, Mode.LAB, config))
-    return TableDesk(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
+    return TableCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
 
 
 def well(link: Link, statement: str) -> bool:
@@ -118,7 +118,7 @@ def test_a_call_ends_and_counts_as_one_that_hung(
     tmp_path: Path, short: None, behaviour: Behaviour, greeting: Greeting
 ) -> None:
     with serve(behaviour, greeting) as config:
-        table = desk(config, tmp_path)
+        table = caller(config, tmp_path)
         for ask in (table.get, table.upsert):
             with pytest.raises(Unavailable, match="too slow") as refused:
                 ask("ann", call=table.call(seconds=3600))
@@ -132,7 +132,7 @@ def test_a_server_that_never_reads_is_cut_off(tmp_path: Path, short: None) -> No
         return False
 
     with serve(deaf) as config:
-        table = desk(config, tmp_path)
+        table = caller(config, tmp_path)
         call = table.call(seconds=3600)
         items = [table.item(f"k{number}", {"x": "x" * 900_000}, call=call) for number in range(8)]
         for answer in table.store.upsert_many(items):
@@ -154,7 +154,7 @@ def test_a_call_ends_with_its_lease(
     monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 3600.0)
     monkeypatch.setattr("signalbox.adapters.postgres.connection.CONNECT_SECONDS", 3600.0)
     with serve(behaviour, greeting) as config:
-        table = desk(config, tmp_path)
+        table = caller(config, tmp_path)
         with pytest.raises(Unavailable, match="too slow"):
             table.get("ann", call=table.call(seconds=3))
 
@@ -181,7 +181,7 @@ def test_an_answer_without_end_is_cut_off(tmp_path: Path, what: str) -> None:
         greet(link)
 
     with serve(on_rows(flood), greeting) as config:
-        table = desk(config, tmp_path)
+        table = caller(config, tmp_path)
         with pytest.raises(Unavailable, match="does not end") as refused:
             table.page(call=table.call(seconds=3600))
         assert refused.value.backend_type == "postgres"
@@ -201,9 +201,9 @@ def test_nobody_waits_for_another_ones_server(
                 serve(rows([b"\\x616e6e", b'{"n":1}', b"7"], columns=ROW[:3])) as good,
                 serve(behaviour, greeting) as config,
             ):
-                table = desk(config, tmp_path)
+                table = caller(config, tmp_path)
                 stuck = threads.submit(table.get, "ann", call=table.call(seconds=600))
-                assert desk(good, tmp_path).get("ann").data == {"n": 1}
+                assert caller(good, tmp_path).get("ann").data == {"n": 1}
                 assert not stuck.done()
             with pytest.raises(SignalboxError):
                 stuck.result()
@@ -244,7 +244,7 @@ def test_a_row_that_was_not_asked_for_or_is_none_is_an_error_for_good(
     tmp_path: Path, found: Behaviour
 ) -> None:
     with serve(found) as config:
-        table = desk(config, tmp_path)
+        table = caller(config, tmp_path)
         with pytest.raises(IntegrityMismatch) as refused:
             table.get("ann")
         assert refused.value.backend_type == "postgres"
@@ -257,7 +257,7 @@ def test_a_row_that_was_not_asked_for_or_is_none_is_an_error_for_good(
 def test_what_psycopg_cannot_read_is_typed(tmp_path: Path, seq: bytes) -> None:
     with serve(rows([b"\\x616e6e", b"{}", seq], columns=ROW[:3])) as config:
         with pytest.raises((IntegrityMismatch, Unavailable)) as refused:
-            desk(config, tmp_path).get("ann")
+            caller(config, tmp_path).get("ann")
         assert refused.value.backend_type == "postgres"
 
 
@@ -277,7 +277,7 @@ def test_an_answer_that_makes_no_sense_is_typed_and_not_repeated(
     tmp_path: Path, answer: Any
 ) -> None:
     with serve(on_rows(answer)) as config:
-        table = desk(config, tmp_path)
+        table = caller(config, tmp_path)
         with pytest.raises(SignalboxError) as refused:
             table.get("ann", call=table.call(seconds=60))
         assert refused.value.backend_type == "postgres"
@@ -309,7 +309,7 @@ def endless(start: int, step: int) -> Behaviour:
 )
 def test_pages_that_lead_nowhere_end_the_walk(tmp_path: Path, found: Behaviour) -> None:
     with serve(found) as config:
-        table = desk(config, tmp_path)
+        table = caller(config, tmp_path)
         with pytest.raises(IntegrityMismatch) as refused:
             table.page(("n", "eq", 1), call=table.call(seconds=3600))
         assert refused.value.backend_type == "postgres"

@@ -50,7 +50,7 @@ def object_scope(tenant: str, env: str = "dev") -> Scope:
 
 
 @dataclass
-class Lane:
+class RunningStack:
     """A running stack, and clients of it."""
 
     stack: EmbeddedStack
@@ -91,7 +91,7 @@ def lane(
     options: Sequence[str] = (),
     deadly: bool = False,
     **settings: str,
-) -> Iterator[Lane]:
+) -> Iterator[RunningStack]:
     """A stack of its own; `options` are the workers', `settings` variables beside QUICK.
     `deadly`: for tests that kill workers."""
     need_redis()
@@ -100,20 +100,20 @@ def lane(
     try:
         with EmbeddedStack(data, workers=workers, flower=flower, worker_options=options) as stack:
             os.environ.update(stack.environment)
-            yield Lane(stack, Settings(), data)
+            yield RunningStack(stack, Settings(), data)
     finally:
         os.environ.clear()
         os.environ.update(before)
 
 
 @pytest.fixture(scope="module")
-def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with lane(tmp_path_factory.mktemp("stack"), workers=2) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
-def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with lane(tmp_path_factory.mktemp("stack"), workers=4) as running:
         yield running
 

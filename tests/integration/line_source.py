@@ -6,13 +6,13 @@ from typing import Any
 
 from signalbox.commands.scope import ResourceKind
 from tests.integration.command_line import answer
-from tests.integration.conftest import Lane
+from tests.integration.conftest import RunningStack
 
 TENANT = "t_ingest"
 HERE = ["-t", TENANT, "-e", "dev"]
 
 
-def route(running: Lane) -> None:
+def route(running: RunningStack) -> None:
     for kind in (
         ResourceKind.TABULAR_STORE,
         ResourceKind.METRICS_STORE,

@@ -20,20 +20,20 @@ from signalbox.routing.registry.records import text_of
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from tests.integration import command_line
-from tests.integration.conftest import Lane, lane, wait_until
+from tests.integration.conftest import RunningStack, lane, wait_until
 from tests.integration.operating import SCOPE, by, point
 
 KEEP = 10
 
 
 @pytest.fixture
-def archive_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+def archive_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningStack]:
     monkeypatch.setenv("SIGNALBOX_ROUTE_LOG_KEEP", str(KEEP))
     with lane(tmp_path / "stack", workers=2, deadly=True) as running:
         yield running
 
 
-def to_archive(running: Lane, name: str) -> None:
+def to_archive(running: RunningStack, name: str) -> None:
     registry = running.registry()
     act = registry.set if registry.get(ARCHIVE_SCOPE) is None else registry.switch
     config: RouteConfig = {"base_dir": str(running.data / name)}
@@ -64,7 +64,7 @@ def archived(client: Client) -> list[int]:
     return [event.revision for event in archived_events(client, _no_foreign)]
 
 
-def leader(running: Lane, state: State) -> ManagedProcess | None:
+def leader(running: RunningStack, state: State) -> ManagedProcess | None:
     """The worker that leads the archiving, if it runs."""
     name = text_of(state.server().get("signalbox:archiver") or b"").partition("@")[0]
     alive = [worker for worker in running.stack.workers if worker.running]
@@ -72,7 +72,7 @@ def leader(running: Lane, state: State) -> ManagedProcess | None:
 
 
 def test_every_event_is_archived_once_and_in_order_though_the_leader_is_killed_again_and_again(
-    archive_lane: Lane,
+    archive_lane: RunningStack,
 ) -> None:
     registry = archive_lane.registry()
     to_archive(archive_lane, "archive")
@@ -99,7 +99,7 @@ def test_every_event_is_archived_once_and_in_order_though_the_leader_is_killed_a
     assert (found["events"], found["first"]) == (KEEP, 301 - KEEP + 1)
 
 
-def test_without_a_route_it_waits_and_says_so_and_trims_nothing(archive_lane: Lane) -> None:
+def test_without_a_route_it_waits_and_says_so_and_trims_nothing(archive_lane: RunningStack) -> None:
     registry = archive_lane.registry()
     for number in range(2 * KEEP):
         point(registry, f"/{number}")

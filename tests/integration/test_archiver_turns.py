@@ -17,14 +17,14 @@ from signalbox.routing.audit.archive_mark import ArchiveMark
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.archiver import Archiver
-from tests.integration.conftest import Lane, lane
+from tests.integration.conftest import RunningStack, lane
 from tests.integration.operating import by, point
 
 KEEP = 5
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
+def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningStack]:
     """A lane whose own archivers never lead."""
     with lane(tmp_path / "stack", workers=1) as running:
         running.registry().client.server().set("signalbox:archiver", "nobody")
@@ -34,7 +34,7 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lane]:
         yield running
 
 
-def make_archiver(running: Lane, name: str, keep: int = 10**6) -> Archiver:
+def make_archiver(running: RunningStack, name: str, keep: int = 10**6) -> Archiver:
     """One that takes itself for the leader, whoever is."""
     client = running.client()
     archiver = Archiver(client, Registry(client.state), name, keep)
@@ -59,9 +59,9 @@ def archived(client: Client) -> list[int]:
 
 
 def test_one_that_died_between_the_append_and_the_mark_is_followed_without_a_gap_or_a_double(
-    desk: Lane, monkeypatch: pytest.MonkeyPatch
+    running: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    registry = desk.registry()
+    registry = running.registry()
     for number in range(20):
         point(registry, f"/{number}")
     moved = []
@@ -76,22 +76,22 @@ def test_one_that_died_between_the_append_and_the_mark_is_followed_without_a_gap
     with monkeypatch.context() as patch:
         patch.setattr(ArchiveMark, "move", dying)
         with pytest.raises(StateUnavailable):
-            archive_all(make_archiver(desk, "first"))
+            archive_all(make_archiver(running, "first"))
     assert ArchiveMark(registry.client).read().revision == 7
     for number in range(5):
         point(registry, f"/more/{number}")
-    assert archive_all(make_archiver(desk, "second")) == 19
-    with desk.client() as client:
+    assert archive_all(make_archiver(running, "second")) == 19
+    with running.client() as client:
         assert archived(client) == list(range(1, 27))
         assert client.ledger.totals()["dead_letters"] == 0
 
 
-def test_two_that_lead_at_once_do_no_harm(desk: Lane) -> None:
-    registry = desk.registry()
+def test_two_that_lead_at_once_do_no_harm(running: RunningStack) -> None:
+    registry = running.registry()
     ended = threading.Event()
 
     def archive(name: str) -> None:
-        archiver = make_archiver(desk, name, KEEP)
+        archiver = make_archiver(running, name, KEEP)
         while not ended.is_set() or archiver._mark.read().revision < registry.head().revision:
             archiver.turn()
 
@@ -103,39 +103,39 @@ def test_two_that_lead_at_once_do_no_harm(desk: Lane) -> None:
     ended.set()
     for each in archivers:
         each.join()
-    with desk.client() as client:
+    with running.client() as client:
         assert archived(client) == list(range(1, 152))
     assert registry.client.server().xlen("{rt}:log") >= KEEP
 
 
 def test_a_registry_that_began_anew_goes_on_at_the_end_of_the_archive_that_is_there(
-    desk: Lane,
+    running: RunningStack,
 ) -> None:
-    registry = desk.registry()
+    registry = running.registry()
     for number in range(9):
         point(registry, f"/{number}")
-    assert archive_all(make_archiver(desk, "a")) == 10
+    assert archive_all(make_archiver(running, "a")) == 10
     config = registry.get(ARCHIVE_SCOPE)
     assert config is not None
     for key in registry.client.server().scan_iter("{rt}:*"):
         registry.client.server().delete(key)
     # The worker that runs has seen the registry of before, and refuses the new one.
-    desk.stack.workers[0].kill()
-    desk.stack.start_worker()
+    running.stack.workers[0].kill()
+    running.stack.start_worker()
     registry.set(ARCHIVE_SCOPE, RouteTarget("filesystem", config.config, Mode.LAB), by())
     point(registry, "/new")
-    assert archive_all(make_archiver(desk, "b")) == 2
-    with desk.client() as client:
+    assert archive_all(make_archiver(running, "b")) == 2
+    with running.client() as client:
         assert archived(client) == [*range(1, 11), 1, 2]
         assert client.ledger.totals()["dead_letters"] == 0
 
 
 def test_after_a_restore_new_events_are_archived_in_order_behind_the_ones_that_were_lost(
-    desk: Lane,
+    running: RunningStack,
 ) -> None:
-    registry = desk.registry()
+    registry = running.registry()
     state = registry.client
-    archiver = make_archiver(desk, "a")
+    archiver = make_archiver(running, "a")
     point(registry, "/1")
     archive_all(archiver)
     backup = {key: state.server().dump(key) or b"" for key in state.server().scan_iter("{rt}:*")}
@@ -146,13 +146,13 @@ def test_after_a_restore_new_events_are_archived_in_order_behind_the_ones_that_w
     for key, value in backup.items():
         state.server().restore(key, 0, value)
     # The worker that runs has seen more, and would wait for a rebase.
-    desk.stack.workers[0].kill()
-    desk.stack.start_worker()
+    running.stack.workers[0].kill()
+    running.stack.start_worker()
     point(registry, "/3")
     point(registry, "/4")
     for _ in range(3):  # the first may be refused: it counts the archive then
         archive_all(archiver)
-    with desk.client() as client:
+    with running.client() as client:
         assert archived(client) == [1, 2, 3, 3, 4]
         new = [event.hash for event in archived_events(client, _no_foreign)][3:]
     assert new == [event.hash for event in registry.events(2)]

@@ -14,7 +14,7 @@ from signalbox.commands.object_store import GetObject, GetResult, PutObject
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.producers.client.async_client import AsyncClient
 from signalbox.producers.client.buffer import BufferLimits
-from tests.integration.conftest import PATIENCE, Lane
+from tests.integration.conftest import PATIENCE, RunningStack
 
 
 def put(tenant: str, key: str, content: str = "x", op_id: str | None = None) -> PutObject:
@@ -28,19 +28,21 @@ async def body(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-def staged_files(lane: Lane) -> list[str]:
+def staged_files(lane: RunningStack) -> list[str]:
     folder = lane.settings.payload_dir
     assert folder is not None
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
-async def nothing_staged(lane: Lane) -> None:
+async def nothing_staged(lane: RunningStack) -> None:
     """Soon: a thread may be about to let go of what it has made."""
     while staged_files(lane):
         await asyncio.sleep(0.005)
 
 
-def test_a_command_is_run_and_a_second_one_under_its_op_id_is_refused(two_workers: Lane) -> None:
+def test_a_command_is_run_and_a_second_one_under_its_op_id_is_refused(
+    two_workers: RunningStack,
+) -> None:
     two_workers.route_to_folder("t_one")
 
     async def main() -> None:
@@ -61,7 +63,9 @@ def test_a_command_is_run_and_a_second_one_under_its_op_id_is_refused(two_worker
     asyncio.run(main())
 
 
-def test_many_tasks_cost_few_round_trips_and_each_gets_its_own_outcome(two_workers: Lane) -> None:
+def test_many_tasks_cost_few_round_trips_and_each_gets_its_own_outcome(
+    two_workers: RunningStack,
+) -> None:
     two_workers.route_to_folder("t_many")
 
     async def main() -> None:
@@ -80,7 +84,7 @@ def test_many_tasks_cost_few_round_trips_and_each_gets_its_own_outcome(two_worke
     asyncio.run(main())
 
 
-def test_a_batch_tells_of_each_what_became_of_it(two_workers: Lane) -> None:
+def test_a_batch_tells_of_each_what_became_of_it(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_batch")
 
     async def main() -> None:
@@ -107,7 +111,9 @@ def test_a_batch_tells_of_each_what_became_of_it(two_workers: Lane) -> None:
     asyncio.run(main())
 
 
-def test_commands_on_one_key_take_effect_in_the_order_of_the_calls(two_workers: Lane) -> None:
+def test_commands_on_one_key_take_effect_in_the_order_of_the_calls(
+    two_workers: RunningStack,
+) -> None:
     two_workers.route_to_folder("t_order")
     limits = BufferLimits(count=3, linger=timedelta(0), capacity=4)
 
@@ -128,7 +134,7 @@ def test_commands_on_one_key_take_effect_in_the_order_of_the_calls(two_workers: 
     asyncio.run(main())
 
 
-def test_a_wait_that_is_over_or_cancelled_takes_nothing_back(two_workers: Lane) -> None:
+def test_a_wait_that_is_over_or_cancelled_takes_nothing_back(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_wait")
 
     async def main() -> None:
@@ -156,7 +162,7 @@ def test_a_wait_that_is_over_or_cancelled_takes_nothing_back(two_workers: Lane) 
     asyncio.run(main())
 
 
-def test_one_client_serves_loops_that_come_and_go(two_workers: Lane) -> None:
+def test_one_client_serves_loops_that_come_and_go(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_loops")
     client = AsyncClient(two_workers.settings)
     for number in range(3):
@@ -176,7 +182,7 @@ def test_one_client_serves_loops_that_come_and_go(two_workers: Lane) -> None:
         asyncio.run(client.run_outcome(put("t_loops", "closed"), PATIENCE))
 
 
-def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: Lane) -> None:
+def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_body")
     parts = [bytes([number]) * 100_000 for number in range(20)]
     whole = b"".join(parts)
@@ -200,7 +206,7 @@ def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: Lane) -> N
 
 @pytest.mark.parametrize("length", [10, 1_000_000])
 def test_a_body_that_is_not_what_was_declared_leaves_nothing(
-    two_workers: Lane, length: int
+    two_workers: RunningStack, length: int
 ) -> None:
     content = b"x" * length
     digest = hashlib.sha256(content).hexdigest()
@@ -237,7 +243,7 @@ def test_a_body_that_is_not_what_was_declared_leaves_nothing(
     asyncio.run(main())
 
 
-def test_what_nobody_submits_goes_with_its_payload_object(two_workers: Lane) -> None:
+def test_what_nobody_submits_goes_with_its_payload_object(two_workers: RunningStack) -> None:
 
     async def main() -> None:
         async with AsyncClient(two_workers.settings) as client:

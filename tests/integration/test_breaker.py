@@ -17,7 +17,7 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
 from tests.integration.operating import by
 from tests.listening import stop_listening
 
@@ -63,7 +63,7 @@ def put(tenant: str, key: str) -> PutObject:
 
 
 def test_commands_of_a_backend_that_is_down_wait_without_attempts_and_run_when_it_is_back(
-    two_workers: Lane, tmp_path: Path
+    two_workers: RunningStack, tmp_path: Path
 ) -> None:
     stand_in = S3StandIn(tmp_path / "s3")
     stand_in.start()

@@ -19,7 +19,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.buffer import BufferLimits
 from signalbox.producers.client.buffered_command import Pending
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, Lane, lane
+from tests.integration.conftest import PATIENCE, RunningStack, lane
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 
@@ -83,7 +83,7 @@ def all_done(client: Client, pending: Sequence[Pending]) -> bool:
     return all(outcome is not None and outcome.error is None for outcome in outcomes)
 
 
-def test_threads_share_a_buffer_and_each_command_has_its_outcome(two_workers: Lane) -> None:
+def test_threads_share_a_buffer_and_each_command_has_its_outcome(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_threads")
     added: list[Pending] = []
     with two_workers.client() as client, client.buffer() as buffer:
@@ -130,7 +130,7 @@ def test_a_killed_redis_loses_and_doubles_nothing_and_keeps_the_order(tmp_path: 
 
 
 @pytest.mark.parametrize("end", ["return", "raise"])
-def test_a_process_that_ends_hands_over_what_it_has(two_workers: Lane, end: str) -> None:
+def test_a_process_that_ends_hands_over_what_it_has(two_workers: RunningStack, end: str) -> None:
     tenant = f"t_ends_{end}"
     two_workers.route_to_folder(tenant)
     subprocess.run(
@@ -144,7 +144,7 @@ def test_a_process_that_ends_hands_over_what_it_has(two_workers: Lane, end: str)
         assert len(stored(client, tenant)) == 50
 
 
-def test_sigterm_hands_over_with_the_two_lines_of_the_page(two_workers: Lane) -> None:
+def test_sigterm_hands_over_with_the_two_lines_of_the_page(two_workers: RunningStack) -> None:
     [handler] = re.findall(r"```python\n(import signal\n.*?)```", PAGE.read_text(), re.DOTALL)
     two_workers.route_to_folder("t_term")
     producer = subprocess.Popen(
@@ -162,7 +162,7 @@ def test_sigterm_hands_over_with_the_two_lines_of_the_page(two_workers: Lane) ->
         assert len(stored(client, "t_term")) == 50
 
 
-def test_a_killed_producer_keeps_what_it_was_told_is_accepted(two_workers: Lane) -> None:
+def test_a_killed_producer_keeps_what_it_was_told_is_accepted(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_killed")
     producer = subprocess.Popen(
         [sys.executable, "-c", PRODUCER, "t_killed", "kill", ""],
@@ -183,7 +183,7 @@ def test_a_killed_producer_keeps_what_it_was_told_is_accepted(two_workers: Lane)
     assert len(keys) >= told[-1]
 
 
-def test_a_client_that_closes_flushes_its_buffers(two_workers: Lane) -> None:
+def test_a_client_that_closes_flushes_its_buffers(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_client")
     with two_workers.client() as client:
         pending = client.buffer(BufferLimits(linger=timedelta(hours=1))).add(

@@ -20,7 +20,7 @@ from signalbox.commands.payload import StagedPayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, Lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, wait_until
 
 LARGE = b"x" * 300_000
 
@@ -71,7 +71,9 @@ def name_of(command: PutObject) -> str:
     return command.payload.ref
 
 
-def test_copies_of_a_put_with_staged_content_all_have_their_effect(two_workers: Lane) -> None:
+def test_copies_of_a_put_with_staged_content_all_have_their_effect(
+    two_workers: RunningStack,
+) -> None:
     two_workers.route_to_folder("t_share")
     with two_workers.client() as client:
         first = put(client, "k0")
@@ -86,7 +88,9 @@ def test_copies_of_a_put_with_staged_content_all_have_their_effect(two_workers: 
         assert names(client) == []
 
 
-def test_a_process_that_ends_hands_over_before_it_gives_up_its_contents(two_workers: Lane) -> None:
+def test_a_process_that_ends_hands_over_before_it_gives_up_its_contents(
+    two_workers: RunningStack,
+) -> None:
     two_workers.route_to_folder("t_ends")
     environment = os.environ | two_workers.stack.environment
     subprocess.run([sys.executable, "-c", ENDS], env=environment, check=True, timeout=60)

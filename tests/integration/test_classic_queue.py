@@ -12,9 +12,9 @@ from kombu.entity import Queue
 
 from signalbox.commands.object_store import HeadObject
 from tests.absent import absent
-from tests.chaos.lab import Lab, lab
 from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import virtual_host
+from tests.chaos.testbed import Testbed, open_testbed
 from tests.conftest import need_redis
 from tests.integration.conftest import wait_until
 
@@ -23,12 +23,14 @@ QUEUE = "object_store.0"
 
 
 @pytest.fixture
-def room(tmp_path: Path) -> Iterator[Lab]:
+def testbed(tmp_path: Path) -> Iterator[Testbed]:
     need_redis()
     try:
         url = virtual_host()
         publish(url)
-        with lab(tmp_path, workers=1, broker_url=url, SIGNALBOX_LOG_LEVEL="warning") as running:
+        with open_testbed(
+            tmp_path, workers=1, broker_url=url, SIGNALBOX_LOG_LEVEL="warning"
+        ) as running:
             yield running
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
@@ -50,15 +52,17 @@ def publish(url: str) -> None:
     app.close()
 
 
-def test_the_queue_is_used_as_it_is_by_workers_and_producers(room: Lab) -> None:
+def test_the_queue_is_used_as_it_is_by_workers_and_producers(testbed: Testbed) -> None:
     ref = f"{TENANT}/dev/plain"
-    wait_until(lambda: room.client.ledger.outcomes([ref]) != [None], "the plain client's put ran")
+    wait_until(
+        lambda: testbed.client.ledger.outcomes([ref]) != [None], "the plain client's put ran"
+    )
     # Ours publish to the same queue, and to another one.
     for tenant in (TENANT, "t_other"):
-        outcome = room.client.run_outcome(HeadObject(tenant_id=tenant, env="dev", key="none"))
+        outcome = testbed.client.run_outcome(HeadObject(tenant_id=tenant, env="dev", key="none"))
         assert outcome.error is not None
         assert outcome.error.code in {"NOT_FOUND", "ROUTE_NOT_FOUND"}
-    [worker] = room.stack.workers
+    [worker] = testbed.stack.workers
     assert worker.running
     log = worker.log.read_text()
     assert "not as a quorum queue" in log

@@ -12,12 +12,12 @@ from fastapi.testclient import TestClient
 from signalbox.commands.scope import ResourceKind
 from signalbox.producers.client.buffer import BufferLimits
 from tests.integration.command_line import done
-from tests.integration.conftest import Lane
+from tests.integration.conftest import RunningStack
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 
 
-def test_every_snippet_does_what_it_says(two_workers: Lane) -> None:
+def test_every_snippet_does_what_it_says(two_workers: RunningStack) -> None:
     for kind in (ResourceKind.OBJECT_STORE, ResourceKind.TABULAR_STORE):
         done("routes", "set", kind, "filesystem", "-t", "t_acme", "-e", "dev", "--reason", "page",
              "-c", f"base_dir={two_workers.data / kind}")  # fmt: skip

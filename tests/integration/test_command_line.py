@@ -11,7 +11,7 @@ import pytest
 
 from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.command_line import done, options, run
-from tests.integration.conftest import Lane
+from tests.integration.conftest import RunningStack
 
 HERE = ["-t", "t_cli", "-e", "dev"]
 
@@ -26,7 +26,7 @@ def refused(code: str, *arguments: str, stdin: bytes = b"", **environment: str) 
 
 
 @pytest.fixture(scope="module")
-def routed(two_workers: Lane) -> Lane:
+def routed(two_workers: RunningStack) -> RunningStack:
     two_workers.route_to_folder("t_cli")
     return two_workers
 
@@ -49,7 +49,7 @@ def s3_options(stand_in: S3StandIn, bucket: str = "cli") -> list[str]:
     return options(config)
 
 
-def test_an_object_goes_in_and_comes_out(routed: Lane, tmp_path: Path) -> None:
+def test_an_object_goes_in_and_comes_out(routed: RunningStack, tmp_path: Path) -> None:
     content = bytes(range(256)) * 1000
     source, target = tmp_path / "in", tmp_path / "out"
     source.write_bytes(content)
@@ -69,12 +69,12 @@ def test_an_object_goes_in_and_comes_out(routed: Lane, tmp_path: Path) -> None:
     refused("NOT_FOUND", "object", "get", "a/b.bin", *HERE)
 
 
-def test_standard_input_and_output_are_bytes(routed: Lane) -> None:
+def test_standard_input_and_output_are_bytes(routed: RunningStack) -> None:
     done("object", "put", "pipe", "-", *HERE, stdin=b"\x00\xff\n")
     assert done("object", "get", "pipe", *HERE) == b"\x00\xff\n"
 
 
-def test_a_folder_is_stored_and_listed(routed: Lane, tmp_path: Path) -> None:
+def test_a_folder_is_stored_and_listed(routed: RunningStack, tmp_path: Path) -> None:
     for name in ("x/1", "x/2", "y"):
         path = tmp_path / "folder" / name
         path.parent.mkdir(parents=True, exist_ok=True)
@@ -86,7 +86,7 @@ def test_a_folder_is_stored_and_listed(routed: Lane, tmp_path: Path) -> None:
 
 
 def test_a_route_is_switched_to_s3_and_its_history_tells_it(
-    routed: Lane, stand_in: S3StandIn
+    routed: RunningStack, stand_in: S3StandIn
 ) -> None:
     here = ["-t", "t_cli2", "-e", "dev"]
     done("routes", "set", "object_store", "filesystem", *here, "--reason", "first",
@@ -121,11 +121,11 @@ def test_a_route_is_switched_to_s3_and_its_history_tells_it(
     refused("ROUTE_NOT_FOUND", "routes", "get", "object_store", *here)
 
 
-def test_a_scope_that_never_had_a_route_is_not_called_drained(routed: Lane) -> None:
+def test_a_scope_that_never_had_a_route_is_not_called_drained(routed: RunningStack) -> None:
     refused("ROUTE_NOT_FOUND", "routes", "drain", "object_store", "-t", "t_cli", "-e", "typo")
 
 
-def test_a_wrong_setting_is_named(routed: Lane, tmp_path: Path) -> None:
+def test_a_wrong_setting_is_named(routed: RunningStack, tmp_path: Path) -> None:
     url = f"{routed.settings.state_url.rpartition('/')[0]}/9999"
     assert "SIGNALBOX_STATE_URL" in refused("STATE_UNAVAILABLE", "status", SIGNALBOX_STATE_URL=url)
     message = refused("INVALID_SETTING", "status", SIGNALBOX_BROKER_URL="carrier-pigeon://here")
@@ -149,7 +149,7 @@ def test_a_wrong_setting_is_named(routed: Lane, tmp_path: Path) -> None:
 )
 @pytest.mark.parametrize("name", ["TENANT_SHARDS", "LEDGER_SHARDS"])
 def test_shards_that_are_not_the_workers_end_whatever_starts(
-    routed: Lane, arguments: tuple[str, ...], name: str
+    routed: RunningStack, arguments: tuple[str, ...], name: str
 ) -> None:
     ended = run(*arguments, stdin=b"", **{f"SIGNALBOX_{name}": "63"})
     assert ended.returncode == 1
@@ -158,12 +158,12 @@ def test_shards_that_are_not_the_workers_end_whatever_starts(
     assert f"SIGNALBOX_{name} is 63" in last
 
 
-def test_an_empty_setting_is_not_set(routed: Lane) -> None:
+def test_an_empty_setting_is_not_set(routed: RunningStack) -> None:
     source = b"x" * 100_000
     refused("TOO_LARGE", "object", "put", "big", "-", *HERE, stdin=source, SIGNALBOX_PAYLOAD_DIR="")
 
 
-def test_status_counts_and_names_the_workers(routed: Lane) -> None:
+def test_status_counts_and_names_the_workers(routed: RunningStack) -> None:
     done("object", "put", "counted", "-", *HERE, stdin=b"one")
     status = json.loads(done("status", "--json"))
     assert len(status["workers"]) == 2
@@ -172,13 +172,13 @@ def test_status_counts_and_names_the_workers(routed: Lane) -> None:
     assert done("routes", "list")
 
 
-def test_a_missing_route_says_how_to_configure_one(routed: Lane) -> None:
+def test_a_missing_route_says_how_to_configure_one(routed: RunningStack) -> None:
     message = refused("ROUTE_NOT_FOUND", "object", "put", "k", "-", "-t", "t_none", "-e", "dev")
     assert "No route configured for object_store in t_none/dev" in message
     assert "signalbox routes set object_store" in message
 
 
-def test_a_refused_route_names_what_is_supported(routed: Lane, stand_in: S3StandIn) -> None:
+def test_a_refused_route_names_what_is_supported(routed: RunningStack, stand_in: S3StandIn) -> None:
     set_ = ["routes", "set", "object_store"]
     here = ["-t", "t_refused", "-e", "dev", "--reason", "r"]
     assert "filesystem, s3" in refused("UNKNOWN_BACKEND", *set_, "floppy", *here)
@@ -194,11 +194,11 @@ def test_a_refused_route_names_what_is_supported(routed: Lane, stand_in: S3Stand
     assert len(history) == 5
 
 
-def test_a_command_in_a_sellable_mode_is_refused_on_a_lab_route(routed: Lane) -> None:
+def test_a_command_in_a_sellable_mode_is_refused_on_a_lab_route(routed: RunningStack) -> None:
     refused("FORBIDDEN_BACKEND_CLASS", "object", "put", "k", "-", *HERE, "-m", "saas")
 
 
-def test_a_missing_bucket_is_not_a_missing_key(routed: Lane, stand_in: S3StandIn) -> None:
+def test_a_missing_bucket_is_not_a_missing_key(routed: RunningStack, stand_in: S3StandIn) -> None:
     here = ["-t", "t_bucket", "-e", "dev"]
     done("routes", "set", "object_store", "s3", *here, "--reason", "r",
          *s3_options(stand_in, "none-such"))  # fmt: skip
@@ -207,27 +207,27 @@ def test_a_missing_bucket_is_not_a_missing_key(routed: Lane, stand_in: S3StandIn
     refused("MISCONFIGURED", "object", "put", "k", "-", *here, stdin=b"x")
 
 
-def test_the_same_op_id_with_another_content_is_refused(routed: Lane) -> None:
+def test_the_same_op_id_with_another_content_is_refused(routed: RunningStack) -> None:
     done("object", "put", "idem", "-", *HERE, "--op-id", "mine", stdin=b"one")
     done("object", "put", "idem", "-", *HERE, "--op-id", "mine", stdin=b"one")
     refused("OP_ID_REUSED", "object", "put", "idem", "-", *HERE, "--op-id", "mine", stdin=b"two")
     assert done("object", "get", "idem", *HERE) == b"one"
 
 
-def test_hostile_names_are_refused_before_anything_is_sent(routed: Lane) -> None:
+def test_hostile_names_are_refused_before_anything_is_sent(routed: RunningStack) -> None:
     refused("INVALID_KEY", "object", "put", "../x", "-", *HERE)
     refused("INVALID_SCOPE", "object", "get", "k", "-t", "t_../x", "-e", "dev")
     refused("INVALID_SCOPE", "object", "get", "k", "-t", "t_x", "-e", "../dev")
     refused("SOURCE_CHANGED", "object", "put", "k", "/no/such/file", *HERE)
 
 
-def test_wrong_usage_exits_with_two(routed: Lane) -> None:
+def test_wrong_usage_exits_with_two(routed: RunningStack) -> None:
     assert run("object", "put").returncode == 2
     assert run("object", "get", "k", "--range", "x", *HERE).returncode == 2
     assert run("nonsense").returncode == 2
 
 
-def test_errors_are_json_for_scripts(routed: Lane) -> None:
+def test_errors_are_json_for_scripts(routed: RunningStack) -> None:
     result = run("object", "stat", "none", *HERE, "--json")
     assert result.returncode == 1
     assert json.loads(result.stderr)["error"]["code"] == "NOT_FOUND"

@@ -20,7 +20,7 @@ from signalbox.producers.bulk.folder import FileToStore, Tenancy, store_files
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
 from tests.integration.operating import by
 
 TENANT = "t_queue"
@@ -34,7 +34,7 @@ def put(key: str, content: bytes = b"x", op_id: str | None = None) -> PutObject:
 
 
 def test_a_large_content_travels_by_claim_check_and_leaves_nothing_staged(
-    two_workers: Lane,
+    two_workers: RunningStack,
 ) -> None:
     two_workers.route_to_folder(TENANT)
     content = os.urandom(5 * 1024 * 1024)
@@ -54,7 +54,7 @@ def test_a_large_content_travels_by_claim_check_and_leaves_nothing_staged(
 
 
 def test_the_same_op_id_gives_the_same_outcome_and_another_content_an_error(
-    two_workers: Lane,
+    two_workers: RunningStack,
 ) -> None:
     two_workers.route_to_folder(TENANT)
     with two_workers.client() as client:
@@ -67,7 +67,7 @@ def test_the_same_op_id_gives_the_same_outcome_and_another_content_an_error(
         assert client.wait([fine])[0] is not None
 
 
-def test_a_temporary_failure_is_tried_again_until_it_passes(two_workers: Lane) -> None:
+def test_a_temporary_failure_is_tried_again_until_it_passes(two_workers: RunningStack) -> None:
     tenant = "t_retry"
     # Nobody listens at the endpoint until the second attempt is due.
     port = free_port(0)
@@ -105,7 +105,9 @@ def test_a_temporary_failure_is_tried_again_until_it_passes(two_workers: Lane) -
         assert outcome.attempt >= 2
 
 
-def test_a_failed_write_is_a_dead_letter_and_what_is_behind_it_goes_on(two_workers: Lane) -> None:
+def test_a_failed_write_is_a_dead_letter_and_what_is_behind_it_goes_on(
+    two_workers: RunningStack,
+) -> None:
     two_workers.route_to_folder(TENANT)
     missing = StagedPayload(ref="0" * 32, size=1, sha256="0" * 64)
     broken = PutObject(tenant_id=TENANT, env="dev", key="one-key", payload=missing)
@@ -121,7 +123,9 @@ def test_a_failed_write_is_a_dead_letter_and_what_is_behind_it_goes_on(two_worke
         assert record.state == "dead"
 
 
-def test_a_read_that_finds_nothing_is_an_answer_and_no_dead_letter(two_workers: Lane) -> None:
+def test_a_read_that_finds_nothing_is_an_answer_and_no_dead_letter(
+    two_workers: RunningStack,
+) -> None:
     two_workers.route_to_folder(TENANT)
     head = HeadObject(tenant_id=TENANT, env="dev", key="none")
     with two_workers.client() as client:
@@ -134,7 +138,7 @@ def test_a_read_that_finds_nothing_is_an_answer_and_no_dead_letter(two_workers: 
 
 
 def test_a_route_change_from_the_queue_is_a_dead_letter_that_names_the_setting(
-    two_workers: Lane,
+    two_workers: RunningStack,
 ) -> None:
     command = SetRoute(
         tenant_id="t_routed",
@@ -157,7 +161,7 @@ def test_a_route_change_from_the_queue_is_a_dead_letter_that_names_the_setting(
 
 
 def test_a_file_that_vanishes_is_reported_and_the_others_are_stored(
-    two_workers: Lane, tmp_path: Path
+    two_workers: RunningStack, tmp_path: Path
 ) -> None:
     two_workers.route_to_folder(TENANT)
     (tmp_path / "there").write_text("x")
@@ -170,7 +174,7 @@ def test_a_file_that_vanishes_is_reported_and_the_others_are_stored(
     assert gone.code == "SOURCE_CHANGED"
 
 
-def test_waiting_too_short_says_that_the_command_goes_on(two_workers: Lane) -> None:
+def test_waiting_too_short_says_that_the_command_goes_on(two_workers: RunningStack) -> None:
     two_workers.route_to_folder(TENANT)
     workers = [worker.pid for worker in two_workers.stack.workers]
     with two_workers.client() as client:

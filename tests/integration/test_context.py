@@ -9,24 +9,26 @@ from pathlib import Path
 import pytest
 
 from tests.integration.command_line import done, run
-from tests.integration.conftest import Lane, lane
+from tests.integration.conftest import RunningStack, lane
 
 
 @pytest.fixture(scope="module")
-def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with lane(tmp_path_factory.mktemp("project") / ".signalbox", workers=1) as running:
         yield running
 
 
 @pytest.fixture(autouse=True)
-def _without_variables(stack: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def _without_variables(
+    stack: RunningStack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path))
     for name in stack.stack.environment:
         monkeypatch.delenv(name)
     monkeypatch.chdir(stack.data.parent)
 
 
-def test_a_running_stack_is_found_and_said_once(stack: Lane, tmp_path: Path) -> None:
+def test_a_running_stack_is_found_and_said_once(stack: RunningStack, tmp_path: Path) -> None:
     here = ["-t", "t_found", "-e", "dev"]
     set_ = run("routes", "set", "object_store", "filesystem", *here, "--reason", "first",
                "-c", f"base_dir={stack.data / 'found'}")  # fmt: skip
@@ -40,7 +42,7 @@ def test_a_running_stack_is_found_and_said_once(stack: Lane, tmp_path: Path) -> 
     assert run("object", "get", "k", *here).stdout == large
 
 
-def test_a_context_stands_in_for_options_and_is_named(stack: Lane) -> None:
+def test_a_context_stands_in_for_options_and_is_named(stack: RunningStack) -> None:
     url = stack.settings.state_url
     done("context", "set", "mine", "--state-url", url, "--broker-url", url, "-t", "t_mine",
          "-e", "dev")  # fmt: skip
@@ -60,7 +62,7 @@ def test_a_context_stands_in_for_options_and_is_named(stack: Lane) -> None:
     assert json.loads(second)["error"]["code"] == "NOT_FOUND"
 
 
-def test_the_mode_is_the_contexts_unless_it_is_given(stack: Lane) -> None:
+def test_the_mode_is_the_contexts_unless_it_is_given(stack: RunningStack) -> None:
     stack.route_to_folder("t_mode")
     done("context", "set", "sold", "-t", "t_mode", "-e", "dev", "-m", "saas")
     refused = run("--context", "sold", "object", "put", "k", "-")
@@ -70,7 +72,7 @@ def test_the_mode_is_the_contexts_unless_it_is_given(stack: Lane) -> None:
     assert json.loads(done("policy", "get", "-t", "t_mode", "--json"))["terms"]["mode"] == "lab"
 
 
-def test_what_is_named_in_the_environment_needs_no_word(stack: Lane) -> None:
+def test_what_is_named_in_the_environment_needs_no_word(stack: RunningStack) -> None:
     variables = stack.stack.environment
     status = run("status", stdin=b"", **variables)
     assert (status.returncode, status.stderr) == (0, b"")
@@ -78,7 +80,7 @@ def test_what_is_named_in_the_environment_needs_no_word(stack: Lane) -> None:
     assert (chosen.returncode, chosen.stderr) == (0, b"")
 
 
-def test_a_context_that_is_gone_is_an_error(stack: Lane) -> None:
+def test_a_context_that_is_gone_is_an_error(stack: RunningStack) -> None:
     gone = run("status", SIGNALBOX_CONTEXT="gone")
     assert gone.returncode == 1
     assert gone.stderr.startswith(b"NOT_FOUND there is no context 'gone'")

@@ -20,7 +20,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.wire import Fault
 from signalbox.producers.client.client import Client
 from tests.integration.command_line import run
-from tests.integration.conftest import PATIENCE, Lane, object_scope
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope
 
 
 def put(tenant: str, key: str, content: bytes = b"x", **more: Any) -> PutObject:
@@ -33,7 +33,7 @@ def run_all(client: Client, commands: list[Command]) -> list[str]:
     return [o.error.code if o and o.error else (o.status.value if o else "open") for o in outcomes]
 
 
-def test_a_thousand_replayed_dead_letters_are_a_thousand_effects(two_workers: Lane) -> None:
+def test_a_thousand_replayed_dead_letters_are_a_thousand_effects(two_workers: RunningStack) -> None:
     tenant = "t_replayed"
     with two_workers.client() as client:
         commands: list[Command] = [put(tenant, f"k{n:04}", b"%d" % n) for n in range(1000)]
@@ -60,7 +60,7 @@ def test_a_thousand_replayed_dead_letters_are_a_thousand_effects(two_workers: La
         assert all(s.receipt.outcome and s.receipt.outcome.attempt == 2 for s in receipts)
 
 
-def test_a_replayed_command_runs_behind_what_was_accepted_since(two_workers: Lane) -> None:
+def test_a_replayed_command_runs_behind_what_was_accepted_since(two_workers: RunningStack) -> None:
     tenant = "t_replay_order"
     with two_workers.client() as client:
         old = put(tenant, "k", b"old")
@@ -73,7 +73,7 @@ def test_a_replayed_command_runs_behind_what_was_accepted_since(two_workers: Lan
         assert found["payload"]["data"] == "b2xk"
 
 
-def test_the_command_line_lists_shows_replays_and_purges(two_workers: Lane) -> None:
+def test_the_command_line_lists_shows_replays_and_purges(two_workers: RunningStack) -> None:
     tenant = "t_dead_cli"
     with two_workers.client() as client:
         commands = [put(tenant, "a", b"secret content"), put(tenant, "b")]
@@ -108,7 +108,7 @@ def test_the_command_line_lists_shows_replays_and_purges(two_workers: Lane) -> N
         assert list(client.dead.find(Which(tenant_id=tenant))) == []
 
 
-def test_what_is_no_command_is_not_replayed(two_workers: Lane) -> None:
+def test_what_is_no_command_is_not_replayed(two_workers: RunningStack) -> None:
     tenant = "t_no_command"
     with two_workers.client() as client:
         ref = f"{tenant}/dev/odd"
@@ -132,7 +132,7 @@ def test_what_is_no_command_is_not_replayed(two_workers: Lane) -> None:
         assert client.dead.purge([ref, ref]) == [ref]
 
 
-def test_a_command_past_its_deadline_is_not_executed(two_workers: Lane) -> None:
+def test_a_command_past_its_deadline_is_not_executed(two_workers: RunningStack) -> None:
     tenant = "t_late"
     two_workers.route_to_folder(tenant)
     now = datetime.now(UTC)
@@ -145,7 +145,7 @@ def test_a_command_past_its_deadline_is_not_executed(two_workers: Lane) -> None:
 
 
 def test_a_tenant_with_too_much_open_is_turned_away_and_others_are_not(
-    two_workers: Lane, monkeypatch: pytest.MonkeyPatch
+    two_workers: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     settings = two_workers.settings.model_copy(update={"max_open": 10})
     two_workers.route_to_folder("t_crowd")

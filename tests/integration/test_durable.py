@@ -11,23 +11,25 @@ from signalbox.commands.ledger.dead import DeadLetters
 from signalbox.commands.ledger.entry import Action
 from signalbox.commands.ledger.era import LedgerEras
 from signalbox.commands.state import State, connect
-from tests.integration.parcel_desk import Desk
+from tests.integration.parcel_harness import ParcelHarness
 from tests.integration.test_ledger import put
 
 
 @pytest.fixture
 def careful(
     state: State, state_url: str, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[tuple[Desk, Desk]]:
+) -> Iterator[tuple[ParcelHarness, ParcelHarness]]:
     """A ledger on a server without a replica, for who asks for one and for who does not."""
     monkeypatch.setattr("signalbox.commands.exchange.WAIT_MS", 50)
-    desk = Desk(state)
-    assert desk.ledger.totals()["open"] == 0
+    harness = ParcelHarness(state)
+    assert harness.ledger.totals()["open"] == 0
     with connect(state_url, ledger_shards=16, replicas=1) as client:
-        yield Desk(client), desk
+        yield ParcelHarness(client), harness
 
 
-def test_each_step_is_acknowledged_when_a_replica_has_it(careful: tuple[Desk, Desk]) -> None:
+def test_each_step_is_acknowledged_when_a_replica_has_it(
+    careful: tuple[ParcelHarness, ParcelHarness],
+) -> None:
     asking, other = careful
     other.submit(put("a"), put("b"))
     whole = other.taken()

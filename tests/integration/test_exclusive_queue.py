@@ -9,9 +9,9 @@ import amqp
 
 from signalbox.commands.object_store import HeadObject
 from tests.absent import absent
-from tests.chaos.lab import lab
 from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import virtual_host
+from tests.chaos.testbed import open_testbed
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE, wait_until
 from tests.integration.test_classic_queue import QUEUE, TENANT
@@ -26,17 +26,17 @@ def test_workers_leave_out_a_queue_that_is_anothers_alone_until_it_is_free(tmp_p
         foreign.connect()
         foreign.channel().queue_declare(QUEUE, exclusive=True)
         settings: dict[str, Any] = {"SIGNALBOX_PUBLISH_GRACE": "1"}
-        with lab(tmp_path, 1, broker_url=url, **settings) as room:
+        with open_testbed(tmp_path, 1, broker_url=url, **settings) as testbed:
             other = HeadObject(tenant_id="t_other", env="dev", key="none")
-            assert room.client.run_outcome(other, PATIENCE).error is not None
-            waiting = room.client.submit(HeadObject(tenant_id=TENANT, env="dev", key="none"))
-            [worker] = room.stack.workers
+            assert testbed.client.run_outcome(other, PATIENCE).error is not None
+            waiting = testbed.client.submit(HeadObject(tenant_id=TENANT, env="dev", key="none"))
+            [worker] = testbed.stack.workers
             told = {"RESOURCE_LOCKED", f"queue={QUEUE}", "UNAVAILABLE"}
             # Its consumer of the other queue may be there first.
             wait_until(lambda: all(map(worker.log.read_text().__contains__, told)), "it tells")
-            assert room.client.ledger.outcomes([waiting.receipt.ref]) == [None]
+            assert testbed.client.ledger.outcomes([waiting.receipt.ref]) == [None]
             foreign.close()
-            assert room.client.wait([waiting], PATIENCE) != [None]
+            assert testbed.client.wait([waiting], PATIENCE) != [None]
             assert worker.running
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))

@@ -14,7 +14,7 @@ import pytest
 
 from signalbox.commands.object_store import GetObject, PutObject
 from signalbox.commands.payload import InlinePayload
-from tests.integration.conftest import Lane, lane, wait_until
+from tests.integration.conftest import RunningStack, lane, wait_until
 from tests.integration.test_wire_contract import Foreign, put
 
 TENANT = "t_wire"
@@ -31,25 +31,25 @@ FOREIGN_BATCH_ID = "0b0f1d3e-6a39-4a5b-8c1c-7a1f2f8f7f02"
 
 
 @pytest.fixture(scope="module")
-def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with lane(tmp_path_factory.mktemp("stack"), workers=1, flower=True) as running:
         yield running
 
 
-def fetch(running: Lane, path: str) -> str:
+def fetch(running: RunningStack, path: str) -> str:
     request = urllib.request.Request(f"{running.stack.addresses['flower']}{path}")  # noqa: S310
     with urllib.request.urlopen(request, timeout=300) as answer:  # noqa: S310
         return str(answer.read().decode())
 
 
-def tasks(running: Lane, search: str = "") -> list[dict[str, Any]]:
+def tasks(running: RunningStack, search: str = "") -> list[dict[str, Any]]:
     """The rows of Flower's list, as its page asks for them."""
     found = json.loads(fetch(running, TASKS + urllib.parse.quote(search)))
     assert "searchError" not in found
     return list(found["data"])
 
 
-def wait_for_flower(running: Lane, search: str, number: int = 1) -> list[dict[str, Any]]:
+def wait_for_flower(running: RunningStack, search: str, number: int = 1) -> list[dict[str, Any]]:
     wait_until(lambda: len(tasks(running, search)) >= number, f"Flower finds {search}")
     return tasks(running, search)
 
@@ -60,7 +60,7 @@ def ours(key: str, content: bytes = SECRET, tenant: str = TENANT) -> PutObject:
 
 
 @pytest.fixture(scope="module")
-def shown(watched: Lane) -> Lane:
+def shown(watched: RunningStack) -> RunningStack:
     """With commands on each way that they come by."""
     watched.route_to_folder(TENANT)
     wait_until(lambda: "w1" in fetch(watched, "/workers"), "Flower sees the worker")
@@ -89,7 +89,7 @@ def shown(watched: Lane) -> Lane:
     return watched
 
 
-def test_each_command_is_a_task_with_its_op_tenant_key_and_size(shown: Lane) -> None:
+def test_each_command_is_a_task_with_its_op_tenant_key_and_size(shown: RunningStack) -> None:
     commands = tasks(shown, "name:object_store")
     names = ["alone", *(f"parcel-{n}" for n in range(3)), "theirs", "theirs-0", "theirs-1"]
     expected = {f"{name}.txt": len(SECRET) for name in names}
@@ -111,14 +111,16 @@ def test_each_command_is_a_task_with_its_op_tenant_key_and_size(shown: Lane) -> 
     }
 
 
-def test_a_plain_clients_command_is_one_task_under_the_id_that_it_chose(shown: Lane) -> None:
+def test_a_plain_clients_command_is_one_task_under_the_id_that_it_chose(
+    shown: RunningStack,
+) -> None:
     assert [task["uuid"] for task in tasks(shown, "theirs.txt")] == [FOREIGN_ID]
     assert {task["uuid"] for task in tasks(shown, FOREIGN_BATCH_ID)} == {
         *(FOREIGN_BATCH_ID, f"{FOREIGN_BATCH_ID}.0", f"{FOREIGN_BATCH_ID}.1")
     }
 
 
-def test_one_finds_commands_by_tenant_key_and_op_id(shown: Lane) -> None:
+def test_one_finds_commands_by_tenant_key_and_op_id(shown: RunningStack) -> None:
     other = ours("elsewhere.txt", tenant="t_other")
     with shown.client() as client:
         client.run_outcome(other)
@@ -127,7 +129,7 @@ def test_one_finds_commands_by_tenant_key_and_op_id(shown: Lane) -> None:
         assert [task["uuid"] for task in tasks(shown, search)] == [other.op_id]
 
 
-def test_a_command_that_failed_is_a_failure_with_code_and_next_step(shown: Lane) -> None:
+def test_a_command_that_failed_is_a_failure_with_code_and_next_step(shown: RunningStack) -> None:
     lost = ours("lost.txt", tenant="t_nowhere")
     named = ours("named.txt", tenant="t_nowhere").model_copy(update={"op_id": "order-17"})
     missing = GetObject(tenant_id=TENANT, env="dev", key="none.txt")
@@ -155,7 +157,7 @@ def test_a_command_that_failed_is_a_failure_with_code_and_next_step(shown: Lane)
     assert not {task["uuid"] for task in tasks(shown, "state:SUCCESS")} & set(ids)
 
 
-def test_nothing_of_contents_is_shown(shown: Lane) -> None:
+def test_nothing_of_contents_is_shown(shown: RunningStack) -> None:
     rows = tasks(shown)
     pages = json.dumps(rows) + fetch(shown, "/tasks")
     pages += "".join(fetch(shown, f"/task/{urllib.parse.quote(row['uuid'])}") for row in rows)
@@ -164,7 +166,7 @@ def test_nothing_of_contents_is_shown(shown: Lane) -> None:
         assert text not in pages
 
 
-def test_text_of_strangers_is_no_markup(shown: Lane) -> None:
+def test_text_of_strangers_is_no_markup(shown: RunningStack) -> None:
     with shown.client() as client:
         client.run(ours("<b>bold.txt"))
     [task] = wait_for_flower(shown, "bold.txt")
@@ -186,7 +188,7 @@ def test_text_of_strangers_is_no_markup(shown: Lane) -> None:
 )
 @pytest.mark.parametrize("origin", [None, "https://stranger.example"])
 def test_no_page_gives_orders_through_flower(
-    watched: Lane, path: str, body: str, origin: str | None
+    watched: RunningStack, path: str, body: str, origin: str | None
 ) -> None:
     """A page in a browser on the same machine can send such a request to loopback."""
     address = watched.stack.addresses["flower"]

@@ -15,18 +15,18 @@ from typer.testing import CliRunner
 
 from signalbox.producers.cli.main import app
 from tests.integration.command_line import COMMAND, answer, json_lines, run
-from tests.integration.conftest import PATIENCE, Lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, wait_until
 from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row
 
 
 @pytest.fixture(scope="module")
-def routed(two_workers: Lane) -> Lane:
+def routed(two_workers: RunningStack) -> RunningStack:
     route(two_workers)
     return two_workers
 
 
 def test_a_malformed_line_ends_the_input_and_what_stands_before_it_is_stored(
-    routed: Lane,
+    routed: RunningStack,
 ) -> None:
     good = [row(number) for number in range(700)]
     stdin = json_lines(good) + b'\n{"key": "bad"}\n' + json_lines([row(9999)])
@@ -48,7 +48,9 @@ def test_a_malformed_line_ends_the_input_and_what_stands_before_it_is_stored(
         (b'{"key": "k", "data": {}, "if_absent": true, "if_revision": 1}', "INVALID_COMMAND"),
     ],
 )
-def test_what_is_no_row_is_refused_with_its_line(routed: Lane, line: bytes, code: str) -> None:
+def test_what_is_no_row_is_refused_with_its_line(
+    routed: RunningStack, line: bytes, code: str
+) -> None:
     result = run("table", "upsert", "none", "-", *HERE, stdin=line)
     assert result.returncode == 1
     assert result.stderr.decode().startswith(f"{code} line 1: ")
@@ -56,7 +58,7 @@ def test_what_is_no_row_is_refused_with_its_line(routed: Lane, line: bytes, code
 
 
 def test_a_point_that_is_none_ends_the_input_and_the_group_before_it_is_stored(
-    routed: Lane,
+    routed: RunningStack,
 ) -> None:
     def point(minute: int, value: float) -> dict[str, Any]:
         return {"series": "cpu", "timestamp": f"2026-01-31T12:{minute:02}:00Z", "value": value}
@@ -72,7 +74,7 @@ def test_a_point_that_is_none_ends_the_input_and_the_group_before_it_is_stored(
     assert [entry["value"] for entry in points] == [2, 1]
 
 
-def test_a_failed_line_is_reported_and_the_others_are_stored(routed: Lane) -> None:
+def test_a_failed_line_is_reported_and_the_others_are_stored(routed: RunningStack) -> None:
     twice = [row(1) | {"if_absent": True}, row(1) | {"if_absent": True}, row(2)]
     result = run("table", "upsert", "failed", "-", *HERE, stdin=json_lines(twice))
     assert result.returncode == 1
@@ -84,7 +86,7 @@ def test_a_failed_line_is_reported_and_the_others_are_stored(routed: Lane) -> No
     assert [report["first"] for report in reports] == [1, 2]
 
 
-def test_the_same_lines_under_the_same_prefix_have_one_effect(routed: Lane) -> None:
+def test_the_same_lines_under_the_same_prefix_have_one_effect(routed: RunningStack) -> None:
     # Without an id of their own, so that only the op_id can tell.
     stdin = json_lines(event(number) for number in range(3))
     for _ in range(2):
@@ -98,7 +100,7 @@ def test_the_same_lines_under_the_same_prefix_have_one_effect(routed: Lane) -> N
     assert numbers_of("once") == [0, 1, 2]
 
 
-def test_more_lines_than_may_be_open_at_once_wait_their_turn(routed: Lane) -> None:
+def test_more_lines_than_may_be_open_at_once_wait_their_turn(routed: RunningStack) -> None:
     # One row again and again: what is turned away must not be overtaken by what stands behind it.
     rows = [row(1) | {"data": {"number": number}} for number in range(120)]
     result = run(
@@ -129,7 +131,7 @@ def test_wrong_usage_exits_with_two(arguments: tuple[str, ...]) -> None:
     assert CliRunner().invoke(app, [*arguments, *HERE]).exit_code == 2
 
 
-def test_lines_that_come_slowly_are_stored_as_they_come(routed: Lane) -> None:
+def test_lines_that_come_slowly_are_stored_as_they_come(routed: RunningStack) -> None:
     arguments = ["events", "append", "slow", "-", *HERE]
     with subprocess.Popen(
         [*COMMAND, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE
@@ -143,7 +145,9 @@ def test_lines_that_come_slowly_are_stored_as_they_come(routed: Lane) -> None:
         assert process.wait(PATIENCE.total_seconds()) == 0
 
 
-def test_a_tail_prints_events_as_they_come_and_ends_by_ctrl_c(routed: Lane, tmp_path: Path) -> None:
+def test_a_tail_prints_events_as_they_come_and_ends_by_ctrl_c(
+    routed: RunningStack, tmp_path: Path
+) -> None:
     for number in range(3):
         answer("events", "append", "tailed", "counted", json.dumps({"number": number}), *HERE)
     everything, news = tmp_path / "everything", tmp_path / "news"

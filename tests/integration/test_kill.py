@@ -9,7 +9,7 @@ import pytest
 
 from signalbox.commands.object_store import ListObjects
 from signalbox.producers.bulk.folder import Tenancy, digests, files_below, store_files
-from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
 
 FILES = 600
 
@@ -64,7 +64,7 @@ def test_every_file_is_there_once_after_both_workers_were_killed(
         assert totals["done"] == totals["accepted"]
 
 
-def _kill_all(running: Lane) -> None:
+def _kill_all(running: RunningStack) -> None:
     for worker in running.stack.workers:
         worker.kill()
     wait_until(

@@ -13,7 +13,7 @@ from signalbox.adapters.catalogue import CATALOGUE
 from signalbox.commands.scope import ResourceKind
 from tests.conformance.harness import HARNESSES
 from tests.integration.command_line import answer, done, json_lines, options, run
-from tests.integration.conftest import Lane
+from tests.integration.conftest import RunningStack
 
 Step = tuple[str, bytes]
 """Arguments as a shell takes them, and standard input."""
@@ -98,7 +98,7 @@ _OF_ITS_OWN = {
 
 @pytest.mark.parametrize("kind", list(SCRIPTS))
 def test_the_same_script_has_the_same_outcomes_after_a_switch(
-    two_workers: Lane, kind: ResourceKind
+    two_workers: RunningStack, kind: ResourceKind
 ) -> None:
     here = ["-t", f"t_{kind}", "-e", "dev"]
     done("routes", "set", kind, "filesystem", *here, "--reason", "first",
@@ -111,7 +111,9 @@ def test_the_same_script_has_the_same_outcomes_after_a_switch(
         assert play(SCRIPTS[kind], here) == first
 
 
-def test_a_row_and_an_event_come_back_in_the_types_in_which_they_went(two_workers: Lane) -> None:
+def test_a_row_and_an_event_come_back_in_the_types_in_which_they_went(
+    two_workers: RunningStack,
+) -> None:
     here = ["-t", "t_typed", "-e", "dev"]
     for kind in (ResourceKind.TABULAR_STORE, ResourceKind.EVENT_STREAM):
         done("routes", "set", kind, "filesystem", *here, "--reason", "first",

@@ -18,7 +18,7 @@ from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.event_log import ChangeRequest, EventLog, Seen
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.registry.strategy_lock import StrategyLock
-from tests.integration.conftest import Lane, lane, object_scope
+from tests.integration.conftest import RunningStack, lane, object_scope
 from tests.integration.operating import SCOPE, by, kinds, point, take
 
 
@@ -116,7 +116,7 @@ def test_lock_commands_run_and_their_repeats_change_nothing(registry: Registry) 
 
 
 @pytest.fixture
-def taking_workers(tmp_path: Path) -> Iterator[Lane]:
+def taking_workers(tmp_path: Path) -> Iterator[RunningStack]:
     """Workers for route changes from the queue, and for nothing else (docs/security.md)."""
     options = ("-Q", "routing.0,routing.1,routing.2,routing.3")
     with lane(
@@ -126,7 +126,7 @@ def taking_workers(tmp_path: Path) -> Iterator[Lane]:
 
 
 def test_locks_taken_through_the_queue_bind_changes_through_the_queue(
-    taking_workers: Lane,
+    taking_workers: RunningStack,
 ) -> None:
     tenant = "t_queue_lock"
     ann = COMMON | {"tenant_id": tenant, "actor": "ann"}

@@ -12,7 +12,7 @@ import pytest
 from signalbox.commands.object_store import HeadObject, PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import Lane, wait_until
+from tests.integration.conftest import RunningStack, wait_until
 
 TENANT = "t_malformed"
 QUEUE = "object_store.0"
@@ -93,7 +93,9 @@ MESSAGES: dict[str, tuple[bytes, Any, dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("name", MESSAGES)
-def test_a_malformed_message_is_kept_and_the_next_one_runs(two_workers: Lane, name: str) -> None:
+def test_a_malformed_message_is_kept_and_the_next_one_runs(
+    two_workers: RunningStack, name: str
+) -> None:
     two_workers.route_to_folder(TENANT)
     body, head, envelope = MESSAGES[name]
     with two_workers.client() as client:
@@ -108,7 +110,7 @@ def test_a_malformed_message_is_kept_and_the_next_one_runs(two_workers: Lane, na
     assert all(worker.running for worker in two_workers.stack.workers)
 
 
-def test_no_content_of_a_malformed_message_is_logged(two_workers: Lane) -> None:
+def test_no_content_of_a_malformed_message_is_logged(two_workers: RunningStack) -> None:
     secret = GOOD | {"payload": {"type": "inline", "data": "aHVudGVyMi1odW50ZXIy"}}
     with two_workers.client() as client:
         before = client.ledger.totals()["dead_letters"]
@@ -119,7 +121,7 @@ def test_no_content_of_a_malformed_message_is_logged(two_workers: Lane) -> None:
         assert "aHVudGVyMi1odW50ZXIy" not in worker.log.read_text()
 
 
-def test_one_malformed_command_does_not_spoil_its_batch(two_workers: Lane) -> None:
+def test_one_malformed_command_does_not_spoil_its_batch(two_workers: RunningStack) -> None:
     two_workers.route_to_folder(TENANT)
     good = GOOD | {"op_id": f"good-{uuid.uuid4().hex}"}
     bad = [
@@ -138,7 +140,7 @@ def test_one_malformed_command_does_not_spoil_its_batch(two_workers: Lane) -> No
         assert outcome.error is None
 
 
-def test_a_refused_document_sent_again_corrected_runs(two_workers: Lane) -> None:
+def test_a_refused_document_sent_again_corrected_runs(two_workers: RunningStack) -> None:
     two_workers.route_to_folder(TENANT)
     op_id = f"again-{uuid.uuid4().hex}"
     with two_workers.client() as client:

@@ -12,13 +12,13 @@ from typing import Any
 import pytest
 
 from tests.integration.command_line import COMMAND, done, run
-from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
 
 FILES = {"a.txt": b"a", "b/c.txt": b"c", "b/d/e": b"", "large": bytes(range(256)) * 600}
 
 
 @pytest.fixture
-def here(two_workers: Lane, request: pytest.FixtureRequest) -> list[str]:
+def here(two_workers: RunningStack, request: pytest.FixtureRequest) -> list[str]:
     tenant = f"t_{zlib.crc32(request.node.name.encode())}"
     two_workers.route_to_folder(tenant)
     return ["-t", tenant, "-e", "dev"]
@@ -129,7 +129,7 @@ def test_a_copy_keeps_type_and_metadata(here: list[str], tmp_path: Path) -> None
     assert done("object", "get", "b/copy", *here) == FILES["large"]
 
 
-def test_many_alike_errors_are_a_few_lines(two_workers: Lane, tmp_path: Path) -> None:
+def test_many_alike_errors_are_a_few_lines(two_workers: RunningStack, tmp_path: Path) -> None:
     source = write(tmp_path / "in", {f"f{number}": b"x" for number in range(60)})
     ended = run("object", "put", "-r", str(source), "-t", "t_no_route_here", "-e", "dev")
     assert ended.returncode == 1

@@ -19,7 +19,7 @@ from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from tests.forked import write_command
 from tests.integration.backup import back_up, put_back
-from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -55,7 +55,7 @@ ANSWERS = {
 class Runbook:
     """A shell of an operator called ann, in a folder of its own."""
 
-    lane: Lane
+    lane: RunningStack
     folder: Path
     environment: dict[str, str]
     exports: list[str] = field(default_factory=list)

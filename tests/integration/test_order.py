@@ -9,12 +9,12 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, Lane
+from tests.integration.conftest import PATIENCE, RunningStack
 
 KEYS, ROUNDS, TENANT = 50, 2000, "t_order"
 
 
-def test_each_key_ends_as_its_last_accepted_command_says(four_workers: Lane) -> None:
+def test_each_key_ends_as_its_last_accepted_command_says(four_workers: RunningStack) -> None:
     four_workers.route_to_folder(TENANT)
     chooser = random.Random(7)
     by_key: dict[str, list[Command]] = {f"key-{n:02}": [] for n in range(KEYS)}

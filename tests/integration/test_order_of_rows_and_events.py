@@ -11,7 +11,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, GetRow, UpsertRow
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, Lane
+from tests.integration.conftest import PATIENCE, RunningStack
 from tests.integration.test_wire_contract import Foreign, outcome_of
 
 TENANT = "t_sequence"
@@ -19,7 +19,7 @@ ROWS, ROUNDS, EVENTS = 10, 150, 500
 
 
 @pytest.fixture(scope="module")
-def routed(four_workers: Lane) -> Lane:
+def routed(four_workers: RunningStack) -> RunningStack:
     for kind in (ResourceKind.TABULAR_STORE, ResourceKind.EVENT_STREAM):
         four_workers.route_to_folder(TENANT, kind=kind)
     return four_workers
@@ -34,7 +34,7 @@ def append(stream: str, number: int, **more: str) -> AppendEvent:
     return AppendEvent(tenant_id=TENANT, env="dev", stream=stream, event=event, **more)
 
 
-def test_a_row_ends_as_its_last_accepted_command_says(routed: Lane) -> None:
+def test_a_row_ends_as_its_last_accepted_command_says(routed: RunningStack) -> None:
     chooser = random.Random(7)
     last: dict[str, int | None] = {}
     with routed.client() as client:
@@ -57,7 +57,7 @@ def test_a_row_ends_as_its_last_accepted_command_says(routed: Lane) -> None:
         assert {key: _number(client, key) for key in last} == last
 
 
-def test_many_events_of_one_submit_have_the_versions_of_their_order(routed: Lane) -> None:
+def test_many_events_of_one_submit_have_the_versions_of_their_order(routed: RunningStack) -> None:
     with routed.client() as client:
         submissions = client.submit_many(append("submitted", n) for n in range(EVENTS))
         outcomes = client.wait(submissions, PATIENCE)
@@ -66,7 +66,7 @@ def test_many_events_of_one_submit_have_the_versions_of_their_order(routed: Lane
         _assert_counted(client, "submitted")
 
 
-def test_many_events_of_one_message_have_the_versions_of_their_order(routed: Lane) -> None:
+def test_many_events_of_one_message_have_the_versions_of_their_order(routed: RunningStack) -> None:
     commands = [append("sent", n, op_id=f"sent-{n}") for n in range(EVENTS)]
     documents = [command.model_dump(mode="json") for command in commands]
     Foreign(routed.settings.broker_url).send("commands.batch", {"commands": documents})

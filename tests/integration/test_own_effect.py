@@ -24,13 +24,13 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
 
 HERE: dict[str, Any] = {"tenant_id": "t_own", "env": "dev"}
 
 
 @pytest.fixture(scope="module")
-def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with lane(tmp_path_factory.mktemp("stack"), workers=1, deadly=True) as running:
         for kind in ResourceKind:
             running.route_to_folder(HERE["tenant_id"], kind=kind)
@@ -51,7 +51,7 @@ def delete(key: str, revision: int) -> DeleteRow:
     return DeleteRow(**HERE, table_name="t", key=key, if_revision=revision)
 
 
-def only_worker(running: Lane, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
+def only_worker(running: RunningStack, monkeypatch: pytest.MonkeyPatch, **settings: str) -> None:
     """Replace the worker by one with these settings."""
     for worker in running.stack.workers:
         worker.kill()
@@ -64,7 +64,7 @@ def only_worker(running: Lane, monkeypatch: pytest.MonkeyPatch, **settings: str)
 
 
 def done_though_it_died(
-    running: Lane, client: Client, monkeypatch: pytest.MonkeyPatch, commands: list[Command]
+    running: RunningStack, client: Client, monkeypatch: pytest.MonkeyPatch, commands: list[Command]
 ) -> list[dict[str, Any]]:
     """The results of one message's commands whose worker died with all effects done."""
     only_worker(running, monkeypatch, FAULTS="effect.after=kill")
@@ -79,7 +79,7 @@ def done_though_it_died(
     return results
 
 
-def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_objects(running: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
         seen = {key: client.run_outcome(put(key)).unwrap()["etag"] for key in ("a", "b", "c")}
         commands: list[Command] = [
@@ -99,7 +99,7 @@ def test_objects(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
         ]
 
 
-def test_rows(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_rows(running: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
         seen = {
             key: client.run_outcome(upsert(key)).unwrap()["revision"] for key in ("a", "b", "c")
@@ -120,7 +120,7 @@ def test_rows(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
         ]
 
 
-def test_points_and_events(running: Lane, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_points_and_events(running: RunningStack, monkeypatch: pytest.MonkeyPatch) -> None:
     with running.client() as client:
         point = Point(series="s", timestamp=datetime(2026, 1, 1, tzinfo=UTC), value=1)
         ingest = IngestPoints(**HERE, points=[point])
@@ -136,7 +136,7 @@ def test_points_and_events(running: Lane, monkeypatch: pytest.MonkeyPatch) -> No
 
 
 def test_a_replay_of_what_had_its_effect_is_done(
-    running: Lane, monkeypatch: pytest.MonkeyPatch
+    running: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running.client() as client:
         command = upsert("dead", if_absent=True)

@@ -11,10 +11,10 @@ import pytest
 from signalbox.commands.ledger.entry import Acceptance, Action, Claims
 from signalbox.commands.state import connect
 from tests.conftest import need_redis
-from tests.integration.parcel_desk import (
+from tests.integration.parcel_harness import (
     HASTY,
     SHARD,
-    Desk,
+    ParcelHarness,
     commands_of,
 )
 from tests.integration.test_ledger import put
@@ -29,9 +29,9 @@ def shelf(tmp_path: Path) -> Iterator[Shelf]:
     shelf.server.stop()
 
 
-def desk_of(shelf: Shelf, **settings: timedelta) -> Desk:
+def harness_of(shelf: Shelf, **settings: timedelta) -> ParcelHarness:
     """As a worker has it that was just started."""
-    return Desk(connect(shelf.server.url, ledger_shards=16), **settings)
+    return ParcelHarness(connect(shelf.server.url, ledger_shards=16), **settings)
 
 
 def takeovers(claims: Claims) -> list[bool]:
@@ -40,59 +40,59 @@ def takeovers(claims: Claims) -> list[bool]:
 
 
 def test_a_parcel_of_before_the_server_started_again_runs_as_a_takeover(shelf: Shelf) -> None:
-    desk = desk_of(shelf)
-    desk.submit(put("a"))
-    assert takeovers(desk.taken()) == [False], "a new ledger has nothing older"
-    desk.submit(put("b"), put("c"))
+    harness = harness_of(shelf)
+    harness.submit(put("a"))
+    assert takeovers(harness.taken()) == [False], "a new ledger has nothing older"
+    harness.submit(put("b"), put("c"))
     shelf.crash()
-    claims = desk.taken()
+    claims = harness.taken()
     assert takeovers(claims) == [True, True]
     assert [claimed.attempt for claimed in claims.claimed] == [1, 1], "it spends no attempt"
-    desk.submit(put("d"))
-    assert takeovers(desk.taken()) == [False]
+    harness.submit(put("d"))
+    assert takeovers(harness.taken()) == [False]
     assert shelf.eras.lost() == {}
 
 
 def test_a_take_alone_notes_that_another_server_has_the_ledger(shelf: Shelf) -> None:
     """Nobody claims or finishes a record in between."""
-    desk = desk_of(shelf)
-    desk.submit(put("a"))
-    desk.taken()
-    [before] = desk.client.hmget(f"{SHARD}:era", "name")
+    harness = harness_of(shelf)
+    harness.submit(put("a"))
+    harness.taken()
+    [before] = harness.client.hmget(f"{SHARD}:era", "name")
     shelf.crash()
-    desk.taken()
-    [after] = desk.client.hmget(f"{SHARD}:era", "name")
+    harness.taken()
+    [after] = harness.client.hmget(f"{SHARD}:era", "name")
     assert before != after
-    assert desk.client.hexists(f"{SHARD}:eras", before)
+    assert harness.client.hexists(f"{SHARD}:eras", before)
 
 
 def test_the_end_of_a_parcel_notes_it_too(shelf: Shelf) -> None:
-    desk = desk_of(shelf)
-    desk.submit(put("a"))
-    claims = desk.taken()
-    desk.submit(put("b"))
+    harness = harness_of(shelf)
+    harness.submit(put("a"))
+    claims = harness.taken()
+    harness.submit(put("b"))
     shelf.crash()
-    assert desk.end(claims).refused == []
-    assert takeovers(desk.taken()) == [True]
+    assert harness.end(claims).refused == []
+    assert takeovers(harness.taken()) == [True]
     assert shelf.eras.lost() == {}
 
 
 def test_what_was_taken_before_a_restart_is_given_again_and_ends(shelf: Shelf) -> None:
-    desk = desk_of(shelf)
+    harness = harness_of(shelf)
     command = put("a")
-    desk.submit(command)
-    desk.taken("t1")
+    harness.submit(command)
+    harness.taken("t1")
     shelf.crash()
-    again = desk.taken("t1")
+    again = harness.taken("t1")
     assert (commands_of(again), takeovers(again)) == ([command], [True])
-    assert desk.end(again).refused == []
+    assert harness.end(again).refused == []
     assert shelf.eras.lost() == {}
 
 
 def test_what_leaves_a_parcel_of_before_is_a_takeover_as_well(shelf: Shelf) -> None:
-    desk, patient = desk_of(shelf, lease=HASTY), desk_of(shelf)
+    harness, patient = harness_of(shelf, lease=HASTY), harness_of(shelf)
     command = put("a")
-    desk.submit(command)
+    harness.submit(command)
     shelf.crash()
     claims = patient.taken()
     patient.end(claims, {command.ref: Action.RELEASE})
@@ -103,90 +103,90 @@ def test_what_leaves_a_parcel_of_before_is_a_takeover_as_well(shelf: Shelf) -> N
 def test_what_is_taken_of_a_ledger_that_lost_something_waits_for_a_rebase(
     shelf: Shelf,
 ) -> None:
-    desk = desk_of(shelf, publish_grace=HASTY)
+    harness = harness_of(shelf, publish_grace=HASTY)
     first, second = put("a"), put("b")
-    desk.submit(first)
-    desk.taken()
+    harness.submit(first)
+    harness.taken()
     shelf.back_up()
-    desk.submit(second)
-    desk.end(desk.taken())
+    harness.submit(second)
+    harness.end(harness.taken())
     shelf.restore()
     mine = put("c")
-    desk.submit(mine)
-    claims = desk.taken()
+    harness.submit(mine)
+    claims = harness.taken()
     assert commands_of(claims) == [mine]
     [reason] = claims.lost.values()
     assert "lost some" in reason
     # What a worker does with it: `withhold` in workers/execution/recovery_reads.py.
-    assert desk.end(claims, {mine.ref: Action.RELEASE}).refused == []
-    fresh = desk_of(shelf, publish_grace=HASTY)
+    assert harness.end(claims, {mine.ref: Action.RELEASE}).refused == []
+    fresh = harness_of(shelf, publish_grace=HASTY)
     assert (fresh.taken().claimed, len(fresh.taken().lost)) == ([], 1)
 
     shelf.eras.rebase("e1")
-    [claimed] = desk.claim(mine)
+    [claimed] = harness.claim(mine)
     assert (claimed.attempt, claimed.takeover) == (1, True)
-    assert desk.finish(claimed).refused == []
+    assert harness.finish(claimed).refused == []
     later = put("d")
-    desk.submit(later)
-    assert takeovers(desk.taken()) == [False]
+    harness.submit(later)
+    assert takeovers(harness.taken()) == [False]
 
 
 def test_while_something_is_lost_what_is_accepted_has_records(shelf: Shelf) -> None:
     """So who claims it can give it back."""
-    desk = desk_of(shelf)
-    desk.submit(put("a"))
-    desk.taken()
-    desk.client.hset(f"{SHARD}:era", "lost", "some")
-    before = desk.parcels_open()
+    harness = harness_of(shelf)
+    harness.submit(put("a"))
+    harness.taken()
+    harness.client.hset(f"{SHARD}:era", "lost", "some")
+    before = harness.parcels_open()
     command = put("b")
-    assert desk.submit(command) == [Acceptance.NEW]
-    assert desk.has_record(command)
-    assert desk.parcels_open() == before
+    assert harness.submit(command) == [Acceptance.NEW]
+    assert harness.has_record(command)
+    assert harness.parcels_open() == before
 
 
 def test_an_end_that_was_lost_is_noticed_by_the_next_take(shelf: Shelf) -> None:
-    desk = desk_of(shelf)
-    desk.submit(put("a"))
-    claims = desk.taken()
+    harness = harness_of(shelf)
+    harness.submit(put("a"))
+    claims = harness.taken()
     shelf.back_up()
-    assert desk.end(claims).refused == []
+    assert harness.end(claims).refused == []
     shelf.restore()
-    desk.submit(put("b"))
-    assert desk.taken().lost
+    harness.submit(put("b"))
+    assert harness.taken().lost
 
 
 def test_a_server_that_came_back_empty_is_known_to_have_lost_something(shelf: Shelf) -> None:
-    desk = desk_of(shelf)
-    desk.submit(put("a"))
-    desk.taken()
-    desk.client.flushall()
-    desk.submit(put("b"))
-    assert len(desk.taken().lost) == 1
+    harness = harness_of(shelf)
+    harness.submit(put("a"))
+    harness.taken()
+    harness.client.flushall()
+    harness.submit(put("b"))
+    assert len(harness.taken().lost) == 1
 
 
 def test_ends_of_parcels_after_a_restore_do_not_hide_what_it_lost(shelf: Shelf) -> None:
-    desk = desk_of(shelf)
+    harness = harness_of(shelf)
     for n in range(4):
-        desk.submit(put(f"k{n}"))
-        claims = desk.taken(f"t{n}")
-    held = [desk.taken(f"t{n}") for n in range(4)]
+        harness.submit(put(f"k{n}"))
+        claims = harness.taken(f"t{n}")
+    held = [harness.taken(f"t{n}") for n in range(4)]
     shelf.back_up()
-    desk.submit(put("lost"))
-    claims = desk.taken()
-    assert desk.end(claims).refused == []
+    harness.submit(put("lost"))
+    claims = harness.taken()
+    assert harness.end(claims).refused == []
     shelf.restore()
     for each in held:
-        assert desk.end(each).refused == []
-    desk.submit(put("new"))
-    assert desk.taken().lost
+        assert harness.end(each).refused == []
+    harness.submit(put("new"))
+    assert harness.taken().lost
 
 
 def test_numbers_of_a_restored_ledger_are_above_those_that_it_lost(shelf: Shelf) -> None:
     """What a backend holds with a later number would else undo, or be undone by, a newer write."""
-    desk = desk_of(shelf)
-    desk.submit(put("a"))
+    harness = harness_of(shelf)
+    harness.submit(put("a"))
     shelf.back_up()
-    lost = desk.receipts(put("k", b"1"), put("j"))
+    lost = harness.receipts(put("k", b"1"), put("j"))
     shelf.restore()
-    again = desk.receipts(put("k", b"2"))
+    again = harness.receipts(put("k", b"2"))
     assert again[0].seq > max(receipt.seq for receipt in lost)

@@ -17,11 +17,11 @@ from signalbox.commands.ledger.framing import Heap, enframe, unframe
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.state import State, connect
 from signalbox.producers.embedded.redis_server import RedisServer
-from tests.integration.parcel_desk import (
+from tests.integration.parcel_harness import (
     HASTY,
     PLACE,
     SHARD,
-    Desk,
+    ParcelHarness,
     commands_of,
     end_of,
     token_of,
@@ -36,16 +36,16 @@ NEW, KNOWN = Acceptance.NEW, Acceptance.KNOWN
 
 
 @pytest.fixture
-def desk(state: State) -> Desk:
-    return Desk(state)
+def harness(state: State) -> ParcelHarness:
+    return ParcelHarness(state)
 
 
-def content_key(desk: Desk) -> str:
-    [key] = desk.client.keys(f"{SHARD}:c:*")
+def content_key(harness: ParcelHarness) -> str:
+    [key] = harness.client.keys(f"{SHARD}:c:*")
     return str(key, "ascii")
 
 
-def bury(desk: Desk, claims: Claims) -> list[str]:
+def bury(harness: ParcelHarness, claims: Claims) -> list[str]:
     """What a worker does with what it cannot run: as dead letters; what is woken by that."""
     ends = [end_of(claimed) for claimed in claims.claimed]
     for bad in claims.unrunnable:
@@ -64,7 +64,7 @@ def bury(desk: Desk, claims: Claims) -> list[str]:
             duration_ms=0.0,
         )
         ends.append(Finish(bad.ref, bad.token, Action.DEAD, outcome))
-    finished = desk.parcels.end(token_of(claims), claims.parcels, ends)
+    finished = harness.parcels.end(token_of(claims), claims.parcels, ends)
     assert finished.refused == []
     return woken(finished.wakes)
 
@@ -78,60 +78,62 @@ HARMS: dict[str, Callable[[bytes], bytes]] = {
 
 
 @pytest.mark.parametrize("harm", HARMS)
-def test_damaged_content_ends_as_dead_letters_and_gives_up_its_keys(desk: Desk, harm: str) -> None:
+def test_damaged_content_ends_as_dead_letters_and_gives_up_its_keys(
+    harness: ParcelHarness, harm: str
+) -> None:
     busy = put("busy")
-    desk.submit(busy, as_records=True)
+    harness.submit(busy, as_records=True)
     commands = [put("a"), put("busy", b"2"), put("b")]
-    desk.submit(*commands)
+    harness.submit(*commands)
     lost = [commands[0], commands[2]]
     behind = put("a", b"2")
-    desk.submit(behind)
-    assert desk.claim(behind) == []
-    key = content_key(desk)
-    damaged = HARMS[harm](desk.client.get(key))
-    desk.client.set(key, damaged)
+    harness.submit(behind)
+    assert harness.claim(behind) == []
+    key = content_key(harness)
+    damaged = HARMS[harm](harness.client.get(key))
+    harness.client.set(key, damaged)
     other = put("c")
-    desk.submit(other)
-    claims = desk.taken()
+    harness.submit(other)
+    claims = harness.taken()
     assert commands_of(claims) == [other], "of the same scope, in another parcel"
     assert sorted(bad.ref for bad in claims.unrunnable) == sorted(c.ref for c in lost)
     assert {type(bad.error) for bad in claims.unrunnable} == {LedgerDamaged}
-    assert bury(desk, claims) == [behind.ref]
-    letters = list(DeadLetters(desk.connection, desk.settings).find(Which()))
+    assert bury(harness, claims) == [behind.ref]
+    letters = list(DeadLetters(harness.connection, harness.settings).find(Which()))
     assert {letter.code for letter in letters} == {"LEDGER_DAMAGED"}
     kept = [base64.b64decode(json.loads(letter.document)["damaged"]) for letter in letters]
     assert kept == [damaged, damaged], "so it may be looked at"
-    assert desk.parcels_open() == []
-    assert desk.client.hlen(f"{SHARD}:keys:{PLACE}") == 0
-    desk.run(behind)
-    desk.run(busy)
-    desk.run(commands[1])
-    assert desk.ledger.totals()["open"] == 0
+    assert harness.parcels_open() == []
+    assert harness.client.hlen(f"{SHARD}:keys:{PLACE}") == 0
+    harness.run(behind)
+    harness.run(busy)
+    harness.run(commands[1])
+    assert harness.ledger.totals()["open"] == 0
     # What the blob held may be submitted again, under its op_ids.
-    assert desk.submit(*lost) == [NEW, NEW]
-    assert [each.command for each in desk.claim(*lost)] == lost
+    assert harness.submit(*lost) == [NEW, NEW]
+    assert [each.command for each in harness.claim(*lost)] == lost
 
 
-def test_content_that_is_gone_is_damaged_content(desk: Desk) -> None:
-    desk.submit(put("a"))
-    desk.client.delete(content_key(desk))
-    claims = desk.taken()
+def test_content_that_is_gone_is_damaged_content(harness: ParcelHarness) -> None:
+    harness.submit(put("a"))
+    harness.client.delete(content_key(harness))
+    claims = harness.taken()
     assert [bad.error.code for bad in claims.unrunnable] == ["LEDGER_DAMAGED"]
-    bury(desk, claims)
-    assert desk.ledger.totals()["dead_letters"] == 1
+    bury(harness, claims)
+    assert harness.ledger.totals()["dead_letters"] == 1
 
 
 def test_damaged_content_leaves_a_late_parcel_as_what_nobody_can_read(state: State) -> None:
-    desk, patient = Desk(state, lease=HASTY), Desk(state)
+    harness, patient = ParcelHarness(state, lease=HASTY), ParcelHarness(state)
     command, sound = put("a"), put("b")
-    desk.submit(command)
-    key = content_key(desk)
-    desk.submit(sound)
-    desk.client.set(key, b"nothing")
-    desk.taken()
+    harness.submit(command)
+    key = content_key(harness)
+    harness.submit(sound)
+    harness.client.set(key, b"nothing")
+    harness.taken()
     opened = 0
     while opened < 2:
-        opened += wait_for(desk.open_late)
+        opened += wait_for(harness.open_late)
     [wake] = [w for w in wait_for(lambda: patient.ledger.due().wakes) if w.ticket.ref != sound.ref]
     patient.run(sound)
     claims = patient.ledger.claim([wake.ticket], token="t", worker="w")
@@ -143,14 +145,14 @@ def test_damaged_content_leaves_a_late_parcel_as_what_nobody_can_read(state: Sta
 def test_what_waited_behind_damaged_content_is_woken_when_that_is_opened_late(
     state: State,
 ) -> None:
-    desk, patient = Desk(state, lease=HASTY), Desk(state)
-    desk.submit(put("a"))
+    harness, patient = ParcelHarness(state, lease=HASTY), ParcelHarness(state)
+    harness.submit(put("a"))
     behind = put("a", b"2")
     patient.submit(behind)
-    desk.client.set(content_key(desk), b"nothing")
+    harness.client.set(content_key(harness), b"nothing")
     assert patient.claim(behind) == [], "it is turned away"
-    desk.taken()
-    wait_for(desk.open_late)
+    harness.taken()
+    wait_for(harness.open_late)
     # Nothing holds the key, and nobody ends who would hand it over.
     found = {wake.ticket.ref for wake in patient.ledger.due().wakes}
     assert behind.ref in found
@@ -158,20 +160,20 @@ def test_what_waited_behind_damaged_content_is_woken_when_that_is_opened_late(
 
 
 def test_a_late_name_that_leads_to_no_parcel_holds_up_none(state: State) -> None:
-    desk = Desk(state, lease=HASTY)
+    harness = ParcelHarness(state, lease=HASTY)
     command = put("a")
-    desk.submit(command)
-    desk.taken()
-    desk.client.zadd(f"{SHARD}:pdue", {str(n): 1 for n in range(1, 10)})
-    wait_for(desk.open_late)
-    assert desk.has_record(command)
-    assert desk.client.zcard(f"{SHARD}:pdue") == 0
+    harness.submit(command)
+    harness.taken()
+    harness.client.zadd(f"{SHARD}:pdue", {str(n): 1 for n in range(1, 10)})
+    wait_for(harness.open_late)
+    assert harness.has_record(command)
+    assert harness.client.zcard(f"{SHARD}:pdue") == 0
 
 
-def of_another_release(desk: Desk, spoil: str) -> None:
+def of_another_release(harness: ParcelHarness, spoil: str) -> None:
     """As if another release had written it, with one command that this one does not know."""
-    key = content_key(desk)
-    document, beside = unframe(b"SBp1", desk.client.get(key))
+    key = content_key(harness)
+    document, beside = unframe(b"SBp1", harness.client.get(key))
     document["schema"] = "another"
     for section in document["sections"]:
         names = section["rows"]["op_id"]
@@ -179,36 +181,38 @@ def of_another_release(desk: Desk, spoil: str) -> None:
             section["rows"]["key"][names.index(spoil)] = "../not a key/.."
     heap = Heap()
     heap.put([beside])
-    desk.client.set(key, enframe(b"SBp1", document, heap))
+    harness.client.set(key, enframe(b"SBp1", document, heap))
 
 
-def test_of_another_releases_parcel_all_runs_that_is_a_command_here(desk: Desk) -> None:
+def test_of_another_releases_parcel_all_runs_that_is_a_command_here(harness: ParcelHarness) -> None:
     commands = [put(f"k{n}", op_id=f"op{n}") for n in range(4)]
-    desk.submit(*commands)
-    of_another_release(desk, "op2")
+    harness.submit(*commands)
+    of_another_release(harness, "op2")
     sound = [commands[0], commands[1], commands[3]]
-    claims = desk.taken()
+    claims = harness.taken()
     assert commands_of(claims) == sound
     [bad] = claims.unrunnable
     assert (bad.ref, bad.seq) == (commands[2].ref, claims.claimed[0].seq + 2)
-    bury(desk, claims)
-    assert desk.ledger.totals()["done"] == 3
-    assert desk.client.hlen(f"{SHARD}:keys:{PLACE}") == 0, "also those of what is unreadable"
-    [letter] = DeadLetters(desk.connection, desk.settings).find(Which())
+    bury(harness, claims)
+    assert harness.ledger.totals()["done"] == 3
+    assert harness.client.hlen(f"{SHARD}:keys:{PLACE}") == 0, "also those of what is unreadable"
+    [letter] = DeadLetters(harness.connection, harness.settings).find(Which())
     assert json.loads(letter.document)["op_id"] == "op2"
-    assert desk.submit(commands[2], put("k2", b"2")) == [NEW, NEW]
+    assert harness.submit(commands[2], put("k2", b"2")) == [NEW, NEW]
 
 
-def test_what_was_left_out_of_an_unreadable_parcel_is_not_ended_with_it(desk: Desk) -> None:
+def test_what_was_left_out_of_an_unreadable_parcel_is_not_ended_with_it(
+    harness: ParcelHarness,
+) -> None:
     busy, behind, mine = put("k0"), put("k0", b"2", op_id="op0"), put("k1", op_id="op1")
-    desk.submit(busy, as_records=True)
-    desk.submit(behind, mine)
-    of_another_release(desk, "op0")
-    claims = desk.taken()
+    harness.submit(busy, as_records=True)
+    harness.submit(behind, mine)
+    of_another_release(harness, "op0")
+    claims = harness.taken()
     assert (commands_of(claims), claims.unrunnable) == ([mine], [])
-    desk.end(claims)
-    desk.run(busy)
-    desk.run(behind)
+    harness.end(claims)
+    harness.run(busy)
+    harness.run(behind)
 
 
 def test_no_tag_of_this_release_is_another() -> None:
@@ -227,25 +231,25 @@ def server(
 
 
 @pytest.fixture
-def small(server: RedisServer) -> Iterator[Desk]:
+def small(server: RedisServer) -> Iterator[ParcelHarness]:
     """A ledger on a Redis that can be filled."""
     state = connect(server.url, ledger_shards=16)
     state.server().flushall()
-    yield Desk(state)
+    yield ParcelHarness(state)
     state.server().config_set("maxmemory", "0")
     state.close()
 
 
-def refused(desk: Desk, step: Any) -> None:
+def refused(harness: ParcelHarness, step: Any) -> None:
     """It is refused by a full Redis, with a typed error, and has changed nothing."""
-    before = desk.snapshot()
+    before = harness.snapshot()
     with pytest.raises(StateUnavailable, match="OOM") as caught:
         step()
     assert caught.value.temporary
-    assert desk.snapshot() == before
+    assert harness.snapshot() == before
 
 
-def test_a_full_redis_refuses_submits_and_takes_and_lets_parcels_end(small: Desk) -> None:
+def test_a_full_redis_refuses_submits_and_takes_and_lets_parcels_end(small: ParcelHarness) -> None:
     done, again, behind, ready = put("a"), put("b"), put("a", b"2"), put("c")
     small.submit(done, again)
     claims = small.taken()
@@ -267,7 +271,7 @@ def test_a_full_redis_refuses_submits_and_takes_and_lets_parcels_end(small: Desk
     small.run(behind)
 
 
-def test_in_a_full_redis_what_is_not_done_ends_too_and_counts_once(small: Desk) -> None:
+def test_in_a_full_redis_what_is_not_done_ends_too_and_counts_once(small: ParcelHarness) -> None:
     done, again = put("a"), put("b")
     small.submit(done, again)
     claims = small.taken()
@@ -280,15 +284,15 @@ def test_in_a_full_redis_what_is_not_done_ends_too_and_counts_once(small: Desk) 
     small.run(again)
 
 
-def test_a_full_redis_opens_no_late_parcel_by_half(small: Desk) -> None:
-    desk = Desk(small.connection, lease=HASTY)
+def test_a_full_redis_opens_no_late_parcel_by_half(small: ParcelHarness) -> None:
+    harness = ParcelHarness(small.connection, lease=HASTY)
     commands = [put("a"), put("b")]
-    desk.submit(*commands)
-    desk.taken()
-    late = wait_for(lambda: desk.ledger.due().late)
-    desk.client.config_set("maxmemory", "1")
-    refused(desk, lambda: desk.parcels.open_late(late))
-    desk.client.config_set("maxmemory", "0")
-    assert desk.parcels.open_late(late) == 1
+    harness.submit(*commands)
+    harness.taken()
+    late = wait_for(lambda: harness.ledger.due().late)
+    harness.client.config_set("maxmemory", "1")
+    refused(harness, lambda: harness.parcels.open_late(late))
+    harness.client.config_set("maxmemory", "0")
+    assert harness.parcels.open_late(late) == 1
     assert [claimed.command for claimed in small.claim(*commands)] == commands
-    assert desk.submit(*commands) == [KNOWN, KNOWN]
+    assert harness.submit(*commands) == [KNOWN, KNOWN]

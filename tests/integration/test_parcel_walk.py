@@ -25,7 +25,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import HeadObject
 from signalbox.commands.state import State
 from tests.chaos.remains import remains
-from tests.integration.parcel_desk import PLACE, RING, SHARD, Desk, end_of
+from tests.integration.parcel_harness import PLACE, RING, SHARD, ParcelHarness, end_of
 from tests.integration.test_ledger import put
 
 STEPS = 150
@@ -44,7 +44,7 @@ class Worker:
 
 @dataclass
 class Walk:
-    desk: Desk
+    harness: ParcelHarness
     chance: random.Random
     workers: list[Worker] = field(default_factory=list)
     commands: dict[str, Command] = field(default_factory=dict)
@@ -68,14 +68,14 @@ class Walk:
             else:
                 commands.append(put(key, str(self.numbers).encode()))
         if chance.random() < 0.3:
-            receipts = self.desk.receipts(*commands, as_records=True)
+            receipts = self.harness.receipts(*commands, as_records=True)
             self._hear(
                 Wake(Ticket(receipt.ref, command.op), "q")
                 for command, receipt in zip(commands, receipts, strict=True)
                 if receipt.acceptance is Acceptance.NEW
             )
         else:
-            accepted = self.desk.accept(*commands)
+            accepted = self.harness.accept(*commands)
             receipts = accepted.receipts
             self._hear(accepted.wakes)
         last: dict[str | None, int] = {}
@@ -94,9 +94,9 @@ class Walk:
 
     def take(self) -> None:
         token = self._token()
-        claims = self.desk.taken(token)
+        claims = self.harness.taken(token)
         if self.chance.random() < 0.2:  # the answer was lost
-            again = self.desk.taken(token)
+            again = self.harness.taken(token)
             assert [c.command for c in claims.claimed] == [c.command for c in again.claimed]
         self._begin(token, claims, claims.claimed)
 
@@ -108,7 +108,7 @@ class Walk:
         self._begin(token, Claims(), self._claimed(token, some))
 
     def _claimed(self, token: str, tickets: Sequence[Ticket]) -> list[Claimed]:
-        claims = self.desk.ledger.claim(tickets, token=token, worker="w", apart=Apart.UNWATCHED)
+        claims = self.harness.ledger.claim(tickets, token=token, worker="w", apart=Apart.UNWATCHED)
         assert claims.unrunnable == []
         return claims.claimed
 
@@ -140,13 +140,13 @@ class Walk:
             finishes.append(end_of(claimed, action))
         parcels = worker.claims.parcels
         if parcels:
-            finished = self.desk.parcels.end(worker.token, parcels, finishes)
+            finished = self.harness.parcels.end(worker.token, parcels, finishes)
         else:
-            finished = self.desk.ledger.finish(worker.token, finishes)
+            finished = self.harness.ledger.finish(worker.token, finishes)
         refused = finished.refused
         self._hear(finished.wakes)
         if self.chance.random() < 0.2 and parcels:  # told again, since the answer was lost
-            self.desk.parcels.end(worker.token, parcels, [f for f in finishes if _done(f)])
+            self.harness.parcels.end(worker.token, parcels, [f for f in finishes if _done(f)])
         worker.claims = Claims()
         worker.left = [c for c in worker.left if c not in part]
         for finish in finishes:
@@ -161,13 +161,13 @@ class Walk:
 
     def wait(self) -> None:
         """All leases are over, and the reconciler has its turns."""
-        self.desk.client.hincrby(f"{SHARD}:era", "ahead", 2 * 3600 * 1000)
+        self.harness.client.hincrby(f"{SHARD}:era", "ahead", 2 * 3600 * 1000)
         for _ in range(self.chance.choice([0, 3])):
             self._reconcile()
 
     def _reconcile(self) -> None:
-        due = self.desk.ledger.due()
-        self.desk.parcels.open_late(due.late)
+        due = self.harness.ledger.due()
+        self.harness.parcels.open_late(due.late)
         self._hear(due.wakes)
 
     def replay(self) -> None:
@@ -175,39 +175,41 @@ class Walk:
         if not dead:
             return
         ref = self.chance.choice(dead)
-        replayed = DeadLetters(self.desk.connection, self.desk.settings).replay([ref])
+        replayed = DeadLetters(self.harness.connection, self.harness.settings).replay([ref])
         assert replayed.left == {}
         self._hear(replayed.wakes)
         del self.ended[ref]
-        [record] = self.desk.ledger.records([ref])
+        [record] = self.harness.ledger.records([ref])
         assert record
         self.seqs[ref] = record.seq
 
     def look(self) -> None:
         """What readers see, and what is counted, agrees with what happened."""
         refs = list(self.commands)
-        records = self.desk.ledger.records(refs)
+        records = self.harness.ledger.records(refs)
         for ref, record in zip(refs, records, strict=True):
             assert record
             assert record.seq == self.seqs[ref]
             assert (record.state in ("done", "dead")) == (ref in self.ended), record
-        outcomes = self.desk.ledger.outcomes(refs)
+        outcomes = self.harness.ledger.outcomes(refs)
         assert [ref for ref, found in zip(refs, outcomes, strict=True) if found] == [
             ref for ref in refs if ref in self.ended
         ]
         still = len(refs) - len(self.ended)
-        totals = self.desk.ledger.totals()
+        totals = self.harness.ledger.totals()
         held = sum(
             int(entry.split()[1]) if entry.startswith(b"= ") else 1
-            for entry in self.desk.client.lrange(f"{SHARD}:hold:{SCOPE}", 0, -1)
+            for entry in self.harness.client.lrange(f"{SHARD}:hold:{SCOPE}", 0, -1)
         )
         running = sum(record.state == "running" for record in records if record)
         assert (totals.get("open", 0), totals.get("running", 0)) == (still, running)
-        counts = {k.decode(): int(v) for k, v in self.desk.client.hgetall(f"{SHARD}:open").items()}
+        counts = {
+            k.decode(): int(v) for k, v in self.harness.client.hgetall(f"{SHARD}:open").items()
+        }
         assert (counts.get(SCOPE, 0), counts.get(PLACE, 0)) == (still, still)
         assert counts.get(f"h/{SCOPE}", 0) == totals.get("held", 0) == held
-        ready = [name for name in self.desk.parcels_open() if self.desk.state(name) == "q"]
-        assert self.desk.client.llen(f"{SHARD}:rdy:q") == len(ready)
+        ready = [name for name in self.harness.parcels_open() if self.harness.state(name) == "q"]
+        assert self.harness.client.llen(f"{SHARD}:rdy:q") == len(ready)
 
     def to_the_end(self) -> None:
         """All workers die, and new ones do what is left."""
@@ -216,18 +218,18 @@ class Walk:
             if len(self.ended) == len(self.commands):
                 break
             self.wait()
-            claims = self.desk.taken()
+            claims = self.harness.taken()
             if claims.claimed:
-                assert self.desk.end(claims).refused == []
+                assert self.harness.end(claims).refused == []
                 self.ended |= {c.command.ref: Action.DONE for c in claims.claimed}
             claimed = self._claimed(self._token(), self.messages)
             self.messages.clear()
             if claimed:
-                assert self.desk.finish(*claimed).refused == []
+                assert self.harness.finish(*claimed).refused == []
                 self.ended |= {c.command.ref: Action.DONE for c in claimed}
         assert len(self.ended) == len(self.commands), "some stay open for ever"
         self.look()
-        assert remains(self.desk.connection) == []
+        assert remains(self.harness.connection) == []
 
     def _begin(self, token: str, claims: Claims, claimed: Sequence[Claimed]) -> None:
         own = {each.command.ref for each in claimed}
@@ -260,8 +262,8 @@ def test_whatever_happens_in_whatever_order_all_of_it_ends_once_and_in_order(
     state: State, seed: int, window: int
 ) -> None:
     settings: dict[str, Any] = {"max_attempts": 10**6, "max_deaths": 10**6}
-    desk = Desk(state, tenant_window=window, lease=timedelta(hours=1), **settings)
-    walk = Walk(desk, random.Random(seed))
+    harness = ParcelHarness(state, tenant_window=window, lease=timedelta(hours=1), **settings)
+    walk = Walk(harness, random.Random(seed))
     steps: list[tuple[Callable[[], None], int]] = [
         *[(walk.submit, 6), (walk.take, 5), (walk.claim, 4), (walk.end, 8)],
         *[(walk.die, 1), (walk.wait, 1), (walk.replay, 1), (walk.look, 1)],

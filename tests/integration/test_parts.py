@@ -24,7 +24,7 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.commands.wire import queue_of
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.listening import stop_listening
@@ -65,7 +65,7 @@ def silent() -> Iterator[Silent]:
 
 
 def test_a_quick_command_beside_a_slow_one_has_its_outcome_at_once(
-    two_workers: Lane, silent: Silent, tmp_path: Path
+    two_workers: RunningStack, silent: Silent, tmp_path: Path
 ) -> None:
     credentials = tmp_path / "credentials"
     credentials.write_text("[default]\naws_access_key_id = x\naws_secret_access_key = x\n")

@@ -20,7 +20,7 @@ from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, Lane, object_scope
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point
 
 ABROAD: RouteConfig = {"bucket": "bucket-b", "region": "us-east-1"}
@@ -144,7 +144,7 @@ def test_a_policy_of_another_revision_is_a_conflict_and_a_repeat_is_none(
 
 
 def test_routes_from_before_the_policy_stay_and_their_commands_are_refused(
-    two_workers: Lane,
+    two_workers: RunningStack,
 ) -> None:
     registry = two_workers.registry()
     two_workers.route_to_folder("t_backend")
@@ -166,7 +166,7 @@ def test_routes_from_before_the_policy_stay_and_their_commands_are_refused(
 
 
 def test_no_command_runs_under_a_laxer_policy_than_the_one_acknowledged_before_its_claim(
-    two_workers: Lane,
+    two_workers: RunningStack,
 ) -> None:
     tenant, rounds = "t_flip", 40
     two_workers.route_to_folder(tenant, "flip")

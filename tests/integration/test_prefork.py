@@ -8,7 +8,7 @@ import sys
 
 from signalbox.commands.settings import Settings
 from signalbox.workers.celery.preloader import Preloader
-from tests.integration.conftest import Lane
+from tests.integration.conftest import RunningStack
 
 LOOK = """
 import sys
@@ -23,7 +23,7 @@ print(before, module in sys.modules)
 """
 
 
-def test_backends_in_use_are_loaded_before_the_fork(two_workers: Lane) -> None:
+def test_backends_in_use_are_loaded_before_the_fork(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_preload")
     environment = os.environ | {"SIGNALBOX_STATE_URL": two_workers.settings.state_url}
     seen = subprocess.run(

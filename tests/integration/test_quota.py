@@ -15,7 +15,7 @@ from signalbox.commands.scope import Mode
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
 from tests.integration.operating import by, give_terms
 from tests.integration.stored import keys_below
 
@@ -30,7 +30,7 @@ def s3(tmp_path_factory: pytest.TempPathFactory) -> Iterator[S3StandIn]:
 
 
 @pytest.fixture
-def client(two_workers: Lane) -> Iterator[Client]:
+def client(two_workers: RunningStack) -> Iterator[Client]:
     with two_workers.client() as client:
         yield client
 
@@ -57,7 +57,7 @@ def stored(client: Client, tenant: str) -> tuple[int | None, int | None]:
 
 @pytest.mark.parametrize("quotas", [{"objects": 0}, {"bytes": 9}])
 def test_what_is_over_the_quota_never_touches_the_backend(
-    two_workers: Lane, client: Client, quotas: dict[str, int]
+    two_workers: RunningStack, client: Client, quotas: dict[str, int]
 ) -> None:
     tenant = f"t_none_{next(iter(quotas))}"
     two_workers.route_to_folder(tenant, tenant)
@@ -76,7 +76,7 @@ def test_what_is_over_the_quota_never_touches_the_backend(
 )
 @pytest.mark.parametrize("batched", [False, True])
 def test_as_many_fit_as_the_quota_says_singly_and_in_one_batch(
-    two_workers: Lane, client: Client, quotas: dict[str, int], fit: int, batched: bool
+    two_workers: RunningStack, client: Client, quotas: dict[str, int], fit: int, batched: bool
 ) -> None:
     tenant = f"t_fit_{len(quotas)}_{fit}_{'batch' if batched else 'single'}"
     two_workers.route_to_folder(tenant, tenant)
@@ -93,7 +93,7 @@ def test_as_many_fit_as_the_quota_says_singly_and_in_one_batch(
 
 
 def test_a_small_object_still_fits_behind_one_that_does_not(
-    two_workers: Lane, client: Client
+    two_workers: RunningStack, client: Client
 ) -> None:
     tenant = "t_small"
     two_workers.route_to_folder(tenant, tenant)
@@ -106,7 +106,7 @@ def test_a_small_object_still_fits_behind_one_that_does_not(
 
 @pytest.mark.parametrize("backend", ["filesystem", "s3"])
 def test_overwriting_and_deleting_count_as_what_they_leave_stored(
-    two_workers: Lane, client: Client, s3: S3StandIn, backend: str
+    two_workers: RunningStack, client: Client, s3: S3StandIn, backend: str
 ) -> None:
     tenant, registry = f"t_counted_{backend}", two_workers.registry()
     config: dict[str, Any] = {"base_dir": str(two_workers.data / tenant)}
@@ -138,7 +138,7 @@ def test_overwriting_and_deleting_count_as_what_they_leave_stored(
 
 
 def test_what_is_over_the_rate_waits_in_order_and_is_neither_lost_nor_an_attempt(
-    two_workers: Lane, client: Client
+    two_workers: RunningStack, client: Client
 ) -> None:
     tenant, other = "t_rate", "t_unlimited"
     for each in (tenant, other):

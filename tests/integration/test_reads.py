@@ -47,7 +47,7 @@ from signalbox.producers.client.async_client import AsyncClient
 from signalbox.routing.policy.policy import Terms
 from signalbox.routing.route import RouteTarget
 from tests.conformance.harness import HARNESSES
-from tests.integration.conftest import PATIENCE, Lane, object_scope
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope
 from tests.integration.operating import by
 
 SPAN = {"start": "2026-01-31T12:00:00Z", "end": "2026-01-31T13:00:00Z"}
@@ -65,7 +65,7 @@ CELLS = [
 
 @asynccontextmanager
 async def reading(
-    lane: Lane, limits: ReadLimits | None = None, **settings: Any
+    lane: RunningStack, limits: ReadLimits | None = None, **settings: Any
 ) -> AsyncIterator[tuple[AsyncClient, Reads]]:
     async with AsyncClient(lane.settings.model_copy(update=settings)) as client:
         reads = Reads(client, limits)
@@ -164,7 +164,7 @@ def told(outcome: Outcome) -> dict[str, Any]:
 
 @pytest.mark.parametrize(("kind", "backend"), CELLS)
 def test_a_read_answers_as_through_the_queue(
-    two_workers: Lane, kind: ResourceKind, backend: str
+    two_workers: RunningStack, kind: ResourceKind, backend: str
 ) -> None:
     tenant = f"t_{kind}_{backend}"
     here = {"tenant_id": tenant, "env": "dev"}
@@ -194,7 +194,7 @@ def test_a_read_answers_as_through_the_queue(
         asyncio.run(main())
 
 
-def test_a_read_stands_behind_the_write_that_it_names(two_workers: Lane) -> None:
+def test_a_read_stands_behind_the_write_that_it_names(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_after")
 
     async def main() -> None:
@@ -239,7 +239,7 @@ def test_a_write_without_an_end_is_not_waited_for_longer_than_a_lease(
     asyncio.run(main())
 
 
-def test_no_read_runs_on_a_route_older_than_the_one_at_its_look(two_workers: Lane) -> None:
+def test_no_read_runs_on_a_route_older_than_the_one_at_its_look(two_workers: RunningStack) -> None:
     tenant, places = "t_flip", ("left", "right")
     registry, scope = two_workers.registry(), object_scope(tenant)
     with two_workers.client() as client:
@@ -287,7 +287,7 @@ def test_no_read_runs_on_a_route_older_than_the_one_at_its_look(two_workers: Lan
     assert len({outcome.route_revision for outcome in outcomes}) > 10
 
 
-def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: Lane) -> None:
+def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_rate")
     registry = two_workers.registry()
     terms = Terms.model_validate({"quotas": {"commands_per_second": 0.01}})
@@ -316,7 +316,7 @@ def test_a_rate_holds_for_reads_and_a_line_lets_none_pass(two_workers: Lane) -> 
     asyncio.run(main())
 
 
-def test_what_the_ledger_or_the_registry_lost_stops_reads_too(two_workers: Lane) -> None:
+def test_what_the_ledger_or_the_registry_lost_stops_reads_too(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_lost")
     state = two_workers.registry().client
     era = f"{Shards(USUAL).shard('t_lost', 'dev')}:era"
@@ -348,7 +348,7 @@ def code_of(outcome: Outcome) -> str:
     return outcome.error.code
 
 
-def test_reads_write_nothing_to_the_state(two_workers: Lane) -> None:
+def test_reads_write_nothing_to_the_state(two_workers: RunningStack) -> None:
     """They run as a user of Redis who may write nothing."""
     two_workers.route_to_folder("t_readonly")
     with two_workers.client() as client:
@@ -375,7 +375,7 @@ def test_reads_write_nothing_to_the_state(two_workers: Lane) -> None:
         state.close()
 
 
-def test_a_large_content_comes_in_parts_and_holds_nothing_behind(two_workers: Lane) -> None:
+def test_a_large_content_comes_in_parts_and_holds_nothing_behind(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_large")
     whole = b"".join(bytes([number]) * 1000 for number in range(256)) * 8
     digest = hashlib.sha256(whole).hexdigest()
@@ -418,7 +418,7 @@ def test_a_large_content_comes_in_parts_and_holds_nothing_behind(two_workers: La
     asyncio.run(main())
 
 
-def test_many_reads_look_at_the_state_together(two_workers: Lane) -> None:
+def test_many_reads_look_at_the_state_together(two_workers: RunningStack) -> None:
     two_workers.route_to_folder("t_together")
     calls: list[int] = []
 

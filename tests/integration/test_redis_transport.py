@@ -7,7 +7,7 @@ from typing import Any
 
 from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.broker.redis_transport import Channel
-from tests.integration.conftest import Lane
+from tests.integration.conftest import RunningStack
 
 
 def client_of(channel: Any) -> Any:
@@ -16,7 +16,7 @@ def client_of(channel: Any) -> Any:
         return client
 
 
-def test_a_channel_keeps_its_client(two_workers: Lane) -> None:
+def test_a_channel_keeps_its_client(two_workers: RunningStack) -> None:
     with make_app(two_workers.settings).connection_for_write() as connection:
         channel = connection.default_channel
         assert isinstance(channel, Channel)
@@ -24,7 +24,7 @@ def test_a_channel_keeps_its_client(two_workers: Lane) -> None:
         assert client_of(channel) is first
 
 
-def test_another_pool_has_another_client(two_workers: Lane) -> None:
+def test_another_pool_has_another_client(two_workers: RunningStack) -> None:
     with make_app(two_workers.settings).connection_for_write() as connection:
         channel = connection.default_channel
         first = client_of(channel)
@@ -32,7 +32,7 @@ def test_another_pool_has_another_client(two_workers: Lane) -> None:
         assert client_of(channel) is not first
 
 
-def test_refused_messages_hold_up_none_that_would_run(two_workers: Lane) -> None:
+def test_refused_messages_hold_up_none_that_would_run(two_workers: RunningStack) -> None:
     """A worker takes further messages while refused ones wait to be dead letters together."""
     app, name = make_app(two_workers.settings), f"unread.{time.time_ns() % 10_000}"
     got: list[Any] = []

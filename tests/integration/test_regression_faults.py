@@ -30,7 +30,7 @@ TENANTS = ("t_seen", "t_unseen")
 
 
 @dataclass
-class Desk:
+class Deployment:
     """A stack whose state Redis can be made to lose something, and one to ask it with."""
 
     data: Path
@@ -62,7 +62,7 @@ def put(tenant: str, key: str) -> PutObject:
 
 
 @pytest.fixture
-def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
+def deployment(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Deployment]:
     need_redis()
     for name, value in QUICK.items():
         monkeypatch.setenv(name, value)
@@ -84,14 +84,14 @@ def desk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Desk]:
         monkeypatch.setenv("SIGNALBOX_PAYLOAD_DIR", stack.environment["SIGNALBOX_PAYLOAD_DIR"])
         settings = Settings(state_url=state.url, broker_url=broker.url)
         client = ended.enter_context(Client(settings))
-        yield Desk(tmp_path, state, stack, client, Registry(connect(state.url)))
+        yield Deployment(tmp_path, state, stack, client, Registry(connect(state.url)))
 
 
-def wait_until_refused(desk: Desk, submitted: list[Submission]) -> None:
+def wait_until_refused(deployment: Deployment, submitted: list[Submission]) -> None:
     refs = [submission.command.ref for submission in submitted]
 
     def refused() -> bool:
-        records = [record for record in desk.client.ledger.records(refs) if record]
+        records = [record for record in deployment.client.ledger.records(refs) if record]
         codes = [record.waits_for.code if record.waits_for else "" for record in records]
         # Of a tenant whose commands were claimed since, the ledger lost something as well.
         return set(codes) <= {"REGISTRY_REGRESSED", "LEDGER_REGRESSED"}
@@ -101,82 +101,82 @@ def wait_until_refused(desk: Desk, submitted: list[Submission]) -> None:
 
 @pytest.mark.parametrize("begun_anew", [False, True])
 def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_rebased(
-    desk: Desk, begun_anew: bool
+    deployment: Deployment, begun_anew: bool
 ) -> None:
     for tenant in TENANTS:
-        desk.point(tenant, "old")
-    back_up(desk.data / "state", desk.data / "backup")
-    desk.point("t_unseen", "new")
+        deployment.point(tenant, "old")
+    back_up(deployment.data / "state", deployment.data / "backup")
+    deployment.point("t_unseen", "new")
     # It began after this change, and no command has asked for that route: it knows the head alone.
-    desk.stack.start_worker()
-    desk.point("t_seen", "new")
-    first = desk.client.run_outcome(put("t_seen", "before"), PATIENCE)
+    deployment.stack.start_worker()
+    deployment.point("t_seen", "new")
+    first = deployment.client.run_outcome(put("t_seen", "before"), PATIENCE)
     assert first.error is None
 
-    put_back(desk.state, desk.data / "state", desk.data / "backup")
-    submitted = desk.submit("after")
-    wait_until_refused(desk, submitted)
+    put_back(deployment.state, deployment.data / "state", deployment.data / "backup")
+    submitted = deployment.submit("after")
+    wait_until_refused(deployment, submitted)
     if begun_anew:
         # As many changes as were lost, and more: still another history than the worker knows.
         for number in range(4):
-            desk.point("t_other", f"other{number}")
-        again = desk.submit("more")
-        wait_until_refused(desk, again)
+            deployment.point("t_other", f"other{number}")
+        again = deployment.submit("more")
+        wait_until_refused(deployment, again)
         submitted += again
-    assert desk.folders_with("after") == set()
+    assert deployment.folders_with("after") == set()
 
     for tenant in TENANTS:
-        desk.point(tenant, "new")
-    wait_until_refused(desk, submitted)
-    rebase(desk.registry, by(reason="restored from the backup of the morning"))
-    outcomes = desk.done(submitted)
+        deployment.point(tenant, "new")
+    wait_until_refused(deployment, submitted)
+    rebase(deployment.registry, by(reason="restored from the backup of the morning"))
+    outcomes = deployment.done(submitted)
     assert {outcome.attempt for outcome in outcomes} == {1}, "waiting spent attempts"
-    assert desk.folders_with("after") == {"new"}
-    desk.stack.workers[0].kill()
-    desk.stack.start_worker()
-    desk.done(desk.submit("restarted"))
+    assert deployment.folders_with("after") == {"new"}
+    deployment.stack.workers[0].kill()
+    deployment.stack.start_worker()
+    deployment.done(deployment.submit("restarted"))
 
 
 def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a_rebase(
-    desk: Desk,
+    deployment: Deployment,
 ) -> None:
     for tenant in TENANTS:
-        desk.point(tenant, "old")
-    replica = RedisServer(desk.data / "replica")
+        deployment.point(tenant, "old")
+    replica = RedisServer(deployment.data / "replica")
     replica.start()
     link = connect(replica.url)
-    link.server().replicaof("127.0.0.1", desk.state.port)
+    link.server().replicaof("127.0.0.1", deployment.state.port)
 
     def in_step() -> bool:
         info = link.server().info("replication")
-        behind = connect(desk.state.url).server().info("replication")["master_repl_offset"]
+        behind = connect(deployment.state.url).server().info("replication")["master_repl_offset"]
         return bool(info["master_link_status"] == "up" and info["slave_repl_offset"] == behind)
 
     wait_until(in_step, "the replica is in step")
-    desk.stack.start_worker()
-    desk.done(desk.submit("before"))
+    deployment.stack.start_worker()
+    deployment.done(deployment.submit("before"))
     wait_until(in_step, "the replica is in step")
     link.server().replicaof("NO", "ONE")
-    desk.point("t_seen", "new")
-    lost = desk.client.run_outcome(put("t_seen", "seen"), PATIENCE)
+    deployment.point("t_seen", "new")
+    lost = deployment.client.run_outcome(put("t_seen", "seen"), PATIENCE)
     assert lost.route_revision == 3
 
-    desk.state.kill()
+    deployment.state.kill()
     replica.stop()
-    promoted = RedisServer(desk.data / "replica", desk.state.port)
+    promoted = RedisServer(deployment.data / "replica", deployment.state.port)
     promoted.start()
     try:
         # A change on the promoted one takes the lost change's revision, with another hash.
-        desk.point("t_unseen", "newer")
-        assert desk.registry.head().revision == 3
-        submitted = desk.submit("after")
-        wait_until_refused(desk, submitted)
-        assert desk.folders_with("after") == set()
-        desk.point("t_seen", "new")
-        rebase(desk.registry, by(reason="the replica was promoted"))
-        desk.done(submitted)
-        assert desk.folders_with("after") == {"new", "newer"}
+        deployment.point("t_unseen", "newer")
+        assert deployment.registry.head().revision == 3
+        submitted = deployment.submit("after")
+        wait_until_refused(deployment, submitted)
+        assert deployment.folders_with("after") == set()
+        deployment.point("t_seen", "new")
+        rebase(deployment.registry, by(reason="the replica was promoted"))
+        deployment.done(submitted)
+        assert deployment.folders_with("after") == {"new", "newer"}
     finally:
-        for worker in desk.stack.workers:
+        for worker in deployment.stack.workers:
             worker.kill()
         promoted.stop()

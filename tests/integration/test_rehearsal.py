@@ -13,7 +13,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.routing import RouteConfig
 from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration import command_line
-from tests.integration.conftest import PATIENCE, Lane, object_scope
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope
 from tests.integration.operating import by, point, take
 
 BUCKET = "dry-bucket"
@@ -48,7 +48,7 @@ def ask(*arguments: str, exit_code: int = 0) -> Any:
 
 
 def test_a_dry_run_says_what_a_switch_would_come_to_and_changes_nothing(
-    two_workers: Lane, s3: S3StandIn
+    two_workers: RunningStack, s3: S3StandIn
 ) -> None:
     registry, tenant = two_workers.registry(), "t_dry"
     two_workers.route_to_folder(tenant, "dry")

@@ -16,7 +16,7 @@ from signalbox.commands.object_store import HeadObject
 from signalbox.commands.settings import Settings
 from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.celery.remote_control import HARMLESS
-from tests.integration.conftest import Lane, lane, wait_until
+from tests.integration.conftest import RunningStack, lane, wait_until
 
 DANGEROUS: dict[str, dict[str, Any]] = {
     "revoke": {"task_id": "a", "terminate": True},
@@ -42,13 +42,13 @@ DANGEROUS: dict[str, dict[str, Any]] = {
 
 
 @pytest.fixture(scope="module")
-def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Lane]:
+def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
     with lane(tmp_path_factory.mktemp("stack"), workers=1) as running:
         yield running
 
 
 @pytest.fixture
-def app(one: Lane) -> Celery:
+def app(one: RunningStack) -> Celery:
     return make_app(one.settings)
 
 
@@ -75,7 +75,7 @@ def state(app: Celery) -> tuple[Any, ...]:
 
 @pytest.mark.parametrize("method", DANGEROUS)
 def test_what_changes_a_worker_has_no_effect_and_is_answered_with_the_reason(
-    one: Lane, app: Celery, method: str
+    one: RunningStack, app: Celery, method: str
 ) -> None:
     before = state(app)
     answer = ask(app, method, **DANGEROUS[method])
@@ -113,7 +113,9 @@ def test_no_password_is_shown() -> None:
         b'{"body": "e30=", "properties": {"body_encoding": "hex"}, "headers": {}}',
     ],
 )  # fmt: skip
-def test_a_publication_that_cannot_be_read_is_dropped(one: Lane, app: Celery, item: bytes) -> None:
+def test_a_publication_that_cannot_be_read_is_dropped(
+    one: RunningStack, app: Celery, item: bytes
+) -> None:
     with one.client() as client:
         assert client.state.server().publish("/0.celery.pidbox", item) == 1
     assert ask(app, "ping") == {"ok": "pong"}
@@ -133,7 +135,7 @@ def test_a_publication_that_cannot_be_read_is_dropped(one: Lane, app: Celery, it
     ],
 )
 def test_a_command_of_another_form_is_dropped(
-    one: Lane, app: Celery, change: dict[str, Any]
+    one: RunningStack, app: Celery, change: dict[str, Any]
 ) -> None:
     with app.connection_for_write() as connection, connection.Producer() as producer:
         body = {"method": "ping", "arguments": {}} | change

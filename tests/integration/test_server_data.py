@@ -26,7 +26,7 @@ from signalbox.routing.registry.registry import Registry
 from tests.absent import absent
 from tests.integration import command_line
 from tests.integration.operating import SCOPE, give_terms, point
-from tests.integration.parcel_desk import Desk, commands_of
+from tests.integration.parcel_harness import ParcelHarness, commands_of
 from tests.integration.test_ledger import put
 from tests.redis_builds import redis_builds
 
@@ -100,17 +100,17 @@ def fill(url: str) -> None:
         point(registry, "/a")
         point(registry, "/b")
         give_terms(registry, mode="lab")
-        desk = Desk(state)
+        harness = ParcelHarness(state)
         for form in FORMS:
             as_records = form == "record"
             for end in (Action.DONE, Action.DEAD):
                 command = stored(form, end)
-                desk.submit(command, as_records=as_records)
+                harness.submit(command, as_records=as_records)
                 if as_records:
-                    desk.finish(*desk.claim(command), action=end)
+                    harness.finish(*harness.claim(command), action=end)
                 else:
-                    desk.end(desk.taken(), {command.ref: end})
-            desk.submit(stored(form, "open"), as_records=as_records)
+                    harness.end(harness.taken(), {command.ref: end})
+            harness.submit(stored(form, "open"), as_records=as_records)
 
 
 @pytest.mark.parametrize("rewritten", [False, True])
@@ -131,20 +131,20 @@ def test_the_data_of_redis_6_are_read_whole_and_go_on(
         server.start()
         assert content(client) == before, "in its own form as well"
         with connect(server.url, ledger_shards=16) as state:
-            desk = Desk(state)
-            letters = DeadLetters(state, desk.settings)
+            harness = ParcelHarness(state)
+            letters = DeadLetters(state, harness.settings)
             dead = {each.ref for each in letters.find(Which())}
             assert dead == {stored(form, "dead").ref for form in FORMS}
             done = [stored(form, "done").ref for form in FORMS]
-            assert all(desk.ledger.outcomes(done))
-            assert desk.submit(stored("parcel", "open")) == [Acceptance.KNOWN]
-            claims = desk.taken()
+            assert all(harness.ledger.outcomes(done))
+            assert harness.submit(stored("parcel", "open")) == [Acceptance.KNOWN]
+            claims = harness.taken()
             assert [c.ref for c in commands_of(claims)] == [stored("parcel", "open").ref]
             assert claims.claimed[0].takeover, "another server process may have run it"
-            assert desk.end(claims).refused == []
-            desk.run(stored("record", "open"))
+            assert harness.end(claims).refused == []
+            harness.run(stored("record", "open"))
             assert letters.replay(sorted(dead)).left == {}
-            assert desk.ledger.totals()["open"] == len(dead)
+            assert harness.ledger.totals()["open"] == len(dead)
             assert len(Registry(state).history(SCOPE)) == 2
         monkeypatch.setenv("SIGNALBOX_STATE_URL", server.url)
         assert command_line.run("audit", "verify").returncode == 0

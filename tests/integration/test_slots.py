@@ -13,9 +13,9 @@ import pytest
 
 from signalbox.commands.object_store import GetObject
 from tests.absent import absent
-from tests.chaos.lab import Lab, lab, put
 from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import virtual_host
+from tests.chaos.testbed import Testbed, open_testbed, put
 from tests.conftest import need_redis
 from tests.integration.conftest import PATIENCE, wait_until
 from tests.listening import stop_listening
@@ -74,17 +74,17 @@ def dripping() -> Iterator[Dripping]:
 
 
 @contextmanager
-def room_of(folder: Path, broker: str, pool: str) -> Iterator[Lab]:
+def room_of(folder: Path, broker: str, pool: str) -> Iterator[Testbed]:
     # Longer than all of this takes: no lease ends what drips.
     settings: dict[str, Any] = {"SIGNALBOX_LEASE": "300", "SIGNALBOX_PUBLISH_GRACE": "2"}
     need_redis()
     if broker == "redis":
-        with lab(folder, pool=pool, **settings) as room:
-            yield room
+        with open_testbed(folder, pool=pool, **settings) as testbed:
+            yield testbed
         return
     try:
-        with lab(folder, pool=pool, broker_url=virtual_host(), **settings) as room:
-            yield room
+        with open_testbed(folder, pool=pool, broker_url=virtual_host(), **settings) as testbed:
+            yield testbed
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
 
@@ -103,15 +103,15 @@ def test_other_tenants_go_on_beside_one_whose_endpoint_drips(
         "credentials_file": str(credentials),
     }
     others = [f"t_other{n}" for n in range(4)]
-    with room_of(tmp_path / "stack", broker, pool) as room:
-        room.route("t_drip", "s3", **config)
+    with room_of(tmp_path / "stack", broker, pool) as testbed:
+        testbed.route("t_drip", "s3", **config)
         for tenant in others:
-            room.route(tenant)
+            testbed.route(tenant)
         for n in range(24):
-            room.client.submit(GetObject(tenant_id="t_drip", env="dev", key=f"k{n}"))
+            testbed.client.submit(GetObject(tenant_id="t_drip", env="dev", key=f"k{n}"))
         wait_until(lambda: dripping.dripping >= 2 * SLOTS, "all slots of both workers are held")
         for _ in range(3):
-            puts = [room.client.submit(put(tenant, "k")) for tenant in others]
-            outcomes = room.client.wait(puts, PATIENCE)
+            puts = [testbed.client.submit(put(tenant, "k")) for tenant in others]
+            outcomes = testbed.client.wait(puts, PATIENCE)
             assert [outcome.status if outcome else None for outcome in outcomes] == ["done"] * 4
         assert dripping.left == 0, "others had to wait for what drips"

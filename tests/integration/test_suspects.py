@@ -24,7 +24,7 @@ from signalbox.commands.wire import ticket_document
 from signalbox.producers.broker.publisher import Publisher, make_app
 from signalbox.workers.suspects import suspect_runner
 from signalbox.workers.suspects.suspect_runner import SuspectRunner
-from tests.integration.conftest import PATIENCE, Lane, lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
 from tests.integration.test_ledger import done, put
 
 TENANTS = ["t_ant", "t_bee", "t_eel", "t_fox", "t_hh", "t_ccc"]
@@ -189,7 +189,7 @@ def test_innocent_suspects_of_all_shards_are_done_beside_poison(
         assert {letter.code for letter in letters} == {"ATTEMPTS_EXHAUSTED"}
 
 
-def hold_up(running: Lane, key: str) -> None:
+def hold_up(running: RunningStack, key: str) -> None:
     """A command that takes minutes is in hand."""
     with running.client() as client:
         slow = client.submit(put(key, tenant="t_slow"))
@@ -201,7 +201,7 @@ def hold_up(running: Lane, key: str) -> None:
         wait_until(begun, f"{key} has begun")
 
 
-def assert_not_held_up(running: Lane) -> None:
+def assert_not_held_up(running: RunningStack) -> None:
     """Another tenant's command is done while the slow one is in hand still."""
     with running.client() as client:
         quick = client.submit(put("quick", tenant="t_ant"))
@@ -211,7 +211,7 @@ def assert_not_held_up(running: Lane) -> None:
         assert client.ledger.totals()["running"] >= 1
 
 
-def end_at_once(running: Lane) -> None:
+def end_at_once(running: RunningStack) -> None:
     """Do not wait for what is slow."""
     for worker in running.stack.workers:
         worker.kill()

@@ -14,14 +14,16 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, Lane, object_scope
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope
 from tests.integration.operating import by
 
 SWITCHES, PUTS_EACH, TENANT = 1000, 2000, "t_switch"
 PLACES = ("left", "right")
 
 
-def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(four_workers: Lane) -> None:
+def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(
+    four_workers: RunningStack,
+) -> None:
     four_workers.route_to_folder(TENANT, PLACES[0])
     outcomes: list[Outcome] = []
     switched = threading.Event()
@@ -84,7 +86,7 @@ def _put(key: str) -> PutObject:
     return PutObject(tenant_id=TENANT, env="dev", key=key, payload=InlinePayload(data=key.encode()))
 
 
-def _open(lane: Lane, place: str) -> ObjectStore:
+def _open(lane: RunningStack, place: str) -> ObjectStore:
     """The backend itself, past queue and route."""
     backend = find_backend(ResourceKind.OBJECT_STORE, "filesystem")
     config = {"base_dir": str(lane.data / place)}
@@ -93,7 +95,7 @@ def _open(lane: Lane, place: str) -> ObjectStore:
     return store
 
 
-def _read(store: ObjectStore, lane: Lane, key: str) -> bytes:
+def _read(store: ObjectStore, lane: RunningStack, key: str) -> bytes:
     call = Call("test", 0, False, float("inf"), DirectoryPayloadStore(lane.data))
     stream = store.get(GetObject(tenant_id=TENANT, env="dev", key=key), call)
     try:

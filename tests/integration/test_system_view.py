@@ -18,7 +18,7 @@ from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
 from tests.integration import command_line
-from tests.integration.conftest import PATIENCE, Lane, object_scope, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
 from tests.integration.operating import by, give_terms, take
 
 BUCKET = "view-bucket"
@@ -61,7 +61,9 @@ def check(tenant: str, *options: str, exit_code: int = 0) -> Any:
     return ask("routes", "check", *where, *options, exit_code=exit_code)
 
 
-def test_the_list_shows_every_tenant_with_health_use_and_lock_in_pages(two_workers: Lane) -> None:
+def test_the_list_shows_every_tenant_with_health_use_and_lock_in_pages(
+    two_workers: RunningStack,
+) -> None:
     registry = two_workers.registry()
     tenants = [f"t_list_{number}" for number in range(5)]
     for tenant in tenants:
@@ -88,7 +90,9 @@ def test_the_list_shows_every_tenant_with_health_use_and_lock_in_pages(two_worke
     assert "--after" in table.stderr
 
 
-def test_a_check_of_a_healthy_backend_and_of_broken_ones(two_workers: Lane, s3: S3StandIn) -> None:
+def test_a_check_of_a_healthy_backend_and_of_broken_ones(
+    two_workers: RunningStack, s3: S3StandIn
+) -> None:
     registry, tenant = two_workers.registry(), "t_check"
     two_workers.route_to_folder(tenant, "checked")
     found = check(tenant)
@@ -121,7 +125,7 @@ def test_a_check_of_a_healthy_backend_and_of_broken_ones(two_workers: Lane, s3: 
 
 
 def test_health_tells_of_an_outage_while_commands_wait_and_of_its_end(
-    two_workers: Lane, s3: S3StandIn
+    two_workers: RunningStack, s3: S3StandIn
 ) -> None:
     registry, tenant = two_workers.registry(), "t_outage_view"
     scope = object_scope(tenant)
@@ -144,7 +148,7 @@ def test_health_tells_of_an_outage_while_commands_wait_and_of_its_end(
 
 
 def test_cost_is_reckoned_from_the_price_file_and_the_tenants_table(
-    two_workers: Lane, tmp_path: Path
+    two_workers: RunningStack, tmp_path: Path
 ) -> None:
     tenant, gib = "t_cost", 1024**3
     two_workers.route_to_folder(tenant, "cost")

@@ -27,7 +27,7 @@ from signalbox.commands.state import connect
 from signalbox.producers.broker.publisher import Publisher, broker_report, make_app
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
-from tests.integration.conftest import PATIENCE, Lane, wait_until
+from tests.integration.conftest import PATIENCE, RunningStack, wait_until
 from tests.tls import Authority, TlsProxy
 
 HERE = "127.0.0.1"
@@ -66,7 +66,7 @@ def test_all_parts_work_with_certificates_that_they_trust(
         running.enter_context(stack)
         for name, value in stack.environment.items():
             monkeypatch.setenv(name, value)
-        its = Lane(stack, Settings(), data)
+        its = RunningStack(stack, Settings(), data)
         place = {"tenant_id": "t_tls", "env": "dev", "key": "k"}
         its.route_to_folder("t_tls")
         with its.client() as client:

@@ -16,7 +16,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from tests.integration import command_line
-from tests.integration.conftest import PATIENCE, Lane, lane, object_scope
+from tests.integration.conftest import PATIENCE, RunningStack, lane, object_scope
 from tests.integration.operating import SCOPE, give_terms
 
 
@@ -61,7 +61,9 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
         assert (use.objects, use.bytes) == (250, 2500)
 
 
-def test_a_write_that_failed_is_counted_as_a_failure_without_bytes(two_workers: Lane) -> None:
+def test_a_write_that_failed_is_counted_as_a_failure_without_bytes(
+    two_workers: RunningStack,
+) -> None:
     tenant = "t_fails"
     folder = two_workers.data / "broken"
     folder.write_text("a file where a folder should be")

@@ -8,7 +8,7 @@ from datetime import timedelta
 import pytest
 
 from signalbox.producers.client import outcome_waiter as waiter
-from tests.integration.conftest import Lane
+from tests.integration.conftest import RunningStack
 
 
 def listeners() -> list[threading.Thread]:
@@ -16,7 +16,7 @@ def listeners() -> list[threading.Thread]:
 
 
 def test_closing_a_client_ends_its_listener_at_once(
-    two_workers: Lane, monkeypatch: pytest.MonkeyPatch
+    two_workers: RunningStack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(waiter, "LISTEN_SECONDS", 3600.0)
     before = listeners()

@@ -15,7 +15,7 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.scope import ResourceKind
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import Lane, wait_until
+from tests.integration.conftest import RunningStack, wait_until
 
 TENANT = "t_wire"
 
@@ -35,7 +35,7 @@ class Foreign:
 
 
 @pytest.fixture
-def foreign(two_workers: Lane) -> Foreign:
+def foreign(two_workers: RunningStack) -> Foreign:
     two_workers.route_to_folder(TENANT)
     return Foreign(two_workers.settings.broker_url)
 
@@ -59,7 +59,7 @@ def outcome_of(client: Client, ref: str) -> Outcome:
 
 
 def test_a_bare_message_runs_and_its_outcome_has_the_documented_fields(
-    two_workers: Lane, foreign: Foreign
+    two_workers: RunningStack, foreign: Foreign
 ) -> None:
     foreign.send("object_store.put", {"command": put("a.txt", op_id="invoice-2041-v1")})
     with two_workers.client() as client:
@@ -76,7 +76,7 @@ def test_a_bare_message_runs_and_its_outcome_has_the_documented_fields(
 
 
 def test_a_message_without_op_id_takes_its_own_id_and_is_not_doubled_by_redelivery(
-    two_workers: Lane, foreign: Foreign
+    two_workers: RunningStack, foreign: Foreign
 ) -> None:
     command = put("once.txt")
     del command["op"]
@@ -89,7 +89,7 @@ def test_a_message_without_op_id_takes_its_own_id_and_is_not_doubled_by_redelive
         assert outcome_of(client, f"{TENANT}/dev/{task_id}") == first
 
 
-def test_a_batch_keeps_the_order_of_a_key(two_workers: Lane, foreign: Foreign) -> None:
+def test_a_batch_keeps_the_order_of_a_key(two_workers: RunningStack, foreign: Foreign) -> None:
     commands = [put("k", str(n).encode(), op_id=f"batch-{n}") for n in range(50)]
     foreign.send("commands.batch", {"commands": commands})
     with two_workers.client() as client:
@@ -113,7 +113,7 @@ def test_a_batch_keeps_the_order_of_a_key(two_workers: Lane, foreign: Foreign) -
     ],
 )
 def test_what_is_no_command_is_a_dead_letter_with_its_reason(
-    two_workers: Lane, foreign: Foreign, change: dict[str, Any], code: str
+    two_workers: RunningStack, foreign: Foreign, change: dict[str, Any], code: str
 ) -> None:
     op_id = f"bad-{uuid.uuid4().hex}"
     foreign.send("object_store.put", {"command": put("x", op_id=op_id) | change})
@@ -137,7 +137,7 @@ def test_what_is_no_command_is_a_dead_letter_with_its_reason(
     ],
 )
 def test_what_names_no_valid_tenant_is_kept_under_the_message_id(
-    two_workers: Lane, foreign: Foreign, arguments: dict[str, Any]
+    two_workers: RunningStack, foreign: Foreign, arguments: dict[str, Any]
 ) -> None:
     task_id = foreign.send("object_store.put", arguments)
     with two_workers.client() as client:
@@ -147,7 +147,7 @@ def test_what_names_no_valid_tenant_is_kept_under_the_message_id(
 
 
 def test_the_same_op_id_with_another_content_does_not_run(
-    two_workers: Lane, foreign: Foreign
+    two_workers: RunningStack, foreign: Foreign
 ) -> None:
     foreign.send("object_store.put", {"command": put("same", b"first", op_id="same")})
     with two_workers.client() as client:
@@ -186,7 +186,7 @@ def test_the_same_op_id_with_another_content_does_not_run(
     ],
 )
 def test_the_other_kinds_run_from_bare_messages_too(
-    two_workers: Lane, foreign: Foreign, command: dict[str, Any], fields: set[str]
+    two_workers: RunningStack, foreign: Foreign, command: dict[str, Any], fields: set[str]
 ) -> None:
     kind = ResourceKind(command["op"].partition(".")[0])
     two_workers.route_to_folder(TENANT, kind=kind)

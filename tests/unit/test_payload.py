@@ -18,33 +18,35 @@ from signalbox.commands.payload import (
     verified_chunks,
 )
 from signalbox.commands.settings import Settings
-from signalbox.producers.client.content import ContentDesk
+from signalbox.producers.client.content import ContentStager
 
 
-def desk(directory: Path | None, limit: int = 8) -> ContentDesk:
-    return ContentDesk(Settings(payload_dir=directory, inline_limit_bytes=limit), lambda: "a" * 12)
+def stager(directory: Path | None, limit: int = 8) -> ContentStager:
+    return ContentStager(
+        Settings(payload_dir=directory, inline_limit_bytes=limit), lambda: "a" * 12
+    )
 
 
 def test_small_content_is_inline_and_large_content_is_staged(tmp_path: Path) -> None:
-    assert isinstance(desk(tmp_path).payload(b"12345678"), InlinePayload)
-    staged = desk(tmp_path).payload(b"123456789")
+    assert isinstance(stager(tmp_path).payload(b"12345678"), InlinePayload)
+    staged = stager(tmp_path).payload(b"123456789")
     assert isinstance(staged, StagedPayload)
     assert DirectoryPayloadStore(tmp_path).open(staged).read() == b"123456789"
 
 
 def test_large_content_without_a_store_says_what_to_set() -> None:
     with pytest.raises(TooLarge, match="SIGNALBOX_PAYLOAD_DIR"):
-        desk(None).payload(b"123456789")
+        stager(None).payload(b"123456789")
 
 
 def test_a_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
-    payload = desk(tmp_path).payload(io.BytesIO(b"x" * 3_000_000))
+    payload = stager(tmp_path).payload(io.BytesIO(b"x" * 3_000_000))
     assert payload.size == 3_000_000
 
 
 def test_a_file_that_is_gone_is_a_typed_error(tmp_path: Path) -> None:
     with pytest.raises(SourceChanged, match="No such file"):
-        desk(tmp_path).payload(tmp_path / "none")
+        stager(tmp_path).payload(tmp_path / "none")
 
 
 def test_a_file_that_grows_while_it_is_read_is_refused_and_leaves_nothing_staged(
@@ -61,7 +63,7 @@ def test_a_file_that_grows_while_it_is_read_is_refused_and_leaves_nothing_staged
 
     monkeypatch.setattr(DirectoryPayloadStore, "stage", grow)
     with pytest.raises(SourceChanged, match="changed while it was read"):
-        desk(store).payload(source)
+        stager(store).payload(source)
     assert list(store.iterdir()) == []
 
 
@@ -116,7 +118,7 @@ def test_where_nothing_was_staged_there_is_no_name_to_make_durable(tmp_path: Pat
 
 
 def test_a_staged_content_goes_with_the_object_that_names_it(tmp_path: Path) -> None:
-    payload = desk(tmp_path).payload(b"123456789")
+    payload = stager(tmp_path).payload(b"123456789")
     put = PutObject(tenant_id="t_a", env="dev", key="k", payload=payload)
     assert put.payload is payload
     copy = put.model_copy(update={"key": "other"})

@@ -12,11 +12,11 @@ from signalbox.testing.harness import Harness
 
 @contextmanager
 def harness() -> Iterator[Harness]:
-    """The bad place is one below a plain file."""
+    """The unusable config is one below a plain file."""
     with tempfile.TemporaryDirectory() as directory:
         Path(directory, "file").touch()
         yield Harness(
             backend_type="duckdb",
             config={"base_dir": f"{directory}/tables"},
-            bad_place={"base_dir": f"{directory}/file/tables"},
+            unusable_config={"base_dir": f"{directory}/file/tables"},
         )

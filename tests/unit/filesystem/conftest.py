@@ -10,9 +10,9 @@ import pytest
 
 from signalbox.adapters.filesystem import object_write
 from signalbox.adapters.tabular_store import TabularStore
-from signalbox.testing.desk import Desk
-from tests.unit.filesystem.lab import open_desk
-from tests.unit.filesystem.table_lab import open_store
+from signalbox.testing.object_caller import ObjectCaller
+from tests.unit.filesystem.object_files import open_objects
+from tests.unit.filesystem.table_files import open_store
 
 
 @pytest.fixture(autouse=True)
@@ -23,10 +23,10 @@ def in_files(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) ->
 
 
 @pytest.fixture
-def desk(tmp_path: Path) -> Iterator[Desk]:
-    desk = open_desk(tmp_path)
-    yield desk
-    desk.store.close()
+def objects(tmp_path: Path) -> Iterator[ObjectCaller]:
+    objects = open_objects(tmp_path)
+    yield objects
+    objects.store.close()
 
 
 @pytest.fixture

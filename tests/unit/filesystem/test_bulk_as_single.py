@@ -28,8 +28,8 @@ from signalbox.commands.object_store import (
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.tabular_store import DeleteRow, GetRow, RowCondition, UpsertRow
-from signalbox.testing.turn import Turn, codes
-from tests.unit.filesystem.lab import call_of, files, rows
+from signalbox.testing.store_caller import Acceptance, codes
+from tests.unit.filesystem.object_files import call_of, files, rows
 
 pytestmark = pytest.mark.small
 
@@ -177,7 +177,7 @@ def _bulks(
                 call = replace(call, takeover=dice.chance(0.7), growth=Growth())
             else:
                 seconds = -1 if dice.chance(0.1) else 3600
-                call = call_of(command, seq=Turn().seq, seconds=seconds)
+                call = call_of(command, seq=Acceptance().seq, seconds=seconds)
             before.append((command, call))
             items.append((command, call))
         if dice.chance(0.3):

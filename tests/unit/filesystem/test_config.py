@@ -26,7 +26,7 @@ from signalbox.commands.error import (
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from tests.unit.filesystem.lab import call_of
+from tests.unit.filesystem.object_files import call_of
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_a", env="dev")
 

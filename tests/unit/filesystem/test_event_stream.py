@@ -19,7 +19,7 @@ from signalbox.adapters.port import Call
 from signalbox.commands.error import LeaseExpired, PreconditionFailed, SignalboxError, Unavailable
 from signalbox.commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
 from signalbox.commands.scope import ResourceKind, Scope
-from tests.unit.filesystem.lab import call_of, commits, instructions, rows
+from tests.unit.filesystem.object_files import call_of, commits, instructions, rows
 
 HERE = {"tenant_id": "t_a", "env": "dev"}
 

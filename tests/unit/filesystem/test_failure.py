@@ -28,8 +28,8 @@ from signalbox.commands.error import (
     SignalboxError,
     Unavailable,
 )
-from signalbox.testing.desk import Desk, Turn
-from tests.unit.filesystem.lab import collect, files, open_desk
+from signalbox.testing.object_caller import Acceptance, ObjectCaller
+from tests.unit.filesystem.object_files import collect, files, open_objects
 
 names_of_descriptors = pytest.mark.skipif(
     not Path("/proc/self/fd").exists(), reason="reads /proc: run it on Linux"
@@ -37,8 +37,10 @@ names_of_descriptors = pytest.mark.skipif(
 
 
 @names_of_descriptors
-def test_a_content_is_durable_before_its_row(desk: Desk, monkeypatch: pytest.MonkeyPatch) -> None:
-    desk.put("docs/before")
+def test_a_content_is_durable_before_its_row(
+    objects: ObjectCaller, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    objects.put("docs/before")
     steps: list[str] = []
 
     def fsync(descriptor: int, real: Any = os.fsync) -> None:
@@ -56,15 +58,15 @@ def test_a_content_is_durable_before_its_row(desk: Desk, monkeypatch: pytest.Mon
     monkeypatch.setattr(os, "fsync", fsync)
     monkeypatch.setattr(os, "rename", rename)
     monkeypatch.setattr(object_index, "store", store)
-    desk.put("docs/a")
+    objects.put("docs/a")
     assert steps == ["sync .a~", "rename", "sync doc", "row"]
 
 
 @names_of_descriptors
 def test_new_directories_are_synced_from_their_parents(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    objects: ObjectCaller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.put("a")
+    objects.put("a")
     synced: list[str] = []
 
     def fsync(descriptor: int, real: Any = os.fsync) -> None:
@@ -72,15 +74,15 @@ def test_new_directories_are_synced_from_their_parents(
         real(descriptor)
 
     monkeypatch.setattr(os, "fsync", fsync)
-    desk.put("x/y/z")
+    objects.put("x/y/z")
     assert {"raw", "x", "y"} <= set(synced)
 
 
 @pytest.mark.parametrize("failing", [1, 2])
 def test_a_failed_sync_makes_nothing_visible(
-    desk: Desk, own: Path, monkeypatch: pytest.MonkeyPatch, failing: int
+    objects: ObjectCaller, own: Path, monkeypatch: pytest.MonkeyPatch, failing: int
 ) -> None:
-    desk.put("a", b"before")
+    objects.put("a", b"before")
     calls = iter(range(1, 100))
 
     def fsync(descriptor: int, real: Any = os.fsync) -> None:
@@ -91,24 +93,24 @@ def test_a_failed_sync_makes_nothing_visible(
     with monkeypatch.context() as patch:
         patch.setattr(os, "fsync", fsync)
         with pytest.raises(Unavailable):
-            desk.put("a", b"after")
-    assert desk.read("a") == b"before"
+            objects.put("a", b"after")
+    assert objects.read("a") == b"before"
     assert len(files(own)) == 1
 
 
-def _put_on_a_small_disk(desk: Desk, answers: Any) -> None:
+def _put_on_a_small_disk(objects: ObjectCaller, answers: Any) -> None:
     resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, 1024 * 1024))
     try:
-        desk.put("a", bytes(2 * 1024 * 1024))
+        objects.put("a", bytes(2 * 1024 * 1024))
     except SignalboxError as error:
         answers.put(error.detail())
 
 
-def test_a_full_disk_is_reported_and_stores_nothing(desk: Desk, own: Path) -> None:
-    desk.put("a", b"before")
+def test_a_full_disk_is_reported_and_stores_nothing(objects: ObjectCaller, own: Path) -> None:
+    objects.put("a", b"before")
     context = multiprocessing.get_context("fork")
     answers = context.Queue()
-    process = context.Process(target=_put_on_a_small_disk, args=(desk, answers))
+    process = context.Process(target=_put_on_a_small_disk, args=(objects, answers))
     process.start()
     detail = answers.get(timeout=300)
     process.join(300)
@@ -116,14 +118,14 @@ def test_a_full_disk_is_reported_and_stores_nothing(desk: Desk, own: Path) -> No
     assert (detail.kind, detail.backend_type) == ("object_store", "filesystem")
     assert (detail.tenant_id, detail.env) == ("t_a", "dev")
     assert detail.next_step
-    assert desk.read("a") == b"before"
+    assert objects.read("a") == b"before"
     assert len(files(own)) == 1
 
 
 def test_a_full_index_is_reported_and_stores_nothing(
-    desk: Desk, own: Path, monkeypatch: pytest.MonkeyPatch
+    objects: ObjectCaller, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.put("a", b"before")
+    objects.put("a", b"before")
 
     def store(*_: Any) -> None:
         raise apsw.FullError("full")
@@ -131,15 +133,15 @@ def test_a_full_index_is_reported_and_stores_nothing(
     with monkeypatch.context() as patch:
         patch.setattr(object_index, "store", store)
         with pytest.raises(InsufficientStorage):
-            desk.put("a", b"after")
-    assert desk.read("a") == b"before"
+            objects.put("a", b"after")
+    assert objects.read("a") == b"before"
     assert len(files(own)) == 1
 
 
 def test_a_commit_whose_answer_is_lost_keeps_both_files(
-    desk: Desk, own: Path, monkeypatch: pytest.MonkeyPatch
+    objects: ObjectCaller, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.put("a", b"before")
+    objects.put("a", b"before")
 
     @contextmanager
     def writing(self: Database, seconds: float, real: Any = Database.writing) -> Iterator[Any]:
@@ -147,38 +149,40 @@ def test_a_commit_whose_answer_is_lost_keeps_both_files(
             yield connection
         raise apsw.IOError("the sync of the commit failed")
 
-    turn = Turn()
+    turn = Acceptance()
     with monkeypatch.context() as patch:
         patch.setattr(Database, "writing", writing)
         with pytest.raises(Unavailable):
-            desk.put("a", b"after", call=desk.call(turn))
-    assert desk.read("a") == b"after"
+            objects.put("a", b"after", call=objects.call(turn))
+    assert objects.read("a") == b"after"
     assert len(files(own)) == 2
-    desk.put("a", b"after", call=desk.call(turn, takeover=True))
-    assert collect(desk) == 1
-    assert desk.read("a") == b"after"
+    objects.put("a", b"after", call=objects.call(turn, takeover=True))
+    assert collect(objects) == 1
+    assert objects.read("a") == b"after"
 
 
-def test_a_busy_index_is_waited_for_no_longer_than_the_lease(desk: Desk, own: Path) -> None:
-    desk.put("a", b"before")
+def test_a_busy_index_is_waited_for_no_longer_than_the_lease(
+    objects: ObjectCaller, own: Path
+) -> None:
+    objects.put("a", b"before")
     other = apsw.Connection(str(own / "objects.db"))
     other.execute("BEGIN IMMEDIATE")
     with pytest.raises((Unavailable, LeaseExpired)):
-        desk.put("a", b"after", call=desk.call(seconds=0.1))
+        objects.put("a", b"after", call=objects.call(seconds=0.1))
     other.close()
-    assert desk.read("a") == b"before"
+    assert objects.read("a") == b"before"
     assert len(files(own)) == 1
 
 
 def test_a_lease_that_ends_while_the_content_is_written_stores_nothing(
-    desk: Desk, own: Path, monkeypatch: pytest.MonkeyPatch
+    objects: ObjectCaller, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def remaining(_: Call) -> float:
         raise LeaseExpired("the lease ran out")
 
     monkeypatch.setattr(Call, "remaining", remaining)
     with pytest.raises(LeaseExpired):
-        desk.put("a")
+        objects.put("a")
     assert files(own) == []
 
 
@@ -189,40 +193,46 @@ def test_a_lease_that_ends_while_the_content_is_written_stores_nothing(
         pytest.param(lambda index: apsw.Connection(str(index)).pragma("user_version", 99), id="99"),
     ],
 )
-def test_an_index_that_cannot_be_used_is_misconfigured(desk: Desk, own: Path, spoil: Any) -> None:
-    desk.put("a")
-    desk.store.close()
+def test_an_index_that_cannot_be_used_is_misconfigured(
+    objects: ObjectCaller, own: Path, spoil: Any
+) -> None:
+    objects.put("a")
+    objects.store.close()
     spoil(own / "objects.db")
     with pytest.raises(Misconfigured) as refused:
-        desk.head("a")
+        objects.head("a")
     assert refused.value.next_step
 
 
-def test_a_lost_content_is_told_apart_from_a_missing_object(desk: Desk, own: Path) -> None:
-    desk.put("a", b"content")
+def test_a_lost_content_is_told_apart_from_a_missing_object(
+    objects: ObjectCaller, own: Path
+) -> None:
+    objects.put("a", b"content")
     content = own / "raw" / files(own)[0]
     content.write_bytes(b"cut")
     with pytest.raises(IntegrityMismatch):
-        desk.read("a")
+        objects.read("a")
     content.unlink()
     with pytest.raises(IntegrityMismatch):
-        desk.read("a")
+        objects.read("a")
 
 
-def test_a_store_goes_on_when_its_directory_was_removed(desk: Desk, tmp_path: Path) -> None:
-    desk.put("a")
+def test_a_store_goes_on_when_its_directory_was_removed(
+    objects: ObjectCaller, tmp_path: Path
+) -> None:
+    objects.put("a")
     shutil.rmtree(tmp_path / "base")
     with pytest.raises(NotFound):
-        desk.head("a")
-    desk.put("b/c", b"new")
-    desk.store.close()
-    assert open_desk(tmp_path).read("b/c") == b"new"
+        objects.head("a")
+    objects.put("b/c", b"new")
+    objects.store.close()
+    assert open_objects(tmp_path).read("b/c") == b"new"
 
 
 def test_a_crash_before_the_commit_leaves_an_orphan_that_is_collected(
-    desk: Desk, own: Path, monkeypatch: pytest.MonkeyPatch
+    objects: ObjectCaller, own: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.put("docs/kept", b"kept")
+    objects.put("docs/kept", b"kept")
 
     def crash(*_: Any) -> None:
         raise SystemExit
@@ -230,15 +240,15 @@ def test_a_crash_before_the_commit_leaves_an_orphan_that_is_collected(
     with monkeypatch.context() as patch:
         patch.setattr(object_index, "store", crash)
         with pytest.raises(SystemExit):
-            desk.put("docs/lost")
+            objects.put("docs/lost")
     (own / "raw/docs/.half~1-2").write_bytes(b"half")
     assert len(files(own)) == 3
-    assert collect(desk, timedelta(hours=1)) == 0
-    assert collect(desk) == 2
-    assert desk.read("docs/kept") == b"kept"
+    assert collect(objects, timedelta(hours=1)) == 0
+    assert collect(objects) == 2
+    assert objects.read("docs/kept") == b"kept"
     assert len(files(own)) == 1
-    assert collect(desk) == 0
+    assert collect(objects) == 0
 
 
-def test_there_are_no_orphans_where_nothing_was_written(desk: Desk) -> None:
-    assert collect(desk) == 0
+def test_there_are_no_orphans_where_nothing_was_written(objects: ObjectCaller) -> None:
+    assert collect(objects) == 0

@@ -17,7 +17,7 @@ from signalbox.commands.error import AlreadyExists, PreconditionFailed
 from signalbox.commands.event_stream import AppendEvent, AppendResult, Event, ReadEvents
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.tabular_store import GetRow, RowCondition, UpsertRow
-from tests.unit.filesystem.lab import call_of
+from tests.unit.filesystem.object_files import call_of
 
 HERE = {"tenant_id": "t_a", "env": "dev"}
 

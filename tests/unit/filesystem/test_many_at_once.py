@@ -20,71 +20,78 @@ from signalbox.commands.error import (
     PreconditionFailed,
     Unavailable,
 )
-from signalbox.testing.desk import Desk, Turn
-from tests.unit.filesystem.lab import collect, files, item, open_desk, put_many
+from signalbox.testing.object_caller import Acceptance, ObjectCaller
+from tests.unit.filesystem.object_files import collect, files, item, open_objects, put_many
 
 
-def _write_and_count(desk: Desk, number: int) -> None:
+def _write_and_count(objects: ObjectCaller, number: int) -> None:
     # Each process continues a store that its parent has used. A spawned one knows of no patch.
     object_write.SMALL_BYTES = -1
     base = 1000 * (number + 1)
     put_many(
-        desk,
-        [item(desk, f"p{number}/{n}", call=desk.call(Turn(seq=base + n))) for n in range(10)],
+        objects,
+        [
+            item(objects, f"p{number}/{n}", call=objects.call(Acceptance(seq=base + n)))
+            for n in range(10)
+        ],
     )
     for n in range(10):
-        desk.put("shared", f"{number}".encode() * 500, call=desk.call(Turn(seq=base + 100 + n)))
+        objects.put(
+            "shared", f"{number}".encode() * 500, call=objects.call(Acceptance(seq=base + 100 + n))
+        )
         while True:
-            stream = desk.stream("counter")
+            stream = objects.stream("counter")
             value = int(stream.body.read())
             stream.body.close()
             # A put that is accepted later has a higher seq, and none has that of another.
-            call = desk.call(Turn(seq=10 * (value + 1) + number))
+            call = objects.call(Acceptance(seq=10 * (value + 1) + number))
             try:
-                desk.put("counter", f"{value + 1}".encode(), if_match=stream.info.etag, call=call)
+                objects.put(
+                    "counter", f"{value + 1}".encode(), if_match=stream.info.etag, call=call
+                )
             except (PreconditionFailed, Contended, Unavailable):
                 continue
             break
 
 
 @pytest.mark.parametrize("method", ["fork", "spawn"])
-def test_four_processes_write_one_tenant(desk: Desk, own: Path, method: str) -> None:
-    desk.put("counter", b"0", call=desk.call(Turn(seq=1)))
+def test_four_processes_write_one_tenant(objects: ObjectCaller, own: Path, method: str) -> None:
+    objects.put("counter", b"0", call=objects.call(Acceptance(seq=1)))
     context: Any = multiprocessing.get_context(method)
     processes = [
-        context.Process(target=_write_and_count, args=(desk, number)) for number in range(4)
+        context.Process(target=_write_and_count, args=(objects, number)) for number in range(4)
     ]
     for process in processes:
         process.start()
     for process in processes:
         process.join(300)
     assert [process.exitcode for process in processes] == [0] * 4
-    assert desk.read("counter") == b"40"
-    assert len(desk.keys("p")) == 40
-    assert set(desk.read("shared")) == {ord("3")}
+    assert objects.read("counter") == b"40"
+    assert len(objects.keys("p")) == 40
+    assert set(objects.read("shared")) == {ord("3")}
     assert len(files(own)) == 42
-    assert collect(desk) == 0
+    assert collect(objects) == 0
 
 
 def test_a_reader_finds_an_object_that_is_replaced_before_its_file_is_open(
-    desk: Desk, monkeypatch: pytest.MonkeyPatch
+    objects: ObjectCaller, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    desk.put("a", b"one")
+    objects.put("a", b"one")
     contents = [b"three", b"two"]
 
     def opened(self: ContentFolder, file: ContentFile, real: Any = ContentFolder.open) -> Any:
         if contents:
-            desk.put("a", contents.pop())
+            objects.put("a", contents.pop())
         return real(self, file)
 
     monkeypatch.setattr(ContentFolder, "open", opened)
-    assert desk.read("a") == b"three"
+    assert objects.read("a") == b"three"
 
 
-def test_an_open_stream_outlives_its_object(desk: Desk) -> None:
-    desk.put("a", b"content")
-    stream = desk.stream("a")
-    desk.delete("a")
+def test_an_open_stream_outlives_its_object(objects: ObjectCaller) -> None:
+    objects.put("a", b"content")
+    stream = objects.stream("a")
+    objects.delete("a")
     assert stream.body.read() == b"content"
     stream.body.close()
 
@@ -97,15 +104,15 @@ def test_idle_connections_are_bounded_and_the_longest_unused_leaves_first(
     monkeypatch.setattr(
         apsw, "connection_hooks", [lambda connection: opened.append(connection.filename)]
     )
-    desks = [open_desk(tmp_path, f"t_{number}") for number in range(4)]
+    stores = [open_objects(tmp_path, f"t_{number}") for number in range(4)]
     for number in (0, 1, 2, 0, 3, 0, 2):
-        desks[number].page()
+        stores[number].page()
         assert POOL.idle <= POOL.limit
     assert len(opened) == 4
-    desks[1].page()
+    stores[1].page()
     assert len(opened) == 5
-    for desk in desks:
-        desk.store.close()
+    for each in stores:
+        each.store.close()
 
 
 @pytest.mark.parametrize(
@@ -115,26 +122,31 @@ def test_idle_connections_leave_room_for_other_files(files: int, idle: int) -> N
     assert most_idle(files) == idle
 
 
-def _put_for_ever(desk: Desk, acknowledged: Any, start: int) -> None:
+def _put_for_ever(objects: ObjectCaller, acknowledged: Any, start: int) -> None:
     for n in itertools.count(start):
-        call = desk.call(Turn(seq=n))
+        call = objects.call(Acceptance(seq=n))
         if n % 3:
-            desk.put(f"d{n % 7}/{n % 50}", b"%d" % n * 3000, call=call)
+            objects.put(f"d{n % 7}/{n % 50}", b"%d" % n * 3000, call=call)
         else:
             put_many(
-                desk,
-                [item(desk, f"d{n % 7}/{n % 50}", b"%d" % n * 3000, call=call)]
-                + [item(desk, f"bulk/{b}", b"b", call=desk.call(Turn(seq=n))) for b in range(5)],
+                objects,
+                [item(objects, f"d{n % 7}/{n % 50}", b"%d" % n * 3000, call=call)]
+                + [
+                    item(objects, f"bulk/{b}", b"b", call=objects.call(Acceptance(seq=n)))
+                    for b in range(5)
+                ],
             )
         acknowledged.send((f"d{n % 7}/{n % 50}", n))
 
 
-def test_what_was_acknowledged_before_a_kill_is_there_whole(desk: Desk, own: Path) -> None:
+def test_what_was_acknowledged_before_a_kill_is_there_whole(
+    objects: ObjectCaller, own: Path
+) -> None:
     context = multiprocessing.get_context("fork")
     newest: dict[str, int] = {}
     for round_ in range(6):
         receiver, sender = context.Pipe(duplex=False)
-        args = (desk, sender, 1 + 100_000 * round_)
+        args = (objects, sender, 1 + 100_000 * round_)
         process = context.Process(target=_put_for_ever, args=args)
         process.start()
         sender.close()
@@ -148,35 +160,35 @@ def test_what_was_acknowledged_before_a_kill_is_there_whole(desk: Desk, own: Pat
             newest[key] = number
         process.join(300)
         for key, number in newest.items():
-            content = desk.read(key)
+            content = objects.read(key)
             # The put that was cut off may have happened or not.
             found = int(content[: len(content) // 3000])
             assert found >= number
             assert content == b"%d" % found * 3000
-    rows = desk.page().objects
-    assert all(len(desk.read(info.key)) == info.size for info in rows)
-    collect(desk)
+    rows = objects.page().objects
+    assert all(len(objects.read(info.key)) == info.size for info in rows)
+    collect(objects)
     assert len(files(own)) == len(rows)
 
 
-def _put_one(desk: Desk, number: int) -> None:
-    desk.put(f"child/{number}", call=desk.call(Turn(seq=10**9)))
+def _put_one(objects: ObjectCaller, number: int) -> None:
+    objects.put(f"child/{number}", call=objects.call(Acceptance(seq=10**9)))
 
 
-def test_a_fork_amid_the_writes_of_other_threads_harms_neither(desk: Desk) -> None:
+def test_a_fork_amid_the_writes_of_other_threads_harms_neither(objects: ObjectCaller) -> None:
     context = multiprocessing.get_context("fork")
     ended = threading.Event()
 
     def write(number: int) -> int:
         for n in itertools.count():
-            desk.put(f"thread/{number}", b"%d" % n)
+            objects.put(f"thread/{number}", b"%d" % n)
             if ended.is_set():
                 return n
         raise AssertionError
 
     with ThreadPoolExecutor(4) as threads:
         writers = [threads.submit(write, number) for number in range(4)]
-        children = [context.Process(target=_put_one, args=(desk, n)) for n in range(8)]
+        children = [context.Process(target=_put_one, args=(objects, n)) for n in range(8)]
         for child in children:
             child.start()
         for child in children:
@@ -184,5 +196,5 @@ def test_a_fork_amid_the_writes_of_other_threads_harms_neither(desk: Desk) -> No
         ended.set()
         last = [writer.result() for writer in writers]
     assert [child.exitcode for child in children] == [0] * 8
-    assert len(desk.keys("child/")) == 8
-    assert [desk.read(f"thread/{n}") for n in range(4)] == [b"%d" % n for n in last]
+    assert len(objects.keys("child/")) == 8
+    assert [objects.read(f"thread/{n}") for n in range(4)] == [b"%d" % n for n in last]

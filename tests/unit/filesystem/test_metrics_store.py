@@ -26,7 +26,7 @@ from signalbox.commands.metrics_store import (
     canonical_labels,
 )
 from signalbox.commands.scope import ResourceKind, Scope
-from tests.unit.filesystem.lab import call_of, commits
+from tests.unit.filesystem.object_files import call_of, commits
 
 HERE = {"tenant_id": "t_a", "env": "dev"}
 START = datetime(2026, 1, 31, 12, tzinfo=UTC)

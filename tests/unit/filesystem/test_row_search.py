@@ -15,8 +15,8 @@ from signalbox.adapters.row_query import order_key, passes
 from signalbox.adapters.tabular_store import TabularStore
 from signalbox.commands.tabular_store import Filter, QueryRows, Row, UpsertRow
 from signalbox.testing.typed_values import exact
-from tests.unit.filesystem.lab import call_of, instructions
-from tests.unit.filesystem.table_lab import HERE, delete, items, open_store, row, rows
+from tests.unit.filesystem.object_files import call_of, instructions
+from tests.unit.filesystem.table_files import HERE, delete, items, open_store, row, rows
 from tests.unit.test_row_query import queries, tables
 
 

@@ -14,8 +14,8 @@ from signalbox.adapters.filesystem.row_table import MAX_PRUNED
 from signalbox.adapters.tabular_store import TabularStore
 from signalbox.commands.error import LeaseExpired, NotFound, SignalboxError
 from signalbox.commands.tabular_store import DeleteRow, DeleteRowResult, RowCondition, UpsertResult
-from tests.unit.filesystem.lab import call_of, commits
-from tests.unit.filesystem.table_lab import (
+from tests.unit.filesystem.object_files import call_of, commits
+from tests.unit.filesystem.table_files import (
     HERE,
     delete,
     get,

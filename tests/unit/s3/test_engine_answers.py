@@ -22,7 +22,7 @@ from signalbox.adapters.s3.wire_engine import SMALL_BYTES, WireEngine
 from signalbox.commands.error import LeaseExpired, SignalboxError, Throttled, Unavailable
 from signalbox.commands.object_store import DeleteObject, HeadObject
 from signalbox.commands.scope import Mode
-from tests.unit.s3.desk import (
+from tests.unit.s3.engine_calls import (
     FOREIGN,
     MD5_OF_ONE,
     OURS,

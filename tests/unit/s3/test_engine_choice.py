@@ -15,7 +15,7 @@ from signalbox.adapters.s3.client import Access
 from signalbox.adapters.s3.config import read_config
 from signalbox.adapters.s3.wire_engine import WireEngine
 from signalbox.adapters.s3.wire_rule import environment_fits
-from tests.unit.s3.desk import MD5_OF_ONE, SCOPE, STORED, engine, put
+from tests.unit.s3.engine_calls import MD5_OF_ONE, SCOPE, STORED, engine, put
 from tests.unit.s3.stand_in import Request, StandIn
 
 
@@ -66,7 +66,7 @@ def test_every_write_ends_with_its_lease(
     put(config | {"engine": engine_name, "fenced_writes": fenced}, tmp_path)
     (request,) = service.requests
     query = query_of(request)
-    # The desk's lease has 60 s, and a margin is kept.
+    # The lease of these calls has 60 s, and a margin is kept.
     assert 50 < int(query["X-Amz-Expires"]) < 60
     assert query["X-Amz-Credential"].startswith("LAB/")
     assert "authorization" not in request.headers

@@ -16,7 +16,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 
 from signalbox.adapters.deadline import within
 from signalbox.adapters.s3.wire import Garbled, Wire
-from tests.unit.s3.desk import make_call
+from tests.unit.s3.engine_calls import make_call
 from tests.unit.s3.stand_in import StandIn, answer
 
 

@@ -29,7 +29,7 @@ from tests.chaos.load import ENV
 
 
 @dataclass(frozen=True)
-class Lab:
+class Testbed:
     stack: EmbeddedStack
     client: Client
     folder: Path
@@ -89,7 +89,7 @@ def p99(waits: list[float]) -> float:
 
 
 @contextmanager
-def lab(
+def open_testbed(
     folder: Path,
     workers: int = 2,
     *,
@@ -97,9 +97,9 @@ def lab(
     faults: str = "",
     broker_url: str | None = None,
     **settings: str,
-) -> Iterator[Lab]:
+) -> Iterator[Testbed]:
     """Two workers with the settings that they come with, but for what is said."""
     quiet = {"SIGNALBOX_LOG_LEVEL": "error"} | settings
     plan = Plan(Harm(), workers=workers, pool=pool, faults=faults, settings=quiet)
     with embedded(plan, folder, broker_url) as stack, Client(Settings()) as client:
-        yield Lab(stack, client, folder)
+        yield Testbed(stack, client, folder)

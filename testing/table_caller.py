@@ -18,7 +18,7 @@ from signalbox.commands.tabular_store import (
     RowCondition,
     UpsertRow,
 )
-from signalbox.testing.turn import Caller
+from signalbox.testing.store_caller import StoreCaller
 
 Item = tuple[UpsertRow, Call]
 Test = tuple[str, str, Any]
@@ -26,7 +26,7 @@ Test = tuple[str, str, Any]
 
 
 @dataclass(frozen=True)
-class TableDesk(Caller):
+class TableCaller(StoreCaller):
     """The tables of one tenant and env; `people` by default."""
 
     store: TabularStore
@@ -44,7 +44,7 @@ class TableDesk(Caller):
         """Return an upsert and its call."""
         call = call or self.call()
         command = UpsertRow(
-            **self.place,
+            **self.scope_fields,
             op_id=call.mark,
             table_name=table,
             key=key,
@@ -76,7 +76,7 @@ class TableDesk(Caller):
 
     def get(self, key: str, *, table: str = "people", call: Call | None = None) -> Row:
         """Return a row."""
-        command = GetRow(**self.place, table_name=table, key=key)
+        command = GetRow(**self.scope_fields, table_name=table, key=key)
         row = self.store.get(command, call or self.call())
         assert row.key == key
         return row
@@ -96,7 +96,7 @@ class TableDesk(Caller):
         """Delete a row; return whether the delete was superseded."""
         call = call or self.call()
         command = DeleteRow(
-            **self.place, op_id=call.mark, table_name=table, key=key, if_revision=if_revision
+            **self.scope_fields, op_id=call.mark, table_name=table, key=key, if_revision=if_revision
         )
         result = self.store.delete(command, call)
         assert (result.table_name, result.key) == (table, key)
@@ -119,7 +119,7 @@ class TableDesk(Caller):
             for column, op, value in where
         ]
         command = QueryRows(
-            **self.place,
+            **self.scope_fields,
             table_name=table,
             filters=list(filters),
             allow_scan=allow_scan,
@@ -146,5 +146,5 @@ class TableDesk(Caller):
         return [row.key for row in self.rows(*where, **fields)]
 
 
-OpenTableDesk = Callable[..., TableDesk]
-"""Opens a TableDesk: `(tenant, env, config)`, each with a default."""
+OpenTable = Callable[..., TableCaller]
+"""Opens a TableCaller: `(tenant, env, config)`, each with a default."""

@@ -39,7 +39,7 @@ QUEUE = "q"
 RING = "commands.drain"
 
 
-class Desk:
+class ParcelHarness:
     """A ledger as one process sees it; of the tenant t_a, whose commands the tests submit."""
 
     def __init__(self, client: State, **settings: Any) -> None:

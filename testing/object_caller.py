@@ -24,13 +24,13 @@ from signalbox.commands.object_store import (
     RegisterObject,
 )
 from signalbox.commands.payload import InlinePayload, StagedPayload
-from signalbox.testing.turn import Caller, Turn
+from signalbox.testing.store_caller import Acceptance, StoreCaller
 
-__all__ = ["Desk", "OpenDesk", "Turn"]
+__all__ = ["Acceptance", "ObjectCaller", "OpenObjects"]
 
 
 @dataclass(frozen=True)
-class Desk(Caller):
+class ObjectCaller(StoreCaller):
     """The object store of one tenant and env."""
 
     store: ObjectStore
@@ -48,12 +48,14 @@ class Desk(Caller):
         """Store an object."""
         payload = InlinePayload(data=content) if isinstance(content, bytes) else content
         condition = Condition(if_absent=if_absent, if_match=if_match)
-        command = PutObject(**self.place, key=key, payload=payload, condition=condition, **fields)
+        command = PutObject(
+            **self.scope_fields, key=key, payload=payload, condition=condition, **fields
+        )
         return self.store.put(command, call or self.call())
 
     def stream(self, key: str, first: int | None = None, last: int | None = None) -> ObjectStream:
         """Open an object's content."""
-        command = GetObject(**self.place, key=key, first=first, last=last)
+        command = GetObject(**self.scope_fields, key=key, first=first, last=last)
         return self.store.get(command, self.call())
 
     def read(self, key: str, first: int | None = None, last: int | None = None) -> bytes:
@@ -64,18 +66,20 @@ class Desk(Caller):
 
     def head(self, key: str) -> ObjectInfo:
         """Return what is known of an object."""
-        return self.store.head(HeadObject(**self.place, key=key), self.call())
+        return self.store.head(HeadObject(**self.scope_fields, key=key), self.call())
 
     def delete(self, key: str, *, if_match: str | None = None, call: Call | None = None) -> bool:
         """Delete an object; return whether the delete was superseded."""
-        command = DeleteObject(**self.place, key=key, if_match=if_match)
+        command = DeleteObject(**self.scope_fields, key=key, if_match=if_match)
         result = self.store.delete(command, call or self.call())
         assert result.key == key
         return result.superseded
 
     def page(self, prefix: str = "", **fields: Any) -> ListResult:
         """Return one page of a list."""
-        return self.store.list(ListObjects(**self.place, prefix=prefix, **fields), self.call())
+        return self.store.list(
+            ListObjects(**self.scope_fields, prefix=prefix, **fields), self.call()
+        )
 
     def keys(self, prefix: str = "", **fields: Any) -> list[str]:
         """Return the keys of the first page."""
@@ -93,13 +97,13 @@ class Desk(Caller):
 
     def uri(self, key: str) -> str:
         """Return an object's address."""
-        return self.store.uri(ObjectUri(**self.place, key=key), self.call()).uri
+        return self.store.uri(ObjectUri(**self.scope_fields, key=key), self.call()).uri
 
     def register(self, key: str, *, call: Call | None = None, **fields: Any) -> AssetRecord:
         """Register an uploaded object."""
-        command = RegisterObject(**self.place, key=key, **fields)
+        command = RegisterObject(**self.scope_fields, key=key, **fields)
         return self.store.register(command, call or self.call())
 
 
-OpenDesk = Callable[..., Desk]
-"""Opens a Desk: `(tenant, env, config)`, each with a default."""
+OpenObjects = Callable[..., ObjectCaller]
+"""Opens a ObjectCaller: `(tenant, env, config)`, each with a default."""

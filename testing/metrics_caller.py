@@ -17,7 +17,7 @@ from signalbox.commands.metrics_store import (
     QueryPoints,
     WindowValue,
 )
-from signalbox.testing.turn import Caller
+from signalbox.testing.store_caller import StoreCaller
 
 DAY = datetime(2026, 1, 31, tzinfo=UTC)
 Item = tuple[IngestPoints, Call]
@@ -32,7 +32,7 @@ def point(
 
 
 @dataclass(frozen=True)
-class MetricsDesk(Caller):
+class MetricsCaller(StoreCaller):
     """The series of one tenant and env; `cpu` on DAY by default."""
 
     store: MetricsStore
@@ -40,7 +40,7 @@ class MetricsDesk(Caller):
     def item(self, *points: Point, call: Call | None = None) -> Item:
         """Return an ingest and its call."""
         call = call or self.call()
-        return IngestPoints(**self.place, op_id=call.mark, points=list(points)), call
+        return IngestPoints(**self.scope_fields, op_id=call.mark, points=list(points)), call
 
     def ingest(self, *points: Point, call: Call | None = None) -> None:
         """Ingest points."""
@@ -57,7 +57,7 @@ class MetricsDesk(Caller):
         **fields: Any,
     ) -> PointsResult:
         """Return one page of a query."""
-        command = QueryPoints(**self.place, series=series, start=start, end=end, **fields)
+        command = QueryPoints(**self.scope_fields, series=series, start=start, end=end, **fields)
         return self.store.query(command, call or self.call())
 
     def pages(self, **fields: Any) -> Iterator[PointsResult]:
@@ -84,5 +84,5 @@ class MetricsDesk(Caller):
         return [window for page in pages for window in page.windows]
 
 
-OpenMetricsDesk = Callable[..., MetricsDesk]
-"""Opens a MetricsDesk: `(tenant, env, config)`, each with a default."""
+OpenMetrics = Callable[..., MetricsCaller]
+"""Opens a MetricsCaller: `(tenant, env, config)`, each with a default."""

@@ -17,7 +17,7 @@ from signalbox.commands.tabular_store import (
     RowCondition,
     UpsertRow,
 )
-from tests.unit.filesystem.lab import call_of
+from tests.unit.filesystem.object_files import call_of
 
 HERE = {"tenant_id": "t_a", "env": "dev"}
 

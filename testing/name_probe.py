@@ -9,28 +9,28 @@ from typing import Any, ClassVar, Final
 from signalbox.commands.error import NotFound
 from signalbox.commands.metrics_store import Point
 from signalbox.commands.scope import ResourceKind
-from signalbox.testing.desk import Desk
-from signalbox.testing.metrics_desk import DAY, MetricsDesk
-from signalbox.testing.stream_desk import StreamDesk
-from signalbox.testing.table_desk import TableDesk
+from signalbox.testing.metrics_caller import DAY, MetricsCaller
+from signalbox.testing.object_caller import ObjectCaller
+from signalbox.testing.stream_caller import StreamCaller
+from signalbox.testing.table_caller import TableCaller
 
 SECRET: Final = "secret"
 """The name under which a scope stores something of its own in each slot."""
 
 
 @dataclass(frozen=True)
-class Shelf:
+class NameProbe:
     """The store of one scope. A `slot` is one of the names that its commands have."""
 
-    desk: Any
-    """The desk of the store."""
+    caller: Any
+    """The caller of the store."""
     SLOTS: ClassVar[tuple[str, ...]] = ()
     """The slots of the kind."""
 
     @property
     def owner(self) -> str:
         """Tenant and env, which everything stored here contains."""
-        return f"{self.desk.tenant}/{self.desk.env}"
+        return f"{self.caller.tenant}/{self.caller.env}"
 
     def keep(self, slot: str, name: str) -> None:
         """Store the owner under a name."""
@@ -62,58 +62,58 @@ class Shelf:
         return [[self.owner]] * len(self.SLOTS)
 
 
-class ObjectShelf(Shelf):
-    """A shelf of objects."""
+class ObjectNameProbe(NameProbe):
+    """A probe of objects."""
 
-    desk: Desk
+    caller: ObjectCaller
     SLOTS = ("key",)
 
     def keep(self, slot: str, name: str) -> None:
-        self.desk.put(name, self.owner.encode())
+        self.caller.put(name, self.owner.encode())
 
     def find(self, slot: str, name: str) -> list[str]:
         with suppress(NotFound):
-            return [self.desk.read(name).decode()]
+            return [self.caller.read(name).decode()]
         return []
 
     def drop(self, slot: str, name: str) -> bool:
-        self.desk.delete(name)
+        self.caller.delete(name)
         return True
 
     def listed(self) -> list[str]:
-        return [self.desk.read(key).decode() for key in self.desk.keys()]  # noqa: SIM118
+        return [self.caller.read(key).decode() for key in self.caller.keys()]  # noqa: SIM118
 
 
-class TableShelf(Shelf):
-    """A shelf of rows."""
+class TableNameProbe(NameProbe):
+    """A probe of rows."""
 
-    desk: TableDesk
+    caller: TableCaller
     SLOTS = ("table", "row key")
 
     def keep(self, slot: str, name: str) -> None:
         table, key = (name, SECRET) if slot == "table" else ("people", name)
-        self.desk.upsert(key, {"of": self.owner}, table=table)
+        self.caller.upsert(key, {"of": self.owner}, table=table)
 
     def find(self, slot: str, name: str) -> list[str]:
         if slot == "table":
-            return [row.data["of"] for row in self.desk.rows(table=name)]
+            return [row.data["of"] for row in self.caller.rows(table=name)]
         with suppress(NotFound):
-            return [self.desk.data(name)["of"]]
+            return [self.caller.data(name)["of"]]
         return []
 
     def drop(self, slot: str, name: str) -> bool:
         table, key = (name, SECRET) if slot == "table" else ("people", name)
-        self.desk.delete(key, table=table)
+        self.caller.delete(key, table=table)
         return True
 
     def listed(self) -> list[str]:
-        return [row.data["of"] for row in self.desk.rows()]
+        return [row.data["of"] for row in self.caller.rows()]
 
 
-class MetricsShelf(Shelf):
-    """A shelf of points. The owner is a label, so that points of another scope are recognised."""
+class MetricsNameProbe(NameProbe):
+    """A probe of points. The owner is a label, so that points of another scope are recognised."""
 
-    desk: MetricsDesk
+    caller: MetricsCaller
     SLOTS = ("series", "label name", "label value")
 
     def _query(self, slot: str, name: str) -> dict[str, Any]:
@@ -124,39 +124,39 @@ class MetricsShelf(Shelf):
     def keep(self, slot: str, name: str) -> None:
         query = {"series": "cpu", "labels": {}} | self._query(slot, name)
         query["labels"] = {"owner": self.owner} | query["labels"]
-        self.desk.ingest(Point(timestamp=DAY, value=1, **query))
+        self.caller.ingest(Point(timestamp=DAY, value=1, **query))
 
     def find(self, slot: str, name: str) -> list[str]:
-        return [found.labels["owner"] for found in self.desk.points(**self._query(slot, name))]
+        return [found.labels["owner"] for found in self.caller.points(**self._query(slot, name))]
 
     def listed(self) -> list[str]:
-        return [found.labels["owner"] for found in self.desk.points()]
+        return [found.labels["owner"] for found in self.caller.points()]
 
 
-class StreamShelf(Shelf):
-    """A shelf of events."""
+class StreamNameProbe(NameProbe):
+    """A probe of events."""
 
-    desk: StreamDesk
+    caller: StreamCaller
     SLOTS = ("stream", "event id")
 
     def keep(self, slot: str, name: str) -> None:
         stream, event_id = (name, None) if slot == "stream" else ("orders", name)
-        result = self.desk.append({"of": self.owner}, stream=stream, id=event_id)
+        result = self.caller.append({"of": self.owner}, stream=stream, id=event_id)
         assert not result.duplicate, name
 
     def find(self, slot: str, name: str) -> list[str]:
         if slot == "stream":
-            return [event.data["of"] for event in self.desk.events(name)]
-        return [event.data["of"] for event in self.desk.events() if event.id == name]
+            return [event.data["of"] for event in self.caller.events(name)]
+        return [event.data["of"] for event in self.caller.events() if event.id == name]
 
     def listed(self) -> list[str]:
-        return [event.data["of"] for event in self.desk.events()]
+        return [event.data["of"] for event in self.caller.events()]
 
 
-SHELVES: dict[ResourceKind, tuple[type[Any], type[Shelf]]] = {
-    ResourceKind.OBJECT_STORE: (Desk, ObjectShelf),
-    ResourceKind.TABULAR_STORE: (TableDesk, TableShelf),
-    ResourceKind.METRICS_STORE: (MetricsDesk, MetricsShelf),
-    ResourceKind.EVENT_STREAM: (StreamDesk, StreamShelf),
+NAME_PROBES: dict[ResourceKind, tuple[type[Any], type[NameProbe]]] = {
+    ResourceKind.OBJECT_STORE: (ObjectCaller, ObjectNameProbe),
+    ResourceKind.TABULAR_STORE: (TableCaller, TableNameProbe),
+    ResourceKind.METRICS_STORE: (MetricsCaller, MetricsNameProbe),
+    ResourceKind.EVENT_STREAM: (StreamCaller, StreamNameProbe),
 }
-"""Desk and shelf of each kind."""
+"""ObjectCaller and probe of each kind."""

@@ -16,13 +16,13 @@ from signalbox.commands.event_stream import (
     ReadEvents,
     StoredEvent,
 )
-from signalbox.testing.turn import Caller
+from signalbox.testing.store_caller import StoreCaller
 
 Item = tuple[AppendEvent, Call]
 
 
 @dataclass(frozen=True)
-class StreamDesk(Caller):
+class StreamCaller(StoreCaller):
     """The event streams of one tenant and env; `orders` by default."""
 
     store: EventStream
@@ -40,7 +40,7 @@ class StreamDesk(Caller):
         """Return an append and its call."""
         call = call or self.call()
         command = AppendEvent(
-            **self.place,
+            **self.scope_fields,
             op_id=call.mark,
             stream=stream,
             event=Event(type=type, data=data or {}, **fields),
@@ -56,7 +56,7 @@ class StreamDesk(Caller):
         self, stream: str = "orders", *, call: Call | None = None, **fields: Any
     ) -> EventsResult:
         """Return one page of events."""
-        command = ReadEvents(**self.place, stream=stream, **fields)
+        command = ReadEvents(**self.scope_fields, stream=stream, **fields)
         return self.store.read(command, call or self.call())
 
     def events(self, stream: str = "orders", after: int = 0, **fields: Any) -> list[StoredEvent]:
@@ -76,5 +76,5 @@ class StreamDesk(Caller):
         return [(event.version, event.data) for event in self.events(stream)]
 
 
-OpenStreamDesk = Callable[..., StreamDesk]
-"""Opens a StreamDesk: `(tenant, env, config)`, each with a default."""
+OpenStream = Callable[..., StreamCaller]
+"""Opens a StreamCaller: `(tenant, env, config)`, each with a default."""

@@ -20,15 +20,15 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import DeleteObject, DeleteResult, PutObject, PutResult
 from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
 from signalbox.commands.scope import ResourceKind, Scope
-from signalbox.testing.desk import Desk, Turn
+from signalbox.testing.object_caller import Acceptance, ObjectCaller
 
 NO_PAYLOADS = DirectoryPayloadStore(Path("/nonexistent"))
 
 
-def open_desk(directory: Path, tenant: str = "t_a") -> Desk:
+def open_objects(directory: Path, tenant: str = "t_a") -> ObjectCaller:
     scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="dev")
     store = ObjectStore(FilesystemObjectDriver(str(directory / "base"), scope))
-    return Desk(store, tenant, "dev", DirectoryPayloadStore(directory / "payloads"))
+    return ObjectCaller(store, tenant, "dev", DirectoryPayloadStore(directory / "payloads"))
 
 
 def files(own: Path) -> list[str]:
@@ -49,31 +49,35 @@ def take_back_marks(own: Path) -> None:
     rows(own, "DROP TABLE tombstones; PRAGMA user_version = 2")
 
 
-def item(desk: Desk, key: str, content: bytes = b"x", **fields: Any) -> tuple[PutObject, Call]:
-    call = fields.pop("call", None) or desk.call()
+def item(
+    objects: ObjectCaller, key: str, content: bytes = b"x", **fields: Any
+) -> tuple[PutObject, Call]:
+    call = fields.pop("call", None) or objects.call()
     payload = fields.pop("payload", InlinePayload(data=content))
-    return PutObject(**desk.place, key=key, payload=payload, **fields), call
+    return PutObject(**objects.scope_fields, key=key, payload=payload, **fields), call
 
 
-def put_many(desk: Desk, items: list[tuple[PutObject, Call]]) -> list[PutResult | SignalboxError]:
-    return desk.store.put_many(items)
+def put_many(
+    objects: ObjectCaller, items: list[tuple[PutObject, Call]]
+) -> list[PutResult | SignalboxError]:
+    return objects.store.put_many(items)
 
 
 def delete_many(
-    desk: Desk, items: list[tuple[DeleteObject, Call]]
+    objects: ObjectCaller, items: list[tuple[DeleteObject, Call]]
 ) -> list[DeleteResult | SignalboxError]:
-    return desk.store.delete_many(items)
+    return objects.store.delete_many(items)
 
 
-def collect(desk: Desk, older_than: timedelta = timedelta(0)) -> int:
-    return desk.store.collect_orphans(older_than)
+def collect(objects: ObjectCaller, older_than: timedelta = timedelta(0)) -> int:
+    return objects.store.collect_orphans(older_than)
 
 
 def call_of(command: Command, *, seconds: float = 60, **fields: Any) -> Call:
     """The call of an accepted command; its `seq` is the next one where none is given."""
     return Call(
         mark=command.op_id,
-        seq=fields.pop("seq", None) or Turn().seq,
+        seq=fields.pop("seq", None) or Acceptance().seq,
         takeover=fields.pop("takeover", False),
         deadline=lease_clock() + seconds,
         payloads=NO_PAYLOADS,

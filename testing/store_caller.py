@@ -1,4 +1,4 @@
-"""What all desks share: the scope of their commands, and each command's place in the order."""
+"""What all callers share: the scope of their commands, and each command's place in the order."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _SEQUENCE = itertools.count(1)
 
 
 @dataclass(frozen=True)
-class Turn:
+class Acceptance:
     """The place of one accepted command in the order; by default the next one."""
 
     seq: int = field(default_factory=lambda: next(_SEQUENCE))
@@ -27,19 +27,19 @@ class Turn:
     """What marks its effects."""
 
     @classmethod
-    def numbered(cls) -> Turn:
-        """Return a turn that is marked by its number, as the ledger does."""
+    def numbered(cls) -> Acceptance:
+        """Return an acceptance that is marked by its number, as the ledger does."""
         seq = next(_SEQUENCE)
         return cls(seq, str(seq))
 
-    def replayed(self) -> Turn:
-        """Return a turn of the same command, accepted again at the end of the order."""
-        return Turn(op_id=self.op_id)
+    def replayed(self) -> Acceptance:
+        """Return an acceptance of the same command, accepted again at the end of the order."""
+        return Acceptance(op_id=self.op_id)
 
 
 @dataclass(frozen=True)
-class Caller:
-    """Base of the desks: one scope's store."""
+class StoreCaller:
+    """Base of the callers: one scope's store."""
 
     store: Any
     """The store."""
@@ -51,22 +51,22 @@ class Caller:
     """Where staged content is read."""
 
     @property
-    def place(self) -> dict[str, str]:
+    def scope_fields(self) -> dict[str, str]:
         """The fields that every command of this scope has."""
         return {"tenant_id": self.tenant, "env": self.env}
 
     def call(
-        self, turn: Turn | None = None, *, takeover: bool = False, seconds: float = 60
+        self, acceptance: Acceptance | None = None, *, takeover: bool = False, seconds: float = 60
     ) -> Call:
-        """Return the call of a command; a given `turn` repeats an earlier acceptance.
+        """Return the call of a command; a given `acceptance` repeats an earlier acceptance.
 
         The lease ends in `seconds`. `takeover` says that the earlier attempt may have had its
         effect.
         """
-        turn = turn or Turn()
+        acceptance = acceptance or Acceptance()
         return Call(
-            mark=turn.op_id,
-            seq=turn.seq,
+            mark=acceptance.op_id,
+            seq=acceptance.seq,
             takeover=takeover,
             deadline=lease_clock() + seconds,
             payloads=self.payloads,
@@ -77,9 +77,9 @@ class Caller:
         return self.call(seconds=-1)
 
 
-AnyCaller = TypeVar("AnyCaller", bound=Caller)
+AnyCaller = TypeVar("AnyCaller", bound=StoreCaller)
 OpenAt = Callable[..., Any]
-"""Opens a desk: `(desk class, tenant, env, config)`, all but the first with a default."""
+"""Opens a caller: `(caller class, tenant, env, config)`, all but the first with a default."""
 
 
 def overtaken(takeover: bool) -> AbstractContextManager[None]:

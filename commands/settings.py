@@ -160,6 +160,11 @@ class Settings(BaseSettings):
         description="Name of this deployment, which each signature is for.",
     )
     key_file: Path | None = Field(None, description="The private key that this process signs with.")
+    signature_lifetime: Duration = Field(
+        timedelta(hours=24),
+        description="How long a client's signature holds: a command that is claimed later is "
+        "refused. At most two minutes less than its outcome is kept.",
+    )
     log_format: Literal["console", "json"] = "console"
     log_level: Literal["debug", "info", "warning", "error"] = "info"
 

@@ -19,6 +19,7 @@ from signalbox.commands.ledger.entry import Intent, Ticket
 from signalbox.commands.ledger.shard import is_tag
 from signalbox.commands.model import OP_ID_PATTERN, Command
 from signalbox.commands.parse import known_ops, parse_command
+from signalbox.commands.proof.signed_command import unverified
 from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.vocabulary import ENV_PATTERN, TENANT_PATTERN
 
@@ -148,7 +149,8 @@ def read_message(
 
     `keywords` are the keyword arguments of the message; unknown and positional arguments are
     refused. A whole command without an `op_id` gets the task's id, in a batch with its index. That
-    id is the same when the broker delivers the message again.
+    id is the same when the broker delivers the message again. A text in place of a command is a
+    signed one, which is read here as if it was not: who signed it is for the worker to see.
     """
     arguments = {**keywords, "positional": list(positional)} if positional else keywords
     message = Message()
@@ -167,14 +169,17 @@ def read_message(
         return message
     for index, document in enumerate(documents):
         default_id = task_id if task_name != BATCH else f"{task_id}.{index}"
+        proof = document if isinstance(document, str) else ""
         try:
+            if proof:
+                document = unverified(proof)
             ticket = _read_ticket(document)
             if ticket is not None:
                 message.tickets.append(ticket)
                 continue
             _check_unicode(document)
             command = parse_command(_under_task(document, task_name), default_op_id=default_id)
-            message.carried.append(Intent(command, queue_of(command, tenant_shards)))
+            message.carried.append(Intent(command, queue_of(command, tenant_shards), proof=proof))
         except SignalboxError as error:
             op = document.get("op") if isinstance(document, dict) else None
             op = op if isinstance(op, str) and op.isascii() else task_name

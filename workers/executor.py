@@ -32,6 +32,7 @@ from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.completer import Completer, Parts
 from signalbox.workers.execution.pipeline_types import Admitted, Ended, Routed
 from signalbox.workers.execution.probe import Prober
+from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.quota import give_back, within_quotas
 from signalbox.workers.execution.recovery_reads import withhold
 from signalbox.workers.execution.resolve import resolve
@@ -76,6 +77,8 @@ class Executor:
     """Runs `routing.probe` commands."""
     permits: Permits
     """Permits that reserved streams and control commands need."""
+    proofs: ProofCheck | None = None
+    """Verifies who signed what; None where nothing is signed."""
 
     def execute(self, message: Message) -> dict[str, int]:
         """Claim and run the commands of a message; return the number of commands by how they ended.
@@ -115,13 +118,17 @@ class Executor:
         `seen` is the registry's position that this process knew before the claim was sent.
         """
         claims, withheld = withhold(claims, self.ledger.shards)
+        unproven: list[Ended] = []
+        if self.proofs is not None:
+            claims, unproven = self.proofs.check(claims)
         routed, unrouted = wait_for_state(lambda: resolve(claims, seen, self.routes, self.registry))
         admitted, refused = wait_for_state(lambda: self._guard(routed))
         awake, resting = self.breakers.screen(admitted)
         ready, put_back = self.slots.share(slot, awake)
         allowed, limited = wait_for_state(lambda: within_quotas(ready, self.usage))
         finish = partial(self._finish, token)
-        parts = Parts(finish, claims, withheld + unrouted + refused + resting + put_back + limited)
+        unrun = withheld + unproven + unrouted + refused + resting + put_back + limited
+        parts = Parts(finish, claims, unrun)
         ran = self.breakers.run(allowed, self.adapters.run, parts.early)
         wait_for_state(lambda: give_back(allowed, ran, self.usage))
         controlled = wait_for_state(lambda: self._control(claims.claimed))
@@ -131,6 +138,8 @@ class Executor:
         return counts
 
     def _claim(self, message: Message, token: str, apart: Apart) -> Claims:
+        if self.proofs is not None:
+            message = self.proofs.entrance(message)
         self.completer.bury(message.faults)
         return self.ledger.claim(
             message.tickets,

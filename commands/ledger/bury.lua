@@ -19,12 +19,7 @@ if ref ~= '' then
     'seq', 0, 'att', 0, 'acc', now, 'out', ARGV[7])
   redis.call('ZADD', shard .. ':dead', now, ref)
   redis.call('HINCRBY', shard .. ':count', 'dead', 1)
-  -- With what Redis itself needs for a record.
-  local size = #document + #ARGV[7] + 3 * #ref + 500
-  local before = tonumber(redis.call('HGET', shard .. ':faultsize', ref) or 0)
-  redis.call('ZADD', shard .. ':faults', now, ref)
-  redis.call('HSET', shard .. ':faultsize', ref, size)
-  redis.call('HINCRBY', shard .. ':faultsize', '', size - before)
+  note_fault(shard, ref, now, #document + #ARGV[7])
 end
 drop_faults(shard, now, tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3]), ref)
 return 1

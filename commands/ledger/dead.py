@@ -13,6 +13,7 @@ from typing import Any
 
 from signalbox.commands.ledger.entry import Ticket, Wake
 from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.proven import split_proof
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.script import Script, run_pipeline
@@ -146,7 +147,7 @@ class DeadLetters:
                 yield DeadLetter(
                     ref=ref,
                     op=op.decode(),
-                    document=(document or b"").decode(),
+                    document=split_proof(document or b"")[0].decode(),
                     is_command=fingerprint != b"",
                     attempts=int(attempts),
                     died_at=datetime.fromtimestamp(at / 1000, UTC),

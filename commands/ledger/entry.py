@@ -10,6 +10,7 @@ from enum import IntEnum, StrEnum
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ledger.parcel import Row, Unreadable
+from signalbox.commands.ledger.proven import Signed
 from signalbox.commands.ledger.usage import Usage
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
@@ -23,6 +24,8 @@ class Intent:
     command: Command
     queue: str
     reply_to: str = ""
+    proof: str = ""
+    """The signed command as it came in a message; '' if it was not signed."""
 
 
 class Acceptance(StrEnum):
@@ -84,6 +87,8 @@ class Claimed:
     older: bool = False
     """It was accepted before the state server (re)started: an attempt that this ledger knows
     nothing of may have been made in a history that it lost."""
+    signed: Signed | None = None
+    """Of a record with a proof; that of a parcel stands there."""
 
     @property
     def takeover(self) -> bool:
@@ -102,6 +107,8 @@ class Unrunnable:
     token: str
     claimed_at: datetime
     error: SignalboxError
+    signed: Signed | None = None
+    """As in `Claimed`."""
 
 
 @dataclass(frozen=True)
@@ -121,6 +128,10 @@ class Parcel:
     """The order keys that it holds."""
     clock: int
     """Of the shard, before its first command began."""
+    content: bytes = b""
+    """What it holds, where that has a proof."""
+    proof: str = ""
+    """As `manifest.read_proof` reads it; '' if it has none."""
 
 
 @dataclass(frozen=True)
@@ -165,6 +176,8 @@ class Action(StrEnum):
     PARK = "park"
     PACE = "pace"
     """Over the tenant's rate: it waits in its scope's line, at most for the delay."""
+    REFUSE = "refuse"
+    """It is not proven: a dead letter that keeps its op_id from nobody."""
     DIED = "died"
     """The process in which the command ran apart from all others died with it."""
 

@@ -1,5 +1,15 @@
 -- Documents that are no commands, kept within bounds: `:faults` has their names by time, and
 -- `:faultsize` the bytes of each, with those of all under ''.
+-- Count a document of so many bytes among them.
+local function note_fault(shard, ref, now, bytes)
+  -- With what Redis itself needs for a record.
+  local size = bytes + 3 * #ref + 500
+  local before = tonumber(redis.call('HGET', shard .. ':faultsize', ref) or 0)
+  redis.call('ZADD', shard .. ':faults', now, ref)
+  redis.call('HSET', shard .. ':faultsize', ref, size)
+  redis.call('HINCRBY', shard .. ':faultsize', '', size - before)
+end
+
 -- Forget the oldest, as far as they are too old, or there are too many or too large ones; never
 -- `newest`. Purged ones, and ones that a command took the name of, only leave the list.
 local function drop_faults(shard, now, keep_ms, most, bytes_most, newest)

@@ -3,7 +3,7 @@
 -- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the
 --          queue (0: any number), commands let go together, then five a command:
 --          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
---          action is 'done' | 'dead' | 'retry' (after the delay) | 'release' (not attempted)
+--          action is 'done' | 'dead' | 'refuse' (dead, and nobody's op_id is taken) | 'retry' (after the delay) | 'release' (not attempted)
 --          | 'park' (attempted, but the attempt does not count) | 'pace' (not attempted; it waits
 --          in its scope's line for the tenant's rate, for the delay at most)
 --          | 'died' (a suspect's own process died with it: see claim.lua)
@@ -32,7 +32,7 @@ for i = 8, #ARGV, 5 do
   local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att', 'op')
   local state, order = r[1], r[3]
   local list = shard .. ':ord:' .. (order or '')
-  local final = action == 'done' or action == 'dead'
+  local final = action == 'done' or action == 'dead' or action == 'refuse'
   local mine = state == 'running' and r[2] == token
   local line = {}
   if mine and final and order ~= '' then
@@ -51,13 +51,17 @@ for i = 8, #ARGV, 5 do
       redis.call('PEXPIRE', record, r[4])
     else
       -- A dead letter keeps its command, for whoever replays it.
-      redis.call('HSET', record, 'st', action, 'out', outcome, 'fin', fin)
+      redis.call('HSET', record, 'st', 'dead', 'out', outcome, 'fin', fin)
       redis.call('ZADD', shard .. ':dead', real, ref)
+      if action == 'refuse' then
+        redis.call('HSET', record, 'fp', '')
+        note_fault(shard, ref, real, #redis.call('HGET', record, 'cmd') + #outcome)
+      end
     end
     local place, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, r[7])
     closed[place] = (closed[place] or 0) + 1
     scopes[scope] = (scopes[scope] or 0) + 1
-    count(action, 1)
+    count(action == 'refuse' and 'dead' or action, 1)
     count('running', -1)
     -- Two of them where it left a parcel that was submitted again.
     for channel in string.gmatch(r[5] or '', '[^,]+') do

@@ -34,6 +34,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
+from operator import attrgetter
 from typing import Any, Generic, TypeVar
 
 from signalbox.commands.clock import lease_clock
@@ -54,6 +55,7 @@ from signalbox.commands.ledger.entry import (
 from signalbox.commands.ledger.era import Position, Seen
 from signalbox.commands.ledger.fences import FenceQuestion
 from signalbox.commands.ledger.lease import lease_left
+from signalbox.commands.ledger.proven import with_proof
 from signalbox.commands.ledger.reader import LedgerReader
 from signalbox.commands.ledger.record_fields import record_fields
 from signalbox.commands.ledger.script_reply import (
@@ -77,7 +79,7 @@ _ACCEPT = (_TIME, _PARCEL, _HOLD, _ORDER, _SEQ, _ERA, "stranger.lua")
 SUBMIT = Script(_PACKAGE, *_ACCEPT, "submit.lua")
 CLAIM = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, _ERA, _ENTER, "claim.lua")
 _END = (_TIME, _PARCEL, _HOLD, _ORDER, "use.lua", _ERA, _ENTER)
-FINISH = Script(_PACKAGE, *_END, "finish.lua")
+FINISH = Script(_PACKAGE, *_END, "fault.lua", "finish.lua")
 RENEW = Script(_PACKAGE, _TIME, _PARCEL, "renew.lua")
 DUE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "due.lua")
 BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
@@ -104,17 +106,22 @@ class Ledger(LedgerReader):
         self._settings = settings
         self.seen = Seen()
 
-    def submit(self, intents: Sequence[Intent]) -> list[Receipt]:
+    def submit(
+        self, intents: Sequence[Intent], proof_of: Callable[[Intent], str] = attrgetter("proof")
+    ) -> list[Receipt]:
         """Record the intents; an op_id that is known is not recorded again."""
-        asked = self.submit_calls(intents)
+        asked = self.submit_calls(intents, proof_of)
         return asked.read(run_pipeline(self._client, asked.calls, [SUBMIT], durable=True))
 
-    def submit_calls(self, intents: Sequence[Intent]) -> PipelineCalls[list[Receipt]]:
+    def submit_calls(
+        self, intents: Sequence[Intent], proof_of: Callable[[Intent], str] = attrgetter("proof")
+    ) -> PipelineCalls[list[Receipt]]:
         """What `submit` sends, for a pipeline with other calls."""
         by_shard = self._group(intents, key=lambda intent: intent.command.ref)
         limit, window = self._settings.max_open, self._settings.tenant_window
         calls = [
-            self._submit_call(shard, group, limit, window) for shard, group in by_shard.items()
+            self._submit_call(shard, group, limit, window, proof_of)
+            for shard, group in by_shard.items()
         ]
 
         def read(answers: Sequence[Any]) -> list[Receipt]:
@@ -169,7 +176,7 @@ class Ledger(LedgerReader):
         # What a message brought is here already: it is not turned away, however many are open.
         memory = _milliseconds(self._settings.foreign_memory)
         calls = [
-            self._submit_call(shard, group, 0, 0, memory)
+            self._submit_call(shard, group, 0, 0, memory=memory)
             for shard, group in carried_by_shard.items()
         ]
         by_shard = self._group(tickets, key=lambda ticket: ticket.ref)
@@ -318,7 +325,13 @@ class Ledger(LedgerReader):
         return groups
 
     def _submit_call(
-        self, shard: str, intents: Iterable[Intent], limit: int, window: int, memory: int = 0
+        self,
+        shard: str,
+        intents: Iterable[Intent],
+        limit: int,
+        window: int,
+        proof_of: Callable[[Intent], str] = attrgetter("proof"),
+        memory: int = 0,
     ) -> tuple[Any, ...]:
         arguments: list[Any] = [_milliseconds(self._settings.publish_grace), limit, window]
         for intent in intents:
@@ -335,7 +348,7 @@ class Ledger(LedgerReader):
                 fields.op,
                 intent.queue,
                 fields.order,
-                fields.text,
+                with_proof(fields.text, proof_of(intent)),
                 _milliseconds(keep),
                 intent.reply_to,
                 fields.extra_lease,
@@ -361,7 +374,7 @@ def _outcome_text(finish: Finish) -> str:
     """The outcome, or for a command that comes again the error for which it waits."""
     if finish.outcome is None:
         return ""
-    if finish.action in (Action.DONE, Action.DEAD):
+    if finish.action in (Action.DONE, Action.DEAD, Action.REFUSE):
         return finish.outcome.model_dump_json()
     return finish.outcome.error.model_dump_json() if finish.outcome.error else ""
 

@@ -18,6 +18,8 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
+from pydantic_core import to_json
+
 from signalbox.commands.error import InvalidCommand, SignalboxError
 from signalbox.commands.event_stream import AppendEvent
 from signalbox.commands.ledger.columnar import Shape, documents
@@ -130,6 +132,28 @@ def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable
     except (LookupError, TypeError, ValueError, AttributeError) as error:
         raise damaged("is no parcel") from error
     return rows, unreadable
+
+
+def texts(blob: bytes) -> list[bytes]:
+    """The JSON of each command in the order of positions, as it was when the blob was sealed.
+
+    Raises LedgerDamaged.
+    """
+    document, heap = unframe(_FRAME, blob)
+    shapes, schema = _schema()
+    found: list[tuple[int, bytes]] = []
+    try:
+        for section in document["sections"]:
+            at, table = _positions(section["at"]), section["rows"]
+            if document["schema"] == schema:
+                rows = _trusted(shapes, table, len(at), heap)
+                its = [row.model_dump_json().encode() for row in rows]
+            else:
+                its = [to_json(row) for row in documents(table, len(at), heap)]
+            found += zip(at, its, strict=True)
+    except (LookupError, TypeError, ValueError, AttributeError) as error:
+        raise damaged("is no parcel") from error
+    return [text for _, text in sorted(found)]
 
 
 def _positions(at: Any) -> list[int]:

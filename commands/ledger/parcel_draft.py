@@ -8,10 +8,12 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
+from functools import cached_property
 from typing import Any
 
 from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt
 from signalbox.commands.ledger.parcel import ordinary, seal
+from signalbox.commands.ledger.proven import enclose
 from signalbox.commands.ledger.record_fields import extra_lease
 from signalbox.commands.settings import Settings
 
@@ -26,7 +28,14 @@ class Draft:
     """A parcel before it is submitted."""
 
     intents: list[Intent] = field(default_factory=list)
-    bytes: int = 0
+    size: int = 0
+    proof: str = ""
+    """As `manifest.read_proof` reads it; '' if it is not signed."""
+
+    @cached_property
+    def content(self) -> bytes:
+        """Its commands, as `seal` makes it."""
+        return seal([intent.command for intent in self.intents])
 
 
 def sort_out(intents: Sequence[Intent]) -> tuple[list[Draft], list[Intent]]:
@@ -47,11 +56,11 @@ def sort_out(intents: Sequence[Intent]) -> tuple[list[Draft], list[Intent]]:
         draft = drafts.get(group)
         if draft is None:
             draft = drafts[group] = Draft()
-        elif len(draft.intents) >= MAX_ROWS or draft.bytes + command.size > MAX_BYTES:
+        elif len(draft.intents) >= MAX_ROWS or draft.size + command.size > MAX_BYTES:
             full.append(draft)
             draft = drafts[group] = Draft()
         draft.intents.append(intent)
-        draft.bytes += command.size
+        draft.size += command.size
     return [*full, *drafts.values()], others
 
 
@@ -93,7 +102,7 @@ def submit_arguments(
         arguments += [f"{first.command.tenant_id}/{first.command.env}", first.command.kind]
         arguments += [first.queue, first.reply_to or "-", _milliseconds(kept)]
         arguments += [extra_lease(sum(command.size for command in commands))]
-        arguments += [seal(commands), len(commands)]
+        arguments += [enclose(draft.content, draft.proof), len(commands)]
         for command in commands:
             arguments += [command.op_id, bytes.fromhex(command.fingerprint())]
             arguments.append(command.order_key or "")

@@ -13,6 +13,7 @@ from signalbox.commands.ledger.entry import Claimed, Claims, Parcel, Unrunnable,
 from signalbox.commands.ledger.era import Position, Seen
 from signalbox.commands.ledger.fences import Fences
 from signalbox.commands.ledger.parcel import Unreadable, sift
+from signalbox.commands.ledger.proven import disclose
 from signalbox.commands.ledger.reader import parcel_of
 from signalbox.commands.ledger.script_reply import batched, read_state, read_wakes
 from signalbox.commands.state import State
@@ -91,6 +92,7 @@ class ParcelReader:
         state, number = read_state(text), int(name)
         tenant_env, _, kind = state.scope.rpartition("/")
         try:
+            content, proof = disclose(content)
             sound, unreadable = sift(content, state.left_out)
         except LedgerDamaged as error:
             unreadable, keys = self._damaged(shard, tenant_env, kind, number, content, error)
@@ -98,7 +100,10 @@ class ParcelReader:
         rows = {row.command.ref: row for row in sound}
         keys = [key for row in sound if (key := row.command.order_key)]
         keys = self._keys(shard, tenant_env, number) if unreadable else list(dict.fromkeys(keys))
-        return Parcel(number, shard, tenant_env, kind, rows, unreadable, keys, state.clock)
+        kept = content if proof else b""
+        return Parcel(
+            number, shard, tenant_env, kind, rows, unreadable, keys, state.clock, kept, proof
+        )
 
     def _damaged(
         self,

@@ -33,6 +33,7 @@ from signalbox.commands.ledger.parcel_draft import Draft, read_draft, sort_out, 
 from signalbox.commands.ledger.parcel_end import end_arguments, unpack_arguments
 from signalbox.commands.ledger.parcel_reader import ParcelReader
 from signalbox.commands.ledger.script_reply import batched, read_wakes
+from signalbox.commands.ledger.signing import Signer
 from signalbox.commands.ledger.usage import MONTH_KEPT_DAYS, this_month
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.settings import Settings
@@ -86,9 +87,12 @@ class Parcels:
         settings: Settings,
         ledger: Ledger,
         message: Callable[[str, str], str] | None = None,
+        signer: Signer | None = None,
     ) -> None:
         """`message` makes one that rings, of shard and queue, where the state Redis itself can put
-        it on the queue; without it `accept` tells what is to be published."""
+        it on the queue; without it `accept` tells what is to be published. `signer` signs what is
+        accepted."""
+        self._signer = signer
         self._message = message
         self._client = client
         self._settings = settings
@@ -102,6 +106,7 @@ class Parcels:
         take effect in the order in which they stand here.
         """
         drafts, others = sort_out(intents)
+        signed = () if self._signer is None else (self._signer.sign(drafts, others),)
         by_shard: dict[str, list[Draft]] = {}
         for draft in drafts:
             command = draft.intents[0].command
@@ -113,7 +118,7 @@ class Parcels:
             SUBMIT_PARCELS.call([shard], submit_arguments(shard, group, self._settings, ring))
             for shard, group in by_shard.items()
         ]
-        records = self._ledger.submit_calls(others)
+        records = self._ledger.submit_calls(others, *signed)
         answers = run_pipeline(
             self._client, [*calls, *records.calls], [SUBMIT_PARCELS, SUBMIT], durable=True
         )
@@ -128,7 +133,7 @@ class Parcels:
         if left:
             left_at = {id(intent): at for at, intent in enumerate(intents)}
             left.sort(key=lambda intent: left_at[id(intent)])
-            found += zip(left, self._ledger.submit(left), strict=True)
+            found += zip(left, self._ledger.submit(left, *signed), strict=True)
         for intent, receipt in found:
             receipts[id(intent)] = receipt
             if receipt.acceptance is Acceptance.NEW:
@@ -217,7 +222,7 @@ class Parcels:
         for shard, group in by_shard.items():
             arguments: list[Any] = list(head)
             for parcel, done in group:
-                arguments += end_arguments(parcel, done)
+                arguments += end_arguments(parcel, done, told)
             calls.append(END.call([shard], arguments))
         others = self._ledger.finish_calls(
             token, [finish for finish in finishes if finish.ref not in ended], crowded=crowded
@@ -248,7 +253,7 @@ class Parcels:
         calls = []
         for shard, (name, text, content) in late:
             parcel = self._reader.parcel(shard, name, text, content)
-            rows = unpack_arguments(parcel, parcel.rows)
+            rows = unpack_arguments(parcel, parcel.rows, {})
             calls.append(LATE.call([shard], [name, text, len(parcel.keys), *parcel.keys, *rows]))
         return sum(run_pipeline(self._client, calls, [LATE]))
 

@@ -15,6 +15,7 @@ from signalbox.commands.ledger.framing import damaged
 from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.ledger.parcel import sift
 from signalbox.commands.ledger.parcel_outcome import open_outcomes
+from signalbox.commands.ledger.proven import disclose
 from signalbox.commands.ledger.script_reply import RECORD_FIELDS, batched, read_record, read_state
 from signalbox.commands.ledger.shard import Shards
 from signalbox.commands.outcome import Outcome, Status
@@ -160,7 +161,7 @@ class LedgerReader:
         runs = state.state == "r"
         ops: dict[int, str] = {}
         with suppress(LedgerDamaged):  # who takes it says so, of each command in it
-            rows, unreadable = sift(content, ())
+            rows, unreadable = sift(disclose(content)[0], ())
             ops = {row.position: row.command.op for row in rows}
             ops |= {bad.position: bad.op for bad in unreadable}
         return Record(

@@ -9,6 +9,8 @@ from typing import Any, NamedTuple, TypeVar
 from signalbox.commands.error import AttemptsExhausted, SignalboxError
 from signalbox.commands.error_detail import ErrorDetail
 from signalbox.commands.ledger.entry import Claimed, Claims, Record, Ticket, Unrunnable, Wake
+from signalbox.commands.ledger.framing import damaged
+from signalbox.commands.ledger.proven import split_proof
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.parse import load_command
 from signalbox.commands.ref import Ref
@@ -28,7 +30,8 @@ def sort_claim(
     fence: str | None,
 ) -> None:
     """Put one row of a claim's answer where it belongs."""
-    status, op, text = row[0].decode(), row[1].decode(), row[2]
+    status, op = row[0].decode(), row[1].decode()
+    text, signed = split_proof(row[2])
     seq, attempt, lease_ms, base, mark, older = (int(number) for number in row[3:])
     if status not in ("run", "exhausted", "poison"):
         claims.skipped[status] = claims.skipped.get(status, 0) + 1
@@ -47,8 +50,12 @@ def sort_claim(
                 next_step="look for what it is that kills them before it is replayed",
             )
         command = load_command(op, text)
+        if command.ref != ticket.ref:
+            raise damaged(f"holds the command {command.ref} under the name {ticket.ref}")
     except SignalboxError as error:
-        claims.unrunnable.append(Unrunnable(ticket.ref, op, seq, attempt, token, claimed_at, error))
+        claims.unrunnable.append(
+            Unrunnable(ticket.ref, op, seq, attempt, token, claimed_at, error, signed)
+        )
         return
     claims.claimed.append(
         Claimed(
@@ -63,6 +70,7 @@ def sort_claim(
             claimed_at=claimed_at,
             fence=fence,
             older=bool(older),
+            signed=signed,
         )
     )
 

@@ -16,6 +16,7 @@ from signalbox.commands.ledger.dead import DeadLetters, Replayed
 from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.signing import Signer
 from signalbox.commands.ledger.staged import Deployment
 from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
@@ -74,7 +75,11 @@ class Client:
         app = app or make_app(self.settings)
         rings = RingMessages(app, self.settings)
         self._parcels = Parcels(
-            self.state, self.settings, self.ledger, rings.message if rings.possible else None
+            self.state,
+            self.settings,
+            self.ledger,
+            rings.message if rings.possible else None,
+            Signer.of(self.settings),
         )
         self._publisher = Publisher(app)
         self.waiter = OutcomeWaiter(self.state, self.ledger)

@@ -180,7 +180,7 @@ class TaskEvents:
                 continue
             if action is Action.DONE and outcome.error is None:
                 successes.append(finish)
-            elif action in (Action.DONE, Action.DEAD, Action.RETRY, Action.PARK):
+            elif action in (Action.DONE, Action.DEAD, Action.REFUSE, Action.RETRY, Action.PARK):
                 told.append(finish)
         if successes:
             told += successes[: self._allowed(len(successes))]

@@ -14,7 +14,9 @@ from typing import TextIO, cast
 
 import structlog
 
+from signalbox.commands.error import ProofError
 from signalbox.commands.ledger.entry import Action, Finish
+from signalbox.commands.model import Command
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.ref import split_ref
 from signalbox.commands.settings import Settings
@@ -166,6 +168,21 @@ def log_faults(faults: Sequence[Fault]) -> None:
         names = {"tenant": tenant_id, "env": env, "op_id": op_id}
         error = fault.error
         log.warning(fault.op, status="dead", code=error.code, error=error.message, **names, **more)
+
+
+def log_unproven(found: Sequence[tuple[Command, ProofError]]) -> None:
+    """Log what runs although it is not proven, a line for each tenant, env, op and code."""
+    alike: dict[tuple[str, ...], list[ProofError]] = {}
+    for command, error in found:
+        key = (command.op, error.code, command.tenant_id, command.env)
+        alike.setdefault(key, []).append(error)
+    for (op, code, tenant_id, env), errors in alike.items():
+        over = _flood.count()
+        if over is None:
+            continue
+        more = {"others_unsaid": over} if over else {}
+        said = {"code": code, "error": errors[0].message, "commands": len(errors)}
+        log.warning(op, status="not proven", tenant=tenant_id, env=env, **said, **more)
 
 
 class _Flood:

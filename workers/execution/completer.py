@@ -11,7 +11,13 @@ from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from operator import itemgetter
 
-from signalbox.commands.error import ControlRefused, OpIdReused, RateLimited, SignalboxError
+from signalbox.commands.error import (
+    ControlRefused,
+    OpIdReused,
+    ProofError,
+    RateLimited,
+    SignalboxError,
+)
 from signalbox.commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import Parcels
@@ -233,8 +239,12 @@ class Completer:
         if error is not None and error.temporary and attempt < self.settings.max_attempts:
             outcome, delay = outcome_of(item, self.worker), self._delay(attempt)
             return Finish(command.ref, token, Action.RETRY, outcome, delay, sickness_of(item))
+        if isinstance(error, ProofError) and not item.tried:
+            return Finish(command.ref, token, Action.REFUSE, outcome_of(item, self.worker))
         # A command refused for lack of a permit becomes a dead letter even if it only reads.
-        dead = error is not None and (command.writes or isinstance(error, ControlRefused))
+        dead = error is not None and (
+            command.writes or isinstance(error, ControlRefused | ProofError)
+        )
         action = Action.DEAD if dead else Action.DONE
         return Finish(
             command.ref, token, action, outcome_of(item, self.worker), usage=usage_of(item)
@@ -258,7 +268,8 @@ class Completer:
             claimed_at=item.claimed_at,
             duration_ms=0.0,
         )
-        return Finish(item.ref, item.token, Action.DEAD, outcome)
+        action = Action.REFUSE if isinstance(error, ProofError) else Action.DEAD
+        return Finish(item.ref, item.token, action, outcome)
 
     def _delay(self, attempt: int) -> timedelta:
         """Exponential backoff with full jitter.

@@ -1,0 +1,114 @@
+"""Signing of submissions: one manifest for what one submit writes, and one for what it reads.
+
+Two, since a signature must not live longer than an outcome is kept: the ledger must still know what
+it is told again, and outcomes of reads are kept for minutes.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from datetime import timedelta
+
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.ledger.entry import Intent
+from signalbox.commands.ledger.parcel_draft import Draft
+from signalbox.commands.proof.keys import PrivateKey
+from signalbox.commands.proof.manifest import Group, Manifest, Times
+from signalbox.commands.proof.statement import LEEWAY
+from signalbox.commands.proof.trust import key_of
+from signalbox.commands.settings import Settings
+
+ACCEPT_WITHIN = timedelta(minutes=5)
+"""How long after its signature the ledger may accept a submission. Each attempt is signed anew."""
+
+
+def longest_life(retention: timedelta) -> timedelta:
+    """The longest life of a signature on commands whose outcomes are kept for so long.
+
+    Until the last clock that may accept it says that it has ended, the outcome is there.
+    """
+    return retention - 2 * LEEWAY
+
+
+@dataclass(frozen=True)
+class Signer:
+    """Signs submissions with the key of this process."""
+
+    key: PrivateKey
+    """The key."""
+    audience: str
+    """Name of the deployment."""
+    life: timedelta
+    """How long a signature on writes holds."""
+    read_life: timedelta
+    """The same for reads."""
+
+    @classmethod
+    def of(cls, settings: Settings) -> Signer | None:
+        """By the settings; None if they name no key. Raises InvalidSetting."""
+        key = key_of(settings)
+        if key is None:
+            return None
+        if settings.audience is None:
+            raise InvalidSetting(
+                "SIGNALBOX_AUDIENCE: it names the deployment that signatures are for, and must be "
+                "set with SIGNALBOX_KEY_FILE",
+                next_step="set it to what the workers have",
+            )
+        most = settings.signature_lifetime
+        lives = [
+            min(most, longest_life(kept))
+            for kept in (settings.outcome_retention, settings.read_retention)
+        ]
+        if min(lives) <= timedelta(0):
+            raise InvalidSetting(
+                "SIGNALBOX_OUTCOME_RETENTION, SIGNALBOX_READ_RETENTION: where commands are signed, "
+                f"outcomes are kept for more than {2 * LEEWAY}",
+                next_step="set both to more than that, or sign nothing",
+            )
+        return cls(key, settings.audience, *lives)
+
+    def sign(self, drafts: Sequence[Draft], others: Sequence[Intent]) -> Callable[[Intent], str]:
+        """Give each parcel its proof; return what gives that of a command that becomes a record.
+
+        That may be one that the ledger leaves out of its parcel.
+        """
+        places: dict[int, tuple[bool, int, int]] = {}
+        manifests: dict[bool, Manifest] = {}
+        for writes in (True, False):
+            groups: list[Group] = []
+            parcels = [draft for draft in drafts if draft.intents[0].command.writes is writes]
+            for draft in parcels:
+                for index, intent in enumerate(draft.intents):
+                    places[id(intent)] = writes, len(groups), index
+                groups.append(Group([_text(intent) for intent in draft.intents], draft.content))
+            for intent in others:
+                if intent.command.writes is writes:
+                    places[id(intent)] = writes, len(groups), 0
+                    groups.append(Group([_text(intent)]))
+            if not groups:
+                continue
+            life = self.life if writes else self.read_life
+            manifest = manifests[writes] = Manifest.sign(
+                groups, self.key, self.audience, _times(life)
+            )
+            for group, draft in enumerate(parcels):
+                draft.proof = manifest.parcel(group).to_text()
+
+        def proof_of(intent: Intent) -> str:
+            writes, group, index = places[id(intent)]
+            return manifests[writes].command(group, index).to_text()
+
+        return proof_of
+
+
+def _text(intent: Intent) -> bytes:
+    return intent.command.model_dump_json().encode()
+
+
+def _times(life: timedelta) -> Times:
+    now = int(time.time())
+    until = min(life, ACCEPT_WITHIN)
+    return Times(now, now + int(life.total_seconds()), now + int(until.total_seconds()))

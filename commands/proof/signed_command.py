@@ -1,0 +1,55 @@
+"""Signed commands of producers without our client: a compact JWS with the whole command in it.
+
+Its payload is `{"aud": …, "iat": …, "exp": …, "op_id": …, "command": {…}}`. The op_id stands beside
+the command, where no one can overlook that it is signed; the command may repeat it.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import Any
+
+from signalbox.commands.error import InvalidCommand
+from signalbox.commands.model import Command
+from signalbox.commands.parse import parse_command
+from signalbox.commands.proof.keys import decode
+
+COMMAND = "signalbox-command"
+"""The `typ` of a signed command."""
+
+
+def unverified(token: str) -> dict[str, Any]:
+    """The document of the command in a token, whoever made it. Raises InvalidCommand."""
+    parts = token.split(".")
+    try:
+        claims = json.loads(decode(parts[1].encode("ascii")).decode("utf-8"))
+    except (ValueError, IndexError, RecursionError):
+        claims = None
+    if len(parts) != 3 or not isinstance(claims, dict):
+        raise InvalidCommand(
+            "the command is a text, and no compact JWS with a JSON object in it",
+            next_step="see docs/wire-contract.md",
+        )
+    return document_of(claims)
+
+
+def document_of(claims: Mapping[str, Any]) -> dict[str, Any]:
+    """The document of the command that these claims state. Raises InvalidCommand."""
+    op_id, document = claims.get("op_id"), claims.get("command")
+    if not isinstance(op_id, str) or not isinstance(document, dict):
+        raise InvalidCommand(
+            "a signed command states its `op_id` and `command`",
+            next_step="see docs/wire-contract.md",
+        )
+    if document.get("op_id", op_id) != op_id:
+        raise InvalidCommand(
+            "the command has another op_id than the one that was signed beside it",
+            next_step="leave it out of one of the two places",
+        )
+    return document | {"op_id": op_id}
+
+
+def command_of(claims: Mapping[str, Any]) -> Command:
+    """The command that verified claims state. Raises as `parse_command` does."""
+    return parse_command(document_of(claims))

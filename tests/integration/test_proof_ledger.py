@@ -1,0 +1,319 @@
+"""Proofs in the ledger: what was signed runs, in each form it may have; nothing else does."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+
+from signalbox.commands.error import SignatureInvalid, SignatureMissing, Unavailable
+from signalbox.commands.ledger import parcel as parcel_module
+from signalbox.commands.ledger import signing
+from signalbox.commands.ledger.dead import Which
+from signalbox.commands.ledger.entry import Acceptance, Action, Finish, Intent, Ticket
+from signalbox.commands.model import Command
+from signalbox.commands.object_store import GetObject
+from signalbox.commands.proof.keys import PrivateKey
+from signalbox.commands.proof.trust import Signatures
+from signalbox.commands.state import State, connect
+from signalbox.commands.wire import Ring
+from tests.integration.proof_lab import NEIGHBOUR, OWNER, ProofLab, principal, put, token
+
+
+@pytest.fixture
+def state(state_url: str) -> Iterator[State]:
+    client = connect(state_url, ledger_shards=4)
+    client.server().flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, state: State) -> ProofLab:
+    return ProofLab(tmp_path, state)
+
+
+def test_what_was_signed_runs_in_each_form(lab: ProofLab) -> None:
+    client = lab.client(lab.keys[OWNER])
+    ordinary = [put(f"a{n}") for n in range(100)]
+    large = put("large", b"y" * 70_000)
+    client.submit_many([*ordinary, large])
+    lab.run_all()
+    behind = [put("a1", b"second"), GetObject(tenant_id=OWNER, env="prod", key="large")]
+    client.submit_many(behind)
+    lab.run_all()
+    assert [lab.code(c) for c in [*ordinary, large, *behind]] == ["done"] * 103
+
+
+def test_an_unsigned_command_is_refused_and_takes_no_op_id(lab: ProofLab) -> None:
+    command = put("a", b"forged", op_id="one")
+    other = put("b", b"y" * 70_000, op_id="two")
+    lab.client(None).submit_many([command, other])
+    lab.run_all()
+    assert lab.code(command) == lab.code(other) == "SIGNATURE_MISSING"
+    assert lab.stored() == 0
+    honest = [put("a", b"honest", op_id="one"), put("b", b"honest", op_id="two")]
+    submissions = lab.client(lab.keys[OWNER]).submit_many(honest)
+    assert [s.receipt.acceptance for s in submissions] == [Acceptance.NEW] * 2
+    lab.run_all()
+    assert [lab.code(c) for c in honest] == ["done"] * 2
+
+
+def test_a_neighbours_signature_counts_for_its_own_tenant_alone(lab: ProofLab) -> None:
+    client = lab.client(lab.keys[NEIGHBOUR])
+    theirs, mine = put("a", tenant=NEIGHBOUR), put("a")
+    client.submit_many([theirs, mine])
+    lab.run_all()
+    assert lab.code(theirs) == "done"
+    assert lab.code(mine) == "NOT_GRANTED"
+    assert lab.content(mine) is None
+
+
+def test_a_revocation_counts_from_the_next_claim_on(lab: ProofLab) -> None:
+    command = put("a")
+    lab.client(lab.keys[OWNER]).submit(command)
+    kid = lab.keys[OWNER].kid
+    lab.principals[kid] = principal(OWNER, lab.keys[OWNER], revoked=datetime.now(UTC))
+    lab.run_all()
+    assert lab.code(command) == "SIGNATURE_INVALID"
+    assert lab.stored() == 0
+
+
+def test_a_signature_must_hold_at_the_claim(lab: ProofLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    command = put("a")
+    lab.client(lab.keys[OWNER]).submit(command)
+    later = time.time() + lab.settings.outcome_retention.total_seconds()
+    monkeypatch.setattr("signalbox.workers.execution.proof_check.time.time", lambda: later)
+    lab.run_all()
+    assert lab.code(command) == "SIGNATURE_INVALID"
+    outcome = lab.outcome(command)
+    assert outcome is not None
+    assert outcome.error is not None
+    assert "expired" in outcome.error.message
+
+
+def one_record(lab: ProofLab, *commands: Command) -> None:
+    """Submitted, signed, as records."""
+    signer = signing.Signer.of(lab.client(lab.keys[OWNER]).settings)
+    assert signer is not None
+    intents = [Intent(command, "object_store.0") for command in commands]
+    lab.ledger.submit(intents, signer.sign([], intents))
+
+
+def test_a_record_is_proven_under_its_own_name_alone(lab: ProofLab, state: State) -> None:
+    command = put("a", op_id="one")
+    one_record(lab, command)
+    shard = lab.ledger.shards.of(command.ref)
+    record = state.call("HGETALL", f"{shard}:op:{command.ref}")
+    copy = f"{OWNER}/prod/copy"
+    flat = [part for name, value in record.items() for part in (name, value)]
+    state.call("HSET", f"{shard}:op:{copy}", *flat, "ord", "")
+    state.call("ZADD", f"{shard}:due", 0, copy)
+    lab.run_all()
+    assert lab.code(command) == "done"
+    [outcome] = lab.ledger.outcomes([copy])
+    assert outcome is not None
+    assert outcome.error is not None
+    assert outcome.error.code == "SIGNATURE_INVALID"
+    assert state.call("HGET", f"{shard}:op:{copy}", "fp") == b""
+
+
+@pytest.mark.parametrize("hours", [-48, 48])
+def test_a_number_of_another_time_is_refused(lab: ProofLab, state: State, hours: int) -> None:
+    """What was done is put there again, under the number that whoever did so likes."""
+    command = put("a", op_id="one")
+    one_record(lab, command)
+    shard = lab.ledger.shards.of(command.ref)
+    record = f"{shard}:op:{command.ref}"
+    number = int(state.call("HGET", record, "seq"))
+    state.call("HSET", record, "seq", number + hours * 3600 * 10**6)
+    lab.run_all()
+    assert lab.code(command) == "SIGNATURE_INVALID"
+    assert lab.stored() == 0
+
+
+def test_a_parcel_counts_in_its_own_scope_alone(lab: ProofLab, state: State) -> None:
+    """Under another scope the fence would be that of a route which the command does not use."""
+    command = put("a", tenant=NEIGHBOUR)
+    lab.client(lab.keys[NEIGHBOUR]).submit(command)
+    [key] = state.scan("*:par")
+    shard = key.decode().removesuffix(":par")
+    [(name, text)] = state.call("HGETALL", f"{shard}:par").items()
+    state.call("HSET", f"{shard}:par", name, text.replace(NEIGHBOUR.encode(), OWNER.encode()))
+    lab.run_all()
+    assert lab.code(command) != "done"
+    assert lab.stored() == 0
+
+
+def test_what_leaves_a_parcel_is_proven_alone(lab: ProofLab) -> None:
+    commands = [put(f"a{n}") for n in range(7)]
+    lab.client(lab.keys[OWNER]).submit_many(commands)
+    shards = lab.ledger.shards.tags
+    claims = lab.runtime.parcels.take(
+        shards, "object_store.0", token="t", worker="w", rung=True
+    ).claims
+    assert len(claims.claimed) == 7
+    lab.runtime.parcels.end("t", claims.parcels, [])
+    again = lab.ledger.claim([Ticket(c.ref, c.op) for c in commands], token="t", worker="w")
+    assert all(item.signed is not None for item in again.claimed)
+    allowed, refused = lab.proofs.check(again)
+    assert len(allowed.claimed) == 7
+    assert refused == []
+
+
+def test_a_parcel_of_another_release_is_proven_and_so_is_what_leaves_it(
+    lab: ProofLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = [put(f"a{n}", b"z" * n, deadline="2100-01-01T00:00:00Z") for n in range(3)]
+    lab.client(lab.keys[OWNER]).submit_many(commands)
+    shapes, tag = parcel_module._schema()
+    monkeypatch.setattr(parcel_module, "_schema", lambda: (shapes, tag + "x"))
+    claims = lab.runtime.parcels.take(
+        lab.ledger.shards.tags, "object_store.0", token="t", worker="w", rung=True
+    ).claims
+    assert len(lab.proofs.check(claims)[0].claimed) == 3
+    lab.runtime.parcels.end("t", claims.parcels, [])
+    again = lab.ledger.claim([Ticket(c.ref, c.op) for c in commands], token="t", worker="w")
+    assert len(lab.proofs.check(again)[0].claimed) == 3
+
+
+def test_a_retried_command_is_proven_again(lab: ProofLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    commands = [put(f"a{n}") for n in range(3)]
+    lab.client(lab.keys[OWNER]).submit_many(commands)
+    adapters = lab.runtime.executor.adapters
+    run = adapters.run
+    fails = iter([True])
+
+    def once(*arguments: object) -> object:
+        ended = run(*arguments)  # type: ignore[arg-type]
+        if next(fails, False):
+            error = Unavailable("not now", next_step="wait")
+            return [replace(end, result=None, error=error) for end in ended]
+        return ended
+
+    monkeypatch.setattr(adapters, "run", once)
+    lab.runtime.drains.run(Ring(tuple(lab.ledger.shards.tags), "object_store.0"))
+    assert {lab.code(c) for c in commands} == {"open"}
+    deadline = time.monotonic() + 60
+    while {lab.code(c) for c in commands} != {"done"}:
+        assert time.monotonic() < deadline
+        lab.run_all()
+
+
+def test_a_sealed_command_that_nobody_could_make_is_refused(lab: ProofLab) -> None:
+    """An author may sign what our client would not have sealed: its content was never checked."""
+    bad = put("a").model_copy(update={"key": "../../t_acme/prod/a"})
+    lab.client(lab.keys[OWNER]).submit_many([bad])
+    lab.run_all()
+    assert lab.code(bad) == "SIGNATURE_INVALID"
+
+
+def test_what_is_unreadable_or_used_up_takes_no_op_id_unless_it_is_proven(
+    lab: ProofLab, state: State
+) -> None:
+    command = put("a", op_id="one")
+    shard = lab.ledger.shards.of(command.ref)
+    record = f"{shard}:op:{command.ref}"
+    for fields in ({"cmd": "{}"}, {"cmd": command.model_dump_json(), "att": 99}):
+        lab.ledger.submit([Intent(command, "object_store.0")])
+        state.call("HSET", record, *[part for pair in fields.items() for part in pair])
+        lab.run_all()
+        assert lab.code(command) == "SIGNATURE_MISSING"
+        assert state.call("HGET", record, "fp") == b""
+    assert lab.client(lab.keys[OWNER]).submit(command).receipt.acceptance is Acceptance.NEW
+
+
+def test_what_expired_behind_an_attempt_keeps_its_op_id(
+    lab: ProofLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = put("a", op_id="one")
+    one_record(lab, command)
+    lab.ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
+    lab.ledger.finish("t", [Finish(command.ref, "t", Action.RETRY)])
+    later = time.time() + lab.settings.outcome_retention.total_seconds()
+    monkeypatch.setattr("signalbox.workers.execution.proof_check.time.time", lambda: later)
+    lab.run_all()
+    assert lab.code(command) == "SIGNATURE_INVALID"
+    receipts = lab.client(lab.keys[OWNER]).submit_many([command])
+    assert receipts[0].receipt.acceptance is Acceptance.KNOWN
+
+
+def test_a_dead_letter_of_a_refused_command_shows_the_command(lab: ProofLab) -> None:
+    client = lab.client(lab.keys[NEIGHBOUR])
+    command = put("a", op_id="one")
+    client.submit(command)
+    lab.run_all()
+    [letter] = client.dead.find(Which())
+    assert letter.document == command.model_dump_json()
+    assert not letter.is_command
+    assert client.dead.replay([letter.ref]).left == {letter.ref: "no command"}
+
+
+def test_what_is_observed_runs_and_is_told(lab: ProofLab, monkeypatch: pytest.MonkeyPatch) -> None:
+    told: list[tuple[Command, Exception]] = []
+    monkeypatch.setattr("signalbox.workers.execution.proof_check.log_unproven", told.extend)
+    lab.set(Signatures.OBSERVE)
+    command, carried = put("a"), put("b")
+    lab.client(None).submit(command)
+    lab.run_all()
+    lab.carry(token(lab.keys[NEIGHBOUR], carried))
+    assert lab.code(command) == lab.code(carried) == "done"
+    assert [(c, type(e).__name__) for c, e in told] == [
+        (command, "SignatureMissing"),
+        (carried, "NotGranted"),
+        (carried, "NotGranted"),
+    ]
+
+
+def test_without_a_key_nothing_is_a_byte_longer(lab: ProofLab, state: State) -> None:
+    ordinary, large = put("a"), put("b", b"y" * 70_000)
+    lab.client(None).submit_many([ordinary, large])
+    shard = lab.ledger.shards.of(large.ref)
+    assert state.call("HGET", f"{shard}:op:{large.ref}", "cmd") == large.model_dump_json().encode()
+    [content] = state.scan("*:c:*")
+    assert state.call("GET", content.decode()) == parcel_module.seal([ordinary])
+
+
+def test_a_signed_message_runs_and_a_forged_one_is_not_recorded(lab: ProofLab) -> None:
+    command = put("a", op_id="one")
+    forged = put("a", b"forged", op_id="one")
+    lab.carry(json_of(forged))
+    [letter] = lab.client(None).dead.find(Which())
+    assert (letter.ref, letter.code) == (command.ref, "SIGNATURE_MISSING")
+    lab.carry(token(lab.keys[NEIGHBOUR], forged))
+    lab.carry(token(PrivateKey.new(), forged))
+    assert lab.stored() == 0
+    lab.carry(token(lab.keys[OWNER], command))
+    assert lab.code(command) == "done"
+    assert lab.content(command) is not None
+    assert not list(lab.client(None).dead.find(Which()))
+
+
+def test_a_signed_message_is_verified_again_at_the_claim(lab: ProofLab, state: State) -> None:
+    command = put("a", op_id="one")
+    lab.ledger.submit(
+        [Intent(command, "object_store.0", proof=token(lab.keys[OWNER], put("b", op_id="one")))]
+    )
+    lab.run_all()
+    assert lab.code(command) == "SIGNATURE_INVALID"
+
+
+def json_of(command: Command) -> object:
+    return command.model_dump(mode="json")
+
+
+def test_errors_name_what_was_refused(lab: ProofLab) -> None:
+    command = put("a")
+    lab.client(None).submit(command)
+    lab.run_all()
+    outcome = lab.outcome(command)
+    assert outcome is not None
+    error = outcome.error
+    assert error is not None
+    assert (error.tenant_id, error.env, error.kind) == (OWNER, "prod", "object_store")
+    assert "op_id" in (error.next_step or "")
+    assert SignatureMissing.http_status == SignatureInvalid.http_status == 401

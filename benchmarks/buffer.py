@@ -7,7 +7,7 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from benchmarks.figure import NOISE, Figure
-from benchmarks.lane import PATIENCE, Lane, lane, puts
+from benchmarks.lane import TIMEOUT, Lane, lane, puts
 from benchmarks.part import Bench
 from signalbox.commands.object_store import PutObject
 from signalbox.producers.client.buffered_command import Pending
@@ -47,7 +47,7 @@ def _buffered(it: Lane, seconds: float) -> Rates:
         pending: list[Pending] = []
 
         def end() -> list[Submission]:
-            buffer.flush(PATIENCE)
+            buffer.flush(TIMEOUT)
             return [each.submission() for each in pending]
 
         return _rates(it, seconds, lambda put: pending.append(buffer.add(put)), end)
@@ -65,7 +65,7 @@ def _rates(
         send(put)
     submissions = end()
     accepted = time.perf_counter() - started
-    outcomes = it.client.wait(submissions, max(PATIENCE, timedelta(seconds=10 * seconds)))
+    outcomes = it.client.wait(submissions, max(TIMEOUT, timedelta(seconds=10 * seconds)))
     done = time.perf_counter() - started
     if any(outcome is None or outcome.error is not None for outcome in outcomes):
         raise RuntimeError("a put was not done")

@@ -9,7 +9,7 @@ import time
 from itertools import count
 
 from benchmarks.figure import Figure
-from benchmarks.lane import ENV, PATIENCE, Lane, lane, puts
+from benchmarks.lane import ENV, TIMEOUT, Lane, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import by
 from signalbox.commands.outcome import Outcome
@@ -50,7 +50,7 @@ def flip_cost(bench: Bench) -> list[Figure]:
 def _stream(it: Lane, outcomes: list[Outcome], over: threading.Event) -> None:
     while not over.is_set():
         submissions = it.client.submit_many(puts(TENANT, BATCH))
-        outcomes += [outcome for outcome in it.client.wait(submissions, PATIENCE) if outcome]
+        outcomes += [outcome for outcome in it.client.wait(submissions, TIMEOUT) if outcome]
 
 
 def _switch(it: Lane, seconds: float) -> tuple[int, float]:

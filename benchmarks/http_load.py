@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from urllib.parse import urlsplit
 
 CONTENT = b"x" * 1024
-PATIENCE = 30.0
+TIMEOUT = 30.0
 """Seconds; who hears nothing for so long gives up."""
 
 
@@ -115,7 +115,7 @@ def _one_behind_another(
         each.ask(time.perf_counter())
     asking = len(connections)
     while asking:
-        for connection in _answered(poll, connections, PATIENCE, counts):
+        for connection in _answered(poll, connections, TIMEOUT, counts):
             if (now := time.perf_counter()) < until:
                 connection.ask(now)
             else:
@@ -130,7 +130,7 @@ def _as_they_come(
     while coming or len(idle) < len(connections):
         while coming and idle and coming[0] <= time.perf_counter():
             idle.popleft().ask(coming.popleft())
-        wait = PATIENCE
+        wait = TIMEOUT
         if coming and idle:
             wait = max(0.0, coming[0] - time.perf_counter())
         idle.extend(_answered(poll, connections, wait, counts))
@@ -142,8 +142,8 @@ def _answered(
     """Who has an answer now, or within so many seconds. Raises TimeoutError, EOFError."""
     # Unlike epoll, which counts milliseconds, select waits no longer than it is told.
     if wait and not select.select([poll.fileno()], (), (), wait)[0]:
-        if wait == PATIENCE:
-            raise TimeoutError(f"no answer in {PATIENCE:g} s")
+        if wait == TIMEOUT:
+            raise TimeoutError(f"no answer in {TIMEOUT:g} s")
         return []
     found: list[Connection] = []
     for number, _ in poll.poll(0):

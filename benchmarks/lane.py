@@ -28,7 +28,7 @@ from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 
-PATIENCE = timedelta(minutes=5)
+TIMEOUT = timedelta(minutes=5)
 AHEAD = 400
 """Commands on their way at most."""
 PAYLOAD = InlinePayload(data=b"x" * 1024)
@@ -139,7 +139,7 @@ class Lane:
 
     def settle(self, submissions: list[Submission]) -> int:
         """Wait until these are done; how many they are. Raises RuntimeError if one was not."""
-        for outcome in self.client.wait(submissions, PATIENCE):
+        for outcome in self.client.wait(submissions, TIMEOUT):
             if outcome is None or outcome.error is not None:
                 raise RuntimeError(f"a command was not done: {outcome and outcome.error}")
         return len(submissions)

@@ -32,7 +32,7 @@ from signalbox.commands.tls import check_tls_files
 # Together under five seconds: that long a caller waits before it is told.
 CONNECT_SECONDS = 1.5
 ANSWER_SECONDS = 3.0
-PATIENCE_SECONDS = 4.0
+RETRY_SECONDS = 4.0
 """Seconds for which a call is retried during a failover or a move of a slot, before it fails."""
 
 DRIVER = DriverInfo()
@@ -76,7 +76,7 @@ def servers_of(url: str) -> Servers:
                 redis.ConnectionPool(host=address[0], port=address[1], **many.options, **_options())
             )
 
-        return Cluster(many.addresses, make, PATIENCE_SECONDS)
+        return Cluster(many.addresses, make, RETRY_SECONDS)
     options = dict(many.options)
     if options.pop("connection_class", None) is redis.SSLConnection:
         options["ssl"] = True
@@ -92,7 +92,7 @@ def servers_of(url: str) -> Servers:
         **_options(),
     )
     client: redis.Redis = sentinel.master_for(many.service)  # type: ignore[no-untyped-call]  # untyped in redis-py
-    return OneServer(client, PATIENCE_SECONDS)
+    return OneServer(client, RETRY_SECONDS)
 
 
 def _one_server(url: str) -> redis.Redis:

@@ -17,7 +17,7 @@ SLOTS = 16384
 class Servers(Protocol):
     """Clients of the primaries. Thread-safe."""
 
-    patience: float
+    retry_seconds: float
     """Seconds for which a call that is refused for now or not answered is retried."""
 
     def of(self, key: str) -> redis.Redis:
@@ -42,9 +42,9 @@ class Servers(Protocol):
 class OneServer:
     """One server that holds all keys; Sentinels may say which one it is."""
 
-    def __init__(self, client: redis.Redis, patience: float = 0.0) -> None:
+    def __init__(self, client: redis.Redis, retry_seconds: float = 0.0) -> None:
         self._client = client
-        self.patience = patience
+        self.retry_seconds = retry_seconds
 
     def of(self, key: str) -> redis.Redis:  # noqa: ARG002 - it has all keys
         return self._client
@@ -75,11 +75,11 @@ class Cluster:
         self,
         seeds: Sequence[Address],
         make: Callable[[Address], redis.Redis],
-        patience: float,
+        retry_seconds: float,
     ) -> None:
         self._seeds = list(seeds)
         self._make = make
-        self.patience = patience
+        self.retry_seconds = retry_seconds
         self._lock = threading.Lock()
         self._clients: dict[Address, redis.Redis] = {}
         self._slots: list[Address] = []

@@ -164,19 +164,19 @@ class State:
     ) -> list[Any]:
         answers: list[Any] = [None] * len(units)
         left: Sequence[int] = range(len(units))
-        patience = _Patience(self._servers)
+        retries = _Retries(self._servers)
         with state_errors():
             while left:
                 try:
                     parts = self._parts(units, left, front)
                 except redis.RedisError as error:
-                    patience.after(error)  # nothing was sent: it is not known where to
+                    retries.after(error)  # nothing was sent: it is not known where to
                     continue
                 exchange(parts, units, answers, replicas)
                 asked = {index for its in parts.values() for index in its}
                 failed = {i: answers[i] for i in asked if isinstance(answers[i], Exception)}
                 if failed:
-                    self._learn(failed, units, scripts, patience)
+                    self._learn(failed, units, scripts, retries)
                 elif len(asked) == len(left):
                     break
                 left = _again(units, left, asked, failed, front)
@@ -201,7 +201,7 @@ class State:
         failed: dict[int, redis.RedisError],
         units: Sequence[Unit],
         scripts: Sequence[Loadable],
-        patience: _Patience,
+        retries: _Retries,
     ) -> None:
         """Make what failed succeed the next time. Raises what will not."""
         unknown: set[str] = set()
@@ -214,19 +214,19 @@ class State:
             for script in scripts:
                 client.script_load(script.source)
         errors = {id(error): error for error in failed.values()}
-        patience.after(*errors.values())
+        retries.after(*errors.values())
 
 
 def _key_of(call: Call) -> str:
     return call.key if isinstance(call, _At) else str(call[_KEY_AT.get(call[0], 1)])
 
 
-class _Patience:
+class _Retries:
     """How long what failed is asked again."""
 
     def __init__(self, servers: Servers) -> None:
         self._servers = servers
-        self._until = time.monotonic() + servers.patience
+        self._until = time.monotonic() + servers.retry_seconds
         self._tries = self._told = 0
 
     def after(self, *errors: redis.RedisError) -> None:
@@ -255,7 +255,7 @@ class _Patience:
             else:
                 raise error
         self._told += told
-        if rest and self._servers.patience:
+        if rest and self._servers.retry_seconds:
             time.sleep(PAUSE_SECONDS)
 
 

@@ -53,7 +53,7 @@ async def log(
 def _page(
     event_log: EventLog, after: int, since: datetime | None, tenant: str | None, limit: int
 ) -> tuple[list[StreamEvent], int | None]:
-    begin = event_log.behind(since) if since else after
+    begin = event_log.last_revision_before(since) if since else after
     found: list[StreamEvent] = []
     looked_at = 0
     while looked_at < _LOOKED_AT:

@@ -77,14 +77,14 @@ class Content:
         *,
         backend_type: str,
         route_revision: int,
-        patience: float,
+        take_seconds: float,
         read: Callable[[], Awaitable[bytes]],
         threads: ThreadPoolExecutor,
         left: Callable[[], None],
     ) -> None:
         """`read` returns the next part; `left` is called once when everything is closed.
 
-        The content is closed if a part is not taken within `patience` seconds.
+        The content is closed if a part is not taken within `take_seconds` seconds.
         """
         self.info: ObjectInfo = opened.stream.info
         self.first = opened.stream.first
@@ -94,7 +94,7 @@ class Content:
         self.backend_type = backend_type
         self.route_revision = route_revision
         self._opened = opened
-        self._patience = patience
+        self._take_seconds = take_seconds
         self._read = read
         self._threads = threads
         self._left = left
@@ -156,7 +156,7 @@ class Content:
     def _wait_for_taker(self) -> None:
         if self._timer is not None:
             self._timer.cancel()
-        self._timer = self._loop.call_later(self._patience, self._expire)
+        self._timer = self._loop.call_later(self._take_seconds, self._expire)
 
     def _expire(self) -> None:
         self._expired = True

@@ -72,10 +72,12 @@ class ReadScheduler:
         self._timer: asyncio.TimerHandle | None = None
         self._timed_by: asyncio.AbstractEventLoop | None = None
 
-    async def run(self, command: Command, seconds: float, calls: Calls, patience: float) -> Read:
+    async def run(
+        self, command: Command, seconds: float, calls: Calls, wait_seconds: float
+    ) -> Read:
         """Run a read; return its end.
 
-        Its call may take `seconds`, but this waits at most `patience` seconds. Raises TimeoutError
+        The call may take `seconds`, but this waits `wait_seconds` at most. Raises TimeoutError
         then, and StateUnavailable.
         """
         slot = _Slot(self._inboxes.here(), command, seconds, calls)
@@ -88,7 +90,7 @@ class ReadScheduler:
             self._begin()
         if self._timer is None or (self._timed_by is not None and self._timed_by.is_closed()):
             self._look_after(loop)
-        timer = loop.call_later(patience, slot.give_up)
+        timer = loop.call_later(wait_seconds, slot.give_up)
         try:
             return await slot.read
         finally:

@@ -49,7 +49,7 @@ class ReadLimits:
     streams: int = 256
     """Maximum number of open contents, each of which uses resources of its backend; half of them
     for one tenant."""
-    patience: timedelta = timedelta(seconds=30)
+    timeout: timedelta = timedelta(seconds=30)
     """A content is closed if its client does not take a part for this long."""
     longest: timedelta = timedelta(hours=1)
     """A content is closed after this time in any case."""
@@ -95,7 +95,7 @@ class Reads:
         within the lease time, and StateUnavailable.
         """
         _check(command)
-        await self._behind(command, after)
+        await self._await_predecessor(command, after)
         ended, _ = await self._read(command, self._lease, self._calls)
         return outcome_of(ended, self._worker)
 
@@ -105,7 +105,7 @@ class Reads:
         Raises what `run` would return as an error: NotFound, InvalidCommand (a range past the end),
         RouteNotFound, and so on.
         """
-        await self._behind(command, after)
+        await self._await_predecessor(command, after)
         tenant_id = command.tenant_id
         await self._acquire(self._open, command, "its open contents")
         try:
@@ -122,7 +122,7 @@ class Reads:
             opened,
             backend_type=ended.route.backend_type,
             route_revision=ended.route.revision,
-            patience=self._limits.patience.total_seconds(),
+            take_seconds=self._limits.timeout.total_seconds(),
             read=partial(self._next_part, command, ended, opened),
             threads=self._threads,
             left=partial(self._open.release, tenant_id),
@@ -137,7 +137,7 @@ class Reads:
         self._admission.close()
         self._adapters.close()
 
-    async def _behind(self, command: Command, after: str | None) -> None:
+    async def _await_predecessor(self, command: Command, after: str | None) -> None:
         if after is None:
             return
         if not _OP_ID.fullmatch(after):

@@ -21,7 +21,7 @@ from signalbox.gateway.open_content import Content
 from signalbox.gateway.reads import Reads
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.producers.client.async_client import LIMITS, AsyncClient
-from signalbox.producers.client.awaited_command import Told
+from signalbox.producers.client.awaited_command import AwaitedOutcome
 from signalbox.producers.client.client import Client
 from signalbox.producers.client.run_result import Ran
 from signalbox.producers.client.submission import Submission
@@ -49,7 +49,7 @@ class Services:
         self._reads = Reads(self._commands)
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway-call")
         self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="gateway-slow")
-        self._waits: set[Told] = set()
+        self._waits: set[AwaitedOutcome] = set()
         """The current waits for outcomes."""
 
     async def run(self, command: Command, wait: timedelta) -> Outcome | None:

@@ -26,7 +26,7 @@ DESCRIPTORS = 3
 """File descriptors of a connection: the file, its log and the log's index."""
 SHARE = 0.25
 """Share of the process' file descriptors that idle connections may use."""
-FORK_PATIENCE = 60.0
+FORK_SECONDS = 60.0
 """Maximum seconds that a fork waits for transactions to end."""
 
 Identity = tuple[int, int]
@@ -127,7 +127,7 @@ class ConnectionPool:
     def before_fork(self) -> None:
         """Wait for transactions to end and close all connections."""
         self._changed.acquire()
-        self._changed.wait_for(lambda: self._lent == 0, timeout=FORK_PATIENCE)
+        self._changed.wait_for(lambda: self._lent == 0, timeout=FORK_SECONDS)
         for idle in self._idle.values():
             for kept in idle:
                 kept.connection.close()

@@ -16,7 +16,7 @@ from signalbox.adapters.port import TimeLimit
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import Misconfigured
 
-PATIENCE = 5.0
+BUSY_SECONDS = 5.0
 """Maximum seconds to wait for another writer."""
 
 
@@ -41,17 +41,17 @@ class Database:
     @contextmanager
     def reading(self) -> Iterator[apsw.Connection]:
         """Run a read transaction, which sees one state throughout."""
-        with self._transaction("BEGIN", PATIENCE) as connection:
+        with self._transaction("BEGIN", BUSY_SECONDS) as connection:
             yield connection
 
     @contextmanager
     def looking(self) -> Iterator[apsw.Connection]:
         """Run one reading statement, which by itself sees one state."""
-        with self._transaction(None, PATIENCE) as connection:
+        with self._transaction(None, BUSY_SECONDS) as connection:
             yield connection
 
     @contextmanager
-    def writing(self, seconds: float = PATIENCE) -> Iterator[apsw.Connection]:
+    def writing(self, seconds: float = BUSY_SECONDS) -> Iterator[apsw.Connection]:
         """Run a transaction as the only writer; wait for others up to `seconds`.
 
         It is committed at the end of the block, and rolled back if that raises. If the commit
@@ -78,7 +78,7 @@ class Database:
     def _transaction(self, begin: str | None, seconds: float) -> Iterator[apsw.Connection]:
         path = self._path()
         with POOL.borrowed(path, partial(self._open, path)) as connection:
-            connection.set_busy_timeout(int(1000 * max(0.001, min(seconds, PATIENCE))))
+            connection.set_busy_timeout(int(1000 * max(0.001, min(seconds, BUSY_SECONDS))))
             if begin is not None:
                 connection.execute(begin)
             try:
@@ -107,7 +107,7 @@ class Database:
         return connection
 
     def _prepare(self, connection: apsw.Connection) -> None:
-        connection.set_busy_timeout(int(1000 * PATIENCE))
+        connection.set_busy_timeout(int(1000 * BUSY_SECONDS))
         _use_wal(connection)
         connection.execute("PRAGMA synchronous = FULL")
         if self._found_version(connection) == self._version:
@@ -143,7 +143,7 @@ class Database:
 
 def _use_wal(connection: apsw.Connection) -> None:
     # SQLite does not wait for its own lock when two processes switch a new file to WAL.
-    end = time.monotonic() + PATIENCE
+    end = time.monotonic() + BUSY_SECONDS
     while True:
         try:
             connection.pragma("journal_mode", "wal")

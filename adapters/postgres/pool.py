@@ -41,8 +41,8 @@ class Pool:
         and the errors of `make`.
         """
         deadline = current()
-        patience = CONNECT_SECONDS if deadline is None else min(CONNECT_SECONDS, deadline.left())
-        if not self._free.acquire(timeout=patience):
+        timeout = CONNECT_SECONDS if deadline is None else min(CONNECT_SECONDS, deadline.left())
+        if not self._free.acquire(timeout=timeout):
             raise Unavailable(
                 f"all {MAX_CONNECTIONS} connections to the database are in use",
                 next_step="it is tried again; see what keeps the database if it stays so",

@@ -16,7 +16,7 @@ WORKERS = 2
 """Worker processes of each queue, one a core."""
 ROUSE = 4
 """Commands with which each turn begins, and which are not counted: its workers were stopped."""
-PATIENCE = 60.0
+TIMEOUT = 60.0
 """Seconds within which what was sent must have taken effect."""
 
 
@@ -95,7 +95,7 @@ def await_effects(count: Callable[[], int], commands: int) -> float:
 
     Raises RuntimeError if they do not come, or too many.
     """
-    began, end = time.thread_time(), time.monotonic() + PATIENCE
+    began, end = time.thread_time(), time.monotonic() + TIMEOUT
     while True:
         looked = time.perf_counter()
         found = count()

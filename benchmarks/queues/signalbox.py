@@ -12,7 +12,7 @@ from typing import Any
 import apsw
 import redis
 
-from benchmarks.lane import ENV, PATIENCE, Lane, lane
+from benchmarks.lane import ENV, TIMEOUT, Lane, lane
 from benchmarks.queues.contender import DATA, ROUSE, WORKERS, FairThreads
 from signalbox.commands.event_stream import AppendEvent, Event
 from signalbox.commands.metrics_store import IngestPoints, Point
@@ -122,7 +122,7 @@ class Signalbox:
         return self._stored()
 
     def moments(self) -> dict[str, int]:
-        outcomes = self._lane.client.wait(self._sent, PATIENCE)
+        outcomes = self._lane.client.wait(self._sent, TIMEOUT)
         found = {}
         for submission, outcome in zip(self._sent, outcomes, strict=True):
             if outcome is None or outcome.error is not None:
@@ -145,7 +145,7 @@ class Signalbox:
 
     def _run(self, commands: list[Command]) -> None:
         client = self._lane.client
-        for outcome in client.wait(client.submit_many(commands), PATIENCE):
+        for outcome in client.wait(client.submit_many(commands), TIMEOUT):
             if outcome is None or outcome.error is not None:
                 raise RuntimeError(f"a command was not done: {outcome and outcome.error}")
 

@@ -20,7 +20,7 @@ from signalbox.producers.client.submission import MAX_SUBMIT, Submission, ask_ag
 
 Item = TypeVar("Item")
 
-PATIENCE = timedelta(minutes=10)
+DEFAULT_TIMEOUT = timedelta(minutes=10)
 """How long to wait for a command to be accepted, and for its outcome; a crashed worker's commands
 run again long before."""
 MIB = 1024 * 1024
@@ -74,17 +74,17 @@ def run_all(
     client: Client,
     work: Iterable[Work[Item] | None],
     pace: Pace | None = None,
-    patience: timedelta = PATIENCE,
+    timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> Iterator[Ended[Item]]:
     """Submit the commands in batches, in the given order; yield an end for each, in that order.
 
     None in `work` marks a pause of the input: everything before it is then submitted and waited
     for. A command that was refused because too many are open is submitted again, before any later
     one. One without an outcome in time ends with OutcomePending. Raises StateUnavailable: at once
-    if the ledger is unavailable at the start, else after `patience`.
+    if the ledger is unavailable at the start, else after `timeout`.
     """
     client.state.ping()
-    stream = _Stream[Item](client, pace or Pace(), patience)
+    stream = _Stream[Item](client, pace or Pace(), timeout)
     for part in work:
         if part is None or stream.add(part):
             stream.submit()
@@ -101,7 +101,7 @@ class _Stream(Generic[Item]):
 
     client: Client
     pace: Pace
-    patience: timedelta
+    timeout: timedelta
     waiting: list[Work[Item]] = field(default_factory=list)
     waiting_bytes: int = 0
     window: deque[tuple[list[Work[Item]], list[Submission]]] = field(default_factory=deque)
@@ -137,14 +137,14 @@ class _Stream(Generic[Item]):
         batch, submissions = self.window.popleft()
         self.commands -= len(batch)
         self.bytes -= sum(part.size for part in batch)
-        outcomes = self._reach(self.client.wait, submissions, self.patience)
+        outcomes = self._reach(self.client.wait, submissions, self.timeout)
         for part, submission, outcome in zip(batch, submissions, outcomes, strict=True):
             error = _error_of(submission, outcome)
             yield Ended(part.item, part.command, outcome, error)
 
     def _ask(self, commands: Sequence[Command]) -> list[Submission]:
         submissions: list[Submission] = self._reach(self.client.submit_many, commands)
-        deadline = time.monotonic() + self.patience.total_seconds()
+        deadline = time.monotonic() + self.timeout.total_seconds()
         while time.monotonic() < deadline:
             full = [number for number, each in enumerate(submissions) if each.full]
             if not full:
@@ -157,7 +157,7 @@ class _Stream(Generic[Item]):
 
     @property
     def _reach(self) -> Retrying:
-        return ask_again(self.patience.total_seconds())
+        return ask_again(self.timeout.total_seconds())
 
 
 def _error_of(submission: Submission, outcome: Outcome | None) -> SignalboxError | None:

@@ -19,7 +19,7 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.parse import invalid_command
 from signalbox.commands.payload import CHUNK_BYTES
 from signalbox.commands.scope import Mode
-from signalbox.producers.bulk.bounded_run import PATIENCE, Pace, Work, run_all
+from signalbox.producers.bulk.bounded_run import DEFAULT_TIMEOUT, Pace, Work, run_all
 from signalbox.producers.client.client import Client
 
 BATCH_COMMANDS = 100
@@ -94,7 +94,7 @@ def store_files(
     files: Iterable[FileToStore],
     *,
     batch_commands: int = BATCH_COMMANDS,
-    patience: timedelta = PATIENCE,
+    timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> Iterator[StoredFile]:
     """Put each file under its key, many in a batch; yield each when its outcome arrives.
 
@@ -118,7 +118,7 @@ def store_files(
                 size = min(command.size, client.settings.inline_limit_bytes)
                 yield Work(file, command, size)
 
-    for end in run_all(client, work(), pace, patience):
+    for end in run_all(client, work(), pace, timeout):
         yield from unread
         unread.clear()
         put = end.command
@@ -128,7 +128,7 @@ def store_files(
 
 
 def digests(
-    client: Client, tenancy: Tenancy, keys: Sequence[str], *, patience: timedelta = PATIENCE
+    client: Client, tenancy: Tenancy, keys: Sequence[str], *, timeout: timedelta = DEFAULT_TIMEOUT
 ) -> Iterator[tuple[str, str | SignalboxError]]:
     """Read objects back through the queue.
 
@@ -139,7 +139,7 @@ def digests(
             GetObject(tenant_id=tenancy.tenant_id, env=tenancy.env, mode=tenancy.mode, key=key)
             for key in keys[start : start + BATCH_COMMANDS]
         ]
-        outcomes = client.wait(client.submit_many(gets), patience)
+        outcomes = client.wait(client.submit_many(gets), timeout)
         for command, outcome in zip(gets, outcomes, strict=True):
             try:
                 if outcome is None:

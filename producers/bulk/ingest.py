@@ -9,7 +9,7 @@ from datetime import timedelta
 
 from signalbox.commands.error import InvalidCommand, OutcomePending, SignalboxError
 from signalbox.commands.model import OP_ID_PATTERN, Command, new_op_id
-from signalbox.producers.bulk.bounded_run import PATIENCE, Work, run_all
+from signalbox.producers.bulk.bounded_run import DEFAULT_TIMEOUT, Work, run_all
 from signalbox.producers.client.client import Client
 
 MAX_PREFIX = 100
@@ -79,9 +79,9 @@ class Naming:
 class Ingest:
     """Submits pieces, collects their ends, and counts lines."""
 
-    def __init__(self, client: Client, patience: timedelta = PATIENCE) -> None:
+    def __init__(self, client: Client, timeout: timedelta = DEFAULT_TIMEOUT) -> None:
         self._client = client
-        self._patience = patience
+        self._timeout = timeout
         self.sent = 0
         """Lines that were submitted, or may have been."""
         self.stored = 0
@@ -100,7 +100,7 @@ class Ingest:
         None among the pieces marks a pause of the input: everything before it is then submitted and
         waited for. Raises StateUnavailable, and OutcomePending if there is no outcome in time.
         """
-        for end in run_all(self._client, self._work(pieces), patience=self._patience):
+        for end in run_all(self._client, self._work(pieces), timeout=self._timeout):
             piece, error = end.item, end.error
             if isinstance(error, OutcomePending):
                 raise error

@@ -22,7 +22,7 @@ from signalbox.commands.object_store import (
 )
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import CHUNK_BYTES
-from signalbox.producers.bulk.bounded_run import PATIENCE, Ended, Pace, Work, run_all
+from signalbox.producers.bulk.bounded_run import DEFAULT_TIMEOUT, Ended, Pace, Work, run_all
 from signalbox.producers.bulk.folder import Tenancy
 from signalbox.producers.client.client import Client
 
@@ -49,7 +49,7 @@ class Fetched:
 
 
 def objects_below(
-    client: Client, tenancy: Tenancy, prefix: str, *, patience: timedelta = PATIENCE
+    client: Client, tenancy: Tenancy, prefix: str, *, timeout: timedelta = DEFAULT_TIMEOUT
 ) -> Iterator[ObjectInfo]:
     """Yield all objects whose keys begin with the prefix, in key order.
 
@@ -58,7 +58,7 @@ def objects_below(
     cursor: str | None = None
     while True:
         command = ListObjects(**tenancy.fields, prefix=prefix, limit=PAGE, cursor=cursor)
-        page = client.run(command, patience)
+        page = client.run(command, timeout)
         yield from page.objects
         if (cursor := page.next_cursor) is None:
             return
@@ -71,7 +71,7 @@ def fetch_objects(
     folder: Path,
     prefix: str,
     *,
-    patience: timedelta = PATIENCE,
+    timeout: timedelta = DEFAULT_TIMEOUT,
 ) -> Iterator[Fetched]:
     """Download each object to `folder`, under its key without the prefix; yield each, in order.
 
@@ -94,7 +94,7 @@ def fetch_objects(
             size = min(info.size, client.settings.inline_limit_bytes)
             yield Work((info, path), GetObject(**tenancy.fields, key=info.key), size)
 
-    for end in run_all(client, work(), GETS, patience):
+    for end in run_all(client, work(), GETS, timeout):
         yield from settled
         settled.clear()
         info, path = end.item
@@ -114,11 +114,11 @@ def fetch_objects(
 
 
 def remove_objects(
-    client: Client, tenancy: Tenancy, keys: Iterable[str], *, patience: timedelta = PATIENCE
+    client: Client, tenancy: Tenancy, keys: Iterable[str], *, timeout: timedelta = DEFAULT_TIMEOUT
 ) -> Iterator[Ended[str]]:
     """Delete the objects under these keys; yield an end for each. Raises StateUnavailable."""
     work = (Work(key, DeleteObject(**tenancy.fields, key=key), 0) for key in keys)
-    return run_all(client, work, patience=patience)
+    return run_all(client, work, timeout=timeout)
 
 
 def path_below(folder: Path, key: str, prefix: str) -> Path:

@@ -14,13 +14,13 @@ MAX_PAGE = 1000
 """Maximum number of events in one read."""
 
 
-def events_behind(
+def events_after(
     client: Client,
     tenancy: Tenancy,
     stream: str,
     after: int,
     limit: int | None,
-    patience: timedelta,
+    timeout: timedelta,
 ) -> Iterator[dict[str, Any]]:
     """Yield the events with version > `after` up to the stream's current end, or `limit` of them.
 
@@ -31,7 +31,7 @@ def events_behind(
     while left is None or left > 0:
         page_size = MAX_PAGE if left is None else min(MAX_PAGE, left)
         command = ReadEvents(**tenancy.fields, stream=stream, after=after, limit=page_size)
-        page = client.run_outcome(command, patience).unwrap()
+        page = client.run_outcome(command, timeout).unwrap()
         yield from page["events"]
         if not page["events"]:
             return
@@ -39,7 +39,7 @@ def events_behind(
         left = None if left is None else left - len(page["events"])
 
 
-def end_of(client: Client, tenancy: Tenancy, stream: str, patience: timedelta) -> int:
+def end_of(client: Client, tenancy: Tenancy, stream: str, timeout: timedelta) -> int:
     """Return the stream's last version, 0 if it is empty.
 
     It is found by bisection in few reads, since versions have no gaps.
@@ -47,7 +47,7 @@ def end_of(client: Client, tenancy: Tenancy, stream: str, patience: timedelta) -
 
     def has_events_after(version: int) -> bool:
         command = ReadEvents(**tenancy.fields, stream=stream, after=version, limit=1)
-        return bool(client.run(command, patience).events)
+        return bool(client.run(command, timeout).events)
 
     if not has_events_after(0):
         return 0

@@ -159,8 +159,8 @@ def _archived(first: datetime | None, last: datetime | None) -> Iterator[StreamE
 
 def _logged(first: datetime | None, last: datetime | None) -> Iterator[StreamEvent]:
     events = make_registry().log
-    begin = events.behind(first) if first else 0
-    end = events.behind(last) if last else events.head().revision
+    begin = events.last_revision_before(first) if first else 0
+    end = events.last_revision_before(last) if last else events.head().revision
     while begin < end:
         page = [event for event in events.events(begin, limit=1000) if event.revision <= end]
         yield from page

@@ -118,12 +118,12 @@ def read(
     as_json: AsJson = False,
 ) -> None:
     """Print events behind a version, in order, one a line."""
-    from signalbox.producers.bulk.stream_reader import events_behind
+    from signalbox.producers.bulk.stream_reader import events_after
 
     tenancy = make_tenancy(tenant, env, mode)
     found: list[dict[str, Any]] = []
     with make_client() as client:
-        for event in events_behind(client, tenancy, stream, after, limit, timedelta(seconds=wait)):
+        for event in events_after(client, tenancy, stream, after, limit, timedelta(seconds=wait)):
             after = event["version"]
             if as_json:
                 found.append(event)
@@ -145,18 +145,18 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Print events as they come, until Ctrl-C; with --json one document a line."""
-    from signalbox.producers.bulk.stream_reader import end_of, events_behind
+    from signalbox.producers.bulk.stream_reader import end_of, events_after
 
     if from_now and after:
         raise typer.BadParameter("--after and --from-now exclude each other")
     tenancy = make_tenancy(tenant, env, mode)
-    patience = timedelta(seconds=wait)
+    timeout = timedelta(seconds=wait)
     with make_client() as client:
         if from_now:
-            after = end_of(client, tenancy, stream, patience)
+            after = end_of(client, tenancy, stream, timeout)
         while True:
             try:
-                for event in events_behind(client, tenancy, stream, after, None, patience):
+                for event in events_after(client, tenancy, stream, after, None, timeout):
                     _print_event(event, as_json)
                     after = event["version"]
             except SignalboxError as error:

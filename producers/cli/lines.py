@@ -18,7 +18,7 @@ from pydantic import ValidationError
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.model import Command
 from signalbox.commands.visible import visible
-from signalbox.producers.bulk.bounded_run import PATIENCE
+from signalbox.producers.bulk.bounded_run import DEFAULT_TIMEOUT
 from signalbox.producers.bulk.ingest import Ended, Ingest, Naming, Piece
 from signalbox.producers.bulk.line_input import Line, read_lines
 from signalbox.producers.cli.common import make_client
@@ -50,9 +50,9 @@ def one_each(
 def store_lines(pieces: Pieces, wait: float | None, as_json: bool) -> None:
     """Store them, print the counts, and exit with 1 unless everything was stored."""
     source = _Source(pieces)
-    patience = PATIENCE if wait is None else timedelta(seconds=wait)
+    timeout = DEFAULT_TIMEOUT if wait is None else timedelta(seconds=wait)
     with make_client() as client:
-        ingest = Ingest(client, patience)
+        ingest = Ingest(client, timeout)
         try:
             with _count_shown() as count:
                 for ended in ingest.run(source):

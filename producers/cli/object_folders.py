@@ -47,9 +47,9 @@ def cp(
     as_json: AsJson = False,
 ) -> None:
     """Copy an object, with its content type and metadata, under another key."""
-    tenancy, patience = make_tenancy(tenant, env, mode), timedelta(seconds=wait)
+    tenancy, timeout = make_tenancy(tenant, env, mode), timedelta(seconds=wait)
     with make_client() as client:
-        found = client.run(signalbox.GetObject(**named(tenancy), key=key), patience)
+        found = client.run(signalbox.GetObject(**named(tenancy), key=key), timeout)
         try:
             with client.content.open(found) as content:
                 payload = client.content.payload(content)
@@ -62,7 +62,7 @@ def cp(
             content_type=found.info.content_type,
             metadata=found.info.metadata,
         )
-        show(client.run_outcome(command, patience), as_json)
+        show(client.run_outcome(command, timeout), as_json)
 
 
 @app.command()

@@ -21,19 +21,19 @@ from signalbox.commands.ref import Ref
 from signalbox.commands.result import R, Returns
 from signalbox.commands.settings import Settings
 from signalbox.producers.client.async_content import take_in
-from signalbox.producers.client.awaited_command import Asked, Told
+from signalbox.producers.client.awaited_command import AwaitedCommand, AwaitedOutcome
 from signalbox.producers.client.buffer import BufferLimits
 from signalbox.producers.client.client import Client
-from signalbox.producers.client.full_buffer_queue import FullLine
+from signalbox.producers.client.full_buffer_queue import FullBufferQueue
 from signalbox.producers.client.loop_inbox import Inboxes
 from signalbox.producers.client.run_result import Ran, not_taken, unknown
-from signalbox.producers.client.shared_lookup import Together
+from signalbox.producers.client.shared_lookup import SharedLookup
 from signalbox.producers.client.submission import DEFAULT_WAIT, Submission, no_outcome
 
 LIMITS = BufferLimits(
     linger=timedelta(milliseconds=2),
     longest=timedelta(milliseconds=20),
-    patience=timedelta(seconds=5),
+    give_up_after=timedelta(seconds=5),
 )
 """Default limits: for a service that answers requests, a short linger and a short wait for the
 ledger."""
@@ -71,9 +71,9 @@ class AsyncClient:
         self._inboxes = Inboxes()
         self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="signalbox-client")
         ledger = self.client.ledger
-        self._outcomes = Together(ledger.outcomes, self._threads, self._inboxes)
-        self._records = Together(ledger.records, self._threads, self._inboxes)
-        self._line = FullLine(self._buffer, limits.patience)
+        self._outcomes = SharedLookup(ledger.outcomes, self._threads, self._inboxes)
+        self._records = SharedLookup(ledger.records, self._threads, self._inboxes)
+        self._queue = FullBufferQueue(self._buffer, limits.give_up_after)
         self._listening = self._closed = False
         self._process = os.getpid()
 
@@ -81,12 +81,12 @@ class AsyncClient:
         """Wait until the ledger holds the command.
 
         Raises OpIdReused, RateLimited, ReservedStream, StateUnavailable (after the limits'
-        `patience`), and DeliveryError if the client is closed.
+        `give_up_after`), and DeliveryError if the client is closed.
         """
-        [asked] = await self._submit([command])
-        if (error := asked.error()) is not None:
+        [awaited] = await self._submit([command])
+        if (error := awaited.error()) is not None:
             raise error
-        return asked.accepted()
+        return awaited.accepted()
 
     async def submit_many(self, commands: Iterable[Command]) -> list[Submission]:
         """Submit commands in this order.
@@ -94,7 +94,7 @@ class AsyncClient:
         A refused command does not stop the others; its `raise_if_refused()` raises. Raises
         StateUnavailable if there was no answer for one.
         """
-        return [asked.accepted() for asked in await self._submit(commands)]
+        return [awaited.accepted() for awaited in await self._submit(commands)]
 
     @overload
     async def run(self, command: Returns[R], timeout: timedelta = DEFAULT_WAIT) -> R: ...
@@ -113,7 +113,7 @@ class AsyncClient:
         command: Command,
         timeout: timedelta = DEFAULT_WAIT,
         *,
-        waits: set[Told] | None = None,
+        waits: set[AwaitedOutcome] | None = None,
     ) -> Outcome:
         """Submit and wait for the outcome, which may be an error.
 
@@ -123,26 +123,26 @@ class AsyncClient:
         """
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
-        asked = Asked(self._inboxes.here(), command, to_its_end=True)
+        awaited = AwaitedCommand(self._inboxes.here(), command, to_its_end=True)
         if waits is not None:
-            waits.add(asked)
+            waits.add(awaited)
         try:
-            await self._begin(asked)
-            await asked.known_within(until - time.monotonic())
+            await self._begin(awaited)
+            await awaited.known_within(until - time.monotonic())
         finally:
-            self._forget([asked])
+            self._forget([awaited])
             if waits is not None:
-                waits.discard(asked)
-        if asked.outcome is not None:
-            return asked.outcome
-        return (await self._end(asked, timeout)).unwrap()
+                waits.discard(awaited)
+        if awaited.outcome is not None:
+            return awaited.outcome
+        return (await self._end(awaited, timeout)).unwrap()
 
     async def run_many(
         self,
         commands: Iterable[Command],
         timeout: timedelta = DEFAULT_WAIT,
         *,
-        waits: set[Told] | None = None,
+        waits: set[AwaitedOutcome] | None = None,
     ) -> list[Ran]:
         """Submit all commands in this order and wait; return the end of each, in order.
 
@@ -151,12 +151,12 @@ class AsyncClient:
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
         inbox = self._inboxes.here()
-        every = [Asked(inbox, command, to_its_end=True) for command in commands]
+        every = [AwaitedCommand(inbox, command, to_its_end=True) for command in commands]
         if waits is not None:
             waits.update(every)
         try:
-            for asked in every:
-                await self._begin(asked)
+            for awaited in every:
+                await self._begin(awaited)
             await _known(every, until)
         finally:
             self._forget(every)
@@ -183,25 +183,25 @@ class AsyncClient:
         """
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
-        told = Told(self._inboxes.here())
-        self._watch.want(ref, told.tell)
+        awaited = AwaitedOutcome(self._inboxes.here())
+        self._watch.watch(ref, awaited.tell)
         try:
             record = await self._records.ask(ref)
             if record is None:
                 raise unknown(ref)
-            told.outcome = record.outcome
+            awaited.outcome = record.outcome
             # The outcome of a command that another process submitted is announced only there.
             pause = LOOK_SECONDS
-            while told.outcome is None and (left := until - time.monotonic()) > 0:
-                if await told.within(min(pause, left)):
+            while awaited.outcome is None and (left := until - time.monotonic()) > 0:
+                if await awaited.within(min(pause, left)):
                     break
-                told.outcome = await self._outcomes.ask(ref)
+                awaited.outcome = await self._outcomes.ask(ref)
                 pause = min(2 * pause, LONGEST_LOOK)
         finally:
-            self._watch.forget(ref, told.tell)
-        if told.outcome is None:
+            self._watch.forget(ref, awaited.tell)
+        if awaited.outcome is None:
             raise no_outcome(ref, record.op, timeout, await self._records.ask(ref))
-        return told.outcome
+        return awaited.outcome
 
     async def record(self, ref: Ref) -> Record | None:
         """Return what the ledger knows of a command (`tenant/env/op_id`), whoever submitted it.
@@ -246,66 +246,66 @@ class AsyncClient:
     ) -> None:
         await self.close()
 
-    async def _submit(self, commands: Iterable[Command]) -> list[Asked]:
+    async def _submit(self, commands: Iterable[Command]) -> list[AwaitedCommand]:
         self._check()
         inbox = self._inboxes.here()
-        every = [Asked(inbox, command, to_its_end=False) for command in commands]
-        for asked in every:
-            await self._line.put(asked)
-        for asked in every:
-            await asked.known()
+        every = [AwaitedCommand(inbox, command, to_its_end=False) for command in commands]
+        for awaited in every:
+            await self._queue.put(awaited)
+        for awaited in every:
+            await awaited.known()
         return every
 
-    async def _begin(self, asked: Asked) -> None:
+    async def _begin(self, awaited: AwaitedCommand) -> None:
         # Registered before the command is handed over, so that no announcement is missed.
-        self._watch.want(asked.command.ref, asked.tell)
-        if not self._line.put_at_once(asked):
-            await self._line.put(asked)
+        self._watch.watch(awaited.command.ref, awaited.tell)
+        if not self._queue.put_at_once(awaited):
+            await self._queue.put(awaited)
 
     async def _wait(self, submissions: Sequence[Submission], timeout: timedelta) -> list[Ran]:
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
         inbox = self._inboxes.here()
-        every = [Asked(inbox, s.command, to_its_end=True, given=s) for s in submissions]
+        every = [AwaitedCommand(inbox, s.command, to_its_end=True, given=s) for s in submissions]
         try:
             left = []
-            for asked in every:
-                if asked.is_open:
-                    self._watch.want(asked.command.ref, asked.tell)
-                    left.append(asked)
+            for awaited in every:
+                if awaited.is_open:
+                    self._watch.watch(awaited.command.ref, awaited.tell)
+                    left.append(awaited)
             # It may have been announced earlier.
-            answers = [self._outcomes.ask(asked.command.ref) for asked in left]
-            for asked, outcome in zip(left, await asyncio.gather(*answers), strict=True):
+            answers = [self._outcomes.ask(awaited.command.ref) for awaited in left]
+            for awaited, outcome in zip(left, await asyncio.gather(*answers), strict=True):
                 if outcome is not None:
-                    asked.end(outcome)
+                    awaited.end(outcome)
             await _known(left, until)
         finally:
             self._forget(every)
         return await self._ends(every, timeout)
 
-    async def _ends(self, every: Sequence[Asked], timeout: timedelta) -> list[Ran]:
+    async def _ends(self, every: Sequence[AwaitedCommand], timeout: timedelta) -> list[Ran]:
         """Return the ends, after all waits are over."""
-        return [await self._end(asked, timeout) for asked in every]
+        return [await self._end(awaited, timeout) for awaited in every]
 
-    async def _end(self, asked: Asked, timeout: timedelta) -> Ran:
-        error = await self._error(asked, timeout) if asked.outcome is None else None
-        return Ran(asked.command, asked.submission, asked.outcome, error)
+    async def _end(self, awaited: AwaitedCommand, timeout: timedelta) -> Ran:
+        error = await self._error(awaited, timeout) if awaited.outcome is None else None
+        return Ran(awaited.command, awaited.submission, awaited.outcome, error)
 
-    async def _error(self, asked: Asked, timeout: timedelta) -> SignalboxError:
-        if (error := asked.error()) is not None:
+    async def _error(self, awaited: AwaitedCommand, timeout: timedelta) -> SignalboxError:
+        if (error := awaited.error()) is not None:
             return error
-        if asked.submission is None:
-            return not_taken(asked.command, timeout)
+        if awaited.submission is None:
+            return not_taken(awaited.command, timeout)
         try:
-            record = await self._records.ask(asked.command.ref)
+            record = await self._records.ask(awaited.command.ref)
         except StateUnavailable as away:
             return away
-        return no_outcome(asked.command.ref, asked.command.op, timeout, record)
+        return no_outcome(awaited.command.ref, awaited.command.op, timeout, record)
 
-    def _forget(self, every: Iterable[Asked]) -> None:
-        for asked in every:
-            if asked.outcome is None:
-                self._watch.forget(asked.command.ref, asked.tell)
+    def _forget(self, every: Iterable[AwaitedCommand]) -> None:
+        for awaited in every:
+            if awaited.outcome is None:
+                self._watch.forget(awaited.command.ref, awaited.tell)
 
     def _listen(self) -> None:
         # Not awaited: no task may overtake another on its way to the buffer.
@@ -320,7 +320,7 @@ class AsyncClient:
             if self._own_client is not None:
                 last_first.callback(self._own_client.close)
             last_first.callback(self._buffer.close)
-            last_first.callback(self._line.close)
+            last_first.callback(self._queue.close)
 
     def _check(self) -> None:
         if self._closed:
@@ -332,16 +332,16 @@ class AsyncClient:
             )
 
 
-async def _known(every: Sequence[Told], until: float) -> None:
+async def _known(every: Sequence[AwaitedOutcome], until: float) -> None:
     """Wait for all of them, until `until` at the latest (`time.monotonic`)."""
 
     def stop() -> None:
-        for asked in every:
-            asked.stop()
+        for awaited in every:
+            awaited.stop()
 
     timer = asyncio.get_running_loop().call_later(max(0.0, until - time.monotonic()), stop)
     try:
-        for asked in every:
-            await asked.known()
+        for awaited in every:
+            await awaited.known()
     finally:
         timer.cancel()

@@ -12,7 +12,7 @@ from signalbox.producers.client.loop_inbox import Inbox
 from signalbox.producers.client.submission import Submission
 
 
-class Told:
+class AwaitedOutcome:
     """One task's wait for an outcome.
 
     Other threads report it through the inbox of the task's loop; everything else is for that loop
@@ -56,7 +56,7 @@ class Told:
         self.stop()
 
 
-class Asked(Told):
+class AwaitedCommand(AwaitedOutcome):
     """A command that one task submitted, or of which it was given the submission.
 
     It is `known` when the ledger has answered; with `to_its_end`, when it has an outcome or was
@@ -85,12 +85,12 @@ class Asked(Told):
             super().end(outcome)
 
     def error(self) -> SignalboxError | None:
-        """Return why the command was not accepted, None if it was; its caller counts as told."""
+        """Return why the command was not accepted, None if it was. Its caller then knows."""
         error = self._error
         if error is None and self.submission is not None:
             error = self.submission.refusal()
         if error is not None and self._pending is not None:
-            self._pending.told()
+            self._pending.mark_reported()
         return error
 
     def accepted(self) -> Submission:
@@ -98,9 +98,9 @@ class Asked(Told):
 
         Raises the error if there was no answer.
         """
-        error = self.error()  # The caller counts as told of a refusal too.
+        error = self.error()  # The caller then knows of a refusal too.
         if self.submission is None:
-            raise error if error is not None else RuntimeError("asked before it is known")
+            raise error if error is not None else RuntimeError("the command is not known yet")
         return self.submission
 
     @property

@@ -59,12 +59,12 @@ class BufferLimits:
     """Maximum number of commands in the buffer; `add` waits while it is full."""
     capacity_bytes: int = 64 * 1024 * 1024
     """Maximum number of bytes in the buffer; `add` waits while it is full."""
-    patience: timedelta = timedelta(seconds=60)
+    give_up_after: timedelta = timedelta(seconds=60)
     """A command that the ledger has not accepted after this time fails."""
 
     def __post_init__(self) -> None:
         numbers = (self.count, self.size, self.capacity, self.capacity_bytes)
-        if min(numbers) < 1 or self.linger < timedelta(0) or self.patience < timedelta(0):
+        if min(numbers) < 1 or self.linger < timedelta(0) or self.give_up_after < timedelta(0):
             raise InvalidSetting(
                 "a limit of the buffer is not positive",
                 next_step="use numbers of at least 1, and times of at least 0",
@@ -76,8 +76,8 @@ class Buffer:
 
     Commands on one key take effect in the order of their adds. While too many commands of a tenant
     and env are open, further ones of it wait in the buffer, in order; others pass. A command that
-    the ledger refused, or did not accept within the limits' `patience`, fails its `Pending`; if
-    nobody has asked there, `close` raises the first error. Buffers are closed when the process ends
+    the ledger refused, or did not accept within `give_up_after`, fails its `Pending`; if nobody has
+    asked there, `close` raises the first error. Buffers are closed when the process ends
     by returning or by an exception; a process ended by a signal without a handler (SIGTERM too)
     loses what is buffered. A buffer cannot be used in a forked process: make one there.
     """
@@ -119,11 +119,11 @@ class Buffer:
         """Append a command; wait while the buffer is full.
 
         Raises RateLimited if it is full for longer than `timeout` (default: the limits'
-        `patience`), and DeliveryError if it is closed or broken. The command was not added then.
+        `give_up_after`), and DeliveryError if it is closed or broken. The command was not added.
         """
         self._check_process(command)
         weight = self._weight(command)
-        seconds = (self.limits.patience if timeout is None else timeout).total_seconds()
+        seconds = (self.limits.give_up_after if timeout is None else timeout).total_seconds()
         with self._room:
             if not self._room.wait_for(lambda: self.closed or self._fits(weight), seconds):
                 raise RateLimited(
@@ -263,7 +263,7 @@ class Buffer:
                 self._work.wait(self._queue.seconds())
 
     def _hand_over(self, group: list[Pending]) -> None:
-        overdue = time.monotonic() - self.limits.patience.total_seconds()
+        overdue = time.monotonic() - self.limits.give_up_after.total_seconds()
         again: list[tuple[str, Pending]] = []
         settled: list[Pending] = []
         lost: list[tuple[Pending, SignalboxError]] = []
@@ -287,7 +287,7 @@ class Buffer:
             for pending in settled:
                 self._bytes -= self._held.pop(pending)
             # Under the lock, since a caller may be told at this moment.
-            self._lost.update((p.number, error) for p, error in lost if not p.asked)
+            self._lost.update((p.number, error) for p, error in lost if not p.reported)
             while len(self._lost) > MAX_LOST:
                 self._lost.popitem(last=False)
             self._room.notify_all()
@@ -320,7 +320,7 @@ class Buffer:
 
     def _submit(self, group: list[Pending]) -> list[Submission]:
         """Submit until it succeeds: a command that was accepted before is not accepted twice."""
-        left = group[0].since + self.limits.patience.total_seconds() - time.monotonic()
+        left = group[0].since + self.limits.give_up_after.total_seconds() - time.monotonic()
         commands = [pending.command for pending in group]
         submissions: list[Submission] = ask_again(left)(self._submitter.submit_many, commands)
         return submissions

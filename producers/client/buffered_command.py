@@ -32,19 +32,19 @@ class Pending:
     """A command in a buffer, and what becomes of it. Thread-safe."""
 
     def __init__(
-        self, command: Command, submitter: Submitter, told: Callable[[Pending], None]
+        self, command: Command, submitter: Submitter, on_reported: Callable[[Pending], None]
     ) -> None:
-        """`told` is called when a caller was told that the command was not accepted."""
+        """`on_reported` is called when a caller was told that the command was not accepted."""
         self.command = command
         self.number = next(_NUMBERS)
         self.since = time.monotonic()
         self._end: Submission | SignalboxError | None = None
         self._future: futures.Future[Submission] | None = None
         self._listener: Callable[[Submission | SignalboxError], None] | None = None
-        self.asked = False
+        self.reported = False
         """True if a caller was told that the command was not accepted."""
         self._submitter = submitter
-        self._told = told
+        self._on_reported = on_reported
 
     @property
     def op_id(self) -> str:
@@ -105,14 +105,14 @@ class Pending:
                 next_step="it goes on; ask again, or see whether the state Redis answers",
             ) from None
         except SignalboxError:
-            self.told()
+            self.mark_reported()
             raise
         return submission
 
-    def told(self) -> None:
+    def mark_reported(self) -> None:
         """Record that the caller knows that the command was not accepted."""
-        self.asked = True
-        self._told(self)
+        self.reported = True
+        self._on_reported(self)
 
     def outcome(self, timeout: timedelta = timedelta(seconds=30)) -> Outcome:
         """Wait for the outcome. Raises the errors of `submission`, and OutcomePending."""

@@ -21,33 +21,33 @@ LONGEST_LOOK = 16.0
 MAX_LOOK = 500
 """Outcomes read in one round trip."""
 
-Told = Callable[[Outcome | None], None]
+OnOutcome = Callable[[Outcome | None], None]
 """Takes the outcome, on another thread; None if none will be reported any more."""
 
 
 @dataclass
-class _Wanted:
+class _Watched:
     since: float
     look_at: float
-    told: list[Told] = field(default_factory=list)
+    callbacks: list[OnOutcome] = field(default_factory=list)
 
 
 class OutcomeWatch:
-    """Reports outcomes when they are announced. Thread-safe; `told` must not block."""
+    """Reports outcomes when they are announced. Thread-safe; `on_outcome` must not block."""
 
     def __init__(self, ledger: Ledger) -> None:
         self._ledger = ledger
         self._lock = threading.Lock()
-        self._wanted: dict[str, _Wanted] = {}
+        self._watched: dict[str, _Watched] = {}
         self._look_at = 0.0
         self._closed = False
 
     def __len__(self) -> int:
         """Return the number of commands that are watched."""
-        return len(self._wanted)
+        return len(self._watched)
 
-    def want(self, ref: Ref, told: Told) -> None:
-        """Call `told` once, with the command's outcome.
+    def watch(self, ref: Ref, on_outcome: OnOutcome) -> None:
+        """Call `on_outcome` once, with the command's outcome.
 
         An outcome from before the call is reported only with the next look at the ledger, so call
         this before the command is submitted, or ask the ledger afterwards.
@@ -56,19 +56,19 @@ class OutcomeWatch:
             closed = self._closed
             if not closed:
                 now = time.monotonic()
-                wanted = self._wanted.setdefault(ref, _Wanted(now, now + LOOK_SECONDS))
-                wanted.told.append(told)
+                watched = self._watched.setdefault(ref, _Watched(now, now + LOOK_SECONDS))
+                watched.callbacks.append(on_outcome)
         if closed:
-            told(None)
+            on_outcome(None)
 
-    def forget(self, ref: Ref, told: Told) -> None:
-        """Cancel a `want`; does nothing if it was reported."""
+    def forget(self, ref: Ref, on_outcome: OnOutcome) -> None:
+        """Cancel a `watch`; does nothing if it was reported."""
         with self._lock:
-            wanted = self._wanted.get(ref)
-            if wanted is not None and told in wanted.told:
-                wanted.told.remove(told)
-                if not wanted.told:
-                    del self._wanted[ref]
+            watched = self._watched.get(ref)
+            if watched is not None and on_outcome in watched.callbacks:
+                watched.callbacks.remove(on_outcome)
+                if not watched.callbacks:
+                    del self._watched[ref]
 
     def hear(self, outcomes: Iterable[Outcome], refs: Iterable[Ref]) -> None:
         """Process an announcement: outcomes, and refs whose outcomes are read.
@@ -77,7 +77,7 @@ class OutcomeWatch:
         """
         for outcome in outcomes:
             self._tell(outcome.ref, outcome)
-        self._look([ref for ref in refs if ref in self._wanted])
+        self._look([ref for ref in refs if ref in self._watched])
 
     def look(self, *, everywhere: bool = False) -> None:
         """Read outcomes that were not announced for long, or all. Raises StateUnavailable."""
@@ -86,21 +86,23 @@ class OutcomeWatch:
             return
         self._look_at = now + LOOK_SECONDS / 2  # each look goes through all watched commands
         with self._lock:
-            due = [r for r, wanted in self._wanted.items() if everywhere or wanted.look_at <= now]
+            due = [
+                r for r, watched in self._watched.items() if everywhere or watched.look_at <= now
+            ]
             for ref in due:
-                wanted = self._wanted[ref]
-                waited = max(LOOK_SECONDS, min(LONGEST_LOOK, now - wanted.since))
-                wanted.look_at = now + waited
+                watched = self._watched[ref]
+                waited = max(LOOK_SECONDS, min(LONGEST_LOOK, now - watched.since))
+                watched.look_at = now + waited
         self._look(due)
 
     def close(self) -> None:
         """Report None to all callers."""
         with self._lock:
             self._closed = True
-            left, self._wanted = self._wanted, {}
-        for wanted in left.values():
-            for told in wanted.told:
-                told(None)
+            left, self._watched = self._watched, {}
+        for watched in left.values():
+            for on_outcome in watched.callbacks:
+                on_outcome(None)
 
     def _look(self, refs: list[Ref]) -> None:
         for names in batched(refs, MAX_LOOK):
@@ -110,6 +112,6 @@ class OutcomeWatch:
 
     def _tell(self, ref: Ref, outcome: Outcome) -> None:
         with self._lock:
-            wanted = self._wanted.pop(ref, None)
-        for told in wanted.told if wanted else ():
-            told(outcome)
+            watched = self._watched.pop(ref, None)
+        for on_outcome in watched.callbacks if watched else ():
+            on_outcome(outcome)

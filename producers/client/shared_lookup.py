@@ -15,7 +15,7 @@ K = TypeVar("K")
 V = TypeVar("V")
 
 
-class Together(Generic[K, V]):
+class SharedLookup(Generic[K, V]):
     """A blocking look-up of many keys, for tasks that need one each. Thread-safe.
 
     Keys that are asked during a call go into the next one, so a single task does not wait for
@@ -33,7 +33,7 @@ class Together(Generic[K, V]):
         self._read = read
         self._threads = threads
         self._inboxes = inboxes
-        self._most = limit
+        self._limit = limit
         self._lock = threading.Lock()
         self._waiting: list[tuple[K, _Slot[V]]] = []
         self._running = False
@@ -51,7 +51,7 @@ class Together(Generic[K, V]):
     def _run(self) -> None:
         while True:
             with self._lock:
-                asked, self._waiting = self._waiting[: self._most], self._waiting[self._most :]
+                asked, self._waiting = self._waiting[: self._limit], self._waiting[self._limit :]
                 if not asked:
                     self._running = False
                     return

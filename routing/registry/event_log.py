@@ -143,7 +143,7 @@ class EventLog:
             event for rows in run_pipeline(self._client, calls, []) for event in read_events(rows)
         ]
 
-    def behind(self, moment: datetime) -> int:
+    def last_revision_before(self, moment: datetime) -> int:
         """Return the revision after which every event was committed at `moment` or later."""
         head = self.head().revision
 

@@ -21,7 +21,7 @@ MAX_ABOVE_IDLE = 64
 """MiB."""
 MAX_MESSAGE = 8 * 1024
 TENANT = "t_large"
-PATIENCE = timedelta(minutes=10)
+TIMEOUT = timedelta(minutes=10)
 
 
 def large(folder: Path) -> Row:
@@ -54,13 +54,13 @@ def large(folder: Path) -> Row:
 def _put_and_get(source: Path, folder: Path) -> dict[str, object]:
     """In a process of its own, the memory of which is measured."""
     with Client(Settings()) as client:
-        client.run(put(TENANT, "small"), PATIENCE)
+        client.run(put(TENANT, "small"), TIMEOUT)
         idle = _reset(os.getpid())
         payload = client.content.payload(source)
         command = PutObject(tenant_id=TENANT, env=ENV, key="large", payload=payload)
-        client.run(command, PATIENCE)
+        client.run(command, TIMEOUT)
         get = GetObject(tenant_id=TENANT, env=ENV, key="large")
-        result = client.run(get, PATIENCE)
+        result = client.run(get, TIMEOUT)
         equal = True
         with source.open("rb") as expected, client.content.open(result) as found:
             while chunk := found.read(2**20):

@@ -25,7 +25,7 @@ DOSE_SECONDS = 4.0
 MAX_RUNS = 3
 MAX_SLOWER = 1.5
 REPLAYED = 1000
-PATIENCE = timedelta(seconds=120)
+TIMEOUT = timedelta(seconds=120)
 
 
 def poison(folder: Path) -> Row:
@@ -86,7 +86,7 @@ def replay(folder: Path) -> Row:
             )
             for number in range(REPLAYED)
         ]
-        testbed.client.wait(testbed.client.submit_many(commands), PATIENCE)
+        testbed.client.wait(testbed.client.submit_many(commands), TIMEOUT)
         dead = [letter.ref for letter in testbed.client.dead.find(Which(tenant_id=POISONED))]
         testbed.route(POISONED)
         threads = [threading.Thread(target=testbed.client.replay, args=(dead,)) for _ in range(2)]
@@ -122,7 +122,7 @@ def _runs_most(letters: Sequence[DeadLetter]) -> int:
 
 
 def _wait_until_nothing_is_open(client: Client) -> None:
-    until = time.monotonic() + PATIENCE.total_seconds()
+    until = time.monotonic() + TIMEOUT.total_seconds()
     while client.ledger.totals()["open"] and time.monotonic() < until:
         time.sleep(0.1)
 
@@ -132,7 +132,7 @@ def _keys(client: Client, tenant: str) -> list[str]:
     cursor = None
     while True:
         ask = ListObjects(tenant_id=tenant, env=ENV, limit=1000, cursor=cursor)
-        page = client.run_outcome(ask, PATIENCE).unwrap()
+        page = client.run_outcome(ask, TIMEOUT).unwrap()
         keys += [entry["key"] for entry in page["objects"]]
         cursor = page["next_cursor"]
         if cursor is None:

@@ -27,7 +27,7 @@ from signalbox.commands.wire import Message, Ring, queue_of
 from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.runtime import Runtime
 
-PATIENCE = 90.0
+TIMEOUT = 90.0
 """Seconds that a takeover may take."""
 
 
@@ -97,7 +97,7 @@ def execute_all(commands: Sequence[Command]) -> None:
     """Ask for the commands again and again, as the reconciler does, until all have ended."""
     fault.arm("")
     runtime = _runtime()
-    deadline = time.monotonic() + PATIENCE
+    deadline = time.monotonic() + TIMEOUT
     while time.monotonic() < deadline:
         records = runtime.ledger.records([command.ref for command in commands])
         pending = [

@@ -255,7 +255,7 @@ def test_a_server_that_is_away_is_unavailable_long_before_the_lease_ends(spot: S
     call = spot.call(1, seconds=300)
     with pytest.raises(Unavailable) as refused:
         store.get(spot.get("a"), call)
-    assert call.remaining() > 0, "the client's own patience, not the lease, is the limit"
+    assert call.remaining() > 0, "the client's own timeout, not the lease, is the limit"
     assert refused.value.detail().backend_type == "firestore"
     answers = store.upsert_many([(spot.upsert(key, {}), spot.call(1)) for key in "ab"])
     assert [type(answer) for answer in answers] == [Unavailable, Unavailable]

@@ -20,7 +20,7 @@ from tests.fuzz.sample import Sample
 
 TENANT = "t_fuzz"
 CHUNK = 5000
-PATIENCE = timedelta(seconds=120)
+TIMEOUT = timedelta(seconds=120)
 
 
 @dataclass
@@ -77,7 +77,7 @@ def _good(client: Client, report: Report) -> int:
         tenant_id=TENANT, env="dev", key="good", op_id=new_op_id(), payload=InlinePayload(data=b"x")
     )
     try:
-        client.run(put, PATIENCE)
+        client.run(put, TIMEOUT)
     except SignalboxError as error:
         report.frozen += 1
         report.notes.append(str(error))
@@ -85,7 +85,7 @@ def _good(client: Client, report: Report) -> int:
 
 
 def _settled(client: Client, line: Line, report: Report, before: dict[str, int], mine: int) -> bool:
-    until = time.monotonic() + PATIENCE.total_seconds()
+    until = time.monotonic() + TIMEOUT.total_seconds()
     while time.monotonic() < until:
         _account(client, report, before, mine)
         if report.vanished <= 0 and line.waiting() == 0:

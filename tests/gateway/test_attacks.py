@@ -74,7 +74,7 @@ def test_a_large_put_whose_redis_and_workers_die_before_its_submit_takes_effect_
                 worker.kill()
             stack.redis.kill()
             connection.sendall(LARGE[-1:])
-            if number:  # else it is back within the buffer's patience
+            if number:  # else it is back within the buffer's timeout
                 answer = read(connection)
                 assert answer is not None
                 assert answer.status == 503

@@ -20,7 +20,7 @@ from signalbox.producers.client.client import Client
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from signalbox.routing.registry.registry import Registry
 from tests.integration.acl_lab import Deployment
-from tests.integration.conftest import PATIENCE, wait_until
+from tests.integration.conftest import TIMEOUT, wait_until
 
 PLACE = {"tenant_id": "t_acme", "env": "prod"}
 WHERE = ("-t", "t_acme", "-e", "prod")
@@ -59,19 +59,19 @@ def produce(client: Client) -> None:
     puts.append(AppendEvent.model_validate(PLACE | {"stream": "orders", "event": event}))
     submitted = client.submit_many(puts)
     client.submit_many(puts)  # once more, as after a lost answer
-    for outcome in client.wait(submitted, PATIENCE):
+    for outcome in client.wait(submitted, TIMEOUT):
         assert outcome is not None
         outcome.unwrap()
-    assert client.run(GetObject.model_validate(PLACE | {"key": "k7"}), PATIENCE)
-    assert client.run(ReadEvents.model_validate(PLACE | {"stream": "orders"}), PATIENCE).events
+    assert client.run(GetObject.model_validate(PLACE | {"key": "k7"}), TIMEOUT)
+    assert client.run(ReadEvents.model_validate(PLACE | {"stream": "orders"}), TIMEOUT).events
     # One a submit, so that they stand in an order and wait for each other.
     with ThreadPoolExecutor(8) as threads:
-        ran = threads.map(lambda n: client.run(put("hot", b"%d" % n), PATIENCE), range(40))
+        ran = threads.map(lambda n: client.run(put("hot", b"%d" % n), TIMEOUT), range(40))
         assert len(list(ran)) == 40
     missing = PutObject.model_validate(
         {"tenant_id": "t_none", "env": "prod", "key": "k", "payload": InlinePayload(data=b"x")}
     )
-    failed = client.run_outcome(missing, PATIENCE)
+    failed = client.run_outcome(missing, TIMEOUT)
     assert failed.error is not None
     assert failed.error.code == "ROUTE_NOT_FOUND"
     assert client.ledger.records([failed.ref])[0] is not None
@@ -111,7 +111,7 @@ def operate_after(deployment: Deployment) -> None:
     do("operator", "policy", "list")
     with Client(deployment.settings("producer")) as client:
         limited = client.submit_many([put(f"rate{n}") for n in range(60)])
-        for outcome in client.wait(limited, PATIENCE):
+        for outcome in client.wait(limited, TIMEOUT):
             assert outcome is not None
             outcome.unwrap()
     do("operator", "policy", "set", "-t", "t_acme", "--max-objects", "100000", "--reason", "more")
@@ -147,7 +147,7 @@ def operate_after(deployment: Deployment) -> None:
 
 
 def call_the_gateway(base: str) -> None:
-    for response in _calls(httpx.Client(base_url=base, timeout=PATIENCE.total_seconds())):
+    for response in _calls(httpx.Client(base_url=base, timeout=TIMEOUT.total_seconds())):
         assert response.status_code < 300, f"{response.request.url}: {response.text}"
 
 

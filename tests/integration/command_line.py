@@ -19,7 +19,7 @@ from typer.testing import CliRunner, Result
 
 from signalbox.producers.cli.main import app
 from tests.forked import COMMAND_LINE, SERVICES, Forked
-from tests.integration.conftest import PATIENCE
+from tests.integration.conftest import TIMEOUT
 
 COMMAND = [sys.executable, "-m", "signalbox.producers.cli.main"]
 
@@ -43,7 +43,7 @@ def run(
         threads.submit(_feed, our_input, stdin)
         streams = [threads.submit(_drain, stream) for stream in (our_output, our_errors)]
         try:
-            code = process.wait(PATIENCE.total_seconds())
+            code = process.wait(TIMEOUT.total_seconds())
         except subprocess.TimeoutExpired:
             os.kill(process.pid, signal.SIGKILL)
             raise

@@ -23,7 +23,7 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
 from tests.conftest import need_redis
 
-PATIENCE = timedelta(minutes=5)
+TIMEOUT = timedelta(minutes=5)
 """What takes that long hangs. No test is judged by its time: other programs may use the machine."""
 
 # The lease is longer than a worker that runs ever needs, also on a machine that is busy.
@@ -39,9 +39,9 @@ DEADLY = {"SIGNALBOX_LEASE": "3", "SIGNALBOX_MAX_DEATHS": "100", "SIGNALBOX_MAX_
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
     """Wait for a condition that other processes bring about."""
-    deadline = time.monotonic() + PATIENCE.total_seconds()
+    deadline = time.monotonic() + TIMEOUT.total_seconds()
     while not condition():
-        assert time.monotonic() < deadline, f"not within {PATIENCE}: {what}"
+        assert time.monotonic() < deadline, f"not within {TIMEOUT}: {what}"
         time.sleep(0.02)
 
 

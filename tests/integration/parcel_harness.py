@@ -115,7 +115,7 @@ class ParcelHarness:
     def has_record(self, command: Command) -> bool:
         return bool(self.client.exists(f"{SHARD}:op:{command.ref}"))
 
-    def behind(self, key: str) -> list[str]:
+    def waiting_on(self, key: str) -> list[str]:
         """What stands in the list of an object's key; '' is a place."""
         refs: Any = self.client.lrange(f"{SHARD}:ord:{PLACE}/object_store:{key}", 0, -1)
         return [ref.decode() for ref in refs]

@@ -14,7 +14,7 @@ from signalbox.commands.object_store import GetObject, GetResult, PutObject
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.producers.client.async_client import AsyncClient
 from signalbox.producers.client.buffer import BufferLimits
-from tests.integration.conftest import PATIENCE, RunningStack
+from tests.integration.conftest import TIMEOUT, RunningStack
 
 
 def put(tenant: str, key: str, content: str = "x", op_id: str | None = None) -> PutObject:
@@ -48,11 +48,11 @@ def test_a_command_is_run_and_a_second_one_under_its_op_id_is_refused(
     async def main() -> None:
         async with AsyncClient(two_workers.settings) as client:
             first = put("t_one", "a", "hello", "one")
-            outcome = await client.run_outcome(first, PATIENCE)
+            outcome = await client.run_outcome(first, TIMEOUT)
             assert outcome.unwrap()["size"] == 5
-            assert await client.run_outcome(first, PATIENCE) == outcome
+            assert await client.run_outcome(first, TIMEOUT) == outcome
             with pytest.raises(OpIdReused):
-                await client.run_outcome(put("t_one", "b", op_id="one"), PATIENCE)
+                await client.run_outcome(put("t_one", "b", op_id="one"), TIMEOUT)
             with pytest.raises(OpIdReused):
                 await client.submit(put("t_one", "b", op_id="one"))
             record = await client.record(first.ref)
@@ -73,7 +73,7 @@ def test_many_tasks_cost_few_round_trips_and_each_gets_its_own_outcome(
             keys = [f"k{number:03}" for number in range(300)]
             before = client.client.state.server().info("commandstats")["cmdstat_evalsha"]["calls"]
             outcomes = await asyncio.gather(
-                *(client.run_outcome(put("t_many", key), PATIENCE) for key in keys)
+                *(client.run_outcome(put("t_many", key), TIMEOUT) for key in keys)
             )
             assert [outcome.subject for outcome in outcomes] == keys
             assert all(outcome.error is None for outcome in outcomes)
@@ -91,7 +91,7 @@ def test_a_batch_tells_of_each_what_became_of_it(two_workers: RunningStack) -> N
         async with AsyncClient(two_workers.settings) as client:
             taken = put("t_batch", "taken", op_id="taken")
             submission = await client.submit(taken)
-            assert (await client.outcome(submission, PATIENCE)).error is None
+            assert (await client.outcome(submission, TIMEOUT)).error is None
             lost = GetObject(tenant_id="t_batch", env="dev", key="nowhere")
             commands = [
                 put("t_batch", "a"),
@@ -99,13 +99,13 @@ def test_a_batch_tells_of_each_what_became_of_it(two_workers: RunningStack) -> N
                 lost,
                 put("t_noroute", "a"),
             ]
-            ran = await client.run_many(commands, PATIENCE)
+            ran = await client.run_many(commands, TIMEOUT)
             codes = [each.outcome.error and each.outcome.error.code for each in ran if each.outcome]
             assert codes == [None, "NOT_FOUND", "ROUTE_NOT_FOUND"]
             assert isinstance(ran[1].error, OpIdReused)
             submissions = await client.submit_many(commands)
             assert [each.accepted for each in submissions] == [True, False, True, True]
-            known = await client.wait(submissions, PATIENCE)
+            known = await client.wait(submissions, TIMEOUT)
             assert [outcome is not None for outcome in known] == [True, False, True, True]
 
     asyncio.run(main())
@@ -120,12 +120,12 @@ def test_commands_on_one_key_take_effect_in_the_order_of_the_calls(
     async def main() -> None:
         async with AsyncClient(two_workers.settings, limits=limits) as client:
             # Most of them wait for room in the buffer.
-            tasks = [client.run_outcome(put("t_order", "k", str(n)), PATIENCE) for n in range(60)]
+            tasks = [client.run_outcome(put("t_order", "k", str(n)), TIMEOUT) for n in range(60)]
             outcomes = await asyncio.gather(*tasks)
             numbers = [outcome.seq for outcome in outcomes]
             assert numbers == sorted(numbers)
             found = await client.run_outcome(
-                GetObject(tenant_id="t_order", env="dev", key="k"), PATIENCE
+                GetObject(tenant_id="t_order", env="dev", key="k"), TIMEOUT
             )
             payload = found.result_as(GetResult).payload
             assert isinstance(payload, InlinePayload)
@@ -140,7 +140,7 @@ def test_a_wait_that_is_over_or_cancelled_takes_nothing_back(two_workers: Runnin
     async def main() -> None:
         async with AsyncClient(two_workers.settings) as client:
             again = [put("t_wait", f"k{number}") for number in range(2)]
-            tasks = [asyncio.create_task(client.run_outcome(each, PATIENCE)) for each in again]
+            tasks = [asyncio.create_task(client.run_outcome(each, TIMEOUT)) for each in again]
             await asyncio.sleep(0)  # they are in the buffer now
             for task in tasks:
                 task.cancel()
@@ -149,7 +149,7 @@ def test_a_wait_that_is_over_or_cancelled_takes_nothing_back(two_workers: Runnin
                 for end in await asyncio.gather(*tasks, return_exceptions=True)
             )
             for each in again:
-                assert (await client.run_outcome(each, PATIENCE)).error is None
+                assert (await client.run_outcome(each, TIMEOUT)).error is None
             submission = await client.submit(put("t_nobody", "k"))
             while (await client.record(submission.receipt.ref)) is None:
                 pass
@@ -166,20 +166,20 @@ def test_one_client_serves_loops_that_come_and_go(two_workers: RunningStack) -> 
     two_workers.route_to_folder("t_loops")
     client = AsyncClient(two_workers.settings)
     for number in range(3):
-        outcome = asyncio.run(client.run_outcome(put("t_loops", str(number)), PATIENCE))
+        outcome = asyncio.run(client.run_outcome(put("t_loops", str(number)), TIMEOUT))
         assert outcome.error is None
 
     async def leave() -> None:
         # Its loop is closed before the outcome is there.
-        task = asyncio.create_task(client.run_outcome(put("t_loops", "left"), PATIENCE))
+        task = asyncio.create_task(client.run_outcome(put("t_loops", "left"), TIMEOUT))
         await asyncio.sleep(0)
         assert not task.done()
 
     asyncio.run(leave())
-    assert asyncio.run(client.run_outcome(put("t_loops", "last"), PATIENCE)).error is None
+    assert asyncio.run(client.run_outcome(put("t_loops", "last"), TIMEOUT)).error is None
     asyncio.run(client.close())
     with pytest.raises(DeliveryError):
-        asyncio.run(client.run_outcome(put("t_loops", "closed"), PATIENCE))
+        asyncio.run(client.run_outcome(put("t_loops", "closed"), TIMEOUT))
 
 
 def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: RunningStack) -> None:
@@ -193,7 +193,7 @@ def test_a_body_is_staged_as_it_arrives_and_stored_whole(two_workers: RunningSta
             payload = await client.payload(body(*parts), size=len(whole), sha256=digest)
             assert isinstance(payload, StagedPayload)
             command = PutObject(tenant_id="t_body", env="dev", key="k", payload=payload)
-            assert (await client.run_outcome(command, PATIENCE)).unwrap()["sha256"] == digest
+            assert (await client.run_outcome(command, TIMEOUT)).unwrap()["sha256"] == digest
             small = await client.payload(body(b"a", b"", b"b"))
             assert isinstance(small, InlinePayload)
             assert small.data == b"ab"

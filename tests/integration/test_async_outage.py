@@ -30,9 +30,9 @@ from signalbox.producers.client.buffer import BufferLimits
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.redis_server import RedisServer
 from tests.conftest import need_redis
-from tests.integration.conftest import PATIENCE
+from tests.integration.conftest import TIMEOUT
 
-PATIENT = BufferLimits(linger=timedelta(0), patience=PATIENCE)
+PATIENT = BufferLimits(linger=timedelta(0), give_up_after=TIMEOUT)
 
 
 @pytest.fixture
@@ -105,13 +105,13 @@ def test_tasks_wait_through_an_outage_and_are_told_behind_it(server: RedisServer
         async with AsyncClient(limits=PATIENT) as client:
             first, second, third = put("1"), put("2"), put("3")
             waiting = [
-                asyncio.create_task(client.run_outcome(each, PATIENCE)) for each in (first, second)
+                asyncio.create_task(client.run_outcome(each, TIMEOUT)) for each in (first, second)
             ]
             await accepted(client, first, second)
             await asyncio.to_thread(end, client.client, first)
             assert (await waiting[0]).subject == "1"
             await asyncio.to_thread(server.kill)
-            late = asyncio.create_task(client.run_outcome(third, PATIENCE))
+            late = asyncio.create_task(client.run_outcome(third, TIMEOUT))
             with pytest.raises(StateUnavailable):
                 await client.record(second.ref)
             await asyncio.to_thread(server.start)
@@ -126,7 +126,7 @@ def test_tasks_wait_through_an_outage_and_are_told_behind_it(server: RedisServer
 
 
 def test_what_the_ledger_did_not_take_is_an_error_and_no_open_outcome(server: RedisServer) -> None:
-    limits = BufferLimits(linger=timedelta(0), patience=timedelta(0))
+    limits = BufferLimits(linger=timedelta(0), give_up_after=timedelta(0))
 
     async def main() -> None:
         client = AsyncClient(limits=limits)
@@ -134,8 +134,8 @@ def test_what_the_ledger_did_not_take_is_an_error_and_no_open_outcome(server: Re
         with pytest.raises(StateUnavailable):
             await client.submit(put("a"))
         with pytest.raises(StateUnavailable):
-            await client.run_outcome(put("a"), PATIENCE)
-        [ran] = await client.run_many([put("a")], PATIENCE)
+            await client.run_outcome(put("a"), TIMEOUT)
+        [ran] = await client.run_many([put("a")], TIMEOUT)
         assert isinstance(ran.error, StateUnavailable)
         assert (ran.submission, ran.outcome) == (None, None)
         await client.close()
@@ -161,13 +161,13 @@ def test_an_outcome_that_is_announced_to_another_is_found_all_the_same(
     async def main() -> None:
         async with AsyncClient() as one, AsyncClient() as other:
             command = put("k")
-            first = asyncio.create_task(one.run_outcome(command, PATIENCE))
+            first = asyncio.create_task(one.run_outcome(command, TIMEOUT))
             await accepted(one, command)
-            second = asyncio.create_task(other.run_outcome(command, PATIENCE))
+            second = asyncio.create_task(other.run_outcome(command, TIMEOUT))
             # The last who asks is told.
             while not await asyncio.to_thread(_is_known_to, other, command):
                 await asyncio.sleep(0.005)
-            third = asyncio.create_task(one.ended(command.ref, PATIENCE))
+            third = asyncio.create_task(one.ended(command.ref, TIMEOUT))
             await asyncio.to_thread(end, one.client, command)
             assert await first == await second == await third
 

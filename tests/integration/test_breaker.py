@@ -17,7 +17,7 @@ from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by
 from tests.listening import stop_listening
 
@@ -103,13 +103,13 @@ def test_commands_of_a_backend_that_is_down_wait_without_attempts_and_run_when_i
 
         wait_until(all_parked, "most of them are parked")
         neighbours = client.submit_many([put("t_up", f"k{n}") for n in range(60)])
-        outcomes = client.wait(neighbours, PATIENCE)
+        outcomes = client.wait(neighbours, TIMEOUT)
         assert all(outcome and outcome.status == "done" for outcome in outcomes)
         assert None in client.ledger.outcomes(refs), "the neighbour was held up"
 
         gate.opened.set()
         try:
-            found = client.wait(down, PATIENCE)
+            found = client.wait(down, TIMEOUT)
             errors = [o.error.code if o and o.error else "" for o in found if not o or o.error]
             assert errors == []
             wait_until(lambda: report.read() == [], "every breaker is closed")

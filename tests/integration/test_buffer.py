@@ -19,7 +19,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.buffer import BufferLimits
 from signalbox.producers.client.buffered_command import Pending
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, RunningStack, lane
+from tests.integration.conftest import TIMEOUT, RunningStack, lane
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 
@@ -65,7 +65,7 @@ def stored(client: Client, tenant: str) -> list[str]:
     cursor = None
     while True:
         ask = ListObjects(tenant_id=tenant, env="dev", limit=1000, cursor=cursor)
-        page = client.run_outcome(ask, PATIENCE).unwrap()
+        page = client.run_outcome(ask, TIMEOUT).unwrap()
         keys += [entry["key"] for entry in page["objects"]]
         cursor = page["next_cursor"]
         if cursor is None:
@@ -73,13 +73,13 @@ def stored(client: Client, tenant: str) -> list[str]:
 
 
 def content(client: Client, tenant: str, key: str) -> str:
-    found = client.run_outcome(GetObject(tenant_id=tenant, env="dev", key=key), PATIENCE).unwrap()
+    found = client.run_outcome(GetObject(tenant_id=tenant, env="dev", key=key), TIMEOUT).unwrap()
     with client.content.open(GetResult.model_validate(found)) as stream:
         return stream.read().decode()
 
 
 def all_done(client: Client, pending: Sequence[Pending]) -> bool:
-    outcomes = client.wait([each.submission() for each in pending], PATIENCE)
+    outcomes = client.wait([each.submission() for each in pending], TIMEOUT)
     return all(outcome is not None and outcome.error is None for outcome in outcomes)
 
 
@@ -99,7 +99,7 @@ def test_threads_share_a_buffer_and_each_command_has_its_outcome(two_workers: Ru
             thread.start()
         for thread in threads:
             thread.join()
-        assert added[-1].outcome(PATIENCE).error is None
+        assert added[-1].outcome(TIMEOUT).error is None
         assert all_done(client, added)
         assert client.ledger.totals()["accepted"] - before == 2400
         assert len(stored(client, "t_threads")) == 2400
@@ -117,11 +117,11 @@ def test_a_killed_redis_loses_and_doubles_nothing_and_keeps_the_order(tmp_path: 
 
             for _ in range(3):
                 add(500)
-                added[-400].submission(PATIENCE)  # so it is in the midst of handing over
+                added[-400].submission(TIMEOUT)  # so it is in the midst of handing over
                 running.stack.redis.kill()
                 add(500)
                 running.stack.redis.start()
-            buffer.flush(PATIENCE)
+            buffer.flush(TIMEOUT)
             assert all_done(client, added)
         assert client.ledger.totals()["accepted"] == len(added) == 3000
         # One that was handed over behind a later one would have the last word.
@@ -137,7 +137,7 @@ def test_a_process_that_ends_hands_over_what_it_has(two_workers: RunningStack, e
         [sys.executable, "-c", PRODUCER, tenant, end, ""],
         env=os.environ | two_workers.stack.environment,
         check=end == "return",
-        timeout=PATIENCE.total_seconds(),
+        timeout=TIMEOUT.total_seconds(),
     )
     with two_workers.client() as client:
         two_workers.wait_until_idle(client)
@@ -174,7 +174,7 @@ def test_a_killed_producer_keeps_what_it_was_told_is_accepted(two_workers: Runni
     told = [int(producer.stdout.readline()) for _ in range(20)]
     os.kill(producer.pid, signal.SIGKILL)
     told += [int(line) for line in producer.stdout.read().splitlines()]
-    producer.wait(PATIENCE.total_seconds())
+    producer.wait(TIMEOUT.total_seconds())
     with two_workers.client() as client:
         two_workers.wait_until_idle(client)
         keys = stored(client, "t_killed")

@@ -20,7 +20,7 @@ from signalbox.commands.payload import StagedPayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, RunningStack, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, wait_until
 
 LARGE = b"x" * 300_000
 
@@ -78,10 +78,10 @@ def test_copies_of_a_put_with_staged_content_all_have_their_effect(
     with two_workers.client() as client:
         first = put(client, "k0")
         submissions = client.submit_many([first, copy(first, "k1"), copy(first, "k2")])
-        outcomes = client.wait(submissions, PATIENCE)
+        outcomes = client.wait(submissions, TIMEOUT)
         assert [outcome and outcome.error for outcome in outcomes] == [None] * 3
         # One that is made when the others have ended, too.
-        client.run(copy(first, "k3"), PATIENCE)
+        client.run(copy(first, "k3"), TIMEOUT)
         own = [name_of(first)]
         wait_until(lambda: names(client) == own, "only the caller's is left")
         del first

@@ -47,5 +47,5 @@ def test_limits_are_those_of_the_page() -> None:
         "linger": f"{its.linger.microseconds // 1000} ms",
         "longest": f"{its.longest.microseconds // 1000} ms",
         "capacity`, `capacity_bytes": f"{its.capacity:,}, {its.capacity_bytes // 2**20} MiB",
-        "patience": f"{its.patience.seconds} s",
+        "give_up_after": f"{its.give_up_after.seconds} s",
     }

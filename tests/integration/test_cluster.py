@@ -45,7 +45,7 @@ def cluster(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisCluster]:
 
 @pytest.fixture
 def state(cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
-    monkeypatch.setattr(address, "PATIENCE_SECONDS", 30.0)  # a busy machine's failover takes long
+    monkeypatch.setattr(address, "RETRY_SECONDS", 30.0)  # a busy machine's failover takes long
     cluster.wait_until_whole()
     for node in cluster.primaries():
         node.do("FLUSHALL")
@@ -56,7 +56,7 @@ def state(cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[St
 @pytest.fixture
 def hasty(cluster: RedisCluster, monkeypatch: pytest.MonkeyPatch) -> Iterator[State]:
     """The same cluster, for who wants to be told at once."""
-    monkeypatch.setattr(address, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(address, "RETRY_SECONDS", 0.0)
     with connect(cluster.url) as client:
         yield client
 
@@ -226,7 +226,7 @@ def test_a_connection_that_was_refused_is_answered_in_order_later(
     cluster: RedisCluster, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """What was sent behind a refused command has its answers read as well."""
-    monkeypatch.setattr(address, "PATIENCE_SECONDS", 0.0)
+    monkeypatch.setattr(address, "RETRY_SECONDS", 0.0)
     shard = Ledger(state, SETTINGS).shards.tags[0]
     with connect(cluster.url, replicas=1) as careful:
         careful.run([("SET", f"{shard}:x", "x")], durable=True)

@@ -20,7 +20,7 @@ from signalbox.producers.bulk.folder import FileToStore, Tenancy, store_files
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by
 
 TENANT = "t_queue"
@@ -99,7 +99,7 @@ def test_a_temporary_failure_is_tried_again_until_it_passes(two_workers: Running
         wait_until(tried, "the first attempt failed")
         with S3StandIn(two_workers.data / "late", port=port) as server:
             server.create_bucket("late")
-            [outcome] = client.wait([submission], PATIENCE)
+            [outcome] = client.wait([submission], TIMEOUT)
         assert outcome is not None
         assert outcome.error is None
         assert outcome.attempt >= 2
@@ -112,7 +112,7 @@ def test_a_failed_write_is_a_dead_letter_and_what_is_behind_it_goes_on(
     missing = StagedPayload(ref="0" * 32, size=1, sha256="0" * 64)
     broken = PutObject(tenant_id=TENANT, env="dev", key="one-key", payload=missing)
     with two_workers.client() as client:
-        first, second = client.wait(client.submit_many([broken, put("one-key")]), PATIENCE)
+        first, second = client.wait(client.submit_many([broken, put("one-key")]), TIMEOUT)
         assert first is not None
         assert first.error is not None
         assert first.error.code == "PAYLOAD_MISSING"

@@ -20,7 +20,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.wire import Fault
 from signalbox.producers.client.client import Client
 from tests.integration.command_line import run
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope
 
 
 def put(tenant: str, key: str, content: bytes = b"x", **more: Any) -> PutObject:
@@ -29,7 +29,7 @@ def put(tenant: str, key: str, content: bytes = b"x", **more: Any) -> PutObject:
 
 
 def run_all(client: Client, commands: list[Command]) -> list[str]:
-    outcomes = client.wait(client.submit_many(commands), PATIENCE)
+    outcomes = client.wait(client.submit_many(commands), TIMEOUT)
     return [o.error.code if o and o.error else (o.status.value if o else "open") for o in outcomes]
 
 

@@ -20,7 +20,7 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from tests.integration import conftest
 from tests.integration.command_line import done, here
-from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, lane, object_scope, wait_until
 
 TENANT = "t_drain"
 HERE = ["object_store", "-t", TENANT, "-e", "dev"]
@@ -101,9 +101,9 @@ def test_what_was_claimed_before_a_switch_lands_on_the_former_place_before_drain
         worker.resume()
         assert b"nothing runs on a former route" in done("routes", "drain", *HERE)
         assert state_of(client.ledger, slow.command.ref) == "done"
-        assert client.outcome(slow, PATIENCE).route_revision == old.revision
+        assert client.outcome(slow, TIMEOUT).route_revision == old.revision
         get = GetObject(tenant_id=TENANT, env="dev", key="slow")
-        missing = client.run_outcome(get, PATIENCE).error
+        missing = client.run_outcome(get, TIMEOUT).error
         assert missing is not None
         assert missing.code == "NOT_FOUND"
 
@@ -120,13 +120,13 @@ def test_a_route_switched_between_effect_and_takeover_leaves_the_effect_on_both(
         wait_until(lambda: not worker.running, "its worker died")
         new = running.route_to_folder(TENANT, "new")
         running.stack.start_worker()
-        outcome = client.outcome(both, PATIENCE)
+        outcome = client.outcome(both, TIMEOUT)
         # What is known: it was attempted before, and where it ran in the end.
         assert (outcome.error, outcome.route_revision) == (None, new.revision)
         assert outcome.attempt == 2
         for name in ("new", "old"):
             running.route_to_folder(TENANT, name)
-            client.run(GetObject(tenant_id=TENANT, env="dev", key="both"), PATIENCE)
+            client.run(GetObject(tenant_id=TENANT, env="dev", key="both"), TIMEOUT)
 
 
 def state_of(ledger: Ledger, ref: str) -> str:

@@ -25,7 +25,7 @@ from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
 from signalbox.producers.embedded.stand_in import S3StandIn
-from tests.integration.conftest import PATIENCE, wait_until
+from tests.integration.conftest import TIMEOUT, wait_until
 
 REAL_START = True
 STACK_UNTIL_KILLED = """
@@ -166,7 +166,7 @@ def test_a_server_whose_port_was_taken_and_is_free_again_is_started_on_another(
 
     def ready(server: ManagedProcess, _: int) -> None:
         try:
-            server.wait_until(lambda: server.said("bound"), PATIENCE)
+            server.wait_until(lambda: server.said("bound"), TIMEOUT)
         finally:
             other.close()
 
@@ -189,7 +189,7 @@ def test_a_server_that_ends_for_another_reason_is_started_once(tmp_path: Path) -
         return started[-1]
 
     with pytest.raises(Unavailable, match="no such setting"):
-        start_on_free_port(0, start, lambda server, _: server.wait_until(lambda: False, PATIENCE))
+        start_on_free_port(0, start, lambda server, _: server.wait_until(lambda: False, TIMEOUT))
     assert len(started) == 1
 
 
@@ -264,7 +264,7 @@ def test_a_process_that_ends_at_once_is_reported_with_the_end_of_its_log(tmp_pat
                              tmp_path / "log")  # fmt: skip
     process.start()
     with pytest.raises(Unavailable, match=r"broken ended at once:\nno such port"):
-        process.wait_until(lambda: False, PATIENCE)
+        process.wait_until(lambda: False, TIMEOUT)
 
 
 def test_a_process_that_ignores_the_request_to_stop_is_killed_with_its_children(
@@ -273,7 +273,7 @@ def test_a_process_that_ignores_the_request_to_stop_is_killed_with_its_children(
     log = tmp_path / "log"
     process = ManagedProcess("stubborn", [sys.executable, "-c", IGNORES_SIGTERM], log)
     process.start()
-    process.wait_until(lambda: "ready" in log.read_text(), PATIENCE)
+    process.wait_until(lambda: "ready" in log.read_text(), TIMEOUT)
     group = [psutil.Process(process.pid), *below(psutil.Process(process.pid))]
     assert len(group) == 2
     with none_outlives(group):

@@ -13,7 +13,7 @@ from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import virtual_host
 from tests.chaos.testbed import open_testbed
 from tests.conftest import need_redis
-from tests.integration.conftest import PATIENCE, wait_until
+from tests.integration.conftest import TIMEOUT, wait_until
 from tests.integration.test_classic_queue import QUEUE, TENANT
 
 
@@ -28,7 +28,7 @@ def test_workers_leave_out_a_queue_that_is_anothers_alone_until_it_is_free(tmp_p
         settings: dict[str, Any] = {"SIGNALBOX_PUBLISH_GRACE": "1"}
         with open_testbed(tmp_path, 1, broker_url=url, **settings) as testbed:
             other = HeadObject(tenant_id="t_other", env="dev", key="none")
-            assert testbed.client.run_outcome(other, PATIENCE).error is not None
+            assert testbed.client.run_outcome(other, TIMEOUT).error is not None
             waiting = testbed.client.submit(HeadObject(tenant_id=TENANT, env="dev", key="none"))
             [worker] = testbed.stack.workers
             told = {"RESOURCE_LOCKED", f"queue={QUEUE}", "UNAVAILABLE"}
@@ -36,7 +36,7 @@ def test_workers_leave_out_a_queue_that_is_anothers_alone_until_it_is_free(tmp_p
             wait_until(lambda: all(map(worker.log.read_text().__contains__, told)), "it tells")
             assert testbed.client.ledger.outcomes([waiting.receipt.ref]) == [None]
             foreign.close()
-            assert testbed.client.wait([waiting], PATIENCE) != [None]
+            assert testbed.client.wait([waiting], TIMEOUT) != [None]
             assert worker.running
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))

@@ -15,7 +15,7 @@ from typer.testing import CliRunner
 
 from signalbox.producers.cli.main import app
 from tests.integration.command_line import COMMAND, answer, json_lines, run
-from tests.integration.conftest import PATIENCE, RunningStack, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, wait_until
 from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row
 
 
@@ -142,7 +142,7 @@ def test_lines_that_come_slowly_are_stored_as_they_come(routed: RunningStack) ->
             process.stdin.flush()
             wait_until(lambda n=number: numbers_of("slow") == list(range(n + 1)), "it is there")  # type: ignore[misc]
         process.stdin.close()
-        assert process.wait(PATIENCE.total_seconds()) == 0
+        assert process.wait(TIMEOUT.total_seconds()) == 0
 
 
 def test_a_tail_prints_events_as_they_come_and_ends_by_ctrl_c(
@@ -163,7 +163,7 @@ def test_a_tail_prints_events_as_they_come_and_ends_by_ctrl_c(
         wait_until(lambda: len(everything.read_bytes().splitlines()) == 4, "the fourth")
         for process in (one, two):
             process.send_signal(2)
-            assert process.wait(PATIENCE.total_seconds()) == 130
+            assert process.wait(TIMEOUT.total_seconds()) == 130
     assert [json.loads(line)["version"] for line in news.read_bytes().splitlines()] == [4]
     shown = everything.read_bytes().splitlines()
     assert [json.loads(line)["data"]["number"] for line in shown] == [0, 1, 2, 3]

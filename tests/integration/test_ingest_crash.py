@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.command_line import COMMAND, answer, json_lines, run
-from tests.integration.conftest import PATIENCE, lane, wait_until
+from tests.integration.conftest import TIMEOUT, lane, wait_until
 from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row
 
 LINES = 5000
@@ -39,7 +39,7 @@ def test_every_line_is_there_once_after_a_worker_was_killed(tmp_path: Path, kind
         wait_until(lambda: client.ledger.totals().get("done", 0) > LINES // 10, "a part is stored")
         running.stack.workers[0].kill()
         assert client.ledger.totals()["open"] > 0, "killed too late to mean anything"
-        output, errors = process.communicate(timeout=PATIENCE.total_seconds())
+        output, errors = process.communicate(timeout=TIMEOUT.total_seconds())
         assert process.returncode == 0, errors.decode()
         assert f"{LINES} of {LINES} lines stored" in output.decode()
         running.wait_until_idle(client)

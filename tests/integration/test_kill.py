@@ -9,7 +9,7 @@ import pytest
 
 from signalbox.commands.object_store import ListObjects
 from signalbox.producers.bulk.folder import Tenancy, digests, files_below, store_files
-from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
 
 FILES = 600
 
@@ -36,7 +36,7 @@ def test_every_file_is_there_once_after_both_workers_were_killed(
     ):
         running.route_to_folder(tenancy.tenant_id)
         stored = []
-        for item in store_files(client, tenancy, files, patience=PATIENCE):
+        for item in store_files(client, tenancy, files, timeout=TIMEOUT):
             stored.append(item)
             if len(stored) == 150:
                 _kill_all(running)

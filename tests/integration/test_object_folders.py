@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 
 from tests.integration.command_line import COMMAND, done, run
-from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
 
 FILES = {"a.txt": b"a", "b/c.txt": b"c", "b/d/e": b"", "large": bytes(range(256)) * 600}
 
@@ -149,7 +149,7 @@ def test_ctrl_c_says_what_was_stored(tmp_path: Path) -> None:
         )
         wait_until(lambda: client.ledger.totals()["open"] == 5, "they are accepted")
         its.send_signal(signal.SIGINT)
-        output, errors = its.communicate(timeout=PATIENCE.total_seconds())
+        output, errors = its.communicate(timeout=TIMEOUT.total_seconds())
     assert its.returncode == 130, errors
     assert "0 of 5 files stored, interrupted" in output
     assert "Traceback" not in errors

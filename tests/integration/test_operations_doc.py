@@ -19,7 +19,7 @@ from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from tests.forked import write_command
 from tests.integration.backup import back_up, put_back
-from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -84,7 +84,7 @@ class Runbook:
 
     def _shell(self, command: str) -> tuple[int, str]:
         process = self._start(command)
-        output, _ = process.communicate(timeout=PATIENCE.total_seconds())
+        output, _ = process.communicate(timeout=TIMEOUT.total_seconds())
         return process.returncode, output
 
     def _here(self, command: str) -> tuple[int, str]:

@@ -9,7 +9,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, RunningStack
+from tests.integration.conftest import TIMEOUT, RunningStack
 
 KEYS, ROUNDS, TENANT = 50, 2000, "t_order"
 
@@ -35,7 +35,7 @@ def test_each_key_ends_as_its_last_accepted_command_says(four_workers: RunningSt
                 submissions += client.submit_many(run)
             else:
                 submissions += [client.submit(command) for command in run]
-        outcomes = client.wait(submissions, PATIENCE)
+        outcomes = client.wait(submissions, TIMEOUT)
         assert all(outcome is not None and outcome.error is None for outcome in outcomes)
 
         for key, commands in by_key.items():
@@ -68,7 +68,7 @@ def _expected(commands: list[Command]) -> bytes | None:
 
 
 def _content(client: Client, key: str) -> bytes | None:
-    outcome = client.run_outcome(GetObject(tenant_id=TENANT, env="dev", key=key), PATIENCE)
+    outcome = client.run_outcome(GetObject(tenant_id=TENANT, env="dev", key=key), TIMEOUT)
     if outcome.error is not None:
         assert outcome.error.code == "NOT_FOUND"
         return None

@@ -11,7 +11,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, GetRow, UpsertRow
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, RunningStack
+from tests.integration.conftest import TIMEOUT, RunningStack
 from tests.integration.test_wire_contract import Foreign, outcome_of
 
 TENANT = "t_sequence"
@@ -52,7 +52,7 @@ def test_a_row_ends_as_its_last_accepted_command_says(routed: RunningStack) -> N
                     run.append(upsert(key, -number))
                     last[key] = -number
             submissions += client.submit_many(run)
-        outcomes = client.wait(submissions, PATIENCE)
+        outcomes = client.wait(submissions, TIMEOUT)
         assert [o for o in outcomes if o is None or o.error] == []
         assert {key: _number(client, key) for key in last} == last
 
@@ -60,7 +60,7 @@ def test_a_row_ends_as_its_last_accepted_command_says(routed: RunningStack) -> N
 def test_many_events_of_one_submit_have_the_versions_of_their_order(routed: RunningStack) -> None:
     with routed.client() as client:
         submissions = client.submit_many(append("submitted", n) for n in range(EVENTS))
-        outcomes = client.wait(submissions, PATIENCE)
+        outcomes = client.wait(submissions, TIMEOUT)
         versions = [outcome.unwrap()["version"] for outcome in outcomes if outcome]
         assert versions == list(range(1, EVENTS + 1))
         _assert_counted(client, "submitted")
@@ -80,13 +80,13 @@ def test_many_events_of_one_message_have_the_versions_of_their_order(routed: Run
 
 def _assert_counted(client: Client, stream: str) -> None:
     read = ReadEvents(tenant_id=TENANT, env="dev", stream=stream, limit=1000)
-    events = client.run_outcome(read, PATIENCE).unwrap()["events"]
+    events = client.run_outcome(read, TIMEOUT).unwrap()["events"]
     assert [event["data"]["number"] for event in events] == list(range(EVENTS))
 
 
 def _number(client: Client, key: str) -> int | None:
     outcome = client.run_outcome(
-        GetRow(tenant_id=TENANT, env="dev", table_name="t", key=key), PATIENCE
+        GetRow(tenant_id=TENANT, env="dev", table_name="t", key=key), TIMEOUT
     )
     if outcome.error is not None:
         assert outcome.error.code == "NOT_FOUND"

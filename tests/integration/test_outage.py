@@ -13,7 +13,7 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, lane, wait_until
+from tests.integration.conftest import TIMEOUT, lane, wait_until
 
 TENANT = "t_outage"
 
@@ -38,9 +38,9 @@ def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Pa
             client.submit(put(9999))
 
         running.stack.redis.start()
-        outcomes = client.wait(accepted, PATIENCE)
+        outcomes = client.wait(accepted, TIMEOUT)
         assert [o for o in outcomes if o is None or o.error is not None] == []
-        after = client.run_outcome(put(5000), PATIENCE)
+        after = client.run_outcome(put(5000), TIMEOUT)
         assert after.error is None
         running.wait_until_idle(client)
 
@@ -57,7 +57,7 @@ def test_workers_with_messages_in_hand_outlive_a_redis_that_is_killed_again_and_
             running.stack.redis.kill()
             running.stack.redis.start()
             wait_until(lambda: _answers(client), "the client has found Redis again")
-        outcomes = client.wait(accepted, PATIENCE)
+        outcomes = client.wait(accepted, TIMEOUT)
         assert [o for o in outcomes if o is None or o.error is not None] == []
         assert [worker.name for worker in running.stack.workers if not worker.running] == []
 

@@ -24,7 +24,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
 
 HERE: dict[str, Any] = {"tenant_id": "t_own", "env": "dev"}
 
@@ -71,7 +71,7 @@ def done_though_it_died(
     submissions = client.submit_many(commands)
     wait_until(lambda: not running.stack.workers[0].running, "the worker died")
     only_worker(running, monkeypatch)
-    outcomes = client.wait(submissions, PATIENCE)
+    outcomes = client.wait(submissions, TIMEOUT)
     results = [outcome.unwrap() for outcome in outcomes if outcome is not None]
     assert len(results) == len(commands)
     # On a busy machine the lease of the second worker may go by as well.

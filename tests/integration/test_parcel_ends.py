@@ -110,7 +110,7 @@ def test_a_parcel_of_which_nothing_is_done_ends_without_outcomes(harness: Parcel
     for _ in range(2):
         harness.end(claims, {command.ref: Action.RETRY})
         assert harness.client.keys(f"{SHARD}:o:*") == []
-    assert harness.behind("a") == [command.ref]
+    assert harness.waiting_on("a") == [command.ref]
     assert harness.ledger.totals()["open"] == 1
 
 

@@ -139,7 +139,7 @@ def test_damaged_content_leaves_a_late_parcel_as_what_nobody_can_read(state: Sta
     claims = patient.ledger.claim([wake.ticket], token="t", worker="w")
     assert (claims.claimed, [bad.ref for bad in claims.unrunnable]) == ([], [command.ref])
     assert patient.submit(put("a", b"2")) == [NEW]
-    assert patient.behind("a") == [], "its key is free"
+    assert patient.waiting_on("a") == [], "its key is free"
 
 
 def test_what_waited_behind_damaged_content_is_woken_when_that_is_opened_late(

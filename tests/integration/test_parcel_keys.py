@@ -35,16 +35,16 @@ def test_what_comes_behind_a_parcel_waits_as_a_record_for_its_end(
     first, second, third = put("k", b"1"), put("k", b"2"), put("k", b"3")
     harness.submit(first)
     assert harness.submit(second, third, as_records=as_records) == [NEW, NEW]
-    assert harness.behind("k") == ["", second.ref, third.ref], "the parcel has the first place"
+    assert harness.waiting_on("k") == ["", second.ref, third.ref], "the parcel has the first place"
     assert claimable(harness, second, third) == []
     claims = harness.taken()
     assert commands_of(claims) == [first]
     assert claimable(harness, second, third) == []
     # What was turned away is woken now, and not only when its time comes.
     assert woken(harness.end(claims).wakes) == [second.ref, third.ref]
-    assert harness.behind("k") == [second.ref, third.ref]
+    assert harness.waiting_on("k") == [second.ref, third.ref]
     harness.run(second, third)
-    assert harness.behind("k") == []
+    assert harness.waiting_on("k") == []
     assert harness.ledger.totals()["open"] == 0
 
 
@@ -83,7 +83,7 @@ def test_what_is_left_out_takes_all_of_its_key_along(harness: ParcelHarness) -> 
     harness.end(harness.taken())
     harness.submit(again, known, behind, beside)
     assert commands_of(harness.taken()) == [again, beside]
-    assert harness.behind("k") == [behind.ref]
+    assert harness.waiting_on("k") == [behind.ref]
     harness.run(behind)
 
 
@@ -95,7 +95,7 @@ def test_a_replay_stands_behind_the_parcel_that_was_accepted_before(harness: Par
     harness.submit(second)
     replayed = DeadLetters(harness.connection, harness.settings).replay([first.ref])
     assert woken(replayed.wakes) == [first.ref]
-    assert harness.behind("k") == ["", first.ref]
+    assert harness.waiting_on("k") == ["", first.ref]
     assert claimable(harness, first) == []
     claims = harness.taken()
     assert commands_of(claims) == [second]
@@ -131,7 +131,7 @@ def test_what_leaves_a_parcel_stays_before_all_that_came_behind_it(harness: Parc
     claims = harness.taken()
     both = {first.ref: Action.RETRY, second.ref: Action.RETRY}
     assert woken(harness.end(claims, both).wakes) == []
-    assert harness.behind("k") == [first.ref, second.ref, behind.ref]
+    assert harness.waiting_on("k") == [first.ref, second.ref, behind.ref]
     assert claimable(harness, behind, second) == []
     harness.run(first)
     harness.run(second)
@@ -160,7 +160,7 @@ def test_a_parcel_gives_up_its_place_only_on_keys_on_which_all_is_done(
     finished = harness.end(harness.taken(), {again.ref: Action.RETRY})
     assert woken(finished.wakes) == [behind_done.ref]
     assert claimable(harness, behind_done, behind_again) == [behind_done]
-    assert harness.behind("j") == [again.ref, behind_again.ref]
+    assert harness.waiting_on("j") == [again.ref, behind_again.ref]
 
 
 def test_of_a_key_what_is_done_and_what_is_not_leave_the_parcel_in_order(
@@ -170,7 +170,7 @@ def test_of_a_key_what_is_done_and_what_is_not_leave_the_parcel_in_order(
     harness.submit(done, again)
     harness.submit(behind)
     harness.end(harness.taken(), {again.ref: Action.RETRY})
-    assert harness.behind("k") == [again.ref, behind.ref]
+    assert harness.waiting_on("k") == [again.ref, behind.ref]
     assert claimable(harness, behind) == []
     harness.run(again)
     harness.run(behind)
@@ -203,7 +203,7 @@ def test_at_the_end_of_its_lease_a_parcel_leaves_its_commands_in_its_place(
     assert claimable(harness, behind) == []
     harness.taken()
     assert wait_for(harness.open_late) == 1
-    assert harness.behind("k") == [first.ref, second.ref, behind.ref]
+    assert harness.waiting_on("k") == [first.ref, second.ref, behind.ref]
     patient = ParcelHarness(state)
     assert claimable(patient, behind, second) == []
     patient.run(first, second)
@@ -217,7 +217,7 @@ def test_a_hundred_on_one_key_share_a_parcel_in_their_order(harness: ParcelHarne
     assert len(claims.parcels) == 1
     assert commands_of(claims) == commands
     harness.end(claims, {commands[n].ref: Action.RETRY for n in range(50, 100)})
-    assert harness.behind("k") == [command.ref for command in commands[50:]]
+    assert harness.waiting_on("k") == [command.ref for command in commands[50:]]
     harness.run(*commands[50:])
 
 
@@ -228,6 +228,6 @@ def test_behind_a_full_parcel_of_a_key_the_rest_of_the_submit_are_records(
     harness.submit(*commands)
     claims = harness.taken()
     assert commands_of(claims) == commands[:100]
-    assert harness.behind("k") == ["", *(command.ref for command in commands[100:])]
+    assert harness.waiting_on("k") == ["", *(command.ref for command in commands[100:])]
     harness.end(claims)
     harness.run(*commands[100:])

@@ -55,7 +55,7 @@ def test_positions_that_were_left_out_never_run_from_the_parcel(hasty: ParcelHar
     hasty.submit(known, behind, mine)
     assert commands_of(hasty.taken()) == [mine]
     assert wait_for(hasty.open_late) == 1
-    assert hasty.behind("k") == [busy.ref, behind.ref], "each stands there once"
+    assert hasty.waiting_on("k") == [busy.ref, behind.ref], "each stands there once"
     [record] = hasty.ledger.records([behind.ref])
     assert record
     assert (record.state, record.worker) == ("queued", None)
@@ -69,8 +69,8 @@ def test_positions_that_were_left_out_do_not_leave_the_parcel_at_its_end(
     harness.submit(busy, as_records=True)
     harness.submit(behind, mine)
     harness.end(harness.taken(), {mine.ref: Action.RETRY})
-    assert harness.behind("k") == [busy.ref, behind.ref]
-    assert harness.behind("b") == [mine.ref]
+    assert harness.waiting_on("k") == [busy.ref, behind.ref]
+    assert harness.waiting_on("b") == [mine.ref]
     [record] = harness.ledger.records([behind.ref])
     assert record
     assert record.attempt == 0

@@ -240,7 +240,7 @@ def test_content_that_is_large_and_what_comes_behind_it_on_its_key_stay_in_order
     assert harness.submit(before, large, behind, other) == [NEW] * 4
     assert commands_of(harness.taken()) == [other]
     assert commands_of_records(harness, behind, large, before) == [before]
-    assert harness.behind("a") == [before.ref, large.ref, behind.ref]
+    assert harness.waiting_on("a") == [before.ref, large.ref, behind.ref]
 
 
 def commands_of_records(harness: ParcelHarness, *commands: Command) -> list[Command]:
@@ -267,7 +267,7 @@ def test_what_a_parcel_leaves_out_is_not_overtaken_by_the_next_one_of_its_submit
     harness.submit(known, first, *filling, last)
     claims = harness.taken()
     assert [c for c in commands_of(claims) if c.subject == "hot"] == []
-    assert harness.behind("hot") == [first.ref, last.ref]
+    assert harness.waiting_on("hot") == [first.ref, last.ref]
 
 
 def test_where_a_parcel_does_not_fit_the_next_one_overtakes_nothing(state: State) -> None:
@@ -275,7 +275,7 @@ def test_where_a_parcel_does_not_fit_the_next_one_overtakes_nothing(state: State
     commands = [put("hot", b"1"), *(put(f"k{n}") for n in range(99)), put("hot", b"2")]
     accepted = harness.submit(*commands)
     assert accepted == [NEW] * 50 + [Acceptance.FULL] * 51
-    assert harness.behind("hot") == [commands[0].ref]
+    assert harness.waiting_on("hot") == [commands[0].ref]
 
 
 def test_reads_have_no_key_and_stand_in_parcels_of_their_own(harness: ParcelHarness) -> None:

@@ -24,7 +24,7 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.commands.wire import queue_of
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.listening import stop_listening
@@ -91,7 +91,7 @@ def test_a_quick_command_beside_a_slow_one_has_its_outcome_at_once(
         # One queue, so one message.
         submissions = client.submit_many([slow, quick, read, listing])
         assert silent.asked.wait(300)
-        outcomes = client.wait(submissions[1:], PATIENCE)
+        outcomes = client.wait(submissions[1:], TIMEOUT)
         assert not silent.left.is_set(), "they waited until the slow one had given up"
         assert [outcome.status if outcome else None for outcome in outcomes] == ["done"] * 3
         got, found = (cast(Outcome, outcome).result or {} for outcome in outcomes[1:])

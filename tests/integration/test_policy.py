@@ -20,7 +20,7 @@ from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point
 
 ABROAD: RouteConfig = {"bucket": "bucket-b", "region": "us-east-1"}
@@ -175,14 +175,14 @@ def test_no_command_runs_under_a_laxer_policy_than_the_one_acknowledged_before_i
     with two_workers.client() as client:
         for number in range(rounds):
             give_terms(registry, tenant, mode="lab")
-            assert code(client.run_outcome(put(tenant, f"lab/{number}"), PATIENCE)) == "done"
+            assert code(client.run_outcome(put(tenant, f"lab/{number}"), TIMEOUT)) == "done"
             early = [client.submit(put(tenant, f"early/{number}/{n}")) for n in range(12)]
             give_terms(registry, tenant, mode="saas")
             late = client.submit_many(put(tenant, f"late/{number}/{n}") for n in range(4))
             strict_at = registry.events(registry.head().revision - 1)[0].committed_at
-            for outcome in client.wait(late, PATIENCE):
+            for outcome in client.wait(late, TIMEOUT):
                 assert code(outcome) == "FORBIDDEN_BACKEND_CLASS"
-            during += [(outcome, strict_at) for outcome in client.wait(early, PATIENCE)]
+            during += [(outcome, strict_at) for outcome in client.wait(early, TIMEOUT)]
         stale = [o for o, at in during if code(o) == "done" and o and o.claimed_at > at]
         assert stale == []
         assert {code(outcome) for outcome, _ in during} == {"done", "FORBIDDEN_BACKEND_CLASS"}

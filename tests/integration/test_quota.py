@@ -15,7 +15,7 @@ from signalbox.commands.scope import Mode
 from signalbox.producers.client.client import Client
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by, give_terms
 from tests.integration.stored import keys_below
 
@@ -161,7 +161,7 @@ def test_what_is_over_the_rate_waits_in_order_and_is_neither_lost_nor_an_attempt
     assert codes(neighbours) == ["done"] * 20
     assert None in client.ledger.outcomes(refs), "the neighbour was done while these waited"
 
-    outcomes = client.wait(submitted, PATIENCE)
+    outcomes = client.wait(submitted, TIMEOUT)
     assert codes(outcomes) == ["done"] * 50
     claimed = [outcome.claimed_at for outcome in outcomes if outcome]
     assert (max(claimed) - min(claimed)).total_seconds() >= 1.4

@@ -47,7 +47,7 @@ from signalbox.producers.client.async_client import AsyncClient
 from signalbox.routing.policy.policy import Terms
 from signalbox.routing.route import RouteTarget
 from tests.conformance.harness import HARNESSES
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope
 from tests.integration.operating import by
 
 SPAN = {"start": "2026-01-31T12:00:00Z", "end": "2026-01-31T13:00:00Z"}
@@ -172,19 +172,19 @@ def test_a_read_answers_as_through_the_queue(
 
     async def main() -> None:
         async with reading(two_workers) as (client, reads):
-            for ran in await client.run_many(writes(kind, here), PATIENCE):
+            for ran in await client.run_many(writes(kind, here), TIMEOUT):
                 assert ran.outcome is not None
                 assert ran.outcome.error is None
             for command in reads_of(kind, here):
                 here_told = told(await reads.run(command))
-                assert here_told == told(await client.run_outcome(command, PATIENCE))
+                assert here_told == told(await client.run_outcome(command, TIMEOUT))
                 assert here_told["error"] is None or here_told["error"]["next_step"]
             nowhere = reads_of(kind, {"tenant_id": "t_nowhere", "env": "dev"})[0]
             assert told(await reads.run(nowhere)) == told(
-                await client.run_outcome(nowhere, PATIENCE)
+                await client.run_outcome(nowhere, TIMEOUT)
             )
             sold = reads_of(kind, here)[0].model_copy(update={"mode": Mode.SAAS})
-            assert told(await reads.run(sold)) == told(await client.run_outcome(sold, PATIENCE))
+            assert told(await reads.run(sold)) == told(await client.run_outcome(sold, TIMEOUT))
 
     with HARNESSES[kind, backend]() as harness:
         config = harness.config
@@ -245,7 +245,7 @@ def test_no_read_runs_on_a_route_older_than_the_one_at_its_look(two_workers: Run
     with two_workers.client() as client:
         for place in places:
             two_workers.route_to_folder(tenant, place)
-            client.run(put(tenant, "k", place.encode()), PATIENCE)
+            client.run(put(tenant, "k", place.encode()), TIMEOUT)
 
     def flip(number: int) -> None:
         registry.switch(
@@ -352,7 +352,7 @@ def test_reads_write_nothing_to_the_state(two_workers: RunningStack) -> None:
     """They run as a user of Redis who may write nothing."""
     two_workers.route_to_folder("t_readonly")
     with two_workers.client() as client:
-        client.run(put("t_readonly", "k", b"content"), PATIENCE)
+        client.run(put("t_readonly", "k", b"content"), TIMEOUT)
     state = connect(two_workers.settings.state_url)
     state.server().execute_command(  # type: ignore[no-untyped-call]
         "ACL", "SETUSER", "reader", "on", ">secret", "~*", "&*", "+@read", "+@connection",
@@ -380,7 +380,7 @@ def test_a_large_content_comes_in_parts_and_holds_nothing_behind(two_workers: Ru
     whole = b"".join(bytes([number]) * 1000 for number in range(256)) * 8
     digest = hashlib.sha256(whole).hexdigest()
     get = GetObject(tenant_id="t_large", env="dev", key="k")
-    limits = ReadLimits(streams=2, patience=timedelta(seconds=0.2))
+    limits = ReadLimits(streams=2, timeout=timedelta(seconds=0.2))
 
     async def body() -> AsyncIterator[bytes]:
         yield whole
@@ -389,7 +389,7 @@ def test_a_large_content_comes_in_parts_and_holds_nothing_behind(two_workers: Ru
         async with reading(two_workers, limits) as (client, reads):
             payload = await client.payload(body())
             command = PutObject(tenant_id="t_large", env="dev", key="k", payload=payload)
-            (await client.run_outcome(command, PATIENCE)).unwrap()
+            (await client.run_outcome(command, TIMEOUT)).unwrap()
             # One at a time of a tenant: each gives back its place, however it ends.
             async with await reads.stream(get) as content:
                 parts = [part async for part in content]
@@ -424,7 +424,7 @@ def test_many_reads_look_at_the_state_together(two_workers: RunningStack) -> Non
 
     async def main() -> Sequence[Outcome]:
         async with reading(two_workers) as (client, reads):
-            (await client.run_outcome(put("t_together", "k", b"x"), PATIENCE)).unwrap()
+            (await client.run_outcome(put("t_together", "k", b"x"), TIMEOUT)).unwrap()
             before = reads._scheduler._admit_many
 
             def counted(asked: Any) -> Any:

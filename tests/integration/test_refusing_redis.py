@@ -22,7 +22,7 @@ from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.election import Election
-from tests.integration.conftest import PATIENCE, lane, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, lane, object_scope, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_builds import redis_builds
@@ -162,7 +162,7 @@ def test_a_full_redis_costs_no_command_and_no_worker(tmp_path: Path) -> None:
     ):
         running.route_to_folder("t_full")
         state = connect(running.settings.state_url)
-        buffer = client.buffer(BufferLimits(patience=PATIENCE))
+        buffer = client.buffer(BufferLimits(give_up_after=TIMEOUT))
         # Singles, so that many messages are on the queue.
         accepted = [client.submit(put(f"a{n}", tenant="t_full")) for n in range(300)]
         state.server().config_set("maxmemory", "1")
@@ -172,8 +172,8 @@ def test_a_full_redis_costs_no_command_and_no_worker(tmp_path: Path) -> None:
             client.submit(put("c", tenant="t_full"))
         wait_until(lambda: time.monotonic() > leases_over, "three leases are over")
         state.server().config_set("maxmemory", "0")
-        outcomes = [pending.outcome(PATIENCE) for pending in pendings]
-        outcomes += [outcome for outcome in client.wait(accepted, PATIENCE) if outcome]
+        outcomes = [pending.outcome(TIMEOUT) for pending in pendings]
+        outcomes += [outcome for outcome in client.wait(accepted, TIMEOUT) if outcome]
         assert [o for o in outcomes if o.error is not None] == []
         assert len(outcomes) == 350
         running.wait_until_idle(client)

@@ -22,7 +22,7 @@ from signalbox.routing.registry.rebase import rebase
 from signalbox.routing.registry.registry import Registry
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
-from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until
+from tests.integration.conftest import QUICK, TIMEOUT, object_scope, wait_until
 from tests.integration.operating import by, point
 from tests.integration.stored import keys_below
 
@@ -47,7 +47,7 @@ class Deployment:
         return [self.client.submit(put(tenant, key)) for tenant in TENANTS]
 
     def done(self, submitted: list[Submission]) -> list[Outcome]:
-        outcomes = self.client.wait(submitted, PATIENCE)
+        outcomes = self.client.wait(submitted, TIMEOUT)
         found = [outcome for outcome in outcomes if outcome and outcome.error is None]
         assert len(found) == len(submitted)
         return found
@@ -110,7 +110,7 @@ def test_on_an_older_copy_nothing_runs_on_a_lost_route_until_the_registry_is_reb
     # It began after this change, and no command has asked for that route: it knows the head alone.
     deployment.stack.start_worker()
     deployment.point("t_seen", "new")
-    first = deployment.client.run_outcome(put("t_seen", "before"), PATIENCE)
+    first = deployment.client.run_outcome(put("t_seen", "before"), TIMEOUT)
     assert first.error is None
 
     put_back(deployment.state, deployment.data / "state", deployment.data / "backup")
@@ -158,7 +158,7 @@ def test_a_promoted_replica_that_missed_the_last_change_is_found_and_healed_by_a
     wait_until(in_step, "the replica is in step")
     link.server().replicaof("NO", "ONE")
     deployment.point("t_seen", "new")
-    lost = deployment.client.run_outcome(put("t_seen", "seen"), PATIENCE)
+    lost = deployment.client.run_outcome(put("t_seen", "seen"), TIMEOUT)
     assert lost.route_revision == 3
 
     deployment.state.kill()

@@ -13,7 +13,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.routing import RouteConfig
 from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration import command_line
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope
 from tests.integration.operating import by, point, take
 
 BUCKET = "dry-bucket"
@@ -54,7 +54,7 @@ def test_a_dry_run_says_what_a_switch_would_come_to_and_changes_nothing(
     two_workers.route_to_folder(tenant, "dry")
     with two_workers.client() as client:
         for number in range(3):
-            client.run(put(tenant, f"k{number}"), PATIENCE)
+            client.run(put(tenant, f"k{number}"), TIMEOUT)
     where = ("-t", tenant, "-e", "dev", "--dry-run")
 
     def rehearse(backend: str, config: RouteConfig, *more: str, exit_code: int = 0) -> Any:

@@ -35,7 +35,7 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
-from tests.integration.conftest import PATIENCE, QUICK, object_scope, wait_until
+from tests.integration.conftest import QUICK, TIMEOUT, object_scope, wait_until
 from tests.integration.operating import by
 
 FILES, CLOUD = "t_files", "t_cloud"
@@ -66,7 +66,7 @@ class Drill:
 
     def done(self, submitted: list[Submission]) -> None:
         """All of them are done, and none of them says that something newer kept it out."""
-        for outcome in self.client.wait(submitted, PATIENCE):
+        for outcome in self.client.wait(submitted, TIMEOUT):
             assert outcome is not None
             assert outcome.error is None
             assert not (outcome.result or {}).get("superseded")
@@ -76,7 +76,7 @@ class Drill:
         wrong = {}
         for (tenant, key), content in self.newest.items():
             get = GetObject(tenant_id=tenant, env="dev", key=key)
-            outcome = self.client.run_outcome(get, PATIENCE)
+            outcome = self.client.run_outcome(get, TIMEOUT)
             found = None
             if outcome.error is None:
                 payload = GetResult.model_validate(outcome.result).payload
@@ -131,7 +131,7 @@ class Load(threading.Thread):
 
     def end(self) -> None:
         self._ended.set()
-        self.join(PATIENCE.total_seconds())
+        self.join(TIMEOUT.total_seconds())
         assert not self.is_alive()
 
 

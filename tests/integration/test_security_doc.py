@@ -25,7 +25,7 @@ from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
 from tests.conftest import need_redis
 from tests.forked import write_command
-from tests.integration.conftest import PATIENCE, QUICK, wait_until
+from tests.integration.conftest import QUICK, TIMEOUT, wait_until
 from tests.integration.test_operations_doc import steps
 
 ROOT = Path(__file__).parents[2]
@@ -158,7 +158,7 @@ def check_what_a_producer_can_do(client: Client) -> None:
             PLACE | {"key": "large", "payload": client.content.payload(b"x" * 100_000)}
         )
     )
-    for outcome in client.wait(client.submit_many(puts), PATIENCE):
+    for outcome in client.wait(client.submit_many(puts), TIMEOUT):
         assert outcome is not None
         outcome.unwrap()
     change = DeleteRoute.model_validate(
@@ -173,7 +173,7 @@ def check_what_a_producer_can_do(client: Client) -> None:
     celery.Celery(broker=client.settings.broker_url).send_task(
         change.op, kwargs={"command": ticket}, queue="object_store.0"
     )
-    [outcome] = client.wait([refused], PATIENCE)
+    [outcome] = client.wait([refused], TIMEOUT)
     assert outcome is not None
     assert outcome.error is not None
     assert outcome.error.code == "CONTROL_REFUSED"

@@ -17,7 +17,7 @@ from tests.chaos.part import CannotRun
 from tests.chaos.rabbit import virtual_host
 from tests.chaos.testbed import Testbed, open_testbed, put
 from tests.conftest import need_redis
-from tests.integration.conftest import PATIENCE, wait_until
+from tests.integration.conftest import TIMEOUT, wait_until
 from tests.listening import stop_listening
 
 SLOTS = 4
@@ -112,6 +112,6 @@ def test_other_tenants_go_on_beside_one_whose_endpoint_drips(
         wait_until(lambda: dripping.dripping >= 2 * SLOTS, "all slots of both workers are held")
         for _ in range(3):
             puts = [testbed.client.submit(put(tenant, "k")) for tenant in others]
-            outcomes = testbed.client.wait(puts, PATIENCE)
+            outcomes = testbed.client.wait(puts, TIMEOUT)
             assert [outcome.status if outcome else None for outcome in outcomes] == ["done"] * 4
         assert dripping.left == 0, "others had to wait for what drips"

@@ -43,7 +43,7 @@ def test_files_that_are_refused_say_so(client: Client, tmp_path: Path) -> None:
     folder.mkdir()
     for number in range(4):
         (folder / f"f{number}").write_text(str(number))
-    stored = list(store_files(client, PLACE, files_below(folder), patience=SOON))
+    stored = list(store_files(client, PLACE, files_below(folder), timeout=SOON))
     # No worker runs: two are accepted and have no outcome, for the others there is no room.
     codes = [item.error.code if item.error else None for item in stored]
     assert codes == ["OUTCOME_PENDING", "OUTCOME_PENDING", "RATE_LIMITED", "RATE_LIMITED"]
@@ -54,7 +54,7 @@ def test_files_that_are_refused_say_so(client: Client, tmp_path: Path) -> None:
 def test_a_reused_op_id_is_told_in_its_place_and_the_others_go_on(client: Client) -> None:
     client.submit(put(9, "op1"))
     work = [Work(number, put(number), 1) for number in (1, 2)]
-    ends = list(run_all(client, work, patience=SOON))
+    ends = list(run_all(client, work, timeout=SOON))
     assert [(end.item, end.error.code if end.error else None) for end in ends] == [
         (1, "OP_ID_REUSED"),
         (2, "OUTCOME_PENDING"),
@@ -82,7 +82,7 @@ def test_what_finds_no_room_comes_again_before_what_stands_behind_it(
     monkeypatch.setattr(Parcels, "accept", watch)
     monkeypatch.setattr("signalbox.producers.bulk.bounded_run.AGAIN_SECONDS", 0.0)
     work = [Work(number, put(number), 1) for number in range(4)]
-    list(run_all(client, work, Pace(batch=3), patience=SOON))
+    list(run_all(client, work, Pace(batch=3), timeout=SOON))
     assert accepted == ["k0", "k1", "k2", "k3"]
 
 

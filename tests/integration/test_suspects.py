@@ -24,7 +24,7 @@ from signalbox.commands.wire import ticket_document
 from signalbox.producers.broker.publisher import Publisher, make_app
 from signalbox.workers.suspects import suspect_runner
 from signalbox.workers.suspects.suspect_runner import SuspectRunner
-from tests.integration.conftest import PATIENCE, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
 from tests.integration.test_ledger import done, put
 
 TENANTS = ["t_ant", "t_bee", "t_eel", "t_fox", "t_hh", "t_ccc"]
@@ -205,7 +205,7 @@ def assert_not_held_up(running: RunningStack) -> None:
     """Another tenant's command is done while the slow one is in hand still."""
     with running.client() as client:
         quick = client.submit(put("quick", tenant="t_ant"))
-        [outcome] = client.wait([quick], PATIENCE)
+        [outcome] = client.wait([quick], TIMEOUT)
         assert outcome is not None
         assert outcome.error is None
         assert client.ledger.totals()["running"] >= 1
@@ -230,7 +230,7 @@ def test_a_suspect_waits_for_no_message_in_flight(
             # Its wake-up is on the queue, and that of the suspect only when the reconciler looks.
             slow = client.submit(put("slow", tenant="t_slow"))
             running.stack.start_worker()
-            [outcome] = client.wait([client.submit(suspect)], PATIENCE)
+            [outcome] = client.wait([client.submit(suspect)], TIMEOUT)
             assert outcome is not None
             assert outcome.error is None
             record = client.ledger.records([slow.receipt.ref])[0]
@@ -295,7 +295,7 @@ def test_kill_of_a_worker_ends_its_suspect_which_is_no_death_of_the_suspect(
         wait_until(lambda: not Path(f"/proc/{child}").exists(), "its process has ended")
         os.environ["SIGNALBOX_FAULTS"] = ""
         running.stack.start_worker()
-        [outcome] = client.wait([client.submit(suspect)], PATIENCE)
+        [outcome] = client.wait([client.submit(suspect)], TIMEOUT)
         assert outcome is not None
         assert outcome.error is None
 
@@ -320,7 +320,7 @@ def test_a_worker_that_is_told_to_stop_makes_no_dead_letter_of_its_suspect(
         os.killpg(worker.pid, signal.SIGTERM)  # as a supervisor does: to all of its processes
         wait_until(lambda: not worker.running, "the worker has ended")
         running.stack.start_worker()
-        [outcome] = client.wait([client.submit(suspect)], PATIENCE)
+        [outcome] = client.wait([client.submit(suspect)], TIMEOUT)
         assert outcome is not None
         assert outcome.error is None
 
@@ -340,7 +340,7 @@ def test_a_suspect_that_hangs_is_ended_with_its_process_and_the_next_one_runs(
         ledger = Ledger(connect(running.settings.state_url), running.settings)
         apart = SuspectRunner(ledger, "w", running.settings.lease)
         apart.take(tickets_of(*suspects))
-        [innocent] = client.wait([client.submit(suspects[1])], PATIENCE)
+        [innocent] = client.wait([client.submit(suspects[1])], TIMEOUT)
         assert innocent is not None
         assert innocent.error is None
 

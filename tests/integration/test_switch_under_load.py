@@ -14,7 +14,7 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import DirectoryPayloadStore, InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind
 from signalbox.routing.route import RouteTarget
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope
 from tests.integration.operating import by
 
 SWITCHES, PUTS_EACH, TENANT = 1000, 2000, "t_switch"
@@ -35,7 +35,7 @@ def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(
             while number < PUTS_EACH or not switched.is_set():
                 run = [_put(f"{name}/{number + n:05}") for n in range(5)]
                 number += len(run)
-                for outcome in client.wait(client.submit_many(run), PATIENCE):
+                for outcome in client.wait(client.submit_many(run), TIMEOUT):
                     assert outcome is not None
                     outcomes.append(outcome)
 

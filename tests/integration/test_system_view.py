@@ -18,7 +18,7 @@ from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
 from tests.integration import command_line
-from tests.integration.conftest import PATIENCE, RunningStack, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by, give_terms, take
 
 BUCKET = "view-bucket"
@@ -70,8 +70,8 @@ def test_the_list_shows_every_tenant_with_health_use_and_lock_in_pages(
         two_workers.route_to_folder(tenant)
     take(registry, "ann", scope=object_scope("t_list_3"), reason="moving")
     with two_workers.client() as client:
-        client.run(put("t_list_1", "k"), PATIENCE)
-        client.run(GetObject(tenant_id="t_list_1", env="dev", key="k"), PATIENCE)
+        client.run(put("t_list_1", "k"), TIMEOUT)
+        client.run(GetObject(tenant_id="t_list_1", env="dev", key="k"), TIMEOUT)
     seen, after = [], "t_list_"
     for size in (2, 2, 1):
         page = listed("--after", after, "--limit", "2")
@@ -140,11 +140,11 @@ def test_health_tells_of_an_outage_while_commands_wait_and_of_its_end(
         assert (route["health"], route["use"]["writes"]) == ("UNAVAILABLE", 0)
         assert route["last_error_at"]
         registry.switch(scope, RouteTarget("s3", s3_config(s3), Mode.LAB), by())
-        outcomes = client.wait(submitted, PATIENCE)
+        outcomes = client.wait(submitted, TIMEOUT)
         assert [o.error for o in outcomes if o] == [None] * 6
         [route] = listed("-t", tenant)["routes"]
         assert (route["health"], route["use"]["writes"]) == ("ok", 6)
-        client.run(DeleteObject(tenant_id=tenant, env="dev", key="k0"), PATIENCE)
+        client.run(DeleteObject(tenant_id=tenant, env="dev", key="k0"), TIMEOUT)
 
 
 def test_cost_is_reckoned_from_the_price_file_and_the_tenants_table(
@@ -160,8 +160,8 @@ def test_cost_is_reckoned_from_the_price_file_and_the_tenants_table(
     )
     with two_workers.client() as client:
         for number in range(2):
-            client.run(put(tenant, f"k{number}", 500), PATIENCE)
-        client.run(GetObject(tenant_id=tenant, env="dev", key="k0"), PATIENCE)
+            client.run(put(tenant, f"k{number}", 500), TIMEOUT)
+        client.run(GetObject(tenant_id=tenant, env="dev", key="k0"), TIMEOUT)
     found = check(tenant, "--prices", str(prices))
     cost = {name: round(value, 6) for name, value in found["cost_this_month"].items()}
     assert cost == {"storage": 1.0, "writes": 1.0, "reads": 2.0, "out": 500.0, "total": 504.0}

@@ -15,7 +15,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.commands.tabular_store import UpsertRow
-from tests.integration.conftest import PATIENCE, lane, wait_until
+from tests.integration.conftest import TIMEOUT, lane, wait_until
 from tests.integration.test_ledger import done, put
 
 WINDOW = 16
@@ -134,7 +134,7 @@ def test_a_backlog_of_one_key_comes_through_in_order(
         running.route_to_folder("t_a")
         submitted = client.submit_many(put(f"k{n % 3}", b"%d" % n) for n in range(600))
         assert any(s.receipt.acceptance is Acceptance.HELD for s in submitted)
-        outcomes = client.wait(submitted, PATIENCE)
+        outcomes = client.wait(submitted, TIMEOUT)
         assert all(outcome is not None and outcome.error is None for outcome in outcomes)
         ended = client.ledger.records([s.receipt.ref for s in submitted])
         for key in range(3):

@@ -27,7 +27,7 @@ from signalbox.commands.state import connect
 from signalbox.producers.broker.publisher import Publisher, broker_report, make_app
 from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.producers.embedded.stack import EmbeddedStack
-from tests.integration.conftest import PATIENCE, RunningStack, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, wait_until
 from tests.tls import Authority, TlsProxy
 
 HERE = "127.0.0.1"
@@ -71,8 +71,8 @@ def test_all_parts_work_with_certificates_that_they_trust(
         its.route_to_folder("t_tls")
         with its.client() as client:
             content = InlinePayload(data=b"hello")
-            client.run(PutObject.model_validate(place | {"payload": content}), PATIENCE)
-            assert client.run(GetObject.model_validate(place), PATIENCE) is not None
+            client.run(PutObject.model_validate(place | {"payload": content}), TIMEOUT)
+            assert client.run(GetObject.model_validate(place), TIMEOUT) is not None
         app = make_app(its.settings)
         wait_until(lambda: broker_report(app, ["object_store.0"])[1] != [], "the worker answers")
         gateway = httpx.URL(its.stack.start_gateway(SIGNALBOX_GATEWAY_PORT="0"))

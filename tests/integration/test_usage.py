@@ -16,7 +16,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from tests.integration import command_line
-from tests.integration.conftest import PATIENCE, RunningStack, lane, object_scope
+from tests.integration.conftest import TIMEOUT, RunningStack, lane, object_scope
 from tests.integration.operating import SCOPE, give_terms
 
 
@@ -38,10 +38,10 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
         running.route_to_folder(tenant)
         give_terms(running.registry(), tenant, quotas={"objects": 1000})
         submitted = client.submit_many(put(tenant, number) for number in range(50))
-        client.wait(submitted, PATIENCE)  # taken, and ended, by themselves
+        client.wait(submitted, TIMEOUT)  # taken, and ended, by themselves
         submitted += client.submit_many(put(tenant, number) for number in range(50, 250))
         running.stack.start_worker()
-        outcomes = client.wait(submitted, PATIENCE)
+        outcomes = client.wait(submitted, TIMEOUT)
         assert [o for o in outcomes if o is None or o.error] == []
         attempts = {outcome.attempt for outcome in outcomes if outcome}
         assert max(attempts) > 1, "nobody died in between"
@@ -69,7 +69,7 @@ def test_a_write_that_failed_is_counted_as_a_failure_without_bytes(
     folder.write_text("a file where a folder should be")
     two_workers.route_to_folder(tenant, "broken")
     with two_workers.client() as client:
-        outcome = client.run_outcome(put(tenant, 1), PATIENCE)
+        outcome = client.run_outcome(put(tenant, 1), TIMEOUT)
         assert outcome.error is not None
         [use] = UsageBook(client.state).read([object_scope(tenant)])
     assert (use.writes, use.failures, use.bytes_in) == (1, 1, 0)

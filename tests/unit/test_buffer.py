@@ -222,7 +222,7 @@ def test_ledger_that_is_away_is_asked_again_and_nothing_passes_by(
 def test_given_up_after_patience_and_told_once() -> None:
     ledger = Ledger()
     ledger.failures = [StateUnavailable("away", next_step="start it")] * 3
-    with buffer(ledger, count=2, linger=LONG, patience=AT_ONCE) as its:
+    with buffer(ledger, count=2, linger=LONG, give_up_after=AT_ONCE) as its:
         told, untold = its.add(put(1)), its.add(put(2))
         with pytest.raises(StateUnavailable) as raised:
             told.submission(SOON)
@@ -297,7 +297,7 @@ def test_full_tenant_waits_in_order_while_others_pass(monkeypatch: pytest.Monkey
 def test_full_tenant_is_refused_in_the_end() -> None:
     ledger = Ledger()
     ledger.full = {"t_a": 10**9}
-    with buffer(ledger, patience=timedelta(milliseconds=100)) as its:
+    with buffer(ledger, give_up_after=timedelta(milliseconds=100)) as its:
         pending = its.add(put(1))
         with pytest.raises(RateLimited, match="t_a"):
             pending.submission(SOON)
@@ -306,11 +306,11 @@ def test_full_tenant_is_refused_in_the_end() -> None:
 def test_order_is_kept_behind_one_that_is_handed_over_singly() -> None:
     ledger = Ledger()
     ledger.spoilt = {"k0"}
-    with buffer(ledger, linger=LONG, patience=SOON) as its:
+    with buffer(ledger, linger=LONG, give_up_after=SOON) as its:
         pending = [its.add(put(number)) for number in range(4)]
         ledger.full = {"t_a": 1}
         its.flush(SOON)
-        pending[0].asked = True
+        pending[0].reported = True
     assert ledger.accepted == subjects(range(1, 4))
 
 

@@ -20,7 +20,7 @@ from signalbox.producers.client.loop_inbox import Inboxes
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
 
 THREADS = 4
-PATIENCE = 300.0
+TIMEOUT = 300.0
 
 
 def get(key: str) -> GetObject:
@@ -40,11 +40,11 @@ class Lab:
         self._local = local
 
     async def read(
-        self, key: str, call: Callable[[Admitted], Any] | Calls, patience: float = PATIENCE
+        self, key: str, call: Callable[[Admitted], Any] | Calls, timeout: float = TIMEOUT
     ) -> Any:
         await self.permits.acquire(f"t_{key}")
         calls = call if isinstance(call, Calls) else Calls(call)
-        return (await self.scheduler.run(get(key), 1.0, calls, patience))[0]
+        return (await self.scheduler.run(get(key), 1.0, calls, timeout))[0]
 
     def _admit(self, asked: Sequence[Timed]) -> list[Admitted | Ended]:
         self.looks.append(len(asked))
@@ -71,7 +71,7 @@ def run(lab: Lab, main: Callable[[], Awaitable[None]]) -> None:
         await main()
         # Every permit was given back.
         for number in range(THREADS):
-            async with asyncio.timeout(PATIENCE):
+            async with asyncio.timeout(TIMEOUT):
                 await lab.permits.acquire(f"t_{number}")
 
     asyncio.run(whole())
@@ -87,7 +87,7 @@ def test_a_read_that_hangs_holds_up_no_other(local: bool) -> None:
     lab, go_on = Lab(local=local), threading.Event()
 
     def hang(_: Admitted) -> Read:
-        assert go_on.wait(PATIENCE)
+        assert go_on.wait(TIMEOUT)
         return ended("slow")
 
     async def main() -> None:
@@ -111,7 +111,7 @@ def test_what_comes_meanwhile_is_looked_up_together() -> None:
 
         def first(_: Admitted) -> Read:
             loop.call_soon_threadsafe(begun.set)
-            assert go_on.wait(PATIENCE)
+            assert go_on.wait(TIMEOUT)
             return ended("first")
 
         one = asyncio.create_task(lab.read("a", first))
@@ -131,12 +131,12 @@ def test_who_gives_up_gives_its_permit_back_when_the_call_ends() -> None:
     closed = threading.Event()
 
     def slow(_: Admitted) -> Read:
-        assert go_on.wait(PATIENCE)
+        assert go_on.wait(TIMEOUT)
         return cast(Read, ("late", SimpleNamespace(close=closed.set)))
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            await lab.read("a", slow, patience=0.01)
+            await lab.read("a", slow, timeout=0.01)
         cancelled = asyncio.create_task(lab.read("b", slow))
         await asyncio.sleep(0.05)
         cancelled.cancel()
@@ -144,7 +144,7 @@ def test_who_gives_up_gives_its_permit_back_when_the_call_ends() -> None:
             await cancelled
         go_on.set()
         # What was opened for nobody is closed.
-        assert await asyncio.to_thread(closed.wait, PATIENCE)
+        assert await asyncio.to_thread(closed.wait, TIMEOUT)
 
     run(lab, main)
 
@@ -186,7 +186,7 @@ def test_reads_that_are_alike_are_one_call_and_each_has_its_own_end(fails: bool)
 
         def first(_: Admitted) -> Read:
             loop.call_soon_threadsafe(begun.set)
-            assert go_on.wait(PATIENCE)
+            assert go_on.wait(TIMEOUT)
             return ended("first")
 
         one = asyncio.create_task(lab.read("z", first))

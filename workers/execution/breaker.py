@@ -39,20 +39,20 @@ HANGING_SECONDS = 5.0
 
 
 @dataclass
-class _Turn:
+class _RunningGroup:
     """The commands of one message in one failure domain, while they run."""
 
     heard: float
     """When they began, or when the backend last answered; seconds of the monotonic clock."""
-    patience: float
+    allowed_silence: float
     """Seconds without an answer after which they count as hanging; longer for large content."""
     probe: bool
     """Whether this is the one command that finds out if the backend is back."""
 
     def silence(self, now: float) -> float:
-        """Return the seconds since the last answer if they exceed `patience`, else 0."""
+        """Return the seconds since the last answer if they exceed `allowed_silence`, else 0."""
         silence = now - self.heard
-        return silence if silence > self.patience else 0.0
+        return silence if silence > self.allowed_silence else 0.0
 
 
 @dataclass
@@ -64,7 +64,7 @@ class _Breaker:
     is_open: bool = False
     is_reported: bool = False
     probing: bool = False
-    running: list[_Turn] = field(default_factory=list)
+    running: list[_RunningGroup] = field(default_factory=list)
 
     def wait(self, now: float) -> float | None:
         """Return the seconds until commands may run.
@@ -73,7 +73,7 @@ class _Breaker:
         """
         if self.is_open and now < self.open_until:
             return self.open_until - now
-        silences = [silence for turn in self.running if (silence := turn.silence(now))]
+        silences = [silence for group in self.running if (silence := group.silence(now))]
         if len(silences) >= MAX_HANGING:
             # The longer the backend hangs, the less often its commands are looked at: each look
             # takes time from commands of healthy backends.
@@ -133,8 +133,8 @@ class Breakers:
         `early` gets final ends while other commands still run. Ends that will be retried are
         returned at the end, since the breaker may have opened by then.
         """
-        turns: dict[FailureDomain, _Turn] = {}
-        gated, parked = self._split(admitted, turns)
+        groups: dict[FailureDomain, _RunningGroup] = {}
+        gated, parked = self._split(admitted, groups)
         open_ends: list[Ended] = []
 
         def first(ends: Sequence[Ended]) -> None:
@@ -142,32 +142,32 @@ class Breakers:
             early([end for end in ends if not end.may_change])
 
         try:
-            ran = run(gated, _Watched(self, turns), first)
+            ran = run(gated, _Watched(self, groups), first)
         finally:
-            resting = self._end(turns)
+            resting = self._end(groups)
         # A command that failed while the breaker opened waits like the parked ones, so that it uses
         # up no attempt.
         return parked + [_at_rest(end, resting) for end in open_ends + ran]
 
-    def begin(self, items: Sequence[Admitted], turn: _Turn) -> list[Ended]:
+    def begin(self, items: Sequence[Admitted], group: _RunningGroup) -> list[Ended]:
         """Return the ends of commands of one domain that may no longer run, or none if they may."""
         now = time.monotonic()
         with self._lock:
             breaker = self._breakers[_failure_domain(items[0])]
-            wait = turn.silence(now)
-            if breaker.is_open and not turn.probe:
+            wait = group.silence(now)
+            if breaker.is_open and not group.probe:
                 wait = max(wait, breaker.open_until - now, FIRST_REST)
         if not wait:
             return []
         wait = min(LONGEST_REST, wait)
         return [Ended(item.claimed, item.route, error=_resting(item, wait)) for item in items]
 
-    def moved(self, turn: _Turn, seconds: float) -> None:
+    def moved(self, group: _RunningGroup, seconds: float) -> None:
         """Allow these commands more time, since content was transferred."""
         with self._lock:
-            turn.patience += seconds
+            group.allowed_silence += seconds
 
-    def ended(self, ends: Sequence[Ended], turn: _Turn) -> None:
+    def ended(self, ends: Sequence[Ended], group: _RunningGroup) -> None:
         """Update the breaker after one call."""
         now = time.monotonic()
         if all(isinstance(end.error, LeaseExpired) for end in ends):
@@ -178,15 +178,15 @@ class Breakers:
             if all(isinstance(end.error, Unavailable) for end in ends):
                 breaker.failed(now, len(ends))
             else:
-                turn.heard = now
+                group.heard = now
                 breaker.worked()
 
     def _split(
-        self, admitted: Sequence[Admitted], turns: dict[FailureDomain, _Turn] | None = None
+        self, admitted: Sequence[Admitted], groups: dict[FailureDomain, _RunningGroup] | None = None
     ) -> tuple[list[Admitted], list[Ended]]:
         """Return the commands that may run and the ends of the others.
 
-        Record the former in `turns`.
+        Record the former in `groups`.
         """
         waits: dict[FailureDomain, float | None] = {}
         ready: list[Admitted] = []
@@ -197,17 +197,19 @@ class Breakers:
                 failure_domain = _failure_domain(item)
                 breaker = self._breakers.get(failure_domain)
                 if breaker is None:
-                    if turns is None:
+                    if groups is None:
                         ready.append(item)
                         continue
                     breaker = self._breakers[failure_domain] = _Breaker(self._failures_most)
                 if failure_domain not in waits:
                     waits[failure_domain] = breaker.wait(now)
-                    if waits[failure_domain] is None and turns is not None:
+                    if waits[failure_domain] is None and groups is not None:
                         if breaker.is_open:
                             breaker.probe(now)
-                        turns[failure_domain] = _Turn(now, HANGING_SECONDS, breaker.is_open)
-                        breaker.running.append(turns[failure_domain])
+                        groups[failure_domain] = _RunningGroup(
+                            now, HANGING_SECONDS, breaker.is_open
+                        )
+                        breaker.running.append(groups[failure_domain])
                 wait = waits[failure_domain]
                 if wait is not None:
                     parked.append(Ended(item.claimed, item.route, error=_resting(item, wait)))
@@ -216,24 +218,24 @@ class Breakers:
                 if breaker.is_open:
                     # Only one command is the probe; the others that came with it wait.
                     waits[failure_domain] = breaker.rest
-                if turns is not None:
+                if groups is not None:
                     slow = item.claimed.command.size / SLOWEST_BYTES_PER_SECOND
-                    turns[failure_domain].patience = max(
-                        turns[failure_domain].patience, HANGING_SECONDS + slow
+                    groups[failure_domain].allowed_silence = max(
+                        groups[failure_domain].allowed_silence, HANGING_SECONDS + slow
                     )
         return ready, parked
 
-    def _end(self, turns: dict[FailureDomain, _Turn]) -> dict[FailureDomain, float]:
-        """End these turns.
+    def _end(self, groups: dict[FailureDomain, _RunningGroup]) -> dict[FailureDomain, float]:
+        """End these groups.
 
         Return the domains whose breaker is open, with the seconds, and report changes.
         """
         resting: dict[FailureDomain, float] = {}
         closed: list[FailureDomain] = []
         with self._lock:
-            for failure_domain, turn in sorted(turns.items()):
+            for failure_domain, group in sorted(groups.items()):
                 breaker = self._breakers[failure_domain]
-                breaker.running = [each for each in breaker.running if each is not turn]
+                breaker.running = [each for each in breaker.running if each is not group]
                 if breaker.is_open:
                     resting[failure_domain] = breaker.rest
                 elif breaker.is_reported and not breaker.is_open:
@@ -256,16 +258,16 @@ class _Watched:
     """Passes what the adapters' threads report to the breakers, for one message."""
 
     breakers: Breakers
-    turns: dict[FailureDomain, _Turn]
+    groups: dict[FailureDomain, _RunningGroup]
 
     def begin(self, items: Sequence[Admitted]) -> list[Ended]:
-        return self.breakers.begin(items, self.turns[_failure_domain(items[0])])
+        return self.breakers.begin(items, self.groups[_failure_domain(items[0])])
 
     def moved(self, item: Admitted, seconds: float) -> None:
-        self.breakers.moved(self.turns[_failure_domain(item)], seconds)
+        self.breakers.moved(self.groups[_failure_domain(item)], seconds)
 
     def ended(self, ends: Sequence[Ended]) -> None:
-        self.breakers.ended(ends, self.turns[_failure_domain(ends[0])])
+        self.breakers.ended(ends, self.groups[_failure_domain(ends[0])])
 
 
 def _at_rest(end: Ended, resting: dict[FailureDomain, float]) -> Ended:

@@ -30,7 +30,7 @@ MAX_TURN = 200
 """Maximum number of events in one turn."""
 LONGEST_PAUSE = 300.0
 """Maximum seconds between attempts while the archive refuses appends."""
-_PATIENCE = timedelta(seconds=20)
+_TIMEOUT = timedelta(seconds=20)
 
 
 class Archiver(Service):
@@ -103,7 +103,7 @@ class Archiver(Service):
         ]
         # A reserved stream accepts appends only with a permit.
         self._permits.give(appends)
-        outcomes = self._client.wait(self._client.submit_many(appends), _PATIENCE)
+        outcomes = self._client.wait(self._client.submit_many(appends), _TIMEOUT)
         done = 0
         for event, outcome in zip(events, outcomes, strict=True):
             if outcome is None or outcome.status is not Status.DONE:
@@ -139,7 +139,7 @@ class Archiver(Service):
     def _count(self, mark: Mark, route: Route) -> Mark:
         """Set the mark's version to the end of this archive, which is not the one it was for."""
         tenancy = Tenancy(ARCHIVE_SCOPE.tenant_id, ARCHIVE_SCOPE.env, route.mode)
-        version = end_of(self._client, tenancy, ARCHIVE_STREAM, _PATIENCE)
+        version = end_of(self._client, tenancy, ARCHIVE_STREAM, _TIMEOUT)
         self._log.info("the end of the archive was found", version=version, expected=mark.version)
         self._mark.recount(version, route.fence)
         return replace(mark, version=version, route=route.fence)

@@ -13,7 +13,7 @@ from signalbox.commands.ledger.entry import Acceptance, Receipt
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import InlinePayload
-from signalbox.producers.client.awaited_command import Asked
+from signalbox.producers.client.awaited_command import AwaitedCommand
 from signalbox.producers.client.buffered_command import Pending, Submitter
 from signalbox.producers.client.loop_inbox import Inboxes
 from signalbox.producers.client.submission import Submission
@@ -40,23 +40,23 @@ OUTCOME = Outcome(
 def test_the_outcome_of_another_command_under_its_op_id_is_none_of_its(
     acceptance: Acceptance, told_first: bool
 ) -> None:
-    async def main() -> Asked:
-        asked = Asked(Inboxes().here(), COMMAND, to_its_end=True)
+    async def main() -> AwaitedCommand:
+        awaited = AwaitedCommand(Inboxes().here(), COMMAND, to_its_end=True)
         pending = Pending(COMMAND, cast(Submitter, None), lambda _: None)
-        asked.hand_over(pending)
+        awaited.hand_over(pending)
         if told_first:
-            asked.tell(OUTCOME)
+            awaited.tell(OUTCOME)
             await asyncio.sleep(0)
         pending.settle(Submission(COMMAND, Receipt(COMMAND.ref, acceptance, 1)))
         if not told_first:
-            asked.tell(OUTCOME)
-        await asked.known()
-        return asked
+            awaited.tell(OUTCOME)
+        await awaited.known()
+        return awaited
 
-    asked = asyncio.run(main())
+    awaited = asyncio.run(main())
     if acceptance is Acceptance.CONFLICT:
-        assert isinstance(asked.error(), OpIdReused)
-        assert asked.outcome is None
+        assert isinstance(awaited.error(), OpIdReused)
+        assert awaited.outcome is None
     else:
-        assert asked.outcome == OUTCOME
-        assert asked.error() is None
+        assert awaited.outcome == OUTCOME
+        assert awaited.error() is None

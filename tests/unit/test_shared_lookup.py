@@ -11,7 +11,7 @@ import pytest
 
 from signalbox.commands.error import StateUnavailable
 from signalbox.producers.client.loop_inbox import Inbox, Inboxes
-from signalbox.producers.client.shared_lookup import Together
+from signalbox.producers.client.shared_lookup import SharedLookup
 
 
 @pytest.fixture
@@ -31,8 +31,8 @@ def test_what_is_asked_during_a_call_goes_into_the_next(threads: ThreadPoolExecu
         return [2 * key for key in keys]
 
     async def main() -> list[int]:
-        together = Together(read, threads, Inboxes(), limit=600)
-        tasks = [asyncio.create_task(together.ask(key)) for key in range(1000)]
+        lookup = SharedLookup(read, threads, Inboxes(), limit=600)
+        tasks = [asyncio.create_task(lookup.ask(key)) for key in range(1000)]
         await asyncio.sleep(0)
         go_on.set()
         return await asyncio.gather(*tasks)
@@ -54,15 +54,15 @@ def test_each_task_has_an_error_of_its_own_and_the_next_call_is_made(
         return keys
 
     async def main() -> None:
-        together = Together(read, threads, Inboxes())
-        errors = await asyncio.gather(*map(together.ask, range(3)), return_exceptions=True)
+        lookup = SharedLookup(read, threads, Inboxes())
+        errors = await asyncio.gather(*map(lookup.ask, range(3)), return_exceptions=True)
         assert all(isinstance(error, StateUnavailable) for error in errors)
         assert len(set(map(id, errors))) == 3
-        gone = asyncio.create_task(together.ask(1))
+        gone = asyncio.create_task(lookup.ask(1))
         await asyncio.sleep(0)
         gone.cancel()
         failing[0] = False
-        assert await together.ask(2) == 2
+        assert await lookup.ask(2) == 2
 
     asyncio.run(main())
 

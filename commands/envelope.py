@@ -8,25 +8,21 @@ invalid one raises InvalidCommand, which names the part that is wrong and never 
 from __future__ import annotations
 
 import base64
-import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, NoReturn, TypeGuard
 
-from signalbox.commands.error import InvalidCommand, TooLarge, UnknownCommand
+from signalbox.commands.bounded_json import NEXT_STEP, read_json
+from signalbox.commands.error import InvalidCommand, UnknownCommand
 from signalbox.commands.model import OP_ID_PATTERN
 from signalbox.commands.parse import known_ops
 from signalbox.commands.wire import BATCH, DRAIN, SUMMARY_HEADER, known_tasks
 
-MAX_VALUES = 300_000
-"""Maximum number of JSON values in a message, an object counted as five, to bound memory."""
-MAX_DEPTH = 64
 MAX_SUMMARY = 1000
 CONTENT_TYPE = "application/json"
 UNREADABLE_TYPE = "application/x-signalbox-unreadable"
 """Content type of an unreadable message on the broker, until it has become a dead letter."""
-NEXT_STEP = "see docs/wire-contract.md; the message is kept as a dead letter"
 
 _ID = re.compile(OP_ID_PATTERN, re.ASCII)
 _ENCODINGS = (None, "utf-8", "UTF-8", "binary")
@@ -34,13 +30,6 @@ _ENCODINGS = (None, "utf-8", "UTF-8", "binary")
 
 def _refuse(text: str) -> NoReturn:
     raise InvalidCommand(text, next_step=NEXT_STEP)
-
-
-def _no_number(_: str) -> NoReturn:
-    _refuse("the message holds NaN or an infinity, which JSON does not have")
-
-
-_DECODER = json.JSONDecoder(parse_constant=_no_number)
 
 
 @dataclass(frozen=True, slots=True)
@@ -154,49 +143,6 @@ def read_call(stored: Stored, max_bytes: int) -> Call:
 def is_id(value: Any) -> TypeGuard[str]:
     """True if the id of a message is well-formed."""
     return isinstance(value, str) and _ID.fullmatch(value) is not None
-
-
-def read_json(data: bytes, max_bytes: int, what: str) -> Any:
-    """Parse JSON of bounded size, values and depth. Raises InvalidCommand and TooLarge."""
-    if len(data) > max_bytes:
-        raise TooLarge(
-            f"{what} has {len(data)} bytes, more than {max_bytes}",
-            next_step="send fewer commands in a message, and large content by claim check",
-        )
-    # Every value costs at least one of these. In texts they count too: a bound need not be exact.
-    if 5 * len(data) > MAX_VALUES:
-        values = data.count(b",") + data.count(b"[") + 5 * data.count(b"{")
-        if values > MAX_VALUES:
-            raise TooLarge(
-                f"{what} has more than {MAX_VALUES} values",
-                next_step="send fewer commands in a message",
-            )
-    try:
-        value = _DECODER.decode(data.decode())
-    except RecursionError as error:
-        raise InvalidCommand(f"{what} is nested too deeply", next_step=NEXT_STEP) from error
-    except ValueError as error:
-        where = ""
-        if isinstance(error, json.JSONDecodeError):
-            where = f" (line {error.lineno}, column {error.colno})"
-        raise InvalidCommand(f"{what} is no JSON in UTF-8{where}", next_step=NEXT_STEP) from error
-    if not _is_shallow(value):
-        _refuse(f"{what} is nested more than {MAX_DEPTH} deep")
-    return value
-
-
-def _is_shallow(value: Any) -> bool:
-    level = [value] if isinstance(value, dict | list) else []
-    for _ in range(MAX_DEPTH):
-        level = [
-            inner
-            for outer in level
-            for inner in (outer.values() if outer.__class__ is dict else outer)
-            if inner.__class__ is dict or inner.__class__ is list
-        ]
-        if not level:
-            return True
-    return False
 
 
 def _read_body(body: Any) -> tuple[list[Any], dict[str, Any]]:

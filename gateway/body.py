@@ -13,7 +13,7 @@ from fastapi.routing import APIRoute
 from pydantic import BaseModel
 from starlette.responses import Response
 
-from signalbox.commands.envelope import read_json
+from signalbox.commands.bounded_json import read_json
 from signalbox.commands.error import InvalidCommand, TooLarge
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.gateway.body_memory import BodyMemory

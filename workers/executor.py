@@ -105,6 +105,11 @@ class Executor:
         self, slot: Slot, message: Message, token: str, apart: Apart
     ) -> tuple[dict[str, int], list[Ticket]]:
         reach("claim.before")
+        if self.proofs is not None:
+            message = self.proofs.entrance(message)
+        wait_for_state(lambda: self.completer.bury(message.faults))
+        if not message.tickets and not message.carried:
+            return {}, []  # nothing was asked that would say where the registry is
         seen = self.routes.position
         claims = wait_for_state(lambda: self._claim(message, token, apart))
         reach("claim.after")
@@ -138,9 +143,6 @@ class Executor:
         return counts
 
     def _claim(self, message: Message, token: str, apart: Apart) -> Claims:
-        if self.proofs is not None:
-            message = self.proofs.entrance(message)
-        self.completer.bury(message.faults)
         return self.ledger.claim(
             message.tickets,
             carried=message.carried,

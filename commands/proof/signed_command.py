@@ -6,10 +6,10 @@ the command, where no one can overlook that it is signed; the command may repeat
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Any
 
+from signalbox.commands.bounded_json import read_json
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.model import Command
 from signalbox.commands.parse import parse_command
@@ -20,12 +20,16 @@ COMMAND = "signalbox-command"
 
 
 def unverified(token: str) -> dict[str, Any]:
-    """The document of the command in a token, whoever made it. Raises InvalidCommand."""
+    """The document of the command in a token, whoever made it.
+
+    Raises InvalidCommand and TooLarge.
+    """
     parts = token.split(".")
     try:
-        claims = json.loads(decode(parts[1].encode("ascii")).decode("utf-8"))
-    except (ValueError, IndexError, RecursionError):
-        claims = None
+        payload = decode(parts[1].encode("ascii"))
+    except (ValueError, IndexError):
+        payload = b""
+    claims = read_json(payload, len(payload), "the signed command") if payload else None
     if len(parts) != 3 or not isinstance(claims, dict):
         raise InvalidCommand(
             "the command is a text, and no compact JWS with a JSON object in it",

@@ -15,12 +15,12 @@ from typing import Any
 from kombu import message as stock
 from kombu.exceptions import DecodeError
 
+from signalbox.commands.bounded_json import read_json
 from signalbox.commands.envelope import (
     CONTENT_TYPE,
     UNREADABLE_TYPE,
     Stored,
     read_call,
-    read_json,
     read_stored,
 )
 from signalbox.commands.error import InvalidCommand, SignalboxError

@@ -25,7 +25,8 @@ from kombu.transport import TRANSPORT_ALIASES, _transport_cache, virtual
 from kombu.transport import redis as stock
 
 from signalbox.commands.address import DRIVER
-from signalbox.commands.envelope import read_json, read_stored
+from signalbox.commands.bounded_json import read_json
+from signalbox.commands.envelope import read_stored
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.refusal import refusal
 from signalbox.commands.settings import Settings

@@ -302,6 +302,16 @@ def test_a_signed_message_is_verified_again_at_the_claim(lab: ProofLab, state: S
     assert lab.code(command) == "SIGNATURE_INVALID"
 
 
+def test_a_message_with_nothing_but_faults_says_nothing_of_the_registry(lab: ProofLab) -> None:
+    """It was taken for a registry that had gone: the worker then put back whatever followed."""
+    lab.set(Signatures.OFF)
+    before, behind = put("a"), put("b")
+    lab.carry(json_of(before))
+    lab.carry({"op": "no such op"})
+    lab.carry(json_of(behind))
+    assert [lab.code(command) for command in (before, behind)] == ["done"] * 2
+
+
 def json_of(command: Command) -> object:
     return command.model_dump(mode="json")
 

@@ -16,7 +16,8 @@ import structlog
 from celery.worker import state
 from celery.worker.consumer import Consumer
 
-from signalbox.commands.envelope import NEXT_STEP, Stored
+from signalbox.commands.bounded_json import NEXT_STEP
+from signalbox.commands.envelope import Stored
 from signalbox.commands.error import InvalidCommand, SignalboxError, UnknownCommand
 from signalbox.commands.refusal import refusal
 from signalbox.commands.wire import Fault, known_tasks

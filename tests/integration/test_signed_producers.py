@@ -1,0 +1,140 @@
+"""Producers that sign: our client in each of its forms, the gateway, and one in JavaScript."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from signalbox.commands.envelope import read_call
+from signalbox.commands.error import InvalidSetting
+from signalbox.commands.model import Command
+from signalbox.commands.proof.keys import PrivateKey
+from signalbox.commands.state import State, connect
+from signalbox.commands.wire import read_message
+from signalbox.producers.broker.message_check import open_item
+from signalbox.producers.client.async_client import AsyncClient
+from signalbox.producers.client.client import Client
+from tests.absent import absent
+from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, ProofLab, put
+
+NODE = Path(__file__).with_name("signed_producer.mjs")
+
+
+@pytest.fixture
+def state(state_url: str) -> Iterator[State]:
+    client = connect(state_url, ledger_shards=4)
+    client.server().flushall()
+    yield client
+    client.close()
+
+
+@pytest.fixture
+def lab(tmp_path: Path, state: State) -> ProofLab:
+    return ProofLab(tmp_path, state)
+
+
+def from_javascript(lab: ProofLab, state: State, key: PrivateKey, *commands: Command) -> None:
+    """Have node put them on a queue, and a worker run what stands there."""
+    if shutil.which("node") is None:
+        absent("a producer in JavaScript", "install node 20 or newer")
+    path = lab.folder / f"{key.kid}.jwk"
+    if not path.exists():
+        key.save(path)
+    server: Any = state.server()
+    where = server.connection_pool.connection_kwargs
+    lines = "\n".join(command.model_dump_json() for command in commands)
+    subprocess.run(
+        ["node", str(NODE), str(path), HERE, where["host"], str(where["port"]), "1"],
+        input=lines,
+        text=True,
+        check=True,
+        timeout=120,
+    )
+    limit = lab.settings.message_limit_bytes
+    while item := server.rpop("object_store.0"):
+        call = read_call(open_item(item, limit)[1], limit)
+        message = read_message(call.task, call.id, call.keywords, 1, call.arguments)
+        lab.runtime.executor.execute(message)
+
+
+def test_a_producer_in_javascript_signs_and_is_accepted(lab: ProofLab, state: State) -> None:
+    commands = [put(f"grüße-{n}", b"from node") for n in range(3)]
+    from_javascript(lab, state, lab.keys[OWNER], *commands)
+    assert [lab.code(command) for command in commands] == ["done"] * 3
+
+
+def test_its_neighbour_is_refused_for_a_tenant_that_is_not_its_own(
+    lab: ProofLab, state: State
+) -> None:
+    theirs, ours = put("a", tenant=NEIGHBOUR), put("a", op_id="one")
+    from_javascript(lab, state, lab.keys[NEIGHBOUR], theirs, ours)
+    assert lab.code(theirs) == "done"
+    assert lab.code(ours) == "NOT_GRANTED"
+    assert lab.content(ours) is None
+    from_javascript(lab, state, lab.keys[OWNER], put("a", b"ours", op_id="one"))
+    assert lab.code(ours) == "done"
+
+
+def test_a_batch_and_a_buffer_sign(lab: ProofLab) -> None:
+    client = lab.client(lab.keys[OWNER])
+    with client.batch() as batch:
+        batch.add(put("a"))
+        batch.add(put("b", b"y" * 70_000))
+    with client.buffer() as buffer:
+        pending = [buffer.add(put(f"c{n}")) for n in range(20)]
+    lab.run_all()
+    commands = [*batch.commands, *(each.command for each in pending)]
+    assert [lab.code(command) for command in commands] == ["done"] * 22
+
+
+def test_an_asynchronous_client_signs(lab: ProofLab) -> None:
+    commands = [put(f"a{n}") for n in range(5)]
+
+    async def submit(client: Client) -> None:
+        async with AsyncClient(client=client) as own:
+            await own.submit_many(commands)
+
+    asyncio.run(submit(lab.client(lab.keys[OWNER])))
+    lab.run_all()
+    assert [lab.code(command) for command in commands] == ["done"] * 5
+
+
+def test_a_submission_of_many_scopes_has_one_signature_for_its_writes_and_one_for_its_reads(
+    lab: ProofLab, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    signed: list[bytes] = []
+    sign = PrivateKey.sign
+
+    def counted(key: PrivateKey, message: bytes) -> bytes:
+        signed.append(message)
+        return sign(key, message)
+
+    monkeypatch.setattr(PrivateKey, "sign", counted)
+    commands: list[Command] = [
+        command.model_copy(update={"env": env})
+        for n in range(30)
+        for command in (put(f"a{n}"), put(f"b{n}", b"y" * 70_000))
+        for env in ("prod", "dev")
+    ]
+    lab.client(lab.keys[OWNER]).submit_many(commands)
+    assert len(signed) == 1
+
+
+def test_a_key_without_the_deployments_name_is_told_at_once(lab: ProofLab) -> None:
+    with pytest.raises(InvalidSetting, match="SIGNALBOX_AUDIENCE"):
+        lab.client(lab.keys[OWNER], audience=None)
+
+
+def test_a_command_that_is_text_and_no_token_is_a_dead_letter(lab: ProofLab) -> None:
+    for text in ("", "a", "a.b", "a.b.c", "....", "e30.e30.e30", json.dumps({"a": 1})):
+        lab.carry(text, task_id="m")
+    totals = lab.ledger.totals()
+    assert totals.get("accepted", 0) == 0
+    assert totals["dead_letters"] > 0

@@ -65,14 +65,14 @@ class of rows without a value that has an order is behind all others in the quer
 
 
 def order_key(query: QueryRows, row: Row) -> OrderKey:
-    """The row's place in the query's order."""
+    """The row's position in the query's order."""
     if query.order_by is None:
         return (0, 0, row.key.encode())
     # What lacks the column has as little of an order as a list.
     value = row.data.get(query.order_by, [])
     kind, rank = rank_of(value)
     if kind is ValueClass.NESTED:
-        return unranked_place(query, row.key.encode())
+        return unranked_position(query, row.key.encode())
     return (int(kind), rank, row.key.encode())
 
 
@@ -82,8 +82,8 @@ def rank_of(value: Value) -> tuple[ValueClass, Any]:
     return kind, 0 if kind is ValueClass.NESTED else _rank(value)
 
 
-def unranked_place(query: QueryRows, key: bytes) -> OrderKey:
-    """The place of a row that lacks the ordering column, or has a list or an object there."""
+def unranked_position(query: QueryRows, key: bytes) -> OrderKey:
+    """The position of a row that lacks the ordering column, or has a list or an object there."""
     return (-1 if query.descending else int(ValueClass.NESTED), 0, key)
 
 
@@ -125,8 +125,8 @@ def check_query(query: QueryRows) -> None:
             )
 
 
-def open_place(query: QueryRows) -> OrderKey | None:
-    """The place behind which the page begins; None: at the beginning. Raises InvalidCommand."""
+def start_position(query: QueryRows) -> OrderKey | None:
+    """The position behind which the page begins; None: at the beginning. Raises InvalidCommand."""
     check_query(query)
     if query.cursor is None:
         return None
@@ -135,7 +135,7 @@ def open_place(query: QueryRows) -> OrderKey | None:
         value, key = read_value(value), key.encode()
         if query.order_by is None:
             return (0, 0, key)
-        unranked = unranked_place(query, key)
+        unranked = unranked_position(query, key)
         if (kind, value) == unranked[:2]:
             return unranked
         kind = ValueClass(kind)
@@ -146,35 +146,37 @@ def open_place(query: QueryRows) -> OrderKey | None:
     return (int(kind), value, key)
 
 
-def make_place(query: QueryRows, row: Row) -> str:
+def cursor_after(query: QueryRows, row: Row) -> str:
     """The cursor that continues behind `row`."""
     kind, value, _ = order_key(query, row)
     return make_cursor(query, [kind, json_form(value), row.key])
 
 
 def page_of(query: QueryRows, rows: Iterable[Row]) -> QueryResult:
-    """A page of rows that come in the query's order from its place on; others are passed over.
+    """A page of rows that come in the query's order from its position on; others are passed over.
 
     Reads no further than it must.
     """
-    place = open_place(query)
-    return _cut(query, (row for row in rows if _wanted(query, place, row)))
+    position = start_position(query)
+    return _cut(query, (row for row in rows if _wanted(query, position, row)))
 
 
 def page_of_unordered(query: QueryRows, rows: Iterable[Row]) -> QueryResult:
     """A page of rows that come in any order: reads all of them, and keeps a page in memory."""
-    place = open_place(query)
-    wanted = (row for row in rows if _wanted(query, place, row))
+    position = start_position(query)
+    wanted = (row for row in rows if _wanted(query, position, row))
     pick = heapq.nlargest if query.descending else heapq.nsmallest
     return _cut(query, iter(pick(query.limit + 1, wanted, key=lambda row: order_key(query, row))))
 
 
-def _wanted(query: QueryRows, place: OrderKey | None, row: Row) -> bool:
+def _wanted(query: QueryRows, position: OrderKey | None, row: Row) -> bool:
     if not passes(query, row):
         return False
-    if place is None:
+    if position is None:
         return True
-    return order_key(query, row) < place if query.descending else order_key(query, row) > place
+    return (
+        order_key(query, row) < position if query.descending else order_key(query, row) > position
+    )
 
 
 def _cut(query: QueryRows, rows: Iterator[Row]) -> QueryResult:
@@ -182,7 +184,7 @@ def _cut(query: QueryRows, rows: Iterator[Row]) -> QueryResult:
     size = 0
     for row in rows:
         if len(page) == query.limit or size > PAGE_BYTES:
-            return QueryResult(rows=page, next_cursor=make_place(query, page[-1]))
+            return QueryResult(rows=page, next_cursor=cursor_after(query, page[-1]))
         page.append(row)
         size += data_size(row.data) + len(row.key)
     return QueryResult(rows=page)

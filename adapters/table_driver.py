@@ -58,7 +58,7 @@ class Way:
     """How a driver can walk the rows that a query asks for."""
 
     ordered: bool = True
-    """In the query's order, from its place on; else in any order, and the place is not given."""
+    """In the query's order, from its position on; else in any order, and without a position."""
     scans: Scan | None = None
     """None: what it reads grows with what is asked for, and not with the table."""
     plan: Any = None
@@ -76,7 +76,7 @@ class RowWrite(NamedTuple):
     over: Trace | None
     """What was seen there, and is to be there still; None: nothing was."""
     demand: Demand | None
-    """In place of `over`, for a service that judges: what is to hold of what is there."""
+    """In position of `over`, for a service that judges: what is to hold of what is there."""
 
 
 End = Exception | None
@@ -139,10 +139,10 @@ class TableDriver(Protocol):
         not be looked up where the query says `allow_scan`."""
 
     def walk(
-        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
+        self, query: QueryRows, way: Way, position: OrderKey | None, limit: TimeLimit
     ) -> AbstractContextManager[Iterator[Row]]:
         """The table's rows in one of these ways, read as they are asked for: at least those that
-        pass the query's filters and stand behind `place`. Raises NotIndexed."""
+        pass the query's filters and stand behind `position`. Raises NotIndexed."""
 
     def close(self) -> None:
         """Give back what the driver holds."""

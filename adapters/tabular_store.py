@@ -17,7 +17,7 @@ from contextlib import suppress
 from signalbox.adapters.batch import earliest, only
 from signalbox.adapters.failure import Reporter
 from signalbox.adapters.port import Call
-from signalbox.adapters.row_query import open_place, page_of, page_of_unordered
+from signalbox.adapters.row_query import page_of, page_of_unordered, start_position
 from signalbox.adapters.row_write import RowWriter
 from signalbox.adapters.table_driver import NotIndexed, Scan, TableDriver
 from signalbox.commands.error import NotFound, ScanRefused, SignalboxError
@@ -116,14 +116,14 @@ class TabularStore:
         the backend serves it.
         """
         with self._reporter.errors():
-            place = open_place(command)
+            position = start_position(command)
             for way in self.driver.ways(command, call):
                 if way.scans is not None and not command.allow_scan:
                     raise _refused(command.table_name, way.scans)
                 page = page_of if way.ordered else page_of_unordered
                 with (
                     suppress(NotIndexed),
-                    self.driver.walk(command, way, place if way.ordered else None, call) as rows,
+                    self.driver.walk(command, way, position if way.ordered else None, call) as rows,
                 ):
                     return page(command, rows)
             raise AssertionError  # the last way needs no index

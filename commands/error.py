@@ -155,12 +155,14 @@ class SignalboxError(Exception):
         )
 
     def __str__(self) -> str:
-        place = [f"{self.kind}"] if self.kind else []
+        location = [f"{self.kind}"] if self.kind else []
         if self.tenant_id:
-            place.append(f"in {self.tenant_id}/{self.env}" if self.env else f"of {self.tenant_id}")
+            location.append(
+                f"in {self.tenant_id}/{self.env}" if self.env else f"of {self.tenant_id}"
+            )
         if self.backend_type:
-            place.append(f"on {self.backend_type}")
-        text = f"{self.message} [{' '.join(place)}]" if place else self.message
+            location.append(f"on {self.backend_type}")
+        text = f"{self.message} [{' '.join(location)}]" if location else self.message
         # What a library says often ends with a full stop of its own.
         return f"{text.rstrip('.')}. {self.next_step}" if self.next_step else text
 

@@ -39,7 +39,7 @@ def parse_command(document: Any, *, default_op_id: str | None = None) -> Command
             f"a command is a JSON object, not {type(document).__name__}",
             next_step="see docs/wire-contract.md",
         )
-    place = {
+    location = {
         name: value[:80]
         for name in ("tenant_id", "env")
         if isinstance(value := document.get(name), str)
@@ -49,23 +49,23 @@ def parse_command(document: Any, *, default_op_id: str | None = None) -> Command
         raise UnsupportedVersion(
             f"schema version {version!r} is not known; this Signalbox speaks {SCHEMA_VERSION}",
             next_step="upgrade the workers first, or send the older version",
-            **place,
+            **location,
         )
     model = known_ops().get(op) if isinstance(op, str) else None
     if model is None:
         raise UnknownCommand(
             f"unknown command {str(op)[:80]!r}",
             next_step=f"use one of: {', '.join(sorted(known_ops()))}",
-            **place,
+            **location,
         )
     if default_op_id is not None and "op_id" not in document:
         document = document | {"op_id": default_op_id}
     try:
         return model.model_validate_json(json.dumps(document))
     except ValidationError as error:
-        raise invalid_command(error, **place) from None
+        raise invalid_command(error, **location) from None
     except SignalboxError as error:
-        raise error.at(**place) from None
+        raise error.at(**location) from None
 
 
 def load_command(op: str, text: bytes | str) -> Command:
@@ -83,12 +83,12 @@ def load_command(op: str, text: bytes | str) -> Command:
         raise invalid_command(error) from None
 
 
-def invalid_command(error: ValidationError, **place: str) -> InvalidCommand:
+def invalid_command(error: ValidationError, **location: str) -> InvalidCommand:
     """Return the first error of a failed validation as InvalidCommand, without quoting content."""
     first = error.errors(include_url=False, include_input=False)[0]
     where = ".".join(str(part) for part in first["loc"]) or "command"
     return InvalidCommand(
         f"{where}: {reason_of(first)}",
         next_step="see the JSON Schema that `signalbox schema` prints",
-        **place,
+        **location,
     )

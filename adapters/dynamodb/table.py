@@ -259,32 +259,32 @@ class _Track:
         between: tuple[bytes, bytes] | None,
     ) -> None:
         self._pk, self._descending = pk, descending
-        self._place = behind
+        self._position = behind
         self._between = between
         self._page_end: bytes | None = None
 
     def step(self, key: Key) -> None:
         """Record an item. Raises IntegrityMismatch for one that was not requested."""
         self._check(key, strictly=True)
-        self._place = key.sk
+        self._position = key.sk
 
     def end(self, key: Key) -> Key:
         """Record the end of a page. Raises IntegrityMismatch if it leads back."""
-        before = self._place
+        before = self._position
         self._check(key, strictly=False)
         if key.sk == before == self._page_end:
             raise not_asked("pages without an end")
-        self._place = self._page_end = key.sk
+        self._position = self._page_end = key.sk
         return key
 
     def _check(self, key: Key, *, strictly: bool) -> None:
         if key.pk != self._pk:
-            raise not_asked("items of another place")
+            raise not_asked("items of another position")
         if self._between and not self._between[0] <= key.sk <= self._between[1]:
             raise not_asked("items out of range")
-        if self._place is None or (key.sk == self._place and not strictly):
+        if self._position is None or (key.sk == self._position and not strictly):
             return
-        if key.sk == self._place or (key.sk < self._place) is not self._descending:
+        if key.sk == self._position or (key.sk < self._position) is not self._descending:
             raise not_asked("items in another order")
 
 
@@ -297,8 +297,11 @@ def _there(answer: Any, put: Mapping[str, Any]) -> Item | None:
 
 
 def _projection(*names: str) -> dict[str, Any]:
-    places = {f"#{number}": name for number, name in enumerate(names)}
-    return {"ProjectionExpression": ",".join(places), "ExpressionAttributeNames": places}
+    placeholders = {f"#{number}": name for number, name in enumerate(names)}
+    return {
+        "ProjectionExpression": ",".join(placeholders),
+        "ExpressionAttributeNames": placeholders,
+    }
 
 
 def _pauses(rounds: int = ROUNDS) -> Iterator[float]:

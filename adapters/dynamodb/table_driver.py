@@ -115,12 +115,12 @@ class DynamoDBTableDriver:
 
     @contextmanager
     def walk(
-        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
+        self, query: QueryRows, way: Way, position: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
         items = self._table.walk(
             self._layout.rows(query.table_name),
             limit,
-            behind=place[2] if place else None,
+            behind=position[2] if position else None,
             descending=query.descending and way.ordered,
             first=query.limit + 1 if way.ordered and not query.filters else None,
             texts=needed_texts(query, to_json),

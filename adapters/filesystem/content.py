@@ -16,7 +16,7 @@ from dataclasses import dataclass
 from typing import BinaryIO
 from urllib.parse import quote
 
-from signalbox.adapters.filesystem.scope_directory import Growth, Place, Segments
+from signalbox.adapters.filesystem.scope_directory import Growth, ScopeDirectory, Segments
 
 SEGMENT_BYTES = 150
 """Maximum length of a key's segment in a name, in bytes."""
@@ -63,12 +63,12 @@ class ContentFile:
 class ContentFolder:
     """The content files of one scope."""
 
-    def __init__(self, place: Place) -> None:
-        self.place = place
+    def __init__(self, directory: ScopeDirectory) -> None:
+        self.directory = directory
 
     def write(self, file: ContentFile, chunks: Iterable[bytes], growth: Growth) -> None:
         """Write under a temporary name, or leave nothing."""
-        with self.place.made(("raw", *file.directory), growth) as directory:
+        with self.directory.made(("raw", *file.directory), growth) as directory:
             name = TEMPORARY + file.name
             descriptor = os.open(name, _WRITE, 0o640, dir_fd=directory)
             try:
@@ -95,13 +95,13 @@ class ContentFolder:
                 self._sync(file)
         # Names come last: a rename in between would add to what each sync has to commit.
         for file in files:
-            with self.place.opened(("raw", *file.directory)) as directory:
+            with self.directory.opened(("raw", *file.directory)) as directory:
                 temporary = TEMPORARY + file.name
                 os.rename(temporary, file.name, src_dir_fd=directory, dst_dir_fd=directory)
-            self.place.touched(("raw", *file.directory), growth)
+            self.directory.touched(("raw", *file.directory), growth)
 
     def _sync(self, file: ContentFile) -> None:
-        with self.place.opened(("raw", *file.directory)) as directory:
+        with self.directory.opened(("raw", *file.directory)) as directory:
             descriptor = os.open(TEMPORARY + file.name, _READ, dir_fd=directory)
             try:
                 os.fsync(descriptor)
@@ -110,7 +110,7 @@ class ContentFolder:
 
     def open(self, file: ContentFile) -> BinaryIO:
         """Open the file. Raises FileNotFoundError if the object was replaced meanwhile."""
-        with self.place.opened(("raw", *file.directory)) as directory:
+        with self.directory.opened(("raw", *file.directory)) as directory:
             descriptor = os.open(file.name, _READ, dir_fd=directory)
         return open(descriptor, "rb")
 
@@ -119,7 +119,7 @@ class ContentFolder:
 
         A failure leaves an orphan, which only costs space and is not reported.
         """
-        with suppress(OSError), self.place.opened(("raw", *file.directory)) as directory:
+        with suppress(OSError), self.directory.opened(("raw", *file.directory)) as directory:
             for name in (file.name, TEMPORARY + file.name):
                 with suppress(FileNotFoundError):
                     os.unlink(name, dir_fd=directory)

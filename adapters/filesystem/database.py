@@ -11,7 +11,7 @@ from functools import partial
 import apsw
 
 from signalbox.adapters.filesystem.connection import POOL, connect
-from signalbox.adapters.filesystem.scope_directory import Growth, Place
+from signalbox.adapters.filesystem.scope_directory import Growth, ScopeDirectory
 from signalbox.adapters.port import TimeLimit
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import Misconfigured
@@ -25,14 +25,14 @@ class Database:
 
     def __init__(
         self,
-        place: Place,
+        directory: ScopeDirectory,
         name: str,
         schema: str,
         version: int,
         upgrades: Mapping[int, str] | None = None,
     ) -> None:
         """`upgrades` are statements that lead from an older version of the schema to the next."""
-        self._place = place
+        self._directory = directory
         self._name = name
         self._schema = schema
         self._version = version
@@ -72,7 +72,7 @@ class Database:
         POOL.forget(self._path())
 
     def _path(self) -> str:
-        return f"{self._place.path}/{self._name}"
+        return f"{self._directory.path}/{self._name}"
 
     @contextmanager
     def _transaction(self, begin: str | None, seconds: float) -> Iterator[apsw.Connection]:
@@ -124,8 +124,8 @@ class Database:
             connection.execute(f"PRAGMA user_version = {self._version:d}")
         connection.execute("COMMIT")
         growth = Growth()
-        self._place.touched((), growth)
-        self._place.sync(growth)
+        self._directory.touched((), growth)
+        self._directory.sync(growth)
         if found != self._version:
             raise Misconfigured(
                 f"{self._name} has the layout {found}, this release knows {self._version}",
@@ -137,8 +137,8 @@ class Database:
 
     def _make_directory(self) -> None:
         growth = Growth()
-        with self._place.made((), growth):
-            self._place.sync(growth)
+        with self._directory.made((), growth):
+            self._directory.sync(growth)
 
 
 def _use_wal(connection: apsw.Connection) -> None:

@@ -20,7 +20,7 @@ def list_rows(
     read.
     """
     below = prefix.encode()
-    start = below if token is None else max(below, _place(token))
+    start = below if token is None else max(below, _position(token))
     entries: list[Entry] = []
     prefixes: list[str] = []
     while True:
@@ -58,7 +58,7 @@ def _after(prefix: bytes) -> bytes | None:
     return prefix[:-1] + bytes([prefix[-1] + 1]) if prefix else None
 
 
-def _place(token: str) -> bytes:
+def _position(token: str) -> bytes:
     try:
         return bytes.fromhex(token)
     except ValueError:

@@ -15,7 +15,7 @@ from signalbox.adapters.filesystem import point_table
 from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
-from signalbox.adapters.filesystem.scope_directory import Place
+from signalbox.adapters.filesystem.scope_directory import ScopeDirectory
 from signalbox.adapters.metrics_driver import MetricsTraits
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
@@ -46,7 +46,10 @@ class FilesystemMetricsDriver:
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self.scope = scope
         self._database = Database(
-            Place(base_dir, scope), point_table.NAME, point_table.SCHEMA, point_table.VERSION
+            ScopeDirectory(base_dir, scope),
+            point_table.NAME,
+            point_table.SCHEMA,
+            point_table.VERSION,
         )
 
     def store_all(self, points: Iterable[tuple[Point, int]], limit: TimeLimit) -> None:

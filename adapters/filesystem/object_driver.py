@@ -29,7 +29,7 @@ from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
 from signalbox.adapters.filesystem.listing import list_rows
 from signalbox.adapters.filesystem.object_index import Contents, Found, Row, Traces
-from signalbox.adapters.filesystem.scope_directory import Place
+from signalbox.adapters.filesystem.scope_directory import ScopeDirectory
 from signalbox.adapters.object_driver import (
     Area,
     Changed,
@@ -98,12 +98,12 @@ class FilesystemObjectDriver(UnsignedDriver):
 
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self.scope = scope
-        self._place = Place(base_dir, scope)
-        self._folder = ContentFolder(self._place)
+        self._directory = ScopeDirectory(base_dir, scope)
+        self._folder = ContentFolder(self._directory)
         above = f"{base_dir}/tenants/{scope.tenant_id}/{scope.env}/raw/"
         self._address = f"filesystem://{quote(above)}"
         self._index = Database(
-            self._place,
+            self._directory,
             object_index.NAME,
             object_index.SCHEMA,
             object_index.VERSION,
@@ -230,7 +230,7 @@ class FilesystemObjectDriver(UnsignedDriver):
         while pruned:
             with self._index.writing() as connection:
                 pruned = object_index.prune(connection, TOMBSTONE_KEPT)
-        return orphan.collect_orphans(self._place, self._index, older_than)
+        return orphan.collect_orphans(self._directory, self._index, older_than)
 
     def close(self) -> None:
         """Close the idle connections; open contents stay open."""

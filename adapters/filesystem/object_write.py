@@ -69,7 +69,7 @@ class Staging:
     def settle(self, staged: Sequence[StagedContent]) -> None:
         if files := _files(staged):
             self._folder.settle(files, self._growth)
-            self._folder.place.sync(self._growth)
+            self._folder.directory.sync(self._growth)
 
     def discard(self, staged: Sequence[StagedContent]) -> None:
         for file in _files(staged):

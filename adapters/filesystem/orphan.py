@@ -13,10 +13,10 @@ import apsw
 
 from signalbox.adapters.filesystem.content import ContentFile
 from signalbox.adapters.filesystem.database import Database
-from signalbox.adapters.filesystem.scope_directory import Place, Segments
+from signalbox.adapters.filesystem.scope_directory import ScopeDirectory, Segments
 
 
-def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int:
+def collect_orphans(scope_directory: ScopeDirectory, index: Database, older_than: timedelta) -> int:
     """Remove files without a row that were last written before this time ago; return how many.
 
     `older_than` must be longer than any writer may take: a file has no row before its transaction,
@@ -30,7 +30,7 @@ def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int
             # First the files, then the rows: a row that is committed in between keeps its file.
             connection.executemany(
                 "INSERT INTO candidate VALUES (?)",
-                ((str(file),) for file in _files(place, ("raw",), before)),
+                ((str(file),) for file in _files(scope_directory, ("raw",), before)),
             )
             connection.execute("COMMIT")
             connection.execute("BEGIN")
@@ -40,7 +40,10 @@ def collect_orphans(place: Place, index: Database, older_than: timedelta) -> int
     removed = 0
     for text in orphans:
         file = ContentFile.parse(text)
-        with suppress(FileNotFoundError), place.opened(("raw", *file.directory)) as directory:
+        with (
+            suppress(FileNotFoundError),
+            scope_directory.opened(("raw", *file.directory)) as directory,
+        ):
             os.unlink(file.name, dir_fd=directory)
             removed += 1
     return removed
@@ -53,9 +56,11 @@ def _unnamed(connection: apsw.Connection) -> list[str]:
     return [str(file) for (file,) in found]
 
 
-def _files(place: Place, segments: Segments, before: float) -> Iterator[ContentFile]:
+def _files(
+    scope_directory: ScopeDirectory, segments: Segments, before: float
+) -> Iterator[ContentFile]:
     try:
-        with place.opened(segments) as directory:
+        with scope_directory.opened(segments) as directory:
             names = os.listdir(directory)
             below: list[str] = []
             for name in names:
@@ -68,4 +73,4 @@ def _files(place: Place, segments: Segments, before: float) -> Iterator[ContentF
     except FileNotFoundError:
         return
     for name in below:
-        yield from _files(place, (*segments, name), before)
+        yield from _files(scope_directory, (*segments, name), before)

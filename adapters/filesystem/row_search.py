@@ -28,23 +28,23 @@ Condition = tuple[str, tuple[Any, ...]]
 
 
 def query_rows(
-    connection: apsw.Connection, query: QueryRows, place: OrderKey | None
+    connection: apsw.Connection, query: QueryRows, position: OrderKey | None
 ) -> Iterator[Row]:
-    """Rows in the query's order, from behind `place` on, read as they are asked for.
+    """Rows in the query's order, from behind `position` on, read as they are asked for.
 
     With `order_by` it reads the table, and keeps the keys of a page in memory.
     """
     if query.order_by is not None:
-        return _rows_of(connection, query, _next_keys(connection, query, place))
+        return _rows_of(connection, query, _next_keys(connection, query, position))
     conditions = _filters(query)
-    if place is not None:
-        conditions.append((f"key {'<' if query.descending else '>'} ?", (place[2].decode(),)))
+    if position is not None:
+        conditions.append((f"key {'<' if query.descending else '>'} ?", (position[2].decode(),)))
     order = "ORDER BY key DESC" if query.descending else "ORDER BY key"
     return _rows(connection, query, conditions, order)
 
 
 def _next_keys(
-    connection: apsw.Connection, query: QueryRows, place: OrderKey | None
+    connection: apsw.Connection, query: QueryRows, position: OrderKey | None
 ) -> list[bytes]:
     """Keys of the rows of the page and of one more, in the query's order."""
     conditions = _filters(query)
@@ -53,9 +53,9 @@ def _next_keys(
     pick = heapq.nsmallest
     if query.descending:
         pick = heapq.nlargest
-        behind = (key for key in keys if place is None or key < place)
+        behind = (key for key in keys if position is None or key < position)
     else:
-        behind = (key for key in keys if place is None or key > place)
+        behind = (key for key in keys if position is None or key > position)
     return [key for _, _, key in pick(query.limit + 1, behind)]
 
 

@@ -36,7 +36,7 @@ def _identity(path: str) -> tuple[int, int] | None:
     return status.st_dev, status.st_ino
 
 
-class Place:
+class ScopeDirectory:
     """The directory `tenants/{tenant}/{env}` of one scope; segments are relative to it."""
 
     def __init__(self, base_dir: str, scope: Scope) -> None:

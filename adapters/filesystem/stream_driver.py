@@ -14,7 +14,7 @@ from signalbox.adapters.filesystem import event_log
 from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
-from signalbox.adapters.filesystem.scope_directory import Place
+from signalbox.adapters.filesystem.scope_directory import ScopeDirectory
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.stream_driver import StreamTraits
 from signalbox.commands.event_stream import StoredEvent
@@ -45,7 +45,7 @@ class FilesystemStreamDriver:
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self.scope = scope
         self._database = Database(
-            Place(base_dir, scope),
+            ScopeDirectory(base_dir, scope),
             event_log.NAME,
             event_log.SCHEMA,
             event_log.VERSION,

@@ -19,7 +19,7 @@ from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
 from signalbox.adapters.filesystem.row_search import query_rows
-from signalbox.adapters.filesystem.scope_directory import Place
+from signalbox.adapters.filesystem.scope_directory import ScopeDirectory
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_query import OrderKey
 from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits, Way
@@ -49,7 +49,7 @@ class FilesystemTableDriver:
     def __init__(self, base_dir: str, scope: Scope) -> None:
         self.scope = scope
         self._database = Database(
-            Place(base_dir, scope),
+            ScopeDirectory(base_dir, scope),
             row_table.NAME,
             row_table.SCHEMA,
             row_table.VERSION,
@@ -82,10 +82,10 @@ class FilesystemTableDriver:
 
     @contextmanager
     def walk(
-        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
+        self, query: QueryRows, way: Way, position: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
         with self._database.reading() as connection:
-            yield query_rows(connection, query, place)
+            yield query_rows(connection, query, position)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -101,16 +101,18 @@ def column_path(column: str) -> str:
     return str(FieldPath("data", field_name(column)).to_api_repr())
 
 
-def start_of(query: QueryRows, plan: Plan, place: OrderKey | None, document: str) -> Message | None:
-    """Where a walk by a column's index begins that continues behind the place, whose row is in
+def start_of(
+    query: QueryRows, plan: Plan, position: OrderKey | None, document: str
+) -> Message | None:
+    """Where a walk by a column's index begins that continues behind the position, whose row is in
     this document; a little before it, where Firestore's order may be another."""
     # Filters on the column keep to its values that have an order.
     behind_all = _end() if query.descending and not plan.bounds else None
-    if place is None:
+    if position is None:
         return behind_all
     start = CursorPb(before=False)
-    value = _value_at(place)
-    if _run_of(place) is None:
+    value = _value_at(position)
+    if _run_of(position) is None:
         set_value(start.values.add(), value)
         start.values.add(reference_value=document)
         return start
@@ -136,21 +138,21 @@ def in_order(query: QueryRows, rows: Iterable[Row]) -> Iterator[Row]:
     run: list[tuple[OrderKey, Row]] = []
     before: OrderKey | None = None
     for row in chain(rows, [None]):
-        place = order_key(query, row) if row is not None else None
-        held = _run_of(place) if place is not None else None
+        position = order_key(query, row) if row is not None else None
+        held = _run_of(position) if position is not None else None
         if run and held != _run_of(run[0][0]):
             run.sort(reverse=query.descending, key=lambda entry: entry[0])
             yield from (each for _, each in run)
             before = run[-1][0]
             run = []
-        if row is None or place is None:
+        if row is None or position is None:
             return
-        if before is not None and (place >= before if query.descending else place <= before):
+        if before is not None and (position >= before if query.descending else position <= before):
             raise NotIndexed
         if held is not None:
-            run.append((place, row))
+            run.append((position, row))
         else:
-            before = place
+            before = position
             yield row
 
 
@@ -269,9 +271,9 @@ def _behind(text: str) -> str | None:
     return head[:-1] + chr(0xE000 if code == 0xD800 else code)
 
 
-def _run_of(place: OrderKey) -> Any:
+def _run_of(position: OrderKey) -> Any:
     """The same for rows that Firestore may order otherwise among themselves; None: it does not."""
-    kind, value, _ = place
+    kind, value, _ = position
     if kind == ValueClass.NUMBER and abs(value) >= _EXACT:
         return float(value)
     if kind in (ValueClass.STRING, ValueClass.BYTES) and len(value) >= ORDER_BYTES:
@@ -279,9 +281,9 @@ def _run_of(place: OrderKey) -> Any:
     return None
 
 
-def _value_at(place: OrderKey) -> Value:
-    """A value of this place, or of one before it in the same run."""
-    kind, value, _ = place
+def _value_at(position: OrderKey) -> Value:
+    """A value of this position, or of one before it in the same run."""
+    kind, value, _ = position
     if kind == ValueClass.NULL:
         return None
     return value.decode(errors="ignore") if kind == ValueClass.STRING else value

@@ -29,7 +29,7 @@ from signalbox.adapters.firestore.row_plan import (
 )
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import Trace
-from signalbox.adapters.row_query import OrderKey, has_rank, order_key, unranked_place
+from signalbox.adapters.row_query import OrderKey, has_rank, order_key, unranked_position
 from signalbox.adapters.table_driver import (
     Changed,
     End,
@@ -88,7 +88,7 @@ class FirestoreTableDriver:
 
     @contextmanager
     def walk(
-        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
+        self, query: QueryRows, way: Way, position: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
         collection, plan = self._collection(query.table_name), way.plan
         try:
@@ -96,9 +96,9 @@ class FirestoreTableDriver:
                 where = plan.where(bounded=False)
                 yield _rows(self._database.walk(collection, limit, where=where))
             elif plan.column is None:
-                yield self._by_key(collection, query, plan, place, limit)
+                yield self._by_key(collection, query, plan, position, limit)
             else:
-                yield self._by_column(collection, query, plan, place, limit)
+                yield self._by_column(collection, query, plan, position, limit)
         except api.FailedPrecondition as error:
             # An index that is not there, exempted, or still being built.
             if way.ordered or plan.equal:
@@ -147,21 +147,21 @@ class FirestoreTableDriver:
         collection: Collection,
         query: QueryRows,
         plan: Plan,
-        place: OrderKey | None,
+        position: OrderKey | None,
         limit: TimeLimit,
     ) -> Iterator[Row]:
         where = plan.where(bounded=False)
         first = min(CHUNK, query.limit + 1) if len(plan.equal) == len(query.filters) else CHUNK
-        start = CursorPb(before=False) if place is not None else None
+        start = CursorPb(before=False) if position is not None else None
         if not query.descending:
-            if start is not None and place is not None:
-                start.values.add(reference_value=collection.document(row_id(place[2])))
+            if start is not None and position is not None:
+                start.values.add(reference_value=collection.document(row_id(position[2])))
             return _rows(
                 self._database.walk(collection, limit, start=start, where=where, first=first)
             )
         # Firestore walks by name forwards only; backwards it takes the index of the field `key`.
-        if start is not None and place is not None:
-            start.values.add(string_value=place[2].decode())
+        if start is not None and position is not None:
+            start.values.add(string_value=position[2].decode())
         return _rows(
             self._database.walk(
                 collection,
@@ -180,12 +180,12 @@ class FirestoreTableDriver:
         collection: Collection,
         query: QueryRows,
         plan: Plan,
-        place: OrderKey | None,
+        position: OrderKey | None,
         limit: TimeLimit,
     ) -> Iterator[Row]:
         """The rows in the column's index, and then those that it does not know."""
-        unranked = unranked_place(query, b"")[:2]
-        begun = place is not None and place[:2] == unranked
+        unranked = unranked_position(query, b"")[:2]
+        begun = position is not None and position[:2] == unranked
         if not begun:
             field = field_name(plan.column or "")
             documents = self._database.walk(
@@ -193,7 +193,7 @@ class FirestoreTableDriver:
                 limit,
                 order=column_path(plan.column or ""),
                 descending=query.descending,
-                start=start_of(query, plan, place, _document(collection, place)),
+                start=start_of(query, plan, position, _document(collection, position)),
                 end=end_of(query, plan),
                 where=plan.where(bounded=True),
                 first=min(CHUNK, query.limit + 1),
@@ -202,7 +202,7 @@ class FirestoreTableDriver:
             )
             yield from in_order(query, _rows(documents))
         if not has_rank(query):
-            behind = place if begun else None
+            behind = position if begun else None
             for row in self._by_key(collection, query, plan, behind, limit):
                 if order_key(query, row)[:2] == unranked:
                     yield row
@@ -226,8 +226,8 @@ class _Turn:
         return self._driver.write(records, self._limit)
 
 
-def _document(collection: Collection, place: OrderKey | None) -> str:
-    return collection.document(row_id(place[2] if place is not None else b""))
+def _document(collection: Collection, position: OrderKey | None) -> str:
+    return collection.document(row_id(position[2] if position is not None else b""))
 
 
 def _rows(documents: Iterator[Message]) -> Iterator[Row]:

@@ -1,4 +1,4 @@
-"""A column's place in the order of rows as bytes, alike in Python and in PostgreSQL.
+"""A column's position in the order of rows as bytes, alike in Python and in PostgreSQL.
 
 The bytes sort as `adapters/row_query.py` orders values: class, then value. PostgreSQL computes them
 by a function of ours, so that it filters, orders and indexes rows with that meaning and no other.
@@ -130,9 +130,9 @@ def has_index(connection: psycopg.Connection[Any], column: str) -> bool:
     return (f"column_rank(data, '{name}'::text)",) in found
 
 
-def bytes_of(place: OrderKey) -> bytes:
-    """What `column_rank` gives for a row at this place in the order by the column."""
-    kind, value, _ = place
+def bytes_of(position: OrderKey) -> bytes:
+    """What `column_rank` gives for a row at this position in the order by the column."""
+    kind, value, _ = position
     if kind in (-1, ValueClass.NESTED):
         return UNRANKED
     return bytes([kind]) + _spelled(ValueClass(kind), value)

@@ -29,7 +29,13 @@ from signalbox.adapters.postgres.column_rank import (
 from signalbox.adapters.postgres.config import PostgresConfig, read_config
 from signalbox.adapters.postgres.failure import SERVICE
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
-from signalbox.adapters.row_query import PAGE_BYTES, OrderKey, has_rank, order_key, unranked_place
+from signalbox.adapters.row_query import (
+    PAGE_BYTES,
+    OrderKey,
+    has_rank,
+    order_key,
+    unranked_position,
+)
 from signalbox.adapters.stored import readable
 from signalbox.adapters.table_driver import End, RowId, RowWrite, Scan, TableTraits, Way
 from signalbox.commands.clock import lease_clock
@@ -99,14 +105,14 @@ class PostgresTableDriver:
     def __init__(self, config: PostgresConfig, scope: Scope) -> None:
         self._config = config
         self.scope = scope
-        self._place = (scope.tenant_id, scope.env)
+        self._tenant_env = (scope.tenant_id, scope.env)
         self._indexed = dict[str, float]()
         """Columns with an index, and until when that is taken for granted."""
 
     @contextmanager
     def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
         with connected(self._config, limit) as connection:
-            yield _Turn(connection, self._place)
+            yield _Turn(connection, self._tenant_env)
 
     def record(self, write: RowWrite) -> tuple[Any, ...]:
         """Values of the columns of `_WRITE`."""
@@ -121,7 +127,7 @@ class PostgresTableDriver:
         found: dict[RowId, Sequence[Any]] = {}
         with connected(self._config, limit) as connection:
             for table_name, key in rows:
-                asked = (*self._place, table_name, key.encode())
+                asked = (*self._tenant_env, table_name, key.encode())
                 with readable("a row"):
                     there = connection.execute(_GET, asked).fetchone()
                     if there is None:
@@ -150,11 +156,11 @@ class PostgresTableDriver:
         self,
         query: QueryRows,
         way: Way,  # noqa: ARG002
-        place: OrderKey | None,
+        position: OrderKey | None,
         limit: TimeLimit,
     ) -> Iterator[Iterator[Row]]:
         with connected(self._config, limit) as connection:
-            yield self._rows(connection, query, place)
+            yield self._rows(connection, query, position)
 
     def close(self) -> None:
         """Nothing to give back: the connections belong to the process."""
@@ -177,7 +183,7 @@ class PostgresTableDriver:
         if query.order_by is None:
             yield from self._stage(connection, query, behind, _Stage())
             return
-        ranked = behind is None or behind[:2] != unranked_place(query, b"")[:2]
+        ranked = behind is None or behind[:2] != unranked_position(query, b"")[:2]
         if ranked:
             yield from self._stage(connection, query, behind, _Stage(RANK, query.order_by, "<"))
         if not has_rank(query):
@@ -201,11 +207,19 @@ class PostgresTableDriver:
                 place=stage.place,
                 conditions=conditions + after,
                 order=f"place {direction}, key {direction}"
-                if stage.by_place
+                if stage.by_rank
                 else f"key {direction}",
             )
-            asked = [query.order_by] if stage.by_place else []
-            values = [*asked, *self._place, query.table_name, *tested, *reached, most, PAGE_BYTES]
+            asked = [query.order_by] if stage.by_rank else []
+            values = [
+                *asked,
+                *self._tenant_env,
+                query.table_name,
+                *tested,
+                *reached,
+                most,
+                PAGE_BYTES,
+            ]
             with readable("a row"):
                 # Planned for these values: an index of the column is seen only so.
                 found = connection.execute(statement, values, prepare=False).fetchall()
@@ -214,12 +228,12 @@ class PostgresTableDriver:
             size = 0
             for each in found:
                 row, length = _row(each)
-                place = order_key(query, row)
+                position = order_key(query, row)
                 if behind is not None and (
-                    place >= behind if query.descending else place <= behind
+                    position >= behind if query.descending else position <= behind
                 ):
                     raise not_asked("rows in another order")
-                behind = place
+                behind = position
                 size += length
                 yield row
             # A page that was cut off by its size is not the last.
@@ -238,7 +252,7 @@ class _Stage:
     """How the column's rank compares with that of rows without one."""
 
     @property
-    def by_place(self) -> bool:
+    def by_rank(self) -> bool:
         return self.place == RANK
 
     def conditions(self, query: QueryRows) -> tuple[str, list[Any]]:
@@ -252,42 +266,44 @@ class _Stage:
             values += [test.column, *bounds_of(test)]
         return "".join(texts), values
 
-    def behind(self, query: QueryRows, place: OrderKey | None, sign: str) -> tuple[str, list[Any]]:
-        """The condition of what stands behind a place, with its values."""
-        if place is None:
+    def behind(
+        self, query: QueryRows, position: OrderKey | None, sign: str
+    ) -> tuple[str, list[Any]]:
+        """The condition of what stands behind a position, with its values."""
+        if position is None:
             return "", []
-        if self.by_place:
+        if self.by_rank:
             return f" AND ({RANK}, key) {sign} (%s, %s)", [
                 query.order_by,
-                bytes_of(place),
-                place[2],
+                bytes_of(position),
+                position[2],
             ]
-        return f" AND key {sign} %s", [place[2]]
+        return f" AND key {sign} %s", [position[2]]
 
 
 class _Turn:
     """Locks the rows that it looks at until its transaction ends."""
 
-    def __init__(self, connection: psycopg.Connection[Any], place: tuple[str, str]) -> None:
+    def __init__(self, connection: psycopg.Connection[Any], tenant_env: tuple[str, str]) -> None:
         self._connection = connection
-        self._place = place
+        self._tenant_env = tenant_env
 
     def look(self, rows: Sequence[RowId]) -> dict[RowId, Trace]:
         self._connection.execute(_PRUNE, (TOMBSTONE_KEPT,))
         self._connection.execute(_LOCK, ([self._lock(row) for row in rows],))
         tables, keys = [name for name, _ in rows], [key.encode() for _, key in rows]
         with readable("a row"):
-            found = self._connection.execute(_LOOK, (*self._place, tables, keys))
+            found = self._connection.execute(_LOOK, (*self._tenant_env, tables, keys))
             return {(tab, bytes(key).decode()): _trace(*trace) for tab, key, *trace in found}
 
     def write(self, records: Sequence[tuple[Any, ...]]) -> list[End]:
         if records:
             columns = [list(column) for column in zip(*records, strict=True)]
-            self._connection.execute(_WRITE, (*self._place, *columns))
+            self._connection.execute(_WRITE, (*self._tenant_env, *columns))
         return [None] * len(records)
 
     def _lock(self, row: RowId) -> int:
-        text = "\x1f".join((*self._place, *row)).encode()
+        text = "\x1f".join((*self._tenant_env, *row)).encode()
         digest = hashlib.blake2b(text, digest_size=8).digest()
         return int.from_bytes(digest, "big", signed=True)
 

@@ -95,10 +95,10 @@ class S3Config(AwsConfig):
     @property
     def replicas(self) -> list[S3Config]:
         """A config for each replica, without replicas."""
-        places = [replica.partition(":") for replica in self.read_replicas]
+        replicas = [replica.partition(":") for replica in self.read_replicas]
         return [
             self.model_copy(update={"region": region, "bucket": bucket, "read_replicas": []})
-            for region, _, bucket in places
+            for region, _, bucket in replicas
         ]
 
     @property

@@ -3,23 +3,23 @@
 -- ARGV     tenant/env, microseconds a command (0: no limit), kind/tenant/env whose stored objects
 --          and bytes are wanted, then two a command, as accepted: kind, seq
 -- Returns  microseconds until there is a token again, objects, bytes, then one number a command:
---          0 if it may run, else its place among those of its kind that wait
+--          0 if it may run, else its position among those of its kind that wait
 -- No token is kept for what waits: it stands in a line, which pace.lua lets go at the rate. So one
 -- that was accepted behind the first of the line waits as well, whatever the bucket holds.
-local shard, place, interval = KEYS[1], ARGV[1], tonumber(ARGV[2])
+local shard, tenant_env, interval = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]
 local full, tokens, wait = now, 0, 0
-local lines, places = {}, {}
+local lines, positions = {}, {}
 if interval > 0 then
-  full = full_at(shard, place, interval, now)
+  full = full_at(shard, tenant_env, interval, now)
   tokens = tokens_of(full, interval, now)
 end
 
 local function line_of(kind)
   local line = lines[kind]
   if not line then
-    local key = shard .. ':line:' .. place .. '/' .. kind
+    local key = shard .. ':line:' .. tenant_env .. '/' .. kind
     local first = redis.call('ZRANGE', key, 0, 0, 'WITHSCORES')
     line = { first = first[2] and tonumber(first[2]) or math.huge, waiting = redis.call('ZCARD', key) }
     lines[kind] = line
@@ -39,11 +39,11 @@ for i = 4, #ARGV, 2 do
       answer = line.waiting
     end
   end
-  places[#places + 1] = answer
+  positions[#positions + 1] = answer
 end
 if interval > 0 then
-  keep_full(shard, place, full, now)
+  keep_full(shard, tenant_env, full, now)
   wait = math.max(0, full - LATE - now)
 end
 local use = redis.call('HMGET', shard .. ':use:' .. ARGV[3], 'objects', 'bytes')
-return { wait, tonumber(use[1] or 0), tonumber(use[2] or 0), unpack(places) }
+return { wait, tonumber(use[1] or 0), tonumber(use[2] or 0), unpack(positions) }

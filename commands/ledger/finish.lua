@@ -58,8 +58,8 @@ for i = 8, #ARGV, 5 do
         note_fault(shard, ref, real, #redis.call('HGET', record, 'cmd') + #outcome)
       end
     end
-    local place, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, r[7])
-    closed[place] = (closed[place] or 0) + 1
+    local tenant_env, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, r[7])
+    closed[tenant_env] = (closed[tenant_env] or 0) + 1
     scopes[scope] = (scopes[scope] or 0) + 1
     count(action == 'refuse' and 'dead' or action, 1)
     count('running', -1)
@@ -106,8 +106,8 @@ end
 for first = 1, #ended, 2000 do
   redis.call('ZREM', shard .. ':due', unpack(ended, first, math.min(first + 1999, #ended)))
 end
-for place, by in pairs(closed) do
-  redis.call('HINCRBY', shard .. ':open', place, -by)
+for tenant_env, by in pairs(closed) do
+  redis.call('HINCRBY', shard .. ':open', tenant_env, -by)
 end
 keep_uses(shard, ARGV[4], ARGV[5], real)
 for list, _ in pairs(released) do

@@ -133,12 +133,12 @@ class Leases:
 
     def _parcels(self) -> list[Held]:
         """The scope's parcels that are taken now."""
-        place = f"{self._scope.tenant_id}/{self._scope.env}/{self._scope.kind}"
+        scope = f"{self._scope.tenant_id}/{self._scope.env}/{self._scope.kind}"
         [found] = run_pipeline(self._client, [("HGETALL", f"{self._shard}:par")], [])
         held = []
         for name, text in found.items():
             its = read_state(text)
-            if its.state == "r" and its.scope == place:
+            if its.state == "r" and its.scope == scope:
                 held.append(Held(name.decode(), its.token.encode(), its.until))
         return held
 

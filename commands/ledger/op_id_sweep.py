@@ -31,48 +31,50 @@ def forget_old(client: State, kept: timedelta) -> int:
     """Forget op_ids that lead to no open parcel and to no outcomes; how many there were.
 
     Only those that were accepted longer ago than outcomes are kept (`kept`) may be forgotten. A
-    sweep looks at some places (tenants and envs) that it chooses by chance. Raises
+    sweep looks at some tenants and envs that it chooses by chance. Raises
     StateUnavailable.
     """
     before = time.time_ns() // 1000 - int(kept.total_seconds() * 1_000_000)
-    places = [(s, place) for s in shards_of(client).tags for place in _places(client, s)]
-    random.shuffle(places)
-    sizes = _sizes(client, places)
+    tenant_envs = [
+        (s, tenant_env) for s in shards_of(client).tags for tenant_env in _tenant_envs(client, s)
+    ]
+    random.shuffle(tenant_envs)
+    sizes = _sizes(client, tenant_envs)
     left = max(LOOKED_AT_LEAST, sum(sizes) // SWEEPS)
     forgotten = 0
-    for (shard, place), size in zip(places, sizes, strict=True):
+    for (shard, tenant_env), size in zip(tenant_envs, sizes, strict=True):
         if left <= 0:
             break
         if size:
-            forgotten += _forget(client, shard, place, before)
+            forgotten += _forget(client, shard, tenant_env, before)
         left -= size
     return forgotten
 
 
-def _places(client: State, shard: str) -> list[str]:
+def _tenant_envs(client: State, shard: str) -> list[str]:
     """All that ever had something open; to look for their keys would be a look at every key."""
     names = (name.decode() for name, _ in client.scan_hash(f"{shard}:open"))
     return list({name for name in names if _PLACE.fullmatch(name)})
 
 
-def _sizes(client: State, places: Sequence[tuple[str, str]]) -> list[int]:
+def _sizes(client: State, tenant_envs: Sequence[tuple[str, str]]) -> list[int]:
     sizes: list[int] = []
-    for page in batched(places, _PAGE):
+    for page in batched(tenant_envs, _PAGE):
         sizes += client.run([("HLEN", _ids(*each)) for each in page])
     return sizes
 
 
-def _forget(client: State, shard: str, place: str, before: int) -> int:
-    """Look at all op_ids of a place; how many were forgotten."""
+def _forget(client: State, shard: str, tenant_env: str, before: int) -> int:
+    """Look at all op_ids of a tenant and env; how many were forgotten."""
     forgotten = 0
     old: list[Any] = []
 
     def forget() -> int:
         flat = [value for entry in old for value in entry]
         old.clear()
-        return sum(run_pipeline(client, [FORGET.call([shard], [place, *flat])], [FORGET]))
+        return sum(run_pipeline(client, [FORGET.call([shard], [tenant_env, *flat])], [FORGET]))
 
-    for op_id, entry in client.scan_hash(_ids(shard, place)):
+    for op_id, entry in client.scan_hash(_ids(shard, tenant_env)):
         if parcel_of(entry)[0] < before:
             old.append((op_id, entry))
         if len(old) == _PAGE:
@@ -80,5 +82,5 @@ def _forget(client: State, shard: str, place: str, before: int) -> int:
     return forgotten + (forget() if old else 0)
 
 
-def _ids(shard: str, place: str) -> str:
-    return f"{shard}:ids:{place}"
+def _ids(shard: str, tenant_env: str) -> str:
+    return f"{shard}:ids:{tenant_env}"

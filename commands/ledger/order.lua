@@ -1,13 +1,13 @@
 -- Read before the scripts that change the order of a key: the records of its open writes, as accepted.
 --
--- :ord:<place>/<key>  list  their refs. A parcel with the key was there before all of them: then the
---                           list begins with a place, '', which what leaves the parcel takes.
+-- :ord:<tenant/env>/<key>  list  their refs. A parcel with the key was there before all of them: then the
+--                           list begins with a placeholder, '', for what leaves the parcel.
 
 -- Put a record behind all that is open on its key.
-local function queue_up(shard, place, key, ref)
-  local list = shard .. ':ord:' .. place .. '/' .. key
+local function queue_up(shard, tenant_env, key, ref)
+  local list = shard .. ':ord:' .. tenant_env .. '/' .. key
   if redis.call('EXISTS', list) == 0
-    and redis.call('HEXISTS', shard .. ':keys:' .. place, key) == 1 then
+    and redis.call('HEXISTS', shard .. ':keys:' .. tenant_env, key) == 1 then
     redis.call('RPUSH', list, '', ref)
   else
     redis.call('RPUSH', list, ref)

@@ -9,12 +9,12 @@ local contents, answers, at = {}, {}, {}
 
 local i = 1
 while i <= #ARGV do
-  local place, count = ARGV[i], tonumber(ARGV[i + 1])
+  local tenant_env, count = ARGV[i], tonumber(ARGV[i + 1])
   local ops = {}
   for n = 1, count do
     ops[n] = ARGV[i + 1 + n]
   end
-  local entries = redis.call('HMGET', shard .. ':ids:' .. place, unpack(ops))
+  local entries = redis.call('HMGET', shard .. ':ids:' .. tenant_env, unpack(ops))
   for n, op in ipairs(ops) do
     local name, position = string.match(entries[n] or '', '^(%d+)%.(%d+):')
     if name and at[name] == nil then
@@ -29,7 +29,7 @@ while i <= #ARGV do
     elseif name and redis.call('HEXISTS', shard .. ':par', name) == 1 then
       answers[#answers + 1] = false
     else
-      answers[#answers + 1] = redis.call('HGET', shard .. ':op:' .. place .. '/' .. op, 'out')
+      answers[#answers + 1] = redis.call('HGET', shard .. ':op:' .. tenant_env .. '/' .. op, 'out')
     end
   end
   i = i + 2 + count

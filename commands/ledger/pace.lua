@@ -20,11 +20,11 @@ local function record_of(ref)
 end
 
 for i = 3, #ARGV, 3 do
-  local place, interval = ARGV[i], tonumber(ARGV[i + 1])
-  local going, free = shard .. ':going:' .. place, most
+  local tenant_env, interval = ARGV[i], tonumber(ARGV[i + 1])
+  local going, free = shard .. ':going:' .. tenant_env, most
   if interval > 0 then
-    local full = full_at(shard, place, interval, now)
-    keep_full(shard, place, full, now) -- a debt at a former rate ends here
+    local full = full_at(shard, tenant_env, interval, now)
+    keep_full(shard, tenant_env, full, now) -- a debt at a former rate ends here
     free = tokens_of(full, interval, now)
   end
   for _, ref in ipairs(redis.call('SMEMBERS', going)) do
@@ -37,7 +37,7 @@ for i = 3, #ARGV, 3 do
   end
   local scopes = {}
   for kind in string.gmatch(ARGV[i + 2], '%S+') do
-    scopes[#scopes + 1] = place .. '/' .. kind
+    scopes[#scopes + 1] = tenant_env .. '/' .. kind
   end
   local turn = time[2]
   while free > 0 and #scopes > 0 and looks > 0 do

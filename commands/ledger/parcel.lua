@@ -7,9 +7,9 @@
 --                           accepted in it; clock: that before the first of them began
 -- :c:<name>         string  the commands, as parcel.py seals them
 -- :o:<name>         string  clock of its end, a space, the outcomes of those that were done in it
--- :ids:<place>      hash    op_id -> name.position:fingerprint (16 bytes); one that leads to no
+-- :ids:<tenant/env>      hash    op_id -> name.position:fingerprint (16 bytes); one that leads to no
 --                           open parcel and to no outcomes counts for nothing
--- :keys:<place>     hash    order key -> name of the open parcel that has it
+-- :keys:<tenant/env>     hash    order key -> name of the open parcel that has it
 -- :rdy:<queue>      list    names of those that are ready to be taken
 -- :pdue             zset    names of those that were taken, by the end of their lease
 -- :took:<token>     string  names that a take gave, as long as its lease

@@ -43,13 +43,13 @@ class LedgerReader:
 
     def outcomes(self, refs: Sequence[Ref]) -> list[Outcome | None]:
         """The outcome of each, or None while it is open or when it is not known."""
-        places: dict[tuple[str, str], list[str]] = {}
+        tenant_envs: dict[tuple[str, str], list[str]] = {}
         for ref in dict.fromkeys(refs):
             tenant_id, env, _ = split_ref(ref)
-            places.setdefault((tenant_id, env), []).append(ref)
+            tenant_envs.setdefault((tenant_id, env), []).append(ref)
         by_shard: dict[str, list[Sequence[str]]] = {}
-        for place, its in places.items():
-            by_shard.setdefault(self.shards.shard(*place), []).extend(batched(its, _MAX_ASKED))
+        for tenant_env, its in tenant_envs.items():
+            by_shard.setdefault(self.shards.shard(*tenant_env), []).extend(batched(its, _MAX_ASKED))
         calls = []
         for shard, groups in by_shard.items():
             arguments: list[Any] = []
@@ -70,9 +70,9 @@ class LedgerReader:
         """All that is known of each command, None where nothing is."""
         calls: list[tuple[Any, ...]] = []
         for ref in refs:
-            place, _, op_id = ref.rpartition("/")
+            tenant_env, _, op_id = ref.rpartition("/")
             calls.append(("HMGET", f"{self.shards.of(ref)}:op:{ref}", *RECORD_FIELDS))
-            calls.append(("HGET", f"{self.shards.of(ref)}:ids:{place}", op_id))
+            calls.append(("HGET", f"{self.shards.of(ref)}:ids:{tenant_env}", op_id))
         answers = batched(run_pipeline(self._client, calls, []), 2)
         found = []
         for ref, (row, entry) in zip(refs, answers, strict=True):

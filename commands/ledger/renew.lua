@@ -15,8 +15,8 @@ if r[1] == 'running' and r[2] == token then
   end
   return 1
 end
-local place, op_id = string.match(ref, '^([^/]*/[^/]*)/(.*)$')
-local name = string.match(redis.call('HGET', shard .. ':ids:' .. place, op_id) or '', '^%d+')
+local tenant_env, op_id = string.match(ref, '^([^/]*/[^/]*)/(.*)$')
+local name = string.match(redis.call('HGET', shard .. ':ids:' .. tenant_env, op_id) or '', '^%d+')
 local p = name and read_parcel(redis.call('HGET', shard .. ':par', name))
 if not p or p.state ~= 'r' or p.token ~= token then
   return 0

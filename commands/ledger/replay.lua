@@ -26,8 +26,8 @@ for i = 2, #ARGV do
       'w', 0, 'acc', real)
     redis.call('HDEL', record, 'out', 'fin', 'why', 'crash', 'sg')
     if r[5] ~= '' then
-      local place = string.match(ref, '^[^/]*/[^/]*')
-      queue_up(shard, place, string.sub(r[5], #place + 2), ref)
+      local tenant_env = string.match(ref, '^[^/]*/[^/]*')
+      queue_up(shard, tenant_env, string.sub(r[5], #tenant_env + 2), ref)
     end
     redis.call('ZREM', shard .. ':dead', ref)
     redis.call('ZADD', shard .. ':due', now + grace, ref)

@@ -25,9 +25,9 @@ end
 -- The answer for a command that stands in a parcel, or did until it was done; nil if it does not.
 -- An outcome that can be read is told as '+': its asker reads it as any other.
 local parcels = {}
-local function in_parcel(place, ref, fingerprint, reply)
-  local op_id = string.sub(ref, #place + 2)
-  local entry = redis.call('HGET', shard .. ':ids:' .. place, op_id)
+local function in_parcel(tenant_env, ref, fingerprint, reply)
+  local op_id = string.sub(ref, #tenant_env + 2)
+  local entry = redis.call('HGET', shard .. ':ids:' .. tenant_env, op_id)
   if not entry or not leads(shard, entry, parcels) then
     return nil
   end
@@ -53,10 +53,10 @@ end
 
 for i = 4, #ARGV, 10 do
   local ref, op, order = ARGV[i], ARGV[i + 2], ARGV[i + 4]
-  local place, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, op)
-  if not open[place] then
-    open[place] = tonumber(redis.call('HGET', shard .. ':open', place) or 0)
-    opened[place] = 0
+  local tenant_env, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, op)
+  if not open[tenant_env] then
+    open[tenant_env] = tonumber(redis.call('HGET', shard .. ':open', tenant_env) or 0)
+    opened[tenant_env] = 0
   end
   local record = shard .. ':op:' .. ref
   local known = redis.call('HMGET', record, 'fp', 'seq', 'out')
@@ -67,7 +67,7 @@ for i = 4, #ARGV, 10 do
     known[1] = false
   end
   local n = #answers
-  local elsewhere = not known[1] and in_parcel(place, ref, ARGV[i + 1], ARGV[i + 7])
+  local elsewhere = not known[1] and in_parcel(tenant_env, ref, ARGV[i + 1], ARGV[i + 7])
   if elsewhere then
     answers[n + 1], answers[n + 2], answers[n + 3] = unpack(elsewhere)
   elseif known[1] then
@@ -80,7 +80,7 @@ for i = 4, #ARGV, 10 do
     end
   elseif ARGV[i + 9] ~= '0' and met(shard, ref, ARGV[i + 1], real, tonumber(ARGV[i + 9])) then
     answers[n + 1], answers[n + 2], answers[n + 3] = 'same', 0, ''
-  elseif most > 0 and open[place] + opened[place] >= most then
+  elseif most > 0 and open[tenant_env] + opened[tenant_env] >= most then
     answers[n + 1], answers[n + 2], answers[n + 3] = 'full', 0, ''
   else
     seq = seq + 1
@@ -89,12 +89,12 @@ for i = 4, #ARGV, 10 do
       'q', ARGV[i + 3], 'ord', order, 'cmd', ARGV[i + 5], 'ret', ARGV[i + 6],
       'rep', ARGV[i + 7], 'xl', ARGV[i + 8], 'seq', number, 'att', 0, 'acc', real)
     if order ~= '' then
-      queue_up(shard, place, string.sub(order, #place + 2), ref)
+      queue_up(shard, tenant_env, string.sub(order, #tenant_env + 2), ref)
     end
     if ARGV[i + 9] ~= '0' then
       remember(shard, ref, ARGV[i + 1], real, tonumber(ARGV[i + 9]))
     end
-    opened[place] = opened[place] + 1
+    opened[tenant_env] = opened[tenant_env] + 1
     local its = scopes[scope]
     if not its then
       its = read_scope(scope)
@@ -120,9 +120,9 @@ end
 for at = 1, #dues, 2000 do
   redis.call('ZADD', shard .. ':due', unpack(dues, at, math.min(at + 1999, #dues)))
 end
-for place, by in pairs(opened) do
+for tenant_env, by in pairs(opened) do
   if by > 0 then
-    redis.call('HINCRBY', shard .. ':open', place, by)
+    redis.call('HINCRBY', shard .. ':open', tenant_env, by)
   end
 end
 for scope, its in pairs(scopes) do

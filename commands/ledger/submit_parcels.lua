@@ -20,37 +20,37 @@ local passed = {}
 
 -- The positions, from 0, of what cannot stand in a parcel: its op_id is known, or something open
 -- is on its key; and all else of the same key, so that the order of these stays.
-local function left_out(place, first, size)
+local function left_out(tenant_env, first, size)
   local ops, names, keys, seen = {}, {}, {}, {}
-  local bad, bad_keys = {}, passed[place] or {}
-  passed[place] = bad_keys
+  local bad, bad_keys = {}, passed[tenant_env] or {}
+  passed[tenant_env] = bad_keys
   for p = 0, size - 1 do
     local at = first + 3 * p
     ops[p + 1] = ARGV[at]
-    names[#names + 1] = shard .. ':op:' .. place .. '/' .. ARGV[at]
+    names[#names + 1] = shard .. ':op:' .. tenant_env .. '/' .. ARGV[at]
     if ARGV[at + 2] ~= '' and not seen[ARGV[at + 2]] then
       seen[ARGV[at + 2]] = true
       keys[#keys + 1] = ARGV[at + 2]
-      names[#names + 1] = shard .. ':ord:' .. place .. '/' .. ARGV[at + 2]
+      names[#names + 1] = shard .. ':ord:' .. tenant_env .. '/' .. ARGV[at + 2]
     end
   end
-  local entries = redis.call('HMGET', shard .. ':ids:' .. place, unpack(ops))
+  local entries = redis.call('HMGET', shard .. ':ids:' .. tenant_env, unpack(ops))
   local records = redis.call('EXISTS', unpack(names)) > 0
   local twice = {}
   for p = 0, size - 1 do
     local op, key = ops[p + 1], ARGV[first + 3 * p + 2]
     if twice[op] or (entries[p + 1] and leads(shard, entries[p + 1], known))
-      or (records and redis.call('EXISTS', shard .. ':op:' .. place .. '/' .. op) == 1) then
+      or (records and redis.call('EXISTS', shard .. ':op:' .. tenant_env .. '/' .. op) == 1) then
       bad[p] = true
       bad_keys[key] = true
     end
     twice[op] = true
   end
   if #keys > 0 then
-    local held = redis.call('HMGET', shard .. ':keys:' .. place, unpack(keys))
+    local held = redis.call('HMGET', shard .. ':keys:' .. tenant_env, unpack(keys))
     for n, key in ipairs(keys) do
       if held[n]
-        or (records and redis.call('EXISTS', shard .. ':ord:' .. place .. '/' .. key) == 1) then
+        or (records and redis.call('EXISTS', shard .. ':ord:' .. tenant_env .. '/' .. key) == 1) then
         bad_keys[key] = true
       end
     end
@@ -66,15 +66,15 @@ local function left_out(place, first, size)
   return positions, bad
 end
 
-local function accept(place, kind, queue, reply, ret, xl, content, size, first)
-  local out, bad = left_out(place, first, size)
+local function accept(tenant_env, kind, queue, reply, ret, xl, content, size, first)
+  local out, bad = left_out(tenant_env, first, size)
   local kept = size - #out
-  local open = tonumber(redis.call('HGET', shard .. ':open', place) or 0)
+  local open = tonumber(redis.call('HGET', shard .. ':open', tenant_env) or 0)
   if kept == 0 or (era[5] or '') ~= '' or (most > 0 and open + kept > most) then
     out = {}
     for p = 0, size - 1 do
       out[#out + 1] = p
-      passed[place][ARGV[first + 3 * p + 2]] = true
+      passed[tenant_env][ARGV[first + 3 * p + 2]] = true
     end
     return '', out
   end
@@ -91,14 +91,14 @@ local function accept(place, kind, queue, reply, ret, xl, content, size, first)
       end
     end
   end
-  redis.call('HSET', shard .. ':ids:' .. place, unpack(ids))
+  redis.call('HSET', shard .. ':ids:' .. tenant_env, unpack(ids))
   if #keys > 0 then
-    redis.call('HSET', shard .. ':keys:' .. place, unpack(keys))
+    redis.call('HSET', shard .. ':keys:' .. tenant_env, unpack(keys))
   end
   redis.call('SET', shard .. ':c:' .. name, content)
   local p = {
     state = 'h', till = 0, token = '-', size = size, kept = kept, ret = ret, xl = xl, acc = real,
-    queue = queue, scope = place .. '/' .. kind, reply = reply,
+    queue = queue, scope = tenant_env .. '/' .. kind, reply = reply,
     skip = #out > 0 and table.concat(out, ',') or '-', clock = 0, by = '',
   }
   local flying, held = on_queue(shard, p.scope)
@@ -108,7 +108,7 @@ local function accept(place, kind, queue, reply, ret, xl, content, size, first)
   else
     make_ready(shard, name, p, now, grace, woken, messages)
   end
-  redis.call('HINCRBY', shard .. ':open', place, kept)
+  redis.call('HINCRBY', shard .. ':open', tenant_env, kept)
   redis.call('HINCRBY', shard .. ':open', p.scope, kept)
   accepted = accepted + kept
   return (p.state == 'h' and '=' or '') .. name, out

@@ -6,19 +6,19 @@ local ROW = 7 -- position, ref, fingerprint, op, name of its order or '', comman
 -- run under its token. Each takes the parcel's place on its key, before all that came behind it.
 -- Returns the lists on which something else stands first now, whose turn it may be.
 local function open_up(shard, name, p, keys, first, rows, due)
-  local place = string.match(p.scope, '^[^/]*/[^/]*')
+  local tenant_env = string.match(p.scope, '^[^/]*/[^/]*')
   local ids, dues, heads, order = {}, {}, {}, {}
   for at = first, first + (rows - 1) * ROW, ROW do
     local began = string.format('%.0f', p.clock + ARGV[at] + 1)
     local ref, order = ARGV[at + 1], ARGV[at + 4]
-    local key = string.sub(order, #place + 2)
+    local key = string.sub(order, #tenant_env + 2)
     redis.call('HSET', shard .. ':op:' .. ref, 'st', 'running', 'fp', ARGV[at + 2],
       'op', ARGV[at + 3], 'q', p.queue, 'ord', order, 'cmd', ARGV[at + 5], 'ret', p.ret,
       'rep', p.reply == '-' and '' or p.reply, 'xl', ARGV[at + 6],
       'seq', string.format('%.0f', tonumber(name) + ARGV[at]), 'att', 1, 'acc', p.acc,
       'tok', p.token, 'until', string.format('%.0f', p.till), 'by', p.by, 'beg', began, 'w', 0,
       'nb', 0)
-    ids[#ids + 1] = string.sub(ref, #place + 2)
+    ids[#ids + 1] = string.sub(ref, #tenant_env + 2)
     dues[#dues + 1], dues[#dues + 2] = due, ref
     if key ~= '' then
       heads[key] = heads[key] or {}
@@ -27,7 +27,7 @@ local function open_up(shard, name, p, keys, first, rows, due)
   end
   local lists, turns = {}, {}
   for n, key in ipairs(keys) do
-    lists[n] = shard .. ':ord:' .. place .. '/' .. key
+    lists[n] = shard .. ':ord:' .. tenant_env .. '/' .. key
   end
   -- Ordinarily nothing came behind any of its keys.
   local behind = #lists > 0 and redis.call('EXISTS', unpack(lists)) > 0
@@ -44,11 +44,11 @@ local function open_up(shard, name, p, keys, first, rows, due)
     end
   end
   if #ids > 0 then
-    redis.call('HDEL', shard .. ':ids:' .. place, unpack(ids))
+    redis.call('HDEL', shard .. ':ids:' .. tenant_env, unpack(ids))
     redis.call('ZADD', shard .. ':due', unpack(dues))
   end
   if #keys > 0 then
-    redis.call('HDEL', shard .. ':keys:' .. place, unpack(keys))
+    redis.call('HDEL', shard .. ':keys:' .. tenant_env, unpack(keys))
   end
   redis.call('DEL', shard .. ':c:' .. name)
   redis.call('HDEL', shard .. ':par', name)

@@ -106,8 +106,8 @@ class Demand:
 class Allowance:
     """Which commands of a demand may run now."""
 
-    places: Sequence[int]
-    """Of each command: 0 if it may run, else its place among those of its kind that wait."""
+    positions: Sequence[int]
+    """Of each command: 0 if it may run, else its position among those of its kind that wait."""
     wait: float
     """Seconds until there is a token again."""
     interval: float
@@ -127,14 +127,14 @@ class UsageBook:
         """Which commands of each demand may run now, in one round trip; their tokens are taken."""
         calls = []
         for demand in demands:
-            place = f"{demand.tenant_id}/{demand.env}"
-            arguments = [place, interval_of(demand.per_second), demand.stored_in]
+            tenant_env = f"{demand.tenant_id}/{demand.env}"
+            arguments = [tenant_env, interval_of(demand.per_second), demand.stored_in]
             arguments += [part for command in demand.commands for part in command]
             calls.append(ALLOW.call([self._shard(demand.tenant_id, demand.env)], arguments))
         answers = run_pipeline(self._client, calls, [ALLOW])
         return [
-            Allowance(places, wait / 1e6, interval_of(demand.per_second) / 1e6, objects, size)
-            for demand, (wait, objects, size, *places) in zip(demands, answers, strict=True)
+            Allowance(positions, wait / 1e6, interval_of(demand.per_second) / 1e6, objects, size)
+            for demand, (wait, objects, size, *positions) in zip(demands, answers, strict=True)
         ]
 
     def give_back(self, tokens: Mapping[tuple[str, str, float], int]) -> None:

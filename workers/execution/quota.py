@@ -49,7 +49,7 @@ def within_quotas(
     ended: list[Ended] = []
     for group, allowance in zip(groups.values(), book.allow(demands), strict=True):
         tally = _Tally(allowance, group[0].quotas)
-        for item, position in zip(group, allowance.places, strict=True):
+        for item, position in zip(group, allowance.positions, strict=True):
             error = tally.judge(item, position)
             if error is None:
                 free.append(item)

@@ -106,16 +106,16 @@ class DuckDBTableDriver:
 
     @contextmanager
     def walk(
-        self, query: QueryRows, way: Way, place: OrderKey | None, limit: TimeLimit
+        self, query: QueryRows, way: Way, position: OrderKey | None, limit: TimeLimit
     ) -> Iterator[Iterator[Row]]:
         descending = way.ordered and query.descending
         asked: list[Any] = [query.table_name]
         texts = needed_texts(query, data_text)
         where = "tab = ? AND gone IS NULL" + " AND contains(data, ?)" * len(texts)
         asked += texts
-        if place is not None:
+        if position is not None:
             where += f" AND key {'<' if descending else '>'} ?"
-            asked.append(place[2])
+            asked.append(position[2])
         order = "ORDER BY key DESC" if descending else "ORDER BY key"
         with self._cursor() as cursor:
             statement = f"SELECT key, data, seq FROM rows WHERE {where} {order}"  # noqa: S608

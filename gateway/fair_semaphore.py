@@ -5,8 +5,6 @@ from __future__ import annotations
 import asyncio
 import threading
 from collections import Counter, OrderedDict, deque
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
 
 from signalbox.producers.client.loop_inbox import Inbox, Inboxes
 from signalbox.workers.execution.slots import share_of
@@ -65,15 +63,6 @@ class FairSemaphore:
             if not self._held[tenant_id]:
                 del self._held[tenant_id]
             self._grant_next()
-
-    @asynccontextmanager
-    async def holding(self, tenant_id: str) -> AsyncIterator[None]:
-        """Hold a permit as long as the context lasts."""
-        await self.acquire(tenant_id)
-        try:
-            yield
-        finally:
-            self.release(tenant_id)
 
     def _try_acquire(self, tenant_id: str) -> bool:
         acquired = tenant_id not in self._queues and self._may_acquire(tenant_id)

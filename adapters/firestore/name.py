@@ -76,11 +76,6 @@ def row_id(key: bytes) -> str:
     return "k" + key.hex()
 
 
-def row_key(document_name: str) -> str:
-    """Return the key of the row in this document."""
-    return bytes.fromhex(document_name.rpartition("/")[2][1:]).decode()
-
-
 def time_id(timestamp: datetime) -> str:
     """Return the beginning of the ids of points of this time, which sorts before all of them."""
     return f"{micros(timestamp) + _MICROS_OFFSET:016x}"

@@ -11,7 +11,6 @@ they are not checked again; under another tag (of a release before or after) eac
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -24,7 +23,6 @@ from signalbox.commands.error import InvalidCommand, SignalboxError
 from signalbox.commands.event_stream import AppendEvent
 from signalbox.commands.ledger.columnar import Shape, documents
 from signalbox.commands.ledger.framing import Heap, damaged, enframe, unframe
-from signalbox.commands.ledger.record_fields import RecordFields, record_fields
 from signalbox.commands.metrics_store import IngestPoints
 from signalbox.commands.model import SCHEMA_VERSION, Command
 from signalbox.commands.object_store import DeleteObject, PutObject, RegisterObject
@@ -94,20 +92,12 @@ def seal(commands: Sequence[Command]) -> bytes:
         ) from error
 
 
-def unseal(blob: bytes, skip: Collection[int]) -> list[Row]:
-    """The commands in their order, without those at the positions in `skip`.
-
-    These were left out at the submit and stand elsewhere: who ran one would double it. Raises
-    LedgerDamaged; UnknownCommand, InvalidCommand and the like for what `sift` calls unreadable.
-    """
-    rows, unreadable = sift(blob, skip)
-    for row in unreadable:
-        raise row.error
-    return rows
-
-
 def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable]]:
-    """The commands as `unseal` gives them, and apart from them what cannot be read."""
+    """Return the commands of a blob in their order, and apart from them what cannot be read.
+
+    Positions in `skip` are left out: those commands were left out at the submit and are recorded
+    elsewhere, so running one from here would run it twice. Raises LedgerDamaged.
+    """
     document, heap = unframe(_FRAME, blob)
     rows: list[Row] = []
     unreadable: list[Unreadable] = []
@@ -170,24 +160,6 @@ def _trusted(
     shape = shapes[op["same"] if op.__class__ is dict else op[0]]
     column = shape.read(table, count, heap)
     return column if isinstance(column, list) else [column.value] * count
-
-
-def rest_rows(blob: bytes, positions: Collection[int]) -> list[tuple[int, RecordFields]]:
-    """Of the commands at these positions, what their records need, in their order.
-
-    Positions that were left out at the submit must not be among them. Of what is unreadable the
-    fingerprint and the order are not known, and empty. Raises LedgerDamaged.
-    """
-    rows, unreadable = sift(blob, ())
-    found = [
-        (row.position, record_fields(row.command)) for row in rows if row.position in positions
-    ]
-    found += [
-        (row.position, RecordFields(row.ref, "", row.op, "", json.dumps(row.document), 0))
-        for row in unreadable
-        if row.position in positions
-    ]
-    return sorted(found)
 
 
 def _unreadable(position: int, found: dict[str, Any], error: SignalboxError) -> Unreadable:

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable
 from datetime import UTC, datetime
 from typing import Any, Literal
 
@@ -106,20 +105,3 @@ def make_event(
         data=data,
     )
     return event.model_copy(update={"hash": event.digest()})
-
-
-def first_broken(events: Iterable[StreamEvent]) -> StreamEvent | None:
-    """Return the first event with a wrong hash or that does not follow its predecessor, else None.
-
-    What precedes the first of `events` is not checked.
-    """
-    before: StreamEvent | None = None
-    for event in events:
-        if event.hash != event.digest():
-            return event
-        if before is not None and (
-            event.prev != before.hash or event.revision != before.revision + 1
-        ):
-            return event
-        before = event
-    return None

@@ -14,10 +14,10 @@ from signalbox.commands.routing import LockRoute, SetRoute, SwitchRoute, UnlockR
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.state import State, connect
 from signalbox.routing import route_commands as control
-from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.event_log import ChangeRequest, EventLog, Seen
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.registry.strategy_lock import StrategyLock
+from tests.hash_chain import first_broken
 from tests.integration.conftest import RunningStack, lane, object_scope
 from tests.integration.operating import SCOPE, by, kinds, point, take
 

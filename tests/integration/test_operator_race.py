@@ -11,8 +11,8 @@ from typing import Any
 
 from signalbox.commands.error import Conflict
 from signalbox.commands.state import connect
-from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.registry import Registry
+from tests.hash_chain import first_broken
 from tests.integration.operating import SCOPE, kinds, point
 
 ROUNDS = 200

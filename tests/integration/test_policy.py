@@ -17,9 +17,9 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.state import State, connect
 from signalbox.producers.client.client import Client
 from signalbox.routing.policy.policy import Terms
-from signalbox.routing.registry.event import first_broken
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
+from tests.hash_chain import first_broken
 from tests.integration.conftest import TIMEOUT, RunningStack, object_scope
 from tests.integration.operating import SCOPE, by, give_terms, kinds, point
 

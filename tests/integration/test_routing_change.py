@@ -21,9 +21,10 @@ from signalbox.commands.routing import DeleteRoute, RouteConfig, SetRoute, Switc
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
 from signalbox.routing import route_commands as control
-from signalbox.routing.registry.event import StreamEvent, first_broken
+from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
+from tests.hash_chain import first_broken
 from tests.integration.operating import by
 
 KIND = ResourceKind.OBJECT_STORE

@@ -75,8 +75,8 @@ def test_whoever_gives_up_leaves_the_permit_to_the_next() -> None:
         assert [task.cancelled() for task in waiting] == [True, True, False]
         assert waiting[2].done()
         permits.release("t_a")
-        async with permits.holding("t_a"), permits.holding("t_b"):
-            pass
+        await permits.acquire("t_a")
+        await permits.acquire("t_b")
 
     run(main())
 
@@ -86,13 +86,14 @@ def test_loops_of_other_threads_are_served_too() -> None:
     held = threading.Lock()
 
     async def main() -> None:
-        async def sit() -> None:
-            async with permits.holding("t_a"):
-                assert held.acquire(blocking=False)
-                await asyncio.sleep(0)
-                held.release()
+        async def use() -> None:
+            await permits.acquire("t_a")
+            assert held.acquire(blocking=False)
+            await asyncio.sleep(0)
+            held.release()
+            permits.release("t_a")
 
-        await asyncio.gather(*(sit() for _ in range(50)))
+        await asyncio.gather(*(use() for _ in range(50)))
         counts.append(50)
 
     threads = [threading.Thread(target=lambda: asyncio.run(main())) for _ in range(3)]

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import copy
-import json
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from datetime import UTC, datetime, timedelta, timezone
 from enum import StrEnum
 from typing import Any
@@ -19,8 +18,7 @@ from signalbox.commands.event_stream import AppendEvent, Event
 from signalbox.commands.ledger import parcel
 from signalbox.commands.ledger.columnar import Shape
 from signalbox.commands.ledger.framing import Heap, enframe, unframe
-from signalbox.commands.ledger.parcel import LARGEST, ordinary, rest_rows, seal, sift, unseal
-from signalbox.commands.ledger.record_fields import record_fields
+from signalbox.commands.ledger.parcel import LARGEST, Row, ordinary, seal, sift
 from signalbox.commands.metrics_store import IngestPoints, Point
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import (
@@ -99,6 +97,14 @@ def assert_as_validated(found: Command, put_in: Command) -> None:
     assert copy.deepcopy(found) == found == found.model_copy()
 
 
+def unseal(blob: bytes, skip: Collection[int]) -> list[Row]:
+    """The commands of a blob. Raises the error of the first that cannot be read."""
+    rows, unreadable = sift(blob, skip)
+    for row in unreadable:
+        raise row.error
+    return rows
+
+
 def of_another_release(blob: bytes) -> bytes:
     """The same parcel under another schema's tag."""
     document, heap = unframe(b"SBp1", blob)
@@ -168,18 +174,6 @@ def test_rows_that_were_left_out_at_the_submit_do_not_come_out(
         rows = unseal(given_blob, skip)
         assert [row.position for row in rows] == kept
         assert [row.command for row in rows] == [drawn[position] for position in kept]
-
-
-@settings(max_examples=30, deadline=None)
-@given(st.lists(commands, max_size=6), st.sets(st.integers(0, 5)))
-def test_records_get_what_a_submit_would_have_given_them(
-    drawn: list[Command], positions: set[int]
-) -> None:
-    assert rest_rows(seal(drawn), positions) == [
-        (position, record_fields(command))
-        for position, command in enumerate(drawn)
-        if position in positions
-    ]
 
 
 def test_a_blob_keeps_its_form(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -280,10 +274,6 @@ def test_a_command_that_another_release_has_and_this_one_lacks_keeps_nothing_els
     assert unreadable.ref == "t_x/dev/two"
     assert isinstance(unreadable.error, UnknownCommand)
     assert unreadable.document["data"] == {"n": 1, "b": {"$bytes": "AQ=="}}
-    (_, first), (position, fields) = rest_rows(blob, {0, 1})
-    assert first == record_fields(SMALL[0])
-    assert (position, fields.ref, fields.order) == (1, "t_x/dev/two", "")
-    assert json.loads(fields.text) == unreadable.document
 
 
 def test_a_row_of_another_release_is_checked() -> None:

@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from signalbox.commands.scope import ResourceKind, Scope
-from signalbox.routing.registry.event import EventData, Kind, StreamEvent, first_broken, make_event
+from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
 from signalbox.routing.route import route_of
+from tests.hash_chain import first_broken
 
 SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev")
 TARGET: dict[str, Any] = {

@@ -10,10 +10,10 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 
-from signalbox.adapters.answer import not_asked
 from signalbox.adapters.batch import UNBOUNDED, earliest, lapsed, only
 from signalbox.adapters.failure import Reporter
 from signalbox.adapters.port import Call
+from signalbox.adapters.response_check import not_asked
 from signalbox.adapters.row_query import PAGE_BYTES
 from signalbox.adapters.stream_append import Numbering
 from signalbox.adapters.stream_driver import Changed, StreamDriver

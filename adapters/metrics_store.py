@@ -19,8 +19,8 @@ from signalbox.adapters.metrics_driver import (
     SeenPoint,
     TransactionalMetricsDriver,
 )
+from signalbox.adapters.metrics_page import page_of, read_from
 from signalbox.adapters.port import Call
-from signalbox.adapters.window import page_of, read_from
 from signalbox.commands.error import Contended, SignalboxError
 from signalbox.commands.metrics_store import IngestPoints, IngestResult, PointsResult, QueryPoints
 
@@ -63,7 +63,7 @@ class MetricsStore:
         ]
 
     def query(self, command: QueryPoints, call: Call) -> PointsResult:
-        """Return one page, as `adapters/window.py` defines it, in bounded memory.
+        """Return one page, as `adapters/metrics_page.py` defines it, in bounded memory.
 
         For raw points it reads little more than the page. Raises InvalidCommand for a cursor of
         another query.

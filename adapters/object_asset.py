@@ -10,11 +10,11 @@ from collections.abc import Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 
-from signalbox.adapters.answer import unusable
 from signalbox.adapters.object_attributes import attributes, mark_of, seq_of, sha256_of
 from signalbox.adapters.object_driver import Area, Draft, ObjectDriver, StoredObject
 from signalbox.adapters.object_fence import Expectation, Slot, write
 from signalbox.adapters.port import BodyReader, Call
+from signalbox.adapters.response_check import unusable
 from signalbox.commands.error import NotFound, PreconditionFailed
 from signalbox.commands.object_store import AssetRecord, Condition, RegisterObject
 from signalbox.commands.payload import CHUNK_BYTES, InlinePayload

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import re
 
-from signalbox.adapters.answer import (
+from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor, page_after
+from signalbox.adapters.object_driver import ObjectDriver, Page, TokenFault
+from signalbox.adapters.response_check import (
     EMPTY_PAGES,
     checked_etag,
     checked_size,
@@ -12,8 +14,6 @@ from signalbox.adapters.answer import (
     not_asked,
     unusable,
 )
-from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor, page_after
-from signalbox.adapters.object_driver import ObjectDriver, Page, TokenFault
 from signalbox.commands.object_store import ListObjects, ListResult, ObjectInfo
 
 # Azurite's tokens are names of blobs, so any text allowed in XML may be one.

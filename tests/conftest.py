@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from signalbox.commands.error import Unavailable
 from signalbox.producers.embedded import redis_server as embedded_redis
-from signalbox.producers.embedded import stack, stand_in
+from signalbox.producers.embedded import stack
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
 from tests.absent import NOT_TESTED, absent

@@ -18,11 +18,11 @@ from signalbox.workers.celery.remote_control import guard_remote_control
 from signalbox.workers.execution.command_log import configure_logging
 from signalbox.workers.gc_freeze import keep_what_is_loaded
 from signalbox.workers.maintenance.archiver import Archiver
+from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.cleaner import Cleaner
 from signalbox.workers.maintenance.heartbeat import Heartbeat, PoolProbe
 from signalbox.workers.maintenance.pacer import Pacer
 from signalbox.workers.maintenance.reconciler import Reconciler
-from signalbox.workers.maintenance.service import Service
 from signalbox.workers.runtime import close_suspects, close_task_events, runtime
 from signalbox.workers.tasks import register_tasks
 
@@ -30,7 +30,7 @@ use_steady_pools()
 app = make_app(Settings())
 register_tasks(app)
 guard_remote_control(app, Settings())
-_background: list[Service] = []
+_background: list[BackgroundService] = []
 _preloader = Preloader(Settings())
 _names: list[str] = []
 

@@ -9,8 +9,8 @@ from __future__ import annotations
 from botocore import exceptions as boto
 from botocore.exceptions import BotoCoreError, ClientError
 
-from signalbox.adapters.answer import code_text
 from signalbox.adapters.deadline import current
+from signalbox.adapters.response_check import code_text
 from signalbox.commands.error import (
     IntegrityMismatch,
     InvalidCommand,

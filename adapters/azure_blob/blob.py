@@ -14,7 +14,6 @@ from azure.core import MatchConditions
 from azure.core.exceptions import ResourceNotFoundError
 from azure.storage.blob import BlobBlock, BlobClient, ContentSettings
 
-from signalbox.adapters.answer import checked_etag, checked_size, unusable
 from signalbox.adapters.azure_blob.expiry import bounded
 from signalbox.adapters.azure_blob.failure import code_of
 from signalbox.adapters.azure_blob.failure_code import MISSING_CONTAINER
@@ -22,6 +21,7 @@ from signalbox.adapters.azure_blob.metadata import join, split
 from signalbox.adapters.deadline import REQUEST_SECONDS
 from signalbox.adapters.object_driver import Draft, StoredObject
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.response_check import checked_etag, checked_size, unusable
 from signalbox.commands.error import PreconditionFailed, TooLarge
 
 BLOCK_BYTES = 8 * 1024**2

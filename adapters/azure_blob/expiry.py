@@ -18,10 +18,10 @@ import requests
 from azure.core.pipeline.transport import RequestsTransport
 from azure.storage.blob import BlobClient
 
-from signalbox.adapters.answer import checked_size, span_of, unusable
 from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, Expired, current
 from signalbox.adapters.http_date import http_date
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.response_check import checked_size, span_of, unusable
 from signalbox.adapters.service_clock import ServiceClock
 from signalbox.commands.error import Unavailable
 

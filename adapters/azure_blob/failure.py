@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from azure.core import exceptions as azure
 
-from signalbox.adapters.answer import code_text, unread
 from signalbox.adapters.azure_blob.config import BACKEND_TYPE
 from signalbox.adapters.azure_blob.failure_code import CODES, DENIED, DOWN, STATUSES, UNKNOWN
 from signalbox.adapters.failure import Service
+from signalbox.adapters.response_check import code_text, unread
 from signalbox.commands.error import SignalboxError, Unavailable
 
 

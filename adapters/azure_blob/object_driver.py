@@ -9,7 +9,6 @@ from typing import Any
 from azure.core.exceptions import HttpResponseError, ResourceNotFoundError
 from azure.storage.blob import BlobClient, BlobPrefix
 
-from signalbox.adapters.answer import checked_size, unusable
 from signalbox.adapters.azure_blob import blob as blobs
 from signalbox.adapters.azure_blob import presign
 from signalbox.adapters.azure_blob.blob import BLOCK_BYTES, if_absent, if_match
@@ -36,6 +35,7 @@ from signalbox.adapters.object_driver import (
 )
 from signalbox.adapters.object_range import PastEnd
 from signalbox.adapters.port import AdapterContext, Capability, TimeLimit
+from signalbox.adapters.response_check import checked_size, unusable
 from signalbox.commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
 
 _NO_FORMS = {

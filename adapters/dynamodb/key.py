@@ -12,7 +12,7 @@ import hashlib
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
-from signalbox.adapters.window import micros
+from signalbox.adapters.metrics_page import micros
 from signalbox.commands.scope import Scope
 
 BLOCK = 10_000

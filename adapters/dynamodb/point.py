@@ -12,8 +12,8 @@ from itertools import groupby
 
 from signalbox.adapters.dynamodb.item import Item, keyed
 from signalbox.adapters.dynamodb.key import MAX_LABELS_LENGTH, Layout, day_of, split_point
+from signalbox.adapters.metrics_page import from_micros
 from signalbox.adapters.stored import readable
-from signalbox.adapters.window import from_micros
 from signalbox.commands.metrics_store import Point, PointValue, canonical_labels
 
 _DOUBLE = struct.Struct(">d")

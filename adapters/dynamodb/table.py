@@ -13,7 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from signalbox.adapters.answer import not_asked
 from signalbox.adapters.aws.client import bounded
 from signalbox.adapters.aws.failure import code_of
 from signalbox.adapters.batch import RequestSize
@@ -23,6 +22,7 @@ from signalbox.adapters.dynamodb.failure import nonsense, translate
 from signalbox.adapters.dynamodb.item import Item, key_of, keyed
 from signalbox.adapters.dynamodb.key import Key
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.response_check import not_asked
 from signalbox.adapters.stored import UNREADABLE, readable
 from signalbox.commands.scope import Scope
 

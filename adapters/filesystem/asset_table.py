@@ -9,9 +9,9 @@ from typing import Any, NamedTuple
 
 import apsw
 
+from signalbox.adapters.metrics_page import EPOCH
 from signalbox.adapters.object_attributes import MARK, SEQ
 from signalbox.adapters.object_driver import Draft, StoredObject
-from signalbox.adapters.window import EPOCH
 
 
 class Asset(NamedTuple):

@@ -12,9 +12,9 @@ from typing import Any
 import apsw
 
 from signalbox.adapters.data_text import data_text, read_text
+from signalbox.adapters.metrics_page import from_micros, micros
 from signalbox.adapters.stored import UNREADABLE, damaged
 from signalbox.adapters.stream_driver import NewEvent, StreamEnd
-from signalbox.adapters.window import from_micros, micros
 from signalbox.commands.event_stream import StoredEvent
 from signalbox.commands.value import MAX_INT
 

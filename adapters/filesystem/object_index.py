@@ -14,11 +14,11 @@ from typing import Any, Final, NamedTuple
 import apsw
 
 from signalbox.adapters.filesystem.content import ContentFile
+from signalbox.adapters.metrics_page import from_micros
 from signalbox.adapters.object_attributes import MARK, SEQ, SHA256, info_of
 from signalbox.adapters.object_driver import StoredObject
 from signalbox.adapters.object_transaction import Gone
 from signalbox.adapters.stored import damaged, readable
-from signalbox.adapters.window import from_micros
 from signalbox.commands.error import IntegrityMismatch
 from signalbox.commands.object_store import ObjectInfo
 

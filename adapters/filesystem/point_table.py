@@ -13,8 +13,8 @@ from typing import Any, Final
 
 import apsw
 
+from signalbox.adapters.metrics_page import from_micros, micros
 from signalbox.adapters.stored import UNREADABLE, damaged
-from signalbox.adapters.window import from_micros, micros
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
 
 NAME = "metrics.db"

@@ -13,10 +13,10 @@ from typing import Any, Final
 import apsw
 
 from signalbox.adapters.data_text import read_text
+from signalbox.adapters.metrics_page import micros
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
 from signalbox.adapters.stored import damaged
 from signalbox.adapters.table_driver import RowId
-from signalbox.adapters.window import micros
 from signalbox.commands.tabular_store import Row
 
 NAME = "tables.db"

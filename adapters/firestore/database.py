@@ -13,7 +13,6 @@ from typing import Any, TypeVar
 
 from google.api_core import exceptions as api
 
-from signalbox.adapters.answer import not_asked
 from signalbox.adapters.batch import RequestSize
 from signalbox.adapters.firestore.client import client_for, metadata_for
 from signalbox.adapters.firestore.config import FirestoreConfig
@@ -30,6 +29,7 @@ from signalbox.adapters.firestore.message import (
 )
 from signalbox.adapters.firestore.name import Collection
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.response_check import not_asked
 
 CALL_SECONDS = 20.0
 """Timeout of one call, in seconds."""

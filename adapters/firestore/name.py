@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from signalbox.adapters.firestore.config import FirestoreConfig
-from signalbox.adapters.window import micros
+from signalbox.adapters.metrics_page import micros
 from signalbox.commands.scope import Scope
 
 _PLAIN = frozenset((string.ascii_letters + string.digits + "-_.").encode())

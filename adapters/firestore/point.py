@@ -8,8 +8,8 @@ from itertools import groupby
 
 from signalbox.adapters.firestore.message import Message, text, typed
 from signalbox.adapters.firestore.name import time_and_labels
+from signalbox.adapters.metrics_page import from_micros
 from signalbox.adapters.stored import readable
-from signalbox.adapters.window import from_micros
 from signalbox.commands.metrics_store import PointValue
 
 

@@ -14,7 +14,6 @@ from typing import Any, Final
 
 import psycopg
 
-from signalbox.adapters.answer import not_asked
 from signalbox.adapters.data_text import data_text, read_text
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.postgres.client import connected
@@ -28,6 +27,7 @@ from signalbox.adapters.postgres.column_rank import (
 )
 from signalbox.adapters.postgres.config import PostgresConfig, read_config
 from signalbox.adapters.postgres.failure import SERVICE
+from signalbox.adapters.response_check import not_asked
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
 from signalbox.adapters.row_query import (
     PAGE_BYTES,

@@ -11,11 +11,11 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from signalbox.adapters.answer import checked_etag, checked_size, checked_span, unusable
 from signalbox.adapters.aws.client import bounded
 from signalbox.adapters.aws.failure import status_of
 from signalbox.adapters.object_driver import Opened, StoredObject
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.response_check import checked_etag, checked_size, checked_span, unusable
 from signalbox.adapters.s3.config import S3Config
 from signalbox.adapters.s3.engine import Headers, Target
 from signalbox.adapters.s3.metadata import split

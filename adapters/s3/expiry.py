@@ -11,9 +11,9 @@ from urllib.parse import parse_qsl, urlsplit
 
 import botocore
 
-from signalbox.adapters.answer import unusable
 from signalbox.adapters.aws.client import check_limit, current_limit
 from signalbox.adapters.aws.query_signature import Signer
+from signalbox.adapters.response_check import unusable
 from signalbox.adapters.service_clock import ServiceClock
 
 if TYPE_CHECKING:

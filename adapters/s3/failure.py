@@ -8,10 +8,10 @@ from __future__ import annotations
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from signalbox.adapters.answer import unread
 from signalbox.adapters.aws.failure import LATER, code_of, status_of, trace_of, translate_botocore
 from signalbox.adapters.deadline import Expired
 from signalbox.adapters.failure import Service
+from signalbox.adapters.response_check import unread
 from signalbox.adapters.s3.failure_code import (
     CODES,
     DOWN,

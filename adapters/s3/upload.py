@@ -10,9 +10,9 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from signalbox.adapters.answer import checked_etag
 from signalbox.adapters.object_driver import Draft
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.response_check import checked_etag
 from signalbox.adapters.s3.boto3_engine import address, checksum, properties
 from signalbox.adapters.s3.engine import Engine, Target
 from signalbox.commands.error import TooLarge

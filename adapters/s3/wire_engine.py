@@ -16,13 +16,13 @@ from urllib.parse import quote
 
 from botocore.exceptions import ClientError
 
-from signalbox.adapters.answer import checked_etag, checked_size, checked_span, unusable
 from signalbox.adapters.aws.query_signature import Signer
 from signalbox.adapters.deadline import Expired, current
 from signalbox.adapters.http_date import http_date
 from signalbox.adapters.object_attributes import SHA256
 from signalbox.adapters.object_driver import Opened, StoredObject
 from signalbox.adapters.port import TimeLimit
+from signalbox.adapters.response_check import checked_etag, checked_size, checked_span, unusable
 from signalbox.adapters.s3.body import ContentBody, WireBody
 from signalbox.adapters.s3.boto3_engine import Boto3Engine
 from signalbox.adapters.s3.config import S3Config

@@ -24,7 +24,7 @@ from signalbox.commands.envelope import (
     read_stored,
 )
 from signalbox.commands.error import InvalidCommand, SignalboxError
-from signalbox.commands.refusal import Refusal, refusal
+from signalbox.commands.refused_message import Refusal, refusal
 
 
 @dataclass(frozen=True, slots=True)

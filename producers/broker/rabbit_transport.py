@@ -16,7 +16,7 @@ from kombu.transport import pyamqp as stock
 
 from signalbox.commands.envelope import Stored
 from signalbox.commands.error import InvalidCommand, SignalboxError, TooLarge
-from signalbox.commands.refusal import HELD_BYTES, refusal
+from signalbox.commands.refused_message import HELD_BYTES, refusal
 from signalbox.commands.settings import Settings
 from signalbox.producers.broker.message_check import Arrived, read_control
 

@@ -28,7 +28,7 @@ from signalbox.commands.address import DRIVER
 from signalbox.commands.bounded_json import read_json
 from signalbox.commands.envelope import read_stored
 from signalbox.commands.error import SignalboxError
-from signalbox.commands.refusal import refusal
+from signalbox.commands.refused_message import refusal
 from signalbox.commands.settings import Settings
 from signalbox.commands.state_error import is_passing
 from signalbox.producers.broker.message_check import (

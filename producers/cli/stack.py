@@ -120,7 +120,7 @@ def tour(
 
 def _play(client: signalbox.Client, data: Path, src: Path | None, gateway: str | None) -> bool:
     from signalbox.producers.bulk.tour import Tour
-    from signalbox.producers.embedded.stand_in import S3StandIn
+    from signalbox.producers.embedded.s3_stand_in import S3StandIn
 
     with S3StandIn(data) as stand_in, client:
         stand_in.create_bucket(TOUR_BUCKET)

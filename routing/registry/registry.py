@@ -33,7 +33,7 @@ from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, Even
 from signalbox.routing.registry.lock_registry import LockRegistry
 from signalbox.routing.registry.policy_registry import PolicyRegistry
 from signalbox.routing.registry.records import Head, read_value, text_of
-from signalbox.routing.registry.refusal import recordable
+from signalbox.routing.registry.redaction import without_credentials
 from signalbox.routing.registry.route_change import check_revision, decision
 from signalbox.routing.registry.strategy_lock import check_lock
 from signalbox.routing.route import Route, RouteTarget, no_route, route_after
@@ -216,7 +216,7 @@ class Registry:
         if_revision: int | None,
         lock_token: int | None,
     ) -> Route:
-        asked = recordable(scope, target.document())
+        asked = without_credentials(scope, target.document())
         request = ChangeRequest.of(scope, change, lock_token, asked)
         decide = decision(kind, scope, request, target, if_revision)
         seen, event = self.log.change(request, decide)

@@ -12,7 +12,7 @@ from signalbox.commands.model import new_op_id
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import connect
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget

@@ -5,7 +5,7 @@ from __future__ import annotations
 import zlib
 from pathlib import Path
 
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from tests.chaos.part import Part, Play, Row, Value
 from tests.chaos.relay import Relay
 from tests.chaos.testbed import open_testbed, p99, put

@@ -13,7 +13,7 @@ import httpx
 import pytest
 
 from signalbox.commands.scope import ResourceKind
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from tests.conformance.firestore_harness import find_emulator, firestore_emulator
 from tests.integration.conftest import RunningStack, lane
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from signalbox.producers.cli.main import main
-from signalbox.producers.embedded import stack, stand_in
+from signalbox.producers.embedded import stack
 from tests.forked import ForkedProcess
 
 if __name__ == "__main__":

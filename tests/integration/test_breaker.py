@@ -15,7 +15,7 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from tests.integration.command_line import done, options, run
 from tests.integration.conftest import RunningStack
 

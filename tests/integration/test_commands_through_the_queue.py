@@ -18,7 +18,7 @@ from signalbox.commands.routing import SetRoute
 from signalbox.commands.scope import Mode, ResourceKind
 from signalbox.producers.bulk.folder import FileToStore, Tenancy, store_files
 from signalbox.producers.embedded.ports import free_port
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by

@@ -23,8 +23,8 @@ from signalbox.producers.embedded import ports as module
 from signalbox.producers.embedded.ports import free_port, start_on_free_port
 from signalbox.producers.embedded.process import ManagedProcess
 from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.producers.embedded.stand_in import S3StandIn
 from tests.integration.conftest import TIMEOUT, wait_until
 
 REAL_START = True

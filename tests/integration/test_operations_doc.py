@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from signalbox.producers.cli.main import main
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from tests.forked import write_command
 from tests.integration.backup import back_up, put_back

@@ -13,7 +13,7 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode
 from signalbox.producers.client.client import Client
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.routing.route import RouteTarget
 from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, wait_until
 from tests.integration.operating import by, give_terms

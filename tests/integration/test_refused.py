@@ -13,7 +13,7 @@ from signalbox.commands.ledger.dead import DeadLetters, Which
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.payload import DirectoryPayloadStore
-from signalbox.commands.refusal import refusal
+from signalbox.commands.refused_message import refusal
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.commands.wire import Fault

@@ -11,7 +11,7 @@ import pytest
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.routing import RouteConfig
-from signalbox.producers.embedded.stand_in import S3StandIn
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from tests.integration import command_line
 from tests.integration.conftest import TIMEOUT, RunningStack, object_scope
 from tests.integration.operating import by, point, take

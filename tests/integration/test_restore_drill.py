@@ -28,8 +28,8 @@ from signalbox.producers.client.client import Client
 from signalbox.producers.client.submission import Submission
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.producers.embedded.stack import EmbeddedStack
-from signalbox.producers.embedded.stand_in import S3StandIn
 from signalbox.routing.registry.rebase import rebase
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from signalbox.commands.error import InvalidCommand
-from signalbox.commands.refusal import refusal
+from signalbox.commands.refused_message import refusal
 from signalbox.commands.wire import Fault
 from signalbox.workers.celery import refused_messages as burial
 from signalbox.workers.celery.refused_messages import Burials

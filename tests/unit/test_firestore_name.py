@@ -27,8 +27,8 @@ from signalbox.adapters.firestore.name import (
     time_and_labels,
     time_id,
 )
+from signalbox.adapters.metrics_page import micros
 from signalbox.adapters.row_query import same
-from signalbox.adapters.window import micros
 from signalbox.commands.metrics_store import canonical_labels
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.value import Value

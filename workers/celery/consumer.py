@@ -19,7 +19,7 @@ from celery.worker.consumer import Consumer
 from signalbox.commands.bounded_json import NEXT_STEP
 from signalbox.commands.envelope import Stored
 from signalbox.commands.error import InvalidCommand, SignalboxError, UnknownCommand
-from signalbox.commands.refusal import refusal
+from signalbox.commands.refused_message import refusal
 from signalbox.commands.wire import Fault, known_tasks
 from signalbox.workers.celery.refused_messages import Burials, Quiet
 from signalbox.workers.runtime import runtime, slots

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
-from signalbox.commands.refusal import Refusal
+from signalbox.commands.refused_message import Refusal
 from signalbox.commands.wire import Fault
 from signalbox.workers.execution.state_retry import wait_for_state
 

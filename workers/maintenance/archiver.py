@@ -23,8 +23,8 @@ from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.permit import Permits
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
+from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.election import Election
-from signalbox.workers.maintenance.service import Service
 
 MAX_TURN = 200
 """Maximum number of events in one turn."""
@@ -33,7 +33,7 @@ LONGEST_PAUSE = 300.0
 _TIMEOUT = timedelta(seconds=20)
 
 
-class Archiver(Service):
+class Archiver(BackgroundService):
     """Archives events, and trims archived ones except the newest `keep`."""
 
     name, interval = "archiver", 1.0

@@ -20,14 +20,14 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route
+from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.election import Election
-from signalbox.workers.maintenance.service import Service
 
 TURN_SECONDS = 600.0
 """Seconds between two turns of the leader."""
 
 
-class Cleaner(Service):
+class Cleaner(BackgroundService):
     """Removes the leftovers of crashed producers, workers and readers."""
 
     name = "cleaner"

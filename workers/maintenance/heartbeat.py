@@ -12,10 +12,10 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.heartbeats import BEAT_SECONDS, Heartbeats
-from signalbox.workers.maintenance.service import Service
+from signalbox.workers.maintenance.background_service import BackgroundService
 
 
-class Heartbeat(Service):
+class Heartbeat(BackgroundService):
     """Writes a heartbeat every few seconds, and touches the ready file, unless it is stuck."""
 
     name, interval, at_once = "heartbeat", BEAT_SECONDS, True

@@ -17,11 +17,11 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.broker.publisher import Publisher
 from signalbox.routing.registry.policy_registry import PolicyRegistry
+from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.election import Election
-from signalbox.workers.maintenance.service import Service
 
 
-class Pacer(Service):
+class Pacer(BackgroundService):
     """Wakes as many commands of each tenant as its rate allows, in accepted order."""
 
     name, interval = "pacer", 0.25

@@ -17,11 +17,11 @@ from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.broker.publisher import Publisher
+from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.election import Election
-from signalbox.workers.maintenance.service import Service
 
 
-class Reconciler(Service):
+class Reconciler(BackgroundService):
     """Publishes the messages of due commands again, a bounded number in each turn."""
 
     name, interval = "reconciler", 0.5

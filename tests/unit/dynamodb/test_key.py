@@ -28,7 +28,7 @@ from signalbox.adapters.dynamodb.key import (
 )
 from signalbox.adapters.dynamodb.point import point_item, points_of
 from signalbox.adapters.dynamodb.table import TRANSACTION
-from signalbox.adapters.window import micros
+from signalbox.adapters.metrics_page import micros
 from signalbox.commands.error import TooLarge
 from signalbox.commands.metrics_store import Point, canonical_labels
 from signalbox.commands.scope import ResourceKind, Scope

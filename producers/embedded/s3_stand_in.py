@@ -25,7 +25,7 @@ class S3StandIn:
         # time, and either would answer for the other.
         self._port = port or free_port()
         self.credentials_file = data_dir / "stand-in-credentials"
-        server = "signalbox.producers.embedded.stand_in_server"
+        server = "signalbox.producers.embedded.s3_stand_in_server"
         command = [sys.executable, "-m", server, "-p", str(self._port)]
         self._process = ManagedProcess(
             "s3-stand-in", command, data_dir / "logs" / "s3-stand-in.log"

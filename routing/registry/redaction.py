@@ -9,7 +9,7 @@ from signalbox.commands.error import RoutingError
 from signalbox.commands.scope import Scope
 
 
-def recordable(scope: Scope, target: dict[str, Any] | None) -> dict[str, Any] | None:
+def without_credentials(scope: Scope, target: dict[str, Any] | None) -> dict[str, Any] | None:
     """Return the requested target, without the config's values if the backend refuses the config.
 
     A config that its backend does not accept, or of an unknown backend, may hold a credential,

@@ -13,7 +13,7 @@ from signalbox.commands.error import SignalboxError
 log = structlog.get_logger("signalbox.worker")
 
 
-class Service(ABC):
+class BackgroundService(ABC):
     """Calls `step` repeatedly on its own thread.
 
     An exception ends the step and never the thread, since nothing else would do its work. A

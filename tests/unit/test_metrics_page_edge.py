@@ -11,10 +11,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from signalbox.adapters.cursor import make_cursor
-from signalbox.adapters.window import from_micros, micros, page_of
+from signalbox.adapters.metrics_page import from_micros, micros, page_of
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.metrics_store import Aggregation, PointValue
-from tests.unit.test_window import MS, START, ask
+from tests.unit.test_metrics_page import MS, START, ask
 
 
 def values_of(values: list[float], aggregation: Aggregation) -> float:

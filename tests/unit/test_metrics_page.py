@@ -11,7 +11,7 @@ from typing import Any
 from hypothesis import given
 from hypothesis import strategies as st
 
-from signalbox.adapters.window import EPOCH, from_micros, micros, page_of, read_from
+from signalbox.adapters.metrics_page import EPOCH, from_micros, micros, page_of, read_from
 from signalbox.commands.metrics_store import (
     Aggregation,
     PointsResult,

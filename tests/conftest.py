@@ -9,7 +9,7 @@ from hypothesis import HealthCheck, settings
 
 from signalbox.commands.error import Unavailable
 from signalbox.producers.embedded import redis_server as embedded_redis
-from signalbox.producers.embedded import stack
+from signalbox.producers.embedded import s3_stand_in, stack
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer, find_redis_server
 from tests.absent import NOT_TESTED, absent
@@ -58,7 +58,7 @@ def forked_stacks(request: pytest.FixtureRequest) -> Iterator[None]:
     they start."""
     with pytest.MonkeyPatch.context() as patch:
         if not getattr(request.module, "REAL_START", False):
-            for module in (stack, stand_in):
+            for module in (stack, s3_stand_in):
                 patch.setattr(module, "ManagedProcess", ForkedProcess)
         yield
 

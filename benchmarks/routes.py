@@ -11,7 +11,7 @@ from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import EventData, make_event
-from signalbox.routing.registry.event_log import TAG
+from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.records import new_epoch
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget, route_after

@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from signalbox.commands.error import RateLimited, SignalboxError
 from signalbox.commands.ledger.layout import shards_of
 from signalbox.commands.model import Command
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to
 from signalbox.gateway.read_claim import claim_reads
@@ -30,9 +31,11 @@ class ReadAdmission:
 
     def __init__(self, state: State, settings: Settings, breakers: Breakers) -> None:
         self._state = state
-        self._registry = Registry(state)
+        self._registry = Registry(state, trust_of(settings))
         self._routes = RouteCache(self._registry, self._registry.policies)
-        self._tail = LogFollower(self._routes, EventLog(connect_to(settings)))
+        self._tail = LogFollower(
+            self._routes, EventLog(connect_to(settings)), self._registry.rosters
+        )
         self._tail.start()
         self._breakers = breakers
         self._rates = ReadRates()

@@ -15,6 +15,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload, StagedPayload
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.ref import Ref
 from signalbox.commands.settings import Settings
 from signalbox.gateway.open_content import Content
@@ -42,7 +43,7 @@ class Services:
     def __init__(self, settings: Settings, own: GatewaySettings) -> None:
         self.settings, self.own = settings, own
         self.client = Client(settings)
-        self.registry = Registry(self.client.state)
+        self.registry = Registry(self.client.state, trust_of(settings))
         self.stopping = asyncio.Event()
         """Set when the gateway is told to stop."""
         self._commands = AsyncClient(client=self.client, limits=replace(LIMITS, linger=own.linger))

@@ -8,7 +8,7 @@ from datetime import datetime
 from functools import cached_property
 from typing import Any
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from signalbox.adapters.catalogue import find_backend
 from signalbox.commands.breaker_report import FailureDomain
@@ -62,6 +62,13 @@ class Route(Documented):
     """Who set it."""
     reason: str
     """Why, in their words."""
+    proof: str | None = Field(None, exclude_if=lambda proof: proof is None)
+    """The signature of who set it (docs/adr/0006-proof.md); None without a trust file."""
+
+    @property
+    def subject(self) -> str:
+        """The `subject` of its events."""
+        return self.scope.field
 
     @property
     def fence(self) -> str:
@@ -91,8 +98,9 @@ def fence_of(revision: int, digest: str) -> str:
 
 
 def revision_of(fence: str) -> int:
-    """Return the revision of a fence."""
-    return int(fence.partition("-")[0])
+    """Return the revision of a fence; -1, which is older than any, if it is none."""
+    revision = fence.partition("-")[0]
+    return int(revision) if revision.isdecimal() and len(revision) < 20 else -1
 
 
 def no_route(scope: Scope) -> RouteNotFound:
@@ -120,6 +128,7 @@ def route_after(scope: Scope, event: StreamEvent) -> Route:
         updated_at=event.time,
         updated_by=event.data.actor,
         reason=event.data.reason,
+        proof=event.proof,
     )
 
 

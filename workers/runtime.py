@@ -62,7 +62,7 @@ class Runtime:
         self.publisher = Publisher(app)
         alone = one_at_a_time or app.conf.task_always_eager
         self.suspects = None if alone else SuspectRunner(self.ledger, worker, settings.lease)
-        self.registry = Registry(state)
+        self.registry = Registry(state, trust_of(settings))
         self._routes = RouteCache(self.registry, self.registry.policies)
         folder = settings.payload_dir or Path(".signalbox/payloads")
         payloads = DirectoryPayloadStore(folder, Deployment(state))
@@ -92,7 +92,9 @@ class Runtime:
 
         Without this the cache is still correct, but misses more often.
         """
-        self._tail = LogFollower(self._routes, EventLog(connect_to(self.settings)))
+        self._tail = LogFollower(
+            self._routes, EventLog(connect_to(self.settings)), self.registry.rosters
+        )
         self._tail.start()
 
     def close(self) -> None:

@@ -46,7 +46,7 @@ class FenceQuestion:
 
     def read(self, answer: Sequence[bytes | None]) -> Fences:
         """What the call has answered."""
-        epoch, *fences = [fence.decode() if fence else None for fence in answer]
+        epoch, *fences = [fence.decode(errors="replace") if fence else None for fence in answer]
         number = len(self.tenants)
         return Fences(
             epoch,

@@ -23,7 +23,8 @@ from signalbox.commands.ledger.layout import KEY as LAYOUT
 from signalbox.commands.ledger.staged import DEPLOYMENT_KEY
 from signalbox.producers.access.rules import Use
 from signalbox.routing.audit.archive_mark import TRIM
-from signalbox.routing.registry.event_log import CHANGE, TAG
+from signalbox.routing.registry.event_log import CHANGE
+from signalbox.routing.registry.keys import TAG
 
 LEDGER = "{l[0-9]*}*"
 """Its shards' keys. Every script names many of them, so one pattern stands for all: a server
@@ -66,6 +67,7 @@ _CHANGE = Use(
     writes=(
         *(f"{TAG}{name}" for name in ("", ":head", ":fence", ":log", ":routes", ":policies")),
         *(f"{TAG}{name}" for name in (":locks", ":index:*", ":history:*", ":change:*")),
+        *(f"{TAG}{name}" for name in (":principals", ":gone")),
     ),
 )
 

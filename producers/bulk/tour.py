@@ -15,6 +15,7 @@ from rich.table import Table
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.model import new_op_id
 from signalbox.commands.object_store import ListObjects
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import connect_to
 from signalbox.producers.bulk.curl import find_curl, store_by_curl
@@ -69,7 +70,7 @@ class Tour:
 
     def play(self) -> bool:
         """Run the tour; return whether every file was stored, read back and equal."""
-        self.registry = Registry(connect_to(self.client.settings))
+        self.registry = Registry(connect_to(self.client.settings), trust_of(self.client.settings))
         skip = OWN_LEFTOVERS if self.own_tree else frozenset()
         files = files_below(self.source, skip=skip)
         self._title(f"1. {SCOPE} is routed to the filesystem")

@@ -80,10 +80,11 @@ def make_client() -> signalbox.Client:
 
 
 def make_registry() -> Registry:
+    from signalbox.commands.proof.trust import trust_of
     from signalbox.commands.state import connect_to
     from signalbox.routing.registry.registry import Registry
 
-    return Registry(connect_to(settings()))
+    return Registry(connect_to(settings()), trust_of(settings()))
 
 
 def make_scope(kind: ResourceKind, tenant: str, env: str) -> signalbox.Scope:

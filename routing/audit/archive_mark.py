@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 from signalbox.routing.registry.event import StreamEvent
-from signalbox.routing.registry.event_log import TAG
+from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.records import text_of
 
 TRIM = Script("signalbox.routing.audit", "trim.lua")

@@ -12,6 +12,7 @@ from collections.abc import Callable, Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Generic, TypeVar
 
+from signalbox.commands.error import RegistryUnproven
 from signalbox.routing.route import fence_of, revision_of
 
 MOST = 100_000
@@ -101,6 +102,10 @@ class FencedCache(Generic[K, V]):
     def _take(
         self, key: K, seen: str | None, fence: str | None, value: V | None
     ) -> V | Regression | None:
+        if isinstance(value, RegistryUnproven):
+            # Neither kept nor remembered: whoever wrote it must not be able to raise the revision
+            # that this process has seen.
+            return value
         if _newer(fence, seen) != fence:
             # The registry is older than it was: restored, or a replica that lost changes was
             # promoted. Nothing runs on what it says until that is mended.

@@ -14,13 +14,19 @@ import threading
 from collections.abc import Mapping
 from copy import copy
 
-from signalbox.commands.error import RegistryRegressed, RegistryUnreadable, SignalboxError
+from signalbox.commands.error import (
+    RegistryRegressed,
+    RegistryUnproven,
+    RegistryUnreadable,
+    SignalboxError,
+)
 from signalbox.commands.scope import Scope
 from signalbox.routing.cache.fenced_cache import FencedCache, Regression
 from signalbox.routing.policy.policy import FREE, Policy, Terms
 from signalbox.routing.registry.policy_registry import PolicyRegistry
 from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
+from signalbox.routing.registry.roster_reader import RosterReader
 from signalbox.routing.route import Route, no_route
 
 _NEXT = (
@@ -39,9 +45,14 @@ class RouteCache:
         self._policies: FencedCache[str, Policy | RegistryUnreadable] | None = (
             FencedCache(policies.get_many) if policies else None
         )
+        self._rosters = registry.rosters
         self._lock = threading.Lock()
         self._position: Position | None = None
         self._lost: str | None = None
+        self._looked: str | None = None
+        """The position at which the roster was looked at last."""
+        self._roster: str | None = None
+        """Fence of the roster by which what is cached was proven."""
 
     def resolve(self, scope: Scope, fence: str | None) -> Route:
         """Return the route of one scope; see `resolve_many`.
@@ -101,13 +112,19 @@ class RouteCache:
         """The registry's newest position that this process has seen; read it before a claim."""
         return self._position
 
-    def enter(self, read: str | None, seen: Position | None) -> RegistryRegressed | None:
+    def enter(
+        self, read: str | None, seen: Position | None
+    ) -> RegistryRegressed | RegistryUnproven | None:
         """Record the position that a claim read; return an error if the registry went back.
 
         `read` is the position as change.lua writes it, `seen` is `position` from before the claim
         was sent. A registry behind `seen` has lost changes, even where no fence shows it. An
         operator begins a later epoch with a rebase; positions of earlier epochs are not compared
         with it.
+
+        Where changes are signed, a new position is a reason to look whether the roster changed, and
+        is not remembered before the log has proven it. RegistryUnproven if the roster does not
+        count. Raises StateUnavailable.
         """
         now = Position.parse(read) if read is not None else None
         if seen is not None and (now is None or now.lost(seen)):
@@ -115,8 +132,23 @@ class RouteCache:
             # Until the tail has looked: further changes would soon hide that some were lost.
             self.distrust(reason)
             return RegistryRegressed(reason, next_step=_NEXT)
+        if self._rosters is not None:
+            return self._look(self._rosters, read)
         if now is not None:
             self.reach(now)
+        return None
+
+    def _look(self, rosters: RosterReader, read: str | None) -> RegistryUnproven | None:
+        if self._roster is not None and read == self._looked:
+            return None
+        try:
+            fence = rosters.check().roster.fence
+        except RegistryUnproven as error:
+            return error
+        if self._roster not in (None, fence):
+            # What is cached was proven by the former roster. Read again, it costs a round trip.
+            self.forget()
+        self._roster, self._looked = fence, read
         return None
 
     def reach(self, now: Position) -> None:

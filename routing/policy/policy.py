@@ -82,6 +82,13 @@ class Policy(Documented):
     """Who set it."""
     reason: str
     """Why, in their words."""
+    proof: str | None = Field(None, exclude_if=lambda proof: proof is None)
+    """The signature of who set it (docs/adr/0006-proof.md); None without a trust file."""
+
+    @property
+    def subject(self) -> str:
+        """The `subject` of its events."""
+        return policy_subject(self.tenant_id)
 
 
 FREE = Terms()
@@ -103,6 +110,7 @@ def policy_after(tenant_id: str, event: StreamEvent) -> Policy:
         updated_at=event.time,
         updated_by=event.data.actor,
         reason=event.data.reason,
+        proof=event.proof,
     )
 
 

@@ -3,7 +3,8 @@
 -- ARGV     change_id, epoch before, revision before, hash before, event (JSON), epoch, hash,
 --          subject, action, value (JSON) or '', actor, lock token or '', change_ttl_ms
 -- action   'none' | 'set' | 'delete' (a route) | 'lock' | 'unlock' | 'force' (a lock)
---          | 'policy' | 'rebase'
+--          | 'policy' | 'principals' | 'rebase'
+-- value    where changes are signed, also the mark that a deletion leaves, and the event of a rebase
 -- Returns  'ok' revision | 'known' revision (this change was applied before) | 'moved'
 local rt = KEYS[1]
 local change = rt .. ':change:' .. ARGV[1]
@@ -46,6 +47,13 @@ if action == 'lock' then
   redis.call('HSET', rt .. ':locks', subject, value)
 elseif action == 'unlock' or action == 'force' then
   redis.call('HDEL', rt .. ':locks', subject)
+elseif action == 'rebase' then
+  if value ~= '' then
+    redis.call('HSET', rt .. ':head', 'rebased', value)
+  end
+elseif action == 'principals' then
+  redis.call('HSET', rt .. ':fence', 'principals', revision .. '-' .. string.sub(ARGV[7], 1, 16))
+  redis.call('HSET', rt .. ':principals', 'all', value)
 elseif action == 'set' or action == 'delete' or action == 'policy' then
   redis.call('HSET', rt .. ':fence', subject, revision .. '-' .. string.sub(ARGV[7], 1, 16))
   local kind, member = string.match(subject, '^([^/]*)/(.*)$')
@@ -57,6 +65,9 @@ elseif action == 'set' or action == 'delete' or action == 'policy' then
   else
     redis.call('HDEL', rt .. ':routes', subject)
     redis.call('ZREM', rt .. ':index:' .. kind, member)
+    if value ~= '' then
+      redis.call('HSET', rt .. ':gone', subject, value)
+    end
   end
 end
 return { 'ok', revision }

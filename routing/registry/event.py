@@ -12,7 +12,7 @@ import json
 from datetime import UTC, datetime
 from typing import Any, Literal
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field, ValidationError
 
 from signalbox.commands.documented import Documented
 
@@ -26,6 +26,10 @@ Kind = Literal[
     "unlocked",
     "lock_forced",  # its strategy lock
     "policy_set",
+    "principal_added",
+    "principal_granted",
+    "principal_rotated",
+    "principal_revoked",
     "rebased",  # the registry: a new epoch
     "refused",
 ]
@@ -64,7 +68,7 @@ class StreamEvent(Documented):
     type: str
     """`io.signalbox.route.` and the kind of change."""
     subject: str
-    """What changed: `kind/tenant/env`, `policy/tenant` or `registry`."""
+    """What changed: `kind/tenant/env`, `policy/tenant`, `principal/name` or `registry`."""
     time: datetime
     """When the writer made the event, by its own clock, in UTC."""
     datacontenttype: Literal["application/json"] = "application/json"
@@ -77,6 +81,8 @@ class StreamEvent(Documented):
     """Hash of the previous event; empty for the first."""
     data: EventData
     """The change itself."""
+    proof: str | None = Field(None, exclude_if=lambda proof: proof is None)
+    """The author's signature (docs/adr/0006-proof.md); None without a trust file."""
     hash: str = ""
     """SHA-256 of all other fields except `committed_at`, as 64 hexadecimal digits."""
     committed_at: datetime | None = None
@@ -84,7 +90,14 @@ class StreamEvent(Documented):
 
     def digest(self) -> str:
         """Compute what `hash` should be, as 64 hexadecimal digits."""
-        document = self.model_dump(mode="json", exclude={"hash", "committed_at"})
+        return self._digest("hash", "committed_at")
+
+    def content_digest(self) -> str:
+        """Compute the digest of what `proof` signs, as 64 hexadecimal digits."""
+        return self._digest("hash", "committed_at", "proof")
+
+    def _digest(self, *without: str) -> str:
+        document = self.model_dump(mode="json", exclude=set(without))
         text = json.dumps(document, sort_keys=True, separators=(",", ":"), ensure_ascii=False)
         return hashlib.sha256(text.encode()).hexdigest()
 
@@ -105,3 +118,11 @@ def make_event(
         data=data,
     )
     return event.model_copy(update={"hash": event.digest()})
+
+
+def parse_event(text: bytes | str) -> StreamEvent | None:
+    """Read an event as the log stores it; None if it is malformed."""
+    try:
+        return StreamEvent.model_validate_json(text)
+    except ValidationError:
+        return None

@@ -14,18 +14,22 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any
 
+from pydantic import BaseModel
+
 from signalbox.commands.error import Conflict, RoutingError
 from signalbox.commands.scope import Scope
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 from signalbox.routing.policy.policy import FREE, Policy, Terms
 from signalbox.routing.registry.change import Change
+from signalbox.routing.registry.change_proofs import Believed, ChangeProofs
 from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
+from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.records import Head, read_events, read_head
+from signalbox.routing.registry.roster import EMPTY, Roster
 from signalbox.routing.registry.strategy_lock import StrategyLock
 from signalbox.routing.route import Route
 
-TAG = "{rt}"
 CHANGE = Script("signalbox.routing.registry", "change.lua")
 _CHANGE_MEMORY = timedelta(days=1)
 _TRIES = 1000
@@ -37,7 +41,7 @@ class ChangeRequest:
     """A requested change, before it is decided."""
 
     subject: str
-    """`subject` of its event: `kind/tenant/env`, `policy/tenant` or `registry`."""
+    """`subject` of its event: `kind/tenant/env`, `policy/…`, `principal/…` or `registry`."""
     tenant_id: str
     """The tenant whose policy applies; empty for a rebase."""
     change: Change
@@ -47,7 +51,9 @@ class ChangeRequest:
     lock_token: int | None = None
     """Token of the strategy lock under which the change is made, if any."""
     scope: Scope | None = None
-    """The route's scope; None for a change of a policy or a rebase."""
+    """The route's scope; None for any other change."""
+    op: str = ""
+    """The operation, as it is granted to principals, such as `routing.set`."""
 
     @classmethod
     def of(
@@ -56,9 +62,11 @@ class ChangeRequest:
         change: Change,
         lock_token: int | None = None,
         asked: dict[str, Any] | None = None,
+        *,
+        op: str = "",
     ) -> ChangeRequest:
         """Make a request to change the route of one scope, or its lock."""
-        return cls(scope.field, scope.tenant_id, change, asked, lock_token, scope)
+        return cls(scope.field, scope.tenant_id, change, asked, lock_token, scope, op)
 
 
 @dataclass(frozen=True)
@@ -77,6 +85,8 @@ class Seen:
     """Milliseconds since 1970 by the state Redis' clock."""
     applied: int | None
     """Revision that this change made when it was applied before; None if it was not."""
+    roster: Roster = EMPTY
+    """All principals; empty without a trust file."""
 
     @property
     def terms(self) -> Terms:
@@ -96,8 +106,8 @@ class Draft:
     """The value before the change, for the event."""
     after: dict[str, Any] | None
     """The value after the change, for the event."""
-    store: Callable[[StreamEvent], str] = lambda _: ""
-    """Returns the value to store, as JSON, given the finished event."""
+    store: Callable[[StreamEvent], BaseModel | None] = lambda _: None
+    """Returns the record to store, given the event; asked twice, for the signature and the hash."""
     epoch: str | None = None
     """The epoch that a rebase begins; None keeps the current one."""
 
@@ -109,8 +119,14 @@ Decide = Callable[[Seen], Draft | None]
 class EventLog:
     """Reads the log and appends to it. Thread-safe. All methods raise StateUnavailable."""
 
-    def __init__(self, client: State) -> None:
+    def __init__(self, client: State, proofs: ChangeProofs | None = None) -> None:
         self._client = client
+        self._proofs = proofs
+
+    @property
+    def signs(self) -> bool:
+        """True if changes are signed here."""
+        return self._proofs is not None
 
     def head(self) -> Head:
         """Return the newest event; revision 0 before the first."""
@@ -163,6 +179,8 @@ class EventLog:
         """
         for _ in range(_TRIES):
             seen = self.see(request)
+            if self._proofs is not None:
+                self._proofs.check_author(request.op, request.subject, seen.roster)
             if seen.applied is not None:
                 # Before any check: a repeat must not conflict with its own effect.
                 return seen, None
@@ -174,8 +192,8 @@ class EventLog:
                 draft = Draft("refused", "none", _before(request, seen), request.asked)
             if draft is None:
                 return seen, None
-            event = self._event(request, seen, draft, refusal)
-            answer = self._append(request, seen.head, draft, event)
+            event, record = self._event(request, seen, draft, refusal)
+            answer = self._append(request, seen.head, draft, event, record)
             if answer == b"moved":
                 continue
             if refusal is not None:
@@ -193,7 +211,8 @@ class EventLog:
 
     def see(self, request: ChangeRequest) -> Seen:
         """Read the state that the change would be decided on now; one round trip."""
-        head, route, lock, policy, applied, time = self._client.atomic(
+        proofs = self._proofs
+        head, route, lock, policy, applied, time, *more = self._client.atomic(
             [
                 ("HMGET", f"{TAG}:head", "epoch", "rev", "hash"),
                 ("HGET", f"{TAG}:routes", request.subject),
@@ -201,22 +220,30 @@ class EventLog:
                 ("HGET", f"{TAG}:policies", request.tenant_id),
                 ("GET", f"{TAG}:change:{request.change.change_id}"),
                 ("TIME",),
+                *(proofs.calls(request.subject, request.tenant_id) if proofs else ()),
             ]
         )
         now_ms = time[0] * 1000 + time[1] // 1000
-        held = StrategyLock.model_validate_json(lock) if lock else None
+        newest = read_head(head)
+        stored = (route, lock, policy)
+        if proofs is None:
+            found = _taken(*stored)
+        else:
+            found = proofs.believe(request.subject, request.tenant_id, newest, stored, more)
+        held = found.lock
         return Seen(
-            head=read_head(head),
-            route=Route.model_validate_json(route) if route else None,
-            policy=Policy.model_validate_json(policy) if policy else None,
+            head=newest,
+            route=found.route,
+            policy=found.policy,
             lock=held if held and held.held_at(now_ms) else None,
             now_ms=now_ms,
             applied=int(applied) if applied else None,
+            roster=found.roster,
         )
 
     def _event(
         self, request: ChangeRequest, seen: Seen, draft: Draft, refusal: RoutingError | None
-    ) -> StreamEvent:
+    ) -> tuple[StreamEvent, BaseModel | None]:
         data = EventData(
             actor=request.change.actor,
             reason=request.change.reason,
@@ -225,7 +252,7 @@ class EventLog:
             error=refusal.detail().model_dump() if refusal else None,
             change_id=request.change.change_id,
         )
-        return make_event(
+        event = make_event(
             draft.kind,
             request.subject,
             data,
@@ -233,9 +260,17 @@ class EventLog:
             revision=seen.head.revision + 1,
             prev=seen.head.hash,
         )
+        if self._proofs is not None:
+            event = self._proofs.sign(event, request.op, draft.store(event))
+        return event, draft.store(event)
 
     def _append(
-        self, request: ChangeRequest, head: Head, draft: Draft, event: StreamEvent
+        self,
+        request: ChangeRequest,
+        head: Head,
+        draft: Draft,
+        event: StreamEvent,
+        record: BaseModel | None,
     ) -> bytes:
         refused = draft.kind == "refused"
         arguments: Sequence[Any] = [
@@ -251,7 +286,7 @@ class EventLog:
             event.hash,
             request.subject,
             draft.action,
-            draft.store(event),
+            "" if record is None else record.model_dump_json(),
             request.change.actor,
             "" if request.lock_token is None else request.lock_token,
             _CHANGE_MEMORY // timedelta(milliseconds=1),
@@ -261,6 +296,16 @@ class EventLog:
         )
         status: bytes = answer[0]
         return status
+
+
+def _taken(route: bytes | None, lock: bytes | None, policy: bytes | None) -> Believed:
+    """What is stored, as it stands."""
+    return Believed(
+        Route.model_validate_json(route) if route else None,
+        StrategyLock.model_validate_json(lock) if lock else None,
+        Policy.model_validate_json(policy) if policy else None,
+        EMPTY,
+    )
 
 
 def _before(request: ChangeRequest, seen: Seen) -> dict[str, Any] | None:

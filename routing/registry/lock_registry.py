@@ -9,16 +9,17 @@ from signalbox.commands.error import InvalidCommand, LockLost
 from signalbox.commands.scope import Scope
 from signalbox.commands.state import State
 from signalbox.routing.registry.change import Change
-from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
+from signalbox.routing.registry.event_log import ChangeRequest, Draft, EventLog, Seen
+from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.strategy_lock import StrategyLock, check_lock
 
 
 class LockRegistry:
     """The strategy locks of a registry. Thread-safe. All methods raise StateUnavailable."""
 
-    def __init__(self, client: State) -> None:
+    def __init__(self, client: State, log: EventLog | None = None) -> None:
         self._client = client
-        self._log = EventLog(client)
+        self._log = log or EventLog(client)
 
     def lock(
         self,
@@ -37,13 +38,15 @@ class LockRegistry:
         if not timedelta(seconds=1) <= ttl <= timedelta(days=7):
             raise InvalidCommand("ttl is out of range", next_step="use 1 second to 7 days")
 
-        def taken(seen: Seen, revision: int) -> StrategyLock:
+        def taken(seen: Seen, revision: int, proof: str | None = None) -> StrategyLock:
             return StrategyLock(
                 owner=change.actor,
                 reason=change.reason,
                 token=seen.lock.token if seen.lock else revision,
                 since_ms=seen.lock.since_ms if seen.lock else seen.now_ms,
                 until_ms=seen.now_ms + ttl // timedelta(milliseconds=1),
+                scope=scope.field if self._log.signs else None,
+                proof=proof,
             )
 
         def decide(seen: Seen) -> Draft:
@@ -54,14 +57,14 @@ class LockRegistry:
                 "lock",
                 seen.lock.document() if seen.lock else None,
                 lock.document(),
-                lambda event: taken(seen, event.revision).model_dump_json(),
+                lambda event: taken(seen, event.revision, event.proof),
             )
 
         asked = {"ttl_seconds": ttl.total_seconds()}
-        request = ChangeRequest.of(scope, change, lock_token, asked)
+        request = ChangeRequest.of(scope, change, lock_token, asked, op="routing.lock")
         seen, event = self._log.change(request, decide)
         if event is not None:
-            return taken(seen, event.revision)
+            return taken(seen, event.revision, event.proof)
         if seen.lock is not None and seen.lock.owner == change.actor:
             return seen.lock
         raise LockLost(
@@ -96,7 +99,7 @@ class LockRegistry:
             )
 
         token = None if force else lock_token
-        request = ChangeRequest.of(scope, change, token)
+        request = ChangeRequest.of(scope, change, token, op="routing.unlock")
         seen, _ = self._log.change(request, decide)
         return seen.lock
 

@@ -15,7 +15,7 @@ from signalbox.commands.error import ReservedStream
 from signalbox.commands.event_stream import AppendEvent
 from signalbox.commands.model import Command
 from signalbox.commands.state import State
-from signalbox.routing.registry.event_log import TAG
+from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.records import text_of
 
 SYSTEM_TENANT = "t_system"

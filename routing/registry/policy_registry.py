@@ -9,16 +9,22 @@ from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.state import State
 from signalbox.routing.policy.policy import Policy, Terms, policy_after, policy_subject
 from signalbox.routing.registry.change import Change
-from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
+from signalbox.routing.registry.event_log import ChangeRequest, Draft, EventLog, Seen
+from signalbox.routing.registry.keys import TAG
+from signalbox.routing.registry.proven_reads import proven_policies
 from signalbox.routing.registry.records import read_value
+from signalbox.routing.registry.roster_reader import RosterReader
 
 
 class PolicyRegistry:
     """The policies of a registry. Thread-safe. All methods raise StateUnavailable."""
 
-    def __init__(self, client: State) -> None:
+    def __init__(
+        self, client: State, log: EventLog | None = None, rosters: RosterReader | None = None
+    ) -> None:
         self._client = client
-        self._log = EventLog(client)
+        self._log = log or EventLog(client)
+        self._rosters = rosters
 
     def set(
         self,
@@ -49,11 +55,13 @@ class PolicyRegistry:
                 "policy",
                 before,
                 terms.model_dump(mode="json"),
-                lambda event: policy_after(tenant_id, event).model_dump_json(),
+                lambda event: policy_after(tenant_id, event),
             )
 
         asked = terms.model_dump(mode="json")
-        request = ChangeRequest(policy_subject(tenant_id), tenant_id, change, asked)
+        request = ChangeRequest(
+            policy_subject(tenant_id), tenant_id, change, asked, op="policy.set"
+        )
         seen, event = self._log.change(request, decide)
         if event is not None:
             return policy_after(tenant_id, event)
@@ -73,6 +81,8 @@ class PolicyRegistry:
         """Return policy and fence of each tenant, None where it has none; one round trip."""
         if not tenants:
             return []
+        if self._rosters is not None:
+            return proven_policies(self._client, self._rosters, tenants)
         rows, fences = self._client.atomic(
             [
                 ("HMGET", f"{TAG}:policies", *tenants),

@@ -28,10 +28,13 @@ def rebase(registry: Registry, change: Change) -> StreamEvent | None:
             "rebase",
             before | ({"ledger_lost": lost} if lost else {}),
             {"epoch": (epoch := new_epoch()), "revision": seen.head.revision + 1},
+            # Workers that check signatures believe no new epoch without it.
+            store=lambda event: event if event.proof else None,
             epoch=epoch,
         )
 
-    _, event = registry.log.change(ChangeRequest("registry", "", change), decide)
+    request = ChangeRequest("registry", "", change, op="registry.rebase")
+    _, event = registry.log.change(request, decide)
     # Behind the event, since the two cannot be one script: what is declared right is on record.
     eras.rebase(event.epoch if event else registry.head().epoch)
     return event

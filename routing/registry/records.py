@@ -95,10 +95,13 @@ def read_value(model: type[M], text: bytes | str, **where: str) -> M | RegistryU
 
 
 def read_events(rows: Sequence[Any]) -> list[StreamEvent]:
-    """Parse the entries of an XRANGE over the log."""
+    """Parse the entries of an XRANGE over the log. Raises ValueError for what is no event."""
     found = []
     for _, fields in rows:
-        document = json.loads(fields[b"event"])
-        document["committed_at"] = datetime.fromtimestamp(int(fields[b"at"]) / 1e6, UTC)
+        try:
+            document = json.loads(fields[b"event"])
+            document["committed_at"] = datetime.fromtimestamp(int(fields[b"at"]) / 1e6, UTC)
+        except (KeyError, TypeError, OverflowError, OSError, RecursionError) as error:
+            raise ValueError(f"an entry of the log is no event: {error!r}") from None
         found.append(StreamEvent.model_validate(document))
     return found

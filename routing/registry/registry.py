@@ -12,6 +12,8 @@ Keys, all under the hash tag `{rt}`:
                               and hash. The ledger's claim reads it
     :index:<kind>     zset    tenant/env in order, for pages
     :history:<subject>  list  revisions of the subject's events, refusals too
+    :principals       hash    `all` -> the roster, with a trust file (routing/registry/roster.py)
+    :gone             hash    kind/tenant/env -> signed deletion of a route, with a trust file
     :change:<id>      string  revision of a change that was applied, for a day
 
 All methods raise StateUnavailable.
@@ -20,22 +22,30 @@ All methods raise StateUnavailable.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
-from signalbox.commands.error import RegistryUnreadable
+from signalbox.commands.error import InvalidScope, InvalidSetting, RegistryUnreadable
 from signalbox.commands.ledger.fences import FENCE_KEY
+from signalbox.commands.proof.trust import Trust
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.state import State
 from signalbox.routing.registry.change import Change
+from signalbox.routing.registry.change_proofs import ChangeProofs
 from signalbox.routing.registry.event import StreamEvent
-from signalbox.routing.registry.event_log import TAG, ChangeRequest, Draft, EventLog, Seen
+from signalbox.routing.registry.event_log import ChangeRequest, Draft, EventLog, Seen
+from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.lock_registry import LockRegistry
 from signalbox.routing.registry.policy_registry import PolicyRegistry
+from signalbox.routing.registry.principal_registry import PrincipalRegistry
+from signalbox.routing.registry.proof import unproven
+from signalbox.routing.registry.proven_reads import proven_routes
 from signalbox.routing.registry.records import Head, read_value, text_of
 from signalbox.routing.registry.redaction import without_credentials
+from signalbox.routing.registry.roster_reader import RosterReader
 from signalbox.routing.registry.route_change import check_revision, decision
 from signalbox.routing.registry.strategy_lock import check_lock
+from signalbox.routing.registry.tombstone import tombstone_after
 from signalbox.routing.route import Route, RouteTarget, no_route, route_after
 
 
@@ -47,6 +57,8 @@ class Page:
     """The routes, ordered by tenant and env."""
     next_after: str | None
     """Pass as `after` for the next page; None on the last."""
+    unproven: list[RegistryUnreadable] = field(default_factory=list)
+    """What stands among them and does not count, where changes are signed."""
 
 
 @dataclass(frozen=True)
@@ -64,11 +76,23 @@ class Plan:
 class Registry:
     """Reads and changes routes. Thread-safe."""
 
-    def __init__(self, client: State) -> None:
+    def __init__(self, client: State, trust: Trust | None = None) -> None:
+        """With `trust`, changes are signed, and what does not count is not read."""
         self.client = client
-        self.log = EventLog(client)
-        self.locks = LockRegistry(client)
-        self.policies = PolicyRegistry(client)
+        self.rosters = RosterReader(client, trust) if trust is not None else None
+        proofs = ChangeProofs(self.rosters) if self.rosters is not None else None
+        self.log = EventLog(client, proofs)
+        self.locks = LockRegistry(client, self.log)
+        self.policies = PolicyRegistry(client, self.log, self.rosters)
+
+    @property
+    def principals(self) -> PrincipalRegistry:
+        """The principals. Raises InvalidSetting without a trust file."""
+        if self.rosters is None:
+            raise InvalidSetting(
+                "SIGNALBOX_TRUST_FILE: principals need it", next_step="see docs/security.md"
+            )
+        return PrincipalRegistry(self.log, self.rosters)
 
     def set(
         self,
@@ -142,9 +166,11 @@ class Registry:
             check_revision(scope, if_revision, seen.route)
             if seen.route is None:
                 raise no_route(scope)
-            return Draft("deleted", "delete", seen.route.document(), None)
+            store = tombstone_after if self.log.signs else lambda _: None
+            return Draft("deleted", "delete", seen.route.document(), None, store)
 
-        self.log.change(ChangeRequest.of(scope, change, lock_token), decide)
+        request = ChangeRequest.of(scope, change, lock_token, op="routing.delete")
+        self.log.change(request, decide)
 
     def get(self, scope: Scope) -> Route | None:
         """Return the scope's route, or None. Raises RegistryUnreadable."""
@@ -160,6 +186,8 @@ class Registry:
         if not scopes:
             return []
         fields = [scope.field for scope in scopes]
+        if self.rosters is not None:
+            return proven_routes(self.client, self.rosters, scopes)
         routes, fences = self.client.atomic(
             [("HMGET", f"{TAG}:routes", *fields), ("HMGET", FENCE_KEY, *fields)]
         )
@@ -189,9 +217,27 @@ class Registry:
         names = self.client.call("ZRANGEBYLEX", index, low, high, "LIMIT", 0, limit)
         members = [text_of(name) for name in names]
         fields = [f"{kind}/{member}" for member in members]
+        following = members[-1] if len(members) == limit else None
+        if self.rosters is not None:
+            return self._proven_page(fields, following)
         found = self.client.call("HMGET", f"{TAG}:routes", *fields) if fields else []
         routes = [Route.model_validate_json(text) for text in found if text is not None]
-        return Page(routes, members[-1] if len(members) == limit else None)
+        return Page(routes, following)
+
+    def _proven_page(self, fields: Sequence[str], following: str | None) -> Page:
+        page = Page([], following)
+        scopes = []
+        for name in fields:
+            try:
+                scopes.append(Scope.from_field(name))
+            except (InvalidScope, ValueError) as error:
+                page.unproven.append(unproven("route", name, error))
+        for route, _ in self.get_many(scopes):
+            if isinstance(route, RegistryUnreadable):
+                page.unproven.append(route)
+            elif route is not None:
+                page.routes.append(route)
+        return page
 
     def history(self, scope: Scope, limit: int = 100) -> list[StreamEvent]:
         """Return the newest `limit` events of the scope, including refusals, oldest first."""
@@ -217,7 +263,8 @@ class Registry:
         lock_token: int | None,
     ) -> Route:
         asked = without_credentials(scope, target.document())
-        request = ChangeRequest.of(scope, change, lock_token, asked)
+        op = "routing.set" if kind == "set" else "routing.switch"
+        request = ChangeRequest.of(scope, change, lock_token, asked, op=op)
         decide = decision(kind, scope, request, target, if_revision)
         seen, event = self.log.change(request, decide)
         if event is not None:

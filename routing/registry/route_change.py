@@ -44,7 +44,7 @@ def decision(
             "set",
             before.document() if before else None,
             target.document(),
-            lambda event: route_after(scope, event).model_dump_json(),
+            lambda event: route_after(scope, event),
         )
 
     return decide

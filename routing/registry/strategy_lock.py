@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime
 
-from pydantic import ConfigDict
+from pydantic import ConfigDict, Field
 
 from signalbox.commands.documented import Documented
 from signalbox.commands.error import LockLost, RouteLocked
@@ -26,6 +26,15 @@ class StrategyLock(Documented):
     """When the lock was taken."""
     until_ms: int
     """When the lock expires."""
+    scope: str | None = Field(None, exclude_if=lambda scope: scope is None)
+    """`kind/tenant/env` that it is of; None without a trust file."""
+    proof: str | None = Field(None, exclude_if=lambda proof: proof is None)
+    """The signature of who took or renewed it; None without a trust file."""
+
+    @property
+    def subject(self) -> str | None:
+        """The `subject` of its events."""
+        return self.scope
 
     @property
     def until(self) -> datetime:

@@ -14,7 +14,7 @@ from signalbox.commands.object_store import HeadObject
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect
 from signalbox.producers.broker.publisher import Publisher, make_app
-from signalbox.routing.registry.event_log import TAG
+from signalbox.routing.registry.keys import TAG
 from signalbox.workers.maintenance.pacer import Pacer
 
 

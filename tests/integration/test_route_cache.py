@@ -15,7 +15,8 @@ from signalbox.commands.state import State, connect
 from signalbox.routing.cache.log_follower import LogFollower
 from signalbox.routing.cache.route_cache import RouteCache
 from signalbox.routing.policy.policy import FREE, policy_subject
-from signalbox.routing.registry.event_log import TAG, EventLog
+from signalbox.routing.registry.event_log import EventLog
+from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget, revision_of
 from tests.integration.operating import by

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from signalbox.commands.error import LedgerRegressed
+from signalbox.commands.error import LedgerRegressed, RegistryUnreadable
 from signalbox.commands.event_stream import ReadEvents
 from signalbox.commands.ledger.entry import Claimed, Claims
 from signalbox.commands.ledger.shard import Shards
@@ -47,10 +47,13 @@ def archive_reads(
     Raises StateUnavailable.
     """
     reads = [item for item in claimed if _reads_archive(item)]
-    route = registry.get(ARCHIVE_SCOPE) if reads else None
+    try:
+        route = registry.get(ARCHIVE_SCOPE) if reads else None
+        policy = registry.policies.get(ARCHIVE_SCOPE.tenant_id) if reads else None
+    except RegistryUnreadable:
+        return [], list(claimed)
     if route is None:
         return [], list(claimed)
-    policy = registry.policies.get(ARCHIVE_SCOPE.tenant_id)
     terms = policy.terms if policy else FREE
     others = [item for item in claimed if not _reads_archive(item)]
     return [Routed(item, route, terms) for item in reads], others

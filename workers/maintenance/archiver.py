@@ -60,7 +60,9 @@ class Archiver(BackgroundService):
     def of(cls, settings: Settings, name: str) -> Archiver:
         """Make an archiver with its own connections."""
         client = Client(settings)
-        return cls(client, Registry(client.state), name, settings.route_log_keep)
+        # A signed change is made on a proven one: the newest event has to be in the log.
+        keep = max(settings.route_log_keep, 1 if settings.trust_file else 0)
+        return cls(client, Registry(client.state), name, keep)
 
     def turn(self) -> int:
         """Archive a batch of events if this is the leader; return how many.

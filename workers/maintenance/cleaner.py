@@ -15,6 +15,7 @@ from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.op_id_sweep import forget_old
 from signalbox.commands.ledger.staged import Deployment, staged_refs
 from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
@@ -40,7 +41,7 @@ class Cleaner(BackgroundService):
         self._settings = settings
         self._client = connect_to(settings)
         self._ledger = Ledger(self._client, settings)
-        self._registry = Registry(self._client)
+        self._registry = Registry(self._client, trust_of(settings))
         self._leader = Election(self._client, "janitor", name)
 
     def turn(self) -> tuple[int, int]:

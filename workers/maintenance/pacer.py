@@ -13,10 +13,11 @@ from celery import Celery
 
 from signalbox.commands.error import RegistryUnreadable
 from signalbox.commands.ledger.rate_queue import RateQueues
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.broker.publisher import Publisher
-from signalbox.routing.registry.policy_registry import PolicyRegistry
+from signalbox.routing.registry.registry import Registry
 from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.election import Election
 
@@ -30,7 +31,7 @@ class Pacer(BackgroundService):
         super().__init__()
         client = connect_to(settings)
         self._lines = RateQueues(client, settings)
-        self._policies = PolicyRegistry(client)
+        self._policies = Registry(client, trust_of(settings)).policies
         self._publisher = Publisher(app)
         self._leader = Election(client, "pacer", name)
 

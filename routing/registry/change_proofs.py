@@ -1,0 +1,160 @@
+"""What a change needs where changes are signed: who signs it, and what it may believe."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, TypeVar
+
+from pydantic import BaseModel
+
+from signalbox.commands.error import (
+    NotGranted,
+    RegistryUnproven,
+    RegistryUnreadable,
+    SignatureMissing,
+)
+from signalbox.commands.ledger.fences import FENCE_KEY
+from signalbox.commands.proof.keys import PrivateKey
+from signalbox.routing.policy.policy import Policy, policy_subject
+from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.keys import TAG
+from signalbox.routing.registry.proof import (
+    NEXT,
+    NO_FENCE,
+    Author,
+    Place,
+    Verifier,
+    missing,
+    revision_at,
+    signed_event,
+)
+from signalbox.routing.registry.records import Head, read_events
+from signalbox.routing.registry.roster import Roster
+from signalbox.routing.registry.roster_reader import READ, RosterReader
+from signalbox.routing.registry.strategy_lock import StrategyLock
+from signalbox.routing.route import Route
+
+M = TypeVar("M", bound=BaseModel)
+ROUTE_KINDS = ("set", "switched")
+LOCK_KINDS = ("locked", "lock_renewed")
+POLICY_KINDS = ("policy_set",)
+
+
+@dataclass(frozen=True)
+class Believed:
+    """What a change is decided on: what counts of the state that was read."""
+
+    route: Route | None
+    lock: StrategyLock | None
+    policy: Policy | None
+    roster: Roster
+
+
+class ChangeProofs:
+    """Signs changes with this process' key, and verifies what they are decided on. Thread-safe."""
+
+    def __init__(self, reader: RosterReader) -> None:
+        self.reader = reader
+
+    def calls(self, subject: str, tenant_id: str) -> list[tuple[Any, ...]]:
+        """Return the calls that `believe` needs the answers of, read with the state itself."""
+        fences = ("HMGET", FENCE_KEY, subject, policy_subject(tenant_id))
+        return [fences, ("XREVRANGE", f"{TAG}:log", "+", "-", "COUNT", 1), *READ]
+
+    def believe(
+        self,
+        subject: str,
+        tenant_id: str,
+        head: Head,
+        stored: Sequence[bytes | None],
+        answers: Sequence[Any],
+    ) -> Believed:
+        """Return what counts of route, lock and policy, as stored, for a change of `subject`.
+
+        What the change replaces may be unproven, and is taken as absent: so it is mended. Raises
+        RegistryUnproven if anything else that the change depends on does not count.
+        """
+        route, lock, policy = stored
+        (fence, policy_fence), newest, *roster = answers
+        verifier = self.reader.take(*roster)
+        signer = self.reader.trust.signer
+        if signer is None or signer.kid not in self.reader.trust.administrators:
+            # A signature covers the event before it: only an administrator's can begin anew.
+            _check_head(head, read_events(newest), verifier)
+        about = policy_subject(tenant_id)
+        place = Place(about, POLICY_KINDS, revision_at(policy_fence))
+        return Believed(
+            _replaced(verifier, Route, route, Place(subject, ROUTE_KINDS, revision_at(fence))),
+            _replaced(verifier, StrategyLock, lock, Place(subject, LOCK_KINDS)),
+            _replaced(verifier, Policy, policy, place)
+            if subject == about
+            else _policy(verifier, policy, place),
+            verifier.roster,
+        )
+
+    def check_author(self, op: str, subject: str, roster: Roster) -> None:
+        """Raise unless this process' key may sign such a change now.
+
+        Raises SignatureMissing, SignatureInvalid and NotGranted.
+        """
+        self._author(roster).check(op, subject, datetime.now(UTC))
+
+    def sign(self, event: StreamEvent, op: str, record: BaseModel | None) -> StreamEvent:
+        """Return the event with its proof and hash; `record` is what is stored with it."""
+        document = json.loads(record.model_dump_json()) if record is not None else None
+        return signed_event(event, op, document, self.reader.trust, self._signer)
+
+    @property
+    def _signer(self) -> PrivateKey:
+        signer = self.reader.trust.signer
+        if signer is None:
+            raise SignatureMissing(
+                "changes of this registry are signed, and this process has no key",
+                next_step="name yours with SIGNALBOX_KEY_FILE; make one with `signalbox key new`",
+            )
+        return signer
+
+    def _author(self, roster: Roster) -> Author:
+        kid = self._signer.kid
+        author = Verifier(self.reader.trust, roster).author(kid)
+        if author is None:
+            raise NotGranted(
+                f"the key {kid} is of no principal and no administrator",
+                next_step="ask an administrator for `signalbox principal add`",
+            )
+        return author
+
+
+def _replaced(verifier: Verifier, model: type[M], text: bytes | None, place: Place) -> M | None:
+    found = verifier.record(model, text, place) if text is not None else None
+    return None if isinstance(found, RegistryUnreadable) else found
+
+
+def _policy(verifier: Verifier, text: bytes | None, place: Place) -> Policy | None:
+    """The policy that a change depends on."""
+    if text is None and place.fence_revision == NO_FENCE:
+        return None
+    found = verifier.record(Policy, text, place) if text is not None else missing(place.subject)
+    if isinstance(found, RegistryUnreadable):
+        raise found
+    return found
+
+
+def _check_head(head: Head, newest: Sequence[StreamEvent], verifier: Verifier) -> None:
+    if head.revision == 0 and not newest:
+        return
+    last = newest[0] if newest else None
+    if last is None or (last.revision, last.hash, last.epoch) != (
+        head.revision,
+        head.hash,
+        head.epoch,
+    ):
+        raise RegistryUnproven("the registry's head is no event of its log", next_step=NEXT)
+    if not verifier.proves(last):
+        raise RegistryUnproven(
+            f"the newest event of the log, {last.revision}, does not count",
+            next_step="let an administrator make the next change, after `signalbox audit verify`",
+        )

@@ -1,0 +1,273 @@
+"""Proofs: the signatures of changes, and what counts of what the registry holds.
+
+A proof covers the event, with the hash of the one before it, and the record that is stored with
+it. So a record is proven without the log, and only where and at the revision at which it was set.
+Its author must be an administrator of the trust file, or a principal who may make such a change by
+the roster of now; the roster itself only an administrator can sign.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any, NoReturn, TypeVar
+
+from pydantic import BaseModel
+
+from signalbox.commands.error import (
+    NotGranted,
+    ProofError,
+    RegistryUnproven,
+    RegistryUnreadable,
+    SignatureInvalid,
+    SignatureMissing,
+)
+from signalbox.commands.proof import statement
+from signalbox.commands.proof.keys import PrivateKey, PublicKey
+from signalbox.commands.proof.principal import Principal
+from signalbox.commands.proof.statement import canonical, sign
+from signalbox.commands.proof.trust import Trust
+from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
+from signalbox.routing.registry.records import read_value, text_of
+from signalbox.routing.registry.roster import PRINCIPAL_PREFIX, ROSTER, Roster
+from signalbox.routing.route import revision_of
+
+TYP = "signalbox-change"
+"""The `typ` of the signature of a change."""
+_UNSIGNED = ("hash", "proof")
+"""What a record's digest leaves out: neither can be known when it is signed."""
+
+OPS: Mapping[str, tuple[str, ...]] = {
+    "set": ("routing.set",),
+    "switched": ("routing.switch",),
+    "deleted": ("routing.delete",),
+    "locked": ("routing.lock",),
+    "lock_renewed": ("routing.lock",),
+    "unlocked": ("routing.unlock",),
+    "lock_forced": ("routing.unlock",),
+    "policy_set": ("policy.set",),
+    "rebased": ("registry.rebase",),
+    "refused": (
+        *("routing.set", "routing.switch", "routing.delete", "routing.lock", "routing.unlock"),
+        *("policy.set", "registry.rebase", "principal.change"),
+    ),
+}
+"""The operation that a kind of event is, as it is granted; a refusal can be of any of them."""
+PRINCIPAL_OP = "principal.change"
+"""The operation of which administrators alone are capable."""
+NO_FENCE = -2
+"""What stands for the revision of a fence that is not there; no record has it."""
+NEXT = (
+    "set it again with a key that may (SIGNALBOX_KEY_FILE), and find out who else can write to the "
+    "state Redis: `signalbox audit verify`"
+)
+
+
+M = TypeVar("M", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Place:
+    """Where a record stands, and what may have been signed to stand there."""
+
+    subject: str
+    """`subject` of the events that set it."""
+    kinds: Collection[str]
+    """Kinds of these events."""
+    fence_revision: int | None = None
+    """Revision that its fence names; None for a record without one."""
+
+
+@dataclass(frozen=True)
+class Author:
+    """Who signed something, and what that key may sign."""
+
+    name: str
+    """Name of the administrator or principal."""
+    key: PublicKey
+    """The key that signed."""
+    principal: Principal | None
+    """The principal; None for an administrator."""
+
+    def check(self, op: str, subject: str, at: datetime) -> None:
+        """Raise NotGranted or SignatureInvalid unless the author may sign this."""
+        if self.principal is None:
+            return
+        tenant_id, env = tenant_and_env(subject)
+        if op == PRINCIPAL_OP or subject.startswith(PRINCIPAL_PREFIX):
+            raise NotGranted(
+                f"principal {self.name} may not change principals",
+                next_step="use a key of the trust file",
+            )
+        self.principal.check(self.key.kid, op, tenant_id, env, at=at)
+
+
+@dataclass(frozen=True)
+class Verifier:
+    """Says what counts, by the trust of this process and one roster."""
+
+    trust: Trust
+    roster: Roster
+
+    def author(self, kid: str) -> Author | None:
+        """Return whose key has this id, None if it is nobody's."""
+        if kid in self.trust.administrators:
+            name, key = self.trust.administrators[kid]
+            return Author(name, key, None)
+        principal = self.roster.by_kid.get(kid)
+        found = principal.key(kid) if principal else None
+        return Author(principal.name, found.public, principal) if principal and found else None
+
+    def record(
+        self, model: type[M], text: bytes | str, place: Place, **where: str
+    ) -> M | RegistryUnreadable:
+        """Return the stored record, or RegistryUnproven if it is not proven there.
+
+        RegistryUnreadable if it is, and another release has written it.
+        """
+        try:
+            proven = self._proven(text, place)
+        except (ProofError, ValueError, RecursionError) as error:
+            return unproven(model.__name__.lower(), place.subject, error)
+        found = read_value(model, proven, **where)
+        if not isinstance(found, RegistryUnreadable):
+            about = getattr(found, "subject", None)
+            if about != place.subject:
+                other = SignatureInvalid("it is about something else")
+                return unproven(model.__name__.lower(), place.subject, other)
+        return found
+
+    def _proven(self, text: bytes | str, place: Place) -> str:
+        """The record as JSON, from what was checked: parsers may differ in how they read a text."""
+        document = json.loads(text, object_pairs_hook=_once)
+        if not isinstance(document, dict):
+            raise ValueError("it is no object")
+        claims, author = self._claims(document.get("proof"))
+        signed = {name: value for name, value in document.items() if name not in _UNSIGNED}
+        revision = document.get("revision", claims.get("revision"))
+        if claims.get("record") != digest_of(signed):
+            _refuse("it is not what was signed")
+        if claims.get("kind") not in place.kinds or claims.get("revision") != revision:
+            _refuse("it was signed as something else")
+        if place.fence_revision is not None and revision != place.fence_revision:
+            _refuse("its fence names another revision")
+        self._authorized(claims, author, place)
+        return json.dumps(document)
+
+    def proves(self, event: StreamEvent) -> bool:
+        """True if the event is proven."""
+        try:
+            self.event(event)
+        except ProofError:
+            return False
+        return True
+
+    def event(self, event: StreamEvent) -> Author:
+        """Return who signed an event. Raises ProofError if it is not proven, or not its hash's."""
+        claims, author = self._claims(event.proof)
+        if event.hash != event.digest():
+            _refuse("the event is not what its hash says")
+        kind = event.type.removeprefix(TYPE_PREFIX)
+        stated = (claims.get("event"), claims.get("kind"), claims.get("revision"))
+        if stated != (event.content_digest(), kind, event.revision):
+            _refuse("the event is not what was signed")
+        if claims.get("epoch") != event.epoch:
+            _refuse("it is of another epoch")
+        self._authorized(claims, author, Place(event.subject, [kind]))
+        return author
+
+    def _claims(self, proof: Any) -> tuple[dict[str, Any], Author]:
+        if proof is None:
+            raise SignatureMissing("it carries no signature", next_step=NEXT)
+        if not isinstance(proof, str):
+            _refuse("its signature is no text")
+
+        def key_of(kid: str) -> PublicKey | None:
+            found = self.author(kid)
+            return found.key if found else None
+
+        stated = statement.verify(proof, typ=TYP, audience=self.trust.audience, key_of=key_of)
+        author = self.author(stated.kid)
+        assert author is not None  # noqa: S101 - its key has just verified
+        return stated.claims, author
+
+    def _authorized(self, claims: Mapping[str, Any], author: Author, place: Place) -> None:
+        subject, kind, op = (claims.get(name) for name in ("subject", "kind", "op"))
+        if place.subject == ROSTER:
+            right = isinstance(subject, str) and subject.startswith(PRINCIPAL_PREFIX)
+        else:
+            right = subject == place.subject
+        if not right or not isinstance(op, str) or op not in OPS.get(str(kind), (PRINCIPAL_OP,)):
+            _refuse("it was signed for something else")
+        if not isinstance(claims.get("iat"), int) or abs(claims["iat"]) > 2**40:
+            _refuse("its time is none")
+        author.check(op, str(subject), datetime.fromtimestamp(claims["iat"], UTC))
+
+
+def signed_event(
+    event: StreamEvent, op: str, record: dict[str, Any] | None, trust: Trust, key: PrivateKey
+) -> StreamEvent:
+    """Return the event with its proof and hash. `record` is what is stored with it, if anything."""
+    claims = {
+        "aud": trust.audience,
+        "iat": int(event.time.timestamp()),
+        "subject": event.subject,
+        "kind": event.type.removeprefix(TYPE_PREFIX),
+        "op": op,
+        "epoch": event.epoch,
+        "revision": event.revision,
+        "event": event.content_digest(),
+        "record": digest_of(record) if record is not None else None,
+    }
+    event = event.model_copy(update={"proof": sign(key, TYP, claims), "hash": ""})
+    return event.model_copy(update={"hash": event.digest()})
+
+
+def digest_of(record: Mapping[str, Any]) -> str:
+    """Return the digest of a stored record, as 64 hexadecimal digits."""
+    signed = {name: value for name, value in record.items() if name not in _UNSIGNED}
+    return hashlib.sha256(canonical(signed)).hexdigest()
+
+
+def tenant_and_env(subject: str) -> tuple[str | None, str | None]:
+    """Return what a change of the subject concerns; None for all tenants, or all envs."""
+    kind, *rest = subject.split("/")
+    if kind == "policy" and len(rest) == 1:
+        return rest[0], None
+    return (rest[0], rest[1]) if len(rest) == 2 else (None, None)
+
+
+def revision_at(fence: bytes | str | None) -> int:
+    """Return the revision that a fence names, as it was read."""
+    return revision_of(text_of(fence)) if fence is not None else NO_FENCE
+
+
+def missing(subject: str) -> RegistryUnproven:
+    """Return the error for a record that its fence says is there."""
+    return unproven("record", subject, SignatureMissing("it is missing", next_step=NEXT))
+
+
+def unproven(what: str, subject: str, error: Exception) -> RegistryUnproven:
+    """Return the error for a record that does not count, and why."""
+    tenant_id, env = tenant_and_env(subject)
+    reason = error.message if isinstance(error, ProofError) else "it is malformed"
+    return RegistryUnproven(
+        f"the {what} of {subject} does not count: {reason}",
+        tenant_id=tenant_id,
+        env=env,
+        next_step=NEXT,
+    )
+
+
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise ValueError("a name stands twice")
+    return found
+
+
+def _refuse(reason: str) -> NoReturn:
+    raise SignatureInvalid(reason, next_step=NEXT)

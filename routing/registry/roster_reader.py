@@ -1,0 +1,98 @@
+"""Reads the roster, verifies it once a revision, and remembers the newest that it has seen."""
+
+from __future__ import annotations
+
+import threading
+
+from signalbox.commands.error import RegistryUnproven, RegistryUnreadable
+from signalbox.commands.ledger.fences import FENCE_KEY
+from signalbox.commands.proof.trust import Trust
+from signalbox.commands.state import State
+from signalbox.routing.registry.event import StreamEvent, parse_event
+from signalbox.routing.registry.keys import TAG
+from signalbox.routing.registry.proof import NEXT, Place, Verifier, revision_at
+from signalbox.routing.registry.records import text_of
+from signalbox.routing.registry.roster import EMPTY, ROSTER, ROSTER_FIELD, Roster
+
+ROSTER_KEY = f"{TAG}:{ROSTER}"
+KINDS = ("principal_added", "principal_granted", "principal_rotated", "principal_revoked")
+"""Kinds of the events that set the roster."""
+READ = (("HGET", FENCE_KEY, ROSTER), ("HGET", ROSTER_KEY, ROSTER_FIELD))
+"""The calls that read the roster's fence and the roster, which have to be atomic."""
+
+
+class RosterReader:
+    """The roster of now, as this process may believe it. Thread-safe.
+
+    A roster older than one that was seen does not count, nor one below the floor of the trust file.
+    After a rebase it has to be set once in the new epoch, if changes of it were lost.
+    """
+
+    def __init__(self, client: State, trust: Trust) -> None:
+        self.trust = trust
+        self._client = client
+        self._lock = threading.Lock()
+        self._known: Verifier | None = None
+
+    def at(self, fence: bytes | str | None) -> Verifier:
+        """Return what verifies by the roster with this fence, or by a newer one.
+
+        No round trip if that is known. Raises RegistryUnproven and StateUnavailable.
+        """
+        known = self._known
+        now = text_of(fence) if fence is not None else EMPTY.fence
+        if known is not None and known.roster.fence == now:
+            return known
+        return self.now()
+
+    def check(self) -> Verifier:
+        """Look whether the roster changed, and read it if so; one round trip, or two.
+
+        Raises RegistryUnproven and StateUnavailable.
+        """
+        return self.at(self._client.call("HGET", FENCE_KEY, ROSTER))
+
+    def now(self) -> Verifier:
+        """Read the roster; one round trip. Raises RegistryUnproven and StateUnavailable."""
+        return self.take(*self._client.atomic(READ))
+
+    def take(self, fence: bytes | str | None, text: bytes | str | None) -> Verifier:
+        """Verify what `READ` has read. Raises RegistryUnproven."""
+        known = self._known
+        if known is not None and fence is not None and known.roster.fence == text_of(fence):
+            return known
+        roster = self._verified(fence, text)
+        if roster.revision < self.trust.floor:
+            raise _lost(f"is at revision {roster.revision}, below the trust file's floor")
+        with self._lock:
+            seen = self._known.roster if self._known else EMPTY
+            if (roster.epoch, roster.revision) < (seen.epoch, seen.revision):
+                raise _lost(f"is at revision {roster.revision}, and was at {seen.revision}")
+            self._known = Verifier(self.trust, roster)
+            return self._known
+
+    def began(self, epoch: str) -> bool:
+        """True if a rebase that counts began this epoch; two round trips.
+
+        Raises RegistryUnproven and StateUnavailable.
+        """
+        text = self._client.call("HGET", f"{TAG}:head", "rebased")
+        event: StreamEvent | None = parse_event(text) if text is not None else None
+        if event is None or event.epoch != epoch or event.subject != "registry":
+            return False
+        return self.now().proves(event)
+
+    def _verified(self, fence: bytes | str | None, text: bytes | str | None) -> Roster:
+        if text is None:
+            if fence is not None:
+                raise _lost("is missing")
+            return EMPTY
+        place = Place(ROSTER, KINDS, revision_at(fence))
+        roster = Verifier(self.trust, EMPTY).record(Roster, text, place)
+        if isinstance(roster, RegistryUnreadable):
+            raise roster
+        return roster
+
+
+def _lost(what: str) -> RegistryUnproven:
+    return RegistryUnproven(f"the list of principals {what}", next_step=NEXT)

@@ -1,0 +1,158 @@
+"""Changes are signed, and what the registry holds counts only if it is proven."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+
+from signalbox.commands.error import (
+    Conflict,
+    InvalidSetting,
+    NotFound,
+    NotGranted,
+    RegistryUnproven,
+    SignatureInvalid,
+    SignatureMissing,
+)
+from signalbox.commands.proof.keys import PrivateKey, encode
+from signalbox.commands.proof.principal import PrincipalKey
+from signalbox.commands.state import State, connect
+from signalbox.routing.policy.policy import Terms
+from signalbox.routing.registry.rebase import rebase
+from signalbox.routing.registry.registry import Registry
+from tests.integration.signed_registry import (
+    ACME,
+    ADMIN,
+    OPS,
+    OTHER,
+    OTHERS,
+    THIEF,
+    SignedRegistry,
+    change,
+    principal,
+    target,
+)
+
+
+@pytest.fixture
+def client(state_url: str) -> Iterator[State]:
+    with connect(state_url) as client:
+        client.server().flushdb()
+        yield client
+
+
+@pytest.fixture
+def lab(client: State, tmp_path: Path) -> SignedRegistry:
+    lab = SignedRegistry(client, tmp_path)
+    lab.begin()
+    return lab
+
+
+def test_a_signed_route_is_read_by_who_trusts_its_author(lab: SignedRegistry) -> None:
+    reader = lab.by(None)
+    route = reader.get(ACME)
+    assert route is not None
+    assert route.config == {"base_dir": str(lab.folder / "acme")}
+    assert route.proof
+    assert [r.scope for r in reader.list_page(ACME.kind).routes] == [ACME, OTHERS]
+
+
+def test_changes_of_every_kind_are_signed_and_believed(lab: SignedRegistry) -> None:
+    ops, reader = lab.by(OPS), lab.by(None)
+    lock = ops.locks.lock(ACME, timedelta(minutes=1), change())
+    assert ops.locks.lock(ACME, timedelta(minutes=2), change()).token == lock.token
+    switched = ops.switch(ACME, target(lab.folder / "new"), change(), lock_token=lock.token)
+    assert reader.get(ACME) == switched
+    ops.locks.unlock(ACME, change())
+    policy = ops.policies.set("t_acme", Terms(price_table="p"), change())
+    assert reader.policies.get("t_acme") == policy
+    ops.delete(ACME, change())
+    assert reader.get(ACME) is None
+    assert ops.set(ACME, target(lab.folder / "again"), change()) == reader.get(ACME)
+    with pytest.raises(Conflict):
+        ops.set(ACME, target(lab.folder / "again2"), change(), if_revision=1)
+    assert rebase(lab.by(ADMIN), change()) is not None
+    assert reader.get(ACME) == lab.by(None).get(ACME)
+    verifier = reader.rosters.now() if reader.rosters else None
+    assert verifier is not None
+    events = reader.events(0)
+    assert len(events) == 13
+    assert [verifier.event(event).name for event in events[:4]] == [
+        "alice",
+        "alice",
+        "ops",
+        "other",
+    ]
+    assert all(verifier.proves(event) for event in events)
+
+
+def test_what_is_not_granted_is_refused_before_it_is_written(lab: SignedRegistry) -> None:
+    head = lab.by(None).head()
+    with pytest.raises(NotGranted, match=r"routing\.switch in t_other/prod"):
+        lab.by(OPS).switch(OTHERS, target(lab.folder / "mine"), change())
+    with pytest.raises(NotGranted):
+        lab.by(OPS).policies.set("t_other", Terms(), change())
+    with pytest.raises(NotGranted):
+        rebase(lab.by(OPS), change())
+    with pytest.raises(NotGranted, match="change principals"):
+        lab.by(OPS).principals.grant("ops", {"tenants": ("*",)}, change())
+    with pytest.raises(NotGranted, match="no principal"):
+        lab.by(THIEF).set(ACME, target(lab.folder / "mine"), change())
+    with pytest.raises(SignatureMissing, match="SIGNALBOX_KEY_FILE"):
+        lab.by(None).set(ACME, target(lab.folder / "mine"), change())
+    assert lab.by(None).head() == head
+
+
+def test_without_trust_nothing_is_added_to_what_is_stored(client: State, tmp_path: Path) -> None:
+    registry = Registry(client)
+    registry.set(ACME, target(tmp_path), change())
+    with pytest.raises(InvalidSetting):
+        _ = registry.principals
+    for key, name in (("{rt}:routes", ACME.field),):
+        assert b"proof" not in client.call("HGET", key, name)
+    assert b"proof" not in client.call("XRANGE", "{rt}:log", "-", "+")[0][1][b"event"]
+    assert client.call("EXISTS", "{rt}:principals", "{rt}:gone") == 0
+
+
+def test_a_revocation_ends_all_that_the_principal_has_signed(lab: SignedRegistry) -> None:
+    reader = lab.by(None)
+    assert reader.get(ACME) is not None
+    lab.by(ADMIN).principals.revoke("ops", change())
+    with pytest.raises(RegistryUnproven, match="revoked"):
+        reader.get(ACME)
+    assert reader.get(OTHERS) is not None
+    with pytest.raises(SignatureInvalid, match="revoked"):
+        lab.by(OPS).set(ACME, target(lab.folder / "acme"), change())
+    # An administrator, or another operator, sets it again as it is.
+    mended = lab.by(ADMIN).set(ACME, target(lab.folder / "acme"), change())
+    assert reader.get(ACME) == mended
+
+
+def test_keys_are_rotated_with_two_that_count_meanwhile(lab: SignedRegistry) -> None:
+    new = PrivateKey(b"n" * 32)
+    admin, reader = lab.by(ADMIN).principals, lab.by(None)
+    admin.rotate("ops", change(), add=PrincipalKey(x=encode(new.public.raw)))
+    assert reader.get(ACME) is not None
+    route = lab.by(new).switch(ACME, target(lab.folder / "new"), change())
+    admin.rotate("ops", change(), remove=OPS.kid)
+    assert reader.get(ACME) == route
+    with pytest.raises(NotGranted):
+        lab.by(OPS).switch(ACME, target(lab.folder / "old"), change())
+    with pytest.raises(NotFound):
+        admin.rotate("ops", change(), remove=OPS.kid)
+
+
+def test_names_and_keys_are_used_once(lab: SignedRegistry) -> None:
+    admin = lab.by(ADMIN).principals
+    for taken in (principal("ops", THIEF), principal("new", OTHER), principal("new", ADMIN)):
+        with pytest.raises(Conflict):
+            admin.add(taken, change())
+    admin.revoke("ops", change())
+    with pytest.raises(Conflict, match="taken"):
+        admin.add(principal("ops2", OPS), change())
+    with pytest.raises(Conflict, match="revoked"):
+        admin.grant("ops", {"tenants": ("*",)}, change())
+    assert [p.name for p in admin.all()] == ["ops", "other"]

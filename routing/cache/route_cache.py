@@ -22,11 +22,11 @@ from signalbox.commands.error import (
 )
 from signalbox.commands.scope import Scope
 from signalbox.routing.cache.fenced_cache import FencedCache, Regression
+from signalbox.routing.cache.principals import Principals
 from signalbox.routing.policy.policy import FREE, Policy, Terms
 from signalbox.routing.registry.policy_registry import PolicyRegistry
 from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.registry.roster_reader import RosterReader
 from signalbox.routing.route import Route, no_route
 
 _NEXT = (
@@ -45,12 +45,11 @@ class RouteCache:
         self._policies: FencedCache[str, Policy | RegistryUnreadable] | None = (
             FencedCache(policies.get_many) if policies else None
         )
-        self._rosters = registry.rosters
+        self.principals = Principals(registry.rosters) if registry.rosters is not None else None
+        """The principals; None without a trust file."""
         self._lock = threading.Lock()
         self._position: Position | None = None
         self._lost: str | None = None
-        self._looked: str | None = None
-        """The position at which the roster was looked at last."""
         self._roster: str | None = None
         """Fence of the roster by which what is cached was proven."""
 
@@ -132,23 +131,21 @@ class RouteCache:
             # Until the tail has looked: further changes would soon hide that some were lost.
             self.distrust(reason)
             return RegistryRegressed(reason, next_step=_NEXT)
-        if self._rosters is not None:
-            return self._look(self._rosters, read)
+        if self.principals is not None:
+            return self._look(self.principals, read)
         if now is not None:
             self.reach(now)
         return None
 
-    def _look(self, rosters: RosterReader, read: str | None) -> RegistryUnproven | None:
-        if self._roster is not None and read == self._looked:
-            return None
+    def _look(self, principals: Principals, read: str | None) -> RegistryUnproven | None:
         try:
-            fence = rosters.check().roster.fence
+            fence = principals.at(read).roster.fence
         except RegistryUnproven as error:
             return error
         if self._roster not in (None, fence):
             # What is cached was proven by the former roster. Read again, it costs a round trip.
             self.forget()
-        self._roster, self._looked = fence, read
+        self._roster = fence
         return None
 
     def reach(self, now: Position) -> None:

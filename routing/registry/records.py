@@ -75,8 +75,8 @@ def read_head(row: Sequence[bytes | str | None]) -> Head:
 
 
 def text_of(value: bytes | str) -> str:
-    """Decode a Redis answer as UTF-8, unless the client has done so."""
-    return value.decode() if isinstance(value, bytes) else value
+    """Decode a Redis answer as UTF-8, unless the client has done so; never fails."""
+    return value.decode(errors="replace") if isinstance(value, bytes) else value
 
 
 def read_value(model: type[M], text: bytes | str, **where: str) -> M | RegistryUnreadable:

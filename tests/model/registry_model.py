@@ -9,7 +9,7 @@ and act.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 EVIL = "evil"
 
@@ -141,7 +141,7 @@ def _honest(world: World) -> Iterator[tuple[str, World]]:
     scene, revision = world.scene, world.revision + 1
     epoch = world.honest.epoch
 
-    def made(after: World, statement: Statement, **written: object) -> World:
+    def made(after: World, statement: Statement, **written: Any) -> World:
         return after._replace(
             redis=after.redis._replace(**written),
             honest=after.honest._replace(**written),
@@ -170,7 +170,7 @@ def _attacks(world: World) -> Iterator[tuple[str, World]]:
     fewer = _fewer(world, "writes")
     redis, next_revision = world.redis, world.revision + 1
 
-    def wrote(what: str, **written: object) -> tuple[str, World]:
+    def wrote(what: str, **written: Any) -> tuple[str, World]:
         return f"attacker: {what}", fewer._replace(redis=redis._replace(**written))
 
     own = [

@@ -35,6 +35,8 @@ def route_at(revision: int, digest: str = "a", scope: Scope = SCOPE) -> Route:
 class ScriptedRegistry:
     """Answers with what it holds, counts the reads, and lets something happen during one."""
 
+    rosters = None
+
     def __init__(self) -> None:
         self.rows: dict[Scope, tuple[Route | None, str | None]] = {}
         self.reads = 0

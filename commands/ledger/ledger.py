@@ -31,6 +31,7 @@ Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
 
 from __future__ import annotations
 
+import hashlib
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -352,7 +353,7 @@ class Ledger(LedgerReader):
                 _milliseconds(keep),
                 intent.reply_to,
                 fields.extra_lease,
-                memory if command.writes else 0,
+                _memory(memory, intent) if command.writes else 0,
             ]
         return SUBMIT.call([shard], arguments)
 
@@ -363,6 +364,13 @@ class PipelineCalls(Generic[T]):
 
     calls: list[tuple[Any, ...]]
     read: Callable[[Sequence[Any]], T]
+
+
+def _memory(memory: int, intent: Intent) -> int | str:
+    """How long what a message brought is known, and the signed message beside it."""
+    if not memory or not intent.proof:
+        return memory
+    return f"{memory}:{hashlib.sha256(intent.proof.encode()).hexdigest()}"
 
 
 def _together(window: int) -> int:

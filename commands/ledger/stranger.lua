@@ -35,6 +35,28 @@ local function remember(shard, ref, fingerprint, real, memory)
   redis.call('PEXPIREAT', key, string.format('%.0f', (period + 2) * memory))
 end
 
+-- The same by what submit.lua is given: a time, and perhaps the digest of a signed message. That is
+-- known until it is of no use, also if the command is purged and a new message is to run.
+local function met_before(shard, ref, fingerprint, real, given)
+  if given == '0' then
+    return false
+  end
+  local memory, message = string.match(given, '^(%d+):?(.*)$')
+  return met(shard, ref, fingerprint, real, tonumber(memory))
+    or (message ~= '' and met(shard, ref, message, real, tonumber(memory)))
+end
+
+local function remember_both(shard, ref, fingerprint, real, given)
+  if given == '0' then
+    return
+  end
+  local memory, message = string.match(given, '^(%d+):?(.*)$')
+  remember(shard, ref, fingerprint, real, tonumber(memory))
+  if message ~= '' then
+    remember(shard, ref, message, real, tonumber(memory))
+  end
+end
+
 local function forget(shard, ref, fingerprint, real, memory)
   for period = math.floor(real / memory) - 1, math.floor(real / memory) do
     local key, field = stranger(shard, ref, fingerprint, period)

@@ -3,7 +3,8 @@
 -- ARGV     grace_ms, open commands allowed a tenant and env, commands of a scope on the queue
 --          (0 in both: any number), then ten a command: ref, fingerprint, op, queue,
 --          order key or '', command, retention_ms, reply channel or '', extra lease_ms,
---          ms for which it is known when its outcome is gone (0: not at all)
+--          ms for which it is known when its outcome is gone (0: not at all), with a colon behind it
+--          and the digest of the signed message in which it came, if that is to be known for so long
 -- Returns  three a command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq (0: known from
 --          the memory alone), outcome or '' ('+': it stands in those of a parcel)
 local shard = KEYS[1]
@@ -78,7 +79,7 @@ for i = 4, #ARGV, 10 do
     if same and not known[3] and ARGV[i + 7] ~= '' then
       redis.call('HSET', record, 'rep', ARGV[i + 7])
     end
-  elseif ARGV[i + 9] ~= '0' and met(shard, ref, ARGV[i + 1], real, tonumber(ARGV[i + 9])) then
+  elseif met_before(shard, ref, ARGV[i + 1], real, ARGV[i + 9]) then
     answers[n + 1], answers[n + 2], answers[n + 3] = 'same', 0, ''
   elseif most > 0 and open[tenant_env] + opened[tenant_env] >= most then
     answers[n + 1], answers[n + 2], answers[n + 3] = 'full', 0, ''
@@ -91,9 +92,7 @@ for i = 4, #ARGV, 10 do
     if order ~= '' then
       queue_up(shard, tenant_env, string.sub(order, #tenant_env + 2), ref)
     end
-    if ARGV[i + 9] ~= '0' then
-      remember(shard, ref, ARGV[i + 1], real, tonumber(ARGV[i + 9]))
-    end
+    remember_both(shard, ref, ARGV[i + 1], real, ARGV[i + 9])
     opened[tenant_env] = opened[tenant_env] + 1
     local its = scopes[scope]
     if not its then

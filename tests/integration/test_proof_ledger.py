@@ -15,12 +15,13 @@ from signalbox.commands.ledger import parcel as parcel_module
 from signalbox.commands.ledger import signing
 from signalbox.commands.ledger.dead import Which
 from signalbox.commands.ledger.entry import Acceptance, Action, Finish, Intent, Ticket
-from signalbox.commands.model import Command
+from signalbox.commands.model import Command, new_op_id
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.proof.keys import PrivateKey
 from signalbox.commands.proof.trust import Signatures
 from signalbox.commands.state import State, connect
 from signalbox.commands.wire import Ring
+from signalbox.routing.registry.change import Change
 from tests.integration.proof_lab import NEIGHBOUR, OWNER, ProofLab, principal, put, token
 
 
@@ -327,3 +328,53 @@ def test_errors_name_what_was_refused(lab: ProofLab) -> None:
     assert (error.tenant_id, error.env, error.kind) == (OWNER, "prod", "object_store")
     assert "op_id" in (error.next_step or "")
     assert SignatureMissing.http_status == SignatureInvalid.http_status == 401
+
+
+def test_what_was_put_there_again_does_not_run_again(lab: ProofLab, state: State) -> None:
+    """Whoever writes the ledger removes what it knew, and brings the proof back later."""
+    command, large = put("a"), put("b", b"y" * 70_000)
+    lab.client(lab.keys[OWNER]).submit_many([command, large])
+    kept = {key: state.call("GET", key.decode()) for key in state.scan("*:c:*")}
+    [(shard, parcels)] = [
+        (key.decode().removesuffix(":par"), state.call("HGETALL", key.decode()))
+        for key in state.scan("*:par")
+    ]
+    record = f"{lab.ledger.shards.of(large.ref)}:op:{large.ref}"
+    written = state.call("HGETALL", record)
+    lab.run_all()
+    assert lab.code(command) == lab.code(large) == "done"
+    ran: list[int] = []
+    run = lab.runtime.executor.adapters.run
+    lab.runtime.executor.adapters.run = lambda items, *rest: (  # type: ignore[method-assign]
+        ran.append(len(items)),
+        run(items, *rest),
+    )[1]
+    [(key, content)], [(name, text)] = kept.items(), parcels.items()
+    again = str(int(name) + 5_000_000)
+    state.call("SET", key.decode().replace(name.decode(), again), content)
+    state.call("HSET", f"{shard}:par", again, text)
+    state.call("RPUSH", f"{shard}:rdy:object_store.0", again)
+    state.call("DEL", record)
+    flat = [part for field, value in written.items() for part in (field, value)]
+    state.call("HSET", record, *flat, "seq", int(written[b"seq"]) + 5_000_000, "ord", "")
+    state.call("ZADD", f"{lab.ledger.shards.of(large.ref)}:due", 0, large.ref)
+    lab.run_all()
+    assert sum(ran) == 0
+    assert lab.code(large) == "SIGNATURE_INVALID"
+
+
+def test_a_signed_message_that_was_purged_does_not_run_again(lab: ProofLab) -> None:
+    command = put("a", op_id="one")
+    lab.runtime.registry.delete(
+        command.scope, Change(actor="test", reason="test", change_id=new_op_id())
+    )
+    message = token(lab.keys[OWNER], command)
+    lab.carry(message)
+    client = lab.client(lab.keys[OWNER])
+    assert client.dead.purge([command.ref]) == [command.ref]
+    lab.carry(message)
+    assert lab.code(command) == "open"
+    [record] = lab.ledger.records([command.ref])
+    assert record is None
+    lab.carry(token(lab.keys[OWNER], command, exp=int(time.time()) + 200))
+    assert lab.code(command) == "ROUTE_NOT_FOUND"

@@ -81,7 +81,7 @@ class ProofCheck:
         for intent in message.carried:
             command = intent.command
             try:
-                over = self._command(intent.proof, command, None)
+                _, over = self._command(intent.proof, command)
                 if over is not None:
                     raise over
             except ProofError as error:
@@ -149,6 +149,8 @@ class ProofCheck:
             statement = self.statements.read(proof.token, MANIFEST)
             stated = read_manifest(statement)
             proof.check(stated.root, stated.groups, parcel.content)
+            _check_number(statement, parcel.name, stated.accept_until)
+            self._once(proof.token, f"{proof.group}", parcel.name)
         except ProofError as error:
             return error
         return _ParcelProof(parcel, statement, stated)
@@ -158,27 +160,40 @@ class ProofCheck:
         if f"{command.tenant_id}/{command.env}" != parcel.tenant_env or command.kind != parcel.kind:
             _invalid("it stands in a parcel of another tenant, env or kind")
         _check_form(command)
-        return self._author(proof.statement, command, item.seq, proof.stated)
+        return self._author(proof.statement, command)
+
+    def _once(self, token: str, place: str, number: int) -> None:
+        """Raise if what was signed once ran here under another number: it was put there again."""
+        if not self.statements.once(token, place, number):
+            _invalid("it was run before, under another number: it was put there again")
 
     def _record(self, item: Claimed) -> ProofError | None:
         if item.signed is None:
             _missing()
         proof = _read(item.signed.proof)
         if isinstance(proof, str):
-            return self._command(proof, item.command, item.seq)
-        statement, stated = self._proven(proof, item.signed)
-        return self._author(statement, item.command, item.seq, stated)
+            statement, over = self._command(proof, item.command)
+            _check_number(statement, item.seq, statement.claims["exp"])
+            self._once(proof, "", item.mark)
+            return over
+        row, statement, stated = self._proven(proof, item.signed)
+        over = self._author(statement, item.command)
+        _check_number(statement, item.seq, stated.accept_until)
+        self._once(row.token, f"{row.group}/{row.index}", item.mark)
+        return over
 
-    def _proven(self, proof: GroupProof | RowProof, signed: Signed) -> tuple[Statement, Stated]:
+    def _proven(
+        self, proof: GroupProof | RowProof, signed: Signed
+    ) -> tuple[RowProof, Statement, Stated]:
         if not isinstance(proof, RowProof):
             _invalid("its proof is one of a parcel")
         statement = self.statements.read(proof.token, MANIFEST)
         stated = read_manifest(statement)
         proof.check(stated.root, stated.groups, signed.text)
-        return statement, stated
+        return proof, statement, stated
 
-    def _command(self, token: str, command: Command, seq: int | None) -> ProofError | None:
-        """Check a command that was signed as a whole; `seq` is its number, if it has one yet."""
+    def _command(self, token: str, command: Command) -> tuple[Statement, ProofError | None]:
+        """Check a command that was signed as a whole; the error says that it is too late."""
         if not token:
             _missing()
         statement = self.statements.read(token, COMMAND)
@@ -188,11 +203,9 @@ class ProofCheck:
             same = False
         if not same:
             _invalid("the command is not the one that was signed")
-        return self._author(statement, command, seq, None)
+        return statement, self._author(statement, command)
 
-    def _author(
-        self, statement: Statement, command: Command, seq: int | None, stated: Stated | None
-    ) -> ProofError | None:
+    def _author(self, statement: Statement, command: Command) -> ProofError | None:
         """Raise unless who signed may have the command run; return an error if it is too late."""
         now = time.time()
         self.statements.check_author(
@@ -203,15 +216,9 @@ class ProofCheck:
             at=datetime.fromtimestamp(now, UTC),
         )
         kept = self.settings.outcome_retention if command.writes else self.settings.read_retention
-        claims, leeway = statement.claims, LEEWAY.total_seconds()
+        claims = statement.claims
         # At the time of its signature: what comes too late is told apart.
         check_times(claims, min(now, _number(claims, "iat")), longest=longest_life(kept))
-        latest = stated.accept_until if stated else claims["exp"]
-        if seq is not None and not claims["iat"] - leeway <= seq / 1e6 <= latest + leeway:
-            _invalid(
-                "its number is of a time at which it could not be accepted: it was put there "
-                "again, or the clocks of signer and state server differ"
-            )
         try:
             check_times(claims, now)
         except SignatureInvalid as error:
@@ -230,7 +237,7 @@ class ProofCheck:
                 if command_of(statement.claims).ref != item.ref:
                     _invalid("the command is not the one that was signed")
             else:
-                statement, _ = self._proven(proof, item.signed)
+                _, statement, _ = self._proven(proof, item.signed)
                 _check_name(item.signed.text, item.ref)
             now = datetime.now(UTC)
             self.statements.check_author(statement, item.op, tenant_id, env, at=now)
@@ -283,6 +290,16 @@ def _check_name(text: bytes, ref: Ref) -> None:
         return
     if own != ref:
         _invalid("it stands under the name of another command")
+
+
+def _check_number(statement: Statement, number: int, latest: float) -> None:
+    """Raise unless a number in the ledger is of a time at which it could be accepted."""
+    leeway = LEEWAY.total_seconds()
+    if not _number(statement.claims, "iat") - leeway <= number / 1e6 <= latest + leeway:
+        _invalid(
+            "its number is of a time at which it could not be accepted: it was put there again, or "
+            "the clocks of signer and state server differ"
+        )
 
 
 def _number(claims: dict[str, object], name: str) -> float:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Callable
@@ -16,6 +17,8 @@ from signalbox.commands.proof.trust import Trust
 
 KEPT = 1000
 """Number of statements that are remembered: their signatures are not verified again."""
+NUMBERS_KEPT = 50_000
+"""Number of parcels and records of which this process remembers under which number they ran."""
 MAX_KEPT_BYTES = 4096
 """Maximum size of a token that is remembered, in bytes."""
 
@@ -48,6 +51,7 @@ class Statements:
     max_bytes: int
     """Maximum size of a token, in bytes."""
     _known: OrderedDict[tuple[str, str], Statement] = field(default_factory=OrderedDict)
+    _numbers: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, token: str, typ: str) -> Statement:
@@ -65,6 +69,18 @@ class Statements:
                 while len(self._known) > KEPT:
                     self._known.popitem(last=False)
         return found
+
+    def once(self, token: str, place: str, number: int) -> bool:
+        """Note under which number a part of a manifest runs; False if it was another one before.
+
+        This process alone remembers it, and not for ever: who else ran it is not known here.
+        """
+        key = hashlib.blake2b(f"{token} {place}".encode(), digest_size=16).digest()
+        with self._lock:
+            before = self._numbers.setdefault(key, number)
+            while len(self._numbers) > NUMBERS_KEPT:
+                self._numbers.popitem(last=False)
+        return before == number
 
     def check_author(
         self, statement: Statement, op: str, tenant_id: str, env: str, *, at: datetime

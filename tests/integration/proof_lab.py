@@ -82,9 +82,7 @@ class ProofLab:
                 key.save(path)
             update["key_file"] = path
         client = Client(self.settings.model_copy(update=update), app=app, state=self.state)
-        within: Any = client
-        within._publisher = SimpleNamespace(publish_or_leave=lambda *_: None)
-        within._parcels._message = None
+        mute(client)
         return client
 
     def run_all(self) -> None:
@@ -138,6 +136,13 @@ class ProofLab:
             for tenant in self.keys
             for path in (self.folder / tenant).rglob("*")
         )
+
+
+def mute(client: Client) -> None:
+    """Have it send no messages."""
+    within: Any = client
+    within._publisher = SimpleNamespace(publish_or_leave=lambda *_: None)
+    within._parcels._message = None
 
 
 def principal(tenant: str, key: PrivateKey, **more: Any) -> Principal:

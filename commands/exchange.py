@@ -78,6 +78,39 @@ def exchange(
             talk.client.connection_pool.release(talk.connection)
 
 
+def exchange_with_one(client: redis.Redis, commands: Sequence[tuple[Any, ...]]) -> list[Any]:
+    """Send one server these commands; return an answer or an error for each.
+
+    If the connection fails, each answer is its error.
+    """
+    answers: list[Any] = []
+    if not commands:
+        return answers
+    callbacks: Any = client.response_callbacks
+    try:
+        connection: Any = client.connection_pool.get_connection()
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        return [error] * len(commands)
+    try:
+        connection.send_packed_command([_packed(commands)])
+        for command in commands:
+            try:
+                answer = connection.read_response()
+            except redis.ResponseError as error:
+                answer = error
+            else:
+                if (read := callbacks.get(command[0])) is not None:
+                    answer = read(answer)
+            answers.append(answer)
+    except (redis.ConnectionError, redis.TimeoutError) as error:
+        return [error] * len(commands)
+    finally:
+        if len(answers) < len(commands):
+            connection.disconnect()
+        client.connection_pool.release(connection)
+    return answers
+
+
 def _packed(commands: Sequence[tuple[Any, ...]]) -> bytes:
     """By hiredis itself: redis-py looks at each argument first, which takes twice the time."""
     return b"".join(map(pack_command, commands))

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from email.utils import format_datetime
+from email.utils import formatdate
+from functools import lru_cache
 
 from fastapi import Request
 from starlette.responses import Response, StreamingResponse
@@ -111,7 +112,7 @@ def info_headers(info: ObjectInfo) -> dict[str, str]:
     headers = {
         "Content-Type": header_safe(info.content_type),
         "ETag": f'"{header_safe(info.etag)}"',
-        "Last-Modified": format_datetime(info.modified.replace(microsecond=0), usegmt=True),
+        "Last-Modified": _http_date(int(info.modified.timestamp())),
         "Accept-Ranges": "bytes",
         # Browsers must not treat a tenant's content as a page of this gateway.
         "X-Content-Type-Options": "nosniff",
@@ -123,6 +124,11 @@ def info_headers(info: ObjectInfo) -> dict[str, str]:
         if re.fullmatch(r"[a-z0-9-]+", name):
             headers[f"X-Meta-{name}"] = header_safe(value)
     return headers
+
+
+@lru_cache(maxsize=4096)
+def _http_date(seconds: int) -> str:
+    return formatdate(seconds, usegmt=True)
 
 
 def tags_of(header: str) -> list[str] | None:

@@ -19,6 +19,7 @@ from signalbox.commands.error import SignalboxError
 from signalbox.gateway.access import Access
 from signalbox.gateway.error import InvalidRequest, NotReady
 from signalbox.gateway.problem import problem, unforeseen
+from signalbox.gateway.protocol import respond_at_once
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.gateway.url_text import decoded
 
@@ -83,7 +84,8 @@ class Gate:
                 scope["app"] = self._app
                 response = await handler(SingleRequest(scope, receive, headers))
                 began = True
-                await response(scope, receive, send)
+                if not respond_at_once(send, response):
+                    await response(scope, receive, send)
         except asyncio.CancelledError:  # The server stops and waits no longer.
             if began:
                 raise

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Hashable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.ledger.entry import Claimed, Claims
-from signalbox.commands.ledger.fences import FENCE_KEY, FenceQuestion
+from signalbox.commands.ledger.fences import FENCE_KEY, FenceQuestion, Fences
 from signalbox.commands.ledger.layout import shards_of
+from signalbox.commands.ledger.shard import Shards
 from signalbox.commands.model import Command
+from signalbox.commands.scope import scope_of
 from signalbox.commands.script import run_pipeline
 from signalbox.commands.state import State
 
@@ -39,6 +42,10 @@ class ReadClaims:
     """The reads as claimed commands, in the given order."""
     buckets: dict[TenantEnv, Bucket]
     """Buckets by tenant and env."""
+    about: Hashable
+    """What was asked: equal for reads of the same scopes."""
+    answers: Sequence[Any]
+    """What the state has answered, but for the time."""
 
 
 def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[float]) -> ReadClaims:
@@ -47,30 +54,13 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
     Sees every change of a route that was acknowledged before, like a worker's claim. One round trip
     for all. Raises StateUnavailable.
     """
-    asked = FenceQuestion.of(command.scope.field for command in commands)
-    tenant_envs = sorted({(command.tenant_id, command.env) for command in commands})
-    lines = sorted({(command.tenant_id, command.env, command.kind) for command in commands})
-    tags = shards_of(client)
-    shards = {tenant_env: tags.shard(*tenant_env) for tenant_env in tenant_envs}
-    all_shards = sorted(set(shards.values()))
-    calls: list[tuple[Any, ...]] = [client.time_call(FENCE_KEY)]
-    calls += [("HGET", f"{shard}:era", "lost") for shard in all_shards]
-    calls += [("HGET", f"{shards[p]}:rate:{p[0]}/{p[1]}", "full") for p in tenant_envs]
-    calls += [
-        ("EXISTS", f"{shards[tenant, env]}:line:{tenant}/{env}/{kind}")
-        for tenant, env, kind in lines
-    ]
-    # It includes every change that was acknowledged before this was sent.
-    calls.append(asked.call())
+    scopes = frozenset((command.kind, command.tenant_id, command.env) for command in commands)
+    question = _question_about(scopes, shards_of(client))
+    # The answers include every change that was acknowledged before this was sent.
     started = lease_clock()
-    answers = iter(run_pipeline(client, calls, []))
-    time_s, time_us = map(int, next(answers))
-    lost = {shard: reason.decode() for shard in all_shards if (reason := next(answers))}
-    full = {tenant_env: float(next(answers) or 0) for tenant_env in tenant_envs}
-    in_line = [line for line in lines if next(answers)]
-    fences = asked.read(next(answers))
-    now = time_s * 1_000_000 + time_us
-    claimed_at = datetime.fromtimestamp(now / 1e6, UTC)
+    time, *answers = run_pipeline(client, question.calls, [])
+    found = question.read(time, answers)
+    claimed_at = datetime.fromtimestamp(found.now / 1e6, UTC)
     claimed = [
         Claimed(
             command=command,
@@ -81,17 +71,65 @@ def claim_reads(client: State, commands: Sequence[Command], seconds: Sequence[fl
             counted=1,
             deadline=started + duration,
             claimed_at=claimed_at,
-            fence=fences.routes[command.scope.field],
+            fence=found.fences.routes[command.scope.field],
         )
         for command, duration in zip(commands, seconds, strict=True)
     ]
-    buckets = {
-        (tenant, env): Bucket(
-            now,
-            full[tenant, env],
-            frozenset(kind for t, e, kind in in_line if (t, e) == (tenant, env)),
-        )
-        for tenant, env in tenant_envs
-    }
-    claims = Claims(claimed=claimed, policies=fences.policies, epoch=fences.epoch, lost=lost)
-    return ReadClaims(claims, buckets)
+    fences = found.fences
+    claims = Claims(claimed=claimed, policies=fences.policies, epoch=fences.epoch, lost=found.lost)
+    return ReadClaims(claims, found.buckets, question.about, answers)
+
+
+@dataclass(frozen=True)
+class _Found:
+    now: int
+    lost: dict[str, str]
+    buckets: dict[TenantEnv, Bucket]
+    fences: Fences
+
+
+@dataclass(frozen=True)
+class _Question:
+    """The calls of the state Redis that tell all about some scopes."""
+
+    about: Hashable
+    tenant_envs: Sequence[TenantEnv]
+    lines: Sequence[tuple[str, str, str]]
+    """Tenant, env and kind of each scope."""
+    shards: Sequence[str]
+    fences: FenceQuestion
+    calls: Sequence[tuple[Any, ...]]
+
+    def read(self, time: tuple[int, int], answer: Sequence[Any]) -> _Found:
+        """Return what was answered; `time` is in seconds and microseconds."""
+        answers = iter(answer)
+        time_s, time_us = map(int, time)
+        lost = {shard: reason.decode() for shard in self.shards if (reason := next(answers))}
+        full = {tenant_env: float(next(answers) or 0) for tenant_env in self.tenant_envs}
+        waiting = [line for line in self.lines if next(answers)]
+        now = time_s * 1_000_000 + time_us
+        buckets = {
+            (tenant, env): Bucket(
+                now, full_at, frozenset(kind for t, e, kind in waiting if (t, e) == (tenant, env))
+            )
+            for (tenant, env), full_at in full.items()
+        }
+        return _Found(now, lost, buckets, self.fences.read(next(answers)))
+
+
+@lru_cache(maxsize=4096)
+def _question_about(scopes: frozenset[tuple[str, str, str]], tags: Shards) -> _Question:
+    """Return the question about these scopes (kind, tenant and env)."""
+    fences = FenceQuestion.of(scope_of(*scope).field for scope in scopes)
+    tenant_envs = sorted({(tenant, env) for _, tenant, env in scopes})
+    lines = sorted((tenant, env, kind) for kind, tenant, env in scopes)
+    shard = {tenant_env: tags.shard(*tenant_env) for tenant_env in tenant_envs}
+    shards = sorted(set(shard.values()))
+    calls: list[tuple[Any, ...]] = [
+        State.time_call(FENCE_KEY),
+        *(("HGET", f"{each}:era", "lost") for each in shards),
+        *(("HGET", f"{shard[t, e]}:rate:{t}/{e}", "full") for t, e in tenant_envs),
+        *(("EXISTS", f"{shard[t, e]}:line:{t}/{e}/{kind}") for t, e, kind in lines),
+        fences.call(),
+    ]
+    return _Question((scopes, tags), tenant_envs, lines, shards, fences, calls)

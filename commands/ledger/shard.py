@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import zlib
+from dataclasses import dataclass
 from functools import cache
 
 from redis.crc import key_slot
@@ -26,12 +27,17 @@ def is_tag(text: object) -> bool:
     return isinstance(text, str) and _TAG.fullmatch(text) is not None
 
 
+@dataclass(frozen=True)
 class Shards:
     """The hash tags of a ledger, each with the keys of some tenants and envs."""
 
-    def __init__(self, number: int) -> None:
-        self.number = number
-        self.tags = _tags(number)
+    number: int
+    """Number of shards."""
+
+    @property
+    def tags(self) -> tuple[str, ...]:
+        """The hash tags, one for each shard."""
+        return _tags(self.number)
 
     def of(self, ref: Ref) -> str:
         """The tag under which all of a tenant and env's ledger keys stand."""

@@ -22,6 +22,7 @@ from signalbox.commands.error import InvalidCommand, LeaseExpired, SignalboxErro
 from signalbox.commands.ledger.staged import Deployment
 from signalbox.commands.model import OP_ID_PATTERN, Command
 from signalbox.commands.object_store import GetObject
+from signalbox.commands.one_core import run_anywhere
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.ref import make_ref
@@ -78,7 +79,7 @@ class Reads:
         self._permits = FairSemaphore(self._limits.threads, inboxes)
         self._open = FairSemaphore(self._limits.streams, inboxes)
         self._threads = ThreadPoolExecutor(
-            self._limits.threads + 1, thread_name_prefix="gateway-read"
+            self._limits.threads + 1, "gateway-read", initializer=run_anywhere
         )
         self._calls, self._opening = Calls(self._call), Calls(self._open_content, self._open_many)
         self._scheduler = ReadScheduler(

@@ -12,6 +12,7 @@ from fastapi import FastAPI
 
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.ledger.layout import check_at_start
+from signalbox.commands.one_core import keep_on_one_core
 from signalbox.commands.settings import Settings, without_password
 from signalbox.gateway.app import gated, make_app
 from signalbox.gateway.protocol import protocol_of
@@ -35,6 +36,8 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         keep_what_is_loaded()
+        if self._own.one_core:
+            keep_on_one_core()
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         services: Services = self._app.state.services

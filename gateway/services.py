@@ -13,6 +13,7 @@ from signalbox.commands.error import OutcomePending, StateUnavailable
 from signalbox.commands.ledger.entry import Record
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import GetObject
+from signalbox.commands.one_core import run_anywhere
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.commands.proof.trust import trust_of
@@ -48,8 +49,8 @@ class Services:
         """Set when the gateway is told to stop."""
         self._commands = AsyncClient(client=self.client, limits=replace(LIMITS, linger=own.linger))
         self._reads = Reads(self._commands)
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="gateway-call")
-        self._slow = ThreadPoolExecutor(SLOW_THREADS, thread_name_prefix="gateway-slow")
+        self._threads = _pool(THREADS, "gateway-call")
+        self._slow = _pool(SLOW_THREADS, "gateway-slow")
         self._waits: set[AwaitedOutcome] = set()
         """The current waits for outcomes."""
 
@@ -121,6 +122,10 @@ class Services:
         self._threads.shutdown(wait=False)
         self._slow.shutdown(wait=False)
         await asyncio.to_thread(self.client.close)
+
+
+def _pool(threads: int, name: str) -> ThreadPoolExecutor:
+    return ThreadPoolExecutor(threads, name, run_anywhere)
 
 
 def _handed_over(submission: Submission) -> Ran:

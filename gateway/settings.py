@@ -91,6 +91,11 @@ class GatewaySettings(BaseSettings):
     stop_seconds: Duration = Field(
         timedelta(seconds=20), description="How long a stop waits for what was begun."
     )
+    one_core: bool = Field(
+        True,
+        description="Its threads run on one processor core at a time, which is quicker; those that "
+        "call backends run on any.",
+    )
     ready_file: Path | None = Field(None, description="It makes this file when it listens.")
 
     @field_validator("route_defaults", mode="before")

@@ -15,6 +15,7 @@ from typing import Any, Self, overload
 from signalbox.commands.error import DeliveryError, SignalboxError, StateUnavailable
 from signalbox.commands.ledger.entry import Record
 from signalbox.commands.model import Command
+from signalbox.commands.one_core import run_anywhere
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.commands.ref import Ref
@@ -69,7 +70,7 @@ class AsyncClient:
         self._buffer = self.client.buffer(limits)
         self._watch = self.client.waiter.watch
         self._inboxes = Inboxes()
-        self._threads = ThreadPoolExecutor(THREADS, thread_name_prefix="signalbox-client")
+        self._threads = ThreadPoolExecutor(THREADS, "signalbox-client", run_anywhere)
         ledger = self.client.ledger
         self._outcomes = SharedLookup(ledger.outcomes, self._threads, self._inboxes)
         self._records = SharedLookup(ledger.records, self._threads, self._inboxes)

@@ -8,6 +8,7 @@ import re
 import shutil
 import signal
 import subprocess
+import sys
 import threading
 from pathlib import Path
 from typing import Any
@@ -402,3 +403,13 @@ def test_it_is_not_ready_while_the_state_redis_is_frozen(gateway: Gateway) -> No
     finally:
         os.kill(redis, signal.SIGCONT)
     wait_until(lambda: gateway.http.get("/readyz").status_code == 200, "it is ready again")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: threads are bound to a core")
+def test_its_threads_are_kept_on_one_core(gateway: Gateway) -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("NOT TESTED: threads on one core (needs two)")
+    served = gateway.lane.stack.gateway
+    assert served is not None
+    # Bound for a second at a time, and free for a hundredth of one.
+    wait_until(lambda: len(os.sched_getaffinity(served.pid)) == 1, "it is bound to one core")

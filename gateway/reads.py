@@ -134,7 +134,7 @@ class Reads:
         await asyncio.to_thread(self._close)
 
     def _close(self) -> None:
-        self._line.close()
+        self._scheduler.close()
         self._threads.shutdown()
         self._admission.close()
         self._adapters.close()

@@ -1,6 +1,6 @@
 #!/bin/sh
 # The owner's HTTP calls, as written, in his six groups. All that is not his is the address:
-#   owner_calls.sh http://localhost:8010
+#   header_calls.sh http://localhost:8010
 # Environment of the gateway and the workers: AWS_DEFAULT_REGION, AWS_ACCESS_KEY_ID,
 # AWS_SECRET_ACCESS_KEY, and a bucket northstar-raw-test.
 set -u

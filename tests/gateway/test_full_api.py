@@ -26,7 +26,7 @@ from tests.gateway.page import BASE, ROOT, page_calls
 from tests.integration.conftest import wait_until
 
 NODE = Path(__file__).with_name("store_and_route.mjs")
-HEADER_CALLS = Path(__file__).with_name("header_api.sh")
+HEADER_CALLS = Path(__file__).with_name("header_calls.sh")
 
 
 @pytest.fixture(scope="module")

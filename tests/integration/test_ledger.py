@@ -6,12 +6,10 @@ import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
-from typing import Any
 
 import pytest
 
 from signalbox.commands.clock import lease_clock
-from signalbox.commands.exchange import exchange
 from signalbox.commands.ledger.entry import Acceptance, Action, Claimed, Finish, Intent, Ticket
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.model import Command
@@ -20,6 +18,7 @@ from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
+from tests.integration.round_trips import round_trips
 
 SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), max_attempts=2)
 
@@ -269,24 +268,16 @@ def test_a_claim_carries_the_fence_of_each_route_it_names(ledger: Ledger, client
     assert fences == {"t_a": "7-abc", "t_b": None}
 
 
-def test_each_call_is_one_round_trip_for_many_commands(
-    ledger: Ledger, client: State, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_each_call_is_one_round_trip_for_many_commands(ledger: Ledger) -> None:
     warm = put("warm")
     submit(ledger, warm)
     [held] = claim(ledger, warm)
     ledger.finish(held.token, [done(held)])  # every script is loaded now
-    trips: list[int] = []
-
-    def counted(*arguments: Any) -> None:
-        trips.append(len(arguments[1]))
-        exchange(*arguments)
-
-    monkeypatch.setattr("signalbox.commands.state.exchange", counted)
-    commands = [put(f"k{n}", tenant=f"t_{n % 7}") for n in range(200)]
-    submit(ledger, *commands)
-    claimed = claim(ledger, *commands, token="t")
-    ledger.finish("t", [done(c) for c in claimed])
+    with round_trips() as trips:
+        commands = [put(f"k{n}", tenant=f"t_{n % 7}") for n in range(200)]
+        submit(ledger, *commands)
+        claimed = claim(ledger, *commands, token="t")
+        ledger.finish("t", [done(c) for c in claimed])
     assert len(claimed) == 200
     assert len(trips) == 3
 

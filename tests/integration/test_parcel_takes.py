@@ -9,7 +9,6 @@ from typing import Any
 import pytest
 
 from signalbox.commands.clock import lease_clock
-from signalbox.commands.exchange import exchange
 from signalbox.commands.ledger.entry import Action, Claims
 from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.state import State
@@ -21,6 +20,7 @@ from tests.integration.parcel_harness import (
     wait_for,
     woken,
 )
+from tests.integration.round_trips import round_trips
 from tests.integration.test_ledger import put
 
 
@@ -219,27 +219,20 @@ def test_what_kills_its_workers_ends_as_poison_and_its_neighbours_are_done(
 
 
 def test_the_fence_of_each_parcels_route_is_read_behind_the_take(
-    harness: ParcelHarness, monkeypatch: pytest.MonkeyPatch
+    harness: ParcelHarness,
 ) -> None:
     """A route change that was acknowledged before the take is seen, also of a scope that was not
     asked for."""
     harness.client.hset(FENCE_KEY, "object_store/t_a/dev", "1-a")
     harness.client.hset(FENCE_KEY, "policy/t_a", "p1")
     harness.submit(put("a"), put("a", tenant="t_b"))
-    calls: list[str] = []
-
-    def noted(parts: Any, units: Any, *more: Any) -> None:
-        calls.extend(str(unit.commands[0][0]) for unit in units)
-        exchange(parts, units, *more)
-
-    monkeypatch.setattr("signalbox.commands.state.exchange", noted)
-    claims = harness.taken(scopes=["object_store/t_b/dev"])
+    with round_trips() as trips:
+        claims = harness.taken(scopes=["object_store/t_b/dev"])
     assert {c.command.tenant_id: c.fence for c in claims.claimed} == {"t_a": "1-a", "t_b": None}
     assert claims.policies == {"t_a": "p1", "t_b": None}
-    assert calls[-3:] == ["EVALSHA", "HMGET", "HMGET"]
-    calls.clear()
+    assert sum(trips, [])[-3:] == ["EVALSHA", "HMGET", "HMGET"]
     harness.submit(put("b"))
-    calls.clear()
-    again = harness.taken(scopes=["object_store/t_a/dev", "object_store/t_b/dev"])
+    with round_trips() as trips:
+        again = harness.taken(scopes=["object_store/t_a/dev", "object_store/t_b/dev"])
     assert [c.fence for c in again.claimed] == ["1-a"]
-    assert calls == ["EVALSHA", "HMGET"], "one round trip for scopes that were known"
+    assert trips == [["EVALSHA", "HMGET"]], "one round trip for scopes that were known"

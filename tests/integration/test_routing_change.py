@@ -16,7 +16,6 @@ from signalbox.commands.error import (
     StateUnavailable,
     UnknownBackend,
 )
-from signalbox.commands.exchange import exchange
 from signalbox.commands.routing import DeleteRoute, RouteConfig, SetRoute, SwitchRoute
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State, connect
@@ -26,6 +25,7 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
 from tests.hash_chain import first_broken
 from tests.integration.operating import by
+from tests.integration.round_trips import round_trips
 
 KIND = ResourceKind.OBJECT_STORE
 SCOPE = Scope(kind=KIND, tenant_id="t_a", env="dev")
@@ -198,16 +198,9 @@ def test_a_refusal_that_cannot_be_recorded_is_an_unreadable_state() -> None:
 
 def test_a_change_costs_two_round_trips(registry: Registry) -> None:
     change(registry.set)  # loads the script
-    sent: list[int] = []
-
-    def counted(parts: Any, units: Any, *more: Any) -> None:
-        sent.append(len(units))
-        exchange(parts, units, *more)
-
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("signalbox.commands.state.exchange", counted)
+    with round_trips() as trips:
         change(registry.switch, "/b")
-    assert len(sent) == 2
+    assert len(trips) == 2
 
 
 def test_reading_no_scopes_asks_nothing(registry: Registry) -> None:

@@ -27,6 +27,7 @@ TURN = 1.0
 FREE_SECONDS = 0.01
 """Seconds in which the operating system chooses the core."""
 
+_TASKS = Path("/proc/self/task")
 _apart: WeakSet[threading.Thread] = WeakSet()
 _kept = threading.Event()
 
@@ -62,9 +63,17 @@ def _keep(first: int) -> None:
 
 
 def _bind_all(cores: set[int]) -> None:
+    own = {int(thread.name) for thread in _TASKS.iterdir()}
     for thread in threading.enumerate():
-        if thread.native_id is not None and thread not in _apart:
-            _bind(thread.native_id, cores)
+        number = _number_of(thread)
+        if thread not in _apart and number in own:
+            _bind(number, cores)
+
+
+def _number_of(thread: threading.Thread) -> int:
+    """Return the system's number of a thread; 0 if it has none yet."""
+    # After a fork, Python keeps the parent's number for the main thread.
+    return os.getpid() if thread is threading.main_thread() else thread.native_id or 0
 
 
 def _bind(thread: int, cores: set[int]) -> None:
@@ -77,7 +86,7 @@ def _bind(thread: int, cores: set[int]) -> None:
 def _core_of(thread: int) -> int:
     """Return the number of the core on which a thread has run last."""
     # The name, in parentheses, may hold spaces. This is the 39th field, and the third follows it.
-    stat = Path(f"/proc/self/task/{thread}/stat").read_text()
+    stat = (_TASKS / f"{thread}/stat").read_text()
     return int(stat.rpartition(")")[2].split()[36])
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 import redis
 
-from signalbox.commands.exchange import exchange_with_one
+from signalbox.commands.exchange import Unit, exchange, exchange_with_one
 
 
 @contextmanager
@@ -21,6 +21,11 @@ def round_trips() -> Iterator[list[list[str]]]:
         trips.append([str(command[0]) for command in commands])
         return exchange_with_one(server, commands)
 
+    def recorded_units(parts: Any, units: Sequence[Unit], *more: Any) -> None:
+        trips.append([str(command[0]) for unit in units for command in unit.commands])
+        exchange(parts, units, *more)
+
     with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("signalbox.commands.state.exchange", recorded_units)
         patch.setattr("signalbox.commands.state.exchange_with_one", recorded)
         yield trips

@@ -13,11 +13,12 @@ COMPILE := $(BIN)/uv pip compile --quiet --universal --python-version 3.11 --gen
 	--no-emit-index-url --no-emit-find-links --custom-compile-command "make lock"
 LOCK := $(COMPILE) pyproject.toml
 
-.PHONY: help env run test test-fast check fix bench bench-full bench-check chaos coverage docs lock clean
+.PHONY: help env run test test-fast test-long check fix bench bench-full bench-check chaos coverage docs lock clean
 
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
 	@echo "make test   the whole suite (ARGS=... goes to pytest)"
+	@echo "make test-long    the whole suite with more rounds of the same, as before a release"
 	@echo "make test-fast    what needs no servers and no workers: under a minute"
 	@echo "make check  format, lint, types, direction of imports"
 	@echo "make fix    format, and mend what the linter can"
@@ -42,6 +43,9 @@ run: env-run
 test: env-dev
 	@$(BIN)/python tests/servers/install.py
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 4 --dist loadfile --no-loadscope-reorder)
+
+test-long:
+	@TESTS_LONG=1 $(MAKE) test
 
 test-fast: env-dev
 	@$(BIN)/python -m pytest $(or $(ARGS),-n 2 tests/unit)

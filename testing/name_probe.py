@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, ClassVar, Final
@@ -39,6 +40,10 @@ class NameProbe:
     def find(self, slot: str, name: str) -> list[str]:
         """Return the owners of what is found under a name."""
         raise NotImplementedError
+
+    def find_all(self, slot: str, names: Sequence[str]) -> dict[str, list[str]]:
+        """Return the owners of what is found under each of the names."""
+        return {name: self.find(slot, name) for name in names}
 
     def drop(self, slot: str, name: str) -> bool:
         """Remove it; return False if the kind has no such command."""
@@ -147,7 +152,13 @@ class StreamNameProbe(NameProbe):
     def find(self, slot: str, name: str) -> list[str]:
         if slot == "stream":
             return [event.data["of"] for event in self.caller.events(name)]
-        return [event.data["of"] for event in self.caller.events() if event.id == name]
+        return self.find_all(slot, [name])[name]
+
+    def find_all(self, slot: str, names: Sequence[str]) -> dict[str, list[str]]:
+        if slot == "stream":
+            return super().find_all(slot, names)
+        events = self.caller.events()
+        return {name: [e.data["of"] for e in events if e.id == name] for name in names}
 
     def listed(self) -> list[str]:
         return [event.data["of"] for event in self.caller.events()]

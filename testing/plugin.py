@@ -28,17 +28,21 @@ from signalbox.testing.table_caller import OpenTable, TableCaller
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a module's cases on the backends of its `KIND` or `KINDS`, by default of all kinds.
 
-    `BACKENDS` restricts them to these backend types, `EXCEPT` excludes some.
+    `BACKENDS` restricts them to these backend types, `EXCEPT` excludes some. `VARIANTS = False`: the
+    configs of a backend share the code that they test, so they run with one.
     """
     if "backend" in metafunc.fixturenames:
         kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)
         kinds = getattr(metafunc.module, "KINDS", (kind,) if kind else tuple(ResourceKind))
         only: set[str] | None = getattr(metafunc.module, "BACKENDS", None)
         others: set[str] = getattr(metafunc.module, "EXCEPT", set())
+        variants: bool = getattr(metafunc.module, "VARIANTS", True)
         entries = {
             name: entry
             for name, entry in served(kinds).items()
-            if (only is None or entry.backend_type in only) and entry.backend_type not in others
+            if (only is None or entry.backend_type in only)
+            and entry.backend_type not in others
+            and (variants or not isinstance(entry, Variant))
         }
         metafunc.parametrize(
             "backend", list(entries.values()), ids=list(entries), indirect=True, scope="session"

@@ -40,18 +40,19 @@ def test_hostile_names_are_refused_or_stay_their_own(
     victim.keep_own()
     seen = victim.listed()
     names = [name.replace("VICTIM", victim.caller.tenant) for name in SPELLINGS[group].values()]
-    kept = [(slot, name) for slot in mine.SLOTS for name in names if is_kept(mine, slot, name)]
+    kept = {slot: [name for name in names if is_kept(mine, slot, name)] for slot in mine.SLOTS}
     # All of them stand side by side by now.
-    for slot, name in kept:
-        assert mine.find(slot, name) == [mine.owner], (slot, name)
-        assert victim.find(slot, name) == [], (slot, name)
-        if victim.drop(slot, name):
-            assert mine.find(slot, name) == [mine.owner], (slot, name)
+    for slot, there in kept.items():
+        assert victim.find_all(slot, there) == {name: [] for name in there}, slot
+        for name in there:
+            victim.drop(slot, name)
+        assert mine.find_all(slot, there) == {name: [mine.owner] for name in there}, slot
     assert (mine.own(), victim.own()) == (mine.all_own(), victim.all_own())
-    assert set(victim.listed()) == {victim.owner}
-    assert len(victim.listed()) == len(seen)
-    for slot, name in kept:
-        mine.drop(slot, name)
+    listed = victim.listed()
+    assert (set(listed), len(listed)) == ({victim.owner}, len(seen))
+    for slot, there in kept.items():
+        for name in there:
+            mine.drop(slot, name)
     assert (mine.own(), victim.own()) == (mine.all_own(), victim.all_own())
 
 

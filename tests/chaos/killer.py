@@ -6,6 +6,7 @@ import os
 import random
 import signal
 import time
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -91,7 +92,8 @@ class Killer:
         self._stack.launch_worker()
 
     def _freeze(self, worker: ManagedProcess) -> None:
-        os.killpg(worker.pid, signal.SIGSTOP)
-        time.sleep(self._harm.freeze_seconds)
-        os.killpg(worker.pid, signal.SIGCONT)
-        self.freezes += 1
+        with suppress(ProcessLookupError):  # a fault point has ended it a moment ago
+            os.killpg(worker.pid, signal.SIGSTOP)
+            time.sleep(self._harm.freeze_seconds)
+            os.killpg(worker.pid, signal.SIGCONT)
+            self.freezes += 1

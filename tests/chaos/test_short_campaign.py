@@ -15,6 +15,8 @@ from tests.chaos.storm import Blows
 from tests.conftest import need_redis
 from tests.redis_cluster import RedisCluster
 
+PAUSE = 0.1
+"""Between batches: the blows take their time, and a load as fast as it goes finds nothing more."""
 FAULTS = ";".join(
     f"{point}=kill@{chance}"
     for point, chance in {
@@ -30,7 +32,9 @@ def test_commands_of_all_kinds_take_effect_once_while_their_workers_are_killed(
     tmp_path: Path,
 ) -> None:
     need_redis()
-    plan = Plan(Harm(kills=7, freezes=1), commands_least=1500, workers=3, faults=FAULTS, seed=3)
+    plan = Plan(
+        Harm(kills=7, freezes=1), commands_least=1500, workers=3, faults=FAULTS, seed=3, pause=PAUSE
+    )
     report = run(plan, tmp_path)
     assert (report.verdict.clean, report.verdict.notes, report.open) == (True, [], 0)
     assert report.kills >= 7
@@ -40,7 +44,7 @@ def test_commands_of_all_kinds_take_effect_once_while_their_workers_are_killed(
 def test_workers_state_broker_and_routes_are_struck_at_once(tmp_path: Path) -> None:
     need_redis()
     blows = Blows(kills=2, freezes=1, state_deaths=1, broker_deaths=2, switches=10)
-    plan = Plan(Harm(), commands_least=800, workers=2, faults=POINTS, seed=4)
+    plan = Plan(Harm(), commands_least=800, workers=2, faults=POINTS, seed=4, pause=PAUSE)
     came = strike_everything(plan, blows, tmp_path)
     verdict = came.verdict
     assert (verdict.clean, verdict.stale, verdict.notes) == (True, 0, [])

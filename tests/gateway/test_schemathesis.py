@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import load_all_checks
@@ -23,6 +24,7 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from signalbox.gateway.app import make_app
 from tests.gateway.recorder import Served, served
+from tests.size import size
 
 # What a name, key or op_id may be is more than a pattern of JSON Schema can say.
 LEFT_OUT: list[Any] = [positive_data_acceptance]
@@ -34,7 +36,7 @@ OPERATIONS = [
     if not path.endswith(("tail", "drain", "status", "readyz"))
 ]
 FEW = settings(
-    max_examples=12,
+    max_examples=size(6, 12),
     derandomize=True,
     deadline=None,
     phases=[Phase.explicit, Phase.generate],
@@ -46,6 +48,14 @@ FEW = settings(
 def server() -> Iterator[Served]:
     with served() as running:
         yield running
+
+
+@pytest.fixture(scope="module")
+def session() -> Iterator[requests.Session]:
+    """One for all requests: each of its own would look for proxies anew."""
+    with requests.Session() as one:
+        one.trust_env = False
+        yield one
 
 
 @pytest.fixture(scope="module")
@@ -61,14 +71,21 @@ def feedback(schema: BaseSchema) -> FeedbackSources:
 
 @pytest.mark.parametrize(("method", "path"), OPERATIONS)
 def test_no_answer_surprises(
-    method: str, path: str, schema: BaseSchema, feedback: FeedbackSources, server: Served
+    method: str,
+    path: str,
+    schema: BaseSchema,
+    feedback: FeedbackSources,
+    server: Served,
+    session: requests.Session,
 ) -> None:
     """What `schema.parametrize()` does, but it makes the requests of all operations when tests are
     collected: seconds, in each process of `pytest -n`."""
 
     @FEW
     def no_answer_surprises(case: schemathesis.Case[Any]) -> None:
-        case.call_and_validate(base_url=f"http://127.0.0.1:{server.port}", excluded_checks=LEFT_OUT)
+        case.call_and_validate(
+            base_url=f"http://127.0.0.1:{server.port}", session=session, excluded_checks=LEFT_OUT
+        )
 
     build_operation_test(
         config=schema.config,

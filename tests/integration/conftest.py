@@ -42,7 +42,7 @@ def wait_until(condition: Callable[[], bool], what: str) -> None:
     deadline = time.monotonic() + TIMEOUT.total_seconds()
     while not condition():
         assert time.monotonic() < deadline, f"not within {TIMEOUT}: {what}"
-        time.sleep(0.02)
+        time.sleep(0.05)
 
 
 def object_scope(tenant: str, env: str = "dev") -> Scope:

@@ -10,8 +10,9 @@ from signalbox.commands.object_store import DeleteObject, GetObject, PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.client import Client
 from tests.integration.conftest import TIMEOUT, RunningStack
+from tests.size import size
 
-KEYS, ROUNDS, TENANT = 50, 2000, "t_order"
+KEYS, ROUNDS, TENANT = size(20, 50), size(300, 2000), "t_order"
 
 
 def test_each_key_ends_as_its_last_accepted_command_says(four_workers: RunningStack) -> None:

@@ -13,9 +13,10 @@ from signalbox.commands.tabular_store import DeleteRow, GetRow, UpsertRow
 from signalbox.producers.client.client import Client
 from tests.integration.conftest import TIMEOUT, RunningStack
 from tests.integration.test_wire_contract import Foreign, outcome_of
+from tests.size import size
 
 TENANT = "t_sequence"
-ROWS, ROUNDS, EVENTS = 10, 150, 500
+ROWS, ROUNDS, EVENTS = 10, size(60, 150), 500
 
 
 @pytest.fixture(scope="module")

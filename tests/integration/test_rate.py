@@ -210,7 +210,7 @@ def rows(count: int) -> list[Command]:
 
 
 @pytest.mark.parametrize(
-    ("rate", "backlog", "seconds"), [(0.5, 400, 780), (5.0, 2000, 350), (50.0, 2000, 36)]
+    ("rate", "backlog", "seconds"), [(0.5, 200, 380), (5.0, 700, 120), (50.0, 2000, 36)]
 )
 def test_a_rate_gives_that_rate_whatever_the_backlog_and_in_accepted_order(
     client: State, tmp_path: Path, rate: float, backlog: int, seconds: int

@@ -122,7 +122,7 @@ class Load(threading.Thread):
 
     def run(self) -> None:
         submitted: list[Submission] = []
-        while not self._ended.wait(0.02):
+        while not self._ended.wait(0.1):
             self.rounds += 1
             content = f"round {self.rounds}"
             both = [put(t, f"load{n}", content) for t in (FILES, CLOUD) for n in range(5)]

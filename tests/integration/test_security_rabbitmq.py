@@ -20,15 +20,17 @@ from tests.chaos.rabbit import rabbitmq, rabbitmqctl
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 
 
-@pytest.fixture
-def address(tmp_path: Path) -> Iterator[str]:
-    """host:port of a broker with the users and permissions of the page."""
+@pytest.fixture(scope="module")
+def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    """host:port of a broker with the users and permissions of the page. `rabbitmqctl` starts an
+    Erlang of its own for each of them."""
+    folder = tmp_path_factory.mktemp("rabbitmq")
     try:
-        with rabbitmq(tmp_path) as url:
+        with rabbitmq(folder) as url:
             for user in ("service", "producer", "worker"):
-                rabbitmqctl(url, tmp_path, "add_user", user, "pw")
+                rabbitmqctl(url, folder, "add_user", user, "pw")
             for line in re.findall(r"^ {4}rabbitmqctl (.*)$", PAGE.read_text(), re.MULTILINE):
-                rabbitmqctl(url, tmp_path, *shlex.split(line))
+                rabbitmqctl(url, folder, *shlex.split(line))
             yield url.rpartition("@")[2].rstrip("/")
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
@@ -69,7 +71,7 @@ def test_our_own_producer_sends_with_the_permissions_of_the_page(
     for user in ("worker", "producer"):  # workers are there first, and bind the queues
         monkeypatch.setenv("SIGNALBOX_BROKER_URL", f"amqp://{user}:pw@{address}//")
         app = make_app(Settings())
-        sends[user] = app.send_task("object_store.put", queue="object_store.0")
+        sends[user] = app.send_task("tabular_store.get", queue="tabular_store.0")
         app.close()
-    found = channel_of(address, "worker").queue_declare("object_store.0", passive=True)
+    found = channel_of(address, "worker").queue_declare("tabular_store.0", passive=True)
     assert found.message_count == len(sends)

@@ -28,8 +28,8 @@ from signalbox.testing.table_caller import OpenTable, TableCaller
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run a module's cases on the backends of its `KIND` or `KINDS`, by default of all kinds.
 
-    `BACKENDS` restricts them to these backend types, `EXCEPT` excludes some. `VARIANTS = False`: what
-    they test is the same code in each config of a backend, so one config is enough.
+    `BACKENDS` restricts them to these backend types, `EXCEPT` excludes some. `VARIANTS = False`:
+    what they test is the same code in each config of a backend, so that one config is enough.
     """
     if "backend" in metafunc.fixturenames:
         kind: ResourceKind | None = getattr(metafunc.module, "KIND", None)

@@ -70,7 +70,10 @@ async def list_routes(
     view = SystemView(services.registry, UsageBook(services.client.state))
     page = await services.call(lambda: view.page(kind, tenant_id=tenant, after=after, limit=limit))
     routes = [status.document() for status in page.statuses]
-    return Json({"kind": kind, "routes": routes, "next_after": page.next_after})
+    document: dict[str, Any] = {"kind": kind, "routes": routes, "next_after": page.next_after}
+    if page.unproven:
+        document["unproven"] = [error.detail().model_dump() for error in page.unproven]
+    return Json(document)
 
 
 @router.get("/routes/{kind}/{tenant}/{env}")

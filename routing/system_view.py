@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from signalbox.commands.error import RegistryUnreadable
 from signalbox.commands.ledger.usage import UsageBook, Use
 from signalbox.commands.scope import ResourceKind
 from signalbox.routing.registry.registry import Registry
@@ -51,6 +52,8 @@ class StatusPage:
     """The statuses, ordered by tenant and env."""
     next_after: str | None
     """Pass as `after` for the next page; None on the last."""
+    unproven: Sequence[RegistryUnreadable] = ()
+    """What stands among them and does not count, where changes are signed."""
 
 
 class SystemView:
@@ -70,7 +73,7 @@ class SystemView:
     ) -> StatusPage:
         """Return a page of the statuses of the kind's routes after `after` (`tenant/env`)."""
         page = self._registry.list_page(kind, tenant_id=tenant_id, after=after, limit=limit)
-        return StatusPage(self.of(page.routes), page.next_after)
+        return StatusPage(self.of(page.routes), page.next_after, page.unproven)
 
     def of(self, routes: Sequence[Route]) -> list[RouteStatus]:
         """Return the status of each route."""

@@ -17,9 +17,12 @@ from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration, moment
 
 if TYPE_CHECKING:
-    from signalbox.routing.audit.chain import Chain, Fault
+    from signalbox.routing.audit.authorship import Authorship
+    from signalbox.routing.audit.chain import Chain
+    from signalbox.routing.audit.fault import Fault
     from signalbox.routing.registry.event import StreamEvent
     from signalbox.routing.registry.event_log import EventLog
+    from signalbox.routing.registry.registry import Registry
 
 app = new_app(
     add_completion=False,
@@ -71,19 +74,21 @@ def verify(
     """Walk the chain of events and name the first broken link.
 
     Each event carries the hash of the one before it, so what was changed, removed or put in
-    later shows. Exit code 1 if it does.
+    later shows. With a trust file, who signed each event is verified too. Exit code 1 if something
+    is wrong.
     """
     from signalbox.producers.archive import archived_events
     from signalbox.routing.audit.chain import Chain
 
-    events = make_registry().log
-    chain, archived = Chain(), 0
+    registry = make_registry()
+    events = registry.log
+    chain, archived = Chain(_authorship(registry)), 0
     foreign: list[int] = []
     base = events.base()
     chain.begin_log(base)
     _add_log(chain, events, base.revision)
     if archive and chain.fault is None:
-        chain = Chain()
+        chain = Chain(_authorship(registry))
         chain.begin_archive(base)
         with make_client() as client:
             for event in archived_events(client, foreign.append):
@@ -96,6 +101,9 @@ def verify(
         _refuse(chain.fault, as_json)
     if foreign:
         _refuse_foreign(foreign, chain, as_json)
+    authorship = chain.authorship
+    if registry.rosters is not None:
+        registry.rosters.now()  # REGISTRY_UNPROVEN if the principals of now do not count
     document = {
         "whole": True,
         "events": chain.count,
@@ -105,11 +113,17 @@ def verify(
         "last": chain.last_revision,
         "hash": chain.last_hash,
     }
+    if authorship is not None:
+        document |= {"signed": authorship.signed, "unsigned": authorship.unsigned}
     if as_json:
         print_json(document)
     elif chain.count:
         first, last = chain.first_revision, chain.last_revision
         out().print(f"whole: {chain.count} events, revisions {first} to {last}", highlight=False)
+        if authorship is not None:
+            out().print(f"{authorship.signed} of them are signed by who might")
+            if authorship.unsigned:
+                out().print(f"the first {authorship.unsigned} are not signed, and prove nothing")
         if chain.lost:
             out().print(f"{chain.lost} of them the registry had lost before a rebase")
         out().print(
@@ -117,6 +131,20 @@ def verify(
         )
     else:
         out().print("whole: there are no events yet")
+
+
+def _authorship(registry: Registry) -> Authorship | None:
+    from signalbox.commands.error import RegistryUnproven
+    from signalbox.routing.audit.authorship import Authorship
+    from signalbox.routing.registry.roster import EMPTY
+
+    if registry.rosters is None:
+        return None
+    try:
+        roster = registry.rosters.now().roster
+    except RegistryUnproven:
+        roster = EMPTY  # told at the end: what is wrong with the log comes first
+    return Authorship(registry.rosters.trust, roster)
 
 
 def _add_log(chain: Chain, events: EventLog, begin: int) -> None:

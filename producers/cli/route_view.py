@@ -56,12 +56,16 @@ def list_(
         if as_json:
             routes = [status.document() for status in page.statuses]
             pages.append({"kind": each, "routes": routes, "next_after": page.next_after})
+            if page.unproven:
+                pages[-1]["unproven"] = [error.detail().model_dump() for error in page.unproven]
         elif page.statuses or kind:
             columns = ["tenant", "env", "backend", "config", "rev", "health", "use", "locked by"]
             print_rows(each, columns, [_row(status) for status in page.statuses])
             if page.next_after:
                 more = f"--kind {each} --after {page.next_after}"
                 err().print(f"more: signalbox routes list {more}", soft_wrap=True)
+        for error in () if as_json else page.unproven:
+            err().print(f"{error.code}: {error}", soft_wrap=True, markup=False)
     if as_json:
         print_json(pages[0] if kind else pages)
 

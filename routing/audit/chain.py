@@ -3,23 +3,14 @@
 from __future__ import annotations
 
 from collections import OrderedDict
-from dataclasses import dataclass
 
+from signalbox.routing.audit.authorship import Authorship
+from signalbox.routing.audit.fault import Fault
 from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
 from signalbox.routing.registry.records import Head
 
 _REMEMBERED = 100_000
 """Recent events that are remembered, to find where a registry that lost events resumed."""
-
-
-@dataclass(frozen=True)
-class Fault:
-    """The first event at which the chain is broken."""
-
-    revision: int
-    """Revision of that event."""
-    reason: str
-    """What is wrong with it, as part of a sentence."""
 
 
 class Chain:
@@ -29,7 +20,9 @@ class Chain:
     event, by which an operator accepts the loss; the lost events are then counted in `lost`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, authorship: Authorship | None = None) -> None:
+        """With `authorship`, who signed each event is verified too."""
+        self.authorship = authorship
         self.fault: Fault | None = None
         self.count = 0
         self.lost = 0
@@ -100,6 +93,9 @@ class Chain:
             )
         elif self.last_hash != head.hash:
             self.fault = Fault(head.revision, "the registry's head names another event")
+        elif self.authorship is not None:
+            self.authorship.end()
+            self.fault = self.authorship.fault
 
     def _take(self, event: StreamEvent) -> None:
         self.count += 1
@@ -112,6 +108,9 @@ class Chain:
             self._again[event.revision] = event.hash
         if event.type == TYPE_PREFIX + "rebased":
             self._branch = None
+        if self.authorship is not None:
+            self.authorship.add(event)
+            self.fault = self.authorship.fault
 
     def _go_back(self, event: StreamEvent) -> None:
         known = self._recent.get(event.revision)

@@ -33,6 +33,7 @@ class PolicyRegistry:
         change: Change,
         *,
         if_revision: int | None = None,
+        sign_again: bool = False,
     ) -> Policy:
         """Replace the tenant's terms; workers apply them from their next claim on.
 
@@ -47,7 +48,7 @@ class PolicyRegistry:
                     f"the policy of {tenant_id} is at revision {current}, not {if_revision}",
                     next_step="look at it with `signalbox policy get`, and decide anew",
                 )
-            if seen.policy is not None and seen.policy.terms == terms:
+            if seen.policy is not None and seen.policy.terms == terms and not sign_again:
                 return None
             before = seen.policy.terms.model_dump(mode="json") if seen.policy else None
             return Draft(

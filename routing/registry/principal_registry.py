@@ -11,7 +11,7 @@ from signalbox.commands.proof.principal import Principal, PrincipalKey
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import Kind
 from signalbox.routing.registry.event_log import ChangeRequest, Draft, EventLog, Seen
-from signalbox.routing.registry.proof import PRINCIPAL_OP
+from signalbox.routing.registry.proof import PRINCIPAL_OP, Verifier
 from signalbox.routing.registry.roster import MOST, Roster, principal_subject, roster_after
 from signalbox.routing.registry.roster_reader import RosterReader
 
@@ -28,6 +28,10 @@ class PrincipalRegistry:
     def __init__(self, log: EventLog, rosters: RosterReader) -> None:
         self._log = log
         self._rosters = rosters
+
+    def verifier(self) -> Verifier:
+        """Return what verifies by the principals of now. Raises RegistryUnproven."""
+        return self._rosters.now()
 
     def all(self) -> list[Principal]:
         """Return all principals, revoked ones too, ordered by name. Raises RegistryUnproven."""

@@ -157,6 +157,10 @@ class Verifier:
         self._authorized(claims, author, place)
         return json.dumps(document)
 
+    def author_of(self, proof: str | None) -> str | None:
+        """Return the name of who signed a record that was proven; None without a proof."""
+        return self._claims(proof)[1].name if proof is not None else None
+
     def proves(self, event: StreamEvent) -> bool:
         """True if the event is proven."""
         try:

@@ -102,18 +102,22 @@ class Registry:
         *,
         if_revision: int | None = None,
         lock_token: int | None = None,
+        sign_again: bool = False,
     ) -> Route:
         """Create the scope's route, or change its credentials, tuning and mode.
 
-        If the route is already so, nothing is written. A change whose id was applied before is not
-        applied again: the route is returned as it is now, or as that change made it if it has been
-        deleted since. `if_revision` makes the change conditional (0: only if there is no route).
+        If the route is already so, nothing is written, unless it is to be signed again. A change
+        whose id was applied before is not applied again: the route is returned as it is now, or as
+        that change made it if it has been deleted since. `if_revision` makes the change
+        conditional (0: only if there is no route).
 
         Raises RouteLocked, LockLost, RouteExists (its data are elsewhere: use `switch`), Conflict
         (`if_revision`), UnknownBackend, BackendNotImplemented, InvalidRouteConfig, PlaceForbidden,
         ForbiddenBackend and PolicyForbids. Each refusal is recorded in the log.
         """
-        return self._change("set", scope, target, change, if_revision, lock_token)
+        return self._change(
+            "set", scope, target, change, if_revision, lock_token, sign_again=sign_again
+        )
 
     def switch(
         self,
@@ -261,11 +265,13 @@ class Registry:
         change: Change,
         if_revision: int | None,
         lock_token: int | None,
+        *,
+        sign_again: bool = False,
     ) -> Route:
         asked = without_credentials(scope, target.document())
         op = "routing.set" if kind == "set" else "routing.switch"
         request = ChangeRequest.of(scope, change, lock_token, asked, op=op)
-        decide = decision(kind, scope, request, target, if_revision)
+        decide = decision(kind, scope, request, target, if_revision, sign_again=sign_again)
         seen, event = self.log.change(request, decide)
         if event is not None:
             return route_after(scope, event)

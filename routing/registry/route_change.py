@@ -21,6 +21,8 @@ def decision(
     request: ChangeRequest,
     target: RouteTarget,
     if_revision: int | None,
+    *,
+    sign_again: bool = False,
 ) -> Decide:
     """Return the function that decides a route change; see `Registry.set` for its errors."""
 
@@ -35,7 +37,7 @@ def decision(
         check_place(scope, seen.terms, target.backend_type, target.config)
         if kind == "switched" and before is None:
             raise no_route(scope)
-        if before is not None and before.target == target:
+        if before is not None and before.target == target and not sign_again:
             return None
         if before is not None and kind == "set":
             check_location(scope, before, target)

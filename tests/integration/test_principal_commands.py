@@ -26,7 +26,7 @@ class Shell:
 
     def run(self, who: str, *words: str, **more: str) -> subprocess.CompletedProcess[bytes]:
         key = {"SIGNALBOX_KEY_FILE": str(self.folder / f"{who}.key")} if self._trust else {}
-        return command_line.run(*words, **(self._servers | self._trust | key | more))
+        return command_line.run(*words, stdin=b"", **(self._servers | self._trust | key | more))
 
     def done(self, who: str, *words: str) -> str:
         result = self.run(who, *words)

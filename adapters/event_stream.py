@@ -12,6 +12,7 @@ from collections.abc import Iterator, Sequence
 
 from signalbox.adapters.batch import UNBOUNDED, earliest, lapsed, only
 from signalbox.adapters.failure import Reporter
+from signalbox.adapters.name_list import list_names
 from signalbox.adapters.port import Call
 from signalbox.adapters.response_check import not_asked
 from signalbox.adapters.row_query import PAGE_BYTES
@@ -22,6 +23,8 @@ from signalbox.commands.event_stream import (
     AppendEvent,
     AppendResult,
     EventsResult,
+    ListStreams,
+    ListStreamsResult,
     ReadEvents,
     StoredEvent,
 )
@@ -100,6 +103,16 @@ class EventStream:
                 if len(events) == command.limit or size > PAGE_BYTES:
                     break
         return EventsResult(stream=command.stream, events=events, next_after=last)
+
+    def list_streams(self, command: ListStreams, call: Call) -> ListStreamsResult:
+        """Return one page of names, as `adapters/name_list.py` defines it.
+
+        Raises InvalidCommand for a cursor of another list; ScanRefused, unless it says
+        `allow_scan`, where the backend has no list of names.
+        """
+        with self._reporter.errors():
+            names, cursor = list_names(self.driver, command, call)
+        return ListStreamsResult(streams=names, next_cursor=cursor or None)
 
     def close(self) -> None:
         """Release the driver's resources; the store cannot be used afterwards."""

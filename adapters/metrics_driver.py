@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from signalbox.adapters.batch import UNBOUNDED, RequestSize
 from signalbox.adapters.failure import Service
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import TimeLimit
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
 from signalbox.commands.scope import Scope
@@ -75,6 +76,9 @@ class MetricsDriver(Protocol):
         Each point comes once, with its highest `seq`, ordered by time and then canonical labels as
         UTF-8, and is read when it is needed. Points without the query's labels may be included.
         """
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        """Return a page of the names of series; see `NameDriver.names`."""
 
     def close(self) -> None:
         """Release the driver's resources."""

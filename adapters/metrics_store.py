@@ -20,9 +20,17 @@ from signalbox.adapters.metrics_driver import (
     TransactionalMetricsDriver,
 )
 from signalbox.adapters.metrics_page import page_of, read_from
+from signalbox.adapters.name_list import list_names
 from signalbox.adapters.port import Call
 from signalbox.commands.error import Contended, SignalboxError
-from signalbox.commands.metrics_store import IngestPoints, IngestResult, PointsResult, QueryPoints
+from signalbox.commands.metrics_store import (
+    IngestPoints,
+    IngestResult,
+    ListSeries,
+    ListSeriesResult,
+    PointsResult,
+    QueryPoints,
+)
 
 LOOKS = 5
 """Maximum number of attempts to store a point while others write it too."""
@@ -73,6 +81,16 @@ class MetricsStore:
             self.driver.walk(command, read_from(command), call) as points,
         ):
             return page_of(command, points)
+
+    def list_series(self, command: ListSeries, call: Call) -> ListSeriesResult:
+        """Return one page of names, as `adapters/name_list.py` defines it.
+
+        Raises InvalidCommand for a cursor of another list; ScanRefused, unless it says
+        `allow_scan`, where the backend has no list of names.
+        """
+        with self._reporter.errors():
+            names, cursor = list_names(self.driver, command, call)
+        return ListSeriesResult(series=names, next_cursor=cursor or None)
 
     def close(self) -> None:
         """Release the driver's resources; the store cannot be used afterwards."""

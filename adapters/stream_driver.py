@@ -14,6 +14,7 @@ from typing import Any, NamedTuple, Protocol
 
 from signalbox.adapters.batch import UNBOUNDED, RequestSize
 from signalbox.adapters.failure import Service
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import TimeLimit
 from signalbox.commands.event_stream import Event, StoredEvent
 from signalbox.commands.scope import Scope
@@ -108,6 +109,9 @@ class StreamDriver(Protocol):
 
         Each comes with the size of its data in bytes, and is read when it is needed.
         """
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        """Return a page of the names of streams; see `NameDriver.names`."""
 
     def close(self) -> None:
         """Release the driver's resources."""

@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Protocol
 
 from signalbox.adapters.batch import UNBOUNDED, RequestSize
 from signalbox.adapters.failure import Service
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import TimeLimit
 from signalbox.adapters.row_condition import Demand, Trace
 from signalbox.adapters.row_query import OrderKey
@@ -143,6 +144,9 @@ class TableDriver(Protocol):
     ) -> AbstractContextManager[Iterator[Row]]:
         """The table's rows in one of these ways, read as they are asked for: at least those that
         pass the query's filters and stand behind `position`. Raises NotIndexed."""
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        """Return a page of the names of tables; see `NameDriver.names`."""
 
     def close(self) -> None:
         """Give back what the driver holds."""

@@ -16,6 +16,7 @@ from contextlib import suppress
 
 from signalbox.adapters.batch import earliest, only
 from signalbox.adapters.failure import Reporter
+from signalbox.adapters.name_list import list_names
 from signalbox.adapters.port import Call
 from signalbox.adapters.row_query import page_of, page_of_unordered, start_position
 from signalbox.adapters.row_write import RowWriter
@@ -25,6 +26,8 @@ from signalbox.commands.tabular_store import (
     DeleteRow,
     DeleteRowResult,
     GetRow,
+    ListTables,
+    ListTablesResult,
     QueryResult,
     QueryRows,
     Row,
@@ -127,6 +130,16 @@ class TabularStore:
                 ):
                     return page(command, rows)
             raise AssertionError  # the last way needs no index
+
+    def list_tables(self, command: ListTables, call: Call) -> ListTablesResult:
+        """Return one page of names, as `adapters/name_list.py` defines it.
+
+        Raises InvalidCommand for a cursor of another list; ScanRefused, unless it says
+        `allow_scan`, where the backend has no list of names.
+        """
+        with self._reporter.errors():
+            names, cursor = list_names(self.driver, command, call)
+        return ListTablesResult(tables=names, next_cursor=cursor or None)
 
     def close(self) -> None:
         """Give back what the store holds; it is not used again."""

@@ -7,6 +7,7 @@ from typing import Literal
 from pydantic import ConfigDict, Field
 
 from signalbox.commands.documented import Documented
+from signalbox.commands.listing import ListNames, NamesResult
 from signalbox.commands.model import Command, register
 from signalbox.commands.name import EventId, EventType, StreamName
 from signalbox.commands.result import Result, Returns
@@ -70,6 +71,13 @@ class EventsResult(Result):
     """Pass as `after` of the next read."""
 
 
+class ListStreamsResult(NamesResult):
+    """One page of streams."""
+
+    streams: list[str]
+    """Names of streams."""
+
+
 @register
 class AppendEvent(Command, Returns[AppendResult]):
     """Append an event to a stream; has no effect if an event with its id is already there."""
@@ -120,3 +128,10 @@ class ReadEvents(Command, Returns[EventsResult]):
     @property
     def subject(self) -> str:
         return self.stream
+
+
+@register
+class ListStreams(ListNames, Returns[ListStreamsResult]):
+    """Read one page of the names of streams."""
+
+    op: Literal["event_stream.list_streams"] = "event_stream.list_streams"

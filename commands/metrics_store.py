@@ -9,6 +9,7 @@ from typing import Annotated, Literal
 from pydantic import AfterValidator, ConfigDict, Field, model_validator
 
 from signalbox.commands.documented import Documented
+from signalbox.commands.listing import ListNames, NamesResult
 from signalbox.commands.model import Command, register
 from signalbox.commands.name import LabelName, SeriesName
 from signalbox.commands.result import Result, Returns
@@ -96,6 +97,13 @@ class PointsResult(Result):
     """Pass as `cursor` for the next page; None on the last."""
 
 
+class ListSeriesResult(NamesResult):
+    """One page of series."""
+
+    series: list[str]
+    """Names of series."""
+
+
 @register
 class IngestPoints(Command, Returns[IngestResult]):
     """Store points. For an existing point, the value of the command accepted last counts."""
@@ -158,6 +166,13 @@ class QueryPoints(Command, Returns[PointsResult]):
     @property
     def subject(self) -> str:
         return self.series
+
+
+@register
+class ListSeries(ListNames, Returns[ListSeriesResult]):
+    """Read one page of the names of series."""
+
+    op: Literal["metrics_store.list_series"] = "metrics_store.list_series"
 
 
 def canonical_labels(labels: dict[str, str]) -> str:

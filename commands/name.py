@@ -39,10 +39,16 @@ def check_name(value: str, what: str = "name", limit: int = MAX_NAME_BYTES) -> s
     return value
 
 
+def check_prefix(value: str) -> str:
+    """Return the beginning of a name unchanged, or raise InvalidKey; empty is allowed."""
+    return check_name(value, "prefix") if value else value
+
+
 def _name(what: str, limit: int = MAX_NAME_BYTES) -> AfterValidator:
     return AfterValidator(lambda value: check_name(value, what, limit))
 
 
+NamePrefix = Annotated[str, AfterValidator(check_prefix)]
 TableName = Annotated[str, _name("table name")]
 RowKey = Annotated[str, _name("row key", MAX_ROW_KEY_BYTES)]
 ColumnName = Annotated[str, _name("column name")]

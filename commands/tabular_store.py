@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import ConfigDict, Field, model_validator
 
 from signalbox.commands.documented import Documented
+from signalbox.commands.listing import ListNames, NamesResult
 from signalbox.commands.model import Command, register
 from signalbox.commands.name import ColumnName, RowKey, TableName
 from signalbox.commands.result import Result, Returns, WriteResult
@@ -70,6 +71,13 @@ class QueryResult(Result):
     """The rows, in the order of the query."""
     next_cursor: str | None = None
     """Pass as `cursor` for the next page; None on the last."""
+
+
+class ListTablesResult(NamesResult):
+    """One page of tables."""
+
+    tables: list[str]
+    """Names of tables."""
 
 
 class RowCommand(Command):
@@ -174,3 +182,10 @@ class QueryRows(Command, Returns[QueryResult]):
     @property
     def subject(self) -> str:
         return f"{self.table_name}/*"
+
+
+@register
+class ListTables(ListNames, Returns[ListTablesResult]):
+    """Read one page of the names of tables. One whose rows were all deleted may be among them."""
+
+    op: Literal["tabular_store.list_tables"] = "tabular_store.list_tables"

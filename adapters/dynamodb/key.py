@@ -82,9 +82,14 @@ class Layout:
         sk = time_bytes(timestamp) + spelled + seq.to_bytes(_SEQ_BYTES, "big")
         return Key(self.points(series, day_of(timestamp)), sk)
 
+    @property
+    def heads(self) -> str:
+        """How the partition keys of streams' heads begin; the stream's name follows."""
+        return f"{self.root}/stream/"
+
     def head(self, stream: str) -> Key:
         """Return the key of the item with the version of a stream's last event."""
-        return Key(f"{self.root}/stream/{stream}", _HEAD)
+        return Key(f"{self.heads}{stream}", _HEAD)
 
     def event_id(self, stream: str, event_id: str) -> Key:
         """Return the key of the item with the version of an event id.

@@ -23,9 +23,11 @@ from signalbox.adapters.dynamodb.key import (
     read_number,
     time_bytes,
 )
+from signalbox.adapters.dynamodb.name_page import names_page
 from signalbox.adapters.dynamodb.point import day_item, point_item, points_of
 from signalbox.adapters.dynamodb.table import MAX_PUTS, Table
 from signalbox.adapters.metrics_driver import MetricsTraits, PointWrite, SeenPoint
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
 from signalbox.commands.scope import ResourceKind
@@ -88,6 +90,9 @@ class DynamoDBMetricsDriver:
         self, query: QueryPoints, start: datetime, limit: TimeLimit
     ) -> Iterator[Iterator[PointValue]]:
         yield points_of(self._items(query, start, limit))
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        return names_page(self._table, self._layout.days(""), query, limit)
 
     def close(self) -> None:
         """Do nothing: the clients belong to the process."""

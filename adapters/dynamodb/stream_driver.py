@@ -26,7 +26,9 @@ from signalbox.adapters.dynamodb.item import (
     to_json,
 )
 from signalbox.adapters.dynamodb.key import BLOCK, MAX_VERSION, Layout
+from signalbox.adapters.dynamodb.name_page import names_page
 from signalbox.adapters.dynamodb.table import TRANSACTION, Cancelled, Table
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.stored import readable
 from signalbox.adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
@@ -85,6 +87,9 @@ class DynamoDBStreamDriver:
         self, stream: str, after: int, count: int, limit: TimeLimit
     ) -> Iterator[Iterator[tuple[StoredEvent, int]]]:
         yield map(_stored, self._items(stream, after, count, limit))
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        return names_page(self._table, self._layout.heads, query, limit)
 
     def close(self) -> None:
         """Do nothing: the clients belong to the process."""

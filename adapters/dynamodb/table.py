@@ -224,6 +224,30 @@ class Table:
             query["ExclusiveStartKey"] = keyed(track.end(key_of(last)))
             query.pop("Limit", None)
 
+    def scan(
+        self, beginning: str, limit: TimeLimit, *, behind: Key | None
+    ) -> tuple[list[Key], Key | None]:
+        """Read a mebibyte of the table, of all its tenants, in no order.
+
+        Returns the keys of those items whose partition key has this beginning, and the key behind
+        which to go on; None at the end.
+        """
+        request: dict[str, Any] = {
+            "TableName": self._config.table,
+            "FilterExpression": "begins_with(#0, :beginning)",
+            "ExpressionAttributeValues": {":beginning": {"S": beginning}},
+            "ConsistentRead": self._config.consistent_read,
+            **_projection("pk", "sk"),
+        }
+        if behind is not None:
+            request["ExclusiveStartKey"] = keyed(behind)
+        answer = self._ask(limit, "scan", **request)
+        keys = [key_of(item) for item in answer.get("Items", [])]
+        if not all(key.pk.startswith(beginning) for key in keys):
+            raise not_asked("items of another place")
+        last = answer.get("LastEvaluatedKey")
+        return keys, key_of(last) if last else None
+
     def _ask(self, limit: TimeLimit, method: str, **request: Any) -> dict[str, Any]:
         """Make one request within the limit and return its response.
 

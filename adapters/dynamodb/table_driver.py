@@ -28,7 +28,9 @@ from signalbox.adapters.dynamodb.item import (
     weight,
 )
 from signalbox.adapters.dynamodb.key import Layout
+from signalbox.adapters.dynamodb.name_page import names_page
 from signalbox.adapters.dynamodb.table import TRANSACTION, Cancelled, ItemRefused, Table
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Demand, Trace
 from signalbox.adapters.row_query import OrderKey, needed_texts
@@ -126,6 +128,9 @@ class DynamoDBTableDriver:
             texts=needed_texts(query, to_json),
         )
         yield (row for row in map(self.row, items) if row is not None)
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        return names_page(self._table, self._layout.rows(""), query, limit)
 
     def close(self) -> None:
         """Nothing to give back: the clients belong to the process."""

@@ -15,8 +15,10 @@ from signalbox.adapters.filesystem import point_table
 from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
+from signalbox.adapters.filesystem.name_table import names_page
 from signalbox.adapters.filesystem.scope_directory import ScopeDirectory
 from signalbox.adapters.metrics_driver import MetricsTraits
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints
 from signalbox.commands.scope import ResourceKind, Scope
@@ -65,6 +67,10 @@ class FilesystemMetricsDriver:
     ) -> Iterator[Iterator[PointValue]]:
         with self._database.reading() as connection:
             yield point_table.walk(connection, query, start)
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:  # noqa: ARG002
+        with self._database.looking() as connection:
+            return names_page(connection, "series", query)
 
     def close(self) -> None:
         """Close the idle connections."""

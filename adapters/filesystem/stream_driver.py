@@ -14,7 +14,9 @@ from signalbox.adapters.filesystem import event_log
 from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
+from signalbox.adapters.filesystem.name_table import names_page
 from signalbox.adapters.filesystem.scope_directory import ScopeDirectory
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.stream_driver import StreamTraits
 from signalbox.commands.event_stream import StoredEvent
@@ -67,6 +69,10 @@ class FilesystemStreamDriver:
     ) -> Iterator[Iterator[tuple[StoredEvent, int]]]:
         with self._database.reading() as connection:
             yield event_log.read_events(connection, stream, after, count)
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:  # noqa: ARG002
+        with self._database.looking() as connection:
+            return names_page(connection, "streams", query)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -18,8 +18,10 @@ from signalbox.adapters.filesystem import row_table
 from signalbox.adapters.filesystem.config import read_base_dir, refuse_sellable
 from signalbox.adapters.filesystem.database import Database
 from signalbox.adapters.filesystem.failure import SERVICE
+from signalbox.adapters.filesystem.name_table import names_page
 from signalbox.adapters.filesystem.row_search import query_rows
 from signalbox.adapters.filesystem.scope_directory import ScopeDirectory
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_query import OrderKey
 from signalbox.adapters.table_driver import RowId, RowWrite, TableTraits, Way
@@ -86,6 +88,10 @@ class FilesystemTableDriver:
     ) -> Iterator[Iterator[Row]]:
         with self._database.reading() as connection:
             yield query_rows(connection, query, position)
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        with self._database.looking() as connection:
+            return names_page(connection, "tables", query)
 
     def close(self) -> None:
         """Close the idle connections."""

@@ -22,6 +22,7 @@ from signalbox.adapters.firestore.message import (
     BatchWrite,
     Commit,
     CursorPb,
+    ListDocuments,
     MaskPb,
     Message,
     RunQuery,
@@ -164,6 +165,29 @@ class Database:
                 if ties:
                     start.values.add(reference_value=last.name)
             limit_of_page = CHUNK
+
+    def names(
+        self, collection: Collection, limit: TimeLimit, *, count: int, token: str
+    ) -> tuple[list[str], str]:
+        """Return the ids of up to `count` documents, and the token of the next page, else empty.
+
+        Documents that are missing, and have others below them, are there too.
+        """
+        request = ListDocuments(
+            parent=collection.parent,
+            collection_id=collection.id,
+            page_size=count,
+            page_token=token,
+            show_missing=True,
+        )
+        ListDocuments.pb(request).mask.CopyFrom(MaskPb(field_paths=["__name__"]))
+        pager = _attempt(lambda timeout: self._ask("list_documents", request, timeout), limit)
+        page = next(iter(pager.pages))
+        inside = collection.document("")
+        found = [str(document.name) for document in type(page).pb(page).documents]
+        if len(found) > count or not all(name.startswith(inside) for name in found):
+            raise not_asked("other documents")
+        return [name.removeprefix(inside) for name in found], str(page.next_page_token)
 
     def _stream(self, parent: str, query: Message, limit: TimeLimit) -> Iterator[Message]:
         request = RunQuery(parent=parent)

@@ -31,6 +31,7 @@ StructuredQueryPb: Final[Any] = query.StructuredQuery.pb()
 CursorPb: Final[Any] = query.Cursor.pb()
 BatchGet = firestore.BatchGetDocumentsRequest
 RunQuery = firestore.RunQueryRequest
+ListDocuments = firestore.ListDocumentsRequest
 Commit = firestore.CommitRequest
 BatchWrite = firestore.BatchWriteRequest
 

@@ -24,8 +24,10 @@ from signalbox.adapters.firestore.message import (
     set_value,
 )
 from signalbox.adapters.firestore.name import Collection, Layout, point_id, time_id
+from signalbox.adapters.firestore.name_page import names_page
 from signalbox.adapters.firestore.point import points_of
 from signalbox.adapters.metrics_driver import Changed, MetricsTraits, PointWrite, SeenPoint
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
 from signalbox.commands.scope import ResourceKind
@@ -97,6 +99,9 @@ class FirestoreMetricsDriver:
             first=min(CHUNK, query.limit + 1) if plain else CHUNK,
         )
         yield points_of(documents)
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        return names_page(self._database, self._layout.groups("series"), query, limit)
 
     def close(self) -> None:
         """Do nothing: the channels belong to the process."""

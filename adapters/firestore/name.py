@@ -48,6 +48,11 @@ class Layout:
             f"{self.root}/{self.prefix}{group}/{segment(name)}", f"{self.prefix}{members}"
         )
 
+    def groups(self, group: str) -> Collection:
+        """Return the collection that has a document, perhaps a missing one, for each table, series
+        or stream."""
+        return Collection(self.root, f"{self.prefix}{group}")
+
 
 @dataclass(frozen=True)
 class Collection:
@@ -69,6 +74,16 @@ def segment(name: str) -> str:
     Letters and digits unchanged, others as `=2F`.
     """
     return "n" + "".join(chr(b) if b in _PLAIN else f"={b:02X}" for b in name.encode())
+
+
+def name_of(document_id: str) -> str:
+    """Return the name of a `segment`. Raises ValueError for any other id."""
+    plain, *escaped = document_id[1:].encode("ascii").split(b"=")
+    spelled = [plain, *(bytes.fromhex(part[:2].decode()) + part[2:] for part in escaped)]
+    name = b"".join(spelled).decode()
+    if segment(name) != document_id:
+        raise ValueError
+    return name
 
 
 def row_id(key: bytes) -> str:

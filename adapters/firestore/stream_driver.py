@@ -30,7 +30,9 @@ from signalbox.adapters.firestore.message import (
 )
 from signalbox.adapters.firestore.name import Collection as Documents
 from signalbox.adapters.firestore.name import Layout, segment
+from signalbox.adapters.firestore.name_page import names_page
 from signalbox.adapters.firestore.row import MAX_DOCUMENT_BYTES
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.stored import readable
 from signalbox.adapters.stream_driver import Changed, NewEvent, StreamEnd, StreamTraits
@@ -86,6 +88,9 @@ class FirestoreStreamDriver:
             fields_of_order=lambda document: document.fields["version"],
         )
         yield map(_stored, documents)
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        return names_page(self._database, self._layout.groups("streams"), query, limit)
 
     def close(self) -> None:
         """Do nothing: the channels belong to the process."""

@@ -18,6 +18,7 @@ from signalbox.adapters.firestore.database import CHUNK, REQUEST, Database, room
 from signalbox.adapters.firestore.failure import PASSING, SERVICE
 from signalbox.adapters.firestore.message import CursorPb, Message, field_name
 from signalbox.adapters.firestore.name import Collection, Layout, row_id
+from signalbox.adapters.firestore.name_page import names_page
 from signalbox.adapters.firestore.row import TRACE_FIELDS, row_of, trace_of, write_of
 from signalbox.adapters.firestore.row_plan import (
     Plan,
@@ -27,6 +28,7 @@ from signalbox.adapters.firestore.row_plan import (
     start_of,
     ways_of,
 )
+from signalbox.adapters.name_list import NamePage, NameQuery
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import Trace
 from signalbox.adapters.row_query import OrderKey, has_rank, order_key, unranked_position
@@ -104,6 +106,9 @@ class FirestoreTableDriver:
             if way.ordered or plan.equal:
                 raise NotIndexed from error
             raise
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        return names_page(self._database, self._layout.groups("tables"), query, limit)
 
     def close(self) -> None:
         """Nothing to give back: the channels belong to the process."""

@@ -15,6 +15,7 @@ from typing import Any, Final
 import psycopg
 
 from signalbox.adapters.data_text import data_text, read_text
+from signalbox.adapters.name_list import NamePage, NameQuery, page_by_name
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.postgres.client import connected
 from signalbox.adapters.postgres.column_rank import (
@@ -83,6 +84,21 @@ SELECT key, data, seq FROM (
         ORDER BY {order} LIMIT %s
     ) AS found
 ) AS page WHERE before <= %s ORDER BY {order}
+"""
+
+# From one name to the next by the index, whatever the tables hold. Its order is the database's own,
+# so all names of the scope are found, and put into that of their bytes.
+_NAMES = """
+WITH RECURSIVE names (tab) AS (
+    SELECT min(tab) FROM rows WHERE tenant = %(tenant)s AND env = %(env)s
+    UNION ALL
+    SELECT (
+        SELECT min(tab) FROM rows
+        WHERE tenant = %(tenant)s AND env = %(env)s AND tab > names.tab
+    ) FROM names WHERE names.tab IS NOT NULL
+)
+SELECT tab FROM names WHERE starts_with(tab, %(prefix)s) AND tab COLLATE "C" > %(behind)s
+ORDER BY tab COLLATE "C" LIMIT %(most)s
 """
 
 
@@ -161,6 +177,18 @@ class PostgresTableDriver:
     ) -> Iterator[Iterator[Row]]:
         with connected(self._config, limit) as connection:
             yield self._rows(connection, query, position)
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        asked = {
+            "tenant": self.scope.tenant_id,
+            "env": self.scope.env,
+            "prefix": query.prefix,
+            "behind": query.position or "",
+            "most": query.count + 1,
+        }
+        with connected(self._config, limit) as connection, readable("a name"):
+            found = connection.execute(_NAMES, asked).fetchall()
+            return page_by_name([_text(name) for (name,) in found], query.count)
 
     def close(self) -> None:
         """Nothing to give back: the connections belong to the process."""
@@ -317,6 +345,12 @@ def _row(found: Sequence[Any]) -> tuple[Row, int]:
             raise TypeError
         row = Row.model_construct(key=bytes(key).decode(), data=read_text(data), revision=seq)
         return row, len(data) if data.isascii() else len(data.encode())
+
+
+def _text(name: Any) -> str:
+    if type(name) is not str:
+        raise TypeError
+    return name
 
 
 def _trace(seq: Any, gone: Any, mark: Any) -> Trace:

@@ -28,6 +28,7 @@ from signalbox.producers.cli.common import (
 )
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.name_list import AllowScan, Prefix, print_names
 from signalbox.producers.cli.notation import json_object, moment
 from signalbox.producers.cli.paging import Limit
 
@@ -37,13 +38,39 @@ if TYPE_CHECKING:
 
 app = new_app(
     add_completion=False,
-    help="Append to event streams, read and follow them.",
+    help="Append to event streams, read, follow and list them.",
     no_args_is_help=True,
 )
 
 Stream = Annotated[str, typer.Argument(metavar="STREAM", help="Stream name.")]
 After = Annotated[int, typer.Option(min=0, help="Version of the last event already read.")]
 POLL_SECONDS = 1.0
+
+
+@app.command("ls")
+def list_(
+    tenant: Tenant,
+    env: EnvName,
+    prefix: Prefix = "",
+    allow_scan: AllowScan = False,
+    limit: Limit = 1000,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """List the names of streams."""
+    print_names(
+        signalbox.ListStreams,
+        "streams",
+        tenant,
+        env,
+        prefix,
+        allow_scan,
+        limit,
+        mode,
+        wait,
+        as_json,
+    )
 
 
 @app.command()

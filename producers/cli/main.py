@@ -23,9 +23,9 @@ COMMANDS = {
     "principal": ("Who may sign what.", "principal"),
     "dead": ("Dead letters: look, replay, purge.", "dead"),
     "object": ("Put, get, list and remove objects.", "objects", "object_folders", "object_links"),
-    "table": ("Store, read and query rows of tables.", "tables"),
-    "metrics": ("Ingest points of metrics and query them.", "metrics"),
-    "events": ("Append to event streams, read and follow them.", "events"),
+    "table": ("Store, read and query rows of tables, and list tables.", "tables"),
+    "metrics": ("Ingest points of metrics, query them, and list series.", "metrics"),
+    "events": ("Append to event streams, read, follow and list them.", "events"),
     "outcome": (
         "What became of a command; without -t and -e every tenant's commands are searched.",
         "operate",

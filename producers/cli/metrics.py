@@ -28,11 +28,14 @@ from signalbox.producers.cli.common import (
 )
 from signalbox.producers.cli.console import print_json, print_rows
 from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.name_list import AllowScan, Prefix, print_names
 from signalbox.producers.cli.notation import duration, moment, number
 from signalbox.producers.cli.paging import Limit, say_if_more, walk
 
 app = new_app(
-    add_completion=False, help="Ingest points of metrics and query them.", no_args_is_help=True
+    add_completion=False,
+    help="Ingest points of metrics, query them, and list series.",
+    no_args_is_help=True,
 )
 
 LabelPairs = Annotated[
@@ -50,6 +53,23 @@ class WithNegativeNumbers(TyperCommand):
             if numbers:
                 args = [arg for arg in args if arg not in numbers] + ["--", *numbers]
         return super().parse_args(ctx, args)
+
+
+@app.command("ls")
+def list_(
+    tenant: Tenant,
+    env: EnvName,
+    prefix: Prefix = "",
+    allow_scan: AllowScan = False,
+    limit: Limit = 1000,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """List the names of series."""
+    print_names(
+        signalbox.ListSeries, "series", tenant, env, prefix, allow_scan, limit, mode, wait, as_json
+    )
 
 
 @app.command(cls=WithNegativeNumbers)

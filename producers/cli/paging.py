@@ -19,14 +19,14 @@ def walk(
     wait: float,
     limit: int,
     ask: Callable[[int, str | None], signalbox.Command],
-    entries: Callable[[dict[str, Any]], list[dict[str, Any]]],
-) -> tuple[list[dict[str, Any]], str | None]:
+    entries: Callable[[dict[str, Any]], list[Any]],
+) -> tuple[list[Any], str | None]:
     """The entries, and the cursor behind them if there are more.
 
     `ask` makes the command for a page of so many entries from a cursor on; `entries` takes them
     out of its result.
     """
-    found: list[dict[str, Any]] = []
+    found: list[Any] = []
     cursor: str | None = None
     while True:
         result = client.run_outcome(

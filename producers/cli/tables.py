@@ -25,6 +25,7 @@ from signalbox.producers.cli.common import (
 )
 from signalbox.producers.cli.console import print_json, print_rows
 from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.name_list import AllowScan, Prefix, print_names
 from signalbox.producers.cli.notation import comparison, json_object, shown
 from signalbox.producers.cli.paging import Limit, say_if_more, walk
 
@@ -33,12 +34,31 @@ if TYPE_CHECKING:
     from signalbox.producers.bulk.line_input import Line
 
 app = new_app(
-    add_completion=False, help="Store, read and query rows of tables.", no_args_is_help=True
+    add_completion=False,
+    help="Store, read and query rows of tables, and list tables.",
+    no_args_is_help=True,
 )
 
 Table = Annotated[str, typer.Argument(metavar="TABLE", help="Table name.")]
 Key = Annotated[str, typer.Argument(metavar="KEY", help="Row key.")]
 MAX_PAGE = 1000
+
+
+@app.command("ls")
+def list_(
+    tenant: Tenant,
+    env: EnvName,
+    prefix: Prefix = "",
+    allow_scan: AllowScan = False,
+    limit: Limit = 1000,
+    mode: ModeName = Mode.LAB,
+    wait: Wait = 30,
+    as_json: AsJson = False,
+) -> None:
+    """List the names of tables."""
+    print_names(
+        signalbox.ListTables, "tables", tenant, env, prefix, allow_scan, limit, mode, wait, as_json
+    )
 
 
 @app.command()

@@ -9,7 +9,10 @@ import pytest
 
 from signalbox.adapters.catalogue import Backend
 from signalbox.commands.error import Misconfigured, PermissionDenied, SignalboxError, Unavailable
+from signalbox.commands.event_stream import ListStreams
+from signalbox.commands.metrics_store import ListSeries
 from signalbox.commands.scope import ResourceKind
+from signalbox.commands.tabular_store import ListTables
 from signalbox.testing.harness import Harness
 from signalbox.testing.metrics_caller import MetricsCaller, point
 from signalbox.testing.store_caller import OpenAt
@@ -35,6 +38,9 @@ TABLE: dict[str, Callable[[TableCaller], object]] = {
     "delete": lambda caller: caller.delete("a"),
     "query": lambda caller: caller.page(),
     "query by column": lambda caller: caller.page(("a", "eq", 1), order_by="a"),
+    "list": lambda caller: caller.store.list_tables(
+        ListTables(**caller.scope_fields, allow_scan=True), caller.call()
+    ),
 }
 METRICS: dict[str, Callable[[MetricsCaller], object]] = {
     "ingest": lambda caller: caller.ingest(point()),
@@ -43,12 +49,18 @@ METRICS: dict[str, Callable[[MetricsCaller], object]] = {
     ),
     "query": lambda caller: caller.page(),
     "query windows": lambda caller: caller.page(aggregation="sum"),
+    "list": lambda caller: caller.store.list_series(
+        ListSeries(**caller.scope_fields, allow_scan=True), caller.call()
+    ),
 }
 STREAM: dict[str, Callable[[StreamCaller], object]] = {
     "append": lambda caller: caller.append(),
     "append at": lambda caller: caller.append(expected_version=0),
     "append many": lambda caller: one_of(caller.store.append_many([caller.item(), caller.item()])),
     "read": lambda caller: caller.read(),
+    "list": lambda caller: caller.store.list_streams(
+        ListStreams(**caller.scope_fields, allow_scan=True), caller.call()
+    ),
 }
 WAYS: dict[ResourceKind, tuple[type[Any], dict[str, Callable[[Any], object]]]] = {
     ResourceKind.TABULAR_STORE: (TableCaller, TABLE),

@@ -12,7 +12,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote
+from urllib.parse import quote, unquote
 
 import httpx
 import pytest
@@ -126,6 +126,29 @@ def test_what_is_not_waited_for_is_asked_for_where_the_answer_says(
     assert found["outcome"]["status"] == "done"
     unknown = gateway.http.get(f"/v1/outcomes/{tenant}/dev/nobody")
     assert error_of(unknown)["error_code"] == "NOT_FOUND"
+
+
+def test_names_are_listed_in_pages(gateway: Gateway) -> None:
+    tenant = gateway.routes("t_names")
+    http = gateway.http
+    for name in ("a%2Fb", "c", "ä"):
+        ok(http.put(f"/v1/rows/{tenant}/dev/{name}/k", json={}))
+        points = [{"series": unquote(name), "timestamp": "2026-01-31T12:00:00Z", "value": 1}]
+        ok(http.post(f"/v1/points/{tenant}/dev", json={"points": points}))
+        ok(http.post(f"/v1/streams/{tenant}/dev/{name}", json={"type": "t"}))
+    for what in ("tables", "series", "streams"):
+        path = f"/v1/{what}/{tenant}/dev"
+        whole = ok(http.get(path))
+        assert whole[what] == ["a/b", "c", "ä"]
+        assert whole["next_cursor"] is None
+        first = ok(http.get(path, params={"limit": 2}))
+        assert first[what] == ["a/b", "c"]
+        rest = ok(http.get(path, params={"limit": 2, "cursor": first["next_cursor"]}))
+        assert rest[what] == ["ä"]
+        assert ok(http.get(path, params={"prefix": "a/"}))[what] == ["a/b"]
+        refused = http.get(path, params={"cursor": "forged"})
+        assert (error_of(refused)["error_code"], refused.status_code) == ("INVALID_COMMAND", 400)
+        assert error_of(http.get(path, params={"prefix": "x\n"}))["error_code"] == "INVALID_KEY"
 
 
 def test_rows(gateway: Gateway, tenant: str) -> None:

@@ -65,6 +65,9 @@ TABLES: list[Step] = [
     ("table query people --where 'age>=17' --order-by age --desc", b""),
     ("table query people --where name=Bob --allow-scan", b""),
     ("table query people --limit 3", b""),
+    ("table upsert places home {}", b""),
+    ("table ls", b""),
+    ("table ls pl --limit 1", b""),
     ("table rm people bob", b""),
     ("table get people bob", b""),
 ]
@@ -74,6 +77,8 @@ METRICS: list[Step] = [
     (f"metrics query cpu {RANGE}", b""),
     (f"metrics query cpu {RANGE} --label host=b --limit 3", b""),
     (f"metrics query cpu {RANGE} --agg avg --window 5m --by host", b""),
+    ("metrics ls", b""),
+    ("metrics ls none", b""),
 ]
 EVENTS: list[Step] = [
     ("events append orders placed '{\"a\": 1.0}' --id one", b""),
@@ -82,6 +87,7 @@ EVENTS: list[Step] = [
     ("events append orders -", json_lines(PAYMENTS)),
     ("events read orders", b""),
     ("events read orders --after 8 --limit 1", b""),
+    ("events ls", b""),
 ]
 SCRIPTS = {
     ResourceKind.OBJECT_STORE: OBJECTS,

@@ -22,9 +22,15 @@ from signalbox.commands.error import (
     RateLimited,
     RouteNotFound,
 )
-from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
+from signalbox.commands.event_stream import AppendEvent, Event, ListStreams, ReadEvents
 from signalbox.commands.ledger.shard import USUAL, Shards
-from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
+from signalbox.commands.metrics_store import (
+    Aggregation,
+    IngestPoints,
+    ListSeries,
+    Point,
+    QueryPoints,
+)
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import (
     GetObject,
@@ -40,7 +46,7 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import connect
-from signalbox.commands.tabular_store import Filter, GetRow, QueryRows, UpsertRow
+from signalbox.commands.tabular_store import Filter, GetRow, ListTables, QueryRows, UpsertRow
 from signalbox.gateway.open_content import PART_BYTES
 from signalbox.gateway.reads import ReadLimits, Reads
 from signalbox.producers.client.async_client import AsyncClient
@@ -131,6 +137,9 @@ def reads_of(kind: ResourceKind, here: dict[str, str]) -> list[Command]:
                 GetRow(**here, table_name="people", key="none"),
                 QueryRows(**here, table_name="people", filters=[above], limit=2),
                 QueryRows(**here, table_name="people", cursor="forged"),
+                ListTables(**here, prefix="p", allow_scan=True),
+                ListTables(**here, cursor="forged", allow_scan=True),
+                ListTables(**here),
             ]
         case ResourceKind.METRICS_STORE:
             summed = {"aggregation": Aggregation.SUM, "window": timedelta(minutes=2)}
@@ -139,12 +148,16 @@ def reads_of(kind: ResourceKind, here: dict[str, str]) -> list[Command]:
                 QueryPoints(**here, series="cpu", **SPAN, **summed),
                 QueryPoints(**here, series="cpu", **SPAN, limit=2),
                 QueryPoints(**here, series="cpu", **SPAN, cursor="forged"),
+                ListSeries(**here, allow_scan=True),
+                ListSeries(**here),
             ]
         case ResourceKind.EVENT_STREAM:
             return [
                 ReadEvents(**here, stream="s"),
                 ReadEvents(**here, stream="s", after=1, limit=1),
                 ReadEvents(**here, stream="none"),
+                ListStreams(**here, limit=1, allow_scan=True),
+                ListStreams(**here),
             ]
 
 

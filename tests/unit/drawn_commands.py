@@ -7,8 +7,14 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from signalbox.commands.event_stream import AppendEvent, Event, ReadEvents
-from signalbox.commands.metrics_store import Aggregation, IngestPoints, Point, QueryPoints
+from signalbox.commands.event_stream import AppendEvent, Event, ListStreams, ReadEvents
+from signalbox.commands.metrics_store import (
+    Aggregation,
+    IngestPoints,
+    ListSeries,
+    Point,
+    QueryPoints,
+)
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import (
     Condition,
@@ -29,6 +35,7 @@ from signalbox.commands.tabular_store import (
     DeleteRow,
     Filter,
     GetRow,
+    ListTables,
     QueryRows,
     RowCondition,
     UpsertRow,
@@ -157,6 +164,10 @@ OF_OP: list[st.SearchStrategy[Command]] = [
         ),
         expected_version=st.none() | st.integers(0),
         **common,
+    ),
+    *(
+        st.builds(model, prefix=st.just("") | names, allow_scan=st.booleans(), **common, **page)
+        for model in (ListTables, ListSeries, ListStreams)
     ),
     st.builds(ReadEvents, stream=names, after=st.integers(0), limit=st.integers(1, 1000), **common),
 ]

@@ -14,6 +14,7 @@ from typing import Any
 import duckdb
 
 from signalbox.adapters.data_text import data_text, read_text
+from signalbox.adapters.name_list import NamePage, NameQuery, page_by_name
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
 from signalbox.adapters.row_query import OrderKey, needed_texts
@@ -36,6 +37,9 @@ ON CONFLICT (tab, key) DO UPDATE SET
 seq = excluded.seq, gone = excluded.gone, data = excluded.data, mark = excluded.mark
 """
 _FIND = "SELECT key, data, seq, gone IS NOT NULL, mark FROM rows WHERE tab = ? AND key = ?"
+_NAMES = """
+SELECT DISTINCT tab FROM rows WHERE starts_with(tab, ?) AND tab > ? ORDER BY tab LIMIT ?
+"""
 PAGE = 500
 
 _locks: dict[str, threading.Lock] = {}
@@ -120,6 +124,12 @@ class DuckDBTableDriver:
         with self._cursor() as cursor:
             statement = f"SELECT key, data, seq FROM rows WHERE {where} {order}"  # noqa: S608
             yield self._rows(cursor.execute(statement, asked))
+
+    def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
+        asked = (query.prefix, query.position or "", query.count + 1)
+        with self._cursor() as cursor:
+            found = cursor.execute(_NAMES, asked).fetchall()
+        return page_by_name([str(name) for (name,) in found], query.count)
 
     def close(self) -> None:
         """Let go of the file."""

@@ -15,6 +15,7 @@ from signalbox.adapters.data_text import data_text, read_text
 from signalbox.adapters.metrics_page import from_micros, micros
 from signalbox.adapters.stored import UNREADABLE, damaged
 from signalbox.adapters.stream_driver import NewEvent, StreamEnd
+from signalbox.commands.documented import construct
 from signalbox.commands.event_stream import StoredEvent
 from signalbox.commands.value import MAX_INT
 
@@ -122,13 +123,16 @@ def read_events(
             raise damaged("an event", error) from error
         yield (
             # The data is not validated again, since it was when it arrived.
-            StoredEvent.model_construct(
-                version=version,
-                id=event_id,
-                type=type_,
-                time=at,
-                data=read_text(data),
-                recorded_at=recorded_at,
+            construct(
+                StoredEvent,
+                {
+                    "version": version,
+                    "id": event_id,
+                    "type": type_,
+                    "time": at,
+                    "data": read_text(data),
+                    "recorded_at": recorded_at,
+                },
             ),
             length,
         )

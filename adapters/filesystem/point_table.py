@@ -15,6 +15,7 @@ import apsw
 
 from signalbox.adapters.metrics_page import from_micros, micros
 from signalbox.adapters.stored import UNREADABLE, damaged
+from signalbox.commands.documented import construct
 from signalbox.commands.metrics_store import Point, PointValue, QueryPoints, canonical_labels
 
 NAME = "metrics.db"
@@ -102,8 +103,9 @@ def walk(connection: apsw.Connection, query: QueryPoints, start: datetime) -> It
     for time, labels, value in found:
         # Not validated again, since it was when it arrived.
         try:
-            point = PointValue.model_construct(
-                timestamp=from_micros(time), labels=labels_of(labels), value=value
+            point = construct(
+                PointValue,
+                {"timestamp": from_micros(time), "labels": labels_of(labels), "value": value},
             )
         except UNREADABLE as error:
             raise damaged("a point", error) from error

@@ -17,6 +17,7 @@ from signalbox.adapters.metrics_page import micros
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
 from signalbox.adapters.stored import damaged
 from signalbox.adapters.table_driver import RowId
+from signalbox.commands.documented import construct
 from signalbox.commands.tabular_store import Row
 
 NAME = "tables.db"
@@ -135,7 +136,7 @@ def row_of(key: str, data: str, seq: int) -> Row:
     """Return the row. Its data is not validated again. Raises IntegrityMismatch."""
     if type(key) is not str or type(seq) is not int:
         raise damaged("a row", TypeError())
-    return Row.model_construct(key=key, data=read_text(data), revision=seq)
+    return construct(Row, {"key": key, "data": read_text(data), "revision": seq})
 
 
 def micros_of(span: timedelta) -> int:

@@ -40,6 +40,7 @@ from signalbox.adapters.row_query import (
 from signalbox.adapters.stored import readable
 from signalbox.adapters.table_driver import End, RowId, RowWrite, Scan, TableTraits, Way
 from signalbox.commands.clock import lease_clock
+from signalbox.commands.documented import construct
 from signalbox.commands.scope import Scope
 from signalbox.commands.tabular_store import QueryRows, Row
 from signalbox.commands.value import MAX_INT
@@ -343,7 +344,7 @@ def _row(found: Sequence[Any]) -> tuple[Row, int]:
         key, data, seq = found[:3]
         if type(data) is not str or type(seq) is not int or not 0 <= seq <= MAX_INT:
             raise TypeError
-        row = Row.model_construct(key=bytes(key).decode(), data=read_text(data), revision=seq)
+        row = construct(Row, {"key": bytes(key).decode(), "data": read_text(data), "revision": seq})
         return row, len(data) if data.isascii() else len(data.encode())
 
 

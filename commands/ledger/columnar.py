@@ -27,6 +27,7 @@ from typing import Annotated, Any, Final, Literal, Protocol, Union, get_args, ge
 
 from pydantic import AwareDatetime, BaseModel, TypeAdapter
 
+from signalbox.commands.documented import construct
 from signalbox.commands.ledger.framing import Heap
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.commands.value import json_form
@@ -181,8 +182,8 @@ class Shape:
         """
         columns = {name: form.read(table[name], count, heap) for name, form in self._forms.items()}
         if not any(isinstance(column, list) for column in columns.values()):
-            return Same(made(self._model, filled(columns, 1)[0], self._names))
-        return [made(self._model, row, self._names) for row in filled(columns, count)]
+            return Same(construct(self._model, filled(columns, 1)[0], self._names))
+        return [construct(self._model, row, self._names) for row in filled(columns, count)]
 
     def description(self) -> str:
         """Fields, types and limits, the same in every process."""
@@ -206,22 +207,6 @@ def filled(columns: Mapping[str, Column], count: int) -> list[dict[str, Any]]:
             for row, value in zip(rows, column, strict=True):
                 row[name] = value
     return rows
-
-
-_set = object.__setattr__
-
-
-def made(model: type[BaseModel], fields: dict[str, Any], names: set[str]) -> Any:
-    """A model of these fields, which are taken for checked.
-
-    All of one class may share `names`: who copies a model copies them too.
-    """
-    new = model.__new__(model)
-    _set(new, "__dict__", fields)
-    _set(new, "__pydantic_fields_set__", names)
-    _set(new, "__pydantic_extra__", None)
-    _set(new, "__pydantic_private__", None)
-    return new
 
 
 def documents(table: Mapping[str, Any], count: int, heap: bytes) -> list[dict[str, Any]]:

@@ -25,8 +25,9 @@ from datetime import datetime
 from types import NoneType
 from typing import Any
 
+from signalbox.commands.documented import construct
 from signalbox.commands.error_detail import ErrorDetail
-from signalbox.commands.ledger.columnar import Column, Same, checked, filled, made
+from signalbox.commands.ledger.columnar import Column, Same, checked, filled
 from signalbox.commands.ledger.framing import Heap, damaged, enframe, unframe
 from signalbox.commands.outcome import Outcome, Status
 
@@ -132,7 +133,7 @@ def _outcomes(section: Mapping[str, Any], heap: bytes, known: bool) -> list[Outc
         columns["error"], lambda error: error and ErrorDetail.model_validate(error)
     )
     columns = {name: columns[name] for name in _FIELDS}
-    return [made(Outcome, row, _NAMES) for row in filled(columns, count)]
+    return [construct(Outcome, row, _NAMES) for row in filled(columns, count)]
 
 
 def _each(column: Column, parse: Any) -> Column:

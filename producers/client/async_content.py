@@ -7,6 +7,7 @@ import hashlib
 from collections.abc import AsyncIterable
 from concurrent.futures import Executor, Future
 
+from signalbox.commands.documented import construct
 from signalbox.commands.error import ContentMismatch
 from signalbox.commands.payload import InlinePayload, StagedPayload, Staging
 from signalbox.producers.client.content import ContentStager
@@ -75,6 +76,9 @@ def _abort_what_began(beginning: Future[Staging]) -> None:
         beginning.result().abort()
 
 
+_SET = {"data"}
+
+
 def inline(data: bytes, size: int | None, sha256: str | None) -> InlinePayload:
     """Return the payload of small content.
 
@@ -83,7 +87,8 @@ def inline(data: bytes, size: int | None, sha256: str | None) -> InlinePayload:
     _check_size(len(data), size)
     if sha256 is not None:
         _check_digest(hashlib.sha256(data).hexdigest(), sha256)
-    return InlinePayload.model_construct(data=data)  # Bytes need no validation.
+    # Bytes need no validation.
+    return construct(InlinePayload, {"type": "inline", "data": data}, _SET)
 
 
 def _check_size(found: int, declared: int | None) -> None:

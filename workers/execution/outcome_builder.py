@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
 
+from signalbox.commands.documented import construct
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.workers.execution.pipeline_types import Ended
 
@@ -16,20 +17,23 @@ def outcome_of(item: Ended, worker: str) -> Outcome:
         error.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
     elapsed = datetime.now(UTC) - claimed.claimed_at
     # Without validation: all values come from checked models.
-    return Outcome.model_construct(
-        op_id=command.op_id,
-        op=command.op,
-        tenant_id=command.tenant_id,
-        env=command.env,
-        subject=command.subject,
-        status=Status.DONE if error is None else Status.FAILED,
-        result=item.result,
-        error=error.detail() if error is not None else None,
-        backend_type=item.route.backend_type if item.route else None,
-        route_revision=item.route.revision if item.route else None,
-        seq=claimed.seq,
-        attempt=claimed.attempt,
-        worker=worker,
-        claimed_at=claimed.claimed_at,
-        duration_ms=max(0.0, round(elapsed / timedelta(milliseconds=1), 3)),
+    return construct(
+        Outcome,
+        {
+            "op_id": command.op_id,
+            "op": command.op,
+            "tenant_id": command.tenant_id,
+            "env": command.env,
+            "subject": command.subject,
+            "status": Status.DONE if error is None else Status.FAILED,
+            "result": item.result,
+            "error": error.detail() if error is not None else None,
+            "backend_type": item.route.backend_type if item.route else None,
+            "route_revision": item.route.revision if item.route else None,
+            "seq": claimed.seq,
+            "attempt": claimed.attempt,
+            "worker": worker,
+            "claimed_at": claimed.claimed_at,
+            "duration_ms": max(0.0, round(elapsed / timedelta(milliseconds=1), 3)),
+        },
     )

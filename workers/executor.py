@@ -106,7 +106,7 @@ class Executor:
     ) -> tuple[dict[str, int], list[Ticket]]:
         reach("claim.before")
         if self.proofs is not None:
-            message = self.proofs.entrance(message)
+            message = wait_for_state(partial(self.proofs.entrance, message))
         wait_for_state(lambda: self.completer.bury(message.faults))
         if not message.tickets and not message.carried:
             return {}, []  # nothing was asked that would say where the registry is
@@ -125,8 +125,11 @@ class Executor:
         claims, withheld = withhold(claims, self.ledger.shards)
         unproven: list[Ended] = []
         if self.proofs is not None:
-            claims, unproven = self.proofs.check(claims)
+            claims, unproven = wait_for_state(partial(self.proofs.check, claims))
         routed, unrouted = wait_for_state(lambda: resolve(claims, seen, self.routes, self.registry))
+        if self.proofs is not None:
+            routed, more = wait_for_state(partial(self.proofs.check_policies, claims, routed))
+            unproven += more
         admitted, refused = wait_for_state(lambda: self._guard(routed))
         awake, resting = self.breakers.screen(admitted)
         ready, put_back = self.slots.share(slot, awake)

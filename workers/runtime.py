@@ -14,7 +14,7 @@ from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.ledger.staged import Deployment
 from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.payload import DirectoryPayloadStore
-from signalbox.commands.proof.trust import Signatures, trust_of
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to, state_over
 from signalbox.producers.broker.publisher import Publisher
@@ -25,13 +25,14 @@ from signalbox.routing.registry.permit import Permits
 from signalbox.routing.registry.registry import Registry
 from signalbox.workers.celery.task_events import TaskEvents
 from signalbox.workers.execution.adapter_pool import AdapterPool
+from signalbox.workers.execution.authors import Authors
 from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.completer import Completer
 from signalbox.workers.execution.parcel_drain import ParcelDrain
 from signalbox.workers.execution.probe import Prober
 from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.slots import Slots
-from signalbox.workers.execution.statements import Statements, administrators
+from signalbox.workers.execution.statements import Statements
 from signalbox.workers.execution.tenant_activity import TenantActivity
 from signalbox.workers.executor import Executor
 from signalbox.workers.suspects.suspect_runner import SuspectRunner
@@ -82,7 +83,7 @@ class Runtime:
             slots=slots or Slots(),
             prober=Prober(self.registry, payloads),
             permits=Permits(state),
-            proofs=_proofs(settings),
+            proofs=_proofs(settings, self.registry),
         )
         self.drains = ParcelDrain(self.executor, self.parcels, worker)
         self._tail: LogFollower | None = None
@@ -109,13 +110,13 @@ class Runtime:
         self.state.close()
 
 
-def _proofs(settings: Settings) -> ProofCheck | None:
-    """None where nothing must be signed."""
-    trust = trust_of(settings)
-    if trust is None or trust.signatures is Signatures.OFF:
+def _proofs(settings: Settings, registry: Registry) -> ProofCheck | None:
+    """None without a trust file."""
+    if registry.rosters is None:
         return None
-    statements = Statements(trust.audience, administrators(trust), settings.message_limit_bytes)
-    return ProofCheck(trust.signatures, statements, settings)
+    trust = registry.rosters.trust
+    statements = Statements(trust.audience, settings.message_limit_bytes)
+    return ProofCheck(trust.signatures, statements, settings, Authors(trust, registry.rosters))
 
 
 _lock = threading.Lock()

@@ -9,6 +9,7 @@ from pydantic import ConfigDict, Field
 
 from signalbox.commands.documented import Documented
 from signalbox.commands.error import PolicyForbids
+from signalbox.commands.proof.trust import Signatures
 from signalbox.commands.scope import Mode, ResourceKind, Scope, TenantId
 from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
 
@@ -61,6 +62,8 @@ class Terms(Documented):
     """Limits of each env of the tenant."""
     price_table: Name | None = None
     """Name of a table in the price file; None is the table `default`."""
+    signatures: Signatures = Field(Signatures.OFF, exclude_if=lambda level: level is Signatures.OFF)
+    """What becomes of commands that are not signed, where that is stricter than the trust file."""
 
 
 class Policy(Documented):

@@ -63,8 +63,10 @@ class ProofLab:
 
     def set(self, signatures: Signatures) -> None:
         """Have the worker treat what is not proven like that."""
-        statements = Statements(HERE, self.principals.get, self.settings.message_limit_bytes)
-        self.proofs = ProofCheck(signatures, statements, self.settings)
+        statements = Statements(HERE, self.settings.message_limit_bytes)
+        self.proofs = ProofCheck(
+            signatures, statements, self.settings, lambda position: self.principals.get
+        )
         executor = replace(self.runtime.executor, proofs=self.proofs)
         self.runtime.executor = executor
         self.runtime.drains = ParcelDrain(executor, self.runtime.parcels, "w")

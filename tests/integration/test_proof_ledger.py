@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -88,7 +89,7 @@ def test_a_signature_must_hold_at_the_claim(lab: ProofLab, monkeypatch: pytest.M
     command = put("a")
     lab.client(lab.keys[OWNER]).submit(command)
     later = time.time() + lab.settings.outcome_retention.total_seconds()
-    monkeypatch.setattr("signalbox.workers.execution.proof_check.time.time", lambda: later)
+    monkeypatch.setattr("signalbox.workers.execution.proof_judge.time.time", lambda: later)
     lab.run_all()
     assert lab.code(command) == "SIGNATURE_INVALID"
     outcome = lab.outcome(command)
@@ -236,7 +237,7 @@ def test_what_expired_behind_an_attempt_keeps_its_op_id(
     lab.ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
     lab.ledger.finish("t", [Finish(command.ref, "t", Action.RETRY)])
     later = time.time() + lab.settings.outcome_retention.total_seconds()
-    monkeypatch.setattr("signalbox.workers.execution.proof_check.time.time", lambda: later)
+    monkeypatch.setattr("signalbox.workers.execution.proof_judge.time.time", lambda: later)
     lab.run_all()
     assert lab.code(command) == "SIGNATURE_INVALID"
     receipts = lab.client(lab.keys[OWNER]).submit_many([command])
@@ -344,11 +345,14 @@ def test_what_was_put_there_again_does_not_run_again(lab: ProofLab, state: State
     lab.run_all()
     assert lab.code(command) == lab.code(large) == "done"
     ran: list[int] = []
-    run = lab.runtime.executor.adapters.run
-    lab.runtime.executor.adapters.run = lambda items, *rest: (  # type: ignore[method-assign]
-        ran.append(len(items)),
-        run(items, *rest),
-    )[1]
+    adapters: Any = lab.runtime.executor.adapters
+    run = adapters.run
+
+    def noted(items: Sequence[object], *rest: object) -> object:
+        ran.append(len(items))
+        return run(items, *rest)
+
+    adapters.run = noted
     [(key, content)], [(name, text)] = kept.items(), parcels.items()
     again = str(int(name) + 5_000_000)
     state.call("SET", key.decode().replace(name.decode(), again), content)

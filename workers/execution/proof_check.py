@@ -1,4 +1,4 @@
-"""Proof check: whether a claimed command was signed by someone who may have it run, now.
+"""Proof check: refuses commands that nobody signed who may have them run.
 
 It stands behind the claim and before anything else: a command that is refused here has no effect,
 and takes no op_id. A signature is verified once for all parcels and records of its manifest.
@@ -6,310 +6,115 @@ and takes no op_id. A signature is verified once for all parcels and records of 
 
 from __future__ import annotations
 
-import json
-import time
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
-from typing import NoReturn
 
-from signalbox.commands.error import (
-    ProofError,
-    SignalboxError,
-    SignatureInvalid,
-    SignatureMissing,
-)
-from signalbox.commands.ledger.entry import Claimed, Claims, Intent, Parcel, Unrunnable
-from signalbox.commands.ledger.proven import Signed
-from signalbox.commands.ledger.signing import longest_life
+from signalbox.commands.error import ProofError, RegistryUnproven
+from signalbox.commands.ledger.entry import Claims, Intent
 from signalbox.commands.model import Command
-from signalbox.commands.proof.manifest import (
-    MANIFEST,
-    GroupProof,
-    RowProof,
-    Stated,
-    read_manifest,
-    read_proof,
-)
-from signalbox.commands.proof.signed_command import COMMAND, command_of
-from signalbox.commands.proof.statement import LEEWAY, Statement, check_times
 from signalbox.commands.proof.trust import Signatures
-from signalbox.commands.ref import Ref, make_ref, split_ref
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Fault, Message
+from signalbox.workers.execution.authors import AuthorsAt
 from signalbox.workers.execution.command_log import log_unproven
-from signalbox.workers.execution.pipeline_types import Ended
+from signalbox.workers.execution.pipeline_types import Ended, Routed
+from signalbox.workers.execution.proof_judge import Judge, Refusal
 from signalbox.workers.execution.statements import Statements
-
-_NEXT = (
-    "submit it again, under the same op_id, by a client with a key (SIGNALBOX_KEY_FILE), or as a "
-    "signed command (docs/wire-contract.md)"
-)
-
-
-@dataclass(frozen=True)
-class _Refusal:
-    """Why a command is not run."""
-
-    item: Claimed
-    error: ProofError
-    over: bool = False
-    """Its author may have it run, and the time of the signature is over."""
 
 
 @dataclass(frozen=True)
 class ProofCheck:
-    """Verifies what was claimed. Thread-safe; one per process."""
+    """Verifies what was claimed. Thread-safe; one per process. Methods raise StateUnavailable."""
 
     floor: Signatures
-    """What becomes of commands that are not proven."""
+    """What becomes of commands that are not proven, unless their tenant's policy is stricter."""
     statements: Statements
-    """What was signed, and by whom."""
+    """What was signed."""
     settings: Settings
     """The worker's settings."""
+    authors_at: AuthorsAt
+    """Whose keys count."""
 
     def entrance(self, message: Message) -> Message:
         """Return the message with a fault in place of each whole command that is not proven.
 
-        Nothing of those is recorded as a command.
+        Nothing of those is recorded as a command. What is recorded because whose keys count cannot
+        be told now is verified, as everything is, when it is claimed.
         """
         if self.floor is Signatures.OFF or not message.carried:
             return message
+        try:
+            judge = self._judge(None)
+        except RegistryUnproven:
+            return message
         carried: list[Intent] = []
-        faults = list(message.faults)
         unproven: list[tuple[Command, ProofError]] = []
         for intent in message.carried:
-            command = intent.command
-            try:
-                _, over = self._command(intent.proof, command)
-                if over is not None:
-                    raise over
-            except ProofError as error:
-                unproven.append((command, _at(error, command)))
-            else:
+            error = judge.of_message(intent.proof, intent.command)
+            if error is None:
                 carried.append(intent)
+            else:
+                unproven.append((intent.command, error))
         if self.floor is Signatures.OBSERVE:
             log_unproven(unproven)
             return message
-        faults += [Fault(c.ref, c.op, c.model_dump(mode="json"), error) for c, error in unproven]
-        return replace(message, carried=carried, faults=faults)
+        faults = [Fault(c.ref, c.op, c.model_dump(mode="json"), error) for c, error in unproven]
+        return replace(message, carried=carried, faults=[*message.faults, *faults])
 
     def check(self, claims: Claims) -> tuple[Claims, list[Ended]]:
-        """Return the claims that may run, and the ends of those that are not proven."""
-        if self.floor is Signatures.OFF:
+        """Return the claims that may run, and the ends of those that are not proven.
+
+        Where whose keys count cannot be told, all wait.
+        """
+        if self.floor is Signatures.OFF or not (claims.claimed or claims.unrunnable):
             return claims, []
-        refusals = self._refusals(claims)
+        try:
+            judge = self._judge(claims.epoch)
+        except RegistryUnproven as error:
+            if self.floor is Signatures.OBSERVE:
+                return claims, []
+            ended = [Ended(item, error=copy(error)) for item in claims.claimed]
+            return replace(claims, claimed=[]), ended
+        refusals = judge.refusals(claims, claims.claimed)
         if self.floor is Signatures.OBSERVE:
             log_unproven([(each.item.command, each.error) for each in refusals])
             return claims, []
         refused = {id(each.item) for each in refusals}
-        claims = replace(
-            claims,
-            claimed=[item for item in claims.claimed if id(item) not in refused],
-            unrunnable=[self._unrunnable(item) for item in claims.unrunnable],
-        )
-        # What may have run keeps its op_id.
-        ends = [
-            Ended(each.item, error=each.error, tried=each.over and each.item.takeover)
-            for each in refusals
-        ]
-        return claims, ends
+        claimed = [item for item in claims.claimed if id(item) not in refused]
+        unrunnable = [judge.unrunnable(item) for item in claims.unrunnable]
+        return replace(claims, claimed=claimed, unrunnable=unrunnable), _ends(refusals)
 
-    def _refusals(self, claims: Claims) -> list[_Refusal]:
-        parcels = {
-            id(row.command): parcel for parcel in claims.parcels for row in parcel.rows.values()
+    def check_policies(
+        self, claims: Claims, routed: list[Routed]
+    ) -> tuple[list[Routed], list[Ended]]:
+        """Do the same for tenants whose policy is stricter than the trust file."""
+        if self.floor is Signatures.REQUIRED:
+            return routed, []
+        wanted = {
+            id(item.claimed): item.terms.signatures
+            for item in routed
+            if item.terms.signatures is not Signatures.OFF
+            and item.terms.signatures is not self.floor
         }
-        known: dict[int, _ParcelProof | ProofError] = {}
-        found: list[_Refusal] = []
-        for item in claims.claimed:
-            parcel = parcels.get(id(item.command))
-            try:
-                if parcel is None:
-                    over = self._record(item)
-                else:
-                    if id(parcel) not in known:
-                        known[id(parcel)] = self._parcel(parcel)
-                    proof = known[id(parcel)]
-                    if isinstance(proof, ProofError):
-                        raise copy(proof)  # each command has an error of its own
-                    over = self._row(item, proof)
-            except ProofError as error:
-                found.append(_Refusal(item, _at(error, item.command)))
-            else:
-                if over is not None:
-                    found.append(_Refusal(item, _at(over, item.command), over=True))
-        return found
-
-    def _parcel(self, parcel: Parcel) -> _ParcelProof | ProofError:
-        """The parcel's proof, whatever is in it; or why there is none."""
-        try:
-            proof = _read(parcel.proof)
-            if not isinstance(proof, GroupProof):
-                _invalid("its proof is not one of a parcel")
-            statement = self.statements.read(proof.token, MANIFEST)
-            stated = read_manifest(statement)
-            proof.check(stated.root, stated.groups, parcel.content)
-            _check_number(statement, parcel.name, stated.accept_until)
-            self._once(proof.token, f"{proof.group}", parcel.name)
-        except ProofError as error:
-            return error
-        return _ParcelProof(parcel, statement, stated)
-
-    def _row(self, item: Claimed, proof: _ParcelProof) -> ProofError | None:
-        command, parcel = item.command, proof.parcel
-        if f"{command.tenant_id}/{command.env}" != parcel.tenant_env or command.kind != parcel.kind:
-            _invalid("it stands in a parcel of another tenant, env or kind")
-        _check_form(command)
-        return self._author(proof.statement, command)
-
-    def _once(self, token: str, place: str, number: int) -> None:
-        """Raise if what was signed once ran here under another number: it was put there again."""
-        if not self.statements.once(token, place, number):
-            _invalid("it was run before, under another number: it was put there again")
-
-    def _record(self, item: Claimed) -> ProofError | None:
-        if item.signed is None:
-            _missing()
-        proof = _read(item.signed.proof)
-        if isinstance(proof, str):
-            statement, over = self._command(proof, item.command)
-            _check_number(statement, item.seq, statement.claims["exp"])
-            self._once(proof, "", item.mark)
-            return over
-        row, statement, stated = self._proven(proof, item.signed)
-        over = self._author(statement, item.command)
-        _check_number(statement, item.seq, stated.accept_until)
-        self._once(row.token, f"{row.group}/{row.index}", item.mark)
-        return over
-
-    def _proven(
-        self, proof: GroupProof | RowProof, signed: Signed
-    ) -> tuple[RowProof, Statement, Stated]:
-        if not isinstance(proof, RowProof):
-            _invalid("its proof is one of a parcel")
-        statement = self.statements.read(proof.token, MANIFEST)
-        stated = read_manifest(statement)
-        proof.check(stated.root, stated.groups, signed.text)
-        return proof, statement, stated
-
-    def _command(self, token: str, command: Command) -> tuple[Statement, ProofError | None]:
-        """Check a command that was signed as a whole; the error says that it is too late."""
-        if not token:
-            _missing()
-        statement = self.statements.read(token, COMMAND)
-        try:
-            same = command_of(statement.claims) == command
-        except SignalboxError:
-            same = False
-        if not same:
-            _invalid("the command is not the one that was signed")
-        return statement, self._author(statement, command)
-
-    def _author(self, statement: Statement, command: Command) -> ProofError | None:
-        """Raise unless who signed may have the command run; return an error if it is too late."""
-        now = time.time()
-        self.statements.check_author(
-            statement,
-            command.op,
-            command.tenant_id,
-            command.env,
-            at=datetime.fromtimestamp(now, UTC),
+        if not wanted:
+            return routed, []
+        items = [item.claimed for item in routed if id(item.claimed) in wanted]
+        refusals = self._judge(claims.epoch).refusals(claims, items)
+        must = [each for each in refusals if wanted[id(each.item)] is Signatures.REQUIRED]
+        refused = {id(each.item) for each in must}
+        log_unproven(
+            [(each.item.command, each.error) for each in refusals if id(each.item) not in refused]
         )
-        kept = self.settings.outcome_retention if command.writes else self.settings.read_retention
-        claims = statement.claims
-        # At the time of its signature: what comes too late is told apart.
-        check_times(claims, min(now, _number(claims, "iat")), longest=longest_life(kept))
-        try:
-            check_times(claims, now)
-        except SignatureInvalid as error:
-            return error
-        return None
+        return [item for item in routed if id(item.claimed) not in refused], _ends(must)
 
-    def _unrunnable(self, item: Unrunnable) -> Unrunnable:
-        """With an error by which it takes no op_id, unless its text is proven."""
-        tenant_id, env, _ = split_ref(item.ref)
-        try:
-            if item.signed is None:
-                _missing()
-            proof = _read(item.signed.proof)
-            if isinstance(proof, str):
-                statement = self.statements.read(proof, COMMAND)
-                if command_of(statement.claims).ref != item.ref:
-                    _invalid("the command is not the one that was signed")
-            else:
-                _, statement, _ = self._proven(proof, item.signed)
-                _check_name(item.signed.text, item.ref)
-            now = datetime.now(UTC)
-            self.statements.check_author(statement, item.op, tenant_id, env, at=now)
-        except ProofError as error:
-            return replace(item, error=error.at(tenant_id=tenant_id, env=env))
-        except SignalboxError:
-            pass  # it is signed by who may, and this release cannot read it
-        return item
+    def _judge(self, position: str | None) -> Judge:
+        return Judge(self.statements, self.settings, self.authors_at(position))
 
 
-@dataclass(frozen=True)
-class _ParcelProof:
-    """A parcel whose content was signed."""
-
-    parcel: Parcel
-    statement: Statement
-    stated: Stated
-
-
-def _at(error: ProofError, command: Command) -> ProofError:
-    error.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
-    return error
-
-
-def _read(proof: str) -> GroupProof | RowProof | str:
-    if not proof:
-        _missing()
-    return read_proof(proof)
-
-
-def _check_form(command: Command) -> None:
-    """Raise unless the command is one that could have been made.
-
-    What is in a parcel was taken for checked, and an author may have sealed what was not.
-    """
-    try:
-        same = type(command).model_validate_json(command.model_dump_json()) == command
-    except (ValueError, SignalboxError):
-        same = False
-    if not same:
-        _invalid("what was signed is no command")
-
-
-def _check_name(text: bytes, ref: Ref) -> None:
-    """Raise if a record that cannot be run stands under another name than its JSON has."""
-    try:
-        document = json.loads(text)
-        own = make_ref(document["tenant_id"], document["env"], document["op_id"])
-    except (ValueError, LookupError, TypeError, RecursionError):
-        return
-    if own != ref:
-        _invalid("it stands under the name of another command")
-
-
-def _check_number(statement: Statement, number: int, latest: float) -> None:
-    """Raise unless a number in the ledger is of a time at which it could be accepted."""
-    leeway = LEEWAY.total_seconds()
-    if not _number(statement.claims, "iat") - leeway <= number / 1e6 <= latest + leeway:
-        _invalid(
-            "its number is of a time at which it could not be accepted: it was put there again, or "
-            "the clocks of signer and state server differ"
-        )
-
-
-def _number(claims: dict[str, object], name: str) -> float:
-    value = claims.get(name)
-    return float(value) if isinstance(value, int | float) else 0.0
-
-
-def _missing() -> NoReturn:
-    raise SignatureMissing("it is not signed, and must be here", next_step=_NEXT)
-
-
-def _invalid(reason: str) -> NoReturn:
-    raise SignatureInvalid(f"the signature does not count: {reason}", next_step=_NEXT)
+def _ends(refusals: Sequence[Refusal]) -> list[Ended]:
+    # What may have run keeps its op_id.
+    return [
+        Ended(each.item, error=each.error, tried=each.over and each.item.takeover)
+        for each in refusals
+    ]

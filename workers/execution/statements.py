@@ -5,15 +5,13 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
 
 from signalbox.commands.error import SignatureInvalid
-from signalbox.commands.proof.keys import PublicKey, encode
-from signalbox.commands.proof.principal import Principal, PrincipalKey, Role
+from signalbox.commands.proof.keys import PublicKey
 from signalbox.commands.proof.statement import Statement, verify
-from signalbox.commands.proof.trust import Trust
+from signalbox.workers.execution.authors import PrincipalOf
 
 KEPT = 1000
 """Number of statements that are remembered: their signatures are not verified again."""
@@ -22,23 +20,6 @@ NUMBERS_KEPT = 50_000
 MAX_KEPT_BYTES = 4096
 """Maximum size of a token that is remembered, in bytes."""
 
-PrincipalOf = Callable[[str], Principal | None]
-"""Returns the principal with a key of that id as it is now, None if there is none."""
-
-
-def administrators(trust: Trust) -> PrincipalOf:
-    """The administrators of the trust file as principals, who may have anything run."""
-    found = {
-        kid: Principal(
-            name=name,
-            keys=[PrincipalKey(x=encode(key.raw))],
-            roles=[Role.ADMIN],
-            tenants=["*"],
-        )
-        for kid, (name, key) in trust.administrators.items()
-    }
-    return found.get
-
 
 @dataclass(frozen=True)
 class Statements:
@@ -46,22 +27,27 @@ class Statements:
 
     audience: str
     """Name of this deployment."""
-    principal_of: PrincipalOf
-    """Whose keys count."""
     max_bytes: int
     """Maximum size of a token, in bytes."""
     _known: OrderedDict[tuple[str, str], Statement] = field(default_factory=OrderedDict)
     _numbers: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
-    def read(self, token: str, typ: str) -> Statement:
-        """Return what the token states; its signature is verified once. Raises SignatureInvalid."""
+    def read(self, token: str, typ: str, principal_of: PrincipalOf) -> Statement:
+        """Return what the token states; its signature is verified once. Raises SignatureInvalid.
+
+        Whether its author counts now is for `check_author` to say.
+        """
         with self._lock:
             known = self._known.get((typ, token))
         if known is not None:
             return known
         found = verify(
-            token, typ=typ, audience=self.audience, key_of=self._key_of, max_bytes=self.max_bytes
+            token,
+            typ=typ,
+            audience=self.audience,
+            key_of=lambda kid: _key_of(principal_of, kid),
+            max_bytes=self.max_bytes,
         )
         if len(token) <= MAX_KEPT_BYTES:
             with self._lock:
@@ -82,21 +68,29 @@ class Statements:
                 self._numbers.popitem(last=False)
         return before == number
 
-    def check_author(
-        self, statement: Statement, op: str, tenant_id: str, env: str, *, at: datetime
-    ) -> None:
-        """Raise unless who signed may have `op` run there. Raises SignatureInvalid, NotGranted."""
-        principal = self.principal_of(statement.kid)
-        if principal is None:
-            raise SignatureInvalid(
-                "the signature does not count: its key is no longer known here",
-                tenant_id=tenant_id,
-                env=env,
-                next_step="sign with a key of a principal (`signalbox principal list`)",
-            )
-        principal.check(statement.kid, op, tenant_id, env, at=at)
 
-    def _key_of(self, kid: str) -> PublicKey | None:
-        principal = self.principal_of(kid)
-        key = principal.key(kid) if principal else None
-        return key.public if key else None
+def check_author(
+    principal_of: PrincipalOf,
+    statement: Statement,
+    op: str,
+    tenant_id: str,
+    env: str,
+    *,
+    at: datetime,
+) -> None:
+    """Raise unless who signed may have `op` run there. Raises SignatureInvalid, NotGranted."""
+    principal = principal_of(statement.kid)
+    if principal is None:
+        raise SignatureInvalid(
+            "the signature does not count: its key is no longer known here",
+            tenant_id=tenant_id,
+            env=env,
+            next_step="sign with a key of a principal (`signalbox principal list`)",
+        )
+    principal.check(statement.kid, op, tenant_id, env, at=at)
+
+
+def _key_of(principal_of: PrincipalOf, kid: str) -> PublicKey | None:
+    principal = principal_of(kid)
+    key = principal.key(kid) if principal else None
+    return key.public if key else None

@@ -1,0 +1,278 @@
+"""Judging of proofs: whether commands were signed by someone who may have them run."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Sequence
+from copy import copy
+from dataclasses import dataclass, field, replace
+from datetime import UTC, datetime
+from typing import NoReturn
+
+from signalbox.commands.error import (
+    ProofError,
+    SignalboxError,
+    SignatureInvalid,
+    SignatureMissing,
+)
+from signalbox.commands.ledger.entry import Claimed, Claims, Parcel, Unrunnable
+from signalbox.commands.ledger.proven import Signed
+from signalbox.commands.ledger.signing import longest_life
+from signalbox.commands.model import Command
+from signalbox.commands.proof.manifest import (
+    MANIFEST,
+    GroupProof,
+    RowProof,
+    Stated,
+    read_manifest,
+    read_proof,
+)
+from signalbox.commands.proof.signed_command import COMMAND, command_of
+from signalbox.commands.proof.statement import LEEWAY, Statement, check_times
+from signalbox.commands.ref import Ref, make_ref, split_ref
+from signalbox.commands.settings import Settings
+from signalbox.workers.execution.authors import PrincipalOf
+from signalbox.workers.execution.statements import Statements, check_author
+
+_NEXT = (
+    "submit it again, under the same op_id, by a client with a key (SIGNALBOX_KEY_FILE), or as a "
+    "signed command (docs/wire-contract.md)"
+)
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """Why a command is not run."""
+
+    item: Claimed
+    error: ProofError
+    over: bool = False
+    """Its author may have it run, and the time of the signature is over."""
+
+
+@dataclass(frozen=True)
+class Judge:
+    """Says of commands whether they are proven."""
+
+    statements: Statements
+    """What this process has verified before."""
+    settings: Settings
+    """The worker's settings."""
+    principal_of: PrincipalOf
+    """Whose keys count."""
+
+    def refusals(self, claims: Claims, items: Sequence[Claimed]) -> list[Refusal]:
+        """Return which of these, of the claims, are not proven."""
+        parcels = {
+            id(row.command): parcel for parcel in claims.parcels for row in parcel.rows.values()
+        }
+        known: dict[int, _ParcelProof | ProofError] = {}
+        found: list[Refusal] = []
+        for item in items:
+            parcel = parcels.get(id(item.command))
+            try:
+                if parcel is None:
+                    over = self._record(item)
+                else:
+                    if id(parcel) not in known:
+                        known[id(parcel)] = self._parcel(parcel)
+                    proof = known[id(parcel)]
+                    if isinstance(proof, ProofError):
+                        raise copy(proof)  # each command has an error of its own
+                    over = self._row(item, proof)
+            except ProofError as error:
+                found.append(Refusal(item, _at(error, item.command)))
+            else:
+                if over is not None:
+                    found.append(Refusal(item, _at(over, item.command), over=True))
+        return found
+
+    def _parcel(self, parcel: Parcel) -> _ParcelProof | ProofError:
+        """The parcel's proof, whatever is in it; or why there is none."""
+        try:
+            proof = _read(parcel.proof)
+            if not isinstance(proof, GroupProof):
+                _invalid("its proof is not one of a parcel")
+            statement = self._read(proof.token, MANIFEST)
+            stated = read_manifest(statement)
+            proof.check(stated.root, stated.groups, parcel.content)
+            _check_number(statement, parcel.name, stated.accept_until)
+            self._once(proof.token, f"{proof.group}", parcel.name)
+        except ProofError as error:
+            return error
+        return _ParcelProof(parcel, statement)
+
+    def _row(self, item: Claimed, proof: _ParcelProof) -> ProofError | None:
+        command, parcel = item.command, proof.parcel
+        if f"{command.tenant_id}/{command.env}" != parcel.tenant_env or command.kind != parcel.kind:
+            _invalid("it stands in a parcel of another tenant, env or kind")
+        _check_form(command)
+        if command.op not in proof.of_op:
+            proof.of_op[command.op] = self._author(proof.statement, command)
+        return copy(proof.of_op[command.op])
+
+    def _read(self, token: str, typ: str) -> Statement:
+        return self.statements.read(token, typ, self.principal_of)
+
+    def _once(self, token: str, place: str, number: int) -> None:
+        """Raise if what was signed once ran here under another number: it was put there again."""
+        if not self.statements.once(token, place, number):
+            _invalid("it was run before, under another number: it was put there again")
+
+    def _record(self, item: Claimed) -> ProofError | None:
+        if item.signed is None:
+            _missing()
+        proof = _read(item.signed.proof)
+        if isinstance(proof, str):
+            statement, over = self.whole(proof, item.command)
+            _check_number(statement, item.seq, statement.claims["exp"])
+            self._once(proof, "", item.mark)
+            return over
+        row, statement, stated = self._proven(proof, item.signed)
+        over = self._author(statement, item.command)
+        _check_number(statement, item.seq, stated.accept_until)
+        self._once(row.token, f"{row.group}/{row.index}", item.mark)
+        return over
+
+    def _proven(
+        self, proof: GroupProof | RowProof, signed: Signed
+    ) -> tuple[RowProof, Statement, Stated]:
+        if not isinstance(proof, RowProof):
+            _invalid("its proof is one of a parcel")
+        statement = self._read(proof.token, MANIFEST)
+        stated = read_manifest(statement)
+        proof.check(stated.root, stated.groups, signed.text)
+        return proof, statement, stated
+
+    def of_message(self, token: str, command: Command) -> ProofError | None:
+        """Return why a command that came in a message is not proven, None if it is."""
+        try:
+            _, over = self.whole(token, command)
+        except ProofError as error:
+            over = error
+        return over and _at(over, command)
+
+    def whole(self, token: str, command: Command) -> tuple[Statement, ProofError | None]:
+        """Check a command that was signed as a whole; the error says that it is too late."""
+        if not token:
+            _missing()
+        statement = self._read(token, COMMAND)
+        try:
+            same = command_of(statement.claims) == command
+        except SignalboxError:
+            same = False
+        if not same:
+            _invalid("the command is not the one that was signed")
+        return statement, self._author(statement, command)
+
+    def _author(self, statement: Statement, command: Command) -> ProofError | None:
+        """Raise unless who signed may have the command run; return an error if it is too late."""
+        now = time.time()
+        check_author(
+            self.principal_of,
+            statement,
+            command.op,
+            command.tenant_id,
+            command.env,
+            at=datetime.fromtimestamp(now, UTC),
+        )
+        kept = self.settings.outcome_retention if command.writes else self.settings.read_retention
+        claims = statement.claims
+        # At the time of its signature: what comes too late is told apart.
+        check_times(claims, min(now, _number(claims, "iat")), longest=longest_life(kept))
+        try:
+            check_times(claims, now)
+        except SignatureInvalid as error:
+            return error
+        return None
+
+    def unrunnable(self, item: Unrunnable) -> Unrunnable:
+        """Return it with an error by which it takes no op_id, unless its text is proven."""
+        tenant_id, env, _ = split_ref(item.ref)
+        try:
+            if item.signed is None:
+                _missing()
+            proof = _read(item.signed.proof)
+            if isinstance(proof, str):
+                statement = self._read(proof, COMMAND)
+                if command_of(statement.claims).ref != item.ref:
+                    _invalid("the command is not the one that was signed")
+            else:
+                _, statement, _ = self._proven(proof, item.signed)
+                _check_name(item.signed.text, item.ref)
+            now = datetime.now(UTC)
+            check_author(self.principal_of, statement, item.op, tenant_id, env, at=now)
+        except ProofError as error:
+            return replace(item, error=error.at(tenant_id=tenant_id, env=env))
+        except SignalboxError:
+            pass  # it is signed by who may, and this release cannot read it
+        return item
+
+
+@dataclass(frozen=True)
+class _ParcelProof:
+    """A parcel whose content was signed."""
+
+    parcel: Parcel
+    statement: Statement
+    of_op: dict[str, ProofError | None] = field(default_factory=dict)
+    """What was found of its author, by op: the rest is the same for all that stands in it."""
+
+
+def _at(error: ProofError, command: Command) -> ProofError:
+    error.at(kind=command.kind, tenant_id=command.tenant_id, env=command.env)
+    return error
+
+
+def _read(proof: str) -> GroupProof | RowProof | str:
+    if not proof:
+        _missing()
+    return read_proof(proof)
+
+
+def _check_form(command: Command) -> None:
+    """Raise unless the command is one that could have been made.
+
+    What is in a parcel was taken for checked, and an author may have sealed what was not.
+    """
+    try:
+        same = type(command).model_validate_json(command.model_dump_json()) == command
+    except (ValueError, SignalboxError):
+        same = False
+    if not same:
+        _invalid("what was signed is no command")
+
+
+def _check_name(text: bytes, ref: Ref) -> None:
+    """Raise if a record that cannot be run stands under another name than its JSON has."""
+    try:
+        document = json.loads(text)
+        own = make_ref(document["tenant_id"], document["env"], document["op_id"])
+    except (ValueError, LookupError, TypeError, RecursionError):
+        return
+    if own != ref:
+        _invalid("it stands under the name of another command")
+
+
+def _check_number(statement: Statement, number: int, latest: float) -> None:
+    """Raise unless a number in the ledger is of a time at which it could be accepted."""
+    leeway = LEEWAY.total_seconds()
+    if not _number(statement.claims, "iat") - leeway <= number / 1e6 <= latest + leeway:
+        _invalid(
+            "its number is of a time at which it could not be accepted: it was put there again, or "
+            "the clocks of signer and state server differ"
+        )
+
+
+def _number(claims: dict[str, object], name: str) -> float:
+    value = claims.get(name)
+    return float(value) if isinstance(value, int | float) else 0.0
+
+
+def _missing() -> NoReturn:
+    raise SignatureMissing("it is not signed, and must be here", next_step=_NEXT)
+
+
+def _invalid(reason: str) -> NoReturn:
+    raise SignatureInvalid(f"the signature does not count: {reason}", next_step=_NEXT)

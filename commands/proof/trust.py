@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, NoReturn
 
 from signalbox.commands.error import InvalidCommand, InvalidSetting, LocalFileError
@@ -16,26 +15,11 @@ from signalbox.commands.proof.keys import (
     read_json,
 )
 from signalbox.commands.proof.principal import check_name
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.settings import Settings
 
 _MEMBERS = {"keys", "signatures", "floor"}
 _NEXT = "see docs/configuration.md"
-
-
-class Signatures(StrEnum):
-    """What becomes of a command whose signature is missing or does not count."""
-
-    OFF = "off"
-    """It runs, and nothing is checked."""
-    OBSERVE = "observe"
-    """It runs, and is counted and logged."""
-    REQUIRED = "required"
-    """It is refused."""
-
-    def stricter(self, other: Signatures) -> Signatures:
-        """The stricter of the two."""
-        order = list(Signatures)
-        return max(self, other, key=order.index)
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from signalbox.commands.error import InvalidCommand, NotFound
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.vocabulary import Mode, check_tenant
 from signalbox.producers.cli.common import AsJson, Reason, Tenant, make_registry, who
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
@@ -43,6 +44,10 @@ def set_(
     max_bytes: Annotated[int | None, typer.Option(min=0, help="Bytes in each env.")] = None,
     max_rate: Annotated[float | None, typer.Option(help="Commands per second in each env.")] = None,
     price_table: Annotated[str | None, typer.Option(help="Table in the price file.")] = None,
+    signatures: Annotated[
+        Signatures,
+        typer.Option(help="Commands that are not signed; the stricter of it and the trust file."),
+    ] = Signatures.OFF,
     file: Annotated[
         Path | None, typer.Option("--file", help="All terms as JSON, instead of the options.")
     ] = None,
@@ -69,6 +74,7 @@ def set_(
         "allowed": allowed,
         "quotas": {"objects": max_objects, "bytes": max_bytes, "commands_per_second": max_rate},
         "price_table": price_table,
+        "signatures": signatures,
     }
     terms = _terms(lambda: Terms.model_validate(document))
     if file is not None:
@@ -104,7 +110,7 @@ def list_(as_json: AsJson = False) -> None:
         print_json([policy.model_dump(mode="json") for policy in policies])
         return
     rows = [[p.tenant_id, p.revision, *words(p.terms).values()] for p in policies]
-    columns = ["tenant", "revision", "mode", "allowed", "quotas", "prices"]
+    columns = ["tenant", "revision", "mode", "allowed", "quotas", "prices", "signatures"]
     print_rows("policies", columns, rows)
 
 

@@ -6,6 +6,7 @@ from typing import Any
 
 from pydantic import ValidationError
 
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.routing.policy.policy import Terms
 
 
@@ -16,6 +17,7 @@ def words(terms: Terms) -> dict[str, str]:
         "allowed": _allowed(terms) or "everything",
         "quotas": _quotas(terms) or "none",
         "prices": terms.price_table or "default",
+        "signatures": terms.signatures.value,
     }
 
 
@@ -27,7 +29,8 @@ def sentence(document: dict[str, Any]) -> str:
         # Of a later version: its own words are better than none.
         return " ".join(f"{name}={value}" for name, value in document.items() if value)
     prices = f"prices {terms.price_table}" if terms.price_table else ""
-    parts = (f"mode {terms.mode}", _allowed(terms), _quotas(terms), prices)
+    signed = f"signatures {terms.signatures}" if terms.signatures is not Signatures.OFF else ""
+    parts = (f"mode {terms.mode}", _allowed(terms), _quotas(terms), prices, signed)
     return "; ".join(part for part in parts if part)
 
 

@@ -9,7 +9,7 @@ from pydantic import ConfigDict, Field
 
 from signalbox.commands.documented import Documented
 from signalbox.commands.error import PolicyForbids
-from signalbox.commands.proof.trust import Signatures
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.scope import Mode, ResourceKind, Scope, TenantId
 from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
 

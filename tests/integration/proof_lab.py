@@ -18,9 +18,9 @@ from signalbox.commands.outcome import Outcome
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.proof.keys import PrivateKey, encode
 from signalbox.commands.proof.principal import Principal, PrincipalKey, Role
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.proof.signed_command import COMMAND
 from signalbox.commands.proof.statement import sign
-from signalbox.commands.proof.trust import Signatures
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State

@@ -11,7 +11,8 @@ from typing import Any
 from signalbox.commands.model import new_op_id
 from signalbox.commands.proof.keys import PrivateKey, encode
 from signalbox.commands.proof.principal import Principal, PrincipalKey
-from signalbox.commands.proof.trust import Signatures, Trust
+from signalbox.commands.proof.signatures import Signatures
+from signalbox.commands.proof.trust import Trust
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.state import State
 from signalbox.routing.registry.change import Change

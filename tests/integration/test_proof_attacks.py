@@ -18,7 +18,7 @@ import pytest
 from fastapi.testclient import TestClient
 
 from signalbox.commands.ledger.entry import Acceptance
-from signalbox.commands.proof.trust import Signatures
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.gateway.app import make_app

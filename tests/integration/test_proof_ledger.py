@@ -19,7 +19,7 @@ from signalbox.commands.ledger.entry import Acceptance, Action, Finish, Intent, 
 from signalbox.commands.model import Command, new_op_id
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.proof.keys import PrivateKey
-from signalbox.commands.proof.trust import Signatures
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.state import State, connect
 from signalbox.commands.wire import Ring
 from signalbox.routing.registry.change import Change

@@ -21,7 +21,8 @@ from signalbox.commands.error import (
 from signalbox.commands.parse import known_ops
 from signalbox.commands.proof.keys import PrivateKey, PublicKey, encode, load_private, public_of
 from signalbox.commands.proof.principal import ROLE_OPS, Principal, PrincipalKey, Role, matches
-from signalbox.commands.proof.trust import Signatures, administrator, trust_of
+from signalbox.commands.proof.signatures import Signatures
+from signalbox.commands.proof.trust import administrator, trust_of
 from signalbox.commands.settings import Settings
 
 KEY, NEXT, OTHER = PrivateKey(b"1" * 32), PrivateKey(b"2" * 32), PrivateKey(b"3" * 32)

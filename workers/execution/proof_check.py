@@ -13,7 +13,7 @@ from dataclasses import dataclass, replace
 from signalbox.commands.error import ProofError, RegistryUnproven
 from signalbox.commands.ledger.entry import Claims, Intent
 from signalbox.commands.model import Command
-from signalbox.commands.proof.trust import Signatures
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Fault, Message
 from signalbox.workers.execution.authors import AuthorsAt

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from signalbox.commands.error import InvalidCommand, NotFound
+from signalbox.commands.vocabulary import ResourceKind
 from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
 from signalbox.producers.cli.group import new_app
@@ -108,14 +110,18 @@ def schema(
     op: Annotated[str | None, typer.Argument(help="A command, such as object_store.put.")] = None,
 ) -> None:
     """The JSON Schema of one command, or of all."""
-    from signalbox.commands.parse import known_ops
+    from signalbox.commands.model import MODELS
 
-    models = known_ops()
-    if op is not None and op not in models:
-        raise typer.BadParameter(f"use one of: {', '.join(sorted(models))}")
-    chosen = [op] if op else sorted(models)
-    document = {name: models[name].model_json_schema() for name in chosen}
-    print_json(document[op] if op else document)
+    kind = (op or "").partition(".")[0]
+    # A kind's module registers its commands; all others need not be imported to know one of them.
+    import_module(f"signalbox.commands.{kind if kind in [*ResourceKind] else 'parse'}")
+    if op is None:
+        print_json({name: MODELS[name].model_json_schema() for name in sorted(MODELS)})
+    elif op in MODELS:
+        print_json(MODELS[op].model_json_schema())
+    else:
+        import_module("signalbox.commands.parse")
+        raise typer.BadParameter(f"use one of: {', '.join(sorted(MODELS))}")
 
 
 @app.command()

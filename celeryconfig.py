@@ -8,6 +8,7 @@ from kombu.entity import Queue
 
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import all_queues
+from signalbox.producers.broker.address import OURS
 from signalbox.producers.broker.rabbit_queue import QuorumQueue
 
 _redis_transport = {
@@ -89,9 +90,10 @@ def settings_of(settings: Settings) -> dict[str, Any]:
     visible = {"visibility_timeout": int(settings.visibility_timeout.total_seconds())}
     # A publish that RabbitMQ has not confirmed may be lost with its node.
     other_transport = {"confirm_publish": True} if on_rabbitmq else {}
+    options = _redis_transport | visible if on_redis else other_transport
     return {
         "broker_url": url,
-        "broker_transport_options": _redis_transport | visible if on_redis else other_transport,
+        "broker_transport_options": options | {OURS: True},
         "result_backend_transport_options": visible,
         **visible,
         # RabbitMQ keeps a quorum queue on disk and on a majority of its nodes; a classic one is

@@ -7,6 +7,8 @@ from kombu.utils.url import parse_url
 
 from signalbox.commands.error import InvalidSetting
 
+OURS = "signalbox"
+"""Transport option of Signalbox' own apps, which alone get its transports' checks."""
 _FORMS = "begin it with redis:// or amqp://; see docs/configuration.md"
 
 

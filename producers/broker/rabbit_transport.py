@@ -7,6 +7,7 @@ there would end the worker, and the redelivered message would end the next one.
 from __future__ import annotations
 
 from struct import unpack_from
+from types import FunctionType
 from typing import Any
 
 from amqp import method_framing, spec
@@ -18,6 +19,7 @@ from signalbox.commands.envelope import Stored
 from signalbox.commands.error import InvalidCommand, SignalboxError, TooLarge
 from signalbox.commands.refused_message import HELD_BYTES, refusal
 from signalbox.commands.settings import Settings
+from signalbox.producers.broker.address import OURS
 from signalbox.producers.broker.message_check import Arrived, read_control
 
 _LIMIT = Settings().message_limit_bytes
@@ -131,27 +133,45 @@ class Channel(stock.Channel):
             self._on_basic_deliver(consumer, tag, False, "", "", content)
 
 
+# py-amqp's own, but for the class of the messages that it makes.
+_read_frames = FunctionType(
+    method_framing.frame_handler.__code__,
+    vars(method_framing) | {"Message": BoundedMessage},
+    argdefs=method_framing.frame_handler.__defaults__,
+)
+
+
 class Connection(stock.Connection):
     """A connection whose channels check messages."""
 
     Channel = Channel
 
+    def __init__(self, *arguments: Any, **keywords: Any) -> None:
+        keywords.pop(OURS)
+        super().__init__(*arguments, frame_handler=_read_frames, **keywords)
+
 
 class Transport(stock.Transport):
-    """The transport of `amqp://`."""
+    """The transport of `amqp://`, for apps with the option `OURS`.
 
-    Connection = Connection
+    A service's own Celery app in the same process has kombu's connections.
+    """
+
+    def __init__(self, client: Any, **keywords: Any) -> None:
+        super().__init__(client, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+        self.Connection = Connection if client.transport_options.get(OURS) else stock.Connection
 
 
 class SSLTransport(stock.SSLTransport):
-    """The transport of `amqps://`."""
+    """The same for `amqps://`."""
 
-    Connection = Connection
+    def __init__(self, client: Any, **keywords: Any) -> None:
+        super().__init__(client, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
+        self.Connection = Connection if client.transport_options.get(OURS) else stock.Connection
 
 
 def use_checked_messages() -> None:
-    """Make `amqp://`, `pyamqp://` and `amqps://` mean this transport in this process."""
-    method_framing.Message = BoundedMessage
+    """Have `amqp://`, `pyamqp://` and `amqps://` look for apps of ours in this process."""
     for scheme in ("amqp", "pyamqp"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
     TRANSPORT_ALIASES["amqps"] = f"{__name__}:SSLTransport"

@@ -31,6 +31,7 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.refused_message import refusal
 from signalbox.commands.settings import Settings
 from signalbox.commands.state_error import is_passing
+from signalbox.producers.broker.address import OURS
 from signalbox.producers.broker.message_check import (
     Arrived,
     Control,
@@ -246,9 +247,14 @@ class Channel(stock.Channel):
 
 
 class Transport(stock.Transport):
-    """The transport of `redis://` and `rediss://`."""
+    """The transport of `redis://` and `rediss://`, for apps with the option `OURS`.
 
-    Channel = Channel
+    A service's own Celery app in the same process has kombu's channels.
+    """
+
+    def __init__(self, client: Any, *arguments: Any, **keywords: Any) -> None:
+        self.Channel = Channel if client.transport_options.get(OURS) else stock.Channel
+        super().__init__(client, *arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
 
 
 def _unacknowledged(stored: bytes, limit: int) -> tuple[str, bytes]:
@@ -263,7 +269,7 @@ def _unacknowledged(stored: bytes, limit: int) -> tuple[str, bytes]:
 
 
 def use_one_client_a_channel() -> None:
-    """Make `redis://` and `rediss://` mean this transport in this process."""
+    """Have `redis://` and `rediss://` look for apps of ours in this process."""
     for scheme in ("redis", "rediss"):
         TRANSPORT_ALIASES[scheme] = f"{__name__}:Transport"
         _transport_cache.pop(scheme, None)  # of whoever connected before

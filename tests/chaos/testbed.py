@@ -30,6 +30,7 @@ from tests.chaos.load import ENV
 
 @dataclass(frozen=True)
 class Testbed:
+    __test__ = False  # pytest takes the name for a test's
     stack: EmbeddedStack
     client: Client
     folder: Path

@@ -19,4 +19,4 @@ def test_apps_on_two_brokers_in_one_process_have_the_queues_of_their_own() -> No
     assert {type(queue) for queue in rabbit.conf.task_queues} == {QuorumQueue}
     assert QuorumQueue not in {type(queue) for queue in redis.conf.task_queues}
     assert "visibility_timeout" in redis.conf.broker_transport_options
-    assert rabbit.conf.broker_transport_options == {"confirm_publish": True}
+    assert rabbit.conf.broker_transport_options == {"confirm_publish": True, "signalbox": True}

@@ -53,20 +53,20 @@ class Form(Protocol):
     """How a field of one type is stored."""
 
     def write(self, values: list[Any], heap: Heap) -> Any:
-        """`values` has a value for each row, and one row at least."""
+        """Make a column; `values` has one value for each row, and at least one."""
 
     def read(self, stored: Any, count: int, heap: bytes) -> Column:
-        """The values as the model holds them. A stored column that is damaged in spite of its
-        checksum raises LookupError, TypeError or ValueError."""
+        """Return the values of a column. One that is damaged despite its checksum raises
+        LookupError, TypeError or ValueError."""
 
 
 class Scalar:
-    """Text, numbers but floats, times, and names of an enumeration: JSON has a form for them."""
+    """Types that JSON has a form for: text, numbers except floats, times, and enumerations."""
 
     def __init__(self, parse: Any = None, names: Sequence[str] = ()) -> None:
         self._parse = parse
         self.names = names
-        """All that the field may be, if it is one of an enumeration."""
+        """All possible values, if the field is an enumeration."""
 
     def write(self, values: list[Any], heap: Heap) -> Any:
         # Neither 1 and True nor 1 and 1.0 stand in one column of these types.
@@ -85,8 +85,8 @@ class Scalar:
 
 
 class Own:
-    """What may be unequal although Python says that it is equal (0.0 and -0.0), or can be changed:
-    each row has its own."""
+    """Values that may differ although they compare equal in Python (0.0 and -0.0), or that are
+    mutable: each row has its own."""
 
     def write(self, values: list[Any], heap: Heap) -> Any:
         return values
@@ -96,7 +96,7 @@ class Own:
 
 
 class Typed:
-    """Values of `commands/value.py`; `wrapped`: each row's is an object of them."""
+    """Values of `commands/value.py`; with `wrapped`, each row has an object of them."""
 
     def __init__(self, wrapped: bool) -> None:
         self._wrapped = wrapped
@@ -169,16 +169,17 @@ class Shape:
         self._names = set(model.model_fields)
 
     def write(self, rows: Sequence[Mapping[str, Any]], heap: Heap) -> dict[str, Any]:
-        """The table of the models that have these fields."""
+        """Return the table of models with these fields."""
         return {
             name: form.write([row[name] for row in rows], heap)
             for name, form in self._forms.items()
         }
 
     def read(self, table: Mapping[str, Any], count: int, heap: bytes) -> Column:
-        """The models of a table; Same where all are one, which is only for what cannot change.
+        """Return the models of a table; Same if all are one, which is allowed only for immutable
+        ones.
 
-        As validation of their JSON would give them: every field counts as set.
+        As after validation of their JSON, every field counts as set.
         """
         columns = {name: form.read(table[name], count, heap) for name, form in self._forms.items()}
         if not any(isinstance(column, list) for column in columns.values()):
@@ -186,7 +187,7 @@ class Shape:
         return [construct(self._model, row, self._names) for row in filled(columns, count)]
 
     def description(self) -> str:
-        """Fields, types and limits, the same in every process."""
+        """Fields, types and limits as text, the same in every process."""
         parts: list[Any] = [self._model.__qualname__]
         for name, field in self._model.model_fields.items():
             form = self._forms[name]
@@ -199,7 +200,7 @@ class Shape:
 
 
 def filled(columns: Mapping[str, Column], count: int) -> list[dict[str, Any]]:
-    """The rows, each with its fields in the order of the columns."""
+    """Return the rows, each with its fields in the order of the columns."""
     template = {n: None if isinstance(c, list) else c.value for n, c in columns.items()}
     rows = [template.copy() for _ in range(count)]
     for name, column in columns.items():
@@ -210,7 +211,7 @@ def filled(columns: Mapping[str, Column], count: int) -> list[dict[str, Any]]:
 
 
 def documents(table: Mapping[str, Any], count: int, heap: bytes) -> list[dict[str, Any]]:
-    """The rows of any release's table as JSON documents."""
+    """Return the rows of a table, of any release, as JSON documents."""
     names = list(table)
     columns = [_json_column(column, count, heap) for column in table.values()]
     return [dict(zip(names, row, strict=True)) for row in zip(*columns, strict=True)]
@@ -234,7 +235,7 @@ def _json_column(stored: Any, count: int, heap: bytes) -> list[Any]:
 
 
 def checked(values: list[Any], count: int) -> list[Any]:
-    """A stored list that must have so many values."""
+    """Return a stored list after checking its length."""
     if values.__class__ is not list or len(values) != count:
         raise ValueError("a column has not as many values as there are rows")
     return values
@@ -258,7 +259,7 @@ def _runs(items: Sequence[Any], lengths: Iterable[int]) -> Iterator[list[Any]]:
 
 
 def _untagged(value: Any) -> Any:
-    """`read_value` of what was checked before."""
+    """`read_value` for values that were checked before."""
     if value.__class__ is dict:
         if len(value) == 1:
             ((name, content),) = value.items()
@@ -278,7 +279,7 @@ def _span(text: str) -> timedelta:
 
 
 def _form(kind: Any, metadata: Sequence[Any] = ()) -> Form:
-    """Raises TypeError for a type that no field had so far."""
+    """Return the form for a type. Raises TypeError for one that no field has had so far."""
     origin, arguments = get_origin(kind), get_args(kind)
     if origin is Annotated:
         return _form(arguments[0], arguments[1:])

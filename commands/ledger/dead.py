@@ -1,7 +1,7 @@
-"""Dead letters: commands that ended for good with an error, and documents that are no commands.
+"""Dead letters: commands that failed permanently, and documents that are no commands.
 
-Those of commands are kept until someone replays or purges them; of the others the oldest are
-dropped when there are too many (`fault.lua`).
+Commands are kept until someone replays or purges them. Of documents that are no commands, the
+oldest are dropped when there are too many (`fault.lua`).
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ _FIELDS = ("op", "fp", "cmd", "out", "att")
 
 @dataclass(frozen=True)
 class Which:
-    """Which dead letters are meant; None: any."""
+    """A filter for dead letters; None matches any."""
 
     tenant_id: str | None = None
     env: str | None = None
@@ -43,12 +43,12 @@ class Which:
 
 @dataclass(frozen=True)
 class DeadLetter:
-    """One dead letter, with what it takes to judge it."""
+    """One dead letter, with what is needed to judge it."""
 
     ref: Ref
     op: str
     document: str
-    """The command as JSON, or what came instead of one."""
+    """The command as JSON, or the document that is no command."""
     is_command: bool
     attempts: int
     died_at: datetime
@@ -61,21 +61,21 @@ class DeadLetter:
 
 @dataclass(frozen=True)
 class Replayed:
-    """What a replay came to: what to publish, and why some were left alone."""
+    """The result of a replay: the wake-ups to publish, and why some letters were not replayed."""
 
     wakes: list[Wake]
     left: dict[str, str]
 
 
 class DeadLetters:
-    """Looks through dead letters, replays and purges them. Methods raise StateUnavailable."""
+    """Lists, replays and purges dead letters. Methods raise StateUnavailable."""
 
     def __init__(self, client: State, settings: Settings) -> None:
         self._client = client
         self._settings = settings
 
     def find(self, which: Which) -> Iterator[DeadLetter]:
-        """Those that are meant, oldest first in each shard; read in pages as they are asked for."""
+        """Yield the matching letters, oldest first in each shard; pages are read as needed."""
         shards: Sequence[str] = shards_of(self._client).tags
         if which.tenant_id and which.env:
             shards = [shards_of(self._client).shard(which.tenant_id, which.env)]
@@ -99,9 +99,10 @@ class DeadLetters:
         return next(self._read([(ref, at)]), None) if at is not None else None
 
     def replay(self, refs: Sequence[Ref]) -> Replayed:
-        """Accept them anew under their op_ids, each at the end of its order; one round trip.
+        """Accept commands again under their op_ids, each at the end of the order of its key; one
+        round trip.
 
-        What an earlier attempt did is not done twice: the next one looks before it writes.
+        The effect of an earlier attempt is not repeated: the next attempt looks before it writes.
         """
         grace = self._settings.publish_grace // timedelta(milliseconds=1)
         groups = self._by_shard(refs)
@@ -120,7 +121,7 @@ class DeadLetters:
         return Replayed(wakes, left)
 
     def purge(self, refs: Sequence[Ref]) -> list[str]:
-        """Forget them; those that there were. Their op_ids may be used anew."""
+        """Remove letters; return the refs of those that existed. Their op_ids may be used again."""
         groups = self._by_shard(refs)
         memory = self._settings.foreign_memory // timedelta(milliseconds=1)
         calls = [PURGE.call([shard], [memory, *group]) for shard, group in groups.items()]

@@ -1,11 +1,12 @@
-"""Which shards may have something due: a cheap look at all, in place of a script for each.
+"""Finds the shards that may have due commands, without running a script on each of them.
 
-To count what is due costs a tenth of the script that finds it. The servers are asked for the
-ledger's time now and then, and this machine's clock goes on from there.
+Counting what is due costs a tenth of the script that finds it. The servers are asked for the
+ledger's time now and then; in between, this machine's clock is used.
 
-A server whose clock was set back tells an earlier time until one of the ledger's scripts has run
-there and noted the step (time.lua). Where nothing else runs, that is the script that finds what is
-due. So all shards count as due at the first look, and when a server tells an earlier time.
+A server whose clock was set back returns an earlier time until one of the ledger's scripts has run
+there and recorded the step (time.lua). If nothing else runs, that is the script that finds due
+commands. So all shards are considered due at the first look, and whenever a server returns an
+earlier time.
 """
 
 from __future__ import annotations
@@ -19,13 +20,14 @@ from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.state import Call, State
 
 EARLY_MS = 250
-"""So much earlier a shard counts as due: its server's clock and this one may drift apart."""
+"""Margin (ms) by which a shard counts as due early, since the two clocks may drift apart."""
 CLOCK_SECONDS = 10.0
-"""So often the servers are asked for their time."""
+"""Seconds after which the servers are asked for their time again."""
 STEP_MS = 1000
-"""An earlier time by more than that is no slow answer."""
+"""A time that is earlier by more than this (ms) is not just a slow answer."""
 SELDOM = ("pdue", "bell", "holds")
-"""Of these one is looked at in each turn: leases and publish graces are long beside a turn."""
+"""One of these keys is counted in each turn; leases and publish graces are much longer than a turn.
+"""
 
 
 @dataclass
@@ -34,14 +36,14 @@ class DueCheck:
 
     state: State
     held_ms: int
-    """So long nobody let a scope's held commands go before they are looked at."""
+    """Time without a release after which a scope's held commands are looked at."""
     _ahead: dict[str, float] = field(default_factory=dict)
-    """The ledger's time of each shard (ms) less this machine's clock."""
+    """The ledger's time of each shard (ms), minus this machine's clock."""
     _asked: float = -math.inf
     _looks: int = 0
 
     def shards(self) -> list[str]:
-        """Those that may have something due now."""
+        """Return the shards that may have due commands now."""
         tags = shards_of(self.state).tags
         now = time.monotonic()
         if now - self._asked >= CLOCK_SECONDS and self._ask(tags) > 0:
@@ -59,7 +61,7 @@ class DueCheck:
         return int(time.monotonic() * 1000 + self._ahead[tag]) + EARLY_MS
 
     def _ask(self, tags: tuple[str, ...]) -> int:
-        """On how many shards it is earlier than it should be, or was not known."""
+        """Return the number of shards whose time went back, or was not known."""
         calls: list[Call] = []
         for tag in tags:
             calls += [self.state.time_call(tag), ("HGET", f"{tag}:era", "ahead")]

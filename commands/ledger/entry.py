@@ -1,4 +1,4 @@
-"""What goes into the ledger and what comes out of it."""
+"""The values that go into the ledger and come out of it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,8 @@ from signalbox.commands.ref import Ref
 
 @dataclass(frozen=True)
 class Intent:
-    """A command on its way in: the queue its wake-up goes to, and who wants to be told."""
+    """A command to be recorded, with the queue of its wake-up and the channel of the client that
+    waits."""
 
     command: Command
     queue: str
@@ -31,17 +32,17 @@ class Intent:
 class Acceptance(StrEnum):
     NEW = "new"
     HELD = "held"
-    """Accepted; published later, when the tenant window has room."""
+    """Accepted; published later, when the tenant's window has room."""
     KNOWN = "same"
     CONFLICT = "conflict"
     FULL = "full"
     RESERVED = "reserved"
-    """Nobody gave leave for it; the ledger was not asked."""
+    """It has no permit; the ledger was not asked."""
 
 
 @dataclass(frozen=True)
 class Receipt:
-    """The ledger's answer to one intent; `outcome` if the command has ended already."""
+    """The ledger's answer to one intent, with the `outcome` if the command has ended already."""
 
     ref: Ref
     acceptance: Acceptance
@@ -64,41 +65,43 @@ class Wake:
     ticket: Ticket
     queue: str
     group: str = ""
-    """Wake-ups of another group go into another message."""
+    """Wake-ups of different groups go into different messages."""
 
 
 @dataclass(frozen=True)
 class Claimed:
-    """A command that this worker, and no other, may run until `deadline`."""
+    """A command that this worker alone may run until `deadline`."""
 
     command: Command
     token: str
     seq: int
     mark: int
-    """The `seq` of its first acceptance, which a replay leaves as it is: what marks its effects."""
+    """The `seq` of its first acceptance, which a replay keeps; it marks the effects of the command.
+    """
     attempt: int
     counted: int
-    """Attempts that count towards the limit: not those on a backend at rest, or before a replay."""
+    """Attempts that count towards the limit: not those while its breaker was open, or before a
+    replay."""
     deadline: float
-    """On the clock of `lease_clock`, seconds."""
+    """End of the lease, in seconds of `lease_clock`."""
     claimed_at: datetime
     fence: str | None
-    """Of the command's route at the claim; None if its scope never had one."""
+    """Fence of the command's route at the claim; None if its scope never had a route."""
     older: bool = False
-    """It was accepted before the state server (re)started: an attempt that this ledger knows
-    nothing of may have been made in a history that it lost."""
+    """True if it was accepted before the state server (re)started: an attempt may have been made
+    that this copy of the ledger does not know."""
     signed: Signed | None = None
     """Of a record with a proof; that of a parcel stands there."""
 
     @property
     def takeover(self) -> bool:
-        """An earlier attempt may have had its effect."""
+        """True if an earlier attempt may have had its effect."""
         return self.attempt > 1 or self.older
 
 
 @dataclass(frozen=True)
 class Unrunnable:
-    """A claimed command that must not run: unreadable, or its attempts are used up."""
+    """A claimed command that must not run: it cannot be read, or its attempts are used up."""
 
     ref: Ref
     op: str
@@ -108,26 +111,26 @@ class Unrunnable:
     claimed_at: datetime
     error: SignalboxError
     signed: Signed | None = None
-    """As in `Claimed`."""
+    """See `Claimed`."""
 
 
 @dataclass(frozen=True)
 class Parcel:
-    """Commands of one scope that were submitted together, and are taken and ended together."""
+    """Commands of one scope that are submitted, taken and ended together."""
 
     name: int
-    """The number of its first command; the others have this one plus their position."""
+    """Number of its first command; that of any other is this one plus its position."""
     shard: str
     tenant_env: str
     """`tenant/env`."""
     kind: str
     rows: dict[str, Row]
-    """By the commands' refs; without those that were left out when it was submitted."""
+    """Its commands by ref, without those that were left out at the submit."""
     unreadable: list[Unreadable]
     keys: list[str]
     """The order keys that it holds."""
     clock: int
-    """Of the shard, before its first command began."""
+    """The shard's clock before its first command began."""
     content: bytes = b""
     """What it holds, where that has a proof."""
     proof: str = ""
@@ -136,34 +139,34 @@ class Parcel:
 
 @dataclass(frozen=True)
 class Claims:
-    """All that one claim gave."""
+    """The result of one claim."""
 
     claimed: list[Claimed] = field(default_factory=list)
     unrunnable: list[Unrunnable] = field(default_factory=list)
     suspects: list[Ticket] = field(default_factory=list)
-    """Not given: workers died with them twice, so they run in a process of their own."""
+    """Suspects that were not claimed; each runs alone in a process."""
     skipped: dict[str, int] = field(default_factory=dict)
-    """Commands not given, by reason: done, busy, wait, gone, suspect."""
+    """Number of commands that were not claimed, by reason: done, busy, wait, gone, suspect."""
     conflicts: list[Command] = field(default_factory=list)
-    """Carried commands whose op_id another command has; they must not run."""
+    """Carried commands whose op_id belongs to another command; they must not run."""
     policies: dict[str, str | None] = field(default_factory=dict)
-    """The fence of each tenant's policy, read behind the claims like those of the routes."""
+    """Fence of each tenant's policy, read after the claims like those of the routes."""
     epoch: str | None = None
-    """Of the registry; None before its first change."""
+    """Epoch of the registry; None before its first change."""
     parcels: list[Parcel] = field(default_factory=list)
-    """Those in which the commands stand; empty where each has a record of its own."""
+    """The parcels of the commands; empty where each command has a record."""
     lost: dict[str, str] = field(default_factory=dict)
-    """Shards whose ledger is known to have lost something, and what: nothing of them may run."""
+    """Shards whose ledger has lost something, and what: no command of them may run."""
 
 
 class Apart(IntEnum):
-    """Whether suspects may be claimed, which want nothing beside them in their process."""
+    """Whether suspects may be claimed, which must run alone in their process."""
 
     NO = 0
     WATCHED = 1
-    """Yes, and another process tells the ledger if this one dies."""
+    """Yes, and another process reports it if this one dies."""
     UNWATCHED = 2
-    """Yes, and a lease that runs out is taken for its death."""
+    """Yes, and an expired lease counts as a death."""
 
 
 class Action(StrEnum):
@@ -175,16 +178,16 @@ class Action(StrEnum):
     RELEASE = "release"
     PARK = "park"
     PACE = "pace"
-    """Over the tenant's rate: it waits in its scope's line, at most for the delay."""
+    """Over the tenant's rate: wait in the scope's line, at most for the delay."""
     REFUSE = "refuse"
-    """It is not proven: a dead letter that keeps its op_id from nobody."""
+    """Not proven: a dead letter that leaves its op_id free."""
     DIED = "died"
-    """The process in which the command ran apart from all others died with it."""
+    """The process in which the command ran alone died."""
 
 
 @dataclass(frozen=True)
 class Finish:
-    """The end of one claim: an outcome (done, dead), or back into the queue."""
+    """The end of one claim: an outcome (done, dead), or a return to the queue."""
 
     ref: Ref
     token: str
@@ -196,7 +199,8 @@ class Finish:
 
 @dataclass(frozen=True)
 class Finished:
-    """`refused` holds the refs whose lease was another's: their outcome was not recorded."""
+    """The result of a finish. `refused` has the refs whose lease was lost: their outcome was not
+    recorded."""
 
     refused: list[str]
     wakes: list[Wake]
@@ -204,17 +208,17 @@ class Finished:
 
 @dataclass(frozen=True)
 class Due:
-    """Commands whose due time has come; `more` of them than one look takes."""
+    """Commands that are due; `more` is True if there are more than one look takes."""
 
     wakes: list[Wake]
     more: bool
     late: list[tuple[str, Sequence[bytes]]] = field(default_factory=list)
-    """Parcels whose lease is over, for `Parcels.open_late`."""
+    """Parcels whose lease has expired, for `Parcels.open_late`."""
 
 
 @dataclass(frozen=True)
 class Record:
-    """One command as the ledger knows it, for people and tests."""
+    """What the ledger knows of one command, for people and tests."""
 
     ref: Ref
     op: str
@@ -223,13 +227,13 @@ class Record:
     attempt: int
     accepted_at: datetime
     began: int | None
-    """Place among all claims of the shard."""
+    """Position among all claims of the shard."""
     ended: int | None
-    """Place on the same count."""
+    """Position of its end on the same count."""
     worker: str | None
     outcome: Outcome | None
     waits_for: ErrorDetail | None
-    """The error for which an open command comes again."""
+    """The error because of which an open command will be retried."""
 
 
 @dataclass(frozen=True)

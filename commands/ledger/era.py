@@ -1,4 +1,4 @@
-"""Eras of the ledger: how a worker notices that it lost something, and how it is declared right."""
+"""Eras of the ledger: how a worker notices lost entries, and how an operator accepts that."""
 
 from __future__ import annotations
 
@@ -14,23 +14,25 @@ REBASE = Script("signalbox.commands.ledger", "era.lua", "rebase.lua")
 
 @dataclass(frozen=True)
 class Position:
-    """How far a shard was when it answered; see era.lua."""
+    """The position of a shard when it answered; see era.lua."""
 
     epoch: str = ""
     era: str = ""
     clock: int = 0
-    """Claims and ends so far."""
+    """Number of claims and ends so far."""
 
 
 class Seen:
-    """How far this process has seen each shard. Thread-safe; forgotten with the process."""
+    """The latest position of each shard that this process has seen. Thread-safe; kept in memory
+    only."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._positions: dict[str, Position] = {}
 
     def of(self, shard: str) -> Position:
-        """To be asked before a claim is sent: what was answered later need not be in its answer."""
+        """Return the position to send with a claim. Read it before sending: a later answer need not
+        be contained in the claim's."""
         return self._positions.get(shard, Position())
 
     def claimed(self, shard: str, now: Position) -> None:
@@ -40,7 +42,8 @@ class Seen:
                 self._positions[shard] = now
 
     def finished(self, shard: str, era: str, clock: int) -> None:
-        """In a later era than that of the last claim it says nothing: the next claim tells more."""
+        """Record a finish. In a later era than that of the last claim it is ignored, since the next
+        claim says more."""
         with self._lock:
             known = self._positions.get(shard)
             if known is not None and known.era == era and known.clock < clock:
@@ -48,13 +51,13 @@ class Seen:
 
 
 class LedgerEras:
-    """What the ledger is known to have lost. Methods raise StateUnavailable."""
+    """The losses that are recorded in the ledger. Methods raise StateUnavailable."""
 
     def __init__(self, client: State) -> None:
         self._client = client
 
     def lost(self) -> dict[str, str]:
-        """Shards on which nothing runs, with what a worker found missing."""
+        """Return the shards on which nothing runs, with what a worker found missing."""
         shards = shards_of(self._client).tags
         calls = [("HGET", f"{shard}:era", "lost") for shard in shards]
         found = run_pipeline(self._client, calls, [])
@@ -63,10 +66,10 @@ class LedgerEras:
         }
 
     def rebase(self, epoch: str) -> None:
-        """Declare what the ledger says now to be right; all that is open runs as a takeover.
+        """Accept the ledger as it is; all open commands run as takeovers.
 
-        `epoch` names the declaration: of two, the later one is the greater. A repeat with the
-        same one changes nothing.
+        `epoch` names the rebase; a later one is the greater string. A repeat with the same epoch
+        changes nothing.
         """
         calls = [REBASE.call([shard], [epoch]) for shard in shards_of(self._client).tags]
         run_pipeline(self._client, calls, [REBASE], durable=True)

@@ -1,8 +1,8 @@
 """Fences: what a claim reads of routes and policies, so that no command runs on an old route.
 
 The registry (`routing/registry`) writes a new fence with each change of a route or policy. Claims
-read them behind the commands that they take, so that a change which was acknowledged before is
-always seen.
+read fences after they have taken their commands, so every change that was acknowledged before is
+seen.
 """
 
 from __future__ import annotations
@@ -12,8 +12,8 @@ from dataclasses import dataclass
 from typing import Any
 
 FENCE_KEY = "{rt}:fence"
-"""Hash of the fences of routes (field `kind/tenant/env`) and policies (`policy/tenant`), and the
-registry's epoch (`@epoch`)."""
+"""Redis hash with the fences of routes (field `kind/tenant/env`) and policies (`policy/tenant`),
+and the registry's epoch (`@epoch`)."""
 
 
 @dataclass(frozen=True)
@@ -22,14 +22,14 @@ class Fences:
 
     epoch: str | None
     policies: dict[str, str | None]
-    """By tenant."""
+    """Fences of policies by tenant."""
     routes: dict[str, str | None]
-    """By scope, `kind/tenant/env`."""
+    """Fences of routes by scope, `kind/tenant/env`."""
 
 
 @dataclass(frozen=True)
 class FenceQuestion:
-    """Asks for the fences of some scopes, and of the policies of their tenants."""
+    """Reads the fences of some scopes, and of the policies of their tenants."""
 
     scopes: Sequence[str]
     tenants: Sequence[str]
@@ -40,12 +40,12 @@ class FenceQuestion:
         return cls(asked, sorted({scope.split("/")[1] for scope in asked}))
 
     def call(self) -> tuple[Any, ...]:
-        """The call of the state Redis."""
+        """The call for the state Redis."""
         policies = [f"policy/{tenant}" for tenant in self.tenants]
         return ("HMGET", FENCE_KEY, "@epoch", *policies, *self.scopes)
 
     def read(self, answer: Sequence[bytes | None]) -> Fences:
-        """What the call has answered."""
+        """Parse the answer of the call."""
         epoch, *fences = [fence.decode(errors="replace") if fence else None for fence in answer]
         number = len(self.tenants)
         return Fences(

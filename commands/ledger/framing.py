@@ -22,12 +22,13 @@ from signalbox.commands.error import LedgerDamaged
 _HEAD, _CHECK = struct.Struct(">4sII"), struct.Struct(">I")
 _DEFLATED = 1 << 31
 _SHORT = 2048
-"""Bytes of JSON up to which it is deflated: most of it is names then, which the dictionary has."""
+"""Maximum bytes of JSON that is compressed: it is mostly names then, which are in the dictionary.
+"""
 _LONGEST = 1024 * 1024
-"""No short JSON is longer than that."""
+"""Maximum length of a short JSON before compression."""
 _LEVEL, _WINDOW, _MEMORY = 3, -12, 5
-"""As fast as the first level, and smaller; 4 KiB of window without a header, and little memory:
-what is made for each blob is small."""
+"""As fast as level 1, and smaller: a window of 4 KiB, no header, and little memory for each small
+blob."""
 _DICTIONARY = (
     b'"table":{"type":["inline"],"data":{"raw":0,"sizes":[1]}}},"content_type":["application/octet-'
     b'stream"],"metadata":[{}],"condition":{"table":{"if_absent":[false],"if_match":[null]}}'
@@ -44,12 +45,12 @@ _DICTIONARY = (
     b'.put"],"v":[1],"op_id":["01"],"tenant_id":["t_"],"env":["dev"],"mode":["lab"],"deadline":[null],'
     b'"key":["'
 )
-"""Never changed: what is deflated with it is read with it. What is more likely stands nearer to the
-end."""
+"""The compression dictionary. It must never change, since stored blobs need it. More frequent texts
+are nearer to the end."""
 
 
 class Heap:
-    """Collects the bytes that stand beside the JSON."""
+    """Collects the bytes that are stored beside the JSON."""
 
     def __init__(self) -> None:
         self.chunks: list[bytes] = []
@@ -57,14 +58,14 @@ class Heap:
         self._once: dict[bytes, int] = {}
 
     def put(self, chunks: Sequence[bytes]) -> int:
-        """Add them one behind the other; where the first begins."""
+        """Append values one after the other; return the position of the first."""
         start = self.size
         self.chunks += chunks
         self.size += sum(map(len, chunks))
         return start
 
     def put_once(self, chunk: bytes) -> int:
-        """Add it unless it was added in this way before; where it begins."""
+        """Append a value unless it was added before in this way; return its position."""
         start = self._once.get(chunk)
         if start is None:
             start = self._once[chunk] = self.put([chunk])
@@ -82,7 +83,7 @@ def enframe(tag: bytes, document: Any, heap: Heap) -> bytes:
 
 
 def unframe(tag: bytes, blob: bytes) -> tuple[Any, bytes]:
-    """The document and the bytes beside it. Raises LedgerDamaged."""
+    """Return the document and the bytes beside it. Raises LedgerDamaged."""
     if len(blob) < _HEAD.size + _CHECK.size:
         raise damaged("is cut short")
     found, text, beside = _HEAD.unpack_from(blob)

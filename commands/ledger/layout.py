@@ -24,9 +24,9 @@ from signalbox.commands.state import State, connect_to
 
 KEY = "{ledger}:layout"
 SCHEMA = 1
-"""What the keys mean. Raised by a release whose ledger the one before could not read."""
+"""Version of the keys. Raised by a release whose ledger the previous one cannot read."""
 LOOK_SECONDS = 30.0
-"""So often a process looks whether it is still the same ledger."""
+"""Seconds after which a process checks again that it is still the same ledger."""
 
 
 @dataclass(frozen=True)
@@ -36,10 +36,10 @@ class _Layout:
 
 
 def shards_of(state: State) -> Shards:
-    """The shards of the ledger in this state, recorded there if nobody has used it.
+    """Return the shards of the ledger in this state; record them if nobody has used it.
 
-    Raises StateUnavailable, LedgerMismatch (another number of shards or queues is set, or it is
-    another ledger than before), LedgerTooNew.
+    Raises StateUnavailable, LedgerMismatch (the setting has another number of shards or queues, or
+    it is another ledger than before) and LedgerTooNew.
     """
     known: _Layout | None = state.layout
     if known is not None and time.monotonic() < known.look_at:
@@ -116,7 +116,7 @@ def _check_schema(schema: bytes | None) -> None:
 
 
 def _is_from_before(state: State) -> bool:
-    """Whether it was used by a release that recorded nothing: one of these keys was there then."""
+    """Return whether a release used it that recorded nothing: one of these keys exists then."""
     names = ("seq", "era", "clock", "count", "dead", "due")
     tags = Shards(BEFORE).tags
     return any(state.run([("EXISTS", *(f"{tag}:{name}" for name in names)) for tag in tags]))

@@ -1,4 +1,4 @@
-"""Leases of commands that run now: when whatever was claimed before this moment is over."""
+"""Leases of running commands: finds out when everything that is claimed now has ended."""
 
 from __future__ import annotations
 
@@ -17,15 +17,15 @@ from signalbox.commands.script import run_pipeline
 from signalbox.commands.state import State
 
 LATE_MS = 25_000
-"""So long after a lease's end a request that was sent before it may still take effect: the longest
-timeout of a cloud's client."""
+"""Milliseconds after the end of a lease during which a request sent before may still take effect:
+the longest timeout of a cloud's client."""
 POLL_SECONDS = 0.2
 _PAGE = 500
 
 
 def lease_left(client: State, ref: Ref, token: str) -> timedelta | None:
-    """Of a claim under `token`, less than nothing if it ran out; None where it holds the command no
-    more, or not yet. Raises StateUnavailable."""
+    """Return the time left of the lease of a claim, negative if it has expired; None if `token`
+    does not hold the command. Raises StateUnavailable."""
     shard = shards_of(client).of(ref)
     calls: list[tuple[Any, ...]] = [
         ("HMGET", f"{shard}:op:{ref}", "st", "tok", "until"),
@@ -45,17 +45,17 @@ def _milliseconds(seconds: bytes, micros: bytes, ahead: bytes | None) -> int:
 
 @dataclass(frozen=True)
 class Held:
-    """A command, or a parcel of them, under a lease: the claim's token, and the lease's end (ms,
-    see time.lua)."""
+    """A command or parcel under a lease: the claim's token, and the end of the lease (ms, see
+    time.lua)."""
 
     ref: Ref
-    """That of the command, or the name of the parcel."""
+    """The command's ref, or the name of the parcel."""
     token: bytes
     until: int
 
 
 class Leases:
-    """The claims of one scope that have no end yet. Methods raise StateUnavailable."""
+    """The claims of one scope that have not ended. Methods raise StateUnavailable."""
 
     def __init__(self, client: State, scope: Scope) -> None:
         self._client = client
@@ -66,8 +66,8 @@ class Leases:
         return shards_of(self._client).shard(self._scope.tenant_id, self._scope.env)
 
     def held(self) -> list[Held]:
-        """Every command of the scope that is claimed now, and every parcel; looks through the
-        shard's open ones."""
+        """Return every command and parcel of the scope that is claimed now; looks through all open
+        ones of the shard."""
         found = self._parcels()
         names = self._client.call("ZRANGEBYSCORE", f"{self._shard}:due", "-inf", f"({FAR:.0f}")
         here = f"{self._scope.tenant_id}/{self._scope.env}/"
@@ -80,11 +80,11 @@ class Leases:
         return found
 
     def still(self, held: list[Held]) -> list[Held]:
-        """Those of them whose claim may have an effect yet.
+        """Return those whose claim may still have an effect.
 
-        One that came to its end under its own lease has none. Where the lease ran out, its worker
-        may be frozen or dead, and a request that it had sent counts for `LATE_MS` more. What left
-        its parcel since runs on under the same token.
+        A claim that ended under its own lease has none. If the lease expired, the worker may be
+        frozen or dead, and a request that it had sent counts for `LATE_MS` more. A command that has
+        left its parcel since runs on under the same token.
         """
         parcels = {each.ref: each for each in held if "/" not in each.ref}
         left: list[Held] = []
@@ -121,7 +121,7 @@ class Leases:
         return left
 
     def drained(self, timeout: timedelta) -> Iterator[list[Held]]:
-        """What is left of what is claimed now, again and again, until nothing is or the time is
+        """Yield repeatedly what is left of the current claims, until nothing is or the time is
         over."""
         deadline = time.monotonic() + timeout.total_seconds()
         left = self.still(self.held())
@@ -132,7 +132,7 @@ class Leases:
             yield left
 
     def _parcels(self) -> list[Held]:
-        """The scope's parcels that are taken now."""
+        """Return the scope's parcels that are taken now."""
         scope = f"{self._scope.tenant_id}/{self._scope.env}/{self._scope.kind}"
         [found] = run_pipeline(self._client, [("HGETALL", f"{self._shard}:par")], [])
         held = []

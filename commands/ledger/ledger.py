@@ -1,8 +1,8 @@
-"""The ledger: what was promised, and what became of it. The truth; messages only wake.
+"""The ledger: the record of all accepted commands and their outcomes. Messages only wake workers.
 
-Each method is one round trip for N commands, whatever their scopes: a script per shard in one
-pipeline. Every script may be repeated, so a caller that got no answer simply asks again.
-All raise StateUnavailable.
+Each method takes one round trip for any number of commands and scopes: one script for each shard,
+in one pipeline. Every script can be repeated, so a caller that got no answer calls it again. All
+methods raise StateUnavailable.
 
 Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
 
@@ -10,19 +10,19 @@ Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
     :ord:<key>     list    refs of the open writes on one order key, as accepted
     :due           zset    every open command, by the time at which the reconciler looks at it
     :hold:<scope>  list    op, queue and ref of open commands that are not on the queue yet
-    :holds         zset    the scopes with such commands, by the time when some were let go
+    :holds         zset    the scopes with such commands, by the time when some were last released
     :dead          zset    dead letters by time
-    :faults        zset    those that are no commands by time; `:faultsize` has their bytes
+    :faults        zset    dead letters that are no commands, by time; `:faultsize` has their size
     :open          hash    open commands, by tenant and env, and by tenant, env and kind
     :count         hash    accepted, claimed, running, done, dead, retry, release, park, died,
-                           refused, woken, replayed, purged, and of what is no command dropped
-                           (no room, or its time was over) and again (kept already)
-    :use:<scope>   hash    what is stored in a scope, and how its backend last did; with
-                           `:<month>` behind it what the scope's commands did in that month
+                           refused, woken, replayed, purged; of documents that are no commands,
+                           dropped (no room, or too old) and again (kept already)
+    :use:<scope>   hash    what is stored in a scope, and the last results of its backend; with
+                           `:<month>` appended, the use of the scope in that month
     :rate:<tenant/env>  hash  the token bucket of its commands per second
     :line:<scope>  zset    refs of open commands that wait for that rate, by seq
     :lines         set     the scopes with such commands
-    :going:<tenant/env>  set  those that were let go from their line and are not claimed yet
+    :going:<tenant/env>  set  refs that were released from their line and are not claimed yet
     :seq, :clock   counters of acceptances, and of claims and finishes
     :met:<period>:<part>  hash  writes that came without our client; see stranger.lua
     :era, :eras    hashes  which server process serves this history since when, and how far the
@@ -86,21 +86,22 @@ DUE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "due.lua")
 BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
 IN_PARCEL = b"+"
-"""What submit.lua tells in place of an outcome that stands in those of a parcel."""
+"""What submit.lua returns instead of an outcome that is among those of a parcel."""
 MAX_FAULTS, MAX_FAULT_BYTES = 1000, 8 * 1024 * 1024
-"""Of what is no command so much is kept as dead letters in a shard; then the oldest are dropped."""
+"""Maximum number and bytes of dead letters in a shard that are no commands; the oldest are dropped.
+"""
 MAX_HANDOVER = 100
-"""Commands of one order key that are woken together: a hot key then runs in batches."""
+"""Commands of one order key that are woken together, so that a hot key runs in batches."""
 MAX_TOGETHER = 100
-"""Commands of one scope that are let go together, when some were held."""
+"""Maximum number of held commands of one scope that are released together."""
 WITHOUT_WINDOW = 1000
-"""So many of a scope where there is no window any more, until nothing is held."""
+"""Commands of a scope on the queue if there is no window any more, until none is held."""
 CROWDED_SHARE = 8
-"""While other tenants are at work, a scope has this part of its window."""
+"""While other tenants are active, a scope has this fraction of its window."""
 
 
 class Ledger(LedgerReader):
-    """Promises and outcomes in the state Redis. Thread-safe."""
+    """Accepted commands and their outcomes, in the state Redis. Thread-safe."""
 
     def __init__(self, client: State, settings: Settings) -> None:
         super().__init__(client)
@@ -117,7 +118,7 @@ class Ledger(LedgerReader):
     def submit_calls(
         self, intents: Sequence[Intent], proof_of: Callable[[Intent], str] = attrgetter("proof")
     ) -> PipelineCalls[list[Receipt]]:
-        """What `submit` sends, for a pipeline with other calls."""
+        """The calls of `submit`, for a pipeline with other calls."""
         by_shard = self._group(intents, key=lambda intent: intent.command.ref)
         limit, window = self._settings.max_open, self._settings.tenant_window
         calls = [
@@ -157,16 +158,16 @@ class Ledger(LedgerReader):
         carried: Sequence[Intent] = (),
         apart: Apart = Apart.NO,
     ) -> Claims:
-        """Take the commands that may run now, with the fence of every route they name.
+        """Claim the commands that may run now, and read the fence of every route that they need.
 
-        `token` is unique to this execution; asked again with it, the ledger gives the same
-        commands again. `carried` commands came whole in a message that no ledger saw before:
-        they are recorded first, in the same round trip. The fences are read behind the claims,
-        so a route change that was acknowledged before the claim is always seen. Suspects are given
-        only where nothing runs beside them (`apart`); else they are named.
+        `token` is unique to this call; a repeat with the same token returns the same commands.
+        `carried` commands came whole in a message and are not in the ledger yet: they are recorded
+        first, in the same round trip. The fences are read after the claims, so every route change
+        that was acknowledged before the claim is seen. Suspects are claimed only if nothing runs
+        beside them (`apart`); otherwise they are named.
 
-        Where the ledger lost something of what this object has seen of it, `Claims.lost` says
-        so: what was claimed there must be given back.
+        If the ledger has lost something that this object has seen, `Claims.lost` says so: commands
+        that were claimed there must be given back.
         """
         tickets = [*tickets, *(Ticket(i.command.ref, i.command.op) for i in carried)]
         # A message may name one twice; given twice, it would run twice.
@@ -215,10 +216,10 @@ class Ledger(LedgerReader):
         return claims
 
     def finish(self, token: str, finishes: Sequence[Finish], *, crowded: bool = False) -> Finished:
-        """Record outcomes and clear the intents, as far as `token` still holds their leases.
+        """Record outcomes and end the commands whose leases `token` still holds.
 
-        The answer names the commands that waited behind these and are to be woken now; of those
-        that were held fewer, if other tenants are at work as well (`crowded`).
+        Returns the commands that waited for these and are to be woken now. Fewer held commands are
+        among them if other tenants are active (`crowded`).
         """
         asked = self.finish_calls(token, finishes, crowded=crowded)
         return asked.read(run_pipeline(self._client, asked.calls, [FINISH], durable=True))
@@ -226,7 +227,7 @@ class Ledger(LedgerReader):
     def finish_calls(
         self, token: str, finishes: Sequence[Finish], *, crowded: bool
     ) -> PipelineCalls[Finished]:
-        """What `finish` sends, for a pipeline with other calls."""
+        """The calls of `finish`, for a pipeline with other calls."""
         window, together = self.window(crowded=crowded)
         by_shard = self._group(finishes, key=lambda finish: finish.ref)
         calls = []
@@ -253,29 +254,30 @@ class Ledger(LedgerReader):
         return PipelineCalls(calls, read)
 
     def window(self, *, crowded: bool) -> tuple[int, int]:
-        """Commands of a scope on the queue (0: any number), and how many held ones are let go
-        together; fewer while other tenants are at work as well (`crowded`)."""
+        """Maximum number of commands of a scope on the queue (0: unlimited), and of held ones that
+        are released together. Smaller if other tenants are active (`crowded`)."""
         window = self._settings.tenant_window
         if crowded and window:
             window = max(1, window // CROWDED_SHARE)
         return window, _together(window)
 
     def lease_left(self, ref: Ref, token: str) -> timedelta | None:
-        """Of a claim under `token`; see `lease_left` in `commands/ledger/lease.py`."""
+        """Time left of a claim's lease; see `lease_left` in `commands/ledger/lease.py`."""
         return lease_left(self._client, ref, token)
 
     def renew(self, ref: Ref, token: str, seconds: float) -> bool:
-        """Have a command's lease last for so long from now on, at least; False if `token` does not
-        hold it any more. Raises StateUnavailable."""
+        """Extend a command's lease to at least this long from now. Returns False if `token` does
+        not hold it any more. Raises StateUnavailable."""
         call = RENEW.call([self.shards.of(ref)], [token, ref, int(seconds * 1000)])
         answer: list[Any] = run_pipeline(self._client, [call], [RENEW])
         return bool(answer[0])
 
     def bury(self, letters: Sequence[Burial]) -> list[bool]:
-        """Keep documents that are no commands as dead letters; False where the name is taken.
+        """Store documents that are no commands as dead letters; return False where the name is
+        taken.
 
-        Taken by another document, or by a command; what is kept already is not kept twice. The
-        oldest are forgotten where there are too many, and counted as `dropped`.
+        The name may be taken by another document or by a command. A document that is stored already
+        is not stored twice. If there are too many, the oldest are removed and counted as `dropped`.
         """
         calls = [
             BURY.call(
@@ -293,7 +295,7 @@ class Ledger(LedgerReader):
         return [answer >= 0 for answer in run_pipeline(self._client, calls, [BURY], durable=True)]
 
     def forget_faults(self) -> None:
-        """Forget what is no command and was kept long enough."""
+        """Remove dead letters that are no commands and are old enough."""
         calls = [BURY.call([shard], self._room()) for shard in self.shards.tags]
         run_pipeline(self._client, calls, [BURY])
 
@@ -302,7 +304,7 @@ class Ledger(LedgerReader):
         return [kept, MAX_FAULTS, MAX_FAULT_BYTES]
 
     def due(self, limit: int = 200, shards: Sequence[str] | None = None) -> Due:
-        """Commands whose due time has come, at most `most` a shard; their next one is set."""
+        """Return due commands, at most `limit` of each shard, and set their next due time."""
         grace, window = _milliseconds(self._settings.publish_grace), self._settings.tenant_window
         # Commands that are held although there is no window were accepted when there was one.
         together, held_ms = (_together(window), grace) if window else (WITHOUT_WINDOW, 0)
@@ -318,7 +320,7 @@ class Ledger(LedgerReader):
         return Due(wakes, any(more for more, _, _ in answers), late)
 
     def _group(self, items: Sequence[T], key: Callable[[T], str]) -> dict[str, list[T]]:
-        """Items by shard, in their order."""
+        """Group items by shard, in their order."""
         groups: dict[str, list[T]] = {}
         shards = self.shards
         for item in items:
@@ -360,7 +362,7 @@ class Ledger(LedgerReader):
 
 @dataclass(frozen=True)
 class PipelineCalls(Generic[T]):
-    """Calls, and how what they answer is read."""
+    """Calls for a pipeline, and the function that reads their answers."""
 
     calls: list[tuple[Any, ...]]
     read: Callable[[Sequence[Any]], T]
@@ -374,12 +376,12 @@ def _memory(memory: int, intent: Intent) -> int | str:
 
 
 def _together(window: int) -> int:
-    """Half a window at most, so that the other half is at work meanwhile."""
+    """At most half a window, so that the other half runs meanwhile."""
     return max(1, min(MAX_TOGETHER, window // 2))
 
 
 def _outcome_text(finish: Finish) -> str:
-    """The outcome, or for a command that comes again the error for which it waits."""
+    """The outcome, or, for a command that will be retried, the error that it waits for."""
     if finish.outcome is None:
         return ""
     if finish.action in (Action.DONE, Action.DEAD, Action.REFUSE):

@@ -1,4 +1,4 @@
-"""Forgets the op_ids of parcels whose outcomes are gone."""
+"""Removes op_ids of parcels whose outcomes are gone."""
 
 from __future__ import annotations
 
@@ -20,19 +20,18 @@ FORGET = Script("signalbox.commands.ledger", "parcel.lua", "forget.lua")
 _PAGE = 1000
 _PLACE = re.compile(f"{TENANT_PATTERN.pattern}/{ENV_PATTERN.pattern}", re.ASCII)
 LOOKED_AT_LEAST = 500_000
-"""Entries that one sweep looks at, if there are as many: two seconds of Redis' time, in small
-pieces."""
+"""Minimum number of entries that one sweep looks at: two seconds of Redis' time, in small pieces.
+"""
 SWEEPS = 36
-"""Of a larger ledger one looks at such a part of all entries: with one every ten minutes, an op_id
-is in memory for six hours longer than its outcome, however many come a second."""
+"""A sweep of a larger ledger looks at this fraction of all entries. With one sweep every ten
+minutes, an op_id stays in memory for six hours longer than its outcome, whatever the load."""
 
 
 def forget_old(client: State, kept: timedelta) -> int:
-    """Forget op_ids that lead to no open parcel and to no outcomes; how many there were.
+    """Remove op_ids that refer to no open parcel and to no outcomes; return how many.
 
-    Only those that were accepted longer ago than outcomes are kept (`kept`) may be forgotten. A
-    sweep looks at some tenants and envs that it chooses by chance. Raises
-    StateUnavailable.
+    Only those that were accepted longer ago than outcomes are kept (`kept`) may be removed. A sweep
+    looks at a random choice of tenants and envs. Raises StateUnavailable.
     """
     before = time.time_ns() // 1000 - int(kept.total_seconds() * 1_000_000)
     tenant_envs = [
@@ -52,7 +51,8 @@ def forget_old(client: State, kept: timedelta) -> int:
 
 
 def _tenant_envs(client: State, shard: str) -> list[str]:
-    """All that ever had something open; to look for their keys would be a look at every key."""
+    """Return all tenants and envs that ever had something open, since a search would look at every
+    key."""
     names = (name.decode() for name, _ in client.scan_hash(f"{shard}:open"))
     return list({name for name in names if _PLACE.fullmatch(name)})
 
@@ -65,7 +65,7 @@ def _sizes(client: State, tenant_envs: Sequence[tuple[str, str]]) -> list[int]:
 
 
 def _forget(client: State, shard: str, tenant_env: str, before: int) -> int:
-    """Look at all op_ids of a tenant and env; how many were forgotten."""
+    """Look at all op_ids of a tenant and env; return how many were removed."""
     forgotten = 0
     old: list[Any] = []
 

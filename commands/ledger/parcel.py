@@ -34,11 +34,11 @@ from signalbox.commands.tabular_store import QueryRows, UpsertRow
 from signalbox.commands.value import data_size
 
 LARGEST = 64 * 1024
-"""Bytes of content of a command in a parcel; a larger one has a record of its own."""
+"""Maximum bytes of content of a command in a parcel; a larger one gets a record."""
 _FRAME = b"SBp1"
 _RULES = 1
-"""Raised when a check of a command becomes stricter without a trace in the types of its fields,
-or when a table is stored otherwise."""
+"""Part of the schema tag. To be raised when a check of a command becomes stricter without a change
+in the types of its fields, or when a table is stored differently."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +51,7 @@ class Row:
 
 @dataclass(frozen=True, slots=True)
 class Unreadable:
-    """What another release put into a parcel and this one does not take for a command."""
+    """An entry that another release wrote and that is no valid command for this one."""
 
     position: int
     ref: Ref
@@ -61,10 +61,10 @@ class Unreadable:
 
 
 def ordinary(command: Command) -> bool:
-    """Whether a command may stand in a parcel.
+    """Return whether a command may be in a parcel.
 
-    Not if it is about routes, its content is staged or over 64 KiB, or it holds text that is not
-    valid Unicode. Whether someone gave leave for it is the caller's to ask.
+    It may not if it is about routes, if its content is staged or larger than 64 KiB, or if it has
+    text that is not valid Unicode. The caller checks whether it has a permit.
     """
     if isinstance(command, ControlCommand):
         return False
@@ -73,7 +73,7 @@ def ordinary(command: Command) -> bool:
 
 
 def seal(commands: Sequence[Command]) -> bytes:
-    """The blob of ordinary commands, in this order. Raises InvalidCommand for others."""
+    """Return the blob of ordinary commands, in this order. Raises InvalidCommand for others."""
     shapes, schema = _schema()
     by_op: dict[str, list[int]] = {}
     rows = [command.__dict__ for command in commands]
@@ -125,7 +125,8 @@ def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable
 
 
 def texts(blob: bytes) -> list[bytes]:
-    """The JSON of each command in the order of positions, as it was when the blob was sealed.
+    """Return the JSON of each command in the order of positions, as it was when the blob was
+    sealed.
 
     Raises LedgerDamaged.
     """
@@ -169,7 +170,7 @@ def _unreadable(position: int, found: dict[str, Any], error: SignalboxError) -> 
 
 @lru_cache(maxsize=1)
 def _schema() -> tuple[dict[str, Shape], str]:
-    """The shape of each command that may be in a parcel, and the tag of them all."""
+    """Return the shape of each command that may be in a parcel, and the tag of all shapes."""
     shapes = {
         op: Shape(model)
         for op, model in known_ops().items()
@@ -187,7 +188,7 @@ def _put(command: PutObject) -> int:
 
 
 def _free_text(text: str | None) -> int:
-    """Bytes of a text that nothing limits, nor makes sure that it is valid Unicode."""
+    """Bytes of a text that is neither limited nor checked to be valid Unicode."""
     if not text:
         return 0
     try:
@@ -215,4 +216,4 @@ _CONTENT: dict[type[Command], Callable[[Any], int]] = {
     IngestPoints: _points,
     AppendEvent: lambda command: data_size(command.event.data),
 }
-"""Bytes that a command holds, where its fields alone do not keep it small."""
+"""Estimate of a command's bytes, where its fields alone do not keep it small."""

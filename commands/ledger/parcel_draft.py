@@ -1,6 +1,6 @@
-"""Parcels before they are submitted: what may be in one, and what its submit says.
+"""Parcels before they are submitted: which commands go into one, and the arguments of its submit.
 
-What was submitted is read back here too: which commands the ledger has left out of a parcel.
+The answer to a submit is read here too: which commands the ledger has left out of a parcel.
 """
 
 from __future__ import annotations
@@ -18,9 +18,9 @@ from signalbox.commands.ledger.record_fields import extra_lease
 from signalbox.commands.settings import Settings
 
 MAX_BYTES = 512 * 1024
-"""Of their content, beyond which another is begun."""
+"""Bytes of content after which another parcel is begun."""
 MAX_ROWS = 100
-"""Commands of a parcel, so that it fits well within one lease."""
+"""Maximum number of commands in a parcel, so that it fits well into one lease."""
 
 
 @dataclass
@@ -34,13 +34,14 @@ class Draft:
 
     @cached_property
     def content(self) -> bytes:
-        """Its commands, as `seal` makes it."""
+        """The commands, as `seal` makes them."""
         return seal([intent.command for intent in self.intents])
 
 
 def sort_out(intents: Sequence[Intent]) -> tuple[list[Draft], list[Intent]]:
-    """What may be submitted in parcels, and what not: commands that are not ordinary, and all
-    others on their keys, since the order of a key is kept among records or in one parcel."""
+    """Split intents into drafts of parcels and others: commands that are not ordinary, and all
+    other commands on their keys, since the order of a key is kept among records or in one parcel.
+    """
     plain = [ordinary(intent.command) for intent in intents]
     keys = {_key(i) for i, is_plain in zip(intents, plain, strict=True) if not is_plain} - {None}
     drafts: dict[tuple[str, ...], Draft] = {}
@@ -67,7 +68,7 @@ def sort_out(intents: Sequence[Intent]) -> tuple[list[Draft], list[Intent]]:
 def read_draft(
     draft: Draft, name: str, out: Sequence[int], receipts: dict[int, Receipt]
 ) -> list[Intent]:
-    """Note the receipts of what was accepted; what was left out."""
+    """Add the receipts of accepted commands to `receipts`; return the intents left out."""
     held, number = name.startswith("="), int(name.lstrip("=") or 0)
     acceptance = Acceptance.HELD if held else Acceptance.NEW
     positions = set(out)

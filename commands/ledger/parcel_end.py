@@ -1,4 +1,4 @@
-"""What the scripts that end and open parcels are given."""
+"""The arguments of the scripts that end and open parcels."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from signalbox.commands.ledger.usage import together
 from signalbox.commands.ref import Ref
 
 MAX_ANNOUNCED = 64 * 1024
-"""Bytes of outcomes that are announced; of what is larger only the refs are."""
+"""Maximum bytes of outcomes that are announced; beyond it, only the refs are."""
 
 
 def end_arguments(parcel: Parcel, done: Sequence[Finish], told: Mapping[Ref, Finish]) -> list[Any]:
@@ -37,7 +37,7 @@ def end_arguments(parcel: Parcel, done: Sequence[Finish], told: Mapping[Ref, Fin
 def unpack_arguments(
     parcel: Parcel, refs: Collection[Ref], told: Mapping[Ref, Finish]
 ) -> list[Any]:
-    """What unpack.lua reads of these, and of what is unreadable."""
+    """Return the arguments of unpack.lua for these commands, and for unreadable ones."""
     proof_of = proofs_of(parcel.content, parcel.proof) if parcel.proof and refs else None
     rest = []
     for ref, row in parcel.rows.items():

@@ -40,13 +40,13 @@ _SCHEMA = hashlib.blake2b(
 ).hexdigest()
 _STATUS = {status.value: status for status in Status}
 _FIRST_HEX = 16
-"""Shorter texts of digits are numbers and names, and little would be gained."""
+"""Minimum length of hexadecimal texts that are stored as bytes; shorter ones gain little."""
 
 
 def seal_outcomes(rows: Sequence[tuple[int, Outcome]]) -> bytes:
-    """The blob of outcomes, each with the position of its command in the parcel.
+    """Return the blob of outcomes, each with the position of its command in the parcel.
 
-    Results must be JSON; ValueError for text that is not valid Unicode.
+    Results must be JSON. Raises ValueError for text that is not valid Unicode.
     """
     sections: dict[Any, tuple[list[int], list[dict[str, Any]]]] = {}
     for position, outcome in rows:
@@ -69,7 +69,7 @@ def seal_outcomes(rows: Sequence[tuple[int, Outcome]]) -> bytes:
 
 
 def open_outcomes(blob: bytes) -> dict[int, Outcome]:
-    """The outcomes by the position of their command. Raises LedgerDamaged."""
+    """Return the outcomes by the position of their command. Raises LedgerDamaged."""
     document, heap = unframe(_FRAME, blob)
     found: dict[int, Outcome] = {}
     try:
@@ -82,8 +82,8 @@ def open_outcomes(blob: bytes) -> dict[int, Outcome]:
 
 
 def announced(message: bytes) -> tuple[list[Outcome], list[str]]:
-    """What a parcel's end has published: its outcomes, or else the refs of what ended. Raises
-    LedgerDamaged."""
+    """Read what the end of a parcel has published: its outcomes, or else the refs of the commands.
+    Raises LedgerDamaged."""
     clock, space, blob = message.partition(b" ")
     if space and clock.isdigit():
         return list(open_outcomes(blob).values()), []

@@ -1,4 +1,4 @@
-"""Reads what a take's script answers: the parcels of a shard, with their commands."""
+"""Reads the answers of a take: the parcels of a shard, with their commands."""
 
 from __future__ import annotations
 
@@ -19,21 +19,21 @@ from signalbox.commands.ledger.script_reply import batched, read_state, read_wak
 from signalbox.commands.state import State
 
 MAX_DAMAGED = 64 * 1024
-"""Bytes of damaged content that are kept with each dead letter."""
+"""Maximum bytes of damaged content that each dead letter keeps."""
 
 
 @dataclass(frozen=True)
 class TakenShard:
-    """What a take gave on one shard."""
+    """The result of a take on one shard."""
 
     shard: str
     parcels: list[Parcel]
     wakes: list[Wake]
     lost: str
-    """What the ledger lost there, or nothing."""
+    """What the ledger has lost there; empty if nothing."""
     expected: bool
     before: int
-    """The last number of the era before."""
+    """Last number of the previous era."""
     deadline: float
     claimed_at: datetime
 
@@ -65,14 +65,14 @@ class TakenShard:
 
 
 class ParcelReader:
-    """Reads parcels, also those whose content is damaged. Raises StateUnavailable."""
+    """Reads parcels, including damaged ones. Raises StateUnavailable."""
 
     def __init__(self, client: State, seen: Seen) -> None:
         self._client = client
         self._seen = seen
 
     def taken(self, shard: str, answer: Sequence[Any], started: float) -> TakenShard:
-        """What one shard has answered to a take that was asked at `started`."""
+        """Parse the answer of one shard to a take that was sent at `started`."""
         woken, time_us, epoch, era, clock, lost, before, lease_ms, back_ms, *flat = answer
         if not lost:
             self._seen.claimed(shard, Position(epoch.decode(), era.decode(), int(clock)))
@@ -88,7 +88,7 @@ class ParcelReader:
         )
 
     def parcel(self, shard: str, name: bytes, text: bytes, content: bytes) -> Parcel:
-        """One row of a take's answer, also where its content is damaged."""
+        """Parse one row of a take's answer, also if its content is damaged."""
         state, number = read_state(text), int(name)
         tenant_env, _, kind = state.scope.rpartition("/")
         try:
@@ -114,7 +114,7 @@ class ParcelReader:
         content: bytes,
         error: LedgerDamaged,
     ) -> tuple[list[Unreadable], list[str]]:
-        """What is known of the commands of a parcel whose content cannot be read."""
+        """Return what is known of the commands of a parcel whose content cannot be read."""
         document = {"damaged": base64.b64encode(content[:MAX_DAMAGED]).decode()}
         found = []
         entries = self._client.scan_hash(f"{shard}:ids:{tenant_env}")
@@ -126,6 +126,6 @@ class ParcelReader:
         return found, self._keys(shard, tenant_env, name)
 
     def _keys(self, shard: str, tenant_env: str, name: int) -> list[str]:
-        """The keys that a parcel holds, looked for among all that are held."""
+        """Return the keys that a parcel holds; looks through all that are held."""
         entries = self._client.scan_hash(f"{shard}:keys:{tenant_env}")
         return [key.decode() for key, holder in entries if int(holder) == name]

@@ -1,8 +1,8 @@
 """Parcels: commands of one scope that are submitted, taken and ended together.
 
-What is ordinary about commands (done at the first attempt, with nothing before them on their keys)
-is done here, for little more than the price of one. What is not becomes a record of its own, in
-`Ledger`. The states of both, and how one becomes the other, are drawn in docs/architecture.md.
+Ordinary commands (done at the first attempt, with nothing before them on their keys) are handled
+here, for little more than the cost of one. Any other becomes a record of its own, in `Ledger`.
+docs/ledger.md draws the states of both, and how a parcel's commands become records.
 """
 
 from __future__ import annotations
@@ -52,15 +52,15 @@ END = Script(
 LATE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "order.lua", "unpack.lua", "late.lua")
 
 RING_ALONE = 4
-"""Shards of a submit up to which each rings by a message of its own, which its script puts on the
-queue. Of more, one message rings for several; the client sends it when all have answered."""
+"""Up to this number of shards in a submit, each script puts a ring message of its own on the queue.
+For more shards, one message rings for several; the client sends it when all have answered."""
 MAX_TAKE = 400
-"""Commands that one take gives, or as many as the parcel has that goes beyond."""
+"""Commands that one take returns; the last parcel may exceed it."""
 
 
 @dataclass(frozen=True)
 class Accepted:
-    """Receipts as the intents stood, and what is to be published now."""
+    """Receipts in the order of the intents, and the wake-ups to publish now."""
 
     receipts: list[Receipt]
     wakes: list[Wake]
@@ -68,18 +68,17 @@ class Accepted:
 
 @dataclass(frozen=True)
 class Take:
-    """All that one take gave."""
+    """The result of one take."""
 
     claims: Claims
     wakes: list[Wake]
-    """Help that is to be rung for."""
+    """Ring messages to publish for help."""
     expected: list[str]
-    """Shards to which whoever took must come again: nobody is rung for there until then."""
+    """Shards to which the caller must come again: no message rings for them until then."""
 
 
 class Parcels:
-    """The ordinary way of commands through the ledger. Thread-safe; methods raise
-    StateUnavailable."""
+    """Accepts, takes and ends parcels. Thread-safe. Methods raise StateUnavailable."""
 
     def __init__(
         self,
@@ -100,10 +99,10 @@ class Parcels:
         self._reader = ParcelReader(client, ledger.seen)
 
     def accept(self, intents: Sequence[Intent]) -> Accepted:
-        """Record the intents: those that are ordinary in parcels, the others as records.
+        """Record the intents: ordinary ones in parcels, the others as records.
 
-        One round trip, and a second one for what a parcel's submit left out. Commands on one key
-        take effect in the order in which they stand here.
+        Takes one round trip, and a second one for commands that were left out of a parcel. Commands
+        on one key take effect in the order of the intents.
         """
         drafts, others = sort_out(intents)
         signed = () if self._signer is None else (self._signer.sign(drafts, others),)
@@ -152,13 +151,14 @@ class Parcels:
         back_for_more: timedelta = timedelta(0),
         scopes: Collection[str] = (),
     ) -> Take:
-        """Take what is ready of a queue's parcels on some shards, with the fences of their scopes.
+        """Take the ready parcels of a queue on some shards, with the fences of their scopes.
 
-        `token` is unique to this take; asked again with it, the ledger gives the same parcels
-        again. `rung`: the caller was rung for. It comes `back_for_more` in so long to the shards
-        that give something, and is `back` in so long at the others (0: it is not); nobody is rung
-        for there until then. `scopes` (`kind/tenant/env`) are those whose fences are asked for in
-        the same round trip; another's costs a second one. Fences are read behind the take.
+        `token` is unique to this take; a repeat with the same token returns the same parcels.
+        `rung` says that a ring message woke the caller. The caller comes back after `back_for_more`
+        to shards that returned something, and after `back` to the others (0: it does not); no
+        message rings for them until then. The fences of `scopes` (`kind/tenant/env`) are read in
+        the same round trip; those of other scopes take a second one. Fences are read after the
+        take.
         """
         tags = [shard for shard in shards if shard in self._ledger.shards.tags]
         if len(tags) < len(shards):
@@ -201,10 +201,11 @@ class Parcels:
         *,
         crowded: bool = False,
     ) -> Finished:
-        """End the parcels, and with them all that `finishes` say is done; what they say of others
-        is recorded of the records that these become, in the same round trip.
+        """End parcels, and all commands that `finishes` report as done.
 
-        A command that `finishes` do not name runs on, as a record under the same token.
+        Other commands in them become records, and what `finishes` say of these is recorded in the
+        same round trip. A command that `finishes` do not name continues, as a record under the same
+        token.
         """
         told = {finish.ref: finish for finish in finishes}
         by_shard: dict[str, list[tuple[Parcel, list[Finish]]]] = {}
@@ -246,9 +247,10 @@ class Parcels:
         return Finished(refused, wakes)
 
     def open_late(self, late: Sequence[tuple[str, Sequence[bytes]]]) -> int:
-        """Make records of what stands in parcels whose lease is over; how many were opened.
+        """Make records of the commands in parcels whose lease has expired; return the number of
+        parcels.
 
-        Each is its shard, and name, :par and content as due.lua gives them.
+        Each item is the shard, and the name, :par and content as due.lua returns them.
         """
         calls = []
         for shard, (name, text, content) in late:

@@ -1,4 +1,5 @@
-"""Lines: commands that wait for their tenant's rate, and are let go as its bucket fills."""
+"""Rate queues (`:line:` in Redis): commands that wait for their tenant's rate, and are released as
+its token bucket fills."""
 
 from __future__ import annotations
 
@@ -15,27 +16,28 @@ from signalbox.commands.state import State
 PACE = Script("signalbox.commands.ledger", "time.lua", "rate.lua", "pace.lua")
 
 MAX_FREED = 400
-"""Commands of a tenant and env whose rate was lifted that are on their way at once."""
+"""Maximum number of released commands of a tenant and env that are on their way, if its rate was
+lifted."""
 QUIET_TURNS = 4
-"""A line that begins is found after so many turns at most."""
+"""Maximum number of turns after which a new line is found."""
 
 TenantEnv = tuple[str, str]
 """Tenant and env."""
 
 
 class RateQueues:
-    """The lines of all tenants. Methods raise StateUnavailable."""
+    """The rate queues of all tenants. Methods raise StateUnavailable."""
 
     def __init__(self, client: State, settings: Settings) -> None:
         self._client = client
         self._busy: set[str] | None = None
-        """Shards in which some waited the last time; None before the first look."""
+        """Shards with waiting commands at the last look; None before the first."""
         self._turn = 0
         self._grace_ms = int(settings.publish_grace.total_seconds() * 1000)
 
     def waiting(self, shards: Sequence[str] | None = None) -> dict[TenantEnv, list[str]]:
-        """The kinds of each tenant and env of which some wait, in one round trip; in these shards
-        alone, where they are given."""
+        """Return the kinds with waiting commands of each tenant and env, in one round trip; only in
+        `shards` if given."""
         found: dict[TenantEnv, list[str]] = {}
         tags = shards_of(self._client).tags if shards is None else shards
         calls = [("SMEMBERS", f"{shard}:lines") for shard in tags]
@@ -46,8 +48,8 @@ class RateQueues:
         return found
 
     def waiting_lately(self) -> dict[TenantEnv, list[str]]:
-        """The same at less cost, for a look every so often: where nothing waited the last time is
-        looked at in every fourth turn only; the first look is at all."""
+        """Do the same at less cost for a regular look: shards where nothing waited last time are
+        looked at only in every fourth turn. The first look is at all."""
         tags = shards_of(self._client)
         self._turn = (self._turn + 1) % QUIET_TURNS
         turn = [t for n, t in enumerate(tags.tags) if n % QUIET_TURNS == self._turn]
@@ -59,7 +61,8 @@ class RateQueues:
     def let_go(
         self, waiting: Mapping[TenantEnv, list[str]], rates: Mapping[str, float | None]
     ) -> list[Wake]:
-        """Those whose turn has come, at the rate of each tenant (None: it has none any more)."""
+        """Release the commands whose turn has come, at the rate of each tenant (None: it has no
+        rate any more)."""
         by_shard: dict[str, list[str | int]] = {}
         shards = shards_of(self._client)
         for (tenant_id, env), kinds in waiting.items():

@@ -1,4 +1,4 @@
-"""What the ledger knows, for those who ask: nothing here changes it."""
+"""Read access to the ledger; nothing here changes it."""
 
 from __future__ import annotations
 
@@ -25,9 +25,9 @@ from signalbox.commands.state import State
 
 OUTCOMES = Script("signalbox.commands.ledger", "outcomes.lua")
 FAR = 9e15
-"""The due time of a command that is held; see hold.lua."""
+"""The due time of a held command; see hold.lua."""
 _MAX_ASKED = 1000
-"""Commands of a tenant and env in one call of the script."""
+"""Maximum number of commands of a tenant and env in one call of the script."""
 
 
 class LedgerReader:
@@ -42,7 +42,7 @@ class LedgerReader:
         return shards_of(self._client)
 
     def outcomes(self, refs: Sequence[Ref]) -> list[Outcome | None]:
-        """The outcome of each, or None while it is open or when it is not known."""
+        """Return the outcome of each command, None while it is open or if it is not known."""
         tenant_envs: dict[tuple[str, str], list[str]] = {}
         for ref in dict.fromkeys(refs):
             tenant_id, env, _ = split_ref(ref)
@@ -67,7 +67,7 @@ class LedgerReader:
         return [found[ref] for ref in refs]
 
     def records(self, refs: Sequence[Ref]) -> list[Record | None]:
-        """All that is known of each command, None where nothing is."""
+        """Return what is known of each command, None if nothing is."""
         calls: list[tuple[Any, ...]] = []
         for ref in refs:
             tenant_env, _, op_id = ref.rpartition("/")
@@ -84,7 +84,7 @@ class LedgerReader:
         return found
 
     def find(self, op_id: str) -> list[str]:
-        """Refs with this op_id, whatever their tenant; looks through all keys, so for people."""
+        """Return the refs with this op_id of all tenants; scans all keys, so only for people."""
         escaped = re.sub(r"([*?\[\]\\^-])", r"\\\1", op_id)
         keys = self._client.scan(f"*:op:*/{escaped}")
         refs = {key.decode().split(":op:", 1)[1] for key in keys}
@@ -94,7 +94,7 @@ class LedgerReader:
         return sorted(refs)
 
     def totals(self) -> dict[str, int]:
-        """Counts over all shards, with `open`, `held` and `dead_letters` as they stand now."""
+        """Return counts over all shards, with the current `open`, `held` and `dead_letters`."""
         tags = self.shards.tags
         calls: list[tuple[Any, ...]] = []
         for shard in tags:
@@ -129,7 +129,7 @@ class LedgerReader:
         return read_record(ref, row)
 
     def _in_parcel(self, ref: Ref, entry: bytes) -> Record | None:
-        """What is known of a command that stands in a parcel."""
+        """Return what is known of a command in a parcel."""
         shard, (name, position) = self.shards.of(ref), parcel_of(entry)
         calls = [
             ("HGET", f"{shard}:par", name),
@@ -180,11 +180,12 @@ class LedgerReader:
 
 
 Opened = dict[int, Outcome] | LedgerDamaged
-"""The outcomes of a parcel by position, or why they cannot be read."""
+"""Return the outcomes of a parcel by position, or why they cannot be read."""
 
 
 def _opened(content: bytes) -> tuple[int, int, Opened]:
-    """What :o:<name> holds: the clock of its end, that before the first of it began, outcomes."""
+    """Parse :o:<name>: the clock of its end, the clock before its first command began, and its
+    outcomes."""
     try:
         ended, began, sealed = content.split(b" ", 2)
         clocks = int(ended), int(began)
@@ -206,7 +207,7 @@ def _outcome(ref: Ref, row: bytes | None, opened: Sequence[Opened]) -> Outcome |
 
 
 def _outcome_in(ref: Ref, position: int, opened: Opened) -> Outcome | None:
-    """None if it has left the parcel, since it was asked for."""
+    """Return None if the command has left the parcel meanwhile."""
     if not isinstance(opened, LedgerDamaged):
         return opened.get(position)
     # It is an end as well: whoever waits for others must not wait for this one, nor be refused.
@@ -233,6 +234,6 @@ def _outcome_in(ref: Ref, position: int, opened: Opened) -> Outcome | None:
 
 
 def parcel_of(entry: bytes) -> tuple[int, int]:
-    """To which parcel an entry of :ids: leads, and the position in it."""
+    """Return the parcel and the position that an entry of :ids: names."""
     name, position = entry.partition(b":")[0].split(b".")
     return int(name), int(position)

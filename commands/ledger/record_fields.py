@@ -1,4 +1,4 @@
-"""What a record keeps of a command, whichever way it came into the ledger."""
+"""The fields of a record that depend on the command alone, however it came into the ledger."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from signalbox.commands.model import Command
 from signalbox.commands.ref import Ref
 
 SLOWEST_BYTES_PER_SECOND = 2 * 1024 * 1024
-"""The lease of a command with content grows by its size at this rate, that of one that reads
-content by what has come."""
+"""Bytes per second by which leases grow: with the size of a command's content, or with the content
+that it has read."""
 
 
 class RecordFields(NamedTuple):
-    """The part of a record that the command alone determines."""
+    """The fields of a record that the command alone determines."""
 
     ref: Ref
     fingerprint: str
     op: str
     order: str
-    """Name of its order in the shard; empty for what is not ordered."""
+    """Name of its order in the shard; empty for commands without order."""
     text: str
     """The command as JSON."""
     extra_lease: int
-    """Milliseconds."""
+    """Extra lease in milliseconds."""
 
 
 def record_fields(command: Command) -> RecordFields:
@@ -39,5 +39,5 @@ def record_fields(command: Command) -> RecordFields:
 
 
 def extra_lease(size: int) -> int:
-    """Milliseconds by which a lease is longer for so many bytes of content."""
+    """Milliseconds by which a lease is longer for this size of content."""
     return size * 1000 // SLOWEST_BYTES_PER_SECOND

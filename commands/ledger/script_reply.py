@@ -1,4 +1,4 @@
-"""The rows that the ledger's scripts answer with, as what they mean."""
+"""Parses the replies of the ledger's scripts."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def sort_claim(
     started: float,
     fence: str | None,
 ) -> None:
-    """Put one row of a claim's answer where it belongs."""
+    """Add one row of a claim's answer to the claims."""
     status, op = row[0].decode(), row[1].decode()
     text, signed = split_proof(row[2])
     seq, attempt, lease_ms, base, mark, older = (int(number) for number in row[3:])
@@ -95,7 +95,7 @@ def read_record(ref: Ref, row: Sequence[Any]) -> Record | None:
 
 
 class ParcelState(NamedTuple):
-    """What :par holds of an open parcel; see parcel.lua. Times in milliseconds."""
+    """The content of :par for an open parcel; see parcel.lua. Times are in milliseconds."""
 
     state: str
     until: int
@@ -115,7 +115,7 @@ class ParcelState(NamedTuple):
 
 
 def read_state(text: bytes) -> ParcelState:
-    """Of what :par holds."""
+    """Parse the content of :par."""
     state, until, token, size, kept, ret, xl, acc, queue, scope, reply, skip, clock, by = (
         text.decode().split(" ", 13)
     )
@@ -146,6 +146,6 @@ def read_wakes(flat: Sequence[bytes]) -> list[Wake]:
 
 
 def batched(items: Sequence[T], size: int) -> Iterator[Sequence[T]]:
-    """`items` in runs of `size`; `itertools` has it from Python 3.12 on."""
+    """Split `items` into tuples of `size`; `itertools` has this from Python 3.12 on."""
     for start in range(0, len(items), size):
         yield items[start : start + size]

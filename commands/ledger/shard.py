@@ -1,4 +1,4 @@
-"""Over which hash tags the ledger's keys are spread."""
+"""The hash tags over which the ledger's keys are spread."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from redis.crc import key_slot
 from signalbox.commands.ref import Ref, split_ref
 
 BEFORE = 16
-"""The number of a ledger that was begun before the number was recorded."""
+"""Number of shards of a ledger from before the number was recorded."""
 USUAL = 64
-"""The number of a new one. Each costs a look at its due times in every turn of the reconciler, and
-no node of a cluster can have less of the load than one of them."""
+"""Number of shards of a new ledger. Each shard costs one look at its due times in every turn of the
+reconciler, and a node of a cluster has at least the load of one shard."""
 _SLOTS = 16384
 
 
@@ -23,13 +23,13 @@ _TAG = re.compile(r"\{l[0-9]{2,3}(-[0-9]{1,6})?\}", re.ASCII)
 
 
 def is_tag(text: object) -> bool:
-    """Whether some ledger's shard may be called so."""
+    """Return whether this may be the tag of a ledger's shard."""
     return isinstance(text, str) and _TAG.fullmatch(text) is not None
 
 
 @dataclass(frozen=True)
 class Shards:
-    """The hash tags of a ledger, each with the keys of some tenants and envs."""
+    """The hash tags of a ledger; each has the keys of some tenants and envs."""
 
     number: int
     """Number of shards."""
@@ -40,7 +40,7 @@ class Shards:
         return _tags(self.number)
 
     def of(self, ref: Ref) -> str:
-        """The tag under which all of a tenant and env's ledger keys stand."""
+        """Return the tag of all ledger keys of a tenant and env."""
         tenant_id, env, _ = split_ref(ref)
         return self.shard(tenant_id, env)
 
@@ -50,8 +50,8 @@ class Shards:
 
 @cache
 def _tags(number: int) -> tuple[str, ...]:
-    """One in each of as many equal parts of a cluster's slots: nodes with as many slots then have
-    as many of them. The names of 16 are older than that."""
+    """One tag in each of that many equal parts of a cluster's slots, so nodes with equal numbers of
+    slots have equal numbers of tags. The names of 16 tags are older than this rule."""
     if number == BEFORE:
         return tuple(f"{{l{n:02}}}" for n in range(number))
     return tuple(_tag(n, number) for n in range(number))

@@ -1,4 +1,4 @@
-"""Staged contents: whose they are, and which of them the ledger still has use for."""
+"""Staged contents: the deployment that they belong to, and which of them the ledger still needs."""
 
 from __future__ import annotations
 
@@ -16,7 +16,8 @@ _PAGE = 500
 
 
 class Deployment:
-    """The name of all that share a state Redis: 12 hexadecimal digits, made when first asked for.
+    """Name of all processes that share a state Redis: 12 hexadecimal digits, made when first
+    needed.
 
     Raises StateUnavailable then.
     """
@@ -33,7 +34,8 @@ class Deployment:
 
 
 def staged_refs(client: State) -> Iterator[str]:
-    """The payload refs that open commands and dead letters name; reads all of them, in pages.
+    """Return the payload refs that open commands and dead letters name; reads all of them, in
+    pages.
 
     Raises StateUnavailable.
     """
@@ -48,9 +50,9 @@ def staged_refs(client: State) -> Iterator[str]:
 
 
 def refs_named_by(client: State, commands: Sequence[str]) -> list[set[str]]:
-    """The payload refs that each of these commands names, while it is open or dead; one round trip.
+    """Return the payload refs that each of these commands names, while it is open or dead.
 
-    Raises StateUnavailable.
+    One round trip. Raises StateUnavailable.
     """
     shards = shards_of(client)
     calls = [("HGET", f"{shards.of(name)}:op:{name}", "cmd") for name in commands]

@@ -1,4 +1,4 @@
-"""Use: what a scope's commands did and what they left stored; counted with their finish."""
+"""Use: what the commands of a scope did, and what is stored in it; counted with each finish."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ MONTH_KEPT_DAYS = 400
 
 @dataclass(frozen=True)
 class Usage:
-    """What one finished command adds to its scope's use."""
+    """What one finished command adds to the use of its scope."""
 
     scope: str
     """`kind/tenant/env`."""
@@ -29,21 +29,21 @@ class Usage:
     bytes_in: int = 0
     bytes_out: int = 0
     objects: int = 0
-    """Change of what is stored, where the backend tells it; negative for a deletion."""
+    """Change in stored objects and bytes, if the backend reports it; negative for a deletion."""
     bytes: int = 0
     health: str = ""
-    """`ok` if the backend did what it was asked, the code if it failed as a whole, else empty."""
+    """`ok` if the backend worked, the error code if it failed as a whole, otherwise empty."""
 
     def packed(self) -> str:
-        """As finish.lua reads it."""
+        """Return the form that finish.lua reads."""
         numbers = (self.reads, self.writes, self.failures, self.bytes_in, self.bytes_out)
         text = " ".join(map(str, (*numbers, self.objects, self.bytes)))
         return f"{self.scope} {text} {self.health}"
 
 
 def together(uses: Sequence[Usage]) -> Usage | None:
-    """The use of commands of one scope as that of one; None if there is none. What the last of them
-    says of the backend's health counts."""
+    """Add up the use of commands of one scope; None if there is none. The last one determines the
+    backend's health."""
     if not uses:
         return None
     return Usage(
@@ -61,10 +61,10 @@ def together(uses: Sequence[Usage]) -> Usage | None:
 
 @dataclass(frozen=True)
 class Use:
-    """What is counted of one scope. `objects` and `bytes` stand for what is stored there.
+    """The counters of one scope. `objects` and `bytes` are what is stored there now.
 
-    They are None where the backend does not tell what a write replaces and the tenant has no
-    quota for which it is asked; the others count from the first of the month, in UTC.
+    They are None where the backend does not report what a write replaces and the tenant has no
+    quota that needs it. The other counters begin on the first of the month, in UTC.
     """
 
     objects: int | None
@@ -75,15 +75,15 @@ class Use:
     bytes_in: int
     bytes_out: int
     ok_at: datetime | None
-    """When the backend last did what it was asked."""
+    """When the backend last worked."""
     error_at: datetime | None
     """When it last failed as a whole: unreachable, refused, misconfigured."""
     error: str | None
-    """The code of that failure."""
+    """Error code of that failure."""
 
     @property
     def health(self) -> str:
-        """`ok`, the code of the last failure if nothing worked since, or `unknown`."""
+        """`ok`, the code of the last failure if nothing has worked since, or `unknown`."""
         if self.error_at and (self.ok_at is None or self.ok_at < self.error_at):
             return self.error or "unknown"
         return "ok" if self.ok_at else "unknown"
@@ -91,40 +91,41 @@ class Use:
 
 @dataclass(frozen=True)
 class Demand:
-    """What the commands of one tenant and env in a message ask of its quotas."""
+    """What the commands of one tenant and env in a message need of its quotas."""
 
     tenant_id: str
     env: str
     stored_in: str
-    """The scope, as `kind/tenant/env`, whose stored objects and bytes are limited."""
+    """The scope whose stored objects and bytes are limited, as `kind/tenant/env`."""
     per_second: float | None
     commands: Sequence[tuple[str, int]]
-    """Kind and seq of each, as accepted."""
+    """Kind and seq of each command, in accepted order."""
 
 
 @dataclass(frozen=True)
 class Allowance:
-    """Which commands of a demand may run now."""
+    """The commands of a demand that may run now."""
 
     positions: Sequence[int]
-    """Of each command: 0 if it may run, else its position among those of its kind that wait."""
+    """For each command: 0 if it may run, otherwise its position among the waiting commands of its
+    kind."""
     wait: float
-    """Seconds until there is a token again."""
+    """Seconds until a token is available."""
     interval: float
-    """Seconds from one token to the next."""
+    """Seconds between two tokens."""
     objects: int
     bytes: int
-    """Stored now."""
+    """Objects and bytes stored now."""
 
 
 class UsageBook:
-    """Reads use and quotas' state in the ledger. Thread-safe. Methods raise StateUnavailable."""
+    """Reads use and the state of quotas. Thread-safe. Methods raise StateUnavailable."""
 
     def __init__(self, client: State) -> None:
         self._client = client
 
     def allow(self, demands: Sequence[Demand]) -> list[Allowance]:
-        """Which commands of each demand may run now, in one round trip; their tokens are taken."""
+        """Return which commands of each demand may run now, and take their tokens (one trip)."""
         calls = []
         for demand in demands:
             tenant_env = f"{demand.tenant_id}/{demand.env}"
@@ -149,7 +150,8 @@ class UsageBook:
             run_pipeline(self._client, calls, [GIVE_BACK])
 
     def read(self, scopes: Sequence[Scope], month: str | None = None) -> list[Use]:
-        """The use of each scope in a month (`2026-11`; this one), in one round trip."""
+        """Return the use of each scope in a month (`2026-11`; default: this one), in one round
+        trip."""
         month = month or this_month()
         calls: list[tuple[str, ...]] = []
         for scope in scopes:
@@ -161,7 +163,7 @@ class UsageBook:
         ]
 
     def recount(self, scope: Scope, objects: int, size: int) -> None:
-        """Replace what is counted as stored by what was found there."""
+        """Set the stored amount to what was counted on the backend."""
         key = f"{self._shard(scope.tenant_id, scope.env)}:use:{scope.field}"
         run_pipeline(self._client, [("HSET", key, "objects", objects, "bytes", size)], [])
 
@@ -170,7 +172,7 @@ class UsageBook:
 
 
 def interval_of(per_second: float | None) -> int:
-    """Microseconds from one command to the next at this rate; 0 without one."""
+    """Return the microseconds between two commands at this rate; 0 without a rate."""
     return max(1, round(1e6 / per_second)) if per_second else 0
 
 
@@ -180,7 +182,8 @@ def this_month() -> str:
 
 
 def _fields(answer: object) -> dict[str, str]:
-    """HGETALL through a plain pipeline: a dict, or a flat list with older protocols."""
+    """Convert the result of HGETALL in a plain pipeline: a dict, or a flat list with older
+    protocols."""
     if isinstance(answer, dict):
         return {name.decode(): value.decode() for name, value in answer.items()}
     assert isinstance(answer, list)  # noqa: S101 - the only other form

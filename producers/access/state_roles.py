@@ -63,6 +63,7 @@ _FIND = Use("scan hexists")
 _PERMIT = Use("set", writes=(f"{TAG}:permit:*", f"{TAG}:synced"))
 
 _CHANGE = Use(
+    "xrevrange",  # of signed changes, each of which goes on from one that counts
     scripts=(CHANGE, dead.REPLAY, dead.PURGE),
     writes=(
         *(f"{TAG}{name}" for name in ("", ":head", ":fence", ":log", ":routes", ":policies")),

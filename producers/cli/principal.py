@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from signalbox.producers.cli.common import AsJson, Reason, make_registry, who
-from signalbox.producers.cli.console import err, print_json, print_pairs, print_rows
+from signalbox.producers.cli.console import err, out, print_json, print_pairs, print_rows
 from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import moment
 from signalbox.producers.cli.selection import state_address
@@ -110,12 +110,34 @@ def rotate(
 @app.command()
 def revoke(name: Name, reason: Reason, as_json: AsJson = False) -> None:
     """End a principal for good: nothing that it has ever signed counts from the next claim on."""
-    principal = make_registry().principals.revoke(name, who(reason))
-    _show(principal, as_json, changed=True)
+    principals = make_registry().principals
+    _show(principals.revoke(name, who(reason)), as_json, changed=True)
     err().print(
-        "what of its routes and policies does not count any more: `signalbox audit adopt`",
+        "see what of its routes and policies does not count any more: signalbox audit adopt\n"
+        f'if a key was stolen, put "floor": {principals.verifier().roster.revision} into the trust '
+        "files",
         soft_wrap=True,
+        highlight=False,
     )
+
+
+@app.command()
+def adopt(
+    reason: Reason,
+    yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False,
+) -> None:
+    """List all principals as they stand, and sign them with your key, an administrator's.
+
+    Needed when the key that signed them leaves the trust file. Look at each: if the key was stolen,
+    the thief may have written it.
+    """
+    principals = make_registry().principals
+    roster = principals.standing()
+    _print_all(list(roster.principals.values()))
+    if not yes:
+        typer.confirm(f"Sign these {len(roster.principals)} as they are?", abort=True)
+    principals.adopt(roster, who(reason))
+    out().print(f"signed {len(roster.principals)}", highlight=False)
 
 
 @app.command("list")
@@ -125,9 +147,7 @@ def list_(as_json: AsJson = False) -> None:
     if as_json:
         print_json([principal.model_dump(mode="json") for principal in principals])
         return
-    rows = [list(_words(principal).values()) for principal in principals]
-    columns = ["name", "roles", "tenants", "envs", "ops", "keys", "state"]
-    print_rows("principals", columns, rows)
+    _print_all(principals)
 
 
 @app.command()
@@ -164,6 +184,12 @@ def _checked(model: type[Principal], document: dict[str, Any]) -> Principal:
         return model.model_validate(document)
     except ValidationError as error:
         raise invalid_command(error) from None
+
+
+def _print_all(principals: list[Principal]) -> None:
+    rows: list[list[Any]] = [list(_words(principal).values()) for principal in principals]
+    columns = ["name", "roles", "tenants", "envs", "ops", "keys", "state"]
+    print_rows("principals", columns, rows)
 
 
 def _words(principal: Principal) -> dict[str, str]:

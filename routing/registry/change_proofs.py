@@ -71,17 +71,19 @@ class ChangeProofs:
         head: Head,
         stored: Sequence[bytes | None],
         answers: Sequence[Any],
+        anew: Roster | None = None,
     ) -> Believed:
         """Return what counts of route, lock and policy, as stored, for a change of `subject`.
 
         What the change replaces may be unproven, and is taken as absent: so it is mended. Raises
-        RegistryUnproven if anything else that the change depends on does not count.
+        RegistryUnproven if anything else that the change depends on does not count. With `anew`
+        that is the roster.
         """
         route, lock, policy = stored
         (fence, policy_fence), newest, *roster = answers
-        verifier = self.reader.take(*roster)
-        signer = self.reader.trust.signer
-        if signer is None or signer.kid not in self.reader.trust.administrators:
+        trust = self.reader.trust
+        verifier = Verifier(trust, anew) if anew is not None else self.reader.take(*roster)
+        if trust.signer is None or trust.signer.kid not in trust.administrators:
             # A signature covers the event before it: only an administrator's can begin anew.
             _check_head(head, read_events(newest), verifier)
         about = policy_subject(tenant_id)

@@ -54,6 +54,8 @@ class ChangeRequest:
     """The route's scope; None for any other change."""
     op: str = ""
     """The operation, as it is granted to principals, such as `routing.set`."""
+    roster: Roster | None = None
+    """The roster that an administrator begins anew with, whatever stands there."""
 
     @classmethod
     def of(
@@ -229,7 +231,9 @@ class EventLog:
         if proofs is None:
             found = _taken(*stored)
         else:
-            found = proofs.believe(request.subject, request.tenant_id, newest, stored, more)
+            found = proofs.believe(
+                request.subject, request.tenant_id, newest, stored, more, request.roster
+            )
         held = found.lock
         return Seen(
             head=newest,

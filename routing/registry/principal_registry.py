@@ -6,13 +6,20 @@ from collections.abc import Callable
 from datetime import UTC, datetime
 from typing import Any
 
-from signalbox.commands.error import Conflict, InvalidCommand, NotFound
+from signalbox.commands.error import Conflict, InvalidCommand, NotFound, RegistryUnreadable
 from signalbox.commands.proof.principal import Principal, PrincipalKey
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.event import Kind
 from signalbox.routing.registry.event_log import ChangeRequest, Draft, EventLog, Seen
 from signalbox.routing.registry.proof import PRINCIPAL_OP, Verifier
-from signalbox.routing.registry.roster import MOST, Roster, principal_subject, roster_after
+from signalbox.routing.registry.records import read_value
+from signalbox.routing.registry.roster import (
+    EMPTY,
+    MOST,
+    Roster,
+    principal_subject,
+    roster_after,
+)
 from signalbox.routing.registry.roster_reader import RosterReader
 
 Edit = Callable[[Principal | None], Principal]
@@ -105,6 +112,40 @@ class PrincipalRegistry:
             return known.model_copy(update={"revoked": datetime.now(UTC).replace(microsecond=0)})
 
         return self._change(name, "principal_revoked", edit, change)
+
+    def standing(self) -> Roster:
+        """Return the roster as it stands, whether it counts or not.
+
+        Raises RegistryUnreadable if it is none.
+        """
+        text = self._rosters.stored()
+        found = read_value(Roster, text) if text is not None else EMPTY
+        if isinstance(found, RegistryUnreadable):
+            raise found
+        return found
+
+    def adopt(self, roster: Roster, change: Change) -> None:
+        """Sign all principals as they are in `roster`, with an administrator's key.
+
+        Needed where who has signed them is no administrator any more.
+        """
+
+        def decide(seen: Seen) -> Draft | None:
+            if not roster.principals:
+                return None
+            name = min(roster.principals)
+            after = roster.principals[name].model_dump(mode="json")
+            return Draft(
+                "principal_granted",
+                "principals",
+                None,
+                after,
+                lambda event: roster_after(seen.roster, seen.roster.principals[name], event),
+            )
+
+        subject = principal_subject(min(roster.principals, default="nobody"))
+        request = ChangeRequest(subject, "", change, op=PRINCIPAL_OP, roster=roster)
+        self._log.change(request, decide)
 
     def _change(self, name: str, kind: Kind, edit: Edit, change: Change) -> Principal:
         made: list[Principal] = []

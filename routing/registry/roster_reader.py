@@ -71,6 +71,11 @@ class RosterReader:
             self._known = Verifier(self.trust, roster)
             return self._known
 
+    def stored(self) -> bytes | None:
+        """Return the roster's text, unverified. Raises StateUnavailable."""
+        text: bytes | None = self._client.call("HGET", ROSTER_KEY, ROSTER_FIELD)
+        return text
+
     def began(self, epoch: str) -> bool:
         """True if a rebase that counts began this epoch; two round trips.
 

@@ -39,6 +39,7 @@ ELSEWHERE = {
     "pttl": "where another worker leads",
     "hget": "where kombu puts back what was not acknowledged",
     "rpush": "the same",
+    "xrevrange": "where changes are signed; tests/integration/test_signed_acl.py",
     "watch": "the same",
     "unwatch": "the same",
     "zrem": "where kombu forgets the tables of clients that are gone",

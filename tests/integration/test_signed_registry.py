@@ -19,6 +19,7 @@ from signalbox.commands.error import (
 )
 from signalbox.commands.proof.keys import PrivateKey, encode
 from signalbox.commands.proof.principal import PrincipalKey
+from signalbox.commands.proof.trust import Trust
 from signalbox.commands.state import State, connect
 from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.rebase import rebase
@@ -26,6 +27,7 @@ from signalbox.routing.registry.registry import Registry
 from tests.integration.signed_registry import (
     ACME,
     ADMIN,
+    AUDIENCE,
     OPS,
     OTHER,
     OTHERS,
@@ -143,6 +145,21 @@ def test_keys_are_rotated_with_two_that_count_meanwhile(lab: SignedRegistry) -> 
         lab.by(OPS).switch(ACME, target(lab.folder / "old"), change())
     with pytest.raises(NotFound):
         admin.rotate("ops", change(), remove=OPS.kid)
+
+
+def test_an_administrator_is_replaced_and_the_principals_go_on(lab: SignedRegistry) -> None:
+    new = PrivateKey(b"z" * 32)
+    trusting = Trust(AUDIENCE, {new.kid: ("bob", new.public)}, signer=new)
+    registry = Registry(lab.client, trusting)
+    with pytest.raises(RegistryUnproven, match="key is not known"):
+        registry.get(ACME)
+    with pytest.raises(RegistryUnproven):
+        registry.principals.grant("ops", {"envs": ("prod",)}, change())
+    with pytest.raises(NotGranted):
+        lab.by(OPS).principals.adopt(registry.principals.standing(), change())
+    registry.principals.adopt(registry.principals.standing(), change())
+    assert [each.name for each in registry.principals.all()] == ["ops", "other"]
+    assert registry.get(ACME) is not None
 
 
 def test_names_and_keys_are_used_once(lab: SignedRegistry) -> None:

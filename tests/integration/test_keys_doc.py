@@ -22,7 +22,8 @@ BEFORE = [
 ]
 THEFT = [
     "signalbox key new ops-3.key > ops-3.public",
-    "signalbox principal add ops-2 --key ops-3.public --role operator --tenants t_acme --reason new",
+    "signalbox principal add ops-2 --key ops-3.public --role operator --tenants t_acme "
+    "--reason new",
     'SIGNALBOX_KEY_FILE="$PWD/ops-3.key" signalbox routes switch object_store filesystem -t t_acme '
     "-e prod -c base_dir=/srv/thief --reason thief",
 ]

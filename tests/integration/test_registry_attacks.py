@@ -585,3 +585,5 @@ NOT_NOTICED = {
 @pytest.mark.parametrize("name", NOT_NOTICED)
 def test_what_is_not_noticed(lab: SignedRegistry, name: str) -> None:
     NOT_NOTICED[name](lab)
+    page = Path(__file__).parents[2] / "docs" / "security.md"
+    assert f"- {name}" in page.read_text()

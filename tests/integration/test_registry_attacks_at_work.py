@@ -23,8 +23,9 @@ def signed_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSt
     folder = tmp_path_factory.mktemp("stack")
     trust = folder / "trust.json"
     trust.write_text(json.dumps({"keys": [administrator("alice", ADMIN.public)]}))
-    settings = {"SIGNALBOX_TRUST_FILE": str(trust), "SIGNALBOX_AUDIENCE": AUDIENCE}
-    with lane(folder, workers=1, **settings) as running:
+    with lane(
+        folder, workers=1, SIGNALBOX_TRUST_FILE=str(trust), SIGNALBOX_AUDIENCE=AUDIENCE
+    ) as running:
         SignedRegistry(connect(running.settings.state_url), folder).begin()
         yield running
 

@@ -1,4 +1,4 @@
-"""`signalbox acl`: the users that a Redis is to have."""
+"""`signalbox acl`: prints the users that a Redis needs."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ class Server(StrEnum):
 
 @app.command()
 def acl(
-    server: Annotated[Server, typer.Argument(help="Of which the users are.")],
+    server: Annotated[Server, typer.Argument(help="Server that the users are for.")],
     passwords: Annotated[
         Path,
         typer.Option(help="File with a line for each: ROLE PASSWORD, or ROLE #SHA256."),
@@ -34,7 +34,7 @@ def acl(
         bool, typer.Option("--redis-6", help="For Redis 6.2, which cannot let a key be only read.")
     ] = False,
 ) -> None:
-    """Print the ACL that a Redis is to have: a user for each role."""
+    """Print the ACL for a Redis: one user for each role."""
     from signalbox.producers.access.acl import ADMIN, read_passwords, roles_on, users
 
     known = roles_on(server, signalbox.Settings())

@@ -1,4 +1,4 @@
-"""`signalbox audit`: who changed what, and whether the record is whole."""
+"""`signalbox audit`: who changed what, and whether the record is complete."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ if TYPE_CHECKING:
 
 app = new_app(
     add_completion=False,
-    help="Who changed what, and whether the record is whole.",
+    help="Who changed what, and whether the record is complete.",
     no_args_is_help=True,
 )
 
@@ -38,13 +38,13 @@ def log(
         str | None, typer.Option("--since", help="A time, or how long ago: 2h, 7d.")
     ] = None,
     until: Annotated[str | None, typer.Option("--until", help="A time, or how long ago.")] = None,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many events.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Number of newest events.")] = 1000,
     archive: Annotated[
-        bool, typer.Option("--archive", help="From the archive: also what was trimmed or lost.")
+        bool, typer.Option("--archive", help="Read the archive, including trimmed and lost events.")
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Changes of routes, locks and policies, and refusals, oldest first."""
+    """Print changes of routes, locks and policies, and refusals, oldest first."""
     from signalbox.producers.cli.event_text import print_events
 
     first, last = _when(since) if since else None, _when(until) if until else None
@@ -67,14 +67,15 @@ def log(
 @app.command()
 def verify(
     archive: Annotated[
-        bool, typer.Option("--archive", help="The archive too, and that the log goes on from it.")
+        bool,
+        typer.Option("--archive", help="Verify the archive too, and that the log continues it."),
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Walk the chain of events and name the first broken link.
+    """Verify the chain of events and name the first broken link.
 
-    Each event carries the hash of the one before it, so what was changed, removed or put in
-    later shows. With a trust file, who signed each event is verified too. Exit code 1 if something
+    Each event contains the hash of the previous one, so changed, removed and inserted events are
+    found. With a trust file, the signature of each event is verified too. Exit code 1 if something
     is wrong.
     """
     from signalbox.producers.archive import archived_events
@@ -148,7 +149,7 @@ def _authorship(registry: Registry) -> Authorship | None:
 
 
 def _add_log(chain: Chain, events: EventLog, begin: int) -> None:
-    """Take the log to its end, not only as far as the head says, and compare the two."""
+    """Read the log to its end, not only up to the head, and compare the two."""
     while chain.fault is None:
         try:
             page = events.events(begin, limit=1000)
@@ -167,7 +168,7 @@ def _add_log(chain: Chain, events: EventLog, begin: int) -> None:
 
 
 def _add_readable(chain: Chain, events: EventLog, begin: int) -> None:
-    """Up to the event that cannot be read as one."""
+    """Read up to the event that cannot be parsed."""
     with suppress(ValueError):
         while page := events.events(begin, limit=1):
             chain.add(page[0])
@@ -208,7 +209,7 @@ def _tell_foreign(version: int) -> None:
 
 
 def _refuse_foreign(versions: list[int], chain: Chain, as_json: bool) -> None:
-    """Somebody else has written into the archive; the events between are all there."""
+    """Fail: the archive has foreign entries, although all events between them are complete."""
     if as_json:
         print_json({"whole": False, "foreign": versions, "last": chain.last_revision})
         raise typer.Exit(1)

@@ -1,4 +1,4 @@
-"""What all subcommands share: options, the client, and how answers and errors are printed."""
+"""Shared by all subcommands: options, the client, and how answers and errors are printed."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ ModeName = Annotated[
 ]
 AsJson = Annotated[bool, typer.Option("--json", help="Print JSON for scripts.")]
 Kind = Annotated[ResourceKind, typer.Argument(help="Kind of resource.")]
-Reason = Annotated[str, typer.Option("--reason", help="Why; it stands in the audit trail.")]
+Reason = Annotated[str, typer.Option("--reason", help="Why; recorded in the audit trail.")]
 SUPERSEDED = "Nothing was changed: the effect of a newer command was there already."
 
 Wait = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait for the outcome.")]
@@ -69,7 +69,7 @@ ONE_WAIT = 30.0
 
 
 def make_tenancy(tenant: str, env: str, mode: Mode) -> Tenancy:
-    """Whose data the command is about; InvalidScope before anything is sent."""
+    """Return tenant, env and mode of the command. Raises InvalidScope before anything is sent."""
     from signalbox.producers.bulk.folder import Tenancy
 
     return Tenancy(check_tenant(tenant), check_env(env), mode)
@@ -88,7 +88,7 @@ def make_registry() -> Registry:
 
 
 def make_scope(kind: ResourceKind, tenant: str, env: str) -> signalbox.Scope:
-    """Which route the command is about; InvalidScope before anything is read."""
+    """Return the scope of the route. Raises InvalidScope before anything is read."""
     return signalbox.Scope(kind=kind, tenant_id=check_tenant(tenant), env=check_env(env))
 
 
@@ -106,7 +106,7 @@ def named(tenancy: Tenancy, op_id: str | None = None) -> dict[str, Any]:
 
 
 def pairs(entries: list[str] | None) -> dict[str, str]:
-    """`NAME=VALUE` options as a dictionary."""
+    """Parse `NAME=VALUE` options into a dictionary."""
     found = {}
     for entry in entries or []:
         name, equals, value = entry.partition("=")
@@ -117,7 +117,7 @@ def pairs(entries: list[str] | None) -> dict[str, str]:
 
 
 def actor() -> str:
-    """Who stands in the audit trail."""
+    """Return the name that the audit trail records."""
     return getpass.getuser()
 
 

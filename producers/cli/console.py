@@ -1,4 +1,4 @@
-"""Where the command line prints, as text or JSON: nothing shown there commands the terminal."""
+"""Output of the command line, as text or JSON; the terminal never gets control characters."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:  # rich takes a while to import, and JSON and help do not need
     from signalbox.producers.cli.safe_console import SafeConsole
 
 LONG_WORD = 32
-"""Cells of a word; what is longer may be folded in a table."""
+"""Maximum width of a word in a table; longer words may be folded."""
 
 
 @cache
@@ -37,7 +37,7 @@ def print_json(document: Any, *, to_error: bool = False) -> None:
 
 
 def print_pairs(document: dict[str, Any]) -> None:
-    """Names and values, one a line."""
+    """Print names and values, one pair on a line."""
     shown = {n: v for n, v in document.items() if v not in (None, "", {}, [])}
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
@@ -47,7 +47,7 @@ def print_pairs(document: dict[str, Any]) -> None:
 
 
 def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:
-    """A table; where its words do not fit side by side, each row as names and values instead."""
+    """Print a table; if its words do not fit side by side, print each row as names and values."""
     from rich.markup import escape
     from rich.table import Table
 
@@ -69,7 +69,8 @@ def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:
 
 
 def _width_needed(columns: list[str], rows: list[list[str]]) -> int:
-    """The least at which a table can be read: with whole words, but for very long ones."""
+    """Return the minimum width at which a table is readable: with whole words, except very long
+    ones."""
     from rich.cells import cell_len
 
     widths = [

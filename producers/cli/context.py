@@ -1,4 +1,4 @@
-"""`signalbox context`: which servers, tenant and env commands use that name none."""
+"""`signalbox context`: named servers, tenant and env, used by commands that name none."""
 
 from __future__ import annotations
 
@@ -73,7 +73,7 @@ def set_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Make a context, or change what is given of one; an empty value takes it out."""
+    """Create a context, or change the given values of one; an empty value removes it."""
     paths = {
         "state_password_file": state_password_file,
         "broker_password_file": broker_password_file,
@@ -106,7 +106,7 @@ def set_(
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """All contexts, and which one is in use."""
+    """List all contexts, and which one is in use."""
     contexts = load_contexts()
     chosen = chosen_context(contexts)
     known = {DEFAULT: Context()} | dict(sorted(contexts.by_name.items()))
@@ -135,7 +135,7 @@ def show(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What a command uses here and now, and where each value comes from."""
+    """Show what a command would use here, and where each value comes from."""
     _show(name, as_json)
 
 

@@ -1,5 +1,4 @@
-"""Addresses in contexts: checked when a context is set, and without passwords, which are in files
-of their own."""
+"""Addresses in contexts, checked when a context is set. Passwords are in separate files."""
 
 from __future__ import annotations
 
@@ -13,7 +12,7 @@ from signalbox.producers.cli.contexts import Context
 
 
 def with_password(url: str | None, file: str | None) -> str | None:
-    """The address with the password in the file, if one is named. Raises LocalFileError."""
+    """Return the address with the password from the file, if any. Raises LocalFileError."""
     if url is None or file is None:
         return url
     scheme, _, rest = url.partition("://")
@@ -33,7 +32,8 @@ def with_password(url: str | None, file: str | None) -> str | None:
 
 
 def check_context(context: Context) -> None:
-    """Raises InvalidSetting, InvalidScope or LocalFileError if a command could not use it."""
+    """Check a context. Raises InvalidSetting, InvalidScope or LocalFileError if no command could
+    use it."""
     from signalbox.commands.settings import without_password
 
     if context.tenant is not None:

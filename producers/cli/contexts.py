@@ -1,8 +1,8 @@
-"""The user's contexts, in a file: each names servers, and a tenant and env to begin with.
+"""The user's contexts, in a file: each names servers, and a default tenant and env.
 
-Only the command line reads them. Workers, the gateway and programs have environment variables, so
-that what one person chooses in a shell changes nothing that serves others. Completion imports this:
-nothing slow is loaded here.
+Only the command line reads them. Workers, the gateway and programs use environment variables, so a
+choice in one person's shell affects no service. Completion imports this module, so it must not
+import anything slow.
 """
 
 from __future__ import annotations
@@ -18,13 +18,14 @@ from pathlib import Path
 from typing import Any
 
 DEFAULT = "default"
-"""Stands for no context: variables, else a stack that runs here, else the default addresses."""
+"""Name for no context: then variables apply, or else a stack that runs here, or else the defaults.
+"""
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,63}", re.ASCII)
 
 
 @dataclass(frozen=True)
 class Context:
-    """What it does not name is None."""
+    """A context. None stands for a value that it does not set."""
 
     state_url: str | None = None
     """Address of the state Redis, without a password."""
@@ -44,19 +45,19 @@ class Context:
     """Mode of a command without `-m`."""
 
     def document(self) -> dict[str, str]:
-        """What it names, as JSON data."""
+        """The values that are set, as JSON data."""
         return {name: value for name, value in asdict(self).items() if value is not None}
 
 
 @dataclass
 class Contexts:
-    """All contexts of a user, and which is in use."""
+    """All contexts of a user, and the one in use."""
 
     current: str = DEFAULT
     by_name: dict[str, Context] = field(default_factory=dict)
 
     def find(self, name: str) -> Context:
-        """Raises NotFound. The default context names nothing."""
+        """Return a context by name; the default one sets nothing. Raises NotFound."""
         if name == DEFAULT:
             return Context()
         if name not in self.by_name:
@@ -70,14 +71,15 @@ class Contexts:
 
 
 def contexts_file() -> Path:
-    """See the XDG Base Directory Specification: a path there that is not absolute is ignored."""
+    """Return the file's path by the XDG Base Directory Specification; relative paths in it are
+    ignored."""
     given = Path(os.environ.get("XDG_CONFIG_HOME", ""))
     folder = given if given.is_absolute() else Path.home() / ".config"
     return folder / "signalbox" / "contexts.json"
 
 
 def check_name(name: str) -> str:
-    """Raises InvalidCommand if no context can have this name."""
+    """Check the name of a context. Raises InvalidCommand."""
     if name == DEFAULT or not _NAME.fullmatch(name):
         from signalbox.commands.error import InvalidCommand
 
@@ -89,7 +91,8 @@ def check_name(name: str) -> str:
 
 
 def load_contexts() -> Contexts:
-    """What the user's file says; no contexts if there is none. Raises InvalidSetting, OSError."""
+    """Read the user's file; without a file there are no contexts. Raises InvalidSetting and
+    OSError."""
     path = contexts_file()
     try:
         content = path.read_bytes()
@@ -109,7 +112,7 @@ def load_contexts() -> Contexts:
 
 @contextmanager
 def changed_contexts() -> Iterator[Contexts]:
-    """The contexts, to be changed and written at the end; one change at a time."""
+    """Yield the contexts, and write them with all changes at the end; one change at a time."""
     # Followed if it is a link, as with configuration that is kept elsewhere.
     path = Path(os.path.realpath(contexts_file()))
     path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -132,7 +135,7 @@ def changed_contexts() -> Iterator[Contexts]:
 
 
 def complete_context(incomplete: str) -> list[str]:
-    """Names for the shell; none if the file cannot be read."""
+    """Return names for completion; none if the file cannot be read."""
     with suppress(Exception):
         names = [*load_contexts().by_name, DEFAULT]
         return sorted(name for name in names if name.startswith(incomplete))

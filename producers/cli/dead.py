@@ -1,4 +1,4 @@
-"""`signalbox dead`: what ended for good with an error; look at it, replay it, purge it."""
+"""`signalbox dead`: commands that failed permanently; list, show, replay and purge them."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ OlderThan = Annotated[str | None, typer.Option("--older-than", help="Only older 
 Refs = Annotated[
     list[str] | None, typer.Argument(metavar="[REF]...", help="TENANT/ENV/OP_ID, as `ls` prints.")
 ]
-All = Annotated[bool, typer.Option("--all", help="Without a filter: really all of them.")]
+All = Annotated[bool, typer.Option("--all", help="Confirm that no filter means all of them.")]
 _STEP = 500
 
 
@@ -42,7 +42,7 @@ def ls(
     kind: KindFilter = None,
     code: CodeFilter = None,
     older_than: OlderThan = None,
-    limit: Annotated[int, typer.Option(min=1, help="How many to show.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number to show.")] = 100,
     as_json: AsJson = False,
 ) -> None:
     """List dead letters, with error, attempts, worker and time."""
@@ -77,7 +77,7 @@ def ls(
 def show(
     ref: Annotated[str, typer.Argument(help="TENANT/ENV/OP_ID.")], as_json: AsJson = False
 ) -> None:
-    """All that is known of one dead letter; content is left out."""
+    """Show all that is known of one dead letter, without its content."""
     from signalbox.producers.dead_letter import document_of
 
     with make_client() as client:
@@ -102,7 +102,7 @@ def replay(
     everything: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Run dead letters again, each once, at the end of its order; op_ids stay as they are."""
+    """Run dead letters again, each once, at the end of the order of its key; op_ids are kept."""
     replayed = 0
     left: dict[str, str] = {}
     with make_client() as client:
@@ -130,7 +130,7 @@ def purge(
     everything: All = False,
     as_json: AsJson = False,
 ) -> None:
-    """Forget dead letters for good, with the content that was staged for them."""
+    """Remove dead letters permanently, with their staged content."""
     from signalbox.producers.dead_letter import discard
 
     purged = 0
@@ -169,7 +169,7 @@ def _which(
 def _chosen(
     client: signalbox.Client, refs: list[Ref] | None, which: Which, everything: bool
 ) -> Iterator[list[DeadLetter]]:
-    """The dead letters that are meant, in steps of one round trip each."""
+    """Yield the chosen dead letters, in steps of one round trip each."""
     from signalbox.commands.ledger.dead import Which
 
     if refs:

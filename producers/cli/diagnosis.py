@@ -1,4 +1,4 @@
-"""What `signalbox routes check` finds and prints."""
+"""The findings of `signalbox routes check`, and how they are printed."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def diagnose(
     *,
     must_exist: bool,
 ) -> bool:
-    """Whether every backend did what it should. Raises RouteNotFound if there is no route."""
+    """Return whether every backend works. Raises RouteNotFound if there is no route."""
     registry = make_registry()
     book = UsageBook(registry.client)
     tables = load_prices(prices or settings().price_file)

@@ -1,4 +1,4 @@
-"""`signalbox routes drain`: when what was claimed before a switch is over."""
+"""`signalbox routes drain`: waits until commands that were claimed before a switch have ended."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ WaitDrain = Annotated[float, typer.Option("--wait", min=0, help="Seconds to wait
 def drain(
     kind: Kind, tenant: Tenant, env: EnvName, wait: WaitDrain = 600, as_json: AsJson = False
 ) -> None:
-    """Wait until nothing that is claimed now can still run on a former route.
+    """Wait until no command that is claimed now can still run on a former route.
 
-    Run it after a switch: once it is done, nothing is written to the former place any more.
+    Run it after a switch: once it is done, nothing is written to the former backend any more.
     """
     from signalbox.commands.ledger.lease import LATE_MS, Leases
     from signalbox.commands.state import connect_to

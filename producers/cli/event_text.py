@@ -1,4 +1,4 @@
-"""StreamEvents as people read them."""
+"""StreamEvents as text for people."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from signalbox.routing.registry.event import StreamEvent
 
 _NOTHING = "–"
 _PLACES = ("bucket", "container", "table", "project")
-"""What backends call the place where they keep data."""
+"""Config entries in which backends name the location of their data."""
 
 
 def print_events(title: str, events: list[StreamEvent]) -> None:
-    """A table of changes; what they are about is named once if it is the same for all."""
+    """Print a table of changes; a scope that is the same for all is named once."""
     subjects = {event.subject for event in events}
     one = len(subjects) == 1
     rows = []
@@ -50,7 +50,7 @@ def print_event(event: StreamEvent, as_json: bool) -> None:
 
 
 def _after(event: StreamEvent) -> str:
-    """What it was made; of a refusal why not, and what was asked for."""
+    """The state after the change; for a refusal, the reason and what was requested."""
     data = event.data
     if data.error is None:
         return _state(data.after)
@@ -59,7 +59,7 @@ def _after(event: StreamEvent) -> str:
 
 
 def _state(state: dict[str, Any] | None) -> str:
-    """A route, lock or policy in a few words; `--json` has all of it."""
+    """A short description of a route, lock or policy; `--json` prints it completely."""
     if not state:
         return _NOTHING
     if "backend_type" in state:

@@ -144,7 +144,7 @@ def read(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Print events behind a version, in order, one a line."""
+    """Print events after a version, in order, one on a line."""
     from signalbox.producers.bulk.stream_reader import events_after
 
     tenancy = make_tenancy(tenant, env, mode)
@@ -166,12 +166,12 @@ def tail(
     env: EnvName,
     stream: Stream,
     after: After = 0,
-    from_now: Annotated[bool, typer.Option("--from-now", help="Only events to come.")] = False,
+    from_now: Annotated[bool, typer.Option("--from-now", help="Only future events.")] = False,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Print events as they come, until Ctrl-C; with --json one document a line."""
+    """Print events as they arrive, until Ctrl-C; with --json one document on a line."""
     from signalbox.producers.bulk.stream_reader import end_of, events_after
 
     if from_now and after:

@@ -1,5 +1,4 @@
-"""How the command line says that a command failed. Imported once one has: `--help` needs none of
-it."""
+"""Reports that a command failed. Imported only then, since `--help` needs none of it."""
 
 from __future__ import annotations
 

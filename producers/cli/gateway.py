@@ -1,4 +1,4 @@
-"""`signalbox gateway`: become the gateway."""
+"""`signalbox gateway`: runs the gateway in this process."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What one run of the command line keeps for itself: the context, and what was taken from it."""
+"""The state of one run of the command line: the context, and the values taken from it."""
 
 from __future__ import annotations
 
@@ -18,16 +18,16 @@ class Invocation:
     selection: Selection | None = None
     """What was selected, once that is known."""
     taken: list[str] = field(default_factory=list)
-    """Options that were not given, and had their value from the context."""
+    """Options that were not given and got their value from the context."""
     said: bool = False
-    """Whether it was said what is used."""
+    """Whether the values in use have been printed."""
 
 
 _invocation = Invocation()
 
 
 def begin(context: str | None) -> None:
-    """A run begins, with the value of `--context`."""
+    """Begin a run, with the value of `--context`."""
     global _invocation
     _invocation = Invocation(context)
 

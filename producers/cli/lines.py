@@ -1,7 +1,7 @@
-"""Standard input line by line: what storing rows, points and events has in common.
+"""Reads rows, points and events from standard input, line by line.
 
-A line that is no valid JSON object of its kind ends the input: what stands before it is stored,
-nothing behind it is sent. A command that fails is reported and does not stop the others.
+A line that is not a valid JSON object of its kind ends the input: lines before it are stored, lines
+after it are not sent. A command that fails is reported and does not stop the others.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ def lines_of_input() -> Iterator[Line | None]:
 def one_each(
     naming: Naming, make: Callable[[Line, str], Command], lines: Iterator[Line | None]
 ) -> Pieces:
-    """A command for each line; `make` is given the op_id that the line has by its number."""
+    """Make a command for each line; `make` gets the op_id that follows from the line's number."""
     for line in lines:
         if line is None:
             yield None
@@ -48,7 +48,7 @@ def one_each(
 
 
 def store_lines(pieces: Pieces, wait: float | None, as_json: bool) -> None:
-    """Store them, print the counts, and exit with 1 unless everything was stored."""
+    """Store the lines, print the counts, and exit with 1 unless all were stored."""
     source = _Source(pieces)
     timeout = DEFAULT_TIMEOUT if wait is None else timedelta(seconds=wait)
     with make_client() as client:
@@ -68,7 +68,8 @@ def store_lines(pieces: Pieces, wait: float | None, as_json: bool) -> None:
 
 
 class _Source:
-    """The pieces up to the first fault, which is kept: what stands before it is to be stored."""
+    """The pieces up to the first invalid line, which is remembered so that those before it are
+    stored."""
 
     def __init__(self, pieces: Pieces) -> None:
         self._pieces = pieces
@@ -83,7 +84,7 @@ class _Source:
 
 @contextmanager
 def _count_shown() -> Iterator[Callable[[int], None]]:
-    """A bar that is told of lines as they end; none where standard error is no terminal."""
+    """A progress bar for finished lines; none if standard error is not a terminal."""
     if not err().is_terminal:
         yield lambda _: None
         return

@@ -18,7 +18,7 @@ COMMANDS = {
     "context": ("Servers, tenant and env of commands that name none.", "context"),
     "routes": ("Set, switch and explain routes.", "routes", "route_view", "drain"),
     "policy": ("What a tenant may do, where, and how much.", "policy"),
-    "audit": ("Who changed what, and whether the record is whole.", "audit", "adopt"),
+    "audit": ("Who changed what, and whether the record is complete.", "audit", "adopt"),
     "key": ("Keys to sign with.", "key"),
     "principal": ("Who may sign what.", "principal"),
     "dead": ("Dead letters: look, replay, purge.", "dead"),
@@ -27,38 +27,43 @@ COMMANDS = {
     "metrics": ("Ingest points of metrics, query them, and list series.", "metrics"),
     "events": ("Append to event streams, read, follow and list them.", "events"),
     "outcome": (
-        "What became of a command; without -t and -e every tenant's commands are searched.",
+        "Show the outcome of a command; without -t and -e, all tenants are searched.",
         "operate",
     ),
     "status": (
-        "Queues, workers, and how many commands are open, running, held, overdue or dead.",
+        "Show queues, workers, and how many commands are open, running, held, overdue or dead.",
         "operate",
     ),
-    "schema": ("The JSON Schema of one command, or of all.", "operate"),
+    "schema": ("Print the JSON Schema of one command, or of all.", "operate"),
     "backends": (
-        "Which backend holds which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED.",
+        "Show which backend supports which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED.",
         "operate",
     ),
-    "acl": ("Print the ACL that a Redis is to have: a user for each role.", "acl"),
-    "worker": ("Run a worker until SIGTERM; further options go to Celery's own worker.", "worker"),
+    "acl": ("Print the ACL for a Redis: one user for each role.", "acl"),
+    "worker": (
+        "Run a worker until SIGTERM; further options are passed to Celery's worker.",
+        "worker",
+    ),
     "gateway": (
         "Serve HTTP on 127.0.0.1:8010 until SIGTERM; settings are SIGNALBOX_GATEWAY_*.",
         "gateway",
     ),
     "up": (
-        "Start Redis, workers, Flower and the gateway here, and keep them up until Ctrl-C.",
+        "Start Redis, workers, Flower and the gateway here, and keep them running until Ctrl-C.",
         "stack",
     ),
     "tour": (
-        "Play the tour on a stack that is up: the one that runs here, or that is named.",
+        "Play the tour on a running stack: the one of this folder, or the named one.",
         "stack",
     ),
 }
-"""What each is for, and its modules, imported when it is called; the first has the `app`."""
+"""Help and modules of each command. Modules are imported when it is called; the first has the
+`app`."""
 
 
 class LateGroup(Group):
-    """Knows its commands by name and a line of help, and imports the one that is called."""
+    """A group that knows its commands by name and help line, and imports only the one that is
+    called."""
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, named, rest = super().resolve_command(ctx, args)
@@ -66,7 +71,7 @@ class LateGroup(Group):
 
 
 def command_of(name: str) -> Any:
-    """The command itself, as click has it."""
+    """Return the click command of this name."""
     _, *modules = COMMANDS[name]
     first, *_ = [import_module(f"signalbox.producers.cli.{module}") for module in modules]
     found: Any = get_command(first.app)

@@ -1,4 +1,4 @@
-"""`signalbox metrics`: points of series through the queue."""
+"""`signalbox metrics`: stores and queries points of series, through the queue."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ MAX_PAGE = 10_000
 
 
 class WithNegativeNumbers(TyperCommand):
-    """Takes `-5` for the number that it is, and for no option."""
+    """Parses `-5` as a number and not as an option."""
 
     def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         if "--" not in args:
@@ -125,22 +125,23 @@ def query(
     env: EnvName,
     series: Annotated[str, typer.Argument(metavar="SERIES", help="Series name.")],
     start: Annotated[
-        str | None, typer.Option("--from", metavar="TIME", help="From this time on.")
+        str | None, typer.Option("--from", metavar="TIME", help="Start of the range, included.")
     ] = None,
     end: Annotated[
-        str | None, typer.Option("--to", metavar="TIME", help="To before it; left out: now.")
+        str | None,
+        typer.Option("--to", metavar="TIME", help="End of the range, excluded; default: now."),
     ] = None,
     last: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="In place of --from: 30s, 5m, 1h, 7d.")
+        str | None, typer.Option(metavar="DURATION", help="Instead of --from: 30s, 5m, 1h, 7d.")
     ] = None,
     agg: Annotated[
         Aggregation | None, typer.Option(help="One value for each window and group.")
     ] = None,
     window: Annotated[
-        str | None, typer.Option(metavar="DURATION", help="Left out: the whole range.")
+        str | None, typer.Option(metavar="DURATION", help="Default: the whole range.")
     ] = None,
     by: Annotated[
-        list[str] | None, typer.Option(metavar="LABEL", help="Group by it; repeatable.")
+        list[str] | None, typer.Option(metavar="LABEL", help="Group by this label; repeatable.")
     ] = None,
     label: LabelPairs = None,
     limit: Limit = 1000,
@@ -148,7 +149,7 @@ def query(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Points of one series in a range of time, as they are or aggregated."""
+    """Print points of one series in a range of time, raw or aggregated."""
     if (start is None) == (last is None):
         raise typer.BadParameter("give --from (and --to), or --last")
     until = moment(end) if end else datetime.now(UTC)

@@ -1,4 +1,4 @@
-"""`ls` of tables, series and streams: their names, a page at a time."""
+"""`ls` of tables, series and streams: prints their names, page by page."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from signalbox.producers.cli.paging import say_if_more, walk
 if TYPE_CHECKING:
     from signalbox.commands.listing import ListNames
 
-Prefix = Annotated[str, typer.Argument(help="Only names that begin with it.")]
+Prefix = Annotated[str, typer.Argument(help="Only names with this prefix.")]
 AllowScan = Annotated[
     bool, typer.Option("--allow-scan", help="Read all that is stored where there is no list.")
 ]
@@ -34,7 +34,7 @@ def print_names(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Run `model` for page after page, and print the names that stand in `field` of its results."""
+    """Run `model` for each page, and print the names in `field` of its results."""
     tenancy = make_tenancy(tenant, env, mode)
 
     def ask(most: int, cursor: str | None) -> signalbox.Command:

@@ -1,4 +1,4 @@
-"""How times, durations, comparisons and typed values are written on the command line."""
+"""Parses times, durations, comparisons and typed values on the command line."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _OPERATOR = re.compile(r">=|<=|>|<|=")
 
 
 def duration(text: str) -> timedelta:
-    """`5m`, `1h30m`, `250ms`: a number and ms, s, m, h, d or w, once or more."""
+    """Parse a duration such as `5m`, `1h30m`, `250ms`: numbers with ms, s, m, h, d or w."""
     if _DURATION.fullmatch(text):
         try:
             return timedelta(
@@ -33,7 +33,7 @@ def duration(text: str) -> timedelta:
 
 
 def moment(text: str) -> datetime:
-    """An ISO 8601 time with Z or an offset."""
+    """Parse an ISO 8601 time with Z or an offset."""
     try:
         found = datetime.fromisoformat(text)
         if found.tzinfo is not None:
@@ -44,7 +44,7 @@ def moment(text: str) -> datetime:
 
 
 def number(text: str) -> float:
-    """A number; a negative one too."""
+    """Parse a number, which may be negative."""
     try:
         return float(text)
     except ValueError:
@@ -52,7 +52,7 @@ def number(text: str) -> float:
 
 
 def json_object(text: str | bytes) -> dict[str, Any]:
-    """A JSON object. Raises InvalidCommand."""
+    """Parse a JSON object. Raises InvalidCommand."""
     try:
         document = json.loads(text)
     except (ValueError, RecursionError):
@@ -65,7 +65,7 @@ def json_object(text: str | bytes) -> dict[str, Any]:
 
 
 def value(text: str) -> Any:
-    """JSON where it is JSON, else a string: 18, true, null, "18", Ann, {"$timestamp": "…"}."""
+    """Parse JSON, or take the text as a string: 18, true, null, "18", Ann, {"$timestamp": "…"}."""
     try:
         return json.loads(text)
     except (ValueError, RecursionError):
@@ -73,14 +73,15 @@ def value(text: str) -> Any:
 
 
 def shown(typed: Any) -> str:
-    """A value's JSON form as `value` reads it back: strings without quotes where that is clear."""
+    """Write a value such that `value` reads it back; strings without quotes where that is
+    unambiguous."""
     if isinstance(typed, str) and value(typed) is typed:
         return typed
     return json.dumps(typed, ensure_ascii=False)
 
 
 def comparison(text: str) -> signalbox.Filter:
-    """`age>=18`, `name=Ann`, `"odd > name"=1`: column, one of = < <= > >=, and a value."""
+    """Parse `age>=18`, `name=Ann`, `"odd > name"=1`: column, one of = < <= > >=, and a value."""
     column, behind = "", 0
     if text.startswith('"'):
         with contextlib.suppress(ValueError):

@@ -33,7 +33,7 @@ if TYPE_CHECKING:
 
 End = TypeVar("End")
 SHOWN = 20
-"""Errors of one code that are printed one by one; of more the number is."""
+"""Number of errors of one code that are printed individually; further ones are counted."""
 
 
 @app.command()
@@ -75,15 +75,15 @@ def sync(
         bool, typer.Option("--down", help="From the object store to the folder.")
     ] = False,
     delete: Annotated[
-        bool, typer.Option("--delete", help="Remove there what is not here.")
+        bool, typer.Option("--delete", help="Remove what does not exist on this side.")
     ] = False,
     mode: ModeName = Mode.LAB,
     as_json: AsJson = False,
 ) -> None:
-    """Make the objects below PREFIX what the files below DIR are, or with --down the reverse.
+    """Make the objects below PREFIX equal to the files below DIR, or with --down the reverse.
 
-    What has the same size and SHA-256 on both sides is not sent, so a run that was interrupted goes
-    on where it was.
+    Content with the same size and SHA-256 on both sides is not sent, so an interrupted run
+    continues where it stopped.
     """
     from signalbox.producers.bulk.folder import files_below
     from signalbox.producers.bulk.remote_folder import objects_below, path_below
@@ -140,7 +140,7 @@ def remove_folder(client: signalbox.Client, tenancy: Tenancy, prefix: str, as_js
 
 
 class Tally:
-    """What became of many objects, and how that is printed."""
+    """Counts the results of many objects, and prints them."""
 
     def __init__(self, what: str) -> None:
         self.what = what
@@ -157,7 +157,7 @@ class Tally:
         self.failed.append((name, error))
 
     def show(self, as_json: bool) -> None:
-        """Print it, and exit with 1 if something failed, with 130 if it was interrupted."""
+        """Print the counts. Exit with 1 if something failed, with 130 if it was interrupted."""
         for name in self.superseded:
             err().print(f"{name}: {SUPERSEDED}", markup=False, soft_wrap=True)
         self._show_failures()
@@ -264,7 +264,7 @@ def _remove(client: signalbox.Client, tenancy: Tenancy, keys: Sequence[str], tal
 
 
 def _watched(what: str, ends: Iterator[End], tally: Tally, total: int) -> Iterator[End]:
-    """With a bar; Ctrl-C ends it, and what was done so far is told."""
+    """Show a progress bar. Ctrl-C ends the run, and the counts so far are printed."""
     with progress(err()) as bar:
         task = bar.add_task(what, total=total)
         try:
@@ -285,6 +285,6 @@ def _folder_prefix(prefix: str) -> str:
 
 
 def _check_some(source: Sequence[object], name: str) -> None:
-    """A source that is empty is more often a wrong name than the wish to remove everything."""
+    """Refuse an empty source: more often a wrong name than the wish to remove everything."""
     if not source:
         raise typer.BadParameter(f"there is nothing below {name!r}: --delete would remove all")

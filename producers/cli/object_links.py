@@ -1,4 +1,4 @@
-"""`signalbox object`: addresses of objects, for who goes to the backend without Signalbox."""
+"""`signalbox object`: presigned URLs and addresses, for access to the backend without Signalbox."""
 
 from __future__ import annotations
 
@@ -31,12 +31,12 @@ def presign_post(
     content_type: Annotated[str, typer.Option("--content-type")] = DEFAULT_CONTENT_TYPE,
     max_bytes: Annotated[int, typer.Option(help="Largest upload.")] = 100 * 1024 * 1024,
     min_bytes: Annotated[int, typer.Option(help="Smallest upload.")] = 0,
-    expires: Annotated[int, typer.Option(help="Seconds that the form is good for.")] = 900,
+    expires: Annotated[int, typer.Option(help="Seconds until the form expires.")] = 900,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """A form for a browser's upload straight to the backend."""
+    """Print a form with which a browser uploads directly to the backend."""
     command = signalbox.PresignPost(
         **named(make_tenancy(tenant, env, mode)),
         key=key,
@@ -54,12 +54,12 @@ def presign_put(
     env: EnvName,
     key: Key,
     content_type: Annotated[str, typer.Option("--content-type")] = DEFAULT_CONTENT_TYPE,
-    expires: Annotated[int, typer.Option(help="Seconds that the address is good for.")] = 900,
+    expires: Annotated[int, typer.Option(help="Seconds until the URL expires.")] = 900,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """An address to which the content can be uploaded with one PUT for a while."""
+    """Print a URL to which the content can be uploaded with one PUT until it expires."""
     command = signalbox.PresignPut(
         **named(make_tenancy(tenant, env, mode)),
         key=key,
@@ -74,12 +74,12 @@ def presign_get(
     tenant: Tenant,
     env: EnvName,
     key: Key,
-    expires: Annotated[int, typer.Option(help="Seconds that the address is good for.")] = 900,
+    expires: Annotated[int, typer.Option(help="Seconds until the URL expires.")] = 900,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """An address from which the object can be read for a while."""
+    """Print a URL from which the object can be read until it expires."""
     tenancy = make_tenancy(tenant, env, mode)
     run_and_show(
         signalbox.PresignGet(**named(tenancy), key=key, expires=timedelta(seconds=expires)),
@@ -97,7 +97,7 @@ def uri(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """The backend's own name of an object."""
+    """Print the backend's own address of an object."""
     run_and_show(
         signalbox.ObjectUri(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json
     )
@@ -108,8 +108,8 @@ def register(
     tenant: Tenant,
     env: EnvName,
     key: Key,
-    size: Annotated[int | None, typer.Option(min=0, help="Bytes it must have.")] = None,
-    sha256: Annotated[str | None, typer.Option(help="Digest it must have.")] = None,
+    size: Annotated[int | None, typer.Option(min=0, help="Expected size in bytes.")] = None,
+    sha256: Annotated[str | None, typer.Option(help="Expected digest.")] = None,
     meta: Meta = None,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,

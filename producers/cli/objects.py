@@ -1,4 +1,4 @@
-"""`signalbox object`: objects through the queue."""
+"""`signalbox object`: stores, reads, lists and removes objects, through the queue."""
 
 from __future__ import annotations
 
@@ -141,7 +141,7 @@ def list_(
     env: EnvName,
     prefix: Annotated[str, typer.Argument()] = "",
     delimiter: Annotated[str, typer.Option(help="/ folds deeper keys into prefixes.")] = "",
-    limit: Annotated[int, typer.Option(min=1, help="Keys to print at most.")] = 1000,
+    limit: Annotated[int, typer.Option(min=1, help="Maximum number of keys.")] = 1000,
     mode: ModeName = Mode.LAB,
     wait: Wait = 30,
     as_json: AsJson = False,
@@ -185,7 +185,7 @@ def stat(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """What is known of an object."""
+    """Print size, ETag, content type and metadata of an object."""
     run_and_show(
         signalbox.HeadObject(**named(make_tenancy(tenant, env, mode)), key=key), wait, as_json
     )
@@ -204,7 +204,7 @@ def rm(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Remove an object, or with -r all below a prefix; it is no error if there is none."""
+    """Remove an object, or with -r all below a prefix; a missing object is not an error."""
     tenancy = make_tenancy(tenant, env, mode)
     if recursive:
         from signalbox.producers.cli.object_folders import remove_folder

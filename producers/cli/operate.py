@@ -1,4 +1,4 @@
-"""`signalbox outcome`, `status`, `schema`, `backends`: looking in."""
+"""`signalbox outcome`, `status`, `schema` and `backends`: commands that only look."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.selection import settings
 
 NOW = ("open", "running", "held", "overdue", "dead_letters")
-"""What stands now, of the ledger's totals; the others only grow."""
+"""Totals of the ledger that describe the present; all others only grow."""
 
 
 app = new_app(add_completion=False)
@@ -29,7 +29,7 @@ def outcome(
     env: Annotated[str | None, typer.Option("-e", "--env")] = None,
     as_json: AsJson = False,
 ) -> None:
-    """What became of a command; without -t and -e every tenant's commands are searched."""
+    """Show the outcome of a command; without -t and -e, all tenants are searched."""
     from signalbox.commands.ledger.ledger import Ledger
     from signalbox.commands.state import connect_to
 
@@ -69,7 +69,7 @@ def outcome(
 
 @app.command()
 def status(as_json: AsJson = False) -> None:
-    """Queues, workers, and how many commands are open, running, held, overdue or dead."""
+    """Show queues, workers, and how many commands are open, running, held, overdue or dead."""
     from signalbox.commands.settings import without_password
     from signalbox.commands.state import connect_to
     from signalbox.producers.broker.publisher import make_app
@@ -109,7 +109,7 @@ def status(as_json: AsJson = False) -> None:
 def schema(
     op: Annotated[str | None, typer.Argument(help="A command, such as object_store.put.")] = None,
 ) -> None:
-    """The JSON Schema of one command, or of all."""
+    """Print the JSON Schema of one command, or of all."""
     from signalbox.commands.model import MODELS
 
     kind = (op or "").partition(".")[0]
@@ -126,9 +126,9 @@ def schema(
 
 @app.command()
 def backends(
-    as_markdown: Annotated[bool, typer.Option("--markdown", help="As README has it.")] = False,
+    as_markdown: Annotated[bool, typer.Option("--markdown", help="As in the README.")] = False,
 ) -> None:
-    """Which backend holds which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED."""
+    """Show which backend supports which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED."""
     from signalbox.adapters.support_matrix import markdown, overview
 
     if as_markdown:

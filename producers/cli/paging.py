@@ -1,4 +1,4 @@
-"""Walking over the pages of an answer, up to as many entries as were asked for."""
+"""Iterates over the pages of an answer, up to a number of entries."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import typer
 import signalbox
 from signalbox.producers.cli.console import err
 
-Limit = Annotated[int, typer.Option(min=1, help="Entries to print at most.")]
+Limit = Annotated[int, typer.Option(min=1, help="Maximum number of entries.")]
 
 
 def walk(
@@ -21,10 +21,10 @@ def walk(
     ask: Callable[[int, str | None], signalbox.Command],
     entries: Callable[[dict[str, Any]], list[Any]],
 ) -> tuple[list[Any], str | None]:
-    """The entries, and the cursor behind them if there are more.
+    """Return the entries, and the cursor for more of them if there are more.
 
-    `ask` makes the command for a page of so many entries from a cursor on; `entries` takes them
-    out of its result.
+    `ask` makes the command for a page of a size that begins at a cursor; `entries` takes the
+    entries from its result.
     """
     found: list[Any] = []
     cursor: str | None = None

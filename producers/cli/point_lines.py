@@ -1,4 +1,4 @@
-"""Points that come as lines, many of them in one command."""
+"""Combines points from input lines into commands."""
 
 from __future__ import annotations
 
@@ -20,7 +20,8 @@ GROUP_POINTS = 500
 
 
 def grouped(tenancy: Tenancy, naming: Naming, lines: Iterator[Line | None]) -> Pieces:
-    """Commands of up to 500 points; one ends early when the input pauses or a point repeats."""
+    """Yield commands of up to 500 points; one is complete earlier when the input pauses or a point
+    repeats."""
     group = _Group()
 
     def piece() -> Iterator[Piece]:

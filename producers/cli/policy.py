@@ -1,4 +1,4 @@
-"""`signalbox policy`: what a tenant may do, where, how much, and at what prices."""
+"""`signalbox policy`: a tenant's mode, backends, regions, quotas and prices."""
 
 from __future__ import annotations
 
@@ -30,7 +30,8 @@ def set_(
     tenant: Tenant,
     reason: Reason,
     mode: Annotated[
-        Mode, typer.Option("-m", "--mode", help="The stricter of it and a command's holds.")
+        Mode,
+        typer.Option("-m", "--mode", help="The stricter of this and the command's mode applies."),
     ] = Mode.LAB,
     backends: Annotated[
         list[str] | None,
@@ -56,9 +57,10 @@ def set_(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a tenant these terms. They replace all that it had: what is left out is lifted.
+    """Set a tenant's terms. They replace all previous terms: those that are left out no longer
+    apply.
 
-    To change one of many, edit the terms that `policy get --json` prints, and use --file.
+    To change one term, edit the terms that `policy get --json` prints, and use --file.
     """
     from signalbox.routing.policy.policy import FREE, Terms
 
@@ -102,7 +104,7 @@ def get(tenant: Tenant, as_json: AsJson = False) -> None:
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Every tenant's policy."""
+    """List the policies of all tenants."""
     from signalbox.producers.cli.policy_text import words
 
     policies = make_registry().policies.all()

@@ -1,4 +1,4 @@
-"""A policy's terms as people read them."""
+"""The terms of a policy as text for people."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from signalbox.routing.policy.policy import Terms
 
 
 def words(terms: Terms) -> dict[str, str]:
-    """Each of the terms in words, with what holds where nothing is set."""
+    """Describe each term, with the default where nothing is set."""
     return {
         "mode": terms.mode.value,
         "allowed": _allowed(terms) or "everything",
@@ -22,7 +22,7 @@ def words(terms: Terms) -> dict[str, str]:
 
 
 def sentence(document: dict[str, Any]) -> str:
-    """What an event says of a policy: only what is set."""
+    """Describe the terms that are set, for an event."""
     try:
         terms = Terms.model_validate(document)
     except ValidationError:

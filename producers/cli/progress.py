@@ -1,4 +1,4 @@
-"""The progress bar of everything that takes long."""
+"""The progress bar of long operations."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
 
 
 def progress(console: Console) -> Progress:
-    """A bar with the number done, the total, and the time left."""
+    """Make a progress bar with count, total and time left."""
     from rich.progress import (
         BarColumn,
         MofNCompleteColumn,

@@ -1,4 +1,4 @@
-"""`signalbox routes switch --dry-run`: what a switch would come to, with nothing changed."""
+"""`signalbox routes switch --dry-run`: the result of a switch, without changing anything."""
 
 from __future__ import annotations
 
@@ -23,7 +23,8 @@ def rehearse(
     wait: float,
     as_json: bool,
 ) -> None:
-    """Print before, after, the verdict, a probe of the target, and what would stay behind.
+    """Print before, after, the verdict, a probe of the target, and what would stay on the old
+    backend.
 
     Exit code 1 if the switch would be refused or the target does not work.
     """
@@ -63,7 +64,7 @@ def rehearse(
 
 
 def _left(client: Client, before: Route | None, wait: float) -> dict[str, Any] | str:
-    """What a switch does not move: data stays where it was written."""
+    """Return what a switch does not move: data stays where it was written."""
     if before is None:
         return "nothing"
     if before.scope.kind is not ResourceKind.OBJECT_STORE:

@@ -1,4 +1,4 @@
-"""`signalbox routes list`, `history`, `watch`, `check`: looking at routes."""
+"""`signalbox routes list`, `history`, `watch` and `check`: read-only commands for routes."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ def list_(
     ] = None,
     tenant: Annotated[str | None, typer.Option("-t", "--tenant", help="Only this tenant.")] = None,
     after: Annotated[
-        str | None, typer.Option("--after", metavar="TENANT/ENV", help="Continue behind it.")
+        str | None, typer.Option("--after", metavar="TENANT/ENV", help="Continue after this scope.")
     ] = None,
     limit: Annotated[int, typer.Option(min=1, max=1000, help="Routes of a kind to show.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Routes of all tenants with health, use and lock, a page of each kind at a time.
+    """List the routes of all tenants with health, use and lock, a page of each kind at a time.
 
     With --json a list of pages; with --kind only that one.
     """
@@ -75,10 +75,10 @@ def history(
     kind: Kind,
     tenant: Tenant,
     env: EnvName,
-    limit: Annotated[int, typer.Option(min=1, help="The newest so many events.")] = 100,
+    limit: Annotated[int, typer.Option(min=1, help="Number of newest events.")] = 100,
     as_json: AsJson = False,
 ) -> None:
-    """Who changed a route, when, why, from what to what; refusals too."""
+    """Show who changed a route, when, why, from what to what; refused changes too."""
     from signalbox.producers.cli.event_text import print_events
 
     events = make_registry().history(make_scope(kind, tenant, env), limit=limit)
@@ -90,12 +90,12 @@ def history(
 
 @app.command()
 def watch(
-    after: Annotated[int | None, typer.Option(help="Start behind this revision.")] = None,
+    after: Annotated[int | None, typer.Option(help="Start after this revision.")] = None,
     as_json: AsJson = False,
 ) -> None:
     """Print every change, lock, policy and refusal as it happens, until Ctrl-C.
 
-    With --json one document a line.
+    With --json one document on a line.
     """
     from signalbox.producers.cli.event_text import print_event
 
@@ -119,15 +119,16 @@ def check(
     mode: ModeName = Mode.LAB,
     prices: Annotated[Path | None, typer.Option("--prices", help="TOML file of prices.")] = None,
     recount: Annotated[
-        bool, typer.Option("--recount", help="Count the stored objects anew; walks all of them.")
+        bool,
+        typer.Option("--recount", help="Count the stored objects again; reads the whole list."),
     ] = False,
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Try a route's backend from a worker; show its use, quota and estimated cost.
+    """Probe a route's backend from a worker; show its use, quota and estimated cost.
 
-    With --json a list of what was found; with KIND only that. Exit code 1 if a backend does not do
-    what it should.
+    With --json a list of findings; with KIND only that one. Exit code 1 if a backend does not work
+    as it should.
     """
     from signalbox.producers.cli.diagnosis import diagnose
 

@@ -1,4 +1,4 @@
-"""`signalbox routes`: set, switch, lock and rebase. `route_view.py` has what only looks."""
+"""`signalbox routes`: set, switch, lock and rebase. Read-only commands: `route_view.py`."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def set_(
     lock_token: LockToken = None,
     as_json: AsJson = False,
 ) -> None:
-    """Create a route, or change credentials and tuning of the one that is there."""
+    """Create a route, or change credentials and tuning of an existing one."""
     from signalbox.routing.route import RouteTarget
 
     route = make_registry().set(
@@ -83,12 +83,12 @@ def switch(
     if_revision: Revision = None,
     lock_token: LockToken = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Change nothing; show what it would come to.")
+        bool, typer.Option("--dry-run", help="Change nothing; show the result.")
     ] = False,
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Point an existing route at another backend or place, while traffic runs."""
+    """Switch an existing route to another backend or location, without interrupting traffic."""
     from signalbox.producers.cli.rehearsal import rehearse
     from signalbox.routing.route import RouteTarget
 
@@ -140,7 +140,7 @@ def lock(
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Keep others from changing a route; asked again by its holder, it is renewed."""
+    """Keep others from changing a route; a repeat by the holder renews the lock."""
     scope = make_scope(kind, tenant, env)
     its = make_registry().locks.lock(scope, duration(ttl), who(reason), lock_token=lock_token)
     document = {"scope": scope.field} | its.document()
@@ -153,11 +153,13 @@ def unlock(
     tenant: Tenant,
     env: EnvName,
     reason: Reason,
-    force: Annotated[bool, typer.Option("--force", help="Take it from whoever holds it.")] = False,
+    force: Annotated[
+        bool, typer.Option("--force", help="Release it even if someone else holds it.")
+    ] = False,
     lock_token: LockToken = None,
     as_json: AsJson = False,
 ) -> None:
-    """Give a lock back; with --force another's, which the audit trail shows as such."""
+    """Release a lock; with --force another's, which the audit trail records."""
     scope = make_scope(kind, tenant, env)
     was = make_registry().locks.unlock(scope, who(reason), force=force, lock_token=lock_token)
     if as_json:
@@ -173,7 +175,7 @@ def rebase_(
     reason: Reason,
     as_json: AsJson = False,
 ) -> None:
-    """Declare registry and ledger to be right after they lost something; work then goes on."""
+    """Accept registry and ledger after they lost entries; workers then continue."""
     from signalbox.producers.cli.event_text import print_event
     from signalbox.routing.registry.rebase import rebase
 
@@ -199,7 +201,7 @@ def get(kind: Kind, tenant: Tenant, env: EnvName, as_json: AsJson = False) -> No
 
 
 def parse_config(entries: list[str] | None) -> dict[str, Any]:
-    """`key=value` options as a route's config; true, false and numbers become what they are."""
+    """Parse `key=value` options as a route's config; true, false and JSON lists are converted."""
     config: dict[str, Any] = {}
     for entry in entries or []:
         name, equals, value = entry.partition("=")
@@ -212,7 +214,7 @@ def parse_config(entries: list[str] | None) -> dict[str, Any]:
 
 
 def _value(text: str) -> str | bool | list[str]:
-    """`true`, `false` and JSON lists; all else stays text, a bucket named 007 too."""
+    """Convert `true`, `false` and JSON lists; anything else is text, even a bucket named 007."""
     if text in ("true", "false"):
         return text == "true"
     if text.startswith("["):
@@ -224,13 +226,13 @@ def _value(text: str) -> str | bool | list[str]:
 
 
 def say_done(text: str) -> None:
-    """What was changed, and in which state."""
+    """Print what was changed, and in which state Redis."""
     out().print(visible(text), markup=False, highlight=False, soft_wrap=True)
     print_pairs({"state": state_address()})
 
 
 def _show(route: Route, as_json: bool, *, changed: bool = False) -> None:
-    """Print a route; of one that was changed also where, since a context may have said so."""
+    """Print a route; after a change also the state Redis, since a context may have selected it."""
     document = route.model_dump(mode="json")
     if as_json:
         print_json(document)

@@ -11,7 +11,8 @@ from signalbox.commands.visible import visible
 
 
 class SafeConsole(Console):
-    """Keys, reasons and rows come from strangers: no text reaches the terminal as a command."""
+    """Escapes control characters: keys, reasons and rows are untrusted, and must not control the
+    terminal."""
 
     def render(
         self, renderable: RenderableType, options: ConsoleOptions | None = None

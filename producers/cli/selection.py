@@ -1,8 +1,8 @@
-"""Which servers, tenant and env a command uses, and where each of them comes from.
+"""Selects the servers, tenant and env of a command, and knows where each value comes from.
 
-An option wins over an environment variable, that over the context in use, and that over the stack
-that runs in the present folder. Whichever of the last two is used is said on standard error, once.
-None of this selects a backend: a context names servers and a tenant, and routes do the rest.
+An option has precedence over an environment variable, that over the context in use, and that over
+the stack that runs in the current folder. If one of the last two is used, standard error says so,
+once. None of this selects a backend: a context names servers and a tenant, and routes do the rest.
 """
 
 from __future__ import annotations
@@ -24,16 +24,16 @@ from signalbox.producers.cli.contexts import Context, Contexts, load_contexts
 from signalbox.producers.cli.invocation import invocation
 
 STACK_DIR = Path(".signalbox")
-"""Where `signalbox up` keeps its data unless it is told otherwise."""
+"""Default directory for the data of `signalbox up`."""
 SERVERS = ("state_url", "broker_url", "payload_dir")
-"""The settings that a context, or a stack that runs here, stands in for."""
+"""The settings that a context, or a stack that runs here, can provide."""
 VARIABLE = "SIGNALBOX_CONTEXT"
 BY_DEFAULT, BY_OPTION, BY_USE = "default", "--context", "signalbox context use"
 
 
 @dataclass(frozen=True)
 class Chosen:
-    """A value as it may be shown, and where it comes from."""
+    """A value in a form that may be shown, and where it comes from."""
 
     value: str | None
     origin: str
@@ -41,22 +41,22 @@ class Chosen:
 
 @dataclass(frozen=True)
 class Selection:
-    """What a command without options uses."""
+    """The values that a command without options uses."""
 
     context: str
     """Name of the context in use."""
     chosen_by: str
-    """What chose it: `--context`, `SIGNALBOX_CONTEXT` or `signalbox context use`."""
+    """What selected it: `--context`, `SIGNALBOX_CONTEXT` or `signalbox context use`."""
     values: dict[str, Chosen]
-    """By the name of the field: `state_url`, `tenant` and so on."""
+    """The values by name of the field: `state_url`, `tenant` and so on."""
     settings: signalbox.Settings
-    """With the servers that were selected."""
+    """The settings, with the selected servers."""
 
 
 def select(name: str | None = None, chosen_by: str = BY_USE) -> Selection:
-    """What this context comes to, or else the one in use.
+    """Return the selection with this context, or else with the one in use.
 
-    Raises NotFound (no such context), InvalidSetting, LocalFileError.
+    Raises NotFound (no such context), InvalidSetting and LocalFileError.
     """
     from pydantic import ValidationError
 
@@ -80,14 +80,14 @@ def select(name: str | None = None, chosen_by: str = BY_USE) -> Selection:
 
 
 def chosen_context(contexts: Contexts) -> str:
-    """Name of the context that the running command uses. Raises NotFound."""
+    """Return the name of the context that the running command uses. Raises NotFound."""
     chosen, _ = _choose(contexts, invocation().context)
     contexts.find(chosen)
     return chosen
 
 
 def selection() -> Selection:
-    """What the running command uses, found once."""
+    """Return the selection of the running command, which is made once."""
     its = invocation()
     if its.selection is None:
         its.selection = select(its.context, BY_OPTION if its.context else BY_USE)
@@ -95,8 +95,8 @@ def selection() -> Selection:
 
 
 def settings() -> signalbox.Settings:
-    """The settings of the running command. Says on standard error whose servers they name, if no
-    option and no variable does."""
+    """Return the settings of the running command. If no option and no variable names the servers,
+    standard error says where they come from."""
     selected, its = selection(), invocation()
     if not its.said:
         its.said = True
@@ -105,14 +105,14 @@ def settings() -> signalbox.Settings:
 
 
 def state_address() -> str:
-    """Where the routes are that a command changes, as it may be shown."""
+    """Return the address of the state Redis in a form that may be shown."""
     from signalbox.commands.settings import without_password
 
     return without_password(selection().settings.state_url)
 
 
 def from_context(option: str, name: str) -> Callable[[], str]:
-    """The default of an option: the context's. Raises a usage error if it has none."""
+    """Return the context's value as an option's default. Raises a usage error if it has none."""
 
     def find() -> str:
         value = selection().values[option].value
@@ -128,7 +128,7 @@ def from_context(option: str, name: str) -> Callable[[], str]:
 
 
 def mode_or_context(context: typer.Context, given: Mode) -> Mode:
-    """The mode that was given, or else the context's."""
+    """Return the given mode, or else the context's."""
     source = context.get_parameter_source("mode")
     if context.resilient_parsing or source is None or source.name != "DEFAULT":
         return given
@@ -139,7 +139,7 @@ def mode_or_context(context: typer.Context, given: Mode) -> Mode:
 
 
 def _choose(contexts: Contexts, name: str | None, chosen_by: str = BY_USE) -> tuple[str, str]:
-    """The name of a context, and what chose it."""
+    """Return the name of a context, and what selected it."""
     if name is not None:
         return name, chosen_by
     if named := os.environ.get(VARIABLE, ""):
@@ -150,8 +150,8 @@ def _choose(contexts: Contexts, name: str | None, chosen_by: str = BY_USE) -> tu
 def _servers(
     name: str, context: Context, given: signalbox.Settings, *, wins: bool
 ) -> tuple[dict[str, Chosen], dict[str, str]]:
-    """All servers, and those settings that do not come from a variable; `wins`: the context does
-    over variables."""
+    """Return all servers, and the settings that do not come from a variable. With `wins`, the
+    context has precedence over variables."""
     from signalbox.commands.settings import without_password
     from signalbox.producers.embedded.running_stack import find_running_stack
 
@@ -175,7 +175,7 @@ def _servers(
 
 
 def _named_by(context: Context) -> dict[str, str]:
-    """The context's servers, with their passwords."""
+    """Return the context's servers, with their passwords."""
     its = {
         "state_url": with_password(context.state_url, context.state_password_file),
         "broker_url": with_password(context.broker_url, context.broker_password_file),
@@ -185,7 +185,7 @@ def _named_by(context: Context) -> dict[str, str]:
 
 
 def _say(selected: Selection, taken: list[str]) -> None:
-    """Name what was used without being named in the command or its environment."""
+    """Print the values in use that neither the command nor its environment names."""
     servers = {name: selected.values[f"{name}_url"] for name in ("state", "broker")}
     unnamed = [each for each in servers.values() if not each.origin.startswith("SIGNALBOX_")]
     if selected.chosen_by == BY_OPTION or not (unnamed or taken):

@@ -1,4 +1,4 @@
-"""`signalbox up` and `signalbox tour`: the whole of Signalbox on one machine."""
+"""`signalbox up` and `signalbox tour`: all of Signalbox on one machine."""
 
 from __future__ import annotations
 
@@ -34,10 +34,10 @@ def up(
     play: Annotated[bool, typer.Option("--tour", help="Play the tour first.")] = False,
     src: Source = None,
     once: Annotated[bool, typer.Option("--once", help="End after the tour.")] = False,
-    data: Annotated[Path, typer.Option("--data", help="Where all data lives.")] = STACK_DIR,
+    data: Annotated[Path, typer.Option("--data", help="Directory of all data.")] = STACK_DIR,
     workers: Annotated[int, typer.Option(min=1, help="Worker processes.")] = 2,
 ) -> None:
-    """Start Redis, workers, Flower and the gateway here, and keep them up until Ctrl-C."""
+    """Start Redis, workers, Flower and the gateway here, and keep them running until Ctrl-C."""
     from signalbox.commands.settings import without_password
     from signalbox.producers.embedded.stack import EmbeddedStack
 
@@ -82,7 +82,7 @@ def up(
 
 
 def _how_to_reach(data: Path) -> str:
-    """What makes `signalbox` in another terminal use this stack; the variables follow."""
+    """Print how `signalbox` in another terminal uses this stack; the variables follow."""
     selected = select()
     if data == STACK_DIR.resolve() and selected.context == DEFAULT:
         return "\nup; `signalbox` finds it in this folder. Elsewhere, and for programs of yours:"
@@ -90,7 +90,7 @@ def _how_to_reach(data: Path) -> str:
 
 
 def _check_given(given: signalbox.Settings) -> None:
-    """Raises StateUnavailable if a state Redis is named and does not answer."""
+    """Check a given state Redis. Raises StateUnavailable if it does not answer."""
     from signalbox.commands.state import connect_to
 
     if "state_url" not in given.model_fields_set:
@@ -108,12 +108,12 @@ def _check_given(given: signalbox.Settings) -> None:
 @app.command()
 def tour(
     src: Source = None,
-    data: Annotated[Path, typer.Option("--data", help="Where the tour keeps data.")] = STACK_DIR,
+    data: Annotated[Path, typer.Option("--data", help="Directory of the tour's data.")] = STACK_DIR,
     gateway: Annotated[
         str | None, typer.Option(help="Address of a gateway, to store by curl as well.")
     ] = None,
 ) -> None:
-    """Play the tour on a stack that is up: the one that runs here, or that is named."""
+    """Play the tour on a running stack: the one of this folder, or the named one."""
     if not _play(make_client(), data.resolve(), src, gateway):
         raise typer.Exit(1)
 

@@ -1,4 +1,4 @@
-"""`signalbox table`: rows of tables through the queue."""
+"""`signalbox table`: stores, reads, removes and queries rows, through the queue."""
 
 from __future__ import annotations
 
@@ -138,7 +138,7 @@ def rm(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Remove a row; it is no error if there is none."""
+    """Remove a row; a missing row is not an error."""
     fields = named(make_tenancy(tenant, env, mode))
     command = signalbox.DeleteRow(**fields, table_name=table, key=key, if_revision=if_revision)
     run_and_show(command, wait, as_json)
@@ -151,10 +151,10 @@ def query(
     table: Table,
     where: Annotated[
         list[str] | None,
-        typer.Option(metavar="COMPARISON", help="'age>=18', 'name=Ann'; all that are given hold."),
+        typer.Option(metavar="COMPARISON", help="'age>=18', 'name=Ann'; all of them must hold."),
     ] = None,
-    order_by: Annotated[str | None, typer.Option(help="Column; left out: by key.")] = None,
-    desc: Annotated[bool, typer.Option("--desc", help="The other way round.")] = False,
+    order_by: Annotated[str | None, typer.Option(help="Column; default: the key.")] = None,
+    desc: Annotated[bool, typer.Option("--desc", help="In descending order.")] = False,
     allow_scan: Annotated[
         bool, typer.Option("--allow-scan", help="Read the whole table where no index serves.")
     ] = False,
@@ -163,7 +163,7 @@ def query(
     wait: Wait = 30,
     as_json: AsJson = False,
 ) -> None:
-    """Rows that pass all comparisons, in order; values are JSON, or text without quotes."""
+    """Print rows that match all comparisons, in order; values are JSON, or unquoted text."""
     tenancy = make_tenancy(tenant, env, mode)
     filters = [comparison(text) for text in where or []]
 

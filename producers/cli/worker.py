@@ -1,4 +1,4 @@
-"""`signalbox worker`: become a worker, with the options that suit storage commands."""
+"""`signalbox worker`: runs a worker in this process, with options that suit storage commands."""
 
 from __future__ import annotations
 
@@ -18,12 +18,14 @@ app = new_app(add_completion=False)
 @app.command(context_settings={"ignore_unknown_options": True, "allow_extra_args": True})
 def worker(
     context: typer.Context,
-    name: Annotated[str, typer.Option("--name", help="Unique name; a host is added.")] = "worker",
+    name: Annotated[
+        str, typer.Option("--name", help="Unique name; the host is appended.")
+    ] = "worker",
     concurrency: Annotated[int, typer.Option("-c", "--concurrency", min=1)] = 4,
     # Celery's other pools do not keep what is promised here, and need packages of their own.
     pool: Annotated[Literal["threads", "prefork"], typer.Option("-P", "--pool")] = "threads",
 ) -> None:
-    """Run a worker until SIGTERM; further options go to Celery's own worker."""
+    """Run a worker until SIGTERM; further options are passed to Celery's worker."""
     from signalbox.commands.settings import without_password
 
     settings = signalbox.Settings()

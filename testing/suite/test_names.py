@@ -169,7 +169,8 @@ def test_hostile_names_are_listed_as_they_are_and_to_nobody_else(
     assert in_order(mine.all(limit=3)) == in_order(kept)
     assert near.all() == ["own"]
     assert other_env.all() == ["own2"]
-    for prefix in kept:
+    # Every fourth: where a list is a scan, each reads what all tests have stored.
+    for prefix in kept[::4]:
         below = [name for name in kept if name.startswith(prefix)]
         assert in_order(mine.all(prefix=prefix)) == in_order(below)
         assert near.all(prefix=prefix) == []

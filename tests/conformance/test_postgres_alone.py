@@ -17,11 +17,12 @@ from signalbox.adapters.port import AdapterContext
 from signalbox.adapters.postgres import client
 from signalbox.adapters.postgres.client import _TABLE
 from signalbox.adapters.postgres.column_rank import bytes_of, index_statement
+from signalbox.adapters.postgres.table_driver import _NAMES
 from signalbox.adapters.row_query import order_key
 from signalbox.commands.error import BackendResting, Misconfigured, ScanRefused
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.commands.tabular_store import QueryRows, Row
+from signalbox.commands.tabular_store import ListTables, QueryRows, Row
 from signalbox.testing.harness import Harness
 from signalbox.testing.store_caller import Acceptance
 from signalbox.testing.table_caller import TableCaller, Test
@@ -211,3 +212,29 @@ def test_who_may_not_make_the_function_goes_on_without_it(harness: Harness, tmp_
         connection.execute("GRANT CREATE ON SCHEMA owned TO worker")
         client._pools = client._Pools()
         assert table.keys(("n", "eq", 1)) == ["a"]
+
+
+def test_a_list_of_tables_reads_no_more_than_a_row_of_each(
+    harness: Harness, tmp_path: Path
+) -> None:
+    table = open_table(harness, tmp_path, "named")
+    table.upsert("k", {}, table="last")
+    asked = {"tenant": "t_a", "env": "dev", "prefix": "", "behind": "", "most": 10}
+    with connect(harness) as connection:
+        connection.execute("SET search_path TO named")
+        connection.execute(
+            "INSERT INTO rows SELECT 't_a', 'dev', 'n' || n % 3, n::text::bytea, n, NULL, '{}' "
+            "FROM generate_series(1, 30000) AS n"
+        )
+        connection.execute("ANALYZE rows")
+        found = connection.execute(f"EXPLAIN (ANALYZE, FORMAT JSON) {_NAMES}".encode(), asked)
+        [(plan,)] = found.fetchall()
+    assert _rows_read(plan[0]["Plan"]) <= 10
+    page = table.store.list_tables(ListTables(**table.scope_fields), table.call())
+    assert page.tables == ["last", "n0", "n1", "n2"]
+
+
+def _rows_read(plan: dict[str, Any]) -> int:
+    """Rows that were taken from tables and indexes."""
+    own = plan["Actual Rows"] * plan["Actual Loops"] if "Relation Name" in plan else 0
+    return int(own) + sum(_rows_read(part) for part in plan.get("Plans", []))

@@ -1,7 +1,9 @@
-# One image for workers, the gateway, Flower and the command line.
+# One image for workers, the gateway, Flower and the command line. With `requirements.lock` it has
+# the stand-in for S3 as well.
 FROM python:3.12-slim AS build
+ARG LOCK=requirements-image.lock
 WORKDIR /app
-COPY requirements.lock pyproject.toml README.md celeryconfig.py ./
+COPY ${LOCK} pyproject.toml README.md celeryconfig.py ./
 COPY signalbox signalbox
 COPY adapters adapters
 COPY commands commands
@@ -11,9 +13,10 @@ COPY routing routing
 COPY testing testing
 COPY workers workers
 RUN python -m venv /opt/signalbox \
-    && /opt/signalbox/bin/pip install --no-cache-dir --require-hashes -r requirements.lock \
+    && /opt/signalbox/bin/pip install --no-cache-dir --require-hashes -r ${LOCK} \
     && /opt/signalbox/bin/pip install --no-cache-dir --no-deps --no-build-isolation . \
-    && rm -r /opt/signalbox/lib/python*/site-packages/signalbox/testing
+    && rm -r /opt/signalbox/lib/python*/site-packages/signalbox/testing \
+    && /opt/signalbox/bin/python -m pip uninstall --yes setuptools pip
 
 FROM python:3.12-slim
 RUN useradd --create-home --uid 10001 signalbox \

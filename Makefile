@@ -92,11 +92,13 @@ docs: .venv-docs/stamp
 	@.venv-docs/bin/python -m pip install --quiet --require-hashes -r requirements-docs.lock
 	@touch $@
 
-# The lock of `make run` holds a part of the other, in the same versions.
+# The locks of `make run` and of the image hold parts of the first, in the same versions.
 lock: env-dev
 	$(LOCK) --all-extras --upgrade -o requirements-dev.lock
 	$(LOCK) --extra install --extra embedded --extra backends \
 		-c requirements-dev.lock -o requirements.lock
+	$(LOCK) --extra install --extra backends --extra gateway --extra flower --extra proof \
+		-c requirements-dev.lock -o requirements-image.lock
 	$(COMPILE) --group docs --upgrade -o requirements-docs.lock
 
 clean:

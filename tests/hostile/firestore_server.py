@@ -19,6 +19,7 @@ STREAMS: dict[str, Any] = {
 SINGLE: dict[str, Any] = {
     "Commit": firestore.CommitRequest,
     "BatchWrite": firestore.BatchWriteRequest,
+    "ListDocuments": firestore.ListDocumentsRequest,
 }
 
 Behaviour = Callable[[str, Any, threading.Event], Any]
@@ -67,6 +68,12 @@ def _spelled(message: Any) -> bytes:
 def got(found: Any) -> Any:
     """An answer to BatchGetDocuments."""
     return firestore.BatchGetDocumentsResponse.pb()(found=found)
+
+
+def listed(*names: str, token: str = "") -> Any:
+    """One to ListDocuments."""
+    documents = [DocumentPb(name=name) for name in names]
+    return firestore.ListDocumentsResponse.pb()(documents=documents, next_page_token=token)
 
 
 def walked(found: Any) -> Any:

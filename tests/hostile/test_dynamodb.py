@@ -12,10 +12,12 @@ import pytest
 
 from signalbox.adapters.catalogue import find_backend
 from signalbox.adapters.dynamodb import table as table_module
+from signalbox.adapters.dynamodb.name_page import MAX_REQUESTS
 from signalbox.adapters.port import AdapterContext, Call
 from signalbox.commands.error import IntegrityMismatch, SignalboxError, Throttled, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import ListTables
 from signalbox.testing.metrics_caller import MetricsCaller, point
 from signalbox.testing.store_caller import StoreCaller
 from signalbox.testing.stream_caller import StreamCaller
@@ -250,3 +252,36 @@ def test_events_that_were_not_asked_for_are_refused(tmp_path: Path) -> None:
             stream: StreamCaller = caller(ResourceKind.EVENT_STREAM, server.endpoint, tmp_path)
             with pytest.raises(IntegrityMismatch):
                 stream.read()
+
+
+def test_a_scan_for_names_gives_those_that_were_asked_for(tmp_path: Path) -> None:
+    odd = (
+        [item("t_b/dev/row/people", b"a")],
+        [item("t_a/dev/day/people", b"a")],
+        [item("t_a/dev/row/", b"a")],
+        [item("t_a/dev/row/a\nb", b"a")],
+        [item("t_a/dev/row/\ud800", b"a")],
+        [item("t_a/dev/row/" + "x" * 300, b"a")],
+        [{"pk": {"S": "t_a/dev/row/people"}}],
+    )
+    for items in odd:
+        with serve(says(always({"Items": items}))) as server:
+            table = table_at(server.endpoint, tmp_path)
+            command = ListTables(**table.scope_fields, allow_scan=True)
+            with pytest.raises(IntegrityMismatch) as refused:
+                table.store.list_tables(command, table.call())
+            assert refused.value.backend_type == "dynamodb"
+
+
+def test_a_scan_without_an_end_ends(tmp_path: Path) -> None:
+    again = {"Items": [row()], "LastEvaluatedKey": item("t_a/dev/row/people", b"ann")}
+    with serve(says(always(again))) as server:
+        table = table_at(server.endpoint, tmp_path)
+        command = ListTables(**table.scope_fields, allow_scan=True)
+        page = table.store.list_tables(command, table.call())
+        assert page.tables == ["people"]
+        assert len(server.visits) == MAX_REQUESTS
+        with pytest.raises(Unavailable, match="does not advance"):
+            table.store.list_tables(
+                command.model_copy(update={"cursor": page.next_cursor}), table.call()
+            )

@@ -11,14 +11,16 @@ import pytest
 
 from signalbox.adapters.catalogue import find_backend
 from signalbox.adapters.firestore.message import set_value
+from signalbox.adapters.firestore.name_page import MAX_REQUESTS
 from signalbox.adapters.port import AdapterContext, Call
 from signalbox.commands.error import IntegrityMismatch, SignalboxError, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
+from signalbox.commands.tabular_store import ListTables
 from signalbox.testing.stream_caller import StreamCaller
 from signalbox.testing.table_caller import TableCaller
 from tests.hostile import server as plain_server
-from tests.hostile.firestore_server import Behaviour, DocumentPb, got, serve, walked
+from tests.hostile.firestore_server import Behaviour, DocumentPb, got, listed, serve, walked
 from tests.hostile.server import Visit
 
 SHORT = 0.5
@@ -178,3 +180,50 @@ def test_events_come_one_after_the_other(tmp_path: Path) -> None:
         stream = StreamCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
         with pytest.raises(IntegrityMismatch):
             stream.read(after=1)
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        [f"{ROOT}/tables/npeople", f"{ROOT}/tables/npeople"],
+        [f"{ROOT.replace('t_a', 't_b')}/tables/npeople"],
+        [f"{ROOT}/series/npeople"],
+        [f"{ROOT}/tables/npeople/rows/k61"],
+        [f"{ROOT}/tables/people"],
+        [f"{ROOT}/tables/n=0A"],
+        [f"{ROOT}/tables/n=C3"],
+        [f"{ROOT}/tables/n=61"],
+        [f"{ROOT}/tables/n=zz"],
+        [f"{ROOT}/tables/né"],
+        [f"{ROOT}/tables/n"],
+        [f"{ROOT}/tables/n{number}" for number in range(301)],
+    ],
+    ids=lambda names: names[-1].rpartition("/")[2],
+)
+def test_a_name_that_was_not_asked_for_or_is_none_is_an_error_for_good(
+    tmp_path: Path, names: list[str]
+) -> None:
+    with serve(lambda *_: listed(*names)) as host:
+        table = table_at(host, tmp_path)
+        with pytest.raises(IntegrityMismatch) as refused:
+            table.store.list_tables(ListTables(**table.scope_fields), table.call())
+        assert refused.value.backend_type == "firestore"
+        assert refused.value.next_step
+
+
+def test_a_list_of_names_that_does_not_advance_ends(tmp_path: Path) -> None:
+    asked: list[str] = []
+
+    def behave(method: str, request: Any, ended: threading.Event) -> Any:
+        asked.append(type(request).pb(request).page_token)
+        return listed(token="again")
+
+    with serve(behave) as host:
+        table = table_at(host, tmp_path)
+        page = table.store.list_tables(ListTables(**table.scope_fields), table.call())
+        assert page.tables == []
+        with pytest.raises(Unavailable):
+            table.store.list_tables(
+                ListTables(**table.scope_fields, cursor=page.next_cursor), table.call()
+            )
+    assert len(asked) <= 2 * MAX_REQUESTS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
 import pytest
 
@@ -71,11 +72,15 @@ def test_a_page_is_sorted_and_its_cursor_leads_on() -> None:
         (["aa", "b"], None, IntegrityMismatch),
         (["a1", "a2", "a3", "a4"], None, IntegrityMismatch),
         (["a1", "a1"], None, IntegrityMismatch),
+        (["a\n"], None, IntegrityMismatch),
+        (["a\ud800"], None, IntegrityMismatch),
+        (["a" * 300], None, IntegrityMismatch),
+        ([7], None, IntegrityMismatch),
         ([], "here", Unavailable),
     ],
 )
 def test_an_answer_to_another_question_is_an_error(
-    names: list[str], position: str | None, error: type[SignalboxError]
+    names: list[Any], position: str | None, error: type[SignalboxError]
 ) -> None:
     command = listing("a")
     cursor = make_cursor(command, "here")

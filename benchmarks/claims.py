@@ -26,7 +26,7 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.execution.admission import Admission
 from signalbox.workers.execution.pipeline_types import Routed
-from signalbox.workers.execution.quota import within_quotas
+from signalbox.workers.execution.quota_check import within_quotas
 
 PLAIN, LIMITED = "t_plain", "t_limited"
 ENV, KIND = "prod", ResourceKind.OBJECT_STORE

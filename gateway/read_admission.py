@@ -21,10 +21,10 @@ from signalbox.routing.registry.event_log import EventLog
 from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
 from signalbox.workers.execution.admission import Admission
+from signalbox.workers.execution.archive_reads import withhold
 from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
-from signalbox.workers.execution.recovery_reads import withhold
-from signalbox.workers.execution.resolve import resolve
+from signalbox.workers.execution.route_resolution import resolve
 
 Timed = tuple[Command, float]
 """A read, and the seconds that it may run for."""

@@ -28,14 +28,14 @@ from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
 from signalbox.workers.execution.adapter_pool import AdapterPool
 from signalbox.workers.execution.admission import Admission, check_deadline, control_refused
+from signalbox.workers.execution.archive_reads import withhold
+from signalbox.workers.execution.backend_probe import Prober
 from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.completer import Completer, Parts
 from signalbox.workers.execution.pipeline_types import Admitted, Ended, Routed
-from signalbox.workers.execution.probe import Prober
 from signalbox.workers.execution.proof_check import ProofCheck
-from signalbox.workers.execution.quota import give_back, within_quotas
-from signalbox.workers.execution.recovery_reads import withhold
-from signalbox.workers.execution.resolve import resolve
+from signalbox.workers.execution.quota_check import give_back, within_quotas
+from signalbox.workers.execution.route_resolution import resolve
 from signalbox.workers.execution.slots import Slot, Slots
 from signalbox.workers.execution.state_retry import wait_for_state
 from signalbox.workers.execution.tenant_activity import TenantActivity
@@ -69,7 +69,7 @@ class Executor:
     suspects: SuspectRunner | None
     """Runs suspects in a child process; None in a process that runs one message at a time, which
     runs suspects itself."""
-    neighbours: TenantActivity
+    tenant_activity: TenantActivity
     """Tells whether several tenants were active lately."""
     slots: Slots
     """The slots of the worker that this process uses."""
@@ -170,7 +170,7 @@ class Executor:
         return admitted, ended
 
     def _finish(self, token: str, claims: Claims, ended: Sequence[Ended]) -> dict[str, int]:
-        crowded = self.neighbours.beside({end.claimed.command.tenant_id for end in ended})
+        crowded = self.tenant_activity.beside({end.claimed.command.tenant_id for end in ended})
         finished, counts = wait_for_state(
             lambda: self.completer.finish(token, claims, ended, crowded=crowded)
         )

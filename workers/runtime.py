@@ -26,10 +26,10 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.workers.celery.task_events import TaskEvents
 from signalbox.workers.execution.adapter_pool import AdapterPool
 from signalbox.workers.execution.authors import Authors
+from signalbox.workers.execution.backend_probe import Prober
 from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.completer import Completer
 from signalbox.workers.execution.parcel_drain import ParcelDrain
-from signalbox.workers.execution.probe import Prober
 from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.slots import Slots
 from signalbox.workers.execution.statements import Statements
@@ -79,7 +79,7 @@ class Runtime:
             completer=Completer(self.ledger, self.parcels, settings, payloads, worker, task_events),
             publisher=self.publisher,
             suspects=self.suspects,
-            neighbours=TenantActivity(),
+            tenant_activity=TenantActivity(),
             slots=slots or Slots(),
             prober=Prober(self.registry, payloads),
             permits=Permits(state),

@@ -34,7 +34,7 @@ def register_tasks(app: Celery) -> None:
             name=name,
             bind=True,
             typing=False,
-            Request="signalbox.workers.celery.request:QuietRequest",
+            Request="signalbox.workers.celery.task_request:QuietRequest",
             # The end of a single command is reported by workers/celery/task_events.py.
             send_events=name in (BATCH, DRAIN),
         )

@@ -28,16 +28,16 @@ COMMANDS = {
     "events": ("Append to event streams, read, follow and list them.", "events"),
     "outcome": (
         "Show the outcome of a command; without -t and -e, all tenants are searched.",
-        "operate",
+        "inspection",
     ),
     "status": (
         "Show queues, workers, and how many commands are open, running, held, overdue or dead.",
-        "operate",
+        "inspection",
     ),
-    "schema": ("Print the JSON Schema of one command, or of all.", "operate"),
+    "schema": ("Print the JSON Schema of one command, or of all.", "inspection"),
     "backends": (
         "Show which backend supports which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED.",
-        "operate",
+        "inspection",
     ),
     "acl": ("Print the ACL for a Redis: one user for each role.", "acl"),
     "worker": (

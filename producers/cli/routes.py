@@ -89,7 +89,7 @@ def switch(
     as_json: AsJson = False,
 ) -> None:
     """Switch an existing route to another backend or location, without interrupting traffic."""
-    from signalbox.producers.cli.rehearsal import rehearse
+    from signalbox.producers.cli.switch_dry_run import rehearse
     from signalbox.routing.route import RouteTarget
 
     scope = make_scope(kind, tenant, env)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from signalbox.commands.routing import ProbeRoute
 from signalbox.commands.scope import ResourceKind
 from signalbox.testing.table_caller import TableCaller
-from signalbox.workers.execution.probe import _TRIES, NAME, _Watch
+from signalbox.workers.execution.backend_probe import _TRIES, NAME, _Watch
 
 KIND = ResourceKind.TABULAR_STORE
 

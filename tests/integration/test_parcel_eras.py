@@ -117,7 +117,7 @@ def test_what_is_taken_of_a_ledger_that_lost_something_waits_for_a_rebase(
     assert commands_of(claims) == [mine]
     [reason] = claims.lost.values()
     assert "lost some" in reason
-    # What a worker does with it: `withhold` in workers/execution/recovery_reads.py.
+    # What a worker does with it: `withhold` in workers/execution/archive_reads.py.
     assert harness.end(claims, {mine.ref: Action.RELEASE}).refused == []
     fresh = harness_of(shelf, publish_grace=HASTY)
     assert (fresh.taken().claimed, len(fresh.taken().lost)) == ([], 1)

@@ -41,7 +41,7 @@ from signalbox.routing.policy.policy import Quotas
 from signalbox.routing.route import Route
 from signalbox.workers.execution.completer import Completer
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
-from signalbox.workers.execution.quota import within_quotas
+from signalbox.workers.execution.quota_check import within_quotas
 
 CLOCK = """
 local real = redis

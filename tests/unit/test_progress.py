@@ -11,7 +11,7 @@ from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import LeaseExpired, StateUnavailable
 from signalbox.commands.ledger.record_fields import SLOWEST_BYTES_PER_SECOND
 from signalbox.commands.payload import DirectoryPayloadStore
-from signalbox.workers.execution.lease_progress import RENEW_SECONDS, Progress
+from signalbox.workers.execution.lease_extension import RENEW_SECONDS, Progress
 from tests.unit.test_adapter_pool import Blind, admitted, get
 
 MIB = 1024 * 1024

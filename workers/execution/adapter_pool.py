@@ -23,7 +23,7 @@ from signalbox.commands.payload import PayloadStore
 from signalbox.commands.scope import Mode
 from signalbox.workers.execution.fair_threads import FairThreads
 from signalbox.workers.execution.lane_scheduler import Job, LaneScheduler
-from signalbox.workers.execution.lease_progress import Progress, Renew
+from signalbox.workers.execution.lease_extension import Progress, Renew
 from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
 from signalbox.workers.execution.read_write_order import split_into_lanes
 from signalbox.workers.execution.result_json import to_result

@@ -33,7 +33,7 @@ from signalbox.workers.execution.adapter_pool import key_of
 from signalbox.workers.execution.command_log import log_faults, log_finishes
 from signalbox.workers.execution.outcome_builder import outcome_of
 from signalbox.workers.execution.pipeline_types import Ended
-from signalbox.workers.execution.usage import sickness_of, usage_of
+from signalbox.workers.execution.usage_record import sickness_of, usage_of
 
 MAX_DOCUMENT = 128 * 1024
 """Maximum number of characters kept of an invalid command, which may be as large as a message."""

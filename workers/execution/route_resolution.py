@@ -10,8 +10,8 @@ from signalbox.commands.routing import ControlCommand
 from signalbox.routing.cache.route_cache import RouteCache
 from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
+from signalbox.workers.execution.archive_reads import archive_reads
 from signalbox.workers.execution.pipeline_types import Ended, Routed
-from signalbox.workers.execution.recovery_reads import archive_reads
 
 
 def resolve(

@@ -12,7 +12,7 @@ import time
 from benchmarks.figure import NOISE, Figure
 from benchmarks.part import Bench
 
-ROUNDS = 15
+ROUNDS = 7
 PROGRAM = """\
 import sys
 sys.argv[0] = "signalbox"

@@ -68,7 +68,7 @@ _CHANGE = Use(
     writes=(
         *(f"{TAG}{name}" for name in ("", ":head", ":fence", ":log", ":routes", ":policies")),
         *(f"{TAG}{name}" for name in (":locks", ":index:*", ":history:*", ":change:*")),
-        *(f"{TAG}{name}" for name in (":principals", ":gone")),
+        *(f"{TAG}{name}" for name in (":principals", ":gone", ":tree")),
     ),
 )
 

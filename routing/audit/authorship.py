@@ -6,8 +6,14 @@ from signalbox.commands.error import ProofError
 from signalbox.commands.proof.principal import Principal
 from signalbox.commands.proof.trust import Trust
 from signalbox.routing.audit.fault import Fault
-from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
 from signalbox.routing.registry.proof import Verifier
+from signalbox.routing.registry.record_tree import (
+    EMPTY_ROOT,
+    IN_TREE,
+    TreePath,
+    tree_fields,
+)
 from signalbox.routing.registry.roster import EMPTY, PRINCIPAL_PREFIX, Roster
 
 
@@ -28,11 +34,17 @@ class Authorship:
         self.signed = 0
         self.unsigned = 0
         self._last: StreamEvent | None = None
+        self._tree: dict[str, bytes] = {}
+        self._root = EMPTY_ROOT
+        self._followed = False
+        """Whether all events that made the tree were seen."""
 
     def add(self, event: StreamEvent) -> str | None:
         """Check the next event; return who signed it, None if nobody did who may."""
         if self._last is None and event.revision > 1:
             self._verifier = Verifier(self._trust, _before_revocations(self._roster))
+        elif self._last is not None and event.revision <= self._last.revision:
+            self._followed = False  # it goes on from a state that had lost events, and their tree
         self._last = event
         if event.proof is None and not self.signed:
             self.unsigned += 1
@@ -42,6 +54,8 @@ class Authorship:
         except ProofError as error:
             self.fault = self.fault or Fault(event.revision, error.message)
             return None
+        if self._other_tree(event):
+            self.fault = self.fault or Fault(event.revision, "it states another tree of records")
         self.signed += 1
         if event.subject.startswith(PRINCIPAL_PREFIX) and event.data.error is None:
             self._learn(Principal.model_validate(event.data.after))
@@ -55,6 +69,24 @@ class Authorship:
                 "no event is signed; if changes were never signed here, sign what stands with "
                 "`signalbox audit adopt`",
             )
+
+    def _other_tree(self, event: StreamEvent) -> bool:
+        """Compare the root that it states with the one that the events before it lead to."""
+        claims = self._verifier.claims_of(event)
+        subject, record = event.subject, claims.get("record")
+        if claims.get("anew") or not self.signed:
+            self._tree, self._followed = {}, bool(claims.get("anew")) or event.revision == 1
+        if not self._followed:
+            return False
+        root = self._root
+        if event.type.removeprefix(TYPE_PREFIX) in IN_TREE:
+            nodes = [self._tree.get(name) for name in tree_fields(subject)]
+            root, changed = TreePath.read(subject, nodes).with_record(str(record))
+            self._tree |= changed
+        elif claims.get("anew") or not self.signed:
+            root = EMPTY_ROOT
+        self._root = root
+        return bool(root != claims.get("root"))
 
     def _learn(self, principal: Principal) -> None:
         known = dict(self._verifier.roster.principals) | {principal.name: principal}

@@ -39,9 +39,15 @@ class FencedCache(Generic[K, V]):
     """
 
     def __init__(
-        self, read: Callable[[Sequence[K]], Sequence[tuple[V | None, str | None]]]
+        self,
+        read: Callable[[Sequence[K]], Sequence[tuple[V | None, str | None]]],
+        *,
+        absence_is_read: bool = False,
     ) -> None:
+        """With `absence_is_read`, that a key never had a value is read too, once, and not believed
+        for want of a fence."""
         self._read = read
+        self._absence_is_read = absence_is_read
         self._known: OrderedDict[K, tuple[str | None, V | None]] = OrderedDict()
         self._lock = threading.Lock()
 
@@ -63,7 +69,7 @@ class FencedCache(Generic[K, V]):
         missing: dict[K, str | None] = {}
         for key, fence in fences.items():
             known = self._known.get(key)
-            if known is None and fence is None:
+            if known is None and fence is None and not self._absence_is_read:
                 # It never was there, as far as anyone knows: not worth a round trip.
                 found[key] = None
             elif known is None or known[0] != fence:

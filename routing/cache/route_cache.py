@@ -40,10 +40,12 @@ class RouteCache:
 
     def __init__(self, registry: Registry, policies: PolicyRegistry | None = None) -> None:
         self._routes: FencedCache[Scope, Route | RegistryUnreadable] = FencedCache(
-            registry.get_many
+            registry.get_many, absence_is_read=registry.rosters is not None
         )
         self._policies: FencedCache[str, Policy | RegistryUnreadable] | None = (
-            FencedCache(policies.get_many) if policies else None
+            FencedCache(policies.get_many, absence_is_read=registry.rosters is not None)
+            if policies
+            else None
         )
         self.principals = Principals(registry.rosters) if registry.rosters is not None else None
         """The principals; None without a trust file."""

@@ -1,7 +1,9 @@
 -- Append one event to the log and apply it, if nothing came in between.
 -- KEYS[1]  the registry's hash tag
 -- ARGV     change_id, epoch before, revision before, hash before, event (JSON), epoch, hash,
---          subject, action, value (JSON) or '', actor, lock token or '', change_ttl_ms
+--          subject, action, value (JSON) or '', actor, lock token or '', change_ttl_ms;
+--          where changes are signed also: the signature, '1' if the tree of records begins anew,
+--          and the fields of the tree that change, each with its value
 -- action   'none' | 'set' | 'delete' (a route) | 'lock' | 'unlock' | 'force' (a lock)
 --          | 'policy' | 'principals' | 'rebase'
 -- value    where changes are signed, also the mark that a deletion leaves, and the event of a rebase
@@ -43,6 +45,15 @@ redis.call('XADD', rt .. ':log', revision .. '-0', 'event', ARGV[5], 'subject', 
   time[1] .. string.format('%06d', time[2]))
 redis.call('RPUSH', rt .. ':history:' .. subject, revision)
 redis.call('SET', change, revision, 'PX', ARGV[13])
+if ARGV[14] then
+  redis.call('HSET', rt .. ':head', 'proof', ARGV[14])
+  if ARGV[15] == '1' then
+    redis.call('DEL', rt .. ':tree')
+  end
+  for n = 16, #ARGV, 2 do
+    redis.call('HSET', rt .. ':tree', ARGV[n], ARGV[n + 1])
+  end
+end
 if action == 'lock' then
   redis.call('HSET', rt .. ':locks', subject, value)
 elseif action == 'unlock' or action == 'force' then

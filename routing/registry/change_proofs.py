@@ -19,7 +19,7 @@ from signalbox.commands.error import (
 from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.proof.keys import PrivateKey
 from signalbox.routing.policy.policy import Policy, policy_subject
-from signalbox.routing.registry.event import StreamEvent
+from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
 from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.proof import (
     NEXT,
@@ -27,13 +27,22 @@ from signalbox.routing.registry.proof import (
     Author,
     Place,
     Verifier,
+    digest_of,
     missing,
     revision_at,
     signed_event,
 )
+from signalbox.routing.registry.record_tree import (
+    FIELDS,
+    IN_TREE,
+    TREE,
+    TreePath,
+    empty_path,
+    tree_fields,
+)
 from signalbox.routing.registry.records import Head, read_events
 from signalbox.routing.registry.roster import Roster
-from signalbox.routing.registry.roster_reader import READ, RosterReader
+from signalbox.routing.registry.roster_reader import HEAD, READ, RosterReader
 from signalbox.routing.registry.strategy_lock import StrategyLock
 from signalbox.routing.route import Route
 
@@ -51,6 +60,10 @@ class Believed:
     lock: StrategyLock | None
     policy: Policy | None
     roster: Roster
+    tree: TreePath | None = None
+    """The subject's path in the tree; None without a trust file."""
+    anew: bool = False
+    """True if the tree has to begin anew, since the one that stands there does not count."""
 
 
 class ChangeProofs:
@@ -61,8 +74,14 @@ class ChangeProofs:
 
     def calls(self, subject: str, tenant_id: str) -> list[tuple[Any, ...]]:
         """Return the calls that `believe` needs the answers of, read with the state itself."""
-        fences = ("HMGET", FENCE_KEY, subject, policy_subject(tenant_id))
-        return [fences, ("XREVRANGE", f"{TAG}:log", "+", "-", "COUNT", 1), *READ]
+        about = policy_subject(tenant_id)
+        return [
+            ("HMGET", FENCE_KEY, subject, about),
+            ("XREVRANGE", f"{TAG}:log", "+", "-", "COUNT", 1),
+            HEAD,
+            ("HMGET", TREE, *tree_fields(subject), *tree_fields(about)),
+            *READ,
+        ]
 
     def believe(
         self,
@@ -71,30 +90,43 @@ class ChangeProofs:
         head: Head,
         stored: Sequence[bytes | None],
         answers: Sequence[Any],
-        anew: Roster | None = None,
+        roster_anew: Roster | None = None,
     ) -> Believed:
         """Return what counts of route, lock and policy, as stored, for a change of `subject`.
 
         What the change replaces may be unproven, and is taken as absent: so it is mended. Raises
-        RegistryUnproven if anything else that the change depends on does not count. With `anew`
-        that is the roster.
+        RegistryUnproven if anything else that the change depends on does not count. With
+        `roster_anew` that is the roster.
         """
         route, lock, policy = stored
-        (fence, policy_fence), newest, *roster = answers
+        (fence, policy_fence), newest, signed_head, nodes, *roster = answers
         trust = self.reader.trust
-        verifier = Verifier(trust, anew) if anew is not None else self.reader.take(*roster)
-        if trust.signer is None or trust.signer.kid not in trust.administrators:
+        verifier = (
+            Verifier(trust, roster_anew) if roster_anew is not None else self.reader.take(*roster)
+        )
+        about, anew = policy_subject(tenant_id), False
+        administrator = trust.signer is not None and trust.signer.kid in trust.administrators
+        try:
+            path = self.reader.path(verifier, signed_head, subject, nodes[:FIELDS])
+            beside = self.reader.path(verifier, signed_head, about, nodes[FIELDS:])
+            if not administrator:
+                _check_head(head, read_events(newest), verifier)
+        except RegistryUnproven:
             # A signature covers the event before it: only an administrator's can begin anew.
-            _check_head(head, read_events(newest), verifier)
-        about = policy_subject(tenant_id)
-        place = Place(about, POLICY_KINDS, revision_at(policy_fence))
+            if not administrator:
+                raise
+            path, beside, anew = empty_path(subject), empty_path(about), True
+        place = Place(about, POLICY_KINDS, revision_at(policy_fence), beside.digest)
+        route_place = Place(subject, ROUTE_KINDS, revision_at(fence), path.digest)
         return Believed(
-            _replaced(verifier, Route, route, Place(subject, ROUTE_KINDS, revision_at(fence))),
+            _replaced(verifier, Route, route, route_place),
             _replaced(verifier, StrategyLock, lock, Place(subject, LOCK_KINDS)),
             _replaced(verifier, Policy, policy, place)
             if subject == about
             else _policy(verifier, policy, place),
             verifier.roster,
+            path,
+            anew,
         )
 
     def check_author(self, op: str, subject: str, roster: Roster) -> None:
@@ -104,10 +136,27 @@ class ChangeProofs:
         """
         self._author(roster).check(op, subject, datetime.now(UTC))
 
-    def sign(self, event: StreamEvent, op: str, record: BaseModel | None) -> StreamEvent:
-        """Return the event with its proof and hash; `record` is what is stored with it."""
+    def sign(
+        self,
+        event: StreamEvent,
+        op: str,
+        record: BaseModel | None,
+        path: TreePath | None,
+        *,
+        anew: bool = False,
+    ) -> tuple[StreamEvent, dict[str, bytes]]:
+        """Return the event with its proof and hash, and the fields of the tree that change.
+
+        `record` is what is stored with it, at the end of `path` if it is a route or a policy, in a
+        tree that may begin `anew`.
+        """
+        path = path or empty_path(event.subject)
         document = json.loads(record.model_dump_json()) if record is not None else None
-        return signed_event(event, op, document, self.reader.trust, self._signer)
+        root, changed = path.root(), dict[str, bytes]()
+        if document is not None and event.type.removeprefix(TYPE_PREFIX) in IN_TREE:
+            root, changed = path.with_record(digest_of(document))
+        trust, key = self.reader.trust, self._signer
+        return signed_event(event, op, document, root, trust, key, anew=anew), changed
 
     @property
     def _signer(self) -> PrivateKey:
@@ -137,7 +186,7 @@ def _replaced(verifier: Verifier, model: type[M], text: bytes | None, place: Pla
 
 def _policy(verifier: Verifier, text: bytes | None, place: Place) -> Policy | None:
     """The policy that a change depends on."""
-    if text is None and place.fence_revision == NO_FENCE:
+    if text is None and place.fence_revision == NO_FENCE and place.newest is None:
         return None
     found = verifier.record(Policy, text, place) if text is not None else missing(place.subject)
     if isinstance(found, RegistryUnreadable):

@@ -12,6 +12,7 @@ import uuid
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
+from itertools import chain
 from typing import Any
 
 from pydantic import BaseModel
@@ -25,6 +26,7 @@ from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.change_proofs import Believed, ChangeProofs
 from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
 from signalbox.routing.registry.keys import TAG
+from signalbox.routing.registry.record_tree import TreePath
 from signalbox.routing.registry.records import Head, read_events, read_head
 from signalbox.routing.registry.roster import EMPTY, Roster
 from signalbox.routing.registry.strategy_lock import StrategyLock
@@ -89,6 +91,10 @@ class Seen:
     """Revision that this change made when it was applied before; None if it was not."""
     roster: Roster = EMPTY
     """All principals; empty without a trust file."""
+    tree: TreePath | None = None
+    """The subject's path in the tree of records; None without a trust file."""
+    anew: bool = False
+    """True if the tree has to begin anew."""
 
     @property
     def terms(self) -> Terms:
@@ -194,8 +200,10 @@ class EventLog:
                 draft = Draft("refused", "none", _before(request, seen), request.asked)
             if draft is None:
                 return seen, None
-            event, record = self._event(request, seen, draft, refusal)
-            answer = self._append(request, seen.head, draft, event, record)
+            event, record, changed = self._event(request, seen, draft, refusal)
+            tree: list[str | bytes] = ["1" if seen.anew else ""]
+            tree += chain.from_iterable(changed.items())
+            answer = self._append(request, seen.head, draft, event, record, tree)
             if answer == b"moved":
                 continue
             if refusal is not None:
@@ -243,11 +251,13 @@ class EventLog:
             now_ms=now_ms,
             applied=int(applied) if applied else None,
             roster=found.roster,
+            tree=found.tree,
+            anew=found.anew,
         )
 
     def _event(
         self, request: ChangeRequest, seen: Seen, draft: Draft, refusal: RoutingError | None
-    ) -> tuple[StreamEvent, BaseModel | None]:
+    ) -> tuple[StreamEvent, BaseModel | None, dict[str, bytes]]:
         data = EventData(
             actor=request.change.actor,
             reason=request.change.reason,
@@ -264,9 +274,11 @@ class EventLog:
             revision=seen.head.revision + 1,
             prev=seen.head.hash,
         )
+        changed: dict[str, bytes] = {}
         if self._proofs is not None:
-            event = self._proofs.sign(event, request.op, draft.store(event))
-        return event, draft.store(event)
+            record = draft.store(event)
+            event, changed = self._proofs.sign(event, request.op, record, seen.tree, anew=seen.anew)
+        return event, draft.store(event), changed
 
     def _append(
         self,
@@ -275,6 +287,7 @@ class EventLog:
         draft: Draft,
         event: StreamEvent,
         record: BaseModel | None,
+        tree: Sequence[str | bytes],
     ) -> bytes:
         refused = draft.kind == "refused"
         arguments: Sequence[Any] = [
@@ -294,6 +307,7 @@ class EventLog:
             request.change.actor,
             "" if request.lock_token is None else request.lock_token,
             _CHANGE_MEMORY // timedelta(milliseconds=1),
+            *((event.proof, *tree) if event.proof is not None else ()),
         ]
         [answer] = run_pipeline(
             self._client, [CHANGE.call([TAG], arguments)], [CHANGE], durable=True

@@ -58,6 +58,8 @@ OPS: Mapping[str, tuple[str, ...]] = {
 """The operation that a kind of event is, as it is granted; a refusal can be of any of them."""
 PRINCIPAL_OP = "principal.change"
 """The operation of which administrators alone are capable."""
+ANY = "any"
+"""Stands for the digest of whatever record."""
 NO_FENCE = -2
 """What stands for the revision of a fence that is not there; no record has it."""
 NEXT = (
@@ -79,6 +81,9 @@ class Place:
     """Kinds of these events."""
     fence_revision: int | None = None
     """Revision that its fence names; None for a record without one."""
+    newest: str | None = ANY
+    """Digest of the subject's newest record, as the tree has it, None if it has none; `ANY` for a
+    record that is not in the tree."""
 
 
 @dataclass(frozen=True)
@@ -150,12 +155,32 @@ class Verifier:
         revision = document.get("revision", claims.get("revision"))
         if claims.get("record") != digest_of(signed):
             _refuse("it is not what was signed")
+        if place.newest not in (ANY, claims["record"]):
+            _refuse("it is not the newest of its subject, by the registry's newest event")
         if claims.get("kind") not in place.kinds or claims.get("revision") != revision:
             _refuse("it was signed as something else")
         if place.fence_revision is not None and revision != place.fence_revision:
             _refuse("its fence names another revision")
         self._authorized(claims, author, place)
         return json.dumps(document)
+
+    def root(self, epoch: str, revision: int, proof: str | None) -> str:
+        """Return the root of the tree over all records, as the newest event states it.
+
+        Raises ProofError if the event was not signed by someone who may make it.
+        """
+        claims, author = self._claims(proof)
+        self._authorized(claims, author, Place(str(claims.get("subject")), ()))
+        root = claims.get("root")
+        if (claims.get("epoch"), claims.get("revision")) != (epoch, revision):
+            _refuse("the newest event is another than the one that was signed")
+        if not isinstance(root, str):
+            _refuse("it states no root")
+        return root
+
+    def claims_of(self, event: StreamEvent) -> dict[str, Any]:
+        """Return what the signature of an event that was proven states."""
+        return self._claims(event.proof)[0]
 
     def author_of(self, proof: str | None) -> str | None:
         """Return the name of who signed a record that was proven; None without a proof."""
@@ -212,9 +237,20 @@ class Verifier:
 
 
 def signed_event(
-    event: StreamEvent, op: str, record: dict[str, Any] | None, trust: Trust, key: PrivateKey
+    event: StreamEvent,
+    op: str,
+    record: dict[str, Any] | None,
+    root: str,
+    trust: Trust,
+    key: PrivateKey,
+    *,
+    anew: bool = False,
 ) -> StreamEvent:
-    """Return the event with its proof and hash. `record` is what is stored with it, if anything."""
+    """Return the event with its proof and hash.
+
+    `record` is what is stored with it, if anything, and `root` that of the tree with it, which may
+    begin `anew`.
+    """
     claims = {
         "aud": trust.audience,
         "iat": int(event.time.timestamp()),
@@ -225,7 +261,8 @@ def signed_event(
         "revision": event.revision,
         "event": event.content_digest(),
         "record": digest_of(record) if record is not None else None,
-    }
+        "root": root,
+    } | ({"anew": True} if anew else {})
     event = event.model_copy(update={"proof": sign(key, TYP, claims), "hash": ""})
     return event.model_copy(update={"hash": event.digest()})
 

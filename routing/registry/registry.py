@@ -13,6 +13,7 @@ Keys, all under the hash tag `{rt}`:
     :index:<kind>     zset    tenant/env in order, for pages
     :history:<subject>  list  revisions of the subject's events, refusals too
     :principals       hash    `all` -> the roster, with a trust file (routing/registry/roster.py)
+    :tree             hash    the tree over all records, with a trust file (record_tree.py)
     :gone             hash    kind/tenant/env -> signed deletion of a route, with a trust file
     :change:<id>      string  revision of a change that was applied, for a day
 

@@ -3,18 +3,29 @@
 from __future__ import annotations
 
 import threading
+from collections.abc import Sequence
+from contextlib import suppress
+from typing import Any
 
-from signalbox.commands.error import RegistryUnproven, RegistryUnreadable
+from signalbox.commands.error import (
+    ProofError,
+    RegistryUnproven,
+    RegistryUnreadable,
+    SignatureInvalid,
+)
 from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.proof.trust import Trust
 from signalbox.commands.state import State
 from signalbox.routing.registry.event import StreamEvent, parse_event
 from signalbox.routing.registry.keys import TAG
-from signalbox.routing.registry.proof import NEXT, Place, Verifier, revision_at
+from signalbox.routing.registry.proof import NEXT, Place, Verifier, revision_at, unproven
+from signalbox.routing.registry.record_tree import EMPTY_ROOT, TreePath
 from signalbox.routing.registry.records import text_of
 from signalbox.routing.registry.roster import EMPTY, ROSTER, ROSTER_FIELD, Roster
 
 ROSTER_KEY = f"{TAG}:{ROSTER}"
+HEAD = ("HMGET", f"{TAG}:head", "epoch", "rev", "proof")
+"""The call that reads what `RosterReader.root` needs."""
 KINDS = ("principal_added", "principal_granted", "principal_rotated", "principal_revoked")
 """Kinds of the events that set the roster."""
 READ = (("HGET", FENCE_KEY, ROSTER), ("HGET", ROSTER_KEY, ROSTER_FIELD))
@@ -33,6 +44,7 @@ class RosterReader:
         self._client = client
         self._lock = threading.Lock()
         self._known: Verifier | None = None
+        self._root: tuple[tuple[Any, ...], str] | None = None
 
     def at(self, fence: bytes | str | None) -> Verifier:
         """Return what verifies by the roster with this fence, or by a newer one.
@@ -70,6 +82,37 @@ class RosterReader:
                 raise _lost(f"is at revision {roster.revision}, and was at {seen.revision}")
             self._known = Verifier(self.trust, roster)
             return self._known
+
+    def root(self, verifier: Verifier, head: Sequence[bytes | None]) -> str:
+        """Return the root that the newest event states; verified once. Raises RegistryUnproven.
+
+        `head` is what `HEAD` has read, atomically with what is to be compared.
+        """
+        key = (verifier.roster.fence, *head)
+        known = self._root
+        if known is not None and known[0] == key:
+            return known[1]
+        epoch, revision, proof = (text_of(part) if part is not None else None for part in head)
+        if revision is None and proof is None:
+            return EMPTY_ROOT
+        try:
+            root = verifier.root(epoch or "", int(revision or 0), proof)
+        except (ProofError, ValueError) as error:
+            raise unproven("newest event", "registry", error) from None
+        self._root = key, root
+        return root
+
+    def path(
+        self, verifier: Verifier, head: Sequence[bytes | None], subject: str, nodes: Sequence[Any]
+    ) -> TreePath:
+        """Return the subject's path in the tree. Raises RegistryUnproven if it has another root."""
+        root = self.root(verifier, head)
+        with suppress(ValueError, TypeError):
+            path = TreePath.read(subject, nodes)
+            if path.root() == root:
+                return path
+        other = SignatureInvalid("the tree is not the one of the newest event")
+        raise unproven("tree", subject, other)
 
     def stored(self) -> bytes | None:
         """Return the roster's text, unverified. Raises StateUnavailable."""

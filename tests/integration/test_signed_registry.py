@@ -21,6 +21,7 @@ from signalbox.commands.proof.keys import PrivateKey, encode
 from signalbox.commands.proof.principal import PrincipalKey
 from signalbox.commands.proof.trust import Trust
 from signalbox.commands.state import State, connect
+from signalbox.routing.audit.adoption import adopt, candidates
 from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.rebase import rebase
 from signalbox.routing.registry.registry import Registry
@@ -149,6 +150,7 @@ def test_keys_are_rotated_with_two_that_count_meanwhile(lab: SignedRegistry) -> 
 
 def test_an_administrator_is_replaced_and_the_principals_go_on(lab: SignedRegistry) -> None:
     new = PrivateKey(b"z" * 32)
+    lab.by(ADMIN).switch(OTHERS, target(lab.folder / "new"), change())
     trusting = Trust(AUDIENCE, {new.kid: ("bob", new.public)}, signer=new)
     registry = Registry(lab.client, trusting)
     with pytest.raises(RegistryUnproven, match="key is not known"):
@@ -159,6 +161,11 @@ def test_an_administrator_is_replaced_and_the_principals_go_on(lab: SignedRegist
         lab.by(OPS).principals.adopt(registry.principals.standing(), change())
     registry.principals.adopt(registry.principals.standing(), change())
     assert [each.name for each in registry.principals.all()] == ["ops", "other"]
+    # The tree of all records was stated by who is no administrator any more: it begins anew.
+    found = list(candidates(registry, registry.principals.verifier()))
+    assert [each.record.subject for each in found] == [ACME.field, OTHERS.field]
+    for each in found:
+        adopt(registry, each, change())
     assert registry.get(ACME) is not None
 
 

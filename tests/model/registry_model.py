@@ -4,6 +4,9 @@ One route, `a`, is in the registry, beside the list of principals (the roster). 
 `op_b` have keys, for `a` and for another tenant. The attacker knows every statement that was ever
 signed, has a key that nobody granted anything, and the keys of whom the scene says. Workers read
 and act.
+
+The tree over all records is left out: what workers remember has to be enough without it. What it
+shows to workers that have just started is in tests/integration/test_registry_attacks.py.
 """
 
 from __future__ import annotations

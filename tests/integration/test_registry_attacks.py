@@ -25,6 +25,8 @@ from signalbox.commands.error import (
 from signalbox.commands.proof.keys import PrivateKey
 from signalbox.commands.scope import Mode, Scope
 from signalbox.commands.state import State, connect
+from signalbox.routing.audit.authorship import Authorship
+from signalbox.routing.audit.fault import Fault
 from signalbox.routing.cache import log_follower
 from signalbox.routing.cache.log_follower import LogFollower
 from signalbox.routing.cache.route_cache import RouteCache
@@ -35,7 +37,7 @@ from signalbox.routing.registry.proof import digest_of, signed_event
 from signalbox.routing.registry.rebase import rebase
 from signalbox.routing.registry.record_tree import EMPTY_ROOT, TREE, TreePath, tree_fields
 from signalbox.routing.registry.registry import Registry
-from signalbox.routing.registry.roster import Roster, roster_after
+from signalbox.routing.registry.roster import EMPTY, Roster, roster_after
 from signalbox.routing.route import Route, RouteTarget, route_after
 from tests.integration.signed_registry import (
     ACME,
@@ -532,6 +534,10 @@ def not_noticed_an_older_record_that_an_operator_with_access_to_redis_put_back(
     root = root_with(lab, ACME.field, digest_of(json.loads(record)))
     event = signed_event(event, "routing.set", None, root, trust(), OTHER)
     write_event(lab, event)
+    authorship = Authorship(trust(), EMPTY)
+    for each in lab.by(None).events(0):
+        authorship.add(each)
+    assert authorship.fault == Fault(event.revision, "it states another tree of records")
     lab.write(ROUTES, ACME.field, record)
     lab.client.call("HSET", FENCES, ACME.field, fence)
     with pytest.raises(RegistryRegressed):

@@ -23,6 +23,7 @@ from benchmarks.ingest import ingest_cost
 from benchmarks.ledger import ledger_cost
 from benchmarks.part import Part
 from benchmarks.replicas import replica_cost
+from benchmarks.signing import signing_cost
 from benchmarks.start import start_cost
 
 PARTS = (
@@ -158,6 +159,16 @@ PARTS = (
         "trip takes more because it reads the fences.",
         fence_cost,
         quick=True,
+    ),
+    Part(
+        "signing",
+        "d",
+        "Signed commands",
+        "The same 1 KiB puts by a client with a key, to workers that require signatures, and "
+        "unsigned to workers that ask for none, in turns of one run: processor time of client, "
+        "workers and Redis together. Of a submission one signature is made and verified, whatever "
+        "its size.",
+        signing_cost,
     ),
     Part(
         "flips",

@@ -14,6 +14,7 @@ from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.ledger.staged import Deployment
 from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.payload import DirectoryPayloadStore
+from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to, state_over
@@ -59,11 +60,13 @@ class Runtime:
         self.state = state = state_over(state)
         self.task_events = task_events
         self.ledger = Ledger(state, settings)
-        self.parcels = Parcels(state, settings, self.ledger)
+        trust = trust_of(settings)
+        required = trust is not None and trust.signatures is Signatures.REQUIRED
+        self.parcels = Parcels(state, settings, self.ledger, trusting=not required)
         self.publisher = Publisher(app)
         alone = one_at_a_time or app.conf.task_always_eager
         self.suspects = None if alone else SuspectRunner(self.ledger, worker, settings.lease)
-        self.registry = Registry(state, trust_of(settings))
+        self.registry = Registry(state, trust)
         self._routes = RouteCache(self.registry, self.registry.policies)
         folder = settings.payload_dir or Path(".signalbox/payloads")
         payloads = DirectoryPayloadStore(folder, Deployment(state))

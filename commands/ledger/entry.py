@@ -135,6 +135,8 @@ class Parcel:
     """What it holds, where that has a proof."""
     proof: str = ""
     """As `manifest.read_proof` reads it; '' if it has none."""
+    checked: bool = False
+    """Its commands were checked when they were read, not only when they were made."""
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ from functools import lru_cache
 from operator import attrgetter
 from typing import Any
 
+from pydantic import TypeAdapter
 from pydantic_core import to_json
 
 from signalbox.commands.error import InvalidCommand, SignalboxError
@@ -92,11 +93,14 @@ def seal(commands: Sequence[Command]) -> bytes:
         ) from error
 
 
-def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable]]:
+def sift(
+    blob: bytes, skip: Collection[int], *, trusting: bool = True
+) -> tuple[list[Row], list[Unreadable]]:
     """Return the commands of a blob in their order, and apart from them what cannot be read.
 
     Positions in `skip` are left out: those commands were left out at the submit and are recorded
-    elsewhere, so running one from here would run it twice. Raises LedgerDamaged.
+    elsewhere, so running one from here would run it twice. Unless `trusting`, each command is
+    checked, whatever the blob says of its schema. Raises LedgerDamaged.
     """
     document, heap = unframe(_FRAME, blob)
     rows: list[Row] = []
@@ -105,14 +109,18 @@ def sift(blob: bytes, skip: Collection[int]) -> tuple[list[Row], list[Unreadable
     try:
         for section in document["sections"]:
             at, table = _positions(section["at"]), section["rows"]
-            if document["schema"] == schema:
+            if document["schema"] == schema and trusting:
                 rows += map(Row, at, _trusted(shapes, table, len(at), heap))
                 continue
-            for position, found in zip(at, documents(table, len(at), heap), strict=True):
+            found = documents(table, len(at), heap)
+            if document["schema"] == schema and (commands := _checked(found)) is not None:
+                rows += map(Row, at, commands)
+                continue
+            for position, each in zip(at, found, strict=True):
                 try:
-                    rows.append(Row(position, parse_command(found)))
+                    rows.append(Row(position, parse_command(each)))
                 except SignalboxError as error:
-                    unreadable.append(_unreadable(position, found, error))
+                    unreadable.append(_unreadable(position, each, error))
         if skip:
             rows = [row for row in rows if row.position not in skip]
             unreadable = [row for row in unreadable if row.position not in skip]
@@ -161,6 +169,23 @@ def _trusted(
     shape = shapes[op["same"] if op.__class__ is dict else op[0]]
     column = shape.read(table, count, heap)
     return column if isinstance(column, list) else [column.value] * count
+
+
+def _checked(found: Sequence[dict[str, Any]]) -> list[Command] | None:
+    """The commands of one op, checked in one call; None if that does not go for all of them."""
+    ops = {each["op"] for each in found}
+    model = known_ops().get(ops.pop()) if len(ops) == 1 else None
+    if model is None:
+        return None
+    try:
+        return _list_of(model).validate_json(to_json(found))
+    except (ValueError, SignalboxError):
+        return None
+
+
+@lru_cache(maxsize=64)
+def _list_of(model: type[Command]) -> TypeAdapter[list[Command]]:
+    return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 
 def _unreadable(position: int, found: dict[str, Any], error: SignalboxError) -> Unreadable:

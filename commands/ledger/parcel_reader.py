@@ -67,8 +67,10 @@ class TakenShard:
 class ParcelReader:
     """Reads parcels, including damaged ones. Raises StateUnavailable."""
 
-    def __init__(self, client: State, seen: Seen) -> None:
+    def __init__(self, client: State, seen: Seen, *, trusting: bool = True) -> None:
+        """Unless `trusting`, commands are checked, whoever has sealed them."""
         self._client = client
+        self._trusting = trusting
         self._seen = seen
 
     def taken(self, shard: str, answer: Sequence[Any], started: float) -> TakenShard:
@@ -93,7 +95,7 @@ class ParcelReader:
         tenant_env, _, kind = state.scope.rpartition("/")
         try:
             content, proof = disclose(content)
-            sound, unreadable = sift(content, state.left_out)
+            sound, unreadable = sift(content, state.left_out, trusting=self._trusting)
         except LedgerDamaged as error:
             unreadable, keys = self._damaged(shard, tenant_env, kind, number, content, error)
             return Parcel(number, shard, tenant_env, kind, {}, unreadable, keys, state.clock)
@@ -102,7 +104,17 @@ class ParcelReader:
         keys = self._keys(shard, tenant_env, number) if unreadable else list(dict.fromkeys(keys))
         kept = content if proof else b""
         return Parcel(
-            number, shard, tenant_env, kind, rows, unreadable, keys, state.clock, kept, proof
+            number,
+            shard,
+            tenant_env,
+            kind,
+            rows,
+            unreadable,
+            keys,
+            state.clock,
+            content=kept,
+            proof=proof,
+            checked=not self._trusting,
         )
 
     def _damaged(

@@ -87,16 +87,18 @@ class Parcels:
         ledger: Ledger,
         message: Callable[[str, str], str] | None = None,
         signer: Signer | None = None,
+        *,
+        trusting: bool = True,
     ) -> None:
         """`message` makes one that rings, of shard and queue, where the state Redis itself can put
         it on the queue; without it `accept` tells what is to be published. `signer` signs what is
-        accepted."""
+        accepted. Unless `trusting`, what is taken is checked, whoever has sealed it."""
         self._signer = signer
         self._message = message
         self._client = client
         self._settings = settings
         self._ledger = ledger
-        self._reader = ParcelReader(client, ledger.seen)
+        self._reader = ParcelReader(client, ledger.seen, trusting=trusting)
 
     def accept(self, intents: Sequence[Intent]) -> Accepted:
         """Record the intents: ordinary ones in parcels, the others as records.

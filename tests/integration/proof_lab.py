@@ -12,6 +12,7 @@ from typing import Any
 
 from signalbox.commands.ledger.entry import Ticket
 from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.model import Command, new_op_id
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome
@@ -69,7 +70,14 @@ class ProofLab:
         )
         executor = replace(self.runtime.executor, proofs=self.proofs)
         self.runtime.executor = executor
-        self.runtime.drains = ParcelDrain(executor, self.runtime.parcels, "w")
+        parcels = Parcels(
+            self.state,
+            self.settings,
+            self.ledger,
+            trusting=signatures is not Signatures.REQUIRED,
+        )
+        self.runtime.parcels = parcels
+        self.runtime.drains = ParcelDrain(executor, parcels, "w")
 
     @property
     def ledger(self) -> Ledger:

@@ -208,10 +208,13 @@ def test_a_retried_command_is_proven_again(lab: ProofLab, monkeypatch: pytest.Mo
 
 def test_a_sealed_command_that_nobody_could_make_is_refused(lab: ProofLab) -> None:
     """An author may sign what our client would not have sealed: its content was never checked."""
-    bad = put("a").model_copy(update={"key": "../../t_acme/prod/a"})
+    good = put("a", op_id="one")
+    bad = good.model_copy(update={"key": "../../t_acme/prod/a"})
     lab.client(lab.keys[OWNER]).submit_many([bad])
     lab.run_all()
-    assert lab.code(bad) == "SIGNATURE_INVALID"
+    assert lab.code(bad) == "INVALID_KEY"
+    assert lab.stored() == 0
+    assert lab.client(lab.keys[OWNER]).submit(good).receipt.acceptance is Acceptance.NEW
 
 
 def test_what_is_unreadable_or_used_up_takes_no_op_id_unless_it_is_proven(

@@ -82,7 +82,11 @@ class ProofCheck:
             return claims, []
         refused = {id(each.item) for each in refusals}
         claimed = [item for item in claims.claimed if id(item) not in refused]
-        unrunnable = [judge.unrunnable(item) for item in claims.unrunnable]
+        # What cannot be read in a parcel takes no op_id, whoever wrote it.
+        apart = {bad.ref for parcel in claims.parcels for bad in parcel.unreadable}
+        unrunnable = [
+            item if item.ref in apart else judge.unrunnable(item) for item in claims.unrunnable
+        ]
         return replace(claims, claimed=claimed, unrunnable=unrunnable), _ends(refusals)
 
     def check_policies(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 from typing import Annotated
 
@@ -10,6 +11,9 @@ from pydantic import AfterValidator
 from signalbox.commands.error import InvalidKey
 
 MAX_KEY_BYTES = 1024
+_SEGMENT = r"[A-Za-z0-9_-][A-Za-z0-9_.-]*"
+_ORDINARY = re.compile(f"{_SEGMENT}(?:/{_SEGMENT})*", re.ASCII)
+"""Of nearly all keys one match says that they are right."""
 
 
 def check_key(key: str) -> str:
@@ -18,6 +22,8 @@ def check_key(key: str) -> str:
     Refused: empty, absolute, over 1,024 UTF-8 bytes, `.` or `..` segments, empty segments
     (`//`, a trailing `/`), control characters and lone surrogates.
     """
+    if len(key) <= MAX_KEY_BYTES and _ORDINARY.fullmatch(key):
+        return key
     _check_text(key, "key")
     if not key:
         raise InvalidKey("the key is empty", next_step="name the object, such as docs/a.txt")

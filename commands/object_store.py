@@ -210,6 +210,8 @@ class PutObject(ObjectCommand, Returns[PutResult]):
 
     @model_validator(mode="after")
     def _metadata_fits(self) -> PutObject:
+        if not self.metadata:
+            return self
         if (
             sum(len(name) + len(value) for name, value in self.metadata.items())
             > MAX_METADATA_BYTES

@@ -109,14 +109,14 @@ def sift(
     try:
         for section in document["sections"]:
             at, table = _positions(section["at"]), section["rows"]
-            if document["schema"] == schema and trusting:
-                rows += map(Row, at, _trusted(shapes, table, len(at), heap))
-                continue
-            found = documents(table, len(at), heap)
-            if document["schema"] == schema and (commands := _checked(found)) is not None:
-                rows += map(Row, at, commands)
-                continue
-            for position, each in zip(at, found, strict=True):
+            if document["schema"] == schema:
+                commands: list[Command] | None = _trusted(shapes, table, len(at), heap)
+                if not trusting:
+                    commands = _checked(commands)
+                if commands is not None:
+                    rows += map(Row, at, commands)
+                    continue
+            for position, each in zip(at, documents(table, len(at), heap), strict=True):
                 try:
                     rows.append(Row(position, parse_command(each)))
                 except SignalboxError as error:
@@ -171,14 +171,13 @@ def _trusted(
     return column if isinstance(column, list) else [column.value] * count
 
 
-def _checked(found: Sequence[dict[str, Any]]) -> list[Command] | None:
-    """The commands of one op, checked in one call; None if that does not go for all of them."""
-    ops = {each["op"] for each in found}
-    model = known_ops().get(ops.pop()) if len(ops) == 1 else None
-    if model is None:
+def _checked(commands: Sequence[Command] | None) -> list[Command] | None:
+    """Commands of one op, made anew with all checks; None if some of them do not pass."""
+    if not commands:
         return None
+    adapter = _list_of(type(commands[0]))
     try:
-        return _list_of(model).validate_json(to_json(found))
+        return adapter.validate_json(adapter.dump_json([*commands], warnings="error"))
     except (ValueError, SignalboxError):
         return None
 

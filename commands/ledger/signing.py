@@ -75,19 +75,15 @@ class Signer:
 
         That may be one that the ledger leaves out of its parcel.
         """
-        places: dict[int, tuple[bool, int, int]] = {}
         manifests: dict[bool, Manifest] = {}
+        signed: dict[bool, list[Sequence[Intent]]] = {}
         for writes in (True, False):
             groups: list[Group] = []
             parcels = [draft for draft in drafts if draft.intents[0].command.writes is writes]
-            for draft in parcels:
-                for index, intent in enumerate(draft.intents):
-                    places[id(intent)] = writes, len(groups), index
-                groups.append(Group([_text(intent) for intent in draft.intents], draft.content))
-            for intent in others:
-                if intent.command.writes is writes:
-                    places[id(intent)] = writes, len(groups), 0
-                    groups.append(Group([_text(intent)]))
+            singly = [intent for intent in others if intent.command.writes is writes]
+            groups += [Group(list(map(_text, each.intents)), each.content) for each in parcels]
+            groups += [Group([_text(intent)]) for intent in singly]
+            signed[writes] = [*(draft.intents for draft in parcels), *([one] for one in singly)]
             if not groups:
                 continue
             life = self.life if writes else self.read_life
@@ -97,7 +93,14 @@ class Signer:
             for group, draft in enumerate(parcels):
                 draft.proof = manifest.parcel(group).to_text()
 
+        places: dict[int, tuple[bool, int, int]] = {}
+
         def proof_of(intent: Intent) -> str:
+            if not places:
+                # Ordinarily nobody asks.
+                for writes, groups in signed.items():
+                    for group, its in enumerate(groups):
+                        places.update((id(each), (writes, group, i)) for i, each in enumerate(its))
             writes, group, index = places[id(intent)]
             return manifests[writes].command(group, index).to_text()
 
@@ -105,7 +108,9 @@ class Signer:
 
 
 def _text(intent: Intent) -> bytes:
-    return intent.command.model_dump_json().encode()
+    """What `model_dump_json` gives, without the time that it takes to ask for it."""
+    command = intent.command
+    return command.__pydantic_serializer__.to_json(command)
 
 
 def _times(life: timedelta) -> Times:

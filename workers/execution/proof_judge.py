@@ -80,7 +80,7 @@ class Judge:
                     proof = known[id(parcel)]
                     if isinstance(proof, ProofError):
                         raise copy(proof)  # each command has an error of its own
-                    over = self._row(item, proof)
+                    over = self._row(item.command, proof)
             except ProofError as error:
                 found.append(Refusal(item, _at(error, item.command)))
             else:
@@ -103,15 +103,18 @@ class Judge:
             return error
         return _ParcelProof(parcel, statement)
 
-    def _row(self, item: Claimed, proof: _ParcelProof) -> ProofError | None:
-        command, parcel = item.command, proof.parcel
-        if f"{command.tenant_id}/{command.env}" != parcel.tenant_env or command.kind != parcel.kind:
-            _invalid("it stands in a parcel of another tenant, env or kind")
-        if not parcel.checked:
+    def _row(self, command: Command, proof: _ParcelProof) -> ProofError | None:
+        if not proof.parcel.checked:
             _check_form(command)
-        if command.op not in proof.of_op:
-            proof.of_op[command.op] = self._author(proof.statement, command)
-        return copy(proof.of_op[command.op])
+        # Of one tenant, env and op all are alike.
+        alike = command.tenant_id, command.env, command.op
+        if alike not in proof.found:
+            parcel = proof.parcel
+            if f"{alike[0]}/{alike[1]}" != parcel.tenant_env or command.kind != parcel.kind:
+                _invalid("it stands in a parcel of another tenant, env or kind")
+            proof.found[alike] = self._author(proof.statement, command)
+        over = proof.found[alike]
+        return None if over is None else copy(over)
 
     def _read(self, token: str, typ: str) -> Statement:
         return self.statements.read(token, typ, self.principal_of)
@@ -217,8 +220,8 @@ class _ParcelProof:
 
     parcel: Parcel
     statement: Statement
-    of_op: dict[str, ProofError | None] = field(default_factory=dict)
-    """What was found of its author, by op: the rest is the same for all that stands in it."""
+    found: dict[tuple[str, str, str], ProofError | None] = field(default_factory=dict)
+    """What was found of its author, by tenant, env and op."""
 
 
 def _at(error: ProofError, command: Command) -> ProofError:

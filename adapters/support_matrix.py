@@ -18,7 +18,7 @@ def backend_types() -> list[str]:
     return list(dict.fromkeys(entry.backend_type for entry in catalogue()))
 
 
-def overview() -> list[list[str]]:
+def support_table() -> list[list[str]]:
     """Return header and rows.
 
     `yes` or a dash for each kind, then for each option of object stores; `not installed` where the
@@ -50,6 +50,6 @@ def _offer(entry: Backend, capability: Capability) -> str:
 
 def markdown() -> str:
     """Return the table as Markdown."""
-    header, *rows = overview()
+    header, *rows = support_table()
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)

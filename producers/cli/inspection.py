@@ -129,10 +129,10 @@ def backends(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="As in the README.")] = False,
 ) -> None:
     """Show which backend supports which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED."""
-    from signalbox.adapters.support_matrix import markdown, overview
+    from signalbox.adapters.support_matrix import markdown, support_table
 
     if as_markdown:
         typer.echo(markdown())
         return
-    header, *rows = overview()
+    header, *rows = support_table()
     print_rows("backends", header, [[*row] for row in rows])

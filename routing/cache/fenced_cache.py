@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from signalbox.commands.error import RegistryUnproven
 from signalbox.routing.route import fence_of, revision_of
 
-MOST = 100_000
+MAX_ENTRIES = 100_000
 """Maximum number of cached values; the least recently stored is evicted first."""
 
 K = TypeVar("K", bound=Hashable)
@@ -127,7 +127,7 @@ class FencedCache(Generic[K, V]):
             return
         self._known[key] = (fence, value)
         self._known.move_to_end(key)
-        if len(self._known) > MOST:
+        if len(self._known) > MAX_ENTRIES:
             self._known.popitem(last=False)
 
 

@@ -150,7 +150,7 @@ def test_one_scope_that_fails_does_not_fail_its_neighbours(
 def test_the_cache_is_bounded(
     cache: RouteCache, registry: ScriptedRegistry, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(cache_module, "MOST", 10)
+    monkeypatch.setattr(cache_module, "MAX_ENTRIES", 10)
     for number in range(25):
         scope = SCOPE.model_copy(update={"tenant_id": f"t_{number}"})
         cache.learn(scope, f"{number + 1}-0123456789abcdef", None)

@@ -57,7 +57,7 @@ class _RunningGroup:
 
 @dataclass
 class _Breaker:
-    failures_most: int
+    max_failures: int
     failures: int = 0
     rest: float = FIRST_REST
     open_until: float = 0.0
@@ -91,7 +91,7 @@ class _Breaker:
         if self.is_open and self.probing:
             self.rest = min(LONGEST_REST, 2 * self.rest)
             self.probing = False
-        elif self.failures < self.failures_most:
+        elif self.failures < self.max_failures:
             return
         self.is_open = True
         self.open_until = now + self.rest
@@ -104,14 +104,14 @@ class _Breaker:
 class Breakers:
     """The breakers of a process. Thread-safe."""
 
-    def __init__(self, state: State, worker: str, failures_most: int = FAILURES) -> None:
+    def __init__(self, state: State, worker: str, max_failures: int = FAILURES) -> None:
         """`worker` is the name under which the state of the breakers is reported.
 
-        `failures_most` consecutive failures open a breaker.
+        `max_failures` consecutive failures open a breaker.
         """
         self._report = BreakerReport(state)
         self._worker = worker
-        self._failures_most = failures_most
+        self._max_failures = max_failures
         self._lock = threading.Lock()
         self._breakers: dict[FailureDomain, _Breaker] = {}
 
@@ -200,7 +200,7 @@ class Breakers:
                     if groups is None:
                         ready.append(item)
                         continue
-                    breaker = self._breakers[failure_domain] = _Breaker(self._failures_most)
+                    breaker = self._breakers[failure_domain] = _Breaker(self._max_failures)
                 if failure_domain not in waits:
                     waits[failure_domain] = breaker.wait(now)
                     if waits[failure_domain] is None and groups is not None:

@@ -188,7 +188,7 @@ def log_unproven(found: Sequence[tuple[Command, ProofError]]) -> None:
 class _Flood:
     """Limits the number of lines in a period, and counts the others."""
 
-    MOST, SECONDS = 20, 10.0
+    MAX_LINES, SECONDS = 20, 10.0
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -203,7 +203,7 @@ class _Flood:
             now = time.monotonic()
             if now - self._began > self.SECONDS:
                 self._began, self._said = now, 0
-            if self._said >= self.MOST:
+            if self._said >= self.MAX_LINES:
                 self._unsaid += 1
                 return None
             self._said += 1

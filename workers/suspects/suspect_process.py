@@ -52,7 +52,7 @@ def main() -> None:
     task_events = TaskEvents.of(app, worker)
     runtime = Runtime(app, settings, state, name, one_at_a_time=True, task_events=task_events)
     # One failure opens these breakers, since a process that died has forgotten earlier failures.
-    executor = replace(runtime.executor, breakers=Breakers(state, name, failures_most=1))
+    executor = replace(runtime.executor, breakers=Breakers(state, name, max_failures=1))
     requests = os.fdopen(os.dup(0), "rb", buffering=0)
     while line := _read(requests):
         request = json.loads(line)

@@ -39,6 +39,8 @@ TYP = "signalbox-change"
 """The `typ` of the signature of a change."""
 _UNSIGNED = ("hash", "proof")
 """What a record's digest leaves out: neither can be known when it is signed."""
+MAX_RECORD_BYTES = 8 * 1024 * 1024
+"""Maximum size of a stored record, in bytes; the roster is the largest."""
 
 OPS: Mapping[str, tuple[str, ...]] = {
     "set": ("routing.set",),
@@ -147,6 +149,8 @@ class Verifier:
 
     def _proven(self, text: bytes | str, place: Place) -> str:
         """The record as JSON, from what was checked: parsers may differ in how they read a text."""
+        if len(text) > MAX_RECORD_BYTES:
+            raise ValueError("larger than any record")
         document = json.loads(text, object_pairs_hook=_once)
         if not isinstance(document, dict):
             raise ValueError("it is no object")

@@ -16,7 +16,7 @@ from signalbox.commands.error import (
 from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.proof.trust import Trust
 from signalbox.commands.state import State
-from signalbox.routing.registry.event import StreamEvent, parse_event
+from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent, parse_event
 from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.proof import NEXT, Place, Verifier, revision_at, unproven
 from signalbox.routing.registry.record_tree import EMPTY_ROOT, TreePath
@@ -126,7 +126,7 @@ class RosterReader:
         """
         text = self._client.call("HGET", f"{TAG}:head", "rebased")
         event: StreamEvent | None = parse_event(text) if text is not None else None
-        if event is None or event.epoch != epoch or event.subject != "registry":
+        if event is None or event.epoch != epoch or event.type != TYPE_PREFIX + "rebased":
             return False
         return self.now().proves(event)
 

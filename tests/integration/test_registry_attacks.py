@@ -446,11 +446,16 @@ def test_an_epoch_that_nobody_began_makes_no_worker_forget(lab: SignedRegistry) 
         worker.follow()
 
 
-def test_an_operator_who_is_no_administrator_begins_no_epoch(lab: SignedRegistry) -> None:
+@pytest.mark.parametrize("kind", ["rebased", "refused"])
+def test_an_operator_who_is_no_administrator_begins_no_epoch(
+    lab: SignedRegistry, kind: str
+) -> None:
+    """Nor by an event of another kind, which an operator of all tenants may make."""
+    lab.by(ADMIN).principals.grant("ops", {"tenants": ("*",)}, change())
     worker = Worker(lab)
     worker.follow()
     later = "ffffffff-0000-7000-8000-000000000000"
-    event = forged_event(lab, OPS, "rebased", "registry", epoch=later, after={"epoch": later})
+    event = forged_event(lab, OPS, kind, "registry", epoch=later, after={"epoch": later})
     write_event(lab, event)
     lab.client.call("HSET", "{rt}:head", "rebased", event.model_dump_json())
     worker.follow()

@@ -37,7 +37,8 @@ class Need(Enum):
     """Operating: changing routes, locks, policies or dead letters."""
 
 
-_OPEN = ("/healthz", "/readyz", "/openapi.json")
+OPEN = ("/healthz", "/readyz", "/openapi.json")
+"""Paths of which nothing is asked."""
 _OPERATORS = (
     "/routing/",
     "/v1/routes",
@@ -51,7 +52,7 @@ _ASKING = ("/v1/queries/", "/v1/point-queries/")
 
 def need_of(method: str, path: str) -> Need:
     """Return the permission that a request needs; unknown paths need STORING."""
-    if path in _OPEN:
+    if path in OPEN:
         return Need.NOTHING
     if path.startswith("/v1/diagnostics"):
         return Need.ROUTING
@@ -66,14 +67,18 @@ class Access:
     def __init__(self, own: GatewaySettings) -> None:
         self._hosts = own.host_names
         self._origins = own.origin_names
+        self._principals = own.principals == "required"
         self._read = _token(own.read_token_file)
         self._route = _token(own.route_token_file)
 
-    def check(self, method: str, path: str, headers: Headers) -> None:
-        """Check a request. Raises WrongHost, ForeignOrigin, Unauthenticated and WrongToken."""
+    def check(self, method: str, path: str, headers: Headers) -> bytes | None:
+        """Check a request, and return its token if that has to be a principal's.
+
+        Raises WrongHost, ForeignOrigin, Unauthenticated and WrongToken.
+        """
         self.check_host(headers)
         self.check_origin(headers)
-        self._check_token(need_of(method, path), headers)
+        return self._check_token(need_of(method, path), headers)
 
     def check_host(self, headers: Headers) -> None:
         """Check the header Host. Raises InvalidRequest and WrongHost."""
@@ -106,11 +111,9 @@ class Access:
             next_step="have the operator name it in SIGNALBOX_GATEWAY_ORIGINS",
         )
 
-    def _check_token(self, need: Need, headers: Headers) -> None:
-        if need is Need.NOTHING or (self._read is None and self._route is None):
-            return
-        if need is not Need.ROUTING and self._read is None:
-            return
+    def _check_token(self, need: Need, headers: Headers) -> bytes | None:
+        if need is Need.NOTHING or not self._asks(need):
+            return None
         scheme, _, given = headers.get(b"authorization", b"").partition(b" ")
         given = given.strip()
         if scheme.lower() != b"bearer" or not given:
@@ -121,7 +124,7 @@ class Access:
         routes = hmac.compare_digest(given, self._route or b"") and self._route is not None
         reads = hmac.compare_digest(given, self._read or b"") and self._read is not None
         if routes or (reads and need is not Need.ROUTING):
-            return
+            return None
         if reads:
             raise WrongToken(
                 "this token is for reading and storing",
@@ -130,7 +133,15 @@ class Access:
                 else "have the operator set SIGNALBOX_GATEWAY_ROUTE_TOKEN_FILE: until then nobody "
                 "changes routes by HTTP here",
             )
+        if self._principals:
+            return given
         raise Unauthenticated("the token is not known", next_step="use one that the operator gave")
+
+    def _asks(self, need: Need) -> bool:
+        """True if such a call needs a token at all."""
+        if self._principals or self._read is not None:
+            return True
+        return self._route is not None and need is Need.ROUTING
 
 
 def _token(path: Path | None) -> bytes | None:

@@ -13,6 +13,7 @@ from pydantic import ValidationError
 from starlette.exceptions import HTTPException
 
 from signalbox.commands.error import SignalboxError
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings
 from signalbox.gateway import (
     audit,
@@ -30,7 +31,9 @@ from signalbox.gateway import (
     rows,
     streams,
 )
+from signalbox.gateway.access import OPEN
 from signalbox.gateway.answer import Json
+from signalbox.gateway.authentication import Authentication, check_settings
 from signalbox.gateway.body_memory import BodyMemory
 from signalbox.gateway.fast_path import fast_handler
 from signalbox.gateway.gate import FastPath, Gate
@@ -60,6 +63,17 @@ ON_PROBLEM: dict[str, Any] = {
     "content": {problem.MEDIA_TYPE: {}},
 }
 
+SECURITY: dict[str, Any] = {
+    "token": {
+        "type": "http",
+        "scheme": "bearer",
+        "bearerFormat": "JWT",
+        "description": "Where the gateway asks for one: a token of a principal (`signalbox token "
+        "issue`, or of the issuer that is set), or one of the operator's files. What a call needs: "
+        "docs/security.md.",
+    }
+}
+
 
 def make_app(
     settings: Settings | None = None,
@@ -72,11 +86,16 @@ def make_app(
 
     @asynccontextmanager
     async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-        services = make_desk(settings or Settings(), gateway_settings)
+        its = settings or Settings()
+        check_settings(gateway_settings, trust_of(its))
+        services = make_desk(its, gateway_settings)
         app.state.services = services
+        app.state.authentication = authentication = _authentication(gateway_settings, services)
         try:
             yield
         finally:
+            if authentication is not None:
+                authentication.close()
             await services.close()
 
     app = FastAPI(
@@ -93,6 +112,7 @@ def make_app(
     )
     for router in ROUTERS:
         app.include_router(router)
+    app.openapi = lambda: _with_security(app)  # type: ignore[method-assign]
     app.state.methods_of = _methods_of
     app.state.bodies = BodyMemory(gateway_settings.json_total_bytes)
     app.add_exception_handler(problem.Refused, problem.on_refused)
@@ -106,6 +126,24 @@ def make_app(
 def gated(app: FastAPI, own: GatewaySettings, fast_path: FastPath = fast_handler) -> Gate:
     """Return the application behind its gate, as a server needs it. Raises InvalidSetting."""
     return Gate(app, own, fast_path)
+
+
+def _with_security(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with the tokens that calls take, if the gateway wants any."""
+    document = FastAPI.openapi(app)
+    document["components"]["securitySchemes"] = SECURITY
+    document["security"] = [{"token": []}, {}]
+    for path in document["paths"].keys() & set(OPEN):
+        for operation in document["paths"][path].values():
+            operation["security"] = []
+    return document
+
+
+def _authentication(own: GatewaySettings, services: Services) -> Authentication | None:
+    rosters = services.registry.rosters
+    if own.principals == "off" or rosters is None:
+        return None
+    return Authentication(own, rosters)
 
 
 def _methods_of(path: str) -> list[str]:

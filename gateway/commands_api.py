@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Path, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -17,6 +17,7 @@ from signalbox.commands.routing import ControlCommand
 from signalbox.commands.scope import check_env, check_tenant
 from signalbox.gateway.answer import Json, location_of
 from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.identity import authorize
 from signalbox.gateway.problem import problem_of
 from signalbox.gateway.request_context import ServicesDep, WaitDep
 from signalbox.gateway.url_text import EnvPart, OpIdPart, TenantPart
@@ -36,7 +37,9 @@ class CommandsRequest(BaseModel):
 
 
 @router.post("/commands")
-async def run_commands(body: CommandsRequest, services: ServicesDep, wait: WaitDep) -> Response:
+async def run_commands(
+    body: CommandsRequest, request: Request, services: ServicesDep, wait: WaitDep
+) -> Response:
     """Submit up to 500 commands in one round trip; return the end of each, in order.
 
     A refused command does not stop the others. `state` is done, failed, open (still running: ask at
@@ -46,7 +49,9 @@ async def run_commands(body: CommandsRequest, services: ServicesDep, wait: WaitD
     good: list[tuple[int, Command]] = []
     for number, document in enumerate(body.commands):
         try:
-            good.append((number, _command(document)))
+            command = _command(document)
+            authorize(request, command.op, command.tenant_id, command.env)
+            good.append((number, command))
         except SignalboxError as error:
             ends[number] = _refused(error, document.get("op_id"))
     every = await services.run_many([command for _, command in good], wait) if good else []
@@ -60,6 +65,7 @@ async def outcome(
     tenant: Annotated[TenantPart, Path()],
     env: Annotated[EnvPart, Path()],
     op_id: Annotated[OpIdPart, Path()],
+    request: Request,
     services: ServicesDep,
 ) -> Response:
     """Return a command's outcome with status 200, or 202 while it is open."""
@@ -71,6 +77,7 @@ async def outcome(
             next_step=f"check the op_id; {services.settings.kept}",
             **scope,
         )
+    authorize(request, record.op, **scope)
     document = asdict(record) | {
         "accepted_at": record.accepted_at.isoformat(),
         "outcome": record.outcome.model_dump(mode="json") if record.outcome else None,

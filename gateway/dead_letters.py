@@ -6,7 +6,7 @@ import itertools
 from datetime import timedelta
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -14,8 +14,10 @@ from signalbox.commands.error import InvalidCommand, NotFound
 from signalbox.commands.ledger.dead import DeadLetter, Which
 from signalbox.commands.ref import Ref
 from signalbox.commands.scope import ResourceKind, check_env, check_tenant
+from signalbox.commands.vocabulary import ENV_PATTERN, TENANT_PATTERN
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.identity import authorize
 from signalbox.gateway.request_context import ServicesDep
 from signalbox.gateway.services import Services
 from signalbox.gateway.url_text import EnvPart, NamePart, TenantPart
@@ -91,8 +93,9 @@ async def show(
 
 
 @router.post("/replay")
-async def replay(body: Chosen, services: ServicesDep) -> Response:
+async def replay(body: Chosen, request: Request, services: ServicesDep) -> Response:
     """Run dead letters again, each once, at the end of its order; op_ids do not change."""
+    _authorize(request, "dead_letter.replay", body)
 
     def replayed() -> dict[str, Any]:
         letters = _chosen(services, body)
@@ -107,8 +110,9 @@ async def replay(body: Chosen, services: ServicesDep) -> Response:
 
 
 @router.post("/purge")
-async def purge(body: Chosen, services: ServicesDep) -> Response:
+async def purge(body: Chosen, request: Request, services: ServicesDep) -> Response:
     """Remove dead letters permanently, with their staged content."""
+    _authorize(request, "dead_letter.purge", body)
 
     def purged() -> dict[str, Any]:
         letters = _chosen(services, body)
@@ -119,6 +123,25 @@ async def purge(body: Chosen, services: ServicesDep) -> Response:
         return {"purged": len(gone), "more": not body.refs and len(letters) == MAX_LETTERS}
 
     return Json(await services.call(purged))
+
+
+def _authorize(request: Request, op: str, body: Chosen) -> None:
+    """Check that the principal may do this with each tenant's letters that are chosen."""
+    which = body.which()
+    chosen = {(which.tenant_id, which.env)}
+    if body.refs:
+        chosen = {_scope_of(ref) for ref in body.refs}
+    for tenant_id, env in chosen:
+        authorize(request, op, tenant_id, env)
+
+
+def _scope_of(ref: Ref) -> tuple[str | None, str | None]:
+    """Tenant and env of a ref; None, as for all, where it is no command's."""
+    tenant_id, _, rest = ref.partition("/")
+    env = rest.partition("/")[0]
+    if TENANT_PATTERN.fullmatch(tenant_id) and ENV_PATTERN.fullmatch(env):
+        return tenant_id, env
+    return None, None
 
 
 def _chosen(services: Services, body: Chosen) -> list[DeadLetter]:

@@ -3,6 +3,8 @@
 HttpError
 ├── InvalidRequest        INVALID_REQUEST        400
 ├── Unauthenticated       UNAUTHENTICATED        401
+├── TokenInvalid          TOKEN_INVALID          401
+├── TokenExpired          TOKEN_EXPIRED          401
 ├── ForeignOrigin         FOREIGN_ORIGIN         403
 ├── WrongToken            WRONG_TOKEN            403
 ├── NoSuchPath            NO_SUCH_PATH           404
@@ -14,7 +16,8 @@ HttpError
 ├── HeadersTooLarge       HEADERS_TOO_LARGE      431
 ├── NotReady              NOT_READY              503
 ├── NoRoom                NO_ROOM                503
-└── TooManyConnections    TOO_MANY_CONNECTIONS   503
+├── TooManyConnections    TOO_MANY_CONNECTIONS   503
+└── IssuerUnavailable     ISSUER_UNAVAILABLE     503
 """
 
 from __future__ import annotations
@@ -40,6 +43,18 @@ class Unauthenticated(HttpError):
     """The request needs a valid token."""
 
     code, http_status = "UNAUTHENTICATED", 401
+
+
+class TokenInvalid(HttpError):
+    """The token is malformed, forged, for something else, or of a key or principal that ended."""
+
+    code, http_status = "TOKEN_INVALID", 401
+
+
+class TokenExpired(HttpError):
+    """The token was valid, and its time is over."""
+
+    code, http_status = "TOKEN_EXPIRED", 401
 
 
 class ForeignOrigin(HttpError):
@@ -112,6 +127,12 @@ class TooManyConnections(HttpError):
     """All connections are in use."""
 
     code, http_status, temporary = "TOO_MANY_CONNECTIONS", 503, True
+
+
+class IssuerUnavailable(HttpError):
+    """The issuer of tokens does not tell its keys, and none are known here."""
+
+    code, http_status, temporary = "ISSUER_UNAVAILABLE", 503, True
 
 
 def kinds(of: type[SignalboxError] = SignalboxError) -> Iterator[type[SignalboxError]]:

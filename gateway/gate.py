@@ -6,6 +6,7 @@ import asyncio
 import traceback
 from collections import Counter
 from collections.abc import Awaitable, Callable
+from functools import partial
 from typing import Any
 
 import structlog
@@ -18,6 +19,9 @@ from starlette.types import Message, Receive, Scope, Send
 from signalbox.commands.error import SignalboxError
 from signalbox.gateway.access import Access
 from signalbox.gateway.error import InvalidRequest, NotReady
+from signalbox.gateway.identity import AGAIN
+from signalbox.gateway.identity import KEY as IDENTITY
+from signalbox.gateway.permissions import Permissions
 from signalbox.gateway.problem import problem, unforeseen
 from signalbox.gateway.protocol import respond_at_once
 from signalbox.gateway.settings import GatewaySettings
@@ -46,6 +50,7 @@ class Gate:
         self._fast_path = fast_path
         self._own = own
         self._access = Access(own)
+        self._permissions = Permissions(lambda method, path: method in app.state.methods_of(path))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -63,7 +68,7 @@ class Gate:
                     await _preflight(headers)(scope, receive, send)
                     return
             path = _path(scope)
-            self._access.check(scope["method"], path, headers)
+            token = self._access.check(scope["method"], path, headers)
         except SignalboxError as error:
             await problem(error)(scope, receive, send)
             return
@@ -71,6 +76,12 @@ class Gate:
         scope["path"] = path
         began = False
         try:
+            if token is not None:
+                try:
+                    await self._identify(scope, token, headers)
+                except SignalboxError as error:
+                    await problem(error)(scope, receive, send)
+                    return
             handler = self._fast_path(scope["method"], path)
             if handler is None:
 
@@ -99,6 +110,14 @@ class Gate:
             if began:
                 raise Aborted from None  # the server closes the connection
             await unforeseen(error)(scope, receive, send)
+
+    async def _identify(self, scope: Scope, token: bytes, headers: dict[bytes, bytes]) -> None:
+        """Find out whose token it is, and check that they may make this call."""
+        identity = await self._app.state.authentication.identify(token)
+        method, path = scope["method"], scope["path"]
+        self._permissions.check(identity, method, path, headers, scope["query_string"])
+        scope[IDENTITY] = identity
+        scope[AGAIN] = partial(self._identify, scope, token, headers)
 
 
 class Aborted(Exception):

@@ -25,6 +25,7 @@ from signalbox.gateway.body import BoundedRoute, content_of, declared_of
 from signalbox.gateway.change_author import ActorHeader, change_of
 from signalbox.gateway.content import answer_content
 from signalbox.gateway.error import InvalidRequest
+from signalbox.gateway.identity import authorize
 from signalbox.gateway.objects import BYTES, check_before, media_type_of
 from signalbox.gateway.request_context import (
     AfterHeader,
@@ -113,6 +114,8 @@ async def set_or_switch(
     scope = Scope(
         kind=body.resource_kind, tenant_id=check_tenant(named), env=check_env(body.env or env)
     )
+    for op in ("routing.set", "routing.switch"):
+        authorize(request, op, scope.tenant_id, scope.env)
     config = with_defaults(body.backend_type, body.config, services.own)
     reason = body.reason or f"{request.method} {request.url.path}"
     change = change_of(request, actor, reason, key, scope, body)

@@ -17,12 +17,20 @@ from starlette.responses import Response
 from signalbox.commands.error import (
     InternalError,
     InvalidCommand,
+    NotGranted,
     RouteExists,
     RouteNotFound,
     SignalboxError,
     reason_of,
 )
-from signalbox.gateway.error import InvalidRequest, MethodNotAllowed, NoSuchPath, status_of
+from signalbox.gateway.error import (
+    InvalidRequest,
+    MethodNotAllowed,
+    NoSuchPath,
+    TokenExpired,
+    TokenInvalid,
+    status_of,
+)
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -94,11 +102,20 @@ def problem(
         all_headers["Retry-After"] = str(max(1, math.ceil(after)))
     elif document["status"] == 503:
         all_headers["Retry-After"] = "1"
-    if document["status"] == 401:
-        all_headers["WWW-Authenticate"] = "Bearer"
+    if document["status"] == 401 or document["error_code"] == NotGranted.code:
+        all_headers["WWW-Authenticate"] = _challenge(document["error_code"])
     if op_id is not None:
         all_headers["X-Op-Id"] = op_id
     return Response(body_of(document), document["status"], all_headers, media_type=MEDIA_TYPE)
+
+
+def _challenge(code: str) -> str:
+    """What RFC 6750 has a client told of its token: nothing, if it sent none."""
+    if code == NotGranted.code:
+        return 'Bearer error="insufficient_scope"'
+    if code in (TokenInvalid.code, TokenExpired.code):
+        return 'Bearer error="invalid_token"'
+    return "Bearer"
 
 
 def body_of(document: dict[str, Any]) -> bytes:

@@ -13,8 +13,10 @@ from fastapi import FastAPI
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.ledger.layout import check_at_start
 from signalbox.commands.one_core import keep_on_one_core
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings, without_password
 from signalbox.gateway.app import gated, make_app
+from signalbox.gateway.authentication import check_settings
 from signalbox.gateway.protocol import protocol_of
 from signalbox.gateway.services import Services
 from signalbox.gateway.settings import GatewaySettings
@@ -65,6 +67,7 @@ def serve() -> None:
     Raises InvalidSetting, LedgerMismatch and LedgerTooNew.
     """
     settings, own = Settings(), GatewaySettings()
+    check_settings(own, trust_of(settings))
     check_at_start(settings)
     _allow_files(own.connections)
     app = make_app(settings, own)

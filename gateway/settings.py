@@ -51,6 +51,29 @@ class GatewaySettings(BaseSettings):
     route_token_file: Path | None = Field(
         None, description="File with the bearer token that operators' calls take then."
     )
+    principals: Literal["off", "required"] = Field(
+        "off",
+        description="With `required` each call needs a token of a principal, and what it may is "
+        "what the principal may; a token of the two files above counts as before.",
+    )
+    oidc_issuer: str | None = Field(
+        None, description="Issuer of OpenID Connect tokens that count too, as their `iss` has it."
+    )
+    oidc_audience: str | None = Field(
+        None, description="The audience (`aud`) that the issuer's tokens must be for."
+    )
+    oidc_claim: str = Field(
+        "sub", min_length=1, description="The claim of the issuer's tokens that says who it is."
+    )
+    oidc_principals: Annotated[dict[str, str], NoDecode] = Field(
+        default_factory=dict,
+        description="JSON: the principal of each value of that claim. Empty: the value is the "
+        "principal's name.",
+    )
+    oidc_refresh: Duration = Field(
+        timedelta(seconds=30),
+        description="The issuer's keys are read at most this often, also for unknown ones.",
+    )
     base_dir: Path | None = Field(
         None, description="Folder below which a call that sets a route puts a relative `base_dir`."
     )
@@ -97,6 +120,14 @@ class GatewaySettings(BaseSettings):
         "call backends run on any.",
     )
     ready_file: Path | None = Field(None, description="It makes this file when it listens.")
+
+    @field_validator("oidc_principals", mode="before")
+    @classmethod
+    def _principals_are_json(cls, given: Any) -> Any:
+        try:
+            return json.loads(given) if isinstance(given, str) else given
+        except ValueError:
+            raise ValueError('it is no JSON; write it like {"ann@example.com": "ann"}') from None
 
     @field_validator("route_defaults", mode="before")
     @classmethod

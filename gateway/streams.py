@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Path, Query
+from fastapi import APIRouter, Header, Path, Query, Request
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response, StreamingResponse
 
@@ -21,6 +21,7 @@ from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import TypedData
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.identity import check_again
 from signalbox.gateway.problem import problem_of
 from signalbox.gateway.request_context import (
     AfterHeader,
@@ -99,6 +100,7 @@ async def read(
 )
 async def tail(
     stream: StreamPart,
+    request: Request,
     caller: CallerDep,
     services: ServicesDep,
     after: Version = 0,
@@ -114,14 +116,14 @@ async def tail(
     first = await services.read(_page(caller, stream, begin))
     first.unwrap()
     return StreamingResponse(
-        _events(services, caller, stream, begin, first),
+        _events(request, services, caller, stream, begin, first),
         media_type="text/event-stream",
         headers={"Cache-Control": "no-store"},
     )
 
 
 async def _events(
-    services: Services, caller: Caller, stream: str, after: int, page: Outcome
+    request: Request, services: Services, caller: Caller, stream: str, after: int, page: Outcome
 ) -> AsyncIterator[bytes]:
     spoke = time.monotonic()
     yield b": signalbox\n\n"
@@ -138,6 +140,7 @@ async def _events(
             with suppress(TimeoutError):
                 await asyncio.wait_for(services.stopping.wait(), POLL_SECONDS)
         try:
+            await check_again(request)
             page = await services.read(_page(caller, stream, after))
             page.unwrap()
         except SignalboxError as error:

@@ -45,8 +45,8 @@ ROLE_OPS: dict[Role, tuple[str, ...]] = {
         "event_stream.list_streams",
     ),
     Role.PRODUCER: ("object_store.*", "tabular_store.*", "metrics_store.*", "event_stream.*"),
-    Role.OPERATOR: ("routing.*", "policy.*", "registry.read", "dead_letter.*"),
-    Role.AUDITOR: ("registry.read", "audit.*"),
+    Role.OPERATOR: ("routing.*", "policy.*", "registry.read", "dead_letter.*", "status.read"),
+    Role.AUDITOR: ("registry.read", "audit.*", "status.read"),
     Role.ADMIN: ("*",),
 }
 """The operations of each role, as globs. Principals are changed by administrators' keys alone."""
@@ -101,15 +101,11 @@ class PrincipalKey(Documented):
         return public_of({"kty": "OKP", "crv": "Ed25519", "x": self.x})
 
 
-class Principal(Documented):
-    """Who may sign: a name with keys, and what they may sign."""
+class Grant(Documented):
+    """What someone may do: operations of roles, for tenants and envs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    name: Name
-    """Name of the principal, such as `billing-service`."""
-    keys: tuple[PrincipalKey, ...] = Field(max_length=8)
-    """Its keys, all of them valid at the same time; more than one while it changes to a new one."""
     roles: tuple[Role, ...] = Field(max_length=8)
     """What it may do."""
     tenants: Globs
@@ -118,6 +114,27 @@ class Principal(Documented):
     """Envs in which it may, as globs."""
     ops: Globs = ("*",)
     """Operations to which its roles are narrowed, as globs such as `object_store.*`."""
+
+    def permits(self, op: str, tenant_id: str | None, env: str | None) -> bool:
+        """True if a role covers the operation there. None stands for all tenants, or all envs."""
+        return self.has(op) and self.covers(tenant_id, env)
+
+    def has(self, op: str) -> bool:
+        """True if a role has the operation, wherever."""
+        return any(matches(op, ROLE_OPS[role]) for role in self.roles) and matches(op, self.ops)
+
+    def covers(self, tenant_id: str | None, env: str | None) -> bool:
+        """True if it is for this tenant and env. None stands for all of them."""
+        return _covers(self.tenants, tenant_id) and _covers(self.envs, env)
+
+
+class Principal(Grant):
+    """Who may sign: a name with keys, and what they may sign."""
+
+    name: Name
+    """Name of the principal, such as `billing-service`."""
+    keys: tuple[PrincipalKey, ...] = Field(max_length=8)
+    """Its keys, all of them valid at the same time; more than one while it changes to a new one."""
     expires: datetime | None = None
     """Until when it may; None for always."""
     revoked: datetime | None = None
@@ -127,14 +144,26 @@ class Principal(Documented):
         """Return its key with that id, None if it has none."""
         return next((key for key in self.keys if key.public.kid == kid), None)
 
-    def permits(self, op: str, tenant_id: str | None, env: str | None) -> bool:
-        """True if a role covers the operation there. None stands for all tenants, or all envs."""
-        return (
-            any(matches(op, ROLE_OPS[role]) for role in self.roles)
-            and matches(op, self.ops)
-            and _covers(self.tenants, tenant_id)
-            and _covers(self.envs, env)
-        )
+    def ended(self, at: datetime) -> str | None:
+        """Return why it does not count at that time, None if it does."""
+        if self.revoked is not None:
+            return f"principal {self.name} is revoked"
+        if self.expires is not None and at >= self.expires:
+            return f"principal {self.name} has expired"
+        return None
+
+    def key_ended(self, kid: str, at: datetime) -> str | None:
+        """Return why the principal or its key with that id does not count then; None if it does."""
+        if (reason := self.ended(at)) is not None:
+            return reason
+        key = self.key(kid)
+        if key is None:
+            return f"principal {self.name} does not have this key"
+        if key.not_before is not None and at < key.not_before:
+            return f"this key of principal {self.name} is not valid yet"
+        if key.expires is not None and at >= key.expires:
+            return f"this key of principal {self.name} has expired"
+        return None
 
     def check(
         self, kid: str, op: str, tenant_id: str | None, env: str | None, *, at: datetime
@@ -143,16 +172,7 @@ class Principal(Documented):
 
         Raises SignatureInvalid if the key or the principal does not count then, and NotGranted.
         """
-        key = self.key(kid)
-        reason = None
-        if self.revoked is not None:
-            reason = f"principal {self.name} is revoked"
-        elif key is None:
-            reason = f"principal {self.name} does not have this key"
-        elif key.not_before is not None and at < key.not_before:
-            reason = f"this key of principal {self.name} is not valid yet"
-        elif any(end is not None and at >= end for end in (key.expires, self.expires)):
-            reason = f"principal {self.name} or its key has expired"
+        reason = self.key_ended(kid, at)
         if reason is not None:
             raise SignatureInvalid(
                 f"the signature does not count: {reason}",

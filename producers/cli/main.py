@@ -21,6 +21,7 @@ COMMANDS = {
     "audit": ("Who changed what, and whether the record is complete.", "audit", "adopt"),
     "key": ("Keys to sign with.", "key"),
     "principal": ("Who may sign what.", "principal"),
+    "token": ("Tokens for calls of the gateway.", "token"),
     "dead": ("Dead letters: look, replay, purge.", "dead"),
     "object": ("Put, get, list and remove objects.", "objects", "object_folders", "object_links"),
     "table": ("Store, read and query rows of tables, and list tables.", "tables"),

@@ -20,6 +20,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.object_store import GetObject, ObjectInfo, PutObject
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import InlinePayload
+from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import state_over
 from signalbox.gateway.app import gated, make_app
@@ -74,7 +75,7 @@ class RecordingServices:
             dead=DeadLetters(state, settings),
             replay=lambda refs: DeadLetters(state, settings).replay(refs),
         )
-        self.registry = Registry(state)
+        self.registry = Registry(state, trust_of(settings))
         self.taken: list[Command] = []
         self.read_: list[Command] = []
         self.called = 0

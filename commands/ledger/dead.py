@@ -13,7 +13,8 @@ from typing import Any
 
 from signalbox.commands.ledger.entry import Ticket, Wake
 from signalbox.commands.ledger.layout import shards_of
-from signalbox.commands.ledger.proven import split_proof
+from signalbox.commands.ledger.proven import split_proof, with_proof
+from signalbox.commands.ledger.signing import Signer
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.script import Script, run_pipeline
@@ -98,15 +99,20 @@ class DeadLetters:
         at = self._client.call("ZSCORE", f"{shards_of(self._client).of(ref)}:dead", ref)
         return next(self._read([(ref, at)]), None) if at is not None else None
 
-    def replay(self, refs: Sequence[Ref]) -> Replayed:
+    def replay(self, refs: Sequence[Ref], signer: Signer | None = None) -> Replayed:
         """Accept commands again under their op_ids, each at the end of the order of its key; one
-        round trip.
+        round trip, and with a `signer` two.
 
         The effect of an earlier attempt is not repeated: the next attempt looks before it writes.
+        A signature is for the number that a command had, so whoever replays it signs it anew.
         """
         grace = self._settings.publish_grace // timedelta(milliseconds=1)
         groups = self._by_shard(refs)
-        calls = [REPLAY.call([shard], [grace, *group]) for shard, group in groups.items()]
+        signed = self._signed(refs, signer) if signer is not None else {}
+        calls = []
+        for shard, group in groups.items():
+            pairs = [part for ref in group for part in (ref, signed.get(ref, ""))]
+            calls.append(REPLAY.call([shard], [grace, *pairs]))
         wakes: list[Wake] = []
         left: dict[str, str] = {}
         answers = run_pipeline(self._client, calls, [REPLAY], durable=True)
@@ -119,6 +125,20 @@ class DeadLetters:
                 else:
                     left[ref] = status.decode()
         return Replayed(wakes, left)
+
+    def _signed(self, refs: Sequence[Ref], signer: Signer) -> dict[str, str]:
+        """The commands as they stand there, each with a signature of ours."""
+        shards = shards_of(self._client)
+        calls = [("HMGET", f"{shards.of(ref)}:op:{ref}", "op", "cmd") for ref in refs]
+        found = {
+            ref: (op.decode(), split_proof(cmd)[0])
+            for ref, (op, cmd) in zip(refs, run_pipeline(self._client, calls, []), strict=True)
+            if op is not None and cmd
+        }
+        return {
+            ref: with_proof(found[ref][1].decode(), proof)
+            for ref, proof in zip(found, signer.sign_again([*found.values()]), strict=True)
+        }
 
     def purge(self, refs: Sequence[Ref]) -> list[str]:
         """Remove letters; return the refs of those that existed. Their op_ids may be used again."""

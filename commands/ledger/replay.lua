@@ -1,11 +1,16 @@
 -- Accept dead letters anew, at the end of their order.
 -- KEYS[1]  the shard's hash tag
--- ARGV     grace_ms, then the refs
+-- ARGV     grace_ms, then two a command: ref, and the command with a new signature or ''
 -- Returns  three a command: 'new' | 'not dead' | 'no command', op, queue
 local shard, grace = KEYS[1], tonumber(ARGV[1])
 local time, now, real = ledger_time(shard)
 local answers, replayed = {}, 0
-for i = 2, #ARGV do
+-- Without the signature that stands in a line behind it.
+local function document(cmd)
+  return string.match(cmd or '', '^[^\n]*')
+end
+
+for i = 2, #ARGV, 2 do
   local ref = ARGV[i]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record, 'st', 'fp', 'op', 'q', 'ord', 'att', 'seq')
@@ -24,6 +29,9 @@ for i = 2, #ARGV do
     -- takeover. `base` is what the limit counts from.
     redis.call('HSET', record, 'st', 'queued', 'tok', '', 'seq', seq, 'base', r[6], 'nb', 0,
       'w', 0, 'acc', real)
+    if ARGV[i + 1] ~= '' and document(ARGV[i + 1]) == document(redis.call('HGET', record, 'cmd')) then
+      redis.call('HSET', record, 'cmd', ARGV[i + 1])
+    end
     redis.call('HDEL', record, 'out', 'fin', 'why', 'crash', 'sg')
     if r[5] ~= '' then
       local tenant_env = string.match(ref, '^[^/]*/[^/]*')

@@ -14,6 +14,7 @@ from datetime import timedelta
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.ledger.entry import Intent
 from signalbox.commands.ledger.parcel_draft import Draft
+from signalbox.commands.parse import known_ops
 from signalbox.commands.proof.keys import PrivateKey
 from signalbox.commands.proof.manifest import Group, Manifest, Times
 from signalbox.commands.proof.statement import LEEWAY
@@ -105,6 +106,17 @@ class Signer:
             return manifests[writes].command(group, index).to_text()
 
         return proof_of
+
+    def sign_again(self, commands: Sequence[tuple[str, bytes]]) -> list[str]:
+        """The proof of each command, given as its op and the JSON that stands in its record."""
+        groups = [Group([text]) for _, text in commands]
+        if not groups:
+            return []
+        models = known_ops()
+        writes = all(op in models and models[op].writes for op, _ in commands)
+        times = _times(self.life if writes else self.read_life)
+        manifest = Manifest.sign(groups, self.key, self.audience, times)
+        return [manifest.command(group, 0).to_text() for group in range(len(groups))]
 
 
 def _text(intent: Intent) -> bytes:

@@ -74,12 +74,13 @@ class Client:
         self.ledger = Ledger(self.state, self.settings)
         app = app or make_app(self.settings)
         rings = RingMessages(app, self.settings)
+        self._signer = Signer.of(self.settings)
         self._parcels = Parcels(
             self.state,
             self.settings,
             self.ledger,
             rings.message if rings.possible else None,
-            Signer.of(self.settings),
+            self._signer,
         )
         self._publisher = Publisher(app)
         self.waiter = OutcomeWaiter(self.state, self.ledger)
@@ -167,8 +168,8 @@ class Client:
         return outcome
 
     def replay(self, refs: Sequence[Ref]) -> Replayed:
-        """Run dead letters again; see `DeadLetters.replay`."""
-        replayed = self.dead.replay(refs)
+        """Run dead letters again, signed with this client's key; see `DeadLetters.replay`."""
+        replayed = self.dead.replay(refs, self._signer)
         self._publisher.publish_or_leave(replayed.wakes)
         return replayed
 

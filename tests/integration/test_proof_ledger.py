@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator, Sequence
+from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -11,7 +12,12 @@ from typing import Any
 
 import pytest
 
-from signalbox.commands.error import SignatureInvalid, SignatureMissing, Unavailable
+from signalbox.commands.error import (
+    PermissionDenied,
+    SignatureInvalid,
+    SignatureMissing,
+    Unavailable,
+)
 from signalbox.commands.ledger import parcel as parcel_module
 from signalbox.commands.ledger import signing
 from signalbox.commands.ledger.dead import Which
@@ -385,3 +391,52 @@ def test_a_signed_message_that_was_purged_does_not_run_again(lab: ProofLab) -> N
     assert record is None
     lab.carry(token(lab.keys[OWNER], command, exp=int(time.time()) + 200))
     assert lab.code(command) == "ROUTE_NOT_FOUND"
+
+
+def test_whoever_replays_a_dead_letter_signs_it_anew(
+    lab: ProofLab, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    commands = [put("a"), put("b", b"y" * 70_000)]
+    client = lab.client(lab.keys[OWNER])
+    client.submit_many(commands)
+    adapters: Any = lab.runtime.executor.adapters
+    run = adapters.run
+    broken = PermissionDenied("not for us", next_step="grant it")
+
+    def fails(*arguments: object) -> object:
+        ended = run(*arguments)
+        return [replace(end, result=None, error=copy(broken)) for end in ended]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapters, "run", fails)
+        lab.run_all()
+    refs = [command.ref for command in commands]
+    assert [lab.code(command) for command in commands] == ["PERMISSION_DENIED"] * 2
+    records = [f"{lab.ledger.shards.of(ref)}:op:{ref}" for ref in refs]
+    before = [state.call("HGET", record, "cmd").split(b"\n") for record in records]
+    assert client.replay(refs).left == {}
+    after = [state.call("HGET", record, "cmd").split(b"\n") for record in records]
+    assert [text for text, _ in after] == [text for text, _ in before]
+    assert not {proof for _, proof in after} & {proof for _, proof in before}
+    lab.run_all()
+    assert [lab.code(command) for command in commands] == ["done"] * 2
+
+
+def test_who_may_not_have_a_command_run_cannot_replay_it(
+    lab: ProofLab, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    command = put("a")
+    lab.client(lab.keys[OWNER]).submit(command)
+    adapters: Any = lab.runtime.executor.adapters
+    run = adapters.run
+
+    def fails(*arguments: object) -> object:
+        broken = PermissionDenied("not for us", next_step="grant it")
+        return [replace(end, result=None, error=broken) for end in run(*arguments)]
+
+    with monkeypatch.context() as patch:
+        patch.setattr(adapters, "run", fails)
+        lab.run_all()
+    lab.client(lab.keys[NEIGHBOUR]).replay([command.ref])
+    lab.run_all()
+    assert lab.code(command) == "NOT_GRANTED"

@@ -38,8 +38,6 @@ class GatewayServer(uvicorn.Server):
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
         keep_what_is_loaded()
-        if self._own.one_core:
-            keep_on_one_core()
         host, port = self.servers[0].sockets[0].getsockname()[:2]
         address = f"http://[{host}]:{port}" if ":" in host else f"http://{host}:{port}"
         services: Services = self._app.state.services
@@ -83,6 +81,8 @@ def serve() -> None:
         timeout_keep_alive=int(own.idle_seconds.total_seconds()),
         timeout_graceful_shutdown=int(own.stop_seconds.total_seconds()),
     )
+    if own.one_core:
+        keep_on_one_core()
     with _listening(own) as bound:
         GatewayServer(config, app, own).run(sockets=[bound])
 

@@ -74,8 +74,9 @@ def done_though_it_died(
     outcomes = client.wait(submissions, TIMEOUT)
     results = [outcome.unwrap() for outcome in outcomes if outcome is not None]
     assert len(results) == len(commands)
-    # On a busy machine the lease of the second worker may go by as well.
-    assert all(outcome.attempt >= 2 for outcome in outcomes if outcome is not None)
+    # On a busy machine some are finished before the others of their message have run, and the lease
+    # of the second worker may go by as well.
+    assert any(outcome.attempt >= 2 for outcome in outcomes if outcome is not None)
     return results
 
 

@@ -24,6 +24,7 @@ from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.proof import (
     NEXT,
     NO_FENCE,
+    PRINCIPAL_OP,
     Author,
     Place,
     Verifier,
@@ -143,12 +144,13 @@ class ChangeProofs:
         record: BaseModel | None,
         path: TreePath | None,
         *,
+        roster: Roster,
         anew: bool = False,
     ) -> tuple[StreamEvent, dict[str, bytes]]:
         """Return the event with its proof and hash, and the fields of the tree that change.
 
         `record` is what is stored with it, at the end of `path` if it is a route or a policy, in a
-        tree that may begin `anew`.
+        tree that may begin `anew`. `roster` is the one that the change is made under.
         """
         path = path or empty_path(event.subject)
         document = json.loads(record.model_dump_json()) if record is not None else None
@@ -156,7 +158,9 @@ class ChangeProofs:
         if document is not None and event.type.removeprefix(TYPE_PREFIX) in IN_TREE:
             root, changed = path.with_record(digest_of(document))
         trust, key = self.reader.trust, self._signer
-        return signed_event(event, op, document, root, trust, key, anew=anew), changed
+        held = event.revision if op == PRINCIPAL_OP and record is not None else roster.revision
+        signed = signed_event(event, op, document, root, trust, key, roster=held, anew=anew)
+        return signed, changed
 
     @property
     def _signer(self) -> PrivateKey:

@@ -277,7 +277,9 @@ class EventLog:
         changed: dict[str, bytes] = {}
         if self._proofs is not None:
             record = draft.store(event)
-            event, changed = self._proofs.sign(event, request.op, record, seen.tree, anew=seen.anew)
+            event, changed = self._proofs.sign(
+                event, request.op, record, seen.tree, roster=seen.roster, anew=seen.anew
+            )
         return event, draft.store(event), changed
 
     def _append(

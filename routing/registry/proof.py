@@ -180,6 +180,8 @@ class Verifier:
             _refuse("the newest event is another than the one that was signed")
         if not isinstance(root, str):
             _refuse("it states no root")
+        if not isinstance(claims.get("roster"), int) or claims["roster"] > self.roster.revision:
+            _refuse("the list of principals is older than the one that it was made under")
         return root
 
     def claims_of(self, event: StreamEvent) -> dict[str, Any]:
@@ -248,12 +250,13 @@ def signed_event(
     trust: Trust,
     key: PrivateKey,
     *,
+    roster: int,
     anew: bool = False,
 ) -> StreamEvent:
     """Return the event with its proof and hash.
 
     `record` is what is stored with it, if anything, and `root` that of the tree with it, which may
-    begin `anew`.
+    begin `anew`. `roster` is the revision of the roster that holds with it.
     """
     claims = {
         "aud": trust.audience,
@@ -266,6 +269,7 @@ def signed_event(
         "event": event.content_digest(),
         "record": digest_of(record) if record is not None else None,
         "root": root,
+        "roster": roster,
     } | ({"anew": True} if anew else {})
     event = event.model_copy(update={"proof": sign(key, TYP, claims), "hash": ""})
     return event.model_copy(update={"hash": event.digest()})

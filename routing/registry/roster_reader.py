@@ -66,14 +66,24 @@ class RosterReader:
 
     def now(self) -> Verifier:
         """Read the roster; one round trip. Raises RegistryUnproven and StateUnavailable."""
-        return self.take(*self._client.atomic(READ))
+        return self.take(*self._client.atomic([*READ, HEAD]))
 
-    def take(self, fence: bytes | str | None, text: bytes | str | None) -> Verifier:
-        """Verify what `READ` has read. Raises RegistryUnproven."""
+    def take(
+        self,
+        fence: bytes | str | None,
+        text: bytes | str | None,
+        head: Sequence[bytes | None] = (None, None, None),
+    ) -> Verifier:
+        """Verify what `READ` has read; with what `HEAD` has read, also that it is not older.
+
+        Raises RegistryUnproven.
+        """
         known = self._known
         if known is not None and fence is not None and known.roster.fence == text_of(fence):
             return known
         roster = self._verified(fence, text)
+        if head[2] is not None:
+            self.root(Verifier(self.trust, roster), head)
         if roster.revision < self.trust.floor:
             raise _lost(f"is at revision {roster.revision}, below the trust file's floor")
         with self._lock:

@@ -147,7 +147,7 @@ def forged_event(
     record = route_after(ACME, event) if kind == "set" else None
     document = json.loads(record.model_dump_json()) if record else None
     root = root_with(lab, ACME.field, digest_of(document)) if document else EMPTY_ROOT
-    return signed_event(event, "routing.set", document, root, trust(), key)
+    return signed_event(event, "routing.set", document, root, trust(), key, roster=0)
 
 
 def root_with(lab: SignedRegistry, subject: str, digest: str) -> str:
@@ -299,7 +299,9 @@ def sign_a_roster(key: PrivateKey) -> Callable[[SignedRegistry], None]:
             prev=head.hash,
         )
         made = json.loads(roster_after(before, granted, event).model_dump_json())
-        event = signed_event(event, "principal.change", made, EMPTY_ROOT, trust(), key)
+        event = signed_event(
+            event, "principal.change", made, EMPTY_ROOT, trust(), key, roster=event.revision
+        )
         write_event(lab, event)
         lab.write(ROSTER, "all", roster_after(before, granted, event).model_dump_json())
         lab.fence("principals", event.revision, event.hash[:16])
@@ -410,9 +412,8 @@ def test_an_older_record_is_refused_by_a_worker_that_has_seen_the_newer(
         Worker(lab).resolve()
 
 
-def test_an_older_roster_is_refused_by_a_worker_that_has_seen_the_newer(
-    lab: SignedRegistry,
-) -> None:
+def test_an_older_roster_is_refused(lab: SignedRegistry) -> None:
+    saved = snapshot(lab.client)
     before = lab.client.call("HGET", ROSTER, "all"), lab.client.call("HGET", FENCES, "principals")
     worker = Worker(lab)
     assert worker.resolve()
@@ -425,7 +426,11 @@ def test_an_older_roster_is_refused_by_a_worker_that_has_seen_the_newer(
     lab.client.call("HSET", FENCES, "@epoch", "0/1-x")  # so that it looks again
     with pytest.raises((RegistryUnproven, RegistryRegressed)):
         worker.resolve()
-    # One that has just started does, if the trust file names the revision of the revocation.
+    # One that has just started refuses it by the newest event, which names the roster's revision.
+    with pytest.raises(RegistryUnproven, match="older than the one that it was made under"):
+        Worker(lab).resolve()
+    # And with all that was there before, if the trust file names the revision of the revocation.
+    restore(lab.client, saved)
     with pytest.raises(RegistryUnproven, match="below the trust file's floor"):
         Worker(lab, floor=revision).resolve()
 
@@ -537,7 +542,7 @@ def not_noticed_an_older_record_that_an_operator_with_access_to_redis_put_back(
     at_work.resolve()
     event = forged_event(lab, OTHER, "refused", OTHERS.field, after=None)
     root = root_with(lab, ACME.field, digest_of(json.loads(record)))
-    event = signed_event(event, "routing.set", None, root, trust(), OTHER)
+    event = signed_event(event, "routing.set", None, root, trust(), OTHER, roster=0)
     write_event(lab, event)
     authorship = Authorship(trust(), EMPTY)
     for each in lab.by(None).events(0):
@@ -619,7 +624,7 @@ def not_noticed_a_time_that_the_holder_of_an_expired_key_made_up(lab: SignedRegi
     early = event.model_copy(update={"time": now() - timedelta(days=1), "proof": None})
     document = json.loads(route_after(ACME, early).model_dump_json())
     root = root_with(lab, ACME.field, digest_of(document))
-    early = signed_event(early, "routing.set", document, root, trust(), OPS)
+    early = signed_event(early, "routing.set", document, root, trust(), OPS, roster=0)
     write_event(lab, early)
     lab.write(ROUTES, ACME.field, route_after(ACME, early).model_dump_json())
     assert Worker(lab).resolve().config == {"base_dir": EVIL}

@@ -14,6 +14,7 @@ import pytest
 
 from signalbox.commands.error import (
     PermissionDenied,
+    RegistryUnproven,
     SignatureInvalid,
     SignatureMissing,
     Unavailable,
@@ -28,7 +29,10 @@ from signalbox.commands.proof.keys import PrivateKey
 from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.state import State, connect
 from signalbox.commands.wire import Ring
+from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.change import Change
+from signalbox.workers.execution.authors import PrincipalOf
+from signalbox.workers.execution.parcel_drain import ParcelDrain
 from tests.integration.proof_lab import NEIGHBOUR, OWNER, ProofLab, principal, put, token
 
 
@@ -440,3 +444,27 @@ def test_who_may_not_have_a_command_run_cannot_replay_it(
     lab.client(lab.keys[NEIGHBOUR]).replay([command.ref])
     lab.run_all()
     assert lab.code(command) == "NOT_GRANTED"
+
+
+def test_where_whose_keys_count_cannot_be_told_commands_wait(lab: ProofLab) -> None:
+    def nobody_knows(position: str | None) -> PrincipalOf:
+        raise RegistryUnproven("the list of principals is missing", next_step="set it again")
+
+    lab.runtime.registry.policies.set(
+        OWNER,
+        Terms(signatures=Signatures.REQUIRED),
+        Change(actor="test", reason="test", change_id=new_op_id()),
+    )
+    for floor in (Signatures.REQUIRED, Signatures.OFF):
+        lab.set(floor)
+        executor = lab.runtime.executor
+        waiting = replace(executor, proofs=replace(lab.proofs, authors_at=nobody_knows))
+        lab.runtime.drains = ParcelDrain(waiting, lab.runtime.parcels, "w")
+        command = put(f"a-{floor}")
+        lab.client(lab.keys[OWNER]).submit(command)
+        lab.runtime.drains.run(Ring(tuple(lab.ledger.shards.tags), "object_store.0"))
+        [record] = lab.ledger.records([command.ref])
+        assert record is not None
+        assert record.state == "queued"
+        assert record.waits_for is not None
+        assert record.waits_for.code == "REGISTRY_UNPROVEN"

@@ -104,7 +104,12 @@ class ProofCheck:
         if not wanted:
             return routed, []
         items = [item.claimed for item in routed if id(item.claimed) in wanted]
-        refusals = self._judge(claims.epoch).refusals(claims, items)
+        try:
+            judge = self._judge(claims.epoch)
+        except RegistryUnproven as error:
+            rest = [item for item in routed if id(item.claimed) not in wanted]
+            return rest, [Ended(item, error=copy(error)) for item in items]
+        refusals = judge.refusals(claims, items)
         must = [each for each in refusals if wanted[id(each.item)] is Signatures.REQUIRED]
         refused = {id(each.item) for each in must}
         log_unproven(

@@ -1,7 +1,8 @@
 -- Finish commands: record outcomes, clear intents, hand the order key over to what waited.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the
---          queue (0: any number), commands let go together, then five a command:
+--          queue (0: any number), commands let go together, the room of documents that are no
+--          commands (see fault.lua), then five a command:
 --          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
 --          action is 'done' | 'dead' | 'refuse' (dead, and nobody's op_id is taken) | 'retry' (after the delay) | 'release' (not attempted)
 --          | 'park' (attempted, but the attempt does not count) | 'pace' (not attempted; it waits
@@ -18,7 +19,7 @@ redis.call('ZREM', shard .. ':due', '')
 local time, now, real, known = ledger_time(shard)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
 local closed, scopes, ended = {}, {}, {}
-local ends = (#ARGV - 7) / 5
+local ends = (#ARGV - 8) / 5
 local clock = redis.call('INCRBY', shard .. ':clock', ends) - ends
 local _, era = enter_era(shard, known, time, clock)
 
@@ -26,7 +27,7 @@ local function count(name, by)
   counts[name] = (counts[name] or 0) + by
 end
 
-for i = 8, #ARGV, 5 do
+for i = 9, #ARGV, 5 do
   local ref, action, outcome = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local record = shard .. ':op:' .. ref
   local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att', 'op')
@@ -41,7 +42,7 @@ for i = 8, #ARGV, 5 do
     mine = line[1] == ref
   end
   if mine and final then
-    local fin = clock + (i - 3) / 5
+    local fin = clock + (i - 4) / 5
     ended[#ended + 1] = ref
     if ARGV[i + 4] ~= '' then
       count_use(ARGV[i + 4])
@@ -56,6 +57,7 @@ for i = 8, #ARGV, 5 do
       if action == 'refuse' then
         redis.call('HSET', record, 'fp', '')
         note_fault(shard, ref, real, #redis.call('HGET', record, 'cmd') + #outcome)
+        drop_faults(shard, real, ARGV[8], ref)
       end
     end
     local tenant_env, scope = string.match(ref, '^[^/]*/[^/]*'), scope_of(ref, r[7])

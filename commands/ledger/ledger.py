@@ -12,11 +12,13 @@ Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
     :hold:<scope>  list    op, queue and ref of open commands that are not on the queue yet
     :holds         zset    the scopes with such commands, by the time when some were last released
     :dead          zset    dead letters by time
-    :faults        zset    dead letters that are no commands, by time; `:faultsize` has their size
+    :faults        zset    dead letters that are no commands, by time; `:faults:known` those of
+                           tenants whose commands have run, `:faultsize` their sizes (fault.lua)
     :open          hash    open commands, by tenant and env, and by tenant, env and kind
     :count         hash    accepted, claimed, running, done, dead, retry, release, park, died,
                            refused, woken, replayed, purged; of documents that are no commands,
-                           dropped (no room, or too old) and again (kept already)
+                           dropped (by reason: dropped_room, dropped_share of their tenant,
+                           dropped_old) and again (kept already)
     :use:<scope>   hash    what is stored in a scope, and the last results of its backend; with
                            `:<month>` appended, the use of the scope in that month
     :rate:<tenant/env>  hash  the token bucket of its commands per second
@@ -87,9 +89,9 @@ BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
 
 IN_PARCEL = b"+"
 """What submit.lua returns instead of an outcome that is among those of a parcel."""
-MAX_FAULTS, MAX_FAULT_BYTES = 1000, 8 * 1024 * 1024
-"""Maximum number and bytes of dead letters in a shard that are no commands; the oldest are dropped.
-"""
+MAX_FAULTS, MAX_FAULT_BYTES = 16_000, 32 * 1024 * 1024
+"""Maximum number and bytes of dead letters in the ledger that are no commands. Each shard has an
+equal part of it, and a tenant and env a quarter of that."""
 MAX_HANDOVER = 100
 """Commands of one order key that are woken together, so that a hot key runs in batches."""
 MAX_TOGETHER = 100
@@ -234,7 +236,7 @@ class Ledger(LedgerReader):
         for shard, group in by_shard.items():
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
             arguments += [MAX_HANDOVER, this_month(), MONTH_KEPT_DAYS * 86400]
-            arguments += [window, together]
+            arguments += [window, together, self._room()]
             for finish in group:
                 arguments += [finish.ref, finish.action.value, _outcome_text(finish)]
                 use = finish.usage.packed() if finish.usage else ""
@@ -283,7 +285,7 @@ class Ledger(LedgerReader):
             BURY.call(
                 [self.shards.of(letter.ref)],
                 [
-                    *self._room(),
+                    self._room(),
                     letter.ref,
                     letter.op,
                     letter.document,
@@ -296,12 +298,13 @@ class Ledger(LedgerReader):
 
     def forget_faults(self) -> None:
         """Remove dead letters that are no commands and are old enough."""
-        calls = [BURY.call([shard], self._room()) for shard in self.shards.tags]
+        calls = [BURY.call([shard], [self._room()]) for shard in self.shards.tags]
         run_pipeline(self._client, calls, [BURY])
 
-    def _room(self) -> list[int]:
-        kept = _milliseconds(self._settings.refused_retention)
-        return [kept, MAX_FAULTS, MAX_FAULT_BYTES]
+    def _room(self) -> str:
+        """What a shard has for dead letters that are no commands, as fault.lua reads it."""
+        kept, shards = _milliseconds(self._settings.refused_retention), self.shards.number
+        return f"{kept} {max(1, MAX_FAULTS // shards)} {max(1, MAX_FAULT_BYTES // shards)}"
 
     def due(self, limit: int = 200, shards: Sequence[str] | None = None) -> Due:
         """Return due commands, at most `limit` of each shard, and set their next due time."""

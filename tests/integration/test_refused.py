@@ -19,6 +19,9 @@ from signalbox.commands.state import connect
 from signalbox.commands.wire import Fault
 from signalbox.workers.execution.completer import Completer
 
+PARTS = 64 * 4
+"""The shards of a new ledger, and the part of its shard that a source may have."""
+
 
 @pytest.fixture
 def settings(state_url: str, tmp_path: Path) -> Settings:
@@ -71,7 +74,7 @@ def test_another_document_of_the_same_name_is_kept_beside_it(settings: Settings,
 def test_a_flood_is_bounded_in_number_and_counted(
     settings: Settings, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(its, "MAX_FAULTS", 10)
+    monkeypatch.setattr(its, "MAX_FAULTS", 10 * PARTS)
     burier = completer(settings)
     for number in range(25):
         burier.bury([fault(f"-/-/m{number:02}", {"odd": number})])
@@ -81,7 +84,7 @@ def test_a_flood_is_bounded_in_number_and_counted(
 
 
 def test_a_flood_is_bounded_in_bytes(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(its, "MAX_FAULT_BYTES", 100_000)
+    monkeypatch.setattr(its, "MAX_FAULT_BYTES", 100_000 * PARTS)
     burier = completer(settings)
     for number in range(20):
         burier.bury([fault(f"-/-/m{number:02}", {"odd": "x" * 20_000})])

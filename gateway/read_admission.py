@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Hashable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from signalbox.commands.error import RateLimited, SignalboxError
@@ -122,7 +122,9 @@ class ReadAdmission:
             as_this = last.admitted.get((command.scope, command.mode))
             if as_this is None or command.deadline is not None:
                 return None
-            admitted.append(replace(as_this, claimed=claimed))
+            admitted.append(
+                Admitted(claimed, as_this.route, as_this.backend, as_this.mode, as_this.quotas)
+            )
         return admitted
 
     def close(self) -> None:

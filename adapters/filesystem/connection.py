@@ -11,8 +11,7 @@ import os
 import resource
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final
 
@@ -61,19 +60,9 @@ class ConnectionPool:
         """Number of idle connections."""
         return self._count
 
-    @contextmanager
-    def borrowed(self, path: str, open_: Open) -> Iterator[apsw.Connection]:
+    def borrowed(self, path: str, open_: Open) -> Loan:
         """Lend a connection to `path` that nobody else uses, opened by `open_` if there is none."""
-        with self._changed:
-            self._lent += 1
-        kept: _Kept | None = None
-        try:
-            kept = self._take(path) or _opened(path, open_)
-            yield kept.connection
-        finally:
-            spare = self._give_back(path, kept)
-            for connection in spare:
-                connection.close()
+        return Loan(self, path, open_)
 
     def forget(self, path: str) -> None:
         """Close the idle connections to `path`."""
@@ -82,6 +71,16 @@ class ConnectionPool:
             self._count -= len(gone)
         for kept in gone:
             kept.connection.close()
+
+    def take(self, path: str, open_: Open) -> _Kept:
+        """Lend a connection until it is given back."""
+        with self._changed:
+            self._lent += 1
+        try:
+            return self._take(path) or _opened(path, open_)
+        except BaseException:
+            self.give_back(path, None)
+            raise
 
     def _take(self, path: str) -> _Kept | None:
         identity = _identity(path)
@@ -100,21 +99,23 @@ class ConnectionPool:
             # now.
             kept.connection.close()
 
-    def _give_back(self, path: str, kept: _Kept | None) -> list[apsw.Connection]:
+    def give_back(self, path: str, kept: _Kept | None) -> None:
+        """Take a connection back; None if none was lent after all."""
+        excess: list[apsw.Connection] = []
         with self._changed:
             self._lent -= 1
-            self._changed.notify_all()
-            if kept is None:
-                return []
-            if kept.connection.in_transaction:
-                return [kept.connection]
-            self._idle.setdefault(path, []).append(kept)
-            self._idle.move_to_end(path)
-            self._count += 1
-            excess = []
-            while self._count > self.limit:
-                excess.append(self._oldest())
-        return excess
+            if not self._lent:
+                self._changed.notify_all()  # a fork may wait for this
+            if kept is not None and kept.connection.in_transaction:
+                excess.append(kept.connection)
+            elif kept is not None:
+                self._idle.setdefault(path, []).append(kept)
+                self._idle.move_to_end(path)
+                self._count += 1
+                while self._count > self.limit:
+                    excess.append(self._oldest())
+        for connection in excess:
+            connection.close()
 
     def _oldest(self) -> apsw.Connection:
         path, idle = next(iter(self._idle.items()))
@@ -142,6 +143,21 @@ class ConnectionPool:
         """Begin with an empty pool."""
         self._changed = threading.Condition()
         self._lent = 0
+
+
+class Loan:
+    """The context in which a connection is lent; a generator would cost as much as a look-up."""
+
+    def __init__(self, pool: ConnectionPool, path: str, open_: Open) -> None:
+        self._pool, self._path, self._open = pool, path, open_
+        self._kept: _Kept | None = None
+
+    def __enter__(self) -> apsw.Connection:
+        self._kept = self._pool.take(self._path, self._open)
+        return self._kept.connection
+
+    def __exit__(self, *_: object) -> None:
+        self._pool.give_back(self._path, self._kept)
 
 
 def connect(path: str) -> apsw.Connection:

@@ -4,13 +4,12 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping
 from functools import partial
 
 import apsw
 
-from signalbox.adapters.filesystem.connection import POOL, connect
+from signalbox.adapters.filesystem.connection import POOL, Loan, connect
 from signalbox.adapters.filesystem.scope_directory import Growth, ScopeDirectory
 from signalbox.adapters.port import TimeLimit
 from signalbox.commands.clock import lease_clock
@@ -38,34 +37,26 @@ class Database:
         self._version = version
         self._upgrades = upgrades or {}
 
-    @contextmanager
-    def reading(self) -> Iterator[apsw.Connection]:
+    def reading(self) -> Transaction:
         """Run a read transaction, which sees one state throughout."""
-        with self._transaction("BEGIN", BUSY_SECONDS) as connection:
-            yield connection
+        return self._transaction("BEGIN", BUSY_SECONDS)
 
-    @contextmanager
-    def looking(self) -> Iterator[apsw.Connection]:
+    def looking(self) -> Transaction:
         """Run one reading statement, which by itself sees one state."""
-        with self._transaction(None, BUSY_SECONDS) as connection:
-            yield connection
+        return self._transaction(None, BUSY_SECONDS)
 
-    @contextmanager
-    def writing(self, seconds: float = BUSY_SECONDS) -> Iterator[apsw.Connection]:
+    def writing(self, seconds: float = BUSY_SECONDS) -> Transaction:
         """Run a transaction as the only writer; wait for others up to `seconds`.
 
         It is committed at the end of the block, and rolled back if that raises. If the commit
         itself raises, it may or may not have taken effect.
         """
         # Immediate: a read that turns into a write later would fail if another write came between.
-        with self._transaction("BEGIN IMMEDIATE", seconds) as connection:
-            yield connection
+        return self._transaction("BEGIN IMMEDIATE", seconds)
 
-    @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[apsw.Connection]:
+    def turn(self, limit: TimeLimit) -> Transaction:
         """Run a write transaction within the limit."""
-        with self.writing(max(0.001, limit.deadline - lease_clock())) as connection:
-            yield connection
+        return self.writing(max(0.001, limit.deadline - lease_clock()))
 
     def close(self) -> None:
         """Close the idle connections."""
@@ -74,26 +65,9 @@ class Database:
     def _path(self) -> str:
         return f"{self._directory.path}/{self._name}"
 
-    @contextmanager
-    def _transaction(self, begin: str | None, seconds: float) -> Iterator[apsw.Connection]:
+    def _transaction(self, begin: str | None, seconds: float) -> Transaction:
         path = self._path()
-        with POOL.borrowed(path, partial(self._open, path)) as connection:
-            connection.set_busy_timeout(int(1000 * max(0.001, min(seconds, BUSY_SECONDS))))
-            if begin is not None:
-                connection.execute(begin)
-            try:
-                yield connection
-                if begin is not None:
-                    connection.execute("COMMIT")
-            except BaseException as error:
-                # Read before anything else runs: SQLite reports a quota, or a limit on file sizes,
-                # as an I/O error like any other, and only the system's error number tells.
-                number = connection.system_errno if isinstance(error, apsw.IOError) else 0
-                if connection.in_transaction:
-                    connection.execute("ROLLBACK")
-                if number:
-                    raise OSError(number, os.strerror(number)) from error
-                raise
+        return Transaction(POOL.borrowed(path, partial(self._open, path)), begin, seconds)
 
     def _open(self, path: str) -> apsw.Connection:
         if not os.path.lexists(path):
@@ -139,6 +113,56 @@ class Database:
         growth = Growth()
         with self._directory.made((), growth):
             self._directory.sync(growth)
+
+
+class Transaction:
+    """The context of a transaction on a lent connection; see `Database`."""
+
+    def __init__(self, loan: Loan, begin: str | None, seconds: float) -> None:
+        """`begin` is the statement that begins it, None for a statement that stands alone."""
+        self._loan = loan
+        self._begin = begin
+        self._milliseconds = int(1000 * max(0.001, min(seconds, BUSY_SECONDS)))
+
+    def __enter__(self) -> apsw.Connection:
+        connection = self._loan.__enter__()
+        try:
+            connection.set_busy_timeout(self._milliseconds)
+            if self._begin is not None:
+                connection.execute(self._begin)
+        except BaseException:
+            self._loan.__exit__()
+            raise
+        self._connection = connection
+        return connection
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: object
+    ) -> None:
+        try:
+            if error is not None:
+                self._undo(error)
+            elif self._begin is not None:
+                self._commit()
+        finally:
+            self._loan.__exit__()
+
+    def _commit(self) -> None:
+        try:
+            self._connection.execute("COMMIT")
+        except BaseException as error:
+            self._undo(error)
+            raise
+
+    def _undo(self, error: BaseException) -> None:
+        """Roll back. Raises OSError where the system's error number tells more than SQLite."""
+        # Read before anything else runs: SQLite reports a quota, or a limit on file sizes, as an
+        # I/O error like any other.
+        number = self._connection.system_errno if isinstance(error, apsw.IOError) else 0
+        if self._connection.in_transaction:
+            self._connection.execute("ROLLBACK")
+        if number:
+            raise OSError(number, os.strerror(number)) from error
 
 
 def _use_wal(connection: apsw.Connection) -> None:

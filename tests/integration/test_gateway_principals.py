@@ -1,0 +1,85 @@
+"""A gateway that asks for principals, with everything real: processes, signed roster, Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import httpx
+import pytest
+
+from signalbox.commands.proof.signatures import Signatures
+from tests.integration import command_line
+from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, principal
+from tests.integration.signed_registry import THIEF
+from tests.integration.test_signed_stack import SignedStack, change, signed_stack
+
+
+@pytest.fixture
+def stack(tmp_path: Path) -> Iterator[SignedStack]:
+    yield from signed_stack(tmp_path, Signatures.REQUIRED)
+
+
+def name_of(tenant: str) -> str:
+    """The name of the principal of a tenant."""
+    return principal(tenant, THIEF).name
+
+
+def token(stack: SignedStack, who: str, *more: str) -> str:
+    """What `signalbox token issue` prints to the owner of a key."""
+    its = {"SIGNALBOX_KEY_FILE": str(stack.keys[who]), "SIGNALBOX_AUDIENCE": HERE}
+    arguments = ("--principal", name_of(who), "--role", "producer", "--tenant", "*", *more)
+    done = command_line.run("token", "issue", *arguments, **its)
+    assert done.returncode == 0, done.stderr
+    return done.stdout.decode().strip()
+
+
+def test_a_caller_may_what_its_principal_may(stack: SignedStack) -> None:
+    address = stack.running.stack.start_gateway(
+        SIGNALBOX_GATEWAY_PORT="0",
+        SIGNALBOX_GATEWAY_PRINCIPALS="required",
+        SIGNALBOX_KEY_FILE=str(stack.keys[OWNER]),
+    )
+    path = f"/v1/objects/{OWNER}/prod/k"
+    with httpx.Client(base_url=address, timeout=120) as http:
+
+        def call(method: str, given: str | None) -> tuple[int, str]:
+            headers = {"Authorization": f"Bearer {given}"} if given else {}
+            content = b"hello" if method == "PUT" else None
+            answer = http.request(method, path, content=content, headers=headers)
+            problem = "problem" in answer.headers.get("content-type", "")
+            return answer.status_code, answer.json()["error_code"] if problem else answer.text
+
+        mine, theirs = token(stack, OWNER), token(stack, NEIGHBOUR)
+        narrow = token(stack, OWNER, "--op", "object_store.get", "--env", "pro*", "--for", "5m")
+        # The gateway signs the command with its own key, and the worker asks for that.
+        assert call("PUT", mine)[0] == 200
+        assert call("GET", narrow) == (200, "hello")
+        assert call("PUT", narrow) == (403, "NOT_GRANTED")
+        assert call("GET", theirs) == (403, "NOT_GRANTED")
+        assert call("GET", None) == (401, "UNAUTHENTICATED")
+        assert call("GET", mine[:-4]) == (401, "TOKEN_INVALID")
+        assert http.get("/readyz").status_code == 200
+        stack.registry().principals.revoke(name_of(NEIGHBOUR), change())
+        assert call("GET", theirs) == (401, "TOKEN_INVALID")
+        assert call("GET", mine) == (200, "hello")
+
+
+def test_a_gateway_without_a_trust_file_does_not_start(tmp_path: Path) -> None:
+    ended = command_line.run(
+        "gateway", SIGNALBOX_GATEWAY_PORT="0", SIGNALBOX_GATEWAY_PRINCIPALS="required"
+    )
+    assert ended.returncode == 1
+    assert b"SIGNALBOX_TRUST_FILE" in ended.stderr
+
+
+@pytest.mark.parametrize("missing", ["SIGNALBOX_KEY_FILE", "SIGNALBOX_AUDIENCE"])
+def test_a_token_needs_a_key_and_a_deployment(stack: SignedStack, missing: str) -> None:
+    its = {"SIGNALBOX_KEY_FILE": str(stack.keys[OWNER]), "SIGNALBOX_AUDIENCE": HERE}
+    arguments = ("--principal", OWNER, "--role", "reader", "--tenant", "*")
+    done = command_line.run("token", "issue", *arguments, **(its | {missing: ""}))
+    assert done.returncode == 1
+    assert missing.encode() in done.stderr
+    too_long = command_line.run("token", "issue", *arguments, "--for", "13h", **its)
+    assert too_long.returncode == 1
+    assert b"12 h" in too_long.stderr

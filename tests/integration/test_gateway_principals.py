@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import httpx
 import pytest
@@ -29,7 +30,7 @@ def token(stack: SignedStack, who: str, *more: str) -> str:
     """What `signalbox token issue` prints to the owner of a key."""
     its = {"SIGNALBOX_KEY_FILE": str(stack.keys[who]), "SIGNALBOX_AUDIENCE": HERE}
     arguments = ("--principal", name_of(who), "--role", "producer", "--tenant", "*", *more)
-    done = command_line.run("token", "issue", *arguments, **its)
+    done = command_line.run("token", "issue", *arguments, **its)  # type: ignore[arg-type]
     assert done.returncode == 0, done.stderr
     return done.stdout.decode().strip()
 
@@ -75,7 +76,7 @@ def test_a_gateway_without_a_trust_file_does_not_start(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("missing", ["SIGNALBOX_KEY_FILE", "SIGNALBOX_AUDIENCE"])
 def test_a_token_needs_a_key_and_a_deployment(stack: SignedStack, missing: str) -> None:
-    its = {"SIGNALBOX_KEY_FILE": str(stack.keys[OWNER]), "SIGNALBOX_AUDIENCE": HERE}
+    its: Any = {"SIGNALBOX_KEY_FILE": str(stack.keys[OWNER]), "SIGNALBOX_AUDIENCE": HERE}
     arguments = ("--principal", OWNER, "--role", "reader", "--tenant", "*")
     done = command_line.run("token", "issue", *arguments, **(its | {missing: ""}))
     assert done.returncode == 1

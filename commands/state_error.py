@@ -16,6 +16,10 @@ class TooFewReplicas(redis.ResponseError):
     """Fewer replicas than SIGNALBOX_STATE_REPLICAS have confirmed what was written."""
 
 
+_OTHER_USER = (
+    "let its user run this command (see `signalbox acl`), or name another one in "
+    "SIGNALBOX_STATE_URL"
+)
 # How Redis begins a refusal of a command that would have worked at another moment or address, and
 # what to do about it. https://redis.io/docs/latest/develop/reference/protocol-spec/#simple-errors
 _REFUSALS = {
@@ -32,8 +36,10 @@ _REFUSALS = {
     "MOVED": "it is a Redis Cluster: begin SIGNALBOX_STATE_URL with redis+cluster://",
     "ASK": "wait until the cluster has moved the slot; `redis-cli --cluster fix` ends a move that "
     "was broken off",
-    "NOPERM": "let its user run this command (see `signalbox acl`), or name another one in "
-    "SIGNALBOX_STATE_URL",
+    "NOPERM": _OTHER_USER,
+    # Within a script it is no NOPERM: of Valkey and Redis 7, and of Redis 6.
+    "ACL failure in script": _OTHER_USER,
+    "The user executing the script": _OTHER_USER,
     "NOAUTH": "put user and password into SIGNALBOX_STATE_URL",
     "WRONGPASS": "put the right user and password into SIGNALBOX_STATE_URL",
     "cluster support disabled": "it is one server: begin SIGNALBOX_STATE_URL with redis://",

@@ -18,11 +18,10 @@ from signalbox.commands.proof.keys import PrivateKey, encode
 from signalbox.commands.proof.principal import PrincipalKey, Role
 from signalbox.commands.proof.statement import sign
 from signalbox.commands.proof.token import LONGEST, TOKEN, issue
-from signalbox.commands.settings import Settings
-from signalbox.gateway.app import make_app
 from signalbox.gateway.authentication import check_settings
 from signalbox.gateway.settings import GatewaySettings
 from tests.gateway.principals import ADMIN, AUDIENCE, KEYS, THIEF, Guarded, grant, guarded, token
+from tests.gateway.recorder import served
 from tests.integration.signed_registry import change
 
 OBJECT, ROUTES = "/v1/objects/t_acme/prod/k", "/v1/routes/object_store?tenant=t_acme"
@@ -235,6 +234,13 @@ def test_settings_that_do_not_go_together_are_refused() -> None:
     check_settings(GatewaySettings(), None)
 
 
-def test_without_principals_nothing_is_made_for_them() -> None:
-    app = make_app(Settings(), GatewaySettings())
-    assert not hasattr(app.state, "authentication")
+def test_without_principals_nothing_is_asked_and_no_token_of_theirs_counts(tmp_path: Path) -> None:
+    (tmp_path / "read").write_text(READ)
+    choices: list[dict[str, Any]] = [{}, {"read_token_file": tmp_path / "read"}]
+    for own in choices:
+        with served(one_core=False, **own) as server:
+            gateway = Guarded(server)
+            assert server.app.state.authentication is None
+            assert gateway.call(READ if own else None, "GET", OBJECT).status == 200
+            answer = gateway.call(token(PRODUCER, "producer"), "GET", OBJECT)
+            assert answer.status == (401 if own else 200)

@@ -36,7 +36,7 @@ def keep_on_one_core() -> None:
     """Bind all threads of this process to one core, also those that are started later.
 
     The core is the one that suits the calling thread best. Does nothing where threads cannot be
-    bound, or where there is only one core.
+    bound, or where there is only one core, and ends where someone else binds that thread.
     """
     if len(_CORES) > 1 and not _kept.is_set():
         _kept.set()
@@ -55,11 +55,15 @@ def run_anywhere() -> None:
 
 
 def _keep(first: int) -> None:
-    while True:
-        _bind_all({_core_of(first)})
-        time.sleep(TURN)
-        _bind_all(_CORES)
-        time.sleep(FREE_SECONDS)
+    bound = _CORES
+    # Where it is something else, an operator has decided, or a container forbids this.
+    while _cores_of(first) == bound:
+        if bound == _CORES:
+            bound, seconds = {_core_of(first)}, TURN
+        else:
+            bound, seconds = _CORES, FREE_SECONDS
+        _bind_all(bound)
+        time.sleep(seconds)
 
 
 def _bind_all(cores: set[int]) -> None:
@@ -83,6 +87,10 @@ def _bind(thread: int, cores: set[int]) -> None:
             os.sched_setaffinity(thread, cores)
 
 
+def _cores_of(thread: int) -> set[int]:
+    return os.sched_getaffinity(thread) if sys.platform == "linux" else set()
+
+
 def _core_of(thread: int) -> int:
     """Return the number of the core on which a thread has run last."""
     # The name, in parentheses, may hold spaces. This is the 39th field, and the third follows it.
@@ -90,4 +98,4 @@ def _core_of(thread: int) -> int:
     return int(stat.rpartition(")")[2].split()[36])
 
 
-_CORES = os.sched_getaffinity(0) if sys.platform == "linux" else set[int]()
+_CORES = _cores_of(0)

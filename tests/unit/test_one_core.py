@@ -35,6 +35,20 @@ found = {"every": every, "own": cores(), "later": elsewhere(), "apart": elsewher
 print(json.dumps(found | {"early": early.submit(cores).result()}))
 """
 
+OPERATOR = """
+import itertools, os, threading
+from signalbox.commands import one_core
+
+one_core.TURN = one_core.FREE_SECONDS = 0.01
+cores = itertools.cycle(sorted(os.sched_getaffinity(0)))
+one_core.keep_on_one_core()
+[keeper] = [each for each in threading.enumerate() if each.name == "one-core"]
+while keeper.is_alive():
+    os.sched_setaffinity(0, {next(cores)})
+    keeper.join(0.02)
+print(len(os.sched_getaffinity(0)))
+"""
+
 
 def cores_of(*, kept: bool) -> dict[str, list[int]]:
     program = f"KEPT = {kept}\n{PROGRAM}"
@@ -60,3 +74,13 @@ def test_without_it_nothing_is_bound() -> None:
         pytest.skip("needs Linux: threads are bound to a core")
     found = cores_of(kept=False)
     assert all(cores == found["every"] for cores in found.values())
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="needs Linux: threads are bound to a core")
+def test_what_an_operator_decides_later_stands() -> None:
+    if len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("NOT TESTED: threads on one core (needs two)")
+    said = subprocess.run(
+        [sys.executable, "-c", OPERATOR], check=True, stdout=subprocess.PIPE, timeout=300
+    )
+    assert said.stdout == b"1\n"

@@ -23,9 +23,9 @@ from signalbox.gateway.identity import AGAIN
 from signalbox.gateway.identity import KEY as IDENTITY
 from signalbox.gateway.permissions import Permissions
 from signalbox.gateway.problem import problem, unforeseen
-from signalbox.gateway.protocol import respond_at_once
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.gateway.url_text import decoded
+from signalbox.gateway.whole_response import respond_at_once
 
 log = structlog.get_logger("signalbox.gateway")
 

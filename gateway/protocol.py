@@ -7,7 +7,6 @@ import sys
 from typing import Any
 
 from httptools import HttpParserUpgrade, HttpRequestParser
-from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 from uvicorn._types import ASGI3Application
 from uvicorn.protocols.http.httptools_impl import (
@@ -17,7 +16,6 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from signalbox.commands.error import SignalboxError
-from signalbox.gateway.answer import Json
 from signalbox.gateway.error import (
     HeadersTooLarge,
     InvalidRequest,
@@ -33,9 +31,6 @@ SLOWEST_BYTES = 64 * 1024
 """Each time this many bytes of a body have arrived, it may take one second longer."""
 LINGER_SECONDS = 2.0
 """How long the rest of a refused body is read before the connection is closed."""
-
-_WHOLE = (Response, Json)
-"""Types of responses whose body is there and has its length among the headers."""
 
 
 def protocol_of(own: GatewaySettings) -> type[HttpToolsProtocol]:
@@ -314,46 +309,6 @@ class BoundedProtocol(HttpToolsProtocol):
     def _forget(timer: asyncio.TimerHandle | None) -> None:
         if timer is not None:
             timer.cancel()
-
-
-def respond_at_once(send: Send, response: Response) -> bool:
-    """Write a whole response in one piece, which takes a third of the time of `send`.
-
-    Return False, with nothing written, if only `send` can: for a HEAD request, a client that is
-    slow or gone, or a response that closes the connection.
-    """
-    cycle = getattr(send, "__self__", None)
-    if (
-        not isinstance(cycle, RequestResponseCycle)
-        or type(response) not in _WHOLE
-        or cycle.response_started
-        or cycle.disconnected
-        or cycle.flow.write_paused
-        or cycle.access_log
-        or cycle.scope["method"] == "HEAD"
-    ):
-        return False
-    headers = cycle.default_headers + response.raw_headers
-    lines = [STATUS_LINE[response.status_code]]
-    for name, value in headers:
-        if name == b"connection":
-            return False
-        lines += (name, b": ", value, b"\r\n")
-    if not cycle.keep_alive:
-        lines.append(b"connection: close\r\n")
-    head = b"".join(lines)
-    ends = 1 + len(headers) + (not cycle.keep_alive)
-    if head.count(b"\n") != ends or head.count(b"\r") != ends or b"\0" in head:
-        raise RuntimeError("a header holds the end of a line")
-    cycle.response_started = True
-    cycle.waiting_for_100_continue = False
-    cycle.transport.write(b"".join((head, b"\r\n", response.body)))
-    cycle.response_complete = True
-    cycle.message_event.set()
-    if not cycle.keep_alive:
-        cycle.transport.close()
-    cycle.on_response()
-    return True
 
 
 def _too_many(what: str) -> TooManyConnections:

@@ -180,8 +180,8 @@ def test_the_table_of_backends_needs_no_sdk(site: Path, tmp_path: Path) -> None:
 import sys
 for name in ("boto3", "botocore", "azure", "apsw"):
     sys.modules[name] = None
-from signalbox.adapters.support_matrix import overview
-for row in overview():
+from signalbox.adapters.support_matrix import support_table
+for row in support_table():
     print(*row, sep="|")
 """
     header, *_, last = run(site, tmp_path, "-c", program).splitlines()

@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeVar
 
 import redis
 from hiredis import pack_command
 
 from signalbox.commands.state_error import TooFewReplicas
+
+Failure = TypeVar("Failure", bound=redis.RedisError)
 
 WAIT_MS = 1000
 """Milliseconds to wait for replicas to confirm what was written."""
@@ -90,20 +92,20 @@ def exchange_with_one(client: redis.Redis, commands: Sequence[tuple[Any, ...]]) 
     try:
         connection: Any = client.connection_pool.get_connection()
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        return [error] * len(commands)
+        return [_kept(error)] * len(commands)
     try:
         connection.send_packed_command([_packed(commands)])
         for command in commands:
             try:
                 answer = connection.read_response()
             except redis.ResponseError as error:
-                answer = error
+                answer = _kept(error)
             else:
                 if (read := callbacks.get(command[0])) is not None:
                     answer = read(answer)
             answers.append(answer)
     except (redis.ConnectionError, redis.TimeoutError) as error:
-        return [error] * len(commands)
+        return [_kept(error)] * len(commands)
     finally:
         if len(answers) < len(commands):
             connection.disconnect()
@@ -126,7 +128,7 @@ def _listen(talk: _Talk, units: Sequence[Unit], answers: list[Any], replicas: in
                 try:
                     answers[index] = read(connection, unit.commands[0][0])
                 except redis.ResponseError as error:
-                    answers[index] = error
+                    answers[index] = _kept(error)
             else:
                 answers[index] = _all_of(talk.client, connection, unit)
         if replicas:
@@ -145,7 +147,7 @@ def _all_of(client: redis.Redis, connection: Any, unit: Unit) -> Any:
         try:
             last = connection.read_response()
         except redis.ResponseError as error:
-            refusal = refusal or error
+            refusal = refusal or _kept(error)
     if refusal is not None:
         return refusal
     found = []
@@ -164,7 +166,7 @@ def _listen_to_replicas(talk: _Talk, answers: list[Any], replicas: int) -> None:
         try:
             had = talk.connection.read_response()
         except redis.ResponseError as error:
-            refusal = refusal or error
+            refusal = refusal or _kept(error)
     if refusal is not None:
         _fail(answers, talk.indices, refusal)
     elif had < replicas:
@@ -176,7 +178,16 @@ def _fail(answers: list[Any], indices: Sequence[int], error: redis.RedisError) -
     for index in indices:
         # What a server has refused says more than that the rest is not on its replicas.
         if not isinstance(answers[index], redis.ResponseError):
-            answers[index] = error
+            answers[index] = _kept(error)
+
+
+def _kept(error: Failure) -> Failure:
+    """Return the error without its traceback, which holds all callers' variables.
+
+    In a list that these hold it would keep them, and the contents that they name, until the next
+    garbage collection.
+    """
+    return error.with_traceback(None)
 
 
 def tag_of(key: str) -> str:

@@ -9,6 +9,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import PreconditionFailed
 from signalbox.commands.ledger.entry import (
     Acceptance,
@@ -171,6 +172,15 @@ def rings(wakes: Sequence[Wake]) -> list[tuple[str, str]]:
 def woken(wakes: Sequence[Wake]) -> list[str]:
     """The refs of the records among them."""
     return [wake.ticket.ref for wake in wakes if wake.ticket.op != RING]
+
+
+def let_lease_end(lease: timedelta = HASTY) -> None:
+    """Wait until a lease of this length is over at the server, whenever it began before this call.
+
+    The deadline of a claim does not tell: it counts from before the call, the server's from within.
+    """
+    over = lease_clock() + lease.total_seconds()
+    wait_for(lambda: lease_clock() > over)
 
 
 def wait_for(condition: Callable[[], Any]) -> Any:

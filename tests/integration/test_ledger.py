@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import time
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from signalbox.commands.clock import lease_clock
 from signalbox.commands.ledger.entry import Acceptance, Action, Claimed, Finish, Intent, Ticket
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.model import Command
@@ -18,6 +16,7 @@ from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
+from tests.integration.parcel_harness import HASTY, let_lease_end
 from tests.integration.round_trips import round_trips
 
 SETTINGS = Settings(lease=timedelta(hours=1), publish_grace=timedelta(hours=1), max_attempts=2)
@@ -39,7 +38,7 @@ def ledger(client: State) -> Ledger:
 @pytest.fixture
 def hasty(client: State) -> Ledger:
     """The same one, as workers see it whose leases run out soon."""
-    return Ledger(client, SETTINGS.model_copy(update={"lease": timedelta(milliseconds=300)}))
+    return Ledger(client, SETTINGS.model_copy(update={"lease": HASTY}))
 
 
 def put(key: str, content: bytes = b"x", tenant: str = "t_a", **more: str) -> PutObject:
@@ -71,11 +70,6 @@ def done(claimed: Claimed, action: Action = Action.DONE) -> Finish:
         duration_ms=1.0,
     )
     return Finish(command.ref, claimed.token, action, outcome)
-
-
-def wait_for_lease_to_end(claimed: Claimed) -> None:
-    while lease_clock() <= claimed.deadline + 0.05:
-        time.sleep(0.01)
 
 
 def test_a_known_op_id_is_accepted_once_and_another_content_is_a_conflict(ledger: Ledger) -> None:
@@ -152,7 +146,7 @@ def test_a_lease_that_ran_out_is_taken_over_and_the_late_finish_refused(
     command = put("a")
     submit(ledger, command)
     [old] = claim(hasty, command)
-    wait_for_lease_to_end(old)
+    let_lease_end(HASTY)
     [new] = claim(ledger, command)
     assert (new.attempt, new.takeover, new.seq) == (2, True, old.seq)
     assert ledger.finish(old.token, [done(old)]).refused == [command.ref]
@@ -165,7 +159,7 @@ def test_a_takeover_of_the_first_fences_what_its_old_holder_claimed_behind_it(
     a, b = put("k", b"1"), put("k", b"2")
     submit(ledger, a, b)
     old = claim(hasty, a, b)
-    wait_for_lease_to_end(old[0])
+    let_lease_end(HASTY)
     claim(ledger, a)
     assert ledger.finish(old[0].token, [done(x) for x in old]).refused == [a.ref, b.ref]
 
@@ -174,8 +168,8 @@ def test_attempts_that_never_end_make_the_command_unrunnable(ledger: Ledger, has
     command = put("a")
     submit(ledger, command)
     for _ in range(SETTINGS.max_attempts):
-        [held] = claim(hasty, command)
-        wait_for_lease_to_end(held)
+        claim(hasty, command)
+        let_lease_end(HASTY)
     claims = ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
     assert claims.claimed == []
     assert [u.error.code for u in claims.unrunnable] == ["ATTEMPTS_EXHAUSTED"]
@@ -233,8 +227,8 @@ def test_what_a_dead_worker_held_of_one_key_is_woken_together_behind_the_first(
 ) -> None:
     a, b, c = put("k", b"1"), put("k", b"2"), put("k", b"3")
     submit(ledger, a, b, c)
-    held = claim(hasty, a, b, c)
-    wait_for_lease_to_end(held[0])
+    claim(hasty, a, b, c)
+    let_lease_end(HASTY)
     assert [w.ticket.ref for w in ledger.due().wakes] == [a.ref]
     [first] = claim(ledger, a)
     assert [w.ticket.ref for w in ledger.finish(first.token, [done(first)]).wakes] == [b.ref, c.ref]
@@ -288,8 +282,7 @@ def test_a_lease_moves_on_for_who_holds_it_alone(ledger: Ledger, hasty: Ledger) 
     held, lapsing = claim(hasty, first), claim(hasty, second)
     assert ledger.renew(first.ref, held[0].token, 3600)
     assert not ledger.renew(first.ref, "another", 3600)
-    while lease_clock() < lapsing[0].deadline:
-        time.sleep(0.01)
+    let_lease_end(HASTY)
     # What was due with them is the one whose lease was not moved.
     assert claim(ledger, first) == []
     assert {wake.ticket.ref for wake in ledger.due().wakes} == {second.ref}

@@ -10,7 +10,6 @@ from typing import Any
 
 import pytest
 
-from signalbox.commands.clock import lease_clock
 from signalbox.commands.ledger import lease, op_id_sweep
 from signalbox.commands.ledger.entry import Acceptance, Action
 from signalbox.commands.ledger.lease import Held, Leases
@@ -20,7 +19,15 @@ from signalbox.commands.outcome import Outcome, Status
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.state import State
 from tests.integration.conftest import object_scope
-from tests.integration.parcel_harness import HASTY, PLACE, SHARD, ParcelHarness, wait_for, woken
+from tests.integration.parcel_harness import (
+    HASTY,
+    PLACE,
+    SHARD,
+    ParcelHarness,
+    let_lease_end,
+    wait_for,
+    woken,
+)
 from tests.integration.test_ledger import put
 
 NEW, HELD = Acceptance.NEW, Acceptance.HELD
@@ -148,7 +155,8 @@ def test_what_is_late_counts_as_overdue(state: State) -> None:
 
 
 def test_who_reads_content_from_within_a_parcel_moves_its_lease_on(state: State) -> None:
-    harness = ParcelHarness(state, lease=timedelta(milliseconds=400))
+    lease = timedelta(milliseconds=400)
+    harness = ParcelHarness(state, lease=lease)
     read = GetObject(tenant_id="t_a", env="dev", key="a")
     beside = GetObject(tenant_id="t_a", env="dev", key="b")
     harness.submit(read, beside)
@@ -156,8 +164,7 @@ def test_who_reads_content_from_within_a_parcel_moves_its_lease_on(state: State)
     assert harness.ledger.renew(read.ref, "t1", 3600)
     assert not harness.ledger.renew(read.ref, "another", 3600)
     assert not harness.ledger.renew("t_a/dev/unknown", "t1", 3600)
-    while lease_clock() <= claims.claimed[0].deadline + 0.05:
-        time.sleep(0.01)
+    let_lease_end(lease)
     assert harness.ledger.due().late == []
     # One that runs on as a record has the lease of its parcel, and then its own moved on.
     harness.end_some(claims, beside)

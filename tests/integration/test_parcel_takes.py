@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import time
 from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from signalbox.commands.clock import lease_clock
-from signalbox.commands.ledger.entry import Action, Claims
+from signalbox.commands.ledger.entry import Action
 from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.state import State
 from tests.integration.parcel_harness import (
@@ -17,6 +16,7 @@ from tests.integration.parcel_harness import (
     SHARD,
     ParcelHarness,
     commands_of,
+    let_lease_end,
     wait_for,
     woken,
 )
@@ -33,11 +33,6 @@ def harness(state: State) -> ParcelHarness:
 def hasty(state: State) -> ParcelHarness:
     """The same ledger for workers whose leases run out soon."""
     return ParcelHarness(state, lease=HASTY)
-
-
-def wait_until_over(claims: Claims) -> None:
-    while lease_clock() <= claims.claimed[0].deadline + 0.05:
-        time.sleep(0.01)
 
 
 def test_a_parcel_is_given_once(harness: ParcelHarness) -> None:
@@ -89,7 +84,7 @@ def test_a_take_that_is_asked_again_gives_the_same_under_a_new_lease(state: Stat
     assert again.claimed[0].attempt == 1
     [(_, until)] = harness.client.zrange(f"{SHARD}:pdue", 0, -1, withscores=True)
     assert int(until) > int(late[1].split()[1])
-    wait_until_over(claims)
+    let_lease_end(HASTY)
     # The reconciler looked before the take was asked again: the lease that it saw is no more.
     assert harness.parcels.open_late([(SHARD, late)]) == 0
     assert harness.end(again).refused == []
@@ -212,8 +207,8 @@ def test_what_kills_its_workers_ends_as_poison_and_its_neighbours_are_done(
     patient = ParcelHarness(state, max_attempts=9, max_deaths=3)
     patient.run(*commands[1:])
     poison = commands[0]
-    [claimed] = harness.claim(poison)
-    wait_for(lambda: lease_clock() > claimed.deadline + 0.05)
+    harness.claim(poison)
+    let_lease_end(HASTY)
     assert harness.claim(poison) == [], "after two deaths it runs apart from others"
     assert harness.ledger.totals()["done"] == 24
 

@@ -99,14 +99,19 @@ class ManagedProcess:
                 raise Unavailable(f"{self.name} {state}:\n{tail}", next_step=f"see {self.log}")
             time.sleep(0.02)
 
+    def terminate(self) -> None:
+        """Send SIGTERM if it runs, without waiting for its end."""
+        if self._process is not None:
+            # Only to the process: a worker's children finish their commands.
+            self._process.terminate()
+
     def stop(self, limit: timedelta = timedelta(seconds=25)) -> None:
         """Send SIGTERM, and SIGKILL to what is left of the group after `limit`."""
         if self._process is None:
             return
         try:
             if self.running:
-                # Only to the process: a worker's children finish their commands.
-                self._process.terminate()
+                self.terminate()
                 with contextlib.suppress(subprocess.TimeoutExpired):
                     self._process.wait(limit.total_seconds())
         finally:

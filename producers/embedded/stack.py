@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import fcntl
 import os
-import signal
 import sys
 import time
 import urllib.request
@@ -187,8 +186,7 @@ class EmbeddedStack:
     def stop(self) -> None:
         """Stop everything that this stack started, in reverse order, workers all at once."""
         for worker in self.workers:
-            if worker.running:
-                os.kill(worker.pid, signal.SIGTERM)
+            worker.terminate()
         self._started.close()
 
     def __enter__(self) -> Self:

@@ -91,7 +91,8 @@ class Storm:
 
     def _freeze(self) -> None:
         worker = self._random.choice(self._stack.workers)
-        os.killpg(worker.pid, signal.SIGSTOP)
+        with suppress(ProcessLookupError):  # a fault point has ended it a moment ago
+            os.killpg(worker.pid, signal.SIGSTOP)
 
         def thaw() -> None:
             self._killer.freezes += 1

@@ -45,7 +45,7 @@ def run(
         try:
             code = process.wait(TIMEOUT.total_seconds())
         except subprocess.TimeoutExpired:
-            os.kill(process.pid, signal.SIGKILL)
+            process.send_signal(signal.SIGKILL)
             raise
         output, errors = (stream.result() for stream in streams)
     return subprocess.CompletedProcess([*COMMAND, *arguments], code, output, errors)

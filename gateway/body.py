@@ -17,6 +17,7 @@ from signalbox.commands.bounded_json import read_json
 from signalbox.commands.error import InvalidCommand, TooLarge
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.gateway.body_memory import BodyMemory
+from signalbox.gateway.conditions import check_conditions_are_known
 from signalbox.gateway.error import InvalidRequest, UnsupportedMediaType
 from signalbox.gateway.request_context import services_of
 from signalbox.producers.client.async_content import inline
@@ -64,11 +65,19 @@ class BoundedRoute(APIRoute):
         handler = super().get_route_handler()
         takes_json = self.body_field is not None
         known = frozenset(_parameters(self.dependant))
+        reads = not (self.methods or set()) - {"GET", "HEAD"}
+        known_headers = frozenset(name.lower() for name in _headers(self.dependant))
+        # A call that describes its body itself reads it, too.
+        ignores_body = not (reads or takes_json or "requestBody" in (self.openapi_extra or {}))
         wanted = self.body_field.field_info.annotation if self.body_field else None
         model = wanted if isinstance(wanted, type) and issubclass(wanted, BaseModel) else None
 
         async def bounded(request: Request) -> Response:
             check_parameters(request, known)
+            if not reads:
+                check_conditions_are_known(request.headers, known_headers)
+            if ignores_body:
+                await _read_to_its_end(request)
             if takes_json:
                 _check_media_type(request)
             bounded_request = BoundedRequest(request.scope, request.receive)
@@ -118,6 +127,20 @@ async def _chunk(request: Request) -> tuple[bytes, bool]:
     if message["type"] == "http.disconnect":
         raise InvalidRequest("the body ended before its end", next_step="send it whole")
     return message.get("body", b""), message.get("more_body", False)
+
+
+async def _read_to_its_end(request: Request) -> None:
+    """Read a body that the call does not use.
+
+    A request is refused if its body is broken, and must then not have been executed.
+    """
+    limit = services_of(request).own.json_limit_bytes
+    size, more = 0, True
+    while more:
+        chunk, more = await _chunk(request)
+        size += len(chunk)
+        if size > limit:
+            raise too_large(limit, "a body")
 
 
 def declared_of(request: Request) -> tuple[int | None, str | None]:
@@ -171,6 +194,12 @@ def _parameters(dependant: Dependant) -> Iterator[str]:
     yield from (parameter.alias for parameter in dependant.query_params)
     for each in dependant.dependencies:
         yield from _parameters(each)
+
+
+def _headers(dependant: Dependant) -> Iterator[str]:
+    yield from (parameter.alias for parameter in dependant.header_params)
+    for each in dependant.dependencies:
+        yield from _headers(each)
 
 
 def check_parameters(request: Request, known: frozenset[str]) -> None:

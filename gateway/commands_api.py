@@ -17,6 +17,7 @@ from signalbox.commands.routing import ControlCommand
 from signalbox.commands.scope import check_env, check_tenant
 from signalbox.gateway.answer import Json, location_of
 from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.error import InvalidRequest
 from signalbox.gateway.identity import authorize
 from signalbox.gateway.problem import problem_of
 from signalbox.gateway.request_context import ServicesDep, WaitDep
@@ -45,6 +46,12 @@ async def run_commands(
     A refused command does not stop the others. `state` is done, failed, open (still running: ask at
     `location`) or refused (nothing was accepted).
     """
+    if "idempotency-key" in request.headers:
+        raise InvalidRequest(
+            "header.Idempotency-Key: this call takes none, and sent again the commands would take "
+            "effect again",
+            next_step="give each command an op_id of its own",
+        )
     ends: list[dict[str, Any]] = [{}] * len(body.commands)
     good: list[tuple[int, Command]] = []
     for number, document in enumerate(body.commands):

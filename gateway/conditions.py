@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import re
+from collections.abc import Mapping
 from typing import Annotated
 
 from fastapi import Header
@@ -15,8 +16,24 @@ IfMatchHeader = Annotated[
 IfNoneMatchHeader = Annotated[
     str | None, Header(alias="If-None-Match", description="`*`: only if there is nothing yet.")
 ]
+CONDITIONS = frozenset(("if-match", "if-none-match", "if-unmodified-since"))
+"""Headers that make a write depend on what is there."""
 _TAG = re.compile(r'"([^"]+)"')
 _REVISION = re.compile(r'"?([1-9][0-9]{0,18})"?', re.ASCII)
+
+
+def check_conditions_are_known(headers: Mapping[str, str], known: frozenset[str]) -> None:
+    """Raise InvalidRequest if a write has a condition other than those that its call checks.
+
+    It would otherwise take effect although its condition may not hold.
+    """
+    for name in CONDITIONS - known:
+        if name in headers:
+            takes = ", ".join(sorted(CONDITIONS & known))
+            raise InvalidRequest(
+                f"header.{name}: this call does not check that condition",
+                next_step=f"send another condition ({takes})" if takes else "leave it out",
+            )
 
 
 def tag_of(header: str | None) -> str | None:

@@ -5,7 +5,8 @@ from __future__ import annotations
 import re
 from collections.abc import AsyncIterator, Mapping
 from dataclasses import dataclass
-from email.utils import formatdate
+from datetime import UTC, datetime
+from email.utils import formatdate, parsedate_to_datetime
 from functools import lru_cache
 
 from fastapi import Request
@@ -20,7 +21,12 @@ from signalbox.gateway.services import Services
 from signalbox.gateway.url_text import header_safe
 
 _RANGE = re.compile(r"bytes\s*=\s*(?:(\d{1,19})\s*-\s*(\d{0,19})|-\s*(\d{1,19}))", re.ASCII)
-_TAG = re.compile(r'(?:W/)?"([^"]*)"')
+_TAG = re.compile(r'(W/)?"([^"]*)"')
+_NEEDS_HEAD = (
+    *("if-range", "if-match", "if-none-match"),
+    *("if-modified-since", "if-unmodified-since"),
+)
+"""Headers for which the object must be known before it is opened."""
 
 
 @dataclass(frozen=True)
@@ -49,10 +55,7 @@ async def answer_content(
     """Respond with the object's bytes as its backend sends them, if the conditions hold."""
     headers = request.headers
     wanted = range_of(headers.get("range"))
-    # Only these need to know the object before it is opened.
-    if (wanted and wanted.suffix is not None) or any(
-        name in headers for name in ("if-range", "if-match", "if-none-match")
-    ):
+    if (wanted and wanted.suffix is not None) or any(name in headers for name in _NEEDS_HEAD):
         head = await head_of(services, command, after)
         after = None
         if (answer := check_conditions(headers, head)) is not None:
@@ -131,28 +134,47 @@ def _http_date(seconds: int) -> str:
     return formatdate(seconds, usegmt=True)
 
 
-def tags_of(header: str) -> list[str] | None:
-    """Return the ETags of a condition; None for `*`."""
-    return None if header.strip() == "*" else _TAG.findall(header)
+def tags_of(header: str, *, weak: bool) -> list[str] | None:
+    """Return the ETags of a condition, with the weak ones if those count; None for `*`."""
+    if header.strip() == "*":
+        return None
+    return [tag for is_weak, tag in _TAG.findall(header) if weak or not is_weak]
+
+
+def _is_after(info: ObjectInfo, date: str) -> bool | None:
+    """Return whether the object was modified after an HTTP date; None if that is none."""
+    try:
+        then = parsedate_to_datetime(date)
+    except (ValueError, TypeError, OverflowError):
+        return None
+    # One without a zone is of UTC, too.
+    then = then if then.tzinfo else then.replace(tzinfo=UTC)
+    return datetime.fromtimestamp(int(info.modified.timestamp()), UTC) > then
 
 
 def check_conditions(headers: Mapping[str, str], info: ObjectInfo) -> Response | None:
-    """Return a 412 or 304 response if a condition does not hold, else None."""
+    """Return a 412 or 304 response if a condition does not hold, else None (RFC 9110, 13.2.2)."""
     if (wanted := headers.get("if-match")) is not None:
-        tags = tags_of(wanted)
-        if tags is not None and info.etag not in tags:
-            return problem(
-                PreconditionFailed(
-                    f"the object has ETag {info.etag}", next_step="read it anew, and decide"
-                )
+        tags = tags_of(wanted, weak=False)
+        changed = tags is not None and info.etag not in tags
+    else:
+        changed = bool(_is_after(info, headers.get("if-unmodified-since", "")))
+    if changed:
+        return problem(
+            PreconditionFailed(
+                f"the object has ETag {info.etag}", next_step="read it anew, and decide"
             )
+        )
     if (known := headers.get("if-none-match")) is not None:
-        tags = tags_of(known)
-        if tags is None or info.etag in tags:
-            known_headers = info_headers(info)
-            return Response(
-                None, 304, {name: known_headers[name] for name in ("ETag", "Last-Modified")}
-            )
+        tags = tags_of(known, weak=True)
+        same = tags is None or info.etag in tags
+    else:
+        same = _is_after(info, headers.get("if-modified-since", "")) is False
+    if same:
+        known_headers = info_headers(info)
+        return Response(
+            None, 304, {name: known_headers[name] for name in ("ETag", "Last-Modified")}
+        )
     return None
 
 

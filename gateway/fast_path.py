@@ -19,6 +19,7 @@ from signalbox.commands.model import OP_ID_PATTERN, new_op_id
 from signalbox.commands.scope import Mode, check_env, check_tenant
 from signalbox.gateway import header_api, objects
 from signalbox.gateway.body import check_parameters
+from signalbox.gateway.conditions import check_conditions_are_known
 from signalbox.gateway.error import InvalidRequest
 from signalbox.gateway.problem import Refused, invalid_command, problem
 from signalbox.gateway.request_context import (
@@ -36,6 +37,8 @@ Handler = Callable[[Request], Awaitable[Response]]
 _PREFIX = "/v1/objects/"
 _MODES = {mode.value: mode for mode in Mode}
 _NONE, _KEY = frozenset[str](), frozenset(("key",))
+_CONDITIONS = frozenset(("if-match", "if-none-match"))
+"""The conditions that a put of an object checks."""
 _OP_ID = re.compile(OP_ID_PATTERN, re.ASCII)
 
 
@@ -76,6 +79,7 @@ def _guarded(answer: Handler) -> Handler:
 
 async def _put(request: Request, caller: Caller, key: str) -> Response:
     headers, services = request.headers, services_of(request)
+    check_conditions_are_known(headers, _CONDITIONS)
     writing = _writing(request)
     match, none_match = headers.get("if-match"), headers.get("if-none-match")
     return await objects.put(key, request, caller, services, writing, match, none_match)
@@ -88,6 +92,7 @@ async def _get(request: Request, caller: Caller, key: str) -> Response:
 
 async def _put_by_headers(request: Request) -> Response:
     check_parameters(request, _NONE)
+    check_conditions_are_known(request.headers, _NONE)
     caller = _caller_from_headers(request)
     if (key := request.headers.get("x-key")) is None:
         raise InvalidRequest("header.X-Key: Field required", next_step="see /openapi.json")

@@ -18,7 +18,7 @@ from starlette.types import Message, Receive, Scope, Send
 
 from signalbox.commands.error import SignalboxError
 from signalbox.gateway.access import Access
-from signalbox.gateway.error import InvalidRequest, NotReady
+from signalbox.gateway.error import InvalidRequest, NotReady, UnsupportedMediaType
 from signalbox.gateway.identity import AGAIN
 from signalbox.gateway.identity import KEY as IDENTITY
 from signalbox.gateway.permissions import Permissions
@@ -175,7 +175,22 @@ def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 def _check_coding(scope: Scope, headers: dict[bytes, bytes]) -> None:
-    """Raise InvalidRequest for a transfer coding that would be stored as if it were content."""
+    """Refuse a body that would be stored as if it were the whole content, and is not.
+
+    Raises InvalidRequest for a transfer coding or a part, and UnsupportedMediaType for an encoding,
+    which nothing would tell a reader of.
+    """
+    encoding = headers.get(b"content-encoding", b"").strip().lower()
+    if encoding not in (b"", b"identity"):
+        raise UnsupportedMediaType(
+            f"the body is encoded as {encoding.decode('latin-1')[:60]}",
+            next_step="send it without Content-Encoding; one that is to be stored as it is may say "
+            "so in a header X-Meta-Encoding",
+        )
+    if b"content-range" in headers:
+        raise InvalidRequest(
+            "the body is a part of the content (Content-Range)", next_step="send the whole content"
+        )
     coding = headers.get(b"transfer-encoding")
     if coding is None:
         return

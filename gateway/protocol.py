@@ -53,8 +53,12 @@ class BoundedProtocol(HttpToolsProtocol):
         self._in_head, self._ended, self._whole = True, False, True
         self._head_bytes = self._head_count = 0
         self._framing = self._body_bytes = 0
+        self._running: RequestResponseCycle | None = None
+        """The request that is being answered; `cycle` may be a later one."""
         self._unanswered: asyncio.Task[None] | None = None
         """The task of a read, which is cancelled if the connection is lost."""
+        self._last: SignalboxError | None = None
+        """The refusal that follows the responses to the requests so far, the connection's last."""
         self._await_head()
         if len(self.connections) > self.own.connections:
             # The connection that is idle for longest makes room, so that idle clients block nobody.
@@ -66,27 +70,33 @@ class BoundedProtocol(HttpToolsProtocol):
         self._forget(self._timer)
         self._forget(self._stalled)
         self.idle.pop(self, None)
-        cycle = self.cycle
+        self.pipeline.clear()
         super().connection_lost(exc)
-        if self._unanswered is not None and not cycle.response_started:
-            self._unanswered.cancel()
+        running = self._running
+        if running is not None and not running.response_complete:
+            running.disconnected = True
+            running.message_event.set()
+            if self._unanswered is not None and not running.response_started:
+                self._unanswered.cancel()
 
     def data_received(self, data: bytes) -> None:
-        if self.transport.is_closing():
+        if self._is_over():
             return
         if self._in_head and self._timer is None:
             self._await_head()
         self._ended = False
         self._received = data
         super().data_received(data)
-        if self.transport.is_closing():
+        if self._is_over() or self._whole:
             return
-        # After the end of a request, only part of what was received belongs to the next head.
-        if self._in_head and not self._ended:
-            self._head_bytes += len(data)
+        if self._in_head:
+            if self._timer is None:
+                self._await_head()
+            # After the end of a request, only part of what was received belongs to the next head.
+            self._head_bytes += 0 if self._ended else len(data)
             if self._head_bytes > self.own.header_limit_bytes:
                 self._refuse(self._too_large())
-        elif not self._whole:
+        else:
             if self._timer is None:
                 self._timer = self.loop.call_later(self._body_left(), self._body_is_late)
             self._framing += len(data)
@@ -107,13 +117,12 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_header(name, value)
         self._counted += len(name) + len(value) + 4
         self._head_count += 1
-        if not self._in_head and self._is_over():  # trailers
+        if not self._in_head and self._is_too_large():  # trailers
             self.transport.close()
 
     def on_headers_complete(self) -> None:
         if self._should_upgrade():
             return
-        self._in_head = False
         self._forget(self._timer)
         self._timer = None
         self.idle.pop(self, None)
@@ -121,7 +130,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._framing, self._body_bytes = -len(self._received), 0
         self._body_since = self.loop.time()
         refusal: SignalboxError | None = None
-        if self._is_over():
+        if self._is_too_large():
             refusal = self._too_large()
         elif len(self.tasks) >= 2 * self.own.connections:
             # Each connection has one; the clients of the others are gone.
@@ -131,8 +140,11 @@ class BoundedProtocol(HttpToolsProtocol):
         usual = self.app
         if refusal is not None:
             self.app = _Refusal(refusal)
-        super().on_headers_complete()
-        self.app = usual
+        try:
+            super().on_headers_complete()
+        finally:
+            self.app = usual
+        self._in_head = False
         if self.expect_100_continue:
             # A client that is refused before it was told to continue sends no body, and its next
             # request would be taken for one.
@@ -161,6 +173,9 @@ class BoundedProtocol(HttpToolsProtocol):
         super().on_response_complete()
         if self.transport.is_closing() or not is_last:
             return
+        if self._last is not None:
+            self._respond_last(self._last)
+            return
         self.idle[self] = None
         if self.cycle.response_complete and self.cycle.more_body:
             # Read on for a moment, so that the response reaches a client that is still sending.
@@ -168,6 +183,7 @@ class BoundedProtocol(HttpToolsProtocol):
             self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
+        self._running = cycle
         task = self.loop.create_task(cycle.run_asgi(app))
         task.add_done_callback(self.tasks.discard)
         self.tasks.add(task)
@@ -232,7 +248,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _refuse_framing(self) -> None:
         """Refuse a body that is mostly framing, such as extensions of chunks."""
-        self._refuse_body(
+        self._refuse(
             InvalidRequest(
                 "the chunks of the body carry more than their content",
                 next_step="send larger chunks, without extensions",
@@ -254,17 +270,9 @@ class BoundedProtocol(HttpToolsProtocol):
         if left > 0:
             self._timer = self.loop.call_later(left, self._body_is_late)
             return
-        self._refuse_body(
+        self._refuse(
             RequestTimeout("the body did not come in time", next_step="send it faster, or in parts")
         )
-
-    def _refuse_body(self, error: SignalboxError) -> None:
-        """Respond instead of the handler, which is told that the client has disconnected."""
-        if self.cycle.response_started:
-            self.transport.close()
-            return
-        self.cycle.keep_alive = False
-        self._refuse(error)
 
     def _await_head(self) -> None:
         seconds = self.own.header_seconds.total_seconds()
@@ -281,6 +289,10 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _is_over(self) -> bool:
+        """Return whether nothing more is read from the connection."""
+        return self.transport.is_closing() or self._last is not None
+
+    def _is_too_large(self) -> bool:
         return (
             self._counted > self.own.header_limit_bytes or self._head_count > self.own.header_limit
         )
@@ -293,6 +305,28 @@ class BoundedProtocol(HttpToolsProtocol):
         )
 
     def _refuse(self, error: SignalboxError) -> None:
+        """Refuse what is being received, after the responses to the requests before it.
+
+        At once, its refusal would be taken for the response to one of those, which take effect.
+        """
+        self._forget(self._timer)
+        self._timer = None
+        if self._in_head:
+            if self.cycle is None or self.cycle.response_complete:
+                self._respond_last(error)
+            else:
+                self._last = error
+        elif self.cycle is not self._running:
+            self._last = error
+            self.pipeline.popleft()  # this one, which came last
+        elif self.cycle.response_started:
+            self.transport.close()
+        else:
+            # Instead of its handler, which is told that the client has disconnected.
+            self._respond_last(error)
+
+    def _respond_last(self, error: SignalboxError) -> None:
+        """Respond with an error now, and close the connection."""
         document = problem_of(error)
         body = body_of(document)
         head = [

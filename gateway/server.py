@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import resource
 import socket
 import sys
@@ -17,6 +18,7 @@ from signalbox.commands.proof.trust import trust_of
 from signalbox.commands.settings import Settings, without_password
 from signalbox.gateway.app import gated, make_app
 from signalbox.gateway.authentication import check_settings
+from signalbox.gateway.gate import Aborted
 from signalbox.gateway.protocol import protocol_of
 from signalbox.gateway.services import Services
 from signalbox.gateway.settings import GatewaySettings
@@ -34,6 +36,7 @@ class GatewayServer(uvicorn.Server):
         super().__init__(config)
         self._app = app
         self._own = own
+        logging.getLogger("uvicorn.error").addFilter(_is_unknown)
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         await super().startup(sockets)
@@ -85,6 +88,12 @@ def serve() -> None:
         keep_on_one_core()
     with _listening(own) as bound:
         GatewayServer(config, app, own).run(sockets=[bound])
+
+
+def _is_unknown(record: logging.LogRecord) -> bool:
+    """Return False for a response that broke off, since the gate has logged it."""
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, Aborted)
 
 
 def _allow_files(connections: int) -> None:

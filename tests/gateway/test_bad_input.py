@@ -155,6 +155,8 @@ def test_a_request_that_does_not_fit_is_a_typed_error(
         ("X-Meta-Name: \xfc",),
         ("X-Content-SHA256: abc",),
         ("X-Meta-A: " + "x" * 1900,),
+        ("Content-Range: bytes 0-0/10",),
+        ("If-Unmodified-Since: Sat, 31 Jan 2026 00:00:00 GMT",),
     ],
 )
 def test_a_header_that_does_not_fit_stores_nothing(
@@ -166,6 +168,64 @@ def test_a_header_that_does_not_fit_stores_nothing(
     assert answer.status == 400, answer
     assert answer.json()["error_code"] in ("INVALID_REQUEST", "INVALID_COMMAND")
     assert len(server.services.taken) == before
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "aws-chunked", "GZIP, identity"])
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("PUT", "/v1/objects/t_demo/dev/a"),
+        ("POST", "/nexus/raw/put", TENANT, "X-Key: k"),
+        ("PUT", "/v1/rows/t_demo/dev/a/b", JSON),
+    ],
+)
+def test_an_encoded_body_is_not_stored_as_if_it_were_the_content(
+    server: Served, encoding: str, request_: tuple[str, ...]
+) -> None:
+    sent = head(*request_, f"Content-Encoding: {encoding}", "Content-Length: 2") + b"{}"
+    refused(server, sent, "UNSUPPORTED_MEDIA_TYPE", 415)
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("DELETE", "/v1/objects/t_demo/dev/a", "If-None-Match: *"),
+        ("POST", "/nexus/raw/put", TENANT, "X-Key: k", "If-None-Match: *"),
+        ("POST", "/nexus/raw/put", TENANT, "X-Key: k", 'If-Match: "e1"'),
+        ("PUT", "/v1/rows/t_demo/dev/a/b", JSON, "If-Unmodified-Since: yesterday"),
+        ("POST", "/storage/tabular/a/upsert", TENANT, JSON, "If-None-Match: *"),
+        ("POST", "/v1/points/t_demo/dev", JSON, 'If-Match: "1"'),
+        ("PUT", "/v1/locks/object_store/t_demo/dev", JSON, 'If-Match: "1"'),
+        ("POST", "/v1/commands", JSON, 'If-Match: "1"'),
+        ("POST", "/v1/commands", JSON, "Idempotency-Key: k-1"),
+    ],
+)
+def test_a_promise_that_a_call_does_not_keep_is_refused(
+    server: Served, request_: tuple[str, ...]
+) -> None:
+    body = b'{"commands": [{}]}' if "/v1/commands" in request_ else b"{}"
+    sent = head(*request_, f"Content-Length: {len(body)}") + body
+    detail = refused(server, sent, "INVALID_REQUEST").json()["detail"]
+    assert detail.lower().startswith("header.i")
+
+
+@pytest.mark.parametrize(
+    "request_",
+    [
+        ("DELETE", "/v1/objects/t_demo/dev/a"),
+        ("DELETE", "/v1/rows/t_demo/dev/a/b"),
+        ("DELETE", "/v1/locks/object_store/t_demo/dev?reason=r"),
+    ],
+)
+def test_a_call_with_a_broken_body_that_it_does_not_need_is_refused(
+    server: Served, request_: tuple[str, ...]
+) -> None:
+    sent = head(*request_, "Transfer-Encoding: chunked", "X-Actor: ann")
+    refused(server, sent + b"zz\r\n", "INVALID_REQUEST")
+    refused(server, sent + b"2000\r\n" + b"x" * 0x2000, "TOO_LARGE", 413)
+    answer = ask(server.port, sent.replace(b"/locks/", b"/nothing/") + b"1\r\nx\r\n0\r\n\r\n")
+    assert answer is not None
+    assert answer.status in (200, 404)
 
 
 def test_a_key_in_a_header_is_utf8_and_is_not_decoded_as_a_url(server: Served) -> None:

@@ -216,6 +216,55 @@ def test_a_second_request_has_its_time_behind_the_answer_of_the_first(
         assert [command.size for command in server.services.taken] == [1, 10]
 
 
+BROKEN = head("PUT", "/v1/objects/t_demo/dev/b", "Transfer-Encoding: chunked") + b"zz\r\n"
+
+
+@pytest.mark.parametrize(
+    ("second", "code"),
+    [
+        (b"more than was declared", (400, "INVALID_REQUEST")),
+        (BROKEN, (400, "INVALID_REQUEST")),
+        (b"GET /" + b"x" * 600_000, (431, "HEADERS_TOO_LARGE")),
+    ],
+    ids=["more", "chunk", "head"],
+)
+@pytest.mark.parametrize("together", [True, False], ids=["together", "later"])
+def test_what_follows_a_request_is_refused_after_its_response(
+    second: bytes, code: tuple[int, str], together: bool
+) -> None:
+    with served() as server, connect(server.port) as connection:
+        server.services.held.clear()
+        connection.sendall(PUT_ONE + second if together else PUT_ONE)
+        wait_until(lambda: bool(server.services.taken), "the first is being answered")
+        if not together:
+            connection.sendall(second)
+        [protocol_] = server.server.server_state.connections
+        assert isinstance(protocol_, protocol.BoundedProtocol)
+        wait_until(lambda: protocol_._last is not None, "the second is refused")
+        connection.sendall(PUT_ONE)  # ignored
+        loop = server.server.servers[0].get_loop()
+        loop.call_soon_threadsafe(server.services.held.set)
+        assert code_of(read(connection)) == (200, "")
+        assert code_of(read(connection)) == code
+        assert read(connection) is None
+        assert len(server.services.taken) == 1
+
+
+def test_a_client_that_goes_with_requests_under_way_is_no_fault(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    with served() as server:
+        server.services.held.clear()
+        with connect(server.port) as connection:
+            connection.sendall(PUT_ONE * 3)
+            wait_until(lambda: bool(server.services.taken), "the first is being answered")
+        wait_until(lambda: open_ones(server) == 0, "it is gone")
+        server.server.servers[0].get_loop().call_soon_threadsafe(server.services.held.set)
+        wait_until(lambda: not server.server.server_state.tasks, "nothing is left")
+        assert len(server.services.taken) == 1
+    assert not [each.getMessage() for each in caplog.records if each.levelname == "ERROR"]
+
+
 def test_json_is_bounded_over_all_requests_and_small_ones_pass() -> None:
     limit = 4 * SMALL_BYTES
     large = json.dumps({"commands": [{"pad": "x" * (3 * SMALL_BYTES)}]}).encode()

@@ -30,6 +30,7 @@ HEADERS = (
     *(('If-Match: "e1"',), ("If-Match: e1",), ("If-None-Match: *",), ('If-None-Match: "e1"',)),
     *(("Range: bytes=1-2",), ("Range: bytes=-2",), ("Range: bytes=99-",)),
     *(("X-Meta-Author: Ann", "Content-Type: text/plain"), ("X-Meta-Signalbox-Seq: 1",)),
+    *(("If-Unmodified-Since: 1",), ("Content-Encoding: gzip",), ("Content-Range: bytes 0-0/1",)),
     *(("X-Meta-: 1",), ("X-Content-SHA256: x",), ("Content-Type: none",)),
 )
 
@@ -121,6 +122,7 @@ def test_every_error(both: tuple[Served, Served], error: Any) -> None:
         ("X-Tenant-Id: t_demo", "X-Key: a", "X-Mode: none"),
         ("X-Tenant-Id: t_demo", "X-Key: a", "Idempotency-Key: k-3", "Prefer: respond-async"),
         ("X-Tenant-Id: t_demo", "X-Key: a", "X-After: op-1", "Range: bytes=0-1"),
+        ("X-Tenant-Id: t_demo", "X-Key: a", "If-None-Match: *"),
     ],
     ids=", ".join,
 )

@@ -12,16 +12,20 @@ from dataclasses import dataclass
 from functools import cache
 from importlib import import_module
 from types import ModuleType
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from signalbox.adapters.port import AdapterContext, Capability
-from signalbox.adapters.reach import Boundary
+from signalbox.adapters.capability import Capability
 from signalbox.commands.error import (
     BackendNotImplemented,
     BackendNotInstalled,
     UnknownBackend,
 )
-from signalbox.commands.scope import ResourceKind, Scope
+from signalbox.commands.vocabulary import ResourceKind
+
+if TYPE_CHECKING:  # `signalbox backends` imports no models
+    from signalbox.adapters.port import AdapterContext
+    from signalbox.adapters.reach import Boundary
+    from signalbox.commands.scope import Scope
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,9 @@ class Backend:
     """Name of the backend type in routes."""
     module: str
     """Module with `open_driver` and `check_config`."""
+    capabilities: frozenset[Capability] = frozenset()
+    """What it can do in addition to the operations that every backend of its kind has. A route's
+    config may exclude some of it."""
     lab_only: bool = False
     """True if it may only be used in mode `lab`."""
     scopes_fail_alone: bool = False
@@ -71,17 +78,14 @@ class Backend:
         import_module(STORES[self.kind][0])
         return self._module(self.module)
 
-    @property
-    def capabilities(self) -> frozenset[Capability]:
-        """What it can do in addition to the operations that every backend of its kind has."""
-        return getattr(self.load(), "CAPABILITIES", frozenset())
-
     def check_config(self, config: dict[str, Any]) -> None:
         """Check a route's config. Raises InvalidRouteConfig."""
         self.load().check_config(config)
 
     def boundary(self, scope: Scope, config: Mapping[str, Any]) -> Boundary:
         """Return what the config reaches, to be checked. Raises InvalidRouteConfig."""
+        from signalbox.adapters.reach import Boundary
+
         return Boundary(scope, self.backend_type, self._config().reaches(config, self.kind))
 
     def location(self, config: Mapping[str, Any]) -> dict[str, Any]:
@@ -123,13 +127,24 @@ CATALOGUE: tuple[Backend, ...] = (
         ResourceKind.OBJECT_STORE,
         "filesystem",
         "signalbox.adapters.filesystem.object_driver",
+        capabilities=frozenset({Capability.CONDITIONAL_PUT, Capability.CONDITIONAL_DELETE}),
         lab_only=True,
         scopes_fail_alone=True,
         bulk_verbs=frozenset({"get", "head"}),
         ordered_bulk_verbs=frozenset({"put", "delete"}),
     ),
-    Backend(ResourceKind.OBJECT_STORE, "s3", "signalbox.adapters.s3.object_driver"),
-    Backend(ResourceKind.OBJECT_STORE, "azure_blob", "signalbox.adapters.azure_blob.object_driver"),
+    Backend(
+        ResourceKind.OBJECT_STORE,
+        "s3",
+        "signalbox.adapters.s3.object_driver",
+        capabilities=frozenset(Capability),
+    ),
+    Backend(
+        ResourceKind.OBJECT_STORE,
+        "azure_blob",
+        "signalbox.adapters.azure_blob.object_driver",
+        capabilities=frozenset(Capability) - {Capability.PRESIGN_POST},
+    ),
     Backend(
         ResourceKind.EVENT_STREAM,
         "filesystem",

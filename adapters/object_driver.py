@@ -15,8 +15,9 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 from typing import NamedTuple, Protocol
 
+from signalbox.adapters.capability import Capability
 from signalbox.adapters.failure import Service
-from signalbox.adapters.port import BodyReader, Capability, TimeLimit
+from signalbox.adapters.port import BodyReader, TimeLimit
 from signalbox.commands.object_store import (
     DEFAULT_CONTENT_TYPE,
     Condition,

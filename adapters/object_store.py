@@ -15,6 +15,7 @@ from typing import cast
 
 from signalbox.adapters import object_asset, object_fence, object_probe
 from signalbox.adapters.batch import only
+from signalbox.adapters.capability import Capability
 from signalbox.adapters.deadline import Deadline
 from signalbox.adapters.failure import Reporter
 from signalbox.adapters.object_attributes import attributes, info_of
@@ -25,7 +26,7 @@ from signalbox.adapters.object_listing import list_page
 from signalbox.adapters.object_range import open_range
 from signalbox.adapters.object_stream import LocatedBody, ObjectStream
 from signalbox.adapters.object_transaction import TransactionalObjectDriver
-from signalbox.adapters.port import Call, Capability
+from signalbox.adapters.port import Call
 from signalbox.commands.error import NotFound, SignalboxError, Unsupported
 from signalbox.commands.object_store import (
     AssetRecord,

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from enum import StrEnum
 from typing import Any, Protocol
 
 from signalbox.commands.clock import lease_clock
@@ -12,16 +11,6 @@ from signalbox.commands.error import LeaseExpired
 from signalbox.commands.fault import reach
 from signalbox.commands.payload import PayloadStore
 from signalbox.commands.scope import Mode, Scope
-
-
-class Capability(StrEnum):
-    """An operation or option that not every backend has; using a missing one raises Unsupported."""
-
-    CONDITIONAL_PUT = "conditional_put"
-    CONDITIONAL_DELETE = "conditional_delete"
-    PRESIGN_POST = "presign_post"
-    PRESIGN_PUT = "presign_put"
-    PRESIGN_GET = "presign_get"
 
 
 @dataclass(frozen=True)

@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-from signalbox.adapters.catalogue import Backend, catalogue
-from signalbox.adapters.port import Capability
-from signalbox.commands.error import BackendNotInstalled
-from signalbox.commands.scope import ResourceKind
+from signalbox.adapters.capability import Capability
+from signalbox.adapters.catalogue import catalogue
+from signalbox.commands.vocabulary import ResourceKind
 
 _WORDS = {
     Capability.CONDITIONAL_PUT: "conditional put",
@@ -19,11 +18,8 @@ def backend_types() -> list[str]:
 
 
 def support_table() -> list[list[str]]:
-    """Return header and rows.
-
-    `yes` or a dash for each kind, then for each option of object stores; `not installed` where the
-    backend's packages are missing in this process, so that its options are unknown.
-    """
+    """Return header and rows: `yes` or a dash for each kind, then for each option of object
+    stores."""
     cells = {(entry.kind, entry.backend_type): entry for entry in catalogue()}
     names = backend_types()
     labs = {entry.backend_type for entry in catalogue() if entry.lab_only}
@@ -36,16 +32,9 @@ def support_table() -> list[list[str]]:
         row = [f"· {_WORDS.get(capability, capability.replace('_', ' '))}"]
         for name in names:
             entry = cells.get((ResourceKind.OBJECT_STORE, name))
-            row.append(_offer(entry, capability) if entry else "–")
+            row.append("yes" if entry and capability in entry.capabilities else "–")
         rows.append(row)
     return rows
-
-
-def _offer(entry: Backend, capability: Capability) -> str:
-    try:
-        return "yes" if capability in entry.capabilities else "–"
-    except BackendNotInstalled:
-        return "not installed"
 
 
 def markdown() -> str:

@@ -31,8 +31,6 @@ COMMANDS = {
 COMPLETION = "completion of a subcommand"
 MOST = 6.0
 """Times a bare Python: 0.3 s, where that takes 50 ms."""
-MODELS = {"schema object_store.put", "backends"}
-"""Those import models, or SDKs: they have no aim."""
 
 
 def start_cost(bench: Bench) -> list[Figure]:
@@ -63,9 +61,8 @@ def start_cost(bench: Bench) -> list[Figure]:
         figures.append(Figure(name, statistics.median(times), "ms"))
         if name != "python -c pass":
             ratio = statistics.median(each[name] / each["python -c pass"] for each in rounds)
-            most, tolerance = (None, None) if name in MODELS else (MOST, NOISE)
             title = f"{name} to bare Python"
-            figures.append(Figure(title, ratio, "x", most=most, tolerance=tolerance))
+            figures.append(Figure(title, ratio, "x", most=MOST, tolerance=NOISE))
     return figures
 
 

@@ -11,9 +11,10 @@ from starlette.responses import Response
 
 from signalbox.commands.error import InvalidCommand, NotFound, OutcomePending, SignalboxError
 from signalbox.commands.model import Command, new_op_id
-from signalbox.commands.parse import known_ops, parse_command
+from signalbox.commands.parse import parse_command
 from signalbox.commands.payload import StagedPayload
 from signalbox.commands.routing import ControlCommand
+from signalbox.commands.schemas import read_schemas
 from signalbox.commands.scope import check_env, check_tenant
 from signalbox.gateway.answer import Json, location_of
 from signalbox.gateway.body import BoundedRoute
@@ -98,7 +99,7 @@ async def outcome(
 @router.get("/schemas")
 async def schemas() -> dict[str, Any]:
     """Return the JSON Schema of every command, by its `op`."""
-    return {op: model.model_json_schema() for op, model in sorted(known_ops().items())}
+    return read_schemas()
 
 
 def _command(document: dict[str, Any]) -> Command:

@@ -20,6 +20,7 @@ from signalbox.adapters.azure_blob.failure import SERVICE, code_of, condition_fa
 from signalbox.adapters.azure_blob.failure_code import MISSING_CONTAINER
 from signalbox.adapters.azure_blob.location import Location
 from signalbox.adapters.azure_blob.name import to_key, to_prefix
+from signalbox.adapters.capability import Capability
 from signalbox.adapters.deadline import REQUEST_SECONDS
 from signalbox.adapters.object_driver import (
     Area,
@@ -34,7 +35,7 @@ from signalbox.adapters.object_driver import (
     TokenFault,
 )
 from signalbox.adapters.object_range import PastEnd
-from signalbox.adapters.port import AdapterContext, Capability, TimeLimit
+from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.response_check import checked_size, unusable
 from signalbox.commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
 
@@ -48,8 +49,6 @@ _NO_SIGNATURES = dict.fromkeys(
         "name account_key_file in the route, or use the worker's own identity",
     ),
 )
-CAPABILITIES = frozenset(Capability) - _NO_FORMS.keys()
-"""What the backend can do at best; routes with a SAS cannot presign."""
 
 
 def open_driver(context: AdapterContext) -> AzureObjectDriver:

@@ -20,6 +20,7 @@ from io import BytesIO
 from typing import Any
 from urllib.parse import quote
 
+from signalbox.adapters.capability import Capability
 from signalbox.adapters.filesystem import object_index, object_write, orphan
 from signalbox.adapters.filesystem.asset_table import find_asset, store_asset
 from signalbox.adapters.filesystem.body import FileBody
@@ -43,7 +44,7 @@ from signalbox.adapters.object_driver import (
     UnsignedDriver,
 )
 from signalbox.adapters.object_range import span
-from signalbox.adapters.port import AdapterContext, Capability, TimeLimit
+from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT
 from signalbox.commands.error import Contended, NotFound
 from signalbox.commands.object_store import Condition
@@ -57,8 +58,6 @@ _UNSIGNED = {
     Capability.PRESIGN_GET: "presigned addresses",
 }
 _INSTEAD = "route the scope to s3 for uploads and downloads by address"
-CAPABILITIES = frozenset(Capability) - _UNSIGNED.keys()
-"""What the backend can do."""
 _PLAIN = re.compile(r"[A-Za-z0-9_.~/-]*", re.ASCII)
 """Text that `quote` would not change, which this tests in a third of the time."""
 _ASSET = "\0"

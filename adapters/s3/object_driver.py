@@ -17,6 +17,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from signalbox.adapters.aws.failure import code_of, status_of
+from signalbox.adapters.capability import Capability
 from signalbox.adapters.failure import Reporter
 from signalbox.adapters.object_driver import (
     Area,
@@ -30,7 +31,7 @@ from signalbox.adapters.object_driver import (
     StoredObject,
     TokenFault,
 )
-from signalbox.adapters.port import AdapterContext, Capability, TimeLimit
+from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.s3 import listing, presign, replica
 from signalbox.adapters.s3.client import Access
 from signalbox.adapters.s3.config import read_config
@@ -42,8 +43,6 @@ from signalbox.adapters.s3.metadata import join
 from signalbox.adapters.s3.upload import PART_BYTES, upload
 from signalbox.commands.object_store import Condition, PresignedGet, PresignedPost, PresignedPut
 
-CAPABILITIES = frozenset(Capability)
-"""What the backend can do at best; an access point accepts no presigned POST."""
 _NO_FORMS = (
     "S3 takes no form posts through an access point",
     "route to the bucket itself for browser uploads",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
 from functools import cache
 from typing import TYPE_CHECKING, Any, TextIO
@@ -11,12 +12,14 @@ from typing import TYPE_CHECKING, Any, TextIO
 import typer
 
 from signalbox.commands.visible import visible, visible_json
+from signalbox.producers.cli.text_table import lay_out
 
-if TYPE_CHECKING:  # rich takes a while to import, and JSON and help do not need it
+if TYPE_CHECKING:  # rich takes a while to import, and most commands do not need it
     from signalbox.producers.cli.safe_console import SafeConsole
 
-LONG_WORD = 32
-"""Maximum width of a word in a table; longer words may be folded."""
+
+KEPT = "\n\t"
+"""Control characters that messages of our own may contain."""
 
 
 @cache
@@ -42,55 +45,54 @@ def print_pairs(document: dict[str, Any]) -> None:
     width = max(map(len, shown), default=0)
     for name, value in shown.items():
         # Never wrapped: what is printed here is copied elsewhere.
-        text = f"[bold]{name:{width}}[/bold]  {_plain(value)}"
-        out().print(text, soft_wrap=True, highlight=False)
+        typer.echo(f"{_bold(f'{name:{width}}')}  {_text(value)}")
 
 
 def print_rows(title: str, columns: list[str], rows: list[list[Any]]) -> None:
     """Print a table; if its words do not fit side by side, print each row as names and values."""
-    from rich.markup import escape
-    from rich.table import Table
-
-    cells = [[_plain(value) for value in row] for row in rows]
     if not rows:
-        out().print(f"{escape(title)}: none", highlight=False)
-    elif _width_needed(columns, cells) > out().width:
-        out().print(f"[italic]{escape(title)}[/italic]", highlight=False)
+        typer.echo(f"{title}: none")
+        return
+    cells = [[_text(value) for value in row] for row in rows]
+    width = terminal_width(sys.stdout)
+    lines = lay_out(columns, cells, width)
+    typer.echo(title)
+    if lines is None:
         for row in rows:
-            out().print("─" * min(20, out().width), style="dim")
+            typer.echo("─" * min(20, width))
             print_pairs(dict(zip([name or "·" for name in columns], row, strict=True)))
-    else:
-        table = Table(title=title, title_justify="left")
-        for column in columns:
-            table.add_column(column, overflow="fold")
-        for each in cells:
-            table.add_row(*each)
-        out().print(table)
+        return
+    typer.echo(_bold(lines[0]))
+    for line in lines[1:]:
+        typer.echo(line)
 
 
-def _width_needed(columns: list[str], rows: list[list[str]]) -> int:
-    """Return the minimum width at which a table is readable: with whole words, except very long
-    ones."""
-    from rich.cells import cell_len
-
-    widths = [
-        max(cell_len(word) for cell in column for word in (cell.split() or [""]))
-        for column in zip(columns, *rows, strict=True)
-    ]
-    return sum(min(width, LONG_WORD) for width in widths) + 3 * len(columns) + 1
+def print_error(code: str, text: str) -> None:
+    """Print a failure to standard error."""
+    typer.echo(f"{typer.style(code, fg='red', bold=True)} {visible(text, keep=KEPT)}", err=True)
 
 
-def _plain(value: Any) -> str:
-    from rich.markup import escape
+def terminal_width(stream: TextIO) -> int:
+    """Return the columns of the terminal, or those that COLUMNS says.
 
+    Into a pipe or a file nothing is cut to a terminal's width: it is 240 there.
+    """
+    if stream.isatty() or os.environ.get("COLUMNS", "").isdecimal():
+        return shutil.get_terminal_size().columns
+    return 240
+
+
+def _bold(text: str) -> str:
+    return typer.style(text, bold=True)
+
+
+def _text(value: Any) -> str:
     text = json.dumps(value, ensure_ascii=False) if isinstance(value, dict | list) else str(value)
     # Not even a line of its own: what follows could pass for another answer.
-    return escape("" if value is None else visible(text))
+    return "" if value is None else visible(text)
 
 
 def _console(stream: TextIO, *, stderr: bool = False) -> SafeConsole:
     from signalbox.producers.cli.safe_console import SafeConsole
 
-    # Into a pipe or a file nothing is cut to a terminal's width, unless COLUMNS says one.
-    is_free = not (stream.isatty() or os.environ.get("COLUMNS", "").isdecimal())
-    return SafeConsole(stderr=stderr, width=240 if is_free else None)
+    return SafeConsole(stderr=stderr, width=None if stream.isatty() else terminal_width(stream))

@@ -7,11 +7,10 @@ import sys
 from typing import NoReturn
 
 from pydantic import ValidationError
-from rich.markup import escape
 
 from signalbox.commands.error import LocalFileError, SignalboxError
 from signalbox.commands.settings import invalid_setting
-from signalbox.producers.cli.console import err
+from signalbox.producers.cli.console import print_error
 
 
 def report(error: Exception) -> NoReturn:
@@ -22,7 +21,7 @@ def report(error: Exception) -> NoReturn:
     if "--json" in sys.argv:
         print(json.dumps({"error": typed.detail().model_dump()}), file=sys.stderr)  # noqa: T201
     else:
-        err().print(f"[bold red]{typed.code}[/bold red] {escape(str(typed))}", soft_wrap=True)
+        print_error(typed.code, str(typed))
     sys.exit(1)
 
 

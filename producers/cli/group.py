@@ -6,28 +6,47 @@ from collections.abc import Iterable
 from typing import Any
 
 import typer
-from typer.core import TyperGroup, TyperOption
+from typer.core import TyperArgument, TyperGroup, TyperOption
+
+
+def _as_given(self: Any, ctx: Any, value: Any) -> Any:
+    # To convert it, typer would import pydantic.
+    return value if self.callback is None else self.callback(ctx, self, value)
 
 
 class PlainOption(TyperOption):
-    """Text or a flag, taken as it was given: to convert it, typer would import pydantic."""
+    """A flag or text, which is used as it was given."""
 
-    def process_value(self, ctx: Any, value: Any) -> Any:
-        return value if self.callback is None else self.callback(ctx, self, value)
+    process_value = _as_given
 
 
-def plain(options: Iterable[Any]) -> list[Any]:
-    """Make them PlainOptions, in place: typer makes them itself, and asks nobody of which class."""
-    changed = list(options)
-    for option in changed:
-        option.__class__ = PlainOption
+class PlainArgument(TyperArgument):
+    """Text that may be left out, and is used as it was given."""
+
+    process_value = _as_given
+
+
+def plain(parameters: Iterable[Any]) -> list[Any]:
+    """Make them plain, in place: typer creates them itself, and offers no choice of their class."""
+    changed = list(parameters)
+    for each in changed:
+        each.__class__ = PlainArgument if isinstance(each, TyperArgument) else PlainOption
     return changed
 
 
-def with_plain_flags(command: Any, ctx: Any) -> Any:
-    """The command, with its flags and `--help` plain."""
-    plain(each for each in command.get_params(ctx) if getattr(each, "is_flag", False))
+def with_plain_parameters(command: Any, ctx: Any) -> Any:
+    """Return the command, with its flags and optional texts plain."""
+    plain(filter(_can_be_plain, command.get_params(ctx)))
     return command
+
+
+def _can_be_plain(parameter: Any) -> bool:
+    if getattr(parameter, "is_flag", False):
+        return True
+    if parameter.required or parameter.nargs != 1 or getattr(parameter, "multiple", False):
+        return False
+    descriptor = getattr(parameter, "type_descriptor", None)
+    return descriptor is not None and descriptor.annotation is str
 
 
 class Group(TyperGroup):
@@ -38,7 +57,7 @@ class Group(TyperGroup):
 
     def get_command(self, ctx: Any, cmd_name: str) -> Any:
         command = super().get_command(ctx, cmd_name)
-        return command and with_plain_flags(command, ctx)
+        return command and with_plain_parameters(command, ctx)
 
     def format_commands(self, ctx: Any, formatter: Any) -> None:
         commands = {name: self.get_command(ctx, name) for name in self.list_commands(ctx)}

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from importlib import import_module
 from typing import Annotated
 
 import typer
 
 from signalbox.commands.error import InvalidCommand, NotFound
-from signalbox.commands.vocabulary import ResourceKind
 from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
 from signalbox.producers.cli.group import new_app
@@ -110,29 +108,30 @@ def schema(
     op: Annotated[str | None, typer.Argument(help="A command, such as object_store.put.")] = None,
 ) -> None:
     """Print the JSON Schema of one command, or of all."""
-    from signalbox.commands.model import MODELS
+    from signalbox.commands.schemas import read_schemas
 
-    kind = (op or "").partition(".")[0]
-    # A kind's module registers its commands; all others need not be imported to know one of them.
-    import_module(f"signalbox.commands.{kind if kind in [*ResourceKind] else 'parse'}")
-    if op is None:
-        print_json({name: MODELS[name].model_json_schema() for name in sorted(MODELS)})
-    elif op in MODELS:
-        print_json(MODELS[op].model_json_schema())
-    else:
-        import_module("signalbox.commands.parse")
-        raise typer.BadParameter(f"use one of: {', '.join(sorted(MODELS))}")
+    schemas = read_schemas()
+    if op is not None and op not in schemas:
+        raise typer.BadParameter(f"use one of: {', '.join(schemas)}")
+    print_json(schemas if op is None else schemas[op])
 
 
 @app.command()
 def backends(
     as_markdown: Annotated[bool, typer.Option("--markdown", help="As in the README.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Show which backend supports which kind; a dash is refused with BACKEND_NOT_IMPLEMENTED."""
+    from signalbox.adapters.catalogue import catalogue
     from signalbox.adapters.support_matrix import markdown, support_table
 
     if as_markdown:
         typer.echo(markdown())
+        return
+    if as_json:
+        names = ("kind", "backend_type", "lab_only", "capabilities")
+        shown = [{name: getattr(each, name) for name in names} for each in catalogue()]
+        print_json([each | {"capabilities": sorted(each["capabilities"])} for each in shown])
         return
     header, *rows = support_table()
     print_rows("backends", header, [[*row] for row in rows])

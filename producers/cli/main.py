@@ -12,7 +12,7 @@ from typing import Annotated, Any
 import typer
 from typer.main import get_command
 
-from signalbox.producers.cli.group import Group, new_app, with_plain_flags
+from signalbox.producers.cli.group import Group, new_app, with_plain_parameters
 
 COMMANDS = {
     "context": ("Servers, tenant and env of commands that name none.", "context"),
@@ -68,7 +68,7 @@ class LateGroup(Group):
 
     def resolve_command(self, ctx: Any, args: list[str]) -> tuple[str | None, Any, list[str]]:
         name, named, rest = super().resolve_command(ctx, args)
-        return name, named if name is None else with_plain_flags(command_of(name), ctx), rest
+        return name, named if name is None else with_plain_parameters(command_of(name), ctx), rest
 
 
 def command_of(name: str) -> Any:

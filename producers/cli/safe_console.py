@@ -8,6 +8,7 @@ from rich.console import Console, ConsoleOptions, RenderableType
 from rich.segment import Segment
 
 from signalbox.commands.visible import visible
+from signalbox.producers.cli.console import KEPT
 
 
 class SafeConsole(Console):
@@ -21,4 +22,4 @@ class SafeConsole(Console):
             if segment.control:
                 yield segment  # of rich itself, such as a progress bar's
             else:
-                yield segment._replace(text=visible(segment.text, keep="\n\t"))
+                yield segment._replace(text=visible(segment.text, keep=KEPT))

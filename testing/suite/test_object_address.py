@@ -10,7 +10,8 @@ from typing import Any
 import pytest
 import urllib3
 
-from signalbox.adapters.port import Capability
+from signalbox.adapters.capability import Capability
+from signalbox.adapters.catalogue import find_backend
 from signalbox.commands.error import NotFound, PreconditionFailed, SignalboxError, Unsupported
 from signalbox.commands.object_store import (
     PresignedGet,
@@ -68,6 +69,8 @@ USES: dict[Capability, Callable[[ObjectCaller], object]] = {
 def test_a_capability_is_there_as_declared_or_unsupported(
     objects: ObjectCaller, harness: Harness, capability: Capability
 ) -> None:
+    declared = find_backend(KIND, harness.backend_type).capabilities
+    assert objects.store.capabilities <= declared
     if capability in objects.store.capabilities:
         USES[capability](objects)
         return

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from signalbox.commands.schemas import FILE, make_schemas
+
 SERVERS = ("celery", "kombu", "redis", "structlog", "tenacity", "asyncio", "signalbox.adapters")
 MODELS = ("pydantic_settings", "signalbox.commands.model")
 SLOW = (*SERVERS, *MODELS, "pydantic", "rich")
@@ -66,12 +68,23 @@ def test_contexts_are_listed_without_models(tmp_path: Path) -> None:
     assert imported(tmp_path, "assert 'default' in call('context', 'list', '--json')", SLOW) == []
 
 
-def test_a_schema_is_shown_without_the_models_of_other_kinds(tmp_path: Path) -> None:
+def test_schemas_are_shown_without_models(tmp_path: Path) -> None:
     program = "assert 'payload' in call('schema', 'object_store.put')"
-    others = ("pydantic_settings", "signalbox.commands.event_stream", "signalbox.commands.parse")
-    assert imported(tmp_path, program, (*SERVERS, *others)) == []
+    assert imported(tmp_path, program, SLOW) == []
     program = "assert all(f'{kind}.' in call('schema') for kind in ('object_store', 'routing'))"
-    assert imported(tmp_path, program, SERVERS) == []
+    assert imported(tmp_path, program, SLOW) == []
+
+
+def test_backends_are_listed_without_models_and_drivers(tmp_path: Path) -> None:
+    drivers = ("signalbox.adapters.port", "signalbox.adapters.filesystem", "boto3", "azure")
+    modules = (*SERVERS[:-1], *MODELS, *drivers, "pydantic", "rich")
+    for program in ("'yes' in call('backends')", "'presign_put' in call('backends', '--json')"):
+        assert imported(tmp_path, f"assert {program}", modules) == []
+
+
+def test_the_file_of_schemas_is_up_to_date() -> None:
+    expected = make_schemas()
+    assert FILE.read_text() == expected, "run: python -m signalbox.commands.schemas"
 
 
 def test_a_command_that_runs_imports_what_it_needs(tmp_path: Path) -> None:

@@ -13,8 +13,9 @@ from urllib.parse import parse_qsl, quote, urlsplit
 
 import pytest
 
+from signalbox.adapters.capability import Capability
 from signalbox.adapters.object_store import ObjectStore
-from signalbox.adapters.port import AdapterContext, Call, Capability
+from signalbox.adapters.port import AdapterContext, Call
 from signalbox.adapters.s3.object_driver import open_driver
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import Unsupported

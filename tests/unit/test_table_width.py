@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from signalbox.producers.cli import console
 from signalbox.producers.cli.console import print_rows
-from signalbox.producers.cli.safe_console import SafeConsole
+from signalbox.producers.cli.text_table import lay_out
 
 COLUMNS = ["tenant", "env", "backend", "config", "rev", "health", "use", "locked by"]
 ROW = ["t_demo", "dev", "filesystem", {"base_dir": "/srv/objects/of/all"}, 7, "unknown", "9 reads",
@@ -19,8 +18,7 @@ def printed(
     capsys: pytest.CaptureFixture[str],
     *rows: list[object],
 ) -> str:
-    shown = SafeConsole(width=width)
-    monkeypatch.setattr(console, "out", lambda: shown)
+    monkeypatch.setenv("COLUMNS", str(width))
     print_rows("routes", COLUMNS, [*rows])
     return capsys.readouterr().out
 
@@ -47,3 +45,15 @@ def test_no_rows_are_one_line(
     monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     assert printed(60, monkeypatch, capsys) == "routes: none\n"
+
+
+def test_long_cells_are_folded_between_words_and_wide_characters_count_twice() -> None:
+    assert lay_out(["name", "why"], [["a", "one two three"], ["世界", "four"]], 15) == [
+        "name  why",
+        "────  ─────────",
+        "a     one two",
+        "      three",
+        "世界  four",
+    ]
+    assert lay_out(["name"], [["x" * 40]], 32) == ["name", "─" * 32, "x" * 32, "x" * 8]
+    assert lay_out(["name"], [["x" * 40]], 31) is None

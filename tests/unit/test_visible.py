@@ -38,8 +38,6 @@ def assert_harmless(text: str) -> None:
 @pytest.mark.parametrize(
     "show",
     [
-        lambda: console.print_rows("rows", ["key", "data"], [[HOSTILE, {"a": HOSTILE}]]),
-        lambda: console.print_pairs({"reason": HOSTILE, "data": {"a": HOSTILE}}),
         lambda: console.out().print(HOSTILE, markup=False),
         lambda: console.out().print(HOSTILE, soft_wrap=True),
     ],
@@ -52,9 +50,27 @@ def test_no_text_moves_the_cursor_of_a_terminal(show: Any, shown: io.StringIO) -
     assert "\\x1b[2J" in without_colours or "\\u001b[2J" in without_colours
 
 
-def test_a_value_stays_in_its_line(shown: io.StringIO) -> None:
+@pytest.mark.parametrize(
+    "show",
+    [
+        lambda: console.print_rows("rows", ["key", "data"], [[HOSTILE, {"a": HOSTILE}]]),
+        lambda: console.print_pairs({"reason": HOSTILE, "data": {"a": HOSTILE}}),
+        lambda: console.print_error("NOT_FOUND", HOSTILE),
+    ],
+)
+def test_values_of_tables_pairs_and_errors_are_harmless(
+    show: Any, capsys: pytest.CaptureFixture[str]
+) -> None:
+    show()
+    printed = "".join(capsys.readouterr())
+    assert_harmless(printed)
+    assert "\x1b" not in printed
+    assert "\\x1b[2J" in printed or "\\u001b[2J" in printed
+
+
+def test_a_value_stays_in_its_line(capsys: pytest.CaptureFixture[str]) -> None:
     console.print_pairs({"reason": "ok\nstatus  done"})
-    assert len(shown.getvalue().splitlines()) == 1
+    assert len(capsys.readouterr().out.splitlines()) == 1
 
 
 def test_json_stays_the_same_document_and_hides_nothing() -> None:

@@ -536,7 +536,7 @@ class PayloadMissing(DeliveryError):
 
 
 class SourceChanged(DeliveryError):
-    """A local file that is to be stored is missing, or changed while it was read."""
+    """A local file that is to be stored changed while it was read."""
 
     code, http_status = "SOURCE_CHANGED", 409
 

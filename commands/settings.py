@@ -7,7 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import BeforeValidator, Field, ValidationError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from signalbox.commands.error import InvalidSetting, reason_of
@@ -24,15 +24,23 @@ def _seconds(value: Any) -> Any:
 Duration = Annotated[timedelta, BeforeValidator(_seconds), Field(ge=timedelta(0))]
 
 
+def _check_state_url(url: str) -> str:
+    if not re.match(r"((redis|rediss|unix)|rediss?\+(cluster|sentinel))://", url):
+        raise ValueError(
+            "it begins with redis://, rediss:// (TLS) or unix://, with redis+cluster:// for a "
+            "cluster, or with redis+sentinel:// for what Sentinels watch"
+        )
+    return url
+
+
 class Settings(BaseSettings):
     """Settings from `SIGNALBOX_*` environment variables; durations are ISO 8601 or seconds."""
 
     # Empty is not set: an empty directory would be the one in which the process happens to be.
     model_config = SettingsConfigDict(env_prefix="SIGNALBOX_", frozen=True, env_ignore_empty=True)
 
-    state_url: str = Field(
+    state_url: Annotated[str, AfterValidator(_check_state_url)] = Field(
         "redis://127.0.0.1:6379/0",
-        pattern=r"^((redis|rediss|unix)|rediss?\+(cluster|sentinel))://",
         description="The Redis or Valkey of routes, ledger and events: one server, a cluster, or "
         "what Sentinels watch.",
     )

@@ -71,20 +71,30 @@ class Tenancy:
 
 
 def files_below(
-    directory: Path, prefix: str = "", skip: frozenset[str] = frozenset()
+    directory: Path,
+    prefix: str = "",
+    skip: frozenset[str] = frozenset(),
+    left_out: list[Path] | None = None,
 ) -> list[FileToStore]:
     """Return all regular files below `directory` in key order; symbolic links are not followed.
 
-    Files and folders with a name in `skip` are left out, at any depth.
+    Files and folders with a name in `skip` are left out, at any depth. Links, pipes and the like
+    are appended to `left_out`.
     """
     found = []
+    unfit = [] if left_out is None else left_out
     for folder, folders, names in os.walk(directory):
         folders[:] = [name for name in folders if name not in skip]
+        unfit += [path for name in folders if (path := Path(folder) / name).is_symlink()]
         for name in names:
             path = Path(folder) / name
-            if name not in skip and path.is_file() and not path.is_symlink():
+            if name in skip:
+                continue
+            if path.is_file() and not path.is_symlink():
                 key = path.relative_to(directory).as_posix()
                 found.append(FileToStore(path, f"{prefix}{key}"))
+            else:
+                unfit.append(path)
     return sorted(found, key=lambda file: os.fsencode(file.key))
 
 

@@ -60,7 +60,11 @@ def outcome(
         }
         documents.append(document)
         if not as_json:
-            print_pairs(document | (document.pop("outcome") or {}))
+            found = document.pop("outcome") or {}
+            accepted = {"accepted_at": record.accepted_at.isoformat()}
+            # The positions are for comparing two commands: --json has them.
+            hidden = dict.fromkeys(("began", "ended"))
+            print_pairs(document | accepted | hidden | found)
     if as_json:
         print_json(documents if is_search else documents[0])
 

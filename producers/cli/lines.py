@@ -23,6 +23,8 @@ from signalbox.producers.bulk.ingest import Ended, Ingest, Naming, Piece
 from signalbox.producers.bulk.line_input import Line, read_lines
 from signalbox.producers.cli.common import make_client
 from signalbox.producers.cli.console import err, out, print_json
+from signalbox.producers.cli.error_groups import ErrorGroups
+from signalbox.producers.cli.interrupt import interruptible
 from signalbox.producers.cli.progress import progress
 
 Pieces = Iterator[Piece | None]
@@ -52,14 +54,16 @@ def store_lines(pieces: Pieces, wait: float | None, as_json: bool) -> None:
     source = _Source(pieces)
     timeout = DEFAULT_TIMEOUT if wait is None else timedelta(seconds=wait)
     with make_client() as client:
-        ingest = Ingest(client, timeout)
+        ingest, errors = Ingest(client, timeout), ErrorGroups()
         try:
             with _count_shown() as count:
-                for ended in ingest.run(source):
+                for ended in interruptible(ingest.run(source)):
                     count(ended.lines)
                     if ended.error is not None:
-                        _report(ended, ended.error, as_json)
+                        _report(ended, ended.error, errors, as_json)
         finally:
+            for text in [] if as_json else errors.repeated():
+                err().print(text, markup=False, soft_wrap=True)
             _print_counts(ingest, as_json)
     if source.fault is not None:
         raise source.fault
@@ -93,12 +97,12 @@ def _count_shown() -> Iterator[Callable[[int], None]]:
         yield lambda lines: bar.advance(task, lines)
 
 
-def _report(ended: Ended, error: SignalboxError, as_json: bool) -> None:
+def _report(ended: Ended, error: SignalboxError, errors: ErrorGroups, as_json: bool) -> None:
     place = f"line {ended.first}" + (f"-{ended.last}" if ended.last != ended.first else "")
     if as_json:
         document = {"first": ended.first, "last": ended.last, "op_id": ended.op_id}
         print_json(document | {"error": error.detail().model_dump()}, to_error=True)
-    else:
+    elif errors.add(place, error):
         err().print(
             visible(f"{place}: {error.code} {error}"), markup=False, soft_wrap=True, highlight=False
         )

@@ -25,6 +25,8 @@ from signalbox.producers.cli.common import (
     show,
 )
 from signalbox.producers.cli.console import err, out, print_json
+from signalbox.producers.cli.error_groups import ErrorGroups
+from signalbox.producers.cli.interrupt import interruptible
 from signalbox.producers.cli.objects import Key, app
 from signalbox.producers.cli.progress import progress
 
@@ -32,8 +34,8 @@ if TYPE_CHECKING:
     from signalbox.producers.bulk.folder import FileToStore, StoredFile, Tenancy
 
 End = TypeVar("End")
-SHOWN = 20
-"""Number of errors of one code that are printed individually; further ones are counted."""
+SHOWN_LINKS = 5
+"""Number of files that are named as left out; further ones are counted."""
 
 
 @app.command()
@@ -113,7 +115,8 @@ def put_folder(
 
     _need_folder(folder)
     tally = Tally("files stored")
-    _store(client, tenancy, files_below(folder, _folder_prefix(prefix)), tally)
+    files = files_below(folder, _folder_prefix(prefix), left_out=tally.left_out)
+    _store(client, tenancy, files, tally)
     tally.show(as_json)
 
 
@@ -145,8 +148,10 @@ class Tally:
     def __init__(self, what: str) -> None:
         self.what = what
         self.done = self.unchanged = self.removed = self.total = 0
-        self.failed: list[tuple[str, SignalboxError]] = []
+        self.failed: list[str] = []
+        self._errors = ErrorGroups()
         self.superseded: list[str] = []
+        self.left_out: list[Path] = []
         self.interrupted = False
 
     @property
@@ -154,21 +159,25 @@ class Tally:
         return not (self.failed or self.interrupted)
 
     def fail(self, name: str, error: SignalboxError) -> None:
-        self.failed.append((name, error))
+        self.failed.append(name)
+        self._errors.add(name, error)
 
     def show(self, as_json: bool) -> None:
         """Print the counts. Exit with 1 if something failed, with 130 if it was interrupted."""
         for name in self.superseded:
             err().print(f"{name}: {SUPERSEDED}", markup=False, soft_wrap=True)
-        self._show_failures()
+        self._name_links()
+        for line in self._errors.lines():
+            err().print(line, markup=False, soft_wrap=True)
         if as_json:
             print_json(
                 {
                     "unchanged": self.unchanged,
                     "removed": self.removed,
                     self.what.split()[-1]: self.done,
-                    "failed": [name for name, _ in self.failed],
+                    "failed": self.failed,
                     "superseded": self.superseded,
+                    "left_out": [str(path) for path in self.left_out],
                 }
             )
         else:
@@ -179,15 +188,13 @@ class Tally:
         if not self.is_whole:
             raise typer.Exit(130 if self.interrupted else 1)
 
-    def _show_failures(self) -> None:
-        by_code: dict[str, list[tuple[str, SignalboxError]]] = {}
-        for name, error in self.failed:
-            by_code.setdefault(error.code, []).append((name, error))
-        for code, its in by_code.items():
-            for name, error in its[:SHOWN]:
-                err().print(f"{code} {name}: {error}", markup=False, soft_wrap=True)
-            if len(its) > SHOWN:
-                err().print(f"{code}: {len(its) - SHOWN} more like these")
+    def _name_links(self) -> None:
+        if self.left_out:
+            names = [str(path) for path in self.left_out[:SHOWN_LINKS]]
+            if len(self.left_out) > SHOWN_LINKS:
+                names.append(f"{len(self.left_out) - SHOWN_LINKS} more")
+            text = "left out, since links and special files are not stored"
+            err().print(f"{text}: {', '.join(names)}", markup=False, soft_wrap=True)
 
 
 def _sync_up(
@@ -199,7 +206,8 @@ def _sync_up(
     _need_folder(folder)
     tally = Tally("files stored")
     there = {info.key: info for info in objects_below(client, tenancy, prefix)}
-    files = [file for file in files_below(folder, prefix) if not file.path.name.startswith(PART)]
+    found = files_below(folder, prefix, left_out=tally.left_out)
+    files = [file for file in found if not file.path.name.startswith(PART)]
     changed = [f for f in files if (i := there.get(f.key)) is None or not has_content(f.path, i)]
     tally.unchanged = len(files) - len(changed)
     _store(client, tenancy, changed, tally)
@@ -265,19 +273,23 @@ def _remove(client: signalbox.Client, tenancy: Tenancy, keys: Sequence[str], tal
 
 def _watched(what: str, ends: Iterator[End], tally: Tally, total: int) -> Iterator[End]:
     """Show a progress bar. Ctrl-C ends the run, and the counts so far are printed."""
+    if total == 0:
+        yield from ends
+        return
     with progress(err()) as bar:
         task = bar.add_task(what, total=total)
         try:
-            for end in ends:
+            for end in interruptible(ends):
                 bar.advance(task)
                 yield end
         except KeyboardInterrupt:
             tally.interrupted = True
+            err().print("interrupted: what was accepted before still takes effect")
 
 
 def _need_folder(folder: Path) -> None:
     if not folder.is_dir():
-        raise typer.BadParameter(f"{folder} is not a folder")
+        raise typer.BadParameter(f"{folder} is not a folder: give DIR first, then PREFIX")
 
 
 def _folder_prefix(prefix: str) -> str:

@@ -12,7 +12,7 @@ from itertools import chain
 from pathlib import Path
 from typing import BinaryIO
 
-from signalbox.commands.error import SourceChanged, TooLarge
+from signalbox.commands.error import LocalFileError, SourceChanged, TooLarge
 from signalbox.commands.object_store import GetResult
 from signalbox.commands.payload import (
     CHUNK_BYTES,
@@ -42,9 +42,9 @@ class ContentStager:
     def payload(self, content: bytes | Path | BinaryIO) -> InlinePayload | StagedPayload:
         """Make a payload of bytes, of a file, or of a stream, which is read to its end.
 
-        Raises SourceChanged if a file is missing or changes its size while it is read, TooLarge if
-        the content is over the inline limit and there is no payload directory, and StateUnavailable
-        if the first content is staged while the state Redis is unavailable.
+        Raises LocalFileError if a file cannot be read, SourceChanged if its size changes while it
+        is read, TooLarge if the content is over the inline limit and there is no payload directory,
+        and StateUnavailable if the first content is staged while the state Redis is unavailable.
         """
         if isinstance(content, bytes):
             return self._payload(io.BytesIO(content))
@@ -56,7 +56,7 @@ class ContentStager:
                 payload = self._payload(source)
                 found = content.stat().st_size
         except OSError as error:
-            raise SourceChanged(
+            raise LocalFileError(
                 f"{content} cannot be read: {error.strerror}",
                 next_step="check the path; nothing was stored of it",
             ) from error

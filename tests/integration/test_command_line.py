@@ -218,7 +218,7 @@ def test_hostile_names_are_refused_before_anything_is_sent(routed: RunningStack)
     refused("INVALID_KEY", "object", "put", "../x", "-", *HERE)
     refused("INVALID_SCOPE", "object", "get", "k", "-t", "t_../x", "-e", "dev")
     refused("INVALID_SCOPE", "object", "get", "k", "-t", "t_x", "-e", "../dev")
-    refused("SOURCE_CHANGED", "object", "put", "k", "/no/such/file", *HERE)
+    refused("LOCAL_FILE", "object", "put", "k", "/no/such/file", *HERE)
 
 
 def test_wrong_usage_exits_with_two(routed: RunningStack) -> None:

@@ -171,7 +171,7 @@ def test_a_file_that_vanishes_is_reported_and_the_others_are_stored(
     assert stored["v/there"] is None
     gone = stored["v/gone"]
     assert gone is not None
-    assert gone.code == "SOURCE_CHANGED"
+    assert gone.code == "LOCAL_FILE"
 
 
 def test_waiting_too_short_says_that_the_command_goes_on(two_workers: RunningStack) -> None:

@@ -9,7 +9,13 @@ from pathlib import Path
 
 import pytest
 
-from signalbox.commands.error import IntegrityMismatch, PayloadMissing, SourceChanged, TooLarge
+from signalbox.commands.error import (
+    IntegrityMismatch,
+    LocalFileError,
+    PayloadMissing,
+    SourceChanged,
+    TooLarge,
+)
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import (
     DirectoryPayloadStore,
@@ -45,7 +51,7 @@ def test_a_stream_of_unknown_length_is_read_to_its_end(tmp_path: Path) -> None:
 
 
 def test_a_file_that_is_gone_is_a_typed_error(tmp_path: Path) -> None:
-    with pytest.raises(SourceChanged, match="No such file"):
+    with pytest.raises(LocalFileError, match="No such file"):
         stager(tmp_path).payload(tmp_path / "none")
 
 

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import threading
+import time
 from abc import ABC, abstractmethod
 from typing import ClassVar
 
 import structlog
 
 from signalbox.commands.error import SignalboxError
+
+REPEAT_SECONDS = 60.0
+"""Seconds after which an error that continues is logged again."""
 
 log = structlog.get_logger("signalbox.worker")
 
@@ -17,8 +21,8 @@ class BackgroundService(ABC):
     """Calls `step` repeatedly on its own thread.
 
     An exception ends the step and never the thread, since nothing else would do its work. A
-    SignalboxError, such as an unavailable state Redis, is logged in one line; others with a
-    traceback.
+    SignalboxError, such as an unavailable state Redis, is logged in one line, and again only after
+    REPEAT_SECONDS; others are logged with a traceback.
     """
 
     name: ClassVar[str]
@@ -30,6 +34,7 @@ class BackgroundService(ABC):
 
     def __init__(self) -> None:
         self._log = structlog.get_logger(f"signalbox.{self.name}")
+        self._reported, self._reported_at = "", 0.0
         self._stopped = threading.Event()
         self._thread = threading.Thread(target=self._run, name=self.name, daemon=True)
 
@@ -51,7 +56,14 @@ class BackgroundService(ABC):
             pause = self.interval
             try:
                 pause = self.step()
+                self._reported = ""
             except SignalboxError as error:
-                self._log.warning(f"{self.name} waits", error=str(error))
+                self._report(str(error))
             except Exception:
                 log.exception("a service failed; it will try again", service=self.name)
+
+    def _report(self, error: str) -> None:
+        now = time.monotonic()
+        if error != self._reported or now - self._reported_at >= REPEAT_SECONDS:
+            self._log.warning(f"{self.name} waits", error=error)
+            self._reported, self._reported_at = error, now

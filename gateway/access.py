@@ -44,6 +44,7 @@ _OPERATORS = (
     "/v1/routes",
     "/v1/locks",
     "/v1/policies",
+    "/v1/principals",
     "/v1/dead-letters",
     "/v1/audit",
 )

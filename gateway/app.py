@@ -26,6 +26,7 @@ from signalbox.gateway import (
     operations,
     points,
     policies,
+    principals,
     problem,
     routes,
     rows,
@@ -35,10 +36,12 @@ from signalbox.gateway.access import OPEN
 from signalbox.gateway.answer import Json
 from signalbox.gateway.authentication import Authentication, check_settings
 from signalbox.gateway.body_memory import BodyMemory
+from signalbox.gateway.change_author import on_prepared
 from signalbox.gateway.fast_path import fast_handler
 from signalbox.gateway.gate import FastPath, Gate
 from signalbox.gateway.services import Services
 from signalbox.gateway.settings import GatewaySettings
+from signalbox.routing.registry.author_signature import ChangePrepared
 
 ROUTERS: tuple[APIRouter, ...] = (
     objects.router,
@@ -53,6 +56,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     object_links.router,
     routes.router,
     policies.router,
+    principals.router,
     audit.router,
     dead_letters.router,
 )
@@ -120,6 +124,7 @@ def make_app(
     app.add_exception_handler(HTTPException, problem.on_http_exception)
     app.add_exception_handler(RequestValidationError, problem.on_invalid)
     app.add_exception_handler(ValidationError, problem.on_invalid_command)
+    app.add_exception_handler(ChangePrepared, on_prepared)
     return app
 
 

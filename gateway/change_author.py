@@ -1,18 +1,26 @@
-"""Actor, reason and change id with which a change of the registry is recorded."""
+"""Who makes a change of the registry, why, under which id, and who signs it."""
 
 from __future__ import annotations
 
 import hashlib
+from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Header, Request
+from fastapi import Depends, Header, Request
+from starlette.responses import Response
 
-from signalbox.commands.error import NotGranted
+from signalbox.commands.error import NotGranted, SignatureMissing
 from signalbox.commands.model import new_op_id
-from signalbox.gateway.identity import identity_of
+from signalbox.gateway.answer import Json
+from signalbox.gateway.error import InvalidRequest
+from signalbox.gateway.identity import authorize, identity_of
+from signalbox.gateway.request_context import KeyHeader
 from signalbox.gateway.url_text import utf8
+from signalbox.routing.registry.author_signature import AuthorSignature, ChangePrepared
 from signalbox.routing.registry.change import Change
 
+PREPARE = "prepare"
+"""The header X-Signature of a request whose change is to be prepared."""
 ActorHeader = Annotated[
     str | None,
     Header(
@@ -23,29 +31,98 @@ ActorHeader = Annotated[
         "anyone else is refused. Without principals nothing proves it.",
     ),
 ]
+SignatureHeader = Annotated[
+    str | None,
+    Header(
+        alias="X-Signature",
+        max_length=4096,
+        description="Where changes are signed, and with a key of your own: `prepare` is answered "
+        "with what there is to sign, and the same request with the signature makes the change "
+        "(docs/gateway.md). Without it the gateway signs with its key. Needs an Idempotency-Key.",
+    ),
+]
 
 
-def change_of(
-    request: Request, actor: str | None, reason: str, key: str | None, *about: object
-) -> Change:
-    """Return the author and reason that a change of the registry is recorded with.
+@dataclass(frozen=True)
+class ChangeAuthor:
+    """The headers of a request that changes the registry."""
 
-    `key` is the request's Idempotency-Key. The change id is made from it and from what the change
-    is `about`, so that another change with the same key is not taken for a repeat.
-    Raises NotGranted if someone else than the request's principal is named.
-    """
-    said = utf8(actor, "the header X-Actor") if actor else None
-    identity = identity_of(request)
-    if identity is not None and said not in (None, identity.name):
-        raise NotGranted(
-            f"principal {identity.name} makes this change, and X-Actor names someone else",
-            next_step="leave X-Actor out",
+    request: Request
+    """The request."""
+    key: str | None
+    """Its Idempotency-Key."""
+    actor: str | None
+    """Its X-Actor."""
+    signature: str | None
+    """Its X-Signature."""
+
+    def change(self, reason: str, *about: object) -> Change:
+        """Return the author and reason that a change of the registry is recorded with.
+
+        The change id is made from the Idempotency-Key and from what the change is `about`, so that
+        another change with the same key is not taken for a repeat.
+        Raises NotGranted if someone else than the request's principal is named, InvalidRequest and
+        SignatureInvalid.
+        """
+        said = utf8(self.actor, "the header X-Actor") if self.actor else None
+        identity = identity_of(self.request)
+        if identity is not None and said not in (None, identity.name):
+            raise NotGranted(
+                f"principal {identity.name} makes this change, and X-Actor names someone else",
+                next_step="leave X-Actor out",
+            )
+        named = self.key is not None
+        return Change(
+            actor=identity.name if identity is not None else said or _caller_of(self.request),
+            reason=reason,
+            change_id=f"{self.key}:{_digest(self.request, about)}" if named else new_op_id(),
+            by_author=self._by_author(),
         )
-    return Change(
-        actor=identity.name if identity is not None else said or _caller_of(request),
-        reason=reason,
-        change_id=new_op_id() if key is None else f"{key}:{_digest(request, about)}",
-    )
+
+    def signed_change(self, reason: str, *about: object) -> Change:
+        """Do what `change` does for one that the gateway never signs itself.
+
+        Raises SignatureMissing without the author's signature.
+        """
+        if self.signature is None:
+            raise SignatureMissing(
+                "the gateway signs no change of principals: an administrator does",
+                next_step="send the same with X-Signature: prepare and an Idempotency-Key, sign "
+                "what is answered (`signalbox key sign`), and send it with that as X-Signature",
+            )
+        return self.change(reason, *about)
+
+    def _by_author(self) -> AuthorSignature | None:
+        if self.signature is None:
+            return None
+        if self.key is None:
+            raise InvalidRequest(
+                "a change that you sign has an Idempotency-Key",
+                next_step="send the same one with what prepares the change and what makes it",
+            )
+        if self.signature == PREPARE:
+            # What proves the change to its author has all principals in it.
+            authorize(self.request, "registry.read", None, None)
+            return AuthorSignature.wanted()
+        return AuthorSignature.read(self.signature)
+
+
+async def _author(
+    request: Request,
+    key: KeyHeader = None,
+    actor: ActorHeader = None,
+    signature: SignatureHeader = None,
+) -> ChangeAuthor:
+    return ChangeAuthor(request, key, actor, signature)
+
+
+AuthorDep = Annotated[ChangeAuthor, Depends(_author)]
+
+
+async def on_prepared(_: Request, error: Exception) -> Response:
+    """Respond to ChangePrepared: with what there is to sign."""
+    assert isinstance(error, ChangePrepared)  # noqa: S101 - registered for it alone
+    return Json({"prepared": error.prepared.model_dump(mode="json")})
 
 
 def _digest(request: Request, about: tuple[object, ...]) -> str:

@@ -22,7 +22,7 @@ from signalbox.commands.timestamp import Timestamp
 from signalbox.commands.value import TypedData
 from signalbox.gateway.answer import Json, accepted, answer_write, headers_of, run_put
 from signalbox.gateway.body import BoundedRoute, content_of, declared_of
-from signalbox.gateway.change_author import ActorHeader, change_of
+from signalbox.gateway.change_author import AuthorDep
 from signalbox.gateway.content import answer_content
 from signalbox.gateway.error import InvalidRequest
 from signalbox.gateway.identity import authorize
@@ -30,7 +30,6 @@ from signalbox.gateway.objects import BYTES, check_before, media_type_of
 from signalbox.gateway.request_context import (
     AfterHeader,
     HeaderCallerDep,
-    KeyHeader,
     ServicesDep,
     WriteOptionsDep,
 )
@@ -98,11 +97,10 @@ async def set_or_switch(
     body: RouteRequest,
     request: Request,
     services: ServicesDep,
+    author: AuthorDep,
     tenant: Annotated[str | None, Header(alias="X-Tenant-Id")] = None,
     env: Annotated[str, Header(alias="X-Env")] = "dev",
     mode: Annotated[Mode, Header(alias="X-Mode")] = Mode.LAB,
-    key: KeyHeader = None,
-    actor: ActorHeader = None,
 ) -> Response:
     """Create the route, or switch the existing one to this backend and config."""
     named = body.tenant_id or tenant
@@ -118,7 +116,7 @@ async def set_or_switch(
         authorize(request, op, scope.tenant_id, scope.env)
     config = with_defaults(body.backend_type, body.config, services.own)
     reason = body.reason or f"{request.method} {request.url.path}"
-    change = change_of(request, actor, reason, key, scope, body)
+    change = author.change(reason, scope, body)
     target = RouteTarget(body.backend_type, config, body.mode or mode)
     route = await services.call(
         lambda: set_or_switch_route(services.registry, scope, target, change)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Path, Request
+from fastapi import APIRouter, Path
 from pydantic import BaseModel, ConfigDict
 from starlette.responses import Response
 
@@ -13,9 +13,9 @@ from signalbox.commands.routing import Reason
 from signalbox.commands.scope import check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.change_author import ActorHeader, change_of
+from signalbox.gateway.change_author import AuthorDep
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from signalbox.gateway.request_context import KeyHeader, ServicesDep
+from signalbox.gateway.request_context import ServicesDep
 from signalbox.gateway.url_text import TenantPart
 from signalbox.routing.policy.policy import Policy, Terms
 
@@ -56,17 +56,15 @@ async def get_policy(tenant: Annotated[TenantPart, Path()], services: ServicesDe
 async def set_policy(
     tenant: Annotated[TenantPart, Path()],
     body: PolicyRequest,
-    request: Request,
     services: ServicesDep,
-    key: KeyHeader = None,
-    actor: ActorHeader = None,
+    author: AuthorDep,
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
     """Set a tenant's policy, replacing an existing one."""
     name = check_tenant(tenant)
     revision = 0 if is_absent(if_none_match) else revision_of(if_match)
-    change = change_of(request, actor, body.reason, key, body)
+    change = author.change(body.reason, body)
     policies = services.registry.policies
     return _answer(
         await services.call(lambda: policies.set(name, body.terms, change, if_revision=revision))

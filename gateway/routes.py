@@ -8,7 +8,7 @@ from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Path, Query, Request
+from fastapi import APIRouter, Path, Query
 from pydantic import BaseModel, ConfigDict, Field
 from starlette.responses import Response
 
@@ -19,10 +19,10 @@ from signalbox.commands.routing import Reason, RouteConfig
 from signalbox.commands.scope import ResourceKind, Scope, check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
-from signalbox.gateway.change_author import ActorHeader, change_of
+from signalbox.gateway.change_author import AuthorDep
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
 from signalbox.gateway.header_api import with_defaults
-from signalbox.gateway.request_context import CallerDep, KeyHeader, ServicesDep, WaitDep
+from signalbox.gateway.request_context import CallerDep, ServicesDep, WaitDep
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
 from signalbox.routing.system_view import SystemView
@@ -90,17 +90,15 @@ async def get_route(kind: KindPart, caller: CallerDep, services: ServicesDep) ->
 async def set_route(
     kind: KindPart,
     body: SetRouteRequest,
-    request: Request,
     caller: CallerDep,
     services: ServicesDep,
-    key: KeyHeader = None,
-    actor: ActorHeader = None,
+    author: AuthorDep,
     if_match: IfMatchHeader = None,
     if_none_match: IfNoneMatchHeader = None,
 ) -> Response:
     """Create a route, or change credentials and tuning of one whose data stay where they are."""
     scope, target = scope_of(kind, caller), _target(body, caller, services)
-    change = change_of(request, actor, body.reason, key, body)
+    change = author.change(body.reason, body)
     revision = 0 if is_absent(if_none_match) else revision_of(if_match)
     route = await services.call(
         lambda: services.registry.set(
@@ -114,16 +112,14 @@ async def set_route(
 async def switch_route(
     kind: KindPart,
     body: SetRouteRequest,
-    request: Request,
     caller: CallerDep,
     services: ServicesDep,
-    key: KeyHeader = None,
-    actor: ActorHeader = None,
+    author: AuthorDep,
     if_match: IfMatchHeader = None,
 ) -> Response:
     """Switch an existing route to another backend or config, without interrupting traffic."""
     scope, target = scope_of(kind, caller), _target(body, caller, services)
-    change = change_of(request, actor, body.reason, key, body)
+    change = author.change(body.reason, body)
     revision = revision_of(if_match)
     try:
         route = await services.call(
@@ -139,18 +135,16 @@ async def switch_route(
 @router.delete("/routes/{kind}/{tenant}/{env}")
 async def delete_route(
     kind: KindPart,
-    request: Request,
     caller: CallerDep,
     services: ServicesDep,
+    author: AuthorDep,
     reason: Annotated[str, Query(min_length=1, max_length=500)],
     lock_token: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-    key: KeyHeader = None,
-    actor: ActorHeader = None,
     if_match: IfMatchHeader = None,
 ) -> Response:
     """Remove a route; commands of its scope then fail with ROUTE_NOT_FOUND."""
     scope = scope_of(kind, caller)
-    change = change_of(request, actor, reason, key)
+    change = author.change(reason)
     revision = revision_of(if_match)
     try:
         await services.call(
@@ -223,15 +217,13 @@ async def get_lock(kind: KindPart, caller: CallerDep, services: ServicesDep) -> 
 async def lock(
     kind: KindPart,
     body: LockRequest,
-    request: Request,
     caller: CallerDep,
     services: ServicesDep,
-    key: KeyHeader = None,
-    actor: ActorHeader = None,
+    author: AuthorDep,
 ) -> Response:
     """Keep others from changing a route; a repeat by the holder (`X-Actor`) renews the lock."""
     scope, ttl = scope_of(kind, caller), timedelta(seconds=body.ttl)
-    change, token = change_of(request, actor, body.reason, key, body), body.lock_token
+    change, token = author.change(body.reason, body), body.lock_token
     held = await services.call(
         lambda: services.registry.locks.lock(scope, ttl, change, lock_token=token)
     )
@@ -241,18 +233,16 @@ async def lock(
 @router.delete("/locks/{kind}/{tenant}/{env}", tags=["locks"])
 async def unlock(
     kind: KindPart,
-    request: Request,
     caller: CallerDep,
     services: ServicesDep,
+    author: AuthorDep,
     reason: Annotated[str, Query(min_length=1, max_length=500)],
     force: Annotated[bool, Query(description="Take it from whoever holds it.")] = False,
     lock_token: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-    key: KeyHeader = None,
-    actor: ActorHeader = None,
 ) -> Response:
     """Release a lock; with `force` even another's, which the audit trail records."""
     scope = scope_of(kind, caller)
-    change = change_of(request, actor, reason, key)
+    change = author.change(reason)
     was = await services.call(
         lambda: services.registry.locks.unlock(scope, change, force=force, lock_token=lock_token)
     )

@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import json
+import sys
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from signalbox.commands.error import InvalidSetting
+from signalbox.commands.error import InvalidCommand, InvalidSetting, LocalFileError
 from signalbox.producers.cli.console import err, print_json
 from signalbox.producers.cli.group import new_app
+
+if TYPE_CHECKING:
+    from signalbox.routing.registry.author_signature import Prepared
 
 app = new_app(add_completion=False, help="Keys to sign with.", no_args_is_help=True)
 
@@ -54,3 +59,62 @@ def show(
         print_json({"keys": [administrator(check_name(trust), key)], "signatures": "off"})
     else:
         print_json(key.jwk() | {"kid": key.kid})
+
+
+@app.command()
+def sign(
+    file: Annotated[
+        Path, typer.Argument(help="What a gateway answered to X-Signature: prepare; - reads it.")
+    ],
+    yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False,
+) -> None:
+    """Show a change that a gateway has prepared, and print your signature of it.
+
+    By your trust file it is checked first that nothing is signed but what is shown.
+    """
+    from signalbox.commands.proof.statement import sign as signed
+    from signalbox.commands.proof.trust import trust_of
+    from signalbox.producers.cli.selection import settings
+    from signalbox.routing.registry.prepared_change import check_prepared
+    from signalbox.routing.registry.proof import TYP
+
+    trust = trust_of(settings())
+    if trust is None or trust.signer is None:
+        missing = "SIGNALBOX_TRUST_FILE" if trust is None else "SIGNALBOX_KEY_FILE"
+        raise InvalidSetting(
+            f"{missing}: a change is checked by the one file, and signed with the other",
+            next_step="set both, and SIGNALBOX_AUDIENCE",
+        )
+    prepared = _prepared(file)
+    check_prepared(prepared, trust)
+    event = prepared.event
+    shown: dict[str, Any] = {
+        "what": event.type.rpartition(".")[2],
+        "subject": event.subject,
+        "who": event.data.actor,
+        "why": event.data.reason,
+        "before": event.data.before,
+        "after": event.data.after,
+        "revision": event.revision,
+        "principals of revision": prepared.basis.roster.revision,
+    }
+    typer.echo(json.dumps(shown, indent=2), err=True)
+    if not yes:
+        typer.confirm("Sign this change?", abort=True, err=True)
+    typer.echo(signed(trust.signer, TYP, prepared.claims))
+
+
+def _prepared(file: Path) -> Prepared:
+    from pydantic import ValidationError
+
+    from signalbox.routing.registry.author_signature import Prepared
+
+    step = "name the answer to a request with X-Signature: prepare, unchanged"
+    try:
+        text = sys.stdin.read() if str(file) == "-" else file.read_text()
+        document = json.loads(text)
+        return Prepared.model_validate_json(json.dumps(document["prepared"]))
+    except OSError as error:
+        raise LocalFileError(f"{file} cannot be read: {error.strerror}", next_step=step) from None
+    except (ValidationError, ValueError, LookupError, TypeError, RecursionError):
+        raise InvalidCommand(f"{file} holds no prepared change", next_step=step) from None

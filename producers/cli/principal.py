@@ -36,15 +36,20 @@ Expires = Annotated[
     str | None, typer.Option("--expires", help="Until when; a time such as 2027-01-31T00:00Z.")
 ]
 KeyFile = Annotated[
-    Path, typer.Option("--key", help="File with a public key, as `signalbox key show` prints it.")
+    Path | None,
+    typer.Option(
+        "--key",
+        help="File with a public key, as `signalbox key show` prints it. Left out for one that "
+        "only an issuer's tokens prove at the gateway: it signs nothing.",
+    ),
 ]
 
 
 @app.command()
 def add(
     name: Name,
-    key: KeyFile,
     reason: Reason,
+    key: KeyFile = None,
     roles: Roles = None,
     tenants: Tenants = None,
     envs: Envs = None,
@@ -52,13 +57,17 @@ def add(
     expires: Expires = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a principal: a name, a key, and what may be signed with it."""
+    """Add a principal: a name, a key, and what it may.
+
+    Without a key it can be known by an issuer's tokens (OpenID Connect) alone.
+    """
     from signalbox.commands.proof.principal import Principal
 
     granted = _granted(roles, tenants, envs, ops, expires)
     if "roles" not in granted or "tenants" not in granted:
         raise typer.BadParameter("--role and --tenants say what it may: name at least one of each")
-    principal = _checked(Principal, {"name": name, "keys": (_key(key),)} | granted)
+    keys = (_key(key),) if key is not None else ()
+    principal = _checked(Principal, {"name": name, "keys": keys} | granted)
     _show(make_registry().principals.add(principal, who(reason)), as_json, changed=True)
 
 

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from signalbox.routing.registry.author_signature import AuthorSignature
+
 
 @dataclass(frozen=True, kw_only=True)
 class Change:
@@ -15,3 +17,5 @@ class Change:
     """Why, in their words; recorded in the audit trail."""
     change_id: str
     """A change that was applied under this id is not applied again, for a day."""
+    by_author: AuthorSignature | None = None
+    """Its author's own signature; None if this process signs it with its own key."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any, TypeVar
@@ -18,20 +18,29 @@ from signalbox.commands.error import (
 )
 from signalbox.commands.ledger.fences import FENCE_KEY
 from signalbox.commands.proof.keys import PrivateKey
+from signalbox.commands.proof.statement import sign
 from signalbox.routing.policy.policy import Policy, policy_subject
+from signalbox.routing.registry.author_signature import (
+    AuthorSignature,
+    Basis,
+    ChangePrepared,
+    Prepared,
+)
 from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent
 from signalbox.routing.registry.keys import TAG
 from signalbox.routing.registry.proof import (
     NEXT,
     NO_FENCE,
     PRINCIPAL_OP,
+    TYP,
     Author,
     Place,
     Verifier,
+    claims_of,
     digest_of,
     missing,
     revision_at,
-    signed_event,
+    with_signature,
 )
 from signalbox.routing.registry.record_tree import (
     FIELDS,
@@ -41,7 +50,7 @@ from signalbox.routing.registry.record_tree import (
     empty_path,
     tree_fields,
 )
-from signalbox.routing.registry.records import Head, read_events
+from signalbox.routing.registry.records import Head, read_events, text_of
 from signalbox.routing.registry.roster import Roster
 from signalbox.routing.registry.roster_reader import HEAD, READ, RosterReader
 from signalbox.routing.registry.strategy_lock import StrategyLock
@@ -65,6 +74,8 @@ class Believed:
     """The subject's path in the tree; None without a trust file."""
     anew: bool = False
     """True if the tree has to begin anew, since the one that stands there does not count."""
+    head_proof: str | None = None
+    """The signature of the newest event; None without a trust file, and before the first."""
 
 
 class ChangeProofs:
@@ -92,12 +103,15 @@ class ChangeProofs:
         stored: Sequence[bytes | None],
         answers: Sequence[Any],
         roster_anew: Roster | None = None,
+        *,
+        own_key: bool = True,
     ) -> Believed:
         """Return what counts of route, lock and policy, as stored, for a change of `subject`.
 
         What the change replaces may be unproven, and is taken as absent: so it is mended. Raises
         RegistryUnproven if anything else that the change depends on does not count. With
-        `roster_anew` that is the roster.
+        `roster_anew` that is the roster. Only what is signed with our `own_key`, an
+        administrator's, may begin anew.
         """
         route, lock, policy = stored
         (fence, policy_fence), newest, signed_head, nodes, *roster = answers
@@ -106,7 +120,8 @@ class ChangeProofs:
             Verifier(trust, roster_anew) if roster_anew is not None else self.reader.take(*roster)
         )
         about, anew = policy_subject(tenant_id), False
-        administrator = trust.signer is not None and trust.signer.kid in trust.administrators
+        signer = trust.signer if own_key else None
+        administrator = signer is not None and signer.kid in trust.administrators
         try:
             path = self.reader.path(verifier, signed_head, subject, nodes[:FIELDS])
             beside = self.reader.path(verifier, signed_head, about, nodes[FIELDS:])
@@ -128,6 +143,7 @@ class ChangeProofs:
             verifier.roster,
             path,
             anew,
+            text_of(signed_head[2]) if signed_head[2] is not None else None,
         )
 
     def check_author(self, op: str, subject: str, roster: Roster) -> None:
@@ -146,21 +162,37 @@ class ChangeProofs:
         *,
         roster: Roster,
         anew: bool = False,
+        by_author: AuthorSignature | None = None,
+        basis: Callable[[], Basis] | None = None,
     ) -> tuple[StreamEvent, dict[str, bytes]]:
         """Return the event with its proof and hash, and the fields of the tree that change.
 
         `record` is what is stored with it, at the end of `path` if it is a route or a policy, in a
-        tree that may begin `anew`. `roster` is the one that the change is made under.
+        tree that may begin `anew`. `roster` is the one that the change is made under. What its
+        author has signed is checked, see `AuthorSignature.check`; anything else is signed with our
+        key. Raises ChangePrepared, with the `basis`, if the author has yet to sign it.
         """
         path = path or empty_path(event.subject)
         document = json.loads(record.model_dump_json()) if record is not None else None
-        root, changed = path.root(), dict[str, bytes]()
-        if document is not None and event.type.removeprefix(TYPE_PREFIX) in IN_TREE:
-            root, changed = path.with_record(digest_of(document))
-        trust, key = self.reader.trust, self._signer
-        held = event.revision if op == PRINCIPAL_OP and record is not None else roster.revision
-        signed = signed_event(event, op, document, root, trust, key, roster=held, anew=anew)
-        return signed, changed
+        claims, changed = stated(
+            event, op, document, path, self.reader.trust.audience, roster.revision, anew=anew
+        )
+        if by_author is None:
+            proof = sign(self._signer, TYP, claims)
+        elif by_author.token is None:
+            assert basis is not None  # noqa: S101 - given with the author's signature
+            raise ChangePrepared(
+                Prepared(
+                    claims=claims,
+                    event=event.model_copy(update={"hash": ""}),
+                    record=document,
+                    basis=basis(),
+                )
+            )
+        else:
+            verifier = Verifier(self.reader.trust, roster)
+            proof = by_author.check(claims, op, event.subject, verifier)
+        return with_signature(event, proof), changed
 
     @property
     def _signer(self) -> PrivateKey:
@@ -181,6 +213,27 @@ class ChangeProofs:
                 next_step="ask an administrator for `signalbox principal add`",
             )
         return author
+
+
+def stated(
+    event: StreamEvent,
+    op: str,
+    record: dict[str, Any] | None,
+    path: TreePath,
+    audience: str,
+    roster: int,
+    *,
+    anew: bool = False,
+) -> tuple[dict[str, Any], dict[str, bytes]]:
+    """Return what the signature of a change states, and the fields of the tree that change.
+
+    `roster` is the revision of the one that the change is made under.
+    """
+    root, changed = path.root(), dict[str, bytes]()
+    if record is not None and event.type.removeprefix(TYPE_PREFIX) in IN_TREE:
+        root, changed = path.with_record(digest_of(record))
+    held = event.revision if op == PRINCIPAL_OP and record is not None else roster
+    return claims_of(event, op, record, root, audience, roster=held, anew=anew), changed
 
 
 def _replaced(verifier: Verifier, model: type[M], text: bytes | None, place: Place) -> M | None:

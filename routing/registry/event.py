@@ -103,15 +103,25 @@ class StreamEvent(Documented):
 
 
 def make_event(
-    kind: Kind, subject: str, data: EventData, *, epoch: str, revision: int, prev: str
+    kind: Kind,
+    subject: str,
+    data: EventData,
+    *,
+    epoch: str,
+    revision: int,
+    prev: str,
+    at: datetime | None = None,
 ) -> StreamEvent:
-    """Make the event that follows the one whose hash is `prev`, with its own hash filled in."""
+    """Make the event that follows the one whose hash is `prev`, with its own hash filled in.
+
+    It is of now, unless `at` says otherwise.
+    """
     event = StreamEvent(
         id=f"{epoch}/{revision}",
         source=f"signalbox/routes/{epoch}",
         type=TYPE_PREFIX + kind,
         subject=subject,
-        time=datetime.now(UTC),
+        time=at or datetime.now(UTC),
         epoch=epoch,
         revision=revision,
         prev=prev,

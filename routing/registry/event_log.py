@@ -17,11 +17,12 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from signalbox.commands.error import Conflict, RoutingError
+from signalbox.commands.error import Conflict, InvalidCommand, RoutingError
 from signalbox.commands.scope import Scope
 from signalbox.commands.script import Script, run_pipeline
 from signalbox.commands.state import State
 from signalbox.routing.policy.policy import FREE, Policy, Terms
+from signalbox.routing.registry.author_signature import Basis
 from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.change_proofs import Believed, ChangeProofs
 from signalbox.routing.registry.event import EventData, Kind, StreamEvent, make_event
@@ -95,11 +96,25 @@ class Seen:
     """The subject's path in the tree of records; None without a trust file."""
     anew: bool = False
     """True if the tree has to begin anew."""
+    head_proof: str | None = None
+    """The signature of the newest event; None without a trust file, and before the first."""
 
     @property
     def terms(self) -> Terms:
         """The terms of the tenant's policy, or the defaults."""
         return self.policy.terms if self.policy else FREE
+
+    def basis(self) -> Basis:
+        """Return what proves it, for the author of a change."""
+        path = self.tree
+        return Basis(
+            self.head.epoch,
+            self.head.revision,
+            self.head_proof,
+            self.roster,
+            dict(path.digests) if path else {},
+            [node.hex() for node in path.beside] if path else [],
+        )
 
 
 @dataclass(frozen=True)
@@ -183,11 +198,17 @@ class EventLog:
 
         Returns the state that it was decided on and the event, None if nothing had to change.
         Raises what `decide` raises, after recording the refusal, and Conflict if other changes keep
-        coming in between.
+        coming in between. ChangePrepared if its author has yet to sign it; what is refused of a
+        change that its author signs is not recorded, since nobody has signed that.
         """
+        by_author = request.change.by_author
+        if by_author is not None and self._proofs is None:
+            raise InvalidCommand(
+                "changes of this registry are not signed", next_step="leave the signature out"
+            )
         for _ in range(_TRIES):
             seen = self.see(request)
-            if self._proofs is not None:
+            if self._proofs is not None and by_author is None:
                 self._proofs.check_author(request.op, request.subject, seen.roster)
             if seen.applied is not None:
                 # Before any check: a repeat must not conflict with its own effect.
@@ -197,6 +218,8 @@ class EventLog:
                 draft = decide(seen)
             except RoutingError as error:
                 refusal = _at(error, request)
+                if by_author is not None:
+                    raise
                 draft = Draft("refused", "none", _before(request, seen), request.asked)
             if draft is None:
                 return seen, None
@@ -240,7 +263,13 @@ class EventLog:
             found = _taken(*stored)
         else:
             found = proofs.believe(
-                request.subject, request.tenant_id, newest, stored, more, request.roster
+                request.subject,
+                request.tenant_id,
+                newest,
+                stored,
+                more,
+                request.roster,
+                own_key=request.change.by_author is None,
             )
         held = found.lock
         return Seen(
@@ -253,6 +282,7 @@ class EventLog:
             roster=found.roster,
             tree=found.tree,
             anew=found.anew,
+            head_proof=found.head_proof,
         )
 
     def _event(
@@ -266,19 +296,31 @@ class EventLog:
             error=refusal.detail().model_dump() if refusal else None,
             change_id=request.change.change_id,
         )
+        by_author = request.change.by_author
+        epoch = draft.epoch or seen.head.epoch
+        if by_author is not None and by_author.epoch is not None and seen.head.revision == 0:
+            epoch = by_author.epoch
         event = make_event(
             draft.kind,
             request.subject,
             data,
-            epoch=draft.epoch or seen.head.epoch,
+            epoch=epoch,
             revision=seen.head.revision + 1,
             prev=seen.head.hash,
+            at=by_author.at if by_author is not None else None,
         )
         changed: dict[str, bytes] = {}
         if self._proofs is not None:
             record = draft.store(event)
             event, changed = self._proofs.sign(
-                event, request.op, record, seen.tree, roster=seen.roster, anew=seen.anew
+                event,
+                request.op,
+                record,
+                seen.tree,
+                roster=seen.roster,
+                anew=seen.anew,
+                by_author=by_author,
+                basis=seen.basis,
             )
         return event, draft.store(event), changed
 

@@ -39,12 +39,15 @@ class LockRegistry:
             raise InvalidCommand("ttl is out of range", next_step="use 1 second to 7 days")
 
         def taken(seen: Seen, revision: int, proof: str | None = None) -> StrategyLock:
+            # A lock that its author signs is of the time that was signed.
+            by = change.by_author
+            now_ms = int(by.at.timestamp()) * 1000 if by is not None else seen.now_ms
             return StrategyLock(
                 owner=change.actor,
                 reason=change.reason,
                 token=seen.lock.token if seen.lock else revision,
-                since_ms=seen.lock.since_ms if seen.lock else seen.now_ms,
-                until_ms=seen.now_ms + ttl // timedelta(milliseconds=1),
+                since_ms=seen.lock.since_ms if seen.lock else now_ms,
+                until_ms=now_ms + ttl // timedelta(milliseconds=1),
                 scope=scope.field if self._log.signs else None,
                 proof=proof,
             )

@@ -109,7 +109,8 @@ class PrincipalRegistry:
             known = _known(before, name)
             if known.revoked is not None:
                 return known
-            return known.model_copy(update={"revoked": datetime.now(UTC).replace(microsecond=0)})
+            at = change.by_author.at if change.by_author else datetime.now(UTC)
+            return known.model_copy(update={"revoked": at.replace(microsecond=0)})
 
         return self._change(name, "principal_revoked", edit, change)
 

@@ -242,24 +242,23 @@ class Verifier:
         author.check(op, str(subject), datetime.fromtimestamp(claims["iat"], UTC))
 
 
-def signed_event(
+def claims_of(
     event: StreamEvent,
     op: str,
     record: dict[str, Any] | None,
     root: str,
-    trust: Trust,
-    key: PrivateKey,
+    audience: str,
     *,
     roster: int,
     anew: bool = False,
-) -> StreamEvent:
-    """Return the event with its proof and hash.
+) -> dict[str, Any]:
+    """Return what the signature of a change states.
 
     `record` is what is stored with it, if anything, and `root` that of the tree with it, which may
     begin `anew`. `roster` is the revision of the roster that holds with it.
     """
-    claims = {
-        "aud": trust.audience,
+    return {
+        "aud": audience,
         "iat": int(event.time.timestamp()),
         "subject": event.subject,
         "kind": event.type.removeprefix(TYPE_PREFIX),
@@ -271,8 +270,28 @@ def signed_event(
         "root": root,
         "roster": roster,
     } | ({"anew": True} if anew else {})
-    event = event.model_copy(update={"proof": sign(key, TYP, claims), "hash": ""})
+
+
+def with_signature(event: StreamEvent, proof: str) -> StreamEvent:
+    """Return the event with its proof and hash."""
+    event = event.model_copy(update={"proof": proof, "hash": ""})
     return event.model_copy(update={"hash": event.digest()})
+
+
+def signed_event(
+    event: StreamEvent,
+    op: str,
+    record: dict[str, Any] | None,
+    root: str,
+    trust: Trust,
+    key: PrivateKey,
+    *,
+    roster: int,
+    anew: bool = False,
+) -> StreamEvent:
+    """Return the event with its proof, by this key, and hash; see `claims_of`."""
+    claims = claims_of(event, op, record, root, trust.audience, roster=roster, anew=anew)
+    return with_signature(event, sign(key, TYP, claims))
 
 
 def digest_of(record: Mapping[str, Any]) -> str:

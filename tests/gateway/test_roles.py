@@ -23,6 +23,7 @@ ALL = "reader producer operator auditor admin"
 ROUTE = {"backend_type": "filesystem", "config": {"base_dir": "/srv/data"}, "reason": "r"}
 POINTS = {"points": [{"series": "s", "timestamp": "2026-01-01T00:00:00Z", "value": 1}]}
 SPAN = {"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"}
+ADD = {"name": "new", "roles": ["reader"], "tenants": ["t_acme"], "reason": "r"}
 LOCK, POLICY = {"reason": "r"}, {"terms": {}, "reason": "r"}
 
 # Who may, the status of those who may, and the body; `*` where it depends on other servers.
@@ -73,6 +74,12 @@ ROLES: dict[str, tuple[str, int | None, Any]] = {
     "GET /v1/policies": (LOOKS, 200, None),
     "GET /v1/policies/{tenant}": (LOOKS, None, None),
     "PUT /v1/policies/{tenant}": (OPERATES, 200, POLICY),
+    "GET /v1/principals": (LOOKS, 200, None),
+    "GET /v1/principals/{name}": (LOOKS, 200, None),
+    "POST /v1/principals": ("admin", 401, ADD),
+    "POST /v1/principals/{name}/grant": ("admin", 401, {"roles": ["reader"], "reason": "r"}),
+    "POST /v1/principals/{name}/rotate": ("admin", 401, {"remove": "k", "reason": "r"}),
+    "POST /v1/principals/{name}/revoke": ("admin", 401, {"reason": "r"}),
     "GET /v1/audit": ("auditor admin", 200, None),
     "GET /v1/dead-letters": (OPERATES, 200, None),
     "GET /v1/dead-letters/{tenant}/{env}/{op_id}": (OPERATES, 404, None),
@@ -91,7 +98,11 @@ BY_SCOPE = ("GET /v1/dead-letters",)
 """Calls that a query narrows to a tenant and env."""
 OF_TENANT = ("GET /v1/policies/{tenant}", "PUT /v1/policies/{tenant}", *BY_TENANT)
 """Calls about all envs of a tenant, which need a grant of all of them."""
-ANYWHERE = ("GET /v1/status", "GET /v1/policies")
+ANYWHERE = (
+    "GET /v1/status",
+    "GET /v1/policies",
+    *(call for call in ROLES if " /v1/principals" in call),
+)
 """Calls about all tenants."""
 NOWHERE = ("GET /v1/schemas",)
 
@@ -110,6 +121,7 @@ def make(gateway: Guarded, call: str, given: str | None, tenant: str, env: str) 
     names = {"tenant": tenant, "env": env, "kind": "object_store"}
     for name in ("key", "table", "series", "stream", "op_id"):
         names[name] = "k1"
+    names["name"] = "reader"
     path, body = template.format(**names), ROLES[call][2]
     query = QUERIES.get(call, "")
     if call in BY_TENANT + BY_SCOPE:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 
 from signalbox.commands.proof.signatures import Signatures
 from tests.integration import command_line
-from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, principal
+from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, principal, put
 from tests.integration.signed_registry import THIEF
 from tests.integration.test_signed_stack import SignedStack, change, signed_stack
 
@@ -64,6 +65,48 @@ def test_a_caller_may_what_its_principal_may(stack: SignedStack) -> None:
         stack.registry().principals.revoke(name_of(NEIGHBOUR), change())
         assert call("GET", theirs) == (401, "TOKEN_INVALID")
         assert call("GET", mine) == (200, "hello")
+
+
+def test_an_administrator_revokes_by_http_with_a_key_that_stays_where_it_is(
+    stack: SignedStack,
+) -> None:
+    address = stack.running.stack.start_gateway(
+        SIGNALBOX_GATEWAY_PORT="0", SIGNALBOX_GATEWAY_PRINCIPALS="required"
+    )
+    settings = stack.running.settings
+    its: Any = {
+        "SIGNALBOX_KEY_FILE": str(stack.keys["admin"]),
+        "SIGNALBOX_AUDIENCE": HERE,
+        "SIGNALBOX_TRUST_FILE": str(settings.trust_file),
+        # It needs no way to the state.
+        "SIGNALBOX_STATE_URL": "redis://127.0.0.1:1/0",
+    }
+    alice = ("--principal", "alice", "--role", "admin", "--tenant", "*")
+    given = command_line.run("token", "issue", *alice, **its).stdout.decode().strip()
+    headers = {"Authorization": f"Bearer {given}", "Idempotency-Key": "revoke-1"}
+    path, body = f"/v1/principals/{name_of(NEIGHBOUR)}/revoke", {"reason": "left"}
+    assert stack.codes(NEIGHBOUR, put("a", tenant=NEIGHBOUR)) == ["done"]
+    with httpx.Client(base_url=address, timeout=120, headers=headers) as http:
+        unsigned = http.post(path, json=body)
+        assert (unsigned.status_code, unsigned.json()["error_code"]) == (401, "SIGNATURE_MISSING")
+        prepared = http.post(path, json=body, headers={"X-Signature": "prepare"})
+        signed = command_line.run("key", "sign", "-", "--yes", stdin=prepared.content, **its)
+        assert signed.returncode == 0, signed.stderr
+        assert f'"principal/{name_of(NEIGHBOUR)}"'.encode() in signed.stderr
+        assert b'"left"' in signed.stderr
+        other = prepared.content.replace(b'"left"', b'"lost"')
+        refused = command_line.run("key", "sign", "-", "--yes", stdin=other, **its)
+        assert (refused.returncode, refused.stdout) == (1, b"")
+        assert b"SIGNATURE_INVALID" in refused.stderr
+        signature = signed.stdout.decode().strip()
+        done = http.post(path, json=body, headers={"X-Signature": signature})
+        assert done.status_code == 200, done.text
+        assert done.json()["principal"]["revoked"] is not None
+    # From the next claim on.
+    assert stack.codes(NEIGHBOUR, put("b", tenant=NEIGHBOUR)) == ["SIGNATURE_INVALID"]
+    at_the_state = its | {"SIGNALBOX_STATE_URL": settings.state_url}
+    shown = command_line.run("principal", "show", name_of(NEIGHBOUR), "--json", **at_the_state)
+    assert json.loads(shown.stdout) == done.json()["principal"]
 
 
 def test_a_gateway_without_a_trust_file_does_not_start(tmp_path: Path) -> None:

@@ -185,3 +185,13 @@ def test_verify_names_who_did_not_sign(shell: Shell, client: State) -> None:
     client.call("HSET", "{rt}:head", "hash", event["hash"])
     told = shell.refused("alice", "INTEGRITY", "audit", "verify")
     assert "at revision 2: it carries no signature" in told
+
+
+def test_a_principal_that_an_issuer_proves_needs_no_key(shell: Shell) -> None:
+    shell.trust("alice")
+    reader = ("--role", "reader", "--tenants", "t_acme", "--reason", "by the issuer")
+    shell.done("alice", "principal", "add", "ann", *reader)
+    shown = json.loads(shell.done("alice", "principal", "show", "ann", "--json"))
+    assert (shown["keys"], shown["roles"]) == ([], ["reader"])
+    shell.done("alice", "principal", "add", "bob", *reader)
+    shell.done("alice", "audit", "verify")

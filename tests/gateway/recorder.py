@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+import time
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
-from typing import Any
+from typing import Any, Literal
 
 import fakeredis
 import uvicorn
@@ -164,7 +165,12 @@ class RecordingServices:
 class Served:
     """A server on a port of its own, with a recording services."""
 
-    def __init__(self, own: GatewaySettings, fast_path: FastPath = fast_handler) -> None:
+    def __init__(
+        self,
+        own: GatewaySettings,
+        fast_path: FastPath = fast_handler,
+        loop: Literal["auto", "asyncio"] = "auto",
+    ) -> None:
         self.made: list[RecordingServices] = []
 
         def make(settings: Settings, its: GatewaySettings) -> Any:
@@ -176,6 +182,7 @@ class Served:
             gated(self.app, own, fast_path),
             host="127.0.0.1",
             port=0,
+            loop=loop,
             http=protocol_of(own),
             ws="none",
             lifespan="on",
@@ -186,7 +193,7 @@ class Served:
         )
         self.server = GatewayServer(config, self.app, own)
         self._thread = threading.Thread(target=self.server.run, daemon=True)
-        self.loop: asyncio.AbstractEventLoop | None = None
+        self._ahead = timedelta()
 
     def start(self) -> None:
         self._thread.start()
@@ -202,6 +209,18 @@ class Served:
     def port(self) -> int:
         return int(self.server.servers[0].sockets[0].getsockname()[1])
 
+    def let_pass(self, span: timedelta) -> None:
+        """Set its clock ahead, so that no test waits for a limit and none is over by itself."""
+        loop = self.server.servers[0].get_loop()
+        self._ahead += span
+        ahead = self._ahead.total_seconds()
+
+        def set_clock() -> None:
+            loop.time = lambda: time.monotonic() + ahead  # type: ignore[method-assign]
+
+        assert type(loop).__module__.startswith("asyncio"), "uvloop's clock cannot be set"
+        loop.call_soon_threadsafe(set_clock)
+
     def tell_to_stop(self) -> None:
         self.server.should_exit = True
 
@@ -212,8 +231,12 @@ class Served:
 
 
 @contextmanager
-def served(fast_path: FastPath = fast_handler, **settings: Any) -> Iterator[Served]:
-    running = Served(GatewaySettings(**settings), fast_path)
+def served(
+    fast_path: FastPath = fast_handler,
+    loop: Literal["auto", "asyncio"] = "auto",
+    **settings: Any,
+) -> Iterator[Served]:
+    running = Served(GatewaySettings(**settings), fast_path, loop)
     running.start()
     try:
         yield running

@@ -311,10 +311,11 @@ def test_each_scope_has_parcels_of_its_own(harness: ParcelHarness) -> None:
 
 def test_the_outcome_of_a_parcel_is_gone_after_its_time(state: State) -> None:
     harness = ParcelHarness(state, outcome_retention=HASTY)
-    command = put("a")
+    command, kept = put("a"), put("b")
+    done(ParcelHarness(state), kept)
     done(harness, command)
-    assert harness.ledger.outcomes([command.ref]) != [None]
     wait_for(lambda: harness.ledger.outcomes([command.ref]) == [None])
+    assert harness.ledger.outcomes([kept.ref]) != [None]
     assert harness.submit(command) == [NEW]
 
 

@@ -157,7 +157,7 @@ def test_what_its_user_may_not_do_is_named(server: RedisServer, state: State) ->
 def test_a_full_redis_costs_no_command_and_no_worker(tmp_path: Path) -> None:
     """Longer than three leases, with commands in hand and a buffer in front."""
     with (
-        lane(tmp_path, workers=2, SIGNALBOX_LEASE="3") as running,
+        lane(tmp_path, workers=2, deadly=True) as running,
         running.client() as client,
     ):
         running.route_to_folder("t_full")

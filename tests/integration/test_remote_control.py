@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Iterator
 from types import SimpleNamespace
 from typing import Any
@@ -140,7 +139,5 @@ def test_a_command_of_another_form_is_dropped(
     with app.connection_for_write() as connection, connection.Producer() as producer:
         body = {"method": "ping", "arguments": {}} | change
         producer.publish(body, exchange="celery.pidbox", headers={"clock": 10**30})
-    started = time.monotonic()
     assert ask(app, "ping") == {"ok": "pong"}
-    assert time.monotonic() - started < 60
     assert one.stack.workers[0].running

@@ -203,13 +203,16 @@ def _headers(dependant: Dependant) -> Iterator[str]:
 
 
 def check_parameters(request: Request, known: frozenset[str]) -> None:
-    """Raise InvalidRequest for an unknown query parameter.
+    """Raise InvalidRequest for an unknown or repeated query parameter.
 
     A filter with a misspelled name would otherwise be ignored, and the response contain everything.
     """
     if not request.scope["query_string"]:
         return
-    for name in request.query_params:
+    names = [name for name, _ in request.query_params.multi_items()]
+    for name in names:
+        if names.count(name) > 1:
+            raise InvalidRequest(f"query.{name[:60]}: it is repeated", next_step="send it once")
         if name not in known:
             takes = f"takes {', '.join(sorted(known))}" if known else "takes none"
             raise InvalidRequest(

@@ -59,6 +59,8 @@ class BoundedProtocol(HttpToolsProtocol):
         """The task of a read, which is cancelled if the connection is lost."""
         self._last: SignalboxError | None = None
         """The refusal that follows the responses to the requests so far, the connection's last."""
+        self._lingers = False
+        """All is said; what still arrives is not read as requests."""
         self._await_head()
         if len(self.connections) > self.own.connections:
             # The connection that is idle for longest makes room, so that idle clients block nobody.
@@ -72,12 +74,17 @@ class BoundedProtocol(HttpToolsProtocol):
         self.idle.pop(self, None)
         self.pipeline.clear()
         super().connection_lost(exc)
+        self._disconnect()
+        running = self._running
+        if self._unanswered is not None and running is not None and not running.response_started:
+            self._unanswered.cancel()
+
+    def _disconnect(self) -> None:
+        """Tell the handler of the current request that its client has disconnected."""
         running = self._running
         if running is not None and not running.response_complete:
             running.disconnected = True
             running.message_event.set()
-            if self._unanswered is not None and not running.response_started:
-                self._unanswered.cancel()
 
     def data_received(self, data: bytes) -> None:
         if self._is_over():
@@ -114,6 +121,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self._counted += len(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
+        value = value.rstrip()  # The parser leaves the spaces after it.
         super().on_header(name, value)
         self._counted += len(name) + len(value) + 4
         self._head_count += 1
@@ -145,6 +153,7 @@ class BoundedProtocol(HttpToolsProtocol):
         finally:
             self.app = usual
         self._in_head = False
+        self.cycle.transport = _UntilRead(self)  # type: ignore[assignment]
         if self.expect_100_continue:
             # A client that is refused before it was told to continue sends no body, and its next
             # request would be taken for one.
@@ -171,7 +180,7 @@ class BoundedProtocol(HttpToolsProtocol):
         # Only after the last request; the ones after it on the connection may be others'.
         is_last = not self.pipeline
         super().on_response_complete()
-        if self.transport.is_closing() or not is_last:
+        if self.transport.is_closing() or self._lingers or not is_last:
             return
         if self._last is not None:
             self._respond_last(self._last)
@@ -179,8 +188,7 @@ class BoundedProtocol(HttpToolsProtocol):
         self.idle[self] = None
         if self.cycle.response_complete and self.cycle.more_body:
             # Read on for a moment, so that the response reaches a client that is still sending.
-            self._forget(self._timer)
-            self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
+            self._close_in_a_moment()
 
     def _start_asgi_task(self, cycle: RequestResponseCycle, app: ASGI3Application) -> None:
         self._running = cycle
@@ -244,7 +252,9 @@ class BoundedProtocol(HttpToolsProtocol):
     def _make_room(self) -> None:
         """Close this connection, which is idle or exceeds the limit."""
         self.idle.pop(self, None)
-        self._refuse(_too_many("connections are open"))
+        if not self._lingers:
+            self._write_last(_too_many("connections are open"))
+        self.transport.close()
 
     def _refuse_framing(self) -> None:
         """Refuse a body that is mostly framing, such as extensions of chunks."""
@@ -290,7 +300,7 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _is_over(self) -> bool:
         """Return whether nothing more is read from the connection."""
-        return self.transport.is_closing() or self._last is not None
+        return self._lingers or self._last is not None or self.transport.is_closing()
 
     def _is_too_large(self) -> bool:
         return (
@@ -319,6 +329,8 @@ class BoundedProtocol(HttpToolsProtocol):
         elif self.cycle is not self._running:
             self._last = error
             self.pipeline.popleft()  # this one, which came last
+        elif self.cycle.response_complete:
+            self.linger()
         elif self.cycle.response_started:
             self.transport.close()
         else:
@@ -327,6 +339,10 @@ class BoundedProtocol(HttpToolsProtocol):
 
     def _respond_last(self, error: SignalboxError) -> None:
         """Respond with an error now, and close the connection."""
+        self._write_last(error)
+        self.linger()
+
+    def _write_last(self, error: SignalboxError) -> None:
         document = problem_of(error)
         body = body_of(document)
         head = [
@@ -337,7 +353,32 @@ class BoundedProtocol(HttpToolsProtocol):
             b"connection: close\r\n\r\n",
         ]
         self.transport.write(b"".join([*head, body]))
-        self.transport.close()
+
+    def close_when_read(self) -> None:
+        """Close the connection, at once if the client has nothing left to send."""
+        if self._whole or self.transport.is_closing():
+            self.transport.close()
+        else:
+            self.linger()
+
+    def linger(self) -> None:
+        """Say that all is said, and close the connection in a moment.
+
+        The system would tell a client that is still sending that its connection is broken, and
+        drop what it has not read yet.
+        """
+        self._lingers = True
+        self.idle[self] = None
+        self._disconnect()
+        self.pipeline.clear()
+        self.flow.resume_reading()
+        self._close_in_a_moment()
+        if self.transport.can_write_eof():
+            self.transport.write_eof()
+
+    def _close_in_a_moment(self) -> None:
+        self._forget(self._timer)
+        self._timer = self.loop.call_later(LINGER_SECONDS, self.transport.close)
 
     @staticmethod
     def _forget(timer: asyncio.TimerHandle | None) -> None:
@@ -347,6 +388,20 @@ class BoundedProtocol(HttpToolsProtocol):
 
 def _too_many(what: str) -> TooManyConnections:
     return TooManyConnections(f"too many {what}", next_step="try again in a moment")
+
+
+class _UntilRead:
+    """A connection as the response to a request uses it, which closes it at its end."""
+
+    __slots__ = ("_protocol", "is_closing", "write")
+
+    def __init__(self, protocol: BoundedProtocol) -> None:
+        transport = protocol.transport
+        self._protocol = protocol
+        self.write, self.is_closing = transport.write, transport.is_closing
+
+    def close(self) -> None:
+        self._protocol.close_when_read()
 
 
 class _Refusal:

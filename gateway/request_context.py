@@ -121,7 +121,8 @@ def wait_of(prefer: str | None, default: timedelta) -> timedelta:
     """Return how long to wait for an outcome, as the header Prefer says (RFC 7240)."""
     if prefer is None:
         return default
-    wishes = [wish.strip().lower() for wish in prefer.split(",")]
+    # A wish may have parameters after a semicolon, which mean nothing here.
+    wishes = [wish.partition(";")[0].strip().lower() for wish in prefer.split(",")]
     if "respond-async" in wishes:
         return timedelta(0)
     for wish in wishes:

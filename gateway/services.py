@@ -9,7 +9,9 @@ from dataclasses import replace
 from datetime import timedelta
 from typing import TypeVar
 
-from signalbox.commands.error import OutcomePending, StateUnavailable
+import structlog
+
+from signalbox.commands.error import OutcomePending, SignalboxError, StateUnavailable
 from signalbox.commands.ledger.entry import Record
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import GetObject
@@ -28,6 +30,8 @@ from signalbox.producers.client.client import Client
 from signalbox.producers.client.run_result import Ran
 from signalbox.producers.client.submission import Submission
 from signalbox.routing.registry.registry import Registry
+
+log = structlog.get_logger("signalbox.gateway")
 
 Answer = TypeVar("Answer")
 
@@ -118,7 +122,11 @@ class Services:
     async def close(self) -> None:
         """Submit what is buffered, and disconnect."""
         await self._reads.close()
-        await self._commands.close()
+        try:
+            await self._commands.close()
+        except SignalboxError as error:
+            # Those who sent them were told, or are gone.
+            log.warning("commands of the buffer were not accepted", error=error.code)
         self._threads.shutdown(wait=False)
         self._slow.shutdown(wait=False)
         await asyncio.to_thread(self.client.close)

@@ -115,6 +115,8 @@ def test_a_slash_within_a_part_of_a_path_is_no_separator(server: Served) -> None
         (head("GET", "/nexus/raw/get?key=%2e%2e/a", TENANT), "INVALID_KEY", 400),
         (head("GET", "/nexus/raw/get", TENANT), "INVALID_REQUEST", 400),
         (head("GET", "/nexus/raw/get?key=a"), "INVALID_REQUEST", 400),
+        (head("GET", "/nexus/raw/get?key=a&key=b", TENANT), "INVALID_REQUEST", 400),
+        (head("GET", "/v1/objects/t_demo/dev?limit=1&limit=2"), "INVALID_REQUEST", 400),
         (head("GET", "/nexus/raw/get?key=a", "X-Tenant-Id: T_Demo"), "INVALID_SCOPE", 400),
         (head("GET", "/nexus/raw/get?key=a", TENANT, "X-Mode: god"), "INVALID_REQUEST", 400),
         (head("GET", "/nexus/raw/get?key=a", TENANT, TENANT), "INVALID_REQUEST", 400),
@@ -168,6 +170,14 @@ def test_a_header_that_does_not_fit_stores_nothing(
     assert answer.status == 400, answer
     assert answer.json()["error_code"] in ("INVALID_REQUEST", "INVALID_COMMAND")
     assert len(server.services.taken) == before
+
+
+def test_spaces_around_a_header_are_not_its_value(server: Served) -> None:
+    headers = ("Idempotency-Key:  k-spaces \t ", "X-Mode: lab  ", "If-None-Match: * ")
+    answer = ask(server.port, put("/v1/objects/t_demo/dev/a", *headers))
+    assert answer is not None
+    assert answer.status == 200, answer
+    assert server.services.taken[-1].op_id == "k-spaces"
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "aws-chunked", "GZIP, identity"])

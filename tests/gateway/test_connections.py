@@ -216,6 +216,23 @@ def test_a_second_request_has_its_time_behind_the_answer_of_the_first(
         assert [command.size for command in server.services.taken] == [1, 10]
 
 
+@pytest.mark.parametrize("extra", ["Connection: close", "Connection: keep-alive"])
+@pytest.mark.parametrize("path", ["/v1/objects/t_demo/dev/%2e%2e", "/nothing"])
+def test_a_refusal_reaches_a_client_that_is_still_sending(extra: str, path: str) -> None:
+    body = b"x" * 4 * 1024 * 1024
+    with served() as server, connect(server.port) as connection:
+        answered = server.server.server_state.total_requests
+        connection.sendall(head("PUT", path, f"Content-Length: {len(body)}", extra))
+        wait_until(
+            lambda: server.server.server_state.total_requests > answered, "it has its response"
+        )
+        connection.sendall(body)
+        answer = read(connection)
+        assert answer is not None
+        assert answer.status in (400, 404)
+        assert server.services.untouched
+
+
 BROKEN = head("PUT", "/v1/objects/t_demo/dev/b", "Transfer-Encoding: chunked") + b"zz\r\n"
 
 
@@ -250,10 +267,13 @@ def test_what_follows_a_request_is_refused_after_its_response(
         assert len(server.services.taken) == 1
 
 
-def test_a_client_that_goes_with_requests_under_way_is_no_fault(
+def test_a_client_that_breaks_off_is_no_fault(
     caplog: pytest.LogCaptureFixture,
 ) -> None:
     with served() as server:
+        for _ in range(20):
+            # Their handlers have begun when the rest turns out to be broken.
+            assert code_of(ask(server.port, BROKEN)) == (400, "INVALID_REQUEST")
         server.services.held.clear()
         with connect(server.port) as connection:
             connection.sendall(PUT_ONE * 3)

@@ -124,7 +124,9 @@ def test_a_write_says_where_it_went(server: Served) -> None:
     assert answer.headers["x-backend-type"] == "filesystem"
 
 
-@pytest.mark.parametrize("header", ["Prefer: respond-async", "Prefer: wait=0", "Prefer: a, wait=0"])
+@pytest.mark.parametrize(
+    "header", ["Prefer: respond-async", "Prefer: wait=0", "Prefer: a, wait=0; b=1"]
+)
 def test_a_write_that_is_not_waited_for_is_202(server: Served, header: str) -> None:
     answer = call(server, "PUT", "Idempotency-Key: put-2", header, body=b"x")
     assert answer.status == 202

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import asyncio
+from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
 
-from signalbox.commands.error import InvalidSetting
+from signalbox.commands.error import InvalidSetting, StateUnavailable
 from signalbox.gateway.protocol import SLOWEST_BYTES
+from signalbox.gateway.services import Services
 from signalbox.gateway.settings import GatewaySettings
 from tests.gateway.raw import ask, connect, head, read
 from tests.gateway.recorder import Served, served
@@ -166,6 +170,27 @@ def test_a_stop_that_cannot_wait_any_longer_is_told_as_an_error() -> None:
         assert answer.json()["error_code"] == "NOT_READY"
         assert answer.headers["retry-after"] == "1"
         assert server.services.untouched
+
+
+def test_a_stop_without_the_state_closes_everything() -> None:
+    """Commands that were never accepted are no reason to leave the rest open."""
+    closed: list[str] = []
+
+    async def close_reads() -> None:
+        closed.append("reads")
+
+    async def close_commands() -> None:
+        raise StateUnavailable("the state Redis does not answer", next_step="start it")
+
+    services = object.__new__(Services)
+    services._reads = SimpleNamespace(close=close_reads)  # type: ignore[assignment]
+    services._commands = SimpleNamespace(close=close_commands)  # type: ignore[assignment]
+    services._threads, services._slow = ThreadPoolExecutor(1), ThreadPoolExecutor(1)
+    services.client = SimpleNamespace(close=lambda: closed.append("client"))  # type: ignore[assignment]
+    asyncio.run(services.close())
+    assert closed == ["reads", "client"]
+    with pytest.raises(RuntimeError, match="shutdown"):
+        services._slow.submit(print)
 
 
 def test_the_time_of_a_body_grows_with_what_has_come() -> None:

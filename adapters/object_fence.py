@@ -6,12 +6,12 @@ wrote is its result; one that a newer command wrote is kept; any other is replac
 still the one that was seen.
 
 First attempts arrive in order, so a first attempt may write without looking if it expects no
-object: the service refuses the write if there is one, and then it looks. A takeover always looks
-first.
+object: the service refuses the write if there is one, and then it looks. What is in doubt, as a
+takeover is, always looks first.
 
 A fenced delete leaves a tombstone in another area, even if there was no object, with its own mark
-and `seq` and the mark of what it removed. Takeovers that find no object read it: an object that a
-newer command deleted is not written again.
+and `seq` and the mark of what it removed. What is in doubt and finds no object reads it: an object
+that a newer command deleted is not written again.
 """
 
 from __future__ import annotations
@@ -132,7 +132,7 @@ def write(
     call = slot.call
     conditional = condition.if_absent or condition.if_match is not None
     large = draft.size > slot.driver.traits.small_bytes
-    looking = call.takeover or (large and (fenced or conditional))
+    looking = call.in_doubt or (large and (fenced or conditional))
     demanded = condition
     if fenced and not conditional:
         looking = looking or not expectation.new_keys
@@ -168,7 +168,9 @@ def remove(slot: Slot, if_match: str | None, *, fenced: bool) -> bool:
     for _ in range(LOOKS):
         # Writing a tombstone afterwards would report a missing bucket.
         there = slot.look(sure=not fenced or if_match is not None)
-        if there is None and call.takeover:
+        if there is None and call.in_doubt:
+            if not call.takeover:
+                demand(Condition(if_match=if_match), None)
             buried = slot.tombstone()
             if buried is None or buried.seq < call.seq:
                 slot.bury()
@@ -179,7 +181,7 @@ def remove(slot: Slot, if_match: str | None, *, fenced: bool) -> bool:
                 # attempt.
                 buried = slot.tombstone()
                 return buried is None or buried.mark != call.mark
-            if if_match is None:
+            if if_match is None or call.stale:
                 return True
         demand(Condition(if_match=if_match), there.etag if there else None)
         if fenced:
@@ -200,9 +202,9 @@ def _overtaken(slot: Slot, there: StoredObject | None, *, conditional: bool) -> 
     if there is not None:
         # A first attempt with a condition is answered by the condition alone: it may name the newer
         # object's own ETag, and a success without effect would lose a step.
-        newer = seq_of(there) > call.seq and (call.takeover or not conditional)
+        newer = seq_of(there) > call.seq and (call.in_doubt or not conditional)
     else:
-        buried = slot.tombstone() if call.takeover else None
+        buried = slot.tombstone() if call.in_doubt else None
         newer = buried is not None and buried.seq > call.seq
         if newer and buried and buried.removed_etag and buried.removed_mark == call.mark:
             return Written(buried.removed_etag, repeated=True)

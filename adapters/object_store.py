@@ -279,7 +279,7 @@ class ObjectStore:
         return self._bulk
 
     def _fenced(self, call: Call) -> bool:
-        return call.takeover or self.driver.traits.fenced_writes
+        return call.in_doubt or self.driver.traits.fenced_writes
 
     def _need(self, capability: Capability) -> None:
         if (lack := self.driver.traits.unsupported.get(capability)) is not None:

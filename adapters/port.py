@@ -57,11 +57,19 @@ class Call:
     while content is read."""
     payloads: PayloadStore
     """Where staged content is read."""
+    stale: bool = False
+    """True if newer commands may have run before its first attempt, and it may have run itself: so
+    whatever is newer is kept, and its conditions are checked all the same."""
     measured: bool = False
     """True if the tenant has a quota of objects or bytes: `grew` is needed then, even if finding
     out what a write replaces costs a call."""
     growth: Growth = field(default_factory=Growth, compare=False)
     """What `grew` reported."""
+
+    @property
+    def in_doubt(self) -> bool:
+        """True if effects of newer commands, or its own, may be there."""
+        return self.takeover or self.stale
 
     def remaining(self) -> float:
         """Return the seconds left. Raises LeaseExpired. Must be called right before each effect."""

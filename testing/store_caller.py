@@ -56,18 +56,24 @@ class StoreCaller:
         return {"tenant_id": self.tenant, "env": self.env}
 
     def call(
-        self, acceptance: Acceptance | None = None, *, takeover: bool = False, seconds: float = 60
+        self,
+        acceptance: Acceptance | None = None,
+        *,
+        takeover: bool = False,
+        stale: bool = False,
+        seconds: float = 60,
     ) -> Call:
         """Return the call of a command; a given `acceptance` repeats an earlier acceptance.
 
         The lease ends in `seconds`. `takeover` says that the earlier attempt may have had its
-        effect.
+        effect, `stale` that newer commands may have run before.
         """
         acceptance = acceptance or Acceptance()
         return Call(
             mark=acceptance.op_id,
             seq=acceptance.seq,
             takeover=takeover,
+            stale=stale,
             deadline=lease_clock() + seconds,
             payloads=self.payloads,
         )

@@ -92,6 +92,9 @@ class Claimed:
     that this copy of the ledger does not know."""
     signed: Signed | None = None
     """Of a record with a proof; that of a parcel stands there."""
+    stale: bool = False
+    """True if the time is over in which what was signed could be accepted, or this process has run
+    it before: whoever can write to the ledger may have put it there again."""
 
     @property
     def takeover(self) -> bool:

@@ -237,7 +237,7 @@ class Verifier:
             right = subject == place.subject
         if not right or not isinstance(op, str) or op not in OPS.get(str(kind), (PRINCIPAL_OP,)):
             _refuse("it was signed for something else")
-        if not isinstance(claims.get("iat"), int) or abs(claims["iat"]) > 2**40:
+        if type(claims.get("iat")) is not int or abs(claims["iat"]) > 2**40:
             _refuse("its time is none")
         author.check(op, str(subject), datetime.fromtimestamp(claims["iat"], UTC))
 

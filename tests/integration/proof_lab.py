@@ -28,8 +28,10 @@ from signalbox.commands.state import State
 from signalbox.commands.wire import Message, Ring, all_queues, read_message
 from signalbox.producers.client.client import Client
 from signalbox.routing.registry.change import Change
+from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.app import app
+from signalbox.workers.execution.authors import AuthorsAt
 from signalbox.workers.execution.parcel_drain import ParcelDrain
 from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.statements import Statements
@@ -46,28 +48,42 @@ class ProofLab:
         self, folder: Path, state: State, signatures: Signatures = Signatures.REQUIRED
     ) -> None:
         self.folder, self.state = folder, state
-        self.keys = {tenant: PrivateKey.new() for tenant in (OWNER, NEIGHBOUR)}
+        self.keys = self.keys_of_tenants()
         self.principals: dict[str, Principal] = {
             key.kid: principal(tenant, key) for tenant, key in self.keys.items()
         }
         self.settings = Settings.model_validate(
             {"payload_dir": folder / "payloads", "audience": HERE, "tenant_shards": 1}
+            | self.more_settings()
         )
         self.runtime = Runtime(app, self.settings, state, worker="w")
         self.set(signatures)
         for tenant in self.keys:
-            self.runtime.registry.set(
+            self.registry.set(
                 Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env="prod"),
                 RouteTarget("filesystem", {"base_dir": str(folder / tenant)}, Mode.LAB),
                 Change(actor="test", reason="test", change_id=new_op_id()),
             )
 
+    def keys_of_tenants(self) -> dict[str, PrivateKey]:
+        return {tenant: PrivateKey.new() for tenant in (OWNER, NEIGHBOUR)}
+
+    def more_settings(self) -> dict[str, Any]:
+        return {}
+
+    def authors(self) -> AuthorsAt:
+        """Whose keys count."""
+        return lambda position: self.principals.get
+
+    @property
+    def registry(self) -> Registry:
+        """As who sets routes uses it."""
+        return self.runtime.registry
+
     def set(self, signatures: Signatures) -> None:
         """Have the worker treat what is not proven like that."""
         statements = Statements(HERE, self.settings.message_limit_bytes)
-        self.proofs = ProofCheck(
-            signatures, statements, self.settings, lambda position: self.principals.get
-        )
+        self.proofs = ProofCheck(signatures, statements, self.settings, self.authors())
         executor = replace(self.runtime.executor, proofs=self.proofs)
         self.runtime.executor = executor
         parcels = Parcels(
@@ -95,10 +111,13 @@ class ProofLab:
         mute(client)
         return client
 
+    def queues(self) -> list[str]:
+        return all_queues(self.settings.tenant_shards)
+
     def run_all(self) -> None:
         """What workers do until nothing is ready or due, short of what waits."""
         shards = self.ledger.shards.tags
-        for queue in all_queues(self.settings.tenant_shards):
+        for queue in self.queues():
             for at in range(0, len(shards), 8):
                 self.runtime.drains.run(Ring(tuple(shards[at : at + 8]), queue))
         names = [

@@ -258,6 +258,7 @@ class AdapterPool:
             mark=str(claimed.mark),
             seq=claimed.seq,
             takeover=claimed.takeover,
+            stale=claimed.stale,
             deadline=claimed.deadline,
             payloads=self._payloads,
             measured=(item.quotas.objects, item.quotas.bytes) != (None, None),

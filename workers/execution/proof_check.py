@@ -81,7 +81,11 @@ class ProofCheck:
             log_unproven([(each.item.command, each.error) for each in refusals])
             return claims, []
         refused = {id(each.item) for each in refusals}
-        claimed = [item for item in claims.claimed if id(item) not in refused]
+        claimed = [
+            replace(item, stale=True) if id(item) in judge.stale else item
+            for item in claims.claimed
+            if id(item) not in refused
+        ]
         # What cannot be read in a parcel takes no op_id, whoever wrote it.
         apart = {bad.ref for parcel in claims.parcels for bad in parcel.unreadable}
         unrunnable = [
@@ -115,7 +119,14 @@ class ProofCheck:
         log_unproven(
             [(each.item.command, each.error) for each in refusals if id(each.item) not in refused]
         )
-        return [item for item in routed if id(item.claimed) not in refused], _ends(must)
+        kept = [
+            replace(item, claimed=replace(item.claimed, stale=True))
+            if id(item.claimed) in judge.stale and wanted[id(item.claimed)] is Signatures.REQUIRED
+            else item
+            for item in routed
+            if id(item.claimed) not in refused
+        ]
+        return kept, _ends(must)
 
     def _judge(self, position: str | None) -> Judge:
         return Judge(self.statements, self.settings, self.authors_at(position))

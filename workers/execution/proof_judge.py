@@ -61,6 +61,9 @@ class Judge:
     """The worker's settings."""
     principal_of: PrincipalOf
     """Whose keys count."""
+    stale: set[int] = field(default_factory=set)
+    """Ids of the claims judged so far before which newer ones may have run: they come late, or have
+    run here before."""
 
     def refusals(self, claims: Claims, items: Sequence[Claimed]) -> list[Refusal]:
         """Return which of these, of the claims, are not proven."""
@@ -81,6 +84,8 @@ class Judge:
                     if isinstance(proof, ProofError):
                         raise copy(proof)  # each command has an error of its own
                     over = self._row(item.command, proof)
+                    if proof.stale:
+                        self.stale.add(id(item))
             except ProofError as error:
                 found.append(Refusal(item, _at(error, item.command)))
             else:
@@ -98,10 +103,11 @@ class Judge:
             stated = read_manifest(statement)
             proof.check(stated.root, stated.groups, parcel.content)
             _check_number(statement, parcel.name, stated.accept_until)
-            self._once(proof.token, f"{proof.group}", parcel.name)
+            held = {row.position for row in parcel.rows.values()}
+            again = self.statements.runs_as_parcel(proof.token, proof.group, parcel.name, held)
         except ProofError as error:
             return error
-        return _ParcelProof(parcel, statement)
+        return _ParcelProof(parcel, statement, again or _is_late(stated))
 
     def _row(self, command: Command, proof: _ParcelProof) -> ProofError | None:
         if not proof.parcel.checked:
@@ -119,11 +125,6 @@ class Judge:
     def _read(self, token: str, typ: str) -> Statement:
         return self.statements.read(token, typ, self.principal_of)
 
-    def _once(self, token: str, place: str, number: int) -> None:
-        """Raise if what was signed once ran here under another number: it was put there again."""
-        if not self.statements.once(token, place, number):
-            _invalid("it was run before, under another number: it was put there again")
-
     def _record(self, item: Claimed) -> ProofError | None:
         if item.signed is None:
             _missing()
@@ -131,13 +132,19 @@ class Judge:
         if isinstance(proof, str):
             statement, over = self.whole(proof, item.command)
             _check_number(statement, item.seq, statement.claims["exp"])
-            self._once(proof, "", item.mark)
+            self._apart(item, proof, 0, 0)
             return over
         row, statement, stated = self._proven(proof, item.signed)
         over = self._author(statement, item.command)
         _check_number(statement, item.seq, stated.accept_until)
-        self._once(row.token, f"{row.group}/{row.index}", item.mark)
+        self._apart(item, row.token, row.group, row.index)
+        if _is_late(stated):
+            self.stale.add(id(item))
         return over
+
+    def _apart(self, item: Claimed, token: str, group: int, place: int) -> None:
+        if self.statements.runs_apart(token, group, place, item.seq):
+            self.stale.add(id(item))
 
     def _proven(
         self, proof: GroupProof | RowProof, signed: Signed
@@ -220,6 +227,8 @@ class _ParcelProof:
 
     parcel: Parcel
     statement: Statement
+    stale: bool
+    """Whether newer commands may have run before its own."""
     found: dict[tuple[str, str, str], ProofError | None] = field(default_factory=dict)
     """What was found of its author, by tenant, env and op."""
 
@@ -257,6 +266,11 @@ def _check_name(text: bytes, ref: Ref) -> None:
         return
     if own != ref:
         _invalid("it stands under the name of another command")
+
+
+def _is_late(stated: Stated) -> bool:
+    """Whether the ledger can accept nothing of it any more: it may have run, unknown to it."""
+    return time.time() > stated.accept_until + LEEWAY.total_seconds()
 
 
 def _check_number(statement: Statement, number: int, latest: float) -> None:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import threading
 from collections import OrderedDict
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from datetime import datetime
+from typing import NoReturn
 
 from signalbox.commands.error import SignatureInvalid
 from signalbox.commands.proof.keys import PublicKey
@@ -15,7 +17,7 @@ from signalbox.workers.execution.authors import PrincipalOf
 
 KEPT = 1000
 """Number of statements that are remembered: their signatures are not verified again."""
-NUMBERS_KEPT = 50_000
+RUNS_KEPT = 50_000
 """Number of parcels and records of which this process remembers under which number they ran."""
 MAX_KEPT_BYTES = 4096
 """Maximum size of a token that is remembered, in bytes."""
@@ -30,7 +32,7 @@ class Statements:
     max_bytes: int
     """Maximum size of a token, in bytes."""
     _known: OrderedDict[tuple[str, str], Statement] = field(default_factory=OrderedDict)
-    _numbers: OrderedDict[bytes, int] = field(default_factory=OrderedDict)
+    _runs: OrderedDict[bytes, _Runs] = field(default_factory=OrderedDict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
 
     def read(self, token: str, typ: str, principal_of: PrincipalOf) -> Statement:
@@ -56,17 +58,63 @@ class Statements:
                     self._known.popitem(last=False)
         return found
 
-    def once(self, token: str, place: str, number: int) -> bool:
-        """Note under which number a part of a manifest runs; False if it was another one before.
+    def runs_as_parcel(self, token: str, group: int, name: int, places: Collection[int]) -> bool:
+        """Note that a parcel with these of its group's commands runs under its name.
 
-        This process alone remembers it, and not for ever: who else ran it is not known here.
+        Return whether one of them ran here before. Raises SignatureInvalid if that was under
+        another number: who can write to the ledger has put it there again. This process alone
+        remembers it, and not for ever.
         """
-        key = hashlib.blake2b(f"{token} {place}".encode(), digest_size=16).digest()
         with self._lock:
-            before = self._numbers.setdefault(key, number)
-            while len(self._numbers) > NUMBERS_KEPT:
-                self._numbers.popitem(last=False)
-        return before == number
+            runs = self._runs_of(token, group)
+            others = (place in places and n != name + place for place, n in runs.apart.items())
+            if runs.name not in (None, name) or any(others):
+                _put_there_again()
+            again = runs.name is not None or any(place in places for place in runs.apart)
+            runs.name = name
+            runs.places = places if not runs.places else {*runs.places, *places}
+            return again
+
+    def runs_apart(self, token: str, group: int, place: int, number: int) -> bool:
+        """Do the same for one command of a group, which runs as a record."""
+        with self._lock:
+            runs = self._runs_of(token, group)
+            before = runs.apart.get(place)
+            if before is None and runs.name is not None and place in runs.places:
+                before = runs.name + place
+            if before not in (None, number):
+                _put_there_again()
+            runs.apart[place] = number
+            return before is not None
+
+    def _runs_of(self, token: str, group: int) -> _Runs:
+        key = hashlib.blake2b(f"{token} {group}".encode(), digest_size=16).digest()
+        runs = self._runs.get(key)
+        if runs is None:
+            runs = self._runs[key] = _Runs()
+            while len(self._runs) > RUNS_KEPT:
+                self._runs.popitem(last=False)
+        return runs
+
+
+@dataclass(slots=True)
+class _Runs:
+    """Under which numbers the commands of one group have run in this process."""
+
+    name: int | None = None
+    """Of the parcel in which they ran: the number of the first; None if they ran in none."""
+    places: Collection[int] = ()
+    """Which of them did."""
+    apart: dict[int, int] = field(default_factory=dict)
+    """Number of each that ran as a record, by its place."""
+
+
+def _put_there_again() -> NoReturn:
+    raise SignatureInvalid(
+        "the signature does not count: the command was run before, under another number: it was "
+        "put there again",
+        next_step="find out who else can write to the ledger; to run it once more, submit it",
+    )
 
 
 def check_author(

@@ -50,6 +50,7 @@ ROUTERS: tuple[APIRouter, ...] = (
     streams.router,
     names.router,
     header_api.router,
+    commands_api.one_or_many,
     commands_api.router,
     operations.router,
     operations.health,

@@ -1,4 +1,4 @@
-"""HTTP API of the audit trail: changes of routes, locks and policies, and refused changes."""
+"""HTTP API of the audit trail: changes of routes, locks, policies and principals, and refusals."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from signalbox.commands.scope import check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.request_context import ServicesDep
+from signalbox.routing.audit.signed_by import Signatures
 from signalbox.routing.registry.event import StreamEvent
 from signalbox.routing.registry.event_log import EventLog
 
@@ -41,13 +42,22 @@ async def log(
 ) -> Response:
     """Return a page of events, oldest first.
 
-    `next_after` continues after it and is null at the end.
+    `next_after` continues after it and is null at the end. Where changes are signed, `signed_by` of
+    each says by whom, as far as the principals of now can tell.
     """
     name = check_tenant(tenant) if tenant is not None else None
     events, last = await services.call(
         lambda: _page(services.registry.log, after, since, name, limit)
     )
-    return Json({"events": [event.model_dump(mode="json") for event in events], "next_after": last})
+    documents = [event.model_dump(mode="json") for event in events]
+    rosters = services.registry.rosters
+    if rosters is not None:
+        roster = (await services.call(rosters.check)).roster
+        signatures = Signatures(rosters.trust, roster)
+        signed = await services.call(lambda: [signatures.of(event) for event in events])
+        for document, author in zip(documents, signed, strict=True):
+            document["signed_by"] = author.document()
+    return Json({"events": documents, "next_after": last})
 
 
 def _page(

@@ -24,6 +24,7 @@ from signalbox.commands.settings import Settings
 from signalbox.gateway.open_content import Content
 from signalbox.gateway.reads import Reads
 from signalbox.gateway.settings import GatewaySettings
+from signalbox.gateway.signed_commands import SignedCommands
 from signalbox.producers.client.async_client import LIMITS, AsyncClient
 from signalbox.producers.client.awaited_command import AwaitedOutcome
 from signalbox.producers.client.client import Client
@@ -48,13 +49,15 @@ class Services:
     def __init__(self, settings: Settings, own: GatewaySettings) -> None:
         self.settings, self.own = settings, own
         self.client = Client(settings)
-        self.registry = Registry(self.client.state, trust_of(settings))
+        trust = trust_of(settings)
+        self.registry = Registry(self.client.state, trust)
         self.stopping = asyncio.Event()
         """Set when the gateway is told to stop."""
         self._commands = AsyncClient(client=self.client, limits=replace(LIMITS, linger=own.linger))
         self._reads = Reads(self._commands)
         self._threads = _pool(THREADS, "gateway-call")
         self._slow = _pool(SLOW_THREADS, "gateway-slow")
+        self._signed = SignedCommands(settings, self.client, self.registry, trust, self._threads)
         self._waits: set[AwaitedOutcome] = set()
         """The current waits for outcomes."""
 
@@ -62,8 +65,10 @@ class Services:
         """Submit a command and wait.
 
         Return None if it is still running after `wait`, or when the gateway stops. Raises
-        OpIdReused, RateLimited, ReservedStream and StateUnavailable.
+        OpIdReused, RateLimited, ReservedStream, SignatureMissing and StateUnavailable.
         """
+        if self._signed.asks:
+            await self._signed.check_unsigned(command)
         if wait > _NOW and not self.stopping.is_set():
             try:
                 return await self._commands.run_outcome(command, wait, waits=self._waits)
@@ -76,8 +81,70 @@ class Services:
                 # second effect.
         return (await self._commands.submit(command)).receipt.outcome
 
-    async def run_many(self, commands: Sequence[Command], wait: timedelta) -> list[Ran]:
-        """Do what `run` does for several commands; return the end of each, in order."""
+    async def run_many(
+        self, commands: Sequence[Command], wait: timedelta, tokens: Sequence[str] = ()
+    ) -> list[Ran]:
+        """Do what `run` does for several commands; return the end of each, in order.
+
+        `tokens` has the JWS of each that its author has signed, and '' for the others. All of
+        those are accepted before any of these.
+        """
+        if any(tokens):
+            return await self._run_signed(commands, wait, tokens)
+        if not self._signed.asks:
+            return await self._run_many(commands, wait)
+        refused = await asyncio.gather(*map(self._refusal, commands))
+        kept = [c for c, error in zip(commands, refused, strict=True) if error is None]
+        ran = iter(await self._run_many(kept, wait) if kept else ())
+        return [
+            Ran(command, None, None, error) if error is not None else next(ran)
+            for command, error in zip(commands, refused, strict=True)
+        ]
+
+    async def _refusal(self, command: Command) -> SignalboxError | None:
+        """Why a command that nobody has signed may not be submitted; None if it may."""
+        try:
+            await self._signed.check_unsigned(command)
+        except SignalboxError as error:
+            return error
+        return None
+
+    async def _run_signed(
+        self, commands: Sequence[Command], wait: timedelta, tokens: Sequence[str]
+    ) -> list[Ran]:
+        """Submit those that are signed, then the others, and wait for both."""
+        pairs = list(zip(commands, tokens, strict=True))
+        answers = await asyncio.gather(*(self._submitted(c, t) for c, t in pairs if t))
+        submissions = [each for each in answers if isinstance(each, Submission)]
+        others = [command for command, token in pairs if not token]
+        rest, waited = await asyncio.gather(
+            self.run_many(others, wait) if others else _none(), self._wait(submissions, wait)
+        )
+        unsigned, signed, ended = iter(rest), iter(answers), iter(waited)
+        ends: list[Ran] = []
+        for command, token in pairs:
+            if not token:
+                ends.append(next(unsigned))
+                continue
+            answer = next(signed)
+            if isinstance(answer, SignalboxError):
+                ends.append(Ran(command, None, None, answer))
+            else:
+                ends.append(next(ended))
+        return ends
+
+    async def _submitted(self, command: Command, token: str) -> Submission | SignalboxError:
+        try:
+            return await self._signed.submit(command, token)
+        except SignalboxError as error:
+            return error
+
+    async def _wait(self, submissions: Sequence[Submission], wait: timedelta) -> list[Ran]:
+        if not submissions or wait <= _NOW or self.stopping.is_set():
+            return [_handed_over(submission) for submission in submissions]
+        return await self._commands.wait_many(submissions, wait, waits=self._waits)
+
+    async def _run_many(self, commands: Sequence[Command], wait: timedelta) -> list[Ran]:
         if wait > _NOW and not self.stopping.is_set():
             ran = await self._commands.run_many(commands, wait, waits=self._waits)
             if not self.stopping.is_set():
@@ -134,6 +201,10 @@ class Services:
 
 def _pool(threads: int, name: str) -> ThreadPoolExecutor:
     return ThreadPoolExecutor(threads, name, run_anywhere)
+
+
+async def _none() -> list[Ran]:
+    return []
 
 
 def _handed_over(submission: Submission) -> Ran:

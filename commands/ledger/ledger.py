@@ -111,20 +111,32 @@ class Ledger(LedgerReader):
         self.seen = Seen()
 
     def submit(
-        self, intents: Sequence[Intent], proof_of: Callable[[Intent], str] = attrgetter("proof")
+        self,
+        intents: Sequence[Intent],
+        proof_of: Callable[[Intent], str] = attrgetter("proof"),
+        *,
+        foreign: bool = False,
     ) -> list[Receipt]:
-        """Record the intents; an op_id that is known is not recorded again."""
-        asked = self.submit_calls(intents, proof_of)
+        """Record the intents; an op_id that is known is not recorded again.
+
+        `foreign` ones may be sent again by others, like messages, and are known for as long.
+        """
+        asked = self.submit_calls(intents, proof_of, foreign=foreign)
         return asked.read(run_pipeline(self._client, asked.calls, [SUBMIT], durable=True))
 
     def submit_calls(
-        self, intents: Sequence[Intent], proof_of: Callable[[Intent], str] = attrgetter("proof")
+        self,
+        intents: Sequence[Intent],
+        proof_of: Callable[[Intent], str] = attrgetter("proof"),
+        *,
+        foreign: bool = False,
     ) -> PipelineCalls[list[Receipt]]:
         """The calls of `submit`, for a pipeline with other calls."""
         by_shard = self._group(intents, key=lambda intent: intent.command.ref)
         limit, window = self._settings.max_open, self._settings.tenant_window
+        memory = _milliseconds(self._settings.foreign_memory) if foreign else 0
         calls = [
-            self._submit_call(shard, group, limit, window, proof_of)
+            self._submit_call(shard, group, limit, window, proof_of, memory)
             for shard, group in by_shard.items()
         ]
 

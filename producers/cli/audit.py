@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from signalbox.routing.audit.authorship import Authorship
     from signalbox.routing.audit.chain import Chain
     from signalbox.routing.audit.fault import Fault
+    from signalbox.routing.audit.signed_by import Signatures
     from signalbox.routing.registry.event import StreamEvent
     from signalbox.routing.registry.event_log import EventLog
     from signalbox.routing.registry.registry import Registry
@@ -44,7 +45,10 @@ def log(
     ] = False,
     as_json: AsJson = False,
 ) -> None:
-    """Print changes of routes, locks and policies, and refusals, oldest first."""
+    """Print changes of routes, locks, policies and principals, and refusals, oldest first.
+
+    With a trust file also by whom each is signed, as far as the principals of now can tell.
+    """
     from signalbox.producers.cli.event_text import print_events
 
     first, last = _when(since) if since else None, _when(until) if until else None
@@ -58,10 +62,16 @@ def log(
             if len(chosen) > 2 * limit:
                 del chosen[:-limit]
     chosen = chosen[-limit:]
-    if as_json:
-        print_json([event.model_dump(mode="json") for event in chosen])
-    else:
-        print_events("audit log", chosen)
+    signatures = _signatures(make_registry())
+    if not as_json:
+        signed = None if signatures is None else [str(signatures.of(each)) for each in chosen]
+        print_events("audit log", chosen, signed)
+        return
+    documents = [event.model_dump(mode="json") for event in chosen]
+    if signatures is not None:
+        for document, event in zip(documents, chosen, strict=True):
+            document["signed_by"] = signatures.of(event).document()
+    print_json(documents)
 
 
 @app.command()
@@ -132,6 +142,22 @@ def verify(
         )
     else:
         out().print("whole: there are no events yet")
+
+
+def _signatures(registry: Registry) -> Signatures | None:
+    """What verifies single events; None without a trust file."""
+    from signalbox.commands.error import RegistryUnproven
+    from signalbox.routing.audit.signed_by import Signatures
+    from signalbox.routing.registry.roster import EMPTY
+
+    if registry.rosters is None:
+        return None
+    try:
+        roster = registry.rosters.now().roster
+    except RegistryUnproven as error:
+        err().print(f"only what administrators signed can be verified: {error.message}")
+        roster = EMPTY
+    return Signatures(registry.rosters.trust, roster)
 
 
 def _authorship(registry: Registry) -> Authorship | None:

@@ -15,8 +15,11 @@ _PLACES = ("bucket", "container", "table", "project")
 """Config entries in which backends name the location of their data."""
 
 
-def print_events(title: str, events: list[StreamEvent]) -> None:
-    """Print a table of changes; a scope that is the same for all is named once."""
+def print_events(title: str, events: list[StreamEvent], signed_by: list[str] | None = None) -> None:
+    """Print a table of changes; a scope that is the same for all is named once.
+
+    `signed_by` says by whom each is signed, where changes are.
+    """
     subjects = {event.subject for event in events}
     one = len(subjects) == 1
     rows = []
@@ -32,6 +35,10 @@ def print_events(title: str, events: list[StreamEvent]) -> None:
         ]
         rows.append(row if one else [row[0], event.subject, *row[1:]])
     columns = ["rev", "time (UTC)", "what", "who", "why", "before", "after"]
+    if signed_by is not None:
+        columns.append("signed by")
+        for row, author in zip(rows, signed_by, strict=True):
+            row.append(author)
     if one:
         title = f"{title} {subjects.pop()}".strip()
     print_rows(title, columns if one else [columns[0], "subject", *columns[1:]], rows)

@@ -176,6 +176,16 @@ class AsyncClient:
         """Return the outcomes, in order; None for commands that are still open after `timeout`."""
         return [ran.outcome for ran in await self._wait(submissions, timeout)]
 
+    async def wait_many(
+        self,
+        submissions: Sequence[Submission],
+        timeout: timedelta = DEFAULT_WAIT,
+        *,
+        waits: set[AwaitedOutcome] | None = None,
+    ) -> list[Ran]:
+        """Wait for commands that were submitted; return what `run_many` does."""
+        return await self._wait(submissions, timeout, waits)
+
     async def ended(self, ref: Ref, timeout: timedelta = DEFAULT_WAIT) -> Outcome:
         """Wait for the outcome of a command (`tenant/env/op_id`) that anyone may have submitted.
 
@@ -263,11 +273,18 @@ class AsyncClient:
         if not self._queue.put_at_once(awaited):
             await self._queue.put(awaited)
 
-    async def _wait(self, submissions: Sequence[Submission], timeout: timedelta) -> list[Ran]:
+    async def _wait(
+        self,
+        submissions: Sequence[Submission],
+        timeout: timedelta,
+        waits: set[AwaitedOutcome] | None = None,
+    ) -> list[Ran]:
         until = time.monotonic() + timeout.total_seconds()
         self._listen()
         inbox = self._inboxes.here()
         every = [AwaitedCommand(inbox, s.command, to_its_end=True, given=s) for s in submissions]
+        if waits is not None:
+            waits.update(every)
         try:
             left = []
             for awaited in every:
@@ -282,6 +299,8 @@ class AsyncClient:
             await _known(left, until)
         finally:
             self._forget(every)
+            if waits is not None:
+                waits.difference_update(every)
         return await self._ends(every, timeout)
 
     async def _ends(self, every: Sequence[AwaitedCommand], timeout: timedelta) -> list[Ran]:

@@ -13,7 +13,7 @@ from celery import Celery
 
 from signalbox.commands.fault import reach
 from signalbox.commands.ledger.dead import DeadLetters, Replayed
-from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt
+from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.ledger.signing import Signer
@@ -108,6 +108,40 @@ class Client:
         submissions: list[Submission] = []
         for start in range(0, len(pending), MAX_SUBMIT):
             submissions += self._submit(pending[start : start + MAX_SUBMIT])
+        return submissions
+
+    def submit_signed(self, commands: Sequence[tuple[Command, str]]) -> list[Submission]:
+        """Submit commands whose authors have signed them, each with its JWS; one round trip.
+
+        They are recorded as they were signed, and this client's key has no part in it; a worker
+        verifies them. Raises StateUnavailable.
+        """
+        reserved = [command for command, _ in commands if is_reserved(command)]
+        lacking = self._permits.lacking(reserved)
+        shards, channel = self.settings.tenant_shards, self.waiter.channel
+        refused = [command for command in reserved if command.ref in lacking]
+        intents = [
+            Intent(command, queue_of(command, shards), channel, proof=token)
+            for command, token in commands
+            if command not in refused
+        ]
+        receipts = iter(self.ledger.submit(intents, foreign=True) if intents else ())
+        submissions = [
+            Submission(
+                command,
+                Receipt(command.ref, Acceptance.RESERVED, 0)
+                if command in refused
+                else next(receipts),
+            )
+            for command, _ in commands
+        ]
+        new = {s.receipt.ref for s in submissions if s.receipt.acceptance is Acceptance.NEW}
+        wakes = [
+            Wake(Ticket(intent.command.ref, intent.command.op), intent.queue)
+            for intent in intents
+            if intent.command.ref in new
+        ]
+        self._publisher.publish_or_leave(wakes)
         return submissions
 
     @contextmanager

@@ -42,7 +42,7 @@ class Authorship:
     def add(self, event: StreamEvent) -> str | None:
         """Check the next event; return who signed it, None if nobody did who may."""
         if self._last is None and event.revision > 1:
-            self._verifier = Verifier(self._trust, _before_revocations(self._roster))
+            self._verifier = Verifier(self._trust, before_revocations(self._roster))
         elif self._last is not None and event.revision <= self._last.revision:
             self._followed = False  # it goes on from a state that had lost events, and their tree
         self._last = event
@@ -93,7 +93,8 @@ class Authorship:
         self._verifier = Verifier(self._trust, Roster(principals=known))
 
 
-def _before_revocations(roster: Roster) -> Roster:
+def before_revocations(roster: Roster) -> Roster:
+    """Return the roster as if no principal had been revoked."""
     found = {
         name: principal.model_copy(update={"revoked": None})
         for name, principal in roster.principals.items()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import threading
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
 from types import SimpleNamespace
@@ -95,7 +95,9 @@ class RecordingServices:
         await self.held.wait()
         return self._outcome(command)
 
-    async def run_many(self, commands: list[Command], wait: timedelta) -> list[Ran]:
+    async def run_many(
+        self, commands: list[Command], wait: timedelta, tokens: Sequence[str] = ()
+    ) -> list[Ran]:
         return [Ran(each, None, await self.run(each, wait), None) for each in commands]
 
     async def record(self, ref: str) -> Record | None:

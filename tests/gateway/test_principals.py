@@ -97,6 +97,9 @@ def test_a_principal_from_its_beginning_to_its_end(gateway: Guarded) -> None:
     events = registry.events(0)[-4:]
     verifier = registry.principals.verifier()
     assert [event.data.actor for event in events] == ["alice"] * 4
+    shown = gateway.call(ALICE, "GET", f"/v1/audit?after={events[0].revision - 1}").json()["events"]
+    whole = {"name": "alice", "verified": True, "why_not": None}
+    assert [each["signed_by"] for each in shown] == [whole] * 4
     assert all(verifier.proves(event) for event in events)
 
 

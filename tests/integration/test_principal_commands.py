@@ -195,3 +195,33 @@ def test_a_principal_that_an_issuer_proves_needs_no_key(shell: Shell) -> None:
     assert (shown["keys"], shown["roles"]) == ([], ["reader"])
     shell.done("alice", "principal", "add", "bob", *reader)
     shell.done("alice", "audit", "verify")
+
+
+def test_the_audit_log_shows_who_signed(shell: Shell, client: State) -> None:
+    shell.set_route("alice", "before")
+    unsigned = json.loads(shell.done("alice", "audit", "log", "--json"))
+    assert "signed_by" not in unsigned[0]
+    assert "signed by" not in shell.done("alice", "audit", "log")
+    shell.trust("alice")
+    shell.add("ops", *OPERATOR)
+    shell.set_route("ops", "before")
+    shell.done("alice", "policy", "set", "-t", "t_acme", "--max-objects", "5", "--reason", "five")
+    shell.done("alice", "principal", "revoke", "ops", "--reason", "left")
+    shown = json.loads(shell.done("alice", "audit", "log", "--json"))
+    signed = [(each["signed_by"]["name"], each["signed_by"]["verified"]) for each in shown]
+    ours = [("alice", True)] * 2
+    assert signed == [(None, False), ("alice", True), ("ops", True), *ours]
+    assert [each["signed_by"]["why_not"] is None for each in shown] == [
+        *(False, True, False, True, True)
+    ]
+    assert "revoked" in shown[2]["signed_by"]["why_not"]
+    table = shell.done("alice", "audit", "log")
+    assert "signed by" in table
+    assert "ops, ended" in table
+    # What somebody writes in another's name is not verified as theirs.
+    [row] = client.call("XRANGE", "{rt}:log", "4-0", "4-0")
+    forged = json.loads(row[1][b"event"]) | {"revision": 6, "id": "e/6"}
+    client.call("XADD", "{rt}:log", "6-0", "event", json.dumps(forged), "at", "1")
+    client.call("HSET", "{rt}:head", "rev", "6")
+    last = json.loads(shell.done("alice", "audit", "log", "--json"))[-1]["signed_by"]
+    assert (last["name"], last["verified"]) == (None, False)

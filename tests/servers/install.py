@@ -11,12 +11,13 @@ import sys
 from pathlib import Path
 
 FOLDER = Path(__file__).resolve().parent
+SERVERS = "azure_blob, s3rver and oidc-provider"
 STAMP = FOLDER / "node_modules" / "signalbox-stamp"
 
 
 def main() -> None:
     if shutil.which("npm") is None:
-        print("no npm here: azure_blob and s3rver are not tested (install node 20 or newer for it)")
+        print(f"no npm here: {SERVERS} are not tested (install node 20 or newer for it)")
         return
     wanted = hashlib.sha256((FOLDER / "package-lock.json").read_bytes()).hexdigest()
     if STAMP.is_file() and STAMP.read_text() == wanted:
@@ -28,7 +29,7 @@ def main() -> None:
         message = "npm ci failed (see above): is the package registry reachable?"
         if os.environ.get("CI"):
             sys.exit(message)
-        print(f"{message} azure_blob and s3rver are not tested", file=sys.stderr)
+        print(f"{message} {SERVERS} are not tested", file=sys.stderr)
         return
     STAMP.write_text(wanted)
 

@@ -36,7 +36,7 @@ def test_processes_withstand_attacks_at_every_entrance_and_go_on(tmp_path: Path)
         before = worker.pid, gateway.pid
         headers = {"Prefer": "respond-async"}
         with httpx.Client(base_url=address, timeout=120, headers=headers) as http:
-            attacker = Attacker(site, SEED, keys=10**6)
+            attacker = Attacker(site, SEED)
             attacker.collect()
             entrances = Entrances(attacker, http, lambda command: told(site, command))
             entrances.changes.observe()

@@ -61,7 +61,7 @@ def test_no_attack_runs_or_takes_an_op_id_or_ends_a_worker(lab: AttackLab, state
         attacker = entrances.attacker
         ran = reaching_adapters(lab)
         entrances.attack(ATTACKS)  # an exception of a worker's ends the test
-        lab.run_all()
+        lab.wait_until_idle()
     honest = {command.op_id for command in entrances.honest}
     assert Counter({op_id: n for op_id, n in ran.items() if op_id not in honest}) == Counter()
     assert entrances.http.allowed == 0

@@ -468,3 +468,30 @@ def test_where_whose_keys_count_cannot_be_told_commands_wait(lab: ProofLab) -> N
         assert record.state == "queued"
         assert record.waits_for is not None
         assert record.waits_for.code == "REGISTRY_UNPROVEN"
+
+
+def test_what_cannot_run_takes_no_op_id_either_where_whose_keys_count_cannot_be_told(
+    lab: ProofLab, state: State
+) -> None:
+    """Whoever writes the ledger writes the registry too, and would take op_ids for good."""
+
+    def nobody_knows(position: str | None) -> PrincipalOf:
+        raise RegistryUnproven("the list of principals is missing", next_step="set it again")
+
+    command = put("a", op_id="one")
+    record = f"{lab.ledger.shards.of(command.ref)}:op:{command.ref}"
+    executor = lab.runtime.executor
+    for fields in ({"cmd": "{}"}, {"cmd": command.model_dump_json(), "att": 99}):
+        lab.ledger.submit([Intent(command, "object_store.0")])
+        state.call("HSET", record, *[part for pair in fields.items() for part in pair])
+        lab.runtime.executor = replace(
+            executor, proofs=replace(lab.proofs, authors_at=nobody_knows)
+        )
+        lab.run_all()
+        assert lab.code(command) == "open"
+        lab.runtime.executor = executor
+        deadline = time.monotonic() + 60
+        while lab.code(command) != "SIGNATURE_MISSING":
+            assert time.monotonic() < deadline
+            lab.run_all()
+    assert lab.client(lab.keys[OWNER]).submit(command).receipt.acceptance is Acceptance.NEW

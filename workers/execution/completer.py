@@ -268,6 +268,9 @@ class Completer:
             claimed_at=item.claimed_at,
             duration_ms=0.0,
         )
+        if error.waits:
+            delay = timedelta(seconds=1 + random.random())
+            return Finish(item.ref, item.token, Action.RELEASE, outcome, delay)
         action = Action.REFUSE if isinstance(error, ProofError) else Action.DEAD
         return Finish(item.ref, item.token, action, outcome)
 

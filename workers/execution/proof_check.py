@@ -69,13 +69,20 @@ class ProofCheck:
         """
         if self.floor is Signatures.OFF or not (claims.claimed or claims.unrunnable):
             return claims, []
+        # What cannot be read in a parcel takes no op_id, whoever wrote it.
+        apart = {bad.ref for parcel in claims.parcels for bad in parcel.unreadable}
         try:
             judge = self._judge(claims.epoch)
         except RegistryUnproven as error:
             if self.floor is Signatures.OBSERVE:
                 return claims, []
             ended = [Ended(item, error=copy(error)) for item in claims.claimed]
-            return replace(claims, claimed=[]), ended
+            # Whether it may take its op_id cannot be told either.
+            unrunnable = [
+                item if item.ref in apart else replace(item, error=copy(error))
+                for item in claims.unrunnable
+            ]
+            return replace(claims, claimed=[], unrunnable=unrunnable), ended
         refusals = judge.refusals(claims, claims.claimed)
         if self.floor is Signatures.OBSERVE:
             log_unproven([(each.item.command, each.error) for each in refusals])
@@ -86,8 +93,6 @@ class ProofCheck:
             for item in claims.claimed
             if id(item) not in refused
         ]
-        # What cannot be read in a parcel takes no op_id, whoever wrote it.
-        apart = {bad.ref for parcel in claims.parcels for bad in parcel.unreadable}
         unrunnable = [
             item if item.ref in apart else judge.unrunnable(item) for item in claims.unrunnable
         ]

@@ -92,9 +92,8 @@ class Loot:
 class Attacker:
     """Each attack names an op_id of the owner's that nobody has used."""
 
-    def __init__(self, site: Site, seed: int, keys: int = 50) -> None:
-        """On how many keys of objects the attacked commands are."""
-        self.site, self.objects = site, keys
+    def __init__(self, site: Site, seed: int) -> None:
+        self.site = site
         self.random = random.Random(seed)
         self.owner, self.own = site.keys[OWNER], site.keys[NEIGHBOUR]
         new = PrivateKey.new
@@ -156,9 +155,7 @@ class Attacker:
         """A command of the owner's that the attacker would like to have run."""
         op_id = f"victim-{len(self.op_ids)}"
         self.op_ids.append(op_id)
-        return put(
-            f"attacked/{self.random.randrange(self.objects)}", b"attack", op_id=op_id, **more
-        )
+        return put(f"attacked/{len(self.op_ids)}", b"attack", op_id=op_id, **more)
 
     def manifest_token(self) -> str:
         """One of the owner's that the attacker has copied."""

@@ -112,6 +112,15 @@ class AttackLab(ProofLab):
             read_message(call.task, call.id, call.keywords, 1, call.arguments)
         )
 
+    def wait_until_idle(self) -> None:
+        """Until no open command is left: what came while the registry was forged waits a while."""
+
+        def idle() -> bool:
+            self.run_all()
+            return self.ledger.totals()["open"] == 0
+
+        wait_until(idle, "no open command")
+
     def settled(self, *commands: PutObject) -> list[Outcome | None]:
         refs = [each.ref for each in commands]
 

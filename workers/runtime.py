@@ -86,7 +86,7 @@ class Runtime:
             slots=slots or Slots(),
             prober=Prober(self.registry, payloads),
             permits=Permits(state),
-            proofs=_proofs(settings, self.registry),
+            proofs=_proofs(settings, self.registry, self.ledger),
         )
         self.drains = ParcelDrain(self.executor, self.parcels, worker)
         self._tail: LogFollower | None = None
@@ -113,13 +113,14 @@ class Runtime:
         self.state.close()
 
 
-def _proofs(settings: Settings, registry: Registry) -> ProofCheck | None:
+def _proofs(settings: Settings, registry: Registry, ledger: Ledger) -> ProofCheck | None:
     """None without a trust file."""
     if registry.rosters is None:
         return None
     trust = registry.rosters.trust
     statements = Statements(trust.audience, settings.message_limit_bytes)
-    return ProofCheck(trust.signatures, statements, settings, Authors(trust, registry.rosters))
+    authors = Authors(trust, registry.rosters)
+    return ProofCheck(trust.signatures, statements, settings, authors, ledger.count_unproven)
 
 
 _lock = threading.Lock()

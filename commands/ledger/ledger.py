@@ -18,7 +18,8 @@ Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
     :count         hash    accepted, claimed, running, done, dead, retry, release, park, died,
                            refused, woken, replayed, purged; of documents that are no commands,
                            dropped (by reason: dropped_room, dropped_share of their tenant,
-                           dropped_old) and again (kept already)
+                           dropped_old) and again (kept already); of commands that ran although
+                           they are not proven, unproven (and by code)
     :use:<scope>   hash    what is stored in a scope, and the last results of its backend; with
                            `:<month>` appended, the use of the scope in that month
     :rate:<tenant/env>  hash  the token bucket of its commands per second
@@ -34,6 +35,7 @@ Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
 from __future__ import annotations
 
 import hashlib
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -307,6 +309,13 @@ class Ledger(LedgerReader):
             for letter in letters
         ]
         return [answer >= 0 for answer in run_pipeline(self._client, calls, [BURY], durable=True)]
+
+    def count_unproven(self, found: Sequence[tuple[Ref, str]]) -> None:
+        """Count commands that are run although they are not proven, each with its error's code."""
+        names = ((self.shards.of(ref), name) for ref, code in found for name in ("", f"_{code}"))
+        numbers = Counter((shard, f"unproven{name}".lower()) for shard, name in names)
+        calls = [("HINCRBY", f"{shard}:count", name, n) for (shard, name), n in numbers.items()]
+        run_pipeline(self._client, calls, [])
 
     def forget_faults(self) -> None:
         """Remove dead letters that are no commands and are old enough."""

@@ -83,7 +83,8 @@ class ProofLab:
     def set(self, signatures: Signatures) -> None:
         """Have the worker treat what is not proven like that."""
         statements = Statements(HERE, self.settings.message_limit_bytes)
-        self.proofs = ProofCheck(signatures, statements, self.settings, self.authors())
+        count = self.ledger.count_unproven
+        self.proofs = ProofCheck(signatures, statements, self.settings, self.authors(), count)
         executor = replace(self.runtime.executor, proofs=self.proofs)
         self.runtime.executor = executor
         parcels = Parcels(

@@ -282,6 +282,9 @@ def test_what_is_observed_runs_and_is_told(lab: ProofLab, monkeypatch: pytest.Mo
         (carried, "NotGranted"),
         (carried, "NotGranted"),
     ]
+    totals = lab.ledger.totals()
+    names = ("unproven", "unproven_signature_missing", "unproven_not_granted")
+    assert [totals[name] for name in names] == [2, 1, 1]
 
 
 def test_without_a_key_nothing_is_a_byte_longer(lab: ProofLab, state: State) -> None:
@@ -495,3 +498,17 @@ def test_what_cannot_run_takes_no_op_id_either_where_whose_keys_count_cannot_be_
             assert time.monotonic() < deadline
             lab.run_all()
     assert lab.client(lab.keys[OWNER]).submit(command).receipt.acceptance is Acceptance.NEW
+
+
+def test_what_a_policy_observes_is_counted(lab: ProofLab) -> None:
+    lab.set(Signatures.OFF)
+    lab.runtime.registry.policies.set(
+        OWNER,
+        Terms(signatures=Signatures.OBSERVE),
+        Change(actor="test", reason="test", change_id=new_op_id()),
+    )
+    lab.client(None).submit_many([put(f"a{n}") for n in range(5)])
+    lab.client(lab.keys[OWNER]).submit_many([put(f"b{n}") for n in range(5)])
+    lab.run_all()
+    totals = lab.ledger.totals()
+    assert (totals["done"], totals["unproven"]) == (10, 5)

@@ -6,7 +6,7 @@ and takes no op_id. A signature is verified once for all parcels and records of 
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
@@ -14,6 +14,7 @@ from signalbox.commands.error import ProofError, RegistryUnproven
 from signalbox.commands.ledger.entry import Claims, Intent
 from signalbox.commands.model import Command
 from signalbox.commands.proof.signatures import Signatures
+from signalbox.commands.ref import Ref
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Fault, Message
 from signalbox.workers.execution.authors import AuthorsAt
@@ -35,6 +36,9 @@ class ProofCheck:
     """The worker's settings."""
     authors_at: AuthorsAt
     """Whose keys count."""
+    count: Callable[[Sequence[tuple[Ref, str]]], None]
+    """Counts commands that are run although they are not proven, by name, each with the code of its
+    error."""
 
     def entrance(self, message: Message) -> Message:
         """Return the message with a fault in place of each whole command that is not proven.
@@ -85,7 +89,7 @@ class ProofCheck:
             return replace(claims, claimed=[], unrunnable=unrunnable), ended
         refusals = judge.refusals(claims, claims.claimed)
         if self.floor is Signatures.OBSERVE:
-            log_unproven([(each.item.command, each.error) for each in refusals])
+            self._observe(refusals)
             return claims, []
         refused = {id(each.item) for each in refusals}
         claimed = [
@@ -121,9 +125,7 @@ class ProofCheck:
         refusals = judge.refusals(claims, items)
         must = [each for each in refusals if wanted[id(each.item)] is Signatures.REQUIRED]
         refused = {id(each.item) for each in must}
-        log_unproven(
-            [(each.item.command, each.error) for each in refusals if id(each.item) not in refused]
-        )
+        self._observe([each for each in refusals if id(each.item) not in refused])
         kept = [
             replace(item, claimed=replace(item.claimed, stale=True))
             if id(item.claimed) in judge.stale and wanted[id(item.claimed)] is Signatures.REQUIRED
@@ -132,6 +134,11 @@ class ProofCheck:
             if id(item.claimed) not in refused
         ]
         return kept, _ends(must)
+
+    def _observe(self, refusals: Sequence[Refusal]) -> None:
+        if refusals:
+            log_unproven([(each.item.command, each.error) for each in refusals])
+            self.count([(each.item.command.ref, each.error.code) for each in refusals])
 
     def _judge(self, position: str | None) -> Judge:
         return Judge(self.statements, self.settings, self.authors_at(position))

@@ -68,6 +68,26 @@ ON_PROBLEM: dict[str, Any] = {
     "content": {problem.MEDIA_TYPE: {}},
 }
 
+_TEXT = {"schema": {"type": "string"}}
+ACCEPTED: dict[str, Any] = {
+    "description": "The command is in the ledger and still running; `Location` has its outcome.",
+    "headers": {"Location": _TEXT, "Retry-After": _TEXT, "X-Op-Id": _TEXT},
+    "content": {
+        "application/json": {
+            "schema": {
+                "type": "object",
+                "properties": {
+                    "op_id": {"type": "string"},
+                    "state": {"const": "open"},
+                    "location": {"type": "string"},
+                },
+                "required": ["op_id", "state", "location"],
+            }
+        }
+    },
+}
+"""The response to a write that is not waited for."""
+
 SECURITY: dict[str, Any] = {
     "token": {
         "type": "http",
@@ -117,7 +137,7 @@ def make_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    app.openapi = lambda: _with_security(app)  # type: ignore[method-assign]
+    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
     app.state.methods_of = _methods_of
     app.state.bodies = BodyMemory(gateway_settings.json_total_bytes)
     app.add_exception_handler(problem.Refused, problem.on_refused)
@@ -134,9 +154,14 @@ def gated(app: FastAPI, own: GatewaySettings, fast_path: FastPath = fast_handler
     return Gate(app, own, fast_path)
 
 
-def _with_security(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document with the tokens that calls take, if the gateway wants any."""
+def _document(app: FastAPI) -> dict[str, Any]:
+    """Return the OpenAPI document with the tokens that calls take, and with the status 202."""
     document = FastAPI.openapi(app)
+    for methods in document["paths"].values():
+        for operation in methods.values():
+            named = {parameter["name"] for parameter in operation.get("parameters", ())}
+            if {"Idempotency-Key", "Prefer"} <= named:
+                operation["responses"]["202"] = ACCEPTED
     document["components"]["securitySchemes"] = SECURITY
     document["security"] = [{"token": []}, {}]
     for path in document["paths"].keys() & set(OPEN):

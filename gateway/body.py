@@ -14,7 +14,7 @@ from pydantic import BaseModel
 from starlette.responses import Response
 
 from signalbox.commands.bounded_json import read_json
-from signalbox.commands.error import InvalidCommand, TooLarge
+from signalbox.commands.error import InvalidCommand, InvalidKey, TooLarge
 from signalbox.commands.payload import InlinePayload, StagedPayload
 from signalbox.gateway.body_memory import BodyMemory
 from signalbox.gateway.conditions import check_conditions_are_known
@@ -73,6 +73,12 @@ class BoundedRoute(APIRoute):
         model = wanted if isinstance(wanted, type) and issubclass(wanted, BaseModel) else None
 
         async def bounded(request: Request) -> Response:
+            if request.path_params.get("key") == "":
+                raise InvalidKey(
+                    "the key is empty",
+                    next_step="name the object, such as docs/a.txt; keys are listed by the path "
+                    "without its last /",
+                )
             check_parameters(request, known)
             if not reads:
                 check_conditions_are_known(request.headers, known_headers)

@@ -139,8 +139,8 @@ def _check_key(request: Request) -> None:
 
 @router.get("/outcomes/{tenant}/{env}/{op_id}")
 async def outcome(
-    tenant: Annotated[TenantPart, Path()],
-    env: Annotated[EnvPart, Path()],
+    tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
+    env: Annotated[EnvPart, Path(description="Env, such as `dev`.")],
     op_id: Annotated[OpIdPart, Path()],
     request: Request,
     services: ServicesDep,

@@ -79,8 +79,8 @@ async def list_letters(
 
 @router.get("/{tenant}/{env}/{op_id}")
 async def show(
-    tenant: Annotated[TenantPart, Path()],
-    env: Annotated[EnvPart, Path()],
+    tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
+    env: Annotated[EnvPart, Path(description="Env, such as `dev`.")],
     op_id: Annotated[NamePart, Path()],
     services: ServicesDep,
 ) -> Response:

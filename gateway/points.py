@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 from datetime import timedelta
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Path
-from pydantic import BaseModel, ConfigDict, Field
+from pydantic import BaseModel, BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 from starlette.responses import Response
 
 from signalbox.commands.metrics_store import (
@@ -30,6 +30,22 @@ router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["points"])
 SeriesPart = Annotated[NamePart, Path(description="Series name; a `/` in it as %2F.")]
 
 
+_DURATION = TypeAdapter(timedelta)
+
+
+def _iso(value: Any) -> timedelta:
+    # Of 5m, a reader of durations says that its days are not well-formed.
+    try:
+        if isinstance(value, str) and value.lstrip("+-").startswith("P"):
+            return _DURATION.validate_python(value)
+    except ValidationError:
+        pass
+    raise ValueError("a duration is written like PT5M")
+
+
+Window = Annotated[timedelta, BeforeValidator(_iso), Field(ge=timedelta(milliseconds=1))]
+
+
 class PointsRequest(BaseModel):
     """Points to store."""
 
@@ -47,7 +63,7 @@ class PointQuery(BaseModel):
     end: Timestamp
     labels: Labels = Field(default_factory=dict, max_length=MAX_LABELS)
     aggregation: Aggregation | None = None
-    window: Annotated[timedelta, Field(ge=timedelta(milliseconds=1))] | None = None
+    window: Window | None = Field(None, description="ISO 8601, such as PT5M.", examples=["PT5M"])
     group_by: list[LabelName] = Field(default_factory=list, max_length=MAX_LABELS)
     limit: int = Field(1000, ge=1, le=10_000)
     cursor: str | None = Field(None, max_length=8192)

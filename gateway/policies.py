@@ -39,7 +39,10 @@ async def list_policies(services: ServicesDep) -> Response:
 
 
 @router.get("/{tenant}")
-async def get_policy(tenant: Annotated[TenantPart, Path()], services: ServicesDep) -> Response:
+async def get_policy(
+    tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
+    services: ServicesDep,
+) -> Response:
     """Return a tenant's policy. Its ETag is its revision."""
     name = check_tenant(tenant)
     policy = await services.call(lambda: services.registry.policies.get(name))
@@ -54,7 +57,7 @@ async def get_policy(tenant: Annotated[TenantPart, Path()], services: ServicesDe
 
 @router.put("/{tenant}")
 async def set_policy(
-    tenant: Annotated[TenantPart, Path()],
+    tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
     body: PolicyRequest,
     services: ServicesDep,
     author: AuthorDep,

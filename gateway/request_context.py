@@ -83,16 +83,19 @@ class WriteOptions:
 
 
 async def _caller(
-    tenant: Annotated[TenantPart, Path()],
-    env: Annotated[EnvPart, Path()],
+    tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
+    env: Annotated[EnvPart, Path(description="Env, such as `dev`.")],
     mode: ModeHeader = Mode.LAB,
 ) -> Caller:
     return Caller(check_tenant(tenant), check_env(env), mode)
 
 
 async def _header_caller(
-    tenant: Annotated[str | None, Header(alias="X-Tenant-Id", examples=["t_demo"])] = None,
-    env: Annotated[str, Header(alias="X-Env")] = DEFAULT_ENV,
+    tenant: Annotated[
+        str | None,
+        Header(alias="X-Tenant-Id", examples=["t_demo"], description="Tenant, `t_` and a name."),
+    ] = None,
+    env: Annotated[str, Header(alias="X-Env", description="Env.")] = DEFAULT_ENV,
     mode: ModeHeader = Mode.LAB,
 ) -> Caller:
     return caller_from_headers(tenant, env, mode)

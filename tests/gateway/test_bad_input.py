@@ -486,6 +486,27 @@ def test_the_next_step_is_for_who_asks_by_http(
     assert words in refused(server, request_, code, status).json()["next_step"]
 
 
+def test_who_lists_with_a_slash_too_many_is_told(server: Served) -> None:
+    for path in ("/v1/objects/t_demo/dev/", "/v1/objects/t_demo/dev/?limit=1"):
+        step = refused(server, head("GET", path), "INVALID_KEY").json()["next_step"]
+        assert "without its last /" in step
+
+
+@pytest.mark.parametrize("window", ['"5m"', "300", "null5", '"PT5X"'])
+def test_a_duration_is_written_as_iso_has_it(server: Served, window: str) -> None:
+    ends = '"start": "2026-01-01T00:00:00Z", "end": "2026-01-02T00:00:00Z"'
+    body = f'{{{ends}, "aggregation": "avg", "window": {window}}}'.encode()
+    path = "/v1/point-queries/t_demo/dev/cpu"
+    code = "INVALID_COMMAND" if window == "null5" else "INVALID_REQUEST"
+    detail = refused(server, json_body(body, path), code).json()["detail"]
+    if window != "null5":
+        assert "PT5M" in detail
+    good = body.replace(window.encode(), b'"PT5M"')
+    answer = ask(server.port, json_body(good, path))
+    assert answer is not None
+    assert answer.status == 200
+
+
 def test_what_is_wrong_is_named_by_its_place(server: Served) -> None:
     answer = refused(server, json_body(b'{"commands":\n x}'), "INVALID_COMMAND")
     assert "line 2, column 2" in answer.json()["detail"]

@@ -25,6 +25,17 @@ def test_it_is_openapi_3_1_and_its_schemas_are_schemas() -> None:
         jsonschema.Draft202012Validator.check_schema(schema), name
 
 
+def test_every_write_that_can_be_waited_for_names_its_202() -> None:
+    paths = json.loads(document())["paths"]
+    assert "202" in paths["/v1/objects/{tenant}/{env}/{key}"]["put"]["responses"]
+    assert "202" in paths["/storage/tabular/{table}/upsert"]["post"]["responses"]
+    assert "202" not in paths["/v1/queries/{tenant}/{env}/{table}"]["post"]["responses"]
+    for methods in paths.values():
+        for its in methods.values():
+            named = {each["name"] for each in its.get("parameters", ())}
+            assert ("202" in its["responses"]) >= ({"Idempotency-Key", "Prefer"} <= named)
+
+
 def test_every_call_names_its_errors_as_problems() -> None:
     for path, methods in json.loads(document())["paths"].items():
         for method, its in methods.items():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Iterator
 
 import pytest
@@ -20,6 +21,9 @@ from tests.forked import ForkedProcess
 embedded_redis.free_port = (  # type: ignore[attr-defined]
     lambda preferred=0: free_port(0 if preferred == 6379 else preferred)
 )
+
+# A shell ignores Ctrl-C for what it starts in the background, and so would all that tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 # A machine that is busy takes its time, also over one example.
 settings.register_profile(

@@ -6,11 +6,10 @@ import re
 
 import pytest
 
-from signalbox.gateway.app import make_app
-from tests.gateway.page import PAGE
+from tests.gateway.page import PAGE, operations
 
 
-@pytest.mark.parametrize("path", sorted(make_app().openapi()["paths"]))
+@pytest.mark.parametrize("path", sorted({path for _, path in operations()}))
 def test_every_call_stands_on_the_page(path: str) -> None:
     whole, last = re.split(r"/\{", path)[0], f"…/{path.rpartition('/')[2]}"
     assert whole in PAGE or (last in PAGE and whole.rpartition("/")[0] in PAGE), path

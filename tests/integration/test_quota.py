@@ -143,7 +143,7 @@ def test_what_is_over_the_rate_waits_in_order_and_is_neither_lost_nor_an_attempt
     tenant, other = "t_rate", "t_unlimited"
     for each in (tenant, other):
         two_workers.route_to_folder(each)
-    give_terms(two_workers.registry(), tenant, quotas={"commands_per_second": 20})
+    give_terms(two_workers.registry(), tenant, quotas={"commands_per_second": 0.1})
     dead = client.ledger.totals()["dead_letters"]
     # Five keys, each put ten times, in turns.
     submitted = client.submit_many(put(tenant, f"k{n % 5}", 1 + n) for n in range(50))
@@ -161,6 +161,7 @@ def test_what_is_over_the_rate_waits_in_order_and_is_neither_lost_nor_an_attempt
     assert codes(neighbours) == ["done"] * 20
     assert None in client.ledger.outcomes(refs), "the neighbour was done while these waited"
 
+    give_terms(two_workers.registry(), tenant, quotas={"commands_per_second": 20})
     outcomes = client.wait(submitted, TIMEOUT)
     assert codes(outcomes) == ["done"] * 50
     claimed = [outcome.claimed_at for outcome in outcomes if outcome]

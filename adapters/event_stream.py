@@ -136,11 +136,11 @@ class EventStream:
             wanted.setdefault(command.stream, []).append(command.event_id)
         for look in range(LOOKS):
             try:
-                with self.driver.turn(lease) as turn:
-                    numbering = Numbering(turn, wanted)
+                with self.driver.session(lease) as session:
+                    numbering = Numbering(session, wanted)
                     answers = [numbering.answer(command, call) for command, call in items]
                     if numbering.records:
-                        turn.append(numbering.records)
+                        session.append(numbering.records)
                 return answers
             except Changed:
                 # Random, since writers that collided would collide again if they returned at the
@@ -152,7 +152,7 @@ class EventStream:
         )
 
     def _groups(self, items: Sequence[Item]) -> Iterator[list[int]]:
-        """Split the appends into turns."""
+        """Split the appends into sessions."""
         traits = self.driver.traits
         if traits.request is UNBOUNDED:
             yield list(range(len(items)))

@@ -19,9 +19,9 @@ from signalbox.adapters.object_range import span
 from signalbox.adapters.object_stream import ObjectStream
 from signalbox.adapters.object_transaction import (
     Gone,
+    ObjectSession,
     ObjectStaging,
     ObjectTrace,
-    ObjectTurn,
     Staged,
     TransactionalObjectDriver,
 )
@@ -221,8 +221,8 @@ class ObjectBulk:
         written = False
         lease = earliest(open_calls([call for _, call in items]))
         try:
-            with self._reporter.errors(), self._driver.turn(lease) as turn:
-                decisions = _Decisions(turn, {key for key, _ in items})
+            with self._reporter.errors(), self._driver.session(lease) as session:
+                decisions = _Decisions(session, {key for key, _ in items})
                 for number, (key, _) in enumerate(items):
                     if stopped and key in stopped:
                         answers.append(stopped[key])
@@ -233,7 +233,7 @@ class ObjectBulk:
                         answers.append(self._reporter.located(error))
                         if error.temporary:
                             stopped[key] = error
-                turn.write(decisions.after)
+                session.write(decisions.after)
                 written = True
         except SignalboxError as error:
             # If the commit failed it may still have taken effect, so no content is removed.
@@ -250,8 +250,8 @@ class ObjectBulk:
 class _Decisions:
     """The writes of one transaction, each based on the ones before it."""
 
-    def __init__(self, turn: ObjectTurn, keys: set[str]) -> None:
-        self._before = turn.look(keys)
+    def __init__(self, session: ObjectSession, keys: set[str]) -> None:
+        self._before = session.look(keys)
         self.after: dict[str, Staged | Gone] = {}
 
     def put(self, put: _Put) -> Stored:

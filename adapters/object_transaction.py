@@ -59,7 +59,7 @@ class ObjectStaging(Protocol):
         """Remove them. A failure only costs space and is not reported."""
 
 
-class ObjectTurn(Protocol):
+class ObjectSession(Protocol):
     """One transaction of the only writer."""
 
     def look(self, keys: Collection[str]) -> Mapping[str, ObjectTrace]:
@@ -79,18 +79,18 @@ class TransactionalObjectDriver(ObjectDriver, Protocol):
     """
 
     def look_many(self, names: Sequence[str]) -> Mapping[str, StoredObject]:
-        """Return the existing objects, as `ObjectTurn.look` does."""
+        """Return the existing objects, as `ObjectSession.look` does."""
 
     def contents(self, names: Sequence[str]) -> Mapping[str, tuple[StoredObject, bytes | None]]:
         """Return the existing objects with their content, None where it must be opened."""
 
     def traces(self, keys: Collection[str]) -> Mapping[str, ObjectTrace]:
-        """Return what `ObjectTurn.look` would now."""
+        """Return what `ObjectSession.look` would now."""
 
     def staging(self) -> ObjectStaging:
         """Begin to stage contents."""
 
-    def turn(self, limit: TimeLimit) -> AbstractContextManager[ObjectTurn]:
+    def session(self, limit: TimeLimit) -> AbstractContextManager[ObjectSession]:
         """Run a transaction that begins within the limit.
 
         If its end raises, it may or may not have been committed.

@@ -15,7 +15,7 @@ from signalbox.adapters.table_driver import (
     RowId,
     RowWrite,
     TableDriver,
-    TableTurn,
+    TableSession,
 )
 from signalbox.commands.clock import lease_clock
 from signalbox.commands.error import Contended, LeaseExpired, SignalboxError, Unavailable
@@ -93,11 +93,11 @@ class RowWriter:
         lease = earliest([items[number][1] for number in part])
         todo = part
         for _ in range(LOOKS):
-            with self._driver.turn(lease) as turn:
-                batch = _Batch(self._driver, turn, [rows[number] for number in todo])
+            with self._driver.session(lease) as session:
+                batch = _Batch(self._driver, session, [rows[number] for number in todo])
                 for number in todo:
                     answers[number] = batch.answer(rows[number], *items[number])
-                ends = turn.write([*batch.records.values()])
+                ends = session.write([*batch.records.values()])
             failed = {row: end for row, end in zip(batch.records, ends, strict=True) if end}
             if batch.refused:
                 for number in todo:
@@ -150,8 +150,8 @@ class RowWriter:
         answers: dict[int, Answer],
     ) -> None:
         lease = earliest([items[number][1] for number in part])
-        with self._driver.turn(lease) as turn:
-            ends = turn.write([records[number] for number in part])
+        with self._driver.session(lease) as session:
+            ends = session.write([records[number] for number in part])
         for number, end in zip(part, ends, strict=True):
             if end is None:
                 answers[number] = False
@@ -176,11 +176,11 @@ class RowWriter:
 
 
 class _Batch:
-    """The writes of one turn, each based on the ones before it."""
+    """The writes of one session, each based on the ones before it."""
 
-    def __init__(self, driver: TableDriver, turn: TableTurn, rows: Sequence[RowId]) -> None:
+    def __init__(self, driver: TableDriver, session: TableSession, rows: Sequence[RowId]) -> None:
         self._record = driver.record
-        self._found = turn.look(list(dict.fromkeys(rows)))
+        self._found = session.look(list(dict.fromkeys(rows)))
         self._after: dict[RowId, tuple[Command, Call]] = {}
         self._stopped: dict[RowId, SignalboxError] = {}
         self.records: dict[RowId, Any] = {}
@@ -189,7 +189,7 @@ class _Batch:
         """True if an answer is an error."""
 
     def answer(self, row: RowId, command: Command, call: Call) -> Answer:
-        """Decide one write; return its answer, which is valid once the turn has written."""
+        """Decide one write; return its answer, which is valid once the session has written."""
         if self._stopped and (stopped := self._stopped.get(row)) is not None:
             return stopped
         try:
@@ -206,8 +206,8 @@ class _Batch:
         if self._after and (before := self._after.get(row)) is not None:
             trace = Trace(before[1].seq, isinstance(before[0], DeleteRow), kept_mark(before[1]))
         demand(command, trace, call)
-        # Checked within the turn: a worker that takes the command over comes either before or after
-        # it.
+        # Checked within the session: a worker that takes the command over comes either before it or
+        # after it.
         call.remaining()
         if trace.seq >= call.seq:
             return trace.supersedes(call)

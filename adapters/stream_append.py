@@ -1,4 +1,4 @@
-"""Decides which events of a turn are appended, and numbers them, based on one look."""
+"""Decides which events of a session are appended, and numbers them, based on one look."""
 
 from __future__ import annotations
 
@@ -8,24 +8,24 @@ from typing import Any
 
 from signalbox.adapters.port import Call
 from signalbox.adapters.stored import damaged
-from signalbox.adapters.stream_driver import NewEvent, StreamTurn
+from signalbox.adapters.stream_driver import NewEvent, StreamSession
 from signalbox.commands.error import PreconditionFailed, SignalboxError
 from signalbox.commands.event_stream import AppendEvent, AppendResult
 
 
 class Numbering:
-    """The appends of one turn, each based on the ones before it."""
+    """The appends of one session, each based on the ones before it."""
 
-    def __init__(self, turn: StreamTurn, wanted: Mapping[str, Sequence[str]]) -> None:
-        self._turn = turn
+    def __init__(self, session: StreamSession, wanted: Mapping[str, Sequence[str]]) -> None:
+        self._session = session
         self._now = datetime.now(UTC)
-        self._ends = turn.look(wanted)
+        self._ends = session.look(wanted)
         self._stopped: dict[str, SignalboxError] = {}
         self.records: list[Any] = []
         """Records of the events to be appended."""
 
     def answer(self, command: AppendEvent, call: Call) -> AppendResult | SignalboxError:
-        """Decide one append; return its answer, which is valid once the turn has appended.
+        """Decide one append; return its answer, which is valid once the session has appended.
 
         After a temporary error, no other event of the stream is appended.
         """
@@ -54,7 +54,7 @@ class Numbering:
         call.remaining()
         version = end.version + 1
         event = NewEvent(command.stream, version, event_id, command.event, call.mark, self._now)
-        self.records.append(self._turn.record(event))
+        self.records.append(self._session.record(event))
         end.version = version
         end.events[event_id] = (version, call.mark)
         return _result(command, version, duplicate=False)

@@ -51,7 +51,7 @@ class NewEvent(NamedTuple):
     """When it was recorded."""
 
 
-class StreamTurn(Protocol):
+class StreamSession(Protocol):
     """One look, and the appends based on it."""
 
     def look(self, wanted: Mapping[str, Collection[str]]) -> dict[str, StreamEnd]:
@@ -64,7 +64,7 @@ class StreamTurn(Protocol):
         """Store the records durably, all or none, if the streams have not grown.
 
         No reader sees a record before those that precede it. They may take effect only at the end
-        of the turn. Raises Changed.
+        of the session. Raises Changed.
         """
 
 
@@ -73,7 +73,7 @@ class StreamTraits:
     """Limits of the service, and how it reads."""
 
     request: RequestSize = UNBOUNDED
-    """Maximum size of one turn."""
+    """Maximum size of one session."""
     event_records: int = 1
     """Number of records that each event takes in a request."""
     stream_records: int = 0
@@ -81,11 +81,11 @@ class StreamTraits:
     room: Callable[[int], int] = field(default=lambda size: size)
     """Returns the bytes that an event with so much data takes in a request."""
     whole_reads: bool = True
-    """True if readers see all events of a turn at once; otherwise a page ends before a gap."""
+    """True if readers see all events of a session at once; otherwise a page ends before a gap."""
 
 
 class StreamDriver(Protocol):
-    """The streams of one scope on one route. Methods are thread-safe; a turn is for one thread."""
+    """The streams of one scope on one route. Methods are thread-safe; a session is one thread's."""
 
     @property
     def scope(self) -> Scope:
@@ -99,8 +99,8 @@ class StreamDriver(Protocol):
     def traits(self) -> StreamTraits:
         """Limits of the service."""
 
-    def turn(self, limit: TimeLimit) -> AbstractContextManager[StreamTurn]:
-        """Run a turn; no effect in it begins after the limit."""
+    def session(self, limit: TimeLimit) -> AbstractContextManager[StreamSession]:
+        """Run a session; no effect in it begins after the limit."""
 
     def read(
         self, stream: str, after: int, count: int, limit: TimeLimit

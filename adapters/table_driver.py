@@ -84,7 +84,7 @@ End = Exception | None
 """What became of a write: None if it was done, Changed, Refused, or what the service reports."""
 
 
-class TableTurn(Protocol):
+class TableSession(Protocol):
     """One look, and what is written over what it found."""
 
     def look(self, rows: Sequence[RowId]) -> Mapping[RowId, Trace]:
@@ -93,7 +93,7 @@ class TableTurn(Protocol):
 
     def write(self, records: Sequence[Any]) -> Sequence[End]:
         """Store them durably, each whole or not at all, of distinct rows; an end for each. It may
-        also take effect at the end of the turn, and then for all of them or none."""
+        also take effect at the end of the session, and then for all of them or none."""
 
 
 @dataclass(frozen=True)
@@ -103,13 +103,13 @@ class TableTraits:
     judges: bool = False
     """A write needs no look: the service holds the demand against what is there."""
     request: RequestSize = UNBOUNDED
-    """Of one turn."""
+    """Of one session."""
     room: Callable[[int], int] = field(default=lambda size: size)
     """Bytes of a request for a row with so much data."""
 
 
 class TableDriver(Protocol):
-    """One scope on one route. Methods are thread-safe; a turn is one thread's."""
+    """One scope on one route. Methods are thread-safe; a session is one thread's."""
 
     @property
     def scope(self) -> Scope: ...
@@ -120,11 +120,11 @@ class TableDriver(Protocol):
     @property
     def traits(self) -> TableTraits: ...
 
-    def turn(self, limit: TimeLimit) -> AbstractContextManager[TableTurn]:
+    def session(self, limit: TimeLimit) -> AbstractContextManager[TableSession]:
         """No effect within it begins after the limit."""
 
     def record(self, write: RowWrite) -> Any:
-        """What `TableTurn.write` takes for it; no call. Raises TooLarge."""
+        """What `TableSession.write` takes for it; no call. Raises TooLarge."""
 
     def size(self, record: Any) -> int:
         """Bytes of a record in a request; asked of services that judge."""

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import asyncio
 
-from benchmarks.s3_stub import MODIFIED, Kept, Shelf, serve
+from benchmarks.s3_stub import MODIFIED, Kept, StubBucket, serve
 
 ACCEPTED = b"HTTP/1.1 202 Accepted\r\nContent-Length: 0\r\n\r\n"
 _KEPT = (b"x-ms-meta-", b"x-ms-blob-content-type:")
 
 
-class BlobShelf(Shelf):
+class StubContainer(StubBucket):
     """One container's blobs; each write has an ETag of its own."""
 
     def answer(self, method: bytes, target: bytes, headers: list[bytes], body: bytes) -> bytes:
@@ -42,4 +42,4 @@ class BlobShelf(Shelf):
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(BlobShelf()))
+    asyncio.run(serve(StubContainer()))

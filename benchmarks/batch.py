@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.figure import NOISE, Figure
-from benchmarks.lane import Cost, for_seconds, lane, puts
 from benchmarks.part import Bench
+from benchmarks.testbed import Cost, for_seconds, open_testbed, puts
 
 TENANT = "t_bench"
 ROWS = ((1, 50), (10, 400), (100, 400), (500, 2000))
@@ -16,7 +16,7 @@ SPLIT = (ROWS[0], ROWS[2])
 def batch_cost(bench: Bench) -> list[Figure]:
     """Commands a second with two workers, processor time a command, and what a batch saves."""
     figures: list[Figure] = []
-    with lane(bench.data) as it:
+    with open_testbed(bench.data) as it:
         it.route(TENANT)
         it.run(puts(TENANT, 100) for _ in range(20))
         costs = [it.cost(for_seconds(TENANT, size, bench.seconds), n) for size, n in ROWS]

@@ -7,8 +7,8 @@ from collections.abc import Callable
 from datetime import timedelta
 
 from benchmarks.figure import NOISE, Figure
-from benchmarks.lane import TIMEOUT, Lane, lane, puts
 from benchmarks.part import Bench
+from benchmarks.testbed import TIMEOUT, Testbed, open_testbed, puts
 from signalbox.commands.object_store import PutObject
 from signalbox.producers.client.buffered_command import Pending
 from signalbox.producers.client.submission import Submission
@@ -20,7 +20,7 @@ Rates = tuple[float, float]
 
 def buffer_cost(bench: Bench) -> list[Figure]:
     """Commands a second by `submit` and by `buffer.add`, and the ratios."""
-    with lane(bench.data) as it:
+    with open_testbed(bench.data) as it:
         it.route(TENANT)
         it.run(puts(TENANT, 100) for _ in range(20))
         single = _single(it, bench.seconds)
@@ -35,14 +35,14 @@ def buffer_cost(bench: Bench) -> list[Figure]:
     return figures
 
 
-def _single(it: Lane, seconds: float) -> Rates:
+def _single(it: Testbed, seconds: float) -> Rates:
     submissions: list[Submission] = []
     return _rates(
         it, seconds, lambda put: submissions.append(it.client.submit(put)), lambda: submissions
     )
 
 
-def _buffered(it: Lane, seconds: float) -> Rates:
+def _buffered(it: Testbed, seconds: float) -> Rates:
     with it.client.buffer() as buffer:
         pending: list[Pending] = []
 
@@ -54,7 +54,7 @@ def _buffered(it: Lane, seconds: float) -> Rates:
 
 
 def _rates(
-    it: Lane,
+    it: Testbed,
     seconds: float,
     send: Callable[[PutObject], None],
     end: Callable[[], list[Submission]],

@@ -11,8 +11,8 @@ from kombu.transport.virtual.base import Channel, Message
 from kombu.utils.json import loads as loads_envelope
 
 from benchmarks.figure import Figure
-from benchmarks.lane import for_seconds, lane
 from benchmarks.part import Bench
+from benchmarks.testbed import for_seconds, open_testbed
 from signalbox.commands.settings import Settings
 from signalbox.producers.broker.redis_transport import Arrival
 from signalbox.producers.broker.redis_transport import Message as CheckedMessage
@@ -25,7 +25,7 @@ READS, ROUNDS = 2000, 5
 
 def envelope_cost(bench: Bench) -> list[Figure]:
     """Microseconds a message, and the part of a single command's processor time."""
-    with lane(bench.data) as it:
+    with open_testbed(bench.data) as it:
         it.route(TENANT)
         it.run(for_seconds(TENANT, 1, 2))
         single = it.cost(for_seconds(TENANT, 1, bench.seconds), 50).micros

@@ -9,9 +9,9 @@ import time
 from itertools import count
 
 from benchmarks.figure import Figure
-from benchmarks.lane import ENV, TIMEOUT, Lane, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import by
+from benchmarks.testbed import ENV, TIMEOUT, Testbed, open_testbed, puts
 from signalbox.commands.outcome import Outcome
 from signalbox.commands.routing import RouteConfig
 from signalbox.commands.scope import Mode, ResourceKind, Scope
@@ -23,7 +23,7 @@ SCOPE = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=TENANT, env=ENV)
 
 def flip_cost(bench: Bench) -> list[Figure]:
     """Two streams of puts, five a submit; Redis' clock says what came first."""
-    with lane(bench.data) as it:
+    with open_testbed(bench.data) as it:
         it.route(TENANT)
         outcomes: list[Outcome] = []
         over = threading.Event()
@@ -47,13 +47,13 @@ def flip_cost(bench: Bench) -> list[Figure]:
     ]
 
 
-def _stream(it: Lane, outcomes: list[Outcome], over: threading.Event) -> None:
+def _stream(it: Testbed, outcomes: list[Outcome], over: threading.Event) -> None:
     while not over.is_set():
         submissions = it.client.submit_many(puts(TENANT, BATCH))
         outcomes += [outcome for outcome in it.client.wait(submissions, TIMEOUT) if outcome]
 
 
-def _switch(it: Lane, seconds: float) -> tuple[int, float]:
+def _switch(it: Testbed, seconds: float) -> tuple[int, float]:
     registry, started = it.registry, time.monotonic()
     for number in count():
         config: RouteConfig = {"base_dir": str(it.data / ("left", "right")[number % 2])}
@@ -64,7 +64,7 @@ def _switch(it: Lane, seconds: float) -> tuple[int, float]:
     return number + 1, spent
 
 
-def _stale(it: Lane, outcomes: list[Outcome]) -> int:
+def _stale(it: Testbed, outcomes: list[Outcome]) -> int:
     events = [e for e in it.registry.events(0, limit=EVENTS) if e.subject == SCOPE.field]
     changes = [(e.committed_at, e.revision) for e in events if e.committed_at is not None]
     times = [at for at, _ in changes]

@@ -15,9 +15,9 @@ from dataclasses import dataclass, replace
 import psutil
 
 from benchmarks.figure import Figure, Spread
-from benchmarks.lane import Lane, cpu_of, lane
 from benchmarks.part import Bench
 from benchmarks.stub import ROOT, running
+from benchmarks.testbed import Testbed, cpu_of, open_testbed
 
 TENANT = "t_bench"
 PATH = f"/v1/objects/{TENANT}/dev/"
@@ -57,7 +57,7 @@ class Load:
 class Bed:
     """A gateway with its workers and Redis."""
 
-    lane: Lane
+    testbed: Testbed
     base: str
     pid: int
 
@@ -70,7 +70,7 @@ class Bed:
         )
 
     def _cpu(self) -> dict[str, float]:
-        spent = self.lane.spent()
+        spent = self.testbed.spent()
         gateway = cpu_of([psutil.Process(self.pid)])
         return {"gateway": gateway, "workers": spent.workers, "Redis": spent.redis}
 
@@ -80,7 +80,7 @@ def gateway_cost(bench: Bench) -> list[Figure]:
     answer was not what it should be."""
     folder = bench.data / "bare"
     folder.mkdir()
-    with lane(bench.data / "stack") as it, running("bare_route", str(folder)) as bare:
+    with open_testbed(bench.data / "stack") as it, running("bare_route", str(folder)) as bare:
         it.route(TENANT)
         base = it.stack.start_gateway(SIGNALBOX_GATEWAY_PORT="0")
         gateway = it.stack.gateway

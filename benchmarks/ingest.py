@@ -13,8 +13,8 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figure import NOISE, Figure
-from benchmarks.lane import ENV, lane
 from benchmarks.part import Bench
+from benchmarks.testbed import ENV, open_testbed
 from signalbox.commands.scope import ResourceKind
 
 TENANT = "t_bench"
@@ -30,7 +30,7 @@ def ingest_cost(bench: Bench) -> list[Figure]:
     """Rows a second, and the peak resident memory of the command line and of a worker, which is
     flat if 100,000 lines take as much as 10,000."""
     figures, peaks = [], {}
-    with lane(bench.data) as it:
+    with open_testbed(bench.data) as it:
         it.route(TENANT, ResourceKind.TABULAR_STORE)
         workers = [worker.pid for worker in it.stack.workers]
         for number in LINES:

@@ -7,10 +7,10 @@ import uuid
 from collections.abc import Callable
 
 from benchmarks.figure import NOISE, Figure
-from benchmarks.lane import puts
 from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
 from benchmarks.steps import finishes_of, micros
+from benchmarks.testbed import puts
 from signalbox.commands.ledger.entry import Intent, Ticket
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.settings import Settings

@@ -7,9 +7,9 @@ from collections.abc import Sequence
 from datetime import timedelta
 from typing import Any
 
-from benchmarks.lane import ENV, puts
 from benchmarks.memory import memory_of
 from benchmarks.steps import finishes_of, micros
+from benchmarks.testbed import ENV, puts
 from signalbox.commands.ledger.entry import Claims, Intent
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import MAX_TAKE, Parcels

@@ -13,8 +13,8 @@ from unittest.mock import patch
 import redis
 
 from benchmarks.figure import NOISE, Figure, Spread
-from benchmarks.lane import Cost, Lane, for_seconds, lane, puts
 from benchmarks.part import Bench
+from benchmarks.testbed import Cost, Testbed, for_seconds, open_testbed, puts
 from signalbox.producers.embedded.redis_server import RedisServer
 from tests.integration.conftest import wait_until
 
@@ -30,11 +30,11 @@ def replica_cost(bench: Bench) -> list[Figure]:
     costs: dict[tuple[int, int], list[Cost]] = {}
     times: dict[tuple[int, int], list[float]] = {}
     with ExitStack() as stack:
-        lanes = {n: stack.enter_context(_lane(bench.data / str(n), n)) for n in WAITED_FOR}
+        testbeds = {n: stack.enter_context(_testbed(bench.data / str(n), n)) for n in WAITED_FOR}
         # In turns, so that what else the machine does is shared by all.
         for _ in range(ROUNDS):
             for size, ahead in ROWS:
-                for number, it in lanes.items():
+                for number, it in testbeds.items():
                     batches = for_seconds(TENANT, size, bench.seconds / ROUNDS)
                     costs.setdefault((size, number), []).append(it.cost(batches, ahead))
                     times.setdefault((size, number), []).extend(_submits(it, size))
@@ -58,7 +58,7 @@ def replica_cost(bench: Bench) -> list[Figure]:
     return figures
 
 
-def _submits(it: Lane, size: int) -> list[float]:
+def _submits(it: Testbed, size: int) -> list[float]:
     """Milliseconds of submits, with nothing else on its way."""
     times = []
     for _ in range(SUBMITS):
@@ -71,7 +71,7 @@ def _submits(it: Lane, size: int) -> list[float]:
 
 
 @contextmanager
-def _lane(data: Path, waited_for: int) -> Iterator[Lane]:
+def _testbed(data: Path, waited_for: int) -> Iterator[Testbed]:
     """Two workers on a primary with one replica, warm."""
     primary, replica = RedisServer(data / "primary"), RedisServer(data / "replica")
     with ExitStack() as stack:
@@ -81,7 +81,7 @@ def _lane(data: Path, waited_for: int) -> Iterator[Lane]:
         _follow(replica, primary)
         with (
             patch.dict(os.environ, SIGNALBOX_STATE_REPLICAS=str(waited_for)),
-            lane(data, redis=primary) as it,
+            open_testbed(data, redis=primary) as it,
         ):
             it.route(TENANT)
             it.run(puts(TENANT, 100) for _ in range(20))

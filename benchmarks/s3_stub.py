@@ -29,7 +29,7 @@ class Kept:
 
 
 @dataclass
-class Shelf:
+class StubBucket:
     """What the stub holds, by path."""
 
     objects: dict[bytes, Kept] = field(default_factory=dict)
@@ -75,8 +75,8 @@ class Shelf:
 class Connection(asyncio.BufferedProtocol):
     """One client. A body over the buffer is read away, not kept."""
 
-    def __init__(self, shelf: Shelf, delay: float) -> None:
-        self._shelf = shelf
+    def __init__(self, bucket: StubBucket, delay: float) -> None:
+        self._shelf = bucket
         self._delay = delay
         self._buffer = bytearray(BUFFER_BYTES)
         self._filled = 0
@@ -142,13 +142,13 @@ class Connection(asyncio.BufferedProtocol):
         self._filled = rest
 
 
-async def serve(shelf: Shelf) -> None:
+async def serve(bucket: StubBucket) -> None:
     delay = float(sys.argv[1]) if len(sys.argv) > 1 else 0.0
     loop = asyncio.get_running_loop()
-    server = await loop.create_server(lambda: Connection(shelf, delay), "127.0.0.1", 0)
+    server = await loop.create_server(lambda: Connection(bucket, delay), "127.0.0.1", 0)
     print(server.sockets[0].getsockname()[1], flush=True)  # noqa: T201
     await loop.run_in_executor(None, sys.stdin.read)
 
 
 if __name__ == "__main__":
-    asyncio.run(serve(Shelf()))
+    asyncio.run(serve(StubBucket()))

@@ -10,9 +10,9 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from benchmarks.figure import Figure
-from benchmarks.lane import ENV, Lane, for_seconds, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import by
+from benchmarks.testbed import ENV, Testbed, for_seconds, open_testbed, puts
 from signalbox.commands.proof.keys import PrivateKey, encode
 from signalbox.commands.proof.principal import Principal, PrincipalKey, Role
 from signalbox.commands.proof.signatures import Signatures
@@ -52,15 +52,15 @@ def signing_cost(bench: Bench) -> list[Figure]:
 
 
 @contextmanager
-def _off(folder: Path) -> Iterator[Lane]:
+def _off(folder: Path) -> Iterator[Testbed]:
     folder.mkdir()
-    with lane(folder) as it:
+    with open_testbed(folder) as it:
         it.route(TENANT)
         yield it
 
 
 @contextmanager
-def _required(folder: Path) -> Iterator[Lane]:
+def _required(folder: Path) -> Iterator[Testbed]:
     """Workers that want signatures, and a client whose key the roster has."""
     folder.mkdir()
     admin, producer = PrivateKey.new(), PrivateKey.new()
@@ -74,7 +74,7 @@ def _required(folder: Path) -> Iterator[Lane]:
     before = dict(os.environ)
     os.environ.update(own)
     try:
-        with lane(folder, key_file=paths["producer"]) as it:
+        with open_testbed(folder, key_file=paths["producer"]) as it:
             settings = it.settings.model_copy(update={"key_file": paths["admin"]})
             registry = Registry(connect_to(settings), trust_of(settings))
             registry.principals.add(

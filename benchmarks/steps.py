@@ -7,7 +7,7 @@ from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from hashlib import sha256
 
-from benchmarks.lane import ENV
+from benchmarks.testbed import ENV
 from signalbox.commands.ledger.entry import Action, Finish
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import PutResult

@@ -24,7 +24,7 @@ COMMAND_LINE = (
     *("kombu.transport.redis", "kombu.serialization", "pydantic_settings", "redis.asyncio"),
     *("rich.console", "rich.table", "rich.progress", "rich.traceback", "structlog", "tenacity"),
     *("signalbox.adapters.catalogue", "signalbox.commands.parse"),
-    *("signalbox.producers.bulk.folder", "signalbox.producers.cli.common"),
+    *("signalbox.producers.bulk.folder", "signalbox.producers.cli.connection"),
     *("signalbox.producers.cli.failure", "signalbox.producers.cli.safe_console"),
     *("signalbox.producers.client.client", "signalbox.routing.registry.registry"),
     *("typer._adapters", "typer.main"),

@@ -56,10 +56,10 @@ def _room(size: int) -> int:
 
 
 class DynamoDBStreamDriver:
-    """A StreamDriver. A turn takes two requests, a page one or two.
+    """A StreamDriver. A session takes two requests, a page one or two.
 
-    A turn has up to 49 events of one stream, or 33 of as many streams. A page takes two requests if
-    it ends in another partition.
+    A session has up to 49 events of one stream, or 33 of as many streams. A page takes two requests
+    if it ends in another partition.
     """
 
     service = SERVICE
@@ -79,8 +79,8 @@ class DynamoDBStreamDriver:
         self._table = Table(config, context.scope)
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
-        yield _Turn(self._table, self._layout, limit)
+    def session(self, limit: TimeLimit) -> Iterator[_Session]:
+        yield _Session(self._table, self._layout, limit)
 
     @contextmanager
     def read(
@@ -121,7 +121,7 @@ class _Record(NamedTuple):
     id: Item
 
 
-class _Turn:
+class _Session:
     def __init__(self, table: Table, layout: Layout, limit: TimeLimit) -> None:
         self._table, self._layout, self._limit = table, layout, limit
         self._found: dict[str, int] = {}

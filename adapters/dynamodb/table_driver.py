@@ -74,8 +74,8 @@ class DynamoDBTableDriver:
         self._table = Table(config, context.scope)
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
-        yield _Turn(self._table, limit)
+    def session(self, limit: TimeLimit) -> Iterator[_Session]:
+        yield _Session(self._table, limit)
 
     def record(self, write: RowWrite) -> dict[str, Any]:
         """The put of the item."""
@@ -136,7 +136,7 @@ class DynamoDBTableDriver:
         """Nothing to give back: the clients belong to the process."""
 
 
-class _Turn:
+class _Session:
     """Many writes go in transactions of up to 100, without those that stand in their way. A
     transaction costs twice the write units of single puts, and a twentieth of the worker's time."""
 

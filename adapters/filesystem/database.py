@@ -54,7 +54,7 @@ class Database:
         # Immediate: a read that turns into a write later would fail if another write came between.
         return self._transaction("BEGIN IMMEDIATE", seconds)
 
-    def turn(self, limit: TimeLimit) -> Transaction:
+    def transaction(self, limit: TimeLimit) -> Transaction:
         """Run a write transaction within the limit."""
         return self.writing(max(0.001, limit.deadline - lease_clock()))
 

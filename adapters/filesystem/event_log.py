@@ -51,8 +51,8 @@ FROM carray(?) CROSS JOIN events ON stream = ? AND id = CAST(value AS TEXT)
 """
 
 
-class Turn:
-    """A StreamTurn within one transaction."""
+class Session:
+    """A StreamSession within one transaction."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection

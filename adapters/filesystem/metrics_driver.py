@@ -55,7 +55,7 @@ class FilesystemMetricsDriver:
         )
 
     def store_all(self, points: Iterable[tuple[Point, int]], limit: TimeLimit) -> None:
-        with self._database.turn(limit) as connection:
+        with self._database.transaction(limit) as connection:
             point_table.store(connection, points)
 
     @contextmanager

@@ -6,7 +6,7 @@ what exists. A content is synced before or with the commit of its row, so that w
 survives a crash.
 """
 
-# SQLite waits for locks and not for a server, so only turns need their limit.
+# SQLite waits for locks and not for a server, so only sessions need their limit.
 # ruff: noqa: ARG002
 
 from __future__ import annotations
@@ -184,7 +184,7 @@ class FilesystemObjectDriver(UnsignedDriver):
     def write(self, name: str, draft: Draft, condition: Condition, limit: TimeLimit) -> str:
         """Write an asset record."""
         key = name.removeprefix(_ASSET)
-        with self._index.turn(limit) as connection:
+        with self._index.transaction(limit) as connection:
             before = find_asset(connection, key)
             found = before.etag if before else None
             if (condition.if_absent and before) or condition.if_match not in (None, found):
@@ -199,11 +199,11 @@ class FilesystemObjectDriver(UnsignedDriver):
         return object_write.Staging(self._folder)
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[object_write.Turn]:
-        with self._index.turn(limit) as connection:
-            turn = object_write.Turn(connection)
-            yield turn
-        for file in turn.unnamed:
+    def session(self, limit: TimeLimit) -> Iterator[object_write.Session]:
+        with self._index.transaction(limit) as connection:
+            session = object_write.Session(connection)
+            yield session
+        for file in session.unnamed:
             self._folder.remove(file)
 
     def prefix(self, prefix: str) -> str:

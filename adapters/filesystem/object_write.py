@@ -76,8 +76,8 @@ class Staging:
             self._folder.remove(file)
 
 
-class Turn:
-    """An ObjectTurn within a transaction."""
+class Session:
+    """An ObjectSession within a transaction."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection

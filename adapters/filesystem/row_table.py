@@ -56,8 +56,8 @@ Record = tuple[str, str, int, str | None, str | None]
 """Table, key, `seq`, data (None for a tombstone) and mark."""
 
 
-class Turn:
-    """A TableTurn within one transaction."""
+class Session:
+    """A TableSession within one transaction."""
 
     def __init__(self, connection: apsw.Connection) -> None:
         self._connection = connection

@@ -39,7 +39,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class FilesystemStreamDriver:
-    """A StreamDriver on SQLite. A turn is one transaction."""
+    """A StreamDriver on SQLite. A session is one transaction."""
 
     service = SERVICE
     traits = StreamTraits()
@@ -55,9 +55,9 @@ class FilesystemStreamDriver:
         )
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[event_log.Turn]:
-        with self._database.turn(limit) as connection:
-            yield event_log.Turn(connection)
+    def session(self, limit: TimeLimit) -> Iterator[event_log.Session]:
+        with self._database.transaction(limit) as connection:
+            yield event_log.Session(connection)
 
     @contextmanager
     def read(

@@ -43,7 +43,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class FilesystemTableDriver:
-    """A TableDriver on SQLite. A turn is one transaction, under the writers' lock."""
+    """A TableDriver on SQLite. A session is one transaction, under the writers' lock."""
 
     service = SERVICE
     traits = TableTraits()
@@ -59,9 +59,9 @@ class FilesystemTableDriver:
         )
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[row_table.Turn]:
-        with self._database.turn(limit) as connection:
-            yield row_table.Turn(connection)
+    def session(self, limit: TimeLimit) -> Iterator[row_table.Session]:
+        with self._database.transaction(limit) as connection:
+            yield row_table.Session(connection)
 
     def record(self, write: RowWrite) -> row_table.Record:
         data = None if write.data is None else data_text(write.data)

@@ -55,9 +55,9 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class FirestoreStreamDriver:
-    """A StreamDriver. A turn takes two requests, a page one per 300 events.
+    """A StreamDriver. A session takes two requests, a page one per 300 events.
 
-    A turn has up to 250 events of any streams.
+    A session has up to 250 events of any streams.
     """
 
     service = SERVICE
@@ -70,8 +70,8 @@ class FirestoreStreamDriver:
         self._database = Database(config)
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
-        yield _Turn(self._database, self._layout, limit)
+    def session(self, limit: TimeLimit) -> Iterator[_Session]:
+        yield _Session(self._database, self._layout, limit)
 
     @contextmanager
     def read(
@@ -96,7 +96,7 @@ class FirestoreStreamDriver:
         """Do nothing: the channels belong to the process."""
 
 
-class _Turn:
+class _Session:
     def __init__(self, base: Database, layout: Layout, limit: TimeLimit) -> None:
         self._database, self._layout, self._limit = base, layout, limit
         self._heads: dict[str, Message | None] = {}

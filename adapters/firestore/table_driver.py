@@ -1,7 +1,7 @@
 """Tables on Firestore: a row is a document, written only over what its writer has seen.
 
-A turn costs two requests: a look at three fields of each document, and the writes. Firestore's own
-order serves walks by key, and its indexes of columns filters and orders (`row_plan.py`).
+A session costs two requests: a look at three fields of each document, and the writes. Firestore's
+own order serves walks by key, and its indexes of columns filters and orders (`row_plan.py`).
 """
 
 from __future__ import annotations
@@ -57,7 +57,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class FirestoreTableDriver:
-    """A TableDriver. A turn takes up to 500 rows."""
+    """A TableDriver. A session takes up to 500 rows."""
 
     service = SERVICE
     traits = TableTraits(request=REQUEST, room=room)
@@ -69,8 +69,8 @@ class FirestoreTableDriver:
         self._database = Database(config)
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
-        yield _Turn(self, limit)
+    def session(self, limit: TimeLimit) -> Iterator[_Session]:
+        yield _Session(self, limit)
 
     def record(self, write: RowWrite) -> Message:
         return write_of(self._name(write.row), write)
@@ -220,7 +220,7 @@ class FirestoreTableDriver:
         return self._layout.collection("tables", table_name, "rows")
 
 
-class _Turn:
+class _Session:
     def __init__(self, driver: FirestoreTableDriver, limit: TimeLimit) -> None:
         self._driver, self._limit = driver, limit
 

@@ -1,6 +1,6 @@
 """Tables in PostgreSQL: rows of all tenants in one table of ours, keyed by tenant and env first.
 
-A turn takes the rows' own locks, so that what it looked at is there still when it writes. A
+A session takes the rows' own locks, so that what it looked at is there still when it writes. A
 tombstone is a row without data, and with the time from which it is kept.
 """
 
@@ -114,7 +114,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class PostgresTableDriver:
-    """A TableDriver. A turn is one transaction of four statements, for any number of rows."""
+    """A TableDriver. A session is one transaction of four statements, for any number of rows."""
 
     service = SERVICE
     traits = TableTraits()
@@ -127,9 +127,9 @@ class PostgresTableDriver:
         """Columns with an index, and until when that is taken for granted."""
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
+    def session(self, limit: TimeLimit) -> Iterator[_Session]:
         with connected(self._config, limit) as connection:
-            yield _Turn(connection, self._tenant_env)
+            yield _Session(connection, self._tenant_env)
 
     def record(self, write: RowWrite) -> tuple[Any, ...]:
         """Values of the columns of `_WRITE`."""
@@ -310,7 +310,7 @@ class _Stage:
         return f" AND key {sign} %s", [position[2]]
 
 
-class _Turn:
+class _Session:
     """Locks the rows that it looks at until its transaction ends."""
 
     def __init__(self, connection: psycopg.Connection[Any], tenant_env: tuple[str, str]) -> None:

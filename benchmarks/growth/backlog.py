@@ -11,10 +11,10 @@ import psutil
 
 from benchmarks.figure import Figure
 from benchmarks.growth.flat import flat
-from benchmarks.lane import cpu_of
 from benchmarks.memory import memory_of
 from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
+from benchmarks.testbed import cpu_of
 from signalbox.commands.ledger.parcels import MAX_TAKE
 from signalbox.commands.state import State, connect
 from signalbox.producers.embedded.redis_server import RedisServer

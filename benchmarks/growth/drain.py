@@ -8,8 +8,8 @@ import time
 
 from benchmarks.figure import Figure
 from benchmarks.growth.flat import flat
-from benchmarks.lane import Lane, lane, puts
 from benchmarks.part import Bench
+from benchmarks.testbed import Testbed, open_testbed, puts
 
 LEVELS, FULL_LEVELS = (1_000, 10_000, 100_000), (1_000_000,)
 TENANT, BATCH = "t_bench", 500
@@ -21,7 +21,7 @@ def drain_growth(bench: Bench) -> list[Figure]:
     """Processor time of workers and Redis a command, and commands a second."""
     rows: dict[int, list[float]] = {}
     rates = {}
-    with lane(bench.data, max_open=0) as it:
+    with open_testbed(bench.data, max_open=0) as it:
         it.route(TENANT)
         it.run(puts(TENANT, 100) for _ in range(20))
         for level in LEVELS + (FULL_LEVELS if bench.full else ()):
@@ -38,7 +38,7 @@ def drain_growth(bench: Bench) -> list[Figure]:
     return [*throughput, *flat("backlog", rows)]
 
 
-def _drain(it: Lane, level: int) -> tuple[float, float]:
+def _drain(it: Testbed, level: int) -> tuple[float, float]:
     """Microseconds of processor time a command, and commands a second."""
     _signal(it, signal.SIGSTOP)
     try:
@@ -57,6 +57,6 @@ def _drain(it: Lane, level: int) -> tuple[float, float]:
     return (spent.workers + spent.redis) / level * 1e6, level / seconds
 
 
-def _signal(it: Lane, number: int) -> None:
+def _signal(it: Testbed, number: int) -> None:
     for worker in it.stack.workers:
         os.kill(worker.pid, number)

@@ -10,9 +10,9 @@ from typing import Any
 
 from benchmarks.figure import NOISE, Figure
 from benchmarks.growth.flat import medians
-from benchmarks.lane import ENV, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
+from benchmarks.testbed import ENV, open_testbed, puts
 from signalbox.adapters.catalogue import find_backend
 from signalbox.adapters.port import AdapterContext, Call
 from signalbox.commands.clock import lease_clock
@@ -35,7 +35,7 @@ def mixed_growth(bench: Bench) -> list[Figure]:
     whole, stored = ({level: list[float]() for level in LEVELS} for _ in range(2))
     config: RouteConfig = {"base_dir": str(bench.data / "stored")}
     scopes = [_scope(number) for number in range(max(LEVELS))]
-    with lane(bench.data) as it, _Stores(bench.data / "apart") as stores:
+    with open_testbed(bench.data) as it, _Stores(bench.data / "apart") as stores:
         load(it.registry.client, scopes, config)
         # Every worker has had a command of every tenant before, as good as surely.
         it.run(_batch(max(LEVELS)) for _ in range(WARM))

@@ -13,9 +13,9 @@ from pathlib import Path
 import psutil
 
 from benchmarks.figure import Figure
-from benchmarks.lane import cpu_of
 from benchmarks.parcel_steps import ParcelSteps
 from benchmarks.part import Bench
+from benchmarks.testbed import cpu_of
 from signalbox.commands.state import connect
 from tests.redis_cluster import RedisCluster
 

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from benchmarks.figure import Figure
-from benchmarks.lane import for_seconds, lane, puts
 from benchmarks.part import Bench
+from benchmarks.testbed import for_seconds, open_testbed, puts
 
 TENANT, BATCH = "t_bench", 100
 PROCESSES = (1, 2, 4)
@@ -14,7 +14,7 @@ def process_growth(bench: Bench) -> list[Figure]:
     """Batches of 100 durable 1 KiB puts."""
     figures, alone = [], 0.0
     for number in PROCESSES:
-        with lane(bench.data / str(number), workers=number) as it:
+        with open_testbed(bench.data / str(number), workers=number) as it:
             it.route(TENANT)
             it.run([puts(TENANT, BATCH) for _ in range(10 * number)])
             cost = it.cost(for_seconds(TENANT, BATCH, bench.seconds))

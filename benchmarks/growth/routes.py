@@ -8,9 +8,9 @@ from pathlib import Path
 
 from benchmarks.figure import Figure
 from benchmarks.growth.flat import flat
-from benchmarks.lane import ENV, Lane, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
+from benchmarks.testbed import ENV, Testbed, open_testbed, puts
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.commands.state import connect
@@ -24,18 +24,18 @@ def route_growth(bench: Bench) -> list[Figure]:
     """Processor time of a durable 1 KiB put, 100 a submit, tenants in turn."""
     rows: dict[int, list[float]] = {level: [] for level in LEVELS}
     with ExitStack() as stack:
-        lanes = {
-            level: stack.enter_context(_lane(bench.data / str(level), level)) for level in rows
+        testbeds = {
+            level: stack.enter_context(_testbed(bench.data / str(level), level)) for level in rows
         }
         # In turns, so that what else the machine does is shared by all.
         for _ in range(ROUNDS):
-            for level, it in lanes.items():
+            for level, it in testbeds.items():
                 rows[level].append(it.cost(_batches(level)).micros)
     return flat("routes", rows)
 
 
 @contextmanager
-def _lane(data: Path, level: int) -> Iterator[Lane]:
+def _testbed(data: Path, level: int) -> Iterator[Testbed]:
     """Workers on a Redis of their own with so many routes, warm."""
     server = RedisServer(data / "redis")
     server.start()
@@ -45,7 +45,7 @@ def _lane(data: Path, level: int) -> Iterator[Lane]:
             for number in range(level)
         ]
         load(connect(server.url), scopes, {"base_dir": str(data / "stored")})
-        with lane(data, redis=server) as it:
+        with open_testbed(data, redis=server) as it:
             it.run(_batches(level))
             yield it
     finally:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from benchmarks.figure import Figure
 from benchmarks.growth.flat import flat
-from benchmarks.lane import ENV, lane, puts
 from benchmarks.part import Bench
 from benchmarks.routes import load, tenant
+from benchmarks.testbed import ENV, open_testbed, puts
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.scope import ResourceKind, Scope
 
@@ -19,7 +19,7 @@ MOST = 2.0
 def tenant_growth(bench: Bench) -> list[Figure]:
     """Processor time of a durable 1 KiB put, 100 a submit. Every tenant had a command before."""
     rows: dict[int, list[float]] = {level: [] for level in LEVELS}
-    with lane(bench.data) as it:
+    with open_testbed(bench.data) as it:
         scopes = [
             Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant(number), env=ENV)
             for number in range(max(LEVELS))

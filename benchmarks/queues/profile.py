@@ -13,8 +13,8 @@ from typing import TypeVar
 
 from rich.console import Console
 
-from benchmarks.lane import puts
 from benchmarks.routes import by
+from benchmarks.testbed import puts
 from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.scope import Mode, ResourceKind, Scope

@@ -12,8 +12,8 @@ from typing import Any
 import apsw
 import redis
 
-from benchmarks.lane import ENV, TIMEOUT, Lane, lane
 from benchmarks.queues.contender import DATA, ROUSE, WORKERS, FairThreads
+from benchmarks.testbed import ENV, TIMEOUT, Testbed, open_testbed
 from signalbox.commands.event_stream import AppendEvent, Event
 from signalbox.commands.metrics_store import IngestPoints, Point
 from signalbox.commands.model import Command
@@ -82,7 +82,7 @@ ROWS = {SINGLE if size == 1 else f"signalbox {size}": (size, PUTS) for size in S
 class Signalbox:
     """See `Contender`. Each round has a tenant of its own, and thereby a file of its own."""
 
-    def __init__(self, its: Lane, crew: FairThreads, size: int, work: Work) -> None:
+    def __init__(self, its: Testbed, crew: FairThreads, size: int, work: Work) -> None:
         self.size = size
         self.crew = crew
         self._lane = its
@@ -154,7 +154,7 @@ class Signalbox:
 def signalbox(data: Path, server: RedisServer) -> Iterator[dict[str, Signalbox]]:
     """Start the workers and a client; its rows by name. All ends with the block."""
     with ExitStack() as ending:
-        its = ending.enter_context(lane(data, WORKERS, server))
+        its = ending.enter_context(open_testbed(data, WORKERS, server))
         crew = FairThreads([worker.pid for worker in its.stack.workers])
         ending.callback(crew.resume)  # what is stopped does not end
         yield {row: Signalbox(its, crew, size, work) for row, (size, work) in ROWS.items()}

@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from signalbox.producers.cli.audit import app
-from signalbox.producers.cli.common import Reason, make_registry, who
+from signalbox.producers.cli.connection import make_registry, who
 from signalbox.producers.cli.console import out, print_rows
+from signalbox.producers.cli.options import Reason
 
 
 @app.command()

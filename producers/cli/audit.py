@@ -11,10 +11,11 @@ import typer
 
 from signalbox.commands.error import IntegrityMismatch
 from signalbox.commands.vocabulary import check_tenant
-from signalbox.producers.cli.common import AsJson, make_client, make_registry
+from signalbox.producers.cli.connection import make_client, make_registry
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration, moment
+from signalbox.producers.cli.options import AsJson
 
 if TYPE_CHECKING:
     from signalbox.routing.audit.authorship import Authorship

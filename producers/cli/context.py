@@ -10,7 +10,6 @@ from typing import Annotated, Any
 import typer
 
 from signalbox.commands.error import Conflict
-from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import err, out, print_json, print_pairs, print_rows
 from signalbox.producers.cli.context_address import check_context
 from signalbox.producers.cli.contexts import (
@@ -22,6 +21,7 @@ from signalbox.producers.cli.contexts import (
     load_contexts,
 )
 from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.options import AsJson
 from signalbox.producers.cli.selection import SERVERS, VARIABLE, chosen_context, select, selection
 
 HELP = "Servers, tenant and env of commands that name none."

@@ -12,10 +12,11 @@ import signalbox
 from signalbox.commands.error import NotFound
 from signalbox.commands.visible import visible
 from signalbox.commands.vocabulary import ResourceKind, check_env, check_tenant
-from signalbox.producers.cli.common import AsJson, make_client
+from signalbox.producers.cli.connection import make_client
 from signalbox.producers.cli.console import err, out, print_json, print_pairs, print_rows
 from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration
+from signalbox.producers.cli.options import AsJson
 
 if TYPE_CHECKING:
     from signalbox.commands.ledger.dead import DeadLetter, Which

@@ -9,7 +9,7 @@ from typing import Any
 from signalbox.commands.error import RegistryUnreadable
 from signalbox.commands.ledger.usage import UsageBook
 from signalbox.commands.scope import Mode, ResourceKind, Scope
-from signalbox.producers.cli.common import make_client, make_registry
+from signalbox.producers.cli.connection import make_client, make_registry
 from signalbox.producers.cli.console import err, out, print_json, print_pairs
 from signalbox.producers.cli.progress import progress
 from signalbox.producers.cli.selection import settings

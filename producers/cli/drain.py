@@ -8,8 +8,9 @@ from typing import Annotated
 import typer
 
 from signalbox.commands.error import OutcomePending
-from signalbox.producers.cli.common import AsJson, EnvName, Kind, Tenant, make_registry, make_scope
+from signalbox.producers.cli.connection import make_registry, make_scope
 from signalbox.producers.cli.console import out, print_json
+from signalbox.producers.cli.options import AsJson, EnvName, Kind, Tenant
 from signalbox.producers.cli.routes import app
 from signalbox.producers.cli.selection import settings
 

@@ -12,7 +12,12 @@ import typer
 import signalbox
 from signalbox.commands.error import OutcomePending, SignalboxError
 from signalbox.commands.vocabulary import Mode
-from signalbox.producers.cli.common import (
+from signalbox.producers.cli.connection import make_client, make_tenancy, named
+from signalbox.producers.cli.console import err, out, print_json
+from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.name_list import AllowScan, Prefix, print_names
+from signalbox.producers.cli.notation import json_object, moment
+from signalbox.producers.cli.options import (
     ONE_WAIT,
     AsJson,
     EnvName,
@@ -21,15 +26,8 @@ from signalbox.producers.cli.common import (
     Tenant,
     Wait,
     WaitLines,
-    make_client,
-    make_tenancy,
-    named,
-    run_and_show,
 )
-from signalbox.producers.cli.console import err, out, print_json
-from signalbox.producers.cli.group import new_app
-from signalbox.producers.cli.name_list import AllowScan, Prefix, print_names
-from signalbox.producers.cli.notation import json_object, moment
+from signalbox.producers.cli.outcome_text import run_and_show
 from signalbox.producers.cli.paging import Limit
 
 if TYPE_CHECKING:

@@ -8,9 +8,9 @@ from typing import Annotated
 import typer
 
 from signalbox.commands.error import InvalidCommand, NotFound
-from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
 from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.options import AsJson
 from signalbox.producers.cli.selection import settings
 
 NOW = ("open", "running", "held", "overdue", "dead_letters")

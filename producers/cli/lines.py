@@ -21,7 +21,7 @@ from signalbox.commands.visible import visible
 from signalbox.producers.bulk.bounded_run import DEFAULT_TIMEOUT
 from signalbox.producers.bulk.ingest import Ended, Ingest, Naming, Piece
 from signalbox.producers.bulk.line_input import Line, read_lines
-from signalbox.producers.cli.common import make_client
+from signalbox.producers.cli.connection import make_client
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.error_groups import ErrorGroups
 from signalbox.producers.cli.interrupt import interruptible

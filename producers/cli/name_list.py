@@ -8,7 +8,7 @@ import typer
 
 import signalbox
 from signalbox.commands.vocabulary import Mode
-from signalbox.producers.cli.common import make_client, make_tenancy, named
+from signalbox.producers.cli.connection import make_client, make_tenancy, named
 from signalbox.producers.cli.console import print_json, print_rows
 from signalbox.producers.cli.paging import say_if_more, walk
 

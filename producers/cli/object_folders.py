@@ -12,22 +12,13 @@ import typer
 import signalbox
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.vocabulary import Mode
-from signalbox.producers.cli.common import (
-    SUPERSEDED,
-    AsJson,
-    EnvName,
-    ModeName,
-    Tenant,
-    Wait,
-    make_client,
-    make_tenancy,
-    named,
-    show,
-)
+from signalbox.producers.cli.connection import make_client, make_tenancy, named
 from signalbox.producers.cli.console import err, out, print_json
 from signalbox.producers.cli.error_groups import ErrorGroups
 from signalbox.producers.cli.interrupt import interruptible
 from signalbox.producers.cli.objects import Key, app
+from signalbox.producers.cli.options import AsJson, EnvName, ModeName, Tenant, Wait
+from signalbox.producers.cli.outcome_text import SUPERSEDED, show
 from signalbox.producers.cli.progress import progress
 
 if TYPE_CHECKING:

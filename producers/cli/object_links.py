@@ -9,18 +9,10 @@ import typer
 
 import signalbox
 from signalbox.commands.vocabulary import DEFAULT_CONTENT_TYPE, Mode
-from signalbox.producers.cli.common import (
-    AsJson,
-    EnvName,
-    ModeName,
-    Tenant,
-    Wait,
-    make_tenancy,
-    named,
-    pairs,
-    run_and_show,
-)
+from signalbox.producers.cli.connection import make_tenancy, named
 from signalbox.producers.cli.objects import Key, Meta, app
+from signalbox.producers.cli.options import AsJson, EnvName, ModeName, Tenant, Wait, pairs
+from signalbox.producers.cli.outcome_text import run_and_show
 
 
 @app.command("presign-post")

@@ -12,21 +12,11 @@ import typer
 
 import signalbox
 from signalbox.commands.vocabulary import DEFAULT_CONTENT_TYPE, Mode
-from signalbox.producers.cli.common import (
-    AsJson,
-    EnvName,
-    ModeName,
-    Tenant,
-    Wait,
-    make_client,
-    make_tenancy,
-    named,
-    pairs,
-    run_and_show,
-    show,
-)
+from signalbox.producers.cli.connection import make_client, make_tenancy, named
 from signalbox.producers.cli.console import err, print_json, print_rows
 from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.options import AsJson, EnvName, ModeName, Tenant, Wait, pairs
+from signalbox.producers.cli.outcome_text import run_and_show, show
 
 app = new_app(add_completion=False, help="Put, get, list and remove objects.", no_args_is_help=True)
 

@@ -13,7 +13,7 @@ from signalbox.commands.metrics_store import IngestPoints, Point
 from signalbox.producers.bulk.folder import Tenancy
 from signalbox.producers.bulk.ingest import Naming, Piece
 from signalbox.producers.bulk.line_input import Line
-from signalbox.producers.cli.common import named
+from signalbox.producers.cli.connection import named
 from signalbox.producers.cli.lines import Pieces
 
 GROUP_POINTS = 500

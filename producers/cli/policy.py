@@ -11,9 +11,10 @@ import typer
 from signalbox.commands.error import InvalidCommand, NotFound
 from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.vocabulary import Mode, check_tenant
-from signalbox.producers.cli.common import AsJson, Reason, Tenant, make_registry, who
+from signalbox.producers.cli.connection import make_registry, who
 from signalbox.producers.cli.console import print_json, print_pairs, print_rows
 from signalbox.producers.cli.group import new_app
+from signalbox.producers.cli.options import AsJson, Reason, Tenant
 from signalbox.producers.cli.selection import state_address
 
 if TYPE_CHECKING:

@@ -7,10 +7,11 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from signalbox.producers.cli.common import AsJson, Reason, make_registry, who
+from signalbox.producers.cli.connection import make_registry, who
 from signalbox.producers.cli.console import err, out, print_json, print_pairs, print_rows
 from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import moment
+from signalbox.producers.cli.options import AsJson, Reason
 from signalbox.producers.cli.selection import state_address
 
 if TYPE_CHECKING:

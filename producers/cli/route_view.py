@@ -8,17 +8,9 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from signalbox.commands.vocabulary import Mode, ResourceKind, check_tenant
-from signalbox.producers.cli.common import (
-    AsJson,
-    EnvName,
-    Kind,
-    ModeName,
-    Tenant,
-    Wait,
-    make_registry,
-    make_scope,
-)
+from signalbox.producers.cli.connection import make_registry, make_scope
 from signalbox.producers.cli.console import err, print_json, print_rows
+from signalbox.producers.cli.options import AsJson, EnvName, Kind, ModeName, Tenant, Wait
 from signalbox.producers.cli.routes import app
 
 if TYPE_CHECKING:

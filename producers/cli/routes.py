@@ -10,21 +10,11 @@ import typer
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.visible import visible
 from signalbox.commands.vocabulary import Mode
-from signalbox.producers.cli.common import (
-    AsJson,
-    EnvName,
-    Kind,
-    ModeName,
-    Reason,
-    Tenant,
-    Wait,
-    make_registry,
-    make_scope,
-    who,
-)
+from signalbox.producers.cli.connection import make_registry, make_scope, who
 from signalbox.producers.cli.console import out, print_json, print_pairs
 from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration
+from signalbox.producers.cli.options import AsJson, EnvName, Kind, ModeName, Reason, Tenant, Wait
 from signalbox.producers.cli.selection import state_address
 
 if TYPE_CHECKING:

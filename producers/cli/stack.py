@@ -12,7 +12,7 @@ import typer
 
 import signalbox
 from signalbox.commands.error import StateUnavailable
-from signalbox.producers.cli.common import make_client
+from signalbox.producers.cli.connection import make_client
 from signalbox.producers.cli.console import err, out
 from signalbox.producers.cli.contexts import DEFAULT
 from signalbox.producers.cli.group import new_app

@@ -8,7 +8,7 @@ import typer
 
 from signalbox.commands.error import RoutingError, SignalboxError
 from signalbox.commands.scope import ResourceKind, Scope
-from signalbox.producers.cli.common import actor, make_client, make_registry
+from signalbox.producers.cli.connection import actor, make_client, make_registry
 from signalbox.producers.cli.console import out, print_json, print_pairs
 from signalbox.producers.client.client import Client
 from signalbox.producers.diagnosis import count_objects, probe

@@ -8,10 +8,10 @@ from typing import Annotated
 import typer
 
 from signalbox.commands.error import InvalidSetting
-from signalbox.producers.cli.common import AsJson
 from signalbox.producers.cli.console import err, print_json
 from signalbox.producers.cli.group import new_app
 from signalbox.producers.cli.notation import duration
+from signalbox.producers.cli.options import AsJson
 from signalbox.producers.cli.selection import settings
 
 app = new_app(add_completion=False, help="Tokens for calls of the gateway.", no_args_is_help=True)

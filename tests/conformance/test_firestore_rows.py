@@ -18,14 +18,14 @@ from signalbox.adapters.table_driver import NotIndexed
 from signalbox.commands.error import Contended, ScanRefused, TooLarge, Unavailable
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.tabular_store import Filter, QueryRows, Row, UpsertResult
-from tests.conformance.firestore_spot import Spot
+from tests.conformance.firestore_tenant import FirestoreTenant
 
 DAY = datetime(2026, 1, 1, tzinfo=UTC)
 
 
 @pytest.fixture
-def spot(tenant: str, tmp_path: Path) -> Spot:
-    return Spot(tenant, DirectoryPayloadStore(tmp_path))
+def firestore(tenant: str, tmp_path: Path) -> FirestoreTenant:
+    return FirestoreTenant(tenant, DirectoryPayloadStore(tmp_path))
 
 
 QUERIES: list[dict[str, Any]] = [
@@ -65,11 +65,11 @@ LARGE: list[Any] = [
 
 @pytest.mark.parametrize("query", QUERIES, ids=range(len(QUERIES)))
 def test_indexes_give_the_answer_that_reading_all_rows_gives(
-    spot: Spot, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
+    firestore: FirestoreTenant, query: dict[str, Any], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Where its order is not ours, all rows are read: here it is to be ours.
     monkeypatch.setattr("signalbox.adapters.firestore.row_plan.NotIndexed", AssertionError)
-    table = spot.table()
+    table = firestore.table()
     choice = random.Random(7)
     rows = {
         f"{choice.choice('aÄ～😀z')}{number}": {
@@ -81,26 +81,29 @@ def test_indexes_give_the_answer_that_reading_all_rows_gives(
         }
         for number in range(350)
     }
-    items = [(spot.upsert(key, data), spot.call(1)) for key, data in rows.items()]
+    items = [(firestore.upsert(key, data), firestore.call(1)) for key, data in rows.items()]
     assert all(isinstance(answer, UpsertResult) for answer in table.upsert_many(items))
-    names = {**spot.names, "table_name": "people", "allow_scan": True}
+    names = {**firestore.names, "table_name": "people", "allow_scan": True}
     whole = QueryRows(**names, limit=1000, **query)
     stored = [Row(key=key, data=data, revision=1) for key, data in rows.items()]
     expected = [row.key for row in page_of_unordered(whole, stored).rows]
     found: list[str] = []
     cursor: str | None = None
     while cursor or not found:
-        page = table.query(whole.model_copy(update={"cursor": cursor, "limit": 60}), spot.call(2))
+        page = table.query(
+            whole.model_copy(update={"cursor": cursor, "limit": 60}), firestore.call(2)
+        )
         found += [row.key for row in page.rows]
         cursor = page.next_cursor
     assert expected
     assert found == expected
 
 
-def fill(spot: Spot, count: int) -> Any:
-    table = spot.table()
+def fill(firestore: FirestoreTenant, count: int) -> Any:
+    table = firestore.table()
     items = [
-        (spot.upsert(f"row{n:03}", {"n": n // 2, "of": n % 2}), spot.call(1)) for n in range(count)
+        (firestore.upsert(f"row{n:03}", {"n": n // 2, "of": n % 2}), firestore.call(1))
+        for n in range(count)
     ]
     assert all(isinstance(answer, UpsertResult) for answer in table.upsert_many(items))
     return table
@@ -108,9 +111,9 @@ def fill(spot: Spot, count: int) -> Any:
 
 @pytest.mark.parametrize("descending", [False, True])
 def test_a_page_in_the_order_of_an_index_reads_the_page(
-    spot: Spot, descending: bool, monkeypatch: pytest.MonkeyPatch
+    firestore: FirestoreTenant, descending: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    table, read = fill(spot, 60), list[str]()
+    table, read = fill(firestore, 60), list[str]()
     stream = Database._stream
 
     def counted(*arguments: Any) -> Any:
@@ -127,7 +130,7 @@ def test_a_page_in_the_order_of_an_index_reads_the_page(
         found: list[int] = []
         for _ in range(3):
             query = QueryRows(
-                **spot.names,
+                **firestore.names,
                 table_name="people",
                 filters=filters,
                 order_by="n",
@@ -136,7 +139,7 @@ def test_a_page_in_the_order_of_an_index_reads_the_page(
                 cursor=cursor,
             )
             read.clear()
-            page = table.query(query, spot.call(2))
+            page = table.query(query, firestore.call(2))
             assert len(read) == 5
             found += [row.data["n"] for row in page.rows]
             cursor = page.next_cursor
@@ -144,10 +147,10 @@ def test_a_page_in_the_order_of_an_index_reads_the_page(
 
 
 def test_without_an_index_of_two_columns_that_of_one_serves(
-    spot: Spot, monkeypatch: pytest.MonkeyPatch
+    firestore: FirestoreTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """As Firestore does it; the emulator needs no index."""
-    table = fill(spot, 60)
+    table = fill(firestore, 60)
     walk = Database.walk
 
     def indexed(*arguments: Any, **options: Any) -> Any:
@@ -161,14 +164,14 @@ def test_without_an_index_of_two_columns_that_of_one_serves(
         keys: list[str] = []
         while cursor or not keys:
             query = QueryRows(
-                **spot.names,
+                **firestore.names,
                 table_name="people",
                 filters=[Filter(column="of", value=1)],
                 limit=20,
                 cursor=cursor,
                 **fields,
             )
-            page = table.query(query, spot.call(2))
+            page = table.query(query, firestore.call(2))
             keys += [row.key for row in page.rows]
             cursor = page.next_cursor
         expected = [f"row{n:03}" for n in range(1, 60, 2)]
@@ -185,10 +188,12 @@ def test_without_an_index_of_two_columns_that_of_one_serves(
     ],
 )
 def test_a_scan_names_what_an_index_would_serve(
-    spot: Spot, fields: dict[str, Any], step: str
+    firestore: FirestoreTenant, fields: dict[str, Any], step: str
 ) -> None:
     with pytest.raises(ScanRefused) as refused:
-        spot.table().query(QueryRows(**spot.names, table_name="t", **fields), spot.call(1))
+        firestore.table().query(
+            QueryRows(**firestore.names, table_name="t", **fields), firestore.call(1)
+        )
     assert "'n'" in str(refused.value)
     assert step in str(refused.value)
 
@@ -200,25 +205,27 @@ def test_rows_in_another_order_than_ours_are_not_taken() -> None:
         list(in_order(query, rows))
 
 
-def test_a_row_that_is_too_large_spoils_none_of_its_batch(spot: Spot) -> None:
-    table = spot.table()
+def test_a_row_that_is_too_large_spoils_none_of_its_batch(firestore: FirestoreTenant) -> None:
+    table = firestore.table()
     large, largest = "x" * 1_040_000, "x" * 1_048_000
     values: list[Any] = [1, largest, large, large, large, 2]
-    items = [(spot.upsert(f"row{n}", {"a": v}), spot.call(n + 1)) for n, v in enumerate(values)]
+    items = [
+        (firestore.upsert(f"row{n}", {"a": v}), firestore.call(n + 1)) for n, v in enumerate(values)
+    ]
     answers = table.upsert_many(items)
     assert [type(answer) for answer in answers].count(UpsertResult) == 5
     assert isinstance(answers[1], TooLarge)
-    get = spot.get("row3")
-    assert table.get(get, spot.call(9)).data == {"a": large}
+    get = firestore.get("row3")
+    assert table.get(get, firestore.call(9)).data == {"a": large}
 
 
-def test_of_many_writers_of_one_row_the_newest_stays(spot: Spot) -> None:
-    table = spot.table()
+def test_of_many_writers_of_one_row_the_newest_stays(firestore: FirestoreTenant) -> None:
+    table = firestore.table()
 
     def write(seq: int) -> None:
         for _ in range(10):
             try:
-                table.upsert(spot.upsert("hot", {"seq": seq}), spot.call(seq))
+                table.upsert(firestore.upsert("hot", {"seq": seq}), firestore.call(seq))
                 return
             except (Contended, Unavailable):
                 continue
@@ -226,36 +233,38 @@ def test_of_many_writers_of_one_row_the_newest_stays(spot: Spot) -> None:
     seqs = random.Random(3).sample(range(1, 25), 24)
     with ThreadPoolExecutor(8) as threads:
         list(threads.map(write, seqs))
-    row = table.get(spot.get("hot"), spot.call(99))
+    row = table.get(firestore.get("hot"), firestore.call(99))
     assert (row.data, row.revision) == ({"seq": 24}, 24)
 
 
 def test_the_route_decides_and_the_emulators_variable_does_not(
-    spot: Spot, monkeypatch: pytest.MonkeyPatch
+    firestore: FirestoreTenant, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("FIRESTORE_EMULATOR_HOST", "127.0.0.1:9")
     monkeypatch.setenv("GOOGLE_CLOUD_PROJECT", "elsewhere")
-    store = spot.table()
-    store.upsert(spot.upsert("a", {}), spot.call(1))
-    assert store.get(spot.get("a"), spot.call(2)).data == {}
+    store = firestore.table()
+    store.upsert(firestore.upsert("a", {}), firestore.call(1))
+    assert store.get(firestore.get("a"), firestore.call(2)).data == {}
 
 
-def test_projects_databases_and_prefixes_hold_data_apart(spot: Spot) -> None:
+def test_projects_databases_and_prefixes_hold_data_apart(firestore: FirestoreTenant) -> None:
     configs = {"project": "signalbox-other", "database": "orders", "prefix": "sb_"}
-    stores = [spot.table()]
-    stores += [spot.table(**{key: configs[key]}) for key in configs]
+    stores = [firestore.table()]
+    stores += [firestore.table(**{key: configs[key]}) for key in configs]
     for number, store in enumerate(stores):
-        store.upsert(spot.upsert("a", {"n": number}), spot.call(1))
-    get = spot.get("a")
-    assert [store.get(get, spot.call(2)).data["n"] for store in stores] == [0, 1, 2, 3]
+        store.upsert(firestore.upsert("a", {"n": number}), firestore.call(1))
+    get = firestore.get("a")
+    assert [store.get(get, firestore.call(2)).data["n"] for store in stores] == [0, 1, 2, 3]
 
 
-def test_a_server_that_is_away_is_unavailable_long_before_the_lease_ends(spot: Spot) -> None:
-    store = spot.table(emulator_host="127.0.0.1:1")
-    call = spot.call(1, seconds=300)
+def test_a_server_that_is_away_is_unavailable_long_before_the_lease_ends(
+    firestore: FirestoreTenant,
+) -> None:
+    store = firestore.table(emulator_host="127.0.0.1:1")
+    call = firestore.call(1, seconds=300)
     with pytest.raises(Unavailable) as refused:
-        store.get(spot.get("a"), call)
+        store.get(firestore.get("a"), call)
     assert call.remaining() > 0, "the client's own timeout, not the lease, is the limit"
     assert refused.value.detail().backend_type == "firestore"
-    answers = store.upsert_many([(spot.upsert(key, {}), spot.call(1)) for key in "ab"])
+    answers = store.upsert_many([(firestore.upsert(key, {}), firestore.call(1)) for key in "ab"])
     assert [type(answer) for answer in answers] == [Unavailable, Unavailable]

@@ -22,7 +22,7 @@ from tests.conftest import need_redis
 from tests.integration.backup import back_up, put_back
 
 
-class Shelf:
+class StateServer:
     """A state server of the test's own, with a backup of its data."""
 
     def __init__(self, folder: Path) -> None:
@@ -51,11 +51,11 @@ class Shelf:
 
 
 @pytest.fixture
-def shelf(tmp_path: Path) -> Iterator[Shelf]:
+def state_server(tmp_path: Path) -> Iterator[StateServer]:
     need_redis()
-    shelf = Shelf(tmp_path)
-    yield shelf
-    shelf.server.stop()
+    state_server = StateServer(tmp_path)
+    yield state_server
+    state_server.server.stop()
 
 
 def put(key: str) -> PutObject:
@@ -78,108 +78,114 @@ def takeovers(claims: Claims) -> list[bool]:
     return [claimed.takeover for claimed in claims.claimed]
 
 
-def test_what_was_open_when_the_server_started_again_runs_as_a_takeover(shelf: Shelf) -> None:
-    ledger = shelf.ledger()
+def test_what_was_open_when_the_server_started_again_runs_as_a_takeover(
+    state_server: StateServer,
+) -> None:
+    ledger = state_server.ledger()
     first, second, third = submitted(ledger, "a", "b", "c")
     assert takeovers(claim(ledger, first)) == [False], "a new ledger has nothing older"
-    shelf.crash()
+    state_server.crash()
     claims = claim(ledger, second)
     assert takeovers(claims) == [True]
     assert [claimed.attempt for claimed in claims.claimed] == [1], "it spends no attempt"
     assert takeovers(claim(ledger, *submitted(ledger, "d"))) == [False]
-    assert takeovers(claim(shelf.ledger(), third)) == [True]
+    assert takeovers(claim(state_server.ledger(), third)) == [True]
 
 
 def test_restarts_that_lose_nothing_stop_nothing_however_many_were_slept_through(
-    shelf: Shelf,
+    state_server: StateServer,
 ) -> None:
-    sleeper, awake = shelf.ledger(), shelf.ledger()
+    sleeper, awake = state_server.ledger(), state_server.ledger()
     assert takeovers(claim(sleeper, *submitted(awake, "a"))) == [False]
     for key in "bcd":
-        shelf.crash()
+        state_server.crash()
         claim(awake, *submitted(awake, key))
     assert takeovers(claim(sleeper, *submitted(awake, "e"))) == [False]
-    assert shelf.eras.lost() == {}
+    assert state_server.eras.lost() == {}
 
 
 @pytest.mark.parametrize("begun_anew", [False, True])
 def test_a_ledger_that_lost_a_claim_is_refused_by_all_until_it_is_rebased(
-    shelf: Shelf, begun_anew: bool
+    state_server: StateServer, begun_anew: bool
 ) -> None:
-    ledger = shelf.ledger()
+    ledger = state_server.ledger()
     old, *others = submitted(ledger, "a", "b", "c", "d", "e")
     claim(ledger, old)
-    shelf.back_up()
+    state_server.back_up()
     lost = claim(ledger, others[0])
     done = Finish(others[0].ref, lost.claimed[0].token, Action.DONE)
     assert ledger.finish(done.token, [done]).refused == []
-    shelf.restore()
+    state_server.restore()
     if begun_anew:
         # One that has seen nothing of it goes on, past the clock that was lost.
-        assert takeovers(claim(shelf.ledger(), *others[1:])) == [True] * 3
-    for each in (ledger, shelf.ledger(), ledger):
+        assert takeovers(claim(state_server.ledger(), *others[1:])) == [True] * 3
+    for each in (ledger, state_server.ledger(), ledger):
         claims = claim(each, *submitted(each, "new"))
         [reason] = claims.lost.values()
         assert "lost some" in reason
         for claimed in claims.claimed:
             each.finish(claimed.token, [Finish(claimed.command.ref, claimed.token, Action.RELEASE)])
-    assert list(shelf.eras.lost().values()) == [reason]
+    assert list(state_server.eras.lost().values()) == [reason]
 
-    shelf.eras.rebase("e1")
-    shelf.eras.rebase("e1")
-    assert shelf.eras.lost() == {}
+    state_server.eras.rebase("e1")
+    state_server.eras.rebase("e1")
+    assert state_server.eras.lost() == {}
     assert takeovers(claim(ledger, others[0])) == [True]
     assert takeovers(claim(ledger, *submitted(ledger, "later"))) == [False]
 
 
-def test_a_restore_that_loses_the_rebase_is_refused_again(shelf: Shelf) -> None:
-    ledger = shelf.ledger()
+def test_a_restore_that_loses_the_rebase_is_refused_again(state_server: StateServer) -> None:
+    ledger = state_server.ledger()
     claim(ledger, *submitted(ledger, "a"))
-    shelf.back_up()
-    shelf.eras.rebase("e1")
+    state_server.back_up()
+    state_server.eras.rebase("e1")
     assert claim(ledger, *submitted(ledger, "b")).lost == {}
-    shelf.restore()
+    state_server.restore()
     assert claim(ledger, *submitted(ledger, "c")).lost
-    shelf.eras.rebase("e2")
+    state_server.eras.rebase("e2")
     assert claim(ledger, *submitted(ledger, "d")).lost == {}
 
 
-def test_an_end_that_was_lost_is_noticed_too(shelf: Shelf) -> None:
-    ledger = shelf.ledger()
+def test_an_end_that_was_lost_is_noticed_too(state_server: StateServer) -> None:
+    ledger = state_server.ledger()
     [claimed] = claim(ledger, *submitted(ledger, "a")).claimed
-    shelf.back_up()
+    state_server.back_up()
     ledger.finish(claimed.token, [Finish(claimed.command.ref, claimed.token, Action.DONE)])
-    shelf.restore()
+    state_server.restore()
     assert claim(ledger, *submitted(ledger, "b")).lost
 
 
-def test_a_server_that_came_back_empty_is_refused_by_who_knew_more(shelf: Shelf) -> None:
-    ledger = shelf.ledger()
+def test_a_server_that_came_back_empty_is_refused_by_who_knew_more(
+    state_server: StateServer,
+) -> None:
+    ledger = state_server.ledger()
     claim(ledger, *submitted(ledger, "a"))
-    connect(shelf.server.url).server().flushall()
+    connect(state_server.server.url).server().flushall()
     assert claim(ledger, *submitted(ledger, "b")).lost
 
 
-def test_a_command_that_ends_after_a_restart_is_no_sign_of_a_loss(shelf: Shelf) -> None:
-    slow, awake = shelf.ledger(), shelf.ledger()
+def test_a_command_that_ends_after_a_restart_is_no_sign_of_a_loss(
+    state_server: StateServer,
+) -> None:
+    slow, awake = state_server.ledger(), state_server.ledger()
     [held] = claim(slow, *submitted(awake, "a")).claimed
-    shelf.crash()
+    state_server.crash()
     claim(awake, *submitted(awake, "b"))
     end = Finish(held.command.ref, held.token, Action.DONE)
     assert slow.finish(held.token, [end]).refused == []
     assert takeovers(claim(slow, *submitted(awake, "c"))) == [False]
-    assert shelf.eras.lost() == {}
+    assert state_server.eras.lost() == {}
 
 
-def test_ends_after_a_restore_do_not_hide_what_it_lost(shelf: Shelf) -> None:
+def test_ends_after_a_restore_do_not_hide_what_it_lost(state_server: StateServer) -> None:
     """They count past what was lost, before anyone claims."""
-    ledger = shelf.ledger()
+    ledger = state_server.ledger()
     held = claim(ledger, *submitted(ledger, *"abcdefgh")).claimed
-    shelf.back_up()
+    state_server.back_up()
     [lost] = claim(ledger, *submitted(ledger, "lost")).claimed
     done = Finish(lost.command.ref, lost.token, Action.DONE)
     assert ledger.finish(lost.token, [done]).refused == []
-    shelf.restore()
+    state_server.restore()
     for each in held:
         end = Finish(each.command.ref, each.token, Action.DONE)
         assert ledger.finish(each.token, [end]).refused == []

@@ -42,7 +42,7 @@ def state(state_url: str) -> Iterator[State]:
     state.close()
 
 
-class Lab:
+class Worker:
     def __init__(self, state: State, folder: Path) -> None:
         self.settings = Settings(payload_dir=folder)
         self.state, self.ledger = state, Ledger(state, self.settings)
@@ -90,81 +90,81 @@ class Lab:
 
 
 @pytest.fixture
-def lab(state: State, tmp_path: Path) -> Lab:
-    return Lab(state, tmp_path)
+def worker(state: State, tmp_path: Path) -> Worker:
+    return Worker(state, tmp_path)
 
 
 def test_a_flood_of_invented_tenants_stays_within_its_bound(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     # Of a smaller flood the bound is smaller, so that it has to hold it back as well.
-    parts, scale = lab.ledger.shards.number * 4, min(1.0, MESSAGES / ALL)
+    parts, scale = worker.ledger.shards.number * 4, min(1.0, MESSAGES / ALL)
     most, most_bytes = int(its.MAX_FAULTS * scale), int(its.MAX_FAULT_BYTES * scale)
     monkeypatch.setattr(its, "MAX_FAULTS", max(parts * (LETTERS + 1), most))
     monkeypatch.setattr(its, "MAX_FAULT_BYTES", max(parts * (LETTERS + 1) * 2500, most_bytes))
-    ran, waits = lab.put("ran"), lab.put("waits")
-    lab.ledger.submit([Intent(ran, "q"), Intent(waits, "q")])
-    lab.claim(ran)
-    lab.finish(ran, Action.DONE)
+    ran, waits = worker.put("ran"), worker.put("waits")
+    worker.ledger.submit([Intent(ran, "q"), Intent(waits, "q")])
+    worker.claim(ran)
+    worker.finish(ran, Action.DONE)
     mine = [f"{HONEST}/prod/letter{number}" for number in range(LETTERS)]
-    lab.bury(mine)
-    before, peak = memory_of(lab.state.server()), 0
+    worker.bury(mine)
+    before, peak = memory_of(worker.state.server()), 0
     for start in range(0, MESSAGES, 500):
         numbers = range(start, min(start + 500, MESSAGES))
-        lab.bury([f"t_invented{n % TENANTS}/prod/m{n}" for n in numbers], size=2000)
+        worker.bury([f"t_invented{n % TENANTS}/prod/m{n}" for n in numbers], size=2000)
         if start % 5000 == 0:
-            peak = max(peak, memory_of(lab.state.server()) - before)
-    grown = max(peak, memory_of(lab.state.server()) - before)
-    counts = lab.ledger.totals()
+            peak = max(peak, memory_of(worker.state.server()) - before)
+    grown = max(peak, memory_of(worker.state.server()) - before)
+    counts = worker.ledger.totals()
     print(f"{MESSAGES} messages of {TENANTS} tenants: +{grown / 1e6:.1f} MB at most, {counts}")  # noqa: T201
     assert grown < its.MAX_FAULT_BYTES
     assert counts["dead_letters"] <= its.MAX_FAULTS
     assert counts["dead"] == MESSAGES + LETTERS
     assert counts["dropped"] == MESSAGES + LETTERS - counts["dead_letters"]
     assert counts["dropped"] == counts["dropped_room"] + counts.get("dropped_share", 0)
-    assert set(mine) == set(lab.letters(HONEST))
-    lab.claim(waits)
-    lab.finish(waits, Action.DONE)
-    [record] = lab.ledger.records([waits.ref])
+    assert set(mine) == set(worker.letters(HONEST))
+    worker.claim(waits)
+    worker.finish(waits, Action.DONE)
+    [record] = worker.ledger.records([waits.ref])
     assert record is not None
     assert record.state == "done"
 
 
 def test_one_source_has_a_share_and_loses_its_own_first(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    shard = lab.ledger.shards.shard("t_a", "prod")
+    shard = worker.ledger.shards.shard("t_a", "prod")
     names = (f"t_b{number}" for number in range(10_000))
-    other = next(name for name in names if lab.ledger.shards.shard(name, "prod") == shard)
-    monkeypatch.setattr(its, "MAX_FAULTS", 20 * lab.ledger.shards.number)
-    lab.bury([f"{other}/prod/first"])
-    lab.bury([f"t_a/prod/m{number:02}" for number in range(30)])
-    assert sorted(lab.letters("t_a")) == [f"t_a/prod/m{number}" for number in range(25, 30)]
-    assert lab.letters(other) == [f"{other}/prod/first"]
-    assert lab.ledger.totals()["dropped_share"] == 25
+    other = next(name for name in names if worker.ledger.shards.shard(name, "prod") == shard)
+    monkeypatch.setattr(its, "MAX_FAULTS", 20 * worker.ledger.shards.number)
+    worker.bury([f"{other}/prod/first"])
+    worker.bury([f"t_a/prod/m{number:02}" for number in range(30)])
+    assert sorted(worker.letters("t_a")) == [f"t_a/prod/m{number}" for number in range(25, 30)]
+    assert worker.letters(other) == [f"{other}/prod/first"]
+    assert worker.ledger.totals()["dropped_share"] == 25
 
 
 def test_unproven_commands_are_within_the_bound_as_they_end(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(its, "MAX_FAULTS", 16 * lab.ledger.shards.number)
-    commands = [lab.put(f"k{number}") for number in range(20)]
+    monkeypatch.setattr(its, "MAX_FAULTS", 16 * worker.ledger.shards.number)
+    commands = [worker.put(f"k{number}") for number in range(20)]
     for command in commands:
-        lab.ledger.submit([Intent(command, "q")])
-        lab.claim(command)
-        lab.finish(command, Action.REFUSE)
-    assert sorted(lab.letters(HONEST)) == sorted(command.ref for command in commands[-4:])
-    lab.ledger.submit([Intent(commands[0], "q")])  # its op_id is free
-    assert lab.ledger.totals()["dropped_share"] == 16
+        worker.ledger.submit([Intent(command, "q")])
+        worker.claim(command)
+        worker.finish(command, Action.REFUSE)
+    assert sorted(worker.letters(HONEST)) == sorted(command.ref for command in commands[-4:])
+    worker.ledger.submit([Intent(commands[0], "q")])  # its op_id is free
+    assert worker.ledger.totals()["dropped_share"] == 16
 
 
-def test_what_was_purged_leaves_the_count_when_its_name_comes_again(lab: Lab) -> None:
+def test_what_was_purged_leaves_the_count_when_its_name_comes_again(worker: Worker) -> None:
     ref = "t_a/prod/m"
     for _ in range(3):
-        lab.bury([ref])
-        assert DeadLetters(lab.state, lab.settings).purge([ref]) == [ref]
-    lab.bury([ref])
-    sizes = lab.state.call("HGETALL", f"{lab.ledger.shards.of(ref)}:faultsize")
+        worker.bury([ref])
+        assert DeadLetters(worker.state, worker.settings).purge([ref]) == [ref]
+    worker.bury([ref])
+    sizes = worker.state.call("HGETALL", f"{worker.ledger.shards.of(ref)}:faultsize")
     assert sizes[b"t_a/prod#"] == b"1"
     assert sizes[b""] == sizes[b"t_a/prod"] == sizes[ref.encode()]
-    assert lab.letters() == [ref]
+    assert worker.letters() == [ref]

@@ -39,7 +39,7 @@ class Said(Result):
 
 
 @dataclass
-class Shelf:
+class RecordingStore:
     """An adapter that keeps what it is told, and does what the test wants before it."""
 
     before: Callable[[Command], None] = lambda _: None
@@ -52,7 +52,7 @@ class Shelf:
     def boundary(self, scope: Scope, _: object) -> Boundary:
         return Boundary(scope, "filesystem", Reaches(data=(self.folder,)))
 
-    def open(self, _: AdapterContext) -> Shelf:
+    def open(self, _: AdapterContext) -> RecordingStore:
         return self
 
     def close(self) -> None:
@@ -97,7 +97,7 @@ def pool(tmp_path: Path) -> Iterator[AdapterPool]:
     pool.close()
 
 
-def admitted(commands: Sequence[Command], shelf: Shelf | None = None) -> list[Admitted]:
+def admitted(commands: Sequence[Command], store: RecordingStore | None = None) -> list[Admitted]:
     items = []
     for number, command in enumerate(commands):
         route = Route(
@@ -113,7 +113,7 @@ def admitted(commands: Sequence[Command], shelf: Shelf | None = None) -> list[Ad
         )
         deadline = time.monotonic() + 60
         claimed = Claimed(command, "t", number, number, 1, 1, deadline, WHEN, "1-0")
-        items.append(Admitted(claimed, route, cast(Backend, shelf), Mode.LAB, FREE.quotas))
+        items.append(Admitted(claimed, route, cast(Backend, store), Mode.LAB, FREE.quotas))
     return items
 
 
@@ -175,12 +175,12 @@ def test_a_read_behind_a_write_of_its_message_sees_it(
     pool: AdapterPool, bulk: frozenset[str]
 ) -> None:
     for _ in range(20):
-        shelf = Shelf(bulk_verbs=bulk)
-        shelf.before = lambda command: time.sleep(0.002 * command.writes)
+        store = RecordingStore(bulk_verbs=bulk)
+        store.before = lambda command: time.sleep(0.002 * command.writes)
         first, second, whole = get("k"), get("k"), all_keys()
         commands = [put("k", "1"), first, put("l", "1"), whole, put("k", "2"), second]
         early: list[Ended] = []
-        ends = told([*pool.run(admitted(commands, shelf), Blind(), early.extend), *early])
+        ends = told([*pool.run(admitted(commands, store), Blind(), early.extend), *early])
         assert (ends[first.op_id], ends[second.op_id]) == ("1", "2")
         assert ends[whole.op_id] == "k=1 l=1"
 
@@ -194,7 +194,7 @@ def test_a_write_that_comes_again_keeps_back_those_behind_it_also_behind_a_read(
             raise Throttled("busy", next_step="wait")
 
     commands = [put("k", "1"), get("k"), put("k", "2"), put("l")]
-    ends = pool.run(admitted(commands, Shelf(before=busy)), Blind(), never)
+    ends = pool.run(admitted(commands, RecordingStore(before=busy)), Blind(), never)
     by_id = {end.claimed.command.op_id: end for end in ends}
     assert isinstance(by_id[commands[0].op_id].error, Throttled)
     assert by_id[commands[1].op_id].result == {"value": ""}
@@ -219,24 +219,27 @@ def test_what_ended_is_told_while_others_run_each_once_and_a_key_in_order(
         if sorted(early) == sorted(wanted):
             gate.set()
 
-    last = pool.run(admitted(commands, Shelf(before=slow)), Blind(), tell)
+    last = pool.run(admitted(commands, RecordingStore(before=slow)), Blind(), tell)
     assert early == wanted
     assert [end.claimed.command.op_id for end in last] == [commands[2].op_id, commands[4].op_id]
 
 
 def test_reads_behind_a_bulk_begin_together(pool: AdapterPool) -> None:
-    shelf = Shelf(bulk_verbs=frozenset({"put"}))
+    store = RecordingStore(bulk_verbs=frozenset({"put"}))
     commands: list[Command] = []
     for n in range(20):
         commands += [put(f"k{n}", str(n)), get(f"k{n}")]
     early: list[Ended] = []
-    ends = told([*pool.run(admitted(commands, shelf), Blind(), early.extend), *early])
+    ends = told([*pool.run(admitted(commands, store), Blind(), early.extend), *early])
     assert [ends[c.op_id] for c in commands if not c.writes] == [str(n) for n in range(20)]
 
 
 @pytest.mark.usefixtures("unhurried")
 def test_nothing_is_told_early_where_nothing_takes_long(pool: AdapterPool) -> None:
-    assert len(pool.run(admitted([put(f"k{n}") for n in range(50)], Shelf()), Blind(), never)) == 50
+    assert (
+        len(pool.run(admitted([put(f"k{n}") for n in range(50)], RecordingStore()), Blind(), never))
+        == 50
+    )
     assert pool.run([], Blind(), never) == []
 
 
@@ -248,10 +251,10 @@ def test_an_error_of_the_line_itself_comes_out_once_all_has_ended(pool: AdapterP
                 raise LeaseExpired("the line is broken")
             return []
 
-    shelf = Shelf()
+    store = RecordingStore()
     with pytest.raises(LeaseExpired):
-        pool.run(admitted([put(f"k{n}") for n in range(5)], shelf), Broken(), never)
-    assert len(shelf.log) == 4
+        pool.run(admitted([put(f"k{n}") for n in range(5)], store), Broken(), never)
+    assert len(store.log) == 4
 
 
 def test_deletes_stand_in_line_with_reads_as_well() -> None:
@@ -265,14 +268,14 @@ def test_a_folder_that_leads_elsewhere_later_is_not_used_any_more(
     monkeypatch.setattr(reach, "GOOD_SECONDS", 0.0)
     link = tmp_path / "link"
     link.symlink_to(tmp_path)
-    shelf = Shelf(folder=str(link))
-    [first] = pool.run(admitted([put("a")], shelf), Blind(), lambda _: None)
+    store = RecordingStore(folder=str(link))
+    [first] = pool.run(admitted([put("a")], store), Blind(), lambda _: None)
     assert first.error is None
     link.unlink()
     link.symlink_to("/etc")
-    [second] = pool.run(admitted([put("b")], shelf), Blind(), lambda _: None)
+    [second] = pool.run(admitted([put("b")], store), Blind(), lambda _: None)
     assert isinstance(second.error, PlaceForbidden)
-    assert shelf.log == ["put a"]
+    assert store.log == ["put a"]
 
 
 @pytest.mark.usefixtures("unhurried")
@@ -281,14 +284,14 @@ def test_an_answer_of_a_bulk_that_breaks_off_is_the_end_of_its_command_alone(
 ) -> None:
     sizes: list[int] = []
 
-    class Breaking(Shelf):
+    class Breaking(RecordingStore):
         def get_many(self, items: Sequence[tuple[GetObject, Call]]) -> list[Any]:
             sizes.append(len(items))
             return [_Broken() if c.key == "k1" else self.get(c, call) for c, call in items]
 
-    shelf = Breaking(bulk_verbs=frozenset({"get"}))
+    store = Breaking(bulk_verbs=frozenset({"get"}))
     commands = [get(f"k{n}") for n in range(MAX_READ + 2)]
-    ends = pool.run(admitted(commands, shelf), Blind(), never)
+    ends = pool.run(admitted(commands, store), Blind(), never)
     failed = {end.claimed.command.subject: end.error for end in ends if end.error}
     assert failed.keys() == {"k1"}
     assert failed["k1"] is not None

@@ -9,7 +9,7 @@ import pytest
 
 from signalbox.commands.object_store import PutResult
 from signalbox.commands.outcome import Outcome, Status
-from signalbox.producers.cli.common import show
+from signalbox.producers.cli.outcome_text import show
 
 
 def outcome(*, superseded: bool) -> Outcome:

@@ -67,31 +67,31 @@ def test_what_was_changed_is_refused(groups: list[list[bytes]], data: st.DataObj
     at = data.draw(st.integers(0, len(made) - 1))
     index = data.draw(st.integers(0, len(groups[at]) - 1))
     proof, text = manifest.command(at, index), groups[at][index]
-    spots: list[str] = ["text", "group", "count", "digest", "index", "groups", "longer", "token"]
-    spots += ["above"] * bool(proof.above) + ["path"] * bool(proof.path)
-    spot = data.draw(st.sampled_from(spots))
+    parts: list[str] = ["text", "group", "count", "digest", "index", "groups", "longer", "token"]
+    parts += ["above"] * bool(proof.above) + ["path"] * bool(proof.path)
+    part = data.draw(st.sampled_from(parts))
     root, number = stated.root, stated.groups
-    if spot == "text":
+    if part == "text":
         text = data.draw(st.binary(max_size=20).filter(lambda other: other != text))
-    elif spot == "digest":
+    elif part == "digest":
         proof = replace(proof, digest=flipped(data, proof.digest))
-    elif spot in ("above", "path"):
-        changed: dict[str, Any] = {spot: flipped(data, getattr(proof, spot))}
+    elif part in ("above", "path"):
+        changed: dict[str, Any] = {part: flipped(data, getattr(proof, part))}
         proof = replace(proof, **changed)
-    elif spot == "longer":
+    elif part == "longer":
         proof = replace(proof, path=proof.path + bytes(SIZE))
-    elif spot == "groups":
+    elif part == "groups":
         number = data.draw(st.integers(-1, 40).filter(lambda n: n != number))
         if _same_way(at, stated.groups, number):
             return  # what is signed says the number; the path alone need not
-    elif spot == "token":
+    elif part == "token":
         root = flipped(data, root)
     else:
-        value = getattr(proof, spot)
+        value = getattr(proof, part)
         other = data.draw(st.integers(0, 40).filter(lambda n: n != value))
-        if spot == "index" and other < proof.count and groups[at][other] == text:
+        if part == "index" and other < proof.count and groups[at][other] == text:
             return
-        changed = {spot: other}
+        changed = {part: other}
         proof = replace(proof, **changed)
     refused(proof.check, root, number, text)
 

@@ -27,7 +27,7 @@ def get(key: str) -> GetObject:
     return GetObject(tenant_id=f"t_{key}", env="dev", key=key)
 
 
-class Lab:
+class Reads:
     """A line whose look-ups admit everything, on a backend of this machine or another."""
 
     def __init__(self, *, local: bool = True) -> None:
@@ -66,16 +66,16 @@ class Lab:
         ]
 
 
-def run(lab: Lab, main: Callable[[], Awaitable[None]]) -> None:
+def run(reads: Reads, main: Callable[[], Awaitable[None]]) -> None:
     async def whole() -> None:
         await main()
         # Every permit was given back.
         for number in range(THREADS):
             async with asyncio.timeout(TIMEOUT):
-                await lab.permits.acquire(f"t_{number}")
+                await reads.permits.acquire(f"t_{number}")
 
     asyncio.run(whole())
-    lab.threads.shutdown()
+    reads.threads.shutdown()
 
 
 def ended(name: str) -> Read:
@@ -84,26 +84,26 @@ def ended(name: str) -> Read:
 
 @pytest.mark.parametrize("local", [True, False])
 def test_a_read_that_hangs_holds_up_no_other(local: bool) -> None:
-    lab, go_on = Lab(local=local), threading.Event()
+    reads, go_on = Reads(local=local), threading.Event()
 
     def hang(_: Admitted) -> Read:
         assert go_on.wait(TIMEOUT)
         return ended("slow")
 
     async def main() -> None:
-        hanging = [asyncio.create_task(lab.read(f"h{n}", hang)) for n in range(THREADS - 1)]
+        hanging = [asyncio.create_task(reads.read(f"h{n}", hang)) for n in range(THREADS - 1)]
         await asyncio.sleep(0)
         for number in range(20):
-            assert await lab.read("q", lambda _: ended("quick")) == "quick", number
+            assert await reads.read("q", lambda _: ended("quick")) == "quick", number
         assert not any(task.done() for task in hanging)
         go_on.set()
         assert await asyncio.gather(*hanging) == ["slow"] * (THREADS - 1)
 
-    run(lab, main)
+    run(reads, main)
 
 
 def test_what_comes_meanwhile_is_looked_up_together() -> None:
-    lab, go_on = Lab(), threading.Event()
+    reads, go_on = Reads(), threading.Event()
     begun = asyncio.Event()
 
     async def main() -> None:
@@ -114,20 +114,20 @@ def test_what_comes_meanwhile_is_looked_up_together() -> None:
             assert go_on.wait(TIMEOUT)
             return ended("first")
 
-        one = asyncio.create_task(lab.read("a", first))
+        one = asyncio.create_task(reads.read("a", first))
         await begun.wait()
-        others = [asyncio.create_task(lab.read(k, lambda _: ended("x"))) for k in ("b", "c")]
+        others = [asyncio.create_task(reads.read(k, lambda _: ended("x"))) for k in ("b", "c")]
         assert await asyncio.gather(*others) == ["x", "x"]
         go_on.set()
         assert await one == "first"
 
-    run(lab, main)
-    assert sum(lab.looks) == 3
-    assert len(lab.looks) == 2
+    run(reads, main)
+    assert sum(reads.looks) == 3
+    assert len(reads.looks) == 2
 
 
 def test_who_gives_up_gives_its_permit_back_when_the_call_ends() -> None:
-    lab, go_on = Lab(), threading.Event()
+    reads, go_on = Reads(), threading.Event()
     closed = threading.Event()
 
     def slow(_: Admitted) -> Read:
@@ -136,8 +136,8 @@ def test_who_gives_up_gives_its_permit_back_when_the_call_ends() -> None:
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
-            await lab.read("a", slow, timeout=0.01)
-        cancelled = asyncio.create_task(lab.read("b", slow))
+            await reads.read("a", slow, timeout=0.01)
+        cancelled = asyncio.create_task(reads.read("b", slow))
         await asyncio.sleep(0.05)
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
@@ -146,29 +146,29 @@ def test_who_gives_up_gives_its_permit_back_when_the_call_ends() -> None:
         # What was opened for nobody is closed.
         assert await asyncio.to_thread(closed.wait, TIMEOUT)
 
-    run(lab, main)
+    run(reads, main)
 
 
 def test_errors_reach_who_asked() -> None:
-    lab = Lab()
+    reads = Reads()
 
     def fail(_: Admitted) -> Read:
         raise ValueError("no such thing")
 
     async def main() -> None:
         with pytest.raises(ValueError, match="no such thing"):
-            await lab.read("a", fail)
-        lab.error = StateUnavailable("it is away")
-        found = await asyncio.gather(*(lab.read(k, fail) for k in "abc"), return_exceptions=True)
+            await reads.read("a", fail)
+        reads.error = StateUnavailable("it is away")
+        found = await asyncio.gather(*(reads.read(k, fail) for k in "abc"), return_exceptions=True)
         assert {type(each) for each in found} == {StateUnavailable}
         assert len({id(each) for each in found}) == 3
 
-    run(lab, main)
+    run(reads, main)
 
 
 @pytest.mark.parametrize("fails", [False, True])
 def test_reads_that_are_alike_are_one_call_and_each_has_its_own_end(fails: bool) -> None:
-    lab, go_on = Lab(), threading.Event()
+    reads, go_on = Reads(), threading.Event()
     begun = asyncio.Event()
     together: list[list[str]] = []
 
@@ -189,9 +189,9 @@ def test_reads_that_are_alike_are_one_call_and_each_has_its_own_end(fails: bool)
             assert go_on.wait(TIMEOUT)
             return ended("first")
 
-        one = asyncio.create_task(lab.read("z", first))
+        one = asyncio.create_task(reads.read("z", first))
         await begun.wait()
-        tasks = [asyncio.create_task(lab.read(key, calls)) for key in ("b", "c")]
+        tasks = [asyncio.create_task(reads.read(key, calls)) for key in ("b", "c")]
         found = await asyncio.gather(*tasks, return_exceptions=True)
         go_on.set()
         await one
@@ -201,5 +201,5 @@ def test_reads_that_are_alike_are_one_call_and_each_has_its_own_end(fails: bool)
         else:
             assert found == ["b", "c"]
 
-    run(lab, main)
+    run(reads, main)
     assert together == [["b", "c"]]

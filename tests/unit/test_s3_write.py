@@ -52,12 +52,12 @@ WHO: dict[str, Any] = {"tenant_id": "t_demo", "env": "dev"}
 BASE = "tenants/t_demo/dev/raw/"
 
 
-class Lab:
+class MotoStore:
     """A store on moto with its bucket, and hooks into what its client sends."""
 
     def __init__(self, directory: Path, **config: Any) -> None:
         path = directory / "credentials.ini"
-        path.write_text("[default]\naws_access_key_id = LAB\naws_secret_access_key = lab\n")
+        path.write_text("[default]\naws_access_key_id = LAB\naws_secret_access_key = moto_store\n")
         self.payloads = DirectoryPayloadStore(directory / "payloads")
         self._config = {"bucket": "data", "credentials_file": str(path)} | config
         self.client = client_for(read_config(self._config))
@@ -128,18 +128,18 @@ class Lab:
 
 
 @pytest.fixture
-def lab(tmp_path: Path) -> Iterator[Lab]:
+def moto_store(tmp_path: Path) -> Iterator[MotoStore]:
     with mock_aws():
-        lab = Lab(tmp_path)
-        lab.client.create_bucket(Bucket="data")
-        yield lab
-        lab.unhook()
+        moto_store = MotoStore(tmp_path)
+        moto_store.client.create_bucket(Bucket="data")
+        yield moto_store
+        moto_store.unhook()
 
 
 @pytest.fixture
-def fenced(lab: Lab, tmp_path: Path) -> Lab:
+def fenced(moto_store: MotoStore, tmp_path: Path) -> MotoStore:
     """The same bucket by a route with `fenced_writes`."""
-    return Lab(tmp_path, fenced_writes=True)
+    return MotoStore(tmp_path, fenced_writes=True)
 
 
 def _as_bytes(params: dict[str, Any], **_: Any) -> None:
@@ -186,81 +186,91 @@ class NoisyPayloads:
         return PutObject(key="big", payload=self.staged, **WHO, **fields)
 
 
-def test_metadata_comes_back_as_it_was_and_ours_stays_hidden(lab: Lab) -> None:
+def test_metadata_comes_back_as_it_was_and_ours_stays_hidden(moto_store: MotoStore) -> None:
     metadata = {"plain": "x", "spaces": "  x ", "empty": "", "marked": "signalbox64:eA=="}
-    lab.put(b"one", lab.call("op-1", 1), metadata=metadata, content_type="text/plain")
-    info = lab.store.head(HeadObject(key="a.txt", **WHO), lab.call("op-2", 2))
+    moto_store.put(b"one", moto_store.call("op-1", 1), metadata=metadata, content_type="text/plain")
+    info = moto_store.store.head(HeadObject(key="a.txt", **WHO), moto_store.call("op-2", 2))
     assert info.metadata == metadata
     assert info.sha256 == hashlib.sha256(b"one").hexdigest()
-    raw = lab.client.head_object(Bucket="data", Key=BASE + "a.txt")["Metadata"]
+    raw = moto_store.client.head_object(Bucket="data", Key=BASE + "a.txt")["Metadata"]
     assert (raw["signalbox-mark"], raw["signalbox-seq"]) == ("op-1", "1")
 
 
-def test_a_takeover_of_a_finished_put_gives_its_result_and_writes_nothing(lab: Lab) -> None:
-    etag = lab.put(b"one", lab.call("op-1", 1))
-    puts = lab.before("PutObject", lambda: None, times=9)
-    assert lab.put(b"one", lab.call("op-1", 1, takeover=True)) == etag
+def test_a_takeover_of_a_finished_put_gives_its_result_and_writes_nothing(
+    moto_store: MotoStore,
+) -> None:
+    etag = moto_store.put(b"one", moto_store.call("op-1", 1))
+    puts = moto_store.before("PutObject", lambda: None, times=9)
+    assert moto_store.put(b"one", moto_store.call("op-1", 1, takeover=True)) == etag
     assert puts == []
 
 
-def test_a_takeover_leaves_what_a_newer_command_wrote(lab: Lab) -> None:
-    newer = lab.put(b"newer", lab.call("op-2", 2))
-    etag = lab.put(b"older", lab.call("op-1", 1, takeover=True))
-    assert lab.read() == b"newer"
+def test_a_takeover_leaves_what_a_newer_command_wrote(moto_store: MotoStore) -> None:
+    newer = moto_store.put(b"newer", moto_store.call("op-2", 2))
+    etag = moto_store.put(b"older", moto_store.call("op-1", 1, takeover=True))
+    assert moto_store.read() == b"newer"
     assert etag != newer
 
 
-def test_a_takeover_replaces_what_an_older_command_wrote(lab: Lab) -> None:
-    lab.put(b"older", lab.call("op-1", 1))
-    lab.put(b"newer", lab.call("op-2", 2, takeover=True))
-    assert lab.read() == b"newer"
+def test_a_takeover_replaces_what_an_older_command_wrote(moto_store: MotoStore) -> None:
+    moto_store.put(b"older", moto_store.call("op-1", 1))
+    moto_store.put(b"newer", moto_store.call("op-2", 2, takeover=True))
+    assert moto_store.read() == b"newer"
 
 
-def test_what_an_earlier_release_wrote_is_known_by_its_number(lab: Lab) -> None:
+def test_what_an_earlier_release_wrote_is_known_by_its_number(moto_store: MotoStore) -> None:
     beside = {"signalbox-op-id": "nightly", "signalbox-seq": "5"}
-    lab.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"old", Metadata=beside)
+    moto_store.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"old", Metadata=beside)
     # By the release before, whose worker died before it could say so.
-    etag = lab.put(b"old", lab.call("5", 5, takeover=True), condition=Condition(if_absent=True))
+    etag = moto_store.put(
+        b"old", moto_store.call("5", 5, takeover=True), condition=Condition(if_absent=True)
+    )
     assert etag == hashlib.md5(b"old").hexdigest()  # noqa: S324  # S3's own ETag
-    lab.put(b"new", lab.call("9", 9, takeover=True), op_id="nightly")
-    assert lab.read() == b"new"
+    moto_store.put(b"new", moto_store.call("9", 9, takeover=True), op_id="nightly")
+    assert moto_store.read() == b"new"
 
 
 def test_a_takeover_does_not_undo_a_newer_write_that_comes_between_look_and_write(
-    lab: Lab,
+    moto_store: MotoStore,
 ) -> None:
-    lab.put(b"first", lab.call("op-1", 1))
+    moto_store.put(b"first", moto_store.call("op-1", 1))
 
     def newer() -> None:
-        lab.put(b"newer", lab.call("op-3", 3))
+        moto_store.put(b"newer", moto_store.call("op-3", 3))
 
-    runs = lab.before("PutObject", newer)
-    lab.put(b"taken over", lab.call("op-2", 2, takeover=True))
+    runs = moto_store.before("PutObject", newer)
+    moto_store.put(b"taken over", moto_store.call("op-2", 2, takeover=True))
     assert runs == [1]
-    assert lab.read() == b"newer"
+    assert moto_store.read() == b"newer"
 
 
-def test_a_takeover_does_not_undo_a_newer_write_to_a_key_that_was_empty(lab: Lab) -> None:
-    runs = lab.before("PutObject", lambda: void(lab.put(b"newer", lab.call("op-3", 3))))
-    lab.put(b"taken over", lab.call("op-2", 2, takeover=True))
+def test_a_takeover_does_not_undo_a_newer_write_to_a_key_that_was_empty(
+    moto_store: MotoStore,
+) -> None:
+    runs = moto_store.before(
+        "PutObject", lambda: void(moto_store.put(b"newer", moto_store.call("op-3", 3)))
+    )
+    moto_store.put(b"taken over", moto_store.call("op-2", 2, takeover=True))
     assert runs == [1]
-    assert lab.read() == b"newer"
+    assert moto_store.read() == b"newer"
 
 
-def test_a_takeover_writes_over_an_upload_that_came_between_look_and_write(lab: Lab) -> None:
+def test_a_takeover_writes_over_an_upload_that_came_between_look_and_write(
+    moto_store: MotoStore,
+) -> None:
     def upload() -> None:
-        lab.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"from a browser")
+        moto_store.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"from a browser")
 
-    lab.before("PutObject", upload)
-    lab.put(b"taken over", lab.call("op-2", 2, takeover=True))
-    assert lab.read() == b"taken over"
+    moto_store.before("PutObject", upload)
+    moto_store.put(b"taken over", moto_store.call("op-2", 2, takeover=True))
+    assert moto_store.read() == b"taken over"
 
 
-def test_a_key_that_never_rests_is_reported_as_temporary(lab: Lab) -> None:
+def test_a_key_that_never_rests_is_reported_as_temporary(moto_store: MotoStore) -> None:
     bodies = iter(range(100))
 
     def upload() -> None:
-        lab.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"%d" % next(bodies))
+        moto_store.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"%d" % next(bodies))
 
     # Each foreign put is a request with the hook as well: twice as many runs as looks.
     unlimited = {"busy": False}
@@ -271,94 +281,106 @@ def test_a_key_that_never_rests_is_reported_as_temporary(lab: Lab) -> None:
             upload()
             unlimited["busy"] = False
 
-    lab.before("PutObject", once, times=99)
+    moto_store.before("PutObject", once, times=99)
     with pytest.raises(Contended, match="looks"):
-        lab.put(b"x", lab.call("op-2", 2, takeover=True))
+        moto_store.put(b"x", moto_store.call("op-2", 2, takeover=True))
 
 
 def test_fenced_writes_keep_a_frozen_worker_from_undoing_a_newer_write(
-    lab: Lab, fenced: Lab
+    moto_store: MotoStore, fenced: MotoStore
 ) -> None:
     fenced.put(b"newer", fenced.call("op-2", 2))
     fenced.put(b"older", fenced.call("op-1", 1))
     assert fenced.read() == b"newer"
 
 
-def test_a_create_whose_answer_was_lost_is_not_refused_by_its_own_object(lab: Lab) -> None:
-    lab.after("PutObject", lose_the_answer)
+def test_a_create_whose_answer_was_lost_is_not_refused_by_its_own_object(
+    moto_store: MotoStore,
+) -> None:
+    moto_store.after("PutObject", lose_the_answer)
     condition = Condition(if_absent=True)
     with pytest.raises(Unavailable):
-        lab.put(b"one", lab.call("op-1", 1), condition=condition)
-    etag = lab.put(b"one", lab.call("op-1", 1), condition=condition)
+        moto_store.put(b"one", moto_store.call("op-1", 1), condition=condition)
+    etag = moto_store.put(b"one", moto_store.call("op-1", 1), condition=condition)
     assert etag == hashlib.md5(b"one").hexdigest()  # noqa: S324  # S3's own ETag
     with pytest.raises(AlreadyExists):
-        lab.put(b"two", lab.call("op-2", 2), condition=condition)
+        moto_store.put(b"two", moto_store.call("op-2", 2), condition=condition)
 
 
-def test_a_replacement_whose_answer_was_lost_is_not_refused_by_its_own_object(lab: Lab) -> None:
-    condition = Condition(if_match=lab.put(b"one", lab.call("op-1", 1)))
-    lab.after("PutObject", lose_the_answer)
+def test_a_replacement_whose_answer_was_lost_is_not_refused_by_its_own_object(
+    moto_store: MotoStore,
+) -> None:
+    condition = Condition(if_match=moto_store.put(b"one", moto_store.call("op-1", 1)))
+    moto_store.after("PutObject", lose_the_answer)
     with pytest.raises(Unavailable):
-        lab.put(b"two", lab.call("op-2", 2), condition=condition)
-    lab.put(b"two", lab.call("op-2", 2), condition=condition)
+        moto_store.put(b"two", moto_store.call("op-2", 2), condition=condition)
+    moto_store.put(b"two", moto_store.call("op-2", 2), condition=condition)
     with pytest.raises(PreconditionFailed):
-        lab.put(b"three", lab.call("op-3", 3), condition=condition)
+        moto_store.put(b"three", moto_store.call("op-3", 3), condition=condition)
 
 
 @pytest.mark.parametrize("etag", ["*", "", 'x" y', "a\nb", "W/ü"])
-def test_an_etag_that_s3_never_gave_matches_nothing(lab: Lab, etag: str) -> None:
-    lab.put(b"one", lab.call("op-1", 1))
+def test_an_etag_that_s3_never_gave_matches_nothing(moto_store: MotoStore, etag: str) -> None:
+    moto_store.put(b"one", moto_store.call("op-1", 1))
     with pytest.raises(PreconditionFailed):
-        lab.put(b"two", lab.call("op-2", 2), condition=Condition(if_match=etag))
+        moto_store.put(b"two", moto_store.call("op-2", 2), condition=Condition(if_match=etag))
     with pytest.raises(PreconditionFailed):
-        lab.delete(lab.call("op-3", 3), if_match=etag)
-    assert lab.read() == b"one"
+        moto_store.delete(moto_store.call("op-3", 3), if_match=etag)
+    assert moto_store.read() == b"one"
 
 
-def test_a_condition_on_a_missing_key_fails(lab: Lab) -> None:
+def test_a_condition_on_a_missing_key_fails(moto_store: MotoStore) -> None:
     with pytest.raises(PreconditionFailed):
-        lab.put(b"one", lab.call("op-1", 1), condition=Condition(if_match="abc"))
+        moto_store.put(b"one", moto_store.call("op-1", 1), condition=Condition(if_match="abc"))
     with pytest.raises(PreconditionFailed):
-        lab.delete(lab.call("op-2", 2), if_match="abc")
+        moto_store.delete(moto_store.call("op-2", 2), if_match="abc")
 
 
-def test_a_conditional_delete_does_not_remove_what_came_between_look_and_delete(lab: Lab) -> None:
-    etag = lab.put(b"one", lab.call("op-1", 1))
-    lab.before("DeleteObject", lambda: void(lab.put(b"two", lab.call("op-3", 3))))
+def test_a_conditional_delete_does_not_remove_what_came_between_look_and_delete(
+    moto_store: MotoStore,
+) -> None:
+    etag = moto_store.put(b"one", moto_store.call("op-1", 1))
+    moto_store.before(
+        "DeleteObject", lambda: void(moto_store.put(b"two", moto_store.call("op-3", 3)))
+    )
     with pytest.raises(PreconditionFailed):
-        lab.delete(lab.call("op-2", 2), if_match=etag)
-    assert lab.read() == b"two"
+        moto_store.delete(moto_store.call("op-2", 2), if_match=etag)
+    assert moto_store.read() == b"two"
 
 
-def test_a_delete_that_is_taken_over_leaves_a_newer_object(lab: Lab) -> None:
-    lab.put(b"newer", lab.call("op-2", 2))
-    lab.delete(lab.call("op-1", 1, takeover=True))
-    assert lab.read() == b"newer"
-    lab.delete(lab.call("op-3", 3, takeover=True))
-    assert not lab.exists()
-    lab.delete(lab.call("op-3", 3, takeover=True))
+def test_a_delete_that_is_taken_over_leaves_a_newer_object(moto_store: MotoStore) -> None:
+    moto_store.put(b"newer", moto_store.call("op-2", 2))
+    moto_store.delete(moto_store.call("op-1", 1, takeover=True))
+    assert moto_store.read() == b"newer"
+    moto_store.delete(moto_store.call("op-3", 3, takeover=True))
+    assert not moto_store.exists()
+    moto_store.delete(moto_store.call("op-3", 3, takeover=True))
 
 
-def test_a_conditional_delete_that_is_taken_over_after_its_effect_succeeds(lab: Lab) -> None:
-    etag = lab.put(b"one", lab.call("op-1", 1))
-    lab.after("DeleteObject", lose_the_answer)
+def test_a_conditional_delete_that_is_taken_over_after_its_effect_succeeds(
+    moto_store: MotoStore,
+) -> None:
+    etag = moto_store.put(b"one", moto_store.call("op-1", 1))
+    moto_store.after("DeleteObject", lose_the_answer)
     with pytest.raises(Unavailable):
-        lab.delete(lab.call("op-2", 2), if_match=etag)
-    lab.delete(lab.call("op-2", 2, takeover=True), if_match=etag)
-    assert not lab.exists()
+        moto_store.delete(moto_store.call("op-2", 2), if_match=etag)
+    moto_store.delete(moto_store.call("op-2", 2, takeover=True), if_match=etag)
+    assert not moto_store.exists()
 
 
-def test_large_content_goes_in_parts_of_bounded_size_whatever_the_source_reads(lab: Lab) -> None:
+def test_large_content_goes_in_parts_of_bounded_size_whatever_the_source_reads(
+    moto_store: MotoStore,
+) -> None:
     size = 2 * PART_BYTES + 12345
     noisy = NoisyPayloads(size)
-    parts = lab.before("UploadPart", lambda: None, times=99)
-    result = lab.store.put(noisy.command(), noisy.call())
+    parts = moto_store.before("UploadPart", lambda: None, times=99)
+    result = moto_store.store.put(noisy.command(), noisy.call())
     assert len(parts) == 3
     assert noisy.largest_read <= CHUNK_BYTES
-    head = lab.client.head_object(Bucket="data", Key=BASE + "big")
+    head = moto_store.client.head_object(Bucket="data", Key=BASE + "big")
     assert head["ContentLength"] == size
     assert result.etag == head["ETag"].strip('"')
-    assert lab.open_uploads() == 0
+    assert moto_store.open_uploads() == 0
 
 
 def test_content_of_any_size_fits_into_the_parts_that_s3_takes() -> None:
@@ -368,24 +390,26 @@ def test_content_of_any_size_fits_into_the_parts_that_s3_takes() -> None:
 
 
 @pytest.mark.parametrize("size", [10, PART_BYTES, 2 * PART_BYTES, 2 * PART_BYTES + 1])
-def test_content_that_is_not_what_was_announced_is_never_stored(lab: Lab, size: int) -> None:
+def test_content_that_is_not_what_was_announced_is_never_stored(
+    moto_store: MotoStore, size: int
+) -> None:
     noisy = NoisyPayloads(size, wrong=True)
     with pytest.raises(IntegrityMismatch):
-        lab.store.put(noisy.command(), noisy.call())
-    assert not lab.exists()
-    assert lab.open_uploads() == 0
+        moto_store.store.put(noisy.command(), noisy.call())
+    assert not moto_store.exists()
+    assert moto_store.open_uploads() == 0
 
 
-def test_an_upload_that_fails_in_the_middle_is_given_up(lab: Lab) -> None:
+def test_an_upload_that_fails_in_the_middle_is_given_up(moto_store: MotoStore) -> None:
     noisy = NoisyPayloads(3 * PART_BYTES)
-    lab.before("CompleteMultipartUpload", lose_the_answer)
+    moto_store.before("CompleteMultipartUpload", lose_the_answer)
     with pytest.raises(Unavailable):
-        lab.store.put(noisy.command(), noisy.call())
-    assert not lab.exists()
-    assert lab.open_uploads() == 0
+        moto_store.store.put(noisy.command(), noisy.call())
+    assert not moto_store.exists()
+    assert moto_store.open_uploads() == 0
 
 
-def test_no_part_is_sent_after_an_upload_was_given_up(lab: Lab) -> None:
+def test_no_part_is_sent_after_an_upload_was_given_up(moto_store: MotoStore) -> None:
     noisy = NoisyPayloads(20 * PART_BYTES)
     sent: list[str] = []
 
@@ -394,25 +418,25 @@ def test_no_part_is_sent_after_an_upload_was_given_up(lab: Lab) -> None:
         if len(sent) == 5:
             lose_the_answer()
 
-    events = lab.client.meta.events
+    events = moto_store.client.meta.events
     events.register("before-call.s3.UploadPart", part, unique_id="part")
     events.register(
         "before-call.s3.AbortMultipartUpload", lambda **_: sent.append("end"), unique_id="end"
     )
     try:
         with pytest.raises(Unavailable):
-            lab.store.put(noisy.command(), noisy.call())
+            moto_store.store.put(noisy.command(), noisy.call())
     finally:
         events.unregister("before-call.s3.UploadPart", unique_id="part")
         events.unregister("before-call.s3.AbortMultipartUpload", unique_id="end")
     assert sent[-1] == "end"
     assert sent.count("part") <= 5 + 3
-    assert lab.open_uploads() == 0
+    assert moto_store.open_uploads() == 0
 
 
-def test_parts_arrive_in_order_whichever_is_sent_first(lab: Lab) -> None:
+def test_parts_arrive_in_order_whichever_is_sent_first(moto_store: MotoStore) -> None:
     content = b"".join(bytes([number]) * (PART_BYTES // 2) for number in range(15))
-    staged = lab.payloads.stage([content])
+    staged = moto_store.payloads.stage([content])
     command = PutObject(key="a.txt", payload=staged, **WHO)
     slow = threading.Event()
 
@@ -422,120 +446,128 @@ def test_parts_arrive_in_order_whichever_is_sent_first(lab: Lab) -> None:
         else:
             slow.set()
 
-    lab.client.meta.events.register("before-call.s3.UploadPart", later, unique_id="later")
+    moto_store.client.meta.events.register("before-call.s3.UploadPart", later, unique_id="later")
     try:
-        lab.store.put(command, lab.call("op-1", 1))
+        moto_store.store.put(command, moto_store.call("op-1", 1))
     finally:
-        lab.client.meta.events.unregister("before-call.s3.UploadPart", unique_id="later")
+        moto_store.client.meta.events.unregister("before-call.s3.UploadPart", unique_id="later")
     assert slow.is_set()
-    assert lab.read() == content
+    assert moto_store.read() == content
 
 
 def test_a_lease_that_ends_between_parts_stops_the_upload(
-    lab: Lab, monkeypatch: pytest.MonkeyPatch
+    moto_store: MotoStore, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     noisy = NoisyPayloads(3 * PART_BYTES)
     call = noisy.call()
     over = call.deadline + 1
-    lab.after(
+    moto_store.after(
         "UploadPart",
         lambda: monkeypatch.setattr("signalbox.adapters.port.lease_clock", lambda: over),
     )
     with pytest.raises(LeaseExpired):
-        lab.store.put(noisy.command(), call)
-    assert lab.open_uploads() == 0
+        moto_store.store.put(noisy.command(), call)
+    assert moto_store.open_uploads() == 0
 
 
-def test_a_condition_that_fails_spares_the_upload_of_large_content(lab: Lab) -> None:
-    lab.put(b"there", lab.call("op-1", 1), key="big")
+def test_a_condition_that_fails_spares_the_upload_of_large_content(moto_store: MotoStore) -> None:
+    moto_store.put(b"there", moto_store.call("op-1", 1), key="big")
     noisy = NoisyPayloads(2 * PART_BYTES)
-    started = lab.before("CreateMultipartUpload", lambda: None)
+    started = moto_store.before("CreateMultipartUpload", lambda: None)
     with pytest.raises(AlreadyExists):
-        lab.store.put(noisy.command(condition=Condition(if_absent=True)), noisy.call())
+        moto_store.store.put(noisy.command(condition=Condition(if_absent=True)), noisy.call())
     assert started == []
 
 
-def test_large_content_is_not_put_over_an_object_that_came_meanwhile(lab: Lab) -> None:
+def test_large_content_is_not_put_over_an_object_that_came_meanwhile(moto_store: MotoStore) -> None:
     noisy = NoisyPayloads(2 * PART_BYTES)
-    lab.before(
+    moto_store.before(
         "CompleteMultipartUpload",
-        lambda: void(lab.put(b"newer", lab.call("op-9", 9), key="big")),
+        lambda: void(moto_store.put(b"newer", moto_store.call("op-9", 9), key="big")),
     )
-    lab.store.put(noisy.command(), noisy.call(takeover=True))
-    assert lab.read("big") == b"newer"
-    assert lab.open_uploads() == 0
+    moto_store.store.put(noisy.command(), noisy.call(takeover=True))
+    assert moto_store.read("big") == b"newer"
+    assert moto_store.open_uploads() == 0
 
 
-def test_a_finished_upload_whose_answer_was_lost_is_recognised(lab: Lab) -> None:
+def test_a_finished_upload_whose_answer_was_lost_is_recognised(moto_store: MotoStore) -> None:
     noisy = NoisyPayloads(2 * PART_BYTES)
-    lab.after("CompleteMultipartUpload", lose_the_answer)
+    moto_store.after("CompleteMultipartUpload", lose_the_answer)
     with pytest.raises(Unavailable):
-        lab.store.put(noisy.command(), noisy.call())
-    started = lab.before("CreateMultipartUpload", lambda: None)
-    lab.store.put(noisy.command(), noisy.call(takeover=True))
+        moto_store.store.put(noisy.command(), noisy.call())
+    started = moto_store.before("CreateMultipartUpload", lambda: None)
+    moto_store.store.put(noisy.command(), noisy.call(takeover=True))
     assert started == []
 
 
-def test_a_key_that_is_too_long_with_its_prefix_says_by_how_much(lab: Lab) -> None:
+def test_a_key_that_is_too_long_with_its_prefix_says_by_how_much(moto_store: MotoStore) -> None:
     longest = "k" * (1024 - len(BASE))
-    lab.put(b"fits", lab.call("op-1", 1), key=longest)
+    moto_store.put(b"fits", moto_store.call("op-1", 1), key=longest)
     with pytest.raises(InvalidKey) as caught:
-        lab.put(b"does not", lab.call("op-2", 2), key=longest + "kk")
+        moto_store.put(b"does not", moto_store.call("op-2", 2), key=longest + "kk")
     assert caught.value.next_step == "shorten it by 2 UTF-8 bytes"
 
 
-def test_a_cursor_leads_on_only_in_its_own_list(lab: Lab) -> None:
+def test_a_cursor_leads_on_only_in_its_own_list(moto_store: MotoStore) -> None:
     for name in "abc":
-        lab.put(b"x", lab.call(f"op-{name}", 1), key=f"p/{name} +%ü")
+        moto_store.put(b"x", moto_store.call(f"op-{name}", 1), key=f"p/{name} +%ü")
     question = ListObjects(prefix="p/", limit=2, **WHO)
-    page = lab.store.list(question, lab.call("l", 1))
+    page = moto_store.store.list(question, moto_store.call("l", 1))
     assert [entry.key for entry in page.objects] == ["p/a +%ü", "p/b +%ü"]
     following = question.model_copy(update={"cursor": page.next_cursor})
-    rest = lab.store.list(following, lab.call("l", 1))
+    rest = moto_store.store.list(following, moto_store.call("l", 1))
     assert [entry.key for entry in rest.objects] == ["p/c +%ü"]
     assert rest.next_cursor is None
     other_prefix = following.model_copy(update={"prefix": "p"})
     forged = following.model_copy(update={"cursor": "Zm9yZ2Vk"})
     for command in (other_prefix, forged, following.model_copy(update={"cursor": "ü"})):
         with pytest.raises(InvalidCommand):
-            lab.store.list(command, lab.call("l", 1))
+            moto_store.store.list(command, moto_store.call("l", 1))
     theirs = following.model_copy(update={"tenant_id": "t_other"})
     with pytest.raises(InvalidCommand):
-        lab.open("t_other").list(theirs, lab.call("l", 1))
+        moto_store.open("t_other").list(theirs, moto_store.call("l", 1))
 
 
-def test_a_registration_reads_the_content_of_a_browser_upload_for_its_digest(lab: Lab) -> None:
-    lab.client.put_object(Bucket="data", Key=BASE + "a.txt", Body=b"up", ContentType="text/plain")
+def test_a_registration_reads_the_content_of_a_browser_upload_for_its_digest(
+    moto_store: MotoStore,
+) -> None:
+    moto_store.client.put_object(
+        Bucket="data", Key=BASE + "a.txt", Body=b"up", ContentType="text/plain"
+    )
     digest = hashlib.sha256(b"up").hexdigest()
     command = RegisterObject(key="a.txt", size_bytes=2, sha256=digest, **WHO)
-    record = lab.store.register(command, lab.call("op-1", 1))
+    record = moto_store.store.register(command, moto_store.call("op-1", 1))
     assert (record.sha256, record.content_type) == (digest, "text/plain")
     assert record.uri == f"s3://data/{BASE}a.txt"
     with pytest.raises(PreconditionFailed):
-        lab.store.register(command.model_copy(update={"sha256": "0" * 64}), lab.call("op-2", 2))
+        moto_store.store.register(
+            command.model_copy(update={"sha256": "0" * 64}), moto_store.call("op-2", 2)
+        )
     with pytest.raises(PreconditionFailed):
-        lab.store.register(command.model_copy(update={"size_bytes": 3}), lab.call("op-3", 3))
+        moto_store.store.register(
+            command.model_copy(update={"size_bytes": 3}), moto_store.call("op-3", 3)
+        )
 
 
 def test_a_registration_that_is_taken_over_gives_the_record_of_the_first_attempt(
-    lab: Lab,
+    moto_store: MotoStore,
 ) -> None:
-    lab.put(b"one", lab.call("op-1", 1))
+    moto_store.put(b"one", moto_store.call("op-1", 1))
     command = RegisterObject(key="a.txt", metadata={"by": "me"}, **WHO)
-    first = lab.store.register(command, lab.call("op-2", 2))
-    assert lab.store.register(command, lab.call("op-2", 2, takeover=True)) == first
-    later = lab.store.register(command, lab.call("op-3", 3))
+    first = moto_store.store.register(command, moto_store.call("op-2", 2))
+    assert moto_store.store.register(command, moto_store.call("op-2", 2, takeover=True)) == first
+    later = moto_store.store.register(command, moto_store.call("op-3", 3))
     assert later.asset_id == first.asset_id
-    lab.put(b"two", lab.call("op-4", 4))
-    assert lab.store.register(command, lab.call("op-5", 5)).asset_id != first.asset_id
+    moto_store.put(b"two", moto_store.call("op-4", 4))
+    assert moto_store.store.register(command, moto_store.call("op-5", 5)).asset_id != first.asset_id
 
 
-def test_asset_records_do_not_show_among_objects(lab: Lab) -> None:
-    lab.put(b"one", lab.call("op-1", 1))
-    lab.store.register(RegisterObject(key="a.txt", **WHO), lab.call("op-2", 2))
-    page = lab.store.list(ListObjects(**WHO), lab.call("op-3", 3))
+def test_asset_records_do_not_show_among_objects(moto_store: MotoStore) -> None:
+    moto_store.put(b"one", moto_store.call("op-1", 1))
+    moto_store.store.register(RegisterObject(key="a.txt", **WHO), moto_store.call("op-2", 2))
+    page = moto_store.store.list(ListObjects(**WHO), moto_store.call("op-3", 3))
     assert [entry.key for entry in page.objects] == ["a.txt"]
-    keys = [entry["Key"] for entry in lab.client.list_objects_v2(Bucket="data")["Contents"]]
+    keys = [entry["Key"] for entry in moto_store.client.list_objects_v2(Bucket="data")["Contents"]]
     assert keys == ["tenants/t_demo/dev/assets/a.txt", BASE + "a.txt"]
 
 
@@ -543,11 +575,11 @@ def void(_: object) -> None:
     """Drop a result where a hook must return None."""
 
 
-def test_a_register_finds_its_own_record_though_its_object_is_gone(lab: Lab) -> None:
-    lab.put(b"one", lab.call("op-1", 1))
+def test_a_register_finds_its_own_record_though_its_object_is_gone(moto_store: MotoStore) -> None:
+    moto_store.put(b"one", moto_store.call("op-1", 1))
     command = RegisterObject(key="a.txt", **WHO)
-    record = lab.store.register(command, lab.call("op-2", 2))
-    lab.delete(lab.call("op-3", 3))
-    assert lab.store.register(command, lab.call("op-2", 2, takeover=True)) == record
+    record = moto_store.store.register(command, moto_store.call("op-2", 2))
+    moto_store.delete(moto_store.call("op-3", 3))
+    assert moto_store.store.register(command, moto_store.call("op-2", 2, takeover=True)) == record
     with pytest.raises(NotFound):
-        lab.store.register(command, lab.call("op-4", 4, takeover=True))
+        moto_store.store.register(command, moto_store.call("op-4", 4, takeover=True))

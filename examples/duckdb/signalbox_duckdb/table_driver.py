@@ -56,7 +56,7 @@ def check_config(config: Mapping[str, Any]) -> None:
 
 
 class DuckDBTableDriver:
-    """A TableDriver. A turn is one transaction of the only writer."""
+    """A TableDriver. A session is one transaction of the only writer."""
 
     service = SERVICE
     traits = TableTraits()
@@ -69,11 +69,11 @@ class DuckDBTableDriver:
         self._opened: duckdb.DuckDBPyConnection | None = None
 
     @contextmanager
-    def turn(self, limit: TimeLimit) -> Iterator[_Turn]:
+    def session(self, limit: TimeLimit) -> Iterator[_Session]:
         with self._lock, self._cursor(locked=True) as cursor:
             cursor.begin()
             try:
-                yield _Turn(cursor)
+                yield _Session(cursor)
             except BaseException:
                 cursor.rollback()
                 raise
@@ -166,7 +166,7 @@ class DuckDBTableDriver:
             self._opened = opened
 
 
-class _Turn:
+class _Session:
     def __init__(self, cursor: duckdb.DuckDBPyConnection) -> None:
         self._cursor = cursor
 

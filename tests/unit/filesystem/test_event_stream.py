@@ -13,7 +13,7 @@ import apsw
 import pytest
 
 from signalbox.adapters.event_stream import EventStream
-from signalbox.adapters.filesystem.event_log import Turn
+from signalbox.adapters.filesystem.event_log import Session
 from signalbox.adapters.filesystem.stream_driver import FilesystemStreamDriver
 from signalbox.adapters.port import Call
 from signalbox.commands.error import LeaseExpired, PreconditionFailed, SignalboxError, Unavailable
@@ -96,7 +96,7 @@ def test_a_failed_commit_is_the_error_of_all_even_of_those_refused_by_what_is_go
     stream.append_many(items(append("other")))
     first, second = append("s", "a"), append("s", "b", expected_version=0)
     with monkeypatch.context() as patched:
-        patched.setattr(Turn, "append", _failing)
+        patched.setattr(Session, "append", _failing)
         answers = stream.append_many(items(first, second, append("s", "c")))
     assert versions(answers) == ["UNAVAILABLE"] * 3
     assert read(stream) == []

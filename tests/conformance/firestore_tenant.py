@@ -16,7 +16,7 @@ from tests.conformance.firestore_harness import firestore_emulator
 
 
 @dataclass(frozen=True)
-class Spot:
+class FirestoreTenant:
     """One tenant in `dev`, and commands there."""
 
     tenant: str

@@ -83,7 +83,7 @@ class Cost:
 
 
 @dataclass(frozen=True)
-class Lane:
+class Testbed:
     """What a benchmark talks to."""
 
     data: Path
@@ -152,9 +152,9 @@ def cpu_of(processes: Iterable[psutil.Process]) -> float:
 
 
 @contextmanager
-def lane(
+def open_testbed(
     data: Path, workers: int = 2, redis: RedisServer | None = None, **settings: Any
-) -> Iterator[Lane]:
+) -> Iterator[Testbed]:
     """A Redis (unless one is given) and so many workers below `data`.
 
     `settings` are the client's, beside the addresses.
@@ -178,7 +178,7 @@ def lane(
                 **settings,
             )
             with Client(its) as client:
-                yield Lane(data, stack, server, its, client)
+                yield Testbed(data, stack, server, its, client)
     finally:
         if own:
             server.stop()

@@ -136,18 +136,21 @@ CLUSTER_PART = Part(
     "cluster",
     "The state on a cluster, or behind Sentinels",
     f"""
-The state is on a Redis Cluster of six nodes, or on a primary and a replica with three Sentinels;
-what is acknowledged is on a replica (`SIGNALBOX_STATE_REPLICAS=1`). *Nodes killed*: again and again
-the primary that holds the load's ledger or the registry is ended with SIGKILL, its replica is
-promoted, and the killed one comes back as replica. *Slots moved*: those slots are moved to another
-node, with all their keys. *Again at work after* is the time from the blow until one more command is
-done, with the failover or the move in it and the wait for the replica.
+The state is on a Redis Cluster of six nodes, or on a primary and a replica that three Sentinels
+watch. Everything that is acknowledged is also on a replica (`SIGNALBOX_STATE_REPLICAS=1`).
 
-*Far replica*: no worker runs; four producers submit to a primary whose replica is {LAG_MS} to
-{2 * LAG_MS} ms behind, as over a network. The primary is ended with SIGKILL, what is on its way is
-lost with it, and the replica is promoted: *commands* are those whose acceptance was acknowledged,
-*lost* those of them that the replica does not know. Without a wait this is what a failover may
-lose, the rate of submits times the lag, and nobody but the producer could know of them.
+- *Nodes killed*: the primary that holds the ledger of the load, or the registry, is repeatedly
+  ended with SIGKILL. Its replica is promoted, and the killed node returns as a replica.
+- *Slots moved*: the slots of that primary are moved to another node with all their keys.
+- *Far replica*: no worker runs. Four producers submit to a primary whose replica lags by {LAG_MS}
+  to {2 * LAG_MS} ms, as it would over a network. The primary is ended with SIGKILL, data on the
+  way to the replica is lost, and the replica is promoted. *Commands* counts those whose
+  acceptance was acknowledged, and *lost* those that the replica does not know. Without waiting
+  for replicas, a failover can lose as many commands as are submitted during the lag, and only
+  their producers know of them.
+
+*Again at work after* is the time from the failure until another command is done. It includes the
+failover or the move, and the wait for the replica.
 """,
     {
         "nodes killed": _play("nodes", FAILOVERS),

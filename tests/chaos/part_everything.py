@@ -162,17 +162,24 @@ EVERYTHING_PART = Part(
     "everything",
     "Everything at once",
     f"""
-Three tenants put, delete and append while, in random order: {BLOWS.kills} workers are killed (and
-more at fault points), {BLOWS.freezes} frozen for longer than their lease, the state Redis is ended
-with SIGKILL {BLOWS.state_deaths} times and started again on what it had synced, the broker, another
-Redis without any persistence, {BLOWS.broker_deaths} times, with all its messages gone, and routes
-are switched {BLOWS.switches} times: objects between a folder and S3, streams between two folders.
-Then each place must hold, for each key, what the last command wrote whose outcome names that place,
-and each stream the events whose outcomes name it, once and in order. *On an old route* are commands
-that ran on a route older than the one at their claim. *Left behind by a switch* are effects of an
-attempt whose worker died or was frozen, at a place that the route had left when the command was
-taken over: the outcome names the other place, and [the architecture](architecture.md) the limit.
-Anything else that no outcome names counts as doubled.
+Three tenants put, delete and append. Meanwhile, in random order:
+
+- {BLOWS.kills} workers are killed, and more at fault points; {BLOWS.freezes} are frozen for
+  longer than their lease;
+- the state Redis is ended with SIGKILL {BLOWS.state_deaths} times, and restarted with the data
+  that it had synced;
+- the broker, another Redis without persistence, is ended {BLOWS.broker_deaths} times and loses
+  all its messages;
+- routes are switched {BLOWS.switches} times: objects between a folder and S3, streams between two
+  folders.
+
+At the end, each backend must hold for each key what the last command wrote whose outcome names
+that backend. Each stream must contain the events whose outcomes name it, once and in order. *On
+an old route* counts commands that ran on a route older than the one at their claim. *Left behind
+by a switch* counts effects of an attempt whose worker died or was frozen, on a backend that the
+route had left when another worker took the command over. The outcome names the other backend;
+this is a documented limit ([architecture](architecture.md#limits-of-today)). Every other effect
+that no outcome names counts as doubled.
 """,
     {
         "threads": everything(plan(51, "threads"), BLOWS),

@@ -70,13 +70,16 @@ FUZZ_PART = Part(
     "fuzz",
     "Messages that nobody should send",
     f"""
-{MESSAGES:,} messages a row, seeded: good ones with changes in envelope, headers, properties, body,
-compression and protocol, bytes cut and flipped, bombs, and before them all that ever ended or froze
-a worker (`tests/fuzz/corpus.jsonl`). They go straight onto the queue of two workers. *Refused* are
-those that became dead letters; of these the newest thousand of a shard are kept, and the others
-*dropped* and counted. *Ended* counts processes, *frozen* the good commands in between that had no
-outcome within two minutes, *vanished* the messages that left no trace; *MiB more* is what the
-process that grew most had beyond what it had when idle; promised are {MAX_GROWTH} at most.
+Each row sends {MESSAGES:,} messages, generated from a fixed seed, directly to the queues of two
+workers. They are valid messages with changes in envelope, headers, properties, body, compression
+and protocol, messages with missing and inverted bytes, and decompression bombs. All messages that
+ever ended or blocked a worker are sent first (`tests/fuzz/corpus.jsonl`).
+
+*Refused* messages became dead letters. The newest of these are kept, and the others are *dropped*
+and counted. *Ended* counts processes that ended, *frozen* the valid commands in between without
+an outcome within two minutes, and *vanished* the messages that left no trace. *MiB more* is the
+growth of the process that grew most, compared with its size when idle; at most {MAX_GROWTH} are
+promised.
 """,
     {
         f"{broker}:{pool}": partial(fuzz, broker=broker, pool=pool)

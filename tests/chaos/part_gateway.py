@@ -203,12 +203,12 @@ GATEWAY_PART = Part(
     "gateway",
     "A killed gateway",
     """
-Eight clients store over HTTP, one request at a time: objects small and over the inline limit, and
-rows, each created once (`If-None-Match: *`), and events in order; a third with `Prefer:
-respond-async`. The gateway is ended with SIGKILL at random moments and started again on another
-port, and each second time a worker too. A client that got no answer asks again under the same
-`Idempotency-Key`. What was answered with 200 or 202 must be there, once, events in the order of
-their answers; and no request may be refused.
+Eight clients store over HTTP, one request at a time: objects below and above the inline limit and
+rows, each created once (`If-None-Match: *`), and events in order. A third of the requests have
+`Prefer: respond-async`. The gateway is ended with SIGKILL at random moments and restarted on
+another port; every second time, a worker is killed too. A client without an answer repeats its
+request with the same `Idempotency-Key`. Everything that was answered with 200 or 202 must be
+stored once, events in the order of their answers, and no request may be refused.
 """,
     {"gateway and workers": play},
 )

@@ -124,11 +124,12 @@ HOSTILE_PART = Part(
     "hostile",
     "Hostile endpoints",
     f"""
-A tenant's S3 answers a byte every 50 ms, or reads one, for ever. {COMMANDS} gets (with a deadline)
-and {COMMANDS} puts of that tenant are sent at once; another tenant sends single small puts to a
-folder for {HOSTILE_SECONDS:g} s, one after the other, and its p99 may be {MAX_SLOWER:g} times that
-of the {IDLE_SECONDS:g} s before. Every get ends with a typed error; then the route is switched to
-an S3 that is well, and every put has its effect.
+The S3 endpoint of one tenant answers, or reads, one byte every 50 ms without end. {COMMANDS} gets
+(with a deadline) and {COMMANDS} puts of that tenant are submitted at once. For
+{HOSTILE_SECONDS:g} s another tenant submits single small puts to a folder, one after the other.
+Its p99 may be at most {MAX_SLOWER:g} times that of the {IDLE_SECONDS:g} s before. Every get must
+end with a typed error. Then the route is switched to a working S3 endpoint, and every put must
+take effect.
 """,
     {"drips": hostile(drips), "reads a byte at a time": hostile(reads_a_byte_at_a_time)},
 )

@@ -85,16 +85,19 @@ KILLS_PART = Part(
     "kills",
     "Killed workers",
     """
-Whole worker groups are ended with SIGKILL at random moments, and others frozen for longer than
-their lease (3 s here), under a load of commands of all four kinds: objects and rows created once,
-objects and rows written and deleted again and again, points, and events. Half of the submissions
-are single commands, the others batches of up to 100. *Long* has one command in fifty take 200 ms.
-*At fault points* arms a kill, at random, at each named point of a command's life
-(`commands/fault.py`); with prefork it is mostly the child that dies there. *Killed clients* are
-processes that die between the ledger's answer and the wake-ups; half of them submit the same
-commands again. Plain Celery has the settings that its documentation names for this (late
-acknowledgement, reject on worker lost, prefetch 1, a visibility timeout of 10 s), the same Redis,
-and one synced line a task as its effect.
+All workers are ended with SIGKILL at random moments, and others are frozen for longer than their
+lease (3 s here), while commands of all four kinds run: objects and rows that are created once,
+objects and rows that are written and deleted repeatedly, points, and events. Half of the
+submissions are single commands, the others are batches of up to 100.
+
+- *Long*: one command in fifty takes 200 ms.
+- *At fault points*: kills at random at each named point of a command's life
+  (`commands/fault.py`). With prefork this mostly ends the child process.
+- *Killed clients*: processes that die between the ledger's answer and the wake-ups. Half of them
+  submit the same commands again.
+- Plain Celery has the settings that its documentation recommends for this: late acknowledgement,
+  reject on worker lost, prefetch 1, and a visibility timeout of 10 s. It uses the same Redis, and
+  each task appends and syncs one line.
 """,
     {
         "threads": a_campaign(plan(seed=11)),

@@ -122,9 +122,9 @@ LARGE_PART = Part(
     "large",
     "A large object",
     f"""
-One GiB of random bytes is put by the client, stored by a worker, got again and compared. Promised
-are at most {MAX_ABOVE_IDLE} MiB of memory above idle at the peak, in client and worker, and a
-message on the broker of at most {MAX_MESSAGE // 1024} KiB.
+A client puts one GiB of random bytes, a worker stores it, and the client reads and compares it.
+The peak memory of client and worker may be at most {MAX_ABOVE_IDLE} MiB above idle, and the
+message on the broker at most {MAX_MESSAGE // 1024} KiB.
 """,
     {"1 GiB": large},
 )

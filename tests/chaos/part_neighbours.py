@@ -99,10 +99,11 @@ NOISY_PART = Part(
     "noisy",
     "A tenant with a backlog",
     f"""
-One tenant has {BACKLOG:,} open commands; another sends single commands, one after the other, and
-waits for each. Promised is a p99 of at most {MAX_SLOWER:g} times the idle one. There are {SHARDS}
-queues a kind (`SIGNALBOX_TENANT_SHARDS`), and the other tenant shares the backlog's or does not:
-most of a backlog waits in the ledger, not on a queue (`SIGNALBOX_TENANT_WINDOW`).
+One tenant has {BACKLOG:,} open commands. Another tenant submits single commands and waits for
+each before the next. Its p99 may be at most {MAX_SLOWER:g} times that without the backlog. There
+are {SHARDS} queues for each kind (`SIGNALBOX_TENANT_SHARDS`); the other tenant uses the same
+queue as the backlog, or another one. Most of a backlog waits in the ledger and not on a queue
+(`SIGNALBOX_TENANT_WINDOW`).
 """,
     {"another queue": noisy(False), "the same queue": noisy(True)},
 )
@@ -110,8 +111,9 @@ HANGING_PART = Part(
     "hanging",
     "A backend that hangs",
     f"""
-A tenant's S3 accepts connections and never answers, for {HANG_SECONDS:g} s, with 300 commands open
-for it; another tenant's throughput on a folder may lose {100 * MAX_LOSS:g} %.
+The S3 endpoint of one tenant accepts connections but does not answer for {HANG_SECONDS:g} s,
+while 300 commands for it are open. The throughput of another tenant, whose data are in a folder,
+may fall by at most {100 * MAX_LOSS:g} %.
 """,
     {"hanging S3": hanging},
 )

@@ -143,14 +143,16 @@ POISON_PART = Part(
     "poison",
     "Commands that kill, and replayed dead letters",
     f"""
-*Poison*: {DOSES} commands that kill the process that runs them, one every {DOSE_SECONDS:g} s,
-half of them amid a batch of 20 others, with prefork, whose children die and are replaced. Promised
-are at most {MAX_RUNS} runs of each, that all of them and nothing else become dead letters, and
-that another tenant's single commands have a p99 of at most {MAX_SLOWER:g} times that without
-poison. At twice that pace one wait in 80 falls on a child that is being replaced, and the p99 is
-1.5 to 1.7 times the quiet one. *Replay*: {REPLAYED:,} commands that failed for good, since their
-route led nowhere, are replayed by two clients at once when it is mended; each creates an object
-that must not exist.
+*Poison*: {DOSES} commands, one every {DOSE_SECONDS:g} s, kill the process that runs them. Half of
+them are submitted in a batch with 20 others. Workers use prefork, so that killed child processes
+are replaced. Each of these commands may run at most {MAX_RUNS} times, and all of them, and
+nothing else, must become dead letters. The p99 of another tenant's single commands may be at most
+{MAX_SLOWER:g} times that without poison. (With twice as many, one command in 80 waits for a child
+process that is being replaced, and the p99 is 1.5 to 1.7 times as long.)
+
+*Replay*: {REPLAYED:,} commands have failed permanently because their route was wrong. After it is
+corrected, two clients replay them at the same time. Each command creates an object that must not
+exist before.
 """,
     {"poison": poison, "replay": replay},
 )

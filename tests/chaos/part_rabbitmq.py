@@ -77,13 +77,15 @@ RABBITMQ_PART = Part(
     "rabbitmq",
     "RabbitMQ as the broker",
     """
-A single RabbitMQ node with quorum queues as the broker, Redis as the state, and the kills of the
-first part, fewer of them. *Server killed*: the node is ended with SIGKILL under load and started
-again; no worker may end, and *consuming after* is the time from its first answer until one more
-command is done. Choose RabbitMQ where one is run already, where messages of services
-without our client must survive the loss of a broker's node before they are claimed, or where the
-queues are to be kept apart from the state. It makes nothing that our client submits safer: that
-is in the ledger before it is on any queue. With Redis alone there is one server less to run.
+The broker is a single RabbitMQ node with quorum queues, and the state is on Redis. The kills are
+those of the first part, but fewer. *Server killed*: the node is ended with SIGKILL under load and
+restarted. No worker may end. *Consuming after* is the time from the node's first answer until
+another command is done.
+
+Choose RabbitMQ if you operate one already, if messages of services without our client must
+survive the loss of a broker node before they are claimed, or if queues and state must be
+separate. It adds no safety for what our client submits, since that is in the ledger before a
+message is sent. With Redis alone there is one server less to operate.
 """,
     {"threads": with_rabbitmq, "server killed": server_killed},
 )

@@ -141,11 +141,11 @@ REDIS_PART = Part(
     "redis",
     "Redis killed, and connections gone silent",
     f"""
-Redis, which is broker and state, is ended with SIGKILL under load and started again on what it had
-synced; *consuming after* is the time from its first answer until one more command is done, and at
-most {CONSUMING_WITHIN:g} s is promised, and that no worker ends. *Silent connections*: every
-connection of a worker stays open and carries nothing any more, new ones work; at most
-{NOTICED_WITHIN:g} s.
+Redis, which is both broker and state, is ended with SIGKILL under load and restarted with the
+data that it had synced. *Consuming after* is the time from its first answer until another command
+is done; at most {CONSUMING_WITHIN:g} s are promised, and that no worker ends. *Silent
+connections*: all connections of a worker stay open but transmit nothing any more, while new
+connections work. The worker must notice within {NOTICED_WITHIN:g} s.
 """,
     {
         "threads": restarts("threads", RESTARTS),

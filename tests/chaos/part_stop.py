@@ -63,8 +63,8 @@ STOP_PART = Part(
     "stop",
     "Workers told to stop",
     f"""
-SIGTERM to a worker under load, {STOPS} times a row; each is followed by another, and must be gone
-within {GONE_WITHIN:g} s.
+A worker under load receives SIGTERM, {STOPS} times in each row, and is replaced by another. Each
+must have ended within {GONE_WITHIN:g} s.
 """,
     {
         "threads": stops("threads"),

@@ -112,17 +112,20 @@ WRITES_PART = Part(
     "writes",
     "Each write of each backend",
     f"""
-A writer is a process that is forked for one command. {KILLED_TURNS * TURN} of them a row are killed
-by SIGKILL: most between the effect and its record in the ledger, one in five between two steps of
-the effect where it has several (where it has one, that writer ends unharmed). Another takes over;
-half of the names have a newer command by then. {FROZEN_TURNS * TURN} more are frozen right before
-the effect, when the lease has just been checked, and woken when their command was taken over and a
-newer one done. On the filesystem a writer that is frozen inside a transaction holds up all others
-of its tenant and env: {LOCKED_TURNS} there, each woken when its lease is over. *Unfenced* is
-`fenced_writes: false` in the route: there the expiry of the request itself is all that stops a
-writer that wakes ([backends](backends.md#nothing-newer-is-undone-s3-and-azure)); the servers of
-these rows check it as S3 and Azure do. All are frozen at the worst moment, behind the last question
-for the lease, when the request is signed.
+Each command is run by a forked process, the writer.
+
+- *Killed*: {KILLED_TURNS * TURN} writers of each row are ended with SIGKILL, most of them between
+  the effect and its record in the ledger. One in five is killed between two steps of the effect;
+  if the effect has only one step, that writer ends normally. Another process takes the command
+  over. For half of the keys there is a newer command by then.
+- *Frozen*: {FROZEN_TURNS * TURN} more writers are stopped right before the effect, after the last
+  check of the lease and after the request was signed. They continue when their command was taken
+  over and a newer one is done. On the filesystem, a writer that is stopped within a transaction
+  blocks all others of its tenant and env, so {LOCKED_TURNS} are stopped there, and each continues
+  when its lease has expired.
+- *Unfenced*: the route has `fenced_writes: false`. Then only the expiry of the request itself
+  stops a writer that continues ([backends](backends.md#nothing-newer-is-undone-s3-and-azure)).
+  The test servers of these rows check the expiry as S3 and Azure do.
 """,
     _plays(),
 )

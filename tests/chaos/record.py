@@ -21,17 +21,19 @@ RECORD, DOCUMENT = DOCS / "reliability.json", DOCS / "reliability.md"
 HEAD = """\
 # Reliability
 
-What Signalbox lost, doubled or put out of order while its processes were killed, as measured by
-`make chaos`, which also wrote this page. Effects are looked for in the backends themselves, past
-the ledger and the workers:
+This page is written by `make chaos`. It shows how many effects were lost, doubled or out of order
+while processes of Signalbox were killed. Effects are read directly from the backends, without the
+ledger and the workers:
 
-- **lost**: the command was accepted, and its effect is not there;
-- **doubled**: its effect is there twice (an event appended twice, a creation refused because it
-  had happened already), or an effect is there that nobody asked for;
-- **disordered**: a newer value was undone, or a stream has another order than was accepted;
-- **open**: commands that the ledger still held when all was over: a stuck key would be one.
+- **lost**: the command was accepted, but its effect is missing;
+- **doubled**: the effect is there twice (an event was appended twice, or a creation was refused
+  because it had already happened), or there is an effect that nobody requested;
+- **disordered**: a newer value was overwritten by an older one, or a stream is not in the order of
+  acceptance;
+- **open**: commands that the ledger still held at the end, for example because a key was blocked.
 
-The figures are those of one machine that other programs used as well, so times are upper bounds.
+In the column *promise*, **kept** means that every promise of the row was kept, and **limit** that
+the figures show a documented limit. The machine also ran other programs, so times are upper bounds.
 """
 
 
@@ -59,7 +61,7 @@ def write(parts: Sequence[Part], folder: Path = DOCS) -> None:
     """The document, from all that is kept."""
     record = json.loads((folder / RECORD.name).read_text())
     seconds = sum(row["seconds"] for rows in record.values() for row in rows.values())
-    lines = [HEAD, f"All rows below took {seconds / 60:.0f} minutes together:\n"]
+    lines = [HEAD, f"All rows together took {seconds / 60:.0f} minutes:\n"]
     lines += _durations(parts, record)
     missing: list[str] = []
     for part in parts:
@@ -68,8 +70,8 @@ def write(parts: Sequence[Part], folder: Path = DOCS) -> None:
         missing += [f"- `{part.name}`: {name}" for name in part.plays if name not in rows]
         if played:
             lines += _section(part, {name: rows[name] for name in played})
-    lines += ["## What was not played", ""]
-    lines += missing or ["Everything was."]
+    lines += ["## What was not run", ""]
+    lines += missing or ["Everything was run."]
     (folder / DOCUMENT.name).write_text("\n".join(lines) + "\n")
 
 
@@ -119,7 +121,7 @@ def _section(part: Part, rows: dict[str, dict[str, Any]]) -> list[str]:
     if any(row["notes"] for row in rows.values()):
         lines.append("")
     seen = sorted({row["facts"] for row in rows.values()})
-    lines += [f"Played on: {'; '.join(seen)}. Again with: `make chaos ONLY={part.name}`.", ""]
+    lines += [f"Run on: {'; '.join(seen)}. Repeat with `make chaos ONLY={part.name}`.", ""]
     return lines
 
 

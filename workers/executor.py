@@ -8,31 +8,28 @@ from __future__ import annotations
 
 import uuid
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 
-from signalbox.commands.error import SignalboxError
 from signalbox.commands.fault import reach
-from signalbox.commands.ledger.entry import Apart, Claimed, Claims, Ticket
+from signalbox.commands.ledger.entry import Apart, Claims, Ticket
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.usage import UsageBook
-from signalbox.commands.routing import ControlCommand, ProbeRoute, RouteCommand
-from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Message
 from signalbox.producers.broker.publisher import Publisher
-from signalbox.routing import route_commands as control
 from signalbox.routing.cache.route_cache import RouteCache
-from signalbox.routing.registry.permit import Permits, is_reserved, reserved_stream
+from signalbox.routing.registry.permit import Permits
 from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
 from signalbox.workers.execution.adapter_pool import AdapterPool
-from signalbox.workers.execution.admission import Admission, check_deadline, control_refused
+from signalbox.workers.execution.admission import admit_all
 from signalbox.workers.execution.archive_reads import withhold
-from signalbox.workers.execution.backend_probe import Prober
 from signalbox.workers.execution.breaker import Breakers
-from signalbox.workers.execution.completer import Completer, Parts
-from signalbox.workers.execution.pipeline_types import Admitted, Ended, Routed
+from signalbox.workers.execution.completer import Completer
+from signalbox.workers.execution.control_commands import ControlRunner, split_controls
+from signalbox.workers.execution.message_finish import MessageFinish
+from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.quota_check import give_back, within_quotas
 from signalbox.workers.execution.route_resolution import resolve
@@ -48,8 +45,6 @@ class Executor:
 
     worker: str
     """Name of the worker, recorded with every claim and outcome."""
-    settings: Settings
-    """The worker's settings."""
     ledger: Ledger
     """Where commands are claimed."""
     usage: UsageBook
@@ -73,10 +68,10 @@ class Executor:
     """Tells whether several tenants were active lately."""
     slots: Slots
     """The slots of the worker that this process uses."""
-    prober: Prober
-    """Runs `routing.probe` commands."""
     permits: Permits
-    """Permits that reserved streams and control commands need."""
+    """Permits that reserved streams need."""
+    controls: ControlRunner
+    """Runs changes of routes, and probes."""
     proofs: ProofCheck | None = None
     """Verifies who signed what; None where nothing is signed."""
 
@@ -126,22 +121,23 @@ class Executor:
         unproven: list[Ended] = []
         if self.proofs is not None:
             claims, unproven = wait_for_state(partial(self.proofs.check, claims))
-        routed, unrouted = wait_for_state(lambda: resolve(claims, seen, self.routes, self.registry))
+        line, controls = split_controls(claims)
+        routed, unrouted = wait_for_state(lambda: resolve(line, seen, self.routes, self.registry))
         if self.proofs is not None:
             routed, more = wait_for_state(partial(self.proofs.check_policies, claims, routed))
             unproven += more
-        admitted, refused = wait_for_state(lambda: self._guard(routed))
+        admitted, refused = wait_for_state(lambda: admit_all(routed, self.permits))
         awake, resting = self.breakers.screen(admitted)
         ready, put_back = self.slots.share(slot, awake)
         allowed, limited = wait_for_state(lambda: within_quotas(ready, self.usage))
         finish = partial(self._finish, token)
         unrun = withheld + unproven + unrouted + refused + resting + put_back + limited
-        parts = Parts(finish, claims, unrun)
-        ran = self.breakers.run(allowed, self.adapters.run, parts.early)
+        message_finish = MessageFinish(finish, claims, unrun)
+        ran = self.breakers.run(allowed, self.adapters.run, message_finish.early)
         wait_for_state(lambda: give_back(allowed, ran, self.usage))
-        controlled = wait_for_state(lambda: self._control(claims.claimed))
+        controlled = wait_for_state(lambda: self.controls.run(controls))
         reach("effect.after")
-        counts = parts.last(ran + controlled)
+        counts = message_finish.last(ran + controlled)
         reach("finish.after")
         return counts
 
@@ -154,21 +150,6 @@ class Executor:
             apart=apart,
         )
 
-    def _guard(self, routed: Sequence[Routed]) -> tuple[list[Admitted], list[Ended]]:
-        admitted: list[Admitted] = []
-        ended: list[Ended] = []
-        kept = [i.claimed.command for i in routed if is_reserved(i.claimed.command)]
-        lacking = self.permits.lacking(kept)
-        admission = Admission()
-        for item in routed:
-            try:
-                if item.claimed.command.ref in lacking:
-                    raise reserved_stream(item.claimed.command)
-                admitted.append(admission.admit(item))
-            except SignalboxError as error:
-                ended.append(Ended(item.claimed, item.route, error=error))
-        return admitted, ended
-
     def _finish(self, token: str, claims: Claims, ended: Sequence[Ended]) -> dict[str, int]:
         crowded = self.tenant_activity.beside({end.claimed.command.tenant_id for end in ended})
         finished, counts = wait_for_state(
@@ -176,27 +157,3 @@ class Executor:
         )
         self.publisher.publish_or_leave(finished.wakes)
         return counts
-
-    def _control(self, claimed: Iterable[Claimed]) -> list[Ended]:
-        ended: list[Ended] = []
-        controls = [item for item in claimed if isinstance(item.command, ControlCommand)]
-        refused: set[str] = set()
-        if controls and self.settings.control_commands == "refuse":
-            probes = [item.command for item in controls if isinstance(item.command, ProbeRoute)]
-            refused = self.permits.lacking(probes)
-            refused |= {i.command.ref for i in controls if isinstance(i.command, RouteCommand)}
-        for item in controls:
-            try:
-                check_deadline(item)
-                if item.command.ref in refused:
-                    raise control_refused(item.command)
-                if isinstance(item.command, RouteCommand):
-                    ended.append(Ended(item, result=control.apply(item.command, self.registry)))
-                elif isinstance(item.command, ProbeRoute):
-                    answer = self.prober.probe(item)
-                    ended.append(Ended(item, result=answer.model_dump(mode="json")))
-            except SignalboxError as error:
-                if error.temporary:
-                    raise
-                ended.append(Ended(item, error=error))
-        return ended

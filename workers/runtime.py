@@ -30,6 +30,7 @@ from signalbox.workers.execution.authors import Authors
 from signalbox.workers.execution.backend_probe import Prober
 from signalbox.workers.execution.breaker import Breakers
 from signalbox.workers.execution.completer import Completer
+from signalbox.workers.execution.control_commands import ControlRunner
 from signalbox.workers.execution.parcel_drain import ParcelDrain
 from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.slots import Slots
@@ -70,9 +71,9 @@ class Runtime:
         self._routes = RouteCache(self.registry, self.registry.policies)
         folder = settings.payload_dir or Path(".signalbox/payloads")
         payloads = DirectoryPayloadStore(folder, Deployment(state))
+        permits = Permits(state)
         self.executor = Executor(
             worker=worker,
-            settings=settings,
             ledger=self.ledger,
             usage=UsageBook(state),
             breakers=Breakers(state, worker),
@@ -84,8 +85,10 @@ class Runtime:
             suspects=self.suspects,
             tenant_activity=TenantActivity(),
             slots=slots or Slots(),
-            prober=Prober(self.registry, payloads),
-            permits=Permits(state),
+            permits=permits,
+            controls=ControlRunner(
+                settings, self.registry, permits, Prober(self.registry, payloads)
+            ),
             proofs=_proofs(settings, self.registry, self.ledger),
         )
         self.drains = ParcelDrain(self.executor, self.parcels, worker)

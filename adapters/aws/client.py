@@ -7,8 +7,6 @@ own session 12 MB. Nothing survives a fork: the child begins with empty caches.
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Callable, Hashable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -16,6 +14,7 @@ from typing import Any
 
 from signalbox.adapters.aws.credentials import CredentialsReference, Identity, make_identity
 from signalbox.adapters.aws.timed import follow_calls
+from signalbox.adapters.client_cache import ClientCache
 from signalbox.adapters.deadline import Deadline, current, enter, leave
 from signalbox.adapters.port import TimeLimit
 
@@ -71,44 +70,22 @@ def shared_client(
     `distinct` is the service and everything in the config that its client depends on. Makes no
     network call. Raises Misconfigured, or a botocore error for an invalid reference.
     """
-    return _clients.get(reference, distinct, make)
+
+    def make_with_session() -> Any:
+        # Under the lock of the clients: sessions are not thread-safe.
+        return make(_identities.get(reference, lambda: make_identity(reference)))
+
+    return _clients.get((reference, distinct), make_with_session)
 
 
-class _Clients:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._identities: OrderedDict[CredentialsReference, Identity] = OrderedDict()
-        self._clients: OrderedDict[tuple[CredentialsReference, Hashable], Any] = OrderedDict()
-
-    def get(
-        self, reference: CredentialsReference, distinct: Hashable, make: Callable[[Identity], Any]
-    ) -> Any:
-        key = (reference, distinct)
-        with self._lock:
-            client = self._clients.pop(key, None)
-            if client is None:
-                client = make(self._identity(reference))
-            self._clients[key] = client
-            # An evicted client is not closed: another thread may be using it.
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
-
-    def _identity(self, reference: CredentialsReference) -> Identity:
-        identity = self._identities.pop(reference, None) or make_identity(reference)
-        self._identities[reference] = identity
-        if len(self._identities) > MAX_IDENTITIES:
-            self._identities.popitem(last=False)
-        return identity
-
-
-_clients = _Clients()
+_clients = ClientCache[tuple[CredentialsReference, Hashable], Any](MAX_CLIENTS)
+_identities = ClientCache[CredentialsReference, Identity](MAX_IDENTITIES)
 
 
 def _forget() -> None:
     # The parent's sockets and locks are useless in the child, and sharing them does harm.
-    global _clients
-    _clients = _Clients()
+    global _clients, _identities
+    _clients, _identities = ClientCache(MAX_CLIENTS), ClientCache(MAX_IDENTITIES)
 
 
 os.register_at_fork(after_in_child=_forget)

@@ -6,8 +6,7 @@ Nothing survives a fork: the child begins with an empty cache.
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
+from collections.abc import Hashable
 from typing import Any
 
 import requests
@@ -18,6 +17,7 @@ from signalbox.adapters.azure_blob.config import AzureConfig
 from signalbox.adapters.azure_blob.expiry import BoundedTransport
 from signalbox.adapters.azure_blob.signature import signer_for
 from signalbox.adapters.azure_blob.timed import TimedAdapter
+from signalbox.adapters.client_cache import ClientCache
 from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS
 
 CHUNK_BYTES = 4 * 1024**2
@@ -30,37 +30,22 @@ def client_for(config: AzureConfig) -> BlobServiceClient:
 
     Raises Misconfigured for an invalid reference.
     """
-    return _clients.get(config)
+    # Includes the time of the file, so that a rotated key makes a new client.
+    key = (
+        config.account_url,
+        credential.reference(config),
+        credential.changed(config),
+        config.weaker_fences,
+    )
+    return _clients.get(key, lambda: _make_client(config))
 
 
-class _Clients:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[tuple[Any, ...], BlobServiceClient] = OrderedDict()
-
-    def get(self, config: AzureConfig) -> BlobServiceClient:
-        # Includes the time of the file, so that a rotated key makes a new client.
-        key = (
-            config.account_url,
-            credential.reference(config),
-            credential.changed(config),
-            config.weaker_fences,
-        )
-        with self._lock:
-            client = self._clients.pop(key, None) or _make_client(config)
-            self._clients[key] = client
-            # An evicted client is not closed: another thread may be using it.
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
-
-
-_clients = _Clients()
+_clients = ClientCache[Hashable, BlobServiceClient](MAX_CLIENTS)
 
 
 def _forget() -> None:
     global _clients
-    _clients = _Clients()
+    _clients = ClientCache(MAX_CLIENTS)
 
 
 os.register_at_fork(after_in_child=_forget)

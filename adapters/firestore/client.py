@@ -8,8 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import threading
-from collections import OrderedDict
 from dataclasses import dataclass
 
 import google.auth
@@ -20,6 +18,7 @@ from google.cloud.firestore_v1.services.firestore import FirestoreClient
 from google.cloud.firestore_v1.services.firestore.transports.grpc import FirestoreGrpcTransport
 from google.oauth2 import service_account
 
+from signalbox.adapters.client_cache import ClientCache
 from signalbox.adapters.credential_file import read_text
 from signalbox.adapters.firestore.config import FirestoreConfig
 from signalbox.commands.error import InternalError, Misconfigured, PermissionDenied
@@ -71,13 +70,12 @@ def metadata_for(config: FirestoreConfig) -> tuple[tuple[str, str], ...]:
 
 class _Clients:
     def __init__(self, *, of_a_fork: bool = False) -> None:
-        self._lock = threading.Lock()
-        self._clients: OrderedDict[_Way, FirestoreClient] = OrderedDict()
+        self._clients = ClientCache[_Way, FirestoreClient](MAX_CLIENTS)
         self._of_a_fork = of_a_fork
 
     @property
     def used(self) -> bool:
-        return bool(self._clients) or self._of_a_fork
+        return len(self._clients) > 0 or self._of_a_fork
 
     def get(self, config: FirestoreConfig) -> FirestoreClient:
         if self._of_a_fork:
@@ -86,13 +84,7 @@ class _Clients:
                 next_step="start workers from a process that has run no command on Firestore",
             )
         way = _Way(None if config.emulator_host else config.credentials_file, config.emulator_host)
-        with self._lock:
-            client = self._clients.pop(way, None) or _make_client(way)
-            self._clients[way] = client
-            # An evicted client is not closed: another thread may be using it.
-            if len(self._clients) > MAX_CLIENTS:
-                self._clients.popitem(last=False)
-            return client
+        return self._clients.get(way, lambda: _make_client(way))
 
 
 _clients = _Clients()

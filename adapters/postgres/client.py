@@ -6,8 +6,6 @@ Nothing here survives a fork: the child begins without pools.
 from __future__ import annotations
 
 import os
-import threading
-from collections import OrderedDict
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from typing import Any
@@ -15,6 +13,7 @@ from typing import Any
 import psycopg
 from psycopg import errors, sql
 
+from signalbox.adapters.client_cache import ClientCache
 from signalbox.adapters.credential_file import read_password
 from signalbox.adapters.deadline import CONNECT_SECONDS, REQUEST_SECONDS, within
 from signalbox.adapters.port import TimeLimit
@@ -68,7 +67,7 @@ def connected(config: PostgresConfig, limit: TimeLimit) -> Iterator[psycopg.Conn
     Raises Misconfigured for a bad reference, Unavailable for a server that takes too long or sends
     too much, and psycopg's errors.
     """
-    with within(limit), _pools.get(config).lent() as connection:
+    with within(limit), _pool_of(config).lent() as connection:
         # So that an honest server gives up by itself, and its connection can be used again.
         left = max(1, int(min(limit.remaining(), REQUEST_SECONDS) * 1000))
         connection.execute(
@@ -79,31 +78,24 @@ def connected(config: PostgresConfig, limit: TimeLimit) -> Iterator[psycopg.Conn
         yield connection
 
 
-class _Pools:
-    def __init__(self) -> None:
-        self._lock = threading.Lock()
-        self._pools: OrderedDict[tuple[PostgresConfig, int], Pool] = OrderedDict()
-
-    def get(self, config: PostgresConfig) -> Pool:
-        """Nothing is called: nobody waits here for another one's server."""
-        # With the time of the file: a rotated password makes a new pool.
-        key = (config, _changed(config.password_file))
-        with self._lock:
-            pool = self._pools.pop(key, None) or Pool(_Maker(config))
-            self._pools[key] = pool
-            spare = self._pools.popitem(last=False)[1] if len(self._pools) > MAX_POOLS else None
-        if spare is not None:
-            spare.close()
-        return pool
+def _pool_of(config: PostgresConfig) -> Pool:
+    """Nothing is called: nobody waits here for another one's server."""
+    # With the time of the file: a rotated password makes a new pool.
+    key = (config, _changed(config.password_file))
+    return _pools.get(key, lambda: Pool(_Maker(config)))
 
 
-_pools = _Pools()
+def _no_pools() -> ClientCache[tuple[PostgresConfig, int], Pool]:
+    return ClientCache(MAX_POOLS, evict=Pool.close)
+
+
+_pools = _no_pools()
 
 
 def _forget() -> None:
     # The parent's sockets are shared with the child: neither used nor closed there.
     global _pools
-    _pools = _Pools()
+    _pools = _no_pools()
 
 
 os.register_at_fork(after_in_child=_forget)

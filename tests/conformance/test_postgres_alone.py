@@ -210,7 +210,7 @@ def test_who_may_not_make_the_function_goes_on_without_it(harness: Harness, tmp_
             table.keys(("n", "eq", 1))
         assert "GRANT CREATE ON SCHEMA" in (refused.value.next_step or "")
         connection.execute("GRANT CREATE ON SCHEMA owned TO worker")
-        client._pools = client._Pools()
+        client._pools = client._no_pools()
         assert table.keys(("n", "eq", 1)) == ["a"]
 
 

@@ -325,6 +325,6 @@ def short(monkeypatch: pytest.MonkeyPatch) -> None:
 def _no_pools_of_others() -> Iterator[None]:
     """Ports are used again by other servers."""
     yield
-    for pool in client._pools._pools.values():
+    for pool in client._pools._clients.values():
         pool.close()
     client._forget()

@@ -22,7 +22,7 @@ from signalbox.commands.state import connect
 from signalbox.commands.wire import Message
 from signalbox.producers.broker.publisher import make_app
 from signalbox.routing.route import RouteTarget
-from signalbox.workers.execution.completer import Parts
+from signalbox.workers.execution.message_finish import MessageFinish
 from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.runtime import Runtime
 from tests.integration.conftest import object_scope
@@ -87,7 +87,7 @@ def test_one_that_may_not_run_waits_behind_one_that_comes_again(
 
     monkeypatch.setattr(ObjectStore, "put_many", away)
     monkeypatch.setattr(ObjectStore, "put", away)
-    object.__setattr__(worker.executor.settings, "max_attempts", 5)
+    object.__setattr__(worker.settings, "max_attempts", 5)
     commands = [put("k"), put("k", OVER)]
     ended = worker.executor.execute(message(worker, *commands))
     assert ended == {"retry": 1, "release": 1}
@@ -104,7 +104,7 @@ def test_an_early_part_names_none_that_stands_behind_what_still_runs(worker: Run
     def finish(claims: Claims, ended: Sequence[Ended]) -> dict[str, int]:
         return worker.executor.completer.finish("t", claims, ended)[1]
 
-    parts = Parts(finish, claims, [ends[over.ref]])
+    parts = MessageFinish(finish, claims, [ends[over.ref]])
     parts.early([ends[behind.ref], ends[quick.ref]])
     assert states(worker, *commands) == ["running", "running", "running", "done"]
     assert parts.last([ends[slow.ref]]) == {"done": 3, "dead": 1}

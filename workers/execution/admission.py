@@ -2,15 +2,35 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from signalbox.adapters.catalogue import Backend, find_backend
-from signalbox.commands.error import ControlRefused, DeadlineExceeded
+from signalbox.commands.error import ControlRefused, DeadlineExceeded, SignalboxError
 from signalbox.commands.ledger.entry import Claimed
 from signalbox.commands.model import Command
 from signalbox.commands.scope import Mode
 from signalbox.routing.policy.mode_check import check_mode
 from signalbox.routing.policy.policy import Terms, check_place
+from signalbox.routing.registry.permit import Permits, is_reserved, reserved_stream
 from signalbox.routing.route import Route
-from signalbox.workers.execution.pipeline_types import Admitted, Routed
+from signalbox.workers.execution.pipeline_types import Admitted, Ended, Routed
+
+
+def admit_all(routed: Sequence[Routed], permits: Permits) -> tuple[list[Admitted], list[Ended]]:
+    """Return the admitted commands, and the ends of the others. Raises StateUnavailable."""
+    admitted: list[Admitted] = []
+    ended: list[Ended] = []
+    reserved = [i.claimed.command for i in routed if is_reserved(i.claimed.command)]
+    lacking = permits.lacking(reserved)
+    admission = Admission()
+    for item in routed:
+        try:
+            if item.claimed.command.ref in lacking:
+                raise reserved_stream(item.claimed.command)
+            admitted.append(admission.admit(item))
+        except SignalboxError as error:
+            ended.append(Ended(item.claimed, item.route, error=error))
+    return admitted, ended
 
 
 class Admission:

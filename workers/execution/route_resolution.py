@@ -6,7 +6,6 @@ from copy import copy
 
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.ledger.entry import Claims
-from signalbox.commands.routing import ControlCommand
 from signalbox.routing.cache.route_cache import RouteCache
 from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
@@ -19,11 +18,10 @@ def resolve(
 ) -> tuple[list[Routed], list[Ended]]:
     """Return the commands with their routes and terms, and the ends of the others.
 
-    Routes and terms are at least as new as the claim. Control commands have no route of their own
-    and are left out. `seen` is the registry's position that this process knew before the claim was
-    sent. Raises StateUnavailable.
+    Routes and terms are at least as new as the claim. `seen` is the registry's position that this
+    process knew before the claim was sent. Raises StateUnavailable.
     """
-    claimed = [c for c in claims.claimed if not isinstance(c.command, ControlCommand)]
+    claimed = claims.claimed
     lost = routes.enter(claims.epoch, seen)
     routed: list[Routed] = []
     if routes.distrusted:

@@ -275,8 +275,8 @@ PARTS = (
         "g",
         "How soon the command line answers",
         "Processes that need no server, from their start to their end, and a Python that does "
-        "nothing, in turns. A ratio is the median of those within a turn. `backends` imports the "
-        "SDK of each backend, since it says which can be used here.",
+        "nothing, in turns. A ratio is the median of those within a turn. `backends` looks for "
+        "those of other distributions, too, which takes longer the more packages are installed.",
         start_cost,
         quick=True,
     ),

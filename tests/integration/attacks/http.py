@@ -1,4 +1,5 @@
-"""Attacks over HTTP: bearer tokens that do not count, on a gateway that signs what it is asked for.
+"""Attacks over HTTP, on a gateway that signs what it is asked for: bearer tokens that do not count,
+and signed commands that do not, from a caller whose token does.
 
 Whatever one of its calls accepts, a worker runs.
 """
@@ -11,12 +12,13 @@ from typing import Any
 
 import httpx
 
+from signalbox.commands.ledger.signing import longest_life
 from signalbox.commands.proof.principal import Grant, Role
 from signalbox.commands.proof.token import LONGEST, issue
 from tests.gateway.principals import grant
 from tests.integration.attacks.attacker import Attacker, Draw
 from tests.integration.attacks.forgery import Forgery
-from tests.integration.proof_lab import HERE, OWNER
+from tests.integration.proof_lab import HERE, OWNER, token
 
 MINUTE = timedelta(minutes=1)
 REFUSED = {400, 401, 403, 422}
@@ -42,22 +44,49 @@ class Http:
             "for another principal": self.for_another,
             "replayed": self.narrowed,
         }
+        longest = longest_life(attacker.site.settings.outcome_retention)
+        commands = attacker.forgeries.by_signature()
+        commands |= attacker.forgeries.by_time(int(longest.total_seconds()))
         self.kinds: dict[str, Draw] = {name: self.asking(draw) for name, draw in tokens.items()}
+        for name, forgery in commands.items():
+            self.kinds[name] = self.either(self.kinds[name], self.sending(forgery))
+
+    def either(self, one: Draw, other: Draw) -> Draw:
+        return lambda: self.random.choice([one, other])()
 
     def asking(self, draw: Callable[[], str | None]) -> Draw:
+        """Ask for something with a token that does not count."""
+
         def ask() -> None:
-            token = draw()
-            headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+            given = draw()
+            headers = {} if given is None else {"Authorization": f"Bearer {given}"}
             method, path, more = self.random.choice([self.put, self.commands, self.route])()
             headers |= more.pop("headers", {})
-            answer = self.http.request(method, path, headers=headers, **more)
-            assert answer.status_code < 500, answer.text
-            ends = answer.json().get("results", []) if answer.status_code == 200 else []
-            refused = bool(ends) and {end["state"] for end in ends} == {"refused"}
-            if answer.status_code not in REFUSED and not refused:
-                self.allowed += 1
+            self.note(self.http.request(method, path, headers=headers, **more))
 
         return ask
+
+    def sending(self, draw: Callable[[], Forgery]) -> Draw:
+        """Send a command whose signature does not count, with a token that does."""
+
+        def send() -> None:
+            forged = draw().of(token(self.attacker.owner, self.attacker.victim()))
+            headers = {"Authorization": f"Bearer {self.usual()}"}
+            if self.random.random() < 0.5:
+                headers["Content-Type"] = "application/jose"
+                self.note(self.http.post("/v1/commands", content=forged, headers=headers))
+            else:
+                body = {"commands": [forged]}
+                self.note(self.http.post("/v1/commands", json=body, headers=headers))
+
+        return send
+
+    def note(self, answer: httpx.Response) -> None:
+        assert answer.status_code < 500, answer.text
+        ends = answer.json().get("results", []) if answer.status_code == 200 else []
+        refused = bool(ends) and {end["state"] for end in ends} == {"refused"}
+        if answer.status_code not in REFUSED and not refused:
+            self.allowed += 1
 
     def put(self) -> tuple[str, str, dict[str, Any]]:
         victim = self.attacker.victim()

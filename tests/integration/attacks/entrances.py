@@ -17,7 +17,7 @@ from tests.integration.attacks.messages import Messages
 from tests.integration.attacks.table import ENTRANCES
 from tests.integration.proof_lab import put
 
-REGISTRY = "registry by hand"
+REGISTRY = "registry"
 TOGETHER = 8
 """About how many attacks a worker finds at once."""
 

@@ -4,33 +4,33 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-ENTRANCES = ("broker", "HTTP", "record by hand", "parcel by hand", "registry by hand")
+ENTRANCES = ("broker", "HTTP", "record in the ledger", "parcel in the ledger", "registry")
 ROWS: dict[str, tuple[str, ...]] = {
-    "unsigned: also as a takeover, as one whose attempts are used up, or as what cannot be read": (
+    "no signature; also as a takeover, with all attempts used, or unreadable": (
         "unsigned",
         "unsigned, as a takeover",
         "unsigned, attempts used up",
         "unsigned, not readable",
         "not readable",
     ),
-    "forged: by a key that nobody knows, or under the owner's `kid`": (
+    "forged: with an unknown key, or under the owner's `kid`": (
         "key that nobody knows",
         "owner's kid, own signature",
     ),
-    "by a key that was revoked, has expired or is not valid yet": (
+    "with a key that was revoked, has expired or is not yet valid": (
         "revoked key",
         "key that has expired",
         "key that is not valid yet",
     ),
-    "cross-tenant: by a neighbour's key, as another principal, also within a batch": (
+    "cross-tenant: with another tenant's key, as another principal, also within a batch": (
         "for another tenant",
         "for another principal",
         "within a batch",
         "path of a neighbour",
         "record of a neighbour",
     ),
-    "by a key that is granted less": ("of another role",),
-    "clocks that are off: expired, not valid yet, valid for too long, without times": (
+    "with a key that is granted less": ("of another role",),
+    "wrong times: expired, not yet valid, valid for too long, without times": (
         "expired",
         "not valid yet",
         "valid for ever",
@@ -44,7 +44,7 @@ ROWS: dict[str, tuple[str, ...]] = {
         "list of deployments",
         "no deployment",
     ),
-    "replayed: the message, the record, the parcel, a narrower token, an older record or event": (
+    "repeated: the message, the record, the parcel, a narrower token, an older record or event": (
         "replayed",
         "replayed, out of its parcel",
         "replayed, with its event",
@@ -67,12 +67,12 @@ ROWS: dict[str, tuple[str, ...]] = {
         "copied under another name",
     ),
     "`alg: none`": ("alg none", "alg none, signed"),
-    "key confusion: HMAC by the public key, a key or its address in the header": (
+    "key confusion: HMAC with the public key, a key or its address in the header": (
         "HMAC by the public key",
         "own key in the header",
         "address of a key",
     ),
-    "content changed, cut, a bit flipped, removed": (
+    "content that was changed, truncated or removed, or has one bit flipped": (
         "content changed",
         "record changed",
         "cut",

@@ -6,6 +6,7 @@ from __future__ import annotations
 import pytest
 
 from tests.model.ledger_model import Rules, Scene, explore
+from tests.size import LONG
 
 RESTORED = Scene(commands=2)
 REBASED = Scene(commands=2, rebases=1)
@@ -17,11 +18,12 @@ SCENES = {
     "restored, fenced backend": RESTORED._replace(fenced=True),
     "restored, a delete": RESTORED._replace(deletes=True),
     "restored, rebased": REBASED,
-    "restored twice, rebased": RESTORED_TWICE,
     "restarted twice": RESTARTED,
     "clock steps back": CLOCK_BACK,
     "clock steps back, fenced backend": CLOCK_BACK._replace(fenced=True),
 }
+if LONG:
+    SCENES["restored twice, rebased"] = RESTORED_TWICE
 MUTANTS = {
     "numbers by the counter alone": (
         Rules(number_follows_time=False),

@@ -9,6 +9,7 @@ from tests.model.parcel.model import explore
 from tests.model.parcel.script import Rules
 from tests.model.parcel.worker import Habits
 from tests.model.parcel.world import Scene
+from tests.size import LONG
 
 TWO_CALLS = Scene()
 """One client submits 0 and 1, another 2, which has the key of 0."""
@@ -20,7 +21,6 @@ ALONE = Scene(keys=(0,), calls=((0,),))
 TOGETHER = Scene(keys=(0, 1), calls=((0, 1),))
 SCENES = {
     "a worker dies": TWO_CALLS._replace(crashes=1),
-    "a temporary error, a lost answer": TWO_CALLS._replace(retries=1, answers_lost=1),
     "an early end, a permanent error": TWO_CALLS._replace(early=1, failures=1),
     "an early end, a late worker, a temporary error": TOGETHER._replace(early=1, late=1, retries=1),
     "a lost answer, a late worker, a permanent error": TOGETHER._replace(
@@ -30,7 +30,6 @@ SCENES = {
     "one op_id twice, a client begins anew, a temporary error": SAME_OP_ID._replace(
         clients_crash=1, retries=1
     ),
-    "one op_id twice, a lost answer, a worker dies": SAME_OP_ID._replace(answers_lost=1, crashes=1),
     "one key, a temporary error, a worker dies": ONE_KEY._replace(retries=1, crashes=1),
     "one key, a late worker, a permanent error": TWO_ON_KEY._replace(late=1, failures=1),
     "one key, effects behind their lease": TWO_ON_KEY._replace(late=2, fenced=True),
@@ -50,6 +49,13 @@ SCENES = {
     "a window, a temporary error": OTHER_KEYS._replace(window=1, retries=1, crashes=1),
     "a window, two on a key": TWO_CALLS._replace(window=2, retries=1),
 }
+if LONG:
+    SCENES |= {
+        "a temporary error, a lost answer": TWO_CALLS._replace(retries=1, answers_lost=1),
+        "one op_id twice, a lost answer, a worker dies": SAME_OP_ID._replace(
+            answers_lost=1, crashes=1
+        ),
+    }
 SCRIPTS = {
     "op_ids in parcels are not looked up": (
         Rules(ids_looked_up=False),

@@ -6,15 +6,19 @@ from __future__ import annotations
 import pytest
 
 from tests.model.proof.model import Rules, Scene, explore
+from tests.size import LONG
 
 SCENES = {
     "no attacker": Scene(deaths=1, revocations=1, repeats=1),
     "parcels": Scene(deaths=1, parcels=True, repeats=1),
     "the broker": Scene(broker_attacks=1, revocations=1, repeats=1),
     "the ledger": Scene(ledger_attacks=1),
-    "the ledger, and a worker that dies": Scene(ledger_attacks=1, deaths=1),
-    "the ledger, and a revocation": Scene(ledger_attacks=1, revocations=1, repeats=1),
 }
+if LONG:
+    SCENES |= {
+        "the ledger, and a worker that dies": Scene(ledger_attacks=1, deaths=1),
+        "the ledger, and a revocation": Scene(ledger_attacks=1, revocations=1, repeats=1),
+    }
 ALONE = Scene(deaths=1, repeats=1)
 LEDGER = Scene(ledger_attacks=1)
 MUTANTS = {

@@ -5,8 +5,8 @@ from __future__ import annotations
 import os
 
 LONG = bool(os.environ.get("TESTS_LONG"))
-"""`make test-long`: what is found by chance is looked for longer, and models are explored also in the
-largest scenes, of which each part is in a smaller one too."""
+"""`make test-long`: what is found by chance is looked for longer, and models are explored also in
+the largest scenes, of which each part is in a smaller one too."""
 
 
 def size(usual: int, long: int) -> int:

@@ -41,7 +41,11 @@ def test_a_request_ends_with_its_time_or_its_lease(
         with pytest.raises((urllib3.exceptions.HTTPError, OSError)):  # noqa: PT012
             connection.request("PUT", "/", body)
             connection.getresponse().read()
-        assert "too slow" in deadline.fault
+        # On a busy machine a lease may be over before anything was sent.
+        assert "too slow" in deadline.fault or (bounded_by, deadline.fault) == (
+            "lease",
+            "was not asked",
+        )
         with pytest.raises(Late):
             deadline.begin()
 
@@ -67,13 +71,13 @@ def test_an_answer_has_an_end(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
 def test_steady_content_takes_as_long_as_it_needs(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Three times as long as a request that moves nothing."""
-    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 0.5)
+    """Longer than a request that moves nothing."""
+    monkeypatch.setattr("signalbox.adapters.deadline.REQUEST_SECONDS", 2.0)
     monkeypatch.setattr("signalbox.adapters.deadline.STEADY_BYTES_PER_SECOND", 10_000)
     began = lease_clock()
 
     def steady(visit: Visit) -> None:
-        while lease_clock() - began < 1.5:
+        while lease_clock() - began < 2.5:
             visit.send(b"x" * 20_000)
             visit.ended.wait(0.01)
         visit.connection.shutdown(2)
@@ -85,7 +89,7 @@ def test_steady_content_takes_as_long_as_it_needs(
             while sock.recv(65536):
                 pass
         assert not deadline.fault
-        assert lease_clock() - began > 1.5
+        assert lease_clock() - began > 2.5
 
 
 def test_nothing_begins_once_the_lease_is_over(tmp_path: Path) -> None:

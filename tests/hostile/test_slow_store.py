@@ -78,7 +78,7 @@ def test_a_call_ends_with_its_lease_if_that_is_sooner(backend: str, tmp_path: Pa
     # Of a write's lease a part is kept for the service, so a busy machine may not begin it.
     operations = (get, list_keys)
     with serve(drips_the_body) as server, ThreadPoolExecutor(len(operations)) as threads:
-        shop = open_shop(backend, server.endpoint, tmp_path, seconds=3)
+        shop = open_shop(backend, server.endpoint, tmp_path, seconds=5)
         for end in [threads.submit(end_of, each, shop) for each in operations]:
             error = end.result(WAIT)
             assert isinstance(error, Unavailable), error

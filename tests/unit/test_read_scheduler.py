@@ -128,17 +128,19 @@ def test_what_comes_meanwhile_is_looked_up_together() -> None:
 
 def test_who_gives_up_gives_its_permit_back_when_the_call_ends() -> None:
     reads, go_on = Reads(), threading.Event()
-    closed = threading.Event()
+    begun, closed = threading.Event(), threading.Event()
 
     def slow(_: Admitted) -> Read:
+        begun.set()
         assert go_on.wait(TIMEOUT)
         return cast(Read, ("late", SimpleNamespace(close=closed.set)))
 
     async def main() -> None:
         with pytest.raises(TimeoutError):
             await reads.read("a", slow, timeout=0.01)
+        begun.clear()  # that one may have begun, or had no time to
         cancelled = asyncio.create_task(reads.read("b", slow))
-        await asyncio.sleep(0.05)
+        assert await asyncio.to_thread(begun.wait, TIMEOUT)
         cancelled.cancel()
         with pytest.raises(asyncio.CancelledError):
             await cancelled

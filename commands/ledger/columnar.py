@@ -132,8 +132,8 @@ class One:
     def write(self, values: list[Any], heap: Heap) -> Any:
         return {"table": self.shape.write([value.__dict__ for value in values], heap)}
 
-    def read(self, stored: Any, count: int, heap: bytes) -> Column:
-        return self.shape.read(stored["table"], count, heap)
+    def read(self, stored: Any, count: int, heap: bytes, *, made: bool = True) -> Column:
+        return self.shape.read(stored["table"], count, heap, made=made)
 
 
 class Many:
@@ -147,10 +147,10 @@ class Many:
         table = self.shape.write(rows, heap) if rows else {}
         return {"lengths": list(map(len, values)), "table": table}
 
-    def read(self, stored: Any, count: int, heap: bytes) -> Column:
+    def read(self, stored: Any, count: int, heap: bytes, *, made: bool = True) -> Column:
         lengths = checked(stored["lengths"], count)
         total = sum(lengths)
-        items = self.shape.read(stored["table"], total, heap) if total else []
+        items = self.shape.read(stored["table"], total, heap, made=made) if total else []
         items = items if isinstance(items, list) else [items.value] * total
         return list(_runs(items, lengths))
 
@@ -161,7 +161,7 @@ class Shape:
     def __init__(self, model: type[BaseModel]) -> None:
         if model.__private_attributes__ or model.model_config.get("extra") == "allow":
             raise TypeError(f"{model.__name__} holds more than its fields")
-        self._model = model
+        self.model = model
         self._forms = {
             name: _form(field.annotation, field.metadata)
             for name, field in model.model_fields.items()
@@ -175,21 +175,31 @@ class Shape:
             for name, form in self._forms.items()
         }
 
-    def read(self, table: Mapping[str, Any], count: int, heap: bytes) -> Column:
+    def read(
+        self, table: Mapping[str, Any], count: int, heap: bytes, *, made: bool = True
+    ) -> Column:
         """Return the models of a table; Same if all are one, which is allowed only for immutable
         ones.
 
-        As after validation of their JSON, every field counts as set.
+        As after validation of their JSON, every field counts as set. Unless `made`, each model is
+        left as a dictionary of its fields, for a validator that trusts none of them.
         """
-        columns = {name: form.read(table[name], count, heap) for name, form in self._forms.items()}
-        if not any(isinstance(column, list) for column in columns.values()):
-            return Same(construct(self._model, filled(columns, 1)[0], self._names))
-        return [construct(self._model, row, self._names) for row in filled(columns, count)]
+        columns = {
+            name: form.read(table[name], count, heap, made=made)
+            if isinstance(form, One | Many)
+            else form.read(table[name], count, heap)
+            for name, form in self._forms.items()
+        }
+        alike = not any(isinstance(column, list) for column in columns.values())
+        rows: list[Any] = filled(columns, 1 if alike else count)
+        if made:
+            rows = [construct(self.model, row, self._names) for row in rows]
+        return Same(rows[0]) if alike else rows
 
     def description(self) -> str:
         """Fields, types and limits as text, the same in every process."""
-        parts: list[Any] = [self._model.__qualname__]
-        for name, field in self._model.model_fields.items():
+        parts: list[Any] = [self.model.__qualname__]
+        for name, field in self.model.model_fields.items():
             form = self._forms[name]
             parts.append((name, field.annotation, field.metadata))
             if isinstance(form, One | Many):

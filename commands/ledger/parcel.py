@@ -22,7 +22,7 @@ from pydantic_core import to_json
 
 from signalbox.commands.error import InvalidCommand, SignalboxError
 from signalbox.commands.event_stream import AppendEvent
-from signalbox.commands.ledger.columnar import Shape, documents
+from signalbox.commands.ledger.columnar import Column, Shape, documents
 from signalbox.commands.ledger.framing import Heap, damaged, enframe, unframe
 from signalbox.commands.metrics_store import IngestPoints
 from signalbox.commands.model import SCHEMA_VERSION, Command
@@ -110,9 +110,12 @@ def sift(
         for section in document["sections"]:
             at, table = _positions(section["at"]), section["rows"]
             if document["schema"] == schema:
-                commands: list[Command] | None = _trusted(shapes, table, len(at), heap)
-                if not trusting:
-                    commands = _checked(commands)
+                shape = _shape(shapes, table)
+                commands: list[Command] | None
+                if trusting:
+                    commands = _filled(shape.read(table, len(at), heap), len(at))
+                else:
+                    commands = _checked(shape, table, len(at), heap)
                 if commands is not None:
                     rows += map(Row, at, commands)
                     continue
@@ -145,8 +148,8 @@ def texts(blob: bytes) -> list[bytes]:
         for section in document["sections"]:
             at, table = _positions(section["at"]), section["rows"]
             if document["schema"] == schema:
-                rows = _trusted(shapes, table, len(at), heap)
-                its = [row.model_dump_json().encode() for row in rows]
+                column = _shape(shapes, table).read(table, len(at), heap)
+                its = [row.model_dump_json().encode() for row in _filled(column, len(at))]
             else:
                 its = [to_json(row) for row in documents(table, len(at), heap)]
             found += zip(at, its, strict=True)
@@ -162,28 +165,32 @@ def _positions(at: Any) -> list[int]:
     return places
 
 
-def _trusted(
-    shapes: Mapping[str, Shape], table: Mapping[str, Any], count: int, heap: bytes
-) -> list[Command]:
+def _shape(shapes: Mapping[str, Shape], table: Mapping[str, Any]) -> Shape:
     op = table["op"]
-    shape = shapes[op["same"] if op.__class__ is dict else op[0]]
-    column = shape.read(table, count, heap)
+    return shapes[op["same"] if op.__class__ is dict else op[0]]
+
+
+def _filled(column: Column, count: int) -> list[Any]:
     return column if isinstance(column, list) else [column.value] * count
 
 
-def _checked(commands: Sequence[Command] | None) -> list[Command] | None:
-    """Commands of one op, made anew with all checks; None if some of them do not pass."""
-    if not commands:
-        return None
-    adapter = _list_of(type(commands[0]))
+def _checked(
+    shape: Shape, table: Mapping[str, Any], count: int, heap: bytes
+) -> list[Command] | None:
+    """Commands of one op, made with all checks; None if some of them do not pass.
+
+    All in one call of the validator, and from the values as they are: as JSON, each would be
+    written and parsed for it.
+    """
+    rows = _filled(shape.read(table, count, heap, made=False), count)
     try:
-        return adapter.validate_json(adapter.dump_json([*commands], warnings="error"))
+        return _list_of(shape.model).validate_python(rows)
     except (ValueError, SignalboxError):
         return None
 
 
 @lru_cache(maxsize=64)
-def _list_of(model: type[Command]) -> TypeAdapter[list[Command]]:
+def _list_of(model: type[Any]) -> TypeAdapter[list[Any]]:
     return TypeAdapter(list[model])  # type: ignore[valid-type]
 
 

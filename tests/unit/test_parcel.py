@@ -97,9 +97,9 @@ def assert_as_validated(found: Command, put_in: Command) -> None:
     assert copy.deepcopy(found) == found == found.model_copy()
 
 
-def unseal(blob: bytes, skip: Collection[int]) -> list[Row]:
+def unseal(blob: bytes, skip: Collection[int], *, trusting: bool = True) -> list[Row]:
     """The commands of a blob. Raises the error of the first that cannot be read."""
-    rows, unreadable = sift(blob, skip)
+    rows, unreadable = sift(blob, skip, trusting=trusting)
     for row in unreadable:
         raise row.error
     return rows
@@ -130,8 +130,10 @@ def test_many_of_one_op_come_out_as_they_went_in(strategy: st.SearchStrategy[Com
     @settings(max_examples=15, deadline=None)
     @given(st.lists(strategy, min_size=2, max_size=5))
     def many(drawn: list[Command]) -> None:
-        for row, command in zip(unseal(seal(drawn), ()), drawn, strict=True):
-            assert_as_validated(row.command, command)
+        for trusting in (True, False):
+            rows = unseal(seal(drawn), (), trusting=trusting)
+            for row, command in zip(rows, drawn, strict=True):
+                assert_as_validated(row.command, command)
 
     many()
 
@@ -233,14 +235,16 @@ documents = st.recursive(
 
 
 @settings(max_examples=30, deadline=None)
-@given(documents, st.booleans())
-@example({"at": [0], "rows": {"op": ["object_store.put"]}}, True)
-@example({"at": [[]], "rows": {"op": ["object_store.put"]}}, False)
-def test_what_has_a_checksum_and_is_no_parcel_is_called_damaged(section: Any, own: bool) -> None:
+@given(documents, st.booleans(), st.booleans())
+@example({"at": [0], "rows": {"op": ["object_store.put"]}}, True, False)
+@example({"at": [[]], "rows": {"op": ["object_store.put"]}}, False, True)
+def test_what_has_a_checksum_and_is_no_parcel_is_called_damaged(
+    section: Any, own: bool, trusting: bool
+) -> None:
     schema = parcel._schema()[1] if own else "another"
     for document in (section, {"schema": schema, "sections": [section]}):
         try:
-            rows, unreadable = sift(enframe(b"SBp1", document, Heap()), {7})
+            rows, unreadable = sift(enframe(b"SBp1", document, Heap()), {7}, trusting=trusting)
         except LedgerDamaged:
             continue
         assert (rows, unreadable) == ([], [])
@@ -282,6 +286,43 @@ def test_a_row_of_another_release_is_checked() -> None:
     with pytest.raises(SignalboxError) as caught:
         unseal(enframe(b"SBp1", document | {"schema": "another"}, Heap()), ())
     assert caught.value.code == "INVALID_KEY"
+
+
+UNMADE: list[dict[str, Any]] = [
+    {"key": "../k"},
+    {"key": 1},
+    {"op_id": "/"},
+    {"tenant_id": "t_x/dev"},
+    {"mode": None},
+    {"payload": InlinePayload(data=b"").model_copy(update={"type": "staged"})},
+    {"content_type": "a\r\nb"},
+    {"metadata": {"signalbox-mark": "1"}},
+    {"metadata": {"n": ["1"]}},
+    {"condition": Condition.model_construct(if_absent=True, if_match="1")},
+]
+
+
+@pytest.mark.parametrize("fields", UNMADE, ids=str)
+@pytest.mark.parametrize("alone", [True, False])
+def test_what_nobody_could_make_is_found_where_who_sealed_is_not_trusted(
+    fields: dict[str, Any], alone: bool
+) -> None:
+    """Alike in all rows or in one of them, which keeps no other back."""
+    bad = put().model_copy(update=fields)
+    blob = seal([bad, bad.model_copy()] if alone else [put(), bad, put(b"2")])
+    _, trusted = sift(blob, ())
+    assert not trusted
+    rows, unreadable = sift(blob, (), trusting=False)
+    assert [row.position for row in rows] == ([] if alone else [0, 2])
+    assert [row.position for row in unreadable] == ([0, 1] if alone else [1])
+
+
+def test_a_column_that_is_missing_is_not_made_up() -> None:
+    """An op_id would be another one at each look."""
+    document, _ = unframe(b"SBp1", seal([put()]))
+    del document["sections"][0]["rows"]["op_id"]
+    with pytest.raises(LedgerDamaged):
+        sift(enframe(b"SBp1", document, Heap()), (), trusting=False)
 
 
 @pytest.mark.parametrize(

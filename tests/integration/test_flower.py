@@ -196,7 +196,7 @@ def test_no_page_gives_orders_through_flower(
     if origin:
         request.add_header("Origin", origin)
     with pytest.raises(urllib.error.HTTPError) as refused:
-        urllib.request.urlopen(request, timeout=10)  # noqa: S310
+        urllib.request.urlopen(request, timeout=60)  # noqa: S310
     assert refused.value.code in (401, 403)
     assert refused.value.headers["Access-Control-Allow-Origin"] is None
     assert [worker.name for worker in watched.stack.workers if not worker.running] == []

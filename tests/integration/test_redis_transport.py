@@ -44,7 +44,7 @@ def test_refused_messages_hold_up_none_that_would_run(two_workers: RunningStack)
         channel.queue_declare(name)
         channel.basic_consume(name, False, got.append, "tag")
         for number in range(3):
-            connection.drain_events(timeout=5)
+            connection.drain_events(timeout=60)
             assert len(got) == number + 1
             channel.set_aside(got[-1].delivery_tag)
         assert client.hlen(channel.unacked_key) >= 3

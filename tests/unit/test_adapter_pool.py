@@ -209,7 +209,7 @@ def test_what_ended_is_told_while_others_run_each_once_and_a_key_in_order(
 
     def slow(command: Command) -> None:
         if command.subject == "slow":
-            assert gate.wait(30)
+            assert gate.wait(60)
 
     commands = [put("k", "1"), put("k", "2"), put("slow"), put("k", "3"), get("slow"), get("k")]
     wanted = [c.op_id for c in (*commands[:2], commands[3], commands[5])]

@@ -183,8 +183,8 @@ class Manifest:
 
 def read_proof(text: str) -> GroupProof | RowProof | str:
     """Read what `to_text` wrote; a token alone is given back. Raises SignatureInvalid."""
-    token, _, rest = text.partition(" ")
-    if not rest:
+    token, space, rest = text.partition(" ")
+    if not space:
         return token
     try:
         content = decode(rest.encode("ascii"))

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from signalbox.commands.error import SignatureInvalid
@@ -167,6 +167,8 @@ def test_a_parcel_is_its_content_at_its_place() -> None:
 
 
 @given(st.text(max_size=60))
+@example(" ")
+@example("token ")
 def test_what_is_no_proof_is_refused(text: str) -> None:
     try:
         found = read_proof(text)

@@ -27,7 +27,7 @@ from signalbox.routing.route import RouteTarget
 TENANT = "t_bench"
 ROWS = ((1, 50, "single", 25.0), (100, 400, "100 a submit", 15.0))
 """Commands a submit, and on their way; the name; and the most that signatures may add, percent."""
-ROUNDS = 12
+ROUNDS = 20
 """Turns of the signed testbed a row, each between two of the unsigned one."""
 
 
@@ -38,7 +38,7 @@ def signing_cost(bench: Bench) -> list[Figure]:
     other load on the machine, which comes and goes, falls on both sides of a ratio.
     """
     figures: list[Figure] = []
-    seconds = bench.seconds / 4
+    seconds = bench.seconds * 3 / 8
     with _off(bench.data / "off") as plain, _required(bench.data / "required") as signed:
         for it in (plain, signed):
             it.run(puts(TENANT, 100) for _ in range(40))

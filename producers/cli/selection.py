@@ -199,6 +199,7 @@ def _say(selected: Selection, taken: list[str]) -> None:
     if "--json" not in sys.argv:
         text = ", ".join(f"{name} {value}" for name, value in its.items())
         why = f"using {what}" if what else "no variable, context or running stack names a server"
+        text += "" if what else " (`signalbox up` starts a stack here)"
         err().print(f"{why}: {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
     elif what:
         print_json({"using": {"source": what} | its}, to_error=True)

@@ -58,6 +58,10 @@ class Watch:
                     if client["user"] != "default":  # it may not have said yet who it is
                         self._users[client["addr"]] = client["user"]
 
+    def saw(self, *words: str) -> bool:
+        """Whether somebody has said these words, without regard to case, in one line."""
+        return any(all(word in line.lower() for word in words) for line in tuple(self._lines))
+
     def stop(self) -> dict[str, set[tuple[str, ...]]]:
         """By user: each call, the command in lower case; under `?` those of nobody knows whom."""
         self._ended.set()

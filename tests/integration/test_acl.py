@@ -70,6 +70,10 @@ def test_each_role_can_do_its_work_and_has_no_more(build: str, tmp_path: Path) -
             if not old:
                 running.make_users()  # again, while everything runs
                 acl_life.look(running)
+                wait_until(
+                    lambda: watches["broker"].saw('"del"', "unacked_mutex"),
+                    "kombu has looked for what nobody acknowledged, as it does every ten seconds",
+                )
         finally:
             done = {name: watch.stop() for name, watch in watches.items()}
         # redis-py asks for notices of maintenance, which nothing before Redis 8 knows, and goes on.

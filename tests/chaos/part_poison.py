@@ -16,7 +16,7 @@ from tests.chaos.load import ENV
 from tests.chaos.part import Part, Row, Value
 from tests.chaos.testbed import Testbed, open_testbed, p99, put
 
-DEADLY = "poison"
+POISON_KEY = "poison"
 """What the key of a command holds that kills."""
 POISONED, INNOCENT = "t_poisoned", "t_innocent"
 DOSES = 20
@@ -30,7 +30,7 @@ TIMEOUT = timedelta(seconds=120)
 
 def poison(folder: Path) -> Row:
     """One of them after the other, singly or amid a batch, beside a neighbour's single commands."""
-    armed = f"command.before=kill~{DEADLY}"
+    armed = f"command.before=kill~{POISON_KEY}"
     with open_testbed(
         folder,
         pool="prefork",
@@ -54,18 +54,18 @@ def poison(folder: Path) -> Row:
         letters = list(testbed.client.dead.find(Which(tenant_id=POISONED)))
         stored = _keys(testbed.client, POISONED)
     factor = p99(beside) / p99(before)
-    deadly = [letter for letter in letters if DEADLY in letter.document]
+    poisonous = [letter for letter in letters if POISON_KEY in letter.document]
     values: dict[str, Value] = {
         "poisonous": DOSES,
         "dead letters": len(letters),
-        "runs at most": _runs_most(deadly),
+        "runs at most": _runs_most(poisonous),
         "innocent in their batches": _innocent(),
         "of them done": len(stored),
         "p99 ms without": 1000 * p99(before),
         "p99 ms beside": 1000 * p99(beside),
         "times": factor,
     }
-    kept = len(letters) == len(deadly) == DOSES and _runs_most(deadly) <= MAX_RUNS
+    kept = len(letters) == len(poisonous) == DOSES and _runs_most(poisonous) <= MAX_RUNS
     return Row(values, kept and len(stored) == _innocent() and factor <= MAX_SLOWER)
 
 
@@ -104,7 +104,7 @@ def replay(folder: Path) -> Row:
 def _give(testbed: Testbed, ended: threading.Event) -> None:
     """Half of the doses in the midst of a batch of harmless commands."""
     for dose in range(DOSES):
-        commands = [put(POISONED, f"{DEADLY}{dose}")]
+        commands = [put(POISONED, f"{POISON_KEY}{dose}")]
         if dose % 2:
             commands += [put(POISONED, f"d{dose}-{number}") for number in range(20)]
         testbed.client.submit_many(commands)

@@ -15,7 +15,7 @@ import pytest
 from signalbox.commands.scope import ResourceKind
 from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from tests.conformance.firestore_harness import find_emulator, firestore_emulator
-from tests.integration.conftest import RunningStack, lane
+from tests.integration.conftest import RunningStack, start_stack
 
 BUCKET = "northstar-raw-test"
 AWS = {
@@ -30,13 +30,13 @@ class Gateway:
     """A gateway in front of a running stack."""
 
     base: str
-    lane: RunningStack
+    running: RunningStack
     http: httpx.Client
 
     def routes(self, tenant: str, *kinds: ResourceKind) -> str:
         """Point the tenant's data at folders of the stack; the tenant."""
         for kind in kinds or tuple(ResourceKind):
-            self.lane.route_to_folder(tenant, f"{tenant}-{kind}", kind)
+            self.running.route_to_folder(tenant, f"{tenant}-{kind}", kind)
         return tenant
 
 
@@ -61,7 +61,7 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
             "SIGNALBOX_GATEWAY_ROUTE_DEFAULTS": json.dumps(defaults),
             "SIGNALBOX_GATEWAY_PORT": "0",
         }
-        with lane(data / "stack", workers=2, **its) as running:  # type: ignore[arg-type]
+        with start_stack(data / "stack", workers=2, **its) as running:  # type: ignore[arg-type]
             base = running.stack.start_gateway()
             assert os.environ["SIGNALBOX_STATE_URL"] == running.settings.state_url
             with httpx.Client(base_url=base, timeout=120) as http:

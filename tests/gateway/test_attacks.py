@@ -23,7 +23,7 @@ from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.change import Change
 from tests.gateway.conftest import Gateway, error_of
 from tests.gateway.raw import connect, head, read
-from tests.integration.conftest import lane, wait_until
+from tests.integration.conftest import start_stack, wait_until
 
 MIB = 1024**2
 LARGE = os.urandom(700_000)
@@ -33,7 +33,7 @@ LARGE = os.urandom(700_000)
 def own(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
     """A stack whose workers and Redis may be killed."""
     data: Path = tmp_path_factory.mktemp("attacked")
-    with lane(data, workers=2, deadly=True, SIGNALBOX_GATEWAY_PORT="0") as running:
+    with start_stack(data, workers=2, kills_workers=True, SIGNALBOX_GATEWAY_PORT="0") as running:
         base = running.stack.start_gateway()
         with httpx.Client(base_url=base, timeout=300) as http:
             yield Gateway(base, running, http)
@@ -49,7 +49,7 @@ def port_of(gateway: Gateway) -> int:
 
 def taken(gateway: Gateway) -> float:
     """MiB of memory that the gateway has."""
-    process = gateway.lane.stack.gateway
+    process = gateway.running.stack.gateway
     assert process is not None
     return psutil.Process(process.pid).memory_info().rss / MIB
 
@@ -58,7 +58,7 @@ def test_a_large_put_whose_redis_and_workers_die_before_its_submit_takes_effect_
     own: Gateway,
 ) -> None:
     tenant = own.routes("t_killed", ResourceKind.OBJECT_STORE)
-    stack, folder = own.lane.stack, own.lane.settings.payload_dir
+    stack, folder = own.running.stack, own.running.settings.payload_dir
     assert folder is not None
     for number in range(3):
         path, key = f"/v1/objects/{tenant}/dev/k{number}", new_op_id()
@@ -92,8 +92,8 @@ def test_a_large_put_whose_redis_and_workers_die_before_its_submit_takes_effect_
         assert got.content == LARGE
         changed = own.http.put(path, content=LARGE[1:], headers=headers)
         assert error_of(changed)["error_code"] == "OP_ID_REUSED"
-    with own.lane.client() as client:
-        own.lane.wait_until_idle(client)
+    with own.running.client() as client:
+        own.running.wait_until_idle(client)
     dead = own.http.get("/v1/dead-letters", params={"tenant": tenant}).json()
     assert not dead["dead_letters"]
 
@@ -177,18 +177,18 @@ def test_five_hundred_large_commands_in_one_call_are_bounded_in_sum(own: Gateway
         done = sum(threads.map(post, range(4)))
     assert done
     assert taken(own) - idle < 250
-    with own.lane.client() as client:
-        own.lane.wait_until_idle(client)
+    with own.running.client() as client:
+        own.running.wait_until_idle(client)
     listed = own.http.get(f"/v1/objects/{tenant}/dev?limit=1000").json()
     assert len(listed["objects"]) == min(1000, 500 * done)
 
 
 def test_a_read_behind_another_gateways_switch_is_on_the_new_route(own: Gateway) -> None:
     tenant = "t_switched"
-    second = own.lane.stack.start_gateway()
+    second = own.running.stack.start_gateway()
     with httpx.Client(base_url=second, timeout=300) as other:
         for place in ("left", "right"):
-            own.lane.route_to_folder(tenant, place)
+            own.running.route_to_folder(tenant, place)
             put = own.http.put(f"/v1/objects/{tenant}/dev/k", content=place.encode())
             assert put.status_code == 200
         for number in range(40):
@@ -198,7 +198,7 @@ def test_a_read_behind_another_gateways_switch_is_on_the_new_route(own: Gateway)
                 "/routing/routes", headers={"X-Tenant-Id": tenant},
                 json={
                     "resource_kind": "object_store", "backend_type": "filesystem",
-                    "config": {"base_dir": str(own.lane.data / place)},
+                    "config": {"base_dir": str(own.running.data / place)},
                 },
             )  # fmt: skip
             assert switched.status_code == 200, switched.text
@@ -213,7 +213,7 @@ def test_reads_behind_a_command_that_never_ends_are_told_so_and_hold_nobody_up(
     tenant = own.routes("t_endless", ResourceKind.OBJECT_STORE)
     other = own.routes("t_beside", ResourceKind.OBJECT_STORE)
     terms = Terms.model_validate({"quotas": {"commands_per_second": 1e-6}})
-    own.lane.registry().policies.set(
+    own.running.registry().policies.set(
         tenant, terms, Change(actor="test", reason="test", change_id=new_op_id())
     )
     waits = {"Prefer": "respond-async"}

@@ -418,7 +418,7 @@ def test_a_client_that_is_generated_from_the_document_works(gateway: Gateway, te
 
 
 def test_it_is_not_ready_while_the_state_redis_is_frozen(gateway: Gateway) -> None:
-    redis = gateway.lane.stack.redis.pid
+    redis = gateway.running.stack.redis.pid
     os.kill(redis, signal.SIGSTOP)
     try:
         wait_until(lambda: gateway.http.get("/readyz").status_code == 503, "it is told")
@@ -432,7 +432,7 @@ def test_it_is_not_ready_while_the_state_redis_is_frozen(gateway: Gateway) -> No
 def test_its_threads_are_kept_on_one_core(gateway: Gateway) -> None:
     if len(os.sched_getaffinity(0)) < 2:
         pytest.skip("NOT TESTED: threads on one core (needs two)")
-    served = gateway.lane.stack.gateway
+    served = gateway.running.stack.gateway
     assert served is not None
     # Bound for a second at a time, and free for a hundredth of one.
     wait_until(lambda: len(os.sched_getaffinity(served.pid)) == 1, "it is bound to one core")

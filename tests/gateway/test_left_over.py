@@ -17,7 +17,7 @@ LARGE = os.urandom(300_000)
 
 def test_what_was_staged_goes_with_the_answer(gateway: Gateway) -> None:
     tenant = gateway.routes("t_left", ResourceKind.OBJECT_STORE)
-    folder = gateway.lane.settings.payload_dir
+    folder = gateway.running.settings.payload_dir
     assert folder is not None
 
     def put(key: str, content: bytes = LARGE, **headers: str) -> httpx.Response:
@@ -41,7 +41,7 @@ def test_a_large_put_whose_condition_does_not_hold_is_refused_before_its_body(
     gateway: Gateway,
 ) -> None:
     tenant = gateway.routes("t_conditional", ResourceKind.OBJECT_STORE)
-    folder = gateway.lane.settings.payload_dir
+    folder = gateway.running.settings.payload_dir
     assert folder is not None
 
     def put(content: bytes, **headers: str) -> httpx.Response:

@@ -1,4 +1,4 @@
-"""The real lane: a real Redis and real worker processes, one stack for a module's tests."""
+"""Stacks of a real Redis and real worker processes; one serves all tests of a module."""
 
 from __future__ import annotations
 
@@ -32,9 +32,13 @@ QUICK = {
     "SIGNALBOX_PUBLISH_GRACE": "2",
     "SIGNALBOX_RETRY_DELAY": "0.2",
 }
-# For tests that kill workers (`deadly`): what one held comes back soon. A busy machine may let the
-# lease of a worker that runs go by as well, which must not count as one more death.
-DEADLY = {"SIGNALBOX_LEASE": "3", "SIGNALBOX_MAX_DEATHS": "100", "SIGNALBOX_MAX_ATTEMPTS": "100"}
+# For tests that kill workers (`kills_workers`): leases expire soon. On a busy machine the lease of
+# a running worker may expire too, which must not end its command as a dead letter.
+WITH_KILLS = {
+    "SIGNALBOX_LEASE": "3",
+    "SIGNALBOX_MAX_DEATHS": "100",
+    "SIGNALBOX_MAX_ATTEMPTS": "100",
+}
 
 
 def wait_until(condition: Callable[[], bool], what: str) -> None:
@@ -83,20 +87,23 @@ class RunningStack:
 
 
 @contextmanager
-def lane(
+def start_stack(
     data: Path,
     workers: int,
     *,
     flower: bool = False,
     options: Sequence[str] = (),
-    deadly: bool = False,
+    kills_workers: bool = False,
     **settings: str,
 ) -> Iterator[RunningStack]:
-    """A stack of its own; `options` are the workers', `settings` variables beside QUICK.
-    `deadly`: for tests that kill workers."""
+    """A stack for one test or module.
+
+    `options` go to `signalbox worker`, and `settings` are further environment variables. Set
+    `kills_workers` in tests that kill workers.
+    """
     need_redis()
     before = dict(os.environ)
-    os.environ.update(QUICK | (DEADLY if deadly else {}) | settings)
+    os.environ.update(QUICK | (WITH_KILLS if kills_workers else {}) | settings)
     try:
         with EmbeddedStack(data, workers=workers, flower=flower, worker_options=options) as stack:
             os.environ.update(stack.environment)
@@ -108,13 +115,13 @@ def lane(
 
 @pytest.fixture(scope="module")
 def two_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with lane(tmp_path_factory.mktemp("stack"), workers=2) as running:
+    with start_stack(tmp_path_factory.mktemp("stack"), workers=2) as running:
         yield running
 
 
 @pytest.fixture(scope="module")
 def four_workers(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with lane(tmp_path_factory.mktemp("stack"), workers=4) as running:
+    with start_stack(tmp_path_factory.mktemp("stack"), workers=4) as running:
         yield running
 
 

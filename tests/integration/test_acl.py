@@ -13,8 +13,8 @@ import redis
 from signalbox.commands.settings import Settings
 from signalbox.producers.access.acl import READERS, ROLES, roles_on
 from signalbox.producers.client.client import Client
-from tests.integration import acl_life
-from tests.integration.acl_lab import DATABASE, Deployment, Watch, deployment
+from tests.integration import acl_tour
+from tests.integration.acl_deployment import DATABASE, Deployment, Watch, deployment
 from tests.integration.conftest import wait_until
 from tests.redis_builds import redis_builds
 
@@ -66,10 +66,10 @@ def test_each_role_can_do_its_work_and_has_no_more(build: str, tmp_path: Path) -
             running.start()
             if not old:
                 running.start_flower()
-            acl_life.live(running)
+            acl_tour.live(running)
             if not old:
                 running.make_users()  # again, while everything runs
-                acl_life.look(running)
+                acl_tour.look(running)
                 wait_until(
                     lambda: watches["broker"].saw('"del"', "unacked_mutex"),
                     "kombu has looked for what nobody acknowledged, as it does every ten seconds",
@@ -238,9 +238,9 @@ def test_where_the_broker_is_the_state_a_user_may_do_both(build: str, tmp_path: 
     with deployment(tmp_path, BUILDS[build], one_server=True) as running:
         running.make_users()
         running.start()
-        acl_life.operate_before(running)
+        acl_tour.operate_before(running)
         with Client(running.settings("producer")) as client:
-            acl_life.produce(client)
+            acl_tour.produce(client)
         wait_until(lambda: "w1@" in running.do("reader", "status"), "the worker answers")
         assert running.refusals() == []
         for call in [*ADMINS, *NO_CHANGES, ("LPUSH", "routing.0", "x")]:

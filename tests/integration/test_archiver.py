@@ -20,16 +20,16 @@ from signalbox.routing.registry.records import text_of
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from tests.integration import command_line
-from tests.integration.conftest import RunningStack, lane, wait_until
+from tests.integration.conftest import RunningStack, start_stack, wait_until
 from tests.integration.operating import SCOPE, by, point
 
 KEEP = 10
 
 
 @pytest.fixture
-def archive_lane(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningStack]:
+def archive_stack(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningStack]:
     monkeypatch.setenv("SIGNALBOX_ROUTE_LOG_KEEP", str(KEEP))
-    with lane(tmp_path / "stack", workers=2, deadly=True) as running:
+    with start_stack(tmp_path / "stack", workers=2, kills_workers=True) as running:
         yield running
 
 
@@ -72,25 +72,25 @@ def leader(running: RunningStack, state: State) -> ManagedProcess | None:
 
 
 def test_every_event_is_archived_once_and_in_order_though_the_leader_is_killed_again_and_again(
-    archive_lane: RunningStack,
+    archive_stack: RunningStack,
 ) -> None:
-    registry = archive_lane.registry()
-    to_archive(archive_lane, "archive")
+    registry = archive_stack.registry()
+    to_archive(archive_stack, "archive")
     for number in range(300):
         point(registry, f"/{number}")
         if number % 150 == 75:
             victim: list[ManagedProcess] = []
             wait_until(
                 lambda victim=victim: (
-                    victim.append(leader(archive_lane, registry.client))  # type: ignore[misc]
+                    victim.append(leader(archive_stack, registry.client))  # type: ignore[misc]
                     or victim[-1] is not None
                 ),
                 "a worker leads",
             )
             victim[-1].kill()
-            archive_lane.stack.start_worker()
+            archive_stack.stack.start_worker()
     wait_until_archived(registry)
-    with archive_lane.client() as client:
+    with archive_stack.client() as client:
         assert archived(client) == list(range(1, registry.head().revision + 1))
     wait_until_trimmed(registry)
     found = answer("audit", "verify", "--archive")
@@ -99,8 +99,10 @@ def test_every_event_is_archived_once_and_in_order_though_the_leader_is_killed_a
     assert (found["events"], found["first"]) == (KEEP, 301 - KEEP + 1)
 
 
-def test_without_a_route_it_waits_and_says_so_and_trims_nothing(archive_lane: RunningStack) -> None:
-    registry = archive_lane.registry()
+def test_without_a_route_it_waits_and_says_so_and_trims_nothing(
+    archive_stack: RunningStack,
+) -> None:
+    registry = archive_stack.registry()
     for number in range(2 * KEEP):
         point(registry, f"/{number}")
     mark = ArchiveMark(registry.client)
@@ -111,7 +113,7 @@ def test_without_a_route_it_waits_and_says_so_and_trims_nothing(archive_lane: Ru
     assert "waits: no route for event_stream" in command_line.here("status").stdout
     assert registry.client.server().xlen("{rt}:log") == 2 * KEEP
 
-    to_archive(archive_lane, "first")
+    to_archive(archive_stack, "first")
     wait_until_archived(registry)
     wait_until_trimmed(registry)
     assert answer("status")["archive"]["waits_for"] == ""
@@ -124,15 +126,15 @@ def test_without_a_route_it_waits_and_says_so_and_trims_nothing(archive_lane: Ru
         assert answer("audit", "verify", *options)["last"] == 2 * KEEP + 1
 
     # Another archive: it goes on there with what comes, and no event ends as a dead letter.
-    to_archive(archive_lane, "second")
+    to_archive(archive_stack, "second")
     for number in range(2 * KEEP):
         point(registry, f"/again/{number}")
     wait_until_archived(registry)
     wait_until_trimmed(registry)
-    with archive_lane.client() as client:
+    with archive_stack.client() as client:
         assert archived(client) == list(range(2 * KEEP + 2, 4 * KEEP + 3))
         assert answer("audit", "verify", "--archive")["first"] == 2 * KEEP + 2
-        to_archive(archive_lane, "first")
+        to_archive(archive_stack, "first")
         wait_until_archived(registry)
         assert archived(client) == [*range(1, 2 * KEEP + 2), 4 * KEEP + 3]
         assert client.ledger.totals()["dead_letters"] == 0

@@ -17,7 +17,7 @@ from signalbox.routing.audit.archive_mark import ArchiveMark
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.archiver import Archiver
-from tests.integration.conftest import RunningStack, lane
+from tests.integration.conftest import RunningStack, start_stack
 from tests.integration.operating import by, point
 
 KEEP = 5
@@ -25,8 +25,8 @@ KEEP = 5
 
 @pytest.fixture
 def running(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[RunningStack]:
-    """A lane whose own archivers never lead."""
-    with lane(tmp_path / "stack", workers=1) as running:
+    """A stack whose own archivers never lead."""
+    with start_stack(tmp_path / "stack", workers=1) as running:
         running.registry().client.server().set("signalbox:archiver", "nobody")
         running.registry().client.server().persist("signalbox:archiver")
         config: RouteConfig = {"base_dir": str(running.data / "archive")}

@@ -1,4 +1,4 @@
-"""The asyncio client on the real lane."""
+"""The asyncio client on a running stack."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ async def body(*parts: bytes) -> AsyncIterator[bytes]:
         yield part
 
 
-def staged_files(lane: RunningStack) -> list[str]:
-    folder = lane.settings.payload_dir
+def staged_files(running: RunningStack) -> list[str]:
+    folder = running.settings.payload_dir
     assert folder is not None
     return sorted(entry.name for entry in folder.iterdir()) if folder.is_dir() else []
 
 
-async def nothing_staged(lane: RunningStack) -> None:
+async def nothing_staged(running: RunningStack) -> None:
     """Soon: a thread may be about to let go of what it has made."""
-    while staged_files(lane):
+    while staged_files(running):
         await asyncio.sleep(0.005)
 
 

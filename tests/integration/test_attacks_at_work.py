@@ -16,7 +16,7 @@ from tests.integration.attacks.attacker import Attacker
 from tests.integration.attacks.entrances import REGISTRY, Entrances
 from tests.integration.attacks.sites import RunningSite, running_site
 from tests.integration.conftest import wait_until
-from tests.integration.proof_lab import OWNER, put
+from tests.integration.signed_deployment import OWNER, put
 
 SEED = 18
 OTHERS, ON_REGISTRY = 60, 5

@@ -1,4 +1,4 @@
-"""The buffer on the real lane: threads, a Redis that dies, producers that end or are killed."""
+"""The buffer on a running stack: threads, a Redis that dies, producers that end or are killed."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.producers.client.buffer import BufferLimits
 from signalbox.producers.client.buffered_command import Pending
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import TIMEOUT, RunningStack, lane
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack
 
 PAGE = Path(__file__).parents[2] / "docs" / "client.md"
 
@@ -106,7 +106,10 @@ def test_threads_share_a_buffer_and_each_command_has_its_outcome(two_workers: Ru
 
 
 def test_a_killed_redis_loses_and_doubles_nothing_and_keeps_the_order(tmp_path: Path) -> None:
-    with lane(tmp_path, workers=2, deadly=True) as running, running.client() as client:
+    with (
+        start_stack(tmp_path, workers=2, kills_workers=True) as running,
+        running.client() as client,
+    ):
         running.route_to_folder("t_away")
         with client.buffer() as buffer:
             added: list[Pending] = []

@@ -9,12 +9,12 @@ from pathlib import Path
 import pytest
 
 from tests.integration.command_line import done, run
-from tests.integration.conftest import RunningStack, lane
+from tests.integration.conftest import RunningStack, start_stack
 
 
 @pytest.fixture(scope="module")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with lane(tmp_path_factory.mktemp("project") / ".signalbox", workers=1) as running:
+    with start_stack(tmp_path_factory.mktemp("project") / ".signalbox", workers=1) as running:
         yield running
 
 

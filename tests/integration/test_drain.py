@@ -20,7 +20,7 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from tests.integration import conftest
 from tests.integration.command_line import done, here
-from tests.integration.conftest import TIMEOUT, lane, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, object_scope, start_stack, wait_until
 
 TENANT = "t_drain"
 HERE = ["object_store", "-t", TENANT, "-e", "dev"]
@@ -90,7 +90,7 @@ def test_what_was_claimed_before_a_switch_lands_on_the_former_place_before_drain
 ) -> None:
     monkeypatch.setitem(conftest.QUICK, "SIGNALBOX_LEASE", "60")
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=stop@1~slow")
-    with lane(tmp_path, workers=1) as running, running.client() as client:
+    with start_stack(tmp_path, workers=1) as running, running.client() as client:
         old = running.route_to_folder(TENANT, "old")
         slow = client.submit(put("slow"))
         worker = psutil.Process(running.stack.workers[0].pid)
@@ -112,7 +112,7 @@ def test_a_route_switched_between_effect_and_takeover_leaves_the_effect_on_both(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=kill@1")
-    with lane(tmp_path, workers=1) as running, running.client() as client:
+    with start_stack(tmp_path, workers=1) as running, running.client() as client:
         monkeypatch.delenv("SIGNALBOX_FAULTS")
         running.route_to_folder(TENANT, "old")
         both = client.submit(put("both"))

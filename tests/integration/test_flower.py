@@ -14,7 +14,7 @@ import pytest
 
 from signalbox.commands.object_store import GetObject, PutObject
 from signalbox.commands.payload import InlinePayload
-from tests.integration.conftest import RunningStack, lane, wait_until
+from tests.integration.conftest import RunningStack, start_stack, wait_until
 from tests.integration.test_wire_contract import Foreign, put
 
 TENANT = "t_wire"
@@ -32,7 +32,7 @@ FOREIGN_BATCH_ID = "0b0f1d3e-6a39-4a5b-8c1c-7a1f2f8f7f02"
 
 @pytest.fixture(scope="module")
 def watched(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with lane(tmp_path_factory.mktemp("stack"), workers=1, flower=True) as running:
+    with start_stack(tmp_path_factory.mktemp("stack"), workers=1, flower=True) as running:
         yield running
 
 

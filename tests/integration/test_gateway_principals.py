@@ -12,7 +12,7 @@ import pytest
 
 from signalbox.commands.proof.signatures import Signatures
 from tests.integration import command_line
-from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, principal, put
+from tests.integration.signed_deployment import HERE, NEIGHBOUR, OWNER, principal, put
 from tests.integration.signed_registry import THIEF
 from tests.integration.test_signed_stack import SignedStack, change, signed_stack
 

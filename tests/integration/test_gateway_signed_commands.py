@@ -20,7 +20,7 @@ from signalbox.commands.proof.keys import PrivateKey, load_private
 from signalbox.commands.proof.signatures import Signatures
 from signalbox.routing.policy.policy import Terms
 from tests.absent import absent
-from tests.integration.proof_lab import NEIGHBOUR, OWNER, put, token
+from tests.integration.signed_deployment import NEIGHBOUR, OWNER, put, token
 from tests.integration.test_gateway_principals import token as bearer
 from tests.integration.test_signed_stack import UNSIGNED, SignedStack, change, signed_stack
 

@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.integration.command_line import COMMAND, answer, json_lines, run
-from tests.integration.conftest import TIMEOUT, lane, wait_until
+from tests.integration.conftest import TIMEOUT, start_stack, wait_until
 from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row
 
 LINES = 5000
@@ -27,7 +27,7 @@ def test_every_line_is_there_once_after_a_worker_was_killed(tmp_path: Path, kind
     }[kind]
     source.write_bytes(json_lines(make(number) for number in range(LINES)))
     with (
-        lane(tmp_path / "stack", workers=2, deadly=True) as running,
+        start_stack(tmp_path / "stack", workers=2, kills_workers=True) as running,
         running.client() as client,
     ):
         route(running)
@@ -56,7 +56,7 @@ def test_what_was_acknowledged_before_the_disk_was_full_is_there_and_the_store_g
     tmp_path: Path,
 ) -> None:
     rows = [row(number, size=1000) for number in range(1500)]
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
+    with start_stack(tmp_path / "stack", workers=2) as running, running.client() as client:
         route(running)
         assert answer("table", "upsert", "full", "-", *HERE, stdin=json_lines(rows[:1]))["stored"]
         pids = [worker.pid for worker in running.stack.workers]

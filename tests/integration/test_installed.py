@@ -14,7 +14,7 @@ from pathlib import Path
 import pytest
 
 from signalbox.adapters.catalogue import CATALOGUE
-from tests.integration.conftest import lane
+from tests.integration.conftest import start_stack
 
 ROOT = Path(__file__).parents[2]
 SERVICE = {
@@ -101,7 +101,7 @@ def run(site: Path, folder: Path, *arguments: str) -> str:
 def test_a_service_with_folders_of_the_same_names_stores_and_reads(
     site: Path, service: Path, tmp_path: Path
 ) -> None:
-    with lane(tmp_path / "stack", workers=0) as running:
+    with start_stack(tmp_path / "stack", workers=0) as running:
         running.route_to_folder("t_installed")
         environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
         worker = subprocess.Popen(

@@ -9,7 +9,7 @@ import pytest
 
 from signalbox.commands.object_store import ListObjects
 from signalbox.producers.bulk.folder import Tenancy, digests, files_below, store_files
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack, wait_until
 
 FILES = 600
 
@@ -31,7 +31,7 @@ def test_every_file_is_there_once_after_both_workers_were_killed(
     files = files_below(folder)
     assert len(files) == FILES
     with (
-        lane(tmp_path / "stack", workers=2, deadly=True) as running,
+        start_stack(tmp_path / "stack", workers=2, kills_workers=True) as running,
         running.client() as client,
     ):
         running.route_to_folder(tenancy.tenant_id)

@@ -37,7 +37,7 @@ from tests.integration.attacks.ledger_writes import (
     write_parcel,
     write_record,
 )
-from tests.integration.proof_lab import NEIGHBOUR, OWNER, ProofLab, put
+from tests.integration.signed_deployment import NEIGHBOUR, OWNER, SignedDeployment, put
 
 MINUTES = 6
 """Within so many of its signature something can be put there under a number of the attacker's."""
@@ -52,54 +52,54 @@ def state(state_url: str) -> Iterator[State]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, state: State) -> ProofLab:
-    return ProofLab(tmp_path, state)
+def deployment(tmp_path: Path, state: State) -> SignedDeployment:
+    return SignedDeployment(tmp_path, state)
 
 
-def shard_of(lab: ProofLab, command: PutObject) -> str:
-    return lab.ledger.shards.of(command.ref)
+def shard_of(deployment: SignedDeployment, command: PutObject) -> str:
+    return deployment.ledger.shards.of(command.ref)
 
 
-def record_of(lab: ProofLab, command: PutObject) -> str:
-    return f"{shard_of(lab, command)}:op:{command.ref}"
+def record_of(deployment: SignedDeployment, command: PutObject) -> str:
+    return f"{shard_of(deployment, command)}:op:{command.ref}"
 
 
-def another_worker(lab: ProofLab) -> None:
+def another_worker(deployment: SignedDeployment) -> None:
     """The lab's worker has forgotten what it has run, as one that has not seen it."""
-    lab.set(Signatures.REQUIRED)
+    deployment.set(Signatures.REQUIRED)
 
 
-def forget(lab: ProofLab, *commands: PutObject) -> None:
+def forget(deployment: SignedDeployment, *commands: PutObject) -> None:
     """Remove all that the ledger knows of them."""
     for command in commands:
-        shard, tenant_env = shard_of(lab, command), f"{command.tenant_id}/{command.env}"
-        lab.state.call("DEL", record_of(lab, command))
-        lab.state.call("ZREM", f"{shard}:dead", command.ref)
-        lab.state.call("HDEL", f"{shard}:ids:{tenant_env}", command.op_id)
+        shard, tenant_env = shard_of(deployment, command), f"{command.tenant_id}/{command.env}"
+        deployment.state.call("DEL", record_of(deployment, command))
+        deployment.state.call("ZREM", f"{shard}:dead", command.ref)
+        deployment.state.call("HDEL", f"{shard}:ids:{tenant_env}", command.op_id)
 
 
-def run_signed(lab: ProofLab, command: PutObject) -> str:
+def run_signed(deployment: SignedDeployment, command: PutObject) -> str:
     """Have a worker run it as a record; return its proof."""
-    proof = proof_by(lab.keys[OWNER], command)
-    write_record(lab, command, proof)
-    lab.run_all()
-    assert lab.code(command) == "done"
+    proof = proof_by(deployment.keys[OWNER], command)
+    write_record(deployment, command, proof)
+    deployment.run_all()
+    assert deployment.code(command) == "done"
     return proof
 
 
-def run_honestly(lab: ProofLab, command: Any) -> None:
-    client = lab.client(lab.keys[OWNER])
+def run_honestly(deployment: SignedDeployment, command: Any) -> None:
+    client = deployment.client(deployment.keys[OWNER])
     client.submit(command)
-    lab.run_all()
-    assert lab.code(command) == "done"
+    deployment.run_all()
+    assert deployment.code(command) == "done"
 
 
-def size_of(lab: ProofLab, key: str) -> int | None:
+def size_of(deployment: SignedDeployment, key: str) -> int | None:
     """Of the object that the owner has there, in bytes."""
     look = HeadObject(tenant_id=OWNER, env="prod", key=key)
-    lab.client(lab.keys[OWNER]).submit(look)
-    lab.run_all()
-    outcome = lab.outcome(look)
+    deployment.client(deployment.keys[OWNER]).submit(look)
+    deployment.run_all()
+    outcome = deployment.outcome(look)
     assert outcome is not None
     return outcome.result["size"] if outcome.result else None
 
@@ -107,60 +107,60 @@ def size_of(lab: ProofLab, key: str) -> int | None:
 # What he can do.
 
 
-def can_delete_delay_or_withhold_commands(lab: ProofLab) -> None:
+def can_delete_delay_or_withhold_commands(deployment: SignedDeployment) -> None:
     """Whoever waits for it gets no outcome, and submits it again under its op_id."""
     command = put("a", b"y" * 70_000)
-    client = lab.client(lab.keys[OWNER])
+    client = deployment.client(deployment.keys[OWNER])
     pending = client.submit(command)
-    forget(lab, command)
-    lab.run_all()
-    assert lab.stored() == 0
+    forget(deployment, command)
+    deployment.run_all()
+    assert deployment.stored() == 0
     with pytest.raises(OutcomePending):
         client.outcome(pending, timedelta(0))
     assert client.submit(command).receipt.acceptance is Acceptance.NEW
 
 
-def can_end_a_command_as_a_dead_letter(lab: ProofLab) -> None:
+def can_end_a_command_as_a_dead_letter(deployment: SignedDeployment) -> None:
     """As if its attempts were used up; the command is kept, and can be replayed."""
     command = put("a", b"y" * 70_000)
-    client = lab.client(lab.keys[OWNER])
+    client = deployment.client(deployment.keys[OWNER])
     client.submit(command)
-    lab.state.call("HSET", record_of(lab, command), "att", 99)
-    lab.run_all()
-    assert lab.code(command) == "ATTEMPTS_EXHAUSTED"
+    deployment.state.call("HSET", record_of(deployment, command), "att", 99)
+    deployment.run_all()
+    assert deployment.code(command) == "ATTEMPTS_EXHAUSTED"
     client.replay([command.ref])
-    lab.run_all()
-    assert lab.code(command) == "done"
+    deployment.run_all()
+    assert deployment.code(command) == "done"
 
 
-def can_have_an_op_id_look_as_if_it_were_in_use(lab: ProofLab) -> None:
+def can_have_an_op_id_look_as_if_it_were_in_use(deployment: SignedDeployment) -> None:
     """Until a worker comes for what he wrote there."""
     command = put("a", b"honest", op_id="one")
-    write_record(lab, put("a", b"forged", op_id="one"), "")
-    client = lab.client(lab.keys[OWNER])
+    write_record(deployment, put("a", b"forged", op_id="one"), "")
+    client = deployment.client(deployment.keys[OWNER])
     assert client.submit_many([command])[0].receipt.acceptance is Acceptance.CONFLICT
-    lab.run_all()
-    assert lab.stored() == 0
+    deployment.run_all()
+    assert deployment.stored() == 0
     assert client.submit(command).receipt.acceptance is Acceptance.NEW
 
 
-def can_tell_any_client_any_outcome(lab: ProofLab) -> None:
+def can_tell_any_client_any_outcome(deployment: SignedDeployment) -> None:
     """Also that something was stored, or an address of his own to upload to."""
     asked = PresignPut(tenant_id=OWNER, env="prod", key="a")
-    client = lab.client(lab.keys[OWNER])
+    client = deployment.client(deployment.keys[OWNER])
     pending = client.submit(asked)
     theirs = put("b")
-    run_honestly(lab, theirs)
-    found = lab.outcome(theirs)
+    run_honestly(deployment, theirs)
+    found = deployment.outcome(theirs)
     assert found is not None
     result = {"url": "http://127.0.0.1:1/evil", "method": "PUT", "headers": {}}
     forged = Outcome.model_validate(
         found.model_dump() | {"op_id": asked.op_id, "op": asked.op, "result": result}
     )
-    shard = lab.ledger.shards.of(asked.ref)
-    lab.state.call("DEL", f"{shard}:ids:{OWNER}/prod")
+    shard = deployment.ledger.shards.of(asked.ref)
+    deployment.state.call("DEL", f"{shard}:ids:{OWNER}/prod")
     fields = ("st", "done", "fp", asked.fingerprint(), "seq", 1, "out", forged.model_dump_json())
-    lab.state.call("HSET", f"{shard}:op:{asked.ref}", *fields)
+    deployment.state.call("HSET", f"{shard}:op:{asked.ref}", *fields)
     [told] = client.wait([pending], timedelta(seconds=60))
     assert told is not None
     assert told.error is None
@@ -168,70 +168,78 @@ def can_tell_any_client_any_outcome(lab: ProofLab) -> None:
     assert told.result["url"] == result["url"]
 
 
-def can_read_the_contents_of_open_commands(lab: ProofLab) -> None:
+def can_read_the_contents_of_open_commands(deployment: SignedDeployment) -> None:
     """Large contents, which are staged, by a command of his own tenant that names them."""
-    lab.client(lab.keys[OWNER]).submit(put("a", b"secret" * 12_000))
-    [record] = [key for key in lab.state.scan("*:op:*") if OWNER.encode() in key]
-    assert b"c2VjcmV0" in lab.state.call("HGET", record.decode(), "cmd")
-    owner = lab.client(lab.keys[OWNER])
-    source = lab.folder / "large.bin"
+    deployment.client(deployment.keys[OWNER]).submit(put("a", b"secret" * 12_000))
+    [record] = [key for key in deployment.state.scan("*:op:*") if OWNER.encode() in key]
+    assert b"c2VjcmV0" in deployment.state.call("HGET", record.decode(), "cmd")
+    owner = deployment.client(deployment.keys[OWNER])
+    source = deployment.folder / "large.bin"
     source.write_bytes(b"secret" * 100_000)
     staged = owner.content.payload(source)
     assert isinstance(staged, StagedPayload)
     theirs = PutObject(tenant_id=NEIGHBOUR, env="prod", key="stolen", payload=staged)
-    lab.client(lab.keys[NEIGHBOUR]).submit(theirs)
-    lab.run_all()
-    assert lab.content(theirs) == source.read_bytes()
+    deployment.client(deployment.keys[NEIGHBOUR]).submit(theirs)
+    deployment.run_all()
+    assert deployment.content(theirs) == source.read_bytes()
 
 
-def can_have_a_signed_command_run_once_more_within_six_minutes(lab: ProofLab) -> None:
+def can_have_a_signed_command_run_once_more_within_six_minutes(
+    deployment: SignedDeployment,
+) -> None:
     """By each worker process that has not run it, under a number that he chooses."""
     old, new = put("a", b"old"), put("a", b"new")
-    proof = run_signed(lab, old)
-    run_honestly(lab, new)
-    another_worker(lab)
-    forget(lab, old)
-    write_record(lab, old, proof)
-    lab.run_all()
-    assert lab.code(old) == "done"
-    assert size_of(lab, "a") == len("old")
+    proof = run_signed(deployment, old)
+    run_honestly(deployment, new)
+    another_worker(deployment)
+    forget(deployment, old)
+    write_record(deployment, old, proof)
+    deployment.run_all()
+    assert deployment.code(old) == "done"
+    assert size_of(deployment, "a") == len("old")
 
 
-def can_change_the_order_of_commands_signed_within_six_minutes(lab: ProofLab) -> None:
+def can_change_the_order_of_commands_signed_within_six_minutes(
+    deployment: SignedDeployment,
+) -> None:
     """He lets the one wait, and gives it a number behind the other's."""
     first, second = put("a", b"early"), put("a", b"second")
-    proof = proof_by(lab.keys[OWNER], first)  # withheld
-    run_honestly(lab, second)
-    write_record(lab, first, proof)
-    lab.run_all()
-    assert size_of(lab, "a") == len("early")
+    proof = proof_by(deployment.keys[OWNER], first)  # withheld
+    run_honestly(deployment, second)
+    write_record(deployment, first, proof)
+    deployment.run_all()
+    assert size_of(deployment, "a") == len("early")
 
 
-def can_lift_quotas_and_rates(lab: ProofLab) -> None:
+def can_lift_quotas_and_rates(deployment: SignedDeployment) -> None:
     """What a tenant has stored is counted there; the policy itself is signed."""
-    policies = lab.runtime.registry.policies
+    policies = deployment.runtime.registry.policies
     change = Change(actor="test", reason="test", change_id=new_op_id())
     policies.set(OWNER, Terms(quotas=Quotas(objects=1)), change)
-    run_honestly(lab, put("a"))
+    run_honestly(deployment, put("a"))
     over = put("b")
-    lab.client(lab.keys[OWNER]).submit(over)
-    lab.run_all()
-    assert lab.code(over) == "QUOTA_EXCEEDED"
-    lab.state.call("HSET", f"{shard_of(lab, over)}:use:object_store/{OWNER}/prod", "objects", -99)
-    run_honestly(lab, put("c"))
+    deployment.client(deployment.keys[OWNER]).submit(over)
+    deployment.run_all()
+    assert deployment.code(over) == "QUOTA_EXCEEDED"
+    deployment.state.call(
+        "HSET", f"{shard_of(deployment, over)}:use:object_store/{OWNER}/prod", "objects", -99
+    )
+    run_honestly(deployment, put("c"))
 
 
-def can_stop_everything(lab: ProofLab) -> None:
+def can_stop_everything(deployment: SignedDeployment) -> None:
     """As if the ledger had lost something: commands wait, and `signalbox status` says why."""
     command = put("a")
-    lab.client(lab.keys[OWNER]).submit(command)
-    lab.state.call("HSET", f"{shard_of(lab, command)}:era", "lost", "forged", "at", 1, "ahead", 1)
-    lab.run_all()
-    assert lab.stored() == 0
-    assert lab.code(command) == "open"
+    deployment.client(deployment.keys[OWNER]).submit(command)
+    deployment.state.call(
+        "HSET", f"{shard_of(deployment, command)}:era", "lost", "forged", "at", 1, "ahead", 1
+    )
+    deployment.run_all()
+    assert deployment.stored() == 0
+    assert deployment.code(command) == "open"
 
 
-CAN: dict[str, Callable[[ProofLab], None]] = {
+CAN: dict[str, Callable[[SignedDeployment], None]] = {
     name.removeprefix("can_").replace("_", " "): run
     for name, run in globals().items()
     if name.startswith("can_")
@@ -239,8 +247,8 @@ CAN: dict[str, Callable[[ProofLab], None]] = {
 
 
 @pytest.mark.parametrize("name", CAN)
-def test_what_he_can_do(lab: ProofLab, name: str) -> None:
-    CAN[name](lab)
+def test_what_he_can_do(deployment: SignedDeployment, name: str) -> None:
+    CAN[name](deployment)
 
 
 def test_the_page_lists_it() -> None:
@@ -261,81 +269,85 @@ AGAIN: dict[str, Callable[[int], dict[str, Any]]] = {
 
 
 @pytest.mark.parametrize("how", AGAIN)
-def test_a_worker_runs_nothing_again_that_it_has_run(lab: ProofLab, how: str) -> None:
+def test_a_worker_runs_nothing_again_that_it_has_run(
+    deployment: SignedDeployment, how: str
+) -> None:
     old, new = put("a", b"old"), put("a", b"new")
-    proof = run_signed(lab, old)
-    first = int(lab.state.call("HGET", record_of(lab, old), "seq"))
-    run_honestly(lab, new)
-    forget(lab, old)
-    write_record(lab, old, proof, AGAIN[how](first))
-    lab.run_all()
-    assert lab.code(old) == "SIGNATURE_INVALID"
-    assert size_of(lab, "a") == len("new")
+    proof = run_signed(deployment, old)
+    first = int(deployment.state.call("HGET", record_of(deployment, old), "seq"))
+    run_honestly(deployment, new)
+    forget(deployment, old)
+    write_record(deployment, old, proof, AGAIN[how](first))
+    deployment.run_all()
+    assert deployment.code(old) == "SIGNATURE_INVALID"
+    assert size_of(deployment, "a") == len("new")
 
 
 @pytest.mark.parametrize("parcel_first", [True, False])
-def test_nor_in_another_form(lab: ProofLab, parcel_first: bool) -> None:
+def test_nor_in_another_form(deployment: SignedDeployment, parcel_first: bool) -> None:
     """What has run in a parcel comes as a record, or the reverse."""
     commands = [put("a", b"old"), put("b", b"old")]
-    content = sealed_by(lab.keys[OWNER], commands)
+    content = sealed_by(deployment.keys[OWNER], commands)
     signed = proofs_of(*disclose(content))(0)
     assert signed is not None
 
     def alone() -> None:
         assert signed is not None
         text = f"{signed.text.decode()}\n{signed.proof}"
-        write_record(lab, commands[0], signed.proof, {"cmd": text})
+        write_record(deployment, commands[0], signed.proof, {"cmd": text})
 
-    forms = [lambda: write_parcel(lab, commands, content), alone]
+    forms = [lambda: write_parcel(deployment, commands, content), alone]
     for form in forms if parcel_first else reversed(forms):
         form()
-        lab.run_all()
-        code = lab.code(commands[0])
-        forget(lab, *commands)
+        deployment.run_all()
+        code = deployment.code(commands[0])
+        forget(deployment, *commands)
     assert code == "SIGNATURE_INVALID"
 
 
-def test_under_its_own_number_it_runs_again_and_undoes_nothing_newer(lab: ProofLab) -> None:
+def test_under_its_own_number_it_runs_again_and_undoes_nothing_newer(
+    deployment: SignedDeployment,
+) -> None:
     """That is what a ledger restored from a backup asks for, and so it is judged as stale."""
     old = put("a", b"old")
-    proof = run_signed(lab, old)
-    first = int(lab.state.call("HGET", record_of(lab, old), "seq"))
-    run_honestly(lab, DeleteObject(tenant_id=OWNER, env="prod", key="a"))
-    forget(lab, old)
-    stale = staleness(lab)
-    write_record(lab, old, proof, {"seq": first})
-    lab.run_all()
+    proof = run_signed(deployment, old)
+    first = int(deployment.state.call("HGET", record_of(deployment, old), "seq"))
+    run_honestly(deployment, DeleteObject(tenant_id=OWNER, env="prod", key="a"))
+    forget(deployment, old)
+    stale = staleness(deployment)
+    write_record(deployment, old, proof, {"seq": first})
+    deployment.run_all()
     assert stale == [True]
-    assert size_of(lab, "a") is None
+    assert size_of(deployment, "a") is None
 
 
 @pytest.mark.parametrize("in_parcel", [True, False])
 def test_what_comes_later_than_six_minutes_undoes_nothing_newer(
-    lab: ProofLab, monkeypatch: pytest.MonkeyPatch, in_parcel: bool
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch, in_parcel: bool
 ) -> None:
     """Its number is one of these minutes, by which backends know what is newer; and its first
     attempt is judged as stale, so that also those look that otherwise would not."""
     command = put("a", b"old", condition=Condition(if_absent=True))
-    content = sealed_by(lab.keys[OWNER], [command])
-    proof = proof_by(lab.keys[OWNER], command)
-    stale = staleness(lab)
+    content = sealed_by(deployment.keys[OWNER], [command])
+    proof = proof_by(deployment.keys[OWNER], command)
+    stale = staleness(deployment)
     if in_parcel:
-        write_parcel(lab, [command], content)
+        write_parcel(deployment, [command], content)
     else:
-        write_record(lab, command, proof)
+        write_record(deployment, command, proof)
     later = time.time() + (MINUTES + 1) * 60
     monkeypatch.setattr("signalbox.workers.execution.proof_judge.time.time", lambda: later)
-    lab.run_all()
-    assert lab.code(command) == "done"
+    deployment.run_all()
+    assert deployment.code(command) == "done"
     assert stale == [True]
     monkeypatch.undo()
-    run_honestly(lab, put("b"))
+    run_honestly(deployment, put("b"))
     assert stale == [True, False]
 
 
-def staleness(lab: ProofLab) -> list[bool]:
+def staleness(deployment: SignedDeployment) -> list[bool]:
     """Of each command that reaches an adapter from now on."""
-    adapters: Any = lab.runtime.executor.adapters
+    adapters: Any = deployment.runtime.executor.adapters
     run = adapters.run
     found: list[bool] = []
 

@@ -18,7 +18,7 @@ from signalbox.routing.registry.event_log import ChangeRequest, EventLog, Seen
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.registry.strategy_lock import StrategyLock
 from tests.hash_chain import first_broken
-from tests.integration.conftest import RunningStack, lane, object_scope
+from tests.integration.conftest import RunningStack, object_scope, start_stack
 from tests.integration.operating import SCOPE, by, kinds, point, take
 
 
@@ -119,7 +119,7 @@ def test_lock_commands_run_and_their_repeats_change_nothing(registry: Registry) 
 def taking_workers(tmp_path: Path) -> Iterator[RunningStack]:
     """Workers for route changes from the queue, and for nothing else (docs/security.md)."""
     options = ("-Q", "routing.0,routing.1,routing.2,routing.3")
-    with lane(
+    with start_stack(
         tmp_path / "stack", workers=2, options=options, SIGNALBOX_CONTROL_COMMANDS="take"
     ) as running:
         yield running

@@ -13,7 +13,7 @@ from typing import Any
 import pytest
 
 from tests.integration.command_line import COMMAND, done, run
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack, wait_until
 
 FILES = {"a.txt": b"a", "b/c.txt": b"c", "b/d/e": b"", "large": bytes(range(256)) * 600}
 
@@ -144,7 +144,7 @@ def test_many_alike_errors_are_one_line_with_a_count(
 
 def test_ctrl_c_says_what_was_stored(tmp_path: Path) -> None:
     source = write(tmp_path / "in", {f"f{number}": b"x" for number in range(5)})
-    with lane(tmp_path / "stack", workers=0) as nobody, nobody.client() as client:
+    with start_stack(tmp_path / "stack", workers=0) as nobody, nobody.client() as client:
         nobody.route_to_folder("t_nobody")
         arguments = ["object", "put", "-r", str(source), "-t", "t_nobody", "-e", "dev"]
         its = subprocess.Popen(

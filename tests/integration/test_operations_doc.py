@@ -19,7 +19,7 @@ from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from tests.forked import write_command
 from tests.integration.backup import back_up, put_back
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack, wait_until
 
 ROOT = Path(__file__).parents[2]
 PAGE = ROOT / "docs" / "operations.md"
@@ -55,7 +55,7 @@ ANSWERS = {
 class Runbook:
     """A shell of an operator called ann, in a folder of its own."""
 
-    lane: RunningStack
+    running: RunningStack
     folder: Path
     environment: dict[str, str]
     exports: list[str] = field(default_factory=list)
@@ -114,13 +114,13 @@ class Runbook:
         )
 
     def back_up(self) -> None:
-        back_up(self.lane.data / "redis", self.folder / "backup")
+        back_up(self.running.data / "redis", self.folder / "backup")
 
     def archive_then_go_back(self) -> None:
-        registry = self.lane.registry()
+        registry = self.running.registry()
         mark, head = ArchiveMark(registry.client), registry.head()
         wait_until(lambda: mark.read().revision == head.revision, "all is archived")
-        put_back(self.lane.stack.redis, self.lane.data / "redis", self.folder / "backup")
+        put_back(self.running.stack.redis, self.running.data / "redis", self.folder / "backup")
         assert registry.head().revision < head.revision
 
 
@@ -131,7 +131,7 @@ def runbook(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Runbook
     write_command(tools)
     folder = tmp_path / "operator"
     folder.mkdir()
-    with lane(tmp_path / "stack", workers=2) as running, S3StandIn(tmp_path / "s3") as s3:
+    with start_stack(tmp_path / "stack", workers=2) as running, S3StandIn(tmp_path / "s3") as s3:
         s3.create_bucket("bolt-a")
         path = f"{tools}{os.pathsep}{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
         more = {"PATH": path, "PYTHONPATH": str(ROOT), "LOGNAME": "ann", "S3_URL": s3.endpoint_url}

@@ -13,7 +13,7 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.payload import InlinePayload
 from signalbox.commands.state import connect
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import TIMEOUT, lane, wait_until
+from tests.integration.conftest import TIMEOUT, start_stack, wait_until
 
 TENANT = "t_outage"
 
@@ -29,7 +29,10 @@ def put(number: int) -> PutObject:
 
 
 def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Path) -> None:
-    with lane(tmp_path, workers=2, deadly=True) as running, running.client() as client:
+    with (
+        start_stack(tmp_path, workers=2, kills_workers=True) as running,
+        running.client() as client,
+    ):
         running.route_to_folder(TENANT)
         accepted = client.submit_many(put(number) for number in range(400))
         running.stack.redis.kill()
@@ -48,7 +51,10 @@ def test_accepted_commands_survive_a_killed_redis_and_workers_go_on(tmp_path: Pa
 def test_workers_with_messages_in_hand_outlive_a_redis_that_is_killed_again_and_again(
     tmp_path: Path,
 ) -> None:
-    with lane(tmp_path, workers=2, deadly=True) as running, running.client() as client:
+    with (
+        start_stack(tmp_path, workers=2, kills_workers=True) as running,
+        running.client() as client,
+    ):
         running.route_to_folder(TENANT)
         accepted = []
         for turn in range(6):
@@ -74,7 +80,10 @@ def test_a_worker_that_waits_for_the_state_ends_when_it_is_told_to(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, pool: str
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=sleep:3")
-    with lane(tmp_path, workers=1, options=["-P", pool]) as running, running.client() as client:
+    with (
+        start_stack(tmp_path, workers=1, options=["-P", pool]) as running,
+        running.client() as client,
+    ):
         running.route_to_folder(TENANT)
         client.submit_many(put(number) for number in range(10))
         [worker] = running.stack.workers

@@ -24,14 +24,14 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.scope import ResourceKind
 from signalbox.commands.tabular_store import DeleteRow, GetRow, QueryRows, RowCondition, UpsertRow
 from signalbox.producers.client.client import Client
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack, wait_until
 
 HERE: dict[str, Any] = {"tenant_id": "t_own", "env": "dev"}
 
 
 @pytest.fixture(scope="module")
 def running(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with lane(tmp_path_factory.mktemp("stack"), workers=1, deadly=True) as running:
+    with start_stack(tmp_path_factory.mktemp("stack"), workers=1, kills_workers=True) as running:
         for kind in ResourceKind:
             running.route_to_folder(HERE["tenant_id"], kind=kind)
         yield running

@@ -51,7 +51,7 @@ CHANGES: list[Command] = [
 ]
 
 
-class Lane:
+class EagerWorker:
     """An eager worker and a client, on one Redis of their own."""
 
     def __init__(self, folder: Path, state: State, control: str = "refuse") -> None:
@@ -111,76 +111,78 @@ def state(state_url: str) -> Iterator[State]:
 
 
 @pytest.fixture
-def lane(tmp_path: Path, state: State) -> Iterator[Lane]:
-    yield Lane(tmp_path, state)
+def eager(tmp_path: Path, state: State) -> Iterator[EagerWorker]:
+    yield EagerWorker(tmp_path, state)
     end()
 
 
 @pytest.fixture
-def taking(tmp_path: Path, state: State) -> Iterator[Lane]:
-    yield Lane(tmp_path, state, "take")
+def taking(tmp_path: Path, state: State) -> Iterator[EagerWorker]:
+    yield EagerWorker(tmp_path, state, "take")
     end()
 
 
 @pytest.mark.parametrize("way", ["carry", "enter"])
 @pytest.mark.parametrize("command", CHANGES, ids=lambda command: command.op)
 def test_a_route_change_from_the_queue_changes_nothing(
-    lane: Lane, command: Command, way: str
+    eager: EagerWorker, command: Command, way: str
 ) -> None:
-    outcome = getattr(lane, way)(command)
+    outcome = getattr(eager, way)(command)
     assert outcome.error is not None
     assert outcome.error.code == "CONTROL_REFUSED"
     assert "SIGNALBOX_CONTROL_COMMANDS" in str(outcome.error.next_step)
-    assert lane.state_of(command) == "dead"
-    assert lane.registry.events(0) == []
+    assert eager.state_of(command) == "dead"
+    assert eager.registry.events(0) == []
 
 
-def test_an_operator_may_have_a_worker_take_them(taking: Lane) -> None:
+def test_an_operator_may_have_a_worker_take_them(taking: EagerWorker) -> None:
     assert taking.carry(CHANGES[0]).error is None
     assert taking.registry.get(CHANGES[0].scope) is not None
 
 
 @pytest.mark.parametrize("way", ["carry", "enter"])
-def test_a_probe_without_leave_touches_nothing(lane: Lane, tmp_path: Path, way: str) -> None:
+def test_a_probe_without_leave_touches_nothing(
+    eager: EagerWorker, tmp_path: Path, way: str
+) -> None:
     target = tmp_path / "probed"
     probe = ProbeRoute.model_validate(
         PLACE | {"backend_type": "filesystem", "config": {"base_dir": str(target)}}
     )
-    outcome = getattr(lane, way)(probe)
+    outcome = getattr(eager, way)(probe)
     assert outcome.error is not None
     assert outcome.error.code == "CONTROL_REFUSED"
-    assert lane.state_of(probe) == "dead"
+    assert eager.state_of(probe) == "dead"
     assert not target.exists()
 
 
-def test_leave_is_for_one_probe_as_it_was_asked_for(lane: Lane, tmp_path: Path) -> None:
+def test_leave_is_for_one_probe_as_it_was_asked_for(eager: EagerWorker, tmp_path: Path) -> None:
     def probe(name: str) -> ProbeRoute:
         config = {"backend_type": "filesystem", "config": {"base_dir": str(tmp_path / name)}}
         return ProbeRoute.model_validate(PLACE | config | {"op_id": "one"})
 
-    Permits(lane.state).give([probe("asked")])
-    refused = lane.carry(probe("other"))
+    Permits(eager.state).give([probe("asked")])
+    refused = eager.carry(probe("other"))
     assert refused.error is not None
     assert refused.error.code == "CONTROL_REFUSED"
     assert not (tmp_path / "other").exists()
 
 
-def test_the_clients_own_probe_runs(lane: Lane, tmp_path: Path) -> None:
+def test_the_clients_own_probe_runs(eager: EagerWorker, tmp_path: Path) -> None:
     from signalbox.producers.diagnosis import probe
 
     config: RouteConfig = {"base_dir": str(tmp_path / "probed")}
     scope = CHANGES[0].scope
     assert scope.kind is ResourceKind.OBJECT_STORE
-    found = probe(lane.client, scope, Mode.LAB, 60, "filesystem", config)
+    found = probe(eager.client, scope, Mode.LAB, 60, "filesystem", config)
     assert found.healthy
 
 
-def test_a_probe_of_what_no_route_may_reach_ends_before_it(lane: Lane) -> None:
+def test_a_probe_of_what_no_route_may_reach_ends_before_it(eager: EagerWorker) -> None:
     probe = ProbeRoute.model_validate(
         PLACE | {"backend_type": "filesystem", "config": {"base_dir": "/etc"}}
     )
-    Permits(lane.state).give([probe])
-    outcome = lane.enter(probe)
+    Permits(eager.state).give([probe])
+    outcome = eager.enter(probe)
     assert outcome.error is not None
     assert outcome.error.code == "PLACE_FORBIDDEN"
 
@@ -200,18 +202,18 @@ def own_event() -> StreamEvent:
 
 
 def test_the_client_submits_no_append_to_the_archive_and_all_the_others(
-    lane: Lane, tmp_path: Path
+    eager: EagerWorker, tmp_path: Path
 ) -> None:
-    lane.archive_to(tmp_path / "archive")
+    eager.archive_to(tmp_path / "archive")
     other = stranger().model_copy(update={"stream": "mine", "op_id": "mine"})
-    first, refused, last = lane.client.submit_many([other, stranger(), stranger_of("t_b")])
+    first, refused, last = eager.client.submit_many([other, stranger(), stranger_of("t_b")])
     assert first.accepted
     assert last.accepted
     assert not refused.accepted
     with pytest.raises(ReservedStream, match=r"signalbox\.route-events"):
         refused.raise_if_refused()
     with pytest.raises(ReservedStream):
-        lane.client.submit(stranger())
+        eager.client.submit(stranger())
 
 
 def stranger_of(tenant: str) -> AppendEvent:
@@ -220,50 +222,53 @@ def stranger_of(tenant: str) -> AppendEvent:
 
 @pytest.mark.parametrize("way", ["carry", "enter"])
 def test_a_worker_appends_nothing_foreign_to_the_archive(
-    lane: Lane, tmp_path: Path, way: str
+    eager: EagerWorker, tmp_path: Path, way: str
 ) -> None:
-    lane.archive_to(tmp_path / "archive")
+    eager.archive_to(tmp_path / "archive")
     command = stranger()
-    outcome = getattr(lane, way)(command)
+    outcome = getattr(eager, way)(command)
     assert outcome.error is not None
     assert outcome.error.code == "RESERVED_STREAM"
-    assert lane.state_of(command) == "dead"
+    assert eager.state_of(command) == "dead"
     # Nor what looks like the archiver's own.
     [forged] = archiving([own_event()], Mode.LAB)
     assert is_reserved(forged)
-    assert getattr(lane, way)(forged).error is not None
-    assert list(archived_events(lane.client, _tell_foreign)) == []
+    assert getattr(eager, way)(forged).error is not None
+    assert list(archived_events(eager.client, _tell_foreign)) == []
 
 
 def test_what_a_stranger_left_in_an_archive_is_named_and_the_rest_is_read(
-    lane: Lane, tmp_path: Path
+    eager: EagerWorker, tmp_path: Path
 ) -> None:
-    lane.archive_to(tmp_path / "archive")
+    eager.archive_to(tmp_path / "archive")
     [own] = archiving([own_event()], Mode.LAB)
     appends = [stranger(), stranger(event=1), stranger(event="{}"), own]
     copied = own.event.data["event"]
     appends.append(stranger(event=copied))
     # As it could get there before streams were reserved, or past Signalbox.
-    Permits(lane.state).give(appends)
-    for outcome in lane.client.wait(lane.client.submit_many(appends)):
+    Permits(eager.state).give(appends)
+    for outcome in eager.client.wait(eager.client.submit_many(appends)):
         assert outcome is not None
         outcome.unwrap()
     foreign: list[int] = []
-    assert [event.revision for event in archived_events(lane.client, foreign.append)] == [1]
+    assert [event.revision for event in archived_events(eager.client, foreign.append)] == [1]
     assert foreign == [1, 2, 3, 5]
 
 
 def test_audit_verify_names_what_is_foreign_in_a_whole_archive(
-    lane: Lane, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    eager: EagerWorker,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
 ) -> None:
-    lane.archive_to(tmp_path / "archive")
-    appends = [stranger(), *archiving(lane.registry.events(0), Mode.LAB), stranger()]
-    Permits(lane.state).give(appends)
-    for outcome in lane.client.wait(lane.client.submit_many(appends)):
+    eager.archive_to(tmp_path / "archive")
+    appends = [stranger(), *archiving(eager.registry.events(0), Mode.LAB), stranger()]
+    Permits(eager.state).give(appends)
+    for outcome in eager.client.wait(eager.client.submit_many(appends)):
         assert outcome is not None
         outcome.unwrap()
-    monkeypatch.setattr(audit, "make_client", lambda: lane.client)
-    monkeypatch.setattr(audit, "make_registry", lambda: lane.registry)
+    monkeypatch.setattr(audit, "make_client", lambda: eager.client)
+    monkeypatch.setattr(audit, "make_registry", lambda: eager.registry)
     with pytest.raises(IntegrityMismatch, match=r"2 entries .* versions 1, 3; .*whole up to"):
         audit.verify(archive=True, as_json=False)
     with pytest.raises(typer.Exit):

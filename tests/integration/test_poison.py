@@ -10,7 +10,7 @@ import pytest
 from signalbox.commands.ledger.dead import DeadLetter, Which
 from signalbox.commands.object_store import ListObjects, PutObject
 from signalbox.commands.payload import InlinePayload
-from tests.integration.conftest import lane, wait_until
+from tests.integration.conftest import start_stack, wait_until
 
 TENANT = "t_poison"
 
@@ -24,7 +24,7 @@ def test_poison_is_found_alone_and_the_innocent_around_it_are_all_done(
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=kill~poison")
     with (
-        lane(tmp_path / "stack", workers=2, SIGNALBOX_LEASE="6") as running,
+        start_stack(tmp_path / "stack", workers=2, SIGNALBOX_LEASE="6") as running,
         running.client() as client,
     ):
         running.route_to_folder(TENANT)

@@ -33,9 +33,9 @@ from signalbox.workers.execution.pipeline_types import Admitted
 from tests.integration.attacks.attacker import Attacker
 from tests.integration.attacks.changes import OBJECTS, SCOPE
 from tests.integration.attacks.entrances import Entrances
-from tests.integration.attacks.sites import AttackLab
+from tests.integration.attacks.sites import AttackedDeployment
 from tests.integration.attacks.table import ENTRANCES, ROWS, markdown, rows
-from tests.integration.proof_lab import OWNER, mute, put
+from tests.integration.signed_deployment import OWNER, mute, put
 from tests.integration.test_registry_attacks import Worker
 
 ATTACKS = int(os.environ.get("SIGNALBOX_TEST_ATTACKS", "200"))
@@ -52,56 +52,60 @@ def state(state_url: str) -> Iterator[State]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, state: State) -> AttackLab:
-    return AttackLab(tmp_path, state)
+def deployment(tmp_path: Path, state: State) -> AttackedDeployment:
+    return AttackedDeployment(tmp_path, state)
 
 
-def test_no_attack_runs_or_takes_an_op_id_or_ends_a_worker(lab: AttackLab, state_url: str) -> None:
-    with attacked(lab, state_url) as entrances:
+def test_no_attack_runs_or_takes_an_op_id_or_ends_a_worker(
+    deployment: AttackedDeployment, state_url: str
+) -> None:
+    with attacked(deployment, state_url) as entrances:
         attacker = entrances.attacker
-        ran = reaching_adapters(lab)
+        ran = reaching_adapters(deployment)
         entrances.attack(ATTACKS)  # an exception of a worker's ends the test
-        lab.wait_until_idle()
+        deployment.wait_until_idle()
     honest = {command.op_id for command in entrances.honest}
     assert Counter({op_id: n for op_id, n in ran.items() if op_id not in honest}) == Counter()
     assert entrances.http.allowed == 0
-    assert not lab.evil.exists()
+    assert not deployment.evil.exists()
     # Of each op_id that was attacked an honest producer makes use.
     ours = [
         put(f"ours/{number}", b"ours", op_id=op_id) for number, op_id in enumerate(attacker.op_ids)
     ]
-    submissions = lab.client(lab.keys[OWNER]).submit_many(ours)
+    submissions = deployment.client(deployment.keys[OWNER]).submit_many(ours)
     allowed = (Acceptance.NEW, Acceptance.HELD)
     taken = [s.receipt for s in submissions if s.receipt.acceptance not in allowed]
     assert taken == []
-    ended = lab.settled(*ours, *entrances.honest)
+    ended = deployment.settled(*ours, *entrances.honest)
     found = Counter(outcome.status.value if outcome else "open" for outcome in ended)
     assert found == Counter(done=len(ours) + len(entrances.honest))
     sys.stdout.write(f"{attacker.tried.total()} attacks\n\n{markdown(attacker.tried)}\n")
 
 
-def test_where_nothing_must_be_signed_they_run(lab: AttackLab, state_url: str) -> None:
+def test_where_nothing_must_be_signed_they_run(
+    deployment: AttackedDeployment, state_url: str
+) -> None:
     """So these are attacks, and the test above sees what runs."""
     redirected: list[PutObject] = []
 
     def look(command: PutObject) -> None:
         with suppress(RegistryUnreadable):  # as a process without a trust file reads it
-            believed = Registry(lab.state).get(SCOPE)
-            if believed is not None and believed.config.get("base_dir") == str(lab.evil):
+            believed = Registry(deployment.state).get(SCOPE)
+            if believed is not None and believed.config.get("base_dir") == str(deployment.evil):
                 redirected.append(command)
 
-    with attacked(lab, state_url) as entrances:
+    with attacked(deployment, state_url) as entrances:
         entrances.look = look
-        lab.set(Signatures.OFF)
-        ran = reaching_adapters(lab)
+        deployment.set(Signatures.OFF)
+        ran = reaching_adapters(deployment)
         entrances.attack(len(entrances.kinds))
     honest = {command.op_id for command in entrances.honest}
     assert len(ran.keys() - honest) > 50
     assert len(redirected) > 2
 
 
-def test_the_page_says_what_is_tried_where(lab: AttackLab, state_url: str) -> None:
-    with attacked(lab, state_url) as entrances:
+def test_the_page_says_what_is_tried_where(deployment: AttackedDeployment, state_url: str) -> None:
+    with attacked(deployment, state_url) as entrances:
         tried = dict.fromkeys(entrances.kinds, 1)
     lines = [line for line in PAGE.read_text().splitlines() if line.startswith("| ")]
     header = f"| attack | {' | '.join(ENTRANCES)} |"
@@ -119,7 +123,7 @@ def test_the_page_says_what_is_tried_where(lab: AttackLab, state_url: str) -> No
 
 
 @contextmanager
-def attacked(lab: AttackLab, state_url: str) -> Iterator[Entrances]:
+def attacked(deployment: AttackedDeployment, state_url: str) -> Iterator[Entrances]:
     """With a gateway that signs; whom it wakes is the test's to say."""
 
     def make(settings: Settings, own: GatewaySettings) -> Services:
@@ -127,14 +131,14 @@ def attacked(lab: AttackLab, state_url: str) -> Iterator[Entrances]:
         mute(services.client)
         return services
 
-    settings = lab.settings.model_copy(
-        update={"state_url": state_url, "key_file": lab.ring.files["gateway"]}
+    settings = deployment.settings.model_copy(
+        update={"state_url": state_url, "key_file": deployment.ring.files["gateway"]}
     )
     own = GatewaySettings(principals="required", hosts="testserver")
     app = gated(make_app(settings, own, make_desk=make), own)
-    trust = lab.trust
+    trust = deployment.trust
     started = SimpleNamespace(
-        client=lab.state, by=lambda signer, floor=0: Registry(lab.state, trust)
+        client=deployment.state, by=lambda signer, floor=0: Registry(deployment.state, trust)
     )
 
     def look(command: PutObject) -> None:
@@ -147,16 +151,16 @@ def attacked(lab: AttackLab, state_url: str) -> Iterator[Entrances]:
             assert worker.terms.quotas.objects == OBJECTS
 
     with TestClient(app, headers={"Prefer": "respond-async"}) as http:
-        attacker = Attacker(lab, SEED)
+        attacker = Attacker(deployment, SEED)
         attacker.collect()
         entrances = Entrances(attacker, http, look)
         entrances.changes.observe()
         yield entrances
 
 
-def reaching_adapters(lab: AttackLab) -> Counter[str]:
+def reaching_adapters(deployment: AttackedDeployment) -> Counter[str]:
     """Op_ids of what reaches an adapter from now on."""
-    adapters: Any = lab.runtime.executor.adapters
+    adapters: Any = deployment.runtime.executor.adapters
     run, ran = adapters.run, Counter[str]()
 
     def noted(items: Sequence[Admitted], *rest: Any) -> Any:

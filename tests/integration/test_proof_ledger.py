@@ -33,7 +33,14 @@ from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.change import Change
 from signalbox.workers.execution.authors import PrincipalOf
 from signalbox.workers.execution.parcel_drain import ParcelDrain
-from tests.integration.proof_lab import NEIGHBOUR, OWNER, ProofLab, principal, put, token
+from tests.integration.signed_deployment import (
+    NEIGHBOUR,
+    OWNER,
+    SignedDeployment,
+    principal,
+    put,
+    token,
+)
 
 
 @pytest.fixture
@@ -45,89 +52,95 @@ def state(state_url: str) -> Iterator[State]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, state: State) -> ProofLab:
-    return ProofLab(tmp_path, state)
+def deployment(tmp_path: Path, state: State) -> SignedDeployment:
+    return SignedDeployment(tmp_path, state)
 
 
-def test_what_was_signed_runs_in_each_form(lab: ProofLab) -> None:
-    client = lab.client(lab.keys[OWNER])
+def test_what_was_signed_runs_in_each_form(deployment: SignedDeployment) -> None:
+    client = deployment.client(deployment.keys[OWNER])
     ordinary = [put(f"a{n}") for n in range(100)]
     large = put("large", b"y" * 70_000)
     client.submit_many([*ordinary, large])
-    lab.run_all()
+    deployment.run_all()
     behind = [put("a1", b"second"), GetObject(tenant_id=OWNER, env="prod", key="large")]
     client.submit_many(behind)
-    lab.run_all()
-    assert [lab.code(c) for c in [*ordinary, large, *behind]] == ["done"] * 103
+    deployment.run_all()
+    assert [deployment.code(c) for c in [*ordinary, large, *behind]] == ["done"] * 103
 
 
-def test_an_unsigned_command_is_refused_and_takes_no_op_id(lab: ProofLab) -> None:
+def test_an_unsigned_command_is_refused_and_takes_no_op_id(deployment: SignedDeployment) -> None:
     command = put("a", b"forged", op_id="one")
     other = put("b", b"y" * 70_000, op_id="two")
-    lab.client(None).submit_many([command, other])
-    lab.run_all()
-    assert lab.code(command) == lab.code(other) == "SIGNATURE_MISSING"
-    assert lab.stored() == 0
+    deployment.client(None).submit_many([command, other])
+    deployment.run_all()
+    assert deployment.code(command) == deployment.code(other) == "SIGNATURE_MISSING"
+    assert deployment.stored() == 0
     honest = [put("a", b"honest", op_id="one"), put("b", b"honest", op_id="two")]
-    submissions = lab.client(lab.keys[OWNER]).submit_many(honest)
+    submissions = deployment.client(deployment.keys[OWNER]).submit_many(honest)
     assert [s.receipt.acceptance for s in submissions] == [Acceptance.NEW] * 2
-    lab.run_all()
-    assert [lab.code(c) for c in honest] == ["done"] * 2
+    deployment.run_all()
+    assert [deployment.code(c) for c in honest] == ["done"] * 2
 
 
-def test_a_neighbours_signature_counts_for_its_own_tenant_alone(lab: ProofLab) -> None:
-    client = lab.client(lab.keys[NEIGHBOUR])
+def test_a_neighbours_signature_counts_for_its_own_tenant_alone(
+    deployment: SignedDeployment,
+) -> None:
+    client = deployment.client(deployment.keys[NEIGHBOUR])
     theirs, mine = put("a", tenant=NEIGHBOUR), put("a")
     client.submit_many([theirs, mine])
-    lab.run_all()
-    assert lab.code(theirs) == "done"
-    assert lab.code(mine) == "NOT_GRANTED"
-    assert lab.content(mine) is None
+    deployment.run_all()
+    assert deployment.code(theirs) == "done"
+    assert deployment.code(mine) == "NOT_GRANTED"
+    assert deployment.content(mine) is None
 
 
-def test_a_revocation_counts_from_the_next_claim_on(lab: ProofLab) -> None:
+def test_a_revocation_counts_from_the_next_claim_on(deployment: SignedDeployment) -> None:
     command = put("a")
-    lab.client(lab.keys[OWNER]).submit(command)
-    kid = lab.keys[OWNER].kid
-    lab.principals[kid] = principal(OWNER, lab.keys[OWNER], revoked=datetime.now(UTC))
-    lab.run_all()
-    assert lab.code(command) == "SIGNATURE_INVALID"
-    assert lab.stored() == 0
+    deployment.client(deployment.keys[OWNER]).submit(command)
+    kid = deployment.keys[OWNER].kid
+    deployment.principals[kid] = principal(OWNER, deployment.keys[OWNER], revoked=datetime.now(UTC))
+    deployment.run_all()
+    assert deployment.code(command) == "SIGNATURE_INVALID"
+    assert deployment.stored() == 0
 
 
-def test_a_signature_must_hold_at_the_claim(lab: ProofLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_signature_must_hold_at_the_claim(
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     command = put("a")
-    lab.client(lab.keys[OWNER]).submit(command)
-    later = time.time() + lab.settings.outcome_retention.total_seconds()
+    deployment.client(deployment.keys[OWNER]).submit(command)
+    later = time.time() + deployment.settings.outcome_retention.total_seconds()
     monkeypatch.setattr("signalbox.workers.execution.proof_judge.time.time", lambda: later)
-    lab.run_all()
-    assert lab.code(command) == "SIGNATURE_INVALID"
-    outcome = lab.outcome(command)
+    deployment.run_all()
+    assert deployment.code(command) == "SIGNATURE_INVALID"
+    outcome = deployment.outcome(command)
     assert outcome is not None
     assert outcome.error is not None
     assert "expired" in outcome.error.message
 
 
-def one_record(lab: ProofLab, *commands: Command) -> None:
+def one_record(deployment: SignedDeployment, *commands: Command) -> None:
     """Submitted, signed, as records."""
-    signer = signing.Signer.of(lab.client(lab.keys[OWNER]).settings)
+    signer = signing.Signer.of(deployment.client(deployment.keys[OWNER]).settings)
     assert signer is not None
     intents = [Intent(command, "object_store.0") for command in commands]
-    lab.ledger.submit(intents, signer.sign([], intents))
+    deployment.ledger.submit(intents, signer.sign([], intents))
 
 
-def test_a_record_is_proven_under_its_own_name_alone(lab: ProofLab, state: State) -> None:
+def test_a_record_is_proven_under_its_own_name_alone(
+    deployment: SignedDeployment, state: State
+) -> None:
     command = put("a", op_id="one")
-    one_record(lab, command)
-    shard = lab.ledger.shards.of(command.ref)
+    one_record(deployment, command)
+    shard = deployment.ledger.shards.of(command.ref)
     record = state.call("HGETALL", f"{shard}:op:{command.ref}")
     copy = f"{OWNER}/prod/copy"
     flat = [part for name, value in record.items() for part in (name, value)]
     state.call("HSET", f"{shard}:op:{copy}", *flat, "ord", "")
     state.call("ZADD", f"{shard}:due", 0, copy)
-    lab.run_all()
-    assert lab.code(command) == "done"
-    [outcome] = lab.ledger.outcomes([copy])
+    deployment.run_all()
+    assert deployment.code(command) == "done"
+    [outcome] = deployment.ledger.outcomes([copy])
     assert outcome is not None
     assert outcome.error is not None
     assert outcome.error.code == "SIGNATURE_INVALID"
@@ -135,68 +148,72 @@ def test_a_record_is_proven_under_its_own_name_alone(lab: ProofLab, state: State
 
 
 @pytest.mark.parametrize("hours", [-48, 48])
-def test_a_number_of_another_time_is_refused(lab: ProofLab, state: State, hours: int) -> None:
+def test_a_number_of_another_time_is_refused(
+    deployment: SignedDeployment, state: State, hours: int
+) -> None:
     """What was done is put there again, under the number that whoever did so likes."""
     command = put("a", op_id="one")
-    one_record(lab, command)
-    shard = lab.ledger.shards.of(command.ref)
+    one_record(deployment, command)
+    shard = deployment.ledger.shards.of(command.ref)
     record = f"{shard}:op:{command.ref}"
     number = int(state.call("HGET", record, "seq"))
     state.call("HSET", record, "seq", number + hours * 3600 * 10**6)
-    lab.run_all()
-    assert lab.code(command) == "SIGNATURE_INVALID"
-    assert lab.stored() == 0
+    deployment.run_all()
+    assert deployment.code(command) == "SIGNATURE_INVALID"
+    assert deployment.stored() == 0
 
 
-def test_a_parcel_counts_in_its_own_scope_alone(lab: ProofLab, state: State) -> None:
+def test_a_parcel_counts_in_its_own_scope_alone(deployment: SignedDeployment, state: State) -> None:
     """Under another scope the fence would be that of a route which the command does not use."""
     command = put("a", tenant=NEIGHBOUR)
-    lab.client(lab.keys[NEIGHBOUR]).submit(command)
+    deployment.client(deployment.keys[NEIGHBOUR]).submit(command)
     [key] = state.scan("*:par")
     shard = key.decode().removesuffix(":par")
     [(name, text)] = state.call("HGETALL", f"{shard}:par").items()
     state.call("HSET", f"{shard}:par", name, text.replace(NEIGHBOUR.encode(), OWNER.encode()))
-    lab.run_all()
-    assert lab.code(command) != "done"
-    assert lab.stored() == 0
+    deployment.run_all()
+    assert deployment.code(command) != "done"
+    assert deployment.stored() == 0
 
 
-def test_what_leaves_a_parcel_is_proven_alone(lab: ProofLab) -> None:
+def test_what_leaves_a_parcel_is_proven_alone(deployment: SignedDeployment) -> None:
     commands = [put(f"a{n}") for n in range(7)]
-    lab.client(lab.keys[OWNER]).submit_many(commands)
-    shards = lab.ledger.shards.tags
-    claims = lab.runtime.parcels.take(
+    deployment.client(deployment.keys[OWNER]).submit_many(commands)
+    shards = deployment.ledger.shards.tags
+    claims = deployment.runtime.parcels.take(
         shards, "object_store.0", token="t", worker="w", rung=True
     ).claims
     assert len(claims.claimed) == 7
-    lab.runtime.parcels.end("t", claims.parcels, [])
-    again = lab.ledger.claim([Ticket(c.ref, c.op) for c in commands], token="t", worker="w")
+    deployment.runtime.parcels.end("t", claims.parcels, [])
+    again = deployment.ledger.claim([Ticket(c.ref, c.op) for c in commands], token="t", worker="w")
     assert all(item.signed is not None for item in again.claimed)
-    allowed, refused = lab.proofs.check(again)
+    allowed, refused = deployment.proofs.check(again)
     assert len(allowed.claimed) == 7
     assert refused == []
 
 
 def test_a_parcel_of_another_release_is_proven_and_so_is_what_leaves_it(
-    lab: ProofLab, monkeypatch: pytest.MonkeyPatch
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = [put(f"a{n}", b"z" * n, deadline="2100-01-01T00:00:00Z") for n in range(3)]
-    lab.client(lab.keys[OWNER]).submit_many(commands)
+    deployment.client(deployment.keys[OWNER]).submit_many(commands)
     shapes, tag = parcel_module._schema()
     monkeypatch.setattr(parcel_module, "_schema", lambda: (shapes, tag + "x"))
-    claims = lab.runtime.parcels.take(
-        lab.ledger.shards.tags, "object_store.0", token="t", worker="w", rung=True
+    claims = deployment.runtime.parcels.take(
+        deployment.ledger.shards.tags, "object_store.0", token="t", worker="w", rung=True
     ).claims
-    assert len(lab.proofs.check(claims)[0].claimed) == 3
-    lab.runtime.parcels.end("t", claims.parcels, [])
-    again = lab.ledger.claim([Ticket(c.ref, c.op) for c in commands], token="t", worker="w")
-    assert len(lab.proofs.check(again)[0].claimed) == 3
+    assert len(deployment.proofs.check(claims)[0].claimed) == 3
+    deployment.runtime.parcels.end("t", claims.parcels, [])
+    again = deployment.ledger.claim([Ticket(c.ref, c.op) for c in commands], token="t", worker="w")
+    assert len(deployment.proofs.check(again)[0].claimed) == 3
 
 
-def test_a_retried_command_is_proven_again(lab: ProofLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_retried_command_is_proven_again(
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     commands = [put(f"a{n}") for n in range(3)]
-    lab.client(lab.keys[OWNER]).submit_many(commands)
-    adapters = lab.runtime.executor.adapters
+    deployment.client(deployment.keys[OWNER]).submit_many(commands)
+    adapters = deployment.runtime.executor.adapters
     run = adapters.run
     fails = iter([True])
 
@@ -208,137 +225,156 @@ def test_a_retried_command_is_proven_again(lab: ProofLab, monkeypatch: pytest.Mo
         return ended
 
     monkeypatch.setattr(adapters, "run", once)
-    lab.runtime.drains.run(Ring(tuple(lab.ledger.shards.tags), "object_store.0"))
-    assert {lab.code(c) for c in commands} == {"open"}
+    deployment.runtime.drains.run(Ring(tuple(deployment.ledger.shards.tags), "object_store.0"))
+    assert {deployment.code(c) for c in commands} == {"open"}
     deadline = time.monotonic() + 60
-    while {lab.code(c) for c in commands} != {"done"}:
+    while {deployment.code(c) for c in commands} != {"done"}:
         assert time.monotonic() < deadline
-        lab.run_all()
+        deployment.run_all()
 
 
-def test_a_sealed_command_that_nobody_could_make_is_refused(lab: ProofLab) -> None:
+def test_a_sealed_command_that_nobody_could_make_is_refused(deployment: SignedDeployment) -> None:
     """An author may sign what our client would not have sealed: its content was never checked."""
     good = put("a", op_id="one")
     bad = good.model_copy(update={"key": "../../t_acme/prod/a"})
-    lab.client(lab.keys[OWNER]).submit_many([bad])
-    lab.run_all()
-    assert lab.code(bad) == "INVALID_KEY"
-    assert lab.stored() == 0
-    assert lab.client(lab.keys[OWNER]).submit(good).receipt.acceptance is Acceptance.NEW
+    deployment.client(deployment.keys[OWNER]).submit_many([bad])
+    deployment.run_all()
+    assert deployment.code(bad) == "INVALID_KEY"
+    assert deployment.stored() == 0
+    assert (
+        deployment.client(deployment.keys[OWNER]).submit(good).receipt.acceptance is Acceptance.NEW
+    )
 
 
 def test_what_is_unreadable_or_used_up_takes_no_op_id_unless_it_is_proven(
-    lab: ProofLab, state: State
+    deployment: SignedDeployment, state: State
 ) -> None:
     command = put("a", op_id="one")
-    shard = lab.ledger.shards.of(command.ref)
+    shard = deployment.ledger.shards.of(command.ref)
     record = f"{shard}:op:{command.ref}"
     for fields in ({"cmd": "{}"}, {"cmd": command.model_dump_json(), "att": 99}):
-        lab.ledger.submit([Intent(command, "object_store.0")])
+        deployment.ledger.submit([Intent(command, "object_store.0")])
         state.call("HSET", record, *[part for pair in fields.items() for part in pair])
-        lab.run_all()
-        assert lab.code(command) == "SIGNATURE_MISSING"
+        deployment.run_all()
+        assert deployment.code(command) == "SIGNATURE_MISSING"
         assert state.call("HGET", record, "fp") == b""
-    assert lab.client(lab.keys[OWNER]).submit(command).receipt.acceptance is Acceptance.NEW
+    assert (
+        deployment.client(deployment.keys[OWNER]).submit(command).receipt.acceptance
+        is Acceptance.NEW
+    )
 
 
 def test_what_expired_behind_an_attempt_keeps_its_op_id(
-    lab: ProofLab, monkeypatch: pytest.MonkeyPatch
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = put("a", op_id="one")
-    one_record(lab, command)
-    lab.ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
-    lab.ledger.finish("t", [Finish(command.ref, "t", Action.RETRY)])
-    later = time.time() + lab.settings.outcome_retention.total_seconds()
+    one_record(deployment, command)
+    deployment.ledger.claim([Ticket(command.ref, command.op)], token="t", worker="w")
+    deployment.ledger.finish("t", [Finish(command.ref, "t", Action.RETRY)])
+    later = time.time() + deployment.settings.outcome_retention.total_seconds()
     monkeypatch.setattr("signalbox.workers.execution.proof_judge.time.time", lambda: later)
-    lab.run_all()
-    assert lab.code(command) == "SIGNATURE_INVALID"
-    receipts = lab.client(lab.keys[OWNER]).submit_many([command])
+    deployment.run_all()
+    assert deployment.code(command) == "SIGNATURE_INVALID"
+    receipts = deployment.client(deployment.keys[OWNER]).submit_many([command])
     assert receipts[0].receipt.acceptance is Acceptance.KNOWN
 
 
-def test_a_dead_letter_of_a_refused_command_shows_the_command(lab: ProofLab) -> None:
-    client = lab.client(lab.keys[NEIGHBOUR])
+def test_a_dead_letter_of_a_refused_command_shows_the_command(deployment: SignedDeployment) -> None:
+    client = deployment.client(deployment.keys[NEIGHBOUR])
     command = put("a", op_id="one")
     client.submit(command)
-    lab.run_all()
+    deployment.run_all()
     [letter] = client.dead.find(Which())
     assert letter.document == command.model_dump_json()
     assert not letter.is_command
     assert client.dead.replay([letter.ref]).left == {letter.ref: "no command"}
 
 
-def test_what_is_observed_runs_and_is_told(lab: ProofLab, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_what_is_observed_runs_and_is_told(
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
     told: list[tuple[Command, Exception]] = []
     monkeypatch.setattr("signalbox.workers.execution.proof_check.log_unproven", told.extend)
-    lab.set(Signatures.OBSERVE)
+    deployment.set(Signatures.OBSERVE)
     command, carried = put("a"), put("b")
-    lab.client(None).submit(command)
-    lab.run_all()
-    lab.carry(token(lab.keys[NEIGHBOUR], carried))
-    assert lab.code(command) == lab.code(carried) == "done"
+    deployment.client(None).submit(command)
+    deployment.run_all()
+    deployment.carry(token(deployment.keys[NEIGHBOUR], carried))
+    assert deployment.code(command) == deployment.code(carried) == "done"
     assert [(c, type(e).__name__) for c, e in told] == [
         (command, "SignatureMissing"),
         (carried, "NotGranted"),
         (carried, "NotGranted"),
     ]
-    totals = lab.ledger.totals()
+    totals = deployment.ledger.totals()
     names = ("unproven", "unproven_signature_missing", "unproven_not_granted")
     assert [totals[name] for name in names] == [2, 1, 1]
 
 
-def test_without_a_key_nothing_is_a_byte_longer(lab: ProofLab, state: State) -> None:
+def test_without_a_key_nothing_is_a_byte_longer(deployment: SignedDeployment, state: State) -> None:
     ordinary, large = put("a"), put("b", b"y" * 70_000)
-    lab.client(None).submit_many([ordinary, large])
-    shard = lab.ledger.shards.of(large.ref)
+    deployment.client(None).submit_many([ordinary, large])
+    shard = deployment.ledger.shards.of(large.ref)
     assert state.call("HGET", f"{shard}:op:{large.ref}", "cmd") == large.model_dump_json().encode()
     [content] = state.scan("*:c:*")
     assert state.call("GET", content.decode()) == parcel_module.seal([ordinary])
 
 
-def test_a_signed_message_runs_and_a_forged_one_is_not_recorded(lab: ProofLab) -> None:
+def test_a_signed_message_runs_and_a_forged_one_is_not_recorded(
+    deployment: SignedDeployment,
+) -> None:
     command = put("a", op_id="one")
     forged = put("a", b"forged", op_id="one")
-    lab.carry(json_of(forged))
-    [letter] = lab.client(None).dead.find(Which())
+    deployment.carry(json_of(forged))
+    [letter] = deployment.client(None).dead.find(Which())
     assert (letter.ref, letter.code) == (command.ref, "SIGNATURE_MISSING")
-    lab.carry(token(lab.keys[NEIGHBOUR], forged))
-    lab.carry(token(PrivateKey.new(), forged))
-    assert lab.stored() == 0
-    lab.carry(token(lab.keys[OWNER], command))
-    assert lab.code(command) == "done"
-    assert lab.content(command) is not None
-    assert not list(lab.client(None).dead.find(Which()))
+    deployment.carry(token(deployment.keys[NEIGHBOUR], forged))
+    deployment.carry(token(PrivateKey.new(), forged))
+    assert deployment.stored() == 0
+    deployment.carry(token(deployment.keys[OWNER], command))
+    assert deployment.code(command) == "done"
+    assert deployment.content(command) is not None
+    assert not list(deployment.client(None).dead.find(Which()))
 
 
-def test_a_signed_message_is_verified_again_at_the_claim(lab: ProofLab, state: State) -> None:
+def test_a_signed_message_is_verified_again_at_the_claim(
+    deployment: SignedDeployment, state: State
+) -> None:
     command = put("a", op_id="one")
-    lab.ledger.submit(
-        [Intent(command, "object_store.0", proof=token(lab.keys[OWNER], put("b", op_id="one")))]
+    deployment.ledger.submit(
+        [
+            Intent(
+                command,
+                "object_store.0",
+                proof=token(deployment.keys[OWNER], put("b", op_id="one")),
+            )
+        ]
     )
-    lab.run_all()
-    assert lab.code(command) == "SIGNATURE_INVALID"
+    deployment.run_all()
+    assert deployment.code(command) == "SIGNATURE_INVALID"
 
 
-def test_a_message_with_nothing_but_faults_says_nothing_of_the_registry(lab: ProofLab) -> None:
+def test_a_message_with_nothing_but_faults_says_nothing_of_the_registry(
+    deployment: SignedDeployment,
+) -> None:
     """It was taken for a registry that had gone: the worker then put back whatever followed."""
-    lab.set(Signatures.OFF)
+    deployment.set(Signatures.OFF)
     before, behind = put("a"), put("b")
-    lab.carry(json_of(before))
-    lab.carry({"op": "no such op"})
-    lab.carry(json_of(behind))
-    assert [lab.code(command) for command in (before, behind)] == ["done"] * 2
+    deployment.carry(json_of(before))
+    deployment.carry({"op": "no such op"})
+    deployment.carry(json_of(behind))
+    assert [deployment.code(command) for command in (before, behind)] == ["done"] * 2
 
 
 def json_of(command: Command) -> object:
     return command.model_dump(mode="json")
 
 
-def test_errors_name_what_was_refused(lab: ProofLab) -> None:
+def test_errors_name_what_was_refused(deployment: SignedDeployment) -> None:
     command = put("a")
-    lab.client(None).submit(command)
-    lab.run_all()
-    outcome = lab.outcome(command)
+    deployment.client(None).submit(command)
+    deployment.run_all()
+    outcome = deployment.outcome(command)
     assert outcome is not None
     error = outcome.error
     assert error is not None
@@ -347,21 +383,23 @@ def test_errors_name_what_was_refused(lab: ProofLab) -> None:
     assert SignatureMissing.http_status == SignatureInvalid.http_status == 401
 
 
-def test_what_was_put_there_again_does_not_run_again(lab: ProofLab, state: State) -> None:
+def test_what_was_put_there_again_does_not_run_again(
+    deployment: SignedDeployment, state: State
+) -> None:
     """Whoever writes the ledger removes what it knew, and brings the proof back later."""
     command, large = put("a"), put("b", b"y" * 70_000)
-    lab.client(lab.keys[OWNER]).submit_many([command, large])
+    deployment.client(deployment.keys[OWNER]).submit_many([command, large])
     kept = {key: state.call("GET", key.decode()) for key in state.scan("*:c:*")}
     [(shard, parcels)] = [
         (key.decode().removesuffix(":par"), state.call("HGETALL", key.decode()))
         for key in state.scan("*:par")
     ]
-    record = f"{lab.ledger.shards.of(large.ref)}:op:{large.ref}"
+    record = f"{deployment.ledger.shards.of(large.ref)}:op:{large.ref}"
     written = state.call("HGETALL", record)
-    lab.run_all()
-    assert lab.code(command) == lab.code(large) == "done"
+    deployment.run_all()
+    assert deployment.code(command) == deployment.code(large) == "done"
     ran: list[int] = []
-    adapters: Any = lab.runtime.executor.adapters
+    adapters: Any = deployment.runtime.executor.adapters
     run = adapters.run
 
     def noted(items: Sequence[object], *rest: object) -> object:
@@ -377,36 +415,36 @@ def test_what_was_put_there_again_does_not_run_again(lab: ProofLab, state: State
     state.call("DEL", record)
     flat = [part for field, value in written.items() for part in (field, value)]
     state.call("HSET", record, *flat, "seq", int(written[b"seq"]) + 5_000_000, "ord", "")
-    state.call("ZADD", f"{lab.ledger.shards.of(large.ref)}:due", 0, large.ref)
-    lab.run_all()
+    state.call("ZADD", f"{deployment.ledger.shards.of(large.ref)}:due", 0, large.ref)
+    deployment.run_all()
     assert sum(ran) == 0
-    assert lab.code(large) == "SIGNATURE_INVALID"
+    assert deployment.code(large) == "SIGNATURE_INVALID"
 
 
-def test_a_signed_message_that_was_purged_does_not_run_again(lab: ProofLab) -> None:
+def test_a_signed_message_that_was_purged_does_not_run_again(deployment: SignedDeployment) -> None:
     command = put("a", op_id="one")
-    lab.runtime.registry.delete(
+    deployment.runtime.registry.delete(
         command.scope, Change(actor="test", reason="test", change_id=new_op_id())
     )
-    message = token(lab.keys[OWNER], command)
-    lab.carry(message)
-    client = lab.client(lab.keys[OWNER])
+    message = token(deployment.keys[OWNER], command)
+    deployment.carry(message)
+    client = deployment.client(deployment.keys[OWNER])
     assert client.dead.purge([command.ref]) == [command.ref]
-    lab.carry(message)
-    assert lab.code(command) == "open"
-    [record] = lab.ledger.records([command.ref])
+    deployment.carry(message)
+    assert deployment.code(command) == "open"
+    [record] = deployment.ledger.records([command.ref])
     assert record is None
-    lab.carry(token(lab.keys[OWNER], command, exp=int(time.time()) + 200))
-    assert lab.code(command) == "ROUTE_NOT_FOUND"
+    deployment.carry(token(deployment.keys[OWNER], command, exp=int(time.time()) + 200))
+    assert deployment.code(command) == "ROUTE_NOT_FOUND"
 
 
 def test_whoever_replays_a_dead_letter_signs_it_anew(
-    lab: ProofLab, state: State, monkeypatch: pytest.MonkeyPatch
+    deployment: SignedDeployment, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     commands = [put("a"), put("b", b"y" * 70_000)]
-    client = lab.client(lab.keys[OWNER])
+    client = deployment.client(deployment.keys[OWNER])
     client.submit_many(commands)
-    adapters: Any = lab.runtime.executor.adapters
+    adapters: Any = deployment.runtime.executor.adapters
     run = adapters.run
     broken = PermissionDenied("not for us", next_step="grant it")
 
@@ -416,25 +454,25 @@ def test_whoever_replays_a_dead_letter_signs_it_anew(
 
     with monkeypatch.context() as patch:
         patch.setattr(adapters, "run", fails)
-        lab.run_all()
+        deployment.run_all()
     refs = [command.ref for command in commands]
-    assert [lab.code(command) for command in commands] == ["PERMISSION_DENIED"] * 2
-    records = [f"{lab.ledger.shards.of(ref)}:op:{ref}" for ref in refs]
+    assert [deployment.code(command) for command in commands] == ["PERMISSION_DENIED"] * 2
+    records = [f"{deployment.ledger.shards.of(ref)}:op:{ref}" for ref in refs]
     before = [state.call("HGET", record, "cmd").split(b"\n") for record in records]
     assert client.replay(refs).left == {}
     after = [state.call("HGET", record, "cmd").split(b"\n") for record in records]
     assert [text for text, _ in after] == [text for text, _ in before]
     assert not {proof for _, proof in after} & {proof for _, proof in before}
-    lab.run_all()
-    assert [lab.code(command) for command in commands] == ["done"] * 2
+    deployment.run_all()
+    assert [deployment.code(command) for command in commands] == ["done"] * 2
 
 
 def test_who_may_not_have_a_command_run_cannot_replay_it(
-    lab: ProofLab, monkeypatch: pytest.MonkeyPatch
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     command = put("a")
-    lab.client(lab.keys[OWNER]).submit(command)
-    adapters: Any = lab.runtime.executor.adapters
+    deployment.client(deployment.keys[OWNER]).submit(command)
+    adapters: Any = deployment.runtime.executor.adapters
     run = adapters.run
 
     def fails(*arguments: object) -> object:
@@ -443,30 +481,30 @@ def test_who_may_not_have_a_command_run_cannot_replay_it(
 
     with monkeypatch.context() as patch:
         patch.setattr(adapters, "run", fails)
-        lab.run_all()
-    lab.client(lab.keys[NEIGHBOUR]).replay([command.ref])
-    lab.run_all()
-    assert lab.code(command) == "NOT_GRANTED"
+        deployment.run_all()
+    deployment.client(deployment.keys[NEIGHBOUR]).replay([command.ref])
+    deployment.run_all()
+    assert deployment.code(command) == "NOT_GRANTED"
 
 
-def test_where_whose_keys_count_cannot_be_told_commands_wait(lab: ProofLab) -> None:
+def test_where_whose_keys_count_cannot_be_told_commands_wait(deployment: SignedDeployment) -> None:
     def nobody_knows(position: str | None) -> PrincipalOf:
         raise RegistryUnproven("the list of principals is missing", next_step="set it again")
 
-    lab.runtime.registry.policies.set(
+    deployment.runtime.registry.policies.set(
         OWNER,
         Terms(signatures=Signatures.REQUIRED),
         Change(actor="test", reason="test", change_id=new_op_id()),
     )
     for floor in (Signatures.REQUIRED, Signatures.OFF):
-        lab.set(floor)
-        executor = lab.runtime.executor
-        waiting = replace(executor, proofs=replace(lab.proofs, authors_at=nobody_knows))
-        lab.runtime.drains = ParcelDrain(waiting, lab.runtime.parcels, "w")
+        deployment.set(floor)
+        executor = deployment.runtime.executor
+        waiting = replace(executor, proofs=replace(deployment.proofs, authors_at=nobody_knows))
+        deployment.runtime.drains = ParcelDrain(waiting, deployment.runtime.parcels, "w")
         command = put(f"a-{floor}")
-        lab.client(lab.keys[OWNER]).submit(command)
-        lab.runtime.drains.run(Ring(tuple(lab.ledger.shards.tags), "object_store.0"))
-        [record] = lab.ledger.records([command.ref])
+        deployment.client(deployment.keys[OWNER]).submit(command)
+        deployment.runtime.drains.run(Ring(tuple(deployment.ledger.shards.tags), "object_store.0"))
+        [record] = deployment.ledger.records([command.ref])
         assert record is not None
         assert record.state == "queued"
         assert record.waits_for is not None
@@ -474,7 +512,7 @@ def test_where_whose_keys_count_cannot_be_told_commands_wait(lab: ProofLab) -> N
 
 
 def test_what_cannot_run_takes_no_op_id_either_where_whose_keys_count_cannot_be_told(
-    lab: ProofLab, state: State
+    deployment: SignedDeployment, state: State
 ) -> None:
     """Whoever writes the ledger writes the registry too, and would take op_ids for good."""
 
@@ -482,33 +520,36 @@ def test_what_cannot_run_takes_no_op_id_either_where_whose_keys_count_cannot_be_
         raise RegistryUnproven("the list of principals is missing", next_step="set it again")
 
     command = put("a", op_id="one")
-    record = f"{lab.ledger.shards.of(command.ref)}:op:{command.ref}"
-    executor = lab.runtime.executor
+    record = f"{deployment.ledger.shards.of(command.ref)}:op:{command.ref}"
+    executor = deployment.runtime.executor
     for fields in ({"cmd": "{}"}, {"cmd": command.model_dump_json(), "att": 99}):
-        lab.ledger.submit([Intent(command, "object_store.0")])
+        deployment.ledger.submit([Intent(command, "object_store.0")])
         state.call("HSET", record, *[part for pair in fields.items() for part in pair])
-        lab.runtime.executor = replace(
-            executor, proofs=replace(lab.proofs, authors_at=nobody_knows)
+        deployment.runtime.executor = replace(
+            executor, proofs=replace(deployment.proofs, authors_at=nobody_knows)
         )
-        lab.run_all()
-        assert lab.code(command) == "open"
-        lab.runtime.executor = executor
+        deployment.run_all()
+        assert deployment.code(command) == "open"
+        deployment.runtime.executor = executor
         deadline = time.monotonic() + 60
-        while lab.code(command) != "SIGNATURE_MISSING":
+        while deployment.code(command) != "SIGNATURE_MISSING":
             assert time.monotonic() < deadline
-            lab.run_all()
-    assert lab.client(lab.keys[OWNER]).submit(command).receipt.acceptance is Acceptance.NEW
+            deployment.run_all()
+    assert (
+        deployment.client(deployment.keys[OWNER]).submit(command).receipt.acceptance
+        is Acceptance.NEW
+    )
 
 
-def test_what_a_policy_observes_is_counted(lab: ProofLab) -> None:
-    lab.set(Signatures.OFF)
-    lab.runtime.registry.policies.set(
+def test_what_a_policy_observes_is_counted(deployment: SignedDeployment) -> None:
+    deployment.set(Signatures.OFF)
+    deployment.runtime.registry.policies.set(
         OWNER,
         Terms(signatures=Signatures.OBSERVE),
         Change(actor="test", reason="test", change_id=new_op_id()),
     )
-    lab.client(None).submit_many([put(f"a{n}") for n in range(5)])
-    lab.client(lab.keys[OWNER]).submit_many([put(f"b{n}") for n in range(5)])
-    lab.run_all()
-    totals = lab.ledger.totals()
+    deployment.client(None).submit_many([put(f"a{n}") for n in range(5)])
+    deployment.client(deployment.keys[OWNER]).submit_many([put(f"b{n}") for n in range(5)])
+    deployment.run_all()
+    totals = deployment.ledger.totals()
     assert (totals["done"], totals["unproven"]) == (10, 5)

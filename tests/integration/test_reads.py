@@ -71,9 +71,9 @@ CELLS = [
 
 @asynccontextmanager
 async def reading(
-    lane: RunningStack, limits: ReadLimits | None = None, **settings: Any
+    running: RunningStack, limits: ReadLimits | None = None, **settings: Any
 ) -> AsyncIterator[tuple[AsyncClient, Reads]]:
-    async with AsyncClient(lane.settings.model_copy(update=settings)) as client:
+    async with AsyncClient(running.settings.model_copy(update=settings)) as client:
         reads = Reads(client, limits)
         try:
             yield client, reads

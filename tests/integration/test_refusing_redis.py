@@ -22,7 +22,7 @@ from signalbox.producers.embedded.redis_server import RedisServer
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.maintenance.election import Election
-from tests.integration.conftest import TIMEOUT, lane, object_scope, wait_until
+from tests.integration.conftest import TIMEOUT, object_scope, start_stack, wait_until
 from tests.integration.operating import by
 from tests.integration.test_ledger import claim, done, put, submit
 from tests.redis_builds import redis_builds
@@ -157,7 +157,7 @@ def test_what_its_user_may_not_do_is_named(server: RedisServer, state: State) ->
 def test_a_full_redis_costs_no_command_and_no_worker(tmp_path: Path) -> None:
     """Longer than three leases, with commands in hand and a buffer in front."""
     with (
-        lane(tmp_path, workers=2, deadly=True) as running,
+        start_stack(tmp_path, workers=2, kills_workers=True) as running,
         running.client() as client,
     ):
         running.route_to_folder("t_full")

@@ -14,7 +14,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.proof.trust import administrator
 from signalbox.commands.state import State, connect
 from tests.integration import test_registry_attacks as attacks
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack, wait_until
 from tests.integration.signed_registry import ACME, ADMIN, AUDIENCE, FENCES, SignedRegistry
 
 
@@ -23,7 +23,7 @@ def signed_stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningSt
     folder = tmp_path_factory.mktemp("stack")
     trust = folder / "trust.json"
     trust.write_text(json.dumps({"keys": [administrator("alice", ADMIN.public)]}))
-    with lane(
+    with start_stack(
         folder, workers=1, SIGNALBOX_TRUST_FILE=str(trust), SIGNALBOX_AUDIENCE=AUDIENCE
     ) as running:
         SignedRegistry(connect(running.settings.state_url), folder).begin()
@@ -53,13 +53,13 @@ def test_a_command_waits_and_runs_once_it_is_mended(
     signed_stack: RunningStack, tmp_path: Path, name: str
 ) -> None:
     state = connect(signed_stack.settings.state_url)
-    lab = SignedRegistry(state, signed_stack.data)
+    signed = SignedRegistry(state, signed_stack.data)
     honest = attacks.snapshot(state)
-    attacks.ATTACKS[name](lab)
+    attacks.ATTACKS[name](signed)
     if name in ("redirect", "remove the signature", "no record"):
         new_fence(state)
     if name == "add a principal":
-        lab.fence("principals", 99)
+        signed.fence("principals", 99)
         state.call("HSET", FENCES, "@epoch", state.call("HGET", FENCES, "@epoch") + b"0")
     with signed_stack.client() as client:
         put = PutObject(

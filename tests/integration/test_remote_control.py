@@ -15,7 +15,7 @@ from signalbox.commands.object_store import HeadObject
 from signalbox.commands.settings import Settings
 from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.celery.remote_control import HARMLESS
-from tests.integration.conftest import RunningStack, lane, wait_until
+from tests.integration.conftest import RunningStack, start_stack, wait_until
 
 DANGEROUS: dict[str, dict[str, Any]] = {
     "revoke": {"task_id": "a", "terminate": True},
@@ -42,7 +42,7 @@ DANGEROUS: dict[str, dict[str, Any]] = {
 
 @pytest.fixture(scope="module")
 def one(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RunningStack]:
-    with lane(tmp_path_factory.mktemp("stack"), workers=1) as running:
+    with start_stack(tmp_path_factory.mktemp("stack"), workers=1) as running:
         yield running
 
 

@@ -40,15 +40,15 @@ def as_user(server: RedisServer, user: str) -> State:
 
 @pytest.mark.parametrize("role", ["operator", "gateway"])
 def test_operators_change_and_workers_check(server: RedisServer, tmp_path: Path, role: str) -> None:
-    lab = SignedRegistry(as_user(server, role), tmp_path)
-    lab.begin()
-    ops = lab.by(OPS)
+    signed = SignedRegistry(as_user(server, role), tmp_path)
+    signed.begin()
+    ops = signed.by(OPS)
     ops.policies.set("t_acme", Terms(price_table="p"), change())
     ops.delete(ACME, change())
     route = ops.set(ACME, target(tmp_path / "again"), change())
     if role == "operator":
-        rebase(lab.by(ADMIN), change())
-    lab.by(ADMIN).principals.revoke("other", change())
+        rebase(signed.by(ADMIN), change())
+    signed.by(ADMIN).principals.revoke("other", change())
     for reader in ("worker", "data_gateway", "reader"):
         looking = SignedRegistry(as_user(server, reader), tmp_path)
         worker = Worker(looking)

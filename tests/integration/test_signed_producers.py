@@ -22,7 +22,7 @@ from signalbox.producers.broker.message_check import open_item
 from signalbox.producers.client.async_client import AsyncClient
 from signalbox.producers.client.client import Client
 from tests.absent import absent
-from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, ProofLab, put
+from tests.integration.signed_deployment import HERE, NEIGHBOUR, OWNER, SignedDeployment, put
 
 NODE = Path(__file__).with_name("signed_producer.mjs")
 
@@ -36,15 +36,17 @@ def state(state_url: str) -> Iterator[State]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, state: State) -> ProofLab:
-    return ProofLab(tmp_path, state)
+def deployment(tmp_path: Path, state: State) -> SignedDeployment:
+    return SignedDeployment(tmp_path, state)
 
 
-def from_javascript(lab: ProofLab, state: State, key: PrivateKey, *commands: Command) -> None:
+def from_javascript(
+    deployment: SignedDeployment, state: State, key: PrivateKey, *commands: Command
+) -> None:
     """Have node put them on a queue, and a worker run what stands there."""
     if shutil.which("node") is None:
         absent("a producer in JavaScript", "install node 20 or newer")
-    path = lab.folder / f"{key.kid}.jwk"
+    path = deployment.folder / f"{key.kid}.jwk"
     if not path.exists():
         key.save(path)
     server: Any = state.server()
@@ -57,57 +59,59 @@ def from_javascript(lab: ProofLab, state: State, key: PrivateKey, *commands: Com
         check=True,
         timeout=120,
     )
-    limit = lab.settings.message_limit_bytes
+    limit = deployment.settings.message_limit_bytes
     while item := server.rpop("object_store.0"):
         call = read_call(open_item(item, limit)[1], limit)
         message = read_message(call.task, call.id, call.keywords, 1, call.arguments)
-        lab.runtime.executor.execute(message)
+        deployment.runtime.executor.execute(message)
 
 
-def test_a_producer_in_javascript_signs_and_is_accepted(lab: ProofLab, state: State) -> None:
+def test_a_producer_in_javascript_signs_and_is_accepted(
+    deployment: SignedDeployment, state: State
+) -> None:
     commands = [put(f"grüße-{n}", b"from node") for n in range(3)]
-    from_javascript(lab, state, lab.keys[OWNER], *commands)
-    assert [lab.code(command) for command in commands] == ["done"] * 3
+    from_javascript(deployment, state, deployment.keys[OWNER], *commands)
+    assert [deployment.code(command) for command in commands] == ["done"] * 3
 
 
 def test_its_neighbour_is_refused_for_a_tenant_that_is_not_its_own(
-    lab: ProofLab, state: State
+    deployment: SignedDeployment, state: State
 ) -> None:
     theirs, ours = put("a", tenant=NEIGHBOUR), put("a", op_id="one")
-    from_javascript(lab, state, lab.keys[NEIGHBOUR], theirs, ours)
-    assert lab.code(theirs) == "done"
-    assert lab.code(ours) == "NOT_GRANTED"
-    assert lab.content(ours) is None
-    from_javascript(lab, state, lab.keys[OWNER], put("a", b"ours", op_id="one"))
-    assert lab.code(ours) == "done"
+    from_javascript(deployment, state, deployment.keys[NEIGHBOUR], theirs, ours)
+    assert deployment.code(theirs) == "done"
+    assert deployment.code(ours) == "NOT_GRANTED"
+    assert deployment.content(ours) is None
+    from_javascript(deployment, state, deployment.keys[OWNER], put("a", b"ours", op_id="one"))
+    assert deployment.code(ours) == "done"
 
 
-def test_a_batch_and_a_buffer_sign(lab: ProofLab) -> None:
-    client = lab.client(lab.keys[OWNER])
+def test_a_batch_and_a_buffer_sign(deployment: SignedDeployment) -> None:
+    client = deployment.client(deployment.keys[OWNER])
     with client.batch() as batch:
         batch.add(put("a"))
         batch.add(put("b", b"y" * 70_000))
     with client.buffer() as buffer:
         pending = [buffer.add(put(f"c{n}")) for n in range(20)]
-    lab.run_all()
+    deployment.run_all()
     commands = [*batch.commands, *(each.command for each in pending)]
-    assert [lab.code(command) for command in commands] == ["done"] * 22
+    assert [deployment.code(command) for command in commands] == ["done"] * 22
 
 
-def test_an_asynchronous_client_signs(lab: ProofLab) -> None:
+def test_an_asynchronous_client_signs(deployment: SignedDeployment) -> None:
     commands = [put(f"a{n}") for n in range(5)]
 
     async def submit(client: Client) -> None:
         async with AsyncClient(client=client) as own:
             await own.submit_many(commands)
 
-    asyncio.run(submit(lab.client(lab.keys[OWNER])))
-    lab.run_all()
-    assert [lab.code(command) for command in commands] == ["done"] * 5
+    asyncio.run(submit(deployment.client(deployment.keys[OWNER])))
+    deployment.run_all()
+    assert [deployment.code(command) for command in commands] == ["done"] * 5
 
 
 def test_a_submission_of_many_scopes_has_one_signature_for_its_writes_and_one_for_its_reads(
-    lab: ProofLab, state: State, monkeypatch: pytest.MonkeyPatch
+    deployment: SignedDeployment, state: State, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     signed: list[bytes] = []
     sign = PrivateKey.sign
@@ -123,18 +127,18 @@ def test_a_submission_of_many_scopes_has_one_signature_for_its_writes_and_one_fo
         for command in (put(f"a{n}"), put(f"b{n}", b"y" * 70_000))
         for env in ("prod", "dev")
     ]
-    lab.client(lab.keys[OWNER]).submit_many(commands)
+    deployment.client(deployment.keys[OWNER]).submit_many(commands)
     assert len(signed) == 1
 
 
-def test_a_key_without_the_deployments_name_is_told_at_once(lab: ProofLab) -> None:
+def test_a_key_without_the_deployments_name_is_told_at_once(deployment: SignedDeployment) -> None:
     with pytest.raises(InvalidSetting, match="SIGNALBOX_AUDIENCE"):
-        lab.client(lab.keys[OWNER], audience=None)
+        deployment.client(deployment.keys[OWNER], audience=None)
 
 
-def test_a_command_that_is_text_and_no_token_is_a_dead_letter(lab: ProofLab) -> None:
+def test_a_command_that_is_text_and_no_token_is_a_dead_letter(deployment: SignedDeployment) -> None:
     for text in ("", "a", "a.b", "a.b.c", "....", "e30.e30.e30", json.dumps({"a": 1})):
-        lab.carry(text, task_id="m")
-    totals = lab.ledger.totals()
+        deployment.carry(text, task_id="m")
+    totals = deployment.ledger.totals()
     assert totals.get("accepted", 0) == 0
     assert totals["dead_letters"] > 0

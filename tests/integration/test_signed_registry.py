@@ -48,37 +48,37 @@ def client(state_url: str) -> Iterator[State]:
 
 
 @pytest.fixture
-def lab(client: State, tmp_path: Path) -> SignedRegistry:
-    lab = SignedRegistry(client, tmp_path)
-    lab.begin()
-    return lab
+def signed(client: State, tmp_path: Path) -> SignedRegistry:
+    signed = SignedRegistry(client, tmp_path)
+    signed.begin()
+    return signed
 
 
-def test_a_signed_route_is_read_by_who_trusts_its_author(lab: SignedRegistry) -> None:
-    reader = lab.by(None)
+def test_a_signed_route_is_read_by_who_trusts_its_author(signed: SignedRegistry) -> None:
+    reader = signed.by(None)
     route = reader.get(ACME)
     assert route is not None
-    assert route.config == {"base_dir": str(lab.folder / "acme")}
+    assert route.config == {"base_dir": str(signed.folder / "acme")}
     assert route.proof
     assert [r.scope for r in reader.list_page(ACME.kind).routes] == [ACME, OTHERS]
 
 
-def test_changes_of_every_kind_are_signed_and_believed(lab: SignedRegistry) -> None:
-    ops, reader = lab.by(OPS), lab.by(None)
+def test_changes_of_every_kind_are_signed_and_believed(signed: SignedRegistry) -> None:
+    ops, reader = signed.by(OPS), signed.by(None)
     lock = ops.locks.lock(ACME, timedelta(minutes=1), change())
     assert ops.locks.lock(ACME, timedelta(minutes=2), change()).token == lock.token
-    switched = ops.switch(ACME, target(lab.folder / "new"), change(), lock_token=lock.token)
+    switched = ops.switch(ACME, target(signed.folder / "new"), change(), lock_token=lock.token)
     assert reader.get(ACME) == switched
     ops.locks.unlock(ACME, change())
     policy = ops.policies.set("t_acme", Terms(price_table="p"), change())
     assert reader.policies.get("t_acme") == policy
     ops.delete(ACME, change())
     assert reader.get(ACME) is None
-    assert ops.set(ACME, target(lab.folder / "again"), change()) == reader.get(ACME)
+    assert ops.set(ACME, target(signed.folder / "again"), change()) == reader.get(ACME)
     with pytest.raises(Conflict):
-        ops.set(ACME, target(lab.folder / "again2"), change(), if_revision=1)
-    assert rebase(lab.by(ADMIN), change()) is not None
-    assert reader.get(ACME) == lab.by(None).get(ACME)
+        ops.set(ACME, target(signed.folder / "again2"), change(), if_revision=1)
+    assert rebase(signed.by(ADMIN), change()) is not None
+    assert reader.get(ACME) == signed.by(None).get(ACME)
     verifier = reader.rosters.now() if reader.rosters else None
     assert verifier is not None
     events = reader.events(0)
@@ -92,21 +92,21 @@ def test_changes_of_every_kind_are_signed_and_believed(lab: SignedRegistry) -> N
     assert all(verifier.proves(event) for event in events)
 
 
-def test_what_is_not_granted_is_refused_before_it_is_written(lab: SignedRegistry) -> None:
-    head = lab.by(None).head()
+def test_what_is_not_granted_is_refused_before_it_is_written(signed: SignedRegistry) -> None:
+    head = signed.by(None).head()
     with pytest.raises(NotGranted, match=r"routing\.switch in t_other/prod"):
-        lab.by(OPS).switch(OTHERS, target(lab.folder / "mine"), change())
+        signed.by(OPS).switch(OTHERS, target(signed.folder / "mine"), change())
     with pytest.raises(NotGranted):
-        lab.by(OPS).policies.set("t_other", Terms(), change())
+        signed.by(OPS).policies.set("t_other", Terms(), change())
     with pytest.raises(NotGranted):
-        rebase(lab.by(OPS), change())
+        rebase(signed.by(OPS), change())
     with pytest.raises(NotGranted, match="change principals"):
-        lab.by(OPS).principals.grant("ops", {"tenants": ("*",)}, change())
+        signed.by(OPS).principals.grant("ops", {"tenants": ("*",)}, change())
     with pytest.raises(NotGranted, match="no principal"):
-        lab.by(THIEF).set(ACME, target(lab.folder / "mine"), change())
+        signed.by(THIEF).set(ACME, target(signed.folder / "mine"), change())
     with pytest.raises(SignatureMissing, match="SIGNALBOX_KEY_FILE"):
-        lab.by(None).set(ACME, target(lab.folder / "mine"), change())
-    assert lab.by(None).head() == head
+        signed.by(None).set(ACME, target(signed.folder / "mine"), change())
+    assert signed.by(None).head() == head
 
 
 def test_without_trust_nothing_is_added_to_what_is_stored(client: State, tmp_path: Path) -> None:
@@ -120,45 +120,45 @@ def test_without_trust_nothing_is_added_to_what_is_stored(client: State, tmp_pat
     assert client.call("EXISTS", "{rt}:principals", "{rt}:gone") == 0
 
 
-def test_a_revocation_ends_all_that_the_principal_has_signed(lab: SignedRegistry) -> None:
-    reader = lab.by(None)
+def test_a_revocation_ends_all_that_the_principal_has_signed(signed: SignedRegistry) -> None:
+    reader = signed.by(None)
     assert reader.get(ACME) is not None
-    lab.by(ADMIN).principals.revoke("ops", change())
+    signed.by(ADMIN).principals.revoke("ops", change())
     with pytest.raises(RegistryUnproven, match="revoked"):
         reader.get(ACME)
     assert reader.get(OTHERS) is not None
     with pytest.raises(SignatureInvalid, match="revoked"):
-        lab.by(OPS).set(ACME, target(lab.folder / "acme"), change())
+        signed.by(OPS).set(ACME, target(signed.folder / "acme"), change())
     # An administrator, or another operator, sets it again as it is.
-    mended = lab.by(ADMIN).set(ACME, target(lab.folder / "acme"), change())
+    mended = signed.by(ADMIN).set(ACME, target(signed.folder / "acme"), change())
     assert reader.get(ACME) == mended
 
 
-def test_keys_are_rotated_with_two_that_count_meanwhile(lab: SignedRegistry) -> None:
+def test_keys_are_rotated_with_two_that_count_meanwhile(signed: SignedRegistry) -> None:
     new = PrivateKey(b"n" * 32)
-    admin, reader = lab.by(ADMIN).principals, lab.by(None)
+    admin, reader = signed.by(ADMIN).principals, signed.by(None)
     admin.rotate("ops", change(), add=PrincipalKey(x=encode(new.public.raw)))
     assert reader.get(ACME) is not None
-    route = lab.by(new).switch(ACME, target(lab.folder / "new"), change())
+    route = signed.by(new).switch(ACME, target(signed.folder / "new"), change())
     admin.rotate("ops", change(), remove=OPS.kid)
     assert reader.get(ACME) == route
     with pytest.raises(NotGranted):
-        lab.by(OPS).switch(ACME, target(lab.folder / "old"), change())
+        signed.by(OPS).switch(ACME, target(signed.folder / "old"), change())
     with pytest.raises(NotFound):
         admin.rotate("ops", change(), remove=OPS.kid)
 
 
-def test_an_administrator_is_replaced_and_the_principals_go_on(lab: SignedRegistry) -> None:
+def test_an_administrator_is_replaced_and_the_principals_go_on(signed: SignedRegistry) -> None:
     new = PrivateKey(b"z" * 32)
-    lab.by(ADMIN).switch(OTHERS, target(lab.folder / "new"), change())
+    signed.by(ADMIN).switch(OTHERS, target(signed.folder / "new"), change())
     trusting = Trust(AUDIENCE, {new.kid: ("bob", new.public)}, signer=new)
-    registry = Registry(lab.client, trusting)
+    registry = Registry(signed.client, trusting)
     with pytest.raises(RegistryUnproven, match="key is not known"):
         registry.get(ACME)
     with pytest.raises(RegistryUnproven):
         registry.principals.grant("ops", {"envs": ("prod",)}, change())
     with pytest.raises(NotGranted):
-        lab.by(OPS).principals.adopt(registry.principals.standing(), change())
+        signed.by(OPS).principals.adopt(registry.principals.standing(), change())
     registry.principals.adopt(registry.principals.standing(), change())
     assert [each.name for each in registry.principals.all()] == ["ops", "other"]
     # The tree of all records was stated by who is no administrator any more: it begins anew.
@@ -169,8 +169,8 @@ def test_an_administrator_is_replaced_and_the_principals_go_on(lab: SignedRegist
     assert registry.get(ACME) is not None
 
 
-def test_names_and_keys_are_used_once(lab: SignedRegistry) -> None:
-    admin = lab.by(ADMIN).principals
+def test_names_and_keys_are_used_once(signed: SignedRegistry) -> None:
+    admin = signed.by(ADMIN).principals
     for taken in (principal("ops", THIEF), principal("new", OTHER), principal("new", ADMIN)):
         with pytest.raises(Conflict):
             admin.add(taken, change())

@@ -24,8 +24,8 @@ from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from tests.absent import absent
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
-from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, principal, put
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack, wait_until
+from tests.integration.signed_deployment import HERE, NEIGHBOUR, OWNER, principal, put
 
 NODE = Path(__file__).with_name("signed_producer.mjs")
 UNSIGNED = "t_free"
@@ -79,7 +79,7 @@ def signed_stack(folder: Path, signatures: Signatures) -> Iterator[SignedStack]:
         )
     )
     its = {"SIGNALBOX_TRUST_FILE": str(trusted), "SIGNALBOX_AUDIENCE": HERE}
-    with lane(folder / "stack", workers=2, **its) as running:  # type: ignore[arg-type]
+    with start_stack(folder / "stack", workers=2, **its) as running:  # type: ignore[arg-type]
         stack = SignedStack(running, keys)
         registry = stack.registry()
         for tenant in (OWNER, NEIGHBOUR):

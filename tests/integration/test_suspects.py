@@ -24,7 +24,7 @@ from signalbox.commands.wire import ticket_document
 from signalbox.producers.broker.publisher import Publisher, make_app
 from signalbox.workers.suspects import suspect_runner
 from signalbox.workers.suspects.suspect_runner import SuspectRunner
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, wait_until
+from tests.integration.conftest import TIMEOUT, RunningStack, start_stack, wait_until
 from tests.integration.test_ledger import done, put
 
 TENANTS = ["t_ant", "t_bee", "t_eel", "t_fox", "t_hh", "t_ccc"]
@@ -170,7 +170,7 @@ def test_innocent_suspects_of_all_shards_are_done_beside_poison(
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", POISON)
     with (
-        lane(
+        start_stack(
             tmp_path / "stack", workers=0, options=["--pool", pool], SIGNALBOX_LEASE="6"
         ) as running,
         running.client() as client,
@@ -221,7 +221,7 @@ def test_a_suspect_waits_for_no_message_in_flight(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", SLOW)
-    with lane(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="1200") as running:
+    with start_stack(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="1200") as running:
         for tenant in ("t_slow", "t_bee"):
             running.route_to_folder(tenant)
         suspect = put("suspect", tenant="t_bee")
@@ -242,7 +242,7 @@ def test_a_suspect_waits_for_no_message_in_flight(
 def test_nothing_waits_for_a_suspect(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", SLOW)
     with (
-        lane(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="1200") as running,
+        start_stack(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="1200") as running,
         running.client() as client,
     ):
         for tenant in ("t_ant", "t_bee"):
@@ -259,7 +259,7 @@ def test_a_forged_ticket_that_asks_for_solitude_stops_nobody(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", SLOW)
-    with lane(tmp_path / "stack", workers=1, SIGNALBOX_LEASE="1200") as running:
+    with start_stack(tmp_path / "stack", workers=1, SIGNALBOX_LEASE="1200") as running:
         for tenant in ("t_slow", "t_ant"):
             running.route_to_folder(tenant)
         hold_up(running, "slow")
@@ -281,7 +281,7 @@ def test_kill_of_a_worker_ends_its_suspect_which_is_no_death_of_the_suspect(
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:120~suspect")
     with (
-        lane(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="6") as running,
+        start_stack(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="6") as running,
         running.client() as client,
     ):
         running.route_to_folder("t_bee")
@@ -306,7 +306,7 @@ def test_a_worker_that_is_told_to_stop_makes_no_dead_letter_of_its_suspect(
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:1~suspect")
     with (
-        lane(
+        start_stack(
             tmp_path / "stack", workers=0, options=["--pool", pool], SIGNALBOX_LEASE="6"
         ) as running,
         running.client() as client,
@@ -331,7 +331,7 @@ def test_a_suspect_that_hangs_is_ended_with_its_process_and_the_next_one_runs(
     monkeypatch.setenv("SIGNALBOX_FAULTS", "command.before=sleep:600~hangs")
     monkeypatch.setattr(suspect_runner, "HANGS_AFTER", timedelta(seconds=1))
     with (
-        lane(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="5") as running,
+        start_stack(tmp_path / "stack", workers=0, SIGNALBOX_LEASE="5") as running,
         running.client() as client,
     ):
         running.route_to_folder("t_bee")

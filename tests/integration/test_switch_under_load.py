@@ -87,17 +87,17 @@ def _put(key: str) -> PutObject:
     return PutObject(tenant_id=TENANT, env="dev", key=key, payload=InlinePayload(data=key.encode()))
 
 
-def _open(lane: RunningStack, place: str) -> ObjectStore:
+def _open(running: RunningStack, place: str) -> ObjectStore:
     """The backend itself, past queue and route."""
     backend = find_backend(ResourceKind.OBJECT_STORE, "filesystem")
-    config = {"base_dir": str(lane.data / place)}
+    config = {"base_dir": str(running.data / place)}
     context = AdapterContext(scope=object_scope(TENANT), mode=Mode.LAB, config=config)
     store: ObjectStore = backend.open(context)
     return store
 
 
-def _read(store: ObjectStore, lane: RunningStack, key: str) -> bytes:
-    call = Call("test", 0, False, float("inf"), DirectoryPayloadStore(lane.data))
+def _read(store: ObjectStore, running: RunningStack, key: str) -> bytes:
+    call = Call("test", 0, False, float("inf"), DirectoryPayloadStore(running.data))
     stream = store.get(GetObject(tenant_id=TENANT, env="dev", key=key), call)
     try:
         return stream.body.read()

@@ -15,7 +15,7 @@ from signalbox.commands.model import Command
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from signalbox.commands.tabular_store import UpsertRow
-from tests.integration.conftest import TIMEOUT, lane, wait_until
+from tests.integration.conftest import TIMEOUT, start_stack, wait_until
 from tests.integration.test_ledger import done, put
 
 WINDOW = 16
@@ -130,7 +130,7 @@ def test_a_backlog_of_one_key_comes_through_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("SIGNALBOX_TENANT_WINDOW", "20")
-    with lane(tmp_path / "stack", workers=2) as running, running.client() as client:
+    with start_stack(tmp_path / "stack", workers=2) as running, running.client() as client:
         running.route_to_folder("t_a")
         submitted = client.submit_many(put(f"k{n % 3}", b"%d" % n) for n in range(600))
         assert any(s.receipt.acceptance is Acceptance.HELD for s in submitted)

@@ -16,7 +16,7 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect
 from tests.integration import command_line
-from tests.integration.conftest import TIMEOUT, RunningStack, lane, object_scope
+from tests.integration.conftest import TIMEOUT, RunningStack, object_scope, start_stack
 from tests.integration.operating import SCOPE, give_terms
 
 
@@ -31,7 +31,7 @@ def test_writes_are_counted_once_though_a_worker_died_between_effect_and_finish(
     tenant = "t_count"
     monkeypatch.setenv("SIGNALBOX_FAULTS", "effect.after=kill@2")
     with (
-        lane(tmp_path / "stack", workers=1, deadly=True) as running,
+        start_stack(tmp_path / "stack", workers=1, kills_workers=True) as running,
         running.client() as client,
     ):
         monkeypatch.delenv("SIGNALBOX_FAULTS")

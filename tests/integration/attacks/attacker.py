@@ -29,7 +29,7 @@ from tests.integration.attacks.ledger_writes import (
     write_record,
 )
 from tests.integration.attacks.message import message
-from tests.integration.proof_lab import NEIGHBOUR, OWNER, principal, put, token
+from tests.integration.signed_deployment import NEIGHBOUR, OWNER, principal, put, token
 from tests.integration.signed_registry import change
 
 Draw = Callable[[], None]

@@ -26,7 +26,7 @@ from signalbox.routing.registry.tombstone import tombstone_after
 from signalbox.routing.route import RouteTarget, route_after
 from tests.integration.attacks.attacker import Attacker, Draw
 from tests.integration.attacks.forgery import Forgery
-from tests.integration.proof_lab import NEIGHBOUR, OWNER, principal
+from tests.integration.signed_deployment import NEIGHBOUR, OWNER, principal
 from tests.integration.signed_registry import FENCES, POLICIES, ROUTES, change
 from tests.integration.signed_registry import ROSTER as ROSTER_KEY
 

@@ -15,7 +15,7 @@ from tests.integration.attacks.http import Http
 from tests.integration.attacks.ledger_entries import Parcels, Records
 from tests.integration.attacks.messages import Messages
 from tests.integration.attacks.table import ENTRANCES
-from tests.integration.proof_lab import put
+from tests.integration.signed_deployment import put
 
 REGISTRY = "registry"
 TOGETHER = 8

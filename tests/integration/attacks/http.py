@@ -18,7 +18,7 @@ from signalbox.commands.proof.token import LONGEST, issue
 from tests.gateway.principals import grant
 from tests.integration.attacks.attacker import Attacker, Draw
 from tests.integration.attacks.forgery import Forgery
-from tests.integration.proof_lab import HERE, OWNER, token
+from tests.integration.signed_deployment import HERE, OWNER, token
 
 MINUTE = timedelta(minutes=1)
 REFUSED = {400, 401, 403, 422}

@@ -15,7 +15,7 @@ from signalbox.commands.object_store import PutObject
 from signalbox.commands.proof.keys import PrivateKey
 from signalbox.commands.proof.manifest import Group, Manifest, Times
 from signalbox.commands.state import State
-from tests.integration.proof_lab import HERE
+from tests.integration.signed_deployment import HERE
 
 QUEUE = "object_store.0"
 

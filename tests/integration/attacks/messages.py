@@ -13,7 +13,7 @@ from tests.gateway.principals import grant
 from tests.integration.attacks.attacker import Attacker, Draw
 from tests.integration.attacks.forgery import Forgery
 from tests.integration.attacks.message import message
-from tests.integration.proof_lab import HERE, put, token
+from tests.integration.signed_deployment import HERE, put, token
 
 
 class Messages:

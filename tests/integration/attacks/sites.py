@@ -27,8 +27,8 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import RouteTarget
 from signalbox.workers.execution.authors import Authors, AuthorsAt
 from tests.integration.attacks.ledger_writes import QUEUE
-from tests.integration.conftest import RunningStack, lane, wait_until
-from tests.integration.proof_lab import HERE, NEIGHBOUR, OWNER, ProofLab, principal
+from tests.integration.conftest import RunningStack, start_stack, wait_until
+from tests.integration.signed_deployment import HERE, NEIGHBOUR, OWNER, SignedDeployment, principal
 from tests.integration.signed_registry import change
 
 OBJECTS = 10**7
@@ -70,7 +70,7 @@ class Keyring:
         registry.policies.set(OWNER, Terms(quotas=Quotas(objects=OBJECTS)), change())
 
 
-class AttackLab(ProofLab):
+class AttackedDeployment(SignedDeployment):
     """A site in this process, with a signed registry."""
 
     def __init__(self, folder: Path, state: State) -> None:
@@ -184,7 +184,7 @@ def running_site(folder: Path) -> Iterator[RunningSite]:
         "SIGNALBOX_AUDIENCE": HERE,
         "SIGNALBOX_TENANT_SHARDS": "1",
     }
-    with lane(folder / "stack", workers=1, **its) as running:  # type: ignore[arg-type]
+    with start_stack(folder / "stack", workers=1, **its) as running:  # type: ignore[arg-type]
         site = RunningSite(running, ring)
         for tenant in (OWNER, NEIGHBOUR):
             site.registry.set(

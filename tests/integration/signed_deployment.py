@@ -41,7 +41,7 @@ HERE = "prod-eu"
 OWNER, NEIGHBOUR = "t_acme", "t_evil"
 
 
-class ProofLab:
+class SignedDeployment:
     """Two tenants, each with a producer that has a key; messages are run when a test says so."""
 
     def __init__(

@@ -19,7 +19,7 @@ from signalbox.commands.tabular_store import UpsertRow
 from signalbox.producers.client.client import Client
 from signalbox.routing.audit.archive_mark import ArchiveMark
 from signalbox.routing.registry.registry import Registry
-from tests.integration.acl_lab import Deployment
+from tests.integration.acl_deployment import Deployment
 from tests.integration.conftest import TIMEOUT, wait_until
 
 PLACE = {"tenant_id": "t_acme", "env": "prod"}

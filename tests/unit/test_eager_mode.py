@@ -1,4 +1,4 @@
-"""The example of docs/testing.md, taken from the page and run; and the eager lane's edges."""
+"""The example of docs/testing.md, taken from the page and run; and other cases of eager mode."""
 
 from __future__ import annotations
 

@@ -27,7 +27,7 @@ DATABASE = 1
 
 
 def password(user: str) -> str:
-    return f"pw-{user}-of-the-lab"
+    return f"pw-{user}-of-the-test"
 
 
 class Watch:

@@ -42,8 +42,14 @@ SUMMARY_HEADER = "signalbox_summary"
 
 
 def queue_of(command: Command, tenant_shards: int) -> str:
-    """Return the command's queue, by kind and tenant, so that a busy tenant delays few others."""
-    return f"{command.kind}.{zlib.crc32(command.tenant_id.encode()) % tenant_shards}"
+    """Return the command's queue, by kind, tenant and env, so that a busy tenant delays few others.
+
+    The ledger's shard is chosen by the same sum (`Shards.shard`). So where the number of queues
+    divides the number of shards, a shard has the parcels of one queue of each kind, and one script
+    takes all of them.
+    """
+    scope = f"{command.tenant_id}/{command.env}"
+    return f"{command.kind}.{zlib.crc32(scope.encode()) % tenant_shards}"
 
 
 def all_queues(tenant_shards: int) -> list[str]:

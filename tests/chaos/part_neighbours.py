@@ -6,6 +6,7 @@ import zlib
 from pathlib import Path
 
 from signalbox.producers.embedded.s3_stand_in import S3StandIn
+from tests.chaos.load import ENV
 from tests.chaos.part import Part, Play, Row, Value
 from tests.chaos.relay import Relay
 from tests.chaos.testbed import open_testbed, p99, put
@@ -23,11 +24,11 @@ def noisy(same_queue: bool) -> Play:
 
     def play(folder: Path) -> Row:
         noisy_tenant = "t_noisy"
-        shard = zlib.crc32(noisy_tenant.encode()) % SHARDS
+        shard = zlib.crc32(f"{noisy_tenant}/{ENV}".encode()) % SHARDS
         quiet = next(
             tenant
             for tenant in (f"t_quiet{number}" for number in range(1000))
-            if (zlib.crc32(tenant.encode()) % SHARDS == shard) is same_queue
+            if (zlib.crc32(f"{tenant}/{ENV}".encode()) % SHARDS == shard) is same_queue
         )
         with open_testbed(folder) as testbed:
             testbed.route(noisy_tenant)

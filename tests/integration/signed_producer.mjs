@@ -34,7 +34,7 @@ function message(command, queue) {
 const socket = connect(Number(port), host);
 for (const line of readFileSync(0, "utf8").trim().split("\n")) {
   const command = JSON.parse(line);
-  const queue = `${command.op.split(".")[0]}.${crc32(command.tenant_id) % Number(shards)}`;
+  const queue = `${command.op.split(".")[0]}.${crc32(`${command.tenant_id}/${command.env}`) % Number(shards)}`;
   const words = ["LPUSH", queue, message(command, queue)];
   socket.write(`*3\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join("")}`);
 }

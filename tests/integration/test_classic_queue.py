@@ -20,6 +20,7 @@ from tests.integration.conftest import wait_until
 
 TENANT = "t_wire"
 QUEUE = "object_store.0"
+"""That of this tenant's env `dev`; `t_demo/dev` has another."""
 
 
 @pytest.fixture
@@ -58,7 +59,7 @@ def test_the_queue_is_used_as_it_is_by_workers_and_producers(testbed: Testbed) -
         lambda: testbed.client.ledger.outcomes([ref]) != [None], "the plain client's put ran"
     )
     # Ours publish to the same queue, and to another one.
-    for tenant in (TENANT, "t_other"):
+    for tenant in (TENANT, "t_demo"):
         outcome = testbed.client.run_outcome(HeadObject(tenant_id=tenant, env="dev", key="none"))
         assert outcome.error is not None
         assert outcome.error.code in {"NOT_FOUND", "ROUTE_NOT_FOUND"}

@@ -27,7 +27,7 @@ def test_workers_leave_out_a_queue_that_is_anothers_alone_until_it_is_free(tmp_p
         foreign.channel().queue_declare(QUEUE, exclusive=True)
         settings: dict[str, Any] = {"SIGNALBOX_PUBLISH_GRACE": "1"}
         with open_testbed(tmp_path, 1, broker_url=url, **settings) as testbed:
-            other = HeadObject(tenant_id="t_other", env="dev", key="none")
+            other = HeadObject(tenant_id="t_demo", env="dev", key="none")
             assert testbed.client.run_outcome(other, TIMEOUT).error is not None
             waiting = testbed.client.submit(HeadObject(tenant_id=TENANT, env="dev", key="none"))
             [worker] = testbed.stack.workers

@@ -28,7 +28,7 @@ class Foreign:
 
     def send(self, task: str, arguments: dict[str, Any], task_id: str | None = None) -> str:
         kind = "object_store" if task == "commands.batch" else task.partition(".")[0]
-        queue = f"{kind}.{zlib.crc32(TENANT.encode()) % 4}"
+        queue = f"{kind}.{zlib.crc32(f'{TENANT}/dev'.encode()) % 4}"
         task_id = task_id or str(uuid.uuid4())
         self._app.send_task(task, kwargs=arguments, queue=queue, task_id=task_id)
         return task_id

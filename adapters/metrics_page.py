@@ -108,24 +108,24 @@ class _Group:
     total: float = 0.0
     scaled: float = 0.0
     """The total times `_SCALE`, which cannot overflow."""
-    least: float = float("inf")
-    most: float = float("-inf")
+    minimum: float = float("inf")
+    maximum: float = float("-inf")
     last: float = 0.0
 
     def add(self, value: float) -> None:
         self.count += 1
         self.total += value
         self.scaled += value * _SCALE
-        self.least = min(self.least, value)
-        self.most = max(self.most, value)
+        self.minimum = min(self.minimum, value)
+        self.maximum = max(self.maximum, value)
         self.last = value
 
     def value(self, aggregation: Aggregation) -> float:
         values = {
             Aggregation.SUM: self._sum(),
             Aggregation.COUNT: float(self.count),
-            Aggregation.MIN: self.least,
-            Aggregation.MAX: self.most,
+            Aggregation.MIN: self.minimum,
+            Aggregation.MAX: self.maximum,
             Aggregation.AVG: self._average(),
             Aggregation.LAST: self.last,
         }
@@ -144,7 +144,7 @@ class _Group:
         scaled = self.scaled / self.count / _SCALE
         average = self.total / self.count if math.isfinite(self.total) else scaled
         # Rounding may have left the range of the values.
-        return min(max(average, self.least), self.most)
+        return min(max(average, self.minimum), self.maximum)
 
 
 def _folded(

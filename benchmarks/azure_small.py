@@ -62,7 +62,7 @@ def _adapter(endpoint: str, folder: str, *, fenced: bool) -> Iterator[ObjectStor
 def _steps(endpoint: str, folder: str) -> Iterator[tuple[str, str, Step]]:
     """Verb, by what, and the step."""
     payloads = DirectoryPayloadStore(Path(folder, "payloads"))
-    place = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
+    scope_fields = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
     payload = InlinePayload(data=CONTENT)
     sdk = BlobServiceClient(
         f"{endpoint}/{ACCOUNT}",
@@ -97,7 +97,7 @@ def _steps(endpoint: str, folder: str) -> Iterator[tuple[str, str, Step]]:
                 "put",
                 name,
                 lambda n: store.put(
-                    PutObject(key=f"a{n}", payload=payload, **place), call_for(n, payloads)
+                    PutObject(key=f"a{n}", payload=payload, **scope_fields), call_for(n, payloads)
                 ),
             )
             if fenced:
@@ -105,13 +105,15 @@ def _steps(endpoint: str, folder: str) -> Iterator[tuple[str, str, Step]]:
                     "get",
                     name,
                     lambda n: store.get(
-                        GetObject(key=f"a{n}", **place), call_for(n, payloads)
+                        GetObject(key=f"a{n}", **scope_fields), call_for(n, payloads)
                     ).body.read(),
                 )
                 yield (
                     "head",
                     name,
-                    lambda n: store.head(HeadObject(key=f"a{n}", **place), call_for(n, payloads)),
+                    lambda n: store.head(
+                        HeadObject(key=f"a{n}", **scope_fields), call_for(n, payloads)
+                    ),
                 )
 
 

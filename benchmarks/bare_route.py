@@ -31,7 +31,7 @@ def make_app(base_dir: str) -> FastAPI:
     store = find_backend(scope.kind, "filesystem").open(context)
     threads = ThreadPoolExecutor(THREADS)
     payloads, numbers = DirectoryPayloadStore(Path(base_dir)), itertools.count(1)
-    place = {"tenant_id": scope.tenant_id, "env": scope.env}
+    scope_fields = {"tenant_id": scope.tenant_id, "env": scope.env}
     app = FastAPI()
 
     def call() -> Call:
@@ -40,7 +40,9 @@ def make_app(base_dir: str) -> FastAPI:
 
     @app.put("/{key:path}")
     async def put(key: str, request: Request) -> dict[str, str]:
-        command = PutObject(**place, key=key, payload=InlinePayload(data=await request.body()))
+        command = PutObject(
+            **scope_fields, key=key, payload=InlinePayload(data=await request.body())
+        )
         loop = asyncio.get_running_loop()
         result = await loop.run_in_executor(threads, store.put, command, call())
         return {"uri": result.uri}
@@ -48,7 +50,7 @@ def make_app(base_dir: str) -> FastAPI:
     @app.get("/{key:path}")
     async def get(key: str) -> Response:
         def read() -> bytes:
-            stream = store.get(GetObject(**place, key=key), call())
+            stream = store.get(GetObject(**scope_fields, key=key), call())
             try:
                 return bytes(stream.body.read())
             finally:

@@ -38,10 +38,10 @@ def _bulk(
     bench: Bench, harness: Callable[[], AbstractContextManager[Harness]], aim: float | None
 ) -> list[Figure]:
     figures = []
-    with harness() as place:
+    with harness() as server:
         for work in BULK:
             what = work.what
-            with opened(work.kind, place.backend_type, place.config, Mode.SAAS) as store:
+            with opened(work.kind, server.backend_type, server.config, Mode.SAAS) as store:
                 single, batch = rates_of(work, store, (1, BATCH), bench.seconds / 2).values()
             its_aim = aim if what == "rows" else None
             name = f"{what}, {BATCH} a call to single"

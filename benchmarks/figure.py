@@ -32,7 +32,7 @@ class Figure:
     series: str = ""
     """Figures of one series are drawn together."""
     at: float | None = None
-    """Its place in the series: routes, tenants, commands."""
+    """Its position in the series: routes, tenants, commands."""
 
     @property
     def kept(self) -> bool | None:

@@ -54,7 +54,7 @@ class Load:
 
 
 @dataclass(frozen=True)
-class Bed:
+class MeasuredGateway:
     """A gateway with its workers and Redis."""
 
     testbed: Testbed
@@ -85,19 +85,19 @@ def gateway_cost(bench: Bench) -> list[Figure]:
         base = it.stack.start_gateway(SIGNALBOX_GATEWAY_PORT="0")
         gateway = it.stack.gateway
         assert gateway is not None  # noqa: S101 - just started
-        bed = Bed(it, base, gateway.pid)
+        measured = MeasuredGateway(it, base, gateway.pid)
         # Whatever is made with the first request.
-        bed.load("PUT", 1.0)
+        measured.load("PUT", 1.0)
         _load(bare, "PUT", "/", 1.0)
         # In turns, since the machine has other things to do as well.
         puts, theirs = [], []
         for _ in range(2):
-            puts.append(bed.load("PUT", bench.seconds))
+            puts.append(measured.load("PUT", bench.seconds))
             theirs.append(_load(bare, "PUT", "/", bench.seconds).rate)
         put = max(puts, key=lambda found: found.rate)
-        bed.load("GET", 1.0)
-        get = bed.load("GET", bench.seconds)
-        half = bed.load("GET", bench.seconds, get.rate / 2)
+        measured.load("GET", 1.0)
+        get = measured.load("GET", bench.seconds)
+        half = measured.load("GET", bench.seconds, get.rate / 2)
         put_mib, get_mib = _large(base, gateway.pid)
     return [
         Figure("durable 1 KiB puts of 64 clients", put.rate, "puts/s", least=1500),

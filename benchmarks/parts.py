@@ -174,7 +174,7 @@ PARTS = (
         "flips",
         "d",
         "A route switched under load",
-        "One route is switched between two places as fast as it goes, while two streams put "
+        "One route is switched between two folders as fast as possible, while two streams put "
         "objects through it. Of each outcome Redis' own clock says which route was current at the "
         "claim; an older one would be a command on an old route.",
         flip_cost,

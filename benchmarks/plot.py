@@ -82,10 +82,10 @@ def _bars(axes: Axes, record: Mapping[str, Kept]) -> None:
     names = [LABELS.get(bar.name, bar.name) for bar in bars]
     colours = [OURS if name.lower().startswith(OWN) else THEIRS for name in names]
     axes.barh(names, [bar.value for bar in bars], color=colours, height=0.7)
-    for place, bar in enumerate(bars):
+    for index, bar in enumerate(bars):
         axes.annotate(
             spell(round(bar.value)),
-            (bar.value, place),
+            (bar.value, index),
             xytext=(4, 0),
             textcoords="offset points",
             va="center",

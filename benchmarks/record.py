@@ -55,7 +55,7 @@ class Kept:
 
 
 def keep(part: Part, figures: Sequence[Figure], seconds: float, folder: Path = DOCS) -> None:
-    """Put a part's figures in the place of those that were there."""
+    """Replace a part's figures in the record."""
     with (folder / RECORD).open("a+") as file:
         fcntl.flock(file, fcntl.LOCK_EX)
         file.seek(0)

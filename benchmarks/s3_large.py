@@ -29,7 +29,7 @@ GIB = 1024**3
 MIB = 1024**2
 ROUNDS = 3
 BARE, OURS = "bare boto3", "adapter"
-PLACE = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
+SCOPE_FIELDS = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
 
 
 def memory_mib(line: str) -> float:
@@ -46,9 +46,9 @@ def upload(way: str, endpoint: str, folder: Path, staged: StagedPayload) -> dict
     with adapter(endpoint, fenced=False) as (store, _):
         client = bare_client(endpoint)
         client.put_object(Bucket=BUCKET, Key="small", Body=CONTENT)
-        small = PutObject(key="small", payload=InlinePayload(data=CONTENT), **PLACE)
+        small = PutObject(key="small", payload=InlinePayload(data=CONTENT), **SCOPE_FIELDS)
         store.put(small, call_for(0, payloads))
-        command = PutObject(key="large", payload=staged, **PLACE)
+        command = PutObject(key="large", payload=staged, **SCOPE_FIELDS)
         idle, spent, started = memory_mib("VmRSS"), time.process_time(), time.perf_counter()
         if way == BARE:
             with payloads.open(staged) as source:

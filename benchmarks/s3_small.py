@@ -115,11 +115,11 @@ def s3_small_cost(console: Console) -> dict[str, float]:
     ):
         client = bare_client(endpoint)
         payload = InlinePayload(data=CONTENT)
-        place = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
+        scope_fields = {"tenant_id": SCOPE.tenant_id, "env": SCOPE.env}
         # As they stand before the adapter in a worker: parsed, claimed, and with their calls.
-        puts = [PutObject(key=f"k{n:06}", payload=payload, **place) for n in range(OURS)]
-        deletes = [DeleteObject(key=f"k{n:06}", **place) for n in range(OURS)]
-        gets = [GetObject(key=f"k{n:06}", **place) for n in range(OURS)]
+        puts = [PutObject(key=f"k{n:06}", payload=payload, **scope_fields) for n in range(OURS)]
+        deletes = [DeleteObject(key=f"k{n:06}", **scope_fields) for n in range(OURS)]
+        gets = [GetObject(key=f"k{n:06}", **scope_fields) for n in range(OURS)]
         calls = [call_for(n, payloads) for n in range(OURS)]
         later = [call_for(n + OURS, payloads) for n in range(OURS)]
 

@@ -12,7 +12,7 @@ from benchmarks.figure import spell
 from benchmarks.record import DOCS, Kept
 from signalbox.commands.ledger.op_id_sweep import SWEEPS
 from signalbox.commands.ledger.shard import USUAL
-from signalbox.workers.maintenance.cleaner import TURN_SECONDS
+from signalbox.workers.maintenance.cleaner import INTERVAL_SECONDS
 
 PAGE, TEXT = "scaling.md", Path(__file__).with_name("scaling.md.template")
 DAY = 86_400
@@ -21,7 +21,7 @@ PEAK, BUSY, LATENCY = 3.0, 0.6, 5.0
 """The busiest second to the average one; how busy a core may be; seconds that a command is open."""
 BATCH = 100
 RETENTIONS = (24 * 3600, 3600, 600)
-FORGOTTEN_AFTER = SWEEPS * TURN_SECONDS
+FORGOTTEN_AFTER = SWEEPS * INTERVAL_SECONDS
 """Seconds for which an op_id is in memory after its outcome is gone."""
 NODE_GIB = 32.0
 """Data that a node may have."""

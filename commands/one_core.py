@@ -4,8 +4,8 @@ Only one thread of a Python process runs at a time. If the next one runs on anot
 cold caches there and has to be woken across cores: 64 connections got 1,900 small objects a second
 from a gateway whose threads ran on two cores, and 3,100 from one whose threads ran on one.
 
-Where the operating system would rather run the process is found out every `TURN` seconds: for
-`FREE_SECONDS` its threads may run on any core, and then stay on the one where the first of them is.
+The operating system chooses the core anew every `BOUND_SECONDS`: for `FREE_SECONDS` all threads may
+run on any core, and then they stay on the one on which the first of them runs.
 Threads that work outside the interpreter, such as those that call backends, can run at the same
 time as others: they begin with `run_anywhere`.
 
@@ -22,8 +22,8 @@ from contextlib import suppress
 from pathlib import Path
 from weakref import WeakSet
 
-TURN = 1.0
-"""Seconds on one core until the next look."""
+BOUND_SECONDS = 1.0
+"""Seconds on one core until it is chosen anew."""
 FREE_SECONDS = 0.01
 """Seconds in which the operating system chooses the core."""
 
@@ -59,7 +59,7 @@ def _keep(first: int) -> None:
     # Where it is something else, an operator has decided, or a container forbids this.
     while _cores_of(first) == bound:
         if bound == _CORES:
-            bound, seconds = {_core_of(first)}, TURN
+            bound, seconds = {_core_of(first)}, BOUND_SECONDS
         else:
             bound, seconds = _CORES, FREE_SECONDS
         _bind_all(bound)

@@ -139,7 +139,7 @@ def nonsense(error: Exception) -> Unavailable:
     """Return the error for a response that botocore cannot parse."""
     return Unavailable(
         f"DynamoDB's answer makes no sense ({type(error).__name__})",
-        next_step="see what stands behind the route's endpoint; it is tried again",
+        next_step="see what answers at the route's endpoint; it is tried again",
     )
 
 

@@ -31,12 +31,12 @@ def names_page(table: Table, partitions: str, query: NameQuery, limit: TimeLimit
             "or firestore."
         )
     names: dict[str, Key] = {}
-    behind = None if query.position is None else _read(query.position)
+    after = None if query.position is None else _read(query.position)
     # Its items may go on, and its name was in a page before.
-    known = behind.pk.removeprefix(partitions) if behind else None
+    known = after.pk.removeprefix(partitions) if after else None
     for number in range(MAX_REQUESTS):
         try:
-            keys, behind = table.scan(partitions + query.prefix, limit, behind=behind)
+            keys, after = table.scan(partitions + query.prefix, limit, after=after)
         except ClientError as error:
             if number == 0 and query.position and code_of(error) == "ValidationException":
                 raise cursor_refused() from error
@@ -48,13 +48,13 @@ def names_page(table: Table, partitions: str, query: NameQuery, limit: TimeLimit
             if name not in names and len(names) == query.count:
                 return NamePage(list(names), _written(list(names.values())[-1]))
             names[name] = key
-        if behind is None:
+        if after is None:
             return NamePage(list(names), None)
-    return NamePage(list(names), _written(behind))
+    return NamePage(list(names), _written(after))
 
 
 def _written(key: Key | None) -> str:
-    assert key is not None  # noqa: S101 - the scan goes on behind it
+    assert key is not None  # noqa: S101 - the scan continues after it
     return json.dumps([key.pk, key.sk.hex()], separators=(",", ":"), ensure_ascii=False)
 
 

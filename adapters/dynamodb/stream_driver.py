@@ -101,7 +101,7 @@ class DynamoDBStreamDriver:
             for item in self._table.walk(
                 self._layout.events(stream, block),
                 limit,
-                behind=after.to_bytes(8, "big"),
+                after=after.to_bytes(8, "big"),
                 first=count - given,
             ):
                 given += 1

@@ -177,7 +177,7 @@ class Table:
         pk: str,
         limit: TimeLimit,
         *,
-        behind: bytes | None = None,
+        after: bytes | None = None,
         between: tuple[bytes, bytes] | None = None,
         descending: bool = False,
         first: int | None = None,
@@ -185,15 +185,15 @@ class Table:
     ) -> Iterator[Item]:
         """Iterate over a partition's items in order, requested when they are needed.
 
-        The first request reads `first` items, later ones a mebibyte. `behind` is the sort key after
+        The first request reads `first` items, later ones a mebibyte. `after` is the sort key after
         which to begin; `between` are both ends, inclusive. Rows without one of the `texts` are left
         out.
         """
         values: Item = {":pk": {"S": pk}}
         condition = "pk = :pk"
-        if behind is not None:
+        if after is not None:
             condition += " AND sk < :sk" if descending else " AND sk > :sk"
-            values[":sk"] = {"B": behind}
+            values[":sk"] = {"B": after}
         if between is not None:
             condition += " AND sk BETWEEN :low AND :high"
             values |= {":low": {"B": between[0]}, ":high": {"B": between[1]}}
@@ -213,7 +213,7 @@ class Table:
             values |= {f":text{number}": {"S": text} for number, text in enumerate(texts)}
         if first is not None:
             query["Limit"] = first
-        track = _Track(pk, descending, behind, between)
+        track = _Track(pk, descending, after, between)
         while True:
             answer = self._ask(limit, "query", **query)
             for item in answer.get("Items", []):
@@ -225,11 +225,11 @@ class Table:
             query.pop("Limit", None)
 
     def scan(
-        self, beginning: str, limit: TimeLimit, *, behind: Key | None
+        self, beginning: str, limit: TimeLimit, *, after: Key | None
     ) -> tuple[list[Key], Key | None]:
         """Read a mebibyte of the table, of all its tenants, in no order.
 
-        Returns the keys of those items whose partition key has this beginning, and the key behind
+        Returns the keys of those items whose partition key has this beginning, and the key after
         which to go on; None at the end.
         """
         request: dict[str, Any] = {
@@ -239,12 +239,12 @@ class Table:
             "ConsistentRead": self._config.consistent_read,
             **_projection("pk", "sk"),
         }
-        if behind is not None:
-            request["ExclusiveStartKey"] = keyed(behind)
+        if after is not None:
+            request["ExclusiveStartKey"] = keyed(after)
         answer = self._ask(limit, "scan", **request)
         keys = [key_of(item) for item in answer.get("Items", [])]
         if not all(key.pk.startswith(beginning) for key in keys):
-            raise not_asked("items of another place")
+            raise not_asked("items of another partition")
         last = answer.get("LastEvaluatedKey")
         return keys, key_of(last) if last else None
 
@@ -279,11 +279,11 @@ class _Track:
         self,
         pk: str,
         descending: bool,
-        behind: bytes | None,
+        after: bytes | None,
         between: tuple[bytes, bytes] | None,
     ) -> None:
         self._pk, self._descending = pk, descending
-        self._position = behind
+        self._position = after
         self._between = between
         self._page_end: bytes | None = None
 

@@ -122,7 +122,7 @@ class DynamoDBTableDriver:
         items = self._table.walk(
             self._layout.rows(query.table_name),
             limit,
-            behind=position[2] if position else None,
+            after=position[2] if position else None,
             descending=query.descending and way.ordered,
             first=query.limit + 1 if way.ordered and not query.filters else None,
             texts=needed_texts(query, to_json),

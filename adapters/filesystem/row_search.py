@@ -30,7 +30,7 @@ Condition = tuple[str, tuple[Any, ...]]
 def query_rows(
     connection: apsw.Connection, query: QueryRows, position: OrderKey | None
 ) -> Iterator[Row]:
-    """Rows in the query's order, from behind `position` on, read as they are asked for.
+    """Rows in the query's order, from after `position` on, read when they are requested.
 
     With `order_by` it reads the table, and keeps the keys of a page in memory.
     """
@@ -53,10 +53,10 @@ def _next_keys(
     pick = heapq.nsmallest
     if query.descending:
         pick = heapq.nlargest
-        behind = (key for key in keys if position is None or key < position)
+        later = (key for key in keys if position is None or key < position)
     else:
-        behind = (key for key in keys if position is None or key > position)
-    return [key for _, _, key in pick(query.limit + 1, behind)]
+        later = (key for key in keys if position is None or key > position)
+    return [key for _, _, key in pick(query.limit + 1, later)]
 
 
 def _rows_of(connection: apsw.Connection, query: QueryRows, keys: list[bytes]) -> Iterator[Row]:
@@ -100,9 +100,9 @@ def _condition(test: Filter) -> Condition | None:
 
 def _near(path: str, op: str, value: float) -> Condition:
     margin = abs(value) * _MARGIN + _ABSOLUTE_MARGIN
-    least = value - margin if op in ("eq", "gt", "ge") else float("-inf")
-    most = value + margin if op in ("eq", "lt", "le") else float("inf")
-    return "json_extract(data, ?) BETWEEN ? AND ?", (path, least, most)
+    low = value - margin if op in ("eq", "gt", "ge") else float("-inf")
+    high = value + margin if op in ("eq", "lt", "le") else float("inf")
+    return "json_extract(data, ?) BETWEEN ? AND ?", (path, low, high)
 
 
 def _path(column: str) -> str | None:

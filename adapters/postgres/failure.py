@@ -87,7 +87,7 @@ def translate(error: Exception) -> SignalboxError:
     if isinstance(error, _NONSENSE) and error.sqlstate is None:
         return Unavailable(
             f"PostgreSQL's answer makes no sense ({state})",
-            next_step="see what stands behind host and port; it is tried again",
+            next_step="see what answers at host and port; it is tried again",
         )
     if isinstance(error, (psycopg.OperationalError, OSError, *_LATER)):
         return Unavailable(

@@ -55,7 +55,7 @@ DELETE FROM rows WHERE (tenant, env, tab, key) IN (
 )
 """
 _LOCK = """
-SELECT pg_advisory_xact_lock(place) FROM (SELECT unnest(%s::bigint[]) AS place ORDER BY 1) AS places
+SELECT pg_advisory_xact_lock(id) FROM (SELECT unnest(%s::bigint[]) AS id ORDER BY 1) AS ids
 """
 _LOOK = """
 SELECT tab, key, seq, gone IS NOT NULL, mark FROM rows
@@ -76,11 +76,11 @@ WHERE tenant = %s AND env = %s AND tab = %s AND key = %s AND gone IS NULL
 """
 _WALK = """
 SELECT key, data, seq FROM (
-    SELECT key, data, seq, place,
+    SELECT key, data, seq, rank,
         sum(octet_length(data)) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING)
         - octet_length(data) AS before
     FROM (
-        SELECT key, data, seq, {place} AS place FROM rows
+        SELECT key, data, seq, {rank} AS rank FROM rows
         WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL{conditions}
         ORDER BY {order} LIMIT %s
     ) AS found
@@ -98,8 +98,8 @@ WITH RECURSIVE names (tab) AS (
         WHERE tenant = %(tenant)s AND env = %(env)s AND tab > names.tab
     ) FROM names WHERE names.tab IS NOT NULL
 )
-SELECT tab FROM names WHERE starts_with(tab, %(prefix)s) AND tab COLLATE "C" > %(behind)s
-ORDER BY tab COLLATE "C" LIMIT %(most)s
+SELECT tab FROM names WHERE starts_with(tab, %(prefix)s) AND tab COLLATE "C" > %(after)s
+ORDER BY tab COLLATE "C" LIMIT %(limit)s
 """
 
 
@@ -184,8 +184,8 @@ class PostgresTableDriver:
             "tenant": self.scope.tenant_id,
             "env": self.scope.env,
             "prefix": query.prefix,
-            "behind": query.position or "",
-            "most": query.count + 1,
+            "after": query.position or "",
+            "limit": query.count + 1,
         }
         with connected(self._config, limit) as connection, readable("a name"):
             found = connection.execute(_NAMES, asked).fetchall()
@@ -205,39 +205,37 @@ class PostgresTableDriver:
         return bool(found)
 
     def _rows(
-        self, connection: psycopg.Connection[Any], query: QueryRows, behind: OrderKey | None
+        self, connection: psycopg.Connection[Any], query: QueryRows, after: OrderKey | None
     ) -> Iterator[Row]:
         """Rows in the query's order, as they are asked for: those of a rank, and then the others,
         so that these are last in either direction."""
         if query.order_by is None:
-            yield from self._stage(connection, query, behind, _Stage())
+            yield from self._stage(connection, query, after, _Stage())
             return
-        ranked = behind is None or behind[:2] != unranked_position(query, b"")[:2]
+        ranked = after is None or after[:2] != unranked_position(query, b"")[:2]
         if ranked:
-            yield from self._stage(connection, query, behind, _Stage(RANK, query.order_by, "<"))
+            yield from self._stage(connection, query, after, _Stage(RANK, query.order_by, "<"))
         if not has_rank(query):
             stage = _Stage(column=query.order_by, sign="=")
-            yield from self._stage(connection, query, None if ranked else behind, stage)
+            yield from self._stage(connection, query, None if ranked else after, stage)
 
     def _stage(
         self,
         connection: psycopg.Connection[Any],
         query: QueryRows,
-        behind: OrderKey | None,
+        after: OrderKey | None,
         stage: _Stage,
     ) -> Iterator[Row]:
         """In pages, as they are asked for."""
         sign, direction = ("<", "DESC") if query.descending else (">", "ASC")
         conditions, tested = stage.conditions(query)
-        most = min(PAGE, query.limit + 1)
+        limit = min(PAGE, query.limit + 1)
         while True:
-            after, reached = stage.behind(query, behind, sign)
+            later, reached = stage.later(query, after, sign)
             statement = _WALK.format(
-                place=stage.place,
-                conditions=conditions + after,
-                order=f"place {direction}, key {direction}"
-                if stage.by_rank
-                else f"key {direction}",
+                rank=stage.rank,
+                conditions=conditions + later,
+                order=f"rank {direction}, key {direction}" if stage.by_rank else f"key {direction}",
             )
             asked = [query.order_by] if stage.by_rank else []
             values = [
@@ -246,43 +244,43 @@ class PostgresTableDriver:
                 query.table_name,
                 *tested,
                 *reached,
-                most,
+                limit,
                 PAGE_BYTES,
             ]
             with readable("a row"):
                 # Planned for these values: an index of the column is seen only so.
                 found = connection.execute(statement, values, prepare=False).fetchall()
-            if len(found) > most:
+            if len(found) > limit:
                 raise not_asked("more rows")
             size = 0
             for each in found:
                 row, length = _row(each)
                 position = order_key(query, row)
-                if behind is not None and (
-                    position >= behind if query.descending else position <= behind
+                if after is not None and (
+                    position >= after if query.descending else position <= after
                 ):
                     raise not_asked("rows in another order")
-                behind = position
+                after = position
                 size += length
                 yield row
             # A page that was cut off by its size is not the last.
-            if len(found) < most and size <= PAGE_BYTES:
+            if len(found) < limit and size <= PAGE_BYTES:
                 return
-            most = PAGE
+            limit = PAGE
 
 
 @dataclass(frozen=True)
 class _Stage:
     """A part of a walk: all rows by key, or those with a rank in a column, or those without."""
 
-    place: str = "''::bytea"
+    rank: str = "''::bytea"
     column: str | None = None
     sign: str = ""
     """How the column's rank compares with that of rows without one."""
 
     @property
     def by_rank(self) -> bool:
-        return self.place == RANK
+        return self.rank == RANK
 
     def conditions(self, query: QueryRows) -> tuple[str, list[Any]]:
         """Of the query's filters, and of the stage; with their values."""
@@ -295,10 +293,10 @@ class _Stage:
             values += [test.column, *bounds_of(test)]
         return "".join(texts), values
 
-    def behind(
+    def later(
         self, query: QueryRows, position: OrderKey | None, sign: str
     ) -> tuple[str, list[Any]]:
-        """The condition of what stands behind a position, with its values."""
+        """The condition of rows after a position, with its values."""
         if position is None:
             return "", []
         if self.by_rank:

@@ -35,14 +35,17 @@ def backlog_growth(bench: Bench) -> list[Figure]:
     with ExitStack() as stack:
         # A Redis for each, so that they are measured in turns: what else the machine does is
         # shared by all.
-        places = {level: stack.enter_context(_place(bench.data / str(level))) for level in levels}
-        each = {level: place.open(level) for level, place in places.items()}
-        place = places[max(LEVELS)]
-        used = place.memory()
+        ledgers = {
+            level: stack.enter_context(_measured_ledger(bench.data / str(level)))
+            for level in levels
+        }
+        each = {level: ledger.open(level) for level, ledger in ledgers.items()}
+        ledger = ledgers[max(LEVELS)]
+        used = ledger.memory()
         for _ in range(ROUNDS):
-            for level, its in places.items():
+            for level, its in ledgers.items():
                 rows[level].append(its.micros())
-        kept = (place.memory() - used) / (ROUNDS * TURNS * MAX_TAKE)
+        kept = (ledger.memory() - used) / (ROUNDS * TURNS * MAX_TAKE)
     memory = [
         Figure(f"Redis for an open command of 1 KiB, of {level:,}", its, "bytes", most=OPEN_AIM)
         for level, its in each.items()
@@ -53,7 +56,7 @@ def backlog_growth(bench: Bench) -> list[Figure]:
 
 
 @dataclass(frozen=True)
-class _Place:
+class _MeasuredLedger:
     """A ledger on a Redis of its own."""
 
     server: RedisServer
@@ -84,7 +87,7 @@ class _Place:
 
 
 @contextmanager
-def _place(data: Path) -> Iterator[_Place]:
+def _measured_ledger(data: Path) -> Iterator[_MeasuredLedger]:
     server = RedisServer(data)
     server.start()
     try:
@@ -92,6 +95,6 @@ def _place(data: Path) -> Iterator[_Place]:
         idle = ParcelSteps(client, "t_bench")
         idle.turn(BATCH)  # what is kept once for all
         busy = [ParcelSteps(client, f"t_backlog_{number}") for number in range(TENANTS)]
-        yield _Place(server, client, idle, busy)
+        yield _MeasuredLedger(server, client, idle, busy)
     finally:
         server.stop()

@@ -40,11 +40,11 @@ def node_growth(bench: Bench) -> list[Figure]:
     """Accept, take and end of 1 KiB puts, 100 a call, by four threads of one process."""
     runs: dict[int, list[_Run]] = {number: [] for number in NODES}
     with ExitStack() as stack:
-        places = {n: stack.enter_context(_place(bench.data / str(n), n)) for n in NODES}
+        ledgers = {n: stack.enter_context(_measured_ledger(bench.data / str(n), n)) for n in NODES}
         # In turns, so that what else the machine does is shared by all.
         for _ in range(ROUNDS):
-            for number, place in places.items():
-                runs[number].append(place.run(bench.seconds / ROUNDS))
+            for number, ledger in ledgers.items():
+                runs[number].append(ledger.run(bench.seconds / ROUNDS))
     figures: list[Figure] = []
     alone = 0.0
     for number, its in runs.items():
@@ -68,7 +68,7 @@ def node_growth(bench: Bench) -> list[Figure]:
     return figures
 
 
-class _Place:
+class _MeasuredLedger:
     """A ledger on a cluster of its own, and tenants over all its shards."""
 
     def __init__(self, url: str, servers: Sequence[psutil.Process]) -> None:
@@ -110,7 +110,7 @@ class _Place:
 
 
 @contextmanager
-def _place(data: Path, number: int) -> Iterator[_Place]:
+def _measured_ledger(data: Path, number: int) -> Iterator[_MeasuredLedger]:
     with RedisCluster(data, number, replicated=False) as cluster:
         servers = [psutil.Process(node.process.pid) for node in cluster.nodes]
-        yield _Place(cluster.url, servers)
+        yield _MeasuredLedger(cluster.url, servers)

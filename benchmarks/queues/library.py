@@ -123,8 +123,8 @@ def library(name: str, data: Path, redis: RedisServer) -> Iterator[dict[str, Pla
         forms = {name: ("send", 1)} | {row: (form, BATCH) for row, form in its.many.items()}
         rows = {}
         for row, (form, size) in forms.items():
-            place = data / row.replace(" ", "-").replace(",", "")
-            rows[row] = Plain(getattr(module, form), size, place, crew)
+            folder = data / row.replace(" ", "-").replace(",", "")
+            rows[row] = Plain(getattr(module, form), size, folder, crew)
         # Its first effects say that it consumes.
         rows[name].rouse("ready")
         worker.wait_until(lambda: rows[name].effects() == 0, WORKER_READY_WITHIN)

@@ -26,13 +26,13 @@ CLOCK_SECONDS = 10.0
 STEP_MS = 1000
 """A time that is earlier by more than this (ms) is not just a slow answer."""
 SELDOM = ("pdue", "bell", "holds")
-"""One of these keys is counted in each turn; leases and publish graces are much longer than a turn.
-"""
+"""One of these keys is counted in each run of the reconciler. Leases and publish graces are much
+longer than the time between two runs."""
 
 
 @dataclass
 class DueCheck:
-    """The looks of one reconciler. Raises StateUnavailable."""
+    """Finds the shards with due commands for one reconciler. Raises StateUnavailable."""
 
     state: State
     held_ms: int

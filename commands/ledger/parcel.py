@@ -161,8 +161,8 @@ def texts(blob: bytes) -> list[bytes]:
 def _positions(at: Any) -> list[int]:
     if at.__class__ is not list or not all(p.__class__ is int and p >= 0 for p in at):
         raise ValueError("a section stands at no positions")
-    places: list[int] = at
-    return places
+    positions: list[int] = at
+    return positions
 
 
 def _shape(shapes: Mapping[str, Shape], table: Mapping[str, Any]) -> Shape:

@@ -18,8 +18,8 @@ PACE = Script("signalbox.commands.ledger", "time.lua", "rate.lua", "pace.lua")
 MAX_FREED = 400
 """Maximum number of released commands of a tenant and env that are on their way, if its rate was
 lifted."""
-QUIET_TURNS = 4
-"""Maximum number of turns after which a new line is found."""
+QUIET_RUNS = 4
+"""Maximum number of calls of `waiting_lately` after which a new rate queue is found."""
 
 TenantEnv = tuple[str, str]
 """Tenant and env."""
@@ -31,8 +31,8 @@ class RateQueues:
     def __init__(self, client: State, settings: Settings) -> None:
         self._client = client
         self._busy: set[str] | None = None
-        """Shards with waiting commands at the last look; None before the first."""
-        self._turn = 0
+        """Shards that had waiting commands in the last call; None before the first."""
+        self._run = 0
         self._grace_ms = int(settings.publish_grace.total_seconds() * 1000)
 
     def waiting(self, shards: Sequence[str] | None = None) -> dict[TenantEnv, list[str]]:
@@ -48,21 +48,23 @@ class RateQueues:
         return found
 
     def waiting_lately(self) -> dict[TenantEnv, list[str]]:
-        """Do the same at less cost for a regular look: shards where nothing waited last time are
-        looked at only in every fourth turn. The first look is at all."""
+        """Do the same at less cost, for regular calls.
+
+        Shards where nothing waited last time are read only in every fourth call, and all in the
+        first.
+        """
         tags = shards_of(self._client)
-        self._turn = (self._turn + 1) % QUIET_TURNS
-        turn = [t for n, t in enumerate(tags.tags) if n % QUIET_TURNS == self._turn]
+        self._run = (self._run + 1) % QUIET_RUNS
+        quiet = [t for n, t in enumerate(tags.tags) if n % QUIET_RUNS == self._run]
         busy = tags.tags if self._busy is None else self._busy
-        found = self.waiting(list(dict.fromkeys([*busy, *turn])))
+        found = self.waiting(list(dict.fromkeys([*busy, *quiet])))
         self._busy = {tags.shard(*tenant_env) for tenant_env in found}
         return found
 
     def let_go(
         self, waiting: Mapping[TenantEnv, list[str]], rates: Mapping[str, float | None]
     ) -> list[Wake]:
-        """Release the commands whose turn has come, at the rate of each tenant (None: it has no
-        rate any more)."""
+        """Release the commands that each tenant's rate allows now (None: no rate any more)."""
         by_shard: dict[str, list[str | int]] = {}
         shards = shards_of(self._client)
         for (tenant_id, env), kinds in waiting.items():

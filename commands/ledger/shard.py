@@ -14,7 +14,7 @@ from signalbox.commands.ref import Ref, split_ref
 BEFORE = 16
 """Number of shards of a ledger from before the number was recorded."""
 USUAL = 64
-"""Number of shards of a new ledger. Each shard costs one look at its due times in every turn of the
+"""Number of shards of a new ledger. Each shard costs one read of its due times in every run of the
 reconciler, and a node of a cluster has at least the load of one shard."""
 _SLOTS = 16384
 

@@ -94,15 +94,17 @@ class Signer:
             for group, draft in enumerate(parcels):
                 draft.proof = manifest.parcel(group).to_text()
 
-        places: dict[int, tuple[bool, int, int]] = {}
+        positions: dict[int, tuple[bool, int, int]] = {}
 
         def proof_of(intent: Intent) -> str:
-            if not places:
+            if not positions:
                 # Ordinarily nobody asks.
                 for writes, groups in signed.items():
                     for group, its in enumerate(groups):
-                        places.update((id(each), (writes, group, i)) for i, each in enumerate(its))
-            writes, group, index = places[id(intent)]
+                        positions.update(
+                            (id(each), (writes, group, i)) for i, each in enumerate(its)
+                        )
+            writes, group, index = positions[id(intent)]
             return manifests[writes].command(group, index).to_text()
 
         return proof_of

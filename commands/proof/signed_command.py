@@ -49,7 +49,7 @@ def document_of(claims: Mapping[str, Any]) -> dict[str, Any]:
     if document.get("op_id", op_id) != op_id:
         raise InvalidCommand(
             "the command has another op_id than the one that was signed beside it",
-            next_step="leave it out of one of the two places",
+            next_step="leave it out of one of the two",
         )
     return document | {"op_id": op_id}
 

@@ -61,7 +61,7 @@ def path(tree: Sequence[Sequence[bytes]], index: int) -> bytes:
 def climb(own: bytes, index: int, size: int, beside: bytes) -> bytes:
     """The root above a leaf of a tree of that size. Raises SignatureInvalid for another path."""
     if not 0 <= index < size <= MAX_SIZE:
-        refuse("the proof names a place that is not there")
+        refuse("the proof names a leaf that the tree does not have")
     at = 0
     while size > 1:
         if index ^ 1 < size:

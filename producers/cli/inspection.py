@@ -83,14 +83,14 @@ def status(as_json: AsJson = False) -> None:
         print_json(found)
         return
     totals, archive, lost = found["ledger"], found["archive"], found["ledger_lost"]
-    behind = archive["of"] - archive["revision"]
+    lag = archive["of"] - archive["revision"]
     print_pairs(
         {
             "state": without_password(its.state_url),
             "broker": without_password(its.broker_url),
             "workers": ", ".join(found["workers"]) or "none",
             "archive": f"{archive['revision']} of {archive['of']} events"
-            + (f"; waits: {archive['waits_for']}" if behind and archive["waits_for"] else ""),
+            + (f"; waits: {archive['waits_for']}" if lag and archive["waits_for"] else ""),
         }
     )
     if lost:

@@ -157,7 +157,7 @@ def query(
     except OverflowError:
         raise typer.BadParameter("--last reaches back before year 1") from None
 
-    def ask(most: int, cursor: str | None) -> signalbox.Command:
+    def ask(count: int, cursor: str | None) -> signalbox.Command:
         return signalbox.QueryPoints(
             **named(tenancy),
             series=series,
@@ -167,7 +167,7 @@ def query(
             aggregation=agg,
             window=duration(window) if window else None,
             group_by=by or [],
-            limit=min(MAX_PAGE, most),
+            limit=min(MAX_PAGE, count),
             cursor=cursor,
         )
 

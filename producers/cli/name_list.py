@@ -37,11 +37,11 @@ def print_names(
     """Run `model` for each page, and print the names in `field` of its results."""
     tenancy = make_tenancy(tenant, env, mode)
 
-    def ask(most: int, cursor: str | None) -> signalbox.Command:
+    def ask(count: int, cursor: str | None) -> signalbox.Command:
         return model(
             **named(tenancy),
             prefix=prefix,
-            limit=min(MAX_PAGE, most),
+            limit=min(MAX_PAGE, count),
             cursor=cursor,
             allow_scan=allow_scan,
         )

@@ -82,12 +82,12 @@ def shown(typed: Any) -> str:
 
 def comparison(text: str) -> signalbox.Filter:
     """Parse `age>=18`, `name=Ann`, `"odd > name"=1`: column, one of = < <= > >=, and a value."""
-    column, behind = "", 0
+    column, end = "", 0
     if text.startswith('"'):
         with contextlib.suppress(ValueError):
-            column, behind = json.JSONDecoder().raw_decode(text)
-    found = _OPERATOR.search(text, behind)
-    if found is None or (column and text[behind : found.start()].strip()):
+            column, end = json.JSONDecoder().raw_decode(text)
+    found = _OPERATOR.search(text, end)
+    if found is None or (column and text[end : found.start()].strip()):
         raise typer.BadParameter(f"{text!r} is no comparison such as 'age>=18' or 'name=Ann'")
     return signalbox.Filter.model_validate(
         {

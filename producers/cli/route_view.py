@@ -94,7 +94,7 @@ def watch(
     log = make_registry().log
     cursor = log.head().revision if after is None else after
     if not as_json:
-        err().print(f"watching behind revision {cursor}; Ctrl-C ends it")
+        err().print(f"watching after revision {cursor}; Ctrl-C ends it")
     while True:
         for event in log.events(cursor, limit=100, block_ms=1000):
             cursor = event.revision

@@ -165,14 +165,14 @@ def query(
     tenancy = make_tenancy(tenant, env, mode)
     filters = [comparison(text) for text in where or []]
 
-    def ask(most: int, cursor: str | None) -> signalbox.Command:
+    def ask(count: int, cursor: str | None) -> signalbox.Command:
         return signalbox.QueryRows(
             **named(tenancy),
             table_name=table,
             filters=filters,
             order_by=order_by,
             descending=desc,
-            limit=min(MAX_PAGE, most),
+            limit=min(MAX_PAGE, count),
             cursor=cursor,
             allow_scan=allow_scan,
         )

@@ -44,7 +44,7 @@ class LogFollower:
         self._stopped.set()
         self._thread.join(timeout=BLOCK_MS / 1000 * 3)
 
-    def turn(self) -> None:
+    def run_once(self) -> None:
         """Wait up to a second for new events and apply them. Raises StateUnavailable."""
         if self._cache.distrusted:
             self._at = None  # a claim has found something lost: look where the log is
@@ -132,7 +132,7 @@ class LogFollower:
     def _run(self) -> None:
         while not self._stopped.is_set():
             try:
-                self.turn()
+                self.run_once()
             except StateUnavailable:
                 # It may come back older, and be changed until it looks newer: nothing runs before
                 # this has looked where the log goes on.

@@ -34,7 +34,7 @@ from signalbox.routing.registry.proof import (
     PRINCIPAL_OP,
     TYP,
     Author,
-    Place,
+    ExpectedRecord,
     Verifier,
     claims_of,
     digest_of,
@@ -132,14 +132,14 @@ class ChangeProofs:
             if not administrator:
                 raise
             path, beside, anew = empty_path(subject), empty_path(about), True
-        place = Place(about, POLICY_KINDS, revision_at(policy_fence), beside.digest)
-        route_place = Place(subject, ROUTE_KINDS, revision_at(fence), path.digest)
+        expected = ExpectedRecord(about, POLICY_KINDS, revision_at(policy_fence), beside.digest)
+        route_place = ExpectedRecord(subject, ROUTE_KINDS, revision_at(fence), path.digest)
         return Believed(
             _replaced(verifier, Route, route, route_place),
-            _replaced(verifier, StrategyLock, lock, Place(subject, LOCK_KINDS)),
-            _replaced(verifier, Policy, policy, place)
+            _replaced(verifier, StrategyLock, lock, ExpectedRecord(subject, LOCK_KINDS)),
+            _replaced(verifier, Policy, policy, expected)
             if subject == about
-            else _policy(verifier, policy, place),
+            else _policy(verifier, policy, expected),
             verifier.roster,
             path,
             anew,
@@ -236,16 +236,20 @@ def stated(
     return claims_of(event, op, record, root, audience, roster=held, anew=anew), changed
 
 
-def _replaced(verifier: Verifier, model: type[M], text: bytes | None, place: Place) -> M | None:
-    found = verifier.record(model, text, place) if text is not None else None
+def _replaced(
+    verifier: Verifier, model: type[M], text: bytes | None, expected: ExpectedRecord
+) -> M | None:
+    found = verifier.record(model, text, expected) if text is not None else None
     return None if isinstance(found, RegistryUnreadable) else found
 
 
-def _policy(verifier: Verifier, text: bytes | None, place: Place) -> Policy | None:
+def _policy(verifier: Verifier, text: bytes | None, expected: ExpectedRecord) -> Policy | None:
     """The policy that a change depends on."""
-    if text is None and place.fence_revision == NO_FENCE and place.newest is None:
+    if text is None and expected.fence_revision == NO_FENCE and expected.newest is None:
         return None
-    found = verifier.record(Policy, text, place) if text is not None else missing(place.subject)
+    found = (
+        verifier.record(Policy, text, expected) if text is not None else missing(expected.subject)
+    )
     if isinstance(found, RegistryUnreadable):
         raise found
     return found

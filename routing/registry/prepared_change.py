@@ -20,7 +20,7 @@ from signalbox.routing.policy.policy import policy_after, policy_subject
 from signalbox.routing.registry.author_signature import Basis, Prepared
 from signalbox.routing.registry.change_proofs import stated
 from signalbox.routing.registry.event import TYPE_PREFIX
-from signalbox.routing.registry.proof import OPS, PRINCIPAL_OP, Place, Verifier, digest_of
+from signalbox.routing.registry.proof import OPS, PRINCIPAL_OP, ExpectedRecord, Verifier, digest_of
 from signalbox.routing.registry.record_tree import DEPTH, EMPTY_ROOT, TreePath
 from signalbox.routing.registry.roster import (
     EMPTY,
@@ -76,8 +76,10 @@ def _check_roster(verifier: Verifier) -> None:
     roster = verifier.roster
     if roster == EMPTY:
         return
-    place = Place(ROSTER, KINDS, roster.revision)
-    found = Verifier(verifier.trust, EMPTY).record(type(roster), roster.model_dump_json(), place)
+    roster_record = ExpectedRecord(ROSTER, KINDS, roster.revision)
+    found = Verifier(verifier.trust, EMPTY).record(
+        type(roster), roster.model_dump_json(), roster_record
+    )
     if isinstance(found, RegistryUnreadable):
         raise found
     if roster.revision < verifier.trust.floor:

@@ -74,8 +74,8 @@ M = TypeVar("M", bound=BaseModel)
 
 
 @dataclass(frozen=True)
-class Place:
-    """Where a record stands, and what may have been signed to stand there."""
+class ExpectedRecord:
+    """What a stored record must match: its subject, and what may have been signed for it."""
 
     subject: str
     """`subject` of the events that set it."""
@@ -129,25 +129,25 @@ class Verifier:
         return Author(principal.name, found.public, principal) if principal and found else None
 
     def record(
-        self, model: type[M], text: bytes | str, place: Place, **where: str
+        self, model: type[M], text: bytes | str, expected: ExpectedRecord, **where: str
     ) -> M | RegistryUnreadable:
         """Return the stored record, or RegistryUnproven if it is not proven there.
 
         RegistryUnreadable if it is, and another release has written it.
         """
         try:
-            proven = self._proven(text, place)
+            proven = self._proven(text, expected)
         except (ProofError, ValueError, RecursionError) as error:
-            return unproven(model.__name__.lower(), place.subject, error)
+            return unproven(model.__name__.lower(), expected.subject, error)
         found = read_value(model, proven, **where)
         if not isinstance(found, RegistryUnreadable):
             about = getattr(found, "subject", None)
-            if about != place.subject:
+            if about != expected.subject:
                 other = SignatureInvalid("it is about something else")
-                return unproven(model.__name__.lower(), place.subject, other)
+                return unproven(model.__name__.lower(), expected.subject, other)
         return found
 
-    def _proven(self, text: bytes | str, place: Place) -> str:
+    def _proven(self, text: bytes | str, expected: ExpectedRecord) -> str:
         """The record as JSON, from what was checked: parsers may differ in how they read a text."""
         if len(text) > MAX_RECORD_BYTES:
             raise ValueError("larger than any record")
@@ -159,13 +159,13 @@ class Verifier:
         revision = document.get("revision", claims.get("revision"))
         if claims.get("record") != digest_of(signed):
             _refuse("it is not what was signed")
-        if place.newest not in (ANY, claims["record"]):
+        if expected.newest not in (ANY, claims["record"]):
             _refuse("it is not the newest of its subject, by the registry's newest event")
-        if claims.get("kind") not in place.kinds or claims.get("revision") != revision:
+        if claims.get("kind") not in expected.kinds or claims.get("revision") != revision:
             _refuse("it was signed as something else")
-        if place.fence_revision is not None and revision != place.fence_revision:
+        if expected.fence_revision is not None and revision != expected.fence_revision:
             _refuse("its fence names another revision")
-        self._authorized(claims, author, place)
+        self._authorized(claims, author, expected)
         return json.dumps(document)
 
     def root(self, epoch: str, revision: int, proof: str | None) -> str:
@@ -174,7 +174,7 @@ class Verifier:
         Raises ProofError if the event was not signed by someone who may make it.
         """
         claims, author = self._claims(proof)
-        self._authorized(claims, author, Place(str(claims.get("subject")), ()))
+        self._authorized(claims, author, ExpectedRecord(str(claims.get("subject")), ()))
         root = claims.get("root")
         if (claims.get("epoch"), claims.get("revision")) != (epoch, revision):
             _refuse("the newest event is another than the one that was signed")
@@ -211,7 +211,7 @@ class Verifier:
             _refuse("the event is not what was signed")
         if claims.get("epoch") != event.epoch:
             _refuse("it is of another epoch")
-        self._authorized(claims, author, Place(event.subject, [kind]))
+        self._authorized(claims, author, ExpectedRecord(event.subject, [kind]))
         return author
 
     def _claims(self, proof: Any) -> tuple[dict[str, Any], Author]:
@@ -229,12 +229,14 @@ class Verifier:
         assert author is not None  # noqa: S101 - its key has just verified
         return stated.claims, author
 
-    def _authorized(self, claims: Mapping[str, Any], author: Author, place: Place) -> None:
+    def _authorized(
+        self, claims: Mapping[str, Any], author: Author, expected: ExpectedRecord
+    ) -> None:
         subject, kind, op = (claims.get(name) for name in ("subject", "kind", "op"))
-        if place.subject == ROSTER:
+        if expected.subject == ROSTER:
             right = isinstance(subject, str) and subject.startswith(PRINCIPAL_PREFIX)
         else:
-            right = subject == place.subject
+            right = subject == expected.subject
         if not right or not isinstance(op, str) or op not in OPS.get(str(kind), (PRINCIPAL_OP,)):
             _refuse("it was signed for something else")
         if type(claims.get("iat")) is not int or abs(claims["iat"]) > 2**40:

@@ -15,7 +15,13 @@ from signalbox.commands.state import State
 from signalbox.routing.policy.policy import Policy, policy_subject
 from signalbox.routing.registry.change_proofs import POLICY_KINDS, ROUTE_KINDS
 from signalbox.routing.registry.keys import TAG
-from signalbox.routing.registry.proof import Place, Verifier, missing, revision_at, tenant_and_env
+from signalbox.routing.registry.proof import (
+    ExpectedRecord,
+    Verifier,
+    missing,
+    revision_at,
+    tenant_and_env,
+)
 from signalbox.routing.registry.record_tree import FIELDS, TREE, tree_fields
 from signalbox.routing.registry.roster import ROSTER
 from signalbox.routing.registry.roster_reader import HEAD, RosterReader
@@ -113,16 +119,16 @@ def _route(
 ) -> Route | RegistryUnreadable | None:
     revision = revision_at(fence)
     if text is not None:
-        place = Place(scope.field, ROUTE_KINDS, revision, newest)
+        expected = ExpectedRecord(scope.field, ROUTE_KINDS, revision, newest)
         return verifier.record(
-            Route, text, place, kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env
+            Route, text, expected, kind=scope.kind, tenant_id=scope.tenant_id, env=scope.env
         )
     if newest is None and fence is None:
         return None
     if tombstone is None:
         return missing(scope.field)
-    place = Place(scope.field, ("deleted",), revision, newest)
-    found = verifier.record(Tombstone, tombstone, place)
+    expected = ExpectedRecord(scope.field, ("deleted",), revision, newest)
+    found = verifier.record(Tombstone, tombstone, expected)
     return None if isinstance(found, Tombstone) else found
 
 
@@ -136,8 +142,8 @@ def _policy(
     if text is None:
         gone = newest is None and fence is None
         return None if gone else missing(policy_subject(tenant_id))
-    place = Place(policy_subject(tenant_id), POLICY_KINDS, revision_at(fence), newest)
-    return verifier.record(Policy, text, place, tenant_id=tenant_id)
+    expected = ExpectedRecord(policy_subject(tenant_id), POLICY_KINDS, revision_at(fence), newest)
+    return verifier.record(Policy, text, expected, tenant_id=tenant_id)
 
 
 def _at(error: RegistryUnproven, subject: str) -> RegistryUnproven:

@@ -18,7 +18,7 @@ from signalbox.commands.proof.trust import Trust
 from signalbox.commands.state import State
 from signalbox.routing.registry.event import TYPE_PREFIX, StreamEvent, parse_event
 from signalbox.routing.registry.keys import TAG
-from signalbox.routing.registry.proof import NEXT, Place, Verifier, revision_at, unproven
+from signalbox.routing.registry.proof import NEXT, ExpectedRecord, Verifier, revision_at, unproven
 from signalbox.routing.registry.record_tree import EMPTY_ROOT, TreePath
 from signalbox.routing.registry.records import text_of
 from signalbox.routing.registry.roster import EMPTY, ROSTER, ROSTER_FIELD, Roster
@@ -145,8 +145,8 @@ class RosterReader:
             if fence is not None:
                 raise _lost("is missing")
             return EMPTY
-        place = Place(ROSTER, KINDS, revision_at(fence))
-        roster = Verifier(self.trust, EMPTY).record(Roster, text, place)
+        expected = ExpectedRecord(ROSTER, KINDS, revision_at(fence))
+        roster = Verifier(self.trust, EMPTY).record(Roster, text, expected)
         if isinstance(roster, RegistryUnreadable):
             raise roster
         return roster

@@ -219,7 +219,7 @@ def test_a_list_of_tables_reads_no_more_than_a_row_of_each(
 ) -> None:
     table = open_table(harness, tmp_path, "named")
     table.upsert("k", {}, table="last")
-    asked = {"tenant": "t_a", "env": "dev", "prefix": "", "behind": "", "most": 10}
+    asked = {"tenant": "t_a", "env": "dev", "prefix": "", "after": "", "limit": 10}
     with connect(harness) as connection:
         connection.execute("SET search_path TO named")
         connection.execute(

@@ -66,7 +66,7 @@ def test_staged_contents_that_no_command_names_are_removed_once_they_are_old(
     make_old(tmp_path / "payloads")
     young = store.stage([b"x" * 10])
     Ledger(client, settings).submit([Intent(put(wanted), "q")])
-    assert Cleaner(settings, "j").turn() == (2, 0)
+    assert Cleaner(settings, "j").run_once() == (2, 0)
     assert sorted(os.listdir(tmp_path / "payloads")) == sorted([wanted.ref, young.ref])
 
 
@@ -84,7 +84,7 @@ def test_what_it_did_not_stage_itself_is_left_alone(
     (folder / f"{own}{'3' * 20}.txt").touch()
     make_old(folder)
     before = sorted(os.listdir(folder))
-    assert Cleaner(settings, "j").turn() == (0, 0)
+    assert Cleaner(settings, "j").run_once() == (0, 0)
     assert sorted(os.listdir(folder)) == before
 
 
@@ -120,7 +120,7 @@ def test_a_replay_between_its_reads_keeps_its_content(
 
     monkeypatch.setattr(State, "run", read)
     monkeypatch.setattr(State, "atomic", read_together)
-    assert Cleaner(settings, "j").turn() == (0, 0)
+    assert Cleaner(settings, "j").run_once() == (0, 0)
     assert replayed == [1]
     store.open(payload).close()
 
@@ -138,7 +138,7 @@ def test_a_state_that_was_emptied_meanwhile_is_no_reason_to_remove(
         return staged_refs(state)
 
     monkeypatch.setattr("signalbox.workers.maintenance.cleaner.staged_refs", emptied)
-    assert Cleaner(settings, "j").turn() == (0, 0)
+    assert Cleaner(settings, "j").run_once() == (0, 0)
     store.open(payload).close()
 
 
@@ -150,7 +150,7 @@ def test_a_content_that_is_submitted_late_is_young_again(
     make_old(tmp_path / "payloads")
     own = store.add_owner(payload)
     # Its name is not in the ledger yet.
-    assert Cleaner(settings, "j").turn() == (0, 0)
+    assert Cleaner(settings, "j").run_once() == (0, 0)
     assert sorted(os.listdir(tmp_path / "payloads")) == sorted([own.ref, payload.ref])
 
 
@@ -182,7 +182,7 @@ def test_files_that_no_row_names_are_removed_from_routed_folders(
     left = folder / "left~00000000000000000000000000000000"
     left.touch()
     os.utime(left, (LONG_AGO, LONG_AGO))
-    assert Cleaner(settings, "j").turn() == (0, 1)
+    assert Cleaner(settings, "j").run_once() == (0, 1)
     assert not left.exists()
 
 
@@ -196,5 +196,5 @@ def test_what_it_opens_it_closes(
     )
     closed: list[object] = []
     monkeypatch.setattr(ObjectStore, "close", lambda its: closed.append(its))
-    Cleaner(settings, "j").turn()
+    Cleaner(settings, "j").run_once()
     assert len(closed) == 1

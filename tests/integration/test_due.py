@@ -140,7 +140,7 @@ def test_a_reconciler_goes_on_while_there_is_more(state_url: str, ledger: Ledger
     )
     reconciler = Reconciler(make_app(settings), settings, "r")
     wait_until(lambda: ledger.totals()["overdue"] == 450, "they are due")
-    assert [reconciler.turn() for _ in range(3)] == [True, True, False]
+    assert [reconciler.run_once() for _ in range(3)] == [True, True, False]
     assert ledger.totals()["overdue"] == 0
 
 

@@ -28,7 +28,7 @@ def settings(state_url: str, tmp_path: Path) -> Settings:
 def test_a_worker_that_moves_is_seen_until_it_stops(settings: Settings) -> None:
     heartbeats = Heartbeats(connect(settings.state_url))
     worker = Heartbeat(settings, "moves@here", lambda: True)
-    assert worker.turn()
+    assert worker.run_once()
     assert "moves@here" in heartbeats.beating()
     assert settings.ready_file is not None
     assert settings.ready_file.exists()
@@ -37,14 +37,14 @@ def test_a_worker_that_moves_is_seen_until_it_stops(settings: Settings) -> None:
 
 
 def test_a_worker_that_is_stuck_gives_no_sign(settings: Settings) -> None:
-    assert not Heartbeat(settings, "stuck@here", lambda: False).turn()
+    assert not Heartbeat(settings, "stuck@here", lambda: False).run_once()
     assert "stuck@here" not in Heartbeats(connect(settings.state_url)).beating()
     assert settings.ready_file is not None
     assert not settings.ready_file.exists()
 
 
 def test_an_old_sign_counts_no_more(settings: Settings, monkeypatch: pytest.MonkeyPatch) -> None:
-    Heartbeat(settings, "was@here", lambda: True).turn()
+    Heartbeat(settings, "was@here", lambda: True).run_once()
     monkeypatch.setattr(heartbeats_module, "KEPT_MS", -1)
     assert Heartbeats(connect(settings.state_url)).beating() == []
 
@@ -56,7 +56,7 @@ def test_no_sign_is_given_while_the_state_redis_is_away(tmp_path: Path) -> None:
     worker = Heartbeat(Settings(state_url=server.url), "alone@here", lambda: True)
     server.stop()
     with pytest.raises(StateUnavailable):
-        worker.turn()
+        worker.run_once()
 
 
 def test_a_pool_whose_threads_are_all_held_does_not_move(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -70,7 +70,7 @@ class Runbook:
         if command == "signalbox routes watch":
             self.watching = self._start(command)
             assert self.watching.stdout is not None
-            assert "watching behind" in self.watching.stdout.readline()
+            assert "watching after" in self.watching.stdout.readline()
             return
         # What reads a pipe runs as it stands; the rest in this process, which is much quicker. So
         # does what asks the broker (Celery keeps connections, which a restart of it has closed),

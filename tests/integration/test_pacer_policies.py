@@ -37,6 +37,6 @@ def test_a_policy_of_a_later_release_holds_up_no_other_tenant(
         woken.extend(wake.ticket.ref for wake in wakes)
 
     monkeypatch.setattr(Publisher, "publish", publish)
-    assert Pacer(make_app(settings), settings, "w").turn() == 2
+    assert Pacer(make_app(settings), settings, "w").run_once() == 2
     assert sorted(woken) == ["t_a/dev/one", "t_c/dev/one"]
     state.close()

@@ -92,7 +92,7 @@ class Worker:
 
     def follow(self) -> None:
         """Let the worker read the log, as its thread does."""
-        self._follower.turn()
+        self._follower.run_once()
 
     def resolve(self, scope: Scope = ACME) -> Route:
         """Route and terms as a claim now finds them. Raises the error that the command gets."""

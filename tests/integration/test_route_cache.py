@@ -178,7 +178,7 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
     point(registry, "/a")
     cache = RouteCache(Registry(connect(state_url)))
     tail = LogFollower(cache, EventLog(connect(state_url)))
-    tail.turn()
+    tail.run_once()
     if harm == "trimmed":
         point(registry, "/b")
         point(registry, "/c")
@@ -188,12 +188,12 @@ def test_a_gap_in_the_log_empties_the_cache_and_the_tail_goes_on(
         point(registry, "/x")
         point(registry, "/y")
     cache.learn(SCOPE, "1-aaaaaaaaaaaaaaaa", None)
-    tail.turn()
+    tail.run_once()
     assert SCOPE not in cache._routes._known or tail._at is None
-    tail.turn()
-    tail.turn()
+    tail.run_once()
+    tail.run_once()
     last = point(registry, "/last")
-    tail.turn()
+    tail.run_once()
     assert cache._routes._known[SCOPE][1] == last
 
 

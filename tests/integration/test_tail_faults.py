@@ -45,7 +45,7 @@ def tail(registry: Registry, cache: RouteCache) -> LogFollower:
     """Stands at the first event."""
     point(registry, "/first")
     tail = LogFollower(cache, registry.log)
-    tail.turn()
+    tail.run_once()
     return tail
 
 
@@ -63,9 +63,9 @@ def test_a_log_that_is_trimmed_under_a_tail_that_lags_costs_reads_and_no_wrong_r
             point(registry, f"/{turn}", scope=scope)
     client.server().xtrim(LOG, maxlen=5, approximate=False)
     for _ in range(3):
-        tail.turn()
+        tail.run_once()
     newest = point(registry, "/newest", scope=scopes[0])
-    tail.turn()
+    tail.run_once()
     found = cache.resolve_many({scope: read(client, scope.field) for scope in scopes})
     assert [found[scope] for scope in scopes] == [registry.get(scope) for scope in scopes]
     assert found[scopes[0]] == newest
@@ -86,7 +86,7 @@ def test_an_event_that_was_edited_in_the_log_never_becomes_a_route(
     client.server().delete(LOG)
     client.server().xadd(LOG, fields | {b"event": json.dumps(document).encode()}, id="2-0")
     for _ in range(3):
-        tail.turn()
+        tail.run_once()
         cache.enter(read(client, "@epoch"), cache.position)
     assert cache.resolve(SCOPE, read(client, SCOPE.field)) == route
 
@@ -123,10 +123,10 @@ def test_a_false_alarm_ends_when_the_tail_has_looked(
 ) -> None:
     early = read(client, "@epoch")
     point(registry, "/second")
-    tail.turn()
+    tail.run_once()
     assert cache.enter(early, cache.position) is not None
     assert cache.distrusted
-    tail.turn()
+    tail.run_once()
     assert not cache.distrusted
     assert cache.resolve(SCOPE, read(client, SCOPE.field)) == registry.get(SCOPE)
 

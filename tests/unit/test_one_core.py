@@ -15,7 +15,7 @@ from concurrent.futures import ThreadPoolExecutor
 from signalbox.commands import one_core
 from signalbox.commands.one_core import keep_on_one_core, run_anywhere
 
-one_core.TURN = 3600.0
+one_core.BOUND_SECONDS = 3600.0
 
 def cores():
     return sorted(os.sched_getaffinity(0))
@@ -39,7 +39,7 @@ OPERATOR = """
 import itertools, os, threading
 from signalbox.commands import one_core
 
-one_core.TURN = one_core.FREE_SECONDS = 0.01
+one_core.BOUND_SECONDS = one_core.FREE_SECONDS = 0.01
 cores = itertools.cycle(sorted(os.sched_getaffinity(0)))
 one_core.keep_on_one_core()
 [keeper] = [each for each in threading.enumerate() if each.name == "one-core"]

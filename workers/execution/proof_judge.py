@@ -142,8 +142,8 @@ class Judge:
             self.stale.add(id(item))
         return over
 
-    def _apart(self, item: Claimed, token: str, group: int, place: int) -> None:
-        if self.statements.runs_apart(token, group, place, item.seq):
+    def _apart(self, item: Claimed, token: str, group: int, index: int) -> None:
+        if self.statements.runs_apart(token, group, index, item.seq):
             self.stale.add(id(item))
 
     def _proven(

@@ -58,7 +58,7 @@ class Statements:
                     self._known.popitem(last=False)
         return found
 
-    def runs_as_parcel(self, token: str, group: int, name: int, places: Collection[int]) -> bool:
+    def runs_as_parcel(self, token: str, group: int, name: int, indexes: Collection[int]) -> bool:
         """Note that a parcel with these of its group's commands runs under its name.
 
         Return whether one of them ran here before. Raises SignatureInvalid if that was under
@@ -67,24 +67,24 @@ class Statements:
         """
         with self._lock:
             runs = self._runs_of(token, group)
-            others = (place in places and n != name + place for place, n in runs.apart.items())
+            others = (index in indexes and n != name + index for index, n in runs.apart.items())
             if runs.name not in (None, name) or any(others):
                 _put_there_again()
-            again = runs.name is not None or any(place in places for place in runs.apart)
+            again = runs.name is not None or any(index in indexes for index in runs.apart)
             runs.name = name
-            runs.places = places if not runs.places else {*runs.places, *places}
+            runs.indexes = indexes if not runs.indexes else {*runs.indexes, *indexes}
             return again
 
-    def runs_apart(self, token: str, group: int, place: int, number: int) -> bool:
+    def runs_apart(self, token: str, group: int, index: int, number: int) -> bool:
         """Do the same for one command of a group, which runs as a record."""
         with self._lock:
             runs = self._runs_of(token, group)
-            before = runs.apart.get(place)
-            if before is None and runs.name is not None and place in runs.places:
-                before = runs.name + place
+            before = runs.apart.get(index)
+            if before is None and runs.name is not None and index in runs.indexes:
+                before = runs.name + index
             if before not in (None, number):
                 _put_there_again()
-            runs.apart[place] = number
+            runs.apart[index] = number
             return before is not None
 
     def _runs_of(self, token: str, group: int) -> _Runs:
@@ -103,10 +103,10 @@ class _Runs:
 
     name: int | None = None
     """Of the parcel in which they ran: the number of the first; None if they ran in none."""
-    places: Collection[int] = ()
-    """Which of them did."""
+    indexes: Collection[int] = ()
+    """Indexes of those that ran in that parcel."""
     apart: dict[int, int] = field(default_factory=dict)
-    """Number of each that ran as a record, by its place."""
+    """Number of each that ran as a record, by its index in the group."""
 
 
 def _put_there_again() -> NoReturn:

@@ -27,7 +27,7 @@ from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.election import Election
 
 MAX_TURN = 200
-"""Maximum number of events in one turn."""
+"""Maximum number of events in one run."""
 LONGEST_PAUSE = 300.0
 """Maximum seconds between attempts while the archive refuses appends."""
 _TIMEOUT = timedelta(seconds=20)
@@ -64,7 +64,7 @@ class Archiver(BackgroundService):
         keep = max(settings.route_log_keep, 1 if settings.trust_file else 0)
         return cls(client, Registry(client.state), name, keep)
 
-    def turn(self) -> int:
+    def run_once(self) -> int:
         """Archive a batch of events if this is the leader; return how many.
 
         Raises StateUnavailable and BrokerUnavailable.
@@ -162,6 +162,6 @@ class Archiver(BackgroundService):
             self._mark.wait(reason)
 
     def step(self) -> float:
-        while self.turn() and not self._stopped.is_set():
+        while self.run_once() and not self._stopped.is_set():
             pass
         return self.interval + self._pause

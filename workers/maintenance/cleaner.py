@@ -24,8 +24,8 @@ from signalbox.routing.route import Route
 from signalbox.workers.maintenance.background_service import BackgroundService
 from signalbox.workers.maintenance.election import Election
 
-TURN_SECONDS = 600.0
-"""Seconds between two turns of the leader."""
+INTERVAL_SECONDS = 600.0
+"""Seconds between two runs by the leader."""
 
 
 class Cleaner(BackgroundService):
@@ -37,14 +37,14 @@ class Cleaner(BackgroundService):
 
     def __init__(self, settings: Settings, name: str) -> None:
         super().__init__()
-        self._left = TURN_SECONDS
+        self._left = INTERVAL_SECONDS
         self._settings = settings
         self._client = connect_to(settings)
         self._ledger = Ledger(self._client, settings)
         self._registry = Registry(self._client, trust_of(settings))
         self._leader = Election(self._client, "janitor", name)
 
-    def turn(self) -> tuple[int, int]:
+    def run_once(self) -> tuple[int, int]:
         """Clean once; return the numbers of staged contents and of stored files removed.
 
         Raises StateUnavailable.
@@ -54,7 +54,7 @@ class Cleaner(BackgroundService):
         return self._clear_payloads(), self._clear_stores()
 
     def _clear_payloads(self) -> int:
-        # Read in each turn: a replaced or emptied state has another name, and content that was
+        # Read in each run: a replaced or emptied state has another name, and content that was
         # staged for the former one must not be removed for it.
         deployment, grace = Deployment(self._client), self._settings.orphan_grace
         folder = self._settings.payload_dir or Path(".signalbox/payloads")
@@ -99,10 +99,10 @@ class Cleaner(BackgroundService):
 
     def step(self) -> float:
         leads = self._leader.leads()
-        self._left = self._left - self.interval if leads else TURN_SECONDS
+        self._left = self._left - self.interval if leads else INTERVAL_SECONDS
         if leads and self._left <= 0:
-            self._left = TURN_SECONDS
-            payloads, files = self.turn()
+            self._left = INTERVAL_SECONDS
+            payloads, files = self.run_once()
             if payloads or files:
                 self._log.info("leftovers removed", payloads=payloads, files=files)
         return self.interval

@@ -34,7 +34,7 @@ class Heartbeat(BackgroundService):
         with suppress(SignalboxError):
             self._heartbeats.stop(self._name)
 
-    def turn(self) -> bool:
+    def run_once(self) -> bool:
         """Write one heartbeat if the pool takes work; return whether it does.
 
         Raises StateUnavailable.
@@ -48,7 +48,7 @@ class Heartbeat(BackgroundService):
         return True
 
     def step(self) -> float:
-        moved = self.turn()
+        moved = self.run_once()
         if self._well and not moved:
             self._log.warning("no slot of the pool is free; the worker counts as stuck")
         self._well = moved

@@ -1,7 +1,7 @@
 """The pacer: wakes commands that wait for their tenant's rate, as fast as the rate allows.
 
 It runs as a thread in every worker; the elected leader does the work. It reads the policies in each
-turn, so a changed or lifted rate applies to waiting commands too. The cost of a turn depends on the
+run, so a changed or lifted rate applies to waiting commands too. The cost of a run depends on the
 rates and not on the number of waiting commands.
 """
 
@@ -35,7 +35,7 @@ class Pacer(BackgroundService):
         self._publisher = Publisher(app)
         self._leader = Election(client, "pacer", name)
 
-    def turn(self) -> int:
+    def run_once(self) -> int:
         """Wake what the rates allow if this is the leader; return the number of commands.
 
         Raises StateUnavailable and BrokerUnavailable; what was not published is woken when it is
@@ -66,5 +66,5 @@ class Pacer(BackgroundService):
         return rates
 
     def step(self) -> float:
-        self.turn()
+        self.run_once()
         return self.interval

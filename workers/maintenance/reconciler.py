@@ -22,7 +22,7 @@ from signalbox.workers.maintenance.election import Election
 
 
 class Reconciler(BackgroundService):
-    """Publishes the messages of due commands again, a bounded number in each turn."""
+    """Publishes the messages of due commands again, a bounded number in each run."""
 
     name, interval = "reconciler", 0.5
 
@@ -36,7 +36,7 @@ class Reconciler(BackgroundService):
         self._publisher = Publisher(app)
         self._leader = Election(self._client, "reconciler", name)
 
-    def turn(self) -> bool:
+    def run_once(self) -> bool:
         """Wake due commands if this is the leader; return whether more are due than it took.
 
         Raises StateUnavailable and BrokerUnavailable; what was not published is due again later.
@@ -53,8 +53,8 @@ class Reconciler(BackgroundService):
 
     def step(self) -> float:
         started = time.monotonic()
-        if not self.turn():
+        if not self.run_once():
             return self.interval
-        # Remaining due commands are woken at once, but Redis, where a turn spends most of its time,
+        # Remaining due commands are woken at once, but Redis, where a run spends most of its time,
         # is free for others at least half of the time.
         return min(self.interval, time.monotonic() - started)

@@ -93,8 +93,8 @@ def test_only_the_command_whose_point_stays_behind_is_throttled(
 ) -> None:
     store = open_store(config, ResourceKind.METRICS_STORE)
     items = [(ingest(10), make_call(tmp_path, seq=1)), (ingest(11), make_call(tmp_path, seq=2))]
-    behind = point_item(Layout.of(SCOPE), items[1][0].points[0], 2)
-    left = {"storage": [{"PutRequest": {"Item": behind}}]}
+    after = point_item(Layout.of(SCOPE), items[1][0].points[0], 2)
+    left = {"storage": [{"PutRequest": {"Item": after}}]}
     for _ in range(table.ROUNDS):
         stub.add_response("batch_write_item", {"UnprocessedItems": left})
     first, second = store.ingest_many(items)
@@ -147,7 +147,7 @@ def test_a_late_append_stops_its_own_stream_only(
         (append_event(name), make_call(tmp_path, left, seq=n))
         for n, (name, left) in enumerate(zip(names, seconds, strict=True))
     ]
-    late, behind, other = open_store(config, ResourceKind.EVENT_STREAM).append_many(items)
+    late, after, other = open_store(config, ResourceKind.EVENT_STREAM).append_many(items)
     assert isinstance(late, errors.LeaseExpired)
-    assert isinstance(behind, errors.LeaseExpired)
+    assert isinstance(after, errors.LeaseExpired)
     assert other.version == 1

@@ -1,4 +1,4 @@
-"""Archivers turn by turn: two that lead at once, one that dies before it notes what it did."""
+"""Archivers run by run: two that lead at once, one that dies before it notes what it did."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def make_archiver(running: RunningStack, name: str, keep: int = 10**6) -> Archiv
 def archive_all(archiver: Archiver) -> int:
     """Turn until nothing is left; how many were archived."""
     total = 0
-    while done := archiver.turn():
+    while done := archiver.run_once():
         total += done
     return total
 
@@ -93,7 +93,7 @@ def test_two_that_lead_at_once_do_no_harm(running: RunningStack) -> None:
     def archive(name: str) -> None:
         archiver = make_archiver(running, name, KEEP)
         while not ended.is_set() or archiver._mark.read().revision < registry.head().revision:
-            archiver.turn()
+            archiver.run_once()
 
     archivers = [threading.Thread(target=archive, args=(name,)) for name in ("a", "b")]
     for each in archivers:

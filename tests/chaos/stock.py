@@ -30,7 +30,8 @@ def run_stock(
     os.environ["STOCK_BROKER_URL"] = server.url
     from tests.chaos.stock_app import app, effect
 
-    app.conf.broker_url = server.url
+    # The application keeps its connections, and an earlier campaign of this process had another.
+    connection = app.connection_for_write(server.url)
     workers: list[ManagedProcess] = []
     started = time.monotonic()
 
@@ -57,7 +58,7 @@ def run_stock(
             while time.monotonic() < next_blow:
                 if sent - _lines(effects) < MAX_OUTSTANDING:
                     for _ in range(20):
-                        effect.delay(sent)
+                        effect.apply_async((sent,), connection=connection)
                         sent += 1
                 else:
                     time.sleep(0.01)
@@ -74,6 +75,7 @@ def run_stock(
     finally:
         for worker in workers:
             worker.kill()
+        connection.release()
         server.stop()
 
 

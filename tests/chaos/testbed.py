@@ -35,10 +35,15 @@ class Testbed:
     client: Client
     folder: Path
 
-    def route(self, tenant: str, backend_type: str = "filesystem", **config: Any) -> None:
-        """Point the tenant's objects somewhere; a folder of its own, if nothing is said."""
+    def route(
+        self, tenant: str, backend_type: str = "filesystem", *, moved: bool = False, **config: Any
+    ) -> None:
+        """Point the tenant's objects somewhere; a folder of its own, if nothing is said. `moved`
+        says that they have a route already."""
         scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env=ENV)
-        Registry(connect(self.stack.addresses["state"])).set(
+        registry = Registry(connect(self.stack.addresses["state"]))
+        change = registry.switch if moved else registry.set
+        change(
             scope,
             RouteTarget(backend_type, config or {"base_dir": str(self.folder / tenant)}, Mode.LAB),
             Change(actor="chaos", reason="chaos", change_id=new_op_id()),

@@ -88,7 +88,7 @@ def replay(folder: Path) -> Row:
         ]
         testbed.client.wait(testbed.client.submit_many(commands), TIMEOUT)
         dead = [letter.ref for letter in testbed.client.dead.find(Which(tenant_id=POISONED))]
-        testbed.route(POISONED, moved=True)
+        testbed.switch(POISONED)
         threads = [threading.Thread(target=testbed.client.replay, args=(dead,)) for _ in range(2)]
         for thread in threads:
             thread.start()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import signal
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -35,16 +35,20 @@ class Testbed:
     client: Client
     folder: Path
 
-    def route(
-        self, tenant: str, backend_type: str = "filesystem", *, moved: bool = False, **config: Any
+    def route(self, tenant: str, backend_type: str = "filesystem", **config: Any) -> None:
+        """Point the tenant's objects somewhere; a folder of its own, if nothing is said."""
+        self._point(Registry.set, tenant, backend_type, config)
+
+    def switch(self, tenant: str, backend_type: str = "filesystem", **config: Any) -> None:
+        """The same for a tenant that has a route."""
+        self._point(Registry.switch, tenant, backend_type, config)
+
+    def _point(
+        self, change: Callable[..., Any], tenant: str, backend_type: str, config: dict[str, Any]
     ) -> None:
-        """Point the tenant's objects somewhere; a folder of its own, if nothing is said. `moved`
-        says that they have a route already."""
-        scope = Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env=ENV)
-        registry = Registry(connect(self.stack.addresses["state"]))
-        change = registry.switch if moved else registry.set
         change(
-            scope,
+            Registry(connect(self.stack.addresses["state"])),
+            Scope(kind=ResourceKind.OBJECT_STORE, tenant_id=tenant, env=ENV),
             RouteTarget(backend_type, config or {"base_dir": str(self.folder / tenant)}, Mode.LAB),
             Change(actor="chaos", reason="chaos", change_id=new_op_id()),
         )

@@ -48,6 +48,7 @@ _REFUSALS = {
     "DB index": "name a database in SIGNALBOX_STATE_URL that the server has, such as /0",
 }
 _PASSING = {"OOM", "MISCONF", "READONLY", "MASTERDOWN", "NOREPLICAS", "LOADING", "BUSY"}
+_MISTAKES = {"MOVED", "NOAUTH", "WRONGPASS", "cluster support disabled", "SENTINEL", "DB index"}
 # redis-py has classes of its own for some, and takes the first word off their texts.
 _CLASSES: tuple[tuple[type[redis.RedisError], str], ...] = (
     (TooFewReplicas, "NOREPLICAS"),
@@ -81,6 +82,14 @@ def is_passing(error: redis.RedisError) -> bool:
     return refusal_of(error) in _PASSING
 
 
+def is_mistake(error: StateUnavailable) -> bool:
+    """True if SIGNALBOX_STATE_URL has to be changed, so that waiting does not help."""
+    cause = error.__cause__
+    return isinstance(cause, redis.InvalidResponse) or (
+        isinstance(cause, redis.RedisError) and refusal_of(cause) in _MISTAKES
+    )
+
+
 @contextmanager
 def state_errors() -> Iterator[None]:
     """Raise StateUnavailable if the state Redis does not answer or refuses for now.
@@ -93,6 +102,11 @@ def state_errors() -> Iterator[None]:
         if word := refusal_of(error):
             raise StateUnavailable(
                 f"the state Redis refuses ({word}): {error}", next_step=_REFUSALS[word]
+            ) from error
+        if isinstance(error, redis.InvalidResponse):
+            raise StateUnavailable(
+                f"what answers at the state's address is no Redis: {error}",
+                next_step="set SIGNALBOX_STATE_URL to the host and port of the state Redis",
             ) from error
         if not isinstance(error, redis.ConnectionError | redis.TimeoutError):
             raise

@@ -13,7 +13,6 @@ number, since what it consumes is right by definition; until then nobody's is ch
 from __future__ import annotations
 
 import time
-from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
@@ -21,6 +20,7 @@ from signalbox.commands.error import LedgerMismatch, LedgerTooNew, StateUnavaila
 from signalbox.commands.ledger.shard import BEFORE, USUAL, Shards
 from signalbox.commands.settings import Settings
 from signalbox.commands.state import State, connect_to
+from signalbox.commands.state_error import is_mistake
 
 KEY = "{ledger}:layout"
 SCHEMA = 1
@@ -76,11 +76,16 @@ def shards_of(state: State) -> Shards:
 def check_at_start(settings: Settings, *, is_worker: bool = False) -> None:
     """Check the settings of a process that starts against the ledger.
 
-    Raises LedgerMismatch and LedgerTooNew. If the state is unavailable, the first use checks.
+    Raises LedgerMismatch and LedgerTooNew, and StateUnavailable if the state's address is wrong. If
+    the state is unavailable for another reason, the first use checks.
     """
-    with connect_to(settings) as state, suppress(StateUnavailable):
+    with connect_to(settings) as state:
         state.is_worker = is_worker
-        shards_of(state)
+        try:
+            shards_of(state)
+        except StateUnavailable as error:
+            if is_mistake(error):
+                raise
 
 
 def _recorded(state: State, known: int | None) -> tuple[int, int | None]:

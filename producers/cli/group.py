@@ -26,6 +26,27 @@ class PlainArgument(TyperArgument):
     process_value = _as_given
 
 
+def _in_own_words(self: Any, ctx: Any, value: Any) -> Any:
+    try:
+        return super(type(self), self).process_value(ctx, value)
+    except typer.BadParameter as error:
+        # typer prints what pydantic says of an exception, and ends the sentence again.
+        error.message = error.message.removeprefix("Value error, ").removesuffix(".")
+        raise
+
+
+class CheckedOption(TyperOption):
+    """An option of any other type, whose errors do not name pydantic."""
+
+    process_value = _in_own_words
+
+
+class CheckedArgument(TyperArgument):
+    """An argument of any other type, whose errors do not name pydantic."""
+
+    process_value = _in_own_words
+
+
 def plain(parameters: Iterable[Any]) -> list[Any]:
     """Make them plain, in place: typer creates them itself, and offers no choice of their class."""
     changed = list(parameters)
@@ -35,8 +56,12 @@ def plain(parameters: Iterable[Any]) -> list[Any]:
 
 
 def with_plain_parameters(command: Any, ctx: Any) -> Any:
-    """Return the command, with its flags and optional texts plain."""
-    plain(filter(_can_be_plain, command.get_params(ctx)))
+    """Return the command, with its flags and optional texts plain, and the others checked."""
+    for each in command.get_params(ctx):
+        if _can_be_plain(each):
+            plain([each])
+        elif type(each) in (TyperOption, TyperArgument):
+            each.__class__ = CheckedArgument if isinstance(each, TyperArgument) else CheckedOption
     return command
 
 

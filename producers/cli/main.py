@@ -138,6 +138,7 @@ def main() -> None:
         sys.stderr.close()
         sys.exit(1)
     except KeyboardInterrupt:
+        typer.echo("interrupted: what was accepted before still takes effect", err=True)
         sys.exit(130)
     except Exception as error:  # noqa: BLE001 - raised again there, if it is not ours
         from signalbox.producers.cli.failure import report

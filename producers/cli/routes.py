@@ -9,7 +9,7 @@ import typer
 
 from signalbox.commands.error import InvalidCommand
 from signalbox.commands.visible import visible
-from signalbox.commands.vocabulary import Mode
+from signalbox.commands.vocabulary import Mode, ResourceKind
 from signalbox.producers.cli.connection import make_registry, make_scope, who
 from signalbox.producers.cli.console import out, print_json, print_pairs
 from signalbox.producers.cli.group import new_app
@@ -41,7 +41,9 @@ def set_(
     backend: Backend,
     tenant: Tenant,
     env: EnvName,
-    reason: Reason,
+    reason: Annotated[
+        str, typer.Option("--reason", help="Why; recorded in the audit trail; required.")
+    ] = "",
     mode: ModeName = Mode.LAB,
     config: Config = None,
     if_revision: Revision = None,
@@ -50,6 +52,8 @@ def set_(
 ) -> None:
     """Create a route, or change credentials and tuning of an existing one."""
     from signalbox.routing.route import RouteTarget
+
+    _check_reason(reason, kind, backend)
 
     route = make_registry().set(
         make_scope(kind, tenant, env),
@@ -87,8 +91,7 @@ def switch(
     if dry_run:
         rehearse(scope, target, if_revision, lock_token, wait, as_json)
         return
-    if not reason:
-        raise typer.BadParameter("say why: --reason <text>")
+    _check_reason(reason, kind, backend)
     route = make_registry().switch(
         scope,
         target,
@@ -97,6 +100,15 @@ def switch(
         lock_token=lock_token,
     )
     _show(route, as_json, changed=True)
+
+
+def _check_reason(reason: str, kind: ResourceKind, backend: str) -> None:
+    """Raise BadParameter if there is no reason; a wrong backend is reported before that."""
+    from signalbox.adapters.catalogue import find_backend
+
+    if not reason:
+        find_backend(kind, backend)
+        raise typer.BadParameter("say why: --reason <text>")
 
 
 @app.command()

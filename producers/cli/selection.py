@@ -187,18 +187,19 @@ def _named_by(context: Context) -> dict[str, str]:
 def _say(selected: Selection, taken: list[str]) -> None:
     """Print the values in use that neither the command nor its environment names."""
     servers = {name: selected.values[f"{name}_url"] for name in ("state", "broker")}
-    unnamed = [each for each in servers.values() if not each.origin.startswith("SIGNALBOX_")]
+    unnamed = {n: each for n, each in servers.items() if not each.origin.startswith("SIGNALBOX_")}
     if selected.chosen_by == BY_OPTION or not (unnamed or taken):
         return
-    its = {name: selected.values[name].value for name in taken}
-    its |= {name: each.value for name, each in servers.items()}
-    if its["broker"] == its["state"]:
-        del its["broker"]
-    origins = [each.origin for each in unnamed if each.origin != BY_DEFAULT]
+    origins = [each.origin for each in unnamed.values() if each.origin != BY_DEFAULT]
     what = f"context {selected.context}" if taken else next(iter(origins), None)
+    its = {name: selected.values[name].value for name in taken}
+    its |= {name: each.value for name, each in (servers if what else unnamed).items()}
+    if its.get("broker") == its.get("state"):
+        del its["broker"]
     if "--json" not in sys.argv:
         text = ", ".join(f"{name} {value}" for name, value in its.items())
-        why = f"using {what}" if what else "no variable, context or running stack names a server"
+        whose = "a server" if len(unnamed) > 1 else f"the {next(iter(unnamed), 'server')}"
+        why = f"using {what}" if what else f"no variable, context or running stack names {whose}"
         text += "" if what else " (`signalbox up` starts a stack here)"
         err().print(f"{why}: {text}", style="dim", markup=False, highlight=False, soft_wrap=True)
     elif what:

@@ -221,6 +221,19 @@ def test_hostile_names_are_refused_before_anything_is_sent(routed: RunningStack)
     refused("LOCAL_FILE", "object", "put", "k", "/no/such/file", *HERE)
 
 
+def test_a_wrong_backend_is_named_before_a_missing_reason(routed: RunningStack) -> None:
+    for command in ("set", "switch"):
+        its = ["routes", command, "object_store"]
+        assert "filesystem, s3" in refused("UNKNOWN_BACKEND", *its, "floppy", *HERE)
+        asked = run(*its, "s3", *HERE)
+        assert (asked.returncode, b"--reason <text>" in asked.stderr) == (2, True)
+
+
+def test_an_error_of_usage_is_in_plain_words(routed: RunningStack) -> None:
+    wrong = run("routes", "set", "objects", "s3", *HERE, "--reason", "r")
+    assert b"'kind': 'objects' is not one of 'object_store'" in wrong.stderr
+
+
 def test_wrong_usage_exits_with_two(routed: RunningStack) -> None:
     assert run("object", "put").returncode == 2
     assert run("object", "get", "k", "--range", "x", *HERE).returncode == 2

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import socketserver
 import subprocess
 import sys
 import tarfile
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from io import BytesIO
@@ -16,7 +18,7 @@ from typing import Any
 import pytest
 from redis.crc import key_slot
 
-from signalbox.commands.error import LedgerMismatch, LedgerTooNew
+from signalbox.commands.error import LedgerMismatch, LedgerTooNew, StateUnavailable
 from signalbox.commands.ledger import layout
 from signalbox.commands.ledger.dead import DeadLetters, Which
 from signalbox.commands.ledger.entry import Acceptance, Ticket
@@ -132,6 +134,29 @@ def test_the_check_of_a_start_lets_those_pass_whose_state_is_away(state_url: str
     check_at_start(Settings(state_url=state_url, tenant_shards=3))
     with pytest.raises(LedgerMismatch):
         check_at_start(Settings(state_url=state_url, tenant_shards=4), is_worker=True)
+
+
+@pytest.mark.parametrize("wrong", ["{server}/99", "redis+cluster://{address}"])
+def test_a_process_does_not_start_with_a_wrong_address(state_url: str, wrong: str) -> None:
+    server = state_url.rpartition("/")[0]
+    url = wrong.format(server=server, address=server.removeprefix("redis://"))
+    with pytest.raises(StateUnavailable, match="SIGNALBOX_STATE_URL"):
+        check_at_start(Settings(state_url=url))
+
+
+def test_a_process_does_not_start_where_no_redis_answers() -> None:
+    with socketserver.TCPServer(("127.0.0.1", 0), NoRedis) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        url = f"redis://127.0.0.1:{server.server_address[1]}/0"
+        with pytest.raises(StateUnavailable, match=r"no Redis.*SIGNALBOX_STATE_URL"):
+            check_at_start(Settings(state_url=url))
+        server.shutdown()
+
+
+class NoRedis(socketserver.BaseRequestHandler):
+    def handle(self) -> None:
+        self.request.recv(1000)
+        self.request.sendall(b"HTTP/1.1 400 Bad Request\r\n\r\n")
 
 
 def test_a_look_at_the_layout_is_no_round_trip_of_each_call(

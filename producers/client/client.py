@@ -15,6 +15,7 @@ from signalbox.commands.fault import reach
 from signalbox.commands.ledger.dead import DeadLetters, Replayed
 from signalbox.commands.ledger.entry import Acceptance, Intent, Receipt, Ticket, Wake
 from signalbox.commands.ledger.ledger import Ledger
+from signalbox.commands.ledger.parcel import ordinary
 from signalbox.commands.ledger.parcels import Parcels
 from signalbox.commands.ledger.signing import Signer
 from signalbox.commands.ledger.staged import Deployment
@@ -31,6 +32,7 @@ from signalbox.producers.client.buffer import Buffer, BufferLimits
 from signalbox.producers.client.claim_check import ClaimChecks
 from signalbox.producers.client.content import ContentStager
 from signalbox.producers.client.outcome_waiter import OutcomeWaiter
+from signalbox.producers.client.shared_submit import SharedSubmit
 from signalbox.producers.client.submission import DEFAULT_WAIT, MAX_SUBMIT, Submission, no_outcome
 from signalbox.routing.registry.permit import Permits, is_reserved
 
@@ -88,14 +90,18 @@ class Client:
         self._claim_checks = ClaimChecks(self.content.store, self.state)
         self._permits = Permits(self.state)
         self.dead = DeadLetters(self.state, self.settings)
+        self._shared = SharedSubmit(self._submit, self._shard_of, MAX_SUBMIT)
         self._buffers: list[Buffer] = []
 
     def submit(self, command: Command) -> Submission:
-        """Submit one command.
+        """Submit one command; those that other threads submit meanwhile share a round trip.
 
         Raises OpIdReused, RateLimited, ReservedStream and StateUnavailable.
         """
-        [submission] = self.submit_many([command])
+        if ordinary(command):
+            submission = self._shared.submit(command)
+        else:
+            [submission] = self.submit_many([command])
         submission.raise_if_refused()
         return submission
 
@@ -220,6 +226,9 @@ class Client:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+    def _shard_of(self, command: Command) -> str:
+        return self.ledger.shards.shard(command.tenant_id, command.env)
 
     def _submit(self, commands: Sequence[Command]) -> list[Submission]:
         kept = [command for command in commands if is_reserved(command)]

@@ -12,6 +12,7 @@ import re
 import zlib
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from signalbox.commands.error import InvalidCommand, SignalboxError
@@ -54,8 +55,13 @@ def queue_of(command: Command, tenant_shards: int) -> str:
 
 def all_queues(tenant_shards: int) -> list[str]:
     """Return every queue that a worker of this deployment consumes."""
+    return list(_queues(tenant_shards))
+
+
+@lru_cache(maxsize=8)
+def _queues(tenant_shards: int) -> dict[str, None]:
     kinds = sorted({op.partition(".")[0] for op in known_ops()} | {"commands"})
-    return [f"{kind}.{shard}" for kind in kinds for shard in range(tenant_shards)]
+    return dict.fromkeys(f"{kind}.{shard}" for kind in kinds for shard in range(tenant_shards))
 
 
 @dataclass(frozen=True)
@@ -98,8 +104,9 @@ def read_ring(
     """Read the arguments of a ring; return a fault if they are not valid."""
     shards, queue = keywords.get("shards"), keywords.get("queue")
     named = shards if isinstance(shards, list) and all(map(is_tag, shards)) else []
-    known = 0 < len(named) <= MAX_RING and queue in all_queues(tenant_shards)
-    if known and not positional and keywords.keys() == {"shards", "queue"}:
+    known = isinstance(queue, str) and queue in _queues(tenant_shards)
+    sound = known and 0 < len(named) <= MAX_RING and not positional
+    if sound and keywords.keys() == {"shards", "queue"}:
         return Ring(tuple(dict.fromkeys(named)), str(queue))
     error = InvalidCommand(
         "no shards and queue of this deployment are named",

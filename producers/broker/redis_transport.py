@@ -6,6 +6,9 @@ times for a message from its publishing to its acknowledgement.
 A broker that is full, read-only or cannot save answers with errors that Celery does not expect, and
 that end a worker. Here they count as a lost connection, after which the worker connects again.
 
+A ring message is not stored again while it is processed: the ledger has what it announces, and the
+reconciler rings again where no worker comes.
+
 Anyone may have written what is in a list, in the hash of unacknowledged messages or in a
 publication. Kombu decodes it inside the event loop, where an exception would end the worker; here
 it is checked first.
@@ -31,6 +34,7 @@ from signalbox.commands.error import SignalboxError
 from signalbox.commands.refused_message import refusal
 from signalbox.commands.settings import Settings
 from signalbox.commands.state_error import is_passing
+from signalbox.commands.wire import DRAIN, Ring, read_ring
 from signalbox.producers.broker.address import OURS
 from signalbox.producers.broker.message_check import (
     Arrived,
@@ -67,6 +71,9 @@ class Arrival:
 class Message(Arrived, virtual.Message):
     """A message made of an Arrival or a Control; of another payload as kombu makes it."""
 
+    ring: Arrival | None = None
+    """Of what it was made, if it is a valid ring message."""
+
     def __init__(self, payload: Any, channel: Any = None, **keywords: Any) -> None:
         self._raw: Any = {}
         if isinstance(payload, Arrival):
@@ -92,18 +99,40 @@ class Message(Arrived, virtual.Message):
             return
         self.take(stored, item, limit, **where)
         refused = self.refusal is not None
+        if not refused and self.headers["task"] == DRAIN and self._rings(channel.tenant_shards):
+            self.ring = Arrival(item, queue)
+            return
         self._raw = kept(item) if refused else stored_call(self, stored.base64_text, queue)
+
+    def _rings(self, tenant_shards: int) -> bool:
+        decoded: Any = self._decoded_cache
+        positional, keywords, _ = decoded
+        return isinstance(read_ring("", keywords, tenant_shards, positional), Ring)
 
 
 class QoS(stock.QoS):
     """Kombu's record of unacknowledged messages.
 
-    Refused ones do not count for the prefetch limit.
+    Refused ones do not count for the prefetch limit. Ring messages are recorded in memory alone.
     """
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
         self._aside: set[str] = set()
+        self._rings: dict[str, Arrival] = {}
+
+    def append(self, message: Any, delivery_tag: str) -> None:
+        if (ring := getattr(message, "ring", None)) is None:
+            super().append(message, delivery_tag)  # type: ignore[no-untyped-call]  # kombu has no types
+            return
+        self._rings[delivery_tag] = ring
+        virtual.QoS.append(self, message, delivery_tag)  # type: ignore[no-untyped-call]  # kombu has no types
+
+    def ack(self, delivery_tag: str) -> None:
+        if self._rings.pop(delivery_tag, None) is None:
+            super().ack(delivery_tag)  # type: ignore[no-untyped-call]  # kombu has no types
+        else:
+            virtual.QoS.ack(self, delivery_tag)  # type: ignore[no-untyped-call]  # kombu has no types
 
     def set_aside(self, tag: str) -> None:
         """Exclude a refused message from the prefetch limit, so that it delays no others."""
@@ -131,6 +160,11 @@ class QoS(stock.QoS):
 
     def restore_by_tag(self, tag: Any, client: Any = None, leftmost: bool = False) -> None:
         """Put an unacknowledged message back on its queue, where it is checked again."""
+        if (ring := self._rings.pop(tag, None)) is not None:
+            with self.channel.conn_or_acquire(client) as connected:
+                push = connected.lpush if leftmost else connected.rpush
+                push(self.channel._q_for_pri(ring.queue, 0), ring.item)
+            return
 
         def restore(pipe: Any) -> None:
             stored = pipe.hget(self.unacked_key, tag)
@@ -176,7 +210,9 @@ class Channel(stock.Channel):
     _shared: Any = None
 
     def __init__(self, *arguments: Any, **keywords: Any) -> None:
-        self.message_limit = Settings().message_limit_bytes
+        settings = Settings()
+        self.message_limit = settings.message_limit_bytes
+        self.tenant_shards = settings.tenant_shards
         super().__init__(*arguments, **keywords)  # type: ignore[no-untyped-call]  # kombu has no types
 
     def set_aside(self, tag: str) -> None:

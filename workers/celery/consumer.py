@@ -26,7 +26,7 @@ from signalbox.workers.runtime import runtime, slots
 
 log = structlog.get_logger("signalbox.worker")
 
-EVENTS_SECONDS = 0.2
+EVENTS_SECONDS = 0.5
 """Seconds for which task events are collected before they are sent in one message. Celery sends
 them at once, which takes a sixth of a worker's processor time."""
 

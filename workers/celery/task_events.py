@@ -41,7 +41,7 @@ MAX_WAITING = 10_000
 dropped."""
 SUCCESSES_WAITING = 1_000
 """While this many ends are waiting, successes are left out, to keep room for failures."""
-COLLECT_SECONDS = 0.2
+COLLECT_SECONDS = 0.5
 """How long ends are collected before they are sent in one message."""
 ENDS_AT_ONCE = 200
 """Maximum number of ends in one message, so that a flood of failures needs little processor time,

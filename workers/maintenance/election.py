@@ -9,11 +9,13 @@ LEADER_MS = 4000
 """How long the lock lasts without renewal, in milliseconds."""
 
 # Renewed by its holder, or taken when nobody holds it. A lock that would last longer than any
-# renewal allows was written before Redis' clock was set back.
+# renewal allows was written before Redis' clock was set back. Asked several times a second, it is
+# written only when half of it is over: every write waits for the disk.
 _LEAD = Script.of("""
-local holder = redis.call('GET', KEYS[1])
-if holder and holder ~= ARGV[1] and redis.call('PTTL', KEYS[1]) <= tonumber(ARGV[2]) then
-  return 0
+local holder, left = redis.call('GET', KEYS[1]), redis.call('PTTL', KEYS[1])
+local most = tonumber(ARGV[2])
+if holder and left <= most and (holder ~= ARGV[1] or left > most / 2) then
+  return holder == ARGV[1] and 1 or 0
 end
 redis.call('SET', KEYS[1], ARGV[1], 'PX', ARGV[2])
 return 1

@@ -20,7 +20,17 @@ from pydantic import BaseModel, GetJsonSchemaHandler
 from pydantic.json_schema import JsonSchemaValue
 
 M = TypeVar("M", bound=BaseModel)
-_set = object.__setattr__
+_new = object.__new__
+_set_fields, _set_names, _set_extra, _set_private = (
+    BaseModel.__dict__[slot].__set__
+    for slot in (
+        "__dict__",
+        "__pydantic_fields_set__",
+        "__pydantic_extra__",
+        "__pydantic_private__",
+    )
+)
+"""pydantic's slots, found once: `object.__setattr__` would look for each of them by its name."""
 
 
 class Documented(BaseModel):
@@ -45,11 +55,11 @@ def construct(model: type[M], fields: dict[str, Any], names: set[str] | None = N
     long. `names` are the fields that count as set, by default all; models may share the set, since
     whoever copies a model copies it too.
     """
-    new = model.__new__(model)
-    _set(new, "__dict__", fields)
-    _set(new, "__pydantic_fields_set__", set(fields) if names is None else names)
-    _set(new, "__pydantic_extra__", None)
-    _set(new, "__pydantic_private__", None)
+    new = _new(model)
+    _set_fields(new, fields)
+    _set_names(new, set(fields) if names is None else names)
+    _set_extra(new, None)
+    _set_private(new, None)
     return new
 
 

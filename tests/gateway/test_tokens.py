@@ -11,6 +11,7 @@ from typing import Any
 
 import jwt
 import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from signalbox.commands.error import InvalidCommand, InvalidSetting
 from signalbox.commands.proof import token as own_token
@@ -128,6 +129,7 @@ def test_what_is_no_token_of_ours_is_refused(gateway: Guarded) -> None:
     now = int(time.time())
     none = encode(json.dumps({"alg": "none", "kid": PRODUCER.kid, "typ": TOKEN}).encode())
     public = PRODUCER.public.raw
+    key = Ed25519PrivateKey.from_private_bytes(PRODUCER.raw)
     hashed = jwt.encode(claims(), public.ljust(32), "HS256", {"kid": PRODUCER.kid, "typ": TOKEN})
     attacks = {
         "nothing": "x",
@@ -139,7 +141,7 @@ def test_what_is_no_token_of_ours_is_refused(gateway: Guarded) -> None:
         "HS256 with the public key": hashed,
         "unknown key": sign(THIEF, TOKEN, claims()),
         "other type": sign(PRODUCER, "signalbox-command", claims()),
-        "no type": jwt.encode(claims(), PRODUCER._key, "EdDSA", {"kid": PRODUCER.kid}),
+        "no type": jwt.encode(claims(), key, "EdDSA", {"kid": PRODUCER.kid}),
         "other audience": sign(PRODUCER, TOKEN, claims(aud="another")),
         "no audience": sign(PRODUCER, TOKEN, claims(aud=None)),
         "not yet": sign(PRODUCER, TOKEN, claims(iat=now + 600, exp=now + 660)),

@@ -41,48 +41,55 @@ class Settings(BaseSettings):
 
     state_url: Annotated[str, AfterValidator(_check_state_url)] = Field(
         "redis://127.0.0.1:6379/0",
-        description="The Redis or Valkey of routes, ledger and events: one server, a cluster, or "
-        "what Sentinels watch.",
+        description="The Redis or Valkey that stores routes, ledger and events: one server, a "
+        "cluster, or servers behind Sentinels.",
     )
     state_replicas: int = Field(
         0,
         ge=0,
-        description="Replicas that must have what is acknowledged, so that a failover to any of "
-        "them loses none of it.",
+        description="Number of replicas that must have a write before it is acknowledged, so that "
+        "a failover to any of them does not lose it.",
     )
     ledger_shards: int | None = Field(
         None,
         ge=1,
         le=256,
-        description="Over how many hash tags a new ledger is spread: 64 if it is not set. One that "
-        "is there keeps its number, and another one here is refused.",
+        description="Number of hash tags over which a new ledger is spread; 64 if it is not set. "
+        "An existing ledger keeps its number, and a process with another value runs nothing.",
     )
     broker_url: str = Field(
-        "redis://127.0.0.1:6379/0", description="The Celery broker; anything Celery speaks."
+        "redis://127.0.0.1:6379/0", description="The Celery broker: Redis, Valkey or RabbitMQ."
     )
     payload_dir: Path | None = Field(
-        None, description="Directory that producers and workers share for content over the limit."
+        None,
+        description="Directory that producers and workers share for content larger than the inline "
+        "limit.",
     )
     inline_limit_bytes: int = Field(
-        64 * 1024, ge=0, description="Larger content travels by claim check."
+        64 * 1024,
+        ge=0,
+        description="Larger content is staged in the payload directory; the command only names it.",
     )
     message_limit_bytes: int = Field(
-        2 * 1024 * 1024, ge=64 * 1024, description="A larger message from a queue is refused."
+        2 * 1024 * 1024, ge=64 * 1024, description="Maximum size of a message from a queue."
     )
     refused_retention: Duration = Field(
-        timedelta(days=7), description="How long a dead letter that is no command is kept."
+        timedelta(days=7),
+        description="How long dead letters of messages that contain no valid command are kept.",
     )
     remote_control: bool = Field(
         False,
-        description="Workers obey all of Celery's remote control: revoke, shutdown and so on.",
+        description="Whether workers obey all of Celery's remote control, such as shutdown.",
     )
     lease: Duration = Field(
         timedelta(seconds=30),
-        description="A claim not finished within it is taken over; raise it for slow backends.",
+        description="Another worker takes a command over if it is not finished after this time; "
+        "raise it for slow backends.",
     )
     publish_grace: Duration = Field(
         timedelta(seconds=15),
-        description="A command not claimed this long after its wake-up is woken again.",
+        description="A command that has not been claimed this long after its message was published "
+        "is published again.",
     )
     outcome_retention: Duration = Field(
         timedelta(hours=24), description="How long the outcome of a write is kept."
@@ -92,54 +99,64 @@ class Settings(BaseSettings):
     )
     foreign_memory: Duration = Field(
         timedelta(days=7),
-        description="How long a write that came without our client is known at least: delivered "
-        "again, with the same op_id and content, it is dropped. 0: as long as its outcome.",
+        description="Minimum time for which a write that was submitted without our client is "
+        "known; a repeated delivery with the same op_id and content is dropped. 0: as long as its "
+        "outcome.",
     )
     orphan_grace: Duration = Field(
         timedelta(hours=24),
-        description="Staged content that nothing names is removed this long after it was written "
-        "or submitted last.",
+        description="Staged content that no command names is removed this long after it was last "
+        "written or submitted.",
     )
-    max_attempts: int = Field(5, ge=1, description="Claims before a command is a dead letter.")
+    max_attempts: int = Field(
+        5, ge=1, description="Number of claims after which a command becomes a dead letter."
+    )
     max_deaths: int = Field(
-        3, ge=1, description="Workers that may die with a command before it is a dead letter."
+        3,
+        ge=1,
+        description="Number of workers that may die during a command before it becomes a dead "
+        "letter.",
     )
     max_open: int = Field(
         200_000,
         ge=0,
-        description="Open commands of a tenant and env; more are RATE_LIMITED. 0: any number.",
+        description="Maximum number of open commands of a tenant and env; more are refused with "
+        "RATE_LIMITED. 0: no limit.",
     )
     tenant_window: int = Field(
         400,
         ge=0,
-        description="Commands of a tenant, env and kind on the queue at a time; the others "
-        "wait in the ledger and hold up nobody. 0: any number.",
+        description="Maximum number of commands of a tenant, env and kind on the queue at a time; "
+        "the others wait in the ledger and delay nobody. 0: no limit.",
     )
     retry_delay: Duration = Field(
         timedelta(seconds=1),
-        description="Delay cap of the first retry; doubles with each, with full jitter.",
+        description="Maximum delay of the first retry. It doubles with each retry; the delay is "
+        "random between 0 and it.",
     )
     visibility_timeout: Duration = Field(
         timedelta(minutes=10),
-        description="When Redis as a broker delivers an unacknowledged message again.",
+        description="Time after which a Redis broker delivers an unacknowledged message again.",
     )
     tenant_shards: int = Field(
         4,
         ge=1,
         le=64,
-        description="Queues per kind. A ledger's first process records it, and one that is set to "
-        "another number is refused.",
+        description="Queues of each kind. The ledger records the number, and a process with "
+        "another value runs nothing.",
     )
     ready_file: Path | None = Field(
-        None, description="A worker makes this file when it consumes: a probe for supervisors."
+        None,
+        description="A worker creates this file when it starts to consume, so that supervisors can "
+        "check it.",
     )
     route_log_keep: int = Field(
         100_000,
         ge=0,
-        description="Events of the audit trail that stay in the state Redis once archived.",
+        description="Number of archived events of the audit trail that remain in the state Redis.",
     )
     price_file: Path | None = Field(
-        None, description="Prices for the estimates of `signalbox routes check`."
+        None, description="File with prices for the estimates of `signalbox routes check`."
     )
     data_roots: str = Field(
         "",
@@ -159,13 +176,13 @@ class Settings(BaseSettings):
     )
     trust_file: Path | None = Field(
         None,
-        description="Public keys of the administrators, as a JSON Web Key Set, and what must be "
-        "signed. Without it nothing is checked.",
+        description="File with the public keys of the administrators, as a JSON Web Key Set, and "
+        "what must be signed. Without it nothing is signed or verified.",
     )
     audience: str | None = Field(
         None,
         pattern=r"^[\x21-\x7e]{1,128}$",
-        description="Name of this deployment, which each signature is for.",
+        description="Name of this deployment, which every signature contains.",
     )
     key_file: Path | None = Field(None, description="The private key that this process signs with.")
     signature_lifetime: Duration = Field(

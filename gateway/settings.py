@@ -34,92 +34,108 @@ class GatewaySettings(BaseSettings):
     model_config = SettingsConfigDict(env_prefix=PREFIX, frozen=True, env_ignore_empty=True)
 
     host: str = Field("127.0.0.1", description="Address to listen on.")
-    port: int = Field(PORT, ge=0, le=65535, description="Port to listen on; 0: any free one.")
+    port: int = Field(PORT, ge=0, le=65535, description="Port to listen on; 0: any free port.")
     exposed: Literal["no", "anyone-on-the-network-may-use-it"] = Field(
-        "no", description="An address that is not of this machine alone is refused without this."
+        "no",
+        description="Without the other value, an address that other machines can reach is refused.",
     )
     hosts: str = Field(
         "localhost,127.0.0.1,[::1]",
-        description="Names, comma-separated, under which it answers (header Host).",
+        description="Host names that are accepted (header `Host`), comma-separated.",
     )
     origins: str = Field(
-        "", description="Origins, comma-separated, whose pages may call it (CORS), as https://a.b."
+        "",
+        description="Origins whose pages may call the gateway (CORS), such as https://a.example, "
+        "comma-separated.",
     )
     read_token_file: Path | None = Field(
-        None, description="File with the bearer token that reading and storing take then."
+        None,
+        description="File with a bearer token, which calls that read and store data then require.",
     )
     route_token_file: Path | None = Field(
-        None, description="File with the bearer token that operators' calls take then."
+        None, description="File with a bearer token, which operators' calls then require."
     )
     principals: Literal["off", "required"] = Field(
         "off",
-        description="With `required` each call needs a token of a principal, and what it may is "
-        "what the principal may; a token of the two files above counts as before.",
+        description="With `required`, each call needs a token of a principal, and may do what that "
+        "principal may. Tokens of the two files above remain valid.",
     )
     oidc_issuer: str | None = Field(
-        None, description="Issuer of OpenID Connect tokens that count too, as their `iss` has it."
+        None,
+        description="Issuer of OpenID Connect tokens that are also accepted, as in their `iss`.",
     )
     oidc_audience: str | None = Field(
-        None, description="The audience (`aud`) that the issuer's tokens must be for."
+        None, description="Audience (`aud`) that the issuer's tokens must have."
     )
     oidc_claim: str = Field(
-        "sub", min_length=1, description="The claim of the issuer's tokens that says who it is."
+        "sub", min_length=1, description="Claim of the issuer's tokens that names the caller."
     )
     oidc_principals: Annotated[dict[str, str], NoDecode] = Field(
         default_factory=dict,
-        description="JSON: the principal of each value of that claim. Empty: the value is the "
+        description="JSON object from values of that claim to principals. Empty: the value is the "
         "principal's name.",
     )
     oidc_refresh: Duration = Field(
         timedelta(seconds=30),
-        description="The issuer's keys are read at most this often, also for unknown ones.",
+        description="Minimum time between two reads of the issuer's keys.",
     )
     base_dir: Path | None = Field(
-        None, description="Folder below which a call that sets a route puts a relative `base_dir`."
+        None,
+        description="Folder to which a relative `base_dir` is resolved in calls that set a route.",
     )
     route_defaults: Annotated[dict[str, dict[str, str]], NoDecode] = Field(
         default_factory=dict,
-        description="JSON: by backend, what `POST /routing/routes` adds to a config that lacks it.",
+        description="JSON object with entries for each backend that `POST /routing/routes` adds to "
+        "a config without them.",
     )
     wait: Duration = Field(
-        timedelta(seconds=30), description="A command without an outcome by then is answered 202."
+        timedelta(seconds=30),
+        description="Time after which a command without an outcome is answered with 202.",
     )
     linger: Duration = Field(
-        timedelta(milliseconds=2), description="How long a write waits for others to go with it."
+        timedelta(milliseconds=2),
+        description="How long a write waits for others, to be submitted together.",
     )
-    body_limit_bytes: int = Field(5 * GIB, ge=0, description="A larger object is refused.")
-    json_limit_bytes: int = Field(8 * MIB, ge=KIB, description="A larger JSON body is refused.")
+    body_limit_bytes: int = Field(5 * GIB, ge=0, description="Maximum size of an object.")
+    json_limit_bytes: int = Field(8 * MIB, ge=KIB, description="Maximum size of a JSON body.")
     json_total_bytes: int = Field(
-        64 * MIB, ge=KIB, description="JSON bodies in hand at a time have no more together."
+        64 * MIB,
+        ge=KIB,
+        description="Maximum size of all JSON bodies that are processed at a time.",
     )
     header_limit_bytes: int = Field(
-        32 * KIB, ge=KIB, description="Of a request's line and headers."
+        32 * KIB, ge=KIB, description="Maximum size of a request's first line and headers."
     )
-    header_limit: int = Field(100, ge=8, description="Headers of a request.")
+    header_limit: int = Field(100, ge=8, description="Maximum number of headers of a request.")
     connections: int = Field(
         1024,
         ge=1,
-        description="Open at a time; one more takes the place of the longest idle, or is told 503.",
+        description="Maximum number of open connections. For a further one the one that has been "
+        "idle longest is closed, or it is answered with 503.",
     )
     header_seconds: Duration = Field(
-        timedelta(seconds=10), description="A request's line and headers take no longer."
+        timedelta(seconds=10),
+        description="Maximum time in which a request's first line and headers must arrive.",
     )
     body_seconds: Duration = Field(
         timedelta(seconds=30),
-        description="A body takes no longer, with a second more for each 64 KiB received.",
+        description="Maximum time in which a body must arrive, plus one second for each 64 KiB "
+        "received.",
     )
     idle_seconds: Duration = Field(
-        timedelta(seconds=30), description="An idle connection is closed after it."
+        timedelta(seconds=30), description="An idle connection is closed after this time."
     )
     stop_seconds: Duration = Field(
-        timedelta(seconds=20), description="How long a stop waits for what was begun."
+        timedelta(seconds=20), description="How long a stop waits for requests under way."
     )
     one_core: bool = Field(
         True,
-        description="Its threads run on one processor core at a time, which is quicker; those that "
-        "call backends run on any.",
+        description="Whether the gateway's threads run on one processor core at a time, which is "
+        "faster; threads that call backends run on any core.",
     )
-    ready_file: Path | None = Field(None, description="It makes this file when it listens.")
+    ready_file: Path | None = Field(
+        None, description="The gateway creates this file, with its address, when it listens."
+    )
 
     @field_validator("oidc_principals", mode="before")
     @classmethod

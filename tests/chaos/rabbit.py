@@ -90,23 +90,29 @@ def rabbit(folder: Path, virtual_hosts: Sequence[str] = ("/",)) -> Iterator[Rabb
             subprocess.run([epmd, "-port", str(names), "-kill"], capture_output=True, check=False)
 
 
-def virtual_host() -> str:
-    """The URL of an empty virtual host of the one server that the tests share. Raises CannotRun.
+def shared_rabbitmq() -> tuple[str, Path]:
+    """The URL and the folder of the one server that the tests share. Raises CannotRun.
 
     A server takes ten seconds of processor time to start.
     """
     port, _, folder = start_lasting("-m", "tests.chaos.rabbit_server").partition(" ")
     if not port:
         raise CannotRun("no RabbitMQ here: install rabbitmq-server")
+    return f"amqp://guest:guest@127.0.0.1:{port}//", Path(folder)
+
+
+def virtual_host() -> str:
+    """The URL of an empty virtual host of that server. Raises CannotRun."""
+    url, folder = shared_rabbitmq()
     for name in VIRTUAL_HOSTS:
         with suppress(FileExistsError):
             Path(folder, f"taken-{name}").touch(exist_ok=False)
-            return f"amqp://guest:guest@127.0.0.1:{port}/{name}"
+            return url.removesuffix("/") + name
     raise LookupError("name more VIRTUAL_HOSTS")
 
 
 def rabbitmqctl(url: str, folder: Path, *words: str) -> None:
-    """Run the tool on the broker that `rabbitmq` started there."""
+    """Run the tool on the broker that was started there."""
     home, program = folder / "rabbitmq", PROGRAM.with_name("rabbitmqctl")
     found = str(program) if program.exists() else shutil.which("rabbitmqctl")
     assert found is not None, "the server came without its tool"

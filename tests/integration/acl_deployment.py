@@ -32,31 +32,35 @@ def password(user: str) -> str:
 
 class Watch:
     """What each user does on a server, by MONITOR: commands, also those within scripts, with
-    what they name. MONITOR tells addresses, and CLIENT LIST whose they are."""
+    what they name. MONITOR tells addresses, and CLIENT LIST whose they are, which is asked when an
+    address that is not known yet says something."""
 
     def __init__(self, port: int) -> None:
         self._admin = redis.Redis(port=port)
+        self._asking = redis.Redis(port=port, single_connection_client=True)
         self._users: dict[str, str] = {}
         self._lines: list[str] = []
         self._ended = threading.Event()
         self._connection = self._admin.connection_pool.get_connection()
         self._connection.send_command("MONITOR")  # type: ignore[no-untyped-call]  # untyped in redis-py
         assert self._connection.read_response() == b"OK"
-        self._threads = [threading.Thread(target=each) for each in (self._listen, self._look)]
-        for thread in self._threads:
-            thread.start()
+        self._thread = threading.Thread(target=self._listen)
+        self._thread.start()
 
     def _listen(self) -> None:
+        of_no_user = {"lua", self._asking.client_info()["addr"]}
         while not self._ended.is_set():
             if self._connection.can_read(timeout=0.1):
-                self._lines.append(self._connection.read_response().decode("utf-8", "replace"))
+                line = self._connection.read_response().decode("utf-8", "replace")
+                self._lines.append(line)
+                address, _ = _address_and_words(line)
+                if address not in self._users and address not in of_no_user:
+                    self._ask_users()
 
-    def _look(self) -> None:
-        with redis.Redis(port=self._admin.connection_pool.connection_kwargs["port"]) as admin:
-            while not self._ended.wait(0.005):
-                for client in admin.client_list():
-                    if client["user"] != "default":  # it may not have said yet who it is
-                        self._users[client["addr"]] = client["user"]
+    def _ask_users(self) -> None:
+        for client in self._asking.client_list():
+            if client["user"] != "default":  # it may not have said yet who it is
+                self._users[client["addr"]] = client["user"]
 
     def saw(self, *words: str) -> bool:
         """Whether somebody has said these words, without regard to case, in one line."""
@@ -65,19 +69,23 @@ class Watch:
     def stop(self) -> dict[str, set[tuple[str, ...]]]:
         """By user: each call, the command in lower case; under `?` those of nobody knows whom."""
         self._ended.set()
-        for thread in self._threads:
-            thread.join()
+        self._thread.join()
+        self._asking.close()
         found: dict[str, set[tuple[str, ...]]] = defaultdict(set)
         user = ""
         for line in self._lines:
-            _, _, rest = line.partition("[")
-            where, _, said = rest.partition("] ")
-            _, address = where.split(" ", 1)
+            address, said = _address_and_words(line)
             if address != "lua":
                 user = self._users.get(address, "?")
             name, *words = _words(said)
             found[user].add((name.lower(), *words))
         return found
+
+
+def _address_and_words(line: str) -> tuple[str, str]:
+    _, _, rest = line.partition("[")
+    where, _, said = rest.partition("] ")
+    return where.split(" ", 1)[1], said
 
 
 def _words(said: str) -> Iterator[str]:

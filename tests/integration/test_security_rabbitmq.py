@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import shlex
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -15,25 +15,24 @@ from signalbox.commands.settings import Settings
 from signalbox.producers.broker.publisher import make_app
 from tests.absent import absent
 from tests.chaos.part import CannotRun
-from tests.chaos.rabbit import rabbitmq, rabbitmqctl
+from tests.chaos.rabbit import rabbitmqctl, shared_rabbitmq
 
 PAGE = Path(__file__).parents[2] / "docs" / "security.md"
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """host:port of a broker with the users and permissions of the page. `rabbitmqctl` starts an
-    Erlang of its own for each of them."""
-    folder = tmp_path_factory.mktemp("rabbitmq")
+def address() -> str:
+    """host:port of a broker with the users and permissions of the page, in the virtual host that no
+    other test uses. `rabbitmqctl` starts an Erlang of its own for each of them."""
     try:
-        with rabbitmq(folder) as url:
-            for user in ("service", "producer", "worker"):
-                rabbitmqctl(url, folder, "add_user", user, "pw")
-            for line in re.findall(r"^ {4}rabbitmqctl (.*)$", PAGE.read_text(), re.MULTILINE):
-                rabbitmqctl(url, folder, *shlex.split(line))
-            yield url.rpartition("@")[2].rstrip("/")
+        url, folder = shared_rabbitmq()
     except CannotRun as reason:
         absent("RabbitMQ", str(reason))
+    for user in ("service", "producer", "worker"):
+        rabbitmqctl(url, folder, "add_user", user, "pw")
+    for line in re.findall(r"^ {4}rabbitmqctl (.*)$", PAGE.read_text(), re.MULTILINE):
+        rabbitmqctl(url, folder, *shlex.split(line))
+    return url.rpartition("@")[2].rstrip("/")
 
 
 def channel_of(address: str, user: str) -> Any:

@@ -75,6 +75,8 @@ def run(reads: Reads, main: Callable[[], Awaitable[None]]) -> None:
                 await reads.permits.acquire(f"t_{number}")
 
     asyncio.run(whole())
+    # Its thread would keep the tests' process from ending.
+    reads.scheduler.close()
     reads.threads.shutdown()
 
 

@@ -4,29 +4,29 @@ A service's own Celery app in the same process does not."""
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
 import pytest
 
 PROGRAM = """
-import sys
+import json, os, sys
+from amqp import method_framing
+from celery import Celery
 from kombu import Connection
 from signalbox.commands.settings import Settings
 from signalbox.producers.broker.publisher import make_app
 
-url, before = sys.argv[1:]
-if before == "after-another":
-    Connection(url).transport
-with make_app(Settings(broker_url=url)).connection_for_read() as connection:
-    print(type(connection.transport).__module__)
-"""
-THEIRS = """
-import sys
-from amqp import method_framing
-from celery import Celery
-from signalbox.commands.settings import Settings
-from signalbox.producers.broker.publisher import make_app
+def ours(url, before):
+    if before == "after-another":
+        Connection(url).transport
+    with make_app(Settings(broker_url=url)).connection_for_read() as connection:
+        return [type(connection.transport).__module__]
+
+def theirs(url):
+    apps = [make_app(Settings(broker_url=url)), Celery("service", broker=url)]
+    return [*(made_by(app).__module__ for app in apps), method_framing.Message.__module__]
 
 def made_by(app):
     # What keeps the messages: kombu's channels on Redis, its connections on RabbitMQ.
@@ -34,43 +34,46 @@ def made_by(app):
         transport = connection.transport
         return getattr(transport, "Channel", None) or transport.Connection
 
-url = sys.argv[1]
-ours, theirs = make_app(Settings(broker_url=url)), Celery("service", broker=url)
-print(made_by(ours).__module__, made_by(theirs).__module__, method_framing.Message.__module__)
+for name, *arguments in json.loads(sys.argv[1]):
+    if os.fork() == 0:
+        print(json.dumps([[name, *arguments], globals()[name](*arguments)]), flush=True)
+        os._exit(0)
+    os.wait()
 """
+URLS = {
+    "redis://127.0.0.1:1/0": ("redis_transport", "redis"),
+    "rediss://127.0.0.1:1/0": ("redis_transport", "redis"),
+    "amqp://127.0.0.1:1//": ("rabbit_transport", "pyamqp"),
+    "amqps://127.0.0.1:1//": ("rabbit_transport", "pyamqp"),
+}
+BEFORE = ("alone", "after-another")
+Answers = dict[tuple[str, ...], list[str]]
 
 
-@pytest.mark.parametrize("before", ["alone", "after-another"])
-@pytest.mark.parametrize(
-    ("url", "module"),
-    [
-        ("redis://127.0.0.1:1/0", "redis_transport"),
-        ("rediss://127.0.0.1:1/0", "redis_transport"),
-        ("amqp://127.0.0.1:1//", "rabbit_transport"),
-        ("amqps://127.0.0.1:1//", "rabbit_transport"),
-    ],
-)
-def test_an_app_of_ours_reads_by_our_transport(url: str, module: str, before: str) -> None:
+@pytest.fixture(scope="module")
+def answers() -> Answers:
+    """Each case is a fork of one process, which has imported everything and has made nothing."""
+    cases = [
+        *(("ours", url, before) for url in URLS for before in BEFORE),
+        *(("theirs", url) for url in URLS),
+    ]
     done = subprocess.run(
-        [sys.executable, "-c", PROGRAM, url, before], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.strip() == f"signalbox.producers.broker.{module}"
+        [sys.executable, "-c", PROGRAM, json.dumps(cases)],
+        capture_output=True, text=True, check=True,
+    )  # fmt: skip
+    return {tuple(case): answer for case, answer in map(json.loads, done.stdout.splitlines())}
 
 
-@pytest.mark.parametrize(
-    ("url", "ours", "theirs"),
-    [
-        ("redis://127.0.0.1:1/0", "redis_transport", "redis"),
-        ("rediss://127.0.0.1:1/0", "redis_transport", "redis"),
-        ("amqp://127.0.0.1:1//", "rabbit_transport", "pyamqp"),
-        ("amqps://127.0.0.1:1//", "rabbit_transport", "pyamqp"),
-    ],
-)
-def test_a_services_own_app_keeps_kombus_transport(url: str, ours: str, theirs: str) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", THEIRS, url], capture_output=True, text=True, check=True
-    )
-    assert done.stdout.split() == [
+@pytest.mark.parametrize("before", BEFORE)
+@pytest.mark.parametrize("url", URLS)
+def test_an_app_of_ours_reads_by_our_transport(url: str, before: str, answers: Answers) -> None:
+    assert answers["ours", url, before] == [f"signalbox.producers.broker.{URLS[url][0]}"]
+
+
+@pytest.mark.parametrize("url", URLS)
+def test_a_services_own_app_keeps_kombus_transport(url: str, answers: Answers) -> None:
+    ours, theirs = URLS[url]
+    assert answers["theirs", url] == [
         f"signalbox.producers.broker.{ours}",
         f"kombu.transport.{theirs}",
         "amqp.basic_message",

@@ -22,7 +22,7 @@ from signalbox.routing.registry.records import Position
 from signalbox.routing.registry.registry import Registry
 from signalbox.workers.execution.admission import Admission
 from signalbox.workers.execution.archive_reads import withhold
-from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.breakers import Breakers
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
 from signalbox.workers.execution.route_resolution import resolve
 

@@ -34,7 +34,7 @@ from signalbox.gateway.read_scheduler import Calls, Read, ReadScheduler
 from signalbox.producers.client.async_client import AsyncClient
 from signalbox.producers.client.loop_inbox import Inboxes
 from signalbox.workers.execution.adapter_pool import AdapterPool, typed
-from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.breakers import Breakers
 from signalbox.workers.execution.outcome_builder import outcome_of
 from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
 

@@ -25,7 +25,7 @@ from signalbox.routing.registry.registry import Registry
 from signalbox.workers.execution.adapter_pool import AdapterPool
 from signalbox.workers.execution.admission import admit_all
 from signalbox.workers.execution.archive_reads import withhold
-from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.breakers import Breakers
 from signalbox.workers.execution.completer import Completer
 from signalbox.workers.execution.control_commands import ControlRunner, split_controls
 from signalbox.workers.execution.message_finish import MessageFinish

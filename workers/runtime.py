@@ -28,7 +28,7 @@ from signalbox.workers.celery.task_events import TaskEvents
 from signalbox.workers.execution.adapter_pool import AdapterPool
 from signalbox.workers.execution.authors import Authors
 from signalbox.workers.execution.backend_probe import Prober
-from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.breakers import Breakers
 from signalbox.workers.execution.completer import Completer
 from signalbox.workers.execution.control_commands import ControlRunner
 from signalbox.workers.execution.parcel_drain import ParcelDrain

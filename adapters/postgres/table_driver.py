@@ -9,44 +9,33 @@ from __future__ import annotations
 import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any, Final
 
 import psycopg
 
-from signalbox.adapters.data_text import data_text, read_text
+from signalbox.adapters.data_text import data_text
 from signalbox.adapters.name_list import NamePage, NameQuery, page_by_name
 from signalbox.adapters.port import AdapterContext, TimeLimit
 from signalbox.adapters.postgres.client import connected
 from signalbox.adapters.postgres.column_rank import (
-    RANK,
-    UNRANKED,
-    bounds_of,
-    bytes_of,
     has_index,
     index_statement,
 )
 from signalbox.adapters.postgres.config import PostgresConfig, read_config
 from signalbox.adapters.postgres.failure import SERVICE
+from signalbox.adapters.postgres.row_walk import read_row, walk_rows
 from signalbox.adapters.response_check import not_asked
 from signalbox.adapters.row_condition import TOMBSTONE_KEPT, Trace
 from signalbox.adapters.row_query import (
-    PAGE_BYTES,
     OrderKey,
-    has_rank,
-    order_key,
-    unranked_position,
 )
 from signalbox.adapters.stored import readable
 from signalbox.adapters.table_driver import End, RowId, RowWrite, Scan, TableTraits, Way
 from signalbox.commands.clock import lease_clock
-from signalbox.commands.documented import construct
 from signalbox.commands.scope import Scope
 from signalbox.commands.tabular_store import QueryRows, Row
 from signalbox.commands.value import MAX_INT
 
-PAGE: Final = 500
-"""Rows fetched at once, and no more than PAGE_BYTES of them and the one that crosses it."""
 INDEX_SECONDS: Final = 60.0
 _PRUNE = """
 DELETE FROM rows WHERE (tenant, env, tab, key) IN (
@@ -73,18 +62,6 @@ WHERE excluded.seq > rows.seq
 _GET = """
 SELECT key, data, seq FROM rows
 WHERE tenant = %s AND env = %s AND tab = %s AND key = %s AND gone IS NULL
-"""
-_WALK = """
-SELECT key, data, seq FROM (
-    SELECT key, data, seq, rank,
-        sum(octet_length(data)) OVER (ORDER BY {order} ROWS UNBOUNDED PRECEDING)
-        - octet_length(data) AS before
-    FROM (
-        SELECT key, data, seq, {rank} AS rank FROM rows
-        WHERE tenant = %s AND env = %s AND tab = %s AND gone IS NULL{conditions}
-        ORDER BY {order} LIMIT %s
-    ) AS found
-) AS page WHERE before <= %s ORDER BY {order}
 """
 
 # From one name to the next by the index, whatever the tables hold. Its order is the database's own,
@@ -155,7 +132,7 @@ class PostgresTableDriver:
         return found
 
     def row(self, stored: Sequence[Any]) -> Row:
-        return _row(stored)[0]
+        return read_row(stored)[0]
 
     def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:
         """PostgreSQL filters and orders by any column; an index of one of the filters serves all of
@@ -177,7 +154,7 @@ class PostgresTableDriver:
         limit: TimeLimit,
     ) -> Iterator[Iterator[Row]]:
         with connected(self._config, limit) as connection:
-            yield self._rows(connection, query, position)
+            yield walk_rows(connection, self._tenant_env, query, position)
 
     def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
         asked = {
@@ -203,109 +180,6 @@ class PostgresTableDriver:
             found = [column for column in columns if has_index(connection, column)]
         self._indexed |= dict.fromkeys(found, now + INDEX_SECONDS)
         return bool(found)
-
-    def _rows(
-        self, connection: psycopg.Connection[Any], query: QueryRows, after: OrderKey | None
-    ) -> Iterator[Row]:
-        """Rows in the query's order, as they are asked for: those of a rank, and then the others,
-        so that these are last in either direction."""
-        if query.order_by is None:
-            yield from self._stage(connection, query, after, _Stage())
-            return
-        ranked = after is None or after[:2] != unranked_position(query, b"")[:2]
-        if ranked:
-            yield from self._stage(connection, query, after, _Stage(RANK, query.order_by, "<"))
-        if not has_rank(query):
-            stage = _Stage(column=query.order_by, sign="=")
-            yield from self._stage(connection, query, None if ranked else after, stage)
-
-    def _stage(
-        self,
-        connection: psycopg.Connection[Any],
-        query: QueryRows,
-        after: OrderKey | None,
-        stage: _Stage,
-    ) -> Iterator[Row]:
-        """In pages, as they are asked for."""
-        sign, direction = ("<", "DESC") if query.descending else (">", "ASC")
-        conditions, tested = stage.conditions(query)
-        limit = min(PAGE, query.limit + 1)
-        while True:
-            later, reached = stage.later(query, after, sign)
-            statement = _WALK.format(
-                rank=stage.rank,
-                conditions=conditions + later,
-                order=f"rank {direction}, key {direction}" if stage.by_rank else f"key {direction}",
-            )
-            asked = [query.order_by] if stage.by_rank else []
-            values = [
-                *asked,
-                *self._tenant_env,
-                query.table_name,
-                *tested,
-                *reached,
-                limit,
-                PAGE_BYTES,
-            ]
-            with readable("a row"):
-                # Planned for these values: an index of the column is seen only so.
-                found = connection.execute(statement, values, prepare=False).fetchall()
-            if len(found) > limit:
-                raise not_asked("more rows")
-            size = 0
-            for each in found:
-                row, length = _row(each)
-                position = order_key(query, row)
-                if after is not None and (
-                    position >= after if query.descending else position <= after
-                ):
-                    raise not_asked("rows in another order")
-                after = position
-                size += length
-                yield row
-            # A page that was cut off by its size is not the last.
-            if len(found) < limit and size <= PAGE_BYTES:
-                return
-            limit = PAGE
-
-
-@dataclass(frozen=True)
-class _Stage:
-    """A part of a walk: all rows by key, or those with a rank in a column, or those without."""
-
-    rank: str = "''::bytea"
-    column: str | None = None
-    sign: str = ""
-    """How the column's rank compares with that of rows without one."""
-
-    @property
-    def by_rank(self) -> bool:
-        return self.rank == RANK
-
-    def conditions(self, query: QueryRows) -> tuple[str, list[Any]]:
-        """Of the query's filters, and of the stage; with their values."""
-        texts, values = [], list[Any]()
-        if self.column is not None:
-            texts.append(f" AND {RANK} {self.sign} %s")
-            values += [self.column, UNRANKED]
-        for test in query.filters:
-            texts.append(f" AND {RANK} BETWEEN %s AND %s")
-            values += [test.column, *bounds_of(test)]
-        return "".join(texts), values
-
-    def later(
-        self, query: QueryRows, position: OrderKey | None, sign: str
-    ) -> tuple[str, list[Any]]:
-        """The condition of rows after a position, with its values."""
-        if position is None:
-            return "", []
-        if self.by_rank:
-            return f" AND ({RANK}, key) {sign} (%s, %s)", [
-                query.order_by,
-                bytes_of(position),
-                position[2],
-            ]
-        return f" AND key {sign} %s", [position[2]]
 
 
 class _Session:
@@ -333,17 +207,6 @@ class _Session:
         text = "\x1f".join((*self._tenant_env, *row)).encode()
         digest = hashlib.blake2b(text, digest_size=8).digest()
         return int.from_bytes(digest, "big", signed=True)
-
-
-def _row(found: Sequence[Any]) -> tuple[Row, int]:
-    """The row, and the bytes of its data. Raises IntegrityMismatch; the data of a row that we wrote
-    is not checked anew."""
-    with readable("a row"):
-        key, data, seq = found[:3]
-        if type(data) is not str or type(seq) is not int or not 0 <= seq <= MAX_INT:
-            raise TypeError
-        row = construct(Row, {"key": bytes(key).decode(), "data": read_text(data), "revision": seq})
-        return row, len(data) if data.isascii() else len(data.encode())
 
 
 def _text(name: Any) -> str:

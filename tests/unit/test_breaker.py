@@ -24,8 +24,9 @@ from signalbox.commands.scope import Mode
 from signalbox.commands.state import state_over
 from signalbox.routing.policy.policy import FREE
 from signalbox.routing.route import Route
-from signalbox.workers.execution import breaker
-from signalbox.workers.execution.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST, Breakers
+from signalbox.workers.execution import breakers as breakers_module
+from signalbox.workers.execution.breaker import FAILURES, HANGING_SECONDS, LONGEST_REST
+from signalbox.workers.execution.breakers import Breakers
 from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
 
 GIB = 2**30
@@ -41,7 +42,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     clock = Clock()
-    monkeypatch.setattr(breaker, "time", clock)
+    monkeypatch.setattr(breakers_module, "time", clock)
     return clock
 
 

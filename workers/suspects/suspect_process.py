@@ -24,7 +24,7 @@ from signalbox.commands.settings import Settings
 from signalbox.commands.state import connect_to
 from signalbox.producers.broker.publisher import make_app
 from signalbox.workers.celery.task_events import TaskEvents
-from signalbox.workers.execution.breaker import Breakers
+from signalbox.workers.execution.breakers import Breakers
 from signalbox.workers.execution.command_log import configure_logging
 from signalbox.workers.runtime import Runtime
 

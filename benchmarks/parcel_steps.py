@@ -10,7 +10,7 @@ from typing import Any
 from benchmarks.memory import memory_of
 from benchmarks.steps import finishes_of, micros
 from benchmarks.testbed import ENV, puts
-from signalbox.commands.ledger.entry import Claims, Intent
+from signalbox.commands.ledger.entry import Claims, Finish, Intent
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import MAX_TAKE, Parcels
 from signalbox.commands.model import Command
@@ -35,12 +35,11 @@ class ParcelSteps:
     def trip(self, size: int) -> tuple[float, float, float]:
         """Microseconds a command of accept, take (with the fence) and end of new commands."""
         commands = puts(self._tenant, size)
-        token = uuid.uuid4().hex
-        claims = Claims()
+        takes: list[Claims] = []
         accepting = micros(lambda: self._accept(commands), size)
-        taking = micros(lambda: self._take(token, size, claims), size)
-        finishes = finishes_of(commands, token)
-        ending = micros(lambda: self._parcels.end(token, claims.parcels, finishes), size)
+        taking = micros(lambda: takes.extend(self._takes(size)), size)
+        ends = [(its, finishes_of([c.command for c in its.claimed], _token(its))) for its in takes]
+        ending = micros(lambda: self._end(ends), size)
         return accepting, taking, ending
 
     def turn(self, size: int) -> int:
@@ -48,10 +47,8 @@ class ParcelSteps:
         ended; how many these were."""
         for _ in range(MAX_TAKE // size):
             self.accept(size)
-        token, claims = uuid.uuid4().hex, Claims()
-        self._take(token, 1, claims)
-        finishes = finishes_of([each.command for each in claims.claimed], token)
-        self._parcels.end(token, claims.parcels, finishes)
+        [claims] = self._takes(1)
+        self._end([(claims, finishes_of([c.command for c in claims.claimed], _token(claims)))])
         return len(claims.claimed)
 
     def kept(self, size: int, trips: int) -> tuple[float, float]:
@@ -79,19 +76,25 @@ class ParcelSteps:
         """Have so many more open."""
         self._accept(puts(self._tenant, size))
 
-    def _take(self, token: str, size: int, claims: Claims) -> None:
-        """So many at least, as often as it takes: one gives a bounded number."""
-        while len(claims.claimed) < size:
+    def _takes(self, size: int) -> list[Claims]:
+        """So many at least, as often as it takes: one gives a bounded number. Each has a token of
+        its own, since under the same one it would give the same parcels again."""
+        takes: list[Claims] = []
+        while sum(len(its.claimed) for its in takes) < size:
             take = self._parcels.take(
                 [self._shard],
                 self._queue,
-                token=token,
+                token=uuid.uuid4().hex,
                 worker="bench",
                 rung=False,
                 scopes=[self._scope],
             )
-            claims.parcels.extend(take.claims.parcels)
-            claims.claimed.extend(take.claims.claimed)
+            takes.append(take.claims)
+        return takes
+
+    def _end(self, ends: Sequence[tuple[Claims, Sequence[Finish]]]) -> None:
+        for claims, finishes in ends:
+            self._parcels.end(_token(claims), claims.parcels, finishes)
 
     def _accept(self, commands: Sequence[Command]) -> None:
         self._parcels.accept([Intent(command, self._queue) for command in commands])
@@ -101,3 +104,7 @@ class ParcelSteps:
 
     def _memory(self) -> int:
         return memory_of(self._redis)
+
+
+def _token(claims: Claims) -> str:
+    return claims.claimed[0].token

@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from signalbox.commands.error import LedgerDamaged
+from signalbox.commands.frozen import make_frozen
 from signalbox.commands.ledger.entry import Claimed, Claims, Parcel, Unrunnable, Wake
 from signalbox.commands.ledger.era import Position, Seen
 from signalbox.commands.ledger.fences import Fences
@@ -41,22 +42,20 @@ class TakenShard:
         claims.parcels.extend(self.parcels)
         for parcel in self.parcels:
             fence = fences.routes[f"{parcel.kind}/{parcel.tenant_env}"]
+            shared = {
+                "token": token,
+                "attempt": 1,
+                "counted": 1,
+                "deadline": self.deadline,
+                "claimed_at": self.claimed_at,
+                "fence": fence,
+                "signed": None,
+                "stale": False,
+            }
             for row in parcel.rows.values():
                 seq = parcel.name + row.position
-                claims.claimed.append(
-                    Claimed(
-                        command=row.command,
-                        token=token,
-                        seq=seq,
-                        mark=seq,
-                        attempt=1,
-                        counted=1,
-                        deadline=self.deadline,
-                        claimed_at=self.claimed_at,
-                        fence=fence,
-                        older=seq <= self.before,
-                    )
-                )
+                own = {"command": row.command, "seq": seq, "mark": seq, "older": seq <= self.before}
+                claims.claimed.append(make_frozen(Claimed, shared | own))
             for bad in parcel.unreadable:
                 seq = parcel.name + bad.position
                 claims.unrunnable.append(

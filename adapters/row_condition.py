@@ -27,7 +27,7 @@ class Demand:
     if_revision: int | None = None
     """The row must have this revision."""
     or_mark: str | None = None
-    """A row with this mark is accepted in any case; the mark of a row without one is its `seq`, as
+    """A row with this mark is accepted in any case. The mark of a row without one is its `seq` as a
     text."""
 
 

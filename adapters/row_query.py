@@ -1,6 +1,6 @@
-"""What filters and order of a table query mean, for every backend alike.
+"""Defines filters and order of table queries, for all backends.
 
-A backend may have its server do any part of this that gives the same answer.
+A backend may let its server do any part of this, as long as the result is the same.
 """
 
 from __future__ import annotations
@@ -18,15 +18,17 @@ from signalbox.commands.tabular_store import Filter, QueryResult, QueryRows, Row
 from signalbox.commands.value import Data, Value, data_size, json_form, read_value
 
 PAGE_BYTES: Final = 1024 * 1024
-"""Of rows or events in a page; the one that crosses it is the last."""
+"""Size of rows or events after which a page ends, with the one that crosses it."""
 ORDER_BYTES: Final = 1024
-"""Of a string or bytes by which rows are ordered; those that agree so far are ordered by key. A
-cursor holds them, so it stays short whatever the rows hold."""
+"""Length of a string or bytes by which rows are ordered; rows that agree in it are ordered by key.
+A cursor contains it, so this keeps cursors short."""
 
 
 class ValueClass(IntEnum):
-    """Values compare within their class; a total order puts the classes in this order. Lists and
-    objects have none: an order has them last, with the rows that lack its column."""
+    """Class of a value. Values are compared within their class, and classes are in this order.
+
+    Lists and objects have no order: they come last, with the rows that lack the column.
+    """
 
     NULL = 0
     BOOL = 1
@@ -60,12 +62,12 @@ _COMPARE: dict[str, Callable[[Any, Any], bool]] = {
 }
 
 OrderKey = tuple[int, Any, bytes]
-"""Sorts rows: class and value of the ordering column, strings as UTF-8, then the key as UTF-8. The
-class of rows without a value that has an order is behind all others in the query's direction."""
+"""Key by which rows are sorted: class and value of the ordering column, then the row's key, both as
+UTF-8. Rows without an ordered value have a class after all others in the query's direction."""
 
 
 def order_key(query: QueryRows, row: Row) -> OrderKey:
-    """The row's position in the query's order."""
+    """Return the row's position in the query's order."""
     if query.order_by is None:
         return (0, 0, row.key.encode())
     # What lacks the column has as little of an order as a list.
@@ -77,18 +79,18 @@ def order_key(query: QueryRows, row: Row) -> OrderKey:
 
 
 def rank_of(value: Value) -> tuple[ValueClass, Any]:
-    """By which values are ordered; no two of the class NESTED are told apart."""
+    """Return class and rank, by which values are ordered; all values of class NESTED are equal."""
     kind = class_of(value)
     return kind, 0 if kind is ValueClass.NESTED else _rank(value)
 
 
 def unranked_position(query: QueryRows, key: bytes) -> OrderKey:
-    """The position of a row that lacks the ordering column, or has a list or an object there."""
+    """Return the position of a row without the ordering column, or with a list or object there."""
     return (-1 if query.descending else int(ValueClass.NESTED), 0, key)
 
 
 def has_rank(query: QueryRows) -> bool:
-    """Whether every row that passes has a value with an order in the column of `order_by`."""
+    """Return whether all rows that pass have an ordered value in the column of `order_by`."""
     return any(
         test.column == query.order_by and class_of(test.value) is not ValueClass.NESTED
         for test in query.filters
@@ -96,16 +98,17 @@ def has_rank(query: QueryRows) -> bool:
 
 
 def passes(query: QueryRows, row: Row) -> bool:
-    """Whether the row is in the answer."""
+    """Return whether the row passes the query's filters."""
     return all(_holds(test, row) for test in query.filters)
 
 
 def needed_texts(query: QueryRows, spell: Callable[[Data], str]) -> list[str]:
-    """Texts that stand in the stored data of every row that passes, where `spell` is how data is
-    stored as compact JSON: a service that looks for them need not send the other rows.
+    """Return texts that the stored data of every row that passes contains.
 
-    Rows that do not pass may hold them too. Numbers and timestamps equal others that are spelled
-    otherwise, so of those only the column's name is looked for, as for any other comparison.
+    A service that searches for them need not send the other rows. `spell` returns data as the
+    compact JSON in which it is stored. Rows that do not pass may contain the texts too. Equal
+    numbers or timestamps can be written differently, so for them, and for comparisons other than
+    `eq`, only the column's name is searched for.
     """
     texts = []
     for test in query.filters:
@@ -126,7 +129,7 @@ def check_query(query: QueryRows) -> None:
 
 
 def start_position(query: QueryRows) -> OrderKey | None:
-    """The position behind which the page begins; None: at the beginning. Raises InvalidCommand."""
+    """Return the position after which the page begins, or None. Raises InvalidCommand."""
     check_query(query)
     if query.cursor is None:
         return None
@@ -147,22 +150,22 @@ def start_position(query: QueryRows) -> OrderKey | None:
 
 
 def cursor_after(query: QueryRows, row: Row) -> str:
-    """The cursor that continues behind `row`."""
+    """Return the cursor that continues after a row."""
     kind, value, _ = order_key(query, row)
     return make_cursor(query, [kind, json_form(value), row.key])
 
 
 def page_of(query: QueryRows, rows: Iterable[Row]) -> QueryResult:
-    """A page of rows that come in the query's order from its position on; others are passed over.
+    """Return a page of rows that arrive in the query's order, without those that do not pass.
 
-    Reads no further than it must.
+    Reads no more rows than necessary.
     """
     position = start_position(query)
     return _cut(query, (row for row in rows if _wanted(query, position, row)))
 
 
 def page_of_unordered(query: QueryRows, rows: Iterable[Row]) -> QueryResult:
-    """A page of rows that come in any order: reads all of them, and keeps a page in memory."""
+    """Return a page of rows that arrive in any order; reads all, and keeps a page in memory."""
     position = start_position(query)
     wanted = (row for row in rows if _wanted(query, position, row))
     pick = heapq.nlargest if query.descending else heapq.nsmallest
@@ -202,7 +205,7 @@ def _holds(test: Filter, row: Row) -> bool:
 
 
 def same(value: Value, other: Value) -> bool:
-    """Equal, without Python's `True == 1` inside lists and objects."""
+    """Return whether values are equal, without Python's `True == 1` inside lists and objects."""
     if class_of(value) is not class_of(other):
         return False
     if isinstance(value, dict) and isinstance(other, dict):
@@ -223,7 +226,7 @@ _RANKED_AS: dict[ValueClass, ValueClass] = {
     ValueClass.NULL: ValueClass.NUMBER,
     ValueClass.STRING: ValueClass.BYTES,
 }
-"""The class of a `_rank` where it is another than the value's."""
+"""The class of a `_rank` if it differs from the value's class."""
 
 
 def _rank(value: Value) -> Any:

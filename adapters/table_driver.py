@@ -1,7 +1,7 @@
-"""What a backend of tabular stores implements: look at rows, write them over what was seen, walk.
+"""Protocol of the drivers of tables: look at rows, write those that are unchanged since, walk.
 
-`adapters/tabular_store.py` decides which write counts, and makes the operations, once for all
-backends. What the service reports leaves a driver as it came.
+`adapters/tabular_store.py` implements the operations, and decides which write counts, once for all
+backends. A driver raises the errors of its service unchanged.
 """
 
 from __future__ import annotations
@@ -26,127 +26,146 @@ RowId = tuple[str, str]
 
 
 class Changed(Exception):
-    """A row is no longer what the write was to replace, and was not written."""
+    """The row was changed since the look, and was not written."""
 
 
 class Refused(Exception):
-    """The service held the demand against what is there (None: nothing), and did not write."""
+    """The service found the demand of a write unfulfilled and did not write.
+
+    `found` is what is stored; None: nothing.
+    """
 
     def __init__(self, found: Trace | None) -> None:
         self.found = found
 
 
 class NotIndexed(Exception):
-    """The service cannot walk the rows in this way: it has no index for it."""
+    """The service has no index for walking the rows in this way."""
 
 
 class Scan(NamedTuple):
-    """For what a walk reads rows that no key and no index has chosen."""
+    """Why a walk reads the whole table."""
 
     column: str
+    """The column that has no index."""
     ordering: bool
-    """It is ordered by the column, or else tests it."""
+    """True if the query orders by the column, false if it filters by it."""
     next_step: str
-    """Which index serves it, and what to do for it; a sentence."""
+    """Which index would serve the query, and how to create it; a sentence."""
 
     @classmethod
     def of(cls, query: QueryRows, column: str, next_step: str) -> Scan:
+        """Return the scan of a query for this column."""
         return cls(column, all(test.column != column for test in query.filters), next_step)
 
 
 @dataclass(frozen=True)
 class Way:
-    """How a driver can walk the rows that a query asks for."""
+    """A way in which a driver can walk the rows of a query."""
 
     ordered: bool = True
-    """In the query's order, from its position on; else in any order, and without a position."""
+    """True if rows come in the query's order from its position on; false if in any order."""
     scans: Scan | None = None
-    """None: what it reads grows with what is asked for, and not with the table."""
+    """Why it reads the whole table; None if it reads only what is requested."""
     plan: Any = None
-    """The driver's own."""
+    """The driver's own value."""
 
 
 class RowWrite(NamedTuple):
-    """What a row is to be, and over what."""
+    """A write of one row."""
 
     row: RowId
     data: Data | None
-    """None: a tombstone, which is kept for `TOMBSTONE_KEPT` and is no row to any reader."""
+    """The new data; None for a tombstone, which readers do not see and which is kept for
+    `TOMBSTONE_KEPT`."""
     seq: int
+    """Number of the command's acceptance."""
     mark: str | None
+    """Mark of the command; None if it equals the `seq`."""
     over: Trace | None
-    """What was seen there, and is to be there still; None: nothing was."""
+    """What the look found, which must still be there; None: nothing."""
     demand: Demand | None
-    """In position of `over`, for a service that judges: what is to hold of what is there."""
+    """What must hold for the stored row; instead of `over`, for a service that judges."""
 
 
 End = Exception | None
-"""What became of a write: None if it was done, Changed, Refused, or what the service reports."""
+"""Result of a write: None if it was done, Changed, Refused, or an error of the service."""
 
 
 class TableSession(Protocol):
-    """One look, and what is written over what it found."""
+    """One look, and the writes that are based on it."""
 
     def look(self, rows: Sequence[RowId]) -> Mapping[RowId, Trace]:
-        """What the last write on each row left; without an entry, nothing. Not asked of a service
-        that judges."""
+        """Return what the last write on each row left; rows without a trace have no entry.
+
+        Not called for a service that judges.
+        """
 
     def write(self, records: Sequence[Any]) -> Sequence[End]:
-        """Store them durably, each whole or not at all, of distinct rows; an end for each. It may
-        also take effect at the end of the session, and then for all of them or none."""
+        """Write distinct rows durably, each completely or not at all; return an end for each.
+
+        The writes may also take effect at the end of the session, then all of them or none.
+        """
 
 
 @dataclass(frozen=True)
 class TableTraits:
-    """What the service takes, and what it does itself."""
+    """What the service can do."""
 
     judges: bool = False
-    """A write needs no look: the service holds the demand against what is there."""
+    """True if the service checks the demand of a write itself, so that no look is needed."""
     request: RequestSize = UNBOUNDED
-    """Of one session."""
+    """Maximum size of one session."""
     room: Callable[[int], int] = field(default=lambda size: size)
-    """Bytes of a request for a row with so much data."""
+    """Returns the bytes that a row with so many bytes of data takes in a request."""
 
 
 class TableDriver(Protocol):
-    """One scope on one route. Methods are thread-safe; a session is one thread's."""
+    """One scope on one route. Methods are thread-safe; a session belongs to one thread."""
 
     @property
-    def scope(self) -> Scope: ...
+    def scope(self) -> Scope:
+        """The scope of the rows."""
 
     @property
-    def service(self) -> Service: ...
+    def service(self) -> Service:
+        """The service, as errors name it."""
 
     @property
-    def traits(self) -> TableTraits: ...
+    def traits(self) -> TableTraits:
+        """What the service can do."""
 
     def session(self, limit: TimeLimit) -> AbstractContextManager[TableSession]:
-        """No effect within it begins after the limit."""
+        """Begin a session; nothing in it takes effect after the limit."""
 
     def record(self, write: RowWrite) -> Any:
-        """What `TableSession.write` takes for it; no call. Raises TooLarge."""
+        """Return the argument of `TableSession.write` for a write; no call. Raises TooLarge."""
 
     def size(self, record: Any) -> int:
-        """Bytes of a record in a request; asked of services that judge."""
+        """Return the bytes of a record in a request; called for services that judge."""
 
     def get(self, rows: Sequence[RowId], limit: TimeLimit) -> Mapping[RowId, Any]:
-        """What is stored of each of these rows that is there, for `row`."""
+        """Return the stored form of each of these rows that exists, as `row` takes it."""
 
     def row(self, stored: Any) -> Row | None:
-        """None for a tombstone. Raises IntegrityMismatch."""
+        """Return the row in its stored form; None for a tombstone. Raises IntegrityMismatch."""
 
     def ways(self, query: QueryRows, limit: TimeLimit) -> Iterable[Way]:
-        """How it can be walked, best first; the last way needs no index. Which of them scan need
-        not be looked up where the query says `allow_scan`."""
+        """Return the ways to walk the rows of a query, best first; the last needs no index.
+
+        With `allow_scan`, the driver need not find out which of them scan.
+        """
 
     def walk(
         self, query: QueryRows, way: Way, position: OrderKey | None, limit: TimeLimit
     ) -> AbstractContextManager[Iterator[Row]]:
-        """The table's rows in one of these ways, read as they are asked for: at least those that
-        pass the query's filters and stand behind `position`. Raises NotIndexed."""
+        """Walk the table's rows in one of these ways, reading them when they are requested.
+
+        Yields at least the rows after `position` that pass the query's filters. Raises NotIndexed.
+        """
 
     def names(self, query: NameQuery, limit: TimeLimit) -> NamePage:
         """Return a page of the names of tables; see `NameDriver.names`."""
 
     def close(self) -> None:
-        """Give back what the driver holds."""
+        """Release the driver's resources."""

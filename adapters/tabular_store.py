@@ -1,12 +1,12 @@
-"""Tabular stores, for every backend: the operations, made of a driver's primitives.
+"""Tabular stores for every backend: the operations, implemented with a driver's primitives.
 
-Names arrive checked (`commands/name.py`), values typed (`commands/value.py`), and come back
-equal. A row's revision is the `seq` of the command that wrote it. Every method may raise
-PermissionDenied, Misconfigured, Throttled, Unavailable and InsufficientStorage.
+Names are already checked (`commands/name.py`); values are typed (`commands/value.py`), and are
+returned as they were written. A row's revision is the `seq` of the command that wrote it. Every
+method may raise PermissionDenied, Misconfigured, Throttled, Unavailable and InsufficientStorage.
 
-Every write is conditional on `seq`: a write that finds the trace of a newer one on its row (a
-deletion too) changes nothing. If `call.takeover`, it answers as if it had been done and then
-overtaken, `superseded`; and one that finds its own effect, by its mark, is asked for no condition.
+A write that finds the trace of a newer write on its row, also of a deletion, changes nothing; its
+result is then `superseded`. A write that finds its own effect, by its mark, does not check its
+condition again.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ from signalbox.commands.tabular_store import (
 
 
 class TabularStore:
-    """One tenant's tables in one environment on one backend. Methods are thread-safe."""
+    """The tables of one tenant and env on one backend. Methods are thread-safe."""
 
     def __init__(self, driver: TableDriver) -> None:
         self.driver = driver
@@ -45,18 +45,20 @@ class TabularStore:
         self._writer = RowWriter(driver, self._reporter)
 
     def upsert(self, command: UpsertRow, call: Call) -> UpsertResult:
-        """Write the whole row durably, or not at all; a table is there once it has a row.
+        """Write the whole row durably, or not at all; a table exists once it has a row.
 
-        Raises AlreadyExists (`if_absent`), PreconditionFailed (`if_revision`), and TooLarge
-        where the row is over what the backend takes.
+        Raises AlreadyExists (`if_absent`), PreconditionFailed (`if_revision`), and TooLarge if the
+        row exceeds the backend's limit.
         """
         return only(self.upsert_many([(command, call)]))
 
     def upsert_many(
         self, items: Sequence[tuple[UpsertRow, Call]]
     ) -> list[UpsertResult | SignalboxError]:
-        """Many upserts in few calls, an answer for each; no row comes twice, unless the backend
-        writes in transactions that look first."""
+        """Write many rows in few calls; return an answer for each.
+
+        Rows must be distinct, unless the backend writes in transactions that look first.
+        """
         return [
             end
             if isinstance(end, SignalboxError)
@@ -70,11 +72,11 @@ class TabularStore:
         ]
 
     def get(self, command: GetRow, call: Call) -> Row:
-        """Raises NotFound."""
+        """Return a row. Raises NotFound."""
         return only(self.get_many([(command, call)]))
 
     def get_many(self, items: Sequence[tuple[GetRow, Call]]) -> list[Row | SignalboxError]:
-        """Many gets in few calls, an answer for each."""
+        """Read many rows in few calls; return an answer for each."""
         if not items:
             return []
         rows = [(command.table_name, command.key) for command, _ in items]
@@ -94,16 +96,16 @@ class TabularStore:
         return answers
 
     def delete(self, command: DeleteRow, call: Call) -> DeleteRowResult:
-        """Remove the row; no error if there is none. Raises PreconditionFailed.
+        """Remove a row; no error if it does not exist. Raises PreconditionFailed.
 
-        Where there is no row either, a tombstone keeps older writes out.
+        A tombstone remains, even if there was no row, so that older writes have no effect.
         """
         return only(self.delete_many([(command, call)]))
 
     def delete_many(
         self, items: Sequence[tuple[DeleteRow, Call]]
     ) -> list[DeleteRowResult | SignalboxError]:
-        """Many deletes, otherwise as `upsert_many`."""
+        """Remove many rows in few calls, as `upsert_many` writes them."""
         return [
             end
             if isinstance(end, SignalboxError)
@@ -112,11 +114,12 @@ class TabularStore:
         ]
 
     def query(self, command: QueryRows, call: Call) -> QueryResult:
-        """One page, as `adapters/row_query.py` defines filters and order; at most `limit` rows
-        and about a mebibyte, but one row at least where any is left. Rows that were there
-        throughout a walk over the pages come exactly once. Raises InvalidCommand for a cursor
-        of another query; ScanRefused, unless it says `allow_scan`, where no key and no index of
-        the backend serves it.
+        """Return one page; `adapters/row_query.py` defines filters and order.
+
+        A page has at most `limit` rows and about one mebibyte, but at least one row if any is left.
+        Rows that exist while all pages are read are returned exactly once. Raises InvalidCommand
+        for a cursor of another query, and ScanRefused if the backend has no key or index for the
+        query, unless it has `allow_scan`.
         """
         with self._reporter.errors():
             position = start_position(command)
@@ -134,15 +137,15 @@ class TabularStore:
     def list_tables(self, command: ListTables, call: Call) -> ListTablesResult:
         """Return one page of names, as `adapters/name_list.py` defines it.
 
-        Raises InvalidCommand for a cursor of another list; ScanRefused, unless it says
-        `allow_scan`, where the backend has no list of names.
+        Raises InvalidCommand for a cursor of another list, and ScanRefused if the backend has no
+        list of names, unless the command has `allow_scan`.
         """
         with self._reporter.errors():
             names, cursor = list_names(self.driver, command, call)
         return ListTablesResult(tables=names, next_cursor=cursor or None)
 
     def close(self) -> None:
-        """Give back what the store holds; it is not used again."""
+        """Release the driver's resources; the store cannot be used afterwards."""
         self.driver.close()
 
     def _missing(self) -> SignalboxError:

@@ -1,7 +1,7 @@
-"""Tables on DynamoDB: a row is an item, and a table's rows are one partition in their order.
+"""Table driver for DynamoDB: a row is an item, and a table's rows are one partition, by key.
 
-A row's item holds `seq`, `row`, its data, and `mark`. A tombstone is without `row` but with
-`expires`. Every write is one request without a look: its condition is DynamoDB's to judge.
+A row's item has `seq`, `row` (its data) and `mark`. A tombstone has `expires` instead of `row`.
+Every write is one request without a look, since DynamoDB checks its condition.
 """
 
 from __future__ import annotations
@@ -52,17 +52,17 @@ _OLDER = "(attribute_not_exists(#seq) OR #seq < :seq)"
 
 
 def open_driver(context: AdapterContext) -> DynamoDBTableDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return DynamoDBTableDriver(context)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no DynamoDB route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config, ResourceKind.TABULAR_STORE)
 
 
 class DynamoDBTableDriver:
-    """A TableDriver. One request for up to 100 rows; one more where some are refused."""
+    """A TableDriver. Writes up to 100 rows with a request, and one more if some are refused."""
 
     service = SERVICE
     traits = TableTraits(judges=True, request=TRANSACTION)
@@ -78,7 +78,7 @@ class DynamoDBTableDriver:
         yield _Session(self._table, limit)
 
     def record(self, write: RowWrite) -> dict[str, Any]:
-        """The put of the item."""
+        """Return the put of the item."""
         item = keyed(self._layout.row(*write.row), seq=number(write.seq))
         if write.data is None:
             expires = int(time.time() + TOMBSTONE_KEPT.total_seconds())
@@ -94,7 +94,7 @@ class DynamoDBTableDriver:
         return weight(record["Item"])
 
     def get(self, rows: Sequence[RowId], limit: TimeLimit) -> dict[RowId, Item]:
-        """One request a row."""
+        """Read the rows, with a request for each."""
         found = {row: self._table.get(self._layout.row(*row), limit) for row in rows}
         return {row: item for row, item in found.items() if item is not None}
 
@@ -109,7 +109,7 @@ class DynamoDBTableDriver:
             )
 
     def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:  # noqa: ARG002
-        """By key alone: a row's columns are one text, of which DynamoDB has no index."""
+        """Return the only way, by key: a row's columns are one text, without an index."""
         if query.order_by is None and not query.filters:
             return (Way(),)
         column = query.filters[0].column if query.filters else query.order_by or ""
@@ -133,7 +133,7 @@ class DynamoDBTableDriver:
         return names_page(self._table, self._layout.rows(""), query, limit)
 
     def close(self) -> None:
-        """Nothing to give back: the clients belong to the process."""
+        """Do nothing: the clients belong to the process."""
 
 
 class _Session:

@@ -30,7 +30,7 @@ Condition = tuple[str, tuple[Any, ...]]
 def query_rows(
     connection: apsw.Connection, query: QueryRows, position: OrderKey | None
 ) -> Iterator[Row]:
-    """Rows in the query's order, from after `position` on, read when they are requested.
+    """Yield rows in the query's order after `position`, read when they are requested.
 
     With `order_by` it reads the table, and keeps the keys of a page in memory.
     """
@@ -46,7 +46,7 @@ def query_rows(
 def _next_keys(
     connection: apsw.Connection, query: QueryRows, position: OrderKey | None
 ) -> list[bytes]:
-    """Keys of the rows of the page and of one more, in the query's order."""
+    """Return the keys of the page's rows and of one more, in the query's order."""
     conditions = _filters(query)
     rows = _rows(connection, query, conditions, "")
     keys = (order_key(query, row) for row in rows if passes(query, row))
@@ -67,7 +67,7 @@ def _rows_of(connection: apsw.Connection, query: QueryRows, keys: list[bytes]) -
 def _rows(
     connection: apsw.Connection, query: QueryRows, conditions: list[Condition], order: str
 ) -> Iterator[Row]:
-    """Rows that fulfil the conditions, read one by one as they are asked for."""
+    """Yield the rows that fulfil the conditions, read when they are requested."""
     texts = "".join(f" AND {text}" for text, _ in conditions)
     values = [value for _, of_one in conditions for value in of_one]
     question = (
@@ -79,7 +79,7 @@ def _rows(
 
 
 def _filters(query: QueryRows) -> list[Condition]:
-    """What every row that passes fulfils; rows that do not pass may fulfil it too."""
+    """Return conditions that every row that passes fulfils; other rows may fulfil them too."""
     found = (_condition(test) for test in query.filters)
     return [condition for condition in found if condition is not None]
 
@@ -106,5 +106,5 @@ def _near(path: str, op: str, value: float) -> Condition:
 
 
 def _path(column: str) -> str | None:
-    """The column in SQLite's notation; None where that has no safe one."""
+    """Return the column's path in SQLite's notation; None if it has no safe one."""
     return None if '"' in column or "\\" in column else f'$."{column}"'

@@ -1,6 +1,6 @@
-"""Tables in a file of the worker's machine, for labs and tests: `tables.db` of the scope.
+"""Table driver for the filesystem, for labs and tests: `tables.db` of the scope, in SQLite.
 
-Safe among threads and processes on one machine; not on network filesystems, whose locks SQLite
+Safe among threads and processes on one machine, but not on network filesystems, whose locks SQLite
 cannot rely on.
 """
 
@@ -30,15 +30,17 @@ from signalbox.commands.tabular_store import QueryRows, Row
 
 
 def open_driver(context: AdapterContext) -> FilesystemTableDriver:
-    """The driver of one route. Raises ForbiddenBackend in a sellable mode, InvalidRouteConfig;
-    nothing is read or made before a command."""
+    """Open the driver of a route; reads and creates nothing before a command.
+
+    Raises ForbiddenBackend in a sellable mode, and InvalidRouteConfig.
+    """
     refuse_sellable(context)
     base_dir = read_base_dir(context.config, ResourceKind.TABULAR_STORE)
     return FilesystemTableDriver(base_dir, context.scope)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_base_dir(config, ResourceKind.TABULAR_STORE)
 
 
@@ -71,7 +73,7 @@ class FilesystemTableDriver:
         return len(record[3] or "")
 
     def get(self, rows: Sequence[RowId], limit: TimeLimit) -> dict[RowId, Any]:
-        """One statement for each table."""
+        """Read the rows, with one statement for each table."""
         with self._database.looking() as connection:
             return row_table.find_rows(connection, rows)
 
@@ -79,7 +81,7 @@ class FilesystemTableDriver:
         return row_table.row_of(*stored)
 
     def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:
-        """A lab's file is read through for any query."""
+        """Return the only way: a query reads the whole table."""
         return (Way(),)
 
     @contextmanager

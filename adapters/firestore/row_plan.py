@@ -1,8 +1,8 @@
-"""Which rows Firestore chooses and orders by its indexes of columns, for a query. No calls.
+"""Plans how Firestore selects and orders the rows of a query by its column indexes. No calls.
 
-Its order of values is that of `adapters/row_query.py`, but where both look at different parts of a
-value: an index holds the first 1,500 bytes of a string, and what it makes of integers beyond 2^53
-is not written down. Filters sent there let through at least the rows that pass.
+Firestore orders values as `adapters/row_query.py` does, with two exceptions: an index contains only
+the first 1,500 bytes of a string, and the order of integers beyond 2^53 is not documented. Filters
+that are sent select at least the rows that pass.
 """
 
 from __future__ import annotations
@@ -38,24 +38,24 @@ from signalbox.commands.value import MAX_INT, MIN_INT, Value
 _INDEXED_BYTES: Final = 1000
 """Firestore cuts off what it indexes at 1,500 bytes."""
 _EXACT: Final = 2**53
-"""From there on two integers may be one float."""
+"""From here on, two integers can be the same float."""
 _FieldFilter: Final = StructuredQueryPb.FieldFilter
 _EXEMPTED: Final = "Its index in Firestore is exempted, or still being built: have it built."
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What is asked of Firestore."""
+    """A query of Firestore."""
 
     equal: tuple[Message, ...] = ()
     """Filters for equality."""
     column: str | None = None
-    """By whose index the rows come; None: by key."""
+    """Column by whose index the rows are read; None: by key."""
     bounds: tuple[Message, ...] = ()
     """Filters on that column."""
 
     def where(self, *, bounded: bool) -> Message | None:
-        """The filters as one, with or without the bounds."""
+        """Return all filters as one, with or without the bounds."""
         filters = [*self.equal, *(self.bounds if bounded else ())]
         if len(filters) < 2:
             return filters[0] if filters else None
@@ -66,8 +66,11 @@ class Plan:
 
 
 def ways_of(query: QueryRows) -> Iterator[Way]:
-    """Best first. An equality with a column's index bounds what is read to the rows that hold it;
-    a range does only in the order of its column, where a page reads a page."""
+    """Return the ways to walk the rows, best first.
+
+    With an equality and an index of its column, only matching rows are read. With a range, only
+    the rows of the page are read, if they are ordered by its column.
+    """
     served = [test for test in query.filters if test.op == "eq" and is_indexable(test.value)]
     equal = tuple(map(_equality, served))
     column = query.order_by
@@ -88,7 +91,7 @@ def ways_of(query: QueryRows) -> Iterator[Way]:
 
 
 def is_indexable(value: Value) -> bool:
-    """Whether Firestore finds all rows that hold this value."""
+    """Return whether Firestore's index finds all rows with this value."""
     if isinstance(value, str):
         return len(value.encode()) <= _INDEXED_BYTES
     if isinstance(value, bytes):
@@ -97,15 +100,17 @@ def is_indexable(value: Value) -> bool:
 
 
 def column_path(column: str) -> str:
-    """The column's field, as a query names it."""
+    """Return the path of the column's field in a query."""
     return str(FieldPath("data", field_name(column)).to_api_repr())
 
 
 def start_of(
     query: QueryRows, plan: Plan, position: OrderKey | None, document: str
 ) -> Message | None:
-    """Where a walk by a column's index begins that continues behind the position, whose row is in
-    this document; a little before it, where Firestore's order may be another."""
+    """Return where a walk by a column's index begins that continues after a position.
+
+    The position's row is in `document`. Where Firestore's order may differ, it is a little before.
+    """
     # Filters on the column keep to its values that have an order.
     behind_all = _end() if query.descending and not plan.bounds else None
     if position is None:
@@ -128,13 +133,16 @@ def start_of(
 
 
 def end_of(query: QueryRows, plan: Plan) -> Message | None:
-    """Where such a walk ends: before lists and objects, which have no order."""
+    """Return where such a walk ends: before lists and objects, which have no order."""
     return None if query.descending or plan.bounds else _end()
 
 
 def in_order(query: QueryRows, rows: Iterable[Row]) -> Iterator[Row]:
-    """Rows from the index of the ordering column, in the query's order. Where both orders may
-    differ, rows are held back until all of a run are there. Raises NotIndexed for another order."""
+    """Yield rows from the index of the ordering column in the query's order.
+
+    Where the index may order rows otherwise, a run of them is collected and sorted first. Raises
+    NotIndexed if the rows arrive in another order.
+    """
     run: list[tuple[OrderKey, Row]] = []
     before: OrderKey | None = None
     for row in chain(rows, [None]):
@@ -189,7 +197,7 @@ def _equality(test: Filter) -> Message:
 
 
 def _alike(value: Value) -> list[Value]:
-    """Values that equal this one and that Firestore may tell apart."""
+    """Return values that equal this one, and that Firestore may distinguish."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         return [value]
     if value == 0:
@@ -203,7 +211,7 @@ def _alike(value: Value) -> list[Value]:
 
 
 def _bounds(test: Filter) -> list[Message]:
-    """Filters by which the rows that pass stand in the column's index in one stretch."""
+    """Return filters that select one continuous part of the column's index, with all that pass."""
     if class_of(test.value) is ValueClass.NESTED:
         return []
     low, high = _low(test.value), _high(test.value)
@@ -232,7 +240,7 @@ def _bound(column: str, op: str, value: Value) -> Message:
 
 
 def _low(value: Value) -> Value:
-    """The value, or the greatest before it that an index is sure to order as we do."""
+    """Return the value, or the greatest one before it whose order in an index is certain."""
     if isinstance(value, bool | datetime) or value is None:
         return value
     if isinstance(value, str):
@@ -245,7 +253,7 @@ def _low(value: Value) -> Value:
 
 
 def _high(value: Value) -> Value:
-    """Likewise the least behind it; None: there is none."""
+    """Return the value, or the least one after it whose order is certain; None if there is none."""
     if isinstance(value, bool | datetime) or value is None:
         return value
     if isinstance(value, str):
@@ -262,7 +270,7 @@ def _high(value: Value) -> Value:
 
 
 def _behind(text: str) -> str | None:
-    """The least string behind all that begin with this one."""
+    """Return the least string after all strings that begin with this one; None if there is none."""
     head = text.rstrip("\U0010ffff")
     if not head:
         return None
@@ -272,7 +280,7 @@ def _behind(text: str) -> str | None:
 
 
 def _run_of(position: OrderKey) -> Any:
-    """The same for rows that Firestore may order otherwise among themselves; None: it does not."""
+    """Return a value that is equal for rows which Firestore may order otherwise; None: none."""
     kind, value, _ = position
     if kind == ValueClass.NUMBER and abs(value) >= _EXACT:
         return float(value)
@@ -282,7 +290,7 @@ def _run_of(position: OrderKey) -> Any:
 
 
 def _value_at(position: OrderKey) -> Value:
-    """A value of this position, or of one before it in the same run."""
+    """Return the value of a position, or of one before it in the same run."""
     kind, value, _ = position
     if kind == ValueClass.NULL:
         return None
@@ -290,7 +298,7 @@ def _value_at(position: OrderKey) -> Value:
 
 
 def _end() -> Message:
-    """Behind all values that have an order: the empty list, which is never stored as such."""
+    """Return a cursor after all values that have an order: the empty list, which is not stored."""
     end = CursorPb(before=True)
     empty = ValuePb()
     empty.array_value.SetInParent()

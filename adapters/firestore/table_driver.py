@@ -1,7 +1,7 @@
-"""Tables on Firestore: a row is a document, written only over what its writer has seen.
+"""Table driver for Firestore: a row is a document, written only if it is unchanged since the look.
 
-A session costs two requests: a look at three fields of each document, and the writes. Firestore's
-own order serves walks by key, and its indexes of columns filters and orders (`row_plan.py`).
+A session takes two requests: a look at three fields of each document, and the writes. Firestore
+walks by key in its own order, and filters and orders by its column indexes (`row_plan.py`).
 """
 
 from __future__ import annotations
@@ -47,12 +47,12 @@ from signalbox.commands.tabular_store import QueryRows, Row
 
 
 def open_driver(context: AdapterContext) -> FirestoreTableDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return FirestoreTableDriver(context)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no Firestore route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config, ResourceKind.TABULAR_STORE)
 
 
@@ -85,7 +85,7 @@ class FirestoreTableDriver:
         return row_of(stored)
 
     def ways(self, query: QueryRows, limit: TimeLimit) -> Iterator[Way]:  # noqa: ARG002
-        """See `ways_of`; no call."""
+        """Return the ways of `ways_of`; makes no call."""
         return ways_of(query)
 
     @contextmanager
@@ -111,15 +111,15 @@ class FirestoreTableDriver:
         return names_page(self._database, self._layout.groups("tables"), query, limit)
 
     def close(self) -> None:
-        """Nothing to give back: the channels belong to the process."""
+        """Do nothing: the channels belong to the process."""
 
     def look(self, rows: Sequence[RowId], limit: TimeLimit) -> dict[RowId, Trace]:
-        """The traces of the rows that have one."""
+        """Return the traces of the rows that have one."""
         found = self._read(rows, limit, *TRACE_FIELDS)
         return {row: trace_of(document) for row, document in found.items()}
 
     def write(self, writes: Sequence[Message], limit: TimeLimit) -> list[End]:
-        """Each for itself, only over what was seen."""
+        """Write each row by itself, only if it is unchanged since the look."""
         if len(writes) < 2:
             return [self._alone(write, limit) for write in writes]
         try:
@@ -188,7 +188,7 @@ class FirestoreTableDriver:
         position: OrderKey | None,
         limit: TimeLimit,
     ) -> Iterator[Row]:
-        """The rows in the column's index, and then those that it does not know."""
+        """Yield the rows in the column's index, and then those that it does not contain."""
         unranked = unranked_position(query, b"")[:2]
         begun = position is not None and position[:2] == unranked
         if not begun:

@@ -24,8 +24,8 @@ from signalbox.adapters.postgres.pool import Pool
 
 MAX_POOLS = 64
 LOCK_SECONDS = 2.0
-"""Shorter than what the breaker takes for a backend that hangs: who waits for a lock says nothing
-about the others."""
+"""Shorter than the silence after which a breaker opens, since a locked row says nothing about the
+server."""
 # Of two workers that meet a new schema at once, one makes it and the other waits.
 _MAKING = 7_126_004_231
 
@@ -62,7 +62,7 @@ SELECT set_config(name, '90s', false) FROM pg_settings WHERE name = 'idle_sessio
 
 @contextmanager
 def connected(config: PostgresConfig, limit: TimeLimit) -> Iterator[psycopg.Connection[Any]]:
-    """A connection in a transaction, committed at the end of the block, within the limit.
+    """Lend a connection in a transaction, committed at the end of the block, within the limit.
 
     Raises Misconfigured for a bad reference, Unavailable for a server that takes too long or sends
     too much, and psycopg's errors.
@@ -79,7 +79,7 @@ def connected(config: PostgresConfig, limit: TimeLimit) -> Iterator[psycopg.Conn
 
 
 def _pool_of(config: PostgresConfig) -> Pool:
-    """Nothing is called: nobody waits here for another one's server."""
+    """Return the pool of a config; makes no call, so that nobody waits for another's server."""
     # With the time of the file: a rotated password makes a new pool.
     key = (config, _changed(config.password_file))
     return _pools.get(key, lambda: Pool(_Maker(config)))
@@ -102,8 +102,7 @@ os.register_at_fork(after_in_child=_forget)
 
 
 class _Maker:
-    """Makes connections with one config. The first makes the tables, and says at once what is
-    wrong with the route."""
+    """Makes connections with one config. The first creates the tables and reports a wrong route."""
 
     def __init__(self, config: PostgresConfig) -> None:
         self._config = config

@@ -1,7 +1,7 @@
-"""A column's position in the order of rows as bytes, alike in Python and in PostgreSQL.
+"""A column's position in the order of rows as bytes, the same in Python and in PostgreSQL.
 
-The bytes sort as `adapters/row_query.py` orders values: class, then value. PostgreSQL computes them
-by a function of ours, so that it filters, orders and indexes rows with that meaning and no other.
+The bytes sort as `adapters/row_query.py` orders values: by class, then by value. PostgreSQL
+computes them with a function that Signalbox creates, and filters, orders and indexes rows by them.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from signalbox.adapters.row_query import OrderKey, ValueClass, rank_of
 from signalbox.commands.tabular_store import Filter
 
 UNRANKED: Final = bytes([ValueClass.NESTED])
-"""Of a row that lacks the column, or has a list or an object there."""
+"""Rank of a row without the column, or with a list or an object there."""
 RANK: Final = "column_rank(data, %s::text)"
 
 # Text of PostgreSQL holds no NUL, so NUL and U+0001 are told apart by a second character, which
@@ -106,12 +106,12 @@ _SIGN = 1 << 63
 
 
 def function(schema: str) -> sql.Composed:
-    """The statement that makes the function."""
+    """Return the statement that creates the function."""
     return sql.SQL(_FUNCTION).format(schema=sql.Identifier(schema))
 
 
 def index_statement(schema: str, column: str) -> str:
-    """The statement that makes an index of a column, in the tables of all tenants."""
+    """Return the statement that creates an index of a column, in the tables of all tenants."""
     name = "'" + column.replace("'", "''") + "'"
     if "\\" in name:
         # Read alike whatever standard_conforming_strings is where an operator runs it: a backslash
@@ -124,14 +124,14 @@ def index_statement(schema: str, column: str) -> str:
 
 
 def has_index(connection: psycopg.Connection[Any], column: str) -> bool:
-    """Whether such an index is there, and complete."""
+    """Return whether such an index exists and is complete."""
     name = column.replace("'", "''")
     found = connection.execute(_INDEXES).fetchall()
     return (f"column_rank(data, '{name}'::text)",) in found
 
 
 def bytes_of(position: OrderKey) -> bytes:
-    """What `column_rank` gives for a row at this position in the order by the column."""
+    """Return what `column_rank` returns for a row at this position in the order by the column."""
     kind, value, _ = position
     if kind in (-1, ValueClass.NESTED):
         return UNRANKED
@@ -139,8 +139,7 @@ def bytes_of(position: OrderKey) -> bytes:
 
 
 def bounds_of(test: Filter) -> tuple[bytes, bytes]:
-    """Between which the bytes of a row are that passes, both ends included. Others may be there
-    too."""
+    """Return the lowest and highest bytes of rows that pass; other rows may be between them too."""
     kind, value = rank_of(test.value)
     at = bytes([kind]) if kind is ValueClass.NESTED else bytes([kind]) + _spelled(kind, value)
     if test.op == "eq":

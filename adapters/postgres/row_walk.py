@@ -124,7 +124,7 @@ class _Stage:
         return self.rank == RANK
 
     def conditions(self, query: QueryRows) -> tuple[str, list[Any]]:
-        """Of the query's filters, and of the stage; with their values."""
+        """Return the conditions of the query's filters and of the stage, with their values."""
         texts, values = [], list[Any]()
         if self.column is not None:
             texts.append(f" AND {RANK} {self.sign} %s")
@@ -137,7 +137,7 @@ class _Stage:
     def later(
         self, query: QueryRows, position: OrderKey | None, sign: str
     ) -> tuple[str, list[Any]]:
-        """The condition of rows after a position, with its values."""
+        """Return the condition of the rows after a position, with its values."""
         if position is None:
             return "", []
         if self.by_rank:

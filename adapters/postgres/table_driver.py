@@ -1,7 +1,7 @@
-"""Tables in PostgreSQL: rows of all tenants in one table of ours, keyed by tenant and env first.
+"""Table driver for PostgreSQL: rows of all tenants in one table, whose key begins with the scope.
 
-A session takes the rows' own locks, so that what it looked at is there still when it writes. A
-tombstone is a row without data, and with the time from which it is kept.
+A session locks its rows, so that they do not change between its look and its writes. A tombstone is
+a row without data, with the time of the deletion.
 """
 
 from __future__ import annotations
@@ -81,12 +81,12 @@ ORDER BY tab COLLATE "C" LIMIT %(limit)s
 
 
 def open_driver(context: AdapterContext) -> PostgresTableDriver:
-    """The driver of one route. Raises InvalidRouteConfig; nothing is called before a command."""
+    """Open the driver of a route; makes no network call. Raises InvalidRouteConfig."""
     return PostgresTableDriver(read_config(context.config), context.scope)
 
 
 def check_config(config: Mapping[str, Any]) -> None:
-    """Raise InvalidRouteConfig for a config that no such route can have. No call out."""
+    """Check a route's config; makes no call. Raises InvalidRouteConfig."""
     read_config(config)
 
 
@@ -109,7 +109,7 @@ class PostgresTableDriver:
             yield _Session(connection, self._tenant_env)
 
     def record(self, write: RowWrite) -> tuple[Any, ...]:
-        """Values of the columns of `_WRITE`."""
+        """Return the values of the columns of `_WRITE`."""
         table_name, key = write.row
         data = None if write.data is None else data_text(write.data)
         return (table_name, key.encode(), write.seq, data, write.mark)
@@ -135,8 +135,10 @@ class PostgresTableDriver:
         return read_row(stored)[0]
 
     def ways(self, query: QueryRows, limit: TimeLimit) -> tuple[Way]:
-        """PostgreSQL filters and orders by any column; an index of one of the filters serves all of
-        them, and the order."""
+        """Return the only way: PostgreSQL filters and orders by any column.
+
+        It scans unless one of the filters, or without filters the order, has an index.
+        """
         columns = [test.column for test in query.filters]
         if not columns and query.order_by is not None:
             columns = [query.order_by]
@@ -169,10 +171,10 @@ class PostgresTableDriver:
             return page_by_name([_text(name) for (name,) in found], query.count)
 
     def close(self) -> None:
-        """Nothing to give back: the connections belong to the process."""
+        """Do nothing: the connections belong to the process."""
 
     def _has_index(self, columns: Sequence[str], limit: TimeLimit) -> bool:
-        """Whether one of the columns has an index; that one is there is asked once a minute."""
+        """Return whether one of the columns has an index; an existing one is known for a minute."""
         now = lease_clock()
         if any(self._indexed.get(column, now) > now for column in columns):
             return True

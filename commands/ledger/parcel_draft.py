@@ -29,6 +29,7 @@ class Draft:
 
     intents: list[Intent] = field(default_factory=list)
     size: int = 0
+    """Bytes of their content."""
     proof: str = ""
     """As `manifest.read_proof` reads it; '' if it is not signed."""
 
@@ -49,19 +50,19 @@ def sort_out(intents: Sequence[Intent]) -> tuple[list[Draft], list[Intent]]:
     others: list[Intent] = []
     for intent, is_plain in zip(intents, plain, strict=True):
         command = intent.command
-        if not is_plain or _key(intent) in keys:
+        if not is_plain or (keys and _key(intent) in keys):
             others.append(intent)
             continue
         scope = (command.tenant_id, command.env, command.kind, str(command.writes))
         group = (*scope, intent.queue, intent.reply_to)
-        draft = drafts.get(group)
+        draft, size = drafts.get(group), command.size
         if draft is None:
             draft = drafts[group] = Draft()
-        elif len(draft.intents) >= MAX_ROWS or draft.size + command.size > MAX_BYTES:
+        elif len(draft.intents) >= MAX_ROWS or draft.size + size > MAX_BYTES:
             full.append(draft)
             draft = drafts[group] = Draft()
         draft.intents.append(intent)
-        draft.size += command.size
+        draft.size += size
     return [*full, *drafts.values()], others
 
 
@@ -102,7 +103,7 @@ def submit_arguments(
         kept = settings.outcome_retention if first.command.writes else settings.read_retention
         arguments += [f"{first.command.tenant_id}/{first.command.env}", first.command.kind]
         arguments += [first.queue, first.reply_to or "-", _milliseconds(kept)]
-        arguments += [extra_lease(sum(command.size for command in commands))]
+        arguments += [extra_lease(draft.size)]
         arguments += [enclose(draft.content, draft.proof), len(commands)]
         for command in commands:
             arguments += [command.op_id, bytes.fromhex(command.fingerprint())]

@@ -249,5 +249,7 @@ def _log_many(outcomes: Sequence[Outcome]) -> None:
         last_op_id=outcomes[-1].op_id,
         worker=first.worker,
     )
+    if not log.is_enabled_for(logging.DEBUG):
+        return  # else each line that is not written would take as much as the command's outcome
     for outcome in outcomes:
         log.debug(outcome.op, status="done", subject=outcome.subject, op_id=outcome.op_id)

@@ -94,7 +94,7 @@ class Completer:
         for item in ended:
             # A dead letter keeps its payload, and so does a command whose lease another worker
             # holds.
-            if item.result is not None and item.claimed.command.ref not in refused:
+            if item.result is not None and not (refused and item.claimed.command.ref in refused):
                 self._tidy(item)
         return finished, dict(counts)
 

@@ -8,6 +8,9 @@ from signalbox.commands.documented import construct
 from signalbox.commands.outcome import Outcome, Status
 from signalbox.workers.execution.pipeline_types import Ended
 
+_FIELDS = set(Outcome.model_fields)
+_MILLISECOND = timedelta(milliseconds=1)
+
 
 def outcome_of(item: Ended, worker: str) -> Outcome:
     """Return the outcome of a command that was attempted or refused just now by `worker`."""
@@ -34,6 +37,7 @@ def outcome_of(item: Ended, worker: str) -> Outcome:
             "attempt": claimed.attempt,
             "worker": worker,
             "claimed_at": claimed.claimed_at,
-            "duration_ms": max(0.0, round(elapsed / timedelta(milliseconds=1), 3)),
+            "duration_ms": max(0.0, round(elapsed / _MILLISECOND, 3)),
         },
+        _FIELDS,
     )

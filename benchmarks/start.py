@@ -29,7 +29,7 @@ COMMANDS = {
     "backends": ("backends",),
 }
 COMPLETION = "completion of a subcommand"
-MOST = 6.0
+MAX_RATIO = 6.0
 """Times a bare Python: 0.3 s, where that takes 50 ms."""
 
 
@@ -62,7 +62,7 @@ def start_cost(bench: Bench) -> list[Figure]:
         if name != "python -c pass":
             ratio = statistics.median(each[name] / each["python -c pass"] for each in rounds)
             title = f"{name} to bare Python"
-            figures.append(Figure(title, ratio, "x", most=MOST, tolerance=NOISE))
+            figures.append(Figure(title, ratio, "x", most=MAX_RATIO, tolerance=NOISE))
     return figures
 
 

@@ -26,7 +26,7 @@ LEVELS = (1, 10, 100, 1_000)
 BATCH, BATCHES, ROUNDS = 1_000, 4, 3
 """Commands a submit, and submits of each level in a round."""
 WARM = 6
-USUAL, MOST = 10, 2.0
+USUAL, MAX_RATIO = 10, 2.0
 """The aim: 1,000 tenants together cost at most so many times what the usual number costs."""
 
 
@@ -53,7 +53,7 @@ def mixed_growth(bench: Bench) -> list[Figure]:
     return [
         *_figures("tenants in a submit", whole),
         *_figures("tenants in a submit, the store alone", stored),
-        *_figures("tenants in a submit, without the store", rest, most=MOST),
+        *_figures("tenants in a submit, without the store", rest, most=MAX_RATIO),
     ]
 
 

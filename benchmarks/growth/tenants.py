@@ -12,7 +12,7 @@ from signalbox.commands.scope import ResourceKind, Scope
 
 LEVELS = (1, 10, 100, 1_000)
 BATCH, BATCHES, ROUNDS = 100, 60, 3
-MOST = 2.0
+MAX_RATIO = 2.0
 """The aim: what is most costly is so many times what is least."""
 
 
@@ -31,7 +31,7 @@ def tenant_growth(bench: Bench) -> list[Figure]:
         for turn in range(ROUNDS):
             for level, its in rows.items():
                 its.append(it.cost(_batches(level, turn * BATCHES)).micros)
-    return flat("tenants", rows, MOST)
+    return flat("tenants", rows, MAX_RATIO)
 
 
 def _batches(level: int, first: int) -> list[list[PutObject]]:

@@ -19,7 +19,7 @@ PRODUCERS = 4
 """Threads that enqueue, so that one connection's round trips do not bound the queue."""
 CALLS, LONGER = 5, 5
 """Calls of each producer in a turn; as many times longer may a turn be for their sake."""
-MOST = 20_000
+MAX_COMMANDS = 20_000
 """Commands in a turn."""
 RATE = 40.0
 """Commands a second, far from saturation, of the latency."""
@@ -85,7 +85,7 @@ def turn_size(rate: float, size: int, seconds: float) -> int:
     """Commands of a turn, in full calls: what takes about so long at this rate, and enough calls
     to keep all producers at work, if these do not take several times as long."""
     enough = min(PRODUCERS * CALLS * size, rate * LONGER * seconds)
-    return max(1, round(min(max(rate * seconds, enough), MOST) / size)) * size
+    return max(1, round(min(max(rate * seconds, enough), MAX_COMMANDS) / size)) * size
 
 
 def loaded(queue: Contender, name: str, commands: int, redis_pid: int) -> Turn:

@@ -1,8 +1,8 @@
-"""How a proof stands behind what it proves, in the same value: no script knows of it.
+"""Stores a proof together with what it proves, in one value, so that no script depends on it.
 
-In a record it is a second line of `cmd`, behind the command's JSON, which has no line break. Before
-a parcel's content it stands in a frame: `SBs1`, its length (4 bytes, big-endian), and the proof.
-What nobody signed has neither.
+In a record, the proof is a second line of `cmd`, after the command's JSON, which has no line break.
+In a parcel, it precedes the content in a frame: `SBs1`, its length (4 bytes, big-endian), and the
+proof. Unsigned values have neither.
 """
 
 from __future__ import annotations
@@ -21,34 +21,34 @@ _TAG, _LENGTH = b"SBs1", struct.Struct(">I")
 
 @dataclass(frozen=True, slots=True)
 class Signed:
-    """The JSON of a command that has a proof, whether that counts or not."""
+    """The JSON of a command with a proof, which may be valid or not."""
 
     text: bytes
     """The JSON as it was signed."""
     proof: str
-    """As `manifest.read_proof` reads it."""
+    """The proof, as `manifest.read_proof` reads it."""
 
 
 def with_proof(text: str, proof: str) -> str:
-    """A record's `cmd`."""
+    """Return a record's `cmd`."""
     return f"{text}\n{proof}" if proof else text
 
 
 def split_proof(text: bytes) -> tuple[bytes, Signed | None]:
-    """The JSON of a record's `cmd`, and with its proof if it has one."""
+    """Return the JSON of a record's `cmd`, with its proof if it has one."""
     document, found, proof = text.partition(b"\n")
     return document, Signed(document, proof.decode("ascii", "replace")) if found else None
 
 
 def enclose(content: bytes, proof: str) -> bytes:
-    """A parcel's content with a proof."""
+    """Return a parcel's content with a proof."""
     if not proof:
         return content
     return b"".join([_TAG, _LENGTH.pack(len(proof)), proof.encode("ascii"), content])
 
 
 def disclose(content: bytes) -> tuple[bytes, str]:
-    """A parcel's content alone, and its proof or ''. Raises LedgerDamaged."""
+    """Return a parcel's content, and its proof or ''. Raises LedgerDamaged."""
     if not content.startswith(_TAG):
         return content, ""
     start = len(_TAG) + _LENGTH.size
@@ -61,13 +61,13 @@ def disclose(content: bytes) -> tuple[bytes, str]:
 
 
 Proofs = Callable[[int], Signed | None]
-"""Of commands that leave a parcel, by position."""
+"""Returns the signed JSON of a command that leaves a parcel, with its proof, by its position."""
 
 
 def proofs_of(content: bytes, proof: str) -> Proofs:
-    """For commands that leave a parcel, by position: the JSON that was signed, with its own proof.
+    """Return the `Proofs` of a parcel's commands.
 
-    None where the parcel's proof is none: such a command is not proven either.
+    They are None if the parcel's proof cannot be read: then the commands are not proven either.
     """
     try:
         whole, signed = read_proof(proof), texts(content)

@@ -1,7 +1,7 @@
-"""Signing of submissions: one manifest for what one submit writes, and one for what it reads.
+"""Signs submissions: one manifest for the writes of a submit, and one for its reads.
 
-Two, since a signature must not live longer than an outcome is kept: the ledger must still know what
-it is told again, and outcomes of reads are kept for minutes.
+There are two since a signature must not be valid for longer than the outcome is kept, so that the
+ledger recognises a repeated command; outcomes of reads are kept for minutes only.
 """
 
 from __future__ import annotations
@@ -26,9 +26,9 @@ ACCEPT_WITHIN = timedelta(minutes=5)
 
 
 def longest_life(retention: timedelta) -> timedelta:
-    """The longest life of a signature on commands whose outcomes are kept for so long.
+    """Return the longest life of a signature on commands whose outcomes are kept for so long.
 
-    Until the last clock that may accept it says that it has ended, the outcome is there.
+    The outcome exists until the signature has expired by the clock of every verifier.
     """
     return retention - 2 * LEEWAY
 
@@ -42,13 +42,13 @@ class Signer:
     audience: str
     """Name of the deployment."""
     life: timedelta
-    """How long a signature on writes holds."""
+    """How long a signature on writes is valid."""
     read_life: timedelta
     """The same for reads."""
 
     @classmethod
     def of(cls, settings: Settings) -> Signer | None:
-        """By the settings; None if they name no key. Raises InvalidSetting."""
+        """Return the signer of the settings; None if they name no key. Raises InvalidSetting."""
         key = key_of(settings)
         if key is None:
             return None
@@ -72,9 +72,10 @@ class Signer:
         return cls(key, settings.audience, *lives)
 
     def sign(self, drafts: Sequence[Draft], others: Sequence[Intent]) -> Callable[[Intent], str]:
-        """Give each parcel its proof; return what gives that of a command that becomes a record.
+        """Give each parcel its proof; return a function that proves single commands.
 
-        That may be one that the ledger leaves out of its parcel.
+        It is called for commands that become records, also for those that the ledger leaves out of
+        their parcel.
         """
         manifests: dict[bool, Manifest] = {}
         signed: dict[bool, list[Sequence[Intent]]] = {}
@@ -110,7 +111,7 @@ class Signer:
         return proof_of
 
     def sign_again(self, commands: Sequence[tuple[str, bytes]]) -> list[str]:
-        """The proof of each command, given as its op and the JSON that stands in its record."""
+        """Return a proof of each command, given as its op and the JSON in its record."""
         groups = [Group([text]) for _, text in commands]
         if not groups:
             return []
@@ -122,7 +123,7 @@ class Signer:
 
 
 def _text(intent: Intent) -> bytes:
-    """What `model_dump_json` gives, without the time that it takes to ask for it."""
+    """Return what `model_dump_json` returns, in less time."""
     command = intent.command
     return command.__pydantic_serializer__.to_json(command)
 

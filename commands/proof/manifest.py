@@ -1,10 +1,10 @@
 """Manifests: one signature for all commands of a submission, and proofs that each was among them.
 
-A submission has groups: a parcel, or a command with a record of its own. The manifest states the
-root over all groups and their number; the hashes are those of `tree.py`. All numbers are signed, so
-neither can a node stand for a command, nor a command for itself twice. A parcel is proven by its
-content alone, without a hash of each command; a command that has left its parcel, by the path from
-its own JSON.
+A submission consists of groups: each is a parcel, or a command with a record of its own. The
+manifest states the root over all groups and their number, with the hashes of `tree.py`. Since all
+numbers are signed, a node cannot be presented as a command, nor a command twice. A parcel is proven
+by its content, without a hash of each command. A command that has left its parcel is proven by the
+path from its own JSON.
 """
 
 from __future__ import annotations
@@ -31,68 +31,68 @@ from signalbox.commands.proof.tree import (
 MANIFEST = "signalbox-manifest"
 """The `typ` of a manifest."""
 NO_CONTENT = bytes(SIZE)
-"""In place of the content's digest in a group that is no parcel."""
+"""Stands for the content's digest in a group that is not a parcel."""
 _GROUP, _ROW = struct.Struct(">cIBI32s"), struct.Struct(">cIBI32sIB")
 
 
 @dataclass(frozen=True, slots=True)
 class Times:
-    """When a manifest counts, in seconds since 1970."""
+    """When a manifest is valid, in seconds since 1970."""
 
     issued: int
     """When it was signed, by the signer's clock."""
     expires: int
-    """When it ends: claimed later, a command does not run."""
+    """When it expires: a command that is claimed later does not run."""
     accept_until: int
-    """Until when the ledger must have accepted what it is about: no number is of a later time."""
+    """Until when the ledger must have accepted the commands; later numbers are refused."""
 
     def claims(self) -> dict[str, int]:
-        """The claims that say so."""
+        """Return the claims of these times."""
         return {"iat": self.issued, "exp": self.expires, "acc": self.accept_until}
 
 
 @dataclass(frozen=True)
 class Group:
-    """What a manifest is about: a parcel, or one command without."""
+    """A group of a manifest: a parcel, or one command with a record of its own."""
 
     texts: Sequence[bytes]
     """The JSON of each command."""
     content: bytes | None = None
-    """The parcel's; None if it is none."""
+    """Content of the parcel; None if it is not a parcel."""
 
     @cached_property
     def levels(self) -> list[list[bytes]]:
-        """The tree over its commands, from the leaves up."""
+        """The tree over the commands, from the leaves up."""
         return levels([leaf(text) for text in self.texts])
 
     @cached_property
     def digest(self) -> bytes:
-        """Of the content."""
+        """Digest of the content."""
         return NO_CONTENT if self.content is None else hashlib.sha256(self.content).digest()
 
     @property
     def hash(self) -> bytes:
-        """In the tree over all groups."""
+        """Hash of the group in the tree over all groups."""
         return group_hash(len(self.texts), self.digest, self.levels[-1][0])
 
 
 @dataclass(frozen=True, slots=True)
 class GroupProof:
-    """That a parcel is one of the groups of a manifest."""
+    """Proves that a parcel is one of the groups of a manifest."""
 
     token: str
     """The manifest, a compact JWS."""
     group: int
-    """Which of them it is."""
+    """Index of the group."""
     above: bytes
     """The path from the group to the root."""
     count: int
-    """Number of its commands, those that were left out of it included."""
+    """Number of its commands, including those that were left out of the parcel."""
     root: bytes
-    """Root of the tree over these."""
+    """Root of the tree over its commands."""
 
     def to_text(self) -> str:
-        """The proof as one line of ASCII."""
+        """Return the proof as one line of ASCII."""
         head = _GROUP.pack(b"g", self.group, len(self.above) // SIZE, self.count, self.root)
         return f"{self.token} {encode(head + self.above)}"
 
@@ -104,7 +104,7 @@ class GroupProof:
             refuse("the parcel is not the one that was signed")
 
     def row(self, group: Group, index: int) -> RowProof:
-        """The proof of one command when it leaves the parcel, of which `group` is made again."""
+        """Return the proof of a command that leaves the parcel, whose group is computed again."""
         return RowProof(
             self.token,
             self.group,
@@ -118,31 +118,31 @@ class GroupProof:
 
 @dataclass(frozen=True, slots=True)
 class RowProof:
-    """That a command is one of those of a manifest."""
+    """Proves that a command is one of those of a manifest."""
 
     token: str
     """The manifest, a compact JWS."""
     group: int
-    """The group in which it was signed."""
+    """Index of the group in which it was signed."""
     above: bytes
-    """The path from that to the root."""
+    """The path from that group to the root."""
     count: int
     """Number of the group's commands."""
     digest: bytes
-    """Of the group's content."""
+    """Digest of the group's content."""
     index: int
-    """The command's place in the group."""
+    """Index of the command in the group."""
     path: bytes
-    """The path from the command to the root of the group's."""
+    """The path from the command to the root of the group's commands."""
 
     def to_text(self) -> str:
-        """The proof as one line of ASCII."""
+        """Return the proof as one line of ASCII."""
         steps = len(self.above) // SIZE, len(self.path) // SIZE
         head = _ROW.pack(b"r", self.group, steps[0], self.count, self.digest, self.index, steps[1])
         return f"{self.token} {encode(head + self.above + self.path)}"
 
     def check(self, root: bytes, groups: int, text: bytes) -> None:
-        """Raise SignatureInvalid unless the command's JSON is what stands at its place."""
+        """Raise SignatureInvalid unless the command's JSON is the one at its index."""
         inner = climb(leaf(text), self.index, self.count, self.path)
         own = group_hash(self.count, self.digest, inner)
         if climb(own, self.group, groups, self.above) != root:
@@ -151,10 +151,10 @@ class RowProof:
 
 @dataclass(frozen=True)
 class Manifest:
-    """A signed manifest with all that it is about, for who made it."""
+    """A signed manifest with its groups, as its author has it."""
 
     groups: Sequence[Group]
-    """What it is about."""
+    """The groups that it signs."""
     token: str
     """The compact JWS."""
     tree: list[list[bytes]] = field(repr=False)
@@ -164,25 +164,25 @@ class Manifest:
     def sign(
         cls, groups: Sequence[Group], key: PrivateKey, audience: str, times: Times
     ) -> Manifest:
-        """Sign what states these groups."""
+        """Sign a manifest of these groups."""
         tree = levels([group.hash for group in groups])
         claims = {"aud": audience, **times.claims()}
         claims |= {"root": encode(tree[-1][0]), "groups": len(groups)}
         return cls(groups, sign(key, MANIFEST, claims), tree)
 
     def parcel(self, group: int) -> GroupProof:
-        """The proof of a whole group."""
+        """Return the proof of a whole group."""
         its = self.groups[group]
         above = path(self.tree, group)
         return GroupProof(self.token, group, above, len(its.texts), its.levels[-1][0])
 
     def command(self, group: int, index: int) -> RowProof:
-        """The proof of one command."""
+        """Return the proof of one command."""
         return self.parcel(group).row(self.groups[group], index)
 
 
 def read_proof(text: str) -> GroupProof | RowProof | str:
-    """Read what `to_text` wrote; a token alone is given back. Raises SignatureInvalid."""
+    """Read what `to_text` wrote; a token alone is returned unchanged. Raises SignatureInvalid."""
     token, space, rest = text.partition(" ")
     if not space:
         return token
@@ -213,18 +213,18 @@ def _paths(content: bytes, *steps: int) -> list[bytes]:
 
 @dataclass(frozen=True, slots=True)
 class Stated:
-    """What a verified manifest says."""
+    """The content of a verified manifest."""
 
     root: bytes
-    """Over all groups."""
+    """Root over all groups."""
     groups: int
-    """Their number."""
+    """Number of groups."""
     accept_until: float
     """As in `Times`."""
 
 
 def read_manifest(statement: Statement) -> Stated:
-    """What a verified statement says as a manifest, but for its times. Raises SignatureInvalid."""
+    """Read a verified statement as a manifest; checks no times. Raises SignatureInvalid."""
     claims = statement.claims
     root, groups, accept_until = (claims.get(name) for name in ("root", "groups", "acc"))
     try:

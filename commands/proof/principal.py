@@ -102,29 +102,29 @@ class PrincipalKey(Documented):
 
 
 class Grant(Documented):
-    """What someone may do: operations of roles, for tenants and envs."""
+    """What a principal may do: operations of roles, for tenants and envs."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     roles: tuple[Role, ...] = Field(max_length=8)
-    """What it may do."""
+    """Its roles."""
     tenants: Globs
-    """Tenants for which it may, as globs such as `t_acme` or `t_lab-*`."""
+    """Tenants to which the roles apply, as globs such as `t_acme` or `t_lab-*`."""
     envs: Globs = ("*",)
-    """Envs in which it may, as globs."""
+    """Envs to which the roles apply, as globs."""
     ops: Globs = ("*",)
-    """Operations to which its roles are narrowed, as globs such as `object_store.*`."""
+    """Operations to which the roles are restricted, as globs such as `object_store.*`."""
 
     def permits(self, op: str, tenant_id: str | None, env: str | None) -> bool:
         """True if a role covers the operation there. None stands for all tenants, or all envs."""
         return self.has(op) and self.covers(tenant_id, env)
 
     def has(self, op: str) -> bool:
-        """True if a role has the operation, wherever."""
+        """True if a role has the operation, for any tenant and env."""
         return any(matches(op, ROLE_OPS[role]) for role in self.roles) and matches(op, self.ops)
 
     def covers(self, tenant_id: str | None, env: str | None) -> bool:
-        """True if it is for this tenant and env. None stands for all of them."""
+        """True if it applies to this tenant and env. None stands for all of them."""
         return _covers(self.tenants, tenant_id) and _covers(self.envs, env)
 
 
@@ -136,16 +136,16 @@ class Principal(Grant):
     keys: tuple[PrincipalKey, ...] = Field(max_length=8)
     """Its keys, all of them valid at the same time; more than one while it changes to a new one."""
     expires: datetime | None = None
-    """Until when it may; None for always."""
+    """Until when it is valid; None for always."""
     revoked: datetime | None = None
-    """When it was revoked: nothing that its keys have signed counts; None if it was not."""
+    """When it was revoked, after which no signature of its keys is valid; None if it was not."""
 
     def key(self, kid: str) -> PrincipalKey | None:
         """Return its key with that id, None if it has none."""
         return next((key for key in self.keys if key.public.kid == kid), None)
 
     def ended(self, at: datetime) -> str | None:
-        """Return why it does not count at that time, None if it does."""
+        """Return why it is not valid at that time, None if it is."""
         if self.revoked is not None:
             return f"principal {self.name} is revoked"
         if self.expires is not None and at >= self.expires:
@@ -153,7 +153,7 @@ class Principal(Grant):
         return None
 
     def key_ended(self, kid: str, at: datetime) -> str | None:
-        """Return why the principal or its key with that id does not count then; None if it does."""
+        """Return why the principal or its key with that id is not valid then; None if it is."""
         if (reason := self.ended(at)) is not None:
             return reason
         key = self.key(kid)
@@ -170,7 +170,7 @@ class Principal(Grant):
     ) -> None:
         """Raise unless the principal may have `op` signed with this key at that time.
 
-        Raises SignatureInvalid if the key or the principal does not count then, and NotGranted.
+        Raises SignatureInvalid if the key or the principal is not valid then, and NotGranted.
         """
         reason = self.key_ended(kid, at)
         if reason is not None:

@@ -1,4 +1,4 @@
-"""How strictly a deployment or a tenant asks for signatures."""
+"""Whether a deployment or a tenant requires signatures."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Signatures(StrEnum):
-    """What becomes of a command whose signature is missing or does not count."""
+    """How commands are treated whose signature is missing or invalid."""
 
     OFF = "off"
     """It runs, and nothing is checked."""
@@ -16,6 +16,6 @@ class Signatures(StrEnum):
     """It is refused."""
 
     def stricter(self, other: Signatures) -> Signatures:
-        """The stricter of the two."""
+        """Return the stricter of the two."""
         order = list(Signatures)
         return max(self, other, key=order.index)

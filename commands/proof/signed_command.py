@@ -1,7 +1,7 @@
 """Signed commands of producers without our client: a compact JWS with the whole command in it.
 
-Its payload is `{"aud": …, "iat": …, "exp": …, "op_id": …, "command": {…}}`. The op_id stands beside
-the command, where no one can overlook that it is signed; the command may repeat it.
+Its payload is `{"aud": …, "iat": …, "exp": …, "op_id": …, "command": {…}}`. The op_id is a member
+of its own, so that producers do not forget to sign it; the command may contain it too.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ COMMAND = "signalbox-command"
 
 
 def unverified(token: str) -> dict[str, Any]:
-    """The document of the command in a token, whoever made it.
+    """Return the command's document in a token without verifying the signature.
 
     Raises InvalidCommand and TooLarge.
     """
@@ -39,7 +39,7 @@ def unverified(token: str) -> dict[str, Any]:
 
 
 def document_of(claims: Mapping[str, Any]) -> dict[str, Any]:
-    """The document of the command that these claims state. Raises InvalidCommand."""
+    """Return the document of the command in these claims. Raises InvalidCommand."""
     op_id, document = claims.get("op_id"), claims.get("command")
     if not isinstance(op_id, str) or not isinstance(document, dict):
         raise InvalidCommand(
@@ -55,5 +55,5 @@ def document_of(claims: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def command_of(claims: Mapping[str, Any]) -> Command:
-    """The command that verified claims state. Raises as `parse_command` does."""
+    """Return the command in verified claims. Raises as `parse_command` does."""
     return parse_command(document_of(claims))

@@ -49,8 +49,8 @@ def verify(
 ) -> Statement:
     """Return what the token states. Raises SignatureInvalid, whatever the token is.
 
-    Nothing of a token is parsed but its header before its signature was verified. Of two tokens
-    that this accepts with the same claims and key, none differs from the other in its parts.
+    Before the signature is verified, nothing but the token's header is parsed. There is only one
+    valid token for the same claims and key.
     """
     try:
         content = token.encode("ascii") if isinstance(token, str) else bytes(token)
@@ -108,7 +108,7 @@ def check_times(
 
 
 def canonical(document: Any) -> bytes:
-    """Return the one JSON text of a document that digests are computed over."""
+    """Return the canonical JSON text of a document, over which digests are computed."""
     return _dump(document, sort_keys=True)
 
 
@@ -131,7 +131,7 @@ def _load(text: bytes) -> dict[str, Any]:
 
 
 def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """An object whose names are distinct: two readers may differ in which of two counts."""
+    """Make an object of distinct names; parsers differ in which of two equal ones they use."""
     found = dict(pairs)
     if len(found) != len(pairs):
         raise ValueError("a name stands twice")

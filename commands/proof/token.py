@@ -1,8 +1,8 @@
-"""Tokens for HTTP: a key's owner lets who has the token act for it, for a while and for less.
+"""Tokens for HTTP, with which a key's owner lets others act for it, for a limited time and purpose.
 
 A token is a compact JWS whose claims are `{"aud": …, "iat": …, "exp": …, "sub": <principal>,
-"grant": {"roles": […], "tenants": […], "envs": […], "ops": […]}}`. It gives nothing by itself: what
-it may is what its principal may, of that what who signed may, and of that what the grant says.
+"grant": {"roles": […], "tenants": […], "envs": […], "ops": […]}}`. A token adds no permissions: it
+allows what its principal, the signer and the grant all allow.
 """
 
 from __future__ import annotations
@@ -36,9 +36,9 @@ class Token:
     kid: str
     """Id of the key that signed it."""
     principal: str
-    """Name of the principal that who has it acts as."""
+    """Name of the principal for which the token's holder acts."""
     grant: Grant
-    """What the token is narrowed to."""
+    """What the token is restricted to."""
     times: Mapping[str, Any]
     """Its `iat` and `exp`."""
 

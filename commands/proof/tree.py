@@ -1,11 +1,11 @@
-"""Merkle trees as RFC 6962, section 2.1, has them, with a third kind of hash between two trees.
+"""Merkle trees as in RFC 6962, section 2.1, with a third kind of hash that joins two trees.
 
     command   H(0x00 | its JSON)
     node      H(0x01 | left | right); the last of an odd number goes up as it is
     group     H(0x02 | number of its commands | digest of its content | root of its commands)
 
-H is SHA-256. Who verifies knows the size of each tree, so a path has one length and a hash one
-place.
+H is SHA-256. The verifier knows the size of each tree, so the length of a path, and the position of
+each hash in it, are given.
 """
 
 from __future__ import annotations
@@ -25,22 +25,22 @@ _COUNT = struct.Struct(">I")
 
 
 def leaf(text: bytes) -> bytes:
-    """The hash of a command."""
+    """Return the hash of a command."""
     return hashlib.sha256(b"\0" + text).digest()
 
 
 def node(left: bytes, right: bytes) -> bytes:
-    """The hash of what is above these."""
+    """Return the hash of the node above these two."""
     return hashlib.sha256(b"\1" + left + right).digest()
 
 
 def group_hash(count: int, digest: bytes, root: bytes) -> bytes:
-    """The hash of a group."""
+    """Return the hash of a group."""
     return hashlib.sha256(b"\2" + _COUNT.pack(count) + digest + root).digest()
 
 
 def levels(hashes: Sequence[bytes]) -> list[list[bytes]]:
-    """The tree over some hashes, one at least, from these up to the root."""
+    """Return the levels of the tree over one or more hashes, from these up to the root."""
     found = [list(hashes)]
     while (size := len(below := found[-1])) > 1:
         above = [node(below[at], below[at + 1]) for at in range(0, size - 1, 2)]
@@ -49,7 +49,7 @@ def levels(hashes: Sequence[bytes]) -> list[list[bytes]]:
 
 
 def path(tree: Sequence[Sequence[bytes]], index: int) -> bytes:
-    """What stands beside the way from a leaf to the root, from below."""
+    """Return the hashes beside the path from a leaf to the root, from the leaf upwards."""
     found = []
     for level in tree[:-1]:
         if index ^ 1 < len(level):
@@ -59,7 +59,7 @@ def path(tree: Sequence[Sequence[bytes]], index: int) -> bytes:
 
 
 def climb(own: bytes, index: int, size: int, beside: bytes) -> bytes:
-    """The root above a leaf of a tree of that size. Raises SignatureInvalid for another path."""
+    """Return the root to which a leaf and its path lead. Raises SignatureInvalid (wrong path)."""
     if not 0 <= index < size <= MAX_SIZE:
         refuse("the proof names a leaf that the tree does not have")
     at = 0

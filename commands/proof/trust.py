@@ -1,4 +1,4 @@
-"""Trust: whose signatures count in this process, and with which key it signs itself."""
+"""Trust: whose signatures this process accepts, and with which key it signs."""
 
 from __future__ import annotations
 
@@ -27,19 +27,19 @@ class Trust:
     """The root of trust of a deployment, from this process' files and settings."""
 
     audience: str
-    """Name of the deployment, which every signature names."""
+    """Name of the deployment, which every signature contains."""
     administrators: Mapping[str, tuple[str, PublicKey]]
     """Name and key of each administrator, by the key's id."""
     signatures: Signatures = Signatures.OFF
-    """The least that holds for the commands of every tenant; a policy may be stricter."""
+    """The minimum for the commands of every tenant; a policy may be stricter."""
     floor: int = 0
-    """The lowest revision that the registry can have; one below it has lost changes."""
+    """The lowest valid revision of the list of principals; an older one has lost changes."""
     signer: PrivateKey | None = field(default=None, repr=False)
     """The key that this process signs with, None if it signs nothing."""
 
 
 def trust_of(settings: Settings) -> Trust | None:
-    """Return what the settings trust, None without a trust file. Raises InvalidSetting."""
+    """Return the trust of the settings, None without a trust file. Raises InvalidSetting."""
     if settings.trust_file is None:
         return None
     audience = settings.audience

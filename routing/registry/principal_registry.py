@@ -15,7 +15,7 @@ from signalbox.routing.registry.proof import PRINCIPAL_OP, Verifier
 from signalbox.routing.registry.records import read_value
 from signalbox.routing.registry.roster import (
     EMPTY,
-    MOST,
+    MAX_PRINCIPALS,
     Roster,
     principal_subject,
     roster_after,
@@ -171,9 +171,10 @@ class PrincipalRegistry:
         return made[0] if made else self.get(name)
 
     def _check(self, principal: Principal, roster: Roster) -> None:
-        if principal.name not in roster.principals and len(roster.principals) >= MOST:
+        if principal.name not in roster.principals and len(roster.principals) >= MAX_PRINCIPALS:
             raise Conflict(
-                f"there are {MOST} principals", next_step="let services share one, with a key each"
+                f"there are {MAX_PRINCIPALS} principals",
+                next_step="let services share one, with a key each",
             )
         # A key of two would leave open who has signed.
         kids = [key.public.kid for key in principal.keys]

@@ -1,9 +1,9 @@
-"""Proofs: the signatures of changes, and what counts of what the registry holds.
+"""Proofs: the signatures of changes, and the verification of the registry's records.
 
-A proof covers the event, with the hash of the one before it, and the record that is stored with
-it. So a record is proven without the log, and only where and at the revision at which it was set.
-Its author must be an administrator of the trust file, or a principal who may make such a change by
-the roster of now; the roster itself only an administrator can sign.
+A proof covers the event, with the hash of the previous one, and the record that is stored with it.
+So a record can be verified without the log, and is valid only for its subject and revision. The
+author must be an administrator of the trust file, or a principal who may make such a change by the
+current roster. Only an administrator can sign the roster.
 """
 
 from __future__ import annotations
@@ -38,7 +38,7 @@ from signalbox.routing.route import revision_of
 TYP = "signalbox-change"
 """The `typ` of the signature of a change."""
 _UNSIGNED = ("hash", "proof")
-"""What a record's digest leaves out: neither can be known when it is signed."""
+"""Fields that a record's digest leaves out, since they are not known when it is signed."""
 MAX_RECORD_BYTES = 8 * 1024 * 1024
 """Maximum size of a stored record, in bytes; the roster is the largest."""
 
@@ -57,13 +57,13 @@ OPS: Mapping[str, tuple[str, ...]] = {
         *("policy.set", "registry.rebase", "principal.change"),
     ),
 }
-"""The operation that a kind of event is, as it is granted; a refusal can be of any of them."""
+"""The granted operation of each kind of event; a refusal can be of any operation."""
 PRINCIPAL_OP = "principal.change"
-"""The operation of which administrators alone are capable."""
+"""The operation that only administrators may do."""
 ANY = "any"
-"""Stands for the digest of whatever record."""
+"""Stands for the digest of any record."""
 NO_FENCE = -2
-"""What stands for the revision of a fence that is not there; no record has it."""
+"""Stands for the revision of a missing fence; no record has it."""
 NEXT = (
     "set it again with a key that may (SIGNALBOX_KEY_FILE), and find out who else can write to the "
     "state Redis: `signalbox audit verify`"
@@ -114,7 +114,7 @@ class Author:
 
 @dataclass(frozen=True)
 class Verifier:
-    """Says what counts, by the trust of this process and one roster."""
+    """Verifies records and events by the trust of this process and one roster."""
 
     trust: Trust
     roster: Roster
@@ -148,7 +148,7 @@ class Verifier:
         return found
 
     def _proven(self, text: bytes | str, expected: ExpectedRecord) -> str:
-        """The record as JSON, from what was checked: parsers may differ in how they read a text."""
+        """Return the record as JSON, written from the verified document, since parsers differ."""
         if len(text) > MAX_RECORD_BYTES:
             raise ValueError("larger than any record")
         document = json.loads(text, object_pairs_hook=_once)
@@ -321,7 +321,7 @@ def missing(subject: str) -> RegistryUnproven:
 
 
 def unproven(what: str, subject: str, error: Exception) -> RegistryUnproven:
-    """Return the error for a record that does not count, and why."""
+    """Return the error for a record that is not valid, with the reason."""
     tenant_id, env = tenant_and_env(subject)
     reason = error.message if isinstance(error, ProofError) else "it is malformed"
     return RegistryUnproven(

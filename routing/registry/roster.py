@@ -19,7 +19,7 @@ ROSTER_FIELD = "all"
 """Field of that key."""
 PRINCIPAL_PREFIX = "principal/"
 """Prefix of the `subject` of a principal's events."""
-MOST = 1000
+MAX_PRINCIPALS = 1000
 """Maximum number of principals, those that were revoked included."""
 
 
@@ -28,7 +28,7 @@ class Roster(Documented):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    principals: dict[Name, Principal] = Field(default_factory=dict, max_length=MOST)
+    principals: dict[Name, Principal] = Field(default_factory=dict, max_length=MAX_PRINCIPALS)
     """The principals by name, also those that were revoked."""
     epoch: str = ""
     """Epoch of the registry in which it was set."""

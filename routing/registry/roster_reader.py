@@ -1,4 +1,4 @@
-"""Reads the roster, verifies it once a revision, and remembers the newest that it has seen."""
+"""Reads the roster, verifies each revision once, and remembers the newest that it has seen."""
 
 from __future__ import annotations
 
@@ -33,10 +33,10 @@ READ = (("HGET", FENCE_KEY, ROSTER), ("HGET", ROSTER_KEY, ROSTER_FIELD))
 
 
 class RosterReader:
-    """The roster of now, as this process may believe it. Thread-safe.
+    """Reads the current roster and verifies it. Thread-safe.
 
-    A roster older than one that was seen does not count, nor one below the floor of the trust file.
-    After a rebase it has to be set once in the new epoch, if changes of it were lost.
+    A roster that is older than one seen before, or below the floor of the trust file, is refused.
+    After a rebase it has to be set once in the new epoch if changes of it were lost.
     """
 
     def __init__(self, client: State, trust: Trust) -> None:
@@ -47,9 +47,9 @@ class RosterReader:
         self._root: tuple[tuple[Any, ...], str] | None = None
 
     def at(self, fence: bytes | str | None) -> Verifier:
-        """Return what verifies by the roster with this fence, or by a newer one.
+        """Return a verifier by the roster with this fence, or by a newer one.
 
-        No round trip if that is known. Raises RegistryUnproven and StateUnavailable.
+        Takes no round trip if that is known. Raises RegistryUnproven and StateUnavailable.
         """
         known = self._known
         now = text_of(fence) if fence is not None else EMPTY.fence
@@ -58,7 +58,7 @@ class RosterReader:
         return self.now()
 
     def check(self) -> Verifier:
-        """Look whether the roster changed, and read it if so; one round trip, or two.
+        """Check whether the roster has changed, and then read it; one round trip, or two.
 
         Raises RegistryUnproven and StateUnavailable.
         """
@@ -130,7 +130,7 @@ class RosterReader:
         return text
 
     def began(self, epoch: str) -> bool:
-        """True if a rebase that counts began this epoch; two round trips.
+        """Return whether a valid rebase began this epoch; two round trips.
 
         Raises RegistryUnproven and StateUnavailable.
         """

@@ -1,4 +1,4 @@
-"""Authors: whose signatures count for commands, by the trust file and the roster of now."""
+"""Authors: whose signatures on commands are valid, by the trust file and the current roster."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from signalbox.routing.registry.roster_reader import RosterReader
 PrincipalOf = Callable[[str], Principal | None]
 """Returns the principal with a key of that id, None if there is none."""
 AuthorsAt = Callable[[str | None], PrincipalOf]
-"""Returns whose keys count at a position of the registry, as a claim has read it; None: now."""
+"""Returns whose keys are valid at a position of the registry that a claim has read; None: now."""
 
 
 class Authors:
-    """Reads the roster anew when the registry has moved. Thread-safe."""
+    """Reads the roster again when the registry has changed. Thread-safe."""
 
     def __init__(self, trust: Trust, rosters: RosterReader) -> None:
         self._rosters = rosters
@@ -32,10 +32,10 @@ class Authors:
         self._known: tuple[str | None, PrincipalOf] | None = None
 
     def __call__(self, position: str | None) -> PrincipalOf:
-        """Return whose keys count there, or later.
+        """Return whose keys are valid there or later.
 
-        A round trip if the registry has moved, or for None: now. Raises RegistryUnproven and
-        StateUnavailable.
+        Takes a round trip if the registry has changed, or for None (now). Raises RegistryUnproven
+        and StateUnavailable.
         """
         known = self._known
         if known is not None and position is not None and known[0] == position:

@@ -1,7 +1,7 @@
-"""Proof check: refuses commands that nobody signed who may have them run.
+"""Proof check: refuses commands that were not signed by someone with the permission.
 
-It stands behind the claim and before anything else: a command that is refused here has no effect,
-and takes no op_id. A signature is verified once for all parcels and records of its manifest.
+It follows the claim and precedes everything else, so a refused command has no effect and takes no
+op_id. A signature is verified once for all parcels and records of its manifest.
 """
 
 from __future__ import annotations
@@ -29,22 +29,21 @@ class ProofCheck:
     """Verifies what was claimed. Thread-safe; one per process. Methods raise StateUnavailable."""
 
     floor: Signatures
-    """What becomes of commands that are not proven, unless their tenant's policy is stricter."""
+    """How unproven commands are treated, unless their tenant's policy is stricter."""
     statements: Statements
-    """What was signed."""
+    """Reads and remembers signed statements."""
     settings: Settings
     """The worker's settings."""
     authors_at: AuthorsAt
-    """Whose keys count."""
+    """Whose keys are valid."""
     count: Callable[[Sequence[tuple[Ref, str]]], None]
-    """Counts commands that are run although they are not proven, by name, each with the code of its
-    error."""
+    """Counts commands that run although they are not proven: names, with the code of the error."""
 
     def entrance(self, message: Message) -> Message:
-        """Return the message with a fault in place of each whole command that is not proven.
+        """Return the message with a fault instead of each whole command that is not proven.
 
-        Nothing of those is recorded as a command. What is recorded because whose keys count cannot
-        be told now is verified, as everything is, when it is claimed.
+        These are not recorded as commands. If the valid keys are not known at the moment, commands
+        are recorded, and verified when they are claimed, as all are.
         """
         if self.floor is Signatures.OFF or not message.carried:
             return message
@@ -69,7 +68,7 @@ class ProofCheck:
     def check(self, claims: Claims) -> tuple[Claims, list[Ended]]:
         """Return the claims that may run, and the ends of those that are not proven.
 
-        Where whose keys count cannot be told, all wait.
+        If the valid keys are not known at the moment, all commands wait.
         """
         if self.floor is Signatures.OFF or not (claims.claimed or claims.unrunnable):
             return claims, []

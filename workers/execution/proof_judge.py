@@ -1,4 +1,4 @@
-"""Judging of proofs: whether commands were signed by someone who may have them run."""
+"""Judges proofs: whether commands were signed by someone with the permission to run them."""
 
 from __future__ import annotations
 
@@ -48,25 +48,25 @@ class Refusal:
     item: Claimed
     error: ProofError
     over: bool = False
-    """Its author may have it run, and the time of the signature is over."""
+    """True if the author has the permission, but the signature has expired."""
 
 
 @dataclass(frozen=True)
 class Judge:
-    """Says of commands whether they are proven."""
+    """Judges whether commands are proven."""
 
     statements: Statements
-    """What this process has verified before."""
+    """Reads and remembers signed statements."""
     settings: Settings
     """The worker's settings."""
     principal_of: PrincipalOf
-    """Whose keys count."""
+    """Whose keys are valid."""
     stale: set[int] = field(default_factory=set)
-    """Ids of the claims judged so far before which newer ones may have run: they come late, or have
-    run here before."""
+    """Ids of judged claims before which newer commands may have run, since they are late or have
+    run in this process before."""
 
     def refusals(self, claims: Claims, items: Sequence[Claimed]) -> list[Refusal]:
-        """Return which of these, of the claims, are not proven."""
+        """Return the refusals of those of the claims that are not proven."""
         parcels = {
             id(row.command): parcel for parcel in claims.parcels for row in parcel.rows.values()
         }
@@ -94,7 +94,7 @@ class Judge:
         return found
 
     def _parcel(self, parcel: Parcel) -> _ParcelProof | ProofError:
-        """The parcel's proof, whatever is in it; or why there is none."""
+        """Return the parcel's proof, whatever it contains, or why there is none."""
         try:
             proof = _read(parcel.proof)
             if not isinstance(proof, GroupProof):
@@ -178,7 +178,7 @@ class Judge:
         return statement, self._author(statement, command)
 
     def _author(self, statement: Statement, command: Command) -> ProofError | None:
-        """Raise unless who signed may have the command run; return an error if it is too late."""
+        """Raise unless the signer may run the command; return an error if it is too late."""
         now = time.time()
         check_author(
             self.principal_of,
@@ -228,9 +228,9 @@ class _ParcelProof:
     parcel: Parcel
     statement: Statement
     stale: bool
-    """Whether newer commands may have run before its own."""
+    """True if newer commands may have run before those of the parcel."""
     found: dict[tuple[str, str, str], ProofError | None] = field(default_factory=dict)
-    """What was found of its author, by tenant, env and op."""
+    """Result of the check of its author, by tenant, env and op."""
 
 
 def _at(error: ProofError, command: Command) -> ProofError:
@@ -245,9 +245,9 @@ def _read(proof: str) -> GroupProof | RowProof | str:
 
 
 def _check_form(command: Command) -> None:
-    """Raise unless the command is one that could have been made.
+    """Raise unless the command is valid.
 
-    What is in a parcel was taken for checked, and an author may have sealed what was not.
+    Commands in a parcel are not validated when they are read, and an author can seal invalid ones.
     """
     try:
         same = type(command).model_validate_json(command.model_dump_json()) == command
@@ -258,7 +258,7 @@ def _check_form(command: Command) -> None:
 
 
 def _check_name(text: bytes, ref: Ref) -> None:
-    """Raise if a record that cannot be run stands under another name than its JSON has."""
+    """Raise if a record that cannot be run has another name than its JSON says."""
     try:
         document = json.loads(text)
         own = make_ref(document["tenant_id"], document["env"], document["op_id"])
@@ -269,12 +269,12 @@ def _check_name(text: bytes, ref: Ref) -> None:
 
 
 def _is_late(stated: Stated) -> bool:
-    """Whether the ledger can accept nothing of it any more: it may have run, unknown to it."""
+    """Return whether the ledger can no longer accept it; it may have run without a trace there."""
     return time.time() > stated.accept_until + LEEWAY.total_seconds()
 
 
 def _check_number(statement: Statement, number: int, latest: float) -> None:
-    """Raise unless a number in the ledger is of a time at which it could be accepted."""
+    """Raise unless a number in the ledger is from a time at which the command could be accepted."""
     leeway = LEEWAY.total_seconds()
     if not _number(statement.claims, "iat") - leeway <= number / 1e6 <= latest + leeway:
         _invalid(

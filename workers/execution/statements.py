@@ -1,4 +1,4 @@
-"""Statements that this process has verified, and whether their authors may make them now."""
+"""Signed statements that this process has verified, and their authors' current permissions."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from signalbox.commands.proof.statement import Statement, verify
 from signalbox.workers.execution.authors import PrincipalOf
 
 KEPT = 1000
-"""Number of statements that are remembered: their signatures are not verified again."""
+"""Number of statements that are remembered, so that their signatures are not verified again."""
 RUNS_KEPT = 50_000
-"""Number of parcels and records of which this process remembers under which number they ran."""
+"""Number of parcels and records whose numbers, under which they ran, this process remembers."""
 MAX_KEPT_BYTES = 4096
 """Maximum size of a token that is remembered, in bytes."""
 
@@ -38,7 +38,7 @@ class Statements:
     def read(self, token: str, typ: str, principal_of: PrincipalOf) -> Statement:
         """Return what the token states; its signature is verified once. Raises SignatureInvalid.
 
-        Whether its author counts now is for `check_author` to say.
+        `check_author` checks whether its author is still valid.
         """
         with self._lock:
             known = self._known.get((typ, token))
@@ -61,9 +61,9 @@ class Statements:
     def runs_as_parcel(self, token: str, group: int, name: int, indexes: Collection[int]) -> bool:
         """Note that a parcel with these of its group's commands runs under its name.
 
-        Return whether one of them ran here before. Raises SignatureInvalid if that was under
-        another number: who can write to the ledger has put it there again. This process alone
-        remembers it, and not for ever.
+        Return whether one of them ran in this process before. Raises SignatureInvalid if that was
+        under another number, since someone with access to the ledger has then put it there again.
+        Only this process remembers it, and for a limited time.
         """
         with self._lock:
             runs = self._runs_of(token, group)
@@ -99,10 +99,10 @@ class Statements:
 
 @dataclass(slots=True)
 class _Runs:
-    """Under which numbers the commands of one group have run in this process."""
+    """The numbers under which the commands of one group have run in this process."""
 
     name: int | None = None
-    """Of the parcel in which they ran: the number of the first; None if they ran in none."""
+    """Name of the parcel in which they ran, which is the number of its first; None for none."""
     indexes: Collection[int] = ()
     """Indexes of those that ran in that parcel."""
     apart: dict[int, int] = field(default_factory=dict)
@@ -126,7 +126,7 @@ def check_author(
     *,
     at: datetime,
 ) -> None:
-    """Raise unless who signed may have `op` run there. Raises SignatureInvalid, NotGranted."""
+    """Raise SignatureInvalid or NotGranted unless the signer may run `op` there."""
     principal = principal_of(statement.kid)
     if principal is None:
         raise SignatureInvalid(

@@ -1,7 +1,7 @@
-"""Commands that their authors have signed, and those that nobody signs though somebody must.
+"""Commands that their authors have signed, and unsigned ones where a signature is required.
 
-Both are seen before anything is recorded, by the rules of a worker, which verifies again at the
-claim. The gateway signs other commands with its own key, if it has one.
+The gateway checks both before anything is recorded, by the rules of a worker, which verifies them
+again at the claim. It signs other commands with its own key, if it has one.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ class SignedCommands:
         return end
 
     async def check_unsigned(self, command: Command) -> None:
-        """Raise SignatureMissing if the command has to be signed, and nobody does so."""
+        """Raise SignatureMissing if the command needs a signature that nobody makes."""
         if self._trust is None or not self.asks:
             return
         wanted = self._trust.signatures

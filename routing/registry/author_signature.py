@@ -1,8 +1,8 @@
-"""Changes that their author signs elsewhere, with a key that never comes here.
+"""Changes that their author signs on another machine, with a key that this process never has.
 
-Such a change is made in two steps. Asked for without a signature, it is decided and answered with
-what there is to sign (`ChangePrepared`). Asked for again with the signature, it is decided again,
-and made if that is exactly what was signed: nothing is kept between the two.
+Such a change takes two steps. The first request, without a signature, is decided and answered with
+what has to be signed (`ChangePrepared`). The second, with the signature, is decided again, and made
+if that is exactly what was signed. Nothing is stored between the two.
 """
 
 from __future__ import annotations
@@ -37,11 +37,11 @@ class AuthorSignature:
     token: str | None = None
     """The signature; None to prepare the change."""
     epoch: str | None = None
-    """The epoch that it names, as the first change of a registry begins one."""
+    """The epoch in its claims; the first change of a registry begins one."""
 
     @classmethod
     def wanted(cls) -> AuthorSignature:
-        """Return what prepares a change now."""
+        """Return the signature with which a change is prepared now."""
         return cls(datetime.now(UTC).replace(microsecond=0))
 
     @classmethod
@@ -66,7 +66,7 @@ class AuthorSignature:
         return its
 
     def check(self, claims: dict[str, Any], op: str, subject: str, verifier: Verifier) -> str:
-        """Return the signature if it states exactly these claims, by who may make the change now.
+        """Return the signature if it has exactly these claims, and its author may make the change.
 
         Raises SignatureInvalid, NotGranted, and Conflict if something else was signed.
         """
@@ -92,7 +92,7 @@ class AuthorSignature:
 
 @dataclass(frozen=True)
 class Basis:
-    """What a change is decided on, with the signatures that prove it."""
+    """The state on which a change is decided, with the signatures that prove it."""
 
     epoch: str
     """Epoch of the newest event."""
@@ -116,15 +116,15 @@ class Prepared(BaseModel):
     claims: dict[str, Any]
     """What is to be signed: the payload of the JWS."""
     event: StreamEvent
-    """The event that the log will get, but for its proof and hash."""
+    """The event that will be appended to the log, without its proof and hash."""
     record: dict[str, Any] | None
     """What will be stored with it."""
     basis: Basis
-    """What it was decided on."""
+    """The state on which it was decided."""
 
 
 class ChangePrepared(Exception):
-    """No error: the change is decided, and not made, since its author has to sign it."""
+    """Not a failure: the change is decided but not made yet, since its author has to sign it."""
 
     def __init__(self, prepared: Prepared) -> None:
         super().__init__(f"{prepared.event.type} of {prepared.event.subject}")

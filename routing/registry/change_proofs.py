@@ -1,4 +1,4 @@
-"""What a change needs where changes are signed: who signs it, and what it may believe."""
+"""Signs changes of the registry, and verifies the state on which they are decided."""
 
 from __future__ import annotations
 
@@ -64,7 +64,7 @@ POLICY_KINDS = ("policy_set",)
 
 @dataclass(frozen=True)
 class Believed:
-    """What a change is decided on: what counts of the state that was read."""
+    """The state on which a change is decided: the valid part of what was read."""
 
     route: Route | None
     lock: StrategyLock | None
@@ -73,13 +73,13 @@ class Believed:
     tree: TreePath | None = None
     """The subject's path in the tree; None without a trust file."""
     anew: bool = False
-    """True if the tree has to begin anew, since the one that stands there does not count."""
+    """True if the tree has to begin anew, since the stored one is not valid."""
     head_proof: str | None = None
     """The signature of the newest event; None without a trust file, and before the first."""
 
 
 class ChangeProofs:
-    """Signs changes with this process' key, and verifies what they are decided on. Thread-safe."""
+    """Signs changes with this process' key, and verifies their state. Thread-safe."""
 
     def __init__(self, reader: RosterReader) -> None:
         self.reader = reader
@@ -244,7 +244,7 @@ def _replaced(
 
 
 def _policy(verifier: Verifier, text: bytes | None, expected: ExpectedRecord) -> Policy | None:
-    """The policy that a change depends on."""
+    """Return the policy on which a change depends."""
     if text is None and expected.fence_revision == NO_FENCE and expected.newest is None:
         return None
     found = (

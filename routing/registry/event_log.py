@@ -48,7 +48,7 @@ class ChangeRequest:
     tenant_id: str
     """The tenant whose policy applies; empty for a rebase."""
     change: Change
-    """Who asks for it, why, and its idempotency key."""
+    """Who requests it, why, and its idempotency key."""
     asked: dict[str, Any] | None = None
     """What the event of a refusal records as the request."""
     lock_token: int | None = None
@@ -58,7 +58,7 @@ class ChangeRequest:
     op: str = ""
     """The operation, as it is granted to principals, such as `routing.set`."""
     roster: Roster | None = None
-    """The roster that an administrator begins anew with, whatever stands there."""
+    """The roster with which an administrator begins anew, whatever is stored."""
 
     @classmethod
     def of(
@@ -361,7 +361,7 @@ class EventLog:
 
 
 def _taken(route: bytes | None, lock: bytes | None, policy: bytes | None) -> Believed:
-    """What is stored, as it stands."""
+    """Return what is stored, unverified."""
     return Believed(
         Route.model_validate_json(route) if route else None,
         StrategyLock.model_validate_json(lock) if lock else None,
@@ -371,7 +371,7 @@ def _taken(route: bytes | None, lock: bytes | None, policy: bytes | None) -> Bel
 
 
 def _before(request: ChangeRequest, seen: Seen) -> dict[str, Any] | None:
-    """What a refused change would have changed."""
+    """Return what a refused change would have changed."""
     if request.scope is None:
         return seen.policy.terms.model_dump(mode="json") if seen.policy else None
     return seen.route.document() if seen.route else None

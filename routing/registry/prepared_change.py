@@ -1,7 +1,7 @@
 """Checks a change that someone else has prepared, before its author signs it.
 
-Who prepares a change decides what is to be signed. So the author computes all of that again, from
-what is proven by signatures of others: nothing is signed but the change that is shown.
+Whoever prepares a change decides what is to be signed. So the author's machine computes all of it
+again, from what is proven by signatures of others, and signs nothing but the change that is shown.
 """
 
 from __future__ import annotations
@@ -37,10 +37,10 @@ _NEXT = "sign nothing of it: find out who runs the gateway, and use `signalbox` 
 
 
 def check_prepared(prepared: Prepared, trust: Trust) -> None:
-    """Raise SignatureInvalid unless `claims` state the `event`, and nothing beside it.
+    """Raise SignatureInvalid unless `claims` state the `event` and nothing else.
 
-    The registry behind it is proven as it stood at some time: that it is the one of now is for
-    whoever appends the event. Raises RegistryUnproven if it does not count.
+    The registry's state in it is proven for some time; whoever appends the event checks that it is
+    the current one. Raises RegistryUnproven if it is not valid.
     """
     event, basis = prepared.event, prepared.basis
     verifier = Verifier(trust, basis.roster)
@@ -98,7 +98,7 @@ def _root(basis: Basis, verifier: Verifier) -> str:
 
 
 def _record(prepared: Prepared, kind: str) -> dict[str, Any] | None:
-    """What has to be stored with the event. Raises ValueError if it is none of a change."""
+    """Return what has to be stored with the event. Raises ValueError if it is not of a change."""
     event = prepared.event
     made: BaseModel
     if kind in ("set", "switched"):

@@ -1,4 +1,4 @@
-"""Reads routes and policies of which only what is proven counts."""
+"""Reads routes and policies, and verifies their proofs."""
 
 from __future__ import annotations
 
@@ -38,8 +38,8 @@ def proven_routes(
 ) -> list[FoundRoute]:
     """Return route and fence of each scope as `Registry.get_many`; one round trip.
 
-    A second one if the roster changed. RegistryUnproven stands where something does not count, also
-    for a route that is missing though nobody signed its deletion.
+    It takes a second one if the roster has changed. The result has RegistryUnproven for what is not
+    valid, also for a route that is missing although nobody signed its deletion.
     """
     fields = [scope.field for scope in scopes]
     routes, fences, gone, head, nodes = client.atomic(
@@ -79,7 +79,7 @@ def proven_policies(
 
 
 class _Tree:
-    """What was read of the tree beside the records, and who verifies these."""
+    """The part of the tree that was read with the records, and their verifier."""
 
     def __init__(
         self,
@@ -98,7 +98,7 @@ class _Tree:
     def check(
         self, number: int, subject: str, read: Callable[[Verifier, str | None], Found]
     ) -> Found | RegistryUnproven:
-        """Return what `read` makes of the record of that number, given its newest digest."""
+        """Return what `read` returns for the record of that number, given its newest digest."""
         if isinstance(self._verifier, RegistryUnproven):
             return _at(self._verifier, subject)
         nodes = self._nodes[number * FIELDS : (number + 1) * FIELDS]
@@ -147,7 +147,7 @@ def _policy(
 
 
 def _at(error: RegistryUnproven, subject: str) -> RegistryUnproven:
-    """The error of all records, as that of one."""
+    """Return the error of all records as that of one."""
     its = copy(error)
     tenant_id, env = tenant_and_env(subject)
     its.at(tenant_id=tenant_id, env=env)

@@ -1,9 +1,8 @@
-"""The tree over all records of the registry, whose root each signed event states.
+"""The tree over all records of the registry; each signed event contains its root.
 
-A sparse Merkle tree: a record's subject names its leaf, each leaf holds the digests of few
-subjects, and a node is the hash of the two below it. With the nodes beside its path to the root, a
-record is shown to be the newest of its subject, or a subject to have none, by the newest event
-alone.
+It is a sparse Merkle tree: a record's subject determines its leaf, each leaf has the digests of few
+subjects, and a node is the hash of the two below it. With the nodes beside the path to the root,
+the newest event alone proves that a record is the newest of its subject, or that there is none.
 """
 
 from __future__ import annotations
@@ -59,7 +58,7 @@ class TreePath:
     """A leaf and the nodes beside its path to the root."""
 
     subject: str
-    """Whose leaf it is."""
+    """The subject whose leaf it is."""
     digests: Mapping[str, str]
     """Digest of the newest record of each subject of this leaf."""
     beside: Sequence[bytes]
@@ -67,7 +66,7 @@ class TreePath:
 
     @classmethod
     def read(cls, subject: str, answer: Sequence[bytes | None]) -> TreePath:
-        """Read what `tree_fields` have held. Raises ValueError for what is no leaf."""
+        """Read the values of `tree_fields`. Raises ValueError for an invalid leaf."""
         leaf, *beside = answer
         try:
             digests = json.loads(leaf) if leaf is not None else {}
@@ -99,7 +98,7 @@ class TreePath:
         return nodes[-1].hex(), fields | {f"leaf:{index}": canonical(changed.digests)}
 
     def _nodes(self) -> list[bytes]:
-        """The nodes of the path, from the leaf to the root."""
+        """Return the nodes of the path, from the leaf to the root."""
         index, nodes = _index(self.subject), [_leaf(self.digests)]
         for height, other in enumerate(self.beside):
             left, right = (other, nodes[-1]) if index >> height & 1 else (nodes[-1], other)

@@ -47,8 +47,8 @@ def run_pipeline(
     calls: Sequence[Call],
     scripts: Sequence[Script],
     *,
-    behind: Sequence[Call] = (),
+    after: Sequence[Call] = (),
     durable: bool = False,
 ) -> list[Any]:
     """Send all calls, one round trip to each server; see `State.run`. Raises StateUnavailable."""
-    return state.run(calls, scripts, behind=behind, durable=durable)
+    return state.run(calls, scripts, after=after, durable=durable)

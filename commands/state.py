@@ -82,17 +82,17 @@ class State:
         calls: Sequence[Call],
         scripts: Sequence[Loadable] = (),
         *,
-        behind: Sequence[Call] = (),
+        after: Sequence[Call] = (),
         durable: bool = False,
     ) -> list[Any]:
         """Send all calls in one round trip to each server, and return their answers in order.
 
-        Calls with the same hash tag run in order. The calls `behind` run after all others: in the
+        Calls with the same hash tag run in order. The calls `after` run after all others: in the
         same round trip if one server has all keys, else in a second one. With `durable`, the
         answers wait for as many replicas as are configured. If a server does not know a script,
         `scripts` are loaded and the call is repeated.
         """
-        every = [*calls, *behind]
+        every = [*calls, *after]
         replicas = self._replicas if durable else 0
         first: list[Any] | None = None
         if isinstance(self._servers, OneServer) and not replicas:
@@ -204,7 +204,7 @@ class State:
     def _parts(
         self, units: Sequence[Unit], left: Sequence[int], front: int
     ) -> dict[redis.Redis, list[int]]:
-        """What to send now to whom: without what stands behind, unless one server has all."""
+        """Return what to send now to each server; `after` only if one server has all keys."""
         if isinstance(self._servers, OneServer):
             return {self._servers.any(): list(left)}
         parts: dict[redis.Redis, list[int]] = {}
@@ -285,8 +285,11 @@ def _again(
     failed: Collection[int],
     front: int,
 ) -> list[int]:
-    """What is to be sent in the next round: in each hash tag, all from the first that failed on,
-    since what stands behind may rely on its effect; and what stands behind all others."""
+    """Return what is to be sent in the next round.
+
+    In each hash tag, these are all calls from the first that failed on, since later ones may rely
+    on its effect, and the calls `after`.
+    """
     again: list[int] = []
     broken: set[str] = set()
     for index in left:

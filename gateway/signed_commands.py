@@ -26,7 +26,7 @@ from signalbox.producers.client.submission import Submission
 from signalbox.routing.registry.registry import Registry
 from signalbox.workers.execution.authors import Authors, AuthorsAt
 from signalbox.workers.execution.proof_judge import Judge
-from signalbox.workers.execution.statements import Statements
+from signalbox.workers.execution.signed_statements import Statements
 
 Signed = tuple[Command, str]
 """A command, and the JWS that states it."""

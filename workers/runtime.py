@@ -33,8 +33,8 @@ from signalbox.workers.execution.completer import Completer
 from signalbox.workers.execution.control_commands import ControlRunner
 from signalbox.workers.execution.parcel_drain import ParcelDrain
 from signalbox.workers.execution.proof_check import ProofCheck
+from signalbox.workers.execution.signed_statements import Statements
 from signalbox.workers.execution.slots import Slots
-from signalbox.workers.execution.statements import Statements
 from signalbox.workers.execution.tenant_activity import TenantActivity
 from signalbox.workers.executor import Executor
 from signalbox.workers.suspects.suspect_runner import SuspectRunner

@@ -209,7 +209,7 @@ class Ledger(LedgerReader):
         asked = FenceQuestion.of(_route_field(ticket) for ticket in tickets)
         started = lease_clock()
         scripts = [SUBMIT, CLAIM]
-        answers = run_pipeline(self._client, calls, scripts, behind=[asked.call()], durable=True)
+        answers = run_pipeline(self._client, calls, scripts, after=[asked.call()], durable=True)
         fences = asked.read(answers[-1])
         claims = Claims(epoch=fences.epoch, policies=fences.policies)
         # Fewer groups than answers: those of the submits come first.

@@ -177,7 +177,7 @@ class Parcels:
         asked = FenceQuestion.of(scopes)
         started = lease_clock()
         *answers, answer = run_pipeline(
-            self._client, calls, [TAKE], behind=[asked.call()], durable=True
+            self._client, calls, [TAKE], after=[asked.call()], durable=True
         )
         taken = [self._reader.taken(*each, started) for each in zip(tags, answers, strict=True)]
         wanted = {f"{p.kind}/{p.tenant_env}" for each in taken for p in each.parcels}

@@ -16,8 +16,8 @@ AGAIN_SECONDS = 0.5
 class FlushQueue(Generic[Item]):
     """Items in the order of their adds.
 
-    Those of a scope (tenant and env) that was full wait in a separate lane. Not thread-safe: the
-    buffer's lock guards it.
+    Those of a scope (tenant and env) that was full wait in a queue of their own. Not thread-safe:
+    the buffer's lock guards it.
     """
 
     def __init__(
@@ -58,13 +58,13 @@ class FlushQueue(Generic[Item]):
     def take(self, capacity: int) -> list[Item]:
         """Return the items that are due now, at most `capacity`.
 
-        If they come from the lane of a full scope, there are no others among them.
+        If they come from the queue of a full scope, there are no others among them.
         """
         now = time.monotonic()
         for scope, again in self._again.items():
             if again <= now:
-                lane = self._aside[scope]
-                return [lane.popleft() for _ in range(min(capacity, len(lane)))]
+                waiting = self._aside[scope]
+                return [waiting.popleft() for _ in range(min(capacity, len(waiting)))]
         if not self._is_due(now):
             return []
         taken: list[Item] = []
@@ -91,11 +91,11 @@ class FlushQueue(Generic[Item]):
         now = time.monotonic()
         for scope in taken:
             if scope in full:
-                lane = self._aside.setdefault(scope, deque())
-                lane.extendleft(reversed(full[scope]))
+                waiting = self._aside.setdefault(scope, deque())
+                waiting.extendleft(reversed(full[scope]))
                 self._again[scope] = now + AGAIN_SECONDS
             elif self._aside.get(scope):
-                self._again[scope] = now  # the rest of its lane
+                self._again[scope] = now  # the rest of its queue
             else:
                 self._aside.pop(scope, None)
                 self._again.pop(scope, None)

@@ -34,7 +34,7 @@ from signalbox.workers.app import app
 from signalbox.workers.execution.authors import AuthorsAt
 from signalbox.workers.execution.parcel_drain import ParcelDrain
 from signalbox.workers.execution.proof_check import ProofCheck
-from signalbox.workers.execution.statements import Statements
+from signalbox.workers.execution.signed_statements import Statements
 from signalbox.workers.runtime import Runtime
 
 HERE = "prod-eu"

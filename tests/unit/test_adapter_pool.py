@@ -29,7 +29,7 @@ from signalbox.routing.route import Route
 from signalbox.workers.execution import adapter_pool
 from signalbox.workers.execution.adapter_pool import MAX_READ, AdapterPool
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
-from signalbox.workers.execution.read_write_order import split_into_lanes
+from signalbox.workers.execution.read_write_order import split_into_sequences
 
 WHEN = datetime(2026, 1, 1, tzinfo=UTC)
 
@@ -144,30 +144,32 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(adapter_pool, "EARLY_SECONDS", 600.0)
 
 
-def lanes_of(*commands: Command) -> list[list[list[int]]]:
+def sequences_of(*commands: Command) -> list[list[list[int]]]:
     """The steps, each command by its place."""
     place = {id(command): number for number, command in enumerate(commands)}
     return [
         [[place[id(item.claimed.command)] for item in step] for step in steps]
-        for steps in split_into_lanes(admitted(commands))
+        for steps in split_into_sequences(admitted(commands))
     ]
 
 
-def test_lanes_and_their_steps() -> None:
+def test_sequences_and_their_steps() -> None:
     a, b = put("a"), put("b")
-    assert lanes_of(a, b, put("a")) == [[[0, 1, 2]]]
-    assert lanes_of(get("a"), all_keys()) == [[[0, 1]]]
-    assert lanes_of(a, get("a"), b, get("b")) == [[[0], [1]], [[2], [3]]]
-    assert lanes_of(a, get("a"), put("a"), get("a")) == [[[0], [1], [2], [3]]]
-    assert lanes_of(get("a"), a) == [[[0], [1]]]
-    assert lanes_of(a, get("b")) == [[[0]], [[1]]]
-    assert lanes_of(a, b, get("b"), all_keys(), get("a"), put("c")) == [[[0, 1], [2, 3, 4], [5]]]
-    assert lanes_of(a, all_keys(), b, all_keys()) == [[[0], [1], [2], [3]]]
-    assert lanes_of(a, put("c", tenant="t_b"), get("a")) == [[[0], [2]], [[1]]]
+    assert sequences_of(a, b, put("a")) == [[[0, 1, 2]]]
+    assert sequences_of(get("a"), all_keys()) == [[[0, 1]]]
+    assert sequences_of(a, get("a"), b, get("b")) == [[[0], [1]], [[2], [3]]]
+    assert sequences_of(a, get("a"), put("a"), get("a")) == [[[0], [1], [2], [3]]]
+    assert sequences_of(get("a"), a) == [[[0], [1]]]
+    assert sequences_of(a, get("b")) == [[[0]], [[1]]]
+    assert sequences_of(a, b, get("b"), all_keys(), get("a"), put("c")) == [
+        [[0, 1], [2, 3, 4], [5]]
+    ]
+    assert sequences_of(a, all_keys(), b, all_keys()) == [[[0], [1], [2], [3]]]
+    assert sequences_of(a, put("c", tenant="t_b"), get("a")) == [[[0], [2]], [[1]]]
     point = Point(series="s", value=1.0, timestamp=WHEN)
     ingest = IngestPoints(tenant_id="t_a", env="dev", points=[point])
     query = QueryPoints(tenant_id="t_a", env="dev", series="s", start=WHEN, end=WHEN.replace(day=2))
-    assert lanes_of(ingest, query) == [[[0], [1]]]
+    assert sequences_of(ingest, query) == [[[0], [1]]]
 
 
 @pytest.mark.parametrize("bulk", [frozenset(), frozenset({"put"})])
@@ -259,7 +261,7 @@ def test_an_error_of_the_line_itself_comes_out_once_all_has_ended(pool: AdapterP
 
 def test_deletes_stand_in_line_with_reads_as_well() -> None:
     delete = DeleteObject(tenant_id="t_a", env="dev", key="a")
-    assert lanes_of(put("a"), get("a"), delete, get("a")) == [[[0], [1], [2], [3]]]
+    assert sequences_of(put("a"), get("a"), delete, get("a")) == [[[0], [1], [2], [3]]]
 
 
 def test_a_folder_that_leads_elsewhere_later_is_not_used_any_more(

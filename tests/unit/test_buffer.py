@@ -467,7 +467,7 @@ def test_adds_that_wait_for_room_are_told_when_the_thread_ends() -> None:
 
 
 class Clock:
-    """Time for lanes, moved by hand."""
+    """Time for the queues of full scopes, moved by hand."""
 
     def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
         self.now = 100.0

@@ -22,11 +22,11 @@ from signalbox.commands.ledger.script_reply import batched
 from signalbox.commands.payload import PayloadStore
 from signalbox.commands.scope import Mode
 from signalbox.workers.execution.fair_threads import FairThreads
-from signalbox.workers.execution.lane_scheduler import Job, LaneScheduler
 from signalbox.workers.execution.lease_extension import Progress, Renew
 from signalbox.workers.execution.pipeline_types import Admitted, Early, Ended, Watch
-from signalbox.workers.execution.read_write_order import split_into_lanes
+from signalbox.workers.execution.read_write_order import split_into_sequences
 from signalbox.workers.execution.result_json import to_result
+from signalbox.workers.execution.step_scheduler import Job, StepScheduler
 
 log = structlog.get_logger("signalbox.worker")
 
@@ -105,20 +105,20 @@ class AdapterPool:
         `early` gets the ends that came while other commands still ran. Commands of one key run in
         accepted order; after one that must be retried (a temporary error) the later ones of its key
         are not attempted. Reads run after the writes of the same message that they could see
-        (`split_into_lanes`).
+        (`split_into_sequences`).
         """
         if not admitted:
             return []
         run = _Run(watch)
-        lanes, jobs_of = split_into_lanes(admitted), partial(self._jobs, run)
-        if len(lanes) == len(lanes[0]) == 1:
+        sequences, jobs_of = split_into_sequences(admitted), partial(self._jobs, run)
+        if len(sequences) == len(sequences[0]) == 1:
             jobs = jobs_of(admitted)
             if len(jobs) == 1 and not _is_chain(admitted):
                 # A single call, of which no part ends before the rest.
                 jobs[0][0]()
                 return run.taken()
             jobs_of = partial(_given, jobs)
-        scheduler = LaneScheduler(self._submit, lanes, jobs_of)
+        scheduler = StepScheduler(self._submit, sequences, jobs_of)
         scheduler.start()
         pause = EARLY_SECONDS
         while not scheduler.ended(pause):

@@ -21,7 +21,7 @@ from signalbox.workers.execution.authors import AuthorsAt
 from signalbox.workers.execution.command_log import log_unproven
 from signalbox.workers.execution.pipeline_types import Ended, Routed
 from signalbox.workers.execution.proof_judge import Judge, Refusal
-from signalbox.workers.execution.statements import Statements
+from signalbox.workers.execution.signed_statements import Statements
 
 
 @dataclass(frozen=True)

@@ -33,7 +33,7 @@ from signalbox.commands.proof.statement import LEEWAY, Statement, check_times
 from signalbox.commands.ref import Ref, make_ref, split_ref
 from signalbox.commands.settings import Settings
 from signalbox.workers.execution.authors import PrincipalOf
-from signalbox.workers.execution.statements import Statements, check_author
+from signalbox.workers.execution.signed_statements import Statements, check_author
 
 _NEXT = (
     "submit it again, under the same op_id, by a client with a key (SIGNALBOX_KEY_FILE), or as a "

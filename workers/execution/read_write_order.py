@@ -13,8 +13,8 @@ A step begins when the step before it has ended.
 """
 
 
-def split_into_lanes(admitted: Sequence[Admitted]) -> list[Steps]:
-    """Return commands that need not wait for one another in different lanes.
+def split_into_sequences(admitted: Sequence[Admitted]) -> list[Steps]:
+    """Return commands that need not wait for one another in different sequences.
 
     In a message with reads and writes, a read of one item (object, row, stream) follows the earlier
     writes of that item. A read of many items (a list, a query, points) follows all earlier writes
@@ -23,11 +23,11 @@ def split_into_lanes(admitted: Sequence[Admitted]) -> list[Steps]:
     if len({item.claimed.command.writes for item in admitted}) < 2:
         return [[list(admitted)]]
     wide = {_scope(item) for item in admitted if _is_wide(item)}
-    lanes: dict[Hashable, list[Admitted]] = {}
+    sequences: dict[Hashable, list[Admitted]] = {}
     for number, item in enumerate(admitted):
         scope, key = _scope(item), item.claimed.command.item_key
-        lanes.setdefault(scope if scope in wide else (scope, key or number), []).append(item)
-    return [_steps_of(items) for items in lanes.values()]
+        sequences.setdefault(scope if scope in wide else (scope, key or number), []).append(item)
+    return [_steps_of(items) for items in sequences.values()]
 
 
 def _scope(item: Admitted) -> str:

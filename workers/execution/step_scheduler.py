@@ -1,4 +1,4 @@
-"""Lane scheduler: runs the commands of one message on threads, in lanes of successive steps."""
+"""Runs the commands of one message on threads, in sequences of steps that run in parallel."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ Job = tuple[Callable[[], None], Sequence[T]]
 
 
 @dataclass
-class _Lane(Generic[T]):
+class _Sequence(Generic[T]):
     steps: deque[Sequence[T]]
     running: int = 0
     """Number of items of the current step that have not ended."""
 
 
-class LaneScheduler(Generic[T]):
-    """Runs the steps of each lane in order, and lanes in parallel.
+class StepScheduler(Generic[T]):
+    """Runs the steps of each sequence in order, and sequences in parallel.
 
     Steps that can begin together become jobs together. No thread waits for the job of another.
     """
@@ -30,28 +30,31 @@ class LaneScheduler(Generic[T]):
     def __init__(
         self,
         submit: Callable[[Callable[[], None], Sequence[T]], None],
-        lanes: Iterable[Sequence[Sequence[T]]],
+        sequences: Iterable[Sequence[Sequence[T]]],
         jobs_of: Callable[[Sequence[T]], Sequence[Job[T]]],
     ) -> None:
-        """Prepare the lanes; a step must not be empty.
+        """Prepare the sequences; a step must not be empty.
 
         `jobs_of` makes jobs of items, each item in exactly one job. `submit` runs a job on a
         thread.
         """
         self._submit = submit
         self._jobs_of = jobs_of
-        self._lanes = [_Lane(deque(steps)) for steps in lanes]
-        self._lane_of = {
-            id(item): lane for lane in self._lanes for step in lane.steps for item in step
+        self._sequences = [_Sequence(deque(steps)) for steps in sequences]
+        self._sequence_of = {
+            id(item): sequence
+            for sequence in self._sequences
+            for step in sequence.steps
+            for item in step
         }
-        self._open = len(self._lanes)
+        self._open = len(self._sequences)
         self._lock = threading.Lock()
         self._ended = threading.Event()
         self._error: BaseException | None = None
 
     def start(self) -> None:
-        """Submit the first step of each lane."""
-        self._advance(self._lanes)
+        """Submit the first step of each sequence."""
+        self._advance(self._sequences)
 
     def ended(self, seconds: float) -> bool:
         """Wait up to `seconds`; return whether everything has ended.
@@ -64,14 +67,14 @@ class LaneScheduler(Generic[T]):
             raise self._error
         return True
 
-    def _advance(self, lanes: Sequence[_Lane[T]]) -> None:
-        """Begin the next step of these lanes, whose current step has ended."""
+    def _advance(self, sequences: Sequence[_Sequence[T]]) -> None:
+        """Begin the next step of these sequences, whose current step has ended."""
         items: list[T] = []
         closed = 0
-        for lane in lanes:
-            if lane.steps and self._error is None:
-                step = lane.steps.popleft()
-                lane.running = len(step)
+        for sequence in sequences:
+            if sequence.steps and self._error is None:
+                step = sequence.steps.popleft()
+                sequence.running = len(step)
                 items += step
             else:
                 closed += 1
@@ -80,7 +83,7 @@ class LaneScheduler(Generic[T]):
                 for call, job_items in self._jobs_of(items):
                     self._submit(partial(self._run, call, job_items), job_items)
         except BaseException as error:  # noqa: BLE001 - raised by `ended`
-            self._error, closed = error, len(lanes)
+            self._error, closed = error, len(sequences)
         with self._lock:
             self._open -= closed
             if self._open <= 0:
@@ -94,9 +97,9 @@ class LaneScheduler(Generic[T]):
         ready = []
         with self._lock:
             for item in items:
-                lane = self._lane_of[id(item)]
-                lane.running -= 1
-                if not lane.running:
-                    ready.append(lane)
+                sequence = self._sequence_of[id(item)]
+                sequence.running -= 1
+                if not sequence.running:
+                    ready.append(sequence)
         if ready:
             self._advance(ready)

@@ -7,6 +7,7 @@ import hashlib
 import json
 import os
 import re
+import stat
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -52,6 +53,14 @@ class PublicKey:
         except (BadSignatureError, ValueError):
             return False
         return True
+
+    @property
+    def valid(self) -> bool:
+        """True if signatures can hold under it: it is a point of the curve, of the full order."""
+        require("a signature", "proof", "nacl")
+        from nacl.bindings import crypto_core_ed25519_is_valid_point
+
+        return bool(crypto_core_ed25519_is_valid_point(self.raw))
 
     @cached_property
     def _key(self) -> VerifyKey:
@@ -153,19 +162,49 @@ def public_of(document: Any) -> PublicKey:
 
 
 def read_json(path: Path) -> dict[str, Any]:
-    """Read a file that holds one JSON object. Raises LocalFileError, which does not quote it."""
+    """Read a file that holds one JSON object. Raises LocalFileError, which does not quote it.
+
+    Links are followed, since secrets are often mounted as links. A name that stands twice in an
+    object is refused: readers of the file may take the one, and this process the other.
+    """
     try:
-        with open(path, "rb") as source:
-            text = source.read(MAX_FILE_BYTES + 1)
-        document = json.loads(text[:MAX_FILE_BYTES])
+        document = json.loads(_content(path), object_pairs_hook=each_name_once)
     except (OSError, ValueError, RecursionError) as error:
         reason = error.strerror if isinstance(error, OSError) else "it is not JSON"
+        if isinstance(error, _Unusable):
+            reason = str(error)
         raise LocalFileError(
             f"{path} cannot be read: {reason}", next_step="name a readable file of keys"
         ) from None
     if not isinstance(document, dict):
         raise LocalFileError(f"{path} holds no JSON object", next_step="name a file of keys")
     return document
+
+
+class _Unusable(ValueError):
+    """Why a file is not used, in words that quote nothing of it."""
+
+
+def _content(path: Path) -> bytes:
+    """Read a file in one go. It does not wait for whoever writes to a named pipe."""
+    with open(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), "rb") as source:
+        if not stat.S_ISREG(os.fstat(source.fileno()).st_mode):
+            raise _Unusable("it is no regular file")
+        content = source.read(MAX_FILE_BYTES + 1)
+    if len(content) > MAX_FILE_BYTES:
+        raise _Unusable(f"it is larger than {MAX_FILE_BYTES} bytes")
+    return content
+
+
+def each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """Make an object of distinct names, as `object_pairs_hook` of `json.loads`.
+
+    Parsers differ in which of two equal names they use. Raises ValueError if a name stands twice.
+    """
+    found = dict(pairs)
+    if len(found) != len(pairs):
+        raise _Unusable("a name stands twice in it")
+    return found
 
 
 def encode(content: bytes) -> str:

@@ -15,7 +15,7 @@ from datetime import timedelta
 from typing import Any, NoReturn
 
 from signalbox.commands.error import SignatureInvalid
-from signalbox.commands.proof.keys import PrivateKey, PublicKey, decode, encode
+from signalbox.commands.proof.keys import PrivateKey, PublicKey, decode, each_name_once, encode
 
 MAX_BYTES = 64 * 1024
 """Maximum size of a token, unless the verifier says otherwise, in bytes."""
@@ -121,21 +121,16 @@ def _dump(document: Any, *, sort_keys: bool = False) -> bytes:
 def _load(text: bytes) -> dict[str, Any]:
     # Decoded here, since json.loads would take UTF-16 and UTF-32 too.
     document = json.loads(
-        text.decode("utf-8"), object_pairs_hook=_once, parse_float=_finite, parse_constant=_none
+        text.decode("utf-8"),
+        object_pairs_hook=each_name_once,
+        parse_float=_finite,
+        parse_constant=_none,
     )
     if not isinstance(document, dict):
         raise ValueError("not an object")
     if b"\\ud" in text.lower():
         _dump(document)  # UnicodeEncodeError for half of a pair, which nothing could store
     return document
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    """Make an object of distinct names; parsers differ in which of two equal ones they use."""
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
 
 
 def _none(name: str) -> NoReturn:

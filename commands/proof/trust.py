@@ -82,10 +82,14 @@ def _trust(document: dict[str, Any], audience: str, signer: PrivateKey | None) -
     administrators: dict[str, tuple[str, PublicKey]] = {}
     for entry in keys:
         try:
-            key = public_of(entry)
-            administrators[key.kid] = (check_name(str(entry.get("name"))), key)
+            key, name = public_of(entry), check_name(str(entry.get("name")))
         except InvalidCommand as error:
             _refuse(error.message)
+        if not key.valid:
+            _refuse(f"nothing can be signed for the key of {name}: it is no point of the curve")
+        if key.kid in administrators:
+            _refuse(f"the key of {name} stands there twice")
+        administrators[key.kid] = (name, key)
     signatures, floor = document.get("signatures", "off"), document.get("floor", 0)
     if signatures not in list(Signatures):
         _refuse(f"`signatures` is none of {', '.join(Signatures)}")

@@ -178,6 +178,13 @@ class PrincipalRegistry:
             )
         # A key of two would leave open who has signed.
         kids = [key.public.kid for key in principal.keys]
+        for key in principal.keys:
+            if key.public.kid not in roster.by_kid and not key.public.valid:
+                raise InvalidCommand(
+                    f"nothing can be signed for the key {key.public.kid}: it is no point of the "
+                    "curve",
+                    next_step="make one with `signalbox key new`",
+                )
         for kid in kids:
             other = roster.by_kid.get(kid)
             taken = kid in self._rosters.trust.administrators or kids.count(kid) > 1

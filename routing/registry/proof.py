@@ -26,7 +26,7 @@ from signalbox.commands.error import (
     SignatureMissing,
 )
 from signalbox.commands.proof import statement
-from signalbox.commands.proof.keys import PrivateKey, PublicKey
+from signalbox.commands.proof.keys import PrivateKey, PublicKey, each_name_once
 from signalbox.commands.proof.principal import Principal
 from signalbox.commands.proof.statement import canonical, sign
 from signalbox.commands.proof.trust import Trust
@@ -151,7 +151,7 @@ class Verifier:
         """Return the record as JSON, written from the verified document, since parsers differ."""
         if len(text) > MAX_RECORD_BYTES:
             raise ValueError("larger than any record")
-        document = json.loads(text, object_pairs_hook=_once)
+        document = json.loads(text, object_pairs_hook=each_name_once)
         if not isinstance(document, dict):
             raise ValueError("it is no object")
         claims, author = self._claims(document.get("proof"))
@@ -330,13 +330,6 @@ def unproven(what: str, subject: str, error: Exception) -> RegistryUnproven:
         env=env,
         next_step=NEXT,
     )
-
-
-def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) != len(pairs):
-        raise ValueError("a name stands twice")
-    return found
 
 
 def _refuse(reason: str) -> NoReturn:

@@ -10,6 +10,7 @@ import pytest
 
 from signalbox.commands.error import (
     Conflict,
+    InvalidCommand,
     InvalidSetting,
     NotFound,
     NotGranted,
@@ -180,3 +181,39 @@ def test_names_and_keys_are_used_once(signed: SignedRegistry) -> None:
     with pytest.raises(Conflict, match="revoked"):
         admin.grant("ops", {"tenants": ("*",)}, change())
     assert [p.name for p in admin.all()] == ["ops", "other"]
+
+
+def test_a_key_that_was_removed_counts_again_only_where_an_administrator_adds_it(
+    signed: SignedRegistry,
+) -> None:
+    """Under the same id. That of a revoked principal is not added at all."""
+    admin, own = signed.by(ADMIN).principals, PrincipalKey(x=encode(OPS.public.raw))
+    admin.rotate("ops", change(), add=PrincipalKey(x=encode(THIEF.public.raw)), remove=OPS.kid)
+    with pytest.raises(RegistryUnproven):
+        signed.by(None).get(ACME)
+    # As the key of another, it makes nothing of what it signed for its former owner count.
+    admin.add(principal("successor", OPS, tenants=["t_successor"]), change())
+    with pytest.raises(RegistryUnproven):
+        signed.by(None).get(ACME)
+    with pytest.raises(Conflict, match="taken"):
+        admin.rotate("ops", change(), add=own)
+    admin.rotate(
+        "successor",
+        change(),
+        add=PrincipalKey(x=encode(PrivateKey(b"s" * 32).public.raw)),
+        remove=OPS.kid,
+    )
+    admin.rotate("ops", change(), add=own)
+    assert signed.by(None).get(ACME) is not None
+
+
+def test_a_point_that_is_no_key_becomes_no_principals(signed: SignedRegistry) -> None:
+    head = signed.by(None).head()
+    for raw in (bytes(32), b"\1" + bytes(31), b"\xff" * 32):
+        key = PrincipalKey(x=encode(raw))
+        admin = signed.by(ADMIN).principals
+        with pytest.raises(InvalidCommand, match="no point of the curve"):
+            admin.add(principal("eve", THIEF, keys=[key]), change())
+        with pytest.raises(InvalidCommand, match="no point of the curve"):
+            admin.rotate("ops", change(), add=key)
+    assert signed.by(None).head() == head

@@ -32,7 +32,9 @@ PARTS = (
         "a",
         "Beside other queues",
         "The same durable 1 KiB put through each, with the settings that each recommends, on the "
-        "same Redis and the same disk, with two worker processes each, enqueued by four threads. "
+        "same Redis and the same disk, with two worker processes each, enqueued by four threads "
+        "(of one client of Signalbox: what these submit singly at the same time shares a round "
+        "trip). "
         "The others have no ledger: they give the put and no promise. Contenders take turns in "
         "nine short rounds (A B C …, A B C …); meanwhile the workers of the others are up but "
         "stopped (SIGSTOP), since idle ones poll (taskiq's wait in one read, which does not bear "

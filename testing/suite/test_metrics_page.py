@@ -90,13 +90,15 @@ def test_a_forged_cursor_is_refused(field: MetricsCaller, cursor: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "place", [None, 0, [], [0], ["a", ""], [0, 0], [10**30, ""], [0, ""], [2**62, ""]], ids=str
+    "position", [None, 0, [], [0], ["a", ""], [0, 0], [10**30, ""], [0, ""], [2**62, ""]], ids=str
 )
-def test_a_cursor_with_another_place_reaches_nothing_more(field: MetricsCaller, place: Any) -> None:
+def test_a_cursor_with_another_position_reaches_nothing_more(
+    field: MetricsCaller, position: Any
+) -> None:
     cursor = field.page(limit=1).next_cursor
     assert cursor is not None
     binding, _ = json.loads(base64.urlsafe_b64decode(cursor))
-    forged = base64.urlsafe_b64encode(json.dumps([binding, place]).encode()).decode()
+    forged = base64.urlsafe_b64encode(json.dumps([binding, position]).encode()).decode()
     with pytest.raises(InvalidCommand):
         field.page(cursor=forged)
 

@@ -176,24 +176,24 @@ def test_a_forged_cursor_is_refused(tree: ObjectCaller, cursor: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         *(None, 0, True, [], {}, ["a"], "\ud800", "\n", "\0", "x\r\nHost: y"),
         *("x", "2!8!", "2!92!MDAw", "a" * 2000, "\uffff", "../../x", "%00", "<a>", "A" * 64),
     ],
-    ids=lambda place: ascii(place)[:12],
+    ids=lambda position: ascii(position)[:12],
 )
 def test_a_cursor_with_another_place_says_nothing_of_a_backend_that_is_down(
-    tree: ObjectCaller, place: Any
+    tree: ObjectCaller, position: Any
 ) -> None:
     """Whatever stands in it, it reaches no more than its question, or is refused for good."""
     cursor = tree.page("a/", limit=2).next_cursor
     assert cursor is not None
     binding, _ = json.loads(base64.urlsafe_b64decode(cursor))
-    forged = base64.urlsafe_b64encode(json.dumps([binding, place]).encode()).decode()
+    forged = base64.urlsafe_b64encode(json.dumps([binding, position]).encode()).decode()
     with suppress(InvalidCommand):
         keys = tree.keys("a/", cursor=forged)
-        assert isinstance(place, str)
+        assert isinstance(position, str)
         assert set(keys) <= {"a/b", "a/b/c", "a/b/d"}
 
 

@@ -112,19 +112,21 @@ def test_a_forged_cursor_is_refused(table: TableCaller, cursor: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         *(None, 0, "a", [], [0, 0], [0, 0, None], [0, 0, "a", 1], [99, 0, "a"], [6, [1], "a"]),
         *([4, 1, "a"], [2, "a", "a"], [[0], 0, "a"], {"a": 1}, [4, {"$bytes": "%"}, "a"]),
     ],
     ids=str,
 )
-def test_a_cursor_with_another_place_reaches_nothing_more(table: TableCaller, place: Any) -> None:
+def test_a_cursor_with_another_position_reaches_nothing_more(
+    table: TableCaller, position: Any
+) -> None:
     table.fill({key: {"n": "s"} for key in "abc"})
     cursor = table.page(order_by="n", limit=1).next_cursor
     assert cursor is not None
     binding, _ = json.loads(base64.urlsafe_b64decode(cursor))
-    forged = base64.urlsafe_b64encode(json.dumps([binding, place]).encode()).decode()
+    forged = base64.urlsafe_b64encode(json.dumps([binding, position]).encode()).decode()
     with pytest.raises(InvalidCommand):
         table.page(order_by="n", cursor=forged)
 

@@ -33,7 +33,7 @@ KINDS = {
 }
 
 
-class Place:
+class DynamoDBTable:
     """One table on a server, a tenant's callers there, and the items behind them."""
 
     def __init__(self, harness: Harness, tenant: str, payloads: Path) -> None:
@@ -68,44 +68,44 @@ def server() -> Iterator[Harness]:
 
 
 @pytest.fixture
-def place(server: Harness, tenant: str, tmp_path: Path) -> Place:
-    return Place(server, tenant, tmp_path)
+def table(server: Harness, tenant: str, tmp_path: Path) -> DynamoDBTable:
+    return DynamoDBTable(server, tenant, tmp_path)
 
 
-ASKED: list[Callable[[Place], Any]] = [
-    lambda place: place.caller(TableCaller, **place.unusable_config).get("k"),
-    lambda place: place.caller(TableCaller, **place.unusable_config).rows(),
-    lambda place: place.caller(MetricsCaller, **place.unusable_config).ingest(point()),
-    lambda place: place.caller(MetricsCaller, **place.unusable_config).points(),
-    lambda place: place.caller(StreamCaller, **place.unusable_config).append(),
-    lambda place: place.caller(StreamCaller, **place.unusable_config).events(),
+ASKED: list[Callable[[DynamoDBTable], Any]] = [
+    lambda table: table.caller(TableCaller, **table.unusable_config).get("k"),
+    lambda table: table.caller(TableCaller, **table.unusable_config).rows(),
+    lambda table: table.caller(MetricsCaller, **table.unusable_config).ingest(point()),
+    lambda table: table.caller(MetricsCaller, **table.unusable_config).points(),
+    lambda table: table.caller(StreamCaller, **table.unusable_config).append(),
+    lambda table: table.caller(StreamCaller, **table.unusable_config).events(),
 ]
 
 
 @pytest.mark.parametrize("ask", ASKED)
 def test_a_table_that_is_not_there_is_misconfigured(
-    place: Place, ask: Callable[[Place], Any]
+    table: DynamoDBTable, ask: Callable[[DynamoDBTable], Any]
 ) -> None:
     with pytest.raises(Misconfigured, match="the table does not exist") as caught:
-        ask(place)
+        ask(table)
     assert caught.value.backend_type == "dynamodb"
 
 
-def test_a_deleted_row_leaves_a_trace_that_expires_in_days(place: Place) -> None:
-    rows = place.caller(TableCaller)
+def test_a_deleted_row_leaves_a_trace_that_expires_in_days(table: DynamoDBTable) -> None:
+    rows = table.caller(TableCaller)
     rows.upsert("ann", {"a": 1})
     rows.delete("ann")
-    [trace] = place.items()
+    [trace] = table.items()
     left = int(trace["expires"]["N"]) - time.time()
     assert 6 * 86400 < left <= 7 * 86400
     assert "row" not in trace
     rows.upsert("ann", {"a": 2})
-    [item] = place.items()
+    [item] = table.items()
     assert "expires" not in item
 
 
-def test_a_walk_goes_on_behind_many_deleted_rows(place: Place) -> None:
-    rows = place.caller(TableCaller)
+def test_a_walk_goes_on_behind_many_deleted_rows(table: DynamoDBTable) -> None:
+    rows = table.caller(TableCaller)
     rows.fill({f"k{n:03}": {"n": n} for n in range(60)})
     for n in range(5, 55):
         rows.delete(f"k{n:03}")
@@ -114,8 +114,8 @@ def test_a_walk_goes_on_behind_many_deleted_rows(place: Place) -> None:
         rows.get("k010")
 
 
-def test_large_rows_are_paged_by_the_server_too(place: Place) -> None:
-    rows = place.caller(TableCaller)
+def test_large_rows_are_paged_by_the_server_too(table: DynamoDBTable) -> None:
+    rows = table.caller(TableCaller)
     for n in range(6):
         rows.upsert(f"k{n}", {"x": "x" * 390_000})
     assert rows.keys() == [f"k{n}" for n in range(6)]
@@ -124,8 +124,8 @@ def test_large_rows_are_paged_by_the_server_too(place: Place) -> None:
         rows.upsert("k", {"x": "x" * 410_000})
 
 
-def test_batches_and_single_writes_on_the_same_rows_leave_the_newest(place: Place) -> None:
-    rows = place.caller(TableCaller)
+def test_batches_and_single_writes_on_the_same_rows_leave_the_newest(table: DynamoDBTable) -> None:
+    rows = table.caller(TableCaller)
     turns = [[rows.item(f"k{n}", {"turn": turn}) for n in range(20)] for turn in range(6)]
     with ThreadPoolExecutor(6) as pool:
         batches = pool.map(rows.store.upsert_many, turns[:3])
@@ -135,8 +135,8 @@ def test_batches_and_single_writes_on_the_same_rows_leave_the_newest(place: Plac
     assert [row.data["turn"] for row in rows.rows()] == [5] * 20
 
 
-def test_a_series_is_read_across_days_in_order(place: Place) -> None:
-    series = place.caller(MetricsCaller)
+def test_a_series_is_read_across_days_in_order(table: DynamoDBTable) -> None:
+    series = table.caller(MetricsCaller)
     times = [DAY + timedelta(hours=hours) for hours in (-9000, -1, 0, 23, 24, 47, 9000)]
     times += [datetime(1, 1, 1, tzinfo=UTC), datetime(9999, 12, 31, 23, tzinfo=UTC)]
     series.ingest(*(point(float(n), at) for n, at in enumerate(times)))
@@ -146,8 +146,8 @@ def test_a_series_is_read_across_days_in_order(place: Place) -> None:
     assert series.values(start=DAY + timedelta(hours=23), end=DAY + timedelta(hours=47)) == [3, 4]
 
 
-def test_a_point_that_came_again_counts_once_by_its_newest_value(place: Place) -> None:
-    series = place.caller(MetricsCaller)
+def test_a_point_that_came_again_counts_once_by_its_newest_value(table: DynamoDBTable) -> None:
+    series = table.caller(MetricsCaller)
     old, new = series.call(), series.call()
     series.ingest(point(2.0, host="a"), call=new)
     series.ingest(point(1.0, host="a"), call=old)
@@ -157,19 +157,19 @@ def test_a_point_that_came_again_counts_once_by_its_newest_value(place: Place) -
     assert window.count == 1
 
 
-def test_labels_over_the_length_of_a_key_are_points_of_their_own(place: Place) -> None:
-    series = place.caller(MetricsCaller)
+def test_labels_over_the_length_of_a_key_are_points_of_their_own(table: DynamoDBTable) -> None:
+    series = table.caller(MetricsCaller)
     series.ingest(*(point(n, x="x" * 1000 + end) for n, end in ((2.0, "b"), (1.0, "a"))))
     assert series.values() == [1.0, 2.0]
     assert series.points()[0].labels == {"x": "x" * 1000 + "a"}
 
 
-def test_a_stream_goes_on_in_its_next_partition(place: Place) -> None:
-    stream = place.caller(StreamCaller)
+def test_a_stream_goes_on_in_its_next_partition(table: DynamoDBTable) -> None:
+    stream = table.caller(StreamCaller)
     stream.append()
-    head = next(item for item in place.items() if "/stream/" in item["pk"]["S"])
+    head = next(item for item in table.items() if "/stream/" in item["pk"]["S"])
     put = head | {"version": {"N": str(BLOCK - 3)}}
-    place.client.put_item(TableName=place.config["table"], Item=put)
+    table.client.put_item(TableName=table.config["table"], Item=put)
     answers = stream.store.append_many([stream.item({"n": n}) for n in range(8)])
     versions = [answer.version for answer in answers]  # type: ignore[union-attr]
     assert versions == list(range(BLOCK - 2, BLOCK + 6))
@@ -177,24 +177,24 @@ def test_a_stream_goes_on_in_its_next_partition(place: Place) -> None:
         found = stream.events(after=BLOCK - 3, limit=limit)
         assert [event.version for event in found] == versions
     assert stream.events(after=BLOCK)[0].version == BLOCK + 1
-    partitions = {i["pk"]["S"].rpartition("\x1f")[2] for i in place.items() if "data" in i}
+    partitions = {i["pk"]["S"].rpartition("\x1f")[2] for i in table.items() if "data" in i}
     assert partitions == {"0", "1"}
 
 
-def test_a_reader_waits_before_an_event_that_it_cannot_see_yet(place: Place) -> None:
-    stream = place.caller(StreamCaller)
+def test_a_reader_waits_before_an_event_that_it_cannot_see_yet(table: DynamoDBTable) -> None:
+    stream = table.caller(StreamCaller)
     stream.store.append_many([stream.item({"n": n}) for n in range(3)])
-    second = next(i for i in place.items() if "data" in i and i["version"]["N"] == "2")
-    place.client.delete_item(
-        TableName=place.config["table"], Key={name: second[name] for name in ("pk", "sk")}
+    second = next(i for i in table.items() if "data" in i and i["version"]["N"] == "2")
+    table.client.delete_item(
+        TableName=table.config["table"], Key={name: second[name] for name in ("pk", "sk")}
     )
     assert [event.version for event in stream.read().events] == [1]
     assert (stream.read(after=1).events, stream.read(after=1).next_after) == ([], 1)
-    place.client.put_item(TableName=place.config["table"], Item=second)
+    table.client.put_item(TableName=table.config["table"], Item=second)
     assert [event.version for event in stream.read(after=1).events] == [2, 3]
 
 
-def test_reads_that_may_lag_are_asked_for_as_such(place: Place) -> None:
-    rows = place.caller(TableCaller, consistent_read=False)
+def test_reads_that_may_lag_are_asked_for_as_such(table: DynamoDBTable) -> None:
+    rows = table.caller(TableCaller, consistent_read=False)
     rows.upsert("ann", {"a": 1})
     assert (rows.data("ann"), rows.keys()) == ({"a": 1}, ["ann"])

@@ -36,14 +36,14 @@ def harness() -> Iterator[Harness]:
 
 
 def test_rows_of_the_release_before_go_on(harness: Harness, tmp_path: Path) -> None:
-    place = {
+    address = {
         "host": harness.config["host"],
         "user": "postgres",
         "dbname": harness.config["database"],
     }
     older = _TABLE.replace("    mark text,\n", "").format(schema="before")
     assert "mark" not in older
-    with psycopg.connect(**place) as connection:
+    with psycopg.connect(**address) as connection:
         connection.execute("CREATE SCHEMA before")
         connection.execute(older.encode())
         connection.execute(
@@ -73,12 +73,12 @@ def test_a_locked_row_rests_neither_its_database_nor_other_rows(
     )
     table = TableCaller(store, "t_a", "dev", DirectoryPayloadStore(tmp_path))
     table.fill({"held": {"n": 1}, "free": {"n": 1}})
-    place = {
+    address = {
         "host": harness.config["host"],
         "user": "postgres",
         "dbname": harness.config["database"],
     }
-    with psycopg.connect(**place) as connection:
+    with psycopg.connect(**address) as connection:
         connection.execute("SELECT 1 FROM locked.rows WHERE key = 'held' FOR UPDATE")
         for write in (table.upsert, table.delete):
             with pytest.raises(BackendResting) as refused:

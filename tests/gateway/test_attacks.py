@@ -187,23 +187,23 @@ def test_a_read_behind_another_gateways_switch_is_on_the_new_route(own: Gateway)
     tenant = "t_switched"
     second = own.running.stack.start_gateway()
     with httpx.Client(base_url=second, timeout=300) as other:
-        for place in ("left", "right"):
-            own.running.route_to_folder(tenant, place)
-            put = own.http.put(f"/v1/objects/{tenant}/dev/k", content=place.encode())
+        for folder in ("left", "right"):
+            own.running.route_to_folder(tenant, folder)
+            put = own.http.put(f"/v1/objects/{tenant}/dev/k", content=folder.encode())
             assert put.status_code == 200
         for number in range(40):
-            place = ("left", "right")[number % 2]
+            folder = ("left", "right")[number % 2]
             asked, told = (own.http, other) if number % 3 else (other, own.http)
             switched = asked.post(
                 "/routing/routes", headers={"X-Tenant-Id": tenant},
                 json={
                     "resource_kind": "object_store", "backend_type": "filesystem",
-                    "config": {"base_dir": str(own.running.data / place)},
+                    "config": {"base_dir": str(own.running.data / folder)},
                 },
             )  # fmt: skip
             assert switched.status_code == 200, switched.text
             got = told.get(f"/v1/objects/{tenant}/dev/k")
-            assert got.content == place.encode()
+            assert got.content == folder.encode()
             assert got.headers["x-backend-type"] == "filesystem"
 
 

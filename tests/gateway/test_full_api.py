@@ -213,12 +213,12 @@ def test_a_stream_is_followed_as_server_sent_events(gateway: Gateway, tenant: st
 
 
 def test_five_hundred_commands_in_one_call(gateway: Gateway, tenant: str) -> None:
-    place = {"tenant_id": tenant, "env": "dev"}
+    scope = {"tenant_id": tenant, "env": "dev"}
     commands = [
-        {"op": "tabular_store.upsert", **place, "table_name": "many", "key": f"k{n}", "data": {}}
+        {"op": "tabular_store.upsert", **scope, "table_name": "many", "key": f"k{n}", "data": {}}
         for n in range(500)
     ]
-    commands[250] = {"op": "tabular_store.upsert", **place, "key": "bad"}
+    commands[250] = {"op": "tabular_store.upsert", **scope, "key": "bad"}
     results = ok(gateway.http.post("/v1/commands", json={"commands": commands}))["results"]
     states = [result["state"] for result in results]
     assert states[250] == "refused"
@@ -227,36 +227,36 @@ def test_five_hundred_commands_in_one_call(gateway: Gateway, tenant: str) -> Non
 
 
 def test_routes_are_set_switched_locked_and_told_of(gateway: Gateway) -> None:
-    http, place = gateway.http, "object_store/t_routed/dev"
-    missing = http.get(f"/v1/routes/{place}")
+    http, route = gateway.http, "object_store/t_routed/dev"
+    missing = http.get(f"/v1/routes/{route}")
     assert (error_of(missing)["error_code"], missing.status_code) == ("NOT_FOUND", 404)
     body = {"backend_type": "filesystem", "config": {"base_dir": "var/a"}, "reason": "first"}
     ann, ben = {"X-Actor": "ann"}, {"X-Actor": "ben"}
-    made = http.put(f"/v1/routes/{place}", json=body, headers=ann | {"If-None-Match": "*"})
+    made = http.put(f"/v1/routes/{route}", json=body, headers=ann | {"If-None-Match": "*"})
     assert ok(made)["updated_by"] == "ann"
     assert os.path.isabs(made.json()["config"]["base_dir"])
-    lock = ok(http.put(f"/v1/locks/{place}", json={"reason": "moving", "ttl": 60}, headers=ann))
+    lock = ok(http.put(f"/v1/locks/{route}", json={"reason": "moving", "ttl": 60}, headers=ann))
     moved = body | {"config": {"base_dir": "var/b"}, "reason": "second"}
-    there = http.put(f"/v1/routes/{place}", json=moved, headers=ann)
+    there = http.put(f"/v1/routes/{route}", json=moved, headers=ann)
     assert (error_of(there)["error_code"], there.status_code) == ("ROUTE_EXISTS", 409)
     assert "/switch" in error_of(there)["next_step"]
-    refused = http.post(f"/v1/routes/{place}/switch", json=moved, headers=ben)
+    refused = http.post(f"/v1/routes/{route}/switch", json=moved, headers=ben)
     assert (error_of(refused)["error_code"], refused.status_code) == ("ROUTE_LOCKED", 423)
     stale = http.post(
-        f"/v1/routes/{place}/switch", json=moved, headers=ann | {"If-Match": '"999999"'}
+        f"/v1/routes/{route}/switch", json=moved, headers=ann | {"If-Match": '"999999"'}
     )
     assert error_of(stale)["error_code"] == "CONFLICT"
     held = moved | {"lock_token": lock["token"]}
     now = {"If-Match": made.headers["etag"]}
-    ok(http.post(f"/v1/routes/{place}/switch", json=held, headers=ann | now))
-    assert ok(http.get(f"/v1/locks/{place}"))["owner"] == "ann"
-    ok(http.delete(f"/v1/locks/{place}", params={"reason": "done"}, headers=ann))
-    assert http.get(f"/v1/locks/{place}").status_code == 404
-    assert ok(http.get(f"/v1/routes/{place}/drain"))["waited_for"] == 0
+    ok(http.post(f"/v1/routes/{route}/switch", json=held, headers=ann | now))
+    assert ok(http.get(f"/v1/locks/{route}"))["owner"] == "ann"
+    ok(http.delete(f"/v1/locks/{route}", params={"reason": "done"}, headers=ann))
+    assert http.get(f"/v1/locks/{route}").status_code == 404
+    assert ok(http.get(f"/v1/routes/{route}/drain"))["waited_for"] == 0
     listed = ok(http.get("/v1/routes/object_store", params={"tenant": "t_routed"}))
     assert len(listed["routes"]) == 1
-    ok(http.delete(f"/v1/routes/{place}", params={"reason": "over"}, headers=ann))
-    kinds = [e["type"].rpartition(".")[2] for e in history(http, place)]
+    ok(http.delete(f"/v1/routes/{route}", params={"reason": "over"}, headers=ann))
+    kinds = [e["type"].rpartition(".")[2] for e in history(http, route)]
     assert kinds == [
         *("set", "locked", "refused", "refused", "refused", "switched", "unlocked", "deleted"),
     ]
@@ -264,8 +264,8 @@ def test_routes_are_set_switched_locked_and_told_of(gateway: Gateway) -> None:
     assert len(events["events"]) == len(kinds)
 
 
-def history(http: httpx.Client, place: str) -> list[dict[str, Any]]:
-    found: list[dict[str, Any]] = ok(http.get(f"/v1/routes/{place}/history"))["events"]
+def history(http: httpx.Client, route: str) -> list[dict[str, Any]]:
+    found: list[dict[str, Any]] = ok(http.get(f"/v1/routes/{route}/history"))["events"]
     return found
 
 
@@ -408,13 +408,13 @@ class GeneratedClient:
 
 def test_a_client_that_is_generated_from_the_document_works(gateway: Gateway, tenant: str) -> None:
     client = GeneratedClient(ok(gateway.http.get("/openapi.json")), gateway.http)
-    place = {"tenant": tenant, "env": "dev"}
-    ok(client.call("objects_put", b"hello", **place, key="made/by a client"))
-    assert client.call("objects_get", **place, key="made/by a client").content == b"hello"
-    ok(client.call("rows_upsert", {"a": 1}, **place, table="made", key="k"))
-    assert ok(client.call("rows_get", **place, table="made", key="k"))["data"] == {"a": 1}
-    assert ok(client.call("objects_list_keys", **place, prefix="made/"))["objects"]
-    assert ok(client.call("routes_get_route", kind="object_store", **place))["revision"] > 0
+    scope = {"tenant": tenant, "env": "dev"}
+    ok(client.call("objects_put", b"hello", **scope, key="made/by a client"))
+    assert client.call("objects_get", **scope, key="made/by a client").content == b"hello"
+    ok(client.call("rows_upsert", {"a": 1}, **scope, table="made", key="k"))
+    assert ok(client.call("rows_get", **scope, table="made", key="k"))["data"] == {"a": 1}
+    assert ok(client.call("objects_list_keys", **scope, prefix="made/"))["objects"]
+    assert ok(client.call("routes_get_route", kind="object_store", **scope))["revision"] > 0
 
 
 def test_it_is_not_ready_while_the_state_redis_is_frozen(gateway: Gateway) -> None:

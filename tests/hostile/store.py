@@ -49,22 +49,22 @@ def open_shop(backend: str, endpoint: str, directory: Path, seconds: float = 60)
     secret = directory / "secret"
     if backend == "azure_blob":
         secret.write_text("aHVudGVyMg==")
-        place = {
+        config = {
             "account_url": f"{endpoint}/acme",
             "container": "data",
             "account_key_file": str(secret),
         }
-        opened = ObjectStore(open_azure(AdapterContext(SCOPE, Mode.LAB, place)))
+        opened = ObjectStore(open_azure(AdapterContext(SCOPE, Mode.LAB, config)))
     else:
         secret.write_text("[default]\naws_access_key_id = LAB\naws_secret_access_key = lab\n")
-        place = {
+        config = {
             "bucket": "data",
             "region": "eu-west-1",
             "endpoint_url": endpoint,
             "credentials_file": str(secret),
             "engine": "boto3" if backend == "s3-boto3" else "auto",
         }
-        opened = ObjectStore(open_s3(AdapterContext(SCOPE, Mode.LAB, place)))
+        opened = ObjectStore(open_s3(AdapterContext(SCOPE, Mode.LAB, config)))
     return Shop(backend, opened, DirectoryPayloadStore(directory / "payloads"), seconds)
 
 

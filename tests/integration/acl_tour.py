@@ -152,12 +152,12 @@ def call_the_gateway(base: str) -> None:
 
 
 def _calls(http: httpx.Client) -> Iterator[httpx.Response]:
-    place, route = "/v1/objects/t_acme/prod", "/v1/routes/object_store/t_gate/prod"
+    objects, route = "/v1/objects/t_acme/prod", "/v1/routes/object_store/t_gate/prod"
     wait_until(lambda: http.get("/readyz").status_code == 200, "ready")
-    yield http.put(f"{place}/a", content=b"hello")
-    yield http.put(f"{place}/large", content=b"x" * 200_000)
-    yield http.get(f"{place}/a")
-    yield http.get(place)
+    yield http.put(f"{objects}/a", content=b"hello")
+    yield http.put(f"{objects}/large", content=b"x" * 200_000)
+    yield http.get(f"{objects}/a")
+    yield http.get(objects)
     yield http.put("/v1/rows/t_acme/prod/people/ann", json={"age": 36})
     yield http.get("/v1/rows/t_acme/prod/people/ann")
     body: dict[str, Any] = {"backend_type": "filesystem", "config": {"base_dir": "var/a"}}

@@ -45,8 +45,8 @@ def test_each_key_ends_as_its_last_accepted_command_says(four_workers: RunningSt
             assert [r.ref for r in history] == [command.ref for command in commands]
             began = [r.began for r in history]
             ended = [r.ended for r in history]
-            assert began == sorted(began, key=lambda place: place or 0)
-            assert ended == sorted(ended, key=lambda place: place or 0)
+            assert began == sorted(began, key=lambda number: number or 0)
+            assert ended == sorted(ended, key=lambda number: number or 0)
             if commands:
                 assert _content(client, key) == _expected(commands)
         four_workers.wait_until_idle(client)

@@ -39,15 +39,15 @@ from signalbox.workers.app import app
 from signalbox.workers.runtime import Runtime, install
 from tests.integration.operating import by
 
-PLACE: dict[str, Any] = {"tenant_id": "t_a", "env": "dev", "resource_kind": "object_store"}
+SCOPE_FIELDS: dict[str, Any] = {"tenant_id": "t_a", "env": "dev", "resource_kind": "object_store"}
 WHO = {"actor": "an operator, it says", "reason": "r"}
 TARGET = {"backend_type": "filesystem", "config": {"base_dir": "/data"}}
 CHANGES: list[Command] = [
-    SetRoute.model_validate(PLACE | WHO | TARGET),
-    SwitchRoute.model_validate(PLACE | WHO | TARGET),
-    DeleteRoute.model_validate(PLACE | WHO),
-    LockRoute.model_validate(PLACE | WHO | {"ttl": 60}),
-    UnlockRoute.model_validate(PLACE | WHO | {"force": True}),
+    SetRoute.model_validate(SCOPE_FIELDS | WHO | TARGET),
+    SwitchRoute.model_validate(SCOPE_FIELDS | WHO | TARGET),
+    DeleteRoute.model_validate(SCOPE_FIELDS | WHO),
+    LockRoute.model_validate(SCOPE_FIELDS | WHO | {"ttl": 60}),
+    UnlockRoute.model_validate(SCOPE_FIELDS | WHO | {"force": True}),
 ]
 
 
@@ -146,7 +146,7 @@ def test_a_probe_without_leave_touches_nothing(
 ) -> None:
     target = tmp_path / "probed"
     probe = ProbeRoute.model_validate(
-        PLACE | {"backend_type": "filesystem", "config": {"base_dir": str(target)}}
+        SCOPE_FIELDS | {"backend_type": "filesystem", "config": {"base_dir": str(target)}}
     )
     outcome = getattr(eager, way)(probe)
     assert outcome.error is not None
@@ -158,7 +158,7 @@ def test_a_probe_without_leave_touches_nothing(
 def test_leave_is_for_one_probe_as_it_was_asked_for(eager: EagerWorker, tmp_path: Path) -> None:
     def probe(name: str) -> ProbeRoute:
         config = {"backend_type": "filesystem", "config": {"base_dir": str(tmp_path / name)}}
-        return ProbeRoute.model_validate(PLACE | config | {"op_id": "one"})
+        return ProbeRoute.model_validate(SCOPE_FIELDS | config | {"op_id": "one"})
 
     Permits(eager.state).give([probe("asked")])
     refused = eager.carry(probe("other"))
@@ -179,7 +179,7 @@ def test_the_clients_own_probe_runs(eager: EagerWorker, tmp_path: Path) -> None:
 
 def test_a_probe_of_what_no_route_may_reach_ends_before_it(eager: EagerWorker) -> None:
     probe = ProbeRoute.model_validate(
-        PLACE | {"backend_type": "filesystem", "config": {"base_dir": "/etc"}}
+        SCOPE_FIELDS | {"backend_type": "filesystem", "config": {"base_dir": "/etc"}}
     )
     Permits(eager.state).give([probe])
     outcome = eager.enter(probe)

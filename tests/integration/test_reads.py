@@ -253,18 +253,18 @@ def test_a_write_without_an_end_is_not_waited_for_longer_than_a_lease(
 
 
 def test_no_read_runs_on_a_route_older_than_the_one_at_its_look(two_workers: RunningStack) -> None:
-    tenant, places = "t_flip", ("left", "right")
+    tenant, folders = "t_flip", ("left", "right")
     registry, scope = two_workers.registry(), object_scope(tenant)
     with two_workers.client() as client:
-        for place in places:
-            two_workers.route_to_folder(tenant, place)
-            client.run(put(tenant, "k", place.encode()), TIMEOUT)
+        for folder in folders:
+            two_workers.route_to_folder(tenant, folder)
+            client.run(put(tenant, "k", folder.encode()), TIMEOUT)
 
     def flip(number: int) -> None:
         registry.switch(
             scope,
             RouteTarget(
-                "filesystem", {"base_dir": str(two_workers.data / places[number % 2])}, Mode.LAB
+                "filesystem", {"base_dir": str(two_workers.data / folders[number % 2])}, Mode.LAB
             ),
             by("test", "flip"),
         )

@@ -19,13 +19,13 @@ from tests.integration.operating import by
 from tests.size import size
 
 SWITCHES, PUTS_EACH, TENANT = size(600, 1000), size(600, 2000), "t_switch"
-PLACES = ("left", "right")
+FOLDERS = ("left", "right")
 
 
 def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(
     four_workers: RunningStack,
 ) -> None:
-    four_workers.route_to_folder(TENANT, PLACES[0])
+    four_workers.route_to_folder(TENANT, FOLDERS[0])
     outcomes: list[Outcome] = []
     switched = threading.Event()
 
@@ -49,7 +49,7 @@ def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(
             scope,
             RouteTarget(
                 "filesystem",
-                {"base_dir": str(four_workers.data / PLACES[(number + 1) % 2])},
+                {"base_dir": str(four_workers.data / FOLDERS[(number + 1) % 2])},
                 Mode.LAB,
             ),
             by("test", "flip"),
@@ -73,7 +73,7 @@ def test_no_command_runs_on_a_route_older_than_the_one_at_its_claim(
     assert len({o.route_revision for o in outcomes}) > 50, "the route hardly changed meanwhile"
 
     config_at = {event.revision: event.data.after for event in events}
-    stores = {place: _open(four_workers, place) for place in PLACES}
+    stores = {folder: _open(four_workers, folder) for folder in FOLDERS}
     for outcome in outcomes:
         after = config_at[outcome.route_revision or 0]
         assert after is not None
@@ -87,10 +87,10 @@ def _put(key: str) -> PutObject:
     return PutObject(tenant_id=TENANT, env="dev", key=key, payload=InlinePayload(data=key.encode()))
 
 
-def _open(running: RunningStack, place: str) -> ObjectStore:
+def _open(running: RunningStack, folder: str) -> ObjectStore:
     """The backend itself, past queue and route."""
     backend = find_backend(ResourceKind.OBJECT_STORE, "filesystem")
-    config = {"base_dir": str(running.data / place)}
+    config = {"base_dir": str(running.data / folder)}
     context = AdapterContext(scope=object_scope(TENANT), mode=Mode.LAB, config=config)
     store: ObjectStore = backend.open(context)
     return store

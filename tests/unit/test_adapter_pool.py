@@ -145,10 +145,10 @@ def unhurried(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def sequences_of(*commands: Command) -> list[list[list[int]]]:
-    """The steps, each command by its place."""
-    place = {id(command): number for number, command in enumerate(commands)}
+    """The steps, each command by its index."""
+    index = {id(command): number for number, command in enumerate(commands)}
     return [
-        [[place[id(item.claimed.command)] for item in step] for step in steps]
+        [[index[id(item.claimed.command)] for item in step] for step in steps]
         for steps in split_into_sequences(admitted(commands))
     ]
 

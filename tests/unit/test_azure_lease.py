@@ -34,8 +34,8 @@ def test_nothing_is_sent_when_the_lease_ends_before_the_first_byte(tmp_path: Pat
     key_file = tmp_path / "key"
     key_file.write_text("aHVudGVyMg==")
     with stand_in() as server:
-        place = {"account_url": server.url, "container": "data", "account_key_file": str(key_file)}
-        blob = client_for(read_config(place)).get_blob_client("data", "a")
+        config = {"account_url": server.url, "container": "data", "account_key_file": str(key_file)}
+        blob = client_for(read_config(config)).get_blob_client("data", "a")
         call = Lapsing("op-1", 1, False, lease_clock() + 30, DirectoryPayloadStore(tmp_path))
         with pytest.raises(LeaseExpired), bounded(call, blob) as bounds:
             blob.upload_blob(b"late", **bounds)
@@ -43,9 +43,9 @@ def test_nothing_is_sent_when_the_lease_ends_before_the_first_byte(tmp_path: Pat
 
 
 def test_routes_are_fenced_unless_they_say_otherwise() -> None:
-    place = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
-    assert read_config(place).fenced_writes
-    assert not read_config(place | {"fenced_writes": False}).fenced_writes
+    config = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
+    assert read_config(config).fenced_writes
+    assert not read_config(config | {"fenced_writes": False}).fenced_writes
 
 
 class Lender:
@@ -67,10 +67,10 @@ class Lender:
 def test_an_identity_signs_with_a_key_that_it_is_lent_once_a_day(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    place = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
+    config = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
     lender, now = Lender(), 100.0
     monkeypatch.setattr("signalbox.adapters.azure_blob.signature.time.monotonic", lambda: now)
-    sign = signer_for(read_config(place), cast(BlobServiceClient, lender))
+    sign = signer_for(read_config(config), cast(BlobServiceClient, lender))
     assert sign is not None
     field = dict(parse_qsl(sign("data", "a", 1_700_000_000)))
     assert (field["se"], field["skoid"]) == ("2023-11-14T22:13:20Z", "worker")
@@ -83,8 +83,8 @@ def test_an_identity_signs_with_a_key_that_it_is_lent_once_a_day(
 
 
 def test_credentials_that_can_sign_none_are_told_apart(tmp_path: Path) -> None:
-    place = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
+    config = {"account_url": "https://acme.blob.core.windows.net", "container": "data"}
     sas_file = tmp_path / "sas"
     sas_file.write_text("sv=1&sig=x")
     for more in ({"sas_file": str(sas_file)}, {"weaker_fences": "accept"}):
-        assert signer_for(read_config(place | more), cast(BlobServiceClient, Lender())) is None
+        assert signer_for(read_config(config | more), cast(BlobServiceClient, Lender())) is None

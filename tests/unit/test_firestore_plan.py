@@ -85,10 +85,10 @@ def test_a_walk_begins_before_whatever_stands_behind_its_place(
 ) -> None:
     query = ask(order_by="a", descending=descending)
     last, row = (Row(key="k", data={"a": each}, revision=1) for each in pair)
-    place, other = order_key(query, last), order_key(query, row)
-    if not (other < place if descending else other > place):
+    position, other = order_key(query, last), order_key(query, row)
+    if not (other < position if descending else other > position):
         return
-    start = start_of(query, Plan(column="a"), place, "document")
+    start = start_of(query, Plan(column="a"), position, "document")
     if start is None or start.values[0].HasField("array_value"):
         return
     first, its = indexed(get_value(start.values[0])), indexed(pair[1])

@@ -75,7 +75,7 @@ def test_micros_are_exact(time: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         None,
         1,
@@ -92,10 +92,10 @@ def test_micros_are_exact(time: datetime) -> None:
     ],
     ids=repr,
 )
-def test_a_forged_place_is_refused(place: Any) -> None:
+def test_a_forged_position_is_refused(position: Any) -> None:
     for fields in ({}, {"aggregation": Aggregation.SUM}):
         query = ask(**fields)
-        forged = query.model_copy(update={"cursor": make_cursor(query, place)})
+        forged = query.model_copy(update={"cursor": make_cursor(query, position)})
         with pytest.raises(InvalidCommand):
             page_of(forged, [])
 

@@ -203,9 +203,9 @@ def test_every_cut_is_noticed() -> None:
 
 def test_every_changed_byte_is_noticed() -> None:
     blob = seal(SMALL)
-    for place, byte in enumerate(blob):
+    for position, byte in enumerate(blob):
         for change in (1, 0x20, 0x80, 0xFF):
-            changed = blob[:place] + bytes([byte ^ change]) + blob[place + 1 :]
+            changed = blob[:position] + bytes([byte ^ change]) + blob[position + 1 :]
             with pytest.raises(LedgerDamaged):
                 unseal(changed, ())
 
@@ -251,11 +251,11 @@ def test_what_has_a_checksum_and_is_no_parcel_is_called_damaged(
 
 
 @pytest.mark.parametrize("own", [True, False])
-@pytest.mark.parametrize("place", [None, "0", -1, 0.0, True, {"n": 0}])
-def test_what_stands_at_no_position_is_damaged(place: Any, own: bool) -> None:
+@pytest.mark.parametrize("position", [None, "0", -1, 0.0, True, {"n": 0}])
+def test_what_stands_at_no_position_is_damaged(position: Any, own: bool) -> None:
     """A number is made of it: who takes the parcel must not stumble over that."""
     document, _ = unframe(b"SBp1", seal([HeadObject(**PLACE, key="k")]))
-    document["sections"][0]["at"] = [place]
+    document["sections"][0]["at"] = [position]
     if not own:
         document["schema"] = "another"
     with pytest.raises(LedgerDamaged):

@@ -188,8 +188,8 @@ def test_every_cut_and_every_changed_byte_is_noticed() -> None:
     blob = seal_outcomes(SMALL)
     changed = [blob[:end] for end in range(len(blob))]
     changed += [
-        blob[:place] + bytes([byte ^ change]) + blob[place + 1 :]
-        for place, byte in enumerate(blob)
+        blob[:index] + bytes([byte ^ change]) + blob[index + 1 :]
+        for index, byte in enumerate(blob)
         for change in (1, 0x20, 0x80, 0xFF)
     ]
     for other in [*changed, blob + b"\0"]:

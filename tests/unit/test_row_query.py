@@ -154,7 +154,7 @@ def test_an_order_of_what_has_none_is_refused(value: Any) -> None:
 
 
 @pytest.mark.parametrize(
-    "place",
+    "position",
     [
         None,
         7,
@@ -177,9 +177,9 @@ def test_an_order_of_what_has_none_is_refused(value: Any) -> None:
     ],
     ids=repr,
 )
-def test_a_forged_place_is_refused(place: Any) -> None:
+def test_a_forged_position_is_refused(position: Any) -> None:
     query = ask(order_by="a")
-    forged = query.model_copy(update={"cursor": make_cursor(query, place)})
+    forged = query.model_copy(update={"cursor": make_cursor(query, position)})
     with pytest.raises(InvalidCommand):
         page_of(forged, [])
 

@@ -154,11 +154,11 @@ def test_a_bulk_comes_to_what_its_commands_come_to(
             assert [call.growth for _, call in copies] == [call.growth for _, call in items]
             found = (getattr(a, "etag", None) or getattr(a, "revision", None) for a in alone)
             dice.known += filter(None, found)
-    places = [tmp_path / name / "base/tenants/t_a/dev" for name in ("one", "many")]
+    folders = [tmp_path / name / "base/tenants/t_a/dev" for name in ("one", "many")]
     for question in questions:
-        alone, bulk = (rows(place, question, database) for place in places)
+        alone, bulk = (rows(folder, question, database) for folder in folders)
         assert bulk == alone
-    assert len({len(files(place)) for place in places}) == 1
+    assert len({len(files(folder)) for folder in folders}) == 1
 
 
 def _bulks(

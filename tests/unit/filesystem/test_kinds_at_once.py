@@ -89,7 +89,7 @@ def test_killed_writers_leave_no_gap_and_lose_nothing_acknowledged(tmp_path: Pat
 
 def test_a_counter_by_compare_and_swap_counts_every_step(tmp_path: Path) -> None:
     scope = Scope(kind=ResourceKind.TABULAR_STORE, **HERE)
-    place = {**HERE, "table_name": "t", "key": "counter"}
+    row = {**HERE, "table_name": "t", "key": "counter"}
     with (
         closing(TabularStore(FilesystemTableDriver(str(tmp_path / "base"), scope))) as store,
         ThreadPoolExecutor(8) as threads,
@@ -97,7 +97,7 @@ def test_a_counter_by_compare_and_swap_counts_every_step(tmp_path: Path) -> None
 
         def create(_: int) -> bool:
             condition = RowCondition(if_absent=True)
-            command = UpsertRow(**place, data={"n": 0}, condition=condition)
+            command = UpsertRow(**row, data={"n": 0}, condition=condition)
             try:
                 store.upsert(command, call_of(command))
             except AlreadyExists:
@@ -106,10 +106,10 @@ def test_a_counter_by_compare_and_swap_counts_every_step(tmp_path: Path) -> None
 
         def step(_: int) -> None:
             while True:
-                get = GetRow(**place)
+                get = GetRow(**row)
                 there = store.get(get, call_of(get))
                 command = UpsertRow(
-                    **place,
+                    **row,
                     data={"n": there.data["n"] + 1},
                     condition=RowCondition(if_revision=there.revision),
                 )
@@ -121,5 +121,5 @@ def test_a_counter_by_compare_and_swap_counts_every_step(tmp_path: Path) -> None
 
         assert sum(threads.map(create, range(8))) == 1
         list(threads.map(step, range(40)))
-        get = GetRow(**place)
+        get = GetRow(**row)
         assert store.get(get, call_of(get)).data == {"n": 40}

@@ -43,7 +43,7 @@ class _Call:
 
 
 @dataclass(slots=True)
-class _Lane:
+class _Queue:
     """The calls of one shard."""
 
     busy: bool = False
@@ -70,7 +70,7 @@ class SharedSubmit:
         self._shard_of = shard_of
         self._limit = limit
         self._lock = threading.Lock()
-        self._lanes: dict[str, _Lane] = {}
+        self._queues: dict[str, _Queue] = {}
         self._pid = os.getpid()
 
     def submit(self, command: Command) -> Submission:
@@ -79,49 +79,49 @@ class SharedSubmit:
         with self._lock:
             if self._pid != os.getpid():
                 # The threads whose round trips were under way are not in a forked child.
-                self._lanes, self._pid = {}, os.getpid()
-            lane = self._lanes.get(shard)
-            if lane is None:
-                lane = self._lanes[shard] = _Lane()
-            lane.waiting.append(call)
-            if not lane.busy:
-                call.leads = lane.busy = True
+                self._queues, self._pid = {}, os.getpid()
+            queue = self._queues.get(shard)
+            if queue is None:
+                queue = self._queues[shard] = _Queue()
+            queue.waiting.append(call)
+            if not queue.busy:
+                call.leads = queue.busy = True
         if not call.leads:
-            self._wait(lane, call)
+            self._wait(queue, call)
         if not call.ended:
-            self._lead(lane, call)
+            self._lead(queue, call)
         if call.error is not None:
             raise call.error
         if call.submission is None:
             [call.submission] = self._submit([command])
         return call.submission
 
-    def _wait(self, lane: _Lane, call: _Call) -> None:
+    def _wait(self, queue: _Queue, call: _Call) -> None:
         try:
             call.turn.acquire()
         except BaseException:  # such as KeyboardInterrupt; the others must not wait for this thread
             with self._lock:
-                if call in lane.waiting:
-                    lane.waiting.remove(call)
+                if call in queue.waiting:
+                    queue.waiting.remove(call)
                 if call.leads:
-                    self._pass_on(lane)
+                    self._pass_on(queue)
             raise
 
-    def _lead(self, lane: _Lane, own: _Call) -> None:
+    def _lead(self, queue: _Queue, own: _Call) -> None:
         """Submit `own` and all that wait behind it, and let one of the next ones lead."""
         calls: list[_Call] = []
         try:
-            if len(lane.waiting) == 1 and time.monotonic() < lane.crowded_until:
+            if len(queue.waiting) == 1 and time.monotonic() < queue.crowded_until:
                 time.sleep(COMPANY_SECONDS)
             with self._lock:
-                calls, lane.waiting = lane.waiting[: self._limit], lane.waiting[self._limit :]
+                calls, queue.waiting = queue.waiting[: self._limit], queue.waiting[self._limit :]
             submissions = self._submit([call.command for call in calls])
             for call, submission in zip(calls, submissions, strict=True):
                 call.submission = submission
         except StateUnavailable as error:
             # Those that came meanwhile have waited as long, and would only find the same.
             with self._lock:
-                calls, lane.waiting = calls + lane.waiting, []
+                calls, queue.waiting = calls + queue.waiting, []
             for call in calls:
                 call.error = copy(error)  # each is raised in its own thread
         except Exception:
@@ -131,17 +131,17 @@ class SharedSubmit:
                 raise
         finally:
             if len(calls) > 1:
-                lane.crowded_until = time.monotonic() + CROWDED_SECONDS
+                queue.crowded_until = time.monotonic() + CROWDED_SECONDS
             for call in calls:
                 call.ended = True
                 call.turn.release()
             with self._lock:
-                if lane.waiting and lane.waiting[0] is own:  # interrupted before it was taken
-                    del lane.waiting[0]
-                self._pass_on(lane)
+                if queue.waiting and queue.waiting[0] is own:  # interrupted before it was taken
+                    del queue.waiting[0]
+                self._pass_on(queue)
 
-    def _pass_on(self, lane: _Lane) -> None:
-        lane.busy = bool(lane.waiting)
-        if lane.busy:
-            lane.waiting[0].leads = True
-            lane.waiting[0].turn.release()
+    def _pass_on(self, queue: _Queue) -> None:
+        queue.busy = bool(queue.waiting)
+        if queue.busy:
+            queue.waiting[0].leads = True
+            queue.waiting[0].turn.release()

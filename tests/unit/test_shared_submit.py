@@ -55,9 +55,9 @@ class Threads:
     def behind(self, *keys: str) -> list[Future[Submission]]:
         found = []
         for key in keys:
-            before = len(self.shared._lanes["t_a"].waiting)
+            before = len(self.shared._queues["t_a"].waiting)
             found.append(self.pool.submit(self.shared.submit, delete(key)))
-            while len(self.shared._lanes["t_a"].waiting) == before:
+            while len(self.shared._queues["t_a"].waiting) == before:
                 pass
         return found
 
@@ -173,7 +173,7 @@ def test_a_thread_interrupted_while_it_waits_is_waited_for_by_nobody(
         if at_once:
             assert isinstance(gone.exception(WITHIN), KeyboardInterrupt)
         else:
-            while not its.shared._lanes["t_a"].waiting:
+            while not its.shared._queues["t_a"].waiting:
                 pass
     [other] = its.behind("other")
     its.ledger.go.set()

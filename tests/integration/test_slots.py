@@ -115,3 +115,6 @@ def test_other_tenants_go_on_beside_one_whose_endpoint_drips(
             outcomes = testbed.client.wait(puts, TIMEOUT)
             assert [outcome.status if outcome else None for outcome in outcomes] == ["done"] * 4
         assert dripping.left == 0, "others had to wait for what drips"
+        # Else the workers, which are told to stop now, would wait for what drips.
+        dripping.close()
+        wait_until(lambda: testbed.client.ledger.totals()["running"] == 0, "nothing drips")

@@ -14,15 +14,17 @@ from tests.conformance.lasting import start_for_others
 gc.disable()
 
 SLOWEST_FIRST = (
-    "testing/suite/test_names.py",  # before the others have filled what its lists scan
+    "testing/suite/test_object_fence.py",  # it waits for two minutes in all
     "testing/suite",
+    "tests/integration/test_restore_drill.py",
     "tests/gateway",
+    "tests/integration/test_slots.py",
     "tests/model",
     "tests/chaos",
     "tests/integration",
 )
-"""The folders whose files take longest: what is short comes last, so that all processes of
-`pytest -n` end together."""
+"""The folders and files that take longest: what is short comes last, so that all processes of
+`pytest -n` end together. What waits long stands apart, so that others use the processors."""
 
 
 def pytest_configure(config: pytest.Config) -> None:

@@ -6,11 +6,13 @@ import json
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from datetime import timedelta
+from functools import partial
 from http.client import HTTPConnection
 from pathlib import Path
 from typing import Any
 
 import pytest
+import redis
 
 from signalbox.commands.proof.keys import PrivateKey, encode
 from signalbox.commands.proof.principal import Grant, Principal, PrincipalKey, Role
@@ -28,6 +30,14 @@ KEYS = {role: PrivateKey(role.value.ljust(32).encode()) for role in Role}
 WIDE = {role: PrivateKey(f"wide-{role.value}".ljust(32).encode()) for role in Role}
 """Those of the principals `wide-ROLE`, for all tenants and envs."""
 MINUTE = timedelta(minutes=1)
+
+
+def use_redis(monkeypatch: pytest.MonkeyPatch, state_url: str) -> None:
+    """Have gateways that are started from now on use this Redis, which is emptied."""
+    with redis.Redis.from_url(state_url) as client:
+        client.flushall()
+    its = partial(redis.Redis.from_url, state_url)
+    monkeypatch.setattr("tests.gateway.recorder.fakeredis.FakeRedis", its)
 
 
 @contextmanager

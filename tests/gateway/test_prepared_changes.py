@@ -21,7 +21,7 @@ from signalbox.routing.audit.signed_by import Signatures as SignedBy
 from signalbox.routing.registry.prepared_change import check_prepared
 from signalbox.routing.registry.proof import TYP
 from signalbox.routing.registry.registry import Registry
-from tests.gateway.principals import AUDIENCE, KEYS, WIDE, Guarded, guarded, token
+from tests.gateway.principals import AUDIENCE, KEYS, WIDE, Guarded, guarded, token, use_redis
 from tests.gateway.raw import Answer
 from tests.gateway.test_principals import (
     ADD,
@@ -39,7 +39,8 @@ Asked = tuple[str, str, Any]
 
 
 @pytest.fixture
-def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Guarded]:
+def gateway(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, state_url: str) -> Iterator[Guarded]:
+    use_redis(monkeypatch, state_url)
     with guarded(tmp_path, monkeypatch) as running:
         yield running
 

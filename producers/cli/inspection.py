@@ -138,4 +138,4 @@ def backends(
         print_json([each | {"capabilities": sorted(each["capabilities"])} for each in shown])
         return
     header, *rows = support_table()
-    print_rows("backends", header, [[*row] for row in rows])
+    print_rows("backends", ["kind", *header[1:]], [[*row] for row in rows])

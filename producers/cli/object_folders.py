@@ -1,4 +1,4 @@
-"""`signalbox object put -r`, `get -r`, `rm -r`, `cp` and `sync`: many objects at once."""
+"""`signalbox object put -r`, `get -r`, `rm -r` and `cp`, and the counts that `sync` prints too."""
 
 from __future__ import annotations
 
@@ -58,56 +58,16 @@ def cp(
         show(client.run_outcome(command, timeout), as_json)
 
 
-@app.command()
-def sync(
-    tenant: Tenant,
-    env: EnvName,
-    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder on this machine.")],
-    prefix: Annotated[str, typer.Argument(help="Keys begin with it.")] = "",
-    down: Annotated[
-        bool, typer.Option("--down", help="From the object store to the folder.")
-    ] = False,
-    delete: Annotated[
-        bool, typer.Option("--delete", help="Remove what does not exist on this side.")
-    ] = False,
-    mode: ModeName = Mode.LAB,
-    as_json: AsJson = False,
-) -> None:
-    """Make the objects below PREFIX equal to the files below DIR, or with --down the reverse.
-
-    Content with the same size and SHA-256 on both sides is not sent, so an interrupted run
-    continues where it stopped.
-    """
-    from signalbox.producers.bulk.folder import files_below
-    from signalbox.producers.bulk.remote_folder import objects_below, path_below
-
-    tenancy = make_tenancy(tenant, env, mode)
-    with make_client() as client:
-        if down:
-            objects = list(objects_below(client, tenancy, _folder_prefix(prefix)))
-            tally = _fetch(client, tenancy, objects, folder, _folder_prefix(prefix))
-            if delete and tally.is_whole:
-                _check_some(objects, prefix)
-                kept = {path_below(folder, each.key, _folder_prefix(prefix)) for each in objects}
-                for file in files_below(folder):
-                    if file.path not in kept:
-                        file.path.unlink()
-                        tally.removed += 1
-        else:
-            tally = _sync_up(client, tenancy, folder, _folder_prefix(prefix), delete=delete)
-    tally.show(as_json)
-
-
 def put_folder(
     client: signalbox.Client, tenancy: Tenancy, folder: Path, prefix: str, as_json: bool
 ) -> None:
     """Store every file below the folder."""
     from signalbox.producers.bulk.folder import files_below
 
-    _need_folder(folder)
+    need_folder(folder)
     tally = Tally("files stored")
-    files = files_below(folder, _folder_prefix(prefix), left_out=tally.left_out)
-    _store(client, tenancy, files, tally)
+    files = files_below(folder, folder_prefix(prefix), left_out=tally.left_out)
+    store_all(client, tenancy, files, tally)
     tally.show(as_json)
 
 
@@ -117,9 +77,9 @@ def get_folder(
     """Fetch every object below the prefix."""
     from signalbox.producers.bulk.remote_folder import objects_below
 
-    prefix = _folder_prefix(prefix)
+    prefix = folder_prefix(prefix)
     objects = list(objects_below(client, tenancy, prefix))
-    _fetch(client, tenancy, objects, folder, prefix).show(as_json)
+    fetch_all(client, tenancy, objects, folder, prefix).show(as_json)
 
 
 def remove_folder(client: signalbox.Client, tenancy: Tenancy, prefix: str, as_json: bool) -> None:
@@ -127,8 +87,8 @@ def remove_folder(client: signalbox.Client, tenancy: Tenancy, prefix: str, as_js
     from signalbox.producers.bulk.remote_folder import objects_below
 
     tally = Tally("objects removed")
-    keys = [info.key for info in objects_below(client, tenancy, _folder_prefix(prefix))]
-    _remove(client, tenancy, keys, tally)
+    keys = [info.key for info in objects_below(client, tenancy, folder_prefix(prefix))]
+    remove_all(client, tenancy, keys, tally)
     tally.done, tally.removed, tally.total = tally.removed, 0, len(keys)
     tally.show(as_json)
 
@@ -188,30 +148,10 @@ class Tally:
             err().print(f"{text}: {', '.join(names)}", markup=False, soft_wrap=True)
 
 
-def _sync_up(
-    client: signalbox.Client, tenancy: Tenancy, folder: Path, prefix: str, *, delete: bool
-) -> Tally:
-    from signalbox.producers.bulk.folder import files_below
-    from signalbox.producers.bulk.remote_folder import PART, has_content, objects_below
-
-    _need_folder(folder)
-    tally = Tally("files stored")
-    there = {info.key: info for info in objects_below(client, tenancy, prefix)}
-    found = files_below(folder, prefix, left_out=tally.left_out)
-    files = [file for file in found if not file.path.name.startswith(PART)]
-    changed = [f for f in files if (i := there.get(f.key)) is None or not has_content(f.path, i)]
-    tally.unchanged = len(files) - len(changed)
-    _store(client, tenancy, changed, tally)
-    if delete and tally.is_whole:
-        _check_some(files, str(folder))
-        gone = there.keys() - {file.key for file in files}
-        _remove(client, tenancy, sorted(gone), tally)
-    return tally
-
-
-def _store(
+def store_all(
     client: signalbox.Client, tenancy: Tenancy, files: Sequence[FileToStore], tally: Tally
 ) -> None:
+    """Store these files, with a progress bar."""
     from signalbox.producers.bulk.folder import store_files
 
     tally.total = len(files)
@@ -229,13 +169,14 @@ def _note(tally: Tally, item: StoredFile) -> None:
         tally.superseded.append(name)
 
 
-def _fetch(
+def fetch_all(
     client: signalbox.Client,
     tenancy: Tenancy,
     objects: Sequence[signalbox.ObjectInfo],
     folder: Path,
     prefix: str,
 ) -> Tally:
+    """Fetch these objects, with a progress bar; return the counts."""
     from signalbox.producers.bulk.remote_folder import fetch_objects
 
     tally = Tally("objects fetched")
@@ -252,7 +193,10 @@ def _fetch(
     return tally
 
 
-def _remove(client: signalbox.Client, tenancy: Tenancy, keys: Sequence[str], tally: Tally) -> None:
+def remove_all(
+    client: signalbox.Client, tenancy: Tenancy, keys: Sequence[str], tally: Tally
+) -> None:
+    """Remove the objects under these keys, with a progress bar."""
     from signalbox.producers.bulk.remote_folder import remove_objects
 
     for end in _watched("removing", remove_objects(client, tenancy, keys), tally, len(keys)):
@@ -278,16 +222,12 @@ def _watched(what: str, ends: Iterator[End], tally: Tally, total: int) -> Iterat
             err().print("interrupted: what was accepted before still takes effect")
 
 
-def _need_folder(folder: Path) -> None:
+def need_folder(folder: Path) -> None:
+    """Raise BadParameter unless the path is a folder."""
     if not folder.is_dir():
         raise typer.BadParameter(f"{folder} is not a folder: give DIR first, then PREFIX")
 
 
-def _folder_prefix(prefix: str) -> str:
+def folder_prefix(prefix: str) -> str:
+    """Return the prefix with one slash at its end, or empty."""
     return f"{prefix.rstrip('/')}/" if prefix else ""
-
-
-def _check_some(source: Sequence[object], name: str) -> None:
-    """Refuse an empty source: more often a wrong name than the wish to remove everything."""
-    if not source:
-        raise typer.BadParameter(f"there is nothing below {name!r}: --delete would remove all")

@@ -83,6 +83,23 @@ def test_sync_sends_what_differs_and_removes_only_when_told(
     assert tree(two) == tree(one)
 
 
+def test_a_dry_run_of_sync_says_what_would_be_done_and_does_nothing(
+    here: list[str], tmp_path: Path
+) -> None:
+    one, two = write(tmp_path / "one", {"a": b"a", "b": b"b"}), write(tmp_path / "two", {"c": b"c"})
+    dry = ["--dry-run", "--delete", *here]
+    assert told("sync", str(one), *dry) == {"store": [str(one / "a"), str(one / "b")], "remove": []}
+    assert keys(here) == []
+    done("object", "sync", str(one), *here)
+    (one / "a").unlink()
+    (one / "b").write_bytes(b"changed")
+    assert told("sync", str(one), *dry) == {"store": [str(one / "b")], "remove": ["a"]}
+    down = told("sync", str(two), "--down", *dry)
+    assert down == {"fetch": ["a", "b"], "remove": [str(two / "c")]}
+    assert b"2 to fetch, 1 to remove" in done("object", "sync", str(two), "--down", *dry)
+    assert (keys(here), tree(two)) == (["a", "b"], {"c": b"c"})
+
+
 @pytest.mark.parametrize("way", [["--delete"], ["--down", "--delete"]])
 def test_an_empty_source_removes_nothing(here: list[str], tmp_path: Path, way: list[str]) -> None:
     source = write(tmp_path / "in", {"a": b"a"})

@@ -36,6 +36,7 @@ from signalbox.workers.execution.route_resolution import resolve
 from signalbox.workers.execution.slots import Slot, Slots
 from signalbox.workers.execution.state_retry import wait_for_state
 from signalbox.workers.execution.tenant_activity import TenantActivity
+from signalbox.workers.execution.unknown_tenants import UnknownTenants
 from signalbox.workers.suspects.suspect_runner import SuspectRunner
 
 
@@ -74,6 +75,9 @@ class Executor:
     """Runs changes of routes, and probes."""
     proofs: ProofCheck | None = None
     """Verifies who signed what; None where nothing is signed."""
+    unknown_tenants: UnknownTenants | None = None
+    """Refuses what messages bring for tenants that nobody has set up; None where signatures are
+    required, and only what is proven comes so far."""
 
     def execute(self, message: Message) -> dict[str, int]:
         """Claim and run the commands of a message; return the number of commands by how they ended.
@@ -102,6 +106,8 @@ class Executor:
         reach("claim.before")
         if self.proofs is not None:
             message = wait_for_state(partial(self.proofs.entrance, message))
+        if self.unknown_tenants is not None:
+            message = wait_for_state(partial(self.unknown_tenants.entrance, message))
         wait_for_state(lambda: self.completer.bury(message.faults))
         if not message.tickets and not message.carried:
             return {}, []  # nothing was asked that would say where the registry is

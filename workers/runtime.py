@@ -36,6 +36,7 @@ from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.signed_statements import Statements
 from signalbox.workers.execution.slots import Slots
 from signalbox.workers.execution.tenant_activity import TenantActivity
+from signalbox.workers.execution.unknown_tenants import UnknownTenants
 from signalbox.workers.executor import Executor
 from signalbox.workers.suspects.suspect_runner import SuspectRunner
 
@@ -72,6 +73,7 @@ class Runtime:
         folder = settings.payload_dir or Path(".signalbox/payloads")
         payloads = DirectoryPayloadStore(folder, Deployment(state))
         permits = Permits(state)
+        controls = ControlRunner(settings, self.registry, permits, Prober(self.registry, payloads))
         self.executor = Executor(
             worker=worker,
             ledger=self.ledger,
@@ -86,10 +88,11 @@ class Runtime:
             tenant_activity=TenantActivity(),
             slots=slots or Slots(),
             permits=permits,
-            controls=ControlRunner(
-                settings, self.registry, permits, Prober(self.registry, payloads)
-            ),
+            controls=controls,
             proofs=_proofs(settings, self.registry, self.ledger),
+            unknown_tenants=None
+            if required
+            else UnknownTenants(self.registry, self._routes, controls),
         )
         self.drains = ParcelDrain(self.executor, self.parcels, worker)
         self._tail: LogFollower | None = None

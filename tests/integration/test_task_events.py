@@ -26,11 +26,13 @@ from signalbox.commands.wire import Message
 from signalbox.producers.broker.publisher import make_app
 from signalbox.producers.embedded.ports import free_port
 from signalbox.producers.embedded.redis_server import RedisServer
+from signalbox.routing.policy.policy import FREE
 from signalbox.workers.celery import task_events
 from signalbox.workers.celery.task_events import MAX_WAITING, SUCCESSES_A_SECOND, TaskEvents
 from signalbox.workers.runtime import Runtime
 from tests.conftest import need_redis
 from tests.integration.conftest import wait_until
+from tests.integration.operating import by
 
 ENDS = {"task-succeeded", "task-failed", "task-retried"}
 
@@ -195,6 +197,7 @@ def test_a_worker_whose_broker_is_away_runs_commands_and_ends_soon(
     events = TaskEvents.of(app, "w1")
     assert events is not None
     runtime = Runtime(app, settings, state, worker="w1", task_events=events)
+    runtime.registry.policies.set("t_a", FREE, by())  # the tenant is known
     payload = InlinePayload(data=b"x")
     commands = [
         PutObject(tenant_id="t_a", env="dev", key=f"{n}", payload=payload) for n in range(9)

@@ -18,7 +18,9 @@ from signalbox.commands.payload import InlinePayload
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Message
 from signalbox.producers.broker.publisher import make_app
+from signalbox.routing.policy.policy import FREE
 from signalbox.workers.runtime import Runtime
+from tests.integration.operating import by
 
 PAGE = Path(__file__).parents[2] / "docs" / "testing.md"
 
@@ -70,6 +72,7 @@ def test_a_whole_command_runs_eagerly_on_fakeredis(tmp_path: Path) -> None:
     app = make_app(settings)
     app.conf.task_always_eager = True
     runtime = Runtime(app, settings, fakeredis.FakeRedis(), worker="eager")
+    runtime.registry.policies.set("t_a", FREE, by())  # the tenant is known
     command = PutObject(tenant_id="t_a", env="dev", key="k", payload=InlinePayload(data=b"x"))
     message = Message(carried=[Intent(command, "q")])
     # Without a route it becomes a dead letter, which is an end as good as any.

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 
 from signalbox.commands.error import SignalboxError
 from signalbox.commands.ledger.entry import Claimed, Claims
+from signalbox.commands.model import Command
 from signalbox.commands.routing import ControlCommand, ProbeRoute, RouteCommand
 from signalbox.commands.settings import Settings
 from signalbox.routing import route_commands
@@ -39,13 +40,19 @@ class ControlRunner:
     prober: Prober
     """Probes backends."""
 
+    def refused(self, commands: Sequence[Command]) -> set[str]:
+        """Return the refs of those that a sender who may only write to the queue may not have run.
+
+        Raises StateUnavailable.
+        """
+        if self.settings.control_commands != "refuse":
+            return set()
+        lacking = self.permits.lacking([c for c in commands if isinstance(c, ProbeRoute)])
+        return lacking | {c.ref for c in commands if isinstance(c, RouteCommand)}
+
     def run(self, controls: Sequence[Claimed]) -> list[Ended]:
         """Run the commands, and return their ends. Raises StateUnavailable."""
-        refused: set[str] = set()
-        if controls and self.settings.control_commands == "refuse":
-            probes = [item.command for item in controls if isinstance(item.command, ProbeRoute)]
-            refused = self.permits.lacking(probes)
-            refused |= {i.command.ref for i in controls if isinstance(i.command, RouteCommand)}
+        refused = self.refused([item.command for item in controls])
         ended: list[Ended] = []
         for item in controls:
             try:

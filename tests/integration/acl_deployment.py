@@ -30,6 +30,9 @@ def password(user: str) -> str:
     return f"pw-{user}-of-the-test"
 
 
+END = "end-of-the-watch"
+
+
 class Watch:
     """What each user does on a server, by MONITOR: commands, also those within scripts, with
     what they name. MONITOR tells addresses, and CLIENT LIST whose they are, which is asked when an
@@ -40,7 +43,6 @@ class Watch:
         self._asking = redis.Redis(port=port, single_connection_client=True)
         self._users: dict[str, str] = {}
         self._lines: list[str] = []
-        self._ended = threading.Event()
         self._connection = self._admin.connection_pool.get_connection()
         self._connection.send_command("MONITOR")  # type: ignore[no-untyped-call]  # untyped in redis-py
         assert self._connection.read_response() == b"OK"
@@ -49,13 +51,11 @@ class Watch:
 
     def _listen(self) -> None:
         of_no_user = {"lua", self._asking.client_info()["addr"]}
-        while not self._ended.is_set():
-            if self._connection.can_read(timeout=0.1):
-                line = self._connection.read_response().decode("utf-8", "replace")
-                self._lines.append(line)
-                address, _ = _address_and_words(line)
-                if address not in self._users and address not in of_no_user:
-                    self._ask_users()
+        while END not in (line := self._connection.read_response().decode("utf-8", "replace")):
+            self._lines.append(line)
+            address, _ = _address_and_words(line)
+            if address not in self._users and address not in of_no_user:
+                self._ask_users()
 
     def _ask_users(self) -> None:
         for client in self._asking.client_list():
@@ -68,7 +68,7 @@ class Watch:
 
     def stop(self) -> dict[str, set[tuple[str, ...]]]:
         """By user: each call, the command in lower case; under `?` those of nobody knows whom."""
-        self._ended.set()
+        self._admin.echo(END)  # after all that was said before, which may not be read yet
         self._thread.join()
         self._asking.close()
         found: dict[str, set[tuple[str, ...]]] = defaultdict(set)

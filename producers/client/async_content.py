@@ -38,12 +38,13 @@ async def take_in(
             if size is not None and total > size:
                 raise _mismatch(f"more than the {size} bytes that were declared")
             head += chunk
+            del chunk  # a slow sender would keep it until the next one
             if total <= stager.limit or len(head) < PART_BYTES:
                 continue
             if staging is None:
                 staging = await _begin(stager, total, threads)
-            part, head = bytes(head), bytearray()
-            await loop.run_in_executor(threads, staging.write, part)
+            await loop.run_in_executor(threads, staging.write, bytes(head))
+            head = bytearray()
         if total <= stager.limit:
             return inline(bytes(head), size, sha256)
         _check_size(total, size)

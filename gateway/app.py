@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
-from typing import Any
 
 from fastapi import APIRouter, FastAPI
 from fastapi.exceptions import RequestValidationError
@@ -20,6 +19,8 @@ from signalbox.gateway import (
     commands_api,
     dead_letters,
     header_api,
+    header_route,
+    locks,
     names,
     object_links,
     objects,
@@ -32,11 +33,11 @@ from signalbox.gateway import (
     rows,
     streams,
 )
-from signalbox.gateway.access import OPEN
 from signalbox.gateway.answer import Json
 from signalbox.gateway.authentication import Authentication, check_settings
 from signalbox.gateway.body_memory import BodyMemory
 from signalbox.gateway.change_author import on_prepared
+from signalbox.gateway.document import ON_PROBLEM, document_of
 from signalbox.gateway.fast_path import fast_handler
 from signalbox.gateway.gate import FastPath, Gate
 from signalbox.gateway.services import Services
@@ -50,54 +51,20 @@ ROUTERS: tuple[APIRouter, ...] = (
     streams.router,
     names.router,
     header_api.router,
+    header_route.router,
     commands_api.one_or_many,
     commands_api.router,
     operations.router,
     operations.health,
     object_links.router,
     routes.router,
+    locks.router,
     policies.router,
     principals.router,
     audit.router,
     dead_letters.router,
 )
 """The handlers, most used first, since paths are compared one after the other."""
-ON_PROBLEM: dict[str, Any] = {
-    "description": "An error",
-    "model": problem.Problem,
-    "content": {problem.MEDIA_TYPE: {}},
-}
-
-_TEXT = {"schema": {"type": "string"}}
-ACCEPTED: dict[str, Any] = {
-    "description": "The command is in the ledger and still running; `Location` has its outcome.",
-    "headers": {"Location": _TEXT, "Retry-After": _TEXT, "X-Op-Id": _TEXT},
-    "content": {
-        "application/json": {
-            "schema": {
-                "type": "object",
-                "properties": {
-                    "op_id": {"type": "string"},
-                    "state": {"const": "open"},
-                    "location": {"type": "string"},
-                },
-                "required": ["op_id", "state", "location"],
-            }
-        }
-    },
-}
-"""The response to a write that is not waited for."""
-
-SECURITY: dict[str, Any] = {
-    "token": {
-        "type": "http",
-        "scheme": "bearer",
-        "bearerFormat": "JWT",
-        "description": "Where the gateway asks for one: a token of a principal (`signalbox token "
-        "issue`, or of the issuer that is set), or one of the operator's files. What a call needs: "
-        "docs/security.md.",
-    }
-}
 
 
 def make_app(
@@ -127,6 +94,7 @@ def make_app(
         title="Signalbox",
         summary="Storage commands of many tenants, each on the backend that its route names.",
         version="1",
+        openapi_url=None,
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
@@ -137,8 +105,9 @@ def make_app(
     )
     for router in ROUTERS:
         app.include_router(router)
-    app.openapi = lambda: _document(app)  # type: ignore[method-assign]
+    app.openapi = lambda: document_of(app)  # type: ignore[method-assign]
     app.state.methods_of = _methods_of
+    app.state.document = None
     app.state.bodies = BodyMemory(gateway_settings.json_total_bytes)
     app.add_exception_handler(problem.Refused, problem.on_refused)
     app.add_exception_handler(SignalboxError, problem.on_signalbox_error)
@@ -146,28 +115,13 @@ def make_app(
     app.add_exception_handler(RequestValidationError, problem.on_invalid)
     app.add_exception_handler(ValidationError, problem.on_invalid_command)
     app.add_exception_handler(ChangePrepared, on_prepared)
+    app.add_exception_handler(Exception, problem.on_unforeseen)
     return app
 
 
 def gated(app: FastAPI, own: GatewaySettings, fast_path: FastPath = fast_handler) -> Gate:
     """Return the application behind its gate, as a server needs it. Raises InvalidSetting."""
     return Gate(app, own, fast_path)
-
-
-def _document(app: FastAPI) -> dict[str, Any]:
-    """Return the OpenAPI document with the tokens that calls take, and with the status 202."""
-    document = FastAPI.openapi(app)
-    for methods in document["paths"].values():
-        for operation in methods.values():
-            named = {parameter["name"] for parameter in operation.get("parameters", ())}
-            if {"Idempotency-Key", "Prefer"} <= named:
-                operation["responses"]["202"] = ACCEPTED
-    document["components"]["securitySchemes"] = SECURITY
-    document["security"] = [{"token": []}, {}]
-    for path in document["paths"].keys() & set(OPEN):
-        for operation in document["paths"][path].values():
-            operation["security"] = []
-    return document
 
 
 def _authentication(own: GatewaySettings, services: Services) -> Authentication | None:

@@ -12,6 +12,7 @@ from starlette.responses import Response
 from signalbox.commands.scope import check_tenant
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
+from signalbox.gateway.registry_models import AuditPage
 from signalbox.gateway.request_context import ServicesDep
 from signalbox.routing.audit.signed_by import Signatures
 from signalbox.routing.registry.event import StreamEvent
@@ -30,7 +31,7 @@ def _no_number(value: Any) -> Any:
     return value
 
 
-@router.get("")
+@router.get("", response_model=AuditPage)
 async def log(
     services: ServicesDep,
     after: Annotated[int, Query(ge=0, le=2**53, description="Behind this revision.")] = 0,

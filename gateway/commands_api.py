@@ -32,6 +32,7 @@ from signalbox.gateway.error import InvalidRequest
 from signalbox.gateway.identity import authorize
 from signalbox.gateway.problem import Refused, problem_of
 from signalbox.gateway.request_context import ServicesDep, WaitDep, services_of, wait_of
+from signalbox.gateway.result_models import CommandRecord, CommandsAnswer, SignedCommandAnswer
 from signalbox.gateway.url_text import EnvPart, OpIdPart, TenantPart
 from signalbox.producers.client.run_result import Ran
 from signalbox.producers.client.submission import MAX_SUBMIT
@@ -78,6 +79,7 @@ one_or_many = APIRouter(prefix="/v1", route_class=SignedRoute, tags=["commands"]
 
 @one_or_many.post(
     "/commands",
+    response_model=CommandsAnswer | SignedCommandAnswer,
     openapi_extra={"requestBody": {"content": {JOSE: {"schema": {"type": "string"}}}}},
 )
 async def run_commands(
@@ -137,7 +139,11 @@ def _check_key(request: Request) -> None:
         )
 
 
-@router.get("/outcomes/{tenant}/{env}/{op_id}")
+@router.get(
+    "/outcomes/{tenant}/{env}/{op_id}",
+    response_model=CommandRecord,
+    responses={202: {"description": "The command is open.", "model": CommandRecord}},
+)
 async def outcome(
     tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
     env: Annotated[EnvPart, Path(description="Env, such as `dev`.")],

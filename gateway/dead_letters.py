@@ -18,6 +18,12 @@ from signalbox.commands.vocabulary import ENV_PATTERN, TENANT_PATTERN
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.identity import authorize
+from signalbox.gateway.operation_models import (
+    DeadLetterAnswer,
+    DeadLettersPage,
+    PurgedLetters,
+    ReplayedLetters,
+)
 from signalbox.gateway.request_context import ServicesDep
 from signalbox.gateway.services import Services
 from signalbox.gateway.url_text import EnvPart, NamePart, TenantPart
@@ -58,7 +64,7 @@ class Chosen(BaseModel):
         )
 
 
-@router.get("")
+@router.get("", response_model=DeadLettersPage)
 async def list_letters(
     services: ServicesDep,
     tenant: Annotated[str | None, Query()] = None,
@@ -77,7 +83,7 @@ async def list_letters(
     return Json({"dead_letters": letters, "more": len(found) > limit})
 
 
-@router.get("/{tenant}/{env}/{op_id}")
+@router.get("/{tenant}/{env}/{op_id}", response_model=DeadLetterAnswer)
 async def show(
     tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
     env: Annotated[EnvPart, Path(description="Env, such as `dev`.")],
@@ -92,7 +98,7 @@ async def show(
     return Json(document_of(letter))
 
 
-@router.post("/replay")
+@router.post("/replay", response_model=ReplayedLetters)
 async def replay(body: Chosen, request: Request, services: ServicesDep) -> Response:
     """Run dead letters again, each once, at the end of its order; op_ids do not change."""
     _authorize(request, "dead_letter.replay", body)
@@ -109,7 +115,7 @@ async def replay(body: Chosen, request: Request, services: ServicesDep) -> Respo
     return Json(await services.call(replayed))
 
 
-@router.post("/purge")
+@router.post("/purge", response_model=PurgedLetters)
 async def purge(body: Chosen, request: Request, services: ServicesDep) -> Response:
     """Remove dead letters permanently, with their staged content."""
     _authorize(request, "dead_letter.purge", body)

@@ -29,6 +29,7 @@ from signalbox.gateway.whole_response import respond_at_once
 
 log = structlog.get_logger("signalbox.gateway")
 
+_LAST = "http.response.body"
 _MAY_REPEAT = frozenset(
     b"accept accept-encoding accept-language cache-control connection cookie forwarded via te "
     b"pragma x-forwarded-for x-forwarded-proto x-forwarded-host x-forwarded-port x-real-ip "
@@ -59,7 +60,13 @@ class Gate:
         origin: str | None = None
         try:
             headers = _single(scope["headers"])
-            _check_coding(scope, headers)
+            _check_framing(scope, headers)
+        except SignalboxError as error:
+            # Others may read another request from what follows it, so nothing is.
+            await problem(error, headers={"Connection": "close"})(scope, receive, send)
+            return
+        try:
+            _check_coding(headers)
             origin = self._access.check_origin(headers)
             if origin is not None:
                 send = _with_cors(send, origin)
@@ -74,7 +81,7 @@ class Gate:
             return
         # As it was sent: its parts are separated before they are decoded.
         scope["path"] = path
-        began = False
+        began = ended = False
         try:
             if token is not None:
                 try:
@@ -86,8 +93,9 @@ class Gate:
             if handler is None:
 
                 async def watched(message: Message) -> None:
-                    nonlocal began
+                    nonlocal began, ended
                     began = True
+                    ended = message["type"] == _LAST and not message.get("more_body", False)
                     await send(message)
 
                 await self._app(scope, receive, watched)
@@ -107,6 +115,8 @@ class Gate:
             await problem(stopped, headers={"Connection": "close"})(scope, receive, send)
         except Exception as error:  # noqa: BLE001 - ends only this request
             _log(scope, error)
+            if ended:
+                return  # the application has responded to it
             if began:
                 raise Aborted from None  # the server closes the connection
             await unforeseen(error)(scope, receive, send)
@@ -174,11 +184,23 @@ def _single(headers: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return named
 
 
-def _check_coding(scope: Scope, headers: dict[bytes, bytes]) -> None:
+def _check_framing(scope: Scope, headers: dict[bytes, bytes]) -> None:
+    """Raise InvalidRequest if the body has a transfer coding that nobody undoes."""
+    coding = headers.get(b"transfer-encoding")
+    if coding is None:
+        return
+    if coding.strip().lower() != b"chunked" or scope["http_version"] != "1.1":
+        raise InvalidRequest(
+            "the body has a transfer coding other than chunked, or is not of HTTP/1.1",
+            next_step="send Content-Length, or HTTP/1.1 with Transfer-Encoding: chunked",
+        )
+
+
+def _check_coding(headers: dict[bytes, bytes]) -> None:
     """Refuse a body that would be stored as if it were the whole content, and is not.
 
-    Raises InvalidRequest for a transfer coding or a part, and UnsupportedMediaType for an encoding,
-    which nothing would tell a reader of.
+    Raises InvalidRequest for a part, and UnsupportedMediaType for an encoding, which nothing would
+    tell a reader of.
     """
     encoding = headers.get(b"content-encoding", b"").strip().lower()
     if encoding not in (b"", b"identity"):
@@ -190,14 +212,6 @@ def _check_coding(scope: Scope, headers: dict[bytes, bytes]) -> None:
     if b"content-range" in headers:
         raise InvalidRequest(
             "the body is a part of the content (Content-Range)", next_step="send the whole content"
-        )
-    coding = headers.get(b"transfer-encoding")
-    if coding is None:
-        return
-    if coding.strip().lower() != b"chunked" or scope["http_version"] != "1.1":
-        raise InvalidRequest(
-            "the body has a transfer coding other than chunked, or is not of HTTP/1.1",
-            next_step="send Content-Length, or HTTP/1.1 with Transfer-Encoding: chunked",
         )
 
 

@@ -14,6 +14,7 @@ from signalbox.commands.tabular_store import ListTables
 from signalbox.gateway.answer import answer_read
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.request_context import AfterHeader, CallerDep, ServicesDep
+from signalbox.gateway.result_models import read
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["names"])
 
@@ -42,7 +43,7 @@ class NamesPage:
 PageDep = Annotated[NamesPage, Depends()]
 
 
-@router.get("/tables/{tenant}/{env}")
+@router.get("/tables/{tenant}/{env}", response_model=read(ListTables))
 async def list_tables(
     page: PageDep, caller: CallerDep, services: ServicesDep, after: AfterHeader = None
 ) -> Response:
@@ -50,7 +51,7 @@ async def list_tables(
     return await answer_read(services, ListTables(**caller.fields, **page.fields), after)
 
 
-@router.get("/series/{tenant}/{env}")
+@router.get("/series/{tenant}/{env}", response_model=read(ListSeries))
 async def list_series(
     page: PageDep, caller: CallerDep, services: ServicesDep, after: AfterHeader = None
 ) -> Response:
@@ -58,7 +59,7 @@ async def list_series(
     return await answer_read(services, ListSeries(**caller.fields, **page.fields), after)
 
 
-@router.get("/streams/{tenant}/{env}")
+@router.get("/streams/{tenant}/{env}", response_model=read(ListStreams))
 async def list_streams(
     page: PageDep, caller: CallerDep, services: ServicesDep, after: AfterHeader = None
 ) -> Response:

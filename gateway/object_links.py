@@ -22,6 +22,7 @@ from signalbox.commands.payload import Sha256
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.request_context import CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.result_models import read, written
 from signalbox.gateway.url_text import NamePart
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["objects"])
@@ -64,7 +65,7 @@ class RegisterRequest(BaseModel):
     metadata: Metadata = Field(default_factory=dict)
 
 
-@router.post("/presign-get/{tenant}/{env}")
+@router.post("/presign-get/{tenant}/{env}", response_model=read(PresignGet))
 async def presign_get(
     body: PresignGetRequest, caller: CallerDep, services: ServicesDep
 ) -> Response:
@@ -73,7 +74,7 @@ async def presign_get(
     return await answer_read(services, command, None)
 
 
-@router.post("/presign-put/{tenant}/{env}")
+@router.post("/presign-put/{tenant}/{env}", response_model=read(PresignPut))
 async def presign_put(
     body: PresignPutRequest, caller: CallerDep, services: ServicesDep
 ) -> Response:
@@ -87,7 +88,7 @@ async def presign_put(
     return await answer_read(services, command, None)
 
 
-@router.post("/presign-post/{tenant}/{env}")
+@router.post("/presign-post/{tenant}/{env}", response_model=read(PresignPost))
 async def presign_post(
     body: PresignPostRequest, caller: CallerDep, services: ServicesDep
 ) -> Response:
@@ -103,7 +104,7 @@ async def presign_post(
     return await answer_read(services, command, None)
 
 
-@router.get("/uri/{tenant}/{env}/{key:path}")
+@router.get("/uri/{tenant}/{env}/{key:path}", response_model=read(ObjectUri))
 async def uri(
     key: Annotated[NamePart, Path()], caller: CallerDep, services: ServicesDep
 ) -> Response:
@@ -111,7 +112,7 @@ async def uri(
     return await answer_read(services, ObjectUri(**caller.fields, key=key), None)
 
 
-@router.post("/register/{tenant}/{env}")
+@router.post("/register/{tenant}/{env}", response_model=written(RegisterObject))
 async def register(
     body: RegisterRequest, caller: CallerDep, services: ServicesDep, writing: WriteOptionsDep
 ) -> Response:

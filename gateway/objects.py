@@ -18,6 +18,7 @@ from signalbox.commands.object_store import (
     PutObject,
 )
 from signalbox.commands.scope import ResourceKind
+from signalbox.gateway import object_parameters
 from signalbox.gateway.answer import (
     Json,
     accepted,
@@ -30,8 +31,10 @@ from signalbox.gateway.answer import (
 from signalbox.gateway.body import BoundedRoute, content_of, declared_of
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, tag_of
 from signalbox.gateway.content import answer_content, answer_head
+from signalbox.gateway.object_parameters import BYTES, NOT_MODIFIED
 from signalbox.gateway.problem import Refused
 from signalbox.gateway.request_context import AfterHeader, CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.result_models import read, written
 from signalbox.gateway.services import Services
 from signalbox.gateway.url_text import NamePart
 
@@ -40,10 +43,9 @@ router = APIRouter(prefix="/v1/objects/{tenant}/{env}", route_class=BoundedRoute
 KeyPart = Annotated[NamePart, Path(description="Object key, as it is; its `/` may stand as `/`.")]
 FORM = "application/x-www-form-urlencoded"
 """The content type that curl sends if it was given none."""
-BYTES: dict[str, Any] = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
 
 
-@router.get("", summary="List keys")
+@router.get("", response_model=read(ListObjects), summary="List keys")
 async def list_keys(
     caller: CallerDep,
     services: ServicesDep,
@@ -60,7 +62,13 @@ async def list_keys(
     return await answer_read(services, command, after)
 
 
-@router.get("/{key:path}", responses={200: BYTES, 206: BYTES}, summary="Read an object")
+@router.get(
+    "/{key:path}",
+    response_class=Response,
+    responses={200: BYTES, 206: BYTES, 304: NOT_MODIFIED},
+    openapi_extra=object_parameters.GET,
+    summary="Read an object",
+)
 async def get(
     key: KeyPart,
     request: Request,
@@ -75,7 +83,13 @@ async def get(
     return await answer_content(request, services, GetObject(**caller.fields, key=key), after)
 
 
-@router.head("/{key:path}", responses={200: BYTES}, summary="What is known of an object")
+@router.head(
+    "/{key:path}",
+    response_class=Response,
+    responses={304: NOT_MODIFIED},
+    openapi_extra=object_parameters.HEAD,
+    summary="What is known of an object",
+)
 async def head(
     key: KeyPart,
     request: Request,
@@ -87,7 +101,12 @@ async def head(
     return await answer_head(request, services, HeadObject(**caller.fields, key=key), after)
 
 
-@router.put("/{key:path}", openapi_extra={"requestBody": BYTES}, summary="Store an object")
+@router.put(
+    "/{key:path}",
+    response_model=written(PutObject),
+    openapi_extra=object_parameters.PUT,
+    summary="Store an object",
+)
 async def put(
     key: KeyPart,
     request: Request,
@@ -125,7 +144,7 @@ async def put(
     return Json(result, 200, headers_of(outcome) | {"ETag": f'"{result["etag"]}"'})
 
 
-@router.delete("/{key:path}", summary="Remove an object")
+@router.delete("/{key:path}", response_model=written(DeleteObject), summary="Remove an object")
 async def delete(
     key: KeyPart,
     caller: CallerDep,

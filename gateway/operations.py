@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 from typing import Annotated, Any
 
-from fastapi import APIRouter, Query
+from fastapi import APIRouter, Query, Request
 from starlette.responses import Response
 
 from signalbox.commands.error import RegistryUnreadable
@@ -13,6 +14,7 @@ from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.error import NotReady
+from signalbox.gateway.operation_models import Alive, Diagnosis, Ready, SystemStatus
 from signalbox.gateway.request_context import CallerDep, ServicesDep, WaitDep
 from signalbox.gateway.routes import no_such_route
 from signalbox.gateway.services import Services
@@ -30,13 +32,13 @@ health = APIRouter(tags=["operations"])
 """Health checks, which accept any parameters, as load balancers may add some."""
 
 
-@health.get("/healthz")
+@health.get("/healthz", response_model=Alive)
 async def healthz() -> Response:
     """Return 200 while the process runs and its event loop is not blocked."""
     return Json({"status": "alive"})
 
 
-@health.get("/readyz")
+@health.get("/readyz", response_model=Ready)
 async def readyz(services: ServicesDep) -> Response:
     """Return 200 while the state Redis answers and a worker runs commands, known within seconds."""
     if services.stopping.is_set():
@@ -50,7 +52,17 @@ async def readyz(services: ServicesDep) -> Response:
     return Json({"status": "ready", "workers": workers})
 
 
-@router.get("/v1/status")
+@health.get("/openapi.json", include_in_schema=False)
+async def openapi(request: Request) -> Response:
+    """Return the OpenAPI document, which is made with the first request."""
+    state = request.app.state
+    if state.document is None:
+        # Not on the thread of all requests, since this takes most of a second.
+        state.document = await asyncio.to_thread(lambda: Json(request.app.openapi()).body)
+    return Response(state.document, media_type="application/json")
+
+
+@router.get("/v1/status", response_model=SystemStatus)
 async def status(services: ServicesDep) -> Response:
     """Return queues, workers, and the numbers of open, running, held, overdue and dead commands."""
     return Json(
@@ -63,7 +75,7 @@ async def status(services: ServicesDep) -> Response:
     )
 
 
-@router.post("/v1/diagnostics/{tenant}/{env}")
+@router.post("/v1/diagnostics/{tenant}/{env}", response_model=Diagnosis)
 async def diagnose(
     caller: CallerDep,
     services: ServicesDep,

@@ -23,6 +23,7 @@ from signalbox.commands.timestamp import Timestamp
 from signalbox.gateway.answer import answer_read, answer_write
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.request_context import AfterHeader, CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.result_models import read, written
 from signalbox.gateway.url_text import NamePart
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["points"])
@@ -69,7 +70,7 @@ class PointQuery(BaseModel):
     cursor: str | None = Field(None, max_length=8192)
 
 
-@router.post("/points/{tenant}/{env}")
+@router.post("/points/{tenant}/{env}", response_model=written(IngestPoints))
 async def ingest(
     body: PointsRequest, caller: CallerDep, services: ServicesDep, writing: WriteOptionsDep
 ) -> Response:
@@ -78,7 +79,7 @@ async def ingest(
     return await answer_write(services, command, writing)
 
 
-@router.post("/point-queries/{tenant}/{env}/{series}")
+@router.post("/point-queries/{tenant}/{env}/{series}", response_model=read(QueryPoints))
 async def query(
     series: SeriesPart,
     body: PointQuery,

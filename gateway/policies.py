@@ -15,6 +15,7 @@ from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.change_author import AuthorDep
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
+from signalbox.gateway.registry_models import PoliciesAnswer, PreparedChange
 from signalbox.gateway.request_context import ServicesDep
 from signalbox.gateway.url_text import TenantPart
 from signalbox.routing.policy.policy import Policy, Terms
@@ -31,14 +32,14 @@ class PolicyRequest(BaseModel):
     reason: Reason
 
 
-@router.get("")
+@router.get("", response_model=PoliciesAnswer)
 async def list_policies(services: ServicesDep) -> Response:
     """Return the policies of all tenants."""
     policies = await services.call(services.registry.policies.all)
     return Json({"policies": [policy.model_dump(mode="json") for policy in policies]})
 
 
-@router.get("/{tenant}")
+@router.get("/{tenant}", response_model=Policy)
 async def get_policy(
     tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
     services: ServicesDep,
@@ -55,7 +56,7 @@ async def get_policy(
     return _answer(policy)
 
 
-@router.put("/{tenant}")
+@router.put("/{tenant}", response_model=Policy | PreparedChange)
 async def set_policy(
     tenant: Annotated[TenantPart, Path(description="Tenant, `t_` and a name.")],
     body: PolicyRequest,

@@ -27,12 +27,19 @@ from signalbox.commands.routing import Reason
 from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.change_author import AuthorDep
+from signalbox.gateway.registry_models import (
+    ChangedPrincipal,
+    PreparedChange,
+    PrincipalsAnswer,
+)
 from signalbox.gateway.request_context import ServicesDep
 from signalbox.gateway.services import Services
 from signalbox.gateway.url_text import OpIdPart
 
 router = APIRouter(prefix="/v1/principals", route_class=BoundedRoute, tags=["principals"])
 
+CHANGED = ChangedPrincipal | PreparedChange
+"""What a change of a principal answers with."""
 NamePart = Annotated[OpIdPart, Path()]
 Key = Annotated[
     dict[str, Any] | None,
@@ -87,7 +94,7 @@ class RevokeRequest(BaseModel):
     reason: Reason
 
 
-@router.get("")
+@router.get("", response_model=PrincipalsAnswer)
 async def list_principals(services: ServicesDep) -> Response:
     """Return every principal, those that were revoked too, and the revision of the list."""
 
@@ -100,7 +107,7 @@ async def list_principals(services: ServicesDep) -> Response:
     return Json(await services.call(found))
 
 
-@router.get("/{name}")
+@router.get("/{name}", response_model=Principal)
 async def get_principal(name: NamePart, services: ServicesDep) -> Response:
     """Return a principal: what it may, and its keys."""
     its = check_name(name)
@@ -108,7 +115,7 @@ async def get_principal(name: NamePart, services: ServicesDep) -> Response:
     return Json(principal.model_dump(mode="json"))
 
 
-@router.post("")
+@router.post("", response_model=CHANGED)
 async def add_principal(body: AddRequest, author: AuthorDep, services: ServicesDep) -> Response:
     """Add a principal: a name, a key, and what may be signed with it."""
     key = _key(body.key)
@@ -117,7 +124,7 @@ async def add_principal(body: AddRequest, author: AuthorDep, services: ServicesD
     return await _changed(services, lambda: services.registry.principals.add(principal, change))
 
 
-@router.post("/{name}/grant")
+@router.post("/{name}/grant", response_model=CHANGED)
 async def grant(
     name: NamePart, body: GrantRequest, author: AuthorDep, services: ServicesDep
 ) -> Response:
@@ -133,7 +140,7 @@ async def grant(
     )
 
 
-@router.post("/{name}/rotate")
+@router.post("/{name}/rotate", response_model=CHANGED)
 async def rotate(
     name: NamePart, body: RotateRequest, author: AuthorDep, services: ServicesDep
 ) -> Response:
@@ -148,7 +155,7 @@ async def rotate(
     )
 
 
-@router.post("/{name}/revoke")
+@router.post("/{name}/revoke", response_model=CHANGED)
 async def revoke(
     name: NamePart, body: RevokeRequest, author: AuthorDep, services: ServicesDep
 ) -> Response:

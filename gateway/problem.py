@@ -196,6 +196,11 @@ def _invalid(fault: ErrorDetails, path: Iterable[int | str]) -> Response:
     return problem(InvalidRequest(f"{where}: {reason_of(fault)}", next_step="see /openapi.json"))
 
 
+async def on_unforeseen(_: Request, error: Exception) -> Response:
+    """Respond to any other error. The framework raises it anew then, and the gate logs it."""
+    return unforeseen(error)
+
+
 def unforeseen(error: Exception) -> Response:
     """Return the response for any other error, whose details are only logged."""
     return problem(

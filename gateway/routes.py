@@ -1,10 +1,10 @@
-"""HTTP API for routes and strategy locks, like `signalbox routes`."""
+"""HTTP API for routes, like `signalbox routes`."""
 
 from __future__ import annotations
 
 import asyncio
 import time
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from functools import partial
 from typing import Annotated, Any
 
@@ -21,8 +21,15 @@ from signalbox.gateway.answer import Json
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.change_author import AuthorDep
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
-from signalbox.gateway.header_api import with_defaults
+from signalbox.gateway.registry_models import (
+    DeletedRoute,
+    DrainedRoute,
+    PreparedChange,
+    RouteHistory,
+    RoutesPage,
+)
 from signalbox.gateway.request_context import CallerDep, ServicesDep, WaitDep
+from signalbox.gateway.route_defaults import with_defaults
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
 from signalbox.routing.system_view import SystemView
@@ -46,17 +53,7 @@ class SetRouteRequest(BaseModel):
     lock_token: LockToken = None
 
 
-class LockRequest(BaseModel):
-    """How long the lock is to last, and why."""
-
-    model_config = ConfigDict(extra="forbid")
-
-    reason: Reason
-    ttl: int = Field(900, ge=1, le=7 * 24 * 3600, description="Seconds.")
-    lock_token: LockToken = None
-
-
-@router.get("/routes/{kind}")
+@router.get("/routes/{kind}", response_model=RoutesPage)
 async def list_routes(
     kind: KindPart,
     services: ServicesDep,
@@ -76,7 +73,7 @@ async def list_routes(
     return Json(document)
 
 
-@router.get("/routes/{kind}/{tenant}/{env}")
+@router.get("/routes/{kind}/{tenant}/{env}", response_model=Route)
 async def get_route(kind: KindPart, caller: CallerDep, services: ServicesDep) -> Response:
     """Return one route. Its ETag is its revision."""
     scope = scope_of(kind, caller)
@@ -86,7 +83,7 @@ async def get_route(kind: KindPart, caller: CallerDep, services: ServicesDep) ->
     return _answer(route)
 
 
-@router.put("/routes/{kind}/{tenant}/{env}")
+@router.put("/routes/{kind}/{tenant}/{env}", response_model=Route | PreparedChange)
 async def set_route(
     kind: KindPart,
     body: SetRouteRequest,
@@ -108,7 +105,7 @@ async def set_route(
     return _answer(route)
 
 
-@router.post("/routes/{kind}/{tenant}/{env}/switch")
+@router.post("/routes/{kind}/{tenant}/{env}/switch", response_model=Route | PreparedChange)
 async def switch_route(
     kind: KindPart,
     body: SetRouteRequest,
@@ -132,7 +129,7 @@ async def switch_route(
     return _answer(route)
 
 
-@router.delete("/routes/{kind}/{tenant}/{env}")
+@router.delete("/routes/{kind}/{tenant}/{env}", response_model=DeletedRoute | PreparedChange)
 async def delete_route(
     kind: KindPart,
     caller: CallerDep,
@@ -157,7 +154,7 @@ async def delete_route(
     return Json({"deleted": scope.field})
 
 
-@router.get("/routes/{kind}/{tenant}/{env}/history")
+@router.get("/routes/{kind}/{tenant}/{env}/history", response_model=RouteHistory)
 async def history(
     kind: KindPart,
     caller: CallerDep,
@@ -170,7 +167,7 @@ async def history(
     return Json({"events": [event.model_dump(mode="json") for event in events]})
 
 
-@router.get("/routes/{kind}/{tenant}/{env}/drain")
+@router.get("/routes/{kind}/{tenant}/{env}/drain", response_model=DrainedRoute)
 async def drain(
     kind: KindPart, caller: CallerDep, services: ServicesDep, wait: WaitDep
 ) -> Response:
@@ -195,58 +192,6 @@ async def drain(
     if first == 0 and not await services.call(lambda: _was_ever(services.registry, scope)):
         raise no_such_route(scope)  # a misspelled env must not look like a drained one
     return Json({"drained": scope.field, "waited_for": first})
-
-
-@router.get("/locks/{kind}/{tenant}/{env}", tags=["locks"])
-async def get_lock(kind: KindPart, caller: CallerDep, services: ServicesDep) -> Response:
-    """Return the strategy lock that is held now."""
-    scope = scope_of(kind, caller)
-    [held] = await services.call(lambda: services.registry.locks.held([scope]))
-    if held is None:
-        raise NotFound(
-            "no lock is held",
-            kind=kind,
-            tenant_id=caller.tenant_id,
-            env=caller.env,
-            next_step="take one with PUT",
-        )
-    return Json({"scope": scope.field} | held.document())
-
-
-@router.put("/locks/{kind}/{tenant}/{env}", tags=["locks"])
-async def lock(
-    kind: KindPart,
-    body: LockRequest,
-    caller: CallerDep,
-    services: ServicesDep,
-    author: AuthorDep,
-) -> Response:
-    """Keep others from changing a route; a repeat by the holder (`X-Actor`) renews the lock."""
-    scope, ttl = scope_of(kind, caller), timedelta(seconds=body.ttl)
-    change, token = author.change(body.reason, body), body.lock_token
-    held = await services.call(
-        lambda: services.registry.locks.lock(scope, ttl, change, lock_token=token)
-    )
-    return Json({"scope": scope.field} | held.document())
-
-
-@router.delete("/locks/{kind}/{tenant}/{env}", tags=["locks"])
-async def unlock(
-    kind: KindPart,
-    caller: CallerDep,
-    services: ServicesDep,
-    author: AuthorDep,
-    reason: Annotated[str, Query(min_length=1, max_length=500)],
-    force: Annotated[bool, Query(description="Take it from whoever holds it.")] = False,
-    lock_token: Annotated[int | None, Query(ge=1, le=2**53)] = None,
-) -> Response:
-    """Release a lock; with `force` even another's, which the audit trail records."""
-    scope = scope_of(kind, caller)
-    change = author.change(reason)
-    was = await services.call(
-        lambda: services.registry.locks.unlock(scope, change, force=force, lock_token=lock_token)
-    )
-    return Json({"unlocked": was.document() if was else None})
 
 
 def _was_ever(registry: Registry, scope: Scope) -> bool:

@@ -30,6 +30,7 @@ from signalbox.gateway.answer import (
 from signalbox.gateway.body import BoundedRoute
 from signalbox.gateway.conditions import IfMatchHeader, IfNoneMatchHeader, is_absent, revision_of
 from signalbox.gateway.request_context import AfterHeader, CallerDep, ServicesDep, WriteOptionsDep
+from signalbox.gateway.result_models import read, written
 from signalbox.gateway.url_text import NamePart, header_safe
 
 router = APIRouter(prefix="/v1", route_class=BoundedRoute, tags=["rows"])
@@ -55,7 +56,7 @@ class QueryRequest(BaseModel):
     )
 
 
-@router.put("/rows/{tenant}/{env}/{table}/{key}")
+@router.put("/rows/{tenant}/{env}/{table}/{key}", response_model=written(UpsertRow))
 async def upsert(
     table: TablePart,
     key: RowPart,
@@ -83,7 +84,7 @@ async def upsert(
     return Json(result, 200, headers_of(outcome) | {"ETag": f'"{result["revision"]}"'})
 
 
-@router.get("/rows/{tenant}/{env}/{table}/{key}")
+@router.get("/rows/{tenant}/{env}/{table}/{key}", response_model=read(GetRow))
 async def get(
     table: TablePart,
     key: RowPart,
@@ -101,7 +102,7 @@ async def get(
     return Json(result, 200, headers)
 
 
-@router.delete("/rows/{tenant}/{env}/{table}/{key}")
+@router.delete("/rows/{tenant}/{env}/{table}/{key}", response_model=written(DeleteRow))
 async def delete(
     table: TablePart,
     key: RowPart,
@@ -121,7 +122,7 @@ async def delete(
     return await answer_write(services, command, writing, conditional=if_match is not None)
 
 
-@router.post("/queries/{tenant}/{env}/{table}")
+@router.post("/queries/{tenant}/{env}/{table}", response_model=read(QueryRows))
 async def query(
     table: TablePart,
     body: QueryRequest,

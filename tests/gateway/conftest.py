@@ -15,6 +15,7 @@ import pytest
 from signalbox.commands.scope import ResourceKind
 from signalbox.producers.embedded.s3_stand_in import S3StandIn
 from tests.conformance.firestore_harness import find_emulator, firestore_emulator
+from tests.gateway.answer_check import answer_check
 from tests.integration.conftest import RunningStack, start_stack
 
 BUCKET = "northstar-raw-test"
@@ -64,5 +65,6 @@ def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Gateway]:
         with start_stack(data / "stack", workers=2, **its) as running:  # type: ignore[arg-type]
             base = running.stack.start_gateway()
             assert os.environ["SIGNALBOX_STATE_URL"] == running.settings.state_url
-            with httpx.Client(base_url=base, timeout=120) as http:
+            hooks = {"response": [answer_check().on_response]}
+            with httpx.Client(base_url=base, timeout=120, event_hooks=hooks) as http:
                 yield Gateway(base, running, http)

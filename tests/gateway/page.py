@@ -28,6 +28,6 @@ def operations() -> list[tuple[str, str]]:
     return [
         (method.lower(), route.path_format)
         for route in routes
-        if isinstance(route, APIRoute)
+        if isinstance(route, APIRoute) and route.include_in_schema
         for method in sorted(route.methods or ())
     ]

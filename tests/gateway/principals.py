@@ -19,6 +19,7 @@ from signalbox.commands.proof.principal import Grant, Principal, PrincipalKey, R
 from signalbox.commands.proof.token import issue
 from signalbox.commands.proof.trust import administrator
 from signalbox.routing.registry.principal_registry import PrincipalRegistry
+from tests.gateway.answer_check import answer_check
 from tests.gateway.raw import Answer
 from tests.gateway.recorder import Served, served
 from tests.integration.signed_registry import change
@@ -91,7 +92,9 @@ class Guarded:
             connection.request(method, path, content, sent)
             response = connection.getresponse()
             its = {name.lower(): value for name, value in response.getheaders()}
-            return Answer(response.status, its, response.read())
+            answer = Answer(response.status, its, response.read())
+        answer_check().check(method, path.partition("?")[0], answer.status, its, answer.body)
+        return answer
 
 
 def grant(**other: Any) -> Grant:

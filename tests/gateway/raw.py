@@ -39,7 +39,7 @@ def ask(port: int, request: bytes, *, end: bool = False) -> Answer | None:
         return read(connection)
 
 
-def read(connection: socket.socket) -> Answer | None:
+def read(connection: socket.socket, *, head_only: bool = False) -> Answer | None:
     """One answer from the connection; None if it is closed before one."""
     data, body = b"", b""
     while not data.endswith(b"\r\n\r\n"):
@@ -52,7 +52,7 @@ def read(connection: socket.socket) -> Answer | None:
         data += more
     line, *rest = data.rstrip().decode("latin-1").split("\r\n")
     headers = {n.lower(): v.strip() for n, _, v in (each.partition(":") for each in rest)}
-    while (left := int(headers.get("content-length", 0)) - len(body)) > 0:
+    while not head_only and (left := int(headers.get("content-length", 0)) - len(body)) > 0:
         more = connection.recv(left)
         if not more:
             break

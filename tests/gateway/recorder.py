@@ -32,6 +32,7 @@ from signalbox.gateway.server import GatewayServer
 from signalbox.gateway.settings import GatewaySettings
 from signalbox.producers.client.run_result import Ran
 from signalbox.routing.registry.registry import Registry
+from tests.gateway.results import INFO, RESULTS
 
 
 class Content:
@@ -59,9 +60,7 @@ class Content:
 
 
 def info_of(data: bytes) -> ObjectInfo:
-    return ObjectInfo(
-        key="k", size=len(data), etag="e1", modified=datetime(2026, 1, 31, tzinfo=UTC)
-    )
+    return INFO.model_copy(update={"size": len(data)})
 
 
 class RecordingServices:
@@ -80,7 +79,6 @@ class RecordingServices:
         self.taken: list[Command] = []
         self.read_: list[Command] = []
         self.called = 0
-        self.result: dict[str, Any] = {"key": "k", "etag": "e1", "uri": "s3://b/k", "revision": 7}
         self.error: SignalboxError | None = None
         self.pending = False
         self.data = b"0123456789"
@@ -143,7 +141,7 @@ class RecordingServices:
         return not self.taken and not self.called
 
     def _outcome(self, command: Command) -> Outcome:
-        result = self.result
+        result = RESULTS[command.op]
         if isinstance(command, PutObject):
             result = result | {"size": command.size}
         return Outcome(

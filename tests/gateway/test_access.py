@@ -9,8 +9,8 @@ import pytest
 from fastapi.routing import APIRoute
 
 from signalbox.commands.error import InvalidSetting, SignalboxError
-from signalbox.gateway import dead_letters, policies, routes
-from signalbox.gateway.access import Access, Need, need_of
+from signalbox.gateway import dead_letters, header_route, locks, policies, routes
+from signalbox.gateway.access import OPEN, Access, Need, need_of
 from signalbox.gateway.app import ROUTERS
 from signalbox.gateway.settings import GatewaySettings
 from tests.gateway.raw import ask, head
@@ -114,7 +114,8 @@ def test_what_a_call_needs(method: str, path: str, need: Need) -> None:
 
 def test_every_call_that_changes_the_registry_is_an_operators() -> None:
     changing = 0
-    for router in (routes.router, policies.router, dead_letters.router):
+    its = (routes, header_route, locks, policies, dead_letters)
+    for router in [each.router for each in its]:
         for route in router.routes:
             assert isinstance(route, APIRoute)
             for method in (route.methods or set()) - {"GET", "HEAD"}:
@@ -136,7 +137,7 @@ def test_every_call_needs_a_token_of_its_own_role() -> None:
             for method in route.methods or set():
                 need = need_of(method, route.path)
                 if need is Need.NOTHING:
-                    assert route.path in ("/healthz", "/readyz"), route.path
+                    assert route.path in OPEN, route.path
                 elif need is Need.STORING:
                     assert route.path.startswith(data), (method, route.path)
                 elif need is Need.READING and method not in ("GET", "HEAD"):

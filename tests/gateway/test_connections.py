@@ -12,7 +12,7 @@ from datetime import timedelta
 
 import pytest
 
-from signalbox.gateway import protocol
+from signalbox.gateway import closing_protocol
 from signalbox.gateway.body_memory import SMALL_BYTES
 from tests.gateway.raw import Answer, ask, connect, head, read
 from tests.gateway.recorder import Served, served
@@ -200,7 +200,7 @@ def test_a_whole_address_counts_in_place_of_the_host(target: str, status: int) -
 def test_a_second_request_has_its_time_behind_the_answer_of_the_first(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(protocol, "LINGER_SECONDS", 0.1)
+    monkeypatch.setattr(closing_protocol, "LINGER_SECONDS", 0.1)
     second = head("PUT", OBJECT, "Content-Length: 10")
     with served() as server, connect(server.port) as connection:
         server.services.held.clear()
@@ -256,7 +256,7 @@ def test_what_follows_a_request_is_refused_after_its_response(
         if not together:
             connection.sendall(second)
         [protocol_] = server.server.server_state.connections
-        assert isinstance(protocol_, protocol.BoundedProtocol)
+        assert isinstance(protocol_, closing_protocol.ClosingProtocol)
         wait_until(lambda: protocol_._last is not None, "the second is refused")
         connection.sendall(PUT_ONE)  # ignored
         loop = server.server.servers[0].get_loop()

@@ -8,8 +8,8 @@ from datetime import timedelta
 import pytest
 
 from signalbox.commands.error import AlreadyExists, RateLimited, Unavailable
-from signalbox.commands.object_store import PutObject
-from tests.gateway.raw import Answer, ask, head
+from signalbox.commands.model import Command
+from tests.gateway.raw import Answer, ask, connect, head, read
 from tests.gateway.recorder import Content, Served, served
 
 PATH = "/v1/objects/t_demo/dev/k"
@@ -189,15 +189,28 @@ def test_an_error_of_a_backend_is_told_with_its_place(server: Served) -> None:
     assert document["temporary"] is True
 
 
+@pytest.mark.parametrize("path", ["objects/t_demo/dev/k", "rows/t_demo/dev/people/ann"])
 def test_what_nobody_foresaw_is_told_and_logged_without_a_word_of_the_body(
-    server: Served, monkeypatch: pytest.MonkeyPatch, capfd: pytest.CaptureFixture[str]
+    server: Served,
+    path: str,
+    monkeypatch: pytest.MonkeyPatch,
+    capfd: pytest.CaptureFixture[str],
 ) -> None:
-    async def fail(command: PutObject, wait: timedelta) -> None:
-        raise RuntimeError(f"it quotes {command.payload}")
+    async def fail(command: Command, wait: timedelta) -> None:
+        raise RuntimeError(f"it quotes {command!r}")
 
     monkeypatch.setattr(server.services, "run", fail)
-    answer = call(server, "PUT", body=b"a secret of the tenant")
+    body = b'{"a": "a secret of the tenant"}'
+    headers = ("Content-Type: application/json", f"Content-Length: {len(body)}")
+    with connect(server.port) as connection:
+        connection.sendall(head("PUT", f"/v1/{path}", *headers) + body)
+        answer = read(connection)
+        assert answer is not None
+        # The connection is as good as before.
+        connection.sendall(head("GET", "/healthz"))
+        assert read(connection) is not None
     assert answer.status == 500
+    assert answer.headers["content-type"] == "application/problem+json"
     assert answer.json()["error_code"] == "INTERNAL_ERROR"
     said = capfd.readouterr()
     assert "RuntimeError" in said.out + said.err

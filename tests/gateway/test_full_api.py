@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 import shutil
 import signal
 import subprocess
@@ -12,7 +11,7 @@ import sys
 import threading
 from pathlib import Path
 from typing import Any
-from urllib.parse import quote, unquote
+from urllib.parse import unquote
 
 import httpx
 import pytest
@@ -384,37 +383,6 @@ def test_a_program_in_javascript_stores_reads_and_routes(gateway: Gateway, tmp_p
     )
     assert result.returncode == 0, result.stderr
     assert result.stdout.splitlines() == ["hello from node", "36 done"]
-
-
-class GeneratedClient:
-    """What a generator makes of the document: a function for each operation."""
-
-    def __init__(self, document: dict[str, Any], http: httpx.Client) -> None:
-        self._http = http
-        self._calls = {
-            its["operationId"]: (method, path, its.get("requestBody"))
-            for path, methods in document["paths"].items()
-            for method, its in methods.items()
-        }
-
-    def call(self, operation: str, body: Any = None, **named: str) -> httpx.Response:
-        method, path, takes = self._calls[operation]
-        for name in re.findall(r"\{(\w+)\}", path):
-            path = path.replace(f"{{{name}}}", quote(named.pop(name), safe=""))
-        as_json = takes is not None and "application/json" in takes["content"]
-        content = {"json": body} if as_json else {"content": body}
-        return self._http.request(method, path, params=named, **content)
-
-
-def test_a_client_that_is_generated_from_the_document_works(gateway: Gateway, tenant: str) -> None:
-    client = GeneratedClient(ok(gateway.http.get("/openapi.json")), gateway.http)
-    scope = {"tenant": tenant, "env": "dev"}
-    ok(client.call("objects_put", b"hello", **scope, key="made/by a client"))
-    assert client.call("objects_get", **scope, key="made/by a client").content == b"hello"
-    ok(client.call("rows_upsert", {"a": 1}, **scope, table="made", key="k"))
-    assert ok(client.call("rows_get", **scope, table="made", key="k"))["data"] == {"a": 1}
-    assert ok(client.call("objects_list_keys", **scope, prefix="made/"))["objects"]
-    assert ok(client.call("routes_get_route", kind="object_store", **scope))["revision"] > 0
 
 
 def test_it_is_not_ready_while_the_state_redis_is_frozen(gateway: Gateway) -> None:

@@ -92,6 +92,14 @@ QUERIES = {
     "DELETE /v1/locks/{kind}/{tenant}/{env}": "reason=r",
     "DELETE /v1/routes/{kind}/{tenant}/{env}": "reason=r",
 }
+STATUS = {
+    "ledger": {"open": 0},
+    "queues": {},
+    "workers": [],
+    "archive": {"revision": 0, "of": 0, "waits_for": ""},
+    "resting": [],
+    "ledger_lost": {},
+}
 BY_TENANT = ("GET /v1/routes/{kind}", "GET /v1/audit")
 """Calls that a query narrows to a tenant, of all its envs."""
 BY_SCOPE = ("GET /v1/dead-letters",)
@@ -110,7 +118,7 @@ NOWHERE = ("GET /v1/schemas",)
 @pytest.fixture(scope="module")
 def gateway(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Guarded]:
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(operations, "status_of", lambda *_: {})
+        patch.setattr(operations, "status_of", lambda *_: STATUS)
         with guarded(tmp_path_factory.mktemp("roles"), patch) as running:
             yield running
 

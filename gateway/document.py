@@ -8,7 +8,7 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.utils import get_openapi
 
-from signalbox.commands.error import RouteNotFound
+from signalbox.commands.error import BackendNotImplemented, RouteNotFound, Unsupported
 from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.gateway.access import OPEN
 from signalbox.gateway.problem import MEDIA_TYPE, Problem, problem_of
@@ -48,6 +48,7 @@ def document_of(app: FastAPI) -> Document:
                 responses["202"] = _accepted()
             if path != _OF_ROUTES and _RUNS_COMMANDS.intersection(operation["tags"]):
                 responses["500"] = _without_route()
+                responses["501"] = _not_implemented()
             if path in OPEN:
                 operation["security"] = []
     components = document["components"]
@@ -78,14 +79,25 @@ def _without_route() -> Document:
     example = problem_of(
         no_route(Scope(kind=ResourceKind.OBJECT_STORE, tenant_id="t_x", env="dev"))
     )
-    return {
-        "description": f"`{RouteNotFound.code}`: the tenant has no route for this kind of data in "
-        "this env, and somebody has to set one. Also other errors that are not the client's, as "
-        "docs/errors.md lists them.",
-        "content": {
-            MEDIA_TYPE: {"schema": {"$ref": f"{_REF}{Problem.__name__}"}, "example": example}
-        },
-    }
+    response = _problem(
+        f"`{RouteNotFound.code}`: the tenant has no route for this kind of data in this env, and "
+        "somebody has to set one. Also other errors that are not the client's, as docs/errors.md "
+        "lists them."
+    )
+    response["content"][MEDIA_TYPE]["example"] = example
+    return response
+
+
+def _not_implemented() -> Document:
+    return _problem(
+        f"`{Unsupported.code}` or `{BackendNotImplemented.code}`: the backend of the route cannot "
+        "do this."
+    )
+
+
+def _problem(description: str) -> Document:
+    schema = {"$ref": f"{_REF}{Problem.__name__}"}
+    return {"description": description, "content": {MEDIA_TYPE: {"schema": schema}}}
 
 
 def _as_problem(response: Document) -> None:

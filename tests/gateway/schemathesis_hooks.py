@@ -1,6 +1,7 @@
-"""Tells schemathesis which answer with status 500 is meant: `SCHEMATHESIS_HOOKS` names this module.
+"""Tells schemathesis which server errors are meant: `SCHEMATHESIS_HOOKS` names this module.
 
-A command of a tenant without a route is answered so, on the calls whose document says it.
+A command of a tenant without a route is answered with 500, and one that the route's backend cannot
+run with 501, on the calls whose document says so.
 """
 
 from __future__ import annotations
@@ -12,8 +13,15 @@ from schemathesis.core.failures import Failure, ServerError
 from schemathesis.core.transport import Response
 from schemathesis.hooks import HookContext
 
-from signalbox.commands.error import RouteNotFound
+from signalbox.commands.error import (
+    BackendNotImplemented,
+    RouteNotFound,
+    SignalboxError,
+    Unsupported,
+)
 from signalbox.gateway.problem import MEDIA_TYPE
+
+MEANT: list[type[SignalboxError]] = [RouteNotFound, Unsupported, BackendNotImplemented]
 
 
 @schemathesis.hook
@@ -25,10 +33,9 @@ def filter_failure(
 
 
 def _is_meant(case: schemathesis.Case[Any], response: Response) -> bool:
-    if response.status_code != RouteNotFound.http_status:
-        return False
-    if str(RouteNotFound.http_status) not in case.operation.definition.raw["responses"]:
+    if str(response.status_code) not in case.operation.definition.raw["responses"]:
         return False
     if response.headers.get("content-type") != [MEDIA_TYPE]:
         return False
-    return bool(response.json()["error_code"] == RouteNotFound.code)
+    told = (response.status_code, response.json()["error_code"])
+    return told in {(error.http_status, error.code) for error in MEANT}

@@ -2,7 +2,8 @@
 
 A long run, against a stack of one's own (`signalbox up`):
 
-    .venv/bin/schemathesis run http://127.0.0.1:8010/openapi.json --max-examples 1000 \
+    SCHEMATHESIS_HOOKS=tests.gateway.schemathesis_hooks .venv/bin/schemathesis run \
+        http://127.0.0.1:8010/openapi.json --max-examples 300 --workers 2 --no-shrink \
         --exclude-path-regex '(tail|drain)$' --exclude-checks positive_data_acceptance
 """
 
@@ -10,6 +11,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import nullcontext
 from typing import Any
 
 import pytest
@@ -17,6 +19,7 @@ import requests
 import schemathesis
 from hypothesis import HealthCheck, Phase, settings
 from schemathesis.checks import load_all_checks
+from schemathesis.core.failures import FailureGroup
 from schemathesis.generation.feedback import FeedbackSources
 from schemathesis.generation.meta import CoveragePhaseData
 from schemathesis.pytest._test_builder import build_operation_test
@@ -24,7 +27,9 @@ from schemathesis.python._constants.orchestrator import make_constants_value_sou
 from schemathesis.schemas import BaseSchema
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from signalbox.commands.error import InternalError, Misconfigured, SignalboxError, Unavailable
 from signalbox.gateway.app import make_app
+from tests.gateway import schemathesis_hooks
 from tests.gateway.page import operations
 from tests.gateway.recorder import Served, served
 from tests.size import size
@@ -43,6 +48,8 @@ FEW = settings(
     phases=[Phase.explicit, Phase.generate],
     suppress_health_check=list(HealthCheck),
 )
+MEANT = schemathesis_hooks.MEANT
+"""Server errors that are no surprise."""
 ALIKE = size(1, 1000)
 """Requests that probe the same parameter of a call in the same way, such as each wrong type."""
 
@@ -110,3 +117,24 @@ def test_no_answer_surprises(
         given_kwargs={},
         feedback=feedback,
     )()
+
+
+@pytest.mark.parametrize("error", [*MEANT, InternalError, Misconfigured, Unavailable])
+def test_a_server_error_is_a_surprise_unless_the_document_means_it(
+    error: type[SignalboxError], schema: BaseSchema, server: Served, session: requests.Session
+) -> None:
+    place = {"tenant": "t_demo", "env": "dev", "table": "people", "key": "ann"}
+    operation = schema["/v1/rows/{tenant}/{env}/{table}/{key}"]["put"]
+    case = operation.Case(path_parameters=place, body={}, media_type="application/json")
+    server.services.error = error("no")
+    try:
+        response = case.call(base_url=f"http://127.0.0.1:{server.port}", session=session)
+        assert response.json()["error_code"] == error.code
+        with nullcontext() if error in MEANT else pytest.raises(FailureGroup):
+            case.validate_response(response, excluded_checks=LEFT_OUT)
+        # Where the document does not mean it.
+        other = schema["/v1/status"]["get"].Case()
+        with pytest.raises(FailureGroup):
+            other.validate_response(response, excluded_checks=LEFT_OUT)
+    finally:
+        server.services.error = None

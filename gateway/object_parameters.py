@@ -5,8 +5,9 @@ from __future__ import annotations
 
 from typing import Any
 
-BYTES: dict[str, Any] = {"content": {"*/*": {"schema": {"type": "string", "format": "binary"}}}}
-"""Any content."""
+_BINARY = {"schema": {"type": "string", "format": "binary"}}
+BYTES: dict[str, Any] = {"content": {"application/octet-stream": _BINARY, "*/*": _BINARY}}
+"""Any content. The first media type is for generators of clients that do not know the second."""
 NOT_MODIFIED: dict[str, Any] = {"description": "The client has it already."}
 """The response with status 304."""
 _CONDITIONS = {

@@ -1,11 +1,11 @@
--- Which commands of a tenant and env may run now; what they take is taken from their bucket.
+-- Decide which commands of a tenant and env may run now, and take their tokens from the bucket.
 -- KEYS[1]  the shard's hash tag
--- ARGV     tenant/env, microseconds a command (0: no limit), kind/tenant/env whose stored objects
---          and bytes are wanted, then two a command, as accepted: kind, seq
--- Returns  microseconds until there is a token again, objects, bytes, then one number a command:
---          0 if it may run, else its position among those of its kind that wait
--- No token is kept for what waits: it stands in a line, which pace.lua lets go at the rate. So one
--- that was accepted behind the first of the line waits as well, whatever the bucket holds.
+-- ARGV     tenant/env, microseconds for each command (0: no limit), the kind/tenant/env whose stored
+--          objects and bytes are returned, then two for each command, in accepted order: kind, seq
+-- Returns  microseconds until there is a token again, objects, bytes, then one number for each
+--          command: 0 if it may run, else its position among the waiting ones of its kind
+-- No token is reserved for waiting commands: they stand in a line, from which pace.lua releases them at
+-- the rate. A command that was accepted after the first of the line waits too, even if there are tokens.
 local shard, tenant_env, interval = KEYS[1], ARGV[1], tonumber(ARGV[2])
 local time = redis.call('TIME')
 local now = time[1] * 1000000 + time[2]

@@ -1,8 +1,8 @@
--- Keep what is no command of this release as a dead letter, as long as there is room.
+-- Store a message without a valid command as a dead letter, as long as there is room.
 -- KEYS[1]  the shard's hash tag
--- ARGV     the room that such have (see fault.lua), then, unless it is only to tidy: ref, op,
---          document, outcome
--- Returns  1, 0 if the same is kept already, or -1 if the name is that of something else
+-- ARGV     the room for such letters (see fault.lua), then ref, op, document and outcome; without
+--          these, only old letters are removed
+-- Returns  1, 0 if the same letter is stored already, or -1 if the name belongs to something else
 local shard, ref, document = KEYS[1], ARGV[2] or '', ARGV[4]
 local time = redis.call('TIME')
 local now = time[1] * 1000 + math.floor(time[2] / 1000)

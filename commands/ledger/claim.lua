@@ -1,19 +1,19 @@
--- Claim commands: queued -> running under a lease, first of their order keys only.
+-- Claim commands: from queued to running under a lease, only the first ones of their order keys.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, lease_ms, max_attempts, worker, deaths of workers allowed, 0 if suspects may
---          not run here, 1 if they may and the ledger is told of their process' death, 2 if they
---          may and it is not, epoch, era and clock that the worker has seen of this shard ('', '' and 0:
---          nothing), then ref and op for each command
--- Returns  the time (microseconds), epoch, era, clock, what the ledger lost or '', then nine a
+-- ARGV     token, lease_ms, max_attempts, worker, number of deaths of workers allowed, whether suspects
+--          may run here (0: no, 1: yes, and the death of their process is reported, 2: yes, and it
+--          is not), epoch, era and clock that the worker has seen of this shard ('', '' and 0: none),
+--          then ref and op for each command
+-- Returns  the time (microseconds), epoch, era, clock, what the ledger lost or '', then nine for each
 --          command: status, op, command, seq, attempt, lease_ms, attempts that do not count, seq of
 --          the first acceptance, 1 if it was accepted before this era; status is
 --          'run' | 'exhausted' | 'poison' | 'done' | 'busy' | 'wait' | 'gone'
 --          | 'suspect'
--- The same token claims the same commands again, so that a lost answer can be asked for anew.
+-- A repeat with the same token claims the same commands, in case the answer was lost.
 --
--- A command with which workers died twice is suspect, and given only where nothing runs beside it.
--- Where that is a process of its own, a lease that runs out is no death: its worker may have died
--- by another command, and that process with it. Its worker says in a finish if it died itself.
+-- A command during which two workers died is a suspect, and is given only to a process that runs nothing
+-- else. If that is a child process, an expired lease does not count as a death, since the worker may have
+-- died of another command together with the child. The worker reports in a finish if the child died.
 local SUSPECT = 2
 local shard, token, worker = KEYS[1], ARGV[1], ARGV[4]
 local lease, most = tonumber(ARGV[2]), tonumber(ARGV[3])
@@ -22,7 +22,7 @@ local taken = {}
 local claimed, running = 0, 0
 local dues, waits = {}, {}
 local most_deaths, apart = tonumber(ARGV[5]), ARGV[6]
--- Taken in one step for all that may be claimed; a number that is not used is a gap.
+-- Counted in one step for all that may be claimed; unused numbers are gaps.
 local asked = (#ARGV - 9) / 2
 local clock = redis.call('INCRBY', shard .. ':clock', asked) - asked
 local epoch, era, before, lost = enter_era(shard, known, time, clock)
@@ -45,7 +45,7 @@ for i = 10, #ARGV, 2 do
   local r = redis.call('HMGET', record,
     'st', 'op', 'cmd', 'seq', 'att', 'ord', 'tok', 'until', 'nb', 'xl', 'base', 'crash', 'mark', 'apart')
   local state, order = r[1], r[6]
-  -- The op decides whose fence is read, so a ticket with another one is not this command's.
+  -- The op determines which fence is read, so a ticket with another op is not for this command.
   if not state or r[2] ~= ARGV[i + 1] then
     answer('gone')
   elseif state == 'done' or state == 'dead' then
@@ -56,7 +56,7 @@ for i = 10, #ARGV, 2 do
     answer('wait')
   elseif order ~= ''
     and redis.call('LINDEX', shard .. ':ord:' .. order, taken[order] or 0) ~= ref then
-    -- Its wake-up is spent: whoever finishes the command before it must wake it.
+    -- Its message is used up: the finish of the command before it must wake it.
     redis.call('HSET', record, 'w', 1)
     waits[#waits + 1], waits[#waits + 2] = now + LOOK_MS, ref
     answer('wait')
@@ -110,7 +110,7 @@ for first = 1, #dues, 2000 do
   redis.call('ZADD', shard .. ':due', unpack(dues, first, math.min(first + 1999, #dues)))
 end
 for first = 1, #waits, 2000 do
-  -- GT: never sooner than it is due anyway, as what is held.
+  -- GT: never earlier than it is due anyway, as held commands are.
   redis.call('ZADD', shard .. ':due', 'XX', 'GT',
     unpack(waits, first, math.min(first + 1999, #waits)))
 end

@@ -1,14 +1,14 @@
--- Find commands whose due time has come: a lost wake-up, a dead worker, a retry, a hand-over.
+-- Find due commands: after a lost message, the death of a worker, a retry or a hand-over.
 -- KEYS[1]  the shard's hash tag
--- ARGV     most, grace_ms, commands of a scope let go together, ms after which a scope's held
---          commands that nobody let go are looked at
--- Returns  1 if there was more than one turn does, else 0; ref, op, queue, group of each command to be
---          woken, those of one group in one message, and what is to be rung for (see `ring`); then
---          name, :par and content of each parcel whose lease is over (for late.lua)
+-- ARGV     maximum number of commands, grace_ms, number of commands of a scope released together, ms
+--          after which the held commands of a scope are looked at if none was released
+-- Returns  1 if there are more than this call takes, else 0; ref, op, queue and group of each command
+--          to be woken (those of a group go into one message), and queues to be rung for (see `ring`);
+--          then name, :par and content of each parcel whose lease has expired (for late.lua)
 --
--- What a dead worker held comes back in small groups, a scope's one after the other: one of them
--- may have killed it. A group is named after its first command and the time, so no two have the
--- same name, also where a command was claimed, by another message, before its group's turn.
+-- What a dead worker held is released in small groups, those of a scope one after the other, since one
+-- of its commands may have killed it. A group is named after its first command and the time. So the
+-- name is unique, even if another message claimed a command before its group was due.
 local shard = KEYS[1]
 local most, grace = tonumber(ARGV[1]), tonumber(ARGV[2])
 local _, now = ledger_time(shard)
@@ -57,14 +57,14 @@ for _, ref in ipairs(due) do
     redis.call('ZREM', shard .. ':due', ref)
   end
 end
--- What is held goes on when others of its scope end. Where none has for so long, all that are
--- on the queue may wait for something: a few more go by.
+-- Held commands are released when others of their scope end. If none has ended for so long, all
+-- commands on the queue may wait for something: release a few more.
 local scopes = redis.call('ZRANGEBYSCORE', shard .. ':holds', '-inf', now - tonumber(ARGV[4]),
   'LIMIT', 0, SCOPES_MOST)
 for _, scope in ipairs(scopes) do
   let_go(shard, scope, tonumber(ARGV[3]), now, grace, woken, '')
 end
--- Nobody came for what is ready: the message was lost, or who was at work died.
+-- No worker came for ready parcels: the message was lost, or the worker died.
 local bells = redis.call('ZRANGEBYSCORE', shard .. ':bell', '-inf', now, 'LIMIT', 0, SCOPES_MOST)
 for _, queue in ipairs(bells) do
   local ready = redis.call('LLEN', shard .. ':rdy:' .. queue)

@@ -1,17 +1,17 @@
--- End parcels: record the outcomes of what was done in them; what was not runs on as records, under the
--- same token and lease, and is ended by finish.lua.
+-- End parcels: record the outcomes of the commands that are done. The others become records under the
+-- same token and lease, which finish.lua ends.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the queue (0:
---          any number), commands let go together; then for each parcel: name, outcomes or '', how
---          many were done, what is announced in place of the outcomes or '', use or '', number of
---          order keys, the keys, number of commands that were not done, and of each of these what
---          unpack.lua says
--- Returns  one list of 1 or 0 a parcel (0: the lease is another's, nothing was changed), one of what is
---          to be woken now; then the clock, and the name of the era in which that is
+--          no limit), commands released together; then for each parcel: name, outcomes or '', number
+--          of commands that are done, what is announced instead of the outcomes or '', use or '',
+--          number of order keys, the keys, number of commands that are not done, and for each of
+--          these the arguments of unpack.lua
+-- Returns  a list of 1 or 0 for each parcel (0: another worker has the lease, and nothing was changed),
+--          a list of commands to be woken now, the clock, and the name of its era
 local shard, token = KEYS[1], ARGV[1]
 local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
--- A script whose first write frees memory runs to its end also where there is none left.
+-- A script whose first write frees memory is completed even if the server is full.
 redis.call('ZREM', shard .. ':pdue', '')
 local time, now, real, known = ledger_time(shard)
 local accepted, woken, replies, scopes, turns, done = {}, {}, {}, {}, {}, 0

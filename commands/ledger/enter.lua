@@ -1,9 +1,8 @@
--- Read before claim.lua and finish.lua, behind era.lua: the era in which they take place.
+-- Read before claim.lua and finish.lua, after era.lua: the era in which they run.
 
--- Begin a new era if another server process than before has the ledger. `clock` is what it had
--- before the caller counted: the end of the era before. Nobody counts past it first, or a worker that
--- has seen more than this ledger has could not tell.
--- `era` is what ledger_time has read of it.
+-- Begin a new era if another server process serves the ledger. `clock` is its value before the caller
+-- counted, which is the end of the previous era. This precedes any count, so that a worker which has
+-- seen more than this ledger has can detect it. `era` is what ledger_time has read.
 -- Returns the epoch, the era's name, the last number before it, and what the ledger lost or ''.
 local function enter_era(shard, era, time, clock)
   local server, name, epoch = this_server(), era[2], era[3] or ''
@@ -17,7 +16,7 @@ local function enter_era(shard, era, time, clock)
   return epoch, name, seq, lost
 end
 
--- Whether the ledger lacks something of what a worker has seen: its epoch, era and clock then.
+-- Return whether the ledger lacks entries that a worker has seen, by the worker's epoch, era and clock.
 local function lacks(shard, epoch, name, clock, seen_epoch, seen_name, seen_clock)
   if seen_name == '' then
     return false
@@ -32,7 +31,7 @@ local function lacks(shard, epoch, name, clock, seen_epoch, seen_name, seen_cloc
   return not ended or seen_clock > tonumber(ended)
 end
 
--- Keep and return what the worker found missing.
+-- Record and return what the worker found missing.
 local function note_lost(shard, clock, seen_name, seen_clock, worker)
   local lost = 'worker ' .. worker .. ' has seen ' .. string.format('%.0f', seen_clock)
     .. ' claims and ends by era ' .. seen_name .. ', of which the ledger, at '

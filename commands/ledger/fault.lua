@@ -1,10 +1,10 @@
--- Documents that are no commands, kept within bounds, so that nobody fills the ledger with them:
---   :faults        zset  those of strangers by time: of tenants of which no command has ever run
---   :faults:known  zset  those of the others
---   :faultsize     hash  the bytes of each, of each source (tenant/env), of all ('') and the number
---                        of each source (tenant/env#)
--- A source has a quarter of the shard's room at most. Where all have too much, strangers lose their
--- oldest first, however many tenants they invent.
+-- Messages without valid commands, stored within limits, so that nobody can fill the ledger with them:
+--   :faults        zset  those of strangers by time: tenants of which no command has ever run
+--   :faults:known  zset  those of other tenants by time
+--   :faultsize     hash  bytes of each letter, of each source (tenant/env) and of all (''), and the
+--                        number of letters of each source (tenant/env#)
+-- A source has at most a quarter of the shard's room. If the room is full, the oldest letters of strangers
+-- are dropped first, however many tenants they invent.
 local SHARE, KINDS = 4, { 'object_store', 'tabular_store', 'metrics_store', 'event_stream' }
 
 local function source_of(ref)
@@ -20,7 +20,7 @@ local function is_known(shard, source)
   return false
 end
 
--- Add to a number of `:faultsize`; it is gone at zero.
+-- Add to a number of `:faultsize`; remove it at zero.
 local function add_fault(shard, name, by)
   local left = redis.call('HINCRBY', shard .. ':faultsize', name, by)
   if left <= 0 and name ~= '' then
@@ -29,7 +29,7 @@ local function add_fault(shard, name, by)
   return left
 end
 
--- Count a document no more.
+-- Subtract a document from the counts.
 local function unlist_fault(shard, list, ref)
   local sizes, source = shard .. ':faultsize', source_of(ref)
   local size = tonumber(redis.call('HGET', sizes, ref) or 0)
@@ -40,7 +40,7 @@ local function unlist_fault(shard, list, ref)
   add_fault(shard, source .. '#', -1)
 end
 
--- Count a document no more, and forget it, unless it was purged or a command took its name.
+-- Subtract a document and remove it, unless it was purged or a command has its name now.
 local function forget_fault(shard, list, ref)
   unlist_fault(shard, list, ref)
   local record = shard .. ':op:' .. ref
@@ -53,9 +53,9 @@ local function forget_fault(shard, list, ref)
   return 0
 end
 
--- Count a document of so many bytes among them, which was none before.
+-- Add a new document of so many bytes to the counts.
 local function note_fault(shard, ref, now, bytes)
-  -- With what Redis itself needs for a record, and for the names of its source.
+  -- Including what Redis itself needs for a record and the names of its source.
   local size, source = bytes + 3 * #ref + 900, source_of(ref)
   local list = is_known(shard, source) and shard .. ':faults:known' or shard .. ':faults'
   for _, other in ipairs({ shard .. ':faults', shard .. ':faults:known' }) do
@@ -70,9 +70,8 @@ local function note_fault(shard, ref, now, bytes)
   add_fault(shard, source .. '#', 1)
 end
 
--- Forget the oldest, as far as they are too old, their source has more than its share, or all are
--- too many or too large; never `newest`. `room` is for how long they are kept, how many, and how
--- many bytes, separated by blanks.
+-- Remove the oldest letters while they are too old, their source exceeds its share, or all are too many
+-- or too large; never `newest`. `room` has the maximum age, number and bytes, separated by spaces.
 local function drop_faults(shard, now, room, newest)
   local keep, most, bytes = string.match(room, '^(%d+) (%d+) (%d+)$')
   keep, most, bytes = tonumber(keep), tonumber(most), tonumber(bytes)

@@ -1,20 +1,21 @@
--- Finish commands: record outcomes, clear intents, hand the order key over to what waited.
+-- Finish commands: record outcomes, remove intents, and hand the order key over to the next ones.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the
---          queue (0: any number), commands let go together, the room of documents that are no
---          commands (see fault.lua), then five a command:
+-- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the queue (0: no
+--          limit), commands released together, the room for messages without valid commands (see
+--          fault.lua), then five for each command:
 --          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
---          action is 'done' | 'dead' | 'refuse' (dead, and nobody's op_id is taken) | 'retry' (after the delay) | 'release' (not attempted)
---          | 'park' (attempted, but the attempt does not count) | 'pace' (not attempted; it waits
---          in its scope's line for the tenant's rate, for the delay at most)
---          | 'died' (a suspect's own process died with it: see claim.lua)
--- Returns  two lists: 1 or 0 a command (0: the lease is another's, nothing was changed), and
---          ref, op, queue and '' of each command that is to be woken now; then the clock,
---          and the name of the era in which that is
+--          action is 'done' | 'dead' | 'refuse' (dead, and its op_id stays free)
+--          | 'retry' (after the delay) | 'release' (not attempted)
+--          | 'park' (attempted, but the attempt does not count) | 'pace' (not attempted; it waits in
+--          its scope's line for the tenant's rate, at most for the delay)
+--          | 'died' (a suspect's own process died during it: see claim.lua)
+-- Returns  two lists: 1 or 0 for each command (0: another worker has the lease, and nothing was changed),
+--          and ref, op, queue and '' of each command to be woken now; then the clock, and the name of
+--          its era
 local shard, token = KEYS[1], ARGV[1]
 local grace, most = tonumber(ARGV[2]), tonumber(ARGV[3])
 local window, together = tonumber(ARGV[6]), tonumber(ARGV[7])
--- A script whose first write frees memory runs to its end also where there is none left.
+-- A script whose first write frees memory is completed even if the server is full.
 redis.call('ZREM', shard .. ':due', '')
 local time, now, real, known = ledger_time(shard)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
@@ -38,7 +39,7 @@ for i = 9, #ARGV, 5 do
   local line = {}
   if mine and final and order ~= '' then
     line = redis.call('LRANGE', list, 0, 1)
-    -- A takeover of an earlier command on the key fences all that was claimed behind it.
+    -- If an earlier command on the key was taken over, all that was claimed after it is refused.
     mine = line[1] == ref
   end
   if mine and final then
@@ -51,7 +52,7 @@ for i = 9, #ARGV, 5 do
       redis.call('HSET', record, 'st', action, 'out', outcome, 'fin', fin, 'cmd', '')
       redis.call('PEXPIRE', record, r[4])
     else
-      -- A dead letter keeps its command, for whoever replays it.
+      -- A dead letter keeps its command for a replay.
       redis.call('HSET', record, 'st', 'dead', 'out', outcome, 'fin', fin)
       redis.call('ZADD', shard .. ':dead', real, ref)
       if action == 'refuse' then
@@ -65,7 +66,7 @@ for i = 9, #ARGV, 5 do
     scopes[scope] = (scopes[scope] or 0) + 1
     count(action == 'refuse' and 'dead' or action, 1)
     count('running', -1)
-    -- Two of them where it left a parcel that was submitted again.
+    -- There are two if it left a parcel that was submitted again.
     for channel in string.gmatch(r[5] or '', '[^,]+') do
       replies[channel] = (replies[channel] and replies[channel] .. '\n' or '') .. ref
     end
@@ -79,7 +80,7 @@ for i = 9, #ARGV, 5 do
     if action == 'release' or action == 'pace' then
       redis.call('HSET', record, 'att', tonumber(r[6]) - 1)
     elseif action == 'park' then
-      -- The attempts go on counting, since the next one is a takeover; their limit moves along.
+      -- Attempts continue to count, since the next one is a takeover; their limit grows too.
       redis.call('HINCRBY', record, 'base', 1)
     elseif action == 'died' then
       redis.call('HINCRBY', record, 'crash', 1)
@@ -118,8 +119,8 @@ end
 for scope, by in pairs(scopes) do
   redis.call('HINCRBY', shard .. ':open', scope, -by)
   local flying, held = on_queue(shard, scope)
-  -- Not one by one: what was held goes on in messages of many. Where there is no window any
-  -- more, the reconciler lets all of it go.
+  -- Held commands are released many at a time, in one message. If the window was lifted, the
+  -- reconciler releases all of them.
   if held > 0 and flying <= window - together then
     let_go(shard, scope, window - flying, now, grace, woken, '')
   end

@@ -1,7 +1,7 @@
--- Forget op_ids whose entries lead nowhere.
+-- Remove op_ids whose entries refer to nothing any more.
 -- KEYS[1]  the shard's hash tag
--- ARGV     tenant/env, then op_id and entry of each as they were read
--- Returns  how many were forgotten
+-- ARGV     tenant/env, then op_id and entry of each, as they were read
+-- Returns  how many were removed
 local shard, ids = KEYS[1], KEYS[1] .. ':ids:' .. ARGV[1]
 local known, old = {}, {}
 for i = 2, #ARGV, 2 do

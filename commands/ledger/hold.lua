@@ -1,29 +1,29 @@
--- Read before the scripts that give due times: lets commands go that wait for their scope's turn.
+-- Read before the scripts that set due times: holds commands beyond a scope's window, and releases them.
 --
--- Of a scope about `window` commands are on the queue, however many are open: so no backlog
--- stands there before the commands of others. Those behind it are held here, in accepted order.
+-- About `window` commands of a scope are on the queue, however many are open, so that no backlog delays
+-- the commands of others. The further ones are held here, in accepted order.
 --
--- :hold:<scope>  list  what is held: `<op> <queue> <ref>` of a command, or of a parcel
+-- :hold:<scope>  list  held entries: `<op> <queue> <ref>` of a command, or of a parcel
 --                      `= <commands> <queue> <name>`
--- :open          hash  `h/<scope>`: how many commands these are
+-- :open          hash  `h/<scope>`: number of held commands
 local FAR = 9e15 -- the due time of what is held: nobody looks at it
--- What waits behind another is woken by the hand-over. It is looked at all the same, but so rarely
--- that thousands behind a hot key are not in the way of what nobody else would wake.
+-- Commands that wait behind another are woken by the hand-over. They are due too, but so rarely that
+-- thousands of them behind a hot key do not delay those that nothing else would wake.
 local LOOK_MS = 600000
 
 local function scope_of(ref, op)
   return string.match(ref, '^[^/]*/[^/]*') .. '/' .. string.match(op, '^[^.]*')
 end
 
--- Of a scope's open commands all that are not held are on the queue, or were taken from it.
+-- All open commands of a scope that are not held are on the queue or were taken from it.
 local function on_queue(shard, scope)
   local known = redis.call('HMGET', shard .. ':open', scope, 'h/' .. scope)
-  -- A ledger of before has no such count, and no parcels.
+  -- A ledger of an older release has no such count and no parcels.
   local held = tonumber(known[2]) or redis.call('LLEN', shard .. ':hold:' .. scope)
   return tonumber(known[1] or 0) - held, held
 end
 
--- Hold these entries, of so many commands, behind the `held` ones.
+-- Hold these entries, which are so many commands, after the `held` ones.
 local function hold(shard, scope, held, entries, commands, now)
   for at = 1, #entries, 2000 do
     redis.call('RPUSH', shard .. ':hold:' .. scope,
@@ -33,8 +33,8 @@ local function hold(shard, scope, held, entries, commands, now)
   redis.call('ZADD', shard .. ':holds', 'NX', now, scope)
 end
 
--- Give the oldest `most` to the queue: ref, op, queue, and what `sign` is, of each, into `woken`.
--- The last of them may be a parcel of which not all commands were meant.
+-- Release the oldest `most` commands: append ref, op, queue and `sign` of each to `woken`. The last one
+-- may be a parcel with more commands than that.
 local function let_go(shard, scope, most, now, grace, woken, sign)
   local list, dues, left, entries = shard .. ':hold:' .. scope, {}, most, 0
   local _, held = on_queue(shard, scope)
@@ -59,7 +59,7 @@ local function let_go(shard, scope, most, now, grace, woken, sign)
     end
   end
   for at = 1, #dues, 2000 do
-    -- XX: one that came to its end all the same is no longer there.
+    -- XX: a command that has ended meanwhile is no longer there.
     redis.call('ZADD', shard .. ':due', 'XX', unpack(dues, at, math.min(at + 1999, #dues)))
   end
   redis.call('LTRIM', list, entries, -1)

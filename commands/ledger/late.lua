@@ -1,8 +1,8 @@
--- Open a parcel whose lease has run out: its commands become records of a dead worker's claim.
+-- Open a parcel whose lease has expired: its commands become records, as if a dead worker had claimed them.
 -- KEYS[1]  the shard's hash tag
--- ARGV     name, :par as it was read, number of order keys, the keys, number of commands, and of each
---          what unpack.lua says
--- Returns  1, or 0 if the parcel is not as it was read, or its lease is not over
+-- ARGV     name, :par as it was read, number of order keys, the keys, number of commands, and for each
+--          command the arguments of unpack.lua
+-- Returns  1, or 0 if the parcel has changed since, or its lease has not expired
 local shard, name = KEYS[1], ARGV[1]
 local _, now = ledger_time(shard)
 local text = redis.call('HGET', shard .. ':par', name)
@@ -16,8 +16,8 @@ for n = 1, count do
   keys[n] = ARGV[3 + n]
 end
 local turns = open_up(shard, name, p, keys, 5 + count, tonumber(ARGV[4 + count]), now)
--- Ordinarily each key has a record of the parcel at its head now. What nobody can read has no key any
--- more, and nobody ends who would wake what was behind it: it is due at once.
+-- Usually a record of the parcel is now the first of each key. An unreadable parcel has no keys any more,
+-- so nothing would wake the commands that waited behind it: they are due at once.
 for _, list in ipairs(turns) do
   hand_over(shard, list, 1, now, 0, {})
 end

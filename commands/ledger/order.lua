@@ -1,9 +1,9 @@
 -- Read before the scripts that change the order of a key: the records of its open writes, as accepted.
 --
--- :ord:<tenant/env>/<key>  list  their refs. A parcel with the key was there before all of them: then the
---                           list begins with a placeholder, '', for what leaves the parcel.
+-- :ord:<tenant/env>/<key>  list  their refs. If a parcel with the key preceded all of them, the list begins
+--                           with a placeholder, '', for a command that leaves the parcel.
 
--- Put a record behind all that is open on its key.
+-- Append a record to the open ones of its key.
 local function queue_up(shard, tenant_env, key, ref)
   local list = shard .. ':ord:' .. tenant_env .. '/' .. key
   if redis.call('EXISTS', list) == 0
@@ -14,19 +14,19 @@ local function queue_up(shard, tenant_env, key, ref)
   end
 end
 
--- Wake those at the head of a list that were turned away, `most` at most.
+-- Wake the first commands of a list that were not returned by a claim, at most `most`.
 local function hand_over(shard, list, most, now, grace, woken)
   local due, suspects = now + grace, 0
   for _, ref in ipairs(redis.call('LRANGE', list, 0, most - 1)) do
     local record = shard .. ':op:' .. ref
     local r = redis.call('HMGET', record, 'st', 'w', 'op', 'q', 'nb', 'until', 'crash')
-    -- A dead worker's whole claim comes back at once, not one command a lease.
+    -- All that a dead worker had claimed comes back at once, not one command after each lease.
     local free = r[1] == 'queued' or (r[1] == 'running' and tonumber(r[6]) <= now)
-    -- One that nobody turned away has its own wake-up on the way; only spent ones are renewed.
+    -- A command that no claim has left out still has its own message on the way.
     if not free or r[2] ~= '1' or tonumber(r[5] or 0) > now then
       return
     end
-    -- What killed one worker, or was there, comes in small steps: see due.lua.
+    -- Commands that were running when a worker died come back in small groups: see due.lua.
     local deaths = tonumber(r[7] or 0) + (r[1] == 'running' and 1 or 0)
     if deaths > 0 then
       suspects = suspects + 1

@@ -1,9 +1,9 @@
--- Read the outcomes of commands, wherever they stand. Changes nothing.
+-- Read the outcomes of commands, in parcels and in records. Changes nothing.
 -- KEYS[1]  the shard's hash tag
 -- ARGV     for each tenant/env: its name, number of commands, their op_ids
--- Returns  two lists: what :o:<name> holds of each parcel in which some stand, and one entry a
---          command: false (it is open, or not known), the JSON of its record's outcome, or the number
---          of its parcel in the first list and its position there, both from 0: '<number> <position>'
+-- Returns  two lists: the content of :o:<name> of each parcel with some of them, and an entry for each
+--          command: false (open or unknown), the JSON of its record's outcome, or the index of its
+--          parcel in the first list and its position there, both from 0: '<index> <position>'
 local shard = KEYS[1]
 local contents, answers, at = {}, {}, {}
 

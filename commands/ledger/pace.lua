@@ -1,18 +1,18 @@
--- Let commands go that wait for their tenant's rate: as many as there are tokens, of each kind as
--- accepted, and of the kinds in turn, so that none whose backend rests holds up another.
+-- Release commands that wait for their tenant's rate: as many as there are tokens, of each kind in
+-- accepted order. The kinds take turns, so that one whose backend rests does not delay the others.
 -- KEYS[1]  the shard's hash tag
--- ARGV     grace_ms, commands of a tenant and env under way at once where there is no rate, then
---          three a tenant and env: tenant/env, microseconds a command (0: no limit), kinds with a
---          line, separated by spaces
--- Returns  ref, op, queue and '' of each command that is to be woken now
--- The claim takes the token. What was let go and is not claimed yet still wants one, so it is
--- remembered: `nb` is -1 until then, and `w` is 1 if it waits behind another of its key.
+-- ARGV     grace_ms, maximum number of released commands of a tenant and env if it has no rate, then
+--          three for each tenant and env: tenant/env, microseconds for each command (0: no limit), kinds
+--          with a line, separated by spaces
+-- Returns  ref, op, queue and '' of each command to be woken now
+-- The claim takes the token. A released command that is not claimed yet still needs one, so it is
+-- remembered: its `nb` is -1 until then, and `w` is 1 if it waits behind another one of its key.
 local shard, grace, most = KEYS[1], tonumber(ARGV[1]), tonumber(ARGV[2])
 local time, due = ledger_time(shard)
 local now = time[1] * 1000000 + time[2]
 due = due + grace
 local woken = {}
--- Entries of commands that ended all the same cost a look each; the next turn looks on.
+-- Entries of commands that have ended meanwhile cost a look each; the next run continues.
 local looks = 1000
 
 local function record_of(ref)
@@ -49,7 +49,7 @@ for i = 3, #ARGV, 3 do
     else
       turn = turn + 1
       local r = redis.call('HMGET', record_of(ref), 'st', 'op', 'q')
-      -- One that came to its end all the same (its deadline passed) has no turn.
+      -- A command that has ended meanwhile (its deadline passed) is skipped.
       if r[1] == 'queued' then
         redis.call('HSET', record_of(ref), 'nb', -1, 'w', 0)
         redis.call('ZADD', shard .. ':due', 'XX', due, ref)

@@ -1,25 +1,25 @@
--- Read before the scripts that know parcels: commands of one scope that were submitted together, and
--- are taken and ended together. Parcel and record: docs/architecture.md.
+-- Read before the scripts that use parcels: commands of one scope that are submitted, taken and ended
+-- together. docs/ledger.md describes parcels and records.
 --
--- :par              hash    name -> state and the rest, in the order of write_parcel; the open ones
---                           only. State: h (held), q (ready), r (taken); till: the end of its
---                           lease (ms); size: commands that were submitted, kept: those that were
---                           accepted in it; clock: that before the first of them began
+-- :par              hash    name -> state and more, in the order of write_parcel; open parcels only.
+--                           State: h (held), q (ready), r (taken); till: end of its lease (ms);
+--                           size: number of submitted commands, kept: of those accepted in it;
+--                           clock: the clock before the first of them began
 -- :c:<name>         string  the commands, as parcel.py seals them
--- :o:<name>         string  clock of its end, a space, the outcomes of those that were done in it
--- :ids:<tenant/env>      hash    op_id -> name.position:fingerprint (16 bytes); one that leads to no
---                           open parcel and to no outcomes counts for nothing
+-- :o:<name>         string  clock of its end, a space, and the outcomes of those that were done in it
+-- :ids:<tenant/env>      hash    op_id -> name.position:fingerprint (16 bytes); an entry that refers to no
+--                           open parcel and to no outcomes is ignored
 -- :keys:<tenant/env>     hash    order key -> name of the open parcel that has it
--- :rdy:<queue>      list    names of those that are ready to be taken
--- :pdue             zset    names of those that were taken, by the end of their lease
--- :took:<token>     string  names that a take gave, as long as its lease
--- :bell             zset    queues for whose ready parcels someone was rung for, or is at work, by the
---                           time until which that is believed
--- :open             hash    also `r/<queue>`: commands that are ready; `g/<queue>`: until when help
---                           that was rung for is awaited
+-- :rdy:<queue>      list    names of ready parcels
+-- :pdue             zset    names of taken parcels, by the end of their lease
+-- :took:<token>     string  names that a take returned, for as long as its lease
+-- :bell             zset    queues for which a message was sent or a worker is active, by the time until
+--                           which a worker is expected
+-- :open             hash    also `r/<queue>`: number of ready commands; `g/<queue>`: until when help is
+--                           expected that was rung for
 --
--- The name is the number of its first command; the command at position p has number and mark
--- name + p. Positions in `skip` were left out when it was submitted.
+-- The name is the number of the first command; the command at position p has number and mark
+-- name + p. The positions in `skip` were left out when it was submitted.
 local PARCEL = '^(%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (%S+) (.*)$'
 local HELP = 150 -- so many ready commands are more than one drain's work
 
@@ -45,7 +45,7 @@ local function keep_parcel(shard, name, p)
   redis.call('HSET', shard .. ':par', name, write_parcel(p))
 end
 
--- Whether an entry of :ids: leads to an open parcel or to outcomes; `known` remembers names.
+-- Return whether an entry of :ids: refers to an open parcel or to outcomes; `known` caches names.
 local function leads(shard, entry, known)
   local name = string.match(entry, '^%d+')
   if known[name] == nil then
@@ -55,9 +55,9 @@ local function leads(shard, entry, known)
   return known[name]
 end
 
--- Have a worker come for what is ready, unless one is believed to come or to be at work. Where the
--- broker is this server, `messages` has one by its queue, which goes there at once. Else what is to be
--- sent stands in `woken` like the wake-up of a command: the shard, an op, the queue.
+-- Ring for a worker for the ready parcels, unless one is expected or active. If the broker is this server,
+-- `messages` has a message for each queue, which is pushed at once. Otherwise the message to be sent is
+-- appended to `woken` like that of a command: the shard, an op, the queue.
 local function ring(shard, queue, ready, now, grace, woken, messages)
   local believed = tonumber(redis.call('ZSCORE', shard .. ':bell', queue) or 0)
   if believed <= now then
@@ -78,7 +78,7 @@ local function ring(shard, queue, ready, now, grace, woken, messages)
   woken[n + 1], woken[n + 2], woken[n + 3], woken[n + 4] = shard, 'commands.drain', queue, ''
 end
 
--- Put a parcel among those that are ready.
+-- Add a parcel to the ready ones.
 local function make_ready(shard, name, p, now, grace, woken, messages)
   p.state = 'q'
   keep_parcel(shard, name, p)

@@ -1,7 +1,7 @@
--- Remove dead letters for good.
+-- Remove dead letters permanently.
 -- KEYS[1]  the shard's hash tag
--- ARGV     the memory for what came without our client (ms, 0: none), then the refs
--- Returns  1 a ref that was a dead letter, else 0
+-- ARGV     how long writes that came without our client are remembered (ms, 0: not), then the refs
+-- Returns  1 for each ref that was a dead letter, else 0
 local shard = KEYS[1]
 local answers, purged, memory = {}, 0, tonumber(ARGV[1])
 local time = redis.call('TIME')

@@ -1,16 +1,16 @@
--- Read before allow.lua, give_back.lua and pace.lua: the token bucket of a tenant and env, kept as
--- the time at which it would be full again (the generic cell rate algorithm). Times are
--- microseconds, `interval` is that of a command.
+-- Read before allow.lua, give_back.lua and pace.lua: the token bucket of a tenant and env, stored as the
+-- time at which it will be full again (the generic cell rate algorithm). Times are in microseconds, and
+-- `interval` is that of one command.
 --
--- It holds a second's worth and one command more: what comes for its token up to a second late
--- then still finds it, and a rate of r gives r.
+-- It holds the tokens of one second and one more: a command that takes its token up to a second late
+-- still finds it, so a rate of r really allows r.
 local LATE = 1000000
 
 local function rate_key(shard, tenant_env)
   return shard .. ':rate:' .. tenant_env
 end
 
--- When it would be full; a bucket of another rate keeps no debt that this one cannot have.
+-- Return when it will be full; after a change of the rate, a larger debt than possible is cut.
 local function full_at(shard, tenant_env, interval, now)
   local full = tonumber(redis.call('HGET', rate_key(shard, tenant_env), 'full') or 0)
   return math.min(math.max(full, now), now + interval + LATE)

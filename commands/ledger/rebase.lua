@@ -1,6 +1,6 @@
--- Declare what a shard's ledger says now to be right: a new era, in a later epoch.
+-- Accept the current state of a shard's ledger: begin a new era in a later epoch.
 -- KEYS[1]  the shard's hash tag
--- ARGV     epoch: of two, the later one is the greater
+-- ARGV     epoch: later ones are greater
 -- Returns  1, or 0 if that epoch had begun before
 local shard, epoch = KEYS[1], ARGV[1]
 local known = redis.call('HGET', shard .. ':era', 'epoch')

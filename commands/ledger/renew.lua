@@ -1,8 +1,8 @@
--- Move on the end of a lease, for a command whose content makes progress.
+-- Extend the lease of a command whose content is being transferred.
 -- KEYS[1]  the shard's hash tag
--- ARGV     token, ref, milliseconds from now on for which the command needs it at least
+-- ARGV     token, ref, milliseconds from now for which the command needs it at least
 -- Returns  1, or 0 if the token does not hold the command any more
--- A parcel's lease lasts for the one of its commands that needs it longest.
+-- The lease of a parcel is that of the command in it that needs the longest.
 local shard, token, ref = KEYS[1], ARGV[1], ARGV[2]
 local _, now = ledger_time(shard)
 local till = now + tonumber(ARGV[3])

@@ -1,11 +1,11 @@
--- Accept dead letters anew, at the end of their order.
+-- Accept dead letters again, at the end of the order of their keys.
 -- KEYS[1]  the shard's hash tag
--- ARGV     grace_ms, then two a command: ref, and the command with a new signature or ''
--- Returns  three a command: 'new' | 'not dead' | 'no command', op, queue
+-- ARGV     grace_ms, then two for each command: ref, and the command with a new signature or ''
+-- Returns  three for each command: 'new' | 'not dead' | 'no command', op, queue
 local shard, grace = KEYS[1], tonumber(ARGV[1])
 local time, now, real = ledger_time(shard)
 local answers, replayed = {}, 0
--- Without the signature that stands in a line behind it.
+-- Without the signature, which is the second line.
 local function document(cmd)
   return string.match(cmd or '', '^[^\n]*')
 end
@@ -23,10 +23,10 @@ for i = 2, #ARGV, 2 do
   else
     local seq = string.format('%.0f', next_seq(shard, time))
     redis.call('SET', shard .. ':seq', seq)
-    -- What an earlier attempt left on the backend bears the number of the first acceptance.
+    -- The effect of an earlier attempt has the number of the first acceptance on the backend.
     redis.call('HSETNX', record, 'mark', r[7])
-    -- The attempts go on counting, since one of them may have had its effect: the next is a
-    -- takeover. `base` is what the limit counts from.
+    -- Attempts continue to count, since one of them may have had its effect: the next is a
+    -- takeover. The limit counts from `base`.
     redis.call('HSET', record, 'st', 'queued', 'tok', '', 'seq', seq, 'base', r[6], 'nb', 0,
       'w', 0, 'acc', real)
     if ARGV[i + 1] ~= '' and document(ARGV[i + 1]) == document(redis.call('HGET', record, 'cmd')) then

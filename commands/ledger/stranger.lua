@@ -1,14 +1,14 @@
--- Read before submit.lua and purge.lua: a longer memory for what came without our client.
+-- Read before submit.lua and purge.lua: remembers writes that came without our client for longer.
 --
--- A broker may deliver such a message again long after its outcome is gone, and would then undo what
--- was written since. So op_id and content of each write are remembered for the memory's time or up
--- to twice that, as 12 bytes of a digest, in many small hashes: 20 to 75 bytes a command.
+-- A broker may deliver their message again long after the outcome was removed, which would undo what was
+-- written since. So op_id and content of each write are remembered for the configured time or up to twice
+-- as long, as 12 bytes of a digest in many small hashes: 20 to 75 bytes for each command.
 --
 -- :met:<period>:<three hex digits>  hash  digest -> ''
 local function stranger(shard, ref, fingerprint, period)
   local text = ref .. ' ' .. fingerprint
   if not redis.sha1hex then
-    -- fakeredis, in tests of services, has no digest: there the text stands for itself.
+    -- fakeredis, in tests of services, has no digest: the text itself is used there.
     return string.format('%s:met:%.0f', shard, period), text
   end
   local digest = redis.sha1hex(text)
@@ -35,8 +35,8 @@ local function remember(shard, ref, fingerprint, real, memory)
   redis.call('PEXPIREAT', key, string.format('%.0f', (period + 2) * memory))
 end
 
--- The same by what submit.lua is given: a time, and perhaps the digest of a signed message. That is
--- known until it is of no use, also if the command is purged and a new message is to run.
+-- The same for the argument of submit.lua: a time, and possibly the digest of a signed message. The
+-- digest is remembered until the message is useless, even if the command is purged and submitted anew.
 local function met_before(shard, ref, fingerprint, real, given)
   if given == '0' then
     return false

@@ -1,12 +1,12 @@
--- Accept commands: record each intent once, give it its place in the order, and a due time.
+-- Accept commands: record each intent once, with its position in the order and a due time.
 -- KEYS[1]  the shard's hash tag
--- ARGV     grace_ms, open commands allowed a tenant and env, commands of a scope on the queue
---          (0 in both: any number), then ten a command: ref, fingerprint, op, queue,
---          order key or '', command, retention_ms, reply channel or '', extra lease_ms,
---          ms for which it is known when its outcome is gone (0: not at all), with a colon behind it
---          and the digest of the signed message in which it came, if that is to be known for so long
--- Returns  three a command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq (0: known from
---          the memory alone), outcome or '' ('+': it stands in those of a parcel)
+-- ARGV     grace_ms, open commands allowed for a tenant and env, commands of a scope on the queue (0 in
+--          both: no limit), then ten for each command: ref, fingerprint, op, queue, order key or '',
+--          command, retention_ms, reply channel or '', extra lease_ms, and the ms for which it is
+--          remembered after its outcome (0: not), followed by a colon and the digest of its signed
+--          message if that is to be remembered as long
+-- Returns  three for each command: 'new' | 'held' | 'same' | 'conflict' | 'full', seq (0: known only
+--          from that memory), outcome or '' ('+': it is among those of a parcel)
 local shard = KEYS[1]
 local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time, now, real, era = ledger_time(shard)
@@ -23,8 +23,8 @@ local function read_scope(scope)
   return { flying = flying, held = held, opened = 0, entries = {} }
 end
 
--- The answer for a command that stands in a parcel, or did until it was done; nil if it does not.
--- An outcome that can be read is told as '+': its asker reads it as any other.
+-- Return the answer for a command that is or was in a parcel; nil for any other.
+-- An existing outcome is '+': the caller reads it like any other.
 local parcels = {}
 local function in_parcel(tenant_env, ref, fingerprint, reply)
   local op_id = string.sub(ref, #tenant_env + 2)
@@ -44,7 +44,7 @@ local function in_parcel(tenant_env, ref, fingerprint, reply)
   if not p then
     return { 'same', seq, '+' }
   end
-  -- Whoever submits again wants to be told as well.
+  -- A repeated submit waits for the outcome too.
   if reply ~= '' and not string.find(',' .. p.reply .. ',', ',' .. reply .. ',', 1, true) then
     p.reply = p.reply == '-' and reply or reply .. ',' .. string.match(p.reply, '[^,]*')
     keep_parcel(shard, name, p)
@@ -62,7 +62,7 @@ for i = 4, #ARGV, 10 do
   local record = shard .. ':op:' .. ref
   local known = redis.call('HMGET', record, 'fp', 'seq', 'out')
   if known[1] == '' then
-    -- What was buried here was no command: the corrected one takes its place.
+    -- The dead letter was an invalid command: the corrected one replaces it.
     redis.call('DEL', record)
     redis.call('ZREM', shard .. ':dead', ref)
     known[1] = false
@@ -75,7 +75,7 @@ for i = 4, #ARGV, 10 do
     local same = known[1] == ARGV[i + 1]
     answers[n + 1], answers[n + 2] = same and 'same' or 'conflict', known[2]
     answers[n + 3] = same and known[3] or ''
-    -- Whoever submits again wants to be told as well: the last asker is.
+    -- A repeated submit waits for the outcome too: the last caller is notified.
     if same and not known[3] and ARGV[i + 7] ~= '' then
       redis.call('HSET', record, 'rep', ARGV[i + 7])
     end

@@ -1,12 +1,12 @@
--- Accept parcels: of each, what is ordinary. What is not comes back, to be accepted as records.
+-- Accept parcels with the ordinary commands. The others are returned, and are accepted as records.
 -- KEYS[1]  the shard's hash tag
--- ARGV     grace_ms, open commands allowed a tenant and env, commands of a scope on the queue (0 in
---          both: any number), number of messages that ring, queue and message of each, then for
---          each parcel: tenant/env, kind, queue, reply channel or '-',
---          retention_ms, extra lease_ms, content, number of commands, and three a command: op_id,
---          16 bytes of its fingerprint, order key or ''
--- Returns  what is to be rung for (see `ring`), then two a parcel: its name ('' if nothing was
---          accepted; with a `=` before it if it is held), and the positions that were left out
+-- ARGV     grace_ms, open commands allowed for a tenant and env, commands of a scope on the queue (0 in
+--          both: no limit), number of ring messages, queue and message of each, then for each parcel:
+--          tenant/env, kind, queue, reply channel or '-', retention_ms, extra lease_ms, content,
+--          number of commands, and three for each command: op_id, 16 bytes of its fingerprint, order
+--          key or ''
+-- Returns  queues to be rung for (see `ring`), then two for each parcel: its name ('' if nothing was
+--          accepted; preceded by `=` if it is held), and the positions that were left out
 local shard = KEYS[1]
 local grace, most, window = tonumber(ARGV[1]), tonumber(ARGV[2]), tonumber(ARGV[3])
 local time, now, real, era = ledger_time(shard)
@@ -15,11 +15,11 @@ if not era[2] and redis.call('EXISTS', shard .. ':seq') == 0 then
   begin_era(shard, this_server(), time, '') -- a new ledger: nothing is older
 end
 
--- Order keys, by tenant/env, of what was left out so far: what follows on them must not overtake it.
+-- Order keys, by tenant/env, of commands that were left out so far: later ones must not overtake them.
 local passed = {}
 
--- The positions, from 0, of what cannot stand in a parcel: its op_id is known, or something open
--- is on its key; and all else of the same key, so that the order of these stays.
+-- Return the positions, from 0, of commands that cannot be in a parcel: their op_id is known, or a
+-- command is open on their key; and of all others on the same key, so that their order is kept.
 local function left_out(tenant_env, first, size)
   local ops, names, keys, seen = {}, {}, {}, {}
   local bad, bad_keys = {}, passed[tenant_env] or {}

@@ -1,16 +1,16 @@
--- Take parcels that are ready: all that is in them runs now, under one token and lease.
+-- Take ready parcels: all their commands run now, under one token and lease.
 -- KEYS[1]  the shard's hash tag
--- ARGV     queue, token, lease_ms, commands at most, worker, 1 if this answers a ring, milliseconds
---          until the caller comes again, with what it gets and with nothing (0: it does not), grace_ms,
---          epoch, era and clock that the worker has seen of this shard ('', '' and 0: nothing)
--- Returns  what is to be rung for; the time (microseconds), epoch, era, clock, what the ledger lost or
---          '', the last number of the era before, the lease (ms), in
---          how many milliseconds the caller must come again (0: it need not); then three a parcel: name, :par
---          and content
--- Where the ledger lost something, what is taken must be given back: nothing of it runs, but reads of
--- what tells the operator what was lost.
--- The same token takes the same parcels again, under a lease from then on: its worker counts from its
--- last question.
+-- ARGV     queue, token, lease_ms, maximum number of commands, worker, 1 if this follows a ring, the
+--          milliseconds until the caller comes again if it gets something and if it gets nothing (0: it
+--          does not), grace_ms, epoch, era and clock that the worker has seen of this shard ('', ''
+--          and 0: none)
+-- Returns  queues to be rung for; the time (microseconds), epoch, era, clock, what the ledger lost or
+--          '', the last number of the previous era, the lease (ms), the milliseconds within which the
+--          caller must come again (0: it need not); then three for each parcel: name, :par and content
+-- If the ledger lost entries, the parcels must be given back: nothing in them runs, except reads of the
+-- archive, which show what was lost.
+-- A repeat with the same token takes the same parcels under a new lease, since the worker measures the
+-- lease from its last request.
 local shard, queue, token, worker = KEYS[1], ARGV[1], ARGV[2], ARGV[5]
 local lease, most, grace = tonumber(ARGV[3]), tonumber(ARGV[4]), tonumber(ARGV[9])
 local time, now, _, known = ledger_time(shard)
@@ -64,7 +64,7 @@ if #names > 0 then
     all, extra = all + p.size, extra + p.xl
   end
   local till = now + lease + extra
-  -- The first write: one that a full Redis refuses, so that nothing has changed then.
+  -- The first write is one that a full Redis refuses, so that nothing has changed then.
   redis.call('INCRBY', shard .. ':clock', all)
   for n, p in ipairs(parcels) do
     contents[n] = shard .. ':c:' .. names[n]
@@ -94,8 +94,7 @@ if ARGV[6] == '1' then
   redis.call('HDEL', shard .. ':open', 'g/' .. queue)
 end
 local counted = tonumber(redis.call('HGET', shard .. ':open', 'r/' .. queue) or 0)
--- The list says whether there is any: a count that drifted would ring for nothing, again and again, or
--- for nobody.
+-- The list shows whether there are any: a count that drifted would ring for nothing, or not at all.
 local left = redis.call('LLEN', ready) > 0 and math.max(counted - taken, 1) or 0
 if left ~= counted then
   redis.call('HSET', shard .. ':open', 'r/' .. queue, left)

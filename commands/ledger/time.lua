@@ -1,14 +1,14 @@
 -- Read before the scripts that set or compare due times and leases: the ledger's time.
 --
--- That of the server, but it does not go back: if the server's clock was set back, or a server
--- with a clock behind took over, what was due by the old clock would wait that much longer. So the
--- ledger's time is ahead by as much from then on.
+-- It is the server's time, but does not go back. If the server's clock is set back, or a server with a
+-- slower clock takes over, commands that are due by the old clock would wait for the difference. So the
+-- ledger's time is ahead of the server's by this difference from then on.
 --
--- :era  hash  at (the server's time, ms, as it was last noted), ahead (ms); and what era.lua says
+-- :era  hash  at (the server's time in ms, as last recorded), ahead (ms), and the fields of era.lua
 local NOTED_MS = 10000 -- so far the clock may step back unseen, which delays by as much at most
 
--- Returns TIME's answer, the ledger's time and the server's, both in milliseconds, and what is
--- known of the era: server, name, epoch, seq, lost.
+-- Returns TIME's answer, the ledger's and the server's time, both in milliseconds, and the fields of the
+-- era: server, name, epoch, seq, lost.
 local function ledger_time(shard)
   local time = redis.call('TIME')
   local real = time[1] * 1000 + math.floor(time[2] / 1000)

@@ -1,10 +1,10 @@
--- Read before end_parcels.lua and late.lua: commands leave their parcel, and the parcel goes.
+-- Read before end_parcels.lua and late.lua: commands leave their parcel, and the parcel is removed.
 
 local ROW = 7 -- position, ref, fingerprint, op, name of its order or '', command, extra lease_ms
 
--- Give up the parcel's keys, and make records of the `rows` (of a call's ARGV, from `first` on) that
--- run under its token. Each takes the parcel's place on its key, before all that came behind it.
--- Returns the lists on which something else stands first now, whose turn it may be.
+-- Release the parcel's keys, and make records of the `rows` (of a call's ARGV, from `first` on) that run
+-- under its token. Each takes the parcel's position on its key, before all later commands.
+-- Returns the lists that have another first entry now, which may have to be woken.
 local function open_up(shard, name, p, keys, first, rows, due)
   local tenant_env = string.match(p.scope, '^[^/]*/[^/]*')
   local ids, dues, heads, order = {}, {}, {}, {}
@@ -29,7 +29,7 @@ local function open_up(shard, name, p, keys, first, rows, due)
   for n, key in ipairs(keys) do
     lists[n] = shard .. ':ord:' .. tenant_env .. '/' .. key
   end
-  -- Ordinarily nothing came behind any of its keys.
+  -- Usually no later command has one of its keys.
   local behind = #lists > 0 and redis.call('EXISTS', unpack(lists)) > 0
   for n, key in ipairs(keys) do
     if behind and redis.call('LINDEX', lists[n], 0) == '' then

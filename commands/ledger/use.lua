@@ -1,8 +1,8 @@
--- Read before finish.lua and end_parcels.lua: what commands did, added up by scope.
+-- Read before finish.lua and end_parcels.lua: adds up the use of commands by scope.
 local NAMES = { 'reads', 'writes', 'failures', 'bytes_in', 'bytes_out', 'objects', 'bytes' }
 local uses, health = {}, {}
 
--- Of one command or of many: scope, the numbers of NAMES, and how the backend did or nothing.
+-- For one command or many: scope, the numbers of NAMES, and the result of the backend or nothing.
 local function count_use(packed)
   local parts = {}
   for part in string.gmatch(packed, '%S+') do
@@ -21,7 +21,7 @@ local function count_use(packed)
   end
 end
 
--- Written once a scope, at the end.
+-- Written once for each scope, at the end.
 local function keep_uses(shard, month, month_kept, real)
   for scope, sums in pairs(uses) do
     local stored = shard .. ':use:' .. scope

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import hashlib
+from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from typing import Annotated
 
+import structlog
 from fastapi import Depends, Header, Request
 from starlette.responses import Response
 
-from signalbox.commands.error import NotGranted, SignatureMissing
+from signalbox.commands.error import NotGranted, SignalboxError, SignatureMissing
 from signalbox.commands.model import new_op_id
 from signalbox.gateway.answer import Json
 from signalbox.gateway.error import InvalidRequest
@@ -18,6 +20,8 @@ from signalbox.gateway.request_context import KeyHeader
 from signalbox.gateway.url_text import utf8
 from signalbox.routing.registry.author_signature import AuthorSignature, ChangePrepared
 from signalbox.routing.registry.change import Change
+
+log = structlog.get_logger("signalbox.gateway")
 
 PREPARE = "prepare"
 """The header X-Signature of a request whose change is to be prepared."""
@@ -92,6 +96,17 @@ class ChangeAuthor:
             )
         return self.change(reason, *about)
 
+    def shown(self, error: SignalboxError) -> dict[str, object]:
+        """Return what a line of the log says of its refusal."""
+        identity = identity_of(self.request)
+        return {
+            "error": error.code,
+            "call": f"{self.request.method} {self.request.url.path}",
+            "actor": identity.name if identity is not None else self.actor,
+            "step": "prepare" if self.signature == PREPARE else "signed",
+            "key": self.key,
+        }
+
     def _by_author(self) -> AuthorSignature | None:
         if self.signature is None:
             return None
@@ -112,8 +127,15 @@ async def _author(
     key: KeyHeader = None,
     actor: ActorHeader = None,
     signature: SignatureHeader = None,
-) -> ChangeAuthor:
-    return ChangeAuthor(request, key, actor, signature)
+) -> AsyncIterator[ChangeAuthor]:
+    author = ChangeAuthor(request, key, actor, signature)
+    try:
+        yield author
+    except SignalboxError as error:
+        if signature is not None:
+            # The audit trail has none of these: an event of it needs its author's signature.
+            log.warning("a change that its author signs was refused", **author.shown(error))
+        raise
 
 
 AuthorDep = Annotated[ChangeAuthor, Depends(_author)]

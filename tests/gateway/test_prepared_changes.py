@@ -12,6 +12,7 @@ from threading import Barrier
 from typing import Any
 
 import pytest
+from structlog.testing import capture_logs
 
 from signalbox.commands.error import RegistryUnproven
 from signalbox.commands.proof.keys import PrivateKey
@@ -194,4 +195,21 @@ def test_a_key_that_is_revoked_between_the_two_steps_changes_nothing(
     assert code(other.ask("PUT", PATH, ROUTE, signed)) == "SIGNATURE_INVALID"
     signed = other.signature(other.prepare("PUT", PATH, ROUTE))
     assert code(other.ask("PUT", PATH, ROUTE, signed)) == "SIGNATURE_INVALID"
+    assert gateway.server.services.registry.log.head() == head
+
+
+def test_what_is_refused_in_either_step_is_a_line_of_the_log(gateway: Guarded) -> None:
+    """And no event, since nobody has signed one."""
+    author, head = operators(gateway)[0], gateway.server.services.registry.log.head()
+    switch = (PATH + "/switch", ROUTE)
+    with capture_logs() as lines:
+        assert code(author.ask("POST", *switch, "prepare", "c1")) == "NOT_FOUND"
+        prepared = author.prepare("PUT", PATH, ROUTE, "c2")
+        stolen = sign(KEYS[Role.READER], TYP, prepared.claims)
+        assert code(author.ask("PUT", PATH, ROUTE, stolen, "c2")) == "NOT_GRANTED"
+    assert [(line["error"], line["step"], line["key"], line["call"]) for line in lines] == [
+        ("NOT_FOUND", "prepare", "c1", f"POST {PATH}/switch"),
+        ("NOT_GRANTED", "signed", "c2", f"PUT {PATH}"),
+    ]
+    assert {line["actor"] for line in lines} == {"wide-operator"}
     assert gateway.server.services.registry.log.head() == head

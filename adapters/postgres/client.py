@@ -54,9 +54,11 @@ WHERE attrelid = to_regclass(%s) AND attname = 'mark' AND NOT attisdropped
 _HAS_FUNCTION = "SELECT to_regprocedure(%s) IS NOT NULL"
 
 
-# A worker that has no more to do there keeps no connection; servers before 14 do not know it.
+# A worker that has no more to do there keeps no connection, and one that is frozen no lock. Servers
+# before 14 do not know the first.
 _REST = """
-SELECT set_config(name, '90s', false) FROM pg_settings WHERE name = 'idle_session_timeout'
+SELECT set_config(name, '90s', false) FROM pg_settings
+WHERE name IN ('idle_session_timeout', 'idle_in_transaction_session_timeout')
 """
 
 
@@ -68,12 +70,14 @@ def connected(config: PostgresConfig, limit: TimeLimit) -> Iterator[psycopg.Conn
     too much, and psycopg's errors.
     """
     with within(limit), _pool_of(config).lent() as connection:
-        # So that an honest server gives up by itself, and its connection can be used again.
+        # So that an honest server gives up by itself, and its connection can be used again. A
+        # worker that is frozen between two statements locks its rows no longer than its lease.
         left = max(1, int(min(limit.remaining(), REQUEST_SECONDS) * 1000))
         connection.execute(
             "SELECT set_config('statement_timeout', %s, true), "
+            "set_config('idle_in_transaction_session_timeout', %s, true), "
             "set_config('lock_timeout', %s, true)",
-            (f"{left}", f"{min(left, int(LOCK_SECONDS * 1000))}"),
+            (f"{left}", f"{left}", f"{min(left, int(LOCK_SECONDS * 1000))}"),
         )
         yield connection
 
@@ -112,12 +116,13 @@ class _Maker:
         connection = BoundedConnection.within(**_options(self._config))
         try:
             schema = self._config.db_schema
+            connection.execute(_REST)
+            connection.commit()
             if not self._has_tables:
                 _make_tables(connection, schema)
                 connection.commit()
                 self._has_tables = True
             connection.execute(sql.SQL("SET search_path TO {}").format(sql.Identifier(schema)))
-            connection.execute(_REST)
             connection.commit()
         except BaseException:
             connection.close()

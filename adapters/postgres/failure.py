@@ -38,6 +38,7 @@ _CONTENDED = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
     errors.QueryCanceled,
+    errors.IdleInTransactionSessionTimeout,  # this worker was frozen until its lease was over
 )
 # psycopg's own errors for a response that it cannot parse.
 _NONSENSE = (psycopg.DataError, psycopg.InterfaceError)

@@ -17,9 +17,16 @@ from signalbox.adapters.port import AdapterContext
 from signalbox.adapters.postgres import client
 from signalbox.adapters.postgres.client import _TABLE
 from signalbox.adapters.postgres.column_rank import bytes_of, index_statement
-from signalbox.adapters.postgres.table_driver import _NAMES
+from signalbox.adapters.postgres.failure import translate
+from signalbox.adapters.postgres.table_driver import _NAMES, open_driver
 from signalbox.adapters.row_query import order_key
-from signalbox.commands.error import BackendResting, Misconfigured, ScanRefused
+from signalbox.commands.error import (
+    BackendResting,
+    Contended,
+    LeaseExpired,
+    Misconfigured,
+    ScanRefused,
+)
 from signalbox.commands.payload import DirectoryPayloadStore
 from signalbox.commands.scope import Mode, ResourceKind, Scope
 from signalbox.commands.tabular_store import ListTables, QueryRows, Row
@@ -27,6 +34,7 @@ from signalbox.testing.harness import Harness
 from signalbox.testing.store_caller import Acceptance
 from signalbox.testing.table_caller import TableCaller, Test
 from tests.conformance.postgres_harness import postgres_harness
+from tests.integration.conftest import wait_until
 
 
 @pytest.fixture(scope="module")
@@ -88,6 +96,38 @@ def test_a_locked_row_rests_neither_its_database_nor_other_rows(
         table.upsert("free", {"n": 2})
         assert table.data("held") == {"n": 1}
     table.upsert("held", {"n": 2})
+
+
+def test_a_worker_that_is_frozen_between_two_statements_locks_no_row_beyond_its_lease(
+    harness: Harness, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(client, "LOCK_SECONDS", 0.1)
+    table = open_table(harness, tmp_path, "frozen")
+    table.fill({"held": {"n": 1}})
+    scope = Scope(kind=ResourceKind.TABULAR_STORE, tenant_id="t_a", env="dev")
+    config = harness.config | {"db_schema": "frozen"}
+    driver = open_driver(AdapterContext(scope, Mode.LAB, config))
+
+    def hold() -> None:
+        with driver.session(table.call(seconds=1.0)) as session:
+            session.look([("people", "held")])
+            with pytest.raises(BackendResting):
+                table.upsert("held", {"n": 2})
+            wait_until(lambda: can_write(table, "held"), "the row is free")
+
+    with pytest.raises(LeaseExpired):
+        hold()
+    assert table.data("held") == {"n": 3}
+    ended = translate(psycopg.errors.IdleInTransactionSessionTimeout())
+    assert isinstance(ended, Contended)  # where it is thawed within its lease
+
+
+def can_write(table: TableCaller, key: str) -> bool:
+    try:
+        table.upsert(key, {"n": 3})
+    except BackendResting:
+        return False
+    return True
 
 
 def open_table(harness: Harness, tmp_path: Path, schema: str, **config: Any) -> TableCaller:

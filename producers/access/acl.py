@@ -1,4 +1,4 @@
-"""The ACL of a deployment: a user for each role that has a password, on the state or the broker."""
+"""ACLs of a deployment: a user for each role with a password, on the state or the broker."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _HASH = re.compile(r"#[0-9a-f]{64}")
 
 
 def roles_on(server: str, settings: Settings) -> Mapping[str, Use]:
-    """What each role needs on `state` or `broker`; of both where they are one server.
+    """Return what each role needs on `state` or `broker`, or on both if they are one server.
 
     Raises InvalidSetting if the broker is no Redis.
     """
@@ -45,9 +45,9 @@ def roles_on(server: str, settings: Settings) -> Mapping[str, Use]:
 def users(
     roles: Mapping[str, Use], passwords: Mapping[str, Sequence[str]], *, with_reads: bool = True
 ) -> dict[str, list[str]]:
-    """The rules of each user with a password that this server knows; see `Use.rules`.
+    """Return the rules of each user with a password; see `Use.rules`.
 
-    Raises InvalidSetting for one that is only to look, where it could not be kept to that.
+    Raises InvalidSetting for a user that may only read, on a server that cannot enforce that.
     """
     for name in READERS if not with_reads else ():
         if name in passwords and name in roles and roles[name].writes:
@@ -64,9 +64,10 @@ def users(
 
 
 def read_passwords(path: Path) -> dict[str, list[str]]:
-    """The passwords of each role as `#` and SHA-256; a line is a role, and a password or that.
+    """Return the passwords of each role as `#` and SHA-256.
 
-    Raises LocalFileError, InvalidSetting, which quote no password.
+    A line of the file is a role and a password, or such a digest. Raises LocalFileError and
+    InvalidSetting, which do not quote passwords.
     """
     try:
         lines = path.read_text("utf-8").splitlines()
@@ -96,7 +97,7 @@ def read_passwords(path: Path) -> dict[str, list[str]]:
 
 
 def _server(url: str) -> tuple[str, ...]:
-    """Where an address leads, without user and database."""
+    """Return the server of an address, without user and database."""
     hosts = [part.rpartition("@")[2] for part in urlsplit(url).netloc.split(",")]
     return tuple(sorted(hosts)) if any(hosts) else (urlsplit(url).path,)
 

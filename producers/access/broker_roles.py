@@ -1,8 +1,8 @@
-"""What each role does on a broker that is a Redis: the one table of it.
+"""Table of what each role does on a Redis broker.
 
-The keys are kombu's: a list a queue, `_kombu.binding.*` for what is bound, `unacked*` for what is
-not acknowledged. Remote control and events are publications, whose channels begin with the number
-of the database. See tests/integration/test_acl.py.
+The keys are kombu's: a list for each queue, `_kombu.binding.*` for bindings, and `unacked*` for
+unacknowledged messages. Remote control and events are publications, whose channels begin with the
+number of the database. See tests/integration/test_acl.py.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _SEND_ALL = _SEND | Use(writes=(*_OTHERS, *_bound(*_OTHERS)))
 
 
 def broker_roles(database: int) -> dict[str, Use]:
-    """By role, where the broker's address names this database."""
+    """Return the uses of each role for a broker in this database."""
     control, events = f"/{database}.celery.pidbox", f"/{database}.celeryev/"
     # Kombu's scripts for queues that expire: an exchange's table goes with its last queue.
     bind = Use(

@@ -1,4 +1,4 @@
-"""What a user of a Redis may do, as its ACL says it."""
+"""Rules of a Redis ACL for what a user does."""
 
 from __future__ import annotations
 
@@ -12,9 +12,9 @@ from signalbox.commands.script import Script
 class Use:
     """What one part of the code does on a server, or several parts together.
 
-    `commands` are those that it sends by themselves, with a `|` before a subcommand; those within
-    `scripts` are added. Keys are patterns; those that are written are read as well. Channels of
-    `patterns` are subscribed to by pattern, and `&` then stands before just that pattern.
+    `commands` are those that it sends directly, with `|` before a subcommand; the commands in
+    `scripts` are added. Keys are patterns; written keys are read as well. Channels in `patterns`
+    are subscribed to by exactly that pattern.
     """
 
     commands: str = ""
@@ -38,10 +38,10 @@ class Use:
         return frozenset([*self.commands.split(), *within])
 
     def rules(self, *, with_reads: bool = True) -> list[str]:
-        """In the order in which a server applies them, without user and passwords.
+        """Return the rules in the order in which a server applies them, without user and passwords.
 
-        Redis before 7 knows no keys that may be read alone: there, without `with_reads`, they may
-        be written too, by the commands that this user has.
+        Redis before 7 has no keys that may only be read: without `with_reads`, the user's commands
+        may then write them too.
         """
         read = "%R~" if with_reads else "~"
         return [
@@ -55,7 +55,7 @@ class Use:
 
 @dataclass(frozen=True)
 class Anything:
-    """What an administrator may do."""
+    """The use of an administrator: everything."""
 
     def rules(self, *, with_reads: bool = True) -> list[str]:  # noqa: ARG002 - as Use
         return ["~*", "&*", "+@all"]

@@ -1,10 +1,11 @@
-"""What each role does on the state Redis: the one table of it, from which its ACL is made.
+"""Table of what each role does on the state Redis, from which its ACL is made.
 
-A test lives an ordinary life under these users and compares; see tests/integration/test_acl.py.
-Who sends a new command, or uses a new key, puts it here.
+tests/integration/test_acl.py uses everything as these users and compares. Add new commands and keys
+here.
 
-A script is run with its caller's leave: each command within it is checked, with the keys that it
-names, declared or not. `KEYS[1]` of ours is a bare hash tag, and counts as written.
+A script runs with the permissions of its caller: each command in it is checked with the keys that
+it names, whether they are declared or not. `KEYS[1]` of our scripts is a bare hash tag, which
+counts as written.
 """
 
 from __future__ import annotations
@@ -27,8 +28,8 @@ from signalbox.routing.registry.event_log import CHANGE
 from signalbox.routing.registry.keys import TAG
 
 LEDGER = "{l[0-9]*}*"
-"""Its shards' keys. Every script names many of them, so one pattern stands for all: a server
-compares a key with one pattern after the other."""
+"""Keys of the ledger's shards. One pattern covers all, since every script names many of them, and a
+server compares a key with one pattern after the other."""
 ANNOUNCEMENTS = "signalbox:reply:*"
 
 # Of a connection: redis-py's own, SELECT where the database is not 0, the map of a cluster; then

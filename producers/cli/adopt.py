@@ -1,4 +1,4 @@
-"""`signalbox audit adopt`: sign anew what stands in the registry."""
+"""`signalbox audit adopt`: signs existing entries of the registry again."""
 
 from __future__ import annotations
 
@@ -21,16 +21,16 @@ def adopt(
         typer.Option(
             "--signed-by",
             metavar="PRINCIPAL",
-            help="What this principal has signed, before it is revoked; else what does not count.",
+            help="Entries that this principal signed, instead of those without a valid signature.",
         ),
     ] = None,
     tenant: Annotated[str | None, typer.Option("-t", "--tenant", help="Only this tenant.")] = None,
     yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False,
 ) -> None:
-    """List routes and policies that do not count, and sign them as they are with your key.
+    """List routes and policies without a valid signature, and sign them as they are with your key.
 
-    Needed once, when changes begin to be signed; and before a principal is revoked whose routes
-    stay. Look at each: who could write to the state Redis may have written it.
+    Needed when you begin to sign changes, and before you revoke a principal whose routes are to
+    remain. Review each entry: anyone with access to the state Redis may have written it.
     """
     from signalbox.commands.error import SignalboxError
     from signalbox.routing.audit.adoption import adopt as sign

@@ -23,7 +23,7 @@ app = new_app(add_completion=False, help="Keys to sign with.", no_args_is_help=T
 def new(
     file: Annotated[Path, typer.Argument(help="New file for the private key.")],
 ) -> None:
-    """Make a key: write the private part to a file of yours alone, and print the public part."""
+    """Create a key: write the private part to a file of your own, and print the public part."""
     from signalbox.commands.proof.keys import PrivateKey
 
     key = PrivateKey.new()
@@ -64,13 +64,13 @@ def show(
 @app.command()
 def sign(
     file: Annotated[
-        Path, typer.Argument(help="What a gateway answered to X-Signature: prepare; - reads it.")
+        Path, typer.Argument(help="File with the gateway's response to X-Signature: prepare, or -.")
     ],
     yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False,
 ) -> None:
     """Show a change that a gateway has prepared, and print your signature of it.
 
-    By your trust file it is checked first that nothing is signed but what is shown.
+    First it verifies by your trust file that nothing is signed except the change that is shown.
     """
     from signalbox.commands.proof.statement import sign as signed
     from signalbox.commands.proof.trust import trust_of

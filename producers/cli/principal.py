@@ -58,9 +58,9 @@ def add(
     expires: Expires = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a principal: a name, a key, and what it may.
+    """Add a principal: a name, a key, and what it may do.
 
-    Without a key it can be known by an issuer's tokens (OpenID Connect) alone.
+    Without a key, it can only use tokens of an issuer (OpenID Connect).
     """
     from signalbox.commands.proof.principal import Principal
 
@@ -83,9 +83,9 @@ def grant(
     expires: Expires = None,
     as_json: AsJson = False,
 ) -> None:
-    """Replace what a principal may; what is not given stays.
+    """Change what a principal may do; options that are not given stay as they are.
 
-    What it has signed beyond a narrower grant does not count any more.
+    Its signatures beyond a narrower grant are not valid any more.
     """
     granted = _granted(roles, tenants, envs, ops, expires)
     if not granted:
@@ -98,16 +98,16 @@ def rotate(
     name: Name,
     reason: Reason,
     key: Annotated[
-        Path | None, typer.Option("--key", help="File with a public key that is added.")
+        Path | None, typer.Option("--key", help="File with the public key to add.")
     ] = None,
     remove: Annotated[
-        str | None, typer.Option("--remove", metavar="KID", help="Id of a key that ends.")
+        str | None, typer.Option("--remove", metavar="KID", help="Id of the key to remove.")
     ] = None,
     as_json: AsJson = False,
 ) -> None:
-    """Add a key to a principal, or end one of its keys; both count meanwhile.
+    """Add a key to a principal, or remove one of its keys, or both.
 
-    What a key has signed does not count after its end.
+    The signatures of a removed key are not valid any more.
     """
     if key is None and remove is None:
         raise typer.BadParameter("name a key with --key or --remove")
@@ -119,7 +119,7 @@ def rotate(
 
 @app.command()
 def revoke(name: Name, reason: Reason, as_json: AsJson = False) -> None:
-    """End a principal for good: nothing that it has ever signed counts from the next claim on."""
+    """Revoke a principal permanently: from the next claim on, none of its signatures is valid."""
     principals = make_registry().principals
     _show(principals.revoke(name, who(reason)), as_json, changed=True)
     err().print(
@@ -136,9 +136,9 @@ def adopt(
     reason: Reason,
     yes: Annotated[bool, typer.Option("--yes", help="Sign without asking.")] = False,
 ) -> None:
-    """List all principals as they stand, and sign them with your key, an administrator's.
+    """List all principals, and sign them as they are with your key, which is an administrator's.
 
-    Needed when the key that signed them leaves the trust file. Look at each: if the key was stolen,
+    Needed when the key that signed them leaves the trust file. Review each: if the key was stolen,
     the thief may have written it.
     """
     principals = make_registry().principals
@@ -152,7 +152,7 @@ def adopt(
 
 @app.command("list")
 def list_(as_json: AsJson = False) -> None:
-    """Every principal, those that were revoked too."""
+    """List all principals, including revoked ones."""
     principals = make_registry().principals.all()
     if as_json:
         print_json([principal.model_dump(mode="json") for principal in principals])
@@ -162,7 +162,7 @@ def list_(as_json: AsJson = False) -> None:
 
 @app.command()
 def show(name: Name, as_json: AsJson = False) -> None:
-    """A principal: what it may, and its keys."""
+    """Show what a principal may do, and its keys."""
     _show(make_registry().principals.get(name), as_json)
 
 

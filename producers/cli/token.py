@@ -26,7 +26,9 @@ def _group() -> None:
 def issue(
     principal: Annotated[
         str,
-        typer.Option(help="Whom the token is for: yourself; an administrator may name another."),
+        typer.Option(
+            help="Principal of the token; default is your own. An administrator may name another."
+        ),
     ],
     roles: Annotated[
         list[str],
@@ -49,7 +51,7 @@ def issue(
 ) -> None:
     """Print a token signed with SIGNALBOX_KEY_FILE, to be sent as `Authorization: Bearer`.
 
-    It never allows more than what its principal, and the owner of the key, may when it is used.
+    It allows at most what its principal and the owner of the key may do when it is used.
     """
     from pydantic import ValidationError
 

@@ -73,7 +73,7 @@ def _outcome_of(op: str, command: type[Command]) -> type[Outcome]:
     )
 
 
-_OUTCOMES: Any = reduce(operator.or_, [_outcome_of(op, c) for op, c in known_ops().items()])
+_OUTCOMES: Any = reduce(operator.or_, [_outcome_of(op, c) for op, c in sorted(known_ops().items())])
 AnyOutcome = Annotated[_OUTCOMES, Field(discriminator="op")]
 """The outcome of any command, told apart by its `op`."""
 

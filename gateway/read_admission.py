@@ -24,7 +24,7 @@ from signalbox.workers.execution.admission import Admission
 from signalbox.workers.execution.archive_reads import withhold
 from signalbox.workers.execution.breakers import Breakers
 from signalbox.workers.execution.pipeline_types import Admitted, Ended
-from signalbox.workers.execution.route_resolution import resolve
+from signalbox.workers.execution.route_resolution import resolve, terms_of
 
 Timed = tuple[Command, float]
 """A read, and the seconds that it may run for."""
@@ -88,7 +88,8 @@ class ReadAdmission:
         self, found: ReadClaims, seen: Position | None
     ) -> tuple[list[Admitted], list[Ended]]:
         claims, ended = withhold(found.claims, shards_of(self._state))
-        routed, unrouted = resolve(claims, seen, self._routes, self._registry)
+        policies = terms_of(claims, seen, self._routes, self._registry)
+        routed, unrouted = resolve(claims, policies, self._routes, self._registry)
         ended += unrouted
         admission, admitted = Admission(), list[Admitted]()
         for each in routed:

@@ -32,7 +32,7 @@ from signalbox.workers.execution.message_finish import MessageFinish
 from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.execution.proof_check import ProofCheck
 from signalbox.workers.execution.quota_check import give_back, within_quotas
-from signalbox.workers.execution.route_resolution import resolve
+from signalbox.workers.execution.route_resolution import resolve, terms_of
 from signalbox.workers.execution.slots import Slot, Slots
 from signalbox.workers.execution.state_retry import wait_for_state
 from signalbox.workers.execution.tenant_activity import TenantActivity
@@ -127,11 +127,14 @@ class Executor:
         unproven: list[Ended] = []
         if self.proofs is not None:
             claims, unproven = wait_for_state(partial(self.proofs.check, claims))
-        line, controls = split_controls(claims)
-        routed, unrouted = wait_for_state(lambda: resolve(line, seen, self.routes, self.registry))
+        policies = wait_for_state(partial(terms_of, claims, seen, self.routes, self.registry))
         if self.proofs is not None:
-            routed, more = wait_for_state(partial(self.proofs.check_policies, claims, routed))
+            asked = partial(self.proofs.check_policies, claims, policies.terms)
+            claims, more = wait_for_state(asked)
             unproven += more
+        line, controls = split_controls(claims)
+        resolved = partial(resolve, line, policies, self.routes, self.registry)
+        routed, unrouted = wait_for_state(resolved)
         admitted, refused = wait_for_state(lambda: admit_all(routed, self.permits))
         awake, resting = self.breakers.screen(admitted)
         ready, put_back = self.slots.share(slot, awake)

@@ -27,12 +27,14 @@ from signalbox.commands.model import Command, new_op_id
 from signalbox.commands.object_store import GetObject
 from signalbox.commands.proof.keys import PrivateKey
 from signalbox.commands.proof.signatures import Signatures
+from signalbox.commands.routing import DeleteRoute
 from signalbox.commands.state import State, connect
 from signalbox.commands.wire import Ring
 from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.change import Change
 from signalbox.workers.execution.authors import PrincipalOf
 from signalbox.workers.execution.parcel_drain import ParcelDrain
+from tests.integration.operating import by
 from tests.integration.signed_deployment import (
     NEIGHBOUR,
     OWNER,
@@ -553,3 +555,48 @@ def test_what_a_policy_observes_is_counted(deployment: SignedDeployment) -> None
     deployment.run_all()
     totals = deployment.ledger.totals()
     assert (totals["done"], totals["unproven"]) == (10, 5)
+
+
+def test_what_a_policy_alone_requires_takes_no_op_id_unless_it_is_proven(
+    deployment: SignedDeployment, state: State
+) -> None:
+    deployment.set(Signatures.OFF)
+    deployment.registry.policies.set(OWNER, Terms(signatures=Signatures.REQUIRED), by())
+    unrouted = put("a", op_id="unrouted").model_copy(update={"env": "dev"})
+    alone = put("b", b"y" * 70_000, op_id="alone").model_copy(update={"env": "dev"})
+    place = {"tenant_id": OWNER, "env": "dev", "resource_kind": "object_store"}
+    change = DeleteRoute.model_validate(
+        place | {"op_id": "change", "actor": "a", "reason": "because"}
+    )
+    unsigned: list[Command] = [unrouted, alone]
+    deployment.client(None).submit_many(unsigned)
+    deployment.ledger.submit([Intent(change, "object_store.0")])
+    used_up, unreadable = put("c", op_id="used-up"), put("d", op_id="unreadable")
+    for command, *fields in ((used_up, "att", 99), (unreadable, "cmd", "{}")):
+        deployment.ledger.submit([Intent(command, "object_store.0")])
+        record = f"{deployment.ledger.shards.of(command.ref)}:op:{command.ref}"
+        state.call("HSET", record, *fields)
+    deployment.run_all()
+    unsigned += [change, used_up, unreadable]
+    for each in unsigned:
+        assert deployment.code(each) == "SIGNATURE_MISSING", each.op_id
+        record = f"{deployment.ledger.shards.of(each.ref)}:op:{each.ref}"
+        assert state.call("HGET", record, "fp") == b"", each.op_id
+    client = deployment.client(deployment.keys[OWNER])
+    submissions = client.submit_many([unrouted, alone, used_up, unreadable])
+    assert {s.receipt.acceptance for s in submissions} == {Acceptance.NEW}
+    deployment.run_all()
+    # What is signed keeps its op_id: it may be replayed once there is a route.
+    assert [deployment.code(c) for c in (unrouted, alone)] == ["ROUTE_NOT_FOUND"] * 2
+    assert {s.receipt.acceptance for s in client.submit_many([unrouted])} == {Acceptance.KNOWN}
+    assert [deployment.code(c) for c in (used_up, unreadable)] == ["done"] * 2
+
+
+def test_of_other_tenants_than_the_policys_nothing_is_asked(deployment: SignedDeployment) -> None:
+    deployment.set(Signatures.OFF)
+    deployment.registry.policies.set(OWNER, Terms(signatures=Signatures.REQUIRED), by())
+    theirs = put("a", tenant=NEIGHBOUR)
+    unrouted = put("b", tenant=NEIGHBOUR).model_copy(update={"env": "dev"})
+    deployment.client(None).submit_many([theirs, unrouted])
+    deployment.run_all()
+    assert [deployment.code(c) for c in (theirs, unrouted)] == ["done", "ROUTE_NOT_FOUND"]

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
-from signalbox.commands.error import LedgerRegressed, RegistryUnreadable
+from signalbox.commands.error import LedgerRegressed, RegistryUnreadable, SignalboxError
 from signalbox.commands.event_stream import ReadEvents
 from signalbox.commands.ledger.entry import Claimed, Claims
 from signalbox.commands.ledger.shard import Shards
 from signalbox.producers.archive import ARCHIVE_SCOPE, ARCHIVE_STREAM
-from signalbox.routing.policy.policy import FREE
+from signalbox.routing.policy.policy import FREE, Terms
 from signalbox.routing.registry.registry import Registry
 from signalbox.workers.execution.pipeline_types import Ended, Routed
 
@@ -37,8 +37,17 @@ def withhold(claims: Claims, shards: Shards) -> tuple[Claims, list[Ended]]:
     return replace(claims, claimed=runnable), ended
 
 
+def archive_terms(registry: Registry) -> Terms | SignalboxError:
+    """Return the terms for reads of the archive, as the registry says. Raises StateUnavailable."""
+    try:
+        policy = registry.policies.get(ARCHIVE_SCOPE.tenant_id)
+    except RegistryUnreadable as error:
+        return error
+    return policy.terms if policy else FREE
+
+
 def archive_reads(
-    claimed: Sequence[Claimed], registry: Registry
+    claimed: Sequence[Claimed], registry: Registry, terms: Mapping[str, Terms | SignalboxError]
 ) -> tuple[list[Routed], list[Claimed]]:
     """Split off reads of the archive of StreamEvents, routed as the registry says.
 
@@ -49,14 +58,13 @@ def archive_reads(
     reads = [item for item in claimed if _reads_archive(item)]
     try:
         route = registry.get(ARCHIVE_SCOPE) if reads else None
-        policy = registry.policies.get(ARCHIVE_SCOPE.tenant_id) if reads else None
     except RegistryUnreadable:
         return [], list(claimed)
-    if route is None:
+    its = terms.get(ARCHIVE_SCOPE.tenant_id)
+    if route is None or not isinstance(its, Terms):
         return [], list(claimed)
-    terms = policy.terms if policy else FREE
     others = [item for item in claimed if not _reads_archive(item)]
-    return [Routed(item, route, terms) for item in reads], others
+    return [Routed(item, route, its) for item in reads], others
 
 
 def _reads_archive(item: Claimed) -> bool:

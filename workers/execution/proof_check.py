@@ -6,20 +6,21 @@ op_id. A signature is verified once for all parcels and records of its manifest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import dataclass, replace
 
-from signalbox.commands.error import ProofError, RegistryUnproven
-from signalbox.commands.ledger.entry import Claims, Intent
+from signalbox.commands.error import ProofError, RegistryUnproven, SignalboxError
+from signalbox.commands.ledger.entry import Claims, Intent, Unrunnable
 from signalbox.commands.model import Command
 from signalbox.commands.proof.signatures import Signatures
-from signalbox.commands.ref import Ref
+from signalbox.commands.ref import Ref, split_ref
 from signalbox.commands.settings import Settings
 from signalbox.commands.wire import Fault, Message
+from signalbox.routing.policy.policy import Terms
 from signalbox.workers.execution.authors import AuthorsAt
 from signalbox.workers.execution.command_log import log_unproven
-from signalbox.workers.execution.pipeline_types import Ended, Routed
+from signalbox.workers.execution.pipeline_types import Ended
 from signalbox.workers.execution.proof_judge import Judge, Refusal
 from signalbox.workers.execution.signed_statements import Statements
 
@@ -72,8 +73,6 @@ class ProofCheck:
         """
         if self.floor is Signatures.OFF or not (claims.claimed or claims.unrunnable):
             return claims, []
-        # What cannot be read in a parcel takes no op_id, whoever wrote it.
-        apart = {bad.ref for parcel in claims.parcels for bad in parcel.unreadable}
         try:
             judge = self._judge(claims.epoch)
         except RegistryUnproven as error:
@@ -81,10 +80,8 @@ class ProofCheck:
                 return claims, []
             ended = [Ended(item, error=copy(error)) for item in claims.claimed]
             # Whether it may take its op_id cannot be told either.
-            unrunnable = [
-                item if item.ref in apart else replace(item, error=copy(error))
-                for item in claims.unrunnable
-            ]
+            unclear = {split_ref(item.ref)[0]: error for item in claims.unrunnable}
+            unrunnable = _unrunnable(claims, lambda item: _waiting(item, unclear))
             return replace(claims, claimed=[], unrunnable=unrunnable), ended
         refusals = judge.refusals(claims, claims.claimed)
         if self.floor is Signatures.OBSERVE:
@@ -96,43 +93,60 @@ class ProofCheck:
             for item in claims.claimed
             if id(item) not in refused
         ]
-        unrunnable = [
-            item if item.ref in apart else judge.unrunnable(item) for item in claims.unrunnable
-        ]
+        unrunnable = _unrunnable(claims, judge.unrunnable)
         return replace(claims, claimed=claimed, unrunnable=unrunnable), _ends(refusals)
 
     def check_policies(
-        self, claims: Claims, routed: list[Routed]
-    ) -> tuple[list[Routed], list[Ended]]:
-        """Do the same for tenants whose policy is stricter than the trust file."""
-        if self.floor is Signatures.REQUIRED:
-            return routed, []
-        wanted = {
-            id(item.claimed): item.terms.signatures
-            for item in routed
-            if item.terms.signatures is not Signatures.OFF
-            and item.terms.signatures is not self.floor
+        self, claims: Claims, terms: Mapping[str, Terms | SignalboxError]
+    ) -> tuple[Claims, list[Ended]]:
+        """Do the same for tenants whose policy is stricter than the trust file.
+
+        `terms` are those of all tenants of the claims. Where a tenant's cannot be told, what cannot
+        be run waits, since it may be one that takes no op_id; what can be run waits in any case.
+        """
+        if self.floor is Signatures.REQUIRED or not (claims.claimed or claims.unrunnable):
+            return claims, []
+        unclear: dict[str, SignalboxError] = {
+            t: its for t, its in terms.items() if isinstance(its, SignalboxError)
         }
-        if not wanted:
-            return routed, []
-        items = [item.claimed for item in routed if id(item.claimed) in wanted]
+        wanted = {
+            tenant: its.signatures
+            for tenant, its in terms.items()
+            if not isinstance(its, SignalboxError)
+            and its.signatures not in (Signatures.OFF, self.floor)
+        }
+        if not wanted and not unclear:
+            return claims, []
+        items = [item for item in claims.claimed if item.command.tenant_id in wanted]
         try:
             judge = self._judge(claims.epoch)
         except RegistryUnproven as error:
-            rest = [item for item in routed if id(item.claimed) not in wanted]
-            return rest, [Ended(item, error=copy(error)) for item in items]
+            unclear |= dict.fromkeys(wanted, error)
+            rest = [item for item in claims.claimed if item.command.tenant_id not in wanted]
+            ended = [Ended(item, error=copy(error)) for item in items]
+            unrunnable = _unrunnable(claims, lambda item: _waiting(item, unclear))
+            return replace(claims, claimed=rest, unrunnable=unrunnable), ended
+        required = {tenant for tenant, level in wanted.items() if level is Signatures.REQUIRED}
         refusals = judge.refusals(claims, items)
-        must = [each for each in refusals if wanted[id(each.item)] is Signatures.REQUIRED]
+        must = [each for each in refusals if each.item.command.tenant_id in required]
         refused = {id(each.item) for each in must}
         self._observe([each for each in refusals if id(each.item) not in refused])
-        kept = [
-            replace(item, claimed=replace(item.claimed, stale=True))
-            if id(item.claimed) in judge.stale and wanted[id(item.claimed)] is Signatures.REQUIRED
+        claimed = [
+            replace(item, stale=True)
+            if id(item) in judge.stale and item.command.tenant_id in required
             else item
-            for item in routed
-            if id(item.claimed) not in refused
+            for item in claims.claimed
+            if id(item) not in refused
         ]
-        return kept, _ends(must)
+        unrunnable = _unrunnable(
+            claims,
+            lambda item: (
+                judge.unrunnable(item)
+                if split_ref(item.ref)[0] in required
+                else _waiting(item, unclear)
+            ),
+        )
+        return replace(claims, claimed=claimed, unrunnable=unrunnable), _ends(must)
 
     def _observe(self, refusals: Sequence[Refusal]) -> None:
         if refusals:
@@ -141,6 +155,17 @@ class ProofCheck:
 
     def _judge(self, position: str | None) -> Judge:
         return Judge(self.statements, self.settings, self.authors_at(position))
+
+
+def _unrunnable(claims: Claims, change: Callable[[Unrunnable], Unrunnable]) -> list[Unrunnable]:
+    # What cannot be read in a parcel takes no op_id, whoever wrote it.
+    apart = {bad.ref for parcel in claims.parcels for bad in parcel.unreadable}
+    return [item if item.ref in apart else change(item) for item in claims.unrunnable]
+
+
+def _waiting(item: Unrunnable, unclear: Mapping[str, SignalboxError]) -> Unrunnable:
+    error = unclear.get(split_ref(item.ref)[0])
+    return item if error is None else replace(item, error=copy(error))
 
 
 def _ends(refusals: Sequence[Refusal]) -> list[Ended]:

@@ -6,6 +6,7 @@ import time
 from collections.abc import Iterator
 from datetime import timedelta
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
@@ -79,11 +80,25 @@ def test_what_our_client_signs_by_other_clocks(
         assert outcome.error is not None
         assert "clocks" in outcome.error.message, outcome.error.message
         assert deployment.stored() == 0
-        # A second later, since the same signature was refused under another number.
-        monkeypatch.setattr(f"{CLIENT}.time", Shifted(1))
         client.submit(command)
         deployment.run_all()
         assert deployment.code(command) == "done"
+
+
+def test_what_was_refused_may_be_submitted_again_with_the_same_signature(
+    deployment: SignedDeployment, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As it is within a second, when what was wrong is mended."""
+    command, client, now = put("a"), deployment.client(deployment.keys[OWNER]), time.time()
+    monkeypatch.setattr(f"{CLIENT}.time", SimpleNamespace(time=lambda: now))
+    with monkeypatch.context() as patch:
+        patch.setattr(f"{WORKER}.time", Shifted(-600))
+        client.submit(command)
+        deployment.run_all()
+    assert deployment.code(command) == "SIGNATURE_INVALID"
+    client.submit(command)
+    deployment.run_all()
+    assert deployment.code(command) == "done"
 
 
 @pytest.mark.parametrize(

@@ -84,7 +84,7 @@ class Judge:
                     if isinstance(proof, ProofError):
                         raise copy(proof)  # each command has an error of its own
                     over = self._row(item.command, proof)
-                    if proof.stale:
+                    if over is None and self._runs(proof):
                         self.stale.add(id(item))
             except ProofError as error:
                 found.append(Refusal(item, _at(error, item.command)))
@@ -103,11 +103,27 @@ class Judge:
             stated = read_manifest(statement)
             proof.check(stated.root, stated.groups, parcel.content)
             _check_number(statement, parcel.name, stated.accept_until)
-            held = {row.position for row in parcel.rows.values()}
-            again = self.statements.runs_as_parcel(proof.token, proof.group, parcel.name, held)
         except ProofError as error:
             return error
-        return _ParcelProof(parcel, statement, again or _is_late(stated))
+        return _ParcelProof(parcel, statement, proof, _is_late(stated))
+
+    def _runs(self, proof: _ParcelProof) -> bool:
+        """Note that the parcel runs; return whether newer commands may have run before its own.
+
+        Only for one with a command that may run: what is refused may be submitted again within the
+        second, which signs the same. Raises SignatureInvalid if it ran under another number.
+        """
+        if proof.runs is None:
+            parcel, own = proof.parcel, proof.proof
+            held = {row.position for row in parcel.rows.values()}
+            try:
+                again = self.statements.runs_as_parcel(own.token, own.group, parcel.name, held)
+                proof.runs = again or proof.late
+            except ProofError as error:
+                proof.runs = error
+        if isinstance(proof.runs, ProofError):
+            raise copy(proof.runs)
+        return proof.runs
 
     def _row(self, command: Command, proof: _ParcelProof) -> ProofError | None:
         if not proof.parcel.checked:
@@ -221,14 +237,18 @@ class Judge:
         return item
 
 
-@dataclass(frozen=True)
+@dataclass
 class _ParcelProof:
     """A parcel whose content was signed."""
 
     parcel: Parcel
     statement: Statement
-    stale: bool
-    """True if newer commands may have run before those of the parcel."""
+    proof: GroupProof
+    late: bool
+    """True if the ledger can accept nothing of it any more."""
+    runs: bool | ProofError | None = None
+    """True if newer commands may have run before those of the parcel, or why it must not run; None
+    if nobody has asked."""
     found: dict[tuple[str, str, str], ProofError | None] = field(default_factory=dict)
     """Result of the check of its author, by tenant, env and op."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import subprocess
 import time
@@ -16,8 +17,11 @@ import pytest
 
 from signalbox.commands.model import Command, new_op_id
 from signalbox.commands.object_store import PutObject
+from signalbox.commands.parse import known_ops
 from signalbox.commands.proof.keys import PrivateKey, load_private
 from signalbox.commands.proof.signatures import Signatures
+from signalbox.commands.routing import ControlCommand
+from signalbox.gateway.permissions import CALLS
 from signalbox.routing.policy.policy import Terms
 from tests.absent import absent
 from tests.integration.signed_deployment import NEIGHBOUR, OWNER, put, token
@@ -203,3 +207,68 @@ def test_a_caller_needs_both_a_token_and_a_signature(caller: Caller) -> None:
             given = {"Authorization": f"Bearer {bearer(caller.stack, who)}"}
             answer = http.post("/v1/commands", content=signed, headers=given)
             assert answer.status_code == status, answer.text
+
+
+ROW, POINT = {"data": {"a": 1}}, {"series": "s", "timestamp": "2026-01-01T00:00:00Z", "value": 1.0}
+EVENT = {"type": "order.paid", "data": {}}
+WHO = {"X-Tenant-Id": OWNER, "X-Env": "prod"}
+WRITES: list[tuple[str, str, dict[str, Any]]] = [
+    ("PUT", f"/v1/objects/{OWNER}/prod/k", {"content": b"x"}),
+    ("PUT", f"/v1/objects/{OWNER}/prod/large", {"content": b"x" * 300_000}),
+    ("DELETE", f"/v1/objects/{OWNER}/prod/k", {}),
+    ("POST", f"/v1/register/{OWNER}/prod", {"json": {"key": "k"}}),
+    ("PUT", f"/v1/rows/{OWNER}/prod/people/ann", {"json": ROW}),
+    ("DELETE", f"/v1/rows/{OWNER}/prod/people/ann", {}),
+    ("POST", f"/v1/points/{OWNER}/prod", {"json": {"points": [POINT]}}),
+    ("POST", f"/v1/streams/{OWNER}/prod/orders", {"json": EVENT}),
+    ("POST", "/nexus/raw/put", {"content": b"x", "headers": WHO | {"X-Key": "k"}}),
+    ("POST", "/storage/tabular/people/upsert", {"json": ROW | {"key": "ann"}, "headers": WHO}),
+    ("POST", "/storage/metrics/s/ingest", {"json": {"value": 1.0}, "headers": WHO}),
+    ("POST", "/storage/timeline/orders/append", {"json": EVENT, "headers": WHO}),
+]
+"""Every call of a write that has no place for a signature."""
+
+
+def test_the_list_of_writes_is_complete() -> None:
+    """By the table of what each call needs, without which a call is refused."""
+    writes = {
+        call
+        for call, needs in CALLS.items()
+        if (kind := known_ops().get(needs.op)) is not None
+        and kind.writes
+        and not issubclass(kind, ControlCommand)
+    }
+    tried = {
+        (method, template)
+        for method, template in writes
+        for its, path, _ in WRITES
+        if its == method and re.fullmatch(re.sub("{.*?}", "[^/]+", template), path)
+    }
+    assert tried == writes
+
+
+@pytest.mark.parametrize(("method", "path", "more"), WRITES, ids=[f"{m} {p}" for m, p, _ in WRITES])
+def test_every_write_names_where_it_may_be_signed(
+    caller: Caller, method: str, path: str, more: dict[str, Any]
+) -> None:
+    name = new_op_id()
+    headers = more.get("headers", {}) | {"Idempotency-Key": name}
+    answer = caller.http.request(method, path, **more | {"headers": headers})
+    assert (answer.status_code, code_of(answer)) == (401, "SIGNATURE_MISSING"), answer.text
+    assert "send the JWS to POST /v1/commands" in answer.json()["next_step"]
+    assert not caller.known(put("any", op_id=name)), "its op_id is free"
+
+
+def test_a_worker_names_it_where_the_gateway_knows_of_no_signatures(caller: Caller) -> None:
+    stack = caller.stack.running.stack
+    address = stack.start_gateway(SIGNALBOX_GATEWAY_PORT="0", SIGNALBOX_TRUST_FILE="")
+    command = put("plain-gateway")
+    answer = httpx.put(
+        f"{address}/v1/objects/{OWNER}/prod/{command.key}",
+        content=b"x",
+        headers={"Idempotency-Key": command.op_id},
+        timeout=120,
+    )
+    assert (answer.status_code, code_of(answer)) == (401, "SIGNATURE_MISSING"), answer.text
+    assert "POST /v1/commands" in answer.json()["next_step"]
+    assert code_of(caller.one(token(caller.key(OWNER), command))) == "done", "its op_id was free"

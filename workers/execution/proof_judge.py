@@ -37,7 +37,8 @@ from signalbox.workers.execution.signed_statements import Statements, check_auth
 
 _NEXT = (
     "submit it again, under the same op_id, by a client with a key (SIGNALBOX_KEY_FILE), or as a "
-    "signed command (docs/wire-contract.md)"
+    "signed command (docs/wire-contract.md), over HTTP to POST /v1/commands of a gateway with a "
+    "trust file"
 )
 
 

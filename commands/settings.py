@@ -147,8 +147,8 @@ class Settings(BaseSettings):
     )
     ready_file: Path | None = Field(
         None,
-        description="A worker creates this file when it starts to consume, so that supervisors can "
-        "check it.",
+        description="A worker creates this file when it starts to consume, touches it while it "
+        "works, and removes it when it stops; supervisors check its age.",
     )
     route_log_keep: int = Field(
         100_000,

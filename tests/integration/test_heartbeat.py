@@ -34,6 +34,7 @@ def test_a_worker_that_moves_is_seen_until_it_stops(settings: Settings) -> None:
     assert settings.ready_file.exists()
     worker.stop()
     assert "moves@here" not in heartbeats.beating()
+    assert not settings.ready_file.exists()
 
 
 def test_a_worker_that_is_stuck_gives_no_sign(settings: Settings) -> None:

@@ -30,7 +30,11 @@ class Heartbeat(BackgroundService):
         self._ready_file = settings.ready_file
 
     def stop(self) -> None:
+        """Stop after the current step, and remove heartbeat and ready file."""
         super().stop()
+        if self._ready_file is not None:
+            with suppress(OSError):
+                self._ready_file.unlink(missing_ok=True)
         with suppress(SignalboxError):
             self._heartbeats.stop(self._name)
 

@@ -39,7 +39,8 @@ class Watch:
     address that is not known yet says something."""
 
     def __init__(self, port: int) -> None:
-        self._admin = redis.Redis(port=port)
+        # Without a limit: there may be nothing to tell for longer than the usual five seconds.
+        self._admin = redis.Redis(port=port, socket_timeout=None)
         self._asking = redis.Redis(port=port, single_connection_client=True)
         self._users: dict[str, str] = {}
         self._lines: list[str] = []

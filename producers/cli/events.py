@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 import signalbox
-from signalbox.commands.error import OutcomePending, SignalboxError
+from signalbox.commands.error import Conflict, OutcomePending, SignalboxError
 from signalbox.commands.vocabulary import Mode
 from signalbox.producers.cli.connection import make_client, make_tenancy, named
 from signalbox.producers.cli.console import err, out, print_json
@@ -31,6 +31,8 @@ from signalbox.producers.cli.outcome_text import run_and_show
 from signalbox.producers.cli.paging import Limit
 
 if TYPE_CHECKING:
+    from collections.abc import Iterator
+
     from signalbox.producers.bulk.folder import Tenancy
     from signalbox.producers.bulk.line_input import Line
 
@@ -170,7 +172,7 @@ def tail(
     as_json: AsJson = False,
 ) -> None:
     """Print events as they arrive, until Ctrl-C; with --json one document on a line."""
-    from signalbox.producers.bulk.stream_reader import end_of, events_after
+    from signalbox.producers.bulk.stream_reader import end_of
 
     if from_now and after:
         raise typer.BadParameter("--after and --from-now exclude each other")
@@ -179,17 +181,50 @@ def tail(
     with make_client() as client:
         if from_now:
             after = end_of(client, tenancy, stream, timeout)
+        last: dict[str, Any] | None = None
         while True:
             try:
-                for event in events_after(client, tenancy, stream, after, None, timeout):
+                for event in _events_behind(last, after, client, tenancy, stream, timeout):
                     _print_event(event, as_json)
-                    after = event["version"]
+                    last, after = event, event["version"]
             except SignalboxError as error:
                 # What passes by itself does not end the following.
                 if not (error.temporary or isinstance(error, OutcomePending)):
                     raise
                 err().print(f"{error.code} {error}", markup=False, soft_wrap=True, highlight=False)
             time.sleep(POLL_SECONDS)
+
+
+def _events_behind(
+    last: dict[str, Any] | None,
+    after: int,
+    client: signalbox.Client,
+    tenancy: Tenancy,
+    stream: str,
+    timeout: timedelta,
+) -> Iterator[dict[str, Any]]:
+    """Yield the events behind the one that was printed last, which must still be there.
+
+    After a switch to another backend, versions begin anew: the reader would wait behind them, and
+    miss what comes first. Raises Conflict then.
+    """
+    from signalbox.producers.bulk.stream_reader import events_after
+
+    if last is None:
+        yield from events_after(client, tenancy, stream, after, None, timeout)
+        return
+    events = events_after(client, tenancy, stream, after - 1, None, timeout)
+    again = next(events, None)
+    if again is None or (again["version"], again["id"]) != (after, last["id"]):
+        raise Conflict(
+            f"the stream does not have the event of version {after} that was read before: its "
+            "route leads to another backend now",
+            kind="event_stream",
+            tenant_id=tenancy.tenant_id,
+            env=tenancy.env,
+            next_step="follow it from its beginning, and skip events whose id is known",
+        )
+    yield from events
 
 
 def _print_event(event: dict[str, Any], as_json: bool) -> None:

@@ -13,10 +13,15 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from signalbox.commands.model import new_op_id
+from signalbox.commands.scope import ResourceKind, Scope
 from signalbox.producers.cli.main import app
+from signalbox.routing.registry.change import Change
 from tests.integration.command_line import COMMAND, answer, json_lines, run
 from tests.integration.conftest import TIMEOUT, RunningStack, wait_until
-from tests.integration.line_source import HERE, event, numbers_in, numbers_of, route, row
+from tests.integration.line_source import HERE, TENANT, event, numbers_in, numbers_of, route, row
+
+STREAMS = Scope(kind=ResourceKind.EVENT_STREAM, tenant_id=TENANT, env="dev")
 
 
 @pytest.fixture(scope="module")
@@ -167,6 +172,25 @@ def test_a_tail_prints_events_as_they_come_and_ends_by_ctrl_c(
     assert [json.loads(line)["version"] for line in news.read_bytes().splitlines()] == [4]
     shown = everything.read_bytes().splitlines()
     assert [json.loads(line)["data"]["number"] for line in shown] == [0, 1, 2, 3]
+
+
+def test_a_tail_ends_where_its_route_leads_to_other_events(
+    routed: RunningStack, tmp_path: Path
+) -> None:
+    for number in range(2):
+        answer("events", "append", "moved", "counted", json.dumps({"number": number}), *HERE)
+    with follower("moved", tmp_path / "printed") as process:
+        printed = tmp_path / "printed"
+        wait_until(lambda: len(printed.read_bytes().splitlines()) == 2, "what is there")
+        before = routed.registry().get(STREAMS)
+        assert before is not None
+        routed.route_to_folder(STREAMS.tenant_id, "elsewhere", ResourceKind.EVENT_STREAM)
+        try:
+            assert process.wait(TIMEOUT.total_seconds()) == 1
+        finally:
+            back = Change(actor="test", reason="test", change_id=new_op_id())
+            routed.registry().switch(STREAMS, before.target, back)
+    assert len(printed.read_bytes().splitlines()) == 2
 
 
 def _hear_ctrl_c() -> None:

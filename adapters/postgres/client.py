@@ -71,7 +71,7 @@ def connected(config: PostgresConfig, limit: TimeLimit) -> Iterator[psycopg.Conn
     """
     with within(limit), _pool_of(config).lent() as connection:
         # So that an honest server gives up by itself, and its connection can be used again. A
-        # worker that is frozen between two statements locks its rows no longer than its lease.
+        # worker that is frozen between two statements locks its rows no longer than this limit.
         left = max(1, int(min(limit.remaining(), REQUEST_SECONDS) * 1000))
         connection.execute(
             "SELECT set_config('statement_timeout', %s, true), "

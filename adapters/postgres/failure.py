@@ -38,7 +38,7 @@ _CONTENDED = (
     errors.SerializationFailure,
     errors.DeadlockDetected,
     errors.QueryCanceled,
-    errors.IdleInTransactionSessionTimeout,  # this worker was frozen until its lease was over
+    errors.IdleInTransactionSessionTimeout,  # this worker was frozen beyond its time limit
 )
 # psycopg's own errors for a response that it cannot parse.
 _NONSENSE = (psycopg.DataError, psycopg.InterfaceError)

@@ -18,17 +18,17 @@ LOCK := $(COMPILE) pyproject.toml
 help:
 	@echo "make run    start everything here and play the tour (SRC=folder, ARGS=--once)"
 	@echo "make test   the whole suite (ARGS=... goes to pytest)"
-	@echo "make test-long    the whole suite with more rounds of the same, as before a release"
+	@echo "make test-long    the whole suite with more rounds of the randomised tests"
 	@echo "make test-fast    what needs no servers and no workers: under a minute"
 	@echo "make check  format, lint, types, direction of imports"
-	@echo "make fix    format, and mend what the linter can"
+	@echo "make fix    format, and fix what the linter can"
 	@echo "make bench  what a command costs (ARGS=ledger); writes docs/benchmarks.md"
 	@echo "make bench-full   with the rows that take long, such as 1,000,000 open commands"
-	@echo "make bench-check  has a ratio fallen since those that are committed?"
-	@echo "make chaos  what is lost when processes are killed: an hour (ONLY=kills)"
+	@echo "make bench-check  report ratios that are worse than the committed ones"
+	@echo "make chaos  count lost and doubled effects while processes are killed: an hour (ONLY=kills)"
 	@echo "make coverage     which lines the tests run (ARGS=tests/unit); pages in build/coverage/html"
 	@echo "make docs   build the pages in docs/ as a site; a dead link fails"
-	@echo "make lock   choose the newest versions anew"
+	@echo "make lock   update all versions"
 
 env: env-dev
 

@@ -1,4 +1,6 @@
-"""The conformance suite for backends, and what it needs: harnesses, fixtures and short commands.
+"""The conformance suite for backends, its harnesses and fixtures, and a client for services.
+
+`eager.py` has the fixture for tests of services. All other modules belong to the suite.
 
 Words used in the suite:
 

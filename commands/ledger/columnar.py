@@ -182,7 +182,8 @@ class Shape:
         ones.
 
         As after validation of their JSON, every field counts as set. Unless `made`, each model is
-        left as a dictionary of its fields, for a validator that trusts none of them.
+        left as a dictionary of its fields, for a validator that trusts none of them. One that
+        stands for all is validated here, once: ValueError or SignalboxError if it is not valid.
         """
         columns = {
             name: form.read(table[name], count, heap, made=made)
@@ -194,6 +195,8 @@ class Shape:
         rows: list[Any] = filled(columns, 1 if alike else count)
         if made:
             rows = [construct(self.model, row, self._names) for row in rows]
+        elif alike:
+            rows = [self.model.model_validate(rows[0])]
         return Same(rows[0]) if alike else rows
 
     def description(self) -> str:

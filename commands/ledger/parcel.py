@@ -182,8 +182,8 @@ def _checked(
     All in one call of the validator, and from the values as they are: as JSON, each would be
     written and parsed for it.
     """
-    rows = _filled(shape.read(table, count, heap, made=False), count)
     try:
+        rows = _filled(shape.read(table, count, heap, made=False), count)
         return _list_of(shape.model).validate_python(rows)
     except (ValueError, SignalboxError):
         return None

@@ -23,6 +23,7 @@ from signalbox.commands.settings import Settings
 
 ACCEPT_WITHIN = timedelta(minutes=5)
 """How long after its signature the ledger may accept a submission. Each attempt is signed anew."""
+_ACCEPT_SECONDS = int(ACCEPT_WITHIN.total_seconds())
 
 
 def longest_life(retention: timedelta) -> timedelta:
@@ -129,6 +130,5 @@ def _text(intent: Intent) -> bytes:
 
 
 def _times(life: timedelta) -> Times:
-    now = int(time.time())
-    until = min(life, ACCEPT_WITHIN)
-    return Times(now, now + int(life.total_seconds()), now + int(until.total_seconds()))
+    now, seconds = int(time.time()), int(life.total_seconds())
+    return Times(now, now + seconds, now + min(seconds, _ACCEPT_SECONDS))

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-import base64
 import hashlib
 import json
 import os
 import re
 import stat
+from binascii import a2b_base64, b2a_base64
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -22,6 +22,10 @@ if TYPE_CHECKING:
 MAX_FILE_BYTES = 1024 * 1024
 """Maximum size of a file of keys, in bytes."""
 _BASE64URL = re.compile(rb"[A-Za-z0-9_-]*")
+_TO_URL, _FROM_URL = bytes.maketrans(b"+/", b"-_"), bytes.maketrans(b"-_", b"+/")
+_ALPHABET = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+_LAST = (_ALPHABET, b"", _ALPHABET[::16], _ALPHABET[::4])
+"""What the last character may be, by the length of the text modulo four."""
 
 
 @dataclass(frozen=True)
@@ -209,7 +213,7 @@ def each_name_once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 
 def encode(content: bytes) -> str:
     """Return base64url without padding (RFC 7515)."""
-    return base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    return b2a_base64(content, newline=False).rstrip(b"=").translate(_TO_URL).decode()
 
 
 def decode(text: bytes) -> bytes:
@@ -219,7 +223,7 @@ def decode(text: bytes) -> bytes:
     """
     if not _BASE64URL.fullmatch(text):
         raise ValueError("not base64url")
-    content = base64.urlsafe_b64decode(text + b"=" * (-len(text) % 4))
-    if encode(content).encode() != text:
+    # Bits of the last character that belong to no byte are zero.
+    if text and text[-1] not in _LAST[len(text) % 4]:
         raise ValueError("not the shortest form")
-    return content
+    return a2b_base64(text.translate(_FROM_URL) + b"=" * (-len(text) % 4))

@@ -193,6 +193,11 @@ class Principal(Grant):
 
 def matches(value: str, globs: Iterable[str]) -> bool:
     """True if one of the globs matches all of the value; `*` stands for any characters."""
+    return _matches(value, tuple(globs))
+
+
+@lru_cache(maxsize=4096)
+def _matches(value: str, globs: tuple[str, ...]) -> bool:
     return any(
         glob == value or ("*" in glob and _compiled(glob).fullmatch(value)) for glob in globs
     )

@@ -12,6 +12,7 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import timedelta
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from signalbox.commands.error import SignatureInvalid
@@ -39,9 +40,13 @@ class Statement:
 
 def sign(key: PrivateKey, typ: str, claims: Mapping[str, Any]) -> str:
     """Return the claims as a compact JWS of type `typ`; `aud` must be among them."""
-    header = {"alg": "EdDSA", "kid": key.kid, "typ": typ}
-    message = f"{encode(_dump(header))}.{encode(_dump(claims))}".encode()
-    return f"{message.decode()}.{encode(key.sign(message))}"
+    message = f"{_header(key.kid, typ)}.{encode(_dump(claims))}"
+    return f"{message}.{encode(key.sign(message.encode()))}"
+
+
+@lru_cache(maxsize=64)
+def _header(kid: str, typ: str) -> str:
+    return encode(_dump({"alg": "EdDSA", "kid": kid, "typ": typ}))
 
 
 def verify(
@@ -62,7 +67,7 @@ def verify(
     if len(parts) != 3 or len(parts[0]) > MAX_HEADER_BYTES:
         _refuse("it does not have the three parts of a token")
     try:
-        header, signature = _load(decode(parts[0])), decode(parts[2])
+        header, signature = _read_header(parts[0]), decode(parts[2])
     except (ValueError, RecursionError):
         _refuse("its header or signature is malformed")
     if header.keys() != {"alg", "kid", "typ"}:
@@ -109,23 +114,26 @@ def check_times(
 
 def canonical(document: Any) -> bytes:
     """Return the canonical JSON text of a document, over which digests are computed."""
-    return _dump(document, sort_keys=True)
+    return _SORTED.encode(document).encode()
 
 
-def _dump(document: Any, *, sort_keys: bool = False) -> bytes:
-    return json.dumps(
-        document, sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False
-    ).encode()
+def _encoder(*, sort_keys: bool) -> json.JSONEncoder:
+    return json.JSONEncoder(
+        sort_keys=sort_keys, separators=(",", ":"), ensure_ascii=False, allow_nan=False
+    )
+
+
+# Made once: json.dumps and json.loads make theirs for each call.
+_AS_IT_IS, _SORTED = _encoder(sort_keys=False), _encoder(sort_keys=True)
+
+
+def _dump(document: Any) -> bytes:
+    return _AS_IT_IS.encode(document).encode()
 
 
 def _load(text: bytes) -> dict[str, Any]:
-    # Decoded here, since json.loads would take UTF-16 and UTF-32 too.
-    document = json.loads(
-        text.decode("utf-8"),
-        object_pairs_hook=each_name_once,
-        parse_float=_finite,
-        parse_constant=_none,
-    )
+    # Decoded here, since json.loads would take UTF-16 and UTF-32 too, and a mark before the text.
+    document = _DECODER.decode(text.decode("utf-8"))
     if not isinstance(document, dict):
         raise ValueError("not an object")
     if b"\\ud" in text.lower():
@@ -142,6 +150,17 @@ def _finite(text: str) -> float:
     if not math.isfinite(value):
         raise ValueError("no number holds this")
     return value
+
+
+_DECODER = json.JSONDecoder(
+    object_pairs_hook=each_name_once, parse_float=_finite, parse_constant=_none
+)
+
+
+@lru_cache(maxsize=256)
+def _read_header(part: bytes) -> dict[str, Any]:
+    """Read an encoded header; all tokens of one type that a key signs have the same."""
+    return _load(decode(part))
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import base64
 import hashlib
 import hmac
 import json
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from datetime import timedelta
 from typing import Any
 
@@ -209,6 +211,26 @@ def test_any_other_character_is_refused(at: int, other: int) -> None:
     changed = GOOD[:at] + chr(ord(GOOD[at]) ^ other) + GOOD[at + 1 :]
     with pytest.raises(SignatureInvalid):
         check(changed)
+
+
+@given(st.binary(max_size=80))
+def test_bytes_have_one_text_in_base64url(content: bytes) -> None:
+    text = encode(content)
+    assert text == base64.urlsafe_b64encode(content).rstrip(b"=").decode()
+    assert decode(text.encode()) == content
+
+
+@given(st.text("AQBgZ09-_", max_size=12).map(str.encode) | st.binary(max_size=12))
+def test_no_other_text_is_read_as_bytes(text: bytes) -> None:
+    """Two texts of the same bytes would be two tokens with one signature."""
+    try:
+        content = decode(text)
+    except ValueError:
+        padded = text + b"=" * (-len(text) % 4)
+        with suppress(ValueError):
+            assert encode(base64.b64decode(padded, b"-_", validate=True)).encode() != text
+    else:
+        assert encode(content).encode() == text
 
 
 @given(st.one_of(st.text(max_size=300), st.binary(max_size=300)))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from copy import copy
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -74,7 +74,8 @@ class Judge:
         known: dict[int, _ParcelProof | ProofError] = {}
         found: list[Refusal] = []
         for item in items:
-            parcel = parcels.get(id(item.command))
+            command = item.command
+            parcel = parcels.get(id(command))
             try:
                 if parcel is None:
                     over = self._record(item)
@@ -84,9 +85,14 @@ class Judge:
                     proof = known[id(parcel)]
                     if isinstance(proof, ProofError):
                         raise copy(proof)  # each command has an error of its own
-                    over = self._row(item.command, proof)
+                    alike = command.tenant_id, command.env, command.op
+                    if alike in proof.proven:
+                        continue
+                    over = self._row(command, proof)
                     if over is None and self._runs(proof):
                         self.stale.add(id(item))
+                    elif over is None and proof.parcel.checked:
+                        proof.proven.add(alike)
             except ProofError as error:
                 found.append(Refusal(item, _at(error, item.command)))
             else:
@@ -116,7 +122,7 @@ class Judge:
         """
         if proof.runs is None:
             parcel, own = proof.parcel, proof.proof
-            held = {row.position for row in parcel.rows.values()}
+            held = _indexes([row.position for row in parcel.rows.values()])
             try:
                 again = self.statements.runs_as_parcel(own.token, own.group, parcel.name, held)
                 proof.runs = again or proof.late
@@ -252,6 +258,14 @@ class _ParcelProof:
     if nobody has asked."""
     found: dict[tuple[str, str, str], ProofError | None] = field(default_factory=dict)
     """Result of the check of its author, by tenant, env and op."""
+    proven: set[tuple[str, str, str]] = field(default_factory=set)
+    """Tenant, env and op of which nothing is left to be checked of a command."""
+
+
+def _indexes(positions: list[int]) -> Collection[int]:
+    """Return them in a form that is small where they are all of a parcel's, as ordinarily."""
+    whole = range(len(positions))
+    return whole if positions == [*whole] else frozenset(positions)
 
 
 def _at(error: ProofError, command: Command) -> ProofError:

@@ -41,7 +41,7 @@ OWN_LEFTOVERS = frozenset(
     {
         *(".git", ".venv", ".venv-docs", ".signalbox", "__pycache__", "build", "dist"),
         *(".mypy_cache", ".pytest_cache", ".ruff_cache", ".hypothesis", ".import_linter_cache"),
-        "node_modules",
+        *("node_modules", ".schemathesis"),
     }
 )
 """Folders left out of the project's own tree: what tools and tests have put there."""

@@ -98,7 +98,7 @@ class PrivateKey:
 
     def sign(self, message: bytes) -> bytes:
         """Return the signature over `message`, 64 bytes."""
-        return self._key.sign(message).signature
+        return self._key.sign(message)[:64]
 
     def save(self, path: Path) -> None:
         """Write the key to a new file that only its owner can read. Raises LocalFileError."""

@@ -165,6 +165,8 @@ def _read_header(part: bytes) -> dict[str, Any]:
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:
     value = claims.get(name)
+    if type(value) is int and 0 <= value <= 2**53:
+        return value  # ordinarily
     if isinstance(value, bool) or not isinstance(value, int | float):
         _refuse(f"its {name} is missing, or no time")
     if not abs(value) <= 2**53:  # as NaN is not

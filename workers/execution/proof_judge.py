@@ -65,6 +65,8 @@ class Judge:
     stale: set[int] = field(default_factory=set)
     """Ids of judged claims before which newer commands may have run, since they are late or have
     run in this process before."""
+    _granted: set[tuple[str, str, str, str]] = field(default_factory=set)
+    """Key, op, tenant and env of what was found to be granted, for this one claim."""
 
     def refusals(self, claims: Claims, items: Sequence[Claimed]) -> list[Refusal]:
         """Return the refusals of those of the claims that are not proven."""
@@ -203,14 +205,11 @@ class Judge:
     def _author(self, statement: Statement, command: Command) -> ProofError | None:
         """Raise unless the signer may run the command; return an error if it is too late."""
         now = time.time()
-        check_author(
-            self.principal_of,
-            statement,
-            command.op,
-            command.tenant_id,
-            command.env,
-            at=datetime.fromtimestamp(now, UTC),
-        )
+        about = statement.kid, command.op, command.tenant_id, command.env
+        if about not in self._granted:
+            at = datetime.fromtimestamp(now, UTC)
+            check_author(self.principal_of, statement, *about[1:], at=at)
+            self._granted.add(about)
         kept = self.settings.outcome_retention if command.writes else self.settings.read_retention
         claims = statement.claims
         # At the time of its signature: what comes too late is told apart.

@@ -67,10 +67,10 @@ class Statements:
         """
         with self._lock:
             runs = self._runs_of(token, group)
-            others = (index in indexes and n != name + index for index, n in runs.apart.items())
-            if runs.name not in (None, name) or any(others):
+            apart = {i: n for i, n in runs.apart.items() if i in indexes} if runs.apart else {}
+            if runs.name not in (None, name) or any(n != name + i for i, n in apart.items()):
                 _put_there_again()
-            again = runs.name is not None or any(index in indexes for index in runs.apart)
+            again = runs.name is not None or bool(apart)
             runs.name = name
             runs.indexes = indexes if not runs.indexes else {*runs.indexes, *indexes}
             return again

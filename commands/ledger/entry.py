@@ -200,6 +200,8 @@ class Finish:
     outcome: Outcome | None = None
     delay: timedelta = timedelta(0)
     usage: Usage | None = None
+    message: str = ""
+    """Of a refused command, the digest of the signed message in which it came; '' if in none."""
 
 
 @dataclass(frozen=True)

@@ -2,8 +2,10 @@
 -- KEYS[1]  the shard's hash tag
 -- ARGV     token, grace_ms, handover_most, month, month_kept_s, commands of a scope on the queue (0: no
 --          limit), commands released together, the room for messages without valid commands (see
---          fault.lua), then five for each command:
+--          fault.lua), the memory for commands that came without our client (ms, 0: none), then five
+--          for each command:
 --          ref, action, outcome or '' (retry, release: why it waits), delay_ms, use or ''
+--          (refuse: the digest of the signed message in which it came, or '')
 --          action is 'done' | 'dead' | 'refuse' (dead, and its op_id stays free)
 --          | 'retry' (after the delay) | 'release' (not attempted)
 --          | 'park' (attempted, but the attempt does not count) | 'pace' (not attempted; it waits in
@@ -20,18 +22,20 @@ redis.call('ZREM', shard .. ':due', '')
 local time, now, real, known = ledger_time(shard)
 local accepted, woken, replies, counts, released = {}, {}, {}, {}, {}
 local closed, scopes, ended = {}, {}, {}
-local ends = (#ARGV - 8) / 5
+local ends = (#ARGV - 9) / 5
 local clock = redis.call('INCRBY', shard .. ':clock', ends) - ends
 local _, era = enter_era(shard, known, time, clock)
+
+local FIELDS = 500 -- bytes that the record of a command takes beyond that of a document
 
 local function count(name, by)
   counts[name] = (counts[name] or 0) + by
 end
 
-for i = 9, #ARGV, 5 do
+for i = 10, #ARGV, 5 do
   local ref, action, outcome = ARGV[i], ARGV[i + 1], ARGV[i + 2]
   local record = shard .. ':op:' .. ref
-  local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att', 'op')
+  local r = redis.call('HMGET', record, 'st', 'tok', 'ord', 'ret', 'rep', 'att', 'op', 'fp')
   local state, order = r[1], r[3]
   local list = shard .. ':ord:' .. (order or '')
   local final = action == 'done' or action == 'dead' or action == 'refuse'
@@ -43,9 +47,9 @@ for i = 9, #ARGV, 5 do
     mine = line[1] == ref
   end
   if mine and final then
-    local fin = clock + (i - 4) / 5
+    local fin = clock + (i - 5) / 5
     ended[#ended + 1] = ref
-    if ARGV[i + 4] ~= '' then
+    if ARGV[i + 4] ~= '' and action ~= 'refuse' then
       count_use(ARGV[i + 4])
     end
     if action == 'done' then
@@ -56,8 +60,9 @@ for i = 9, #ARGV, 5 do
       redis.call('HSET', record, 'st', 'dead', 'out', outcome, 'fin', fin)
       redis.call('ZADD', shard .. ':dead', real, ref)
       if action == 'refuse' then
+        forget_both(shard, ref, r[8], real, tonumber(ARGV[9]), ARGV[i + 4])
         redis.call('HSET', record, 'fp', '')
-        note_fault(shard, ref, real, #redis.call('HGET', record, 'cmd') + #outcome)
+        note_fault(shard, ref, real, #redis.call('HGET', record, 'cmd') + #outcome + FIELDS)
         drop_faults(shard, real, ARGV[8], ref)
       end
     end

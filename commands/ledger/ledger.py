@@ -34,7 +34,6 @@ Keys of a shard (by tenant and env; see shard.py), all under its hash tag:
 
 from __future__ import annotations
 
-import hashlib
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
@@ -60,7 +59,7 @@ from signalbox.commands.ledger.entry import (
 from signalbox.commands.ledger.era import Position, Seen
 from signalbox.commands.ledger.fences import FenceQuestion
 from signalbox.commands.ledger.lease import lease_left
-from signalbox.commands.ledger.proven import with_proof
+from signalbox.commands.ledger.proven import digest_of, with_proof
 from signalbox.commands.ledger.reader import LedgerReader
 from signalbox.commands.ledger.record_fields import record_fields
 from signalbox.commands.ledger.script_reply import (
@@ -84,7 +83,7 @@ _ACCEPT = (_TIME, _PARCEL, _HOLD, _ORDER, _SEQ, _ERA, "stranger.lua")
 SUBMIT = Script(_PACKAGE, *_ACCEPT, "submit.lua")
 CLAIM = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, _ERA, _ENTER, "claim.lua")
 _END = (_TIME, _PARCEL, _HOLD, _ORDER, "use.lua", _ERA, _ENTER)
-FINISH = Script(_PACKAGE, *_END, "fault.lua", "finish.lua")
+FINISH = Script(_PACKAGE, *_END, "fault.lua", "stranger.lua", "finish.lua")
 RENEW = Script(_PACKAGE, _TIME, _PARCEL, "renew.lua")
 DUE = Script(_PACKAGE, _TIME, _PARCEL, _HOLD, "due.lua")
 BURY = Script(_PACKAGE, "fault.lua", "bury.lua")
@@ -251,10 +250,11 @@ class Ledger(LedgerReader):
             arguments: list[Any] = [token, _milliseconds(self._settings.publish_grace)]
             arguments += [MAX_HANDOVER, this_month(), MONTH_KEPT_DAYS * 86400]
             arguments += [window, together, self._room()]
+            arguments.append(_milliseconds(self._settings.foreign_memory))
             for finish in group:
                 arguments += [finish.ref, finish.action.value, _outcome_text(finish)]
                 use = finish.usage.packed() if finish.usage else ""
-                arguments += [_milliseconds(finish.delay), use]
+                arguments += [_milliseconds(finish.delay), finish.message or use]
             calls.append(FINISH.call([shard], arguments))
 
         def read(answers: Sequence[Any]) -> Finished:
@@ -396,7 +396,7 @@ def _memory(memory: int, intent: Intent) -> int | str:
     """How long what a message brought is known, and the signed message beside it."""
     if not memory or not intent.proof:
         return memory
-    return f"{memory}:{hashlib.sha256(intent.proof.encode()).hexdigest()}"
+    return f"{memory}:{digest_of(intent.proof)}"
 
 
 def _together(window: int) -> int:

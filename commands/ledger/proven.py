@@ -7,6 +7,7 @@ proof. Unsigned values have neither.
 
 from __future__ import annotations
 
+import hashlib
 import struct
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -27,6 +28,11 @@ class Signed:
     """The JSON as it was signed."""
     proof: str
     """The proof, as `manifest.read_proof` reads it."""
+
+
+def digest_of(message: str) -> str:
+    """Return the digest by which the ledger remembers a signed message."""
+    return hashlib.sha256(message.encode()).hexdigest()
 
 
 def with_proof(text: str, proof: str) -> str:

@@ -1,4 +1,4 @@
--- Read before submit.lua and purge.lua: remembers writes that came without our client for longer.
+-- Read before submit.lua, finish.lua and purge.lua: remembers writes that came without our client for longer.
 --
 -- A broker may deliver their message again long after the outcome was removed, which would undo what was
 -- written since. So op_id and content of each write are remembered for the configured time or up to twice
@@ -61,5 +61,16 @@ local function forget(shard, ref, fingerprint, real, memory)
   for period = math.floor(real / memory) - 1, math.floor(real / memory) do
     local key, field = stranger(shard, ref, fingerprint, period)
     redis.call('HDEL', key, field)
+  end
+end
+
+-- Forget a command that was refused, and the signed message in which it came ('': none). It has not
+-- run, so it runs if it is sent again and nothing is wrong with it any more.
+local function forget_both(shard, ref, fingerprint, real, memory, message)
+  if memory > 0 then
+    forget(shard, ref, fingerprint, real, memory)
+    if message ~= '' then
+      forget(shard, ref, message, real, memory)
+    end
   end
 end

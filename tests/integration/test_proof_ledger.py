@@ -600,3 +600,29 @@ def test_of_other_tenants_than_the_policys_nothing_is_asked(deployment: SignedDe
     deployment.client(None).submit_many([theirs, unrouted])
     deployment.run_all()
     assert [deployment.code(c) for c in (theirs, unrouted)] == ["done", "ROUTE_NOT_FOUND"]
+
+
+@pytest.mark.parametrize("floor", [Signatures.OFF, Signatures.REQUIRED])
+def test_what_was_refused_runs_when_it_comes_again_and_nothing_is_wrong(
+    deployment: SignedDeployment, state: State, floor: Signatures
+) -> None:
+    """A message is known for a week; one that was refused has not run, and is not lost for that."""
+    deployment.registry.policies.set(OWNER, Terms(signatures=Signatures.REQUIRED), by())
+    unsigned, early = put("a", op_id="unsigned"), put("b", op_id="early")
+    message = token(deployment.keys[OWNER], early)
+    principals = dict(deployment.principals)
+    deployment.set(Signatures.OFF)  # both are recorded, whatever is to become of them
+    deployment.principals.clear()
+    deployment.carry(unsigned.model_dump(mode="json"))
+    deployment.carry(message, "m2")
+    assert deployment.code(unsigned) == "SIGNATURE_MISSING"
+    assert deployment.code(early) == "SIGNATURE_INVALID"
+    deployment.principals |= principals
+    deployment.set(floor)
+    for _ in range(2):  # and the second time it is known
+        deployment.carry(token(deployment.keys[OWNER], unsigned), "m3")
+        deployment.carry(message, "m4")
+    for command in (unsigned, early):
+        [record] = deployment.ledger.records([command.ref])
+        assert record is not None
+        assert (record.state, record.attempt) == ("done", 1)

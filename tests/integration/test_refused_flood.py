@@ -130,6 +130,26 @@ def test_a_flood_of_invented_tenants_stays_within_its_bound(
     assert record.state == "done"
 
 
+def test_commands_that_are_refused_at_the_claim_stay_within_the_bound_too(
+    worker: Worker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Their records have more fields than those of documents."""
+    monkeypatch.setattr(its, "MAX_FAULT_BYTES", its.MAX_FAULT_BYTES // 16)
+    first = worker.put("first")
+    worker.ledger.submit([Intent(first, "q")])
+    worker.claim(first)
+    worker.finish(first, Action.REFUSE)
+    tenants = [f"t_invented{number}" for number in range(2000)]
+    before = memory_of(worker.state.server())
+    for tenant in tenants:
+        command = worker.put("k").model_copy(update={"tenant_id": tenant})
+        worker.ledger.claim([], carried=[Intent(command, "q")], token="t", worker="w")
+        worker.finish(command, Action.REFUSE)
+    grown = memory_of(worker.state.server()) - before
+    assert worker.ledger.totals()["dropped_room"] > 500
+    assert grown < its.MAX_FAULT_BYTES
+
+
 def test_one_source_has_a_share_and_loses_its_own_first(
     worker: Worker, monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -21,6 +21,7 @@ from signalbox.commands.error import (
 from signalbox.commands.ledger.entry import Action, Burial, Claims, Finish, Finished, Unrunnable
 from signalbox.commands.ledger.ledger import Ledger
 from signalbox.commands.ledger.parcels import Parcels
+from signalbox.commands.ledger.proven import Signed, digest_of
 from signalbox.commands.model import Command
 from signalbox.commands.object_store import PutObject
 from signalbox.commands.outcome import Outcome, Status
@@ -150,7 +151,8 @@ class Completer:
             outcome, delay = outcome_of(item, self.worker), self._delay(attempt)
             return Finish(command.ref, token, Action.RETRY, outcome, delay, sickness_of(item))
         if isinstance(error, ProofError) and not item.tried:
-            return Finish(command.ref, token, Action.REFUSE, outcome_of(item, self.worker))
+            message, outcome = _message(item.claimed.signed), outcome_of(item, self.worker)
+            return Finish(command.ref, token, Action.REFUSE, outcome, message=message)
         # A command refused for lack of a permit becomes a dead letter even if it only reads.
         dead = error is not None and (
             command.writes or isinstance(error, ControlRefused | ProofError)
@@ -181,8 +183,10 @@ class Completer:
         if error.waits:
             delay = timedelta(seconds=1 + random.random())
             return Finish(item.ref, item.token, Action.RELEASE, outcome, delay)
-        action = Action.REFUSE if isinstance(error, ProofError) else Action.DEAD
-        return Finish(item.ref, item.token, action, outcome)
+        if isinstance(error, ProofError):
+            message = _message(item.signed)
+            return Finish(item.ref, item.token, Action.REFUSE, outcome, message=message)
+        return Finish(item.ref, item.token, Action.DEAD, outcome)
 
     def _delay(self, attempt: int) -> timedelta:
         """Exponential backoff with full jitter.
@@ -196,6 +200,13 @@ class Completer:
         command = item.claimed.command
         if isinstance(command, PutObject) and isinstance(command.payload, StagedPayload):
             self.payloads.remove(command.payload)
+
+
+def _message(signed: Signed | None) -> str:
+    """Return the digest of the message in which a record came; '' if it did not come signed."""
+    # What our client signs has its path behind the token.
+    whole = signed is not None and " " not in signed.proof
+    return digest_of(signed.proof) if signed is not None and whole else ""
 
 
 def _time_left(command: Command) -> timedelta:

@@ -199,6 +199,19 @@ def test_what_a_client_submitted_is_kept_as_a_command(worker: Worker) -> None:
     assert worker.runtime.executor.execute(Message(tickets)) == {"done": 1}
 
 
+def test_nothing_is_left_of_an_env_whose_dead_letters_are_purged(worker: Worker) -> None:
+    """Envs of a known tenant can be made up as well."""
+    worker.route("t_real")
+    commands = [put("t_real", key, env="made-up") for key in ("a", "b")]
+    assert worker.carry(*commands) == {"dead": 2}
+    DeadLetters(worker.state, worker.settings).purge([command.ref for command in commands])
+    server: Any = worker.state.server()
+    for key in server.scan_iter():
+        assert b"made-up" not in key
+        if server.type(key) == b"hash":
+            assert not [name for name in server.hkeys(key) if b"made-up" in name], key
+
+
 def test_nobody_is_refused_by_a_registry_that_lost_changes(worker: Worker) -> None:
     command = put("t_real")
     worker.route("t_real")

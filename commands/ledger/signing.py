@@ -84,7 +84,7 @@ class Signer:
             groups: list[Group] = []
             parcels = [draft for draft in drafts if draft.intents[0].command.writes is writes]
             singly = [intent for intent in others if intent.command.writes is writes]
-            groups += [Group(list(map(_text, each.intents)), each.content) for each in parcels]
+            groups += [Group(map(_text, each.intents), each.content) for each in parcels]
             groups += [Group([_text(intent)]) for intent in singly]
             signed[writes] = [*(draft.intents for draft in parcels), *([one] for one in singly)]
             if not groups:

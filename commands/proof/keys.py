@@ -8,6 +8,7 @@ import os
 import re
 import stat
 from binascii import a2b_base64, b2a_base64
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from signalbox.commands.error import InvalidCommand, LocalFileError
 from signalbox.commands.extra import require
 
 if TYPE_CHECKING:
-    from nacl.signing import SigningKey, VerifyKey
+    from nacl.signing import SigningKey
 
 MAX_FILE_BYTES = 1024 * 1024
 """Maximum size of a file of keys, in bytes."""
@@ -50,11 +51,10 @@ class PublicKey:
 
         libsodium accepts no key or signature that holds for many messages (a point of small order).
         """
-        from nacl.exceptions import BadSignatureError
-
+        verify, refusals = self._verifier
         try:
-            self._key.verify(message, signature)
-        except (BadSignatureError, ValueError):
+            verify(message, signature)
+        except refusals:
             return False
         return True
 
@@ -67,11 +67,13 @@ class PublicKey:
         return bool(crypto_core_ed25519_is_valid_point(self.raw))
 
     @cached_property
-    def _key(self) -> VerifyKey:
+    def _verifier(self) -> tuple[Callable[[bytes, bytes], bytes], tuple[type[Exception], ...]]:
+        """The function that verifies, and the errors by which it refuses."""
         require("a signature", "proof", "nacl")
+        from nacl.exceptions import BadSignatureError
         from nacl.signing import VerifyKey
 
-        return VerifyKey(self.raw)
+        return VerifyKey(self.raw).verify, (BadSignatureError, ValueError)
 
 
 @dataclass(frozen=True, repr=False)

@@ -11,9 +11,8 @@ from __future__ import annotations
 
 import hashlib
 import struct
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from functools import cached_property
 
 from signalbox.commands.proof.keys import PrivateKey, decode, encode
 from signalbox.commands.proof.statement import Statement, sign
@@ -51,29 +50,28 @@ class Times:
         return {"iat": self.issued, "exp": self.expires, "acc": self.accept_until}
 
 
-@dataclass(frozen=True)
 class Group:
     """A group of a manifest: a parcel, or one command with a record of its own."""
 
-    texts: Sequence[bytes]
-    """The JSON of each command."""
-    content: bytes | None = None
-    """Content of the parcel; None if it is not a parcel."""
+    __slots__ = ("count", "digest", "levels")
 
-    @cached_property
-    def levels(self) -> list[list[bytes]]:
+    def __init__(self, texts: Iterable[bytes], content: bytes | None = None) -> None:
+        """Make the group of commands with this JSON, and the content of their parcel, if it is one.
+
+        Of the texts only hashes are kept, so that each may be made in the memory of the last.
+        """
+        leaves = [leaf(text) for text in texts]
+        self.count = len(leaves)
+        """Number of its commands."""
+        self.levels = levels(leaves)
         """The tree over the commands, from the leaves up."""
-        return levels([leaf(text) for text in self.texts])
-
-    @cached_property
-    def digest(self) -> bytes:
+        self.digest = NO_CONTENT if content is None else hashlib.sha256(content).digest()
         """Digest of the content."""
-        return NO_CONTENT if self.content is None else hashlib.sha256(self.content).digest()
 
     @property
     def hash(self) -> bytes:
         """Hash of the group in the tree over all groups."""
-        return group_hash(len(self.texts), self.digest, self.levels[-1][0])
+        return group_hash(self.count, self.digest, self.levels[-1][0])
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,7 +172,7 @@ class Manifest:
         """Return the proof of a whole group."""
         its = self.groups[group]
         above = path(self.tree, group)
-        return GroupProof(self.token, group, above, len(its.texts), its.levels[-1][0])
+        return GroupProof(self.token, group, above, its.count, its.levels[-1][0])
 
     def command(self, group: int, index: int) -> RowProof:
         """Return the proof of one command."""

@@ -117,11 +117,11 @@ class Grant(Documented):
 
     def permits(self, op: str, tenant_id: str | None, env: str | None) -> bool:
         """True if a role covers the operation there. None stands for all tenants, or all envs."""
-        return self.has(op) and self.covers(tenant_id, env)
+        return _permits(self.roles, self.tenants, self.envs, self.ops, op, tenant_id, env)
 
     def has(self, op: str) -> bool:
         """True if a role has the operation, for any tenant and env."""
-        return any(matches(op, ROLE_OPS[role]) for role in self.roles) and matches(op, self.ops)
+        return _has(self.roles, self.ops, op)
 
     def covers(self, tenant_id: str | None, env: str | None) -> bool:
         """True if it applies to this tenant and env. None stands for all of them."""
@@ -142,7 +142,10 @@ class Principal(Grant):
 
     def key(self, kid: str) -> PrincipalKey | None:
         """Return its key with that id, None if it has none."""
-        return next((key for key in self.keys if key.public.kid == kid), None)
+        for key in self.keys:
+            if key.public.kid == kid:
+                return key
+        return None
 
     def ended(self, at: datetime) -> str | None:
         """Return why it is not valid at that time, None if it is."""
@@ -193,14 +196,27 @@ class Principal(Grant):
 
 def matches(value: str, globs: Iterable[str]) -> bool:
     """True if one of the globs matches all of the value; `*` stands for any characters."""
-    return _matches(value, tuple(globs))
-
-
-@lru_cache(maxsize=4096)
-def _matches(value: str, globs: tuple[str, ...]) -> bool:
     return any(
         glob == value or ("*" in glob and _compiled(glob).fullmatch(value)) for glob in globs
     )
+
+
+@lru_cache(maxsize=4096)
+def _permits(
+    roles: tuple[Role, ...],
+    tenants: tuple[str, ...],
+    envs: tuple[str, ...],
+    ops: tuple[str, ...],
+    op: str,
+    tenant_id: str | None,
+    env: str | None,
+) -> bool:
+    """`Grant.permits`, whose answer depends on nothing else."""
+    return _has(roles, ops, op) and _covers(tenants, tenant_id) and _covers(envs, env)
+
+
+def _has(roles: tuple[Role, ...], ops: tuple[str, ...], op: str) -> bool:
+    return any(matches(op, ROLE_OPS[role]) for role in roles) and matches(op, ops)
 
 
 def _covers(globs: Iterable[str], value: str | None) -> bool:

@@ -67,16 +67,9 @@ def verify(
     if len(parts) != 3 or len(parts[0]) > MAX_HEADER_BYTES:
         _refuse("it does not have the three parts of a token")
     try:
-        header, signature = _read_header(parts[0]), decode(parts[2])
+        kid, signature = _read_header(parts[0], typ), decode(parts[2])
     except (ValueError, RecursionError):
         _refuse("its header or signature is malformed")
-    if header.keys() != {"alg", "kid", "typ"}:
-        _refuse("its header has other members than alg, kid and typ")
-    if header["alg"] != "EdDSA":
-        _refuse("its algorithm is not EdDSA")
-    if header["typ"] != typ:
-        _refuse(f"it is not of the type {typ}")
-    kid = header["kid"]
     key = key_of(kid) if isinstance(kid, str) else None
     if key is None or len(signature) != 64:
         _refuse("its key is not known here")
@@ -136,7 +129,7 @@ def _load(text: bytes) -> dict[str, Any]:
     document = _DECODER.decode(text.decode("utf-8"))
     if not isinstance(document, dict):
         raise ValueError("not an object")
-    if b"\\ud" in text.lower():
+    if b"\\" in text and b"\\ud" in text.lower():
         _dump(document)  # UnicodeEncodeError for half of a pair, which nothing could store
     return document
 
@@ -158,9 +151,19 @@ _DECODER = json.JSONDecoder(
 
 
 @lru_cache(maxsize=256)
-def _read_header(part: bytes) -> dict[str, Any]:
-    """Read an encoded header; all tokens of one type that a key signs have the same."""
-    return _load(decode(part))
+def _read_header(part: bytes, typ: str) -> Any:
+    """Return the `kid` of an encoded header; all tokens of one type that a key signs have the same.
+
+    Raises SignatureInvalid and ValueError, which are not remembered.
+    """
+    header = _load(decode(part))
+    if header.keys() != {"alg", "kid", "typ"}:
+        _refuse("its header has other members than alg, kid and typ")
+    if header["alg"] != "EdDSA":
+        _refuse("its algorithm is not EdDSA")
+    if header["typ"] != typ:
+        _refuse(f"it is not of the type {typ}")
+    return header["kid"]
 
 
 def _seconds(claims: Mapping[str, Any], name: str) -> float:

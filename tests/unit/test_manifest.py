@@ -52,7 +52,7 @@ def test_each_command_and_each_parcel_is_proven_through_its_text(groups: list[li
         whole = read_proof(manifest.parcel(at).to_text())
         assert isinstance(whole, GroupProof)
         whole.check(stated.root, stated.groups, b"content %d" % at)
-        for index, text in enumerate(group.texts):
+        for index, text in enumerate(groups[at]):
             proof = read_proof(whole.row(group, index).to_text())
             assert proof == manifest.command(at, index)
             assert isinstance(proof, RowProof)

@@ -9,6 +9,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
 
@@ -22,6 +23,9 @@ from signalbox.routing.registry.change import Change
 from signalbox.routing.registry.registry import Registry
 from signalbox.routing.route import Route, RouteTarget
 from tests.conftest import need_redis
+
+if TYPE_CHECKING:
+    from tests.integration.signed_deployment import SignedDeployment
 
 TIMEOUT = timedelta(minutes=5)
 """What takes that long hangs. No test is judged by its time: other programs may use the machine."""
@@ -132,3 +136,12 @@ def state(state_url: str) -> Iterator[State]:
     client.server().flushall()
     yield client
     client.close()
+
+
+@pytest.fixture
+def deployment(tmp_path: Path, state: State) -> SignedDeployment:
+    """A worker that asks for signatures, and who may sign."""
+    # Few modules need it, and every process reads this one.
+    from tests.integration.signed_deployment import SignedDeployment
+
+    return SignedDeployment(tmp_path, state)

@@ -51,11 +51,6 @@ def state(state_url: str) -> Iterator[State]:
     client.close()
 
 
-@pytest.fixture
-def deployment(tmp_path: Path, state: State) -> SignedDeployment:
-    return SignedDeployment(tmp_path, state)
-
-
 def shard_of(deployment: SignedDeployment, command: PutObject) -> str:
     return deployment.ledger.shards.of(command.ref)
 

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
 from datetime import timedelta
-from pathlib import Path
 from types import SimpleNamespace
 
 import pytest
@@ -13,25 +11,11 @@ import pytest
 from signalbox.commands.ledger.dead import Which
 from signalbox.commands.ledger.op_id_sweep import forget_old
 from signalbox.commands.model import new_op_id
-from signalbox.commands.state import State, connect
 from signalbox.routing.registry.change import Change
 from tests.integration.signed_deployment import OWNER, SignedDeployment, put, token
 
 WORKER, CLIENT = "signalbox.workers.execution.proof_judge", "signalbox.commands.ledger.signing"
 """Where the two ask for the time."""
-
-
-@pytest.fixture
-def state(state_url: str) -> Iterator[State]:
-    client = connect(state_url, ledger_shards=4)
-    client.server().flushall()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def deployment(tmp_path: Path, state: State) -> SignedDeployment:
-    return SignedDeployment(tmp_path, state)
 
 
 class Shifted:

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from copy import copy
 from dataclasses import replace
 from datetime import UTC, datetime
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -28,7 +27,7 @@ from signalbox.commands.object_store import GetObject
 from signalbox.commands.proof.keys import PrivateKey
 from signalbox.commands.proof.signatures import Signatures
 from signalbox.commands.routing import DeleteRoute
-from signalbox.commands.state import State, connect
+from signalbox.commands.state import State
 from signalbox.commands.wire import Ring
 from signalbox.routing.policy.policy import Terms
 from signalbox.routing.registry.change import Change
@@ -43,19 +42,6 @@ from tests.integration.signed_deployment import (
     put,
     token,
 )
-
-
-@pytest.fixture
-def state(state_url: str) -> Iterator[State]:
-    client = connect(state_url, ledger_shards=4)
-    client.server().flushall()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def deployment(tmp_path: Path, state: State) -> SignedDeployment:
-    return SignedDeployment(tmp_path, state)
 
 
 def test_what_was_signed_runs_in_each_form(deployment: SignedDeployment) -> None:

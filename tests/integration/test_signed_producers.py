@@ -6,7 +6,6 @@ import asyncio
 import json
 import shutil
 import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +15,7 @@ from signalbox.commands.envelope import read_call
 from signalbox.commands.error import InvalidSetting
 from signalbox.commands.model import Command
 from signalbox.commands.proof.keys import PrivateKey
-from signalbox.commands.state import State, connect
+from signalbox.commands.state import State
 from signalbox.commands.wire import read_message
 from signalbox.producers.broker.message_check import open_item
 from signalbox.producers.client.async_client import AsyncClient
@@ -25,19 +24,6 @@ from tests.absent import absent
 from tests.integration.signed_deployment import HERE, NEIGHBOUR, OWNER, SignedDeployment, put
 
 NODE = Path(__file__).with_name("signed_producer.mjs")
-
-
-@pytest.fixture
-def state(state_url: str) -> Iterator[State]:
-    client = connect(state_url, ledger_shards=4)
-    client.server().flushall()
-    yield client
-    client.close()
-
-
-@pytest.fixture
-def deployment(tmp_path: Path, state: State) -> SignedDeployment:
-    return SignedDeployment(tmp_path, state)
 
 
 def from_javascript(
